@@ -1,0 +1,1 @@
+"""The engines, front-ends and the rest that ship with voxgate: ordinary plugins, each a package."""

@@ -1,0 +1,1 @@
+"""The espeak plugin; see README.md beside this file."""

@@ -1,0 +1,1 @@
+"""The plain plugin; see README.md beside this file."""

@@ -1,0 +1,1 @@
+"""The tone plugin; see README.md beside this file."""

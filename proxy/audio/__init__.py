@@ -1,0 +1,1 @@
+"""From an engine's PCM to the bytes a client asked for."""

@@ -1,0 +1,1 @@
+"""Plugins found, hosts kept, hosted engines reached."""

@@ -1,0 +1,118 @@
+"""Every failure a client can see, and its one closed mapping to HTTP in OpenAI's shape.
+
+Raise the most exact class with a message for the person who must act; the class picks the status.
+`from_engine` maps what engines raise; the messages of the server's own faults never reach a client.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from speech_engine import errors as engine_errors
+from speech_engine.errors import EngineError
+
+
+class RequestFailed(Exception):
+    """The base. `status`, `kind` (OpenAI's `error.type`) and `code` belong to the class or the instance."""
+
+    status: ClassVar[int] = 500
+    kind: ClassVar[str] = "server_error"
+    default_code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.default_code
+        self.retry_after_s = retry_after_s
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, dict[str, str | None]]:
+        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
+
+
+class InvalidRequest(RequestFailed):
+    """400: something in the request is wrong; `param` names the field."""
+
+    status, kind, default_code = 400, "invalid_request_error", "invalid_value"
+
+
+class InvalidKey(RequestFailed):
+    status, kind, default_code = 401, "invalid_request_error", "invalid_api_key"
+
+
+class NotAllowed(RequestFailed):
+    """403: the key is good, but its role or plan does not allow this."""
+
+    status, kind, default_code = 403, "permission_error", "not_allowed"
+
+
+class NotFound(RequestFailed):
+    status, kind, default_code = 404, "invalid_request_error", "not_found"
+
+
+class MethodNotAllowed(RequestFailed):
+    status, kind, default_code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class Conflict(RequestFailed):
+    """409; SDKs would send it again, so it says not to."""
+
+    status, kind, default_code = 409, "invalid_request_error", "conflict"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, param=param, headers={"x-should-retry": "false"})
+
+
+class RequestTooLarge(RequestFailed):
+    status, kind, default_code = 413, "invalid_request_error", "request_too_large"
+
+
+class UnsupportedMediaType(RequestFailed):
+    status, kind, default_code = 415, "invalid_request_error", "unsupported_media_type"
+
+
+class InternalError(RequestFailed):
+    """500: ours. The message is always the same sentence; the log has the rest under the request id."""
+
+    def __init__(self) -> None:
+        super().__init__("The server had an error while processing your request. Please try again later.")
+
+
+class UpstreamFailed(RequestFailed):
+    """503: the engine failed, is away, busy or late; another try may well succeed."""
+
+    status, default_code = 503, "engine_unavailable"
+
+
+_ENGINE_FAULTS: dict[type[EngineError], tuple[str, str]] = {
+    engine_errors.EngineFailed: ("engine_unavailable", "The engine failed to speak this. Please try again."),
+    engine_errors.EngineUnavailable: ("engine_unavailable", "The engine is not available right now."),
+    engine_errors.EngineBusy: ("engine_unavailable", "The engine is busy; its queue is full."),
+    engine_errors.EngineTimeout: ("engine_timeout", "The engine gave no audio in time."),
+}
+
+_REQUEST_FAULTS: dict[type[EngineError], tuple[str, str]] = {
+    engine_errors.UnsupportedLanguage: ("unsupported_language", "language"),
+    engine_errors.UnsupportedText: ("unsupported_text", "input"),
+    engine_errors.VoiceNotFound: ("voice_not_found", "voice"),
+    engine_errors.ContentRefused: ("content_refused", "input"),
+    engine_errors.UnusableSample: ("unusable_sample", "voice"),
+}
+
+
+def from_engine(error: EngineError) -> RequestFailed:
+    """What a client is told when no candidate gave audio and this was the last one's error."""
+    if (request_fault := _REQUEST_FAULTS.get(type(error))) is not None:
+        code, param = request_fault
+        return InvalidRequest(error.message, code=code, param=param)
+    code, message = _ENGINE_FAULTS.get(type(error), _ENGINE_FAULTS[engine_errors.EngineFailed])
+    return UpstreamFailed(message, code=code, retry_after_s=error.retry_after_s or 1.0)

@@ -1,0 +1,72 @@
+"""What an engine is, to its author and to the server: values, events, errors, plugin kinds.
+
+Imports nothing but the standard library and msgspec, so that it fits into any engine's environment.
+`speech_engine.host` (needs grpcio) runs an engine in its own process and is imported by name only.
+"""
+
+from speech_engine.detector import Detector
+from speech_engine.engine import Engine, EngineVoices
+from speech_engine.errors import (
+    ContentRefused,
+    EngineBusy,
+    EngineError,
+    EngineFailed,
+    EngineTimeout,
+    EngineUnavailable,
+    UnsupportedLanguage,
+    UnsupportedText,
+    UnusableSample,
+    VoiceNotFound,
+)
+from speech_engine.events import Audio, Encoded, Event, Finished, Started, Word, Words
+from speech_engine.front_end import FrontEnd
+from speech_engine.mark import Mark, MarkStream
+from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
+from speech_engine.plugin import Context, Hosted, Plugin
+from speech_engine.runner import Runner
+from speech_engine.values import EngineVoice, Mix, Sample, Samples, Segment, SpeechJob, Voice
+
+API_VERSION = 1
+"""Part of the host handshake: raised when a value or a message changes its meaning."""
+
+__all__ = [
+    "ANY_LANGUAGE",
+    "API_VERSION",
+    "Audio",
+    "ContentRefused",
+    "Context",
+    "Detector",
+    "Encoded",
+    "Engine",
+    "EngineBusy",
+    "EngineError",
+    "EngineFailed",
+    "EngineTimeout",
+    "EngineUnavailable",
+    "EngineVoice",
+    "EngineVoices",
+    "Event",
+    "Finished",
+    "FrontEnd",
+    "Hosted",
+    "Language",
+    "Mark",
+    "MarkStream",
+    "Mix",
+    "ModelInfo",
+    "Plugin",
+    "Runner",
+    "Sample",
+    "Samples",
+    "Segment",
+    "SpeechJob",
+    "Started",
+    "UnsupportedLanguage",
+    "UnsupportedText",
+    "UnusableSample",
+    "Voice",
+    "VoiceInfo",
+    "VoiceNotFound",
+    "Word",
+    "Words",
+]

@@ -1,0 +1,43 @@
+"""The Engine protocol: what `create` gives, in the server for a cloud engine, in a host for a local one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol, runtime_checkable
+
+from speech_engine.events import Event
+from speech_engine.models import ModelInfo, VoiceInfo
+from speech_engine.values import SpeechJob
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A configured instance of a plugin.
+
+    `slots` is how many jobs may run at once; whoever runs the engine keeps to it, the engine need not.
+    """
+
+    @property
+    def slots(self) -> int: ...
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """What it can speak with. Called once after `create`, and again after a reload; must not block."""
+        ...
+
+    def speak(self, job: SpeechJob) -> AsyncIterator[Event]:
+        """Speaks the job's segments in order: Started, then audio and words, then Finished.
+
+        Raises the classes of `speech_engine.errors`. When the iterator is closed or its task cancelled,
+        no new unit of work starts, and the engine is ready for the next job within 100 ms of the current
+        unit's end. It must not block the event loop.
+        """
+        ...
+
+
+@runtime_checkable
+class EngineVoices(Protocol):
+    """An engine that brings voices of its own along has this too."""
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        """The voices it knows; listed to clients as `engine/voice`. Must not block."""
+        ...

@@ -1,0 +1,80 @@
+"""How an engine says no. The class decides everything: the HTTP status, and whether another may try.
+
+A message reaches the user only for the classes that are the user's to mend; it must never quote the text.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """The base of all of them. `retry_after_s`, where known, is when a second try makes sense."""
+
+    may_fall_back: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class EngineFailed(EngineError):
+    """The engine broke: a fault of ours or its own, not of the request."""
+
+
+class EngineUnavailable(EngineError):
+    """The engine is not there just now: starting, restarting, switched off, out of credit."""
+
+
+class EngineBusy(EngineError):
+    """The engine's queue is full."""
+
+
+class EngineTimeout(EngineError):
+    """No audio came in time."""
+
+
+class UnsupportedLanguage(EngineError):
+    """The engine does not speak the language well enough."""
+
+
+class UnsupportedText(EngineError):
+    """The text has something this engine cannot speak; another might."""
+
+
+class VoiceNotFound(EngineError):
+    """The engine does not know the voice it was given."""
+
+
+class ContentRefused(EngineError):
+    """A moderation refusal: final, since asking the next engine would be going round it."""
+
+    may_fall_back = False
+
+
+class UnusableSample(EngineError):
+    """A recording that cannot be spoken with: too short, too noisy, no speech."""
+
+    may_fall_back = False
+
+
+_BY_NAME: dict[str, type[EngineError]] = {
+    cls.__name__: cls
+    for cls in (
+        EngineFailed,
+        EngineUnavailable,
+        EngineBusy,
+        EngineTimeout,
+        UnsupportedLanguage,
+        UnsupportedText,
+        VoiceNotFound,
+        ContentRefused,
+        UnusableSample,
+    )
+}
+
+
+def error_named(name: str, message: str, *, retry_after_s: float | None = None) -> EngineError:
+    """The error another process described; a class this version does not know becomes EngineFailed."""
+    return _BY_NAME.get(name, EngineFailed)(message, retry_after_s=retry_after_s)

@@ -1,0 +1,56 @@
+"""What an engine yields while it speaks: a closed union. A generator that ends without Finished failed."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """The first event of every answer; all PCM that follows has this rate."""
+
+    sample_rate_hz: int
+
+
+class Audio(msgspec.Struct, frozen=True, tag="audio"):
+    """PCM, signed 16-bit little-endian mono, at most 100 ms, in segment order."""
+
+    segment: int
+    pcm: bytes
+
+    def __repr__(self) -> str:
+        return f"<Audio segment {self.segment}, {len(self.pcm)} bytes>"
+
+
+class Encoded(msgspec.Struct, frozen=True, tag="encoded"):
+    """Audio in one of the job's `formats`; `samples` is None where the engine does not know."""
+
+    format: str
+    data: bytes
+    samples: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Encoded {self.format}, {len(self.data)} bytes>"
+
+
+class Word(msgspec.Struct, frozen=True, array_like=True):
+    """Where a word begins: samples from the job's start, characters within its segment's `spoken`."""
+
+    sample_offset: int
+    spoken_start: int
+    spoken_end: int
+
+
+class Words(msgspec.Struct, frozen=True, tag="words"):
+    """Word times of one segment, in order; may come before, with or after the audio they lie in."""
+
+    words: tuple[Word, ...]
+    segment: int = 0
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The end of a whole answer. `units` is what the provider counts (characters, tokens), if it does."""
+
+    units: float | None = None
+
+
+Event = Started | Audio | Encoded | Words | Finished

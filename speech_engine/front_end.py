@@ -1,0 +1,18 @@
+"""The FrontEnd protocol: a language's way from written text to what is spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from speech_engine.values import Segment
+
+
+class FrontEnd(Protocol):
+    def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
+        """Cuts `text` into sentences. Synchronous: the server calls it in a thread.
+
+        The source ranges tile the text: each begins where the one before ended, the first at 0 and the
+        last ends at len(text). `spoken` is never empty; a text with nothing to say gives no segments.
+        """
+        ...

@@ -1,0 +1,53 @@
+"""What a plugin module hands over: `voxgate_register() -> tuple[Plugin, ...]`, one hook and no marker.
+
+The registry recognises the hook by its name, so that an engine's environment never needs pluggy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+Kind = Literal["engine", "front_end", "detector", "mark", "runner"]
+
+
+class Logger(Protocol):
+    """Structured logging: an event named `noun.verb`, and fields. Never text, audio or secrets."""
+
+    def debug(self, event: str, **fields: Any) -> Any: ...
+    def info(self, event: str, **fields: Any) -> Any: ...
+    def warning(self, event: str, **fields: Any) -> Any: ...
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What the server lends to a plugin while it lives."""
+
+    log: Logger
+
+
+class Hosted(msgspec.Struct, frozen=True):
+    """Stands in for `create` where the engine lives in its own process.
+
+    `module` is the worker: it has a `voxgate_register` of its own, whose engine plugin is created inside
+    the host. `hosted = false` in the engine's section runs it in the server where `in_process` allows it
+    (for measuring; a crash then takes the server along).
+    """
+
+    module: str
+    in_process: bool = False
+
+
+Create = Callable[[str, Any, Context], AbstractAsyncContextManager[Any]]
+"""(name, settings, context) → an async context manager of what the kind asks for, e.g. an `Engine`."""
+
+
+class Plugin(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a module brings along. `settings` is a msgspec struct that forbids unknown fields."""
+
+    kind: Kind
+    name: str
+    settings: type[msgspec.Struct]
+    create: Create | Hosted
