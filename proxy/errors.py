@@ -12,6 +12,10 @@ from speech_engine import errors as engine_errors
 from speech_engine.errors import EngineError
 
 
+class ClientLeft(Exception):
+    """The client hung up, or stopped reading: not a failure, since nobody is left to see one."""
+
+
 class RequestFailed(Exception):
     """The base. `status`, `kind` (OpenAI's `error.type`) and `code` belong to the class or the instance."""
 
@@ -85,6 +89,15 @@ class InternalError(RequestFailed):
 
     def __init__(self) -> None:
         super().__init__("The server had an error while processing your request. Please try again later.")
+
+
+class StorageUnavailable(RequestFailed):
+    """503: the database does not do it just now; nothing was charged."""
+
+    status, default_code = 503, "storage_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The server cannot reach its database. Please try again later.", retry_after_s=2.0)
 
 
 class UpstreamFailed(RequestFailed):

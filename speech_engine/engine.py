@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol, runtime_checkable
 
 from speech_engine.events import Event
@@ -24,10 +24,10 @@ class Engine(Protocol):
         """What it can speak with. Called once after `create`, and again after a reload; must not block."""
         ...
 
-    def speak(self, job: SpeechJob) -> AsyncIterator[Event]:
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         """Speaks the job's segments in order: Started, then audio and words, then Finished.
 
-        Raises the classes of `speech_engine.errors`. When the iterator is closed or its task cancelled,
+        Raises the classes of `speech_engine.errors`. When the generator is closed or its task cancelled,
         no new unit of work starts, and the engine is ready for the next job within 100 ms of the current
         unit's end. It must not block the event loop.
         """

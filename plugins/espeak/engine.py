@@ -1,0 +1,104 @@
+"""The embedded voice as an Engine: one utterance at a time, in one thread, towards one event loop.
+
+It knows the library only as a function that speaks an utterance; `worker.py` has that function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+
+from plugins.espeak.handover import Handover
+from plugins.espeak.languages import languages
+from plugins.espeak.plugin import EspeakSettings
+from plugins.espeak.rendering import SAMPLE_RATE_HZ, Rendering
+from plugins.espeak.timing import Mark
+from plugins.espeak.utterance import FASTEST_RATE, NORMAL_RATE, SLOWEST_RATE, Utterance, utterance_of
+from plugins.espeak.voices import voices
+from speech_engine import (
+    EngineFailed,
+    EngineUnavailable,
+    Event,
+    Finished,
+    ModelInfo,
+    SpeechJob,
+    Started,
+    VoiceInfo,
+)
+
+Take = Callable[[int, bytes, Sequence[Mark]], bool]
+"""(segment, pcm, marks) → whether to go on."""
+
+Speak = Callable[[Utterance, Take], None]
+
+_STANDARD = ModelInfo(
+    id="standard",
+    languages=languages(),
+    sample_rate_hz=SAMPLE_RATE_HZ,
+    speed=(SLOWEST_RATE / NORMAL_RATE, FASTEST_RATE / NORMAL_RATE),
+    pitch=(-12.0, 12.0),
+    times_words=True,
+    licence="GPL-3.0-or-later",
+)
+
+
+class EspeakEngine:
+    """`speak` is called in `thread`, which must have one worker: the library has one state a process."""
+
+    slots = 1
+
+    def __init__(self, settings: EspeakSettings, thread: ThreadPoolExecutor, speak: Speak) -> None:
+        self._settings = settings
+        self._thread = thread
+        self._speak = speak
+        self._handovers: set[Handover] = set()
+
+    def __repr__(self) -> str:
+        return f"<EspeakEngine, {len(self._handovers)} speaking>"
+
+    def close(self) -> None:
+        """Stops what is being spoken, so that the thread can be joined; its readers get EngineUnavailable."""
+        for handover in self._handovers:
+            handover.close()
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (_STANDARD,)
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return voices()
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        if job.model != _STANDARD.id:
+            raise EngineFailed(f"espeak has one model, {_STANDARD.id!r}, and was asked for {job.model!r}")
+        utterance = utterance_of(job, self._settings)
+        handover = Handover()
+        self._handovers.add(handover)
+        work = self._thread.submit(self._render, utterance, handover)
+        done = asyncio.wrap_future(work)
+        try:
+            yield Started(SAMPLE_RATE_HZ)
+            async with aclosing(handover.events()) as events:
+                async for event in events:
+                    yield event
+            await done
+            if handover.is_closed:
+                raise EngineUnavailable("espeak was stopped while it spoke")
+        finally:
+            # The library is asked to stop by its next callback, so this wait is well under a millisecond;
+            # after it the thread is free for the next job.
+            self._handovers.discard(handover)
+            handover.close()
+            work.cancel()
+            await asyncio.wait((done,))
+            if not done.cancelled():
+                done.exception()  # asked for, or the loop reports it as forgotten
+        yield Finished()
+
+    def _render(self, utterance: Utterance, handover: Handover) -> None:
+        try:
+            if not handover.is_closed:
+                self._speak(utterance, Rendering(utterance, handover.put).take)
+        finally:
+            handover.end()

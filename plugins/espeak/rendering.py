@@ -1,0 +1,51 @@
+"""What the library says, turned into events: chunks of at most 100 ms, words in the job's time, the cap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from plugins.espeak.timing import Mark, WordTimes
+from plugins.espeak.utterance import Utterance
+from speech_engine import Audio, Words
+
+SAMPLE_RATE_HZ = 22050
+BYTES_PER_SAMPLE = 2
+CHUNK_BYTES = SAMPLE_RATE_HZ // 10 * BYTES_PER_SAMPLE
+
+Put = Callable[[Audio | Words], bool]
+
+
+class Rendering:
+    """The events of one utterance, handed on by `put` until that says no or the cap is reached."""
+
+    def __init__(self, utterance: Utterance, put: Put) -> None:
+        self._utterance = utterance
+        self._put = put
+        self._segment = -1
+        self._samples = 0
+        self._times = WordTimes("", 0)
+
+    def take(self, segment: int, pcm: bytes, marks: Sequence[Mark]) -> bool:
+        """Some audio of a segment and the marks that lie in it; False when no more is wanted."""
+        if segment != self._segment:
+            self._segment = segment
+            self._times = WordTimes(self._utterance.texts[segment], self._samples)
+        return self._words(marks) and self._audio(pcm) and self._left() != 0
+
+    def _left(self) -> int | None:
+        cap = self._utterance.max_samples
+        return None if cap is None else max(0, cap - self._samples)
+
+    def _words(self, marks: Sequence[Mark]) -> bool:
+        cap = self._utterance.max_samples
+        words = tuple(word for word in self._times.words(marks) if cap is None or word.sample_offset < cap)
+        return self._put(Words(words, self._segment)) if words else True
+
+    def _audio(self, pcm: bytes) -> bool:
+        if (left := self._left()) is not None:
+            pcm = pcm[: left * BYTES_PER_SAMPLE]
+        self._samples += len(pcm) // BYTES_PER_SAMPLE
+        return all(
+            self._put(Audio(self._segment, pcm[start : start + CHUNK_BYTES]))
+            for start in range(0, len(pcm), CHUNK_BYTES)
+        )

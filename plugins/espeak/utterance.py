@@ -1,0 +1,73 @@
+"""A job as the library takes it: one voice file, every parameter in its range, texts that are safe to pass.
+
+The library checks none of this itself: a rate out of range is silence, and stays for the next caller.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import msgspec
+
+from plugins.espeak.languages import identifier_for
+from plugins.espeak.plugin import EspeakSettings
+from plugins.espeak.voices import variant_for
+from speech_engine import SpeechJob
+
+NORMAL_RATE = 175
+SLOWEST_RATE, FASTEST_RATE = 80, 450
+_MIDDLE_PITCH, _HIGHEST_PITCH = 50, 99
+_STEPS_PER_OCTAVE = 50
+_HIGHEST_INTONATION = 99
+# What the library calls pitch is a factor on a voice's base, above which a part stays where it is: a factor
+# k moves a voice to about 0.76 k + 0.24 of its pitch (measured over five variants, within half a semitone).
+_MOVED_PART, _FIXED_PART = 0.76, 0.24
+
+_WORD_GAP_STEP_MS = 10
+# Each is replaced by one space: word times count characters of the text as it came. A NUL would end the
+# text for the library, and the bracket pair opens its phoneme notation.
+_UNSAFE = re.compile(r"\x00|\[(?=\[)")
+
+
+class Utterance(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one use of the library needs. `texts` are the job's segments, in order."""
+
+    identifier: str
+    texts: tuple[str, ...]
+    rate: int
+    pitch: int
+    volume: int
+    intonation: int
+    word_gap: int
+    seed: int | None
+    max_samples: int | None
+
+    def __repr__(self) -> str:
+        return f"<Utterance {self.identifier} at {self.rate}, {len(self.texts)} texts>"
+
+
+def _clamped(value: float, lowest: int, highest: int) -> int:
+    return round(min(max(value, lowest), highest))
+
+
+def _pitch_factor(semitones: float) -> float:
+    wanted = (2 ** (semitones / 12) - _FIXED_PART) / _MOVED_PART
+    return min(max(wanted, 0.5), 2.0)
+
+
+def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
+    """Raises UnsupportedLanguage and VoiceNotFound; speed and pitch are brought into range instead."""
+    factor = _pitch_factor(job.pitch)
+    return Utterance(
+        identifier=f"{identifier_for(job.language)}+{variant_for(job.voice)}",
+        texts=tuple(_UNSAFE.sub(" ", segment.spoken) for segment in job.segments),
+        rate=_clamped(NORMAL_RATE * job.speed, SLOWEST_RATE, FASTEST_RATE),
+        pitch=_clamped(_MIDDLE_PITCH + _STEPS_PER_OCTAVE * math.log2(factor), 0, _HIGHEST_PITCH),
+        volume=_clamped(settings.volume, 0, 200),
+        # The melody is scaled along, so that a sentence rises by as many semitones as before.
+        intonation=_clamped(settings.intonation * factor, 0, _HIGHEST_INTONATION),
+        word_gap=_clamped(settings.word_gap_ms / _WORD_GAP_STEP_MS, 0, 200),
+        seed=job.seed,
+        max_samples=job.max_samples,
+    )

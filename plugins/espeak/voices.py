@@ -1,0 +1,45 @@
+"""The timbres of the embedded voice: espeak-ng's variants, each of which speaks every language.
+
+The library ignores a variant it does not know and follows one with dots in it out of its folder, so only
+names from this table reach it. Left out are variants that whistle, shout or sound like another one.
+"""
+
+from __future__ import annotations
+
+from speech_engine import EngineVoice, VoiceInfo, VoiceNotFound
+from speech_engine.values import Voice
+
+_FEMALE = (
+    *("f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "anika", "aunty", "belinda", "grandma"),
+    *("linda", "steph", "whisperf"),
+)
+_MALE = (
+    *("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "Andy", "Denis", "Diogo", "Henrique", "Lee", "Marco"),
+    *("michel", "miguel", "sandro", "travis", "victor", "whisper"),
+)
+_UNSTATED = (
+    *("Alex", "Gene", "Gene2", "Mario", "Michael", "Mike", "Nguyen", "Reed", "adam", "david", "edward"),
+    *("grandpa", "klatt4", "marcelo", "mike2", "norbert", "pablo", "quincy", "rob", "shelby"),
+)
+_GENDERS: dict[str, str | None] = {
+    **dict.fromkeys(_FEMALE, "female"),
+    **dict.fromkeys(_MALE, "male"),
+    **dict.fromkeys(_UNSTATED, None),
+}
+
+
+def voices() -> tuple[VoiceInfo, ...]:
+    """Every voice that may be asked for; `gender` is what the variant itself states, if it does."""
+    return tuple(
+        VoiceInfo(id=variant, name=variant.capitalize(), gender=gender)
+        for variant, gender in _GENDERS.items()
+    )
+
+
+def variant_for(voice: Voice) -> str:
+    """The variant of a job's voice; raises VoiceNotFound for any other name, a sample or a mix."""
+    if not isinstance(voice, EngineVoice):
+        raise VoiceNotFound("espeak cannot speak like a sample or blend voices; use one of its own voices")
+    if voice.id not in _GENDERS:
+        raise VoiceNotFound(f"espeak has no voice {voice.id!r}")
+    return voice.id

@@ -1,0 +1,83 @@
+"""The sound of a text: one frame of sixteen-tone symbols for each segment, exact to the sample.
+
+A frame is a preamble, the length, the UTF-8 bytes, their CRC-32 and a gap, so that each is decoded by
+itself. The tones lie below 4 kHz and 200 Hz apart: they survive 8 kHz, MP3, Opus and four-fold speed.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from array import array
+from collections.abc import Iterator
+from functools import lru_cache
+from sys import byteorder
+
+SYMBOL_S = 0.024
+"""At speed 1; a byte is two symbols, so ASCII runs at about the pace of speech."""
+
+TONES_HZ = tuple(500 + 200 * nibble for nibble in range(16))
+PREAMBLE_HZ = 300
+"""A tone that no byte has: wherever it is heard, a frame begins."""
+
+# The pairs after it jump from end to end of the scale, which pins the time of the symbols down.
+PREAMBLE = (PREAMBLE_HZ, PREAMBLE_HZ, PREAMBLE_HZ, TONES_HZ[15], TONES_HZ[0], TONES_HZ[15], TONES_HZ[0])
+GAP_SYMBOLS = 2
+LENGTH_BYTES = 2
+CHECK_BYTES = 4
+MAX_BYTES = 256**LENGTH_BYTES - 1
+
+_PEAK = 0.4 * 32767
+
+
+def payload(text: str) -> bytes:
+    """What the symbols after the preamble say. Raises OverflowError where the text is over `MAX_BYTES`."""
+    data = text.encode()
+    return len(data).to_bytes(LENGTH_BYTES, "big") + data + zlib.crc32(data).to_bytes(CHECK_BYTES, "big")
+
+
+def frame_symbols(text: str) -> tuple[int, ...]:
+    """The frame's tones in Hz, 0 for silence."""
+    nibbles = [nibble for byte in payload(text) for nibble in (byte >> 4, byte & 15)]
+    return (*PREAMBLE, *(TONES_HZ[nibble] for nibble in nibbles), *(0,) * GAP_SYMBOLS)
+
+
+def symbol_of_byte(index: int) -> int:
+    """Where in the frame the text's byte `index` begins, in symbols."""
+    return len(PREAMBLE) + 2 * (LENGTH_BYTES + index)
+
+
+class Clock:
+    """Where symbols begin, in samples: rounded one by one, so that no error adds up at any rate or speed."""
+
+    def __init__(self, sample_rate_hz: int, speed: float) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.samples_per_symbol = SYMBOL_S * sample_rate_hz / speed
+
+    def samples(self, symbols: int) -> int:
+        return round(symbols * self.samples_per_symbol)
+
+
+def symbol_pcm(tones_hz: tuple[int, ...], clock: Clock, first: int) -> Iterator[bytes]:
+    """The PCM (s16le) of each symbol in turn, where the first one is number `first` of the whole stream."""
+    length = math.ceil(clock.samples_per_symbol) + 1
+    for number, tone_hz in enumerate(tones_hz, first):
+        samples = clock.samples(number + 1) - clock.samples(number)
+        yield _tone(tone_hz, clock.sample_rate_hz, length)[: 2 * samples]
+
+
+@lru_cache(maxsize=512)
+def _tone(tone_hz: int, sample_rate_hz: int, length: int) -> bytes:
+    # The ramps are an eighth of the symbol: they keep the clicks, which codecs dislike, out of it.
+    step = 2 * math.pi * tone_hz / sample_rate_hz
+    ramp = length / 8
+    pcm = array(
+        "h",
+        (
+            round(_PEAK * min(1.0, at / ramp, max(0.0, length - 2 - at) / ramp) * math.sin(step * at))
+            for at in range(length)
+        ),
+    )
+    if byteorder == "big":
+        pcm.byteswap()
+    return pcm.tobytes()

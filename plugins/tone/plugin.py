@@ -1,0 +1,32 @@
+"""The front of the tone engine, a test engine whose sound can be decoded back to its text exactly."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from plugins.tone.voices import Behaviour, Fault
+from speech_engine.plugin import Hosted, Plugin
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How all voices in `voices` behave; README.md has the special ones, which always behave alike."""
+
+    sample_rate_hz: Annotated[int, msgspec.Meta(ge=8_000, le=48_000)] = 24_000
+    slots: Annotated[int, msgspec.Meta(ge=1)] = 4
+    voices: tuple[str, ...] = ("tone",)
+    delay_s: Seconds = 0.0
+    pace: Seconds = 0.0
+    fail: Fault = ""
+    fail_at_s: Seconds = 0.0
+
+    def behaviour(self) -> Behaviour:
+        return Behaviour(delay_s=self.delay_s, pace=self.pace, fail=self.fail, fail_at_s=self.fail_at_s)
+
+
+def voxgate_register() -> tuple[Plugin, ...]:
+    hosted = Hosted("plugins.tone.worker", in_process=True)
+    return (Plugin(kind="engine", name="tone", settings=ToneSettings, create=hosted),)

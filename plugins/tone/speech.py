@@ -1,0 +1,102 @@
+"""One job of the tone engine being spoken: frames cut into chunks, with word times, at the pace asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Iterator
+
+from plugins.tone.faults import commit
+from plugins.tone.frames import MAX_BYTES, Clock, frame_symbols, symbol_of_byte, symbol_pcm
+from plugins.tone.voices import Behaviour
+from speech_engine.errors import UnsupportedText
+from speech_engine.events import Audio, Event, Finished, Started, Word, Words
+from speech_engine.values import Segment, SpeechJob
+
+_WORD = re.compile(r"\S+")
+
+
+class Speech:
+    """Spoken once; the counters say how far it is, from the job's start."""
+
+    def __init__(self, job: SpeechJob, sample_rate_hz: int, behaviour: Behaviour) -> None:
+        self._segments = job.segments
+        self._clock = Clock(sample_rate_hz, job.speed)
+        self._rate_hz = sample_rate_hz
+        self._behaviour = behaviour
+        self._limit = float("inf") if job.max_samples is None else job.max_samples
+        self._fails_at = behaviour.fail_at_s * sample_rate_hz if behaviour.fail else float("inf")
+        self._symbols = 0
+        self._samples = 0
+        for segment in job.segments:
+            _check_text(segment.spoken)
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        if self._behaviour.delay_s:
+            await asyncio.sleep(self._behaviour.delay_s)
+        if self._fails_at <= 0:
+            await commit(self._behaviour.fail)
+            return
+        yield Started(self._rate_hz)
+        began = asyncio.get_running_loop().time()
+        for event in self._segment_events():
+            if isinstance(event, Audio):
+                await self._keep_pace(began)
+            yield event
+            if self._samples >= self._fails_at:
+                break
+        # A text too short to get to `fail_at_s` fails at its end: a test never passes by luck.
+        if self._behaviour.fail:
+            await commit(self._behaviour.fail)
+            return
+        yield Finished(units=float(sum(len(segment.spoken) for segment in self._segments)))
+
+    async def _keep_pace(self, began: float) -> None:
+        loop = asyncio.get_running_loop()
+        due = began + self._behaviour.pace * self._samples / self._rate_hz
+        # Even nothing to wait for is a turn for others, and a place to be cancelled at.
+        await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def _segment_events(self) -> Iterator[Words | Audio]:
+        for number, segment in enumerate(self._segments):
+            if self._samples >= self._limit:
+                return
+            words = tuple(self._words(segment))
+            if words:
+                yield Words(words, number)
+            for pcm in self._chunks(frame_symbols(segment.spoken)):
+                kept = pcm[: 2 * int(min(len(pcm) // 2, self._limit - self._samples))]
+                if not kept:
+                    return
+                self._samples += len(kept) // 2
+                yield Audio(number, bytes(len(kept)) if self._behaviour.silent else kept)
+
+    def _chunks(self, tones_hz: tuple[int, ...]) -> Iterator[bytes]:
+        """The frame's PCM in pieces of 100 ms, the last one shorter."""
+        size = 2 * (self._rate_hz // 10)
+        waiting = bytearray()
+        for symbol in symbol_pcm(tones_hz, self._clock, self._symbols):
+            waiting += symbol
+            while len(waiting) >= size:
+                yield bytes(waiting[:size])
+                del waiting[:size]
+        self._symbols += len(tones_hz)
+        if waiting:
+            yield bytes(waiting)
+
+    def _words(self, segment: Segment) -> Iterator[Word]:
+        for match in _WORD.finditer(segment.spoken):
+            bytes_before = len(segment.spoken[: match.start()].encode())
+            offset = self._clock.samples(self._symbols + symbol_of_byte(bytes_before))
+            if offset < self._limit:
+                yield Word(offset, match.start(), match.end())
+
+
+def _check_text(spoken: str) -> None:
+    try:
+        size = len(spoken.encode())
+    except UnicodeEncodeError:
+        # `from None`: the error that Python raised carries the text.
+        raise UnsupportedText("tone cannot speak half a character (a lone surrogate)") from None
+    if size > MAX_BYTES:
+        raise UnsupportedText(f"tone speaks sentences of at most {MAX_BYTES} bytes of UTF-8")

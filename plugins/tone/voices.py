@@ -1,0 +1,63 @@
+"""How a voice of the tone engine behaves, and the special voices that let one server serve all tests."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Fault = Literal[
+    "",
+    "EngineFailed",
+    "EngineUnavailable",
+    "EngineBusy",
+    "EngineTimeout",
+    "UnsupportedLanguage",
+    "UnsupportedText",
+    "VoiceNotFound",
+    "ContentRefused",
+    "UnusableSample",
+    "no_finish",
+    "hang",
+    "freeze",
+    "bug",
+    "crash",
+]
+"""What goes wrong: an error of speech_engine.errors, or one of five ways to break the contract.
+
+`no_finish` ends without Finished, `hang` waits for ever, `freeze` blocks the thread for ever, `bug` raises
+what no engine may raise, `crash` ends the process.
+"""
+
+
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
+    """`pace` is seconds of clock per second of audio (0: as fast as it goes); `fail_at_s` is in audio."""
+
+    delay_s: float = 0.0
+    pace: float = 0.0
+    fail: Fault = ""
+    fail_at_s: float = 0.0
+    silent: bool = False
+
+
+SPECIAL: dict[str, Behaviour] = {
+    "slow": Behaviour(pace=1.0),
+    "late": Behaviour(delay_s=2.0),
+    "silent": Behaviour(silent=True),
+    "fail": Behaviour(fail="EngineFailed"),
+    "fail-late": Behaviour(fail="EngineFailed", fail_at_s=0.3),
+    "unavailable": Behaviour(fail="EngineUnavailable"),
+    "busy": Behaviour(fail="EngineBusy"),
+    "timeout": Behaviour(fail="EngineTimeout"),
+    "refuse": Behaviour(fail="ContentRefused"),
+    "no-language": Behaviour(fail="UnsupportedLanguage"),
+    "no-text": Behaviour(fail="UnsupportedText"),
+    "no-finish": Behaviour(fail="no_finish", fail_at_s=0.3),
+    "hang": Behaviour(fail="hang"),
+    "hang-late": Behaviour(fail="hang", fail_at_s=0.3),
+    "freeze": Behaviour(fail="freeze"),
+    "bug": Behaviour(fail="bug"),
+    "crash": Behaviour(fail="crash"),
+    "crash-late": Behaviour(fail="crash", fail_at_s=0.3),
+}
+"""Behaviour by voice id; such a voice replaces what the engine's settings say."""

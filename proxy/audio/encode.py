@@ -1,0 +1,190 @@
+"""From 24 kHz PCM to a client's format, as it comes: each encoder gives one valid stream.
+
+An encoder is synchronous and belongs to one request; whoever opened it closes it, at any point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import NamedTuple, Protocol
+
+import av
+
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence
+from proxy.audio.libav import Sink, audio_frame
+from proxy.audio.ogg import last_granule
+from proxy.audio.steps import SoundFailed
+from proxy.audio.wav import wav_header
+
+
+class Encoder(Protocol):
+    """`feed` whole samples, `flush` once at the end, `close` always (also midway, also twice)."""
+
+    def feed(self, pcm: bytes) -> Chunk: ...
+
+    def flush(self) -> Chunk: ...
+
+    def close(self) -> None: ...
+
+
+class _Codec(NamedTuple):
+    container: str
+    codec: str
+    bit_rate: int | None
+    muxing: Mapping[str, str]
+    encoding: Mapping[str, str]
+
+
+# Everything here serves the first bytes: by default each of these gathers far more before it gives any.
+_CODECS: dict[str, _Codec] = {
+    # No ID3 and no Xing frame: clients join the bodies of several answers. Without the bit reservoir a
+    # frame depends on none before it, which costs nothing at this rate and gives the first one earlier.
+    "mp3": _Codec(
+        "mp3",
+        "libmp3lame",
+        64_000,
+        {"write_xing": "0", "id3v2_version": "0"},
+        {"compression_level": "7", "reservoir": "0"},
+    ),
+    # A page is out one packet after it is full; half the length would cost a quarter more bytes.
+    "opus": _Codec("ogg", "libopus", 32_000, {"page_duration": "40000"}, {"application": "voip"}),
+    "aac": _Codec("adts", "aac", 64_000, {}, {"aac_coder": "fast"}),
+    "flac": _Codec("flac", "flac", None, {"metadata_header_padding": "0"}, {"frame_size": "1152"}),
+}
+
+# Ogg counts Opus at this rate, whatever went in.
+_OPUS_CLOCK_HZ = 48_000
+
+_EMPTY_ANSWER_SAMPLES = OUTPUT_RATE_HZ // 10
+
+
+def open_encoder(audio_format: str, *, wav_frames: int | None = None) -> Encoder:
+    """An encoder for one answer. `wav_frames`, where the whole length is known, makes a WAV's sizes true."""
+    if audio_format == "pcm":
+        return _Plain(b"", None)
+    if audio_format == "wav":
+        return _Plain(wav_header(wav_frames), wav_frames)
+    return _Compressed(_CODECS[audio_format])
+
+
+class _Plain:
+    """The samples themselves, with a header before them or none."""
+
+    def __init__(self, header: bytes, promised: int | None) -> None:
+        self._header = header
+        self._promised = promised
+        self._fed = 0
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Encoder plain, {self._fed} samples in>"
+
+    def feed(self, pcm: bytes) -> Chunk:
+        if self._closed:
+            raise SoundFailed("the encoder is closed")
+        samples = len(pcm) // SAMPLE_BYTES
+        self._fed += samples
+        header, self._header = self._header, b""
+        return Chunk(header + pcm, samples)
+
+    def flush(self) -> Chunk:
+        chunk = self.feed(b"")
+        if self._promised is not None and self._fed != self._promised:
+            raise SoundFailed(f"a WAV of {self._promised} frames was opened, {self._fed} came")
+        return chunk
+
+    def close(self) -> None:
+        self._closed = True
+
+
+class _Compressed:
+    """A libav encoder and muxer; the covered samples are read off what the muxer let go."""
+
+    def __init__(self, codec: _Codec) -> None:
+        self._codec = codec
+        self._sink = Sink()
+        self._fed = 0
+        self._covered = 0
+        self._muxed_end = 0
+        self._delay = 0
+        self._closed = False
+        with self._faults():
+            muxing = {**codec.muxing, "flush_packets": "1"}
+            # Threads of its own would cost each answer more than they bring.
+            encoding = {**codec.encoding, "threads": "1"}
+            self._container = av.open(self._sink, "w", format=codec.container, options=muxing)
+            stream = self._container.add_stream(
+                codec.codec, rate=OUTPUT_RATE_HZ, layout="mono", options=encoding
+            )
+        assert isinstance(stream, av.AudioStream)
+        if codec.bit_rate is not None:
+            stream.bit_rate = codec.bit_rate
+        self._stream = stream
+
+    def __repr__(self) -> str:
+        return f"<Encoder {self._codec.codec}, {self._fed} samples in, {self._covered} out>"
+
+    def feed(self, pcm: bytes) -> Chunk:
+        if pcm:
+            self._encode(audio_frame(pcm, self._fed))
+            self._fed += len(pcm) // SAMPLE_BYTES
+        data = self._sink.take()
+        return Chunk(data, self._advance(self._end_of(data)))
+
+    def flush(self) -> Chunk:
+        if not self._fed:
+            # An empty body is no file in these formats; nobody pays for a moment of silence.
+            self._encode(audio_frame(silence(_EMPTY_ANSWER_SAMPLES)))
+        self._encode(None)
+        self._closed = True
+        with self._faults():
+            self._container.close()
+        return Chunk(self._sink.take(), self._advance(self._fed))
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._container.close()
+        except av.error.FFmpegError:
+            # Only the end of a file that nobody is waiting for; freeing the encoder is what matters.
+            pass
+
+    def _encode(self, frame: av.AudioFrame | None) -> None:
+        if self._closed:
+            raise SoundFailed("the encoder is closed")
+        with self._faults():
+            for packet in self._stream.encode(frame):
+                self._note(packet)
+                self._container.mux(packet)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.error.FFmpegError, ValueError) as error:
+            raise SoundFailed(f"{self._codec.codec} failed: {error}") from error
+
+    def _note(self, packet: av.Packet[av.AudioStream]) -> None:
+        """Positions count from the first sample fed; the encoder's own delay lies before zero."""
+        if packet.pts is None or packet.time_base is None:
+            return
+        clock: Fraction = packet.time_base * OUTPUT_RATE_HZ
+        self._muxed_end = int((packet.pts + (packet.duration or 0)) * clock)
+        self._delay = max(self._delay, int(-packet.pts * clock))
+
+    def _end_of(self, data: bytes) -> int:
+        if not data:
+            return self._covered
+        if self._codec.container != "ogg":
+            return self._muxed_end
+        granule = last_granule(data) or 0
+        return granule * OUTPUT_RATE_HZ // _OPUS_CLOCK_HZ - self._delay
+
+    def _advance(self, end: int) -> int:
+        end = max(self._covered, min(end, self._fed))
+        newly, self._covered = end - self._covered, end
+        return newly

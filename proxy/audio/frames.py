@@ -1,0 +1,175 @@
+"""Reads what an engine encoded itself, so that its bytes can pass through: frames counted, tags taken out.
+
+Tags would end up in the middle of what clients join together, and a Xing frame plays as silence.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
+from speech_engine import EngineFailed
+
+_BIT_RATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_BIT_RATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+# By the header's two version bits: MPEG 2.5, (reserved), 2, 1.
+_SAMPLE_RATES_HZ = {0: (11_025, 12_000, 8_000), 2: (22_050, 24_000, 16_000), 3: (44_100, 48_000, 32_000)}
+_LAYER_3 = 1
+_MONO = 3
+
+_HEADER_BYTES = 4
+_ID3V1_BYTES = 128
+_ID3V2_HEADER_BYTES = 10
+_VBRI_AT = 36
+
+
+class Frames(Protocol):
+    """`feed` an engine's bytes as they come; each chunk has whole frames only. `flush` at the end.
+
+    Both raise EngineFailed at bytes that are not the format. A cut last frame is dropped: no player
+    can use it.
+    """
+
+    def feed(self, data: bytes) -> Chunk: ...
+
+    def flush(self) -> Chunk: ...
+
+
+def open_frames(audio_format: str) -> Frames | None:
+    """None for a format that has to be encoded anew."""
+    if audio_format == "mp3":
+        return Mp3Frames()
+    if audio_format == "pcm":
+        return PcmFrames()
+    return None
+
+
+class PcmFrames:
+    """16-bit mono at 24 kHz: the only PCM that may pass as it is."""
+
+    def __init__(self) -> None:
+        self._half = b""
+
+    def feed(self, data: bytes) -> Chunk:
+        data = self._half + data
+        whole = len(data) - len(data) % SAMPLE_BYTES
+        self._half = data[whole:]
+        return Chunk(data[:whole], whole // SAMPLE_BYTES)
+
+    def flush(self) -> Chunk:
+        return Chunk()
+
+
+class FrameHeader(NamedTuple):
+    version: int
+    channels: int
+    frame_bytes: int
+    samples: int
+    sample_rate_hz: int
+
+    @property
+    def side_info_bytes(self) -> int:
+        if self.version == 3:
+            return 17 if self.channels == 1 else 32
+        return 9 if self.channels == 1 else 17
+
+
+def frame_header(data: bytes) -> FrameHeader | None:
+    """What the four bytes say, None when they do not begin a frame whose length they give."""
+    sync, version, layer = data[0] << 3 | data[1] >> 5, data[1] >> 3 & 3, data[1] >> 1 & 3
+    bit_rate, rate, padding = data[2] >> 4, data[2] >> 2 & 3, data[2] >> 1 & 1
+    # Bit rate 0 is "free format": nobody serves it, and its frames can only be found by searching.
+    if sync != 0x7FF or version == 1 or layer != _LAYER_3 or bit_rate in (0, 15) or rate == 3:
+        return None
+    sample_rate_hz = _SAMPLE_RATES_HZ[version][rate]
+    samples, kilobits = (1152, _BIT_RATES_1[bit_rate]) if version == 3 else (576, _BIT_RATES_2[bit_rate])
+    frame_bytes = samples // 8 * kilobits * 1000 // sample_rate_hz + padding
+    channels = 1 if data[3] >> 6 == _MONO else 2
+    return FrameHeader(version, channels, frame_bytes, samples, sample_rate_hz)
+
+
+class Mp3Frames:
+    """MPEG 1, 2 and 2.5 layer III, any bit rate; several files behind one another are one stream."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._skip = 0
+        self._frames = 0
+        self._sample_rate_hz = OUTPUT_RATE_HZ
+
+    def __repr__(self) -> str:
+        return f"<Mp3Frames {self._frames} frames at {self._sample_rate_hz} Hz>"
+
+    def feed(self, data: bytes) -> Chunk:
+        self._held += data
+        out = bytearray()
+        samples = 0
+        while True:
+            self._drop_skipped()
+            header = self._next_header()
+            if header is None or len(self._held) < header.frame_bytes:
+                break
+            frame = bytes(self._held[: header.frame_bytes])
+            del self._held[: header.frame_bytes]
+            if _is_tag_frame(frame, header):
+                continue
+            out += frame
+            samples += header.samples
+            self._frames += 1
+        return Chunk(bytes(out), samples, self._sample_rate_hz)
+
+    def flush(self) -> Chunk:
+        if self._held and not self._frames:
+            raise EngineFailed("the engine's MP3 stream ended before its first whole frame")
+        return Chunk(sample_rate_hz=self._sample_rate_hz)
+
+    def _drop_skipped(self) -> None:
+        dropped = min(self._skip, len(self._held))
+        del self._held[:dropped]
+        self._skip -= dropped
+
+    def _next_header(self) -> FrameHeader | None:
+        """The header at the front, None until there is more; tags before it are skipped."""
+        while len(self._held) >= _HEADER_BYTES:
+            tag_bytes = _tag_bytes(self._held)
+            if tag_bytes is None:
+                return self._checked_header()
+            if tag_bytes == 0:
+                return None
+            self._skip = tag_bytes
+            self._drop_skipped()
+        return None
+
+    def _checked_header(self) -> FrameHeader:
+        header = frame_header(bytes(self._held[:_HEADER_BYTES]))
+        if header is None:
+            raise EngineFailed(f"the engine's MP3 stream is broken after {self._frames} frames")
+        if self._frames and header.sample_rate_hz != self._sample_rate_hz:
+            raise EngineFailed(
+                f"the engine's MP3 stream changes from {self._sample_rate_hz} to {header.sample_rate_hz} Hz"
+            )
+        self._sample_rate_hz = header.sample_rate_hz
+        return header
+
+
+def _tag_bytes(held: bytearray) -> int | None:
+    """How long the tag at the front is: None where there is none, 0 where more bytes must tell."""
+    if held.startswith(b"TAG"):
+        return _ID3V1_BYTES
+    if not held.startswith(b"ID3"):
+        return None
+    if len(held) < _ID3V2_HEADER_BYTES:
+        return 0
+    size = 0
+    for byte in held[6:_ID3V2_HEADER_BYTES]:
+        size = size << 7 | byte & 0x7F
+    has_footer = bool(held[5] & 0x10)
+    return _ID3V2_HEADER_BYTES * (1 + has_footer) + size
+
+
+def _is_tag_frame(frame: bytes, header: FrameHeader) -> bool:
+    """A frame that holds an index instead of sound: its side information is all zeros."""
+    at = _HEADER_BYTES + header.side_info_bytes
+    if frame[at : at + 4] in (b"Xing", b"Info"):
+        return not any(frame[_HEADER_BYTES + 2 : at])
+    return frame[_VBRI_AT : _VBRI_AT + 4] == b"VBRI" and not any(frame[_HEADER_BYTES + 2 : _VBRI_AT])

@@ -1,0 +1,42 @@
+"""From an engine's sample rate to the one every answer has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# It ships no types.
+import soxr  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from proxy.audio.formats import OUTPUT_RATE_HZ
+from proxy.audio.steps import SoundFailed
+
+_PEAK = np.float32(32767)
+
+
+class Resample:
+    """A `Step`; n samples become n x 24000 / rate, rounded, once flushed.
+
+    It works on floats: soxr would add dither to 16-bit samples, and silence would no longer be silent.
+    """
+
+    def __init__(self, source_rate_hz: int) -> None:
+        self._stream = soxr.ResampleStream(source_rate_hz, OUTPUT_RATE_HZ, 1, dtype="float32", quality="HQ")
+
+    def feed(self, pcm: bytes) -> bytes:
+        return self._resampled(pcm, last=False)
+
+    def flush(self) -> bytes:
+        return self._resampled(b"", last=True)
+
+    def _resampled(self, pcm: bytes, *, last: bool) -> bytes:
+        try:
+            floats = self._stream.resample_chunk(np.frombuffer(pcm, "<i2").astype(np.float32), last=last)
+        except RuntimeError as error:
+            raise SoundFailed(f"resampling failed: {error}") from error
+        return _pcm(floats)
+
+
+def _pcm(floats: NDArray[np.float32]) -> bytes:
+    # A loud sound overshoots between its samples; wrapping round would be heard as a crack.
+    return np.clip(np.rint(floats), -_PEAK, _PEAK).astype("<i2").tobytes()

@@ -1,0 +1,85 @@
+"""Speaking faster or slower than the engine did, at the same pitch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import av
+import av.filter
+
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, silence
+from proxy.audio.libav import audio_frame
+from proxy.audio.steps import SoundFailed
+
+SLOWEST, FASTEST = 0.25, 4.0
+
+# The filter's window at 24 kHz, and many more of them than its slowest chain ever held back.
+_WINDOW = 2048
+_MOST_WINDOWS = 32
+
+
+class Speed:
+    """A `Step`; n samples become n / factor, rounded, once flushed, and are never ahead of that."""
+
+    def __init__(self, factor: float) -> None:
+        if not SLOWEST <= factor <= FASTEST:
+            raise ValueError(f"a speed of {factor} was asked for; it can be {SLOWEST} to {FASTEST}")
+        self._factor = factor
+        self._fed = 0
+        self._given = 0
+        self._graph = _tempo_graph(factor)
+
+    def feed(self, pcm: bytes) -> bytes:
+        self._fed += len(pcm) // SAMPLE_BYTES
+        return self._pushed(pcm)
+
+    def flush(self) -> bytes:
+        """Silence pushes the rest out: at its own end the filter swallows up to a window of speech."""
+        tail = b""
+        for _ in range(_MOST_WINDOWS):
+            if self._missing() <= 0:
+                break
+            tail += self._pushed(silence(_WINDOW))
+        return tail
+
+    def _missing(self) -> int:
+        return round(self._fed / self._factor) - self._given
+
+    def _pushed(self, pcm: bytes) -> bytes:
+        if not pcm:
+            return b""
+        try:
+            self._graph.push(audio_frame(pcm))
+            pulled = b"".join(self._pulled())[: self._missing() * SAMPLE_BYTES]
+        except av.error.FFmpegError as error:
+            raise SoundFailed(f"fitting the speed failed: {error}") from error
+        self._given += len(pulled) // SAMPLE_BYTES
+        return pulled
+
+    def _pulled(self) -> Iterator[bytes]:
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            yield frame.to_ndarray().tobytes()
+
+
+def _stages(factor: float) -> tuple[float, ...]:
+    """Equal factors of 0.5 to 2 each.
+
+    Above 2 the filter drops samples where it should blend them, and fails on a chunk of one sample.
+    """
+    count = max(1, math.ceil(abs(math.log2(factor))))
+    return (min(2.0, max(0.5, factor ** (1 / count))),) * count
+
+
+def _tempo_graph(factor: float) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    # By default each graph, and so each answer, starts a thread for every core.
+    graph.threads = 1
+    source = graph.add_abuffer(sample_rate=OUTPUT_RATE_HZ, format="s16", layout="mono")
+    tempos = [graph.add("atempo", str(stage)) for stage in _stages(factor)]
+    graph.link_nodes(source, *tempos, graph.add("abuffersink")).configure()
+    return graph

@@ -1,0 +1,165 @@
+"""The supervisor's children: a process with its end of the pipe, and the keeper that restarts it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+
+from policies.restart import restart_delay_s
+from speech_engine.host import pipe
+from speech_engine.host.pipe import Broken, Drain, Message, Ready
+
+_log = structlog.get_logger()
+
+
+class Child:
+    """One life of one process. Its pipe fd travels by inheritance, its first message over the pipe."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.process = process
+        self._reader = reader
+        self._writer = writer
+
+    def __repr__(self) -> str:
+        return f"<Child pid {self.process.pid}>"
+
+    @classmethod
+    async def start(
+        cls, module: str, *, interpreter: str = sys.executable, inherit: tuple[int, ...] = ()
+    ) -> Child:
+        ours, theirs = socket.socketpair()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                interpreter,
+                "-m",
+                module,
+                str(theirs.fileno()),
+                *map(str, inherit),
+                pass_fds=(theirs.fileno(), *inherit),
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C in the terminal is for the supervisor alone
+            )
+        finally:
+            theirs.close()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        return cls(process, reader, writer)
+
+    def send(self, message: Message) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(pipe.pack(message))
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Everything the child says, until its end of the pipe closes."""
+        try:
+            while True:
+                head = await self._reader.readexactly(pipe.HEAD_BYTES)
+                yield pipe.unpack(await self._reader.readexactly(pipe.length(head)))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+
+    async def ended(self) -> int:
+        code = await self.process.wait()
+        self._writer.close()
+        return code
+
+    async def stop(self, within_s: float) -> None:
+        """Asks it to finish, and kills it when it has not within the time."""
+        self.send(Drain(within_s))
+        try:
+            async with asyncio.timeout(within_s + 2.0):
+                await self.process.wait()
+        except TimeoutError:
+            self.kill()
+            await self.process.wait()
+        self._writer.close()
+
+    def kill(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+
+
+class Keeper:
+    """Keeps one child alive: starts it, restarts it with back-off, gives up with a reason.
+
+    `begin` makes a child and tells it what to do; `on_state` hears (state, generation, reason) at every
+    turn: starting, ready, restarting, failed. `on_message` hears everything else the child says.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        begin: Callable[[], Awaitable[Child]],
+        on_state: Callable[[str, int, str], None],
+        on_message: Callable[[Message], None],
+    ) -> None:
+        self.name = name
+        self.child: Child | None = None
+        self.generation = 0
+        self.state = "starting"
+        self.reason = ""
+        self._begin = begin
+        self._on_state = on_state
+        self._on_message = on_message
+        self._crashes: list[float] = []
+        self._stopping = False
+
+    def __repr__(self) -> str:
+        return f"<Keeper of {self.name}: {self.state}, generation {self.generation}>"
+
+    async def run(self) -> None:
+        while not self._stopping:
+            self.generation += 1
+            self._tell("starting")
+            self.child = await self._begin()
+            broken = await self._live(self.child)
+            code = await self.child.ended()
+            self.child = None
+            delay_s = self._after_end(code, broken)
+            if delay_s is None:
+                return
+            await asyncio.sleep(delay_s)
+
+    async def stop(self, within_s: float) -> None:
+        self._stopping = True
+        if self.child is not None:
+            await self.child.stop(within_s)
+
+    def _after_end(self, code: int, broken: Broken | None) -> float | None:
+        """How long to wait before the next life, or None when this was the last."""
+        if self._stopping:
+            return None
+        self.reason = broken.reason if broken else f"the process ended with status {code}"
+        self._crashes.append(time.monotonic())
+        delay_s = restart_delay_s(self._crashes, self._crashes[-1])
+        if delay_s is None or (broken is not None and broken.lasting):
+            self._tell("failed")
+            return None
+        self._tell("restarting")
+        return delay_s
+
+    async def _live(self, child: Child) -> Broken | None:
+        broken = None
+        async for message in child.messages():
+            match message:
+                case Ready():
+                    self.reason = ""
+                    self._on_message(message)
+                    self._tell("ready")
+                case Broken():
+                    broken = message
+                case _:
+                    self._on_message(message)
+        return broken
+
+    def _tell(self, state: str) -> None:
+        self.state = state
+        log = _log.info if state in ("starting", "ready") else _log.warning
+        log(f"child.state.{state}", child=self.name, generation=self.generation, reason=self.reason)
+        self._on_state(state, self.generation, self.reason)

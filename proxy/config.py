@@ -1,0 +1,282 @@
+"""config.toml → one frozen `Config`. An error names the file, the key, and what would be right.
+
+Precedence: shipped defaults < the file < VOXGATE_SECTION__KEY < the command line. The result is plain
+data, so that the supervisor can parse once and hand it to every worker.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from proxy import fields
+
+_Port = Annotated[
+    int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
+]
+_Seconds = Annotated[
+    float, msgspec.Meta(gt=0, le=3600, description="a number of seconds, above 0 and up to 3600")
+]
+_Switch = Annotated[bool, msgspec.Meta(description="true or false")]
+_Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
+_Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message has one line for each fault."""
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: _Text = "127.0.0.1"
+    port: _Port = 8000
+    workers: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=1,
+            description="1: several workers need PostgreSQL and Redis, which this version does not have yet",
+        ),
+    ] = 1
+    data: Annotated[str, msgspec.Meta(min_length=1, description="a folder, relative to the config file")] = (
+        "data"
+    )
+    drain_s: _Seconds = 30.0
+    first_audio_s: _Seconds = 9.0
+    public_catalogue: _Switch = False
+    default_model: _Text = "tts-1"
+    default_voice: _Text = "alloy"
+    fill_missing: _Switch = False
+    cors_origins: _Texts = ()
+    metrics: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^$|^[^:\s]+:\d{1,5}$", description='"host:port" of the metrics page, or "" for none'
+        ),
+    ] = "127.0.0.1:9464"
+    dev_key: _Switch = False
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: Annotated[
+        Literal["sqlite"], msgspec.Meta(description='"sqlite" (PostgreSQL comes with a later version)')
+    ] = "sqlite"
+
+
+class EngineSection(msgspec.Struct, frozen=True):
+    """[engines.NAME]: these keys are the server's, all others are the plugin's own settings."""
+
+    plugin: _Text
+    hosted: _Switch = True
+    processes: Annotated[int, msgspec.Meta(ge=1, le=64, description="a number of processes, 1 to 64")] = 1
+    queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
+    settings: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<EngineSection {self.plugin}>"
+
+
+class VoiceSection(msgspec.Struct, frozen=True):
+    """[voices.NAME]: every key that is not one of these names an engine and the voice's id there."""
+
+    language: _Text | None = None
+    gender: _Text | None = None
+    bindings: dict[str, str] = {}
+
+
+class Config(msgspec.Struct, frozen=True):
+    server: Server = Server()
+    storage: Storage = Storage()
+    engines: dict[str, EngineSection] = {}
+    models: dict[str, tuple[str, ...]] = {}
+    voices: dict[str, VoiceSection] = {}
+    data: str = "data"
+    source: str = "the built-in defaults"
+
+    def __repr__(self) -> str:
+        return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"
+
+
+_LATER = ("limits", "plans", "routes", "lexicons", "front_ends", "detectors", "marks", "runners")
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, **overrides: Any) -> Config:
+    """Reads the file (or VOXGATE_CONFIG, or ./config.toml, or nothing); raises ConfigError."""
+    file = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
+    if file is None and Path("config.toml").exists():
+        file = Path("config.toml")
+    raw = {} if file is None else _parse(file)
+    reader = _Reader(str(file) if file else "defaults")
+    reader.refuse_later_sections(raw)
+    _merge_environment(raw, environ)
+    for key, value in overrides.items():
+        raw.setdefault("server", {})[key] = value
+    shipped = tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
+    config = _read_config(reader, raw, shipped)
+    reader.raise_if_wrong()
+    folder = (file.parent if file else Path()) / config.server.data
+    return msgspec.structs.replace(config, data=str(folder.absolute()), source=str(file or config.source))
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+
+
+def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """VOXGATE_SERVER__PORT=8001, VOXGATE_ENGINES__ESPEAK__PROCESSES=2; values are TOML scalars or text."""
+    for name, text in environ.items():
+        path = name.lower().removeprefix("voxgate_").split("__")
+        if (
+            not name.startswith("VOXGATE_")
+            or path[0] not in ("server", "storage", "engines")
+            or len(path) < 2
+        ):
+            continue
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        table = raw
+        for step in path[:-1]:
+            table = table.setdefault(step, {})
+        table[path[-1]] = value
+
+
+class _Reader:
+    """Collects every fault, so that an operator mends a file once and not ten times."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._faults: list[str] = []
+
+    def fault(self, key: str, text: str) -> None:
+        self._faults.append(f"{self._source}: {key}: {text}")
+
+    def raise_if_wrong(self) -> None:
+        if self._faults:
+            raise ConfigError("\n".join(self._faults))
+
+    def refuse_later_sections(self, raw: Mapping[str, Any]) -> None:
+        known = [field.key for field in fields.fields_of(Config)][:5]
+        for section in list(raw):
+            if section in _LATER:
+                self.fault(section, "this version does not enforce this section yet; remove it")
+            elif section not in known:
+                self.unknown(section, section, known)
+
+    def unknown(self, key: str, name: str, known: list[str]) -> None:
+        near = difflib.get_close_matches(name, known, 1)
+        self.fault(
+            key, f"no such key; {f'did you mean {near[0]}?' if near else 'known: ' + ', '.join(known)}"
+        )
+
+    def table(self, value: object, key: str) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        self.fault(key, f"must be a table, [{key}]")
+        return {}
+
+    def struct(self, type_: type[fields.T], raw: Mapping[str, Any], key: str, default: fields.T) -> fields.T:
+        try:
+            return fields.read(type_, raw)
+        except fields.Faults as error:
+            for fault in error.faults:
+                got = "it is missing" if fault.kind == "missing" else f"got {fault.value!r}"
+                self.fault(f"{key}.{fault.field}", f"must be {fault.expected}; {got}")
+            return default
+
+
+def _read_config(reader: _Reader, raw: Mapping[str, Any], shipped: Mapping[str, Any]) -> Config:
+    sections: dict[str, Any] = {}
+    for name, type_, default in (("server", Server, Server()), ("storage", Storage, Storage())):
+        table = reader.table(raw.get(name, {}), name)
+        for key in fields.unknown(type_, table):
+            reader.unknown(f"{name}.{key}", key, [field.key for field in fields.fields_of(type_)])
+        sections[name] = reader.struct(type_, table, name, default)
+    engines = _engines(reader, reader.table(raw.get("engines", shipped["engines"]), "engines"))
+    voices = _voices(reader, reader.table(raw.get("voices", {}), "voices"), engines)
+    models = _models(reader, reader.table(raw.get("models", {}), "models"), engines)
+    for name, section in _voices(_Reader(""), shipped["voices"], engines, strict=False).items():
+        voices.setdefault(name, section)
+    for name, names in _models(_Reader(""), shipped["models"], engines).items():
+        models.setdefault(name, names)
+    return Config(engines=engines, voices=voices, models=models, **sections)
+
+
+def _engines(reader: _Reader, raw: Mapping[str, Any]) -> dict[str, EngineSection]:
+    own = {field.key for field in fields.fields_of(EngineSection)} - {"settings"}
+    engines: dict[str, EngineSection] = {}
+    for name, value in raw.items():
+        key = f"engines.{name}"
+        table = reader.table(value, key)
+        if "/" in name or name != name.lower():
+            reader.fault(key, "an engine's name must be lower case, without a slash")
+        common = {"plugin": name, **{k: v for k, v in table.items() if k in own}}
+        section = reader.struct(EngineSection, common, key, EngineSection(plugin=name))
+        settings = {k: v for k, v in table.items() if k not in own}
+        engines[name] = msgspec.structs.replace(section, settings=settings)
+    return engines
+
+
+def _voices(
+    reader: _Reader, raw: Mapping[str, Any], engines: Mapping[str, EngineSection], *, strict: bool = True
+) -> dict[str, VoiceSection]:
+    voices: dict[str, VoiceSection] = {}
+    for name, value in raw.items():
+        table = reader.table(value, f"voices.{name}")
+        section = reader.struct(VoiceSection, _without_bindings(table), f"voices.{name}", VoiceSection())
+        bindings: dict[str, str] = {}
+        for engine, voice in table.items():
+            if engine in ("language", "gender"):
+                continue
+            if not isinstance(voice, str) or not voice:
+                reader.fault(
+                    f"voices.{name}.{engine}", "must be the voice's id on that engine, a text in quotes"
+                )
+            elif engine in engines:
+                bindings[engine] = voice
+            elif strict:
+                reader.unknown(f"voices.{name}.{engine}", engine, ["language", "gender", *engines])
+        if bindings:
+            voices[name] = msgspec.structs.replace(section, bindings=bindings)
+        elif strict:
+            reader.fault(f"voices.{name}", 'binds no engine; add a line such as espeak = "f3"')
+    return voices
+
+
+def _without_bindings(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: table[key] for key in ("language", "gender") if key in table}
+
+
+def _models(
+    reader: _Reader, raw: Mapping[str, Any], engines: Mapping[str, EngineSection]
+) -> dict[str, tuple[str, ...]]:
+    models: dict[str, tuple[str, ...]] = {}
+    for alias, value in raw.items():
+        key = f"models.{alias}"
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            reader.fault(key, 'must be a list of models, ["engine/model"]')
+            continue
+        for name in names:
+            engine, slash, model = name.partition("/")
+            if not slash or not model:
+                reader.fault(key, f'{name!r} must be written "engine/model"')
+            elif engine not in engines:
+                reader.fault(
+                    key, f"{name!r}: no [engines.{engine}] here; known: {', '.join(engines) or 'none'}"
+                )
+        models[alias] = tuple(name for name in names if name.partition("/")[0] in engines)
+    return {alias: names for alias, names in models.items() if names}

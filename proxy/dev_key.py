@@ -1,0 +1,29 @@
+"""The key of `make serve`: made once, kept in data/dev-key (0600), and printed again next time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from proxy import keys
+from proxy.storage import accounts, key_records
+from proxy.storage.store import Store
+
+_ACCOUNT = "dev"
+
+
+async def ensure(store: Store, data: Path) -> str:
+    """The key that still works, or a new one."""
+    file = data / "dev-key"
+    kept = file.read_text().strip() if file.exists() else ""
+    if keys.is_well_formed(kept):
+        standing = await key_records.by_hash(store, keys.digest(kept))
+        if standing is not None and standing.revoked is None and standing.closed is None:
+            return kept
+    account = await accounts.get(store, _ACCOUNT) or await accounts.create(store, name=_ACCOUNT, plan="free")
+    secret = keys.mint()
+    await key_records.create(store, secret, account=account.id, name="make serve")
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as written:
+        written.write(secret.reveal() + "\n")
+    return secret.reveal()

@@ -1,0 +1,191 @@
+"""The layers around every endpoint, pure ASGI: request id and log line, failures, keys.
+
+In this order from the outside, so that a refusal by any of them carries the id and the envelope.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from proxy.callers import Callers
+from proxy.endpoints.replies import failure_reply
+from proxy.errors import (
+    ClientLeft,
+    InternalError,
+    InvalidKey,
+    MethodNotAllowed,
+    NotAllowed,
+    NotFound,
+    RequestFailed,
+    StorageUnavailable,
+)
+from proxy.storage.store import StorageFailed
+from proxy.telemetry import Metrics
+
+_log = structlog.get_logger()
+
+
+class RequestIds:
+    """Gives every request its id and its time, and writes one line and one count when it is over."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        id_ = f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = id_
+        if len(scope["path"]) > 1:
+            # Answered in place: a redirect would turn a POST into a GET.
+            scope["path"] = scope["path"].rstrip("/") or "/"
+        began = time.monotonic()
+        status, complete = 0, False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status, complete
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                elapsed_ms = round((time.monotonic() - began) * 1000)
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"x-request-id", id_.encode()),
+                    (b"openai-processing-ms", str(elapsed_ms).encode()),
+                ]
+            elif message["type"] == "http.response.body" and not message.get("more_body", False):
+                complete = True
+            await send(message)
+
+        self._metrics.request_began()
+        try:
+            await self._app(scope, receive, send_marked)
+        finally:
+            self._end(scope, id_, status, complete, time.monotonic() - began)
+
+    def _end(self, scope: Scope, id_: str, status: int, complete: bool, seconds: float) -> None:
+        # The template of the route, never the path: a path may be long, secret, or different each time.
+        route = getattr(scope.get("route"), "path", "unmatched")
+        self._metrics.request_ended(route, status, aborted=status != 0 and not complete)
+        caller = scope["state"].get("caller")
+        _log.info(
+            "request.finished",
+            request=id_,
+            method=scope["method"],
+            route=route,
+            status=status,
+            complete=complete,
+            ms=round(seconds * 1000, 1),
+            account=caller.account if caller else None,
+            key=caller.key if caller else None,
+        )
+
+
+class Failures:
+    """The top of a request: whatever went wrong becomes OpenAI's envelope, or a broken connection.
+
+    Once headers are out there is no status to change. Returning without the end of the body makes the
+    server close the connection without a clean end, which is how a client learns of it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noted)
+        except ClientLeft:
+            return
+        except RequestFailed as failure:
+            answer = failure_reply(failure)
+        except StorageFailed as error:
+            _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
+            answer = failure_reply(StorageUnavailable())
+        except Exception as error:  # noqa: BLE001 - the seam at the top of a request: logged with its id
+            _log.error(
+                "request.failed", request=scope["state"]["request_id"], exc_info=_without_values(error)
+            )
+            answer = failure_reply(InternalError())
+        if not started:
+            await answer(scope, receive, send)
+
+
+def _without_values(error: BaseException) -> BaseException:
+    """The traceback under the class's name alone: a message may quote what a user sent."""
+    nameless: BaseException = type(type(error).__name__, (Exception,), {})()
+    return nameless.with_traceback(error.__traceback__)
+
+
+class Keys:
+    """Authentication, before route, method and body: who has no key learns nothing."""
+
+    def __init__(self, app: ASGIApp, callers: Callers, public_catalogue: bool) -> None:
+        self._app = app
+        self._callers = callers
+        self._open = {("GET", "/"), ("GET", "/v1"), ("HEAD", "/v1"), ("GET", "/healthz"), ("GET", "/readyz")}
+        if public_catalogue:
+            catalogue = ("/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices")
+            self._open |= {("GET", path) for path in catalogue}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        secret = presented_key(scope)
+        if secret or (scope["method"], scope["path"]) not in self._open:
+            if not secret:
+                raise InvalidKey(
+                    "You didn't provide an API key. Send it in the Authorization header: "
+                    "Authorization: Bearer YOUR_KEY."
+                )
+            caller = await self._callers.identify(secret)
+            scope["state"]["caller"] = caller
+            if scope["path"].startswith("/admin") and caller.role != "admin":
+                raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
+        await self._app(scope, receive, send)
+
+
+def presented_key(scope: Scope) -> str:
+    """From `Authorization: Bearer …`, or `api-key` as Azure's clients send it; blank means none."""
+    found = ""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, rest = value.decode("latin-1").strip().partition(" ")
+            return rest.strip() if scheme.lower() == "bearer" else ""
+        if name == b"api-key":
+            found = value.decode("latin-1").strip()
+    return found
+
+
+async def raise_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405 as failures of ours."""
+    assert isinstance(error, HTTPException)
+    path, method = request.url.path[:200], request.method
+    if error.status_code == 405:
+        raise MethodNotAllowed(
+            f"Not allowed to {method} on {path}. Allowed: {(error.headers or {}).get('Allow', '')}.",
+            headers=dict(error.headers or {}),
+        )
+    raise NotFound(
+        f"Unknown request URL: {method} {path}. This server offers speech synthesis; its base URL is "
+        f"{request.url.scheme}://{request.url.netloc}/v1, see GET /v1/models.",
+        code="unknown_url",
+    )

@@ -1,0 +1,29 @@
+"""Whole JSON answers, errors included, in the one encoding that all endpoints share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from proxy.errors import RequestFailed
+
+encode_json = msgspec.json.Encoder().encode
+
+
+def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(encode_json(value), status, headers, media_type="application/json")
+
+
+def failure_reply(failure: RequestFailed) -> Response:
+    headers = dict(failure.headers)
+    if failure.retry_after_s is not None:
+        # Outside 1..60 the SDKs ignore it, sleep for an hour, or never try again.
+        headers["retry-after"] = str(min(60, max(1, math.ceil(failure.retry_after_s))))
+    return reply(failure.body(), failure.status, headers)
+
+
+def list_reply(data: list[Any], **more: Any) -> Response:
+    return reply({"object": "list", "data": data, **more})

@@ -1,0 +1,77 @@
+"""GET /v1/audio/voices[/{id}] and /v1/voices: one list under every key that a known client reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policies.language import base
+from policies.routing import Voice
+from proxy.catalogue import Catalogue
+from proxy.endpoints.replies import list_reply, reply
+from proxy.errors import InvalidRequest, NotFound
+
+_CREATED = 1_767_225_600
+
+
+class Voices:
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def list_(self, request: Request) -> Response:
+        query = request.query_params
+        found = [
+            voice
+            for voice in self._catalogue.voices()
+            if _matches(voice.language, query.get("language")) and _matches(voice.gender, query.get("gender"))
+        ]
+        if query.get("format") == "names":
+            return list_reply(
+                [voice.id for voice in found], voices=[voice.id for voice in found], has_more=False
+            )
+        if "format" in query:
+            raise InvalidRequest("Invalid value for 'format': it must be names, or left out.", param="format")
+        entries = [_entry(voice) for voice in found]
+        return list_reply(entries, voices=entries, has_more=False)
+
+    async def retrieve(self, request: Request) -> Response:
+        wanted = request.path_params["id"]
+        for voice in self._catalogue.voices():
+            if voice.id == wanted:
+                return reply(_entry(voice))
+        raise NotFound(f"The voice '{wanted[:80]}' does not exist.", param="voice", code="voice_not_found")
+
+
+def routes(catalogue: Catalogue) -> list[Route]:
+    voices = Voices(catalogue)
+    return [
+        Route(path, endpoint)
+        for root in ("/v1/audio/voices", "/v1/voices")
+        for path, endpoint in ((root, voices.list_), (root + "/{id:path}", voices.retrieve))
+    ]
+
+
+def _matches(has: str | None, wanted: str | None) -> bool:
+    """`pt` finds `pt-BR`; a voice without a language speaks all of its engine's, so it is always found."""
+    if wanted is None or has is None:
+        return True
+    return has.lower() == wanted.lower() or base(has) == wanted.lower()
+
+
+def _entry(voice: Voice) -> dict[str, Any]:
+    return {
+        "id": voice.id,
+        "object": "audio.voice",
+        "name": voice.name,
+        "created_at": _CREATED,
+        "type": "catalogue",
+        "voice_id": voice.id,
+        "value": voice.id,
+        "label": voice.name,
+        "language": voice.language,
+        "gender": voice.gender,
+        "engines": [binding.engine for binding in voice.bindings],
+    }

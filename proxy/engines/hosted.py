@@ -1,0 +1,205 @@
+"""A hosted engine, seen from a worker: the generic Engine that stands for one living in its hosts.
+
+It keeps no queue: slots and lines are the host's. Of several processes it takes the one with the fewest
+of its own jobs under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+import msgspec
+import structlog
+
+from speech_engine import API_VERSION, Event, ModelInfo, SpeechJob, VoiceInfo
+from speech_engine.errors import EngineUnavailable
+from speech_engine.events import Finished
+from speech_engine.host import messages
+from speech_engine.host.pipe import HostState
+
+HELLO_S = 5.0
+
+_log = structlog.get_logger()
+_decode_frame = messages.decoder(messages.Frame)
+
+
+class _HostGone(Exception):
+    """The transport broke: the host died or was never there. An engine that says no raises EngineError."""
+
+
+class _Process:
+    """One ready host process and the channel to it."""
+
+    def __init__(self, state: HostState) -> None:
+        self.running = 0
+        self._channel = grpc.aio.insecure_channel(f"unix:{state.address}", options=messages.CHANNEL_OPTIONS)
+        self._speak = self._channel.unary_stream(messages.method("Speak"), messages.encode, _decode_frame)
+
+    async def ask(self, name: str, message: Any, answer: type[Any]) -> Any:
+        call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
+        return await call(message, timeout=HELLO_S)
+
+    async def frames(self, job: SpeechJob) -> AsyncGenerator[messages.Frame, None]:
+        """The host's frames. Whoever reads them keeps the time: a frozen host is not noticed by gRPC."""
+        call = self._speak(job)
+        self.running += 1
+        try:
+            while True:
+                frame = await call.read()
+                if frame is grpc.aio.EOF:
+                    raise _HostGone("it ended its answer early")
+                yield frame
+        except grpc.aio.AioRpcError as error:
+            raise _HostGone(error.code().name) from None
+        finally:
+            self.running -= 1
+            call.cancel()
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+class HostedEngine:
+    """Fits `speech_engine.Engine`. Told of its hosts by `heard`; speaks through whichever is ready."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.states: dict[int, HostState] = {}
+        self._processes: dict[int, _Process] = {}
+        self._welcome = messages.Welcome(API_VERSION, 0, (), ())
+        self.changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        running = sum(process.running for process in self._processes.values())
+        return f"<HostedEngine {self.name}: {self.state}, {running} running>"
+
+    @property
+    def slots(self) -> int:
+        return self._welcome.slots * len(self._processes)
+
+    @property
+    def state(self) -> str:
+        """`ready` while any process is, else the hopeful state of the others, else `failed`."""
+        states = {state.state for state in self.states.values()}
+        if self._processes:
+            return "ready"
+        # A process that is ready to the supervisor but not yet greeted here is still starting.
+        return next((name for name in ("starting", "restarting") if name in states), "starting" if "ready" in states or not states else "failed")
+
+    @property
+    def reason(self) -> str:
+        return next((state.reason for state in self.states.values() if state.reason), "")
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._welcome.models
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return self._welcome.voices
+
+    def heard(self, state: HostState) -> None:
+        """Takes note of what the supervisor says about one of the processes; greets a new one."""
+        self.states[state.process] = state
+        old = self._processes.pop(state.process, None)
+        if old is not None:
+            # Closing waits for the calls under way to notice; the news of the next life must not.
+            self._later(old.close())
+        if state.state == "ready":
+            self._later(self._greet(state))
+        self.changed.set()
+
+    async def health(self) -> messages.Health:
+        """The sum over the processes that answer."""
+        asked = [
+            process.ask("Health", messages.HealthAsked(), messages.Health)
+            for process in self._processes.values()
+        ]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        healthy = [answer for answer in answers if isinstance(answer, messages.Health)]
+        return messages.Health(
+            sum(answer.slots for answer in healthy),
+            sum(answer.running for answer in healthy),
+            sum(answer.waiting for answer in healthy),
+        )
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        """Fails over to the next life of a host only while nothing has been heard from the last one."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + job.deadline_s
+        gone: _Process | None = None
+        while True:
+            process = await self._ready_process(gone, deadline)
+            heard = False
+            try:
+                async with aclosing(self._events(process, job, deadline - loop.time())) as events:
+                    async for event in events:
+                        heard = True
+                        yield event
+                return
+            except _HostGone as error:
+                if heard or gone is not None:
+                    raise EngineUnavailable(f"The host is gone: {error}.", retry_after_s=1.0) from None
+                # It died with this job in hand, or before: its successor is only a moment away.
+                gone = process
+
+    async def close(self) -> None:
+        for process in self._processes.values():
+            await process.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _events(self, process: _Process, job: SpeechJob, left_s: float) -> AsyncGenerator[Event, None]:
+        async with aclosing(
+            process.frames(msgspec.structs.replace(job, deadline_s=max(0.0, left_s)))
+        ) as frames:
+            async for frame in frames:
+                if isinstance(frame, messages.Failed):
+                    raise frame.to_error()
+                yield frame
+                if isinstance(frame, Finished):
+                    return
+
+    async def _ready_process(self, avoid: _Process | None, deadline: float) -> _Process:
+        """The least busy ready process that is not `avoid`; waits for one while there is hope."""
+        while True:
+            ready = [process for process in self._processes.values() if process is not avoid]
+            if ready:
+                return min(ready, key=lambda process: process.running)
+            if self.state == "failed":
+                raise EngineUnavailable(f"{self.name} is down: {self.reason}")
+            self.changed.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self.changed.wait()
+            except TimeoutError:
+                raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
+
+    async def _greet(self, state: HostState) -> None:
+        process = _Process(state)
+        try:
+            welcome: messages.Welcome = await process.ask(
+                "Hello", messages.Hello(API_VERSION), messages.Welcome
+            )
+        except grpc.aio.AioRpcError as error:
+            _log.warning("host.hello.failed", engine=self.name, status=error.code().name)
+            await process.close()
+            return
+        if welcome.api_version != API_VERSION:
+            _log.warning("host.hello.refused", engine=self.name, theirs=welcome.api_version, ours=API_VERSION)
+            await process.close()
+            return
+        if self.states[state.process] is not state:
+            await process.close()  # it died while it was being greeted
+            return
+        self._welcome = welcome
+        self._processes[state.process] = process
+        self.changed.set()
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

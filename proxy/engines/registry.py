@@ -1,0 +1,192 @@
+"""Plugins found and judged one at a time; the only file that calls pluggy's hooks.
+
+In pluggy one failing entry point stops the loading of the rest, and one raising hook loses every answer.
+So each entry point is loaded alone and each plugin is asked alone; what went wrong is kept beside its
+name for `voxgate check`, `voxgate engines` and /readyz.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import pluggy
+import structlog
+
+from proxy import fields
+from proxy.config import EngineSection
+from speech_engine import Hosted, Plugin
+from speech_engine.plugin import Create
+from speech_engine.worker_module import worker_engine
+
+GROUP = "voxgate"
+_log = structlog.get_logger()
+
+
+class PluginFault(NamedTuple):
+    """A plugin that disabled itself: at which stage (import, register, answer), and why."""
+
+    name: str
+    stage: str
+    reason: str
+
+
+class HostedEngineSpec(NamedTuple):
+    """An engine for the supervisor to run: the worker module and the section of its instance."""
+
+    name: str
+    module: str
+    section: EngineSection
+
+
+class LocalEngineSpec(NamedTuple):
+    """An engine for the server to create in its own process."""
+
+    name: str
+    create: Create
+    settings: msgspec.Struct
+
+
+class _Hooks:
+    @pluggy.HookspecMarker(GROUP)
+    def voxgate_register(self) -> tuple[Plugin, ...]:
+        """Gives the plugins of a module. Called once, at start."""
+        raise NotImplementedError
+
+
+class _Manager(pluggy.PluginManager):
+    """Knows a hook by its name, so that a plugin needs no marker and an engine's environment no pluggy."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        if not name.startswith("voxgate_") or not callable(getattr(plugin, name, None)):
+            return None
+        return pluggy.HookimplOpts(
+            wrapper=False, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False, specname=None
+        )
+
+
+class Registry:
+    """What `load` found: plugins by kind and name, and the faults of the others."""
+
+    def __init__(self, plugins: dict[tuple[str, str], Plugin], faults: list[PluginFault]) -> None:
+        self._plugins = plugins
+        self.faults = tuple(faults)
+
+    def __repr__(self) -> str:
+        return f"<Registry {sorted(name for _, name in self._plugins)}, {len(self.faults)} faults>"
+
+    def plugins(self, kind: str) -> dict[str, Plugin]:
+        return {name: plugin for (found, name), plugin in self._plugins.items() if found == kind}
+
+    def engine(self, name: str, section: EngineSection) -> HostedEngineSpec | LocalEngineSpec:
+        """How to run a configured engine; raises EngineConfigError with what to mend."""
+        plugin = self._plugins.get(("engine", section.plugin))
+        if plugin is None:
+            raise EngineConfigError(self._why_missing(name, section.plugin))
+        settings = _settings(name, plugin.settings, section.settings)
+        if not isinstance(plugin.create, Hosted):
+            return LocalEngineSpec(name, plugin.create, settings)
+        if section.hosted:
+            return HostedEngineSpec(name, plugin.create.module, section)
+        if not plugin.create.in_process:
+            raise EngineConfigError(
+                f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
+            )
+        return LocalEngineSpec(name, worker_engine(plugin.create.module)[1], settings)
+
+    def _why_missing(self, name: str, plugin: str) -> str:
+        for fault in self.faults:
+            if fault.name == plugin:
+                return f"engines.{name}: the plugin {plugin} failed at {fault.stage}: {fault.reason}"
+        known = sorted(self.plugins("engine"))
+        near = difflib.get_close_matches(plugin, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
+        return f"engines.{name}.plugin: no plugin called {plugin} is installed; {hint}"
+
+
+class EngineConfigError(Exception):
+    """A section of [engines] that cannot be used."""
+
+
+def load() -> Registry:
+    """Loads every plugin of the entry-point group `voxgate`; never raises for a broken one."""
+    manager = _Manager(GROUP)
+    manager.add_hookspecs(_Hooks)
+    faults: list[PluginFault] = []
+    found: dict[tuple[str, str], Plugin] = {}
+    for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+        module = _import(entry, faults)
+        if module is not None:
+            _register(manager, entry.name, module, found, faults)
+    return Registry(found, faults)
+
+
+def _import(entry: importlib.metadata.EntryPoint, faults: list[PluginFault]) -> object | None:
+    try:
+        module: object = entry.load()
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
+        _fault(faults, entry.name, "import", error)
+        return None
+    return module
+
+
+def _register(
+    manager: _Manager,
+    name: str,
+    module: object,
+    found: dict[tuple[str, str], Plugin],
+    faults: list[PluginFault],
+) -> None:
+    stage = "register"
+    others = [plugin for plugin in manager.get_plugins() if plugin is not module]
+    try:
+        manager.register(module, name=name)
+        manager.check_pending()
+        answers = manager.subset_hook_caller("voxgate_register", others)()
+        stage = "answer"
+        plugins = _judge(answers, found)
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
+        _fault(faults, name, stage, error)
+        return
+    found.update({(plugin.kind, plugin.name): plugin for plugin in plugins})
+
+
+class _Nonsense(Exception):
+    """A hook's answer that is not what the hook promises."""
+
+
+def _judge(answers: list[Any], found: Mapping[tuple[str, str], Plugin]) -> tuple[Plugin, ...]:
+    if not answers:
+        raise _Nonsense("it has no voxgate_register()")
+    plugins = answers[0]
+    if not isinstance(plugins, tuple) or not all(isinstance(plugin, Plugin) for plugin in plugins):
+        raise _Nonsense(f"voxgate_register() must give a tuple of Plugin, not {type(plugins).__name__}")
+    for plugin in plugins:
+        if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
+            raise _Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
+        if (plugin.kind, plugin.name) in found:
+            raise _Nonsense(f"another plugin already gives the {plugin.kind} {plugin.name!r}")
+    return plugins
+
+
+def _fault(faults: list[PluginFault], name: str, stage: str, error: Exception) -> None:
+    fault = PluginFault(name, stage, f"{type(error).__name__}: {error}".split("\n", 1)[0])
+    faults.append(fault)
+    _log.warning("plugin.load.failed", plugin=name, stage=stage, reason=fault.reason, exc_info=error)
+
+
+def _settings(name: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:
+    faults = [f"engines.{name}.{key}: no such key" for key in fields.unknown(type_, raw)]
+    try:
+        settings = fields.read(type_, raw)
+    except fields.Faults as error:
+        faults += [f"engines.{name}.{fault.field}: must be {fault.expected}" for fault in error.faults]
+    if faults:
+        known = ", ".join(field.key for field in fields.fields_of(type_))
+        raise EngineConfigError(f"{'; '.join(faults)} (the settings of this plugin: {known or 'none'})")
+    return settings

@@ -1,0 +1,85 @@
+"""Raw mappings (a parsed JSON body, a TOML table) → frozen structs, one field at a time.
+
+msgspec would stop at the first fault and name it only in prose. Here each fault carries its field and
+what would be right there, taken from the field's own description, so that a client's 400 and an
+operator's config error are made by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+
+import msgspec
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Fault(NamedTuple):
+    """One field that is wrong. `expected` completes the sentence "… must be …"."""
+
+    field: str
+    kind: Literal["missing", "unknown", "wrong"]
+    expected: str
+    value: object = None
+
+
+class Faults(Exception):
+    """Everything that is wrong with one mapping."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(", ".join(fault.field for fault in faults))
+        self.faults = faults
+
+
+class Field(NamedTuple):
+    name: str
+    key: str
+    type: Any
+    required: bool
+    expected: str
+
+
+@lru_cache
+def fields_of(type_: type[msgspec.Struct]) -> tuple[Field, ...]:
+    return tuple(
+        Field(info.name, info.encode_name, info.type, info.required, description(info.type))
+        for info in msgspec.structs.fields(type_)
+    )
+
+
+def description(annotation: Any) -> str:
+    """What the field's `Meta(description=…)` says, else the name of its type."""
+    if get_origin(annotation) is Annotated:
+        for extra in get_args(annotation)[1:]:
+            if isinstance(extra, msgspec.Meta) and extra.description:
+                return extra.description
+        return description(get_args(annotation)[0])
+    return f"of type {getattr(annotation, '__name__', annotation)}"
+
+
+def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False) -> T:
+    """The struct; raises Faults. Keys the struct does not know are not looked at: see `unknown`."""
+    values: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for field in fields_of(type_):
+        value = raw.get(field.key, msgspec.UNSET)
+        if value is None and null_is_absent:
+            value = msgspec.UNSET
+        if value is msgspec.UNSET:
+            if field.required:
+                faults.append(Fault(field.key, "missing", field.expected))
+            continue
+        try:
+            values[field.name] = msgspec.convert(value, field.type)
+        except msgspec.ValidationError:
+            faults.append(Fault(field.key, "wrong", field.expected, value))
+    if faults:
+        raise Faults(faults)
+    return type_(**values)
+
+
+def unknown(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[str]:
+    known = {field.key for field in fields_of(type_)}
+    return [key for key in raw if key not in known]

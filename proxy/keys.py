@@ -1,0 +1,73 @@
+"""What an API key looks like: `sk-vg-`, 32 random characters, and 6 that check the rest.
+
+The checksum turns away typing errors and other services' keys before the store is asked, and lets secret
+scanners know ours when they see one. It is no proof of anything: only the store knows which keys are good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+
+PREFIX = "sk-vg-"
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_RANDOM_LENGTH = 32
+_CHECKSUM_LENGTH = 6
+_SHAPE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM_LENGTH + _CHECKSUM_LENGTH}}}")
+
+
+class Key:
+    """A secret in hand: shown to its owner once, by `reveal`. Nothing else prints it.
+
+    A plain class on purpose: msgspec and friends would write a struct's fields out unasked.
+    """
+
+    __slots__ = ("__secret",)
+
+    def __init__(self, secret: str) -> None:
+        self.__secret = secret
+
+    def __repr__(self) -> str:
+        return f"<Key …{self.hint}>"
+
+    def reveal(self) -> str:
+        return self.__secret
+
+    @property
+    def digest(self) -> str:
+        return digest(self.__secret)
+
+    @property
+    def hint(self) -> str:
+        """The last four characters, by which an owner tells keys apart. They come from the checksum."""
+        return self.__secret[-4:]
+
+
+def mint() -> Key:
+    """A new key with 190 random bits."""
+    body = PREFIX + "".join(secrets.choice(_BASE62) for _ in range(_RANDOM_LENGTH))
+    return Key(body + _checksum(body))
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether `text` can be a key at all; cheap for any length of text, and one wrong character is enough."""
+    if _SHAPE.fullmatch(text) is None:
+        return False
+    return text[-_CHECKSUM_LENGTH:] == _checksum(text[:-_CHECKSUM_LENGTH])
+
+
+def digest(text: str) -> str:
+    """What the store keeps and looks up. Unsalted SHA-256 is enough: nobody guesses 190 random bits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode("ascii"))
+    digits = []
+    for _ in range(_CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(_BASE62))
+        digits.append(_BASE62[digit])
+    return "".join(digits)

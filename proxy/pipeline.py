@@ -1,0 +1,200 @@
+"""The one path every speech takes: plan → hold → prepare → first audio → bytes → settle."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+import structlog
+
+from policies import estimate, language, routing, segments
+from policies.routing import Candidate, Voice
+from proxy.audio.formats import Chunk
+from proxy.audio.frames import open_frames
+from proxy.callers import Caller
+from proxy.catalogue import Catalogue
+from proxy.engines.live import Engines
+from proxy.errors import ClientLeft, InvalidRequest, RequestFailed, from_engine
+from proxy.ledger import Hold, Ledger
+from proxy.speaking import Speaking
+from proxy.telemetry import Metrics
+from proxy.text import FrontEnds
+from proxy.wire import SpeechRequest
+from speech_engine import EngineError, EngineTimeout, EngineVoice, Segment, SpeechJob
+
+_log = structlog.get_logger()
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What will be tried, in order, and what is known before anyone has spoken."""
+
+    voice: Voice
+    language: str
+    candidates: tuple[Candidate, ...]
+    estimated_s: float
+
+
+class Answer:
+    """A speech that has begun: its first bytes exist, so headers may go out."""
+
+    def __init__(self, plan: Plan, speaking: Speaking, hold: Hold) -> None:
+        self.plan = plan
+        self.speaking = speaking
+        self._hold = hold
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.speaking!r}, {self._hold!r}>"
+
+    @property
+    def samples(self) -> int:
+        """Written so far: all of it, once `chunks` is through."""
+        return self._hold.spent.samples
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.speaking.sample_rate_hz
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The bytes, counted as written when they have been taken; the last only after the settlement."""
+        async for chunk in self.speaking.chunks():
+            yield chunk.data
+            self._write(chunk)
+        last = self.speaking.last_chunk()
+        self._write(last)
+        await self._hold.settle("finished")
+        yield last.data
+
+    def _write(self, chunk: Chunk) -> None:
+        self._hold.spent.samples += chunk.samples
+        self._hold.spent.sample_rate_hz = self.speaking.sample_rate_hz
+
+
+class Pipeline:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        engines: Engines,
+        front_ends: FrontEnds,
+        ledger: Ledger,
+        metrics: Metrics,
+        first_audio_s: float,
+    ) -> None:
+        self._catalogue = catalogue
+        self._engines = engines
+        self._front_ends = front_ends
+        self._ledger = ledger
+        self._metrics = metrics
+        self._first_audio_s = first_audio_s
+
+    def __repr__(self) -> str:
+        return f"<Pipeline over {self._engines!r}>"
+
+    def plan(self, request: SpeechRequest) -> Plan:
+        """Raises InvalidRequest or NotFound, naming the field that left nobody to speak."""
+        models = self._catalogue.resolve_model(request.model)
+        voice = self._catalogue.resolve_voice(request.voice)
+        tag = language.choose(request.language, voice.language, request.text)
+        wanted = routing.Wanted(language=tag, pitch=request.pitch, emotion=request.emotion)
+        try:
+            candidates = routing.candidates(models, voice, wanted)
+        except routing.NoCandidate as error:
+            raise InvalidRequest(error.message, param=error.field, code=error.code) from None
+        return Plan(voice, tag, candidates, estimate.seconds(request.text, request.speed))
+
+    @asynccontextmanager
+    async def speech(
+        self, id_: str, caller: Caller, request: SpeechRequest, plan: Plan, has_left: Callable[[], bool]
+    ) -> AsyncIterator[Answer]:
+        """An answer whose first bytes exist. `has_left` tells a client's departure from our own shutdown."""
+        async with self._ledger.hold(id_, caller) as hold:
+            spent = hold.spent
+            spent.characters, spent.format = len(request.text), request.format
+            spent.voice, spent.language = plan.voice.id, plan.language
+            speaking = None
+            began = time.monotonic()
+            try:
+                speaking = await self._first_audio(id_, caller, request, plan, hold)
+                spent.first_byte_ms = round((time.monotonic() - began) * 1000)
+                self._metrics.first_audio(speaking.candidate.model.name, time.monotonic() - began)
+                yield Answer(plan, speaking, hold)
+            except EngineError as error:
+                failure = from_engine(error)
+                await self._settle_failed(hold, failure, error)
+                raise failure from None
+            except (asyncio.CancelledError, ClientLeft):
+                await hold.settle("left" if has_left() else "failed")
+                raise
+            finally:
+                if speaking is not None:
+                    await speaking.close()
+                self._metrics.spoken(spent)
+
+    async def _first_audio(
+        self, id_: str, caller: Caller, request: SpeechRequest, plan: Plan, hold: Hold
+    ) -> Speaking:
+        """The first candidate that gives audio within the one budget for all; else the last one's error."""
+        loop = asyncio.get_running_loop()
+        raised = max(candidate.model.info.first_audio_s or 0.0 for candidate in plan.candidates)
+        deadline = loop.time() + max(self._first_audio_s, raised)
+        failure: EngineError = EngineTimeout("No engine was tried.")
+        for candidate in plan.candidates:
+            hold.spent.engine, hold.spent.model = candidate.model.engine, candidate.model.info.id
+            prepared = await self._front_ends.prepare(candidate.front_end, request.text, plan.language)
+            speaking = _speaking(id_, caller, request, plan, candidate, prepared, deadline - loop.time())
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await speaking.begin(self._engines[candidate.model.engine].speak(speaking.job))
+                return speaking
+            except TimeoutError:
+                failure = EngineTimeout("No audio in time.", retry_after_s=2.0)
+            except EngineError as error:
+                failure = error
+            finally:
+                if not speaking.has_begun:
+                    await speaking.close()
+            _log.warning(
+                "engine.speak.refused", request=id_, model=candidate.model.name, error=type(failure).__name__
+            )
+            if not failure.may_fall_back or loop.time() >= deadline:
+                break
+        raise failure
+
+    async def _settle_failed(self, hold: Hold, failure: RequestFailed, error: EngineError) -> None:
+        hold.spent.error = failure.code
+        await hold.settle("failed")
+        self._metrics.failed(hold.spent.engine, type(error).__name__)
+
+
+def _speaking(
+    id_: str,
+    caller: Caller,
+    request: SpeechRequest,
+    plan: Plan,
+    candidate: Candidate,
+    prepared: tuple[Segment, ...],
+    left_s: float,
+) -> Speaking:
+    info = candidate.model.info
+    native = min(max(request.speed, info.speed[0]), info.speed[1])
+    factor = request.speed / native
+    passes = factor == 1.0 and request.format in info.formats and open_frames(request.format) is not None
+    job = SpeechJob(
+        id=id_,
+        tenant=caller.account,
+        model=info.id,
+        voice=EngineVoice(candidate.engine_voice),
+        segments=segments.fit(prepared, info.max_characters),
+        language=plan.language,
+        speed=native,
+        pitch=request.pitch,
+        emotion=request.emotion,
+        seed=request.seed,
+        formats=(request.format,) if passes else (),
+        deadline_s=max(0.0, left_s),
+        # The cap is on what a listener hears; an engine that is slowed down afterwards makes less of it.
+        max_samples=round(estimate.cap_seconds(plan.estimated_s) * info.sample_rate_hz * factor),
+    )
+    return Speaking(candidate, job, factor, request.format)

@@ -1,0 +1,88 @@
+"""What makes a server the only one on its data: the lock, the port, the short private runtime folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CONTROL = "control.sock"
+_LINK = "run"
+
+
+class CannotServe(Exception):
+    """The server, or a command that needs the data folder, cannot begin; the message says what to do."""
+
+
+@contextmanager
+def locked(data: Path) -> Iterator[None]:
+    """Holds the data folder; raises CannotServe when another process does. Ends with this process."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise CannotServe(f"server.data: {data} cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CannotServe(
+            f"server.data: another voxgate already runs on {data}; stop it, or give this one another folder"
+        ) from None
+    else:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket that workers inherit: clients may connect before the first worker is up."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise CannotServe(f"cannot listen on {host}:{port}: {error}; choose another with --port") from None
+
+
+@contextmanager
+def runtime_folder(data: Path) -> Iterator[Path]:
+    """A private folder with a short path, since a socket's may have 107 characters; `data/run` points there."""
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=base if base and len(base) < 40 else "/tmp"))
+    link = data / _LINK
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder)
+    try:
+        yield folder
+    finally:
+        link.unlink(missing_ok=True)
+        for left in folder.glob("*"):
+            left.unlink(missing_ok=True)
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass  # the last child out has done it
+
+
+def control_socket(folder: Path) -> socket.socket:
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Bound under the final rights: between bind and chmod it would be open to others.
+    before = os.umask(0o177)
+    try:
+        control.bind(str(folder / CONTROL))
+    finally:
+        os.umask(before)
+    control.listen(64)
+    return control
+
+
+def control_address(data: Path) -> str | None:
+    """Where a running server's control.sock is, if there is one."""
+    try:
+        address = Path(os.readlink(data / _LINK)) / CONTROL
+    except OSError:
+        return None
+    return str(address) if address.exists() else None

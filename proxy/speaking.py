@@ -1,0 +1,164 @@
+"""One candidate speaking: its events in, the bytes of the answer out.
+
+Before the first audio a failure means that another candidate may try; after it, that the answer breaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from policies.routing import Candidate
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence
+from proxy.audio.frames import Frames, open_frames
+from proxy.audio.sound import Sound
+from speech_engine import (
+    Audio,
+    Encoded,
+    EngineFailed,
+    EngineTimeout,
+    Event,
+    Finished,
+    SpeechJob,
+    Started,
+    Words,
+)
+
+STALL_S = 20.0
+"""The longest pause between two events of an answer. Nothing else notices a host that is frozen."""
+
+_TAIL_BYTES = OUTPUT_RATE_HZ // 100 * SAMPLE_BYTES
+"""Kept back until the engine has finished, so that the last chunk is never empty: it goes out only when
+the settlement is on disk."""
+
+
+class SpokenWord(msgspec.Struct, frozen=True):
+    """A word of the user's text, and when it is heard."""
+
+    start_seconds: float
+    source_start: int
+    source_end: int
+
+
+class Speaking:
+    def __init__(self, candidate: Candidate, job: SpeechJob, factor: float, format_: str) -> None:
+        self.candidate = candidate
+        self.job = job
+        self.has_begun = False
+        self.words: list[SpokenWord] = []
+        self.sample_rate_hz = OUTPUT_RATE_HZ
+        self._factor = factor
+        self._format = format_
+        self._out: Sound | Frames | None = None
+        self._rate_hz = 0
+        self._samples_in = 0
+        self._tail = b""
+        self._segment = 0
+        self._first = Chunk()
+        self._finished = False
+        self._events: AsyncGenerator[Event, None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Speaking {self.job!r} as {self._format}>"
+
+    async def begin(self, events: AsyncGenerator[Event, None]) -> None:
+        """Returns when there are bytes of audio to send. The caller keeps the time."""
+        self._events = events
+        while not self._finished and not self._first.samples:
+            self._first += await self._next_chunk()
+        self.has_begun = True
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """What `begin` took, then the rest as it comes, all but the `last_chunk`."""
+        if self._first.data:
+            yield self._first
+        while not self._finished:
+            try:
+                async with asyncio.timeout(STALL_S):
+                    chunk = await self._next_chunk()
+            except TimeoutError:
+                raise EngineTimeout("The engine fell silent in the middle.") from None
+            if chunk.data:
+                yield chunk
+
+    def last_chunk(self) -> Chunk:
+        """The flushed end of the sound; never empty. To be asked for once `chunks` is through."""
+        if self._out is None:
+            # Nothing to hear in the text ("."): a short silence is a valid file, no bytes are not.
+            self._out = Sound(OUTPUT_RATE_HZ, self._format)
+            self._tail = silence(OUTPUT_RATE_HZ // 10)
+        return self._out.feed(self._tail) + self._out.flush()
+
+    async def close(self) -> None:
+        """Ends the engine's work, if it is not over, and lets go of the encoder."""
+        if self._events is not None:
+            await self._events.aclose()
+        if isinstance(self._out, Sound):
+            self._out.close()
+
+    async def _next_chunk(self) -> Chunk:
+        assert self._events is not None
+        event = await anext(self._events, None)
+        match event:
+            case Started(sample_rate_hz=rate_hz):
+                self._rate_hz = rate_hz
+            case Audio(segment=segment, pcm=pcm):
+                return self._pcm(segment, pcm)
+            case Encoded(format=format_, data=data):
+                return self._encoded(format_, data)
+            case Words():
+                self._hear(event)
+            case Finished():
+                self._finished = True
+            case None:
+                raise EngineFailed("The engine ended without finishing.")
+        return Chunk()
+
+    def _pcm(self, segment: int, pcm: bytes) -> Chunk:
+        if not self._rate_hz or segment < self._segment:
+            raise EngineFailed("The engine gave audio before it started, or out of order.")
+        self._segment = segment
+        self._samples_in += len(pcm) // SAMPLE_BYTES
+        limit = self.job.max_samples
+        if limit is not None and self._samples_in > limit + self._rate_hz:
+            raise EngineFailed("The engine spoke on past its limit.")
+        if self._out is None:
+            self._out = Sound(self._rate_hz, self._format, factor=self._factor)
+        elif not isinstance(self._out, Sound):
+            raise EngineFailed("The engine mixed PCM with encoded audio.")
+        return self._feed(self._out, pcm)
+
+    def _encoded(self, format_: str, data: bytes) -> Chunk:
+        if format_ not in self.job.formats:
+            raise EngineFailed(f"The engine gave {format_}, which it was not asked for.")
+        if self._out is None:
+            self._out = open_frames(format_)
+        if self._out is None or isinstance(self._out, Sound):
+            raise EngineFailed("The engine mixed PCM with encoded audio.")
+        chunk = self._feed(self._out, data)
+        self.sample_rate_hz = chunk.sample_rate_hz
+        return chunk
+
+    def _feed(self, out: Sound | Frames, data: bytes) -> Chunk:
+        data = self._tail + data
+        cut = max(0, len(data) - _TAIL_BYTES)
+        self._tail = data[cut:]
+        return out.feed(data[:cut])
+
+    def _hear(self, words: Words) -> None:
+        segment = self.job.segments[words.segment]
+        width = segment.source_end - segment.source_start
+        for word in words.words:
+            # Exact where the front-end changed nothing, near where it spelled something out.
+            start = segment.source_start + _scaled(word.spoken_start, width, len(segment.spoken))
+            end = segment.source_start + _scaled(word.spoken_end, width, len(segment.spoken))
+            seconds = word.sample_offset / self._rate_hz / self._factor
+            self.words.append(SpokenWord(round(seconds, 3), start, end))
+
+
+def _scaled(position: int, width: int, length: int) -> int:
+    # A sentence's source has the blanks after it, which are not spoken: those are no stretch.
+    return position if length <= width <= length + 2 else math.floor(position * width / max(1, length))

@@ -1,0 +1,12 @@
+"""The ids of our rows: a prefix that says what it names, and 96 random bits."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Literal
+
+IdPrefix = Literal["acc", "key", "req"]
+
+
+def new_id(prefix: IdPrefix) -> str:
+    return f"{prefix}_{secrets.token_hex(12)}"

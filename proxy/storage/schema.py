@@ -1,0 +1,78 @@
+"""Brings a database to the schema this version knows: numbered SQL files, forward only.
+
+The files in `migrations/` are valid on SQLite and PostgreSQL alike and are never edited once released.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib import resources
+
+import msgspec
+
+from proxy.storage.store import Params, Statement, StorageFailed, Store
+
+_FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
+
+# One row for each migration, so that the table tells when each was applied.
+_VERSIONS = """
+CREATE TABLE IF NOT EXISTS schema_version (
+    version BIGINT PRIMARY KEY,
+    name    TEXT NOT NULL,
+    applied BIGINT NOT NULL
+)
+"""
+_APPLIED = "INSERT INTO schema_version (version, name, applied) VALUES (:version, :name, :applied)"
+
+
+class Migration(msgspec.Struct, frozen=True):
+    version: int
+    name: str
+    statements: tuple[str, ...]
+
+
+async def migrate(store: Store, migrations: Sequence[Migration] | None = None) -> int:
+    """Applies what is missing, each migration in one transaction, and gives the version reached.
+
+    Raises StorageFailed for a database that a newer version has used: its rows may mean something else.
+    """
+    known = shipped() if migrations is None else migrations
+    await store.write(Statement(_VERSIONS))
+    (row,) = await store.read("SELECT coalesce(max(version), 0) AS version FROM schema_version")
+    current: int = row["version"]
+    if current > len(known):
+        raise StorageFailed(
+            f"the database has schema version {current}, this voxgate knows versions up to {len(known)}; "
+            "start the newer voxgate again, or restore the backup from before it"
+        )
+    for migration in known[current:]:
+        applied: Params = {
+            "version": migration.version,
+            "name": migration.name,
+            "applied": await store.now(),
+        }
+        await store.write(*map(Statement, migration.statements), Statement(_APPLIED, applied))
+    return len(known)
+
+
+def shipped() -> list[Migration]:
+    """The migrations of this version, in order, numbered from 1 without a gap."""
+    folder = resources.files(__package__) / "migrations"
+    found = [
+        parse(file.name, file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".sql")
+    ]
+    found.sort(key=lambda migration: migration.version)
+    if [migration.version for migration in found] != list(range(1, len(found) + 1)):
+        raise ValueError("the migrations are not numbered 0001, 0002, … without a gap")
+    return found
+
+
+def parse(file_name: str, text: str) -> Migration:
+    """A migration from its file: statements end with a semicolon at the end of a line, `--` is a comment."""
+    match = _FILE_NAME.fullmatch(file_name)
+    if match is None:
+        raise ValueError(f"{file_name}: a migration is named 0001_what_it_brings.sql")
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    statements = (statement.strip() for statement in re.split(r";\s*$", code, flags=re.MULTILINE))
+    return Migration(int(match[1]), match[2], tuple(statement for statement in statements if statement))

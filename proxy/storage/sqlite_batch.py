@@ -1,0 +1,91 @@
+"""Group commit, the synchronous half: many units in one SQLite transaction, one fsync for all of them.
+
+Runs in the writer connection's thread and knows nothing of the event loop; `sqlite.py` feeds it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from proxy.storage.store import AlreadyExists, MissingReference, Row, Statement, StorageFailed
+
+Unit = tuple[Statement, ...]
+Refusal = StorageFailed | AlreadyExists | MissingReference
+Outcome = list[list[Row]] | Refusal
+
+_DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+
+
+def commit(connection: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcome]:
+    """One outcome for each unit, in order, known only now that COMMIT has returned.
+
+    A unit that fails is undone alone. When the transaction itself fails, every unit in it has failed: rows
+    it already returned were never on disk.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        outcomes = [_run(connection, unit) for unit in units]
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        return [_refused(error) for _ in units]
+    finally:
+        # A COMMIT that failed leaves its transaction open, and the next BEGIN would fail with it.
+        if connection.in_transaction:
+            connection.rollback()
+    return outcomes
+
+
+def _run(connection: sqlite3.Connection, unit: Unit) -> Outcome:
+    connection.execute("SAVEPOINT unit")
+    outcome: Outcome
+    try:
+        outcome = [_fetch(connection, statement) for statement in unit]
+    except (sqlite3.Error, ValueError, OverflowError) as error:
+        # A full disk makes SQLite roll back the whole transaction, savepoints and all: go on as if it
+        # were still open, and the rest of the batch would be committed statement by statement.
+        if not connection.in_transaction:
+            raise
+        connection.execute("ROLLBACK TO unit")
+        outcome = _refusal(error)
+    connection.execute("RELEASE unit")
+    return outcome
+
+
+def query(connection: sqlite3.Connection, statement: Statement) -> list[Row] | Refusal:
+    """A read, outside any transaction of ours."""
+    try:
+        return _fetch(connection, statement)
+    except (sqlite3.Error, ValueError, OverflowError) as error:
+        return _refusal(error)
+
+
+def _fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
+    cursor = connection.execute(statement.sql, statement.params)
+    if cursor.description is None:
+        return []
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, values, strict=True)) for values in cursor]
+
+
+def _refusal(error: sqlite3.Error | ValueError | OverflowError) -> Refusal:
+    """The store's word for a driver's error. SQLite's messages name tables and columns, never values."""
+    if not isinstance(error, sqlite3.Error):
+        # Neither its message nor the error itself: Python quotes the text it could not encode.
+        return StorageFailed("a value cannot be stored: text must be Unicode, numbers must fit 64 bits")
+    code = getattr(error, "sqlite_errorcode", None)
+    failure: Refusal
+    if code in _DUPLICATE:
+        failure = AlreadyExists(str(error))
+    elif code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        failure = MissingReference(str(error))
+    else:
+        return _refused(error)
+    failure.__cause__ = error
+    return failure
+
+
+def _refused(error: sqlite3.Error) -> StorageFailed:
+    failure = StorageFailed(f"the database refused: {error}")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,63 @@
+"""The Store interface: everything the server asks of a database, and how a database says no.
+
+It imports no driver. SQL is written once with `:name` parameters; the PostgreSQL driver will number them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+Value = str | int | float | bytes | None
+Params = Mapping[str, Value]
+Row = Mapping[str, Any]
+"""One row by column name; `msgspec.convert` makes it a frozen value in the query functions."""
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """One SQL statement and its parameters. The repr has the SQL only: parameters may be a customer's."""
+
+    sql: str
+    params: Params = {}
+
+    def __repr__(self) -> str:
+        return f"<Statement {self.sql!r}, {len(self.params)} parameters>"
+
+
+class Store(Protocol):
+    """A database, shared by everything in one worker. Every method may be called concurrently."""
+
+    async def now(self) -> int:
+        """Microseconds UTC by the store's own clock, the only one that plans, keys and bills go by."""
+        ...
+
+    async def read(self, sql: str, params: Params | None = None) -> list[Row]:
+        """One query. Sees every write that was answered before it began."""
+        ...
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        """One atomic unit: all statements or none. Gives each statement's RETURNING rows.
+
+        Answers only after the commit, so what it answers survives a crash. A unit handed over is carried
+        out even if its caller is cancelled while it waits. Raises AlreadyExists, MissingReference,
+        StorageFailed; then nothing of the unit was kept.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Commits what was handed over, then lets go of the database. May be called twice."""
+        ...
+
+
+class StorageFailed(Exception):
+    """The database could not do it: full, locked, damaged, closed, or the statement is wrong."""
+
+
+class AlreadyExists(Exception):
+    """A row with this unique value is there already; the message names the column, never the value."""
+
+
+class MissingReference(Exception):
+    """The row points at another one that does not exist."""

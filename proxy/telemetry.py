@@ -1,0 +1,100 @@
+"""What an operator sees: structured logs and Prometheus metrics; no text, audio or key in either."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from proxy.ledger import Spent
+
+_FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
+
+
+def configure_logs(process: str) -> None:
+    """JSON lines on stderr; readable ones on a terminal."""
+    renderer: Any = structlog.processors.JSONRenderer()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _named(process),
+    ]
+    if sys.stderr.isatty():
+        # Its other formatter shows local variables, and those hold what users send.
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    else:
+        shared.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # uvicorn reports every answer that we abort on purpose as an error of the application.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
+def _named(process: str) -> Any:
+    def add(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+        event["process"] = process
+        return event
+
+    return add
+
+
+class Metrics:
+    """One worker's counters; the supervisor shows them on its own port."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "voxgate_requests", "Requests answered.", ["route", "status"], registry=self._registry
+        )
+        self._aborted = Counter(
+            "voxgate_answers_aborted", "Answers broken off.", ["route"], registry=self._registry
+        )
+        self._in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=self._registry)
+        self._seconds = Counter(
+            "voxgate_speech_seconds", "Audio written.", ["engine", "model"], registry=self._registry
+        )
+        self._first_audio = Histogram(
+            "voxgate_first_audio_seconds",
+            "From the plan to the first bytes of audio.",
+            ["model"],
+            buckets=_FIRST_AUDIO_BUCKETS,
+            registry=self._registry,
+        )
+        self._failures = Counter(
+            "voxgate_engine_failures",
+            "Speeches failed by their engine.",
+            ["engine", "error"],
+            registry=self._registry,
+        )
+
+    def __repr__(self) -> str:
+        return "<Metrics>"
+
+    def request_began(self) -> None:
+        self._in_flight.inc()
+
+    def request_ended(self, route: str, status: int, aborted: bool) -> None:
+        self._in_flight.dec()
+        self._requests.labels(route, str(status)).inc()
+        if aborted:
+            self._aborted.labels(route).inc()
+
+    def first_audio(self, model: str, seconds: float) -> None:
+        self._first_audio.labels(model).observe(seconds)
+
+    def spoken(self, spent: Spent) -> None:
+        self._seconds.labels(spent.engine, spent.model).inc(spent.samples / spent.sample_rate_hz)
+
+    def failed(self, engine: str, error: str) -> None:
+        self._failures.labels(engine, error).inc()
+
+    def text(self) -> str:
+        return generate_latest(self._registry).decode()

@@ -1,0 +1,186 @@
+"""OpenAI's JSON ↔ frozen values: a request is parsed once, here, and nobody checks it again.
+
+Every field's description is what its 400 says; the OpenAPI document comes from the same structs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from proxy import fields
+from proxy.audio.formats import FORMATS
+from proxy.errors import InvalidRequest
+
+MAX_INPUT = 4096
+MAX_BODY_BYTES = 256 * 1024
+_FORMAT_NAMES = (*FORMATS, "json")
+_NO_SSE = ("tts-1", "tts-1-hd")
+
+_Name = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class VoiceReference(msgspec.Struct, frozen=True):
+    id: _Name
+
+
+class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /v1/audio/speech as it is sent; keys that are not listed are ignored."""
+
+    model: Annotated[_Name, Meta(description="the id of a model, see GET /v1/models")]
+    input: Annotated[str, Meta(min_length=1, description=f"a text of 1 to {MAX_INPUT} characters")]
+    voice: Annotated[
+        _Name | VoiceReference,
+        Meta(description='the id or name of a voice, or {"id": "…"}, see GET /v1/audio/voices'),
+    ]
+    instructions: Annotated[str, Meta(description="a text of up to 4096 characters")] | None = None
+    response_format: Annotated[str, Meta(description=f"one of {', '.join(_FORMAT_NAMES)}")] = "mp3"
+    audio_format: Annotated[str, Meta(description=f"one of {', '.join(FORMATS)}")] = "mp3"
+    speed: Annotated[float, Meta(ge=0.25, le=4.0, description="a number from 0.25 to 4.0")] = 1.0
+    stream_format: Annotated[Literal["audio", "sse"], Meta(description="one of audio, sse")] = "audio"
+    language: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|[Aa]uto|)$",
+            max_length=35,
+            description="a language tag such as en, pt-BR or es-419, or auto",
+        ),
+    ] = ""
+    pitch: Annotated[float, Meta(ge=-12, le=12, description="a number of semitones from -12 to 12")] = 0.0
+    emotion: (
+        Annotated[str, Meta(min_length=1, max_length=64, description="a text of 1 to 64 characters")] | None
+    ) = None
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")] | None = (
+        None
+    )
+
+
+class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pipeline is asked to do."""
+
+    model: str
+    text: str
+    voice: str
+    format: str
+    answer: Literal["audio", "sse", "json"]
+    speed: float
+    language: str | None
+    pitch: float
+    emotion: str | None
+    seed: int | None
+
+    def __repr__(self) -> str:
+        return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.format}>"
+
+
+class Defaults(msgspec.Struct, frozen=True):
+    """What fills a request that names no model or voice; None where it must."""
+
+    model: str | None = None
+    voice: str | None = None
+
+
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
+    """Raises InvalidRequest naming the first field that is wrong."""
+    parsed = _read(SpeechBody, _fill(_object(body), defaults))
+    _check_text(parsed)
+    format_ = _format(parsed.response_format, "response_format", _FORMAT_NAMES)
+    answer: Literal["audio", "sse", "json"] = parsed.stream_format
+    if format_ == "json":
+        if answer == "sse":
+            raise InvalidRequest(
+                "'stream_format' cannot be sse with response_format json: JSON is one whole answer.",
+                param="stream_format",
+            )
+        answer, format_ = "json", _format(parsed.audio_format, "audio_format", FORMATS)
+    elif answer == "sse" and parsed.model in _NO_SSE:
+        answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
+    tag = parsed.language
+    return SpeechRequest(
+        model=parsed.model,
+        text=parsed.input,
+        voice=parsed.voice if isinstance(parsed.voice, str) else parsed.voice.id,
+        format=format_,
+        answer=answer,
+        speed=parsed.speed,
+        language=None if tag.lower() in ("", "auto") else tag,
+        pitch=parsed.pitch,
+        emotion=parsed.emotion,
+        seed=parsed.seed,
+    )
+
+
+def parse(type_: type[fields.T], body: bytes) -> fields.T:
+    """Any JSON body as its struct; raises InvalidRequest naming the first field that is wrong."""
+    return _read(type_, _object(body))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        return _decode_object(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidRequest(
+            "We could not parse the JSON body of your request. Expected one JSON object, "
+            'such as {"model": "tts-1", "input": "Hello.", "voice": "alloy"} for speech.',
+            code="invalid_json",
+        ) from None
+
+
+def _read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
+    try:
+        return fields.read(type_, raw, null_is_absent=True)
+    except fields.Faults as error:
+        fault = error.faults[0]
+    if fault.kind == "missing":
+        raise _missing(fault.field)
+    raise _invalid(fault)
+
+
+def _fill(raw: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
+    for key, default in (("model", defaults.model), ("voice", defaults.voice)):
+        if raw.get(key) is None and default is not None:
+            raw[key] = default
+    return raw
+
+
+def _missing(field: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Missing required parameter: '{field}'.", param=field, code="missing_required_parameter"
+    )
+
+
+def _invalid(fault: fields.Fault) -> InvalidRequest:
+    # Numbers and switches are shown as they came; texts are not, they could be what was to be spoken.
+    shown = f"; got {fault.value}" if isinstance(fault.value, (int, float)) and fault.field != "input" else ""
+    return InvalidRequest(
+        f"Invalid value for '{fault.field}': it must be {fault.expected}{shown}.", param=fault.field
+    )
+
+
+def _check_text(body: SpeechBody) -> None:
+    for name, text in (("input", body.input), ("instructions", body.instructions or "")):
+        if len(text) > MAX_INPUT:
+            raise InvalidRequest(
+                f"Invalid '{name}': string too long. Expected a string with maximum length {MAX_INPUT}, "
+                f"but got a string with length {len(text)} instead.",
+                param=name,
+                code="string_above_max_length",
+            )
+    if not body.input.strip():
+        raise InvalidRequest(
+            "Invalid 'input': it must have something to say, not only blanks.", param="input"
+        )
+
+
+def _format(name: str, field: str, known: tuple[str, ...]) -> str:
+    lowered = name.lower()
+    if lowered not in known:
+        raise InvalidRequest(
+            f"Invalid value for '{field}': it must be one of {', '.join(known)}.", param=field
+        )
+    return lowered

@@ -1,0 +1,66 @@
+"""A host's life: `python -m speech_engine.host PIPE_FD`, started by the supervisor only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import msgspec
+
+from speech_engine.host.log import HostLogger
+from speech_engine.host.pipe import BeginHost, Broken, Drain, Message, ParentPipe, Ready, remove_socket
+from speech_engine.host.queue import FairQueue
+from speech_engine.host.server import HostServer, serving
+from speech_engine.plugin import Context
+from speech_engine.worker_module import WorkerModuleError, worker_engine
+
+
+async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
+    loop, draining = asyncio.get_running_loop(), asyncio.Event()
+    grace_s = 0.0
+
+    def on_message(message: Message) -> None:
+        nonlocal grace_s
+        if isinstance(message, Drain):
+            grace_s = message.within_s
+            loop.call_soon_threadsafe(draining.set)
+
+    pipe.watch(on_message, lambda: remove_socket(begin.address))
+    settings_type, create = worker_engine(begin.module)
+    settings = msgspec.json.decode(begin.settings, type=settings_type)
+    async with create(begin.engine, settings, Context(log)) as engine:
+        server = HostServer(engine, FairQueue(engine.slots, begin.queue), log)
+        async with serving(server, begin.address) as transport:
+            pipe.send(Ready())
+            log.info("host.start.complete", slots=engine.slots)
+            await draining.wait()
+            await transport.stop(grace_s)
+    log.info("host.stop.complete")
+
+
+def main() -> None:
+    # Ctrl-C in a terminal reaches the whole group; when to stop is the supervisor's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe = ParentPipe(int(sys.argv[1]))
+    begin = pipe.receive()
+    if not isinstance(begin, BeginHost):
+        sys.exit(1)
+    log = HostLogger(begin.engine)
+    try:
+        asyncio.run(_serve(pipe, begin, log))
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: the reason goes to the supervisor
+        lasting = isinstance(error, (ImportError, WorkerModuleError, msgspec.ValidationError))
+        pipe.send(Broken(f"{type(error).__name__}: {error}", lasting=lasting))
+        log.warning("host.start.failed", error=type(error).__name__)
+        sys.exit(1)
+    finally:
+        remove_socket(begin.address)
+    # A library's non-daemon threads must not keep a drained host alive.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The socketpair between the supervisor and each of its children, hosts and workers alike.
+
+Its end is the sign of the other side's death: a child whose pipe ends removes its own socket and exits,
+so that a killed supervisor leaves nothing behind. Frames are a length and a msgpack message.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+import msgspec
+
+_LENGTH = struct.Struct("<I")
+
+
+class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
+    """The supervisor's first message to a host. Settings come this way: no secret in an argv."""
+
+    engine: str
+    module: str
+    settings: bytes
+    address: str
+    queue: int
+
+    def __repr__(self) -> str:
+        return f"<BeginHost {self.engine} {self.module}>"
+
+
+class Revision(msgspec.Struct, frozen=True, tag="revision"):
+    """The parsed configuration, handed to a worker; the first one is where its life begins."""
+
+    number: int
+    config: bytes
+
+    def __repr__(self) -> str:
+        return f"<Revision {self.number}>"
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """A child serves from now on. `dev_key` is the worker's answer to `server.dev_key`."""
+
+    dev_key: str | None = None
+
+    def __repr__(self) -> str:
+        return "<Ready>"
+
+
+class Broken(msgspec.Struct, frozen=True, tag="broken"):
+    """A child cannot serve and says why before it exits; `lasting` means that a restart would not help."""
+
+    reason: str
+    lasting: bool = False
+
+
+class HostState(msgspec.Struct, frozen=True, tag="host_state"):
+    """One process of one engine, told to every worker. A generation is one life of the process."""
+
+    engine: str
+    process: int
+    generation: int
+    state: str
+    reason: str = ""
+    address: str = ""
+
+
+class MetricsAsked(msgspec.Struct, frozen=True, tag="metrics_asked"):
+    pass
+
+
+class Metrics(msgspec.Struct, frozen=True, tag="metrics"):
+    text: str
+
+
+class Drain(msgspec.Struct, frozen=True, tag="drain"):
+    """Finish what runs, take nothing new, then exit."""
+
+    within_s: float
+
+
+Message = BeginHost | Revision | Ready | Broken | HostState | MetricsAsked | Metrics | Drain
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def pack(message: Message) -> bytes:
+    body = _encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+def unpack(body: bytes) -> Message:
+    return _decoder.decode(body)
+
+
+def length(head: bytes) -> int:
+    size: int = _LENGTH.unpack(head)[0]
+    return size
+
+
+HEAD_BYTES = _LENGTH.size
+
+
+class ParentPipe:
+    """A child's end. Reading is done by a thread, so that a busy event loop cannot outlive its supervisor."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._socket.setblocking(True)
+        self._sending = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<ParentPipe fd {self._socket.fileno()}>"
+
+    def send(self, message: Message) -> None:
+        with self._sending:
+            try:
+                self._socket.sendall(pack(message))
+            except OSError:
+                pass  # the supervisor is gone: the reading thread sees the end and exits for us
+
+    def receive(self) -> Message | None:
+        """The next message, or None at the end of the pipe. Blocks."""
+        head = self._exactly(HEAD_BYTES)
+        body = None if head is None else self._exactly(length(head))
+        return None if body is None else unpack(body)
+
+    def watch(self, on_message: Callable[[Message], None], on_end: Callable[[], None]) -> None:
+        """Hands every message to `on_message` in a thread of its own; at the end calls `on_end` and exits."""
+
+        def read() -> NoReturn:
+            while (message := self.receive()) is not None:
+                on_message(message)
+            try:
+                on_end()
+            finally:
+                os._exit(0)
+
+        threading.Thread(target=read, name="parent-pipe", daemon=True).start()
+
+    def _exactly(self, count: int) -> bytes | None:
+        parts: list[bytes] = []
+        while count:
+            try:
+                part = self._socket.recv(count)
+            except OSError:
+                return None
+            if not part:
+                return None
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+
+def remove_socket(address: str) -> None:
+    """Unlinks a child's own socket, and its folder when this was the last one in it."""
+    for action, path in ((os.unlink, address), (os.rmdir, os.path.dirname(address))):
+        try:
+            action(path)
+        except OSError:
+            pass  # already gone, or others still live in the folder

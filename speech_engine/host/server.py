@@ -1,0 +1,106 @@
+"""The host's side of the protocol: an engine behind its slots, its queue and its spools."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import grpc
+
+from speech_engine import API_VERSION, Engine, EngineVoices
+from speech_engine.errors import EngineError, EngineFailed
+from speech_engine.events import Finished
+from speech_engine.host import messages
+from speech_engine.host.queue import FairQueue
+from speech_engine.host.spool import Spool
+from speech_engine.plugin import Logger
+from speech_engine.values import SpeechJob
+
+
+class HostServer:
+    """Answers Hello, Health and Speak for one engine."""
+
+    def __init__(self, engine: Engine, queue: FairQueue, log: Logger) -> None:
+        self._engine = engine
+        self._queue = queue
+        self._log = log
+
+    def __repr__(self) -> str:
+        return f"<HostServer {self._queue!r}>"
+
+    async def hello(self, _asked: messages.Hello, _call: Any) -> messages.Welcome:
+        voices = self._engine.voices() if isinstance(self._engine, EngineVoices) else ()
+        return messages.Welcome(API_VERSION, self._engine.slots, self._engine.models(), voices)
+
+    async def health(self, _asked: messages.HealthAsked, _call: Any) -> messages.Health:
+        return messages.Health(self._queue.slots, self._queue.running, self._queue.waiting)
+
+    async def speak(self, job: SpeechJob, _call: Any) -> AsyncIterator[messages.Frame]:
+        spool = Spool()
+        speaking = asyncio.create_task(self._run(job, spool))
+        try:
+            async for frame in spool.frames():
+                yield frame
+        finally:
+            # Reached when the server cancels too: the slot must be free before this call is over.
+            speaking.cancel()
+            await asyncio.wait([speaking])
+
+    async def _run(self, job: SpeechJob, spool: Spool) -> None:
+        try:
+            async with self._queue.turn(job.tenant, job.deadline_s):
+                await self._speak_into(spool, job)
+        except EngineError as error:
+            await spool.put(messages.Failed.of(error))
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and told to the server
+            self._log.warning(
+                "engine.speak.failed", job=job.id, error=type(error).__name__, where=_where(error)
+            )
+            await spool.put(messages.Failed.of(EngineFailed("The engine broke while speaking.")))
+        finally:
+            spool.end()
+
+    async def _speak_into(self, spool: Spool, job: SpeechJob) -> None:
+        async with aclosing(self._engine.speak(job)) as events:
+            async for event in events:
+                await spool.put(event)
+                if isinstance(event, Finished):
+                    return
+        raise EngineFailed("The engine ended without finishing.")
+
+
+def _where(error: BaseException) -> list[str]:
+    """The traceback as places only: its messages could quote the text."""
+    return [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
+
+
+class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
+    def __init__(self, server: HostServer) -> None:
+        unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
+        decoder, encode = messages.decoder, messages.encode
+        self._methods = {
+            messages.method("Hello"): unary(server.hello, decoder(messages.Hello), encode),
+            messages.method("Health"): unary(server.health, decoder(messages.HealthAsked), encode),
+            messages.method("Speak"): stream(server.speak, decoder(SpeechJob), encode),
+        }
+
+    def service(self, details: Any) -> Any:
+        return self._methods.get(details.method)
+
+
+@asynccontextmanager
+async def serving(server: HostServer, address: str) -> AsyncIterator[Any]:
+    """Serves on a Unix socket while the block runs; gives the transport, whose `stop(grace)` drains."""
+    transport = grpc.aio.server(options=messages.CHANNEL_OPTIONS)
+    transport.add_generic_rpc_handlers((_Handlers(server),))
+    transport.add_insecure_port(f"unix:{address}")
+    await transport.start()
+    try:
+        yield transport
+    finally:
+        await transport.stop(None)

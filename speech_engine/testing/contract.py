@@ -1,0 +1,189 @@
+"""The contract suite: an author derives a class from `EngineContract` and pytest runs it on their engine."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar
+
+from speech_engine.engine import Engine, EngineVoices
+from speech_engine.errors import EngineError, VoiceNotFound
+from speech_engine.events import Audio, Encoded, Event, Started, Words
+from speech_engine.models import ModelInfo
+from speech_engine.testing.jobs import collect, job, speaking
+from speech_engine.testing.rules import (
+    ContractBroken,
+    check_answer,
+    check_models,
+    check_voices,
+    require,
+    samples,
+)
+from speech_engine.values import EngineVoice, SpeechJob, Voice
+
+
+class EngineContract:
+    """What every engine promises, one test each. Needs pytest-asyncio with `asyncio_mode = "auto"`.
+
+        class TestBeep(EngineContract):
+            voice = "beep"
+
+            def engine(self) -> AbstractAsyncContextManager[Engine]:
+                return create("beep", BeepSettings(), Context(log=structlog.get_logger()))
+
+    `texts` are two sentences or more in `language`, a second of speech or more; `model` is the engine's
+    first one where it is None. `patience_s` ends a test whose engine hangs; it is no measure of speed.
+    """
+
+    voice: ClassVar[str | Voice]
+    model: ClassVar[str | None] = None
+    language: ClassVar[str] = "en"
+    texts: ClassVar[tuple[str, ...]] = ("One two three four five.", "Six seven eight nine.", "Ten.")
+    patience_s: ClassVar[float] = 30.0
+
+    def engine(self) -> AbstractAsyncContextManager[Engine]:
+        """An engine of its own for each test; leaving it must free all it took."""
+        raise NotImplementedError("an engine's contract tests say how to create the engine")
+
+    async def test_its_models_are_well_formed_and_stay_the_same(self) -> None:
+        async with self.engine() as engine:
+            check_models(engine.models())
+            require(engine.models() == engine.models(), "models() answers the same while nothing is reloaded")
+            require(engine.slots >= 1, "an engine has at least one slot")
+
+    async def test_its_voices_are_well_formed(self) -> None:
+        async with self.engine() as engine:
+            if isinstance(engine, EngineVoices):
+                check_voices(engine.voices())
+
+    async def test_it_speaks_every_segment_in_order_and_says_when_it_is_done(self) -> None:
+        async with self.engine() as engine:
+            await self._speak_whole(engine, self.job_for(engine))
+
+    async def test_one_segment_is_enough(self) -> None:
+        async with self.engine() as engine:
+            await self._speak_whole(engine, self.job_for(engine, texts=self.texts[:1]))
+
+    async def test_it_gives_word_times_if_it_says_so(self) -> None:
+        async with self.engine() as engine:
+            events = await self._speak_whole(engine, self.job_for(engine))
+            if self._model(engine).times_words:
+                timed = {event.segment for event in events if isinstance(event, Words) and event.words}
+                require(bool(timed), "a model that times words sends Words")
+
+    async def test_it_encodes_only_in_formats_that_were_asked_for(self) -> None:
+        async with self.engine() as engine:
+            formats = self._model(engine).formats
+            events = await self._speak_whole(engine, self.job_for(engine, formats=formats))
+            given = [event for event in events if isinstance(event, Encoded | Audio)]
+            require(bool(given), "an answer has audio")
+
+    async def test_it_stops_at_the_most_samples_allowed(self) -> None:
+        async with self.engine() as engine:
+            whole = samples(await self._speak_whole(engine, self.job_for(engine)))
+            limit = whole // 2
+            events = await self._speak_whole(engine, self.job_for(engine, max_samples=limit))
+            spare = self._model(engine).sample_rate_hz // 10
+            require(
+                samples(events) <= limit + spare and samples(events) < whole,
+                f"an engine stops within 100 ms of max_samples: {samples(events)} came, {limit} were allowed",
+            )
+
+    async def test_an_unknown_voice_is_voice_not_found(self) -> None:
+        async with self.engine() as engine:
+            error = await self._refusal(engine, self.job_for(engine, voice=EngineVoice("no such voice")))
+            require(isinstance(error, VoiceNotFound), f"an unknown voice raises VoiceNotFound, not {error!r}")
+
+    async def test_an_unknown_model_is_refused(self) -> None:
+        async with self.engine() as engine:
+            await self._refusal(engine, self.job_for(engine, model="no such model"))
+
+    async def test_after_a_refusal_it_speaks_on(self) -> None:
+        async with self.engine() as engine:
+            for _ in range(engine.slots + 1):
+                await self._refusal(engine, self.job_for(engine, voice=EngineVoice("no such voice")))
+            await self._speak_whole(engine, self.job_for(engine))
+
+    async def test_closing_early_frees_the_engine(self) -> None:
+        async with self.engine() as engine:
+            for _ in range(engine.slots + 1):
+                async with asyncio.timeout(self.patience_s):
+                    async with speaking(engine, self.job_for(engine)) as events:
+                        async for event in events:
+                            if isinstance(event, Audio):
+                                break
+            await self._speak_whole(engine, self.job_for(engine))
+
+    async def test_cancelling_frees_the_engine(self) -> None:
+        async with self.engine() as engine:
+            for _ in range(engine.slots + 1):
+                reader = asyncio.create_task(self._cancel_oneself(engine))
+                await asyncio.wait([reader], timeout=self.patience_s)
+                require(reader.done(), "a cancelled job ends")
+                # What else it may have raised comes out of `result()`.
+                require(reader.cancelled() or reader.result(), "an engine lets a cancellation pass")
+            await self._speak_whole(engine, self.job_for(engine))
+
+    async def test_jobs_side_by_side_do_not_mix(self) -> None:
+        async with self.engine() as engine:
+            # As long as each other and cut differently, so that they are under way together.
+            jobs = [self.job_for(engine), self.job_for(engine, texts=(" ".join(self.texts),))][: engine.slots]
+            async with asyncio.TaskGroup() as group:
+                for each in jobs:
+                    group.create_task(self._speak_whole(engine, each))
+
+    async def test_no_repr_shows_what_is_spoken(self) -> None:
+        async with self.engine() as engine:
+            events = await self._speak_whole(engine, self.job_for(engine))
+            unknown = await self._refusal(engine, self.job_for(engine, voice=EngineVoice("no such voice")))
+            for shown in (repr(engine), repr(unknown), *map(repr, events)):
+                require(not any(text in shown for text in self.texts), "no repr or error quotes the text")
+
+    def job_for(
+        self,
+        engine: Engine,
+        *,
+        texts: tuple[str, ...] | None = None,
+        model: str | None = None,
+        voice: Voice | None = None,
+        formats: tuple[str, ...] = (),
+        max_samples: int | None = None,
+    ) -> SpeechJob:
+        """The job a test speaks: the class's texts, voice, model and language where nothing else is said."""
+        return job(
+            *(texts or self.texts),
+            model=model or self._model(engine).id,
+            voice=voice or self.voice,
+            language=self.language,
+            formats=formats,
+            max_samples=max_samples,
+        )
+
+    def _model(self, engine: Engine) -> ModelInfo:
+        models = engine.models()
+        check_models(models)
+        return next((each for each in models if each.id == self.model), models[0])
+
+    async def _speak_whole(self, engine: Engine, job: SpeechJob) -> tuple[Event, ...]:
+        async with asyncio.timeout(self.patience_s):
+            events = await collect(engine, job)
+        check_answer(job, self._model(engine), events)
+        return events
+
+    async def _refusal(self, engine: Engine, job: SpeechJob) -> EngineError:
+        try:
+            async with asyncio.timeout(self.patience_s):
+                await collect(engine, job)
+        except EngineError as error:
+            return error
+        raise ContractBroken("what an engine cannot do raises a class of speech_engine.errors")
+
+    async def _cancel_oneself(self, engine: Engine) -> bool:
+        """Never comes back where the engine behaves; False says that it read on to the end."""
+        # From inside, so that the cancellation arrives at the engine's next wait, however fast it is.
+        task = asyncio.current_task()
+        async with speaking(engine, self.job_for(engine)) as events:
+            async for event in events:
+                if task is not None and isinstance(event, Started):
+                    task.cancel()
+        return False

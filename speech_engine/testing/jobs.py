@@ -1,0 +1,61 @@
+"""Jobs with sensible defaults, and ways to run one against an engine: what the contract suite is made of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from itertools import count
+
+from speech_engine.engine import Engine
+from speech_engine.events import Event
+from speech_engine.testing.rules import require
+from speech_engine.values import EngineVoice, Segment, SpeechJob, Voice
+
+_numbers = count(1)
+
+
+def job(
+    *spoken: str,
+    model: str = "standard",
+    voice: str | Voice = "tone",
+    language: str = "en",
+    speed: float = 1.0,
+    formats: tuple[str, ...] = (),
+    max_samples: int | None = None,
+) -> SpeechJob:
+    """A job with one segment for each string, as if the user had written exactly these, one after another.
+
+    Anything else a test wants to set: `msgspec.structs.replace(job(...), pitch=2.0)`.
+    """
+    segments: list[Segment] = []
+    start = 0
+    for sentence in spoken:
+        segments.append(Segment(sentence, start, start + len(sentence)))
+        start += len(sentence)
+    return SpeechJob(
+        id=f"job-{next(_numbers)}",
+        tenant="contract",
+        model=model,
+        voice=EngineVoice(voice) if isinstance(voice, str) else voice,
+        segments=tuple(segments),
+        language=language,
+        speed=speed,
+        formats=formats,
+        max_samples=max_samples,
+    )
+
+
+@asynccontextmanager
+async def speaking(engine: Engine, job: SpeechJob) -> AsyncIterator[AsyncGenerator[Event, None]]:
+    """The job's events; leaving the block closes the engine's generator, as the server does."""
+    events = engine.speak(job)
+    # A plugin need not be typed, and without aclose() nobody could ever stop it.
+    require(hasattr(events, "aclose"), "speak() gives an async generator, or what has its aclose()")
+    async with aclosing(events):
+        yield events
+
+
+async def collect(engine: Engine, job: SpeechJob) -> tuple[Event, ...]:
+    """Everything the engine has to say to the job, in order. Raises what the engine raises."""
+    async with speaking(engine, job) as events:
+        return tuple([event async for event in events])

@@ -1,0 +1,129 @@
+"""The rules an engine's answers keep, as plain checks of values: no engine, no event loop, no pytest.
+
+Each raises `ContractBroken` with the rule that was broken; `contract` brings the values about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
+from speech_engine.models import ModelInfo, VoiceInfo
+from speech_engine.values import SpeechJob
+
+
+class ContractBroken(AssertionError):
+    """An engine does what the server could not live with; the message is the rule."""
+
+
+def require(kept: bool, rule: str) -> None:
+    # Not `assert`: the suite must work under `python -O` and outside pytest's rewriting.
+    if not kept:
+        raise ContractBroken(rule)
+
+
+def samples(events: Sequence[Event]) -> int:
+    return sum(len(event.pcm) // 2 for event in events if isinstance(event, Audio))
+
+
+def check_models(models: tuple[ModelInfo, ...]) -> None:
+    require(bool(models), "an engine has at least one model")
+    ids = [model.id for model in models]
+    require(len(set(ids)) == len(ids), f"model ids are unique: {ids}")
+    for model in models:
+        _check_model(model)
+
+
+def _check_model(model: ModelInfo) -> None:
+    require(
+        bool(model.id) and model.id == model.id.strip(), f"a model has an id without spaces: {model.id!r}"
+    )
+    require(bool(model.languages), f"{model.id}: a model names its languages, or ANY_LANGUAGE")
+    tags = [language.tag for language in model.languages]
+    require(len(set(tags)) == len(tags), f"{model.id}: each language is named once")
+    require(8_000 <= model.sample_rate_hz <= 192_000, f"{model.id}: the sample rate is 8000..192000 Hz")
+    require(model.max_characters >= 1, f"{model.id}: max_characters is at least 1")
+    slowest, fastest = model.speed
+    require(0 < slowest <= 1.0 <= fastest, f"{model.id}: the speed range is positive and has 1.0 in it")
+    lowest, highest = model.pitch
+    require(lowest <= 0.0 <= highest, f"{model.id}: the pitch range has 0.0 in it")
+    require(model.first_audio_s is None or model.first_audio_s > 0, f"{model.id}: first_audio_s is positive")
+
+
+def check_voices(voices: tuple[VoiceInfo, ...]) -> None:
+    ids = [voice.id for voice in voices]
+    require(len(set(ids)) == len(ids), "voice ids are unique")
+    for voice in voices:
+        require(bool(voice.id) and bool(voice.name), f"a voice has an id and a name: {voice!r}")
+
+
+def check_answer(job: SpeechJob, model: ModelInfo, events: Sequence[Event]) -> None:
+    """The whole answer to a job: order, sizes, and that every segment is heard."""
+    check_order(events)
+    started = events[0]
+    if isinstance(started, Started):
+        require(started.sample_rate_hz == model.sample_rate_hz, "Started has the model's sample rate")
+        check_audio(job, started.sample_rate_hz, events)
+    for event in events:
+        if isinstance(event, Encoded):
+            require(
+                event.format in job.formats, f"Encoded comes only in the job's formats, not {event.format}"
+            )
+    # An answer that was cut short may well lack its last segments; one joined by the provider has one.
+    if job.max_samples is None and not model.joins_segments:
+        check_all_heard(job, events)
+    check_words(job, events)
+
+
+def check_order(events: Sequence[Event]) -> None:
+    require(bool(events) and isinstance(events[0], Started), "the first event is Started")
+    require(isinstance(events[-1], Finished), "the last event is Finished")
+    require(sum(isinstance(event, Started) for event in events) == 1, "Started comes once")
+    require(sum(isinstance(event, Finished) for event in events) == 1, "Finished comes once")
+
+
+def check_audio(job: SpeechJob, sample_rate_hz: int, events: Sequence[Event]) -> None:
+    latest = 0
+    for event in events:
+        if not isinstance(event, Audio):
+            continue
+        require(bool(event.pcm), "a chunk of audio is not empty")
+        require(len(event.pcm) % 2 == 0, "a chunk of audio is whole 16-bit samples")
+        require(len(event.pcm) // 2 <= sample_rate_hz // 10, f"a chunk is at most 100 ms: {event!r}")
+        require(0 <= event.segment < len(job.segments), f"audio belongs to a segment of the job: {event!r}")
+        require(event.segment >= latest, f"audio comes in segment order: {event!r} after segment {latest}")
+        latest = event.segment
+
+
+def check_all_heard(job: SpeechJob, events: Sequence[Event]) -> None:
+    if any(isinstance(event, Encoded) for event in events):
+        return
+    heard = {event.segment for event in events if isinstance(event, Audio) and any(event.pcm)}
+    missing = sorted(set(range(len(job.segments))) - heard)
+    require(not missing, f"every segment is heard, these were not: {missing}")
+
+
+def check_words(job: SpeechJob, events: Sequence[Event]) -> None:
+    total = samples(events)
+    latest = (0, 0, 0)
+    for event in events:
+        if not isinstance(event, Words):
+            continue
+        require(
+            0 <= event.segment < len(job.segments), f"words belong to a segment of the job: {event.segment}"
+        )
+        characters = len(job.segments[event.segment].spoken)
+        for word in event.words:
+            place = (event.segment, word.sample_offset, word.spoken_start)
+            require(
+                0 <= word.spoken_start < word.spoken_end <= characters, f"a word lies in its segment: {word}"
+            )
+            require(0 <= word.sample_offset <= total, f"a word begins within the audio: {word}")
+            require(
+                place[0] >= latest[0] and place[1] >= latest[1],
+                f"words come in the order they are heard: {word}",
+            )
+            require(
+                place[0] > latest[0] or place[2] >= latest[2], f"words come in the order of the text: {word}"
+            )
+            latest = place

@@ -1,0 +1,23 @@
+"""How a worker module is read: inside a host, and in the server for engines that may run in-process."""
+
+from __future__ import annotations
+
+import importlib
+
+import msgspec
+
+from speech_engine.plugin import Create, Hosted, Plugin
+
+
+class WorkerModuleError(Exception):
+    """The module named by `Hosted` does not give an engine plugin."""
+
+
+def worker_engine(module: str) -> tuple[type[msgspec.Struct], Create]:
+    """The settings and the create of the engine that a worker module brings. Imports it."""
+    register = getattr(importlib.import_module(module), "voxgate_register", None)
+    plugins = register() if callable(register) else ()
+    for plugin in plugins:
+        if isinstance(plugin, Plugin) and plugin.kind == "engine" and not isinstance(plugin.create, Hosted):
+            return plugin.settings, plugin.create
+    raise WorkerModuleError(f"{module} has no voxgate_register() that gives an engine with its own create")

@@ -1,0 +1,99 @@
+"""The embedded voice by ear: length, speed, pitch, pauses, and what one utterance leaves to the next."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from plugins.espeak.plugin import EspeakSettings
+from speech_engine import Engine
+from tests.plugins.espeak.heard import espeak, hear, said
+
+SENTENCE = "The quick brown fox jumps over the lazy dog near the river bank."
+
+
+async def test_a_sentence_is_audible_and_takes_as_long_as_speech_does(engine: Engine) -> None:
+    heard = await hear(engine, said(SENTENCE))
+    assert heard.loudness > 1000
+    assert 3.0 < heard.duration_s < 5.0
+
+
+async def test_a_longer_text_is_longer_audio(engine: Engine) -> None:
+    once = await hear(engine, said(SENTENCE))
+    thrice = await hear(engine, said(" ".join([SENTENCE] * 3)))
+    assert thrice.duration_s > 2.9 * once.duration_s
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.75, 1.5, 2.0, 2.5])
+async def test_speed_divides_the_duration(engine: Engine, speed: float) -> None:
+    plain = await hear(engine, said(SENTENCE))
+    changed = await hear(engine, said(SENTENCE, speed=speed))
+    assert plain.duration_s / changed.duration_s == pytest.approx(speed, rel=0.12)
+
+
+async def test_a_speed_out_of_range_is_the_nearest_one(engine: Engine) -> None:
+    fastest = await hear(engine, said(SENTENCE, speed=2.57))
+    slowest = await hear(engine, said(SENTENCE, speed=0.46))
+    assert (await hear(engine, said(SENTENCE, speed=40.0))).duration_s == pytest.approx(
+        fastest.duration_s, 0.02
+    )
+    assert (await hear(engine, said(SENTENCE, speed=0.01))).duration_s == pytest.approx(
+        slowest.duration_s, 0.02
+    )
+
+
+@pytest.mark.parametrize("voice", ["m3", "f3"])
+@pytest.mark.parametrize("semitones", [-7.0, -3.0, 3.0, 8.0])
+async def test_pitch_moves_the_voice_by_semitones(engine: Engine, voice: str, semitones: float) -> None:
+    plain = await hear(engine, said(SENTENCE, voice=voice))
+    changed = await hear(engine, said(SENTENCE, voice=voice, pitch=semitones))
+    assert 12 * np.log2(changed.pitch_hz / plain.pitch_hz) == pytest.approx(semitones, abs=0.8)
+
+
+@pytest.mark.parametrize("semitones", [-1000.0, -12.0, 12.0, 1000.0])
+async def test_a_pitch_out_of_reach_is_the_nearest_one(engine: Engine, semitones: float) -> None:
+    plain = await hear(engine, said(SENTENCE))
+    changed = await hear(engine, said(SENTENCE, pitch=semitones))
+    assert abs(12 * np.log2(changed.pitch_hz / plain.pitch_hz)) > 7
+    assert (changed.pitch_hz > plain.pitch_hz) == (semitones > 0)
+
+
+async def test_volume_and_word_gap_come_from_the_settings() -> None:
+    async with espeak() as engine:
+        plain = await hear(engine, said(SENTENCE))
+    async with espeak(EspeakSettings(volume=50, word_gap_ms=300)) as engine:
+        changed = await hear(engine, said(SENTENCE))
+    assert changed.loudness < 0.7 * plain.loudness
+    assert changed.duration_s > plain.duration_s + 2
+
+
+async def test_nothing_of_one_utterance_shows_in_the_next(engine: Engine) -> None:
+    before = await hear(engine, said(SENTENCE))
+    odd = said("Algo diferente.", language="es", voice="whisperf", speed=2.0, pitch=9.0, max_samples=5000)
+    await hear(engine, odd)
+    after = await hear(engine, said(SENTENCE))
+    assert after.duration_s == pytest.approx(before.duration_s, rel=0.01)
+    assert after.pitch_hz == pytest.approx(before.pitch_hz, rel=0.02)
+    assert after.loudness == pytest.approx(before.loudness, rel=0.05)
+    assert [word.spoken_start for word in after.words] == [word.spoken_start for word in before.words]
+    assert after.words[0].sample_offset == 0
+
+
+@pytest.mark.parametrize("voice", ["m3", "f3", "Reed", "whisper"])
+async def test_a_seed_decides_the_first_utterance_of_an_engine(voice: str) -> None:
+    takes = set()
+    for _ in range(3):
+        async with espeak() as engine:
+            takes.add((await hear(engine, said(SENTENCE, voice=voice, seed=7))).pcm)
+    assert len(takes) == 1
+
+
+async def test_repeated_calls_give_fresh_takes(engine: Engine) -> None:
+    takes = {(await hear(engine, said(SENTENCE, voice="f3"))).pcm for _ in range(4)}
+    assert len(takes) == 4
+
+
+async def test_a_job_has_the_pauses_of_a_text_read_in_one_go(engine: Engine) -> None:
+    whole = await hear(engine, said("Hello there. How are you? I am fine."))
+    parts = await hear(engine, said("Hello there.", "How are you?", "I am fine."))
+    assert parts.duration_s == pytest.approx(whole.duration_s, abs=0.02)

@@ -1,0 +1,87 @@
+"""The voices: each is there, no other name passes, and the thirteen of the README sound different."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import plugins.espeak
+from plugins.espeak.data import build_of
+from plugins.espeak.plugin import EspeakSettings
+from plugins.espeak.voices import variant_for, voices
+from speech_engine import EngineVoice, EngineVoices, Mix, Sample, Samples, VoiceNotFound
+from tests.plugins.espeak.heard import Heard, espeak, hear, said
+
+README = Path(plugins.espeak.__file__).with_name("README.md")
+OPENAI_NAMES = "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"
+SENTENCE = "She sells sea shells by the shore, and nine brave men go home early today."
+
+
+def shipped() -> dict[str, str]:
+    """The README's table of OpenAI's names: name → voice."""
+    return dict(re.findall(r"^\| (\w+) \| `(\w+)` \|", README.read_text(), re.MULTILINE))
+
+
+def distance(one: Heard, other: Heard) -> float:
+    """1 is two semitones, or bands that differ by 3 dB: by far enough to tell two speakers apart."""
+    semitones = 12 * np.log2(one.pitch_hz / other.pitch_hz)
+    decibels = np.sqrt(np.mean((one.colour_db - other.colour_db) ** 2))
+    return float(np.hypot(semitones / 2, decibels / 3))
+
+
+async def test_every_voice_speaks_and_none_is_another() -> None:
+    """Each is the first thing a fresh engine says, with one seed, so that only the voice can differ."""
+    async with espeak() as engine:
+        assert isinstance(engine, EngineVoices)
+        names = [voice.id for voice in engine.voices()]
+    heard: dict[str, Heard] = {}
+    for name in [*names, names[0]]:
+        async with espeak() as engine:
+            one = await hear(engine, said("Hello.", voice=name, seed=1))
+        # The first voice comes twice: the same again proves that a difference is the voice's.
+        assert heard.setdefault(name, one).pcm == one.pcm
+        assert one.loudness > 300, name
+    assert {"f3", "m3"} <= set(heard)
+    assert len({each.pcm for each in heard.values()}) == len(names)
+
+
+async def test_openai_s_names_have_thirteen_voices_that_differ() -> None:
+    table = shipped()
+    assert sorted(table) == OPENAI_NAMES.split()
+    assert len(set(table.values())) == 13
+    async with espeak() as engine:
+        heard = {name: await hear(engine, said(SENTENCE, voice=voice)) for name, voice in table.items()}
+    for one, other in itertools.combinations(heard, 2):
+        assert distance(heard[one], heard[other]) > 1.5, (one, other)
+    # None of them makes the listener reach for the volume.
+    loudness = [each.loudness for each in heard.values()]
+    assert max(loudness) < 2.5 * min(loudness)
+
+
+async def test_stated_genders_are_heard_in_the_pitch() -> None:
+    async with espeak() as engine:
+        for voice in voices():
+            if voice.gender is not None and not voice.id.startswith("whisper"):
+                heard = await hear(engine, said(SENTENCE, voice=voice.id))
+                assert (heard.pitch_hz > 160) == (voice.gender == "female"), voice.id
+
+
+def test_each_voice_has_its_file_in_the_build() -> None:
+    folder = Path(build_of(EspeakSettings()).data) / "voices" / "!v"
+    assert [voice.id for voice in voices() if not (folder / voice.id).is_file()] == []
+
+
+@pytest.mark.parametrize("name", ["", "no such voice", "../../phontab", "f3+m3", "F3", "f3\x00"])
+def test_any_other_name_is_not_found(name: str) -> None:
+    with pytest.raises(VoiceNotFound):
+        variant_for(EngineVoice(name))
+
+
+def test_it_clones_and_blends_nobody() -> None:
+    for voice in (Samples((Sample("0" * 64),)), Mix(((EngineVoice("f3"), 1.0),))):
+        with pytest.raises(VoiceNotFound):
+            variant_for(voice)

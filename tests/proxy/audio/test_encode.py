@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import gc
+import io
+import warnings
+
+import av
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.audio import encode
+from proxy.audio.encode import open_encoder
+from proxy.audio.formats import FORMATS
+from proxy.audio.steps import SoundFailed
+from tests.proxy.audio.pieces import body, cut, encoded
+from tests.sound import PADDING_S, decoded, tone
+
+COMPRESSED = ("mp3", "opus", "aac", "flac")
+SECOND = 24_000
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+@settings(max_examples=8, deadline=None)
+@given(sizes=st.lists(st.integers(1, 3_000), min_size=1, max_size=5))
+def test_any_pieces_make_one_file_of_the_right_length_and_pitch(audio_format: str, sizes: list[int]) -> None:
+    pcm = tone(523, 0.6)
+    chunks = encoded(open_encoder(audio_format), cut(pcm, [2 * size for size in sizes]))
+    assert sum(chunk.samples for chunk in chunks) == len(pcm) // 2
+    heard = decoded(body(chunks), audio_format)
+    assert -0.001 <= heard.seconds - 0.6 <= PADDING_S[audio_format]
+    assert heard.pitch_hz == pytest.approx(523, abs=3)
+    assert heard.loudness == pytest.approx(0.237, rel=0.1)
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+def test_no_chunk_is_billed_before_it_was_fed_or_could_be_heard(audio_format: str) -> None:
+    encoder = open_encoder(audio_format)
+    fed = covered = 0
+    data = b""
+    for piece in cut(tone(440, 1.0), [482, 2, 4_800]):
+        chunk = encoder.feed(piece)
+        fed += len(piece) // 2
+        covered += chunk.samples
+        data += chunk.data
+        assert chunk.samples >= 0
+        assert covered <= fed
+        if chunk.samples and covered > SECOND // 5:
+            assert covered <= decoded(data, audio_format).seconds * SECOND + 1
+    encoder.close()
+    assert covered > 0.8 * SECOND
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+def test_the_first_audio_comes_within_100_ms_of_speech(audio_format: str) -> None:
+    encoder = open_encoder(audio_format)
+    fed = covered = 0
+    for piece in cut(tone(440, 0.5), [480]):
+        fed += len(piece) // 2
+        chunk = encoder.feed(piece)
+        if chunk.samples:
+            covered = chunk.samples
+            break
+    encoder.close()
+    assert covered > 0
+    # aac and mp3 begin with a frame of their own delay; its bytes are out one frame earlier.
+    assert fed <= SECOND * (0.14 if audio_format == "aac" else 0.1)
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+def test_the_first_bytes_come_within_100_ms_of_speech(audio_format: str) -> None:
+    encoder = open_encoder(audio_format)
+    data = b"".join(encoder.feed(piece).data for piece in cut(tone(440, 0.1), [480]))
+    encoder.close()
+    assert len(data) > 44
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+def test_an_answer_without_a_sample_is_a_valid_file_that_costs_nothing(audio_format: str) -> None:
+    chunks = encoded(open_encoder(audio_format), iter(()))
+    assert sum(chunk.samples for chunk in chunks) == 0
+    heard = decoded(body(chunks), audio_format)
+    assert heard.seconds <= 0.25
+    assert heard.loudness < 0.0001
+
+
+def open_containers() -> list[av.container.OutputContainer]:
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, av.container.OutputContainer)]
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+def test_a_client_that_leaves_midway_leaves_nothing_behind(audio_format: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder = open_encoder(audio_format)
+        encoder.feed(tone(440, 0.3))
+        assert len(open_containers()) == (audio_format in COMPRESSED)
+        encoder.close()
+        encoder.close()
+        with pytest.raises(SoundFailed, match="closed"):
+            encoder.feed(tone(440, 0.3))
+        open_encoder(audio_format).close()
+        del encoder
+    assert open_containers() == []
+
+
+def test_a_codec_that_is_missing_or_refuses_is_a_failure_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = encode._CODECS["mp3"]._replace(codec="no-such-codec")
+    monkeypatch.setitem(encode._CODECS, "mp3", missing)
+    with pytest.raises(SoundFailed, match="no-such-codec"):
+        open_encoder("mp3")
+    refusing = encode._CODECS["opus"]._replace(encoding={"frame_duration": "7"})
+    monkeypatch.setitem(encode._CODECS, "opus", refusing)
+    encoder = open_encoder("opus")
+    with pytest.raises(SoundFailed, match="libopus failed"):
+        encoder.feed(tone(440, 0.1))
+    encoder.close()
+
+
+def test_mp3_is_bare_frames_and_three_bodies_joined_play_three_times() -> None:
+    data = body(encoded(open_encoder("mp3"), cut(tone(440, 1.0), [4_800])))
+    assert data[0] == 0xFF
+    assert data[1] & 0xE0 == 0xE0
+    assert b"ID3" not in data
+    assert not any(tag in data for tag in (b"Xing", b"Info", b"TAG"))
+    once, thrice = decoded(data, "mp3"), decoded(data * 3, "mp3")
+    assert len(thrice.samples) == 3 * len(once.samples)
+    assert thrice.pitch_hz == pytest.approx(440, abs=2)
+
+
+def test_opus_is_mono_ogg_in_small_pages() -> None:
+    data = body(encoded(open_encoder("opus"), cut(tone(440, 1.0), [960])))
+    assert data.startswith(b"OggS")
+    assert data[28:36] == b"OpusHead"
+    channels, input_rate_hz = data[37], int.from_bytes(data[40:44], "little")
+    assert (channels, input_rate_hz) == (1, SECOND)
+    granules = [
+        int.from_bytes(page[2:10], "little") for page in data.split(b"OggS")[3:]
+    ]  # behind the two header pages
+    assert len(granules) >= 20
+    assert max(b - a for a, b in zip([0, *granules], granules, strict=False)) <= 0.06 * 48_000
+    assert decoded(data, "opus").seconds == pytest.approx(1.0, abs=0.001)
+
+
+def test_aac_is_adts_and_flac_is_native() -> None:
+    pcm = tone(440, 0.5)
+    assert body(encoded(open_encoder("aac"), cut(pcm, [960])))[:2] in (b"\xff\xf1", b"\xff\xf9")
+    flac = body(encoded(open_encoder("flac"), cut(pcm, [960])))
+    assert flac.startswith(b"fLaC")
+    assert (decoded(flac, "flac").samples * 32_768).astype("<i2").tobytes() == pcm
+
+
+@pytest.mark.parametrize("audio_format", ["mp3", "opus"])
+def test_libsndfile_hears_the_same_as_libav(audio_format: str) -> None:
+    data = body(encoded(open_encoder(audio_format), cut(tone(440, 0.5), [960])))
+    samples, sample_rate_hz = soundfile.read(io.BytesIO(data))
+    assert len(samples) / sample_rate_hz == pytest.approx(0.5, abs=PADDING_S[audio_format])
+
+
+def test_a_wav_of_known_length_is_true_and_a_broken_promise_is_refused() -> None:
+    data = body(encoded(open_encoder("wav", wav_frames=480), cut(tone(440, 0.02), [300])))
+    assert int.from_bytes(data[40:44], "little") == 960 == len(data) - 44
+    encoder = open_encoder("wav", wav_frames=480)
+    encoder.feed(bytes(958))
+    with pytest.raises(SoundFailed, match="480 frames"):
+        encoder.flush()
+
+
+@pytest.mark.parametrize("audio_format", COMPRESSED)
+def test_an_encoder_shows_its_state(audio_format: str) -> None:
+    encoder = open_encoder(audio_format)
+    encoder.feed(tone(440, 0.02))
+    assert "480 samples in, 0 out>" in repr(encoder)
+    encoder.close()

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.audio.formats import FORMATS
+from proxy.audio.sound import Sound
+from proxy.audio.steps import SoundFailed
+from speech_engine import EngineFailed
+from tests.proxy.audio.pieces import body, cut, encoded
+from tests.sound import PADDING_S, decoded, tone
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+@settings(max_examples=6, deadline=None)
+@given(
+    rate_hz=st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000]),
+    factor=st.sampled_from([0.25, 0.5, 1.0, 1.5, 3.0, 4.0]),
+    sizes=st.lists(st.integers(1, 9_600), min_size=1, max_size=4),
+)
+def test_every_way_through_ends_in_the_right_sound(
+    audio_format: str, rate_hz: int, factor: float, sizes: list[int]
+) -> None:
+    seconds = 0.6 * max(factor, 1.0)
+    pcm = tone(440, seconds, rate_hz)
+    sound = Sound(rate_hz, audio_format, factor=factor)
+    chunks = encoded(sound, cut(pcm, sizes))
+    samples = sum(chunk.samples for chunk in chunks)
+    assert samples == pytest.approx(sound.position(len(pcm) // 2), abs=1)
+    heard = decoded(body(chunks), audio_format)
+    assert -0.001 <= heard.seconds - samples / 24_000 <= PADDING_S[audio_format]
+    assert heard.pitch_hz == pytest.approx(440, rel=0.03)
+    assert heard.loudness == pytest.approx(0.237, rel=0.15)
+
+
+def test_a_sound_that_needs_nothing_comes_out_bit_for_bit() -> None:
+    pcm = tone(440, 0.3)
+    assert body(encoded(Sound(24_000, "pcm"), cut(pcm, [1, 4_799, 3]))) == pcm
+
+
+def test_a_chunk_may_end_inside_a_sample() -> None:
+    pcm = tone(440, 0.3, 22_050)
+    ragged = body(encoded(Sound(22_050, "wav", factor=1.5), cut(pcm, [1, 333])))
+    assert ragged == body(encoded(Sound(22_050, "wav", factor=1.5), cut(pcm, [1_000])))
+
+
+class Louder:
+    """A mark that can be heard: it holds one chunk back, as a real one holds its window."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, pcm: bytes) -> bytes:
+        given, self._held = self._held, pcm
+        return self._marked(given)
+
+    def flush(self) -> bytes:
+        return self._marked(self._held)
+
+    def _marked(self, pcm: bytes) -> bytes:
+        return (np.frombuffer(pcm, "<i2") * 2).astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize(("rate_hz", "factor"), [(24_000, 1.0), (22_050, 1.0), (22_050, 0.5)])
+def test_marks_see_every_sample_once_and_what_they_hold_back_is_not_lost(rate_hz: int, factor: float) -> None:
+    pcm = tone(440, 0.5, rate_hz)
+    plain = decoded(body(encoded(Sound(rate_hz, "pcm", factor=factor), cut(pcm, [2_000]))), "pcm")
+    marked = Sound(rate_hz, "pcm", factor=factor, marks=[Louder()])
+    heard = decoded(body(encoded(marked, cut(pcm, [2_000]))), "pcm")
+    assert np.array_equal(heard.samples, plain.samples * 2)
+
+
+def test_positions_of_words_follow_the_rate_and_the_speed() -> None:
+    assert Sound(22_050, "pcm").position(22_050) == 24_000
+    assert Sound(24_000, "pcm", factor=2.0).position(24_000) == 12_000
+    assert Sound(48_000, "pcm", factor=0.25).position(480) == 960
+
+
+@pytest.mark.parametrize("rate_hz", [0, 1, 7_999, 192_001])
+def test_an_engine_with_an_absurd_rate_has_failed(rate_hz: int) -> None:
+    with pytest.raises(EngineFailed, match=f"at {rate_hz} Hz"):
+        Sound(rate_hz, "pcm")
+
+
+def test_a_speed_that_rounds_to_one_costs_no_step() -> None:
+    pcm = tone(440, 0.1)
+    assert body(encoded(Sound(24_000, "pcm", factor=3 * 1.1 / 3.3), cut(pcm, [960]))) == pcm
+
+
+def test_a_sound_closed_midway_takes_no_more() -> None:
+    sound = Sound(22_050, "mp3", factor=1.5)
+    sound.feed(tone(440, 0.2, 22_050))
+    sound.close()
+    sound.close()
+    with pytest.raises(SoundFailed, match="closed"):
+        sound.flush()
+
+
+def test_a_wav_of_known_length_keeps_it_through_the_steps() -> None:
+    pcm = tone(440, 1.0, 16_000)
+    data = body(encoded(Sound(16_000, "wav", factor=2.0, wav_frames=12_000), cut(pcm, [3_200])))
+    assert int.from_bytes(data[40:44], "little") == 24_000 == len(data) - 44
+
+
+def test_its_repr_has_the_way_and_not_the_sound() -> None:
+    assert repr(Sound(22_050, "wav", factor=1.5)) == (
+        "<Sound from 22050 Hz, speed 1.5, <Encoder plain, 0 samples in>>"
+    )

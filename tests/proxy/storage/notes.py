@@ -1,0 +1,23 @@
+"""What the driver's tests write and how they look at it: through a connection of their own."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from proxy.storage.store import Statement
+
+
+def note(id_: str, text: str = "") -> Statement:
+    return Statement("INSERT INTO notes (id, text) VALUES (:id, :text)", {"id": id_, "text": text})
+
+
+def ids_on_disk(path: Path) -> set[str]:
+    """What somebody else sees: only what was committed."""
+    with closing(sqlite3.connect(path)) as connection:
+        return {id_ for (id_,) in connection.execute("SELECT id FROM notes")}
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())

@@ -1,0 +1,44 @@
+"""A store a test can look into: a real one, with the test's clock and a hand on its answers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
+
+_SECOND = 1_000_000
+
+
+class WatchedStore:
+    """A real store that counts its reads, lets the test hold or break them, and keeps the test's time."""
+
+    def __init__(self, store: Store, start: int) -> None:
+        self.reads = 0
+        self.seconds = 0.0
+        self.is_broken = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.was_asked = asyncio.Event()
+        self._store = store
+        self._start = start
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def now(self) -> int:
+        return self._start + int(self.seconds * _SECOND)
+
+    async def read(self, sql: str, params: Params | None = None) -> list[Row]:
+        self.reads += 1
+        rows = await self._store.read(sql, params)
+        self.was_asked.set()
+        await self.may_answer.wait()
+        if self.is_broken:
+            raise StorageFailed("broken by the test")
+        return rows
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        return await self._store.write(*statements)
+
+    async def close(self) -> None:
+        await self._store.close()

@@ -1,0 +1,260 @@
+"""Who a key belongs to: asked once, remembered briefly, and forgotten the moment it matters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy import callers as callers_module
+from proxy import keys
+from proxy.callers import Caller, Callers
+from proxy.errors import InvalidKey
+from proxy.keys import Key
+from proxy.storage import accounts, key_records, open_store
+from proxy.storage.accounts import Account
+from proxy.storage.key_records import KeyRecord
+from proxy.storage.store import StorageFailed
+from tests.proxy.storage.watched import WatchedStore
+
+_SECOND = 1_000_000
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[WatchedStore]:
+    async with open_store("sqlite", tmp_path) as opened:
+        yield WatchedStore(opened, await opened.now())
+
+
+@pytest.fixture
+def callers(store: WatchedStore) -> Callers:
+    return Callers(store, store.monotonic)
+
+
+@pytest.fixture
+async def ada(store: WatchedStore) -> Account:
+    return await accounts.create(store, name="ada", plan="free")
+
+
+@pytest.fixture
+def key() -> Key:
+    return keys.mint()
+
+
+@pytest.fixture
+async def record(store: WatchedStore, ada: Account, key: Key) -> KeyRecord:
+    return await key_records.create(store, key, account=ada.id, role="admin")
+
+
+async def refused(callers: Callers, secret: str) -> str:
+    with pytest.raises(InvalidKey) as caught:
+        await callers.identify(secret)
+    assert caught.value.status == 401
+    assert caught.value.body()["error"]["code"] == "invalid_api_key"
+    return caught.value.message
+
+
+async def test_a_good_key_is_its_caller(callers: Callers, ada: Account, key: Key, record: KeyRecord) -> None:
+    expected = Caller(account=ada.id, key=record.id, plan="free", role="admin", expires=None)
+    assert await callers.identify(key.reveal()) == expected
+
+
+async def test_what_cannot_be_a_key_is_refused_without_asking_the_store(
+    callers: Callers, store: WatchedStore, key: Key
+) -> None:
+    for text in ("", "sk-", "sk-proj-abcdefghijklmnop", key.reveal()[:-1], "ключ", "\ud800", "x" * 10_000):
+        await refused(callers, text)
+    assert store.reads == 0
+
+
+async def test_a_key_nobody_has_is_refused_every_time_by_the_store(
+    callers: Callers, store: WatchedStore
+) -> None:
+    unknown = keys.mint().reveal()
+    assert "No such key" in await refused(callers, unknown)
+    await refused(callers, unknown)
+    assert store.reads == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("sk-proj-0123456789abcdefWXYZ", "sk-…WXYZ"),
+        ("0123456789abcdefWXYZ", "…WXYZ"),
+        ("hunter2", "…"),
+        ("", "…"),
+        ("a pass phrase with blanks", "…"),
+    ],
+)
+async def test_a_refusal_shows_the_last_four_characters_and_no_more(
+    callers: Callers, sent: str, shown: str
+) -> None:
+    assert (await refused(callers, sent)).startswith(f"Incorrect API key provided: {shown}. ")
+
+
+async def test_a_refusal_of_one_of_our_own_keys_is_masked_too(callers: Callers) -> None:
+    unknown = keys.mint().reveal()
+    message = await refused(callers, unknown)
+    assert message.startswith(f"Incorrect API key provided: sk-…{unknown[-4:]}. ")
+    assert unknown[6:-4] not in message
+
+
+async def test_a_good_answer_is_kept_for_five_seconds(
+    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+) -> None:
+    for store.seconds in (0.0, 1.0, 4.999):
+        await callers.identify(key.reveal())
+        assert store.reads == 1
+    store.seconds = 5.0
+    await callers.identify(key.reveal())
+    assert store.reads == 2
+
+
+async def test_a_revoked_key_is_dead_within_five_seconds(
+    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+) -> None:
+    await callers.identify(key.reveal())
+    await key_records.revoke(store, record.id)
+    store.seconds = 5.0
+    assert "revoked" in await refused(callers, key.reveal())
+
+
+async def test_the_five_seconds_count_from_before_the_read(
+    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+) -> None:
+    store.may_answer.clear()
+    first = asyncio.create_task(callers.identify(key.reveal()))
+    await store.was_asked.wait()
+    await key_records.revoke(store, record.id)
+    store.seconds = 4.0
+    store.may_answer.set()
+    await first
+    store.seconds = 5.0
+    await refused(callers, key.reveal())
+
+
+@pytest.mark.parametrize("what", ["key", "account"])
+async def test_a_forgotten_key_is_dead_at_once(
+    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord, what: str
+) -> None:
+    await callers.identify(key.reveal())
+    await key_records.revoke(store, record.id)
+    callers.forget(record.id if what == "key" else record.account)
+    await refused(callers, key.reveal())
+
+
+async def test_forgetting_one_key_leaves_the_others_kept(
+    callers: Callers, store: WatchedStore, ada: Account, key: Key, record: KeyRecord
+) -> None:
+    other = keys.mint()
+    await key_records.create(store, other, account=ada.id)
+    await callers.identify(key.reveal())
+    await callers.identify(other.reveal())
+    callers.forget(record.id)
+    await callers.identify(other.reveal())
+    assert store.reads == 2
+
+
+async def test_a_read_that_began_before_a_revocation_is_neither_kept_nor_joined(
+    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+) -> None:
+    store.may_answer.clear()
+    early = asyncio.create_task(callers.identify(key.reveal()))
+    await store.was_asked.wait()
+    await key_records.revoke(store, record.id)
+    callers.forget(record.id)
+    late = asyncio.create_task(callers.identify(key.reveal()))
+    store.may_answer.set()
+    assert (await early).key == record.id
+    with pytest.raises(InvalidKey):
+        await late
+    await refused(callers, key.reveal())
+
+
+async def test_a_hundred_requests_at_once_are_one_read(
+    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+) -> None:
+    answers = await asyncio.gather(*(callers.identify(key.reveal()) for _ in range(100)))
+    assert {answer.key for answer in answers} == {record.id}
+    assert store.reads == 1
+
+
+async def test_the_first_of_many_may_hang_up_without_hurting_the_others(
+    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+) -> None:
+    store.may_answer.clear()
+    requests = [asyncio.create_task(callers.identify(key.reveal())) for _ in range(10)]
+    await store.was_asked.wait()
+    requests[0].cancel()
+    store.may_answer.set()
+    answers = await asyncio.gather(*requests, return_exceptions=True)
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert [answer.key for answer in answers[1:] if isinstance(answer, Caller)] == [record.id] * 9
+    assert store.reads == 1
+
+
+async def test_a_store_that_fails_is_no_wrong_key_and_is_asked_again(
+    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+) -> None:
+    store.is_broken = True
+    answers = await asyncio.gather(
+        *(callers.identify(key.reveal()) for _ in range(3)), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [StorageFailed] * 3
+    store.is_broken = False
+    assert (await callers.identify(key.reveal())).key == record.id
+
+
+async def test_a_key_is_never_good_past_its_expiry(
+    callers: Callers, store: WatchedStore, ada: Account
+) -> None:
+    key = keys.mint()
+    await key_records.create(store, key, account=ada.id, expires=await store.now() + 2 * _SECOND)
+    await callers.identify(key.reveal())
+    store.seconds = 1.999
+    await callers.identify(key.reveal())
+    assert store.reads == 1
+    store.seconds = 2.0
+    assert "expired" in await refused(callers, key.reveal())
+
+
+async def test_the_keys_of_a_closed_account_are_dead(
+    callers: Callers, store: WatchedStore, ada: Account, key: Key, record: KeyRecord
+) -> None:
+    await accounts.close(store, ada.id)
+    assert "closed" in await refused(callers, key.reveal())
+
+
+async def test_a_new_plan_counts_once_the_account_is_forgotten(
+    callers: Callers, store: WatchedStore, ada: Account, key: Key, record: KeyRecord
+) -> None:
+    assert (await callers.identify(key.reveal())).plan == "free"
+    await accounts.set_plan(store, ada.id, "pro")
+    callers.forget(ada.id)
+    assert (await callers.identify(key.reveal())).plan == "pro"
+
+
+async def test_only_so_many_are_kept_and_the_least_used_goes_first(
+    store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callers_module, "_MOST_KEPT", 2)
+    callers = Callers(store, store.monotonic)
+    often, seldom, new = [keys.mint() for _ in range(3)]
+    for key in (often, seldom, new):
+        await key_records.create(store, key, account=ada.id)
+    for key in (often, seldom, often, new, often):
+        await callers.identify(key.reveal())
+    assert store.reads == 3
+    await callers.identify(seldom.reveal())
+    assert store.reads == 4
+    assert repr(callers) == "<Callers 2 kept, 0 being read>"
+
+
+async def test_nothing_here_shows_a_secret(callers: Callers, key: Key, record: KeyRecord) -> None:
+    caller = await callers.identify(key.reveal())
+    shown = f"{caller!r} {callers!r} {record!r}"
+    assert caller.key in shown
+    assert key.reveal()[6:-4] not in shown
+    assert key.digest not in shown

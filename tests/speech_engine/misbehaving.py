@@ -1,0 +1,141 @@
+"""Bad engines that do or declare one thing wrong each, by name; `beepers` has those with wrong events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from msgspec.structs import replace
+
+from speech_engine import (
+    Audio,
+    EngineFailed,
+    EngineVoice,
+    Event,
+    Finished,
+    ModelInfo,
+    SpeechJob,
+    Started,
+    VoiceInfo,
+    VoiceNotFound,
+)
+from tests.speech_engine.beepers import CHUNK, MODEL, RATE_HZ, Beeper
+
+
+class Endless(Beeper):
+    async def events(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        async for event in super().events(replace(job, max_samples=None)):
+            yield event
+
+
+class AnyVoice(Beeper):
+    def check(self, job: SpeechJob) -> None:
+        super().check(replace(job, voice=EngineVoice("beep")))
+
+
+class UnknownVoiceIsAFailure(Beeper):
+    def check(self, job: SpeechJob) -> None:
+        if job.voice != EngineVoice("beep"):
+            raise EngineFailed("no such voice")
+        super().check(job)
+
+
+class AnyModel(Beeper):
+    def check(self, job: SpeechJob) -> None:
+        super().check(replace(job, model=MODEL.id))
+
+
+class QuotesTheText(Beeper):
+    def check(self, job: SpeechJob) -> None:
+        if job.voice != EngineVoice("beep"):
+            raise VoiceNotFound(f"cannot say {job.segments[0].spoken}")
+        super().check(job)
+
+
+class KeepsItsSlot(Beeper):
+    """Gives its slot back only where an answer runs to its end."""
+
+    def __init__(self) -> None:
+        self.free = asyncio.Semaphore(self.slots)
+
+    async def events(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        self.check(job)
+        await self.free.acquire()
+        async for event in super().events(job):
+            yield event
+        self.free.release()
+
+
+class SwallowsCancellation(Beeper):
+    async def events(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        self.check(job)
+        yield Started(RATE_HZ)
+        for number in range(len(job.segments)):
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                pass
+            yield Audio(number, CHUNK)
+        yield Finished()
+
+
+class OneAtATime(Beeper):
+    """Two answers at once share what belongs to one."""
+
+    def __init__(self) -> None:
+        self.segment = 0
+
+    async def events(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        self.segment = 0
+        async for event in super().events(job):
+            if isinstance(event, Audio):
+                self.segment = max(self.segment, event.segment)
+                yield Audio(self.segment, event.pcm)
+            else:
+                yield event
+
+
+class PlainIterator(Beeper):
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        # What an untyped plugin might do.
+        return _Uncloseable(self.events(job))  # type: ignore[return-value]
+
+
+class _Uncloseable:
+    def __init__(self, events: AsyncGenerator[Event]) -> None:
+        self._events = events
+
+    def __aiter__(self) -> _Uncloseable:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await anext(self._events)
+
+
+class NoSlots(Beeper):
+    slots = 0
+
+
+class TwiceTheSameVoice(Beeper):
+    beeps = Beeper.beeps * 2
+
+
+class NamelessVoice(Beeper):
+    beeps = (VoiceInfo(id="beep", name=""),)
+
+
+class OnlyFast(Beeper):
+    model = replace(MODEL, speed=(1.5, 2.0))
+
+
+class SpeaksNoLanguage(Beeper):
+    model = replace(MODEL, languages=())
+
+
+class HundredHertz(Beeper):
+    model = replace(MODEL, sample_rate_hz=100)
+
+
+class NoModels(Beeper):
+    def models(self) -> tuple[ModelInfo, ...]:
+        return ()
