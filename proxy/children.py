@@ -14,6 +14,8 @@ from policies.restart import restart_delay_s
 from speech_engine.host import pipe
 from speech_engine.host.pipe import Broken, Drain, Message, Ready
 
+_LINGER_S = 2.0
+
 _log = structlog.get_logger()
 
 
@@ -65,15 +67,20 @@ class Child:
             return
 
     async def ended(self) -> int:
-        code = await self.process.wait()
+        """Its exit status. A child whose pipe has closed is over; one that lingers is helped along."""
+        try:
+            async with asyncio.timeout(_LINGER_S):
+                await self.process.wait()
+        except TimeoutError:
+            self.kill()
         self._writer.close()
-        return code
+        return await self.process.wait()
 
     async def stop(self, within_s: float) -> None:
         """Asks it to finish, and kills it when it has not within the time."""
         self.send(Drain(within_s))
         try:
-            async with asyncio.timeout(within_s + 2.0):
+            async with asyncio.timeout(within_s + _LINGER_S):
                 await self.process.wait()
         except TimeoutError:
             self.kill()

@@ -105,8 +105,13 @@ class Config(msgspec.Struct, frozen=True):
 _LATER = ("limits", "plans", "routes", "lexicons", "front_ends", "detectors", "marks", "runners")
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, **overrides: Any) -> Config:
-    """Reads the file (or VOXGATE_CONFIG, or ./config.toml, or nothing); raises ConfigError."""
+def load(
+    path: Path | None = None, environ: Mapping[str, str] = os.environ, server: Mapping[str, Any] | None = None
+) -> Config:
+    """Reads the file (or VOXGATE_CONFIG, or ./config.toml, or nothing); raises ConfigError.
+
+    `server` holds what the command line says of [server].
+    """
     file = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
     if file is None and Path("config.toml").exists():
         file = Path("config.toml")
@@ -114,8 +119,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, **ov
     reader = _Reader(str(file) if file else "defaults")
     reader.refuse_later_sections(raw)
     _merge_environment(raw, environ)
-    for key, value in overrides.items():
-        raw.setdefault("server", {})[key] = value
+    raw.setdefault("server", {}).update(server or {})
     shipped = tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
     config = _read_config(reader, raw, shipped)
     reader.raise_if_wrong()

@@ -49,7 +49,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def runtime_folder(data: Path) -> Iterator[Path]:
-    """A private folder with a short path, since a socket's may have 107 characters; `data/run` points there."""
+    """A private folder with a short path (a socket's may have 107 characters); `data/run` points there."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=base if base and len(base) < 40 else "/tmp"))
     link = data / _LINK

@@ -20,6 +20,9 @@ from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.metrics_page import MetricsPage
 from speech_engine.host.pipe import HostState, Message, Metrics, Ready, Revision
 
+_SETTLING_S = 12.0
+"""Past the drain: cancelled answers settle, the store closes."""
+
 _log = structlog.get_logger()
 
 
@@ -32,6 +35,15 @@ def serve(config: Config, registry: Registry, announce: Callable[[str, str | Non
         control = stack.enter_context(runtime.control_socket(folder))
         supervisor = Supervisor(config, hosted_specs(config, registry), http, control, folder, announce)
         return asyncio.run(supervisor.run())
+
+
+def is_running(config: Config) -> bool:
+    """Whether a server holds this configuration's data folder."""
+    try:
+        with runtime.locked(Path(config.data)):
+            return False
+    except runtime.CannotServe:
+        return True
 
 
 def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, ...]:
@@ -64,7 +76,9 @@ class Supervisor:
         self._announced = False
         self._hosts = Hosts(specs, folder, self._host_changed)
         self._worker = Keeper("worker", self._begin_worker, self._worker_changed, self._worker_said)
-        self._page = MetricsPage(config.server.metrics, self._ask_metrics)
+        self._page = MetricsPage(
+            config.server.metrics, self._tell_worker, lambda: self._hosts.states.values()
+        )
         self._stopping = asyncio.Event()
         self._worker_failed = False
 
@@ -106,8 +120,7 @@ class Supervisor:
         return child
 
     def _host_changed(self, state: HostState) -> None:
-        if self._worker.child is not None:
-            self._worker.child.send(state)
+        self._tell_worker(state)
 
     def _worker_changed(self, state: str, _generation: int, reason: str) -> None:
         if state == "failed":
@@ -123,12 +136,6 @@ class Supervisor:
             case Metrics():
                 self._page.answered(message.text)
 
-    def _ask_metrics(self, message: Message) -> bool:
-        if self._worker.child is None:
-            return False
-        self._worker.child.send(message)
-        return True
-
-
-_SETTLING_S = 12.0
-"""Past the drain: cancelled answers settle, the store closes."""
+    def _tell_worker(self, message: Message) -> None:
+        if self._worker.child is not None:
+            self._worker.child.send(message)

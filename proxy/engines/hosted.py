@@ -89,7 +89,10 @@ class HostedEngine:
         if self._processes:
             return "ready"
         # A process that is ready to the supervisor but not yet greeted here is still starting.
-        return next((name for name in ("starting", "restarting") if name in states), "starting" if "ready" in states or not states else "failed")
+        return next(
+            (name for name in ("starting", "restarting") if name in states),
+            "starting" if "ready" in states or not states else "failed",
+        )
 
     @property
     def reason(self) -> str:

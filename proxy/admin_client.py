@@ -1,0 +1,90 @@
+"""The CLI's way to the admin handlers: over control.sock beside a live server, else on the store itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from proxy import runtime
+from proxy.app import control_app
+from proxy.callers import Callers
+from proxy.config import Config
+from proxy.endpoints import admin
+from proxy.runtime import CannotServe
+from proxy.storage import open_store
+from proxy.telemetry import Metrics
+
+_STARTING_S = 5.0
+
+
+class AdminRefused(Exception):
+    """The handler said no; the message is the envelope's."""
+
+
+class AdminClient:
+    """The same requests, whichever way they go. `is_live` tells whether a server answers them."""
+
+    def __init__(self, http: httpx2.AsyncClient, is_live: bool) -> None:
+        self._http = http
+        self.is_live = is_live
+
+    def __repr__(self) -> str:
+        return f"<AdminClient {'of a live server' if self.is_live else 'on the store'}>"
+
+    async def ask(self, method: str, path: str, body: Any = None, **query: str | None) -> Any:
+        """The answer's JSON; raises AdminRefused."""
+        params = {name: value for name, value in query.items() if value is not None}
+        answer = await self._http.request(method, f"/admin/{path}", json=body, params=params)
+        parsed = answer.json()
+        if answer.is_error:
+            raise AdminRefused(parsed["error"]["message"])
+        return parsed
+
+
+@asynccontextmanager
+async def admin_client(config: Config) -> AsyncIterator[AdminClient]:
+    """Raises CannotServe when the data folder is held by a server that does not answer."""
+    async with asyncio.timeout(_STARTING_S + 25.0):
+        if (live := await _live_transport(Path(config.data))) is not None:
+            async with _http(live) as http:
+                yield AdminClient(http, is_live=True)
+            return
+    with runtime.locked(Path(config.data)):
+        async with open_store(config.storage.url, Path(config.data)) as store:
+            app = control_app(admin.routes(store, Callers(store)), Metrics())
+            async with _http(httpx2.ASGITransport(app=app)) as http:
+                yield AdminClient(http, is_live=False)
+
+
+def _http(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=20.0)
+
+
+async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
+    """Waits a moment for a server that holds the lock but is still starting."""
+    deadline = asyncio.get_running_loop().time() + _STARTING_S
+    while True:
+        address = runtime.control_address(data)
+        if address is not None and await _answers(address):
+            return httpx2.AsyncHTTPTransport(uds=address)
+        try:
+            with runtime.locked(data):
+                return None
+        except CannotServe:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(0.1)
+
+
+async def _answers(address: str) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(address)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,138 @@
+"""A real `voxgate serve` for tests: its own port, data folder and config, stopped by pid."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+
+VOXGATE = Path(sys.executable).parent / "voxgate"
+START_S = 60.0
+STOP_S = 40.0
+
+TONE = """
+[server]
+default_model = "tone"
+[engines.tone]
+[engines.espeak]
+[models]
+"tone" = ["tone/standard"]
+"tts-1" = ["tone/standard"]
+[voices.alloy]
+tone = "tone"
+espeak = "f3"
+"""
+"""A config whose default engine says in tones what it was asked to say; see plugins/tone/README.md."""
+
+
+class Server(NamedTuple):
+    """One that runs. `url` is the root, without /v1; `key` a speech key; `log` its stderr so far."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    key: str
+    config: Path
+    data: Path
+    metrics: str
+    log: Path
+
+    def client(self, key: str | None = None, timeout: float = 30.0) -> httpx2.Client:
+        headers = {"authorization": f"Bearer {key or self.key}"}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=timeout)
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`voxgate …` beside the running server."""
+        environ = {**os.environ, "VOXGATE_CONFIG": str(self.config)}
+        return subprocess.run(
+            [VOXGATE, *arguments], env=environ, capture_output=True, text=True, timeout=60, check=check
+        )
+
+    def speech(self, text: str, **more: object) -> httpx2.Response:
+        body = {"model": "tts-1", "voice": "alloy", "input": text, **more}
+        with self.client() as client:
+            return client.post("/v1/audio/speech", json=body)
+
+
+@contextmanager
+def running(
+    folder: Path,
+    config: str = TONE,
+    *,
+    environ: Mapping[str, str] | None = None,
+    command: tuple[str, ...] = (),
+    cwd: Path | None = None,
+) -> Iterator[Server]:
+    """Starts one on a free port, waits until it says that it serves, and ends it with SIGTERM."""
+    file, log = folder / "config.toml", folder / "server.log"
+    file.write_text(config)
+    metrics = f"127.0.0.1:{free_port()}"
+    env = {
+        **os.environ,
+        "VOXGATE_CONFIG": str(file),
+        "VOXGATE_SERVER__DEV_KEY": "true",
+        "VOXGATE_SERVER__METRICS": metrics,
+        **(environ or {}),
+    }
+    with log.open("ab") as stderr:
+        process = subprocess.Popen(
+            command or (str(VOXGATE), "serve", "--port", "0"),
+            env=env,
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+    try:
+        url, key = _wait(process, log)
+        yield Server(process, url, key, file, folder / "data", f"http://{metrics}/metrics", log)
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+    """The exit status; kills what does not end in time, and says so by the status."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        return process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait(STOP_S)
+    finally:
+        if process.stdout:
+            process.stdout.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
+    assert process.stdout is not None
+    printed, deadline = b"", time.monotonic() + START_S
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while b"Ctrl-C stops it." not in printed:
+            part = b""
+            if selector.select(max(0.0, deadline - time.monotonic())):
+                part = os.read(process.stdout.fileno(), 65536)
+            printed += part
+            if not part:
+                raise AssertionError(f"the server did not start: {printed!r}\n{log.read_text()[-4000:]}")
+    url = re.search(rb"serves on (\S+)/v1", printed)
+    key = re.search(rb"key: (\S+)", printed)
+    assert url and key, printed
+    return url[1].decode(), key[1].decode()
