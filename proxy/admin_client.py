@@ -15,15 +15,11 @@ from proxy.app import control_app
 from proxy.callers import Callers
 from proxy.config import Config
 from proxy.endpoints import admin
-from proxy.runtime import CannotServe
+from proxy.runtime import CannotServe, CommandRefused
 from proxy.storage import open_store
 from proxy.telemetry import Metrics
 
 _STARTING_S = 5.0
-
-
-class AdminRefused(Exception):
-    """The handler said no; the message is the envelope's."""
 
 
 class AdminClient:
@@ -37,12 +33,12 @@ class AdminClient:
         return f"<AdminClient {'of a live server' if self.is_live else 'on the store'}>"
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str | None) -> Any:
-        """The answer's JSON; raises AdminRefused."""
+        """The answer's JSON; raises CommandRefused."""
         params = {name: value for name, value in query.items() if value is not None}
         answer = await self._http.request(method, f"/admin/{path}", json=body, params=params)
         parsed = answer.json()
         if answer.is_error:
-            raise AdminRefused(parsed["error"]["message"])
+            raise CommandRefused(parsed["error"]["message"])
         return parsed
 
 

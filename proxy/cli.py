@@ -14,11 +14,10 @@ import typer
 from rich.console import Console
 
 from proxy import banner, config, supervisor, tables, telemetry
-from proxy.admin_client import AdminRefused, admin_client
 from proxy.checking import Finding, check_config
 from proxy.config import Config, ConfigError
 from proxy.engines import registry
-from proxy.runtime import CannotServe
+from proxy.runtime import CommandRefused
 from proxy.storage.store import StorageFailed
 
 app = typer.Typer(
@@ -45,7 +44,7 @@ def main() -> None:
     """The console script: failures are one line on stderr and a status of 1."""
     try:
         app()
-    except (ConfigError, CannotServe, AdminRefused, StorageFailed) as error:
+    except (ConfigError, CommandRefused, StorageFailed) as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
@@ -85,16 +84,11 @@ def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the engines with their state and models; without a server, what the config names."""
     loaded = config.load(config_file)
 
-    async def ask() -> Any:
-        async with admin_client(loaded) as client:
-            return await client.ask("GET", "engines") if client.is_live else None
-
-    listed = asyncio.run(ask()) if supervisor.is_running(loaded) else None
-    if listed is None:
+    if supervisor.is_running(loaded):
+        _print(_answer(loaded, "GET", "engines"), as_json, tables.engines)
+    else:
         findings = [f for f in check_config(loaded, registry.load()) if f.kind in ("engine", "plugin")]
         _print(findings, as_json, tables.check)
-    else:
-        _print(listed, as_json, tables.engines)
 
 
 @accounts.command("create")
@@ -176,13 +170,18 @@ def _ask(
     body: Any = None,
     **query: str | None,
 ) -> None:
-    loaded: Config = config.load(config_file)
+    _print(_answer(config.load(config_file), method, path, body, **query), as_json, show)
+
+
+def _answer(loaded: Config, method: str, path: str, body: Any = None, **query: str | None) -> Any:
+    # Imported here: it brings the whole worker, which would double the memory of the supervisor.
+    from proxy.admin_client import admin_client
 
     async def ask() -> Any:
         async with admin_client(loaded) as client:
             return await client.ask(method, path, body, **query)
 
-    _print(asyncio.run(ask()), as_json, show)
+    return asyncio.run(ask())
 
 
 def _print(value: Any, as_json: bool, show: Callable[[Any], object]) -> None:
@@ -202,7 +201,7 @@ def _span_s(text: str) -> int | None:
         return None
     match = _SPAN.fullmatch(text)
     if match is None:
-        raise AdminRefused(
+        raise CommandRefused(
             f"--expires: {text!r} is not a span; write a number and s, m, h, d or w, as in 30d"
         )
     return int(match[1]) * _SECONDS[match[2]]

@@ -23,7 +23,7 @@ from proxy.speaking import Speaking
 from proxy.telemetry import Metrics
 from proxy.text import FrontEnds
 from proxy.wire import SpeechRequest
-from speech_engine import EngineError, EngineTimeout, EngineVoice, Segment, SpeechJob
+from speech_engine import EngineError, EngineTimeout, EngineVoice, Segment, SpeechJob, UnsupportedText
 
 _log = structlog.get_logger()
 
@@ -143,6 +143,8 @@ class Pipeline:
         for candidate in plan.candidates:
             hold.spent.engine, hold.spent.model = candidate.model.engine, candidate.model.info.id
             prepared = await self._front_ends.prepare(candidate.front_end, request.text, plan.language)
+            if not prepared:
+                raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
             speaking = _speaking(id_, caller, request, plan, candidate, prepared, deadline - loop.time())
             try:
                 async with asyncio.timeout_at(deadline):

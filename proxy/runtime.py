@@ -14,7 +14,11 @@ CONTROL = "control.sock"
 _LINK = "run"
 
 
-class CannotServe(Exception):
+class CommandRefused(Exception):
+    """What was asked on the command line cannot be done; the message is for the person who asked."""
+
+
+class CannotServe(CommandRefused):
     """The server, or a command that needs the data folder, cannot begin; the message says what to do."""
 
 

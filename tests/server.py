@@ -134,5 +134,6 @@ def _wait(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
                 raise AssertionError(f"the server did not start: {printed!r}\n{log.read_text()[-4000:]}")
     url = re.search(rb"serves on (\S+)/v1", printed)
     key = re.search(rb"key: (\S+)", printed)
-    assert url and key, printed
+    assert url, printed
+    assert key, printed
     return url[1].decode(), key[1].decode()

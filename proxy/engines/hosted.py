@@ -28,7 +28,14 @@ _decode_frame = messages.decoder(messages.Frame)
 
 
 class _HostGone(Exception):
-    """The transport broke: the host died or was never there. An engine that says no raises EngineError."""
+    """The transport broke: the host died or was never there. An engine that says no raises EngineError.
+
+    `had_job` is whether the host had taken the job: then the job may be what killed it.
+    """
+
+    def __init__(self, reason: str, had_job: bool) -> None:
+        super().__init__(reason)
+        self.had_job = had_job
 
 
 class _Process:
@@ -46,15 +53,18 @@ class _Process:
     async def frames(self, job: SpeechJob) -> AsyncGenerator[messages.Frame, None]:
         """The host's frames. Whoever reads them keeps the time: a frozen host is not noticed by gRPC."""
         call = self._speak(job)
+        had_job = False
         self.running += 1
         try:
+            await call.initial_metadata()
+            had_job = True
             while True:
                 frame = await call.read()
                 if frame is grpc.aio.EOF:
-                    raise _HostGone("it ended its answer early")
+                    raise _HostGone("it ended its answer early", had_job)
                 yield frame
         except grpc.aio.AioRpcError as error:
-            raise _HostGone(error.code().name) from None
+            raise _HostGone(error.code().name, had_job) from None
         finally:
             self.running -= 1
             call.cancel()
@@ -130,23 +140,23 @@ class HostedEngine:
         )
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        """Fails over to the next life of a host only while nothing has been heard from the last one."""
+        """Asks the next life of a host again only where the last one had not taken the job.
+
+        A text that kills its host would else do it once more with every try.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + job.deadline_s
         gone: _Process | None = None
         while True:
             process = await self._ready_process(gone, deadline)
-            heard = False
             try:
                 async with aclosing(self._events(process, job, deadline - loop.time())) as events:
                     async for event in events:
-                        heard = True
                         yield event
                 return
             except _HostGone as error:
-                if heard or gone is not None:
+                if error.had_job or gone is not None:
                     raise EngineUnavailable(f"The host is gone: {error}.", retry_after_s=1.0) from None
-                # It died with this job in hand, or before: its successor is only a moment away.
                 gone = process
 
     async def close(self) -> None:

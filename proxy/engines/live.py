@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 import structlog
@@ -19,6 +19,7 @@ from speech_engine import Context, Engine, EngineVoices, Event, ModelInfo, Speec
 from speech_engine.host.messages import Health
 from speech_engine.host.pipe import HostState
 from speech_engine.host.queue import FairQueue
+from speech_engine.host.running import in_turn
 
 _log = structlog.get_logger()
 
@@ -49,11 +50,8 @@ class LocalEngine:
     async def health(self) -> Health:
         return Health(self._queue.slots, self._queue.running, self._queue.waiting)
 
-    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        async with self._queue.turn(job.tenant, job.deadline_s):
-            async with aclosing(self._engine.speak(job)) as events:
-                async for event in events:
-                    yield event
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        return in_turn(self._engine, self._queue, job, _log)
 
 
 LiveEngine = HostedEngine | LocalEngine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 import grpc
 
 from speech_engine import API_VERSION, Engine, EngineVoices
-from speech_engine.errors import EngineError, EngineFailed
-from speech_engine.events import Finished
+from speech_engine.errors import EngineError
 from speech_engine.host import messages
 from speech_engine.host.queue import FairQueue
+from speech_engine.host.running import in_turn
 from speech_engine.host.spool import Spool
 from speech_engine.plugin import Logger
 from speech_engine.values import SpeechJob
@@ -38,7 +37,9 @@ class HostServer:
     async def health(self, _asked: messages.HealthAsked, _call: Any) -> messages.Health:
         return messages.Health(self._queue.slots, self._queue.running, self._queue.waiting)
 
-    async def speak(self, job: SpeechJob, _call: Any) -> AsyncIterator[messages.Frame]:
+    async def speak(self, job: SpeechJob, call: Any) -> AsyncIterator[messages.Frame]:
+        # At once, so that the server knows whose the job is when this process dies.
+        await call.send_initial_metadata(())
         spool = Spool()
         speaking = asyncio.create_task(self._run(job, spool))
         try:
@@ -51,32 +52,13 @@ class HostServer:
 
     async def _run(self, job: SpeechJob, spool: Spool) -> None:
         try:
-            async with self._queue.turn(job.tenant, job.deadline_s):
-                await self._speak_into(spool, job)
+            async with aclosing(in_turn(self._engine, self._queue, job, self._log)) as events:
+                async for event in events:
+                    await spool.put(event)
         except EngineError as error:
             await spool.put(messages.Failed.of(error))
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and told to the server
-            self._log.warning(
-                "engine.speak.failed", job=job.id, error=type(error).__name__, where=_where(error)
-            )
-            await spool.put(messages.Failed.of(EngineFailed("The engine broke while speaking.")))
         finally:
             spool.end()
-
-    async def _speak_into(self, spool: Spool, job: SpeechJob) -> None:
-        async with aclosing(self._engine.speak(job)) as events:
-            async for event in events:
-                await spool.put(event)
-                if isinstance(event, Finished):
-                    return
-        raise EngineFailed("The engine ended without finishing.")
-
-
-def _where(error: BaseException) -> list[str]:
-    """The traceback as places only: its messages could quote the text."""
-    return [
-        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-    ]
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types

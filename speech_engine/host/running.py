@@ -1,0 +1,42 @@
+"""The seam around an engine: a job in its turn, with whatever goes wrong told as an EngineError.
+
+Hosts and the server's own in-process engines run every job through here, so both behave alike.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from speech_engine.engine import Engine
+from speech_engine.errors import EngineError, EngineFailed
+from speech_engine.events import Event, Finished
+from speech_engine.host.queue import FairQueue
+from speech_engine.plugin import Logger
+from speech_engine.values import SpeechJob
+
+
+async def in_turn(
+    engine: Engine, queue: FairQueue, job: SpeechJob, log: Logger
+) -> AsyncGenerator[Event, None]:
+    """The engine's events up to Finished. Raises EngineError and nothing else; the slot is free after it."""
+    async with queue.turn(job.tenant, job.deadline_s):
+        try:
+            async with aclosing(engine.speak(job)) as events:
+                async for event in events:
+                    yield event
+                    if isinstance(event, Finished):
+                        return
+        except EngineError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and told as a failure
+            log.warning("engine.speak.failed", job=job.id, error=type(error).__name__, where=_where(error))
+            raise EngineFailed("The engine broke while speaking.") from None
+    raise EngineFailed("The engine ended without finishing.")
+
+
+def _where(error: BaseException) -> list[str]:
+    """The traceback as places only: its messages could quote the text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
