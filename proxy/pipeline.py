@@ -23,6 +23,7 @@ from proxy.speaking import Speaking
 from proxy.telemetry import Metrics
 from proxy.text import FrontEnds
 from proxy.wire import SpeechRequest
+from proxy.word_times import WordPlaces
 from speech_engine import EngineError, EngineTimeout, EngineVoice, Segment, SpeechJob, UnsupportedText
 
 _log = structlog.get_logger()
@@ -199,4 +200,5 @@ def _speaking(
         # The cap is on what a listener hears; an engine that is slowed down afterwards makes less of it.
         max_samples=round(estimate.cap_seconds(plan.estimated_s) * info.sample_rate_hz * factor),
     )
-    return Speaking(candidate, job, factor, request.format)
+    places = WordPlaces(request.text, job.segments)
+    return Speaking(candidate, job, places, factor, request.format)

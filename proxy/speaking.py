@@ -6,15 +6,13 @@ Before the first audio a failure means that another candidate may try; after it,
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator
-
-import msgspec
 
 from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence
 from proxy.audio.frames import Frames, open_frames
 from proxy.audio.sound import Sound
+from proxy.word_times import SpokenWord, WordPlaces
 from speech_engine import (
     Audio,
     Encoded,
@@ -35,21 +33,16 @@ _TAIL_BYTES = OUTPUT_RATE_HZ // 100 * SAMPLE_BYTES
 the settlement is on disk."""
 
 
-class SpokenWord(msgspec.Struct, frozen=True):
-    """A word of the user's text, and when it is heard."""
-
-    start_seconds: float
-    source_start: int
-    source_end: int
-
-
 class Speaking:
-    def __init__(self, candidate: Candidate, job: SpeechJob, factor: float, format_: str) -> None:
+    def __init__(
+        self, candidate: Candidate, job: SpeechJob, places: WordPlaces, factor: float, format_: str
+    ) -> None:
         self.candidate = candidate
         self.job = job
         self.has_begun = False
         self.words: list[SpokenWord] = []
         self.sample_rate_hz = OUTPUT_RATE_HZ
+        self._places = places
         self._factor = factor
         self._format = format_
         self._out: Sound | Frames | None = None
@@ -149,16 +142,8 @@ class Speaking:
         return out.feed(data[:cut])
 
     def _hear(self, words: Words) -> None:
-        segment = self.job.segments[words.segment]
-        width = segment.source_end - segment.source_start
+        if not self._rate_hz or not 0 <= words.segment < len(self.job.segments):
+            raise EngineFailed("The engine timed words of a segment that it was not given.")
         for word in words.words:
-            # Exact where the front-end changed nothing, near where it spelled something out.
-            start = segment.source_start + _scaled(word.spoken_start, width, len(segment.spoken))
-            end = segment.source_start + _scaled(word.spoken_end, width, len(segment.spoken))
             seconds = word.sample_offset / self._rate_hz / self._factor
-            self.words.append(SpokenWord(round(seconds, 3), start, end))
-
-
-def _scaled(position: int, width: int, length: int) -> int:
-    # A sentence's source has the blanks after it, which are not spoken: those are no stretch.
-    return position if length <= width <= length + 2 else math.floor(position * width / max(1, length))
+            self.words.append(self._places.locate(words.segment, word, seconds))
