@@ -32,15 +32,20 @@ from proxy.storage.store import Store
 from proxy.telemetry import Metrics
 from proxy.text import open_front_ends
 
-_EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms")
+_EXPOSED = (
+    *("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms"),
+    *(f"x-voxgate-{name}" for name in ("engine", "voice", "language", "sample-rate", "cache")),
+)
+"""What a script in a browser may read of an answer from another origin."""
 
 
 class Worker(NamedTuple):
     """One worker, wired: its two faces, and what its process has to tell it."""
 
-    public: ASGIApp
+    public: Starlette
     control: ASGIApp
     engines: Engines
+    pipeline: Pipeline
     store: Store
     metrics: Metrics
 
@@ -83,7 +88,7 @@ async def open_worker(config: Config, registry: Registry, draining: Draining) ->
                 Middleware(Keys, callers=callers, public_catalogue=server.public_catalogue),
             ],
         )
-        yield Worker(public, control_app(administration, metrics), engines, store, metrics)
+        yield Worker(public, control_app(administration, metrics), engines, pipeline, store, metrics)
 
 
 def control_app(routes: list[Route], metrics: Metrics) -> ASGIApp:
@@ -122,5 +127,5 @@ def _defaults(server: Server) -> wire.Defaults:
 
 async def _welcome(request: Request) -> Response:
     """What a browser or a client's warm-up call finds at the root."""
-    base = f"{request.url.scheme}://{request.url.netloc}/v1"
+    base = f"{request.base_url}v1"
     return reply({"object": "server", "name": "voxgate", "version": __version__, "base_url": base})

@@ -58,7 +58,8 @@ class Catalogue:
             for name, engine in self._engines.items()
             for info in engine.voices()
         ]
-        return [*self._own.values(), *listed]
+        # One of ours takes the place of an engine's of the same id, as it does where a voice is resolved.
+        return [*self._own.values(), *(voice for voice in listed if voice.id not in self._own)]
 
     def resolve_voice(self, wanted: str) -> Voice:
         """By id, then by a name that is unique; never another voice in its place."""

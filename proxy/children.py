@@ -40,6 +40,7 @@ class Child:
         try:
             process = await asyncio.create_subprocess_exec(
                 interpreter,
+                "-P",  # whatever folder we were started in, its files are not our modules
                 "-m",
                 module,
                 str(theirs.fileno()),
@@ -115,37 +116,51 @@ class Keeper:
         self._on_state = on_state
         self._on_message = on_message
         self._crashes: list[float] = []
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Keeper of {self.name}: {self.state}, generation {self.generation}>"
 
     async def run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             self.generation += 1
             self._tell("starting")
-            self.child = await self._begin()
-            broken = await self._live(self.child)
-            code = await self.child.ended()
-            self.child = None
-            delay_s = self._after_end(code, broken)
+            delay_s = self._after_end(await self._life())
             if delay_s is None:
                 return
-            await asyncio.sleep(delay_s)
+            try:
+                async with asyncio.timeout(delay_s):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
 
     async def stop(self, within_s: float) -> None:
-        self._stopping = True
+        self._stopping.set()
         if self.child is not None:
             await self.child.stop(within_s)
 
-    def _after_end(self, code: int, broken: Broken | None) -> float | None:
+    async def _life(self) -> Broken:
+        """One life from begin to end, and why it ended."""
+        try:
+            self.child = child = await self._begin()
+        except OSError as error:
+            # No process or file descriptor to be had: as passing, and as deadly, as a crash.
+            return Broken(f"the process could not be started: {error.strerror}")
+        if self._stopping.is_set():
+            await child.stop(0.0)  # `stop` came when there was no child yet to be told
+        broken = await self._live(child)
+        code = await child.ended()
+        self.child = None
+        return broken or Broken(f"the process ended with status {code}")
+
+    def _after_end(self, end: Broken) -> float | None:
         """How long to wait before the next life, or None when this was the last."""
-        if self._stopping:
+        if self._stopping.is_set():
             return None
-        self.reason = broken.reason if broken else f"the process ended with status {code}"
+        self.reason = end.reason
         self._crashes.append(time.monotonic())
         delay_s = restart_delay_s(self._crashes, self._crashes[-1])
-        if delay_s is None or (broken is not None and broken.lasting):
+        if delay_s is None or end.lasting:
             self._tell("failed")
             return None
         self._tell("restarting")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -42,6 +44,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 def main() -> None:
     """The console script: failures are one line on stderr and a status of 1."""
+    telemetry.configure_logs("cli", logging.WARNING)
     try:
         app()
     except (ConfigError, CommandRefused, StorageFailed) as error:
@@ -108,7 +111,7 @@ def accounts_list(config_file: ConfigFile = None, as_json: AsJson = False) -> No
 @accounts.command("show")
 def accounts_show(account: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show one account, by id or name, with its keys."""
-    _ask(config_file, as_json, tables.account, "GET", f"accounts/{account}")
+    _ask(config_file, as_json, tables.account, "GET", _path("accounts", account))
 
 
 @accounts.command("set-plan")
@@ -116,13 +119,13 @@ def accounts_set_plan(
     account: str, plan: str, config_file: ConfigFile = None, as_json: AsJson = False
 ) -> None:
     """Change an account's plan."""
-    _ask(config_file, as_json, tables.account, "POST", f"accounts/{account}", {"plan": plan})
+    _ask(config_file, as_json, tables.account, "POST", _path("accounts", account), {"plan": plan})
 
 
 @accounts.command("close")
 def accounts_close(account: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Close an account: its keys stop working, its usage stays."""
-    _ask(config_file, as_json, tables.account, "DELETE", f"accounts/{account}")
+    _ask(config_file, as_json, tables.account, "DELETE", _path("accounts", account))
 
 
 @keys.command("create")
@@ -152,13 +155,21 @@ def keys_list(
 @keys.command("revoke")
 def keys_revoke(key: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Make a key, by its id, dead for good."""
-    _ask(config_file, as_json, tables.key, "DELETE", f"keys/{key}")
+    _ask(config_file, as_json, tables.key, "DELETE", _path("keys", key))
 
 
 @keys.command("rotate")
 def keys_rotate(key: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Replace a key by a new one of the same account, role, name and expiry."""
-    _ask(config_file, as_json, tables.new_key, "POST", f"keys/{key}/rotate")
+    _ask(config_file, as_json, tables.new_key, "POST", _path("keys", key) + "/rotate")
+
+
+def _path(kind: str, name: str) -> str:
+    # Quoted: an account may be named "50/50", and "ada?" must not become "ada". What a path would lose
+    # even so is refused, before it means another one.
+    if not name.strip("./") or name.endswith("/"):
+        raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {kind} list")
+    return f"{kind}/{quote(name, safe='')}"
 
 
 def _ask(

@@ -11,95 +11,26 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from proxy import fields
+from proxy.sections import Config, EngineSection, Server, Storage, VoiceSection
 
-_Port = Annotated[
-    int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
+__all__ = [
+    "Config",
+    "ConfigError",
+    "EngineSection",
+    "Server",
+    "Storage",
+    "VoiceSection",
+    "load",
 ]
-_Seconds = Annotated[
-    float, msgspec.Meta(gt=0, le=3600, description="a number of seconds, above 0 and up to 3600")
-]
-_Switch = Annotated[bool, msgspec.Meta(description="true or false")]
-_Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
-_Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
 
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message has one line for each fault."""
-
-
-class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    host: _Text = "127.0.0.1"
-    port: _Port = 8000
-    workers: Annotated[
-        int,
-        msgspec.Meta(
-            ge=1,
-            le=1,
-            description="1: several workers need PostgreSQL and Redis, which this version does not have yet",
-        ),
-    ] = 1
-    data: Annotated[str, msgspec.Meta(min_length=1, description="a folder, relative to the config file")] = (
-        "data"
-    )
-    drain_s: _Seconds = 30.0
-    first_audio_s: _Seconds = 9.0
-    public_catalogue: _Switch = False
-    default_model: _Text = "tts-1"
-    default_voice: _Text = "alloy"
-    fill_missing: _Switch = False
-    cors_origins: _Texts = ()
-    metrics: Annotated[
-        str,
-        msgspec.Meta(
-            pattern=r"^$|^[^:\s]+:\d{1,5}$", description='"host:port" of the metrics page, or "" for none'
-        ),
-    ] = "127.0.0.1:9464"
-    dev_key: _Switch = False
-
-
-class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    url: Annotated[
-        Literal["sqlite"], msgspec.Meta(description='"sqlite" (PostgreSQL comes with a later version)')
-    ] = "sqlite"
-
-
-class EngineSection(msgspec.Struct, frozen=True):
-    """[engines.NAME]: these keys are the server's, all others are the plugin's own settings."""
-
-    plugin: _Text
-    hosted: _Switch = True
-    processes: Annotated[int, msgspec.Meta(ge=1, le=64, description="a number of processes, 1 to 64")] = 1
-    queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
-    settings: dict[str, Any] = {}
-
-    def __repr__(self) -> str:
-        return f"<EngineSection {self.plugin}>"
-
-
-class VoiceSection(msgspec.Struct, frozen=True):
-    """[voices.NAME]: every key that is not one of these names an engine and the voice's id there."""
-
-    language: _Text | None = None
-    gender: _Text | None = None
-    bindings: dict[str, str] = {}
-
-
-class Config(msgspec.Struct, frozen=True):
-    server: Server = Server()
-    storage: Storage = Storage()
-    engines: dict[str, EngineSection] = {}
-    models: dict[str, tuple[str, ...]] = {}
-    voices: dict[str, VoiceSection] = {}
-    data: str = "data"
-    source: str = "the built-in defaults"
-
-    def __repr__(self) -> str:
-        return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"
 
 
 _LATER = ("limits", "plans", "routes", "lexicons", "front_ends", "detectors", "marks", "runners")
@@ -119,7 +50,8 @@ def load(
     reader = _Reader(str(file) if file else "defaults")
     reader.refuse_later_sections(raw)
     _merge_environment(raw, environ)
-    raw.setdefault("server", {}).update(server or {})
+    for key, value in (server or {}).items():
+        _put(raw, ["server", key], value)
     shipped = tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
     config = _read_config(reader, raw, shipped)
     reader.raise_if_wrong()
@@ -134,7 +66,8 @@ def _parse(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: no such file") from None
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # tomllib's own error is a ValueError too, as are bytes that are no text and endless numbers.
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
 
 
@@ -150,11 +83,19 @@ def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
             continue
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text
-        table = raw
-        for step in path[:-1]:
-            table = table.setdefault(step, {})
+        _put(raw, path, value)
+
+
+def _put(raw: dict[str, Any], path: list[str], value: object) -> None:
+    """Where the file has no table on the way, its own fault there is the one to tell."""
+    table: object = raw
+    for step in path[:-1]:
+        if not isinstance(table, dict):
+            return
+        table = table.setdefault(step, {})
+    if isinstance(table, dict):
         table[path[-1]] = value
 
 
@@ -197,9 +138,15 @@ class _Reader:
             return fields.read(type_, raw)
         except fields.Faults as error:
             for fault in error.faults:
-                got = "it is missing" if fault.kind == "missing" else f"got {fault.value!r}"
+                got = "it is missing" if fault.kind == "missing" else f"got {_shown(fault.value)}"
                 self.fault(f"{key}.{fault.field}", f"must be {fault.expected}; {got}")
             return default
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    # A database's address may hold its password.
+    return "an address" if "://" in text else text
 
 
 def _read_config(reader: _Reader, raw: Mapping[str, Any], shipped: Mapping[str, Any]) -> Config:

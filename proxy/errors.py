@@ -13,7 +13,7 @@ from speech_engine.errors import EngineError
 
 
 class ClientLeft(Exception):
-    """The client hung up, or stopped reading: not a failure, since nobody is left to see one."""
+    """The client hung up or was cut off: not a failure, since nobody is left to see one."""
 
 
 class RequestFailed(Exception):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -56,6 +57,9 @@ def description(annotation: Any) -> str:
             if isinstance(extra, msgspec.Meta) and extra.description:
                 return extra.description
         return description(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        # An optional field is described by what it is where it is given.
+        return " or ".join(description(arg) for arg in get_args(annotation) if arg is not NoneType)
     return f"of type {getattr(annotation, '__name__', annotation)}"
 
 

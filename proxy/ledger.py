@@ -72,6 +72,7 @@ class Ledger:
     @asynccontextmanager
     async def hold(self, request: str, caller: Caller, ceiling: int = 0) -> AsyncIterator[Hold]:
         """`ceiling` is the most the request may cost, in micro-credits; free of charge for now."""
+        del ceiling
         hold = Hold(self._store, request, caller, await self._store.now())
         try:
             yield hold

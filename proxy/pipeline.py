@@ -17,7 +17,7 @@ from proxy.audio.frames import open_frames
 from proxy.callers import Caller
 from proxy.catalogue import Catalogue
 from proxy.engines.live import Engines
-from proxy.errors import ClientLeft, InvalidRequest, RequestFailed, from_engine
+from proxy.errors import InvalidRequest, RequestFailed, from_engine
 from proxy.ledger import Hold, Ledger
 from proxy.speaking import Speaking
 from proxy.telemetry import Metrics
@@ -125,7 +125,7 @@ class Pipeline:
                 failure = from_engine(error)
                 await self._settle_failed(hold, failure, error)
                 raise failure from None
-            except (asyncio.CancelledError, ClientLeft):
+            except asyncio.CancelledError:
                 await hold.settle("left" if has_left() else "failed")
                 raise
             finally:

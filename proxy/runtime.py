@@ -55,7 +55,9 @@ def listen(host: str, port: int) -> socket.socket:
 def runtime_folder(data: Path) -> Iterator[Path]:
     """A private folder with a short path (a socket's may have 107 characters); `data/run` points there."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
-    folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=base if base and len(base) < 40 else "/tmp"))
+    # Under sudo and in containers it often names a folder that is not there, or is another user's.
+    is_usable = len(base) < 40 and os.access(base, os.W_OK | os.X_OK)
+    folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=base if is_usable else "/tmp"))
     link = data / _LINK
     link.unlink(missing_ok=True)
     link.symlink_to(folder)

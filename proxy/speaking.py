@@ -47,7 +47,7 @@ class Speaking:
         self._format = format_
         self._out: Sound | Frames | None = None
         self._rate_hz = 0
-        self._samples_in = 0
+        self._seconds_in = 0.0
         self._tail = b""
         self._segment = 0
         self._first = Chunk()
@@ -114,10 +114,7 @@ class Speaking:
         if not self._rate_hz or segment < self._segment:
             raise EngineFailed("The engine gave audio before it started, or out of order.")
         self._segment = segment
-        self._samples_in += len(pcm) // SAMPLE_BYTES
-        limit = self.job.max_samples
-        if limit is not None and self._samples_in > limit + self._rate_hz:
-            raise EngineFailed("The engine spoke on past its limit.")
+        self._count(len(pcm) // SAMPLE_BYTES, self._rate_hz)
         if self._out is None:
             self._out = Sound(self._rate_hz, self._format, factor=self._factor)
         elif not isinstance(self._out, Sound):
@@ -133,7 +130,15 @@ class Speaking:
             raise EngineFailed("The engine mixed PCM with encoded audio.")
         chunk = self._feed(self._out, data)
         self.sample_rate_hz = chunk.sample_rate_hz
+        self._count(chunk.samples, chunk.sample_rate_hz)
         return chunk
+
+    def _count(self, samples: int, rate_hz: int) -> None:
+        # In seconds: what an engine encoded itself may have another rate than it states.
+        self._seconds_in += samples / rate_hz
+        limit, stated_hz = self.job.max_samples, self.candidate.model.info.sample_rate_hz
+        if limit is not None and self._seconds_in > limit / stated_hz + 1.0:
+            raise EngineFailed("The engine spoke on past its limit.")
 
     def _feed(self, out: Sound | Frames, data: bytes) -> Chunk:
         data = self._tail + data

@@ -129,7 +129,7 @@ class Supervisor:
 
     def _worker_said(self, message: Message) -> None:
         match message:
-            case Ready() if not self._announced:
+            case Ready() if not self._announced and not self._stopping.is_set():
                 self._announced = True
                 host, port = self._http.getsockname()[:2]
                 self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", message.dev_key)

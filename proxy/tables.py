@@ -64,7 +64,8 @@ def new_key(row: dict[str, Any]) -> RenderableType:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # An id broken over two lines could not be copied into the next command.
+        table.add_column(column, overflow="fold", no_wrap=column == "id")
     return table
 
 

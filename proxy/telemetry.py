@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import Any
 
+import msgspec
 import structlog
 from prometheus_client import (
     CollectorRegistry,
@@ -21,28 +22,34 @@ from proxy.ledger import Spent
 _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 
 
-def configure_logs(process: str) -> None:
+def configure_logs(process: str, level: int = logging.INFO) -> None:
     """JSON lines on stderr; readable ones on a terminal."""
-    renderer: Any = structlog.processors.JSONRenderer()
-    shared: list[Any] = [
+    processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(process),
     ]
+    factory: Any
     if sys.stderr.isatty():
         # Its other formatter shows local variables, and those hold what users send.
-        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
+        factory = structlog.WriteLoggerFactory(sys.stderr)
     else:
-        shared.append(structlog.processors.format_exc_info)
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
+        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=factory,
         cache_logger_on_first_use=True,
     )
     # uvicorn reports every answer that we abort on purpose as an error of the application.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
+def _to_json(event: Any, **_options: Any) -> bytes:
+    return msgspec.json.encode(event, enc_hook=str)
 
 
 def _named(process: str) -> Any:

@@ -43,7 +43,8 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     language: Annotated[
         str,
         Meta(
-            pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|[Aa]uto|)$",
+            # Not `$`, which lets a line feed through: the tag goes into a header of the answer.
+            pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|[Aa]uto|)\Z",
             max_length=35,
             description="a language tag such as en, pt-BR or es-419, or auto",
         ),
@@ -156,7 +157,8 @@ def _missing(field: str) -> InvalidRequest:
 
 def _invalid(fault: fields.Fault) -> InvalidRequest:
     # Numbers and switches are shown as they came; texts are not, they could be what was to be spoken.
-    shown = f"; got {fault.value}" if isinstance(fault.value, (int, float)) and fault.field != "input" else ""
+    is_number = isinstance(fault.value, (int, float)) and fault.field != "input"
+    shown = f"; got {str(fault.value)[:40]}" if is_number else ""
     return InvalidRequest(
         f"Invalid value for '{fault.field}': it must be {fault.expected}{shown}.", param=fault.field
     )

@@ -19,6 +19,7 @@ from proxy import dev_key, telemetry
 from proxy.app import Draining, Worker, open_worker
 from proxy.config import Config
 from proxy.engines import registry
+from proxy.http_protocol import ImpatientProtocol
 from proxy.storage.store import StorageFailed
 from speech_engine.host.pipe import (
     Broken,
@@ -34,6 +35,9 @@ from speech_engine.host.pipe import (
 )
 
 SETTLE_S = 10.0
+
+_GREETING_S = 3.0
+"""Until then the engines may come up before we accept: who connected meanwhile waits in the backlog."""
 
 _log = structlog.get_logger()
 
@@ -68,6 +72,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
             asyncio.create_task(_announce(pipe, config, worker)),
         ]
         answering = asyncio.create_task(private.serve(sockets=[control]))
+        await worker.engines.settled(_GREETING_S)
         await public.serve(sockets=[http])
         if public.server_state.tasks:
             # Cancelled at the end of the drain: they settle before the store closes.
@@ -101,7 +106,7 @@ def _server(app: ASGIApp, drain_s: float) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=ImpatientProtocol,
             loop="none",
             ws="none",
             lifespan="off",

@@ -156,9 +156,9 @@ def routes(store: Store, callers: Callers) -> list[Route]:
     return [
         Route("/admin/accounts", of_accounts.list_, methods=["GET"]),
         Route("/admin/accounts", of_accounts.create, methods=["POST"]),
-        Route("/admin/accounts/{id}", of_accounts.show, methods=["GET"]),
-        Route("/admin/accounts/{id}", of_accounts.change, methods=["POST"]),
-        Route("/admin/accounts/{id}", of_accounts.close, methods=["DELETE"]),
+        Route("/admin/accounts/{id:path}", of_accounts.show, methods=["GET"]),
+        Route("/admin/accounts/{id:path}", of_accounts.change, methods=["POST"]),
+        Route("/admin/accounts/{id:path}", of_accounts.close, methods=["DELETE"]),
         Route("/admin/keys", of_keys.list_, methods=["GET"]),
         Route("/admin/keys", of_keys.create, methods=["POST"]),
         Route("/admin/keys/{id}", of_keys.revoke, methods=["DELETE"]),

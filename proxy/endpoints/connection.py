@@ -13,9 +13,6 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.errors import ClientLeft, RequestTooLarge
 
-STALLED_S = 30.0
-"""A client that takes no bytes for so long is dropped: it would hold memory for ever."""
-
 
 class Connection:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,7 +30,7 @@ class Connection:
     async def body(self, limit: int) -> bytes:
         """The whole body; RequestTooLarge as soon as it is clear that it is longer than `limit`."""
         declared = self.header(b"content-length")
-        if declared.isdigit() and int(declared) > limit:
+        if declared.isdecimal() and int(declared) > limit:
             raise _too_large(limit)
         parts: list[bytes] = []
         size, more = 0, True
@@ -70,12 +67,7 @@ class Connection:
 
     async def send(self, data: bytes, more: bool = True) -> None:
         """Returns when the server has taken the bytes, which waits for a slow client."""
-        try:
-            async with asyncio.timeout(STALLED_S):
-                await self._send({"type": "http.response.body", "body": data, "more_body": more})
-        except TimeoutError:
-            self.has_left = True
-            raise ClientLeft from None
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def _watch(self, scope: asyncio.Timeout) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -12,6 +12,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.callers import Callers
@@ -140,17 +141,16 @@ class Keys:
     def __init__(self, app: ASGIApp, callers: Callers, public_catalogue: bool) -> None:
         self._app = app
         self._callers = callers
-        self._open = {("GET", "/"), ("GET", "/v1"), ("HEAD", "/v1"), ("GET", "/healthz"), ("GET", "/readyz")}
+        self._open = {"/", "/v1", "/healthz", "/readyz"}
         if public_catalogue:
-            catalogue = ("/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices")
-            self._open |= {("GET", path) for path in catalogue}
+            self._open |= {"/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         secret = presented_key(scope)
-        if secret or (scope["method"], scope["path"]) not in self._open:
+        if secret or scope["method"] not in ("GET", "HEAD") or scope["path"] not in self._open:
             if not secret:
                 raise InvalidKey(
                     "You didn't provide an API key. Send it in the Authorization header: "
@@ -178,14 +178,21 @@ def presented_key(scope: Scope) -> str:
 async def raise_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own 404 and 405 as failures of ours."""
     assert isinstance(error, HTTPException)
-    path, method = request.url.path[:200], request.method
+    path, method = request.scope["path"][:200], request.method
     if error.status_code == 405:
+        allowed = ", ".join(_allowed_methods(request))
         raise MethodNotAllowed(
-            f"Not allowed to {method} on {path}. Allowed: {(error.headers or {}).get('Allow', '')}.",
-            headers=dict(error.headers or {}),
+            f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed}
         )
     raise NotFound(
         f"Unknown request URL: {method} {path}. This server offers speech synthesis; its base URL is "
-        f"{request.url.scheme}://{request.url.netloc}/v1, see GET /v1/models.",
+        f"{request.base_url}v1, see GET /v1/models.",
         code="unknown_url",
     )
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Of all routes with this path: Starlette itself tells those of the first one only."""
+    routes = request.app.routes
+    here = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in here for method in getattr(route, "methods", None) or ()})

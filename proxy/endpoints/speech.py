@@ -41,7 +41,7 @@ class SpeechEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send)
-        if connection.header(b"content-type").startswith("multipart/"):
+        if connection.header(b"content-type").lower().startswith("multipart/"):
             raise UnsupportedMediaType("Send JSON, with content-type: application/json.")
         body = await connection.body(wire.MAX_BODY_BYTES)
         request = wire.parse_speech(body, self._defaults)
@@ -87,14 +87,12 @@ async def _write_audio(connection: Connection, request: SpeechRequest, answer: A
     await connection.send(b"", more=False)
 
 
-async def _write_wav(connection: Connection, _request: SpeechRequest, answer: Answer) -> None:
-    streamed = await _whole(answer)
-    pcm = streamed[len(wav_header(None)) :]
-    await _send_whole(connection, answer, MEDIA_TYPES["wav"], wav_header(answer.samples) + pcm)
+async def _write_wav(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
+    await _send_whole(connection, answer, MEDIA_TYPES["wav"], await _whole(request, answer))
 
 
 async def _write_json(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
-    audio = await _whole(answer)
+    audio = await _whole(request, answer)
     body = {
         "audio_base64": base64.b64encode(audio).decode(),
         "audio_format": request.format,
@@ -126,9 +124,13 @@ _Write = Callable[[Connection, SpeechRequest, Answer], Awaitable[None]]
 _WRITERS: dict[str, _Write] = {"audio": _write_audio, "sse": _write_events, "json": _write_json}
 
 
-async def _whole(answer: Answer) -> bytes:
+async def _whole(request: SpeechRequest, answer: Answer) -> bytes:
     async with aclosing(answer.chunks()) as chunks:
-        return b"".join([data async for data in chunks])
+        audio = b"".join([data async for data in chunks])
+    if request.format == "wav":
+        # It began as a stream of unknown length; now the sizes are known, and players trust them.
+        audio = wav_header(answer.samples) + audio[len(wav_header(None)) :]
+    return audio
 
 
 async def _send_whole(connection: Connection, answer: Answer, media_type: str, body: bytes) -> None:

@@ -22,6 +22,7 @@ from speech_engine.host import messages
 from speech_engine.host.pipe import HostState
 
 HELLO_S = 5.0
+HELLO_AGAIN_S = 0.2
 
 _log = structlog.get_logger()
 _decode_frame = messages.decoder(messages.Frame)
@@ -56,8 +57,8 @@ class _Process:
         had_job = False
         self.running += 1
         try:
-            await call.initial_metadata()
-            had_job = True
+            # Where the call never got through, this gives empty metadata, and `read` raises.
+            had_job = messages.TAKEN[0] in (await call.initial_metadata() or ())
             while True:
                 frame = await call.read()
                 if frame is grpc.aio.EOF:
@@ -65,6 +66,13 @@ class _Process:
                 yield frame
         except grpc.aio.AioRpcError as error:
             raise _HostGone(error.code().name, had_job) from None
+        except asyncio.CancelledError:
+            # The supervisor may see a host's death before gRPC does. Closing the channel then cancels its
+            # calls, and that must not be taken for a cancelling of our own task.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise _HostGone("its channel was closed", had_job) from None
         finally:
             self.running -= 1
             call.cancel()
@@ -162,6 +170,8 @@ class HostedEngine:
     async def close(self) -> None:
         for process in self._processes.values():
             await process.close()
+        for task in self._tasks:
+            task.cancel()  # a greeting may be waiting for an answer
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -194,23 +204,36 @@ class HostedEngine:
     async def _greet(self, state: HostState) -> None:
         process = _Process(state)
         try:
-            welcome: messages.Welcome = await process.ask(
-                "Hello", messages.Hello(API_VERSION), messages.Welcome
-            )
-        except grpc.aio.AioRpcError as error:
-            _log.warning("host.hello.failed", engine=self.name, status=error.code().name)
-            await process.close()
-            return
-        if welcome.api_version != API_VERSION:
-            _log.warning("host.hello.refused", engine=self.name, theirs=welcome.api_version, ours=API_VERSION)
-            await process.close()
-            return
-        if self.states[state.process] is not state:
-            await process.close()  # it died while it was being greeted
-            return
-        self._welcome = welcome
-        self._processes[state.process] = process
-        self.changed.set()
+            if await self._is_welcome(process, state):
+                self._processes[state.process] = process
+                self.changed.set()
+        finally:
+            if self._processes.get(state.process) is not process:
+                await process.close()
+
+    async def _is_welcome(self, process: _Process, state: HostState) -> bool:
+        """Says Hello until it is answered, or until there is other news of that process."""
+        while self.states.get(state.process) is state:
+            try:
+                welcome: messages.Welcome | None = await process.ask(
+                    "Hello", messages.Hello(API_VERSION), messages.Welcome
+                )
+            except grpc.aio.AioRpcError as error:
+                _log.warning("host.hello.failed", engine=self.name, status=error.code().name)
+                await asyncio.sleep(HELLO_AGAIN_S)
+                continue
+            if self.states.get(state.process) is not state:
+                break  # it died while it was being greeted
+            # gRPC gives None for an answer that cannot be decoded.
+            theirs = welcome.api_version if welcome else "unknown"
+            if welcome and theirs == API_VERSION:
+                self._welcome = welcome
+                return True
+            reason = f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same"
+            _log.warning("host.hello.refused", engine=self.name, reason=reason)
+            self.states[state.process] = msgspec.structs.replace(state, state="failed", reason=reason)
+            self.changed.set()
+        return False
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -54,6 +54,9 @@ class Hosts:
             return child
 
         def on_state(state: str, generation: int, reason: str) -> None:
+            if state in ("restarting", "failed"):
+                # A process that was killed could not unlink its own socket.
+                Path(address).unlink(missing_ok=True)
             told = HostState(spec.name, process, generation, state, reason, address)
             self.states[(spec.name, process)] = told
             self._on_state(told)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib.metadata
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 import pluggy
@@ -19,7 +19,7 @@ import structlog
 from proxy import fields
 from proxy.config import EngineSection
 from speech_engine import Hosted, Plugin
-from speech_engine.plugin import Create
+from speech_engine.plugin import Create, Kind
 from speech_engine.worker_module import worker_engine
 
 GROUP = "voxgate"
@@ -127,7 +127,7 @@ def load() -> Registry:
 def _import(entry: importlib.metadata.EntryPoint, faults: list[PluginFault]) -> object | None:
     try:
         module: object = entry.load()
-    except Exception as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
         _fault(faults, entry.name, "import", error)
         return None
     return module
@@ -148,7 +148,7 @@ def _register(
         answers = manager.subset_hook_caller("voxgate_register", others)()
         stage = "answer"
         plugins = _judge(answers, found)
-    except Exception as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
         if manager.has_plugin(name):
             manager.unregister(name=name)
         _fault(faults, name, stage, error)
@@ -162,19 +162,32 @@ class _Nonsense(Exception):
 
 def _judge(answers: list[Any], found: Mapping[tuple[str, str], Plugin]) -> tuple[Plugin, ...]:
     if not answers:
-        raise _Nonsense("it has no voxgate_register()")
+        raise _Nonsense("it has no voxgate_register(), or one that gives None")
     plugins = answers[0]
     if not isinstance(plugins, tuple) or not all(isinstance(plugin, Plugin) for plugin in plugins):
         raise _Nonsense(f"voxgate_register() must give a tuple of Plugin, not {type(plugins).__name__}")
+    taken = set(found)
     for plugin in plugins:
-        if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
-            raise _Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
-        if (plugin.kind, plugin.name) in found:
+        _judge_plugin(plugin)
+        if (plugin.kind, plugin.name) in taken:
             raise _Nonsense(f"another plugin already gives the {plugin.kind} {plugin.name!r}")
+        taken.add((plugin.kind, plugin.name))
     return plugins
 
 
-def _fault(faults: list[PluginFault], name: str, stage: str, error: Exception) -> None:
+def _judge_plugin(plugin: Any) -> None:
+    """A struct's annotations bind nobody who makes one."""
+    if plugin.kind not in get_args(Kind):
+        raise _Nonsense(f"there is no kind of plugin called {plugin.kind!r}")
+    if not isinstance(plugin.name, str) or not plugin.name:
+        raise _Nonsense(f"the name of a plugin must be a text, not {plugin.name!r}")
+    if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
+        raise _Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
+    if not isinstance(plugin.create, Hosted) and not callable(plugin.create):
+        raise _Nonsense(f"the create of {plugin.name!r} must be a function or Hosted")
+
+
+def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseException) -> None:
     fault = PluginFault(name, stage, f"{type(error).__name__}: {error}".split("\n", 1)[0])
     faults.append(fault)
     _log.warning("plugin.load.failed", plugin=name, stage=stage, reason=fault.reason, exc_info=error)

@@ -67,6 +67,9 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return error_named(self.error, self.message, retry_after_s=self.retry_after_s)
 
 
+TAKEN = (("voxgate-job", "taken"),)
+"""The initial metadata of Speak: the job is this host's. A call that never got through has none."""
+
 Frame = Started | Audio | Encoded | Words | Finished | Failed
 
 

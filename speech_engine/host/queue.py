@@ -61,7 +61,10 @@ class FairQueue:
         longest, line = max(self._lines.items(), key=lambda item: len(item[1]), default=(tenant, deque()))
         if len(line) <= len(self._lines.get(tenant, ())) + 1:
             raise EngineBusy("The queue is full.", retry_after_s=1.0)
-        line.pop().set_exception(EngineBusy("The queue is full.", retry_after_s=1.0))
+        newest = line.pop()
+        # One cancelled in this very step is done already and only has not left yet.
+        if not newest.done():
+            newest.set_exception(EngineBusy("The queue is full.", retry_after_s=1.0))
         if not line:
             del self._lines[longest]
 

@@ -39,7 +39,7 @@ class HostServer:
 
     async def speak(self, job: SpeechJob, call: Any) -> AsyncIterator[messages.Frame]:
         # At once, so that the server knows whose the job is when this process dies.
-        await call.send_initial_metadata(())
+        await call.send_initial_metadata(messages.TAKEN)
         spool = Spool()
         speaking = asyncio.create_task(self._run(job, spool))
         try:

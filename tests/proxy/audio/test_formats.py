@@ -1,3 +1,5 @@
+"""The six formats, their labels, and chunks of them."""
+
 from __future__ import annotations
 
 from proxy.audio.formats import FORMATS, MEDIA_TYPES, Chunk, silence

@@ -1,3 +1,5 @@
+"""Where an Ogg stream says that it ends."""
+
 from __future__ import annotations
 
 from proxy.audio.ogg import last_granule

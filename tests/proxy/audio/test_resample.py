@@ -1,3 +1,5 @@
+"""Resampling: exact lengths, whatever the pieces, and no damage to silence or loudness."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The header of a WAV, with true sizes and with unknown ones."""
+
 from __future__ import annotations
 
 import io

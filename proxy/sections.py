@@ -1,0 +1,87 @@
+"""What a configuration is once read: frozen sections, each field with what would be right there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+_Port = Annotated[
+    int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
+]
+_Seconds = Annotated[
+    float, msgspec.Meta(gt=0, le=3600, description="a number of seconds, above 0 and up to 3600")
+]
+_Switch = Annotated[bool, msgspec.Meta(description="true or false")]
+_Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
+_Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: _Text = "127.0.0.1"
+    port: _Port = 8000
+    workers: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=1,
+            description="1: several workers need PostgreSQL and Redis, which this version does not have yet",
+        ),
+    ] = 1
+    data: Annotated[str, msgspec.Meta(min_length=1, description="a folder, relative to the config file")] = (
+        "data"
+    )
+    drain_s: _Seconds = 30.0
+    first_audio_s: _Seconds = 9.0
+    public_catalogue: _Switch = False
+    default_model: _Text = "tts-1"
+    default_voice: _Text = "alloy"
+    fill_missing: _Switch = False
+    cors_origins: _Texts = ()
+    metrics: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^\Z|^[^:\s]+:\d{1,5}\Z", description='"host:port" of the metrics page, or "" for none'
+        ),
+    ] = "127.0.0.1:9464"
+    dev_key: _Switch = False
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: Annotated[
+        Literal["sqlite"], msgspec.Meta(description='"sqlite" (PostgreSQL comes with a later version)')
+    ] = "sqlite"
+
+
+class EngineSection(msgspec.Struct, frozen=True):
+    """[engines.NAME]: these keys are the server's, all others are the plugin's own settings."""
+
+    plugin: _Text
+    hosted: _Switch = True
+    processes: Annotated[int, msgspec.Meta(ge=1, le=64, description="a number of processes, 1 to 64")] = 1
+    queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
+    settings: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<EngineSection {self.plugin}>"
+
+
+class VoiceSection(msgspec.Struct, frozen=True):
+    """[voices.NAME]: every key that is not one of these names an engine and the voice's id there."""
+
+    language: _Text | None = None
+    gender: _Text | None = None
+    bindings: dict[str, str] = {}
+
+
+class Config(msgspec.Struct, frozen=True):
+    server: Server = Server()
+    storage: Storage = Storage()
+    engines: dict[str, EngineSection] = {}
+    models: dict[str, tuple[str, ...]] = {}
+    voices: dict[str, VoiceSection] = {}
+    data: str = "data"
+    source: str = "the built-in defaults"
+
+    def __repr__(self) -> str:
+        return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"

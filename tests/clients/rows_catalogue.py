@@ -1,0 +1,98 @@
+"""Rows of the checklist about lists, about who may read them, and about the habits of apps and browsers."""
+
+from __future__ import annotations
+
+import httpx2
+import openai
+import pytest
+
+from tests.clients.rows_requests import assert_envelope
+from tests.clients.servers import BUILT_IN, ORIGIN, Servers
+from tests.sound import decoded
+
+_PROBE_S = 10.0
+_LISTS = ("/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices")
+
+
+def models_list_and_retrieve(servers: Servers) -> None:
+    models = servers.shut.sdk.models
+    listed = {model.id: model for model in models.list()}
+    assert {"tts-1", "tts-1-hd", "gpt-4o-mini-tts", "org/f5", "tone/standard"} <= set(listed)
+    for id_, model in listed.items():
+        assert models.retrieve(id_) == model
+        assert (model.object, model.shutdown_date) == ("model", None)
+        assert 1_000_000_000 < model.created < 10_000_000_000
+    # The SDK escapes the slash; others send it as it is.
+    with servers.shut.server.client() as client:
+        assert client.get("/v1/models/org/f5").json()["id"] == "org/f5"
+    with pytest.raises(openai.NotFoundError) as missing:
+        models.retrieve("org/f6")
+    assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
+
+
+def voices_list_is_a_superset(servers: Servers) -> None:
+    with servers.shut.server.client() as client:
+        for path in ("/v1/audio/voices", "/v1/voices", "/v1/audio/voices/"):
+            body = client.get(path).raise_for_status().json()
+            assert body["object"] == "list"
+            assert body["has_more"] is False
+            assert body["data"] == body["voices"]
+            # Open WebUI's own words: one entry without either loses the whole list.
+            names = {voice["id"]: voice["name"] for voice in body["voices"]}
+            assert len(names) == len(body["data"])
+            assert {*BUILT_IN, "tone16k/only-here"} <= set(names)
+            assert all(isinstance(name, str) and name for name in names.values())
+
+
+def catalogue_is_shut_unless_opened(servers: Servers) -> None:
+    for path in _LISTS:
+        refused = httpx2.get(servers.shut.server.url + path)
+        assert refused.status_code == 401, path
+        assert_envelope(refused, "invalid_api_key")
+        with servers.open.server.client() as known:
+            listed = httpx2.get(servers.open.server.url + path)
+            assert listed.status_code == 200
+            assert listed.json() == known.get(path).json()
+    # Reading is free, speaking is not, and a wrong key is not the same as none.
+    body = {"model": "tts-1", "voice": "alloy", "input": "Hi."}
+    assert httpx2.post(f"{servers.open.server.url}/v1/audio/speech", json=body).status_code == 401
+    wrong = {"authorization": "Bearer vg-wrong"}
+    assert httpx2.get(f"{servers.open.server.url}/v1/models", headers=wrong).status_code == 401
+
+
+def home_assistant_s_probe(servers: Servers) -> None:
+    probe = {"model": "tts-1", "input": ".", "voice": "alloy", "response_format": "mp3"}
+    with servers.shut.server.client(timeout=_PROBE_S) as client:
+        answer = client.post("/v1/audio/speech", json=probe)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/mpeg")
+    assert decoded(answer.content, "mp3").seconds > 0
+
+
+def cors_only_where_configured(servers: Servers) -> None:
+    asked = "authorization, content-type, openai-organization, x-stainless-lang, x-stainless-retry-count"
+    allowed = _preflight(servers.open.server.url, ORIGIN, asked)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == ORIGIN
+    assert "POST" in allowed.headers["access-control-allow-methods"]
+    granted = allowed.headers["access-control-allow-headers"].lower().replace(" ", "").split(",")
+    assert set(asked.split(", ")) <= set(granted)
+    with servers.open.server.client() as client:
+        read = client.get("/v1/models", headers={"origin": ORIGIN})
+        failed = client.get("/v1/nothing", headers={"origin": ORIGIN})
+    for answer in (read, failed):
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        exposed = answer.headers["access-control-expose-headers"].lower()
+        assert {"x-request-id", "retry-after", "x-should-retry"} <= set(exposed.split(", "))
+    for url, origin in ((servers.open.server.url, "https://evil.example"), (servers.shut.server.url, ORIGIN)):
+        refused = _preflight(url, origin, asked)
+        assert refused.status_code >= 400
+        assert "access-control-allow-origin" not in refused.headers
+
+
+def _preflight(url: str, origin: str, headers: str) -> httpx2.Response:
+    asking = {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": headers,
+    }
+    return httpx2.options(f"{url}/v1/audio/speech", headers=asking)

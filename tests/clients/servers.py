@@ -1,0 +1,92 @@
+"""The two servers that the client tests share, and what a client has in hand to talk to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from openai import OpenAI
+
+from plugins.tone.decode import decode
+from plugins.tone.frames import SYMBOL_S, frame_symbols
+from tests.server import Server, running
+from tests.sound import decoded
+
+AudioFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+FORMATS: tuple[AudioFormat, ...] = get_args(AudioFormat)
+ORIGIN = "https://app.example.com"
+BUILT_IN = (
+    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
+    *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
+)
+
+_REPOSITORY = Path(__file__).parent.parent.parent
+_OPEN = f"""
+public_catalogue = true
+fill_missing = true
+cors_origins = ["{ORIGIN}"]
+"""
+# Every engine here speaks in tones. `tone16k` alone has a voice whose name is unique; `doomed` is there
+# to be killed without taking the others along.
+_ENGINES = """
+[engines.tone]
+[engines.tone16k]
+plugin = "tone"
+sample_rate_hz = 16000
+voices = ["tone", "only-here"]
+[engines.tone44k]
+plugin = "tone"
+sample_rate_hz = 44100
+[engines.doomed]
+plugin = "tone"
+[models]
+"tts-1" = ["tone/standard"]
+"tts-1-hd" = ["tone44k/standard"]
+"gpt-4o-mini-tts" = ["tone/standard"]
+"gpt-4o-mini-tts-2025-12-15" = ["tone16k/standard"]
+"org/f5" = ["tone/standard"]
+[voices]
+"""
+_VOICES = "".join(f'{name} = {{ tone = "tone", tone16k = "tone", tone44k = "tone" }}\n' for name in BUILT_IN)
+
+
+class Front(NamedTuple):
+    """A server, and the SDK pointed at it; it sends nothing twice unless a test asks for that."""
+
+    server: Server
+    sdk: OpenAI
+
+
+class Servers(NamedTuple):
+    """`shut` is as shipped; `open` has a public catalogue, defaults for missing fields, and an origin."""
+
+    shut: Front
+    open: Front
+
+
+@contextmanager
+def both(folder: Path) -> Iterator[Servers]:
+    with _front(folder / "shut", "") as shut, _front(folder / "open", _OPEN) as open_:
+        yield Servers(shut, open_)
+
+
+@contextmanager
+def _front(folder: Path, switches: str) -> Iterator[Front]:
+    folder.mkdir()
+    config = f"[server]{switches}{_ENGINES}{_VOICES}"
+    with running(folder, config, command=("make", "serve", "PORT=0"), cwd=_REPOSITORY) as server:
+        with OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as sdk:
+            yield Front(server, sdk)
+
+
+def texts(data: bytes, audio_format: str, speed: float = 1.0) -> tuple[str, ...]:
+    """What the tone engine was asked to say, sentence by sentence, heard in the audio itself."""
+    heard = decoded(data, audio_format)
+    return decode(heard.samples, heard.sample_rate_hz, speed)
+
+
+def seconds(*sentences: str) -> float:
+    """How long the tone engine speaks these."""
+    return sum(len(frame_symbols(sentence)) for sentence in sentences) * SYMBOL_S

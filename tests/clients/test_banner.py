@@ -1,0 +1,118 @@
+"""A new user's first minute: `make serve` as shipped, and its printed lines pasted as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.server import START_S, free_port, stop
+from tests.sound import decoded
+
+_REPOSITORY = Path(__file__).parent.parent.parent
+_LAST_LINE = "Ctrl-C stops it."
+_SECOND_START_S = 5.0
+_TRIES = 3
+_COMMAND_S = 30.0
+
+
+class Start(NamedTuple):
+    """One `make serve`: what it printed, and how long it took to print it."""
+
+    banner: str
+    took_s: float
+
+    @property
+    def key(self) -> str:
+        found = re.search(r"^key: (\S+)$", self.banner, re.MULTILINE)
+        assert found, self.banner
+        return found[1]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    with _made(_shipped(tmp_path_factory.mktemp("first"))) as start:
+        yield start
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_printed_curl_line_leaves_an_mp3(first: Start, tmp_path: Path) -> None:
+    lines = [line for line in first.banner.splitlines() if line.startswith("curl ")]
+    assert len(lines) == 1
+    _run(tmp_path, "bash", "-c", lines[0])
+    _assert_speech(tmp_path / "hello.mp3")
+
+
+def test_the_printed_python_lines_leave_an_mp3(first: Start, tmp_path: Path) -> None:
+    _, begin, rest = first.banner.partition("from openai import OpenAI\n")
+    program, _, _ = (begin + rest).partition("\n\n")
+    assert len(program.splitlines()) == 3
+    _run(tmp_path, sys.executable, "-c", program)
+    _assert_speech(tmp_path / "hello.mp3")
+
+
+def test_the_second_start_is_quick_and_keeps_the_key(tmp_path: Path) -> None:
+    with _made(_shipped(tmp_path)) as start:
+        key = start.key
+    kept = tmp_path / "data" / "dev-key"
+    assert kept.read_text() == f"{key}\n"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    took_s = []
+    for _ in range(_TRIES):
+        with _made(tmp_path) as again:
+            assert again.key == key
+        took_s.append(again.took_s)
+        # A reaction, not a speed: one busy moment of the machine proves nothing.
+        if again.took_s < _SECOND_START_S:
+            return
+    raise AssertionError(f"ready after {took_s} s")
+
+
+def _shipped(folder: Path) -> Path:
+    """The configuration that comes with the project, beside data of its own: a developer's stays as it is."""
+    shutil.copy(_REPOSITORY / "config.toml", folder)
+    return folder
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[Start]:
+    environ = {
+        **os.environ,
+        "VOXGATE_CONFIG": str(folder / "config.toml"),
+        "VOXGATE_SERVER__METRICS": f"127.0.0.1:{free_port()}",
+    }
+    printed, log = folder / "printed.txt", folder / "server.log"
+    began = time.monotonic()
+    with printed.open("wb") as out, log.open("ab") as err:
+        command = ("make", "--silent", "serve", "PORT=0")
+        process = subprocess.Popen(command, cwd=_REPOSITORY, env=environ, stdout=out, stderr=err)
+    try:
+        while _LAST_LINE not in printed.read_text():
+            assert process.poll() is None, log.read_text()[-4000:]
+            assert time.monotonic() < began + START_S
+            time.sleep(0.02)
+        yield Start(printed.read_text(), time.monotonic() - began)
+    finally:
+        stop(process)
+
+
+def _run(folder: Path, *command: str) -> None:
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=_COMMAND_S, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def _assert_speech(file: Path) -> None:
+    heard = decoded(file.read_bytes(), "mp3")
+    assert 0.3 < heard.seconds < 5
+    assert heard.loudness > 0.01

@@ -1,0 +1,89 @@
+"""docs/configuration.md: every key there is, with its true default, and no other; its examples are valid."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from proxy import config
+from proxy.checking import check_config
+from proxy.config import EngineSection, Server, Storage, VoiceSection
+from proxy.engines import registry
+from tests.docs import pages
+from tests.docs.pages import PAGES, PLUGIN_PAGES, Block
+
+_PAGE = "configuration.md"
+_TOML = [block for page in (*PAGES, *PLUGIN_PAGES) for block in pages.blocks(page, "toml")]
+
+# What a struct collects under a name of its own is no key of the file.
+_COLLECTED = ("settings", "bindings")
+_NO_VALUE = ("none", "the section's name")
+
+
+@pytest.mark.parametrize(
+    ("heading", "section"),
+    [
+        ("[server]", Server),
+        ("[storage]", Storage),
+        ("[engines.NAME]", EngineSection),
+        ("[voices.NAME]", VoiceSection),
+    ],
+)
+def test_every_key_is_documented_with_its_default(heading: str, section: type[msgspec.Struct]) -> None:
+    table = pages.rows(pages.section(pages.doc(_PAGE), heading))
+    documented = {pages.codes(key)[0]: _value(default) for key, _type, default, _meaning in table}
+    actual = {
+        field.encode_name: _default(field)
+        for field in msgspec.structs.fields(section)
+        if field.name not in _COLLECTED
+    }
+    assert documented == actual
+
+
+def test_the_sections_refused_for_now_are_the_documented_ones(tmp_path: Path) -> None:
+    named = pages.codes(pages.section(pages.doc(_PAGE), "Sections of later versions"))
+    for section in named:
+        file = tmp_path / "config.toml"
+        file.write_text(f"[{section}]")
+        with pytest.raises(config.ConfigError, match=f"{section}: this version does not enforce"):
+            config.load(file, {})
+    assert set(named) == set(config._LATER)
+
+
+def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = pages.blocks(pages.ROOT / "docs" / _PAGE, "console")[0].text
+    monkeypatch.chdir(tmp_path)
+    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\n')
+    with pytest.raises(config.ConfigError) as raised:
+        config.load(None, {})
+    assert shown == f"$ voxgate check\n{raised.value}\n"
+
+
+def test_the_shipped_file_sets_nothing_to_other_than_its_documented_default() -> None:
+    shipped = tomllib.loads((pages.ROOT / "config.toml").read_text())
+    defaults = {field.encode_name: _default(field) for field in msgspec.structs.fields(Server)}
+    assert shipped["server"] == {key: defaults[key] for key in shipped["server"]}
+
+
+@pytest.mark.parametrize("block", _TOML, ids=lambda block: block.where)
+def test_every_example_is_a_configuration_without_a_fault(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    # An example of one engine leaves the defaults without theirs, which is not what it is about.
+    own = "" if "[engines.espeak]" in block.text or "[engines" not in block.text else "[engines.espeak]\n"
+    file.write_text(own + block.text)
+    findings = check_config(config.load(file, {}), registry.load())
+    assert [finding.note for finding in findings if not finding.ok] == []
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default is msgspec.NODEFAULT:
+        return None
+    return list(field.default) if isinstance(field.default, tuple) else field.default
+
+
+def _value(cell: str) -> Any:
+    return None if cell in _NO_VALUE else tomllib.loads(f"value = {pages.codes(cell)[0]}")["value"]

@@ -1,0 +1,96 @@
+"""Every example of the documentation runs against one real server, and prints what the page says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs import pages
+from tests.docs.pages import PAGES, Block
+from tests.server import Server
+from tests.sound import decoded
+
+_SHOWN = "http://127.0.0.1:8000"
+_SH = [block for page in PAGES for block in pages.blocks(page, "sh")]
+_PYTHON = [page for page in PAGES if pages.blocks(page, "python")]
+_AUDIO = {".mp3": "mp3", ".wav": "wav", ".ogg": "opus"}
+
+
+@pytest.mark.parametrize("block", _SH, ids=lambda block: block.where)
+def test_a_shell_example_prints_what_the_page_says(block: Block, shipped: Server) -> None:
+    if "curl" in block.text and shutil.which("curl") is None:
+        pytest.skip("this machine has no curl")
+    script = "set -euo pipefail\n" + block.text.replace(_SHOWN, shipped.url)
+    done = _run(["bash", "-c", script], shipped)
+    assert done.returncode == 0, done.stderr
+    if block.answer is not None:
+        assert _matches(block.answer, done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("page", _PYTHON, ids=pages.name)
+def test_the_python_examples_of_a_page_run_in_their_order(page: Path, shipped: Server) -> None:
+    # At their own lines, so that a traceback names the line of the page.
+    lines = [""] * len(page.read_text().splitlines())
+    for block in pages.blocks(page, "python"):
+        code = block.text.splitlines()
+        lines[block.line - 1 : block.line - 1 + len(code)] = code
+    text = "\n".join(lines).replace(_SHOWN, shipped.url).replace("YOUR_KEY", shipped.key)
+    script = shipped.config.parent / f"{page.stem}.py"
+    script.write_text(text)
+    done = _run([sys.executable, "-W", "error", str(script)], shipped)
+    assert done.returncode == 0, done.stderr
+
+
+def _run(command: list[str], server: Server) -> subprocess.CompletedProcess[str]:
+    """In the folder of the server, as the pages tell; what it writes must be sound that can be played."""
+    folder = server.config.parent
+    # Without this curl would take an error for an answer.
+    (folder / ".curlrc").write_text("fail\n")
+    for old in folder.glob("*.*"):
+        if old.suffix in _AUDIO or old.name == "backup.db":
+            old.unlink()
+    environ = {
+        **os.environ,
+        "HOME": str(folder),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "KEY": server.key,
+        "VOXGATE_CONFIG": str(server.config),
+        "COLUMNS": "120",
+    }
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60)
+    for file in folder.iterdir():
+        if file.suffix in _AUDIO:
+            heard = decoded(file.read_bytes(), _AUDIO[file.suffix])
+            assert heard.seconds > 0.3, file
+            assert heard.loudness > 0.005, file
+    return done
+
+
+def _matches(answer: Block, printed: str) -> bool:
+    if answer.language == "json":
+        return _same(json.loads(answer.text), json.loads(printed))
+    return _same(_lines(answer.text), _lines(printed))
+
+
+def _lines(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def _same(shown: Any, real: Any) -> bool:
+    """Equal, where `…` in a shown text stands for anything, and a number for any number of its kind."""
+    if isinstance(shown, dict) and isinstance(real, dict):
+        return shown.keys() == real.keys() and all(_same(shown[key], real[key]) for key in shown)
+    if isinstance(shown, list) and isinstance(real, list):
+        return len(shown) == len(real) and all(map(_same, shown, real))
+    if isinstance(shown, str) and isinstance(real, str):
+        parts = [re.sub(r"\d+", r"\\d+", re.escape(part)) for part in shown.split("…")]
+        return re.fullmatch(".*".join(parts), real, re.DOTALL) is not None
+    return type(shown) is type(real) and (isinstance(shown, (int, float)) or shown == real)

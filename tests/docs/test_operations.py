@@ -1,0 +1,64 @@
+"""docs/operations.md: the commands, metrics and log events that there are, and no others."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import httpx2
+import typer.main
+from typer.core import TyperGroup
+
+from proxy.cli import app
+from tests.docs import pages
+from tests.docs.pages import ROOT
+from tests.server import Server
+
+_STATES = ("starting", "ready", "restarting", "failed")
+
+
+def test_every_command_is_documented() -> None:
+    documented = [code for row in _table("Commands") for code in pages.codes(row[0])]
+    assert sorted(documented) == sorted(_commands(typer.main.get_command(app), "voxgate"))
+
+
+def test_every_metric_is_documented_with_its_kind(shipped: Server) -> None:
+    documented = {(pages.codes(row[0])[0], row[1]) for row in _table("Metrics")}
+    page = httpx2.get(shipped.metrics).text
+    shown = {
+        (name.removesuffix("_total"), kind) for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", page, re.M)
+    }
+    assert shown == documented
+
+
+def test_every_log_event_is_documented_with_its_level() -> None:
+    documented = {(code, row[1]) for row in _table("Logs") for code in pages.codes(row[0])}
+    assert documented == {pair for room in ("proxy", "speech_engine") for pair in _events(room)}
+
+
+def _table(heading: str) -> list[list[str]]:
+    return pages.rows(pages.section(pages.doc("operations.md"), heading))
+
+
+def _commands(command: object, name: str) -> Iterator[str]:
+    if isinstance(command, TyperGroup):
+        for part, inner in command.commands.items():
+            yield from _commands(inner, f"{name} {part}")
+    else:
+        yield name
+
+
+def _events(room: str) -> Iterator[tuple[str, str]]:
+    """Every call of a logger with an event's name; the children's states are put together at run time."""
+    for file in (ROOT / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+                continue
+            event = node.args[0]
+            if node.func.attr in ("info", "warning", "error") and isinstance(event, ast.Constant):
+                yield (str(event.value), node.func.attr)
+    if room == "proxy":
+        yield from (
+            (f"child.state.{state}", "info" if state in _STATES[:2] else "warning") for state in _STATES
+        )

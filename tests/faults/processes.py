@@ -1,0 +1,101 @@
+"""The processes of a running server, found from outside by their parent, and waited for by what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from proxy.storage import open_store, usage
+from proxy.storage.usage import UsageRow
+from tests.server import Server
+
+AGAIN_S = 5.0
+"""A restart takes a fraction of a second; the room is for a machine with other things to do."""
+
+
+def until(check: Callable[[], bool], within_s: float = AGAIN_S) -> None:
+    """Polls: what another process does sends no event here."""
+    deadline = time.monotonic() + within_s
+    while not check():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(0.01)
+
+
+def children(server: Server) -> list[psutil.Process]:
+    found: list[psutil.Process] = psutil.Process(server.process.pid).children(recursive=True)
+    return found
+
+
+def worker(server: Server) -> psutil.Process:
+    return _child(server, lambda process: "proxy.worker" in process.cmdline())
+
+
+def host(server: Server, engine: str) -> psutil.Process:
+    """The one host of an engine that listens, known by the name of its socket."""
+
+    def listens(process: psutil.Process) -> bool:
+        sockets = process.net_connections(kind="unix")
+        return any(Path(str(each.laddr)).name.startswith(f"{engine}.") for each in sockets)
+
+    return _child(server, listens)
+
+
+def is_over(process: psutil.Process) -> bool:
+    """Gone, or only waiting for whoever inherited it to take note."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def kill(process: psutil.Process) -> None:
+    """Returns when it is gone."""
+    os.kill(process.pid, signal.SIGKILL)
+    until(lambda: is_over(process))
+
+
+def runtime_folder(server: Server) -> Path:
+    return Path(os.readlink(server.data / "run"))
+
+
+def state(server: Server, engine: str) -> dict[str, str]:
+    """What /admin/engines, by way of the CLI's socket, says of an engine."""
+    listed = json.loads(server.cli("engines", "--json").stdout)["data"]
+    (found,) = [each for each in listed if each["name"] == engine]
+    return dict(found)
+
+
+def usage_rows(server: Server) -> dict[str, UsageRow]:
+    """What is on record, by request. For a server that has stopped: it read its own database until then."""
+
+    async def read() -> list[UsageRow]:
+        async with open_store("sqlite", server.data) as store:
+            return await usage.list_(store)
+
+    return {row.id: row for row in asyncio.run(read())}
+
+
+def _child(server: Server, is_it: Callable[[psutil.Process], bool]) -> psutil.Process:
+    """The only one, once there is one: the last may have died a moment ago."""
+    found: list[psutil.Process] = []
+
+    def find() -> bool:
+        found[:] = [child for child in children(server) if not is_over(child) and _safely(is_it, child)]
+        return len(found) == 1
+
+    until(find)
+    return found[0]
+
+
+def _safely(is_it: Callable[[psutil.Process], bool], process: psutil.Process) -> bool:
+    try:
+        return is_it(process)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,99 @@
+"""A host that keeps dying is given up with a reason; one that can never start, at once. The others serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.plugin_folders import IDLE, environ, install
+from tests.faults.processes import runtime_folder, state, until
+from tests.server import TONE, Server, running
+
+HOSTED = """
+def voxgate_register():
+    return (Plugin(kind="engine", name=__name__, settings=Settings, create={}),)
+"""
+
+CONFIG = (
+    TONE
+    + """
+[engines.crashing]
+plugin = "tone"
+[engines.torn]
+plugin = "torn"
+[engines.missing]
+plugin = "missing"
+[engines.misset]
+plugin = "tone"
+slots = 0
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("plugins")
+    install(folder, "torn", IDLE + HOSTED.format("Hosted('torn_worker')"))
+    (folder / "torn_worker.py").write_text(IDLE + HOSTED.format("create"))
+    install(folder, "missing", IDLE + HOSTED.format("Hosted('no_such_worker')"))
+    with running(tmp_path_factory.mktemp("server"), CONFIG, environ=environ(folder)) as started:
+        yield started
+
+
+def _lives(server: Server, child: str) -> int:
+    lines = server.log.read_text().splitlines()
+    return sum("child.state.starting" in line and f'"{child}"' in line for line in lines)
+
+
+def test_five_crashes_and_the_engine_is_failed_with_the_reason(server: Server) -> None:
+    for crash in range(1, 6):
+        died = server.speech("Once.", model="crashing/standard", voice="crashing/crash")
+        assert died.status_code == 503
+        if crash < 5:
+            until(lambda: state(server, "crashing")["state"] == "ready")
+            # One job, one crash: the host that took it is not followed by another that takes it again.
+            assert _lives(server, "crashing.0") == crash + 1
+    until(lambda: state(server, "crashing")["state"] == "failed")
+    assert state(server, "crashing")["reason"] == "the process ended with status 70"
+    assert not list(runtime_folder(server).glob("crashing.*"))
+    refused = server.speech("Again.", model="crashing/standard", voice="crashing/tone")
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"]
+
+
+def test_a_worker_module_that_is_missing_fails_at_once_and_for_good(server: Server) -> None:
+    found = state(server, "missing")
+    assert (found["state"], found["reason"]) == (
+        "failed",
+        "ModuleNotFoundError: No module named 'no_such_worker'",
+    )
+    assert _lives(server, "missing.0") == 1
+
+
+def test_a_create_that_fails_is_tried_again_and_given_up_with_its_reason(server: Server) -> None:
+    until(lambda: state(server, "torn")["state"] == "failed", 20.0)
+    assert state(server, "torn")["reason"] == "RuntimeError: the model file is torn"
+    assert _lives(server, "torn.0") == 5
+
+
+def test_settings_that_are_wrong_start_no_host(server: Server) -> None:
+    found = state(server, "misset")
+    assert found["state"] == "failed"
+    assert "engines.misset.slots" in found["reason"]
+    assert _lives(server, "misset.0") == 0
+
+
+def test_the_other_engines_never_noticed(server: Server) -> None:
+    assert server.speech("All is well.").status_code == 200
+    assert server.speech("All is well.", model="espeak/standard").status_code == 200
+    assert _lives(server, "tone.0") == _lives(server, "espeak.0") == 1
+
+
+def test_the_servers_own_folder_is_no_place_for_modules(folder: Path) -> None:
+    """Started in a folder with a `policies` of its own, its children must still find ours."""
+    for name in ("policies", "msgspec", "uvicorn"):
+        (folder / f"{name}.py").write_text("raise RuntimeError('imported from the current folder')")
+    with running(folder, cwd=folder) as server:
+        assert server.speech("Not from here.").status_code == 200

@@ -1,0 +1,107 @@
+"""A server that cannot begin says so in one line that names what to change, and exits with 1."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.processes import children, until
+from tests.server import TONE, VOXGATE, Server, free_port, running
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that another program listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        yield port
+
+
+def _refused(folder: Path, config: str = TONE, port: int = 0, **more: str) -> str:
+    """What it says on stderr, all of it; it must be one line, and nothing on stdout."""
+    file = folder / "second.toml"
+    file.write_text(config)
+    metrics = f"127.0.0.1:{free_port()}"
+    env = {**os.environ, "VOXGATE_CONFIG": str(file), "VOXGATE_SERVER__METRICS": metrics, **more}
+    command = [str(VOXGATE), "serve", "--port", str(port)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1, done.stderr
+    assert not done.stdout
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_a_second_server_on_the_same_data_folder(server: Server, folder: Path) -> None:
+    said = _refused(folder, VOXGATE_SERVER__DATA=str(server.data))
+    assert f"another voxgate already runs on {server.data}" in said
+    assert said.startswith("server.data: ")
+    assert server.speech("The first one serves on.").status_code == 200
+    assert (server.data / "run" / "control.sock").exists()
+
+
+def test_a_port_that_is_taken(folder: Path, taken: int) -> None:
+    said = _refused(folder, port=taken)
+    assert f"127.0.0.1:{taken}" in said
+    assert "--port" in said
+    assert not (folder / "data" / "run").exists()
+
+
+def test_a_metrics_port_that_is_taken(folder: Path, taken: int) -> None:
+    said = _refused(folder, VOXGATE_SERVER__METRICS=f"127.0.0.1:{taken}")
+    assert said.startswith("server.metrics: ")
+    assert f"127.0.0.1:{taken}" in said
+    assert not (folder / "data" / "run").exists()
+
+
+def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
+    (folder / "file").write_text("")
+    said = _refused(folder, VOXGATE_SERVER__DATA=str(folder / "file" / "data"))
+    assert said.startswith("server.data: ")
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ("[server]\nprot = 8001", "server.prot"),
+        ("[server]\nport = 'high'", "server.port"),
+        ("[server]\nworkers = 2", "server.workers"),
+        ("[engines.tone]\nprocesses = 0", "engines.tone.processes"),
+        ("[plans.free]\nrpm = 10", "plans"),
+        ("[voices.ada]\nnobody = 'f3'", "voices.ada.nobody"),
+        ("[models]\n'tts-1' = ['tone']", "models.tts-1"),
+    ],
+)
+def test_a_config_error_names_the_file_and_the_key(folder: Path, config: str, key: str) -> None:
+    port = [] if "port" in key else ["--port", "0"]
+    file = folder / "wrong.toml"
+    file.write_text(config)
+    command = [str(VOXGATE), "serve", "--config", str(file), *port]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert f"{file}: {key}: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_cannot_be_opened_ends_the_start_with_its_reason(folder: Path) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / "voxgate.db").write_bytes(b"this is no database " * 64)
+    (folder / "config.toml").write_text(TONE)
+    env = {**os.environ, "VOXGATE_CONFIG": str(folder / "config.toml")}
+    env["VOXGATE_SERVER__METRICS"] = ""
+    command = [str(VOXGATE), "serve", "--port", "0"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "not a database" in done.stderr
+    assert "Ctrl-C stops it." not in done.stdout
+
+
+def test_the_lock_is_free_again_as_soon_as_the_server_is_gone(folder: Path) -> None:
+    for _ in range(2):
+        with running(folder) as server:
+            assert len(children(server)) == 3
+        until(lambda: server.process.returncode == 0)

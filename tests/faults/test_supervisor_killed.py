@@ -1,0 +1,54 @@
+"""kill -9 of the supervisor: its children see the end of their pipes and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.faults.processes import children, host, is_over, kill, runtime_folder, until
+from tests.faults.streams import stream
+from tests.server import Server, running
+
+NOTHING_LEFT_S = 2.0
+
+
+def _kill_supervisor(server: Server) -> None:
+    family, run = children(server), runtime_folder(server)
+    assert len(family) == 3
+    assert list(run.iterdir())
+    os.kill(server.process.pid, signal.SIGKILL)
+    until(lambda: all(is_over(child) for child in family), NOTHING_LEFT_S)
+    until(lambda: not run.exists(), NOTHING_LEFT_S)
+
+
+def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(folder: Path) -> None:
+    with running(folder) as server:
+        with stream(server, "tone/slow") as speech, stream(server, "tone/hang-late") as stuck:
+            speech.read(4_800)
+            stuck.read(4_800)
+            _kill_supervisor(server)
+            with pytest.raises(httpx2.TransportError):
+                speech.read_all()
+            with pytest.raises(httpx2.TransportError):
+                stuck.read_all()
+    with running(folder) as again:
+        assert again.key == server.key
+        assert again.speech("We are back.").status_code == 200
+
+
+def test_nothing_is_left_either_where_a_host_had_been_killed_before(folder: Path) -> None:
+    with running(folder) as server:
+        kill(host(server, "tone"))
+        assert server.speech("A second life.").status_code == 200
+        _kill_supervisor(server)
+
+
+def test_a_host_that_is_frozen_ends_with_its_supervisor(folder: Path) -> None:
+    """Its event loop stands still; only the thread that reads the pipe can notice."""
+    with running(folder, environ={"VOXGATE_SERVER__FIRST_AUDIO_S": "0.5"}) as server:
+        assert server.speech("Stop.", voice="tone/freeze").status_code == 503
+        _kill_supervisor(server)

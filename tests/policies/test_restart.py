@@ -1,0 +1,45 @@
+"""When a crashed process comes back, and when it is left down."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.restart import CRASHES, LONGEST_DELAY_S, WITHIN_S, restart_delay_s
+
+MOMENTS = st.lists(st.floats(0.0, 1e6), min_size=1, max_size=20).map(sorted)
+
+
+@pytest.mark.parametrize(
+    ("ages", "delay_s"),
+    [
+        ([0.0], 0.0),
+        ([10.0, 0.0], 0.1),
+        ([20.0, 10.0, 0.0], 0.4),
+        ([30.0, 20.0, 10.0, 0.0], 1.6),
+        ([40.0, 30.0, 20.0, 10.0, 0.0], None),
+        ([60.0, 30.0, 20.0, 10.0, 0.0], 1.6),
+        ([600.0, 500.0, 400.0, 300.0, 200.0, 100.0, 0.0], 0.0),
+    ],
+)
+def test_delays_by_the_crashes_of_the_last_minute(ages: list[float], delay_s: float | None) -> None:
+    now = 1_000.0
+    assert restart_delay_s([now - age for age in ages], now) == pytest.approx(delay_s)
+
+
+@given(MOMENTS)
+def test_it_is_given_up_exactly_at_the_fifth_crash_within_a_minute(crashes: list[float]) -> None:
+    now = crashes[-1]
+    recent = [crash for crash in crashes if now - crash < WITHIN_S]
+    assert (restart_delay_s(crashes, now) is None) == (len(recent) >= CRASHES)
+
+
+@given(MOMENTS)
+def test_a_delay_never_shrinks_with_more_crashes_nor_grows_past_its_cap(crashes: list[float]) -> None:
+    now = crashes[-1]
+    delay_s = restart_delay_s(crashes, now)
+    fewer_s = restart_delay_s(crashes[1:] or crashes, now)
+    if delay_s is not None:
+        assert fewer_s is not None
+        assert 0.0 <= fewer_s <= delay_s <= LONGEST_DELAY_S

@@ -1,0 +1,70 @@
+"""Cutting to an engine's limit: every piece fits, nothing is lost, and the places still add up."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies import segments
+from speech_engine import Segment
+
+
+@st.composite
+def sentences(draw: st.DrawFn) -> list[Segment]:
+    """As a front-end gives them: ranges that tile the text, spoken texts of any other length."""
+    made, start = [], 0
+    for _ in range(draw(st.integers(0, 4))):
+        spoken = draw(st.text(st.sampled_from("ab กé   "), min_size=1, max_size=40))
+        width = draw(st.integers(0, 60))
+        made.append(Segment(spoken, start, start + width))
+        start += width
+    return made
+
+
+@given(sentences(), st.integers(1, 50))
+def test_pieces_fit_tile_and_keep_every_letter(given_: list[Segment], limit: int) -> None:
+    for whole in given_:
+        pieces = segments.fit([whole], limit)
+        assert all(len(piece.spoken) <= limit for piece in pieces)
+        assert "".join(piece.spoken for piece in pieces).replace(" ", "") == whole.spoken.replace(" ", "")
+        if not whole.spoken.strip():
+            continue
+        assert pieces[0].source_start == whole.source_start
+        assert pieces[-1].source_end == whole.source_end
+        for before, after in pairwise(pieces):
+            assert before.source_start <= before.source_end == after.source_start
+
+
+@given(sentences(), st.integers(1, 50))
+def test_sentences_are_never_joined_or_moved(given_: list[Segment], limit: int) -> None:
+    one_by_one = [piece for whole in given_ for piece in segments.fit([whole], limit)]
+    assert list(segments.fit(given_, limit)) == one_by_one
+
+
+@given(sentences())
+def test_what_fits_is_left_alone(given_: list[Segment]) -> None:
+    assert segments.fit(given_, 40) == tuple(given_)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "limit", "pieces"),
+    [
+        ("one two three", 7, ["one two", "three"]),
+        ("one two three", 8, ["one two", "three"]),
+        ("one two three", 6, ["one", "two", "three"]),
+        ("abcdefgh", 3, ["abc", "def", "gh"]),
+        ("ab cdefgh", 3, ["ab", "cde", "fgh"]),
+    ],
+)
+def test_cuts_are_at_blanks_where_there_are_any(spoken: str, limit: int, pieces: list[str]) -> None:
+    fitted = segments.fit([Segment(spoken, 0, len(spoken))], limit)
+    assert [piece.spoken for piece in fitted] == pieces
+
+
+def test_a_piece_points_at_its_own_part_of_the_text() -> None:
+    text = "one two three"
+    fitted = segments.fit([Segment(text, 10, 10 + len(text))], 7)
+    assert [(piece.source_start, piece.source_end) for piece in fitted] == [(10, 18), (18, 23)]

@@ -1,0 +1,161 @@
+"""A real worker inside the test's process, without a port: its app, its store, and clients with keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+import msgspec
+from starlette.types import Message
+
+from proxy import config, keys
+from proxy.app import Draining, Worker, open_worker
+from proxy.endpoints.replies import encode_json
+from proxy.engines import registry
+from proxy.engines.registry import Registry
+from proxy.storage import accounts, key_records, usage
+from proxy.storage.accounts import Account
+from proxy.storage.key_records import Role
+from proxy.storage.usage import UsageRow
+from speech_engine import Context, Engine, Plugin
+
+TONE = """
+[server]
+default_model = "tone"
+[engines.tone]
+hosted = false
+[models]
+tone = ["tone/standard"]
+tts-1 = ["tone/standard"]
+gpt-4o-mini-tts = ["tone/standard"]
+[voices.alloy]
+tone = "tone"
+"""
+
+
+class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """There is nothing to set."""
+
+
+class Inside(NamedTuple):
+    """One open worker, and a key of each role. Its clients raise nothing: a 500 is an answer."""
+
+    worker: Worker
+    draining: Draining
+    account: Account
+    key: str
+    admin_key: str
+
+    def client(self, key: str | None = None, **headers: str) -> httpx2.AsyncClient:
+        """With the speech key, another one, or none at all (an empty text)."""
+        secret = self.key if key is None else key
+        sent = {"authorization": f"Bearer {secret}", **headers} if secret else headers
+        transport = httpx2.ASGITransport(app=self.worker.public)
+        return httpx2.AsyncClient(transport=transport, base_url="http://voxgate.test", headers=sent)
+
+    async def ask(
+        self, method: str, path: str, *, key: str | None = None, body: Any = None, **headers: str
+    ) -> httpx2.Response:
+        async with self.client(key, **headers) as client:
+            return await client.request(method, path, json=body)
+
+    async def administer(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+        return await self.ask(method, f"/admin/{path}", key=self.admin_key, body=body)
+
+    async def speech(self, text: str = "Hello there.", **more: object) -> httpx2.Response:
+        body = {"model": "tts-1", "voice": "alloy", "input": text, **more}
+        return await self.ask("POST", "/v1/audio/speech", body=body)
+
+    async def raw_speech(
+        self,
+        body: object,
+        leaves: asyncio.Event | None = None,
+        on_sent: Callable[[Message], Awaitable[None]] | None = None,
+    ) -> list[Message]:
+        """The ASGI messages of an answer, whether it ends well or not; the client leaves at the event."""
+        sent: list[Message] = []
+        left = leaves or asyncio.Event()
+        inbox = [{"type": "http.request", "body": encode_json(body), "more_body": False}]
+
+        async def receive() -> Message:
+            if inbox:
+                return inbox.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+            if on_sent is not None:
+                await on_sent(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/audio/speech",
+            "query_string": b"",
+            "headers": [(b"authorization", f"Bearer {self.key}".encode())],
+        }
+        await self.worker.public(scope, receive, send)
+        return sent
+
+    async def usage(self) -> list[UsageRow]:
+        return await usage.list_(self.worker.store)
+
+
+@asynccontextmanager
+async def inside(
+    folder: Path, text: str = TONE, engines: Mapping[str, Engine] | None = None
+) -> AsyncIterator[Inside]:
+    """Opens a worker on this config; `engines` are plugins of the test's own, by name."""
+    file = folder / "config.toml"
+    file.write_text(text)
+    draining = Draining()
+    async with open_worker(config.load(file, {}), with_engines(engines or {}), draining) as worker:
+        account = await accounts.create(worker.store, name="ada", plan="free")
+        secrets = [await _key(worker, account, role) for role in ("speech", "admin")]
+        yield Inside(worker, draining, account, *secrets)
+
+
+def with_engines(engines: Mapping[str, Engine]) -> Registry:
+    """The installed plugins, and one more for each of these engines."""
+    installed = registry.load()
+    plugins = {
+        (kind, name): plugin
+        for kind in ("engine", "front_end")
+        for name, plugin in installed.plugins(kind).items()
+    }
+    own = {("engine", name): _plugin(name, engine) for name, engine in engines.items()}
+    return Registry({**plugins, **own}, list(installed.faults))
+
+
+def envelope(answer: httpx2.Response) -> dict[str, Any]:
+    """The error in OpenAI's shape, checked: four keys, an id, a time."""
+    assert answer.is_error, answer.status_code
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert answer.headers["openai-processing-ms"].isdecimal()
+    body = answer.json()
+    error: dict[str, Any] = body["error"]
+    assert list(body) == ["error"]
+    assert sorted(error) == ["code", "message", "param", "type"]
+    assert isinstance(error["message"], str)
+    assert isinstance(error["code"], str)
+    return error
+
+
+def _plugin(name: str, engine: Engine) -> Plugin:
+    @asynccontextmanager
+    async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Engine]:
+        yield engine
+
+    return Plugin(kind="engine", name=name, settings=NoSettings, create=create)
+
+
+async def _key(worker: Worker, account: Account, role: Role) -> str:
+    secret = keys.mint()
+    await key_records.create(worker.store, secret, account=account.id, role=role)
+    return secret.reveal()

@@ -1,0 +1,77 @@
+"""Hosts as a worker meets them: states told by hand, and processes that answer wrongly or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from proxy.engines.hosted import HostedEngine
+from speech_engine import API_VERSION, Event, SpeechJob
+from speech_engine.host import messages
+from speech_engine.host.messages import Hello, Welcome
+from speech_engine.host.pipe import HostState
+from tests.speech_engine.host.fakes import MODEL, until
+
+
+def state(address: Path | str, name: str = "ready", *, process: int = 0, reason: str = "") -> HostState:
+    return HostState("fake", process, 1, name, reason, str(address))
+
+
+@asynccontextmanager
+async def hosted(*addresses: Path) -> AsyncIterator[HostedEngine]:
+    """An engine that has been told of a ready process for each address, and has greeted them all."""
+    engine = HostedEngine("fake")
+    try:
+        for process, address in enumerate(addresses):
+            engine.heard(state(address, process=process))
+        await until(lambda: len(engine._processes) == len(addresses))
+        yield engine
+    finally:
+        async with asyncio.timeout(10.0):
+            await engine.close()
+
+
+async def spoken(engine: HostedEngine, job: SpeechJob) -> list[Event]:
+    return [event async for event in engine.speak(job)]
+
+
+class _OtherVersion(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
+    """Says Hello in a version that is not ours, and would speak if it were asked."""
+
+    def service(self, details: Any) -> Any:
+        if details.method != messages.method("Hello"):
+            return None
+
+        async def hello(_asked: Hello, _call: Any) -> Welcome:
+            return Welcome(API_VERSION + 1, 4, (MODEL,), ())
+
+        return grpc.unary_unary_rpc_method_handler(hello, messages.decoder(Hello), messages.encode)
+
+
+@asynccontextmanager
+async def other_version(address: Path) -> AsyncIterator[None]:
+    transport = grpc.aio.server()
+    transport.add_generic_rpc_handlers((_OtherVersion(),))
+    transport.add_insecure_port(f"unix:{address}")
+    await transport.start()
+    try:
+        yield
+    finally:
+        await transport.stop(None)
+
+
+@asynccontextmanager
+async def babbling(address: Path, answer: bytes) -> AsyncIterator[None]:
+    """Listens where a host should, but says `answer` to everybody and hangs up."""
+
+    async def answer_all(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer_all, address):
+        yield

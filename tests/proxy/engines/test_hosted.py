@@ -1,0 +1,160 @@
+"""A hosted engine over real Unix sockets: greeted, spoken with, lost, and found again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from speech_engine import EngineBusy, EngineUnavailable, Event, Finished, SpeechJob, Started
+from speech_engine.host.messages import Health
+from tests.proxy.engines.hosts import hosted, spoken, state
+from tests.speech_engine.host.fakes import (
+    MODEL,
+    RATE_HZ,
+    FakeEngine,
+    host,
+    job,
+    short_folder,
+    speak_for_ever,
+    until,
+)
+
+
+async def silent_for_ever(_job: SpeechJob) -> AsyncGenerator[Event, None]:
+    await asyncio.Event().wait()
+    yield Started(RATE_HZ)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with short_folder() as made:
+        yield made
+
+
+async def test_it_is_ready_once_greeted_and_speaks(folder: Path) -> None:
+    engine = FakeEngine(slots=3)
+    async with host(engine, folder / "1"), hosted(folder / "1") as voice:
+        assert (voice.state, voice.reason, voice.slots) == ("ready", "", 3)
+        assert voice.models() == (MODEL,)
+        assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
+        events = await spoken(voice, job("job_7"))
+    assert isinstance(events[-1], Finished)
+    assert engine.jobs == ["job_7"]
+
+
+async def test_an_engines_refusal_arrives_as_its_class(folder: Path) -> None:
+    async with (
+        host(FakeEngine(speak_for_ever, slots=1), folder / "1", queue=0),
+        hosted(folder / "1") as voice,
+    ):
+        first = voice.speak(job("job_1"))
+        assert await anext(first) == Started(RATE_HZ)
+        with pytest.raises(EngineBusy) as busy:
+            await spoken(voice, job("job_2", tenant="acc_2"))
+        await first.aclose()
+    assert busy.value.retry_after_s == 1.0
+
+
+async def test_of_several_processes_the_least_busy_is_asked(folder: Path) -> None:
+    one, two = FakeEngine(speak_for_ever), FakeEngine(speak_for_ever)
+    async with host(one, folder / "1"), host(two, folder / "2"):
+        async with hosted(folder / "1", folder / "2") as voice:
+            speaking = [voice.speak(job(f"job_{number}")) for number in range(4)]
+            for each in speaking:
+                await anext(each)
+            assert len(one.jobs) == len(two.jobs) == 2
+            assert await voice.health() == Health(slots=4, running=4, waiting=0)
+            for each in speaking:
+                await each.aclose()
+            assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
+
+
+async def test_a_job_cancelled_here_is_cancelled_there(folder: Path) -> None:
+    async with host(FakeEngine(speak_for_ever), folder / "1"), hosted(folder / "1") as voice:
+        speaking = asyncio.create_task(spoken(voice, job()))
+        await until(lambda: "1 running" in repr(voice))
+        speaking.cancel()
+        await asyncio.wait([speaking])
+        assert speaking.cancelled()
+        async with asyncio.timeout(10.0):
+            while (await voice.health()).running:
+                pass
+
+
+async def test_a_host_gone_before_the_call_is_asked_again_in_its_next_life(folder: Path) -> None:
+    reborn = FakeEngine()
+    async with AsyncExitStack() as first_life:
+        await first_life.enter_async_context(host(FakeEngine(), folder / "1"))
+        async with hosted(folder / "1") as voice, host(reborn, folder / "2"):
+            await first_life.aclose()
+            # The supervisor has not noticed yet: this one is still said to be ready.
+            speaking = asyncio.create_task(spoken(voice, job()))
+            await until(lambda: not voice.changed.is_set())  # it has asked, and waits for news
+            voice.heard(state("", "restarting"))
+            voice.heard(state(folder / "2"))
+            assert isinstance((await speaking)[-1], Finished)
+    assert reborn.jobs == ["job_1"]
+
+
+@pytest.mark.parametrize("noticed_first_by", ["the transport", "the supervisor"])
+async def test_a_job_lost_with_its_host_is_not_given_to_the_next(folder: Path, noticed_first_by: str) -> None:
+    """It may be what killed the one that had it."""
+    first, reborn = FakeEngine(silent_for_ever), FakeEngine()
+    async with AsyncExitStack() as first_life:
+        await first_life.enter_async_context(host(first, folder / "1"))
+        async with hosted(folder / "1") as voice, host(reborn, folder / "2"):
+            speaking = asyncio.create_task(spoken(voice, job()))
+            await until(lambda: first.jobs == ["job_1"])
+            if noticed_first_by == "the transport":
+                await first_life.aclose()
+            voice.heard(state("", "restarting", reason="it fell over"))
+            voice.heard(state(folder / "2"))
+            with pytest.raises(EngineUnavailable) as lost:
+                await asyncio.wait_for(speaking, 5.0)
+            assert lost.value.retry_after_s == 1.0
+            assert isinstance((await spoken(voice, job("job_2")))[-1], Finished)
+    assert reborn.jobs == ["job_2"]
+
+
+async def test_a_stream_breaks_off_when_its_host_is_gone(folder: Path) -> None:
+    async with AsyncExitStack() as life:
+        await life.enter_async_context(host(FakeEngine(speak_for_ever), folder / "1"))
+        async with hosted(folder / "1") as voice:
+            speaking = voice.speak(job())
+            assert await anext(speaking) == Started(RATE_HZ)
+            await life.aclose()
+            with pytest.raises(EngineUnavailable):
+                _ = [event async for event in speaking]
+            assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
+
+
+async def test_where_every_process_is_failed_the_answer_is_at_once_and_has_the_reason(folder: Path) -> None:
+    async with hosted() as voice:
+        voice.heard(state("", "failed", reason="its model is torn"))
+        assert (voice.state, voice.reason) == ("failed", "its model is torn")
+        with pytest.raises(EngineUnavailable, match="its model is torn"):
+            await asyncio.wait_for(spoken(voice, job(deadline_s=3600.0)), 5.0)
+
+
+@pytest.mark.parametrize("name", ["starting", "restarting"])
+async def test_where_one_may_come_up_the_job_waits_for_as_long_as_it_has(folder: Path, name: str) -> None:
+    async with hosted() as voice, host(FakeEngine(), folder / "1"):
+        voice.heard(state("", name))
+        with pytest.raises(EngineUnavailable) as late:
+            await spoken(voice, job(deadline_s=0.02))
+        assert late.value.retry_after_s == 2.0
+        speaking = asyncio.create_task(spoken(voice, job(deadline_s=30.0)))
+        await until(lambda: not speaking.done())
+        voice.heard(state(folder / "1"))
+        assert isinstance((await speaking)[-1], Finished)
+
+
+async def test_a_failed_process_leaves_the_work_to_the_others(folder: Path) -> None:
+    async with host(FakeEngine(), folder / "1"), hosted(folder / "1") as voice:
+        voice.heard(state("", "failed", process=1, reason="it fell over"))
+        assert voice.state == "ready"
+        assert isinstance((await spoken(voice, job()))[-1], Finished)

@@ -1,0 +1,85 @@
+"""The engines of a worker, whichever way they live: each by itself, with its state and its reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from proxy.config import EngineSection
+from proxy.engines import registry
+from proxy.engines.live import Engines, open_engines
+from speech_engine import EngineBusy, EngineFailed, EngineVoice, Finished, Segment, SpeechJob
+from speech_engine.host.pipe import HostState
+
+INSIDE = EngineSection("tone", hosted=False, queue=1, settings={"slots": 1})
+
+
+def _job(voice: str, deadline_s: float = 5.0) -> SpeechJob:
+    return SpeechJob(
+        id="job_1",
+        tenant="acc_1",
+        model="standard",
+        voice=EngineVoice(voice),
+        segments=(Segment("Hello.", 0, 6),),
+        language="en",
+        deadline_s=deadline_s,
+    )
+
+
+async def _states(sections: Mapping[str, EngineSection]) -> dict[str, tuple[str, str]]:
+    async with open_engines(registry.load(), sections) as engines:
+        return {status.name: (status.state, status.reason) for status in await engines.statuses()}
+
+
+async def test_an_engine_that_cannot_be_configured_is_failed_with_its_reason_and_the_others_live() -> None:
+    states = await _states({"good": INSIDE, "bad": EngineSection("tone", settings={"slots": 0})})
+    assert states["good"] == ("ready", "")
+    assert states["bad"][0] == "failed"
+    assert states["bad"][1].startswith("engines.bad.slots: must be")
+
+
+async def test_a_hosted_engine_is_starting_until_the_supervisor_says_more() -> None:
+    async with open_engines(registry.load(), {"tone": EngineSection("tone")}) as engines:
+        assert engines["tone"].state == "starting"
+        await engines.settled(0.01)  # returns although nothing has come up
+        engines.heard(HostState("tone", 0, 1, "failed", "it is torn"))
+        await asyncio.wait_for(engines.settled(3600.0), 5.0)
+        assert repr(engines) == "<Engines tone failed>"
+        assert (engines["tone"].state, engines["tone"].reason) == ("failed", "it is torn")
+
+
+async def test_news_of_an_engine_that_is_not_configured_is_ignored() -> None:
+    async with open_engines(registry.load(), {"tone": INSIDE}) as engines:
+        engines.heard(HostState("nobody", 0, 1, "ready"))
+        engines.heard(HostState("tone", 0, 1, "failed"))
+        assert "nobody" not in engines
+        assert engines["tone"].state == "ready"
+
+
+@pytest.mark.parametrize("voice", ["bug", "no-finish"])
+async def test_an_engine_in_the_server_that_breaks_has_failed_and_frees_its_slot(voice: str) -> None:
+    async with open_engines(registry.load(), {"tone": INSIDE}) as engines:
+        with pytest.raises(EngineFailed):
+            _ = [event async for event in engines["tone"].speak(_job(voice))]
+        assert (await engines["tone"].health()).running == 0
+        assert isinstance([event async for event in engines["tone"].speak(_job("tone"))][-1], Finished)
+
+
+async def test_an_engine_in_the_server_has_slots_and_a_queue_too() -> None:
+    async with open_engines(registry.load(), {"tone": INSIDE}) as engines:
+        speaking = engines["tone"].speak(_job("hang-late"))
+        await anext(speaking)
+        waiting = asyncio.create_task(_end(engines, _job("tone")))
+        await asyncio.sleep(0)
+        with pytest.raises(EngineBusy):
+            await _end(engines, _job("tone"))
+        (status,) = await engines.statuses()
+        assert (status.slots, status.running, status.waiting) == (1, 1, 1)
+        await speaking.aclose()
+        assert isinstance(await waiting, Finished)
+
+
+async def _end(engines: Engines, job: SpeechJob) -> object:
+    return [event async for event in engines["tone"].speak(job)][-1]

@@ -1,0 +1,113 @@
+"""Which models and voices a name means; never another one in its place."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from proxy.catalogue import Catalogue
+from proxy.config import Config, EngineSection, VoiceSection
+from proxy.engines.hosted import HostedEngine
+from proxy.engines.live import Engines, LiveEngine, LocalEngine
+from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
+from speech_engine import ModelInfo, VoiceInfo
+from tests.proxy.endpoints.scripted import Scripted
+
+OWN = {
+    "alloy": VoiceSection(bindings={"one": "v"}),
+    "one/v": VoiceSection(bindings={"two": "v"}, language="th"),
+}
+ALIASES = {"tts-1": ("two/m", "one/m"), "lost": ("one/gone",), "starting": ("away/m",), "one/m": ("two/m",)}
+
+
+class TwoModels(Scripted):
+    def models(self) -> tuple[ModelInfo, ...]:
+        return tuple(replace(super(TwoModels, self).models()[0], id=id_) for id_ in ("m", "big"))
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return (
+            VoiceInfo(id="v", name="V"),
+            VoiceInfo(id="y", name="V"),
+            VoiceInfo(id="w", name="alloy"),
+            VoiceInfo(id="x", name="Only"),
+        )
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    live: dict[str, LiveEngine] = {
+        "one": LocalEngine(Scripted(), 0),
+        "two": LocalEngine(TwoModels(), 0),
+        "away": HostedEngine("away"),
+    }
+    sections = {name: EngineSection(plugin=name) for name in live}
+    return Catalogue(Config(engines=sections, models=ALIASES, voices=OWN), Engines(live, sections))
+
+
+@pytest.mark.parametrize(
+    ("name", "models"),
+    [
+        ("tts-1", ["two/m", "one/m"]),
+        ("two/big", ["two/big"]),
+        ("two", ["two/m"]),
+        ("one/m", ["two/m"]),
+    ],
+)
+def test_a_model_is_an_alias_then_a_full_name_then_an_engines_first(
+    catalogue: Catalogue, name: str, models: list[str]
+) -> None:
+    assert [model.name for model in catalogue.resolve_model(name)] == models
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-9", "two/gone", "three/m", "lost", "", "/", "two/", "TTS-1", "x" * 500]
+)
+def test_an_unknown_model_is_a_404_that_does_not_go_on_for_ever(catalogue: Catalogue, name: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        catalogue.resolve_model(name)
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+    assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize("name", ["away", "away/m", "starting"])
+def test_an_engine_that_has_not_been_up_yet_is_a_503_not_a_404(catalogue: Catalogue, name: str) -> None:
+    with pytest.raises(UpstreamFailed) as caught:
+        catalogue.resolve_model(name)
+    assert caught.value.retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "id_"),
+    [
+        ("alloy", "one", "v"),
+        ("one/v", "two", "v"),
+        ("two/v", "two", "v"),
+        ("Only", "two", "x"),
+        ("two/w", "two", "w"),
+    ],
+)
+def test_a_voice_is_our_own_then_an_id_then_a_name(
+    catalogue: Catalogue, name: str, engine: str, id_: str
+) -> None:
+    voice = catalogue.resolve_voice(name)
+    assert [(binding.engine, binding.engine_voice) for binding in voice.bindings] == [(engine, id_)]
+
+
+@pytest.mark.parametrize("name", ["nobody", "ALLOY", "only", "", "two/", "x" * 500])
+def test_an_unknown_voice_is_a_400(catalogue: Catalogue, name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        catalogue.resolve_voice(name)
+    assert (caught.value.code, caught.value.param) == ("voice_not_found", "voice")
+    assert len(caught.value.message) < 250
+
+
+def test_a_name_that_two_voices_have_is_refused_with_their_ids(catalogue: Catalogue) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        catalogue.resolve_voice("V")
+    assert caught.value.message.endswith("use one of the ids: two/v, two/y.")
+
+
+def test_everything_is_listed_once_with_its_full_name(catalogue: Catalogue) -> None:
+    assert [model.name for model in catalogue.models()] == ["one/m", "two/m", "two/big"]
+    ids = [voice.id for voice in catalogue.voices()]
+    assert ids == ["alloy", "one/v", "two/v", "two/y", "two/w", "two/x"]

@@ -1,0 +1,193 @@
+"""`voxgate …` without a server: on the store itself, with --json, exit codes, and errors of one line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from proxy import cli, keys, runtime, telemetry
+from tests.proxy.endpoints.inside import TONE
+
+
+class Ran(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.status == 0, self.err
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "config.toml").write_text(TONE)
+    monkeypatch.setenv("VOXGATE_CONFIG", str(tmp_path / "config.toml"))
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    # It would hand this test's stderr to every logger of the process for good.
+    monkeypatch.setattr(telemetry, "configure_logs", lambda _process: None)
+
+    def ran(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["voxgate", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        printed = capsys.readouterr()
+        return Ran(int(caught.value.code or 0), printed.out, printed.err)
+
+    return ran
+
+
+def refused(ran: Ran) -> str:
+    """What a command says when it cannot: one line on stderr, nothing on stdout, status 1."""
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.count("\n") == 1
+    assert "Traceback" not in ran.err
+    return ran.err.strip()
+
+
+def test_an_account_is_made_found_changed_and_closed(run: Run) -> None:
+    made = run("accounts", "create", "ada", "--plan", "pro", "--json").json
+    assert (made["name"], made["plan"]) == ("ada", "pro")
+    assert run("accounts", "show", "ada", "--json").json["id"] == made["id"]
+    assert run("accounts", "set-plan", "ada", "free", "--json").json["plan"] == "free"
+    assert [row["name"] for row in run("accounts", "list", "--json").json["data"]] == ["ada"]
+    assert run("accounts", "close", made["id"], "--json").json["closed"] is not None
+
+
+def test_a_key_is_made_listed_rotated_and_revoked(run: Run) -> None:
+    run("accounts", "create", "ada")
+    made = run("keys", "create", "--account", "ada", "--name", "bot", "--expires", "30d", "--json").json
+    assert keys.is_well_formed(made["key"])
+    assert made["expires"] - made["created"] == pytest.approx(30 * 86_400e6, abs=60e6)
+    new = run("keys", "rotate", made["id"], "--json").json
+    assert (new["name"], new["expires"]) == ("bot", made["expires"])
+    listed = run("keys", "list", "--account", "ada", "--json")
+    assert [row["id"] for row in listed.json["data"]] == [made["id"], new["id"]]
+    assert [row["revoked"] is None for row in listed.json["data"]] == [False, True]
+    assert new["key"] not in listed.out
+    assert run("keys", "revoke", new["id"], "--json").json["revoked"] is not None
+
+
+def test_a_key_is_shown_to_a_person_once_and_whole(run: Run) -> None:
+    run("accounts", "create", "ada")
+    ran = run("keys", "create", "--account", "ada")
+    secret = ran.out.split("\n", 1)[0].strip()
+    assert keys.is_well_formed(secret)
+    assert "Shown this once" in ran.out
+    assert secret not in run("keys", "list").out
+
+
+@pytest.mark.parametrize("name", ["50/50", "a b", "ada?x=1", "ada#2", "100%", "ümläut", "a/../b", "%2F"])
+def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) -> None:
+    run("accounts", "create", "ada")
+    made = run("accounts", "create", "--json", "--", name).json
+    assert run("accounts", "close", "--json", "--", name).json["id"] == made["id"]
+    assert run("accounts", "show", "ada", "--json").json["closed"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("accounts", "show", "nobody"), "There is no account 'nobody'."),
+        (("accounts", "create", "ada"), "There is an account with the name 'ada' already."),
+        (("accounts", "create", ""), "Invalid value for 'name'"),
+        (("accounts", "show", ""), "'' names none of the accounts"),
+        (("accounts", "close", ".."), "'..' names none of the accounts"),
+        (("accounts", "close", "ada/"), "'ada/' names none of the accounts"),
+        (("keys", "create", "--account", "nobody"), "There is no account 'nobody'."),
+        (("keys", "create", "--account", "ada", "--role", "root"), "one of speech, admin"),
+        (("keys", "create", "--account", "ada", "--expires", "soon"), "--expires: 'soon' is not a span"),
+        (("keys", "create", "--account", "ada", "--expires", "0d"), "'0d' is not a span"),
+        (("keys", "create", "--account", "ada", "--expires", "9999w"), "expires_in_s"),
+        (("keys", "list", "--account", "nobody"), "There is no account 'nobody'."),
+        (("keys", "revoke", "key_none"), "There is no key 'key_none'"),
+        (("keys", "rotate", "key_none"), "There is no key 'key_none'"),
+        (("keys", "revoke", ""), "'' names none of the keys"),
+        (("accounts", "list", "--config", "/no/such.toml"), "/no/such.toml: no such file"),
+    ],
+)
+def test_a_refusal_is_one_line_and_a_status(run: Run, arguments: tuple[str, ...], says: str) -> None:
+    run("accounts", "create", "ada")
+    assert says in refused(run(*arguments))
+
+
+@pytest.mark.parametrize(
+    "arguments", [("accounts", "create"), ("nonsense",), ("keys", "create"), ("check", "--x")]
+)
+def test_a_wrong_command_is_a_usage_error(run: Run, arguments: tuple[str, ...]) -> None:
+    ran = run(*arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert "Usage" in ran.err
+
+
+def test_a_config_error_has_a_line_for_each_fault(run: Run, folder: Path) -> None:
+    (folder / "config.toml").write_text("[server]\nport = -1\nprot = 1\n")
+    for arguments in (("check",), ("engines",), ("accounts", "list"), ("serve",)):
+        ran = run(*arguments)
+        assert (ran.status, ran.err.count("\n")) == (1, 2)
+
+
+def test_check_prints_what_would_be_served_and_starts_nothing(run: Run, folder: Path) -> None:
+    findings = run("check", "--json").json
+    assert all(finding["ok"] for finding in findings)
+    by_kind = {finding["kind"]: finding for finding in findings}
+    assert by_kind["engine"]["note"] == "tone, in the server"
+    assert by_kind["config"]["name"] == str(folder / "config.toml")
+    assert not (folder / "data").exists()
+    assert "tone/standard" in run("check").out
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "says"),
+    [
+        ('default_model = "tone"', "default", "server.default_model"),
+        ("[engines.tone]", "engine", "engines.tone.slts: no such key"),
+        (
+            "[engines.tone]\nhosted = false",
+            "engine",
+            "no plugin called toon is installed; did you mean tone?",
+        ),
+    ],
+)
+def test_check_fails_and_says_where(run: Run, folder: Path, changed: str, kind: str, says: str) -> None:
+    wrong = {
+        'default_model = "tone"': 'default_model = "gone"',
+        "[engines.tone]": "[engines.tone]\nslts = 2",
+        "[engines.tone]\nhosted = false": '[engines.tone]\nplugin = "toon"',
+    }
+    (folder / "config.toml").write_text(TONE.replace(changed, wrong[changed]))
+    ran = run("check", "--json")
+    assert ran.status == 1
+    (bad,) = (finding for finding in json.loads(ran.out) if not finding["ok"])
+    assert bad["kind"] == kind
+    assert says in bad["note"]
+
+
+def test_engines_without_a_server_are_those_of_the_config(run: Run) -> None:
+    (finding,) = run("engines", "--json").json
+    assert (finding["name"], finding["ok"]) == ("tone", True)
+
+
+def test_a_data_folder_that_somebody_holds_is_not_touched(run: Run, folder: Path) -> None:
+    with runtime.locked(folder / "data"):
+        says = refused(run("serve", "--port", "0"))
+    assert "another voxgate already runs" in says
+    assert run("accounts", "list", "--json").json["data"] == []
+
+
+def test_a_data_folder_that_cannot_be_one_is_named(run: Run, folder: Path) -> None:
+    (folder / "data").write_text("a file in its place")
+    assert "server.data" in refused(run("accounts", "list"))

@@ -1,0 +1,99 @@
+"""Every failure a client can see: one closed mapping to HTTP, and what a retry is told."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy import errors
+from proxy.endpoints.replies import failure_reply
+from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed, from_engine
+from speech_engine import errors as engine_errors
+from speech_engine.errors import EngineError
+
+ENGINE_ERRORS = EngineError.__subclasses__()
+
+
+@pytest.mark.parametrize("kind", ENGINE_ERRORS)
+def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
+    failure = from_engine(kind("The engine's own words."))
+    if isinstance(failure, InvalidRequest):
+        # The user's to mend: the engine's message is for them, and asking again would not help.
+        assert failure.message == "The engine's own words."
+        assert failure.param in ("input", "language", "voice")
+        assert failure.retry_after_s is None
+    else:
+        assert isinstance(failure, UpstreamFailed)
+        assert "own words" not in failure.message
+        assert failure.retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        (engine_errors.EngineFailed, 503, "engine_unavailable"),
+        (engine_errors.EngineUnavailable, 503, "engine_unavailable"),
+        (engine_errors.EngineBusy, 503, "engine_unavailable"),
+        (engine_errors.EngineTimeout, 503, "engine_timeout"),
+        (engine_errors.UnsupportedLanguage, 400, "unsupported_language"),
+        (engine_errors.UnsupportedText, 400, "unsupported_text"),
+        (engine_errors.VoiceNotFound, 400, "voice_not_found"),
+        (engine_errors.ContentRefused, 400, "content_refused"),
+        (engine_errors.UnusableSample, 400, "unusable_sample"),
+    ],
+)
+def test_the_class_decides_the_status(kind: type[EngineError], status: int, code: str) -> None:
+    failure = from_engine(kind("x"))
+    assert (failure.status, failure.code) == (status, code)
+
+
+def test_an_error_a_plugin_made_up_is_the_engines_failure() -> None:
+    class MadeUp(EngineError):
+        """Not one of ours."""
+
+    failure = from_engine(MadeUp("secret detail"))
+    assert (failure.status, failure.code) == (503, "engine_unavailable")
+    assert "secret" not in failure.message
+
+
+@given(st.floats(min_value=0, max_value=1e9))
+def test_a_retry_is_always_asked_for_within_1_to_60_seconds(retry_after_s: float) -> None:
+    failure = from_engine(engine_errors.EngineBusy("x", retry_after_s=retry_after_s))
+    assert 1 <= int(failure_reply(failure).headers["retry-after"]) <= 60
+
+
+def test_a_retry_time_is_rounded_up() -> None:
+    failure = UpstreamFailed("x", retry_after_s=2.1)
+    assert failure_reply(failure).headers["retry-after"] == "3"
+
+
+def test_only_failures_that_time_can_heal_name_a_time() -> None:
+    assert "retry-after" not in failure_reply(InvalidRequest("x")).headers
+    assert failure_reply(errors.Conflict("x")).headers["x-should-retry"] == "false"
+    assert "retry-after" in failure_reply(errors.StorageUnavailable()).headers
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        InvalidRequest("x", param="speed"),
+        errors.InvalidKey("x"),
+        errors.NotAllowed("x"),
+        errors.NotFound("x"),
+        errors.MethodNotAllowed("x"),
+        errors.Conflict("x"),
+        errors.RequestTooLarge("x"),
+        errors.UnsupportedMediaType("x"),
+        errors.InternalError(),
+        errors.StorageUnavailable(),
+        UpstreamFailed("x"),
+    ],
+)
+def test_every_body_has_the_four_keys_and_a_code_of_text(failure: RequestFailed) -> None:
+    body = failure.body()["error"]
+    assert list(body) == ["message", "type", "param", "code"]
+    assert body["code"]
+    assert body["message"]
+    assert (body["type"] == "server_error") == (failure.status >= 500)
+    assert failure_reply(failure).status_code == failure.status

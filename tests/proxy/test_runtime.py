@@ -1,0 +1,107 @@
+"""The lock, the port and the runtime folder of a server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from proxy import runtime
+from proxy.runtime import CannotServe
+
+
+def _rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_data_folder_is_made_for_its_owner_alone_and_has_one_holder(tmp_path: Path) -> None:
+    data = tmp_path / "deep" / "data"
+    with runtime.locked(data):
+        assert _rights(data) == 0o700
+        with pytest.raises(CannotServe, match=f"another voxgate already runs on {data}"):
+            with runtime.locked(data):
+                pass
+    with runtime.locked(data):
+        assert _rights(data / "lock") == 0o600
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotServe, match=r"server.data: .*file/data cannot be written: Not a directory"):
+        with runtime.locked(tmp_path / "file" / "data"):
+            pass
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with runtime.listen("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(
+            CannotServe, match=f"cannot listen on 127.0.0.1:{port}: .*choose another with --port"
+        ):
+            runtime.listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "2001:db8::1"])
+def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
+    with pytest.raises(CannotServe, match=f"cannot listen on {host}"):
+        runtime.listen(host, 0)
+
+
+def test_clients_may_connect_before_anybody_accepts() -> None:
+    with (
+        runtime.listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+    ):
+        client.sendall(b"early")
+
+
+def test_the_runtime_folder_is_private_short_and_gone_afterwards(tmp_path: Path) -> None:
+    with runtime.runtime_folder(tmp_path) as folder:
+        assert _rights(folder) == 0o700
+        assert len(str(folder / "an-engine-of-a-long-name.12.1000.sock")) < 107
+        assert Path(os.readlink(tmp_path / "run")) == folder
+        (folder / "left.sock").touch()
+    assert not folder.exists()
+    assert not (tmp_path / "run").is_symlink()
+
+
+def test_the_last_child_out_may_have_removed_the_folder(tmp_path: Path) -> None:
+    with runtime.runtime_folder(tmp_path) as folder:
+        folder.rmdir()
+    assert not (tmp_path / "run").is_symlink()
+
+
+def test_what_a_killed_server_left_in_the_data_folder_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to(tmp_path / "of-a-server-long-gone")
+    assert runtime.control_address(tmp_path) is None
+    with runtime.runtime_folder(tmp_path) as folder, runtime.control_socket(folder):
+        assert runtime.control_address(tmp_path) == str(folder / "control.sock")
+
+
+def test_a_usable_xdg_runtime_dir_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        with runtime.runtime_folder(tmp_path) as folder:
+            assert folder.parent == Path(short)
+
+
+@pytest.mark.parametrize("base", ["", "/no/such/folder", "/tmp/" + "a-long-name/" * 8])
+def test_one_that_is_missing_or_too_long_is_not(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", base)
+    with runtime.runtime_folder(tmp_path) as folder:
+        assert folder.parent == Path("/tmp")
+
+
+def test_the_control_socket_is_for_its_owner_alone(tmp_path: Path) -> None:
+    assert runtime.control_address(tmp_path) is None
+    with runtime.runtime_folder(tmp_path) as folder, runtime.control_socket(folder) as control:
+        assert _rights(folder / "control.sock") == 0o600
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(control.getsockname())
+    assert runtime.control_address(tmp_path) is None

@@ -1,0 +1,92 @@
+"""Bytes that an engine encoded itself: passed on as they are, less their tags, counted by their frames."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import av
+import pytest
+
+from proxy.audio.libav import audio_frame
+from speech_engine import Encoded, Event, Finished, Started
+from tests.proxy.endpoints.inside import inside
+from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
+from tests.sound import decoded, tone
+
+CONFIG = "[engines.one]\n"
+BODY = {"model": "one", "voice": "one/v", "input": "Hello there.", "response_format": "mp3"}
+
+
+def mp3(seconds: float, *, tags: bool) -> bytes:
+    """As libav writes it, with its ID3 tag and Xing frame or without."""
+    sink = io.BytesIO()
+    options = {} if tags else {"write_xing": "0", "id3v2_version": "0"}
+    with av.open(sink, "w", format="mp3", options=options) as container:
+        if tags:
+            container.metadata["title"] = "a tag"
+        stream = container.add_stream("libmp3lame", rate=RATE_HZ, layout="mono")
+        container.mux(stream.encode(audio_frame(tone(440, seconds))))
+        container.mux(stream.encode(None))
+    return sink.getvalue()
+
+
+def passed(data: bytes, size: int) -> list[Event]:
+    pieces = [Encoded("mp3", data[at : at + size]) for at in range(0, len(data), size)]
+    return [Started(RATE_HZ), *pieces, Finished()]
+
+
+@pytest.mark.parametrize("size", [1, 100, 4096, 1_000_000])
+async def test_mp3_passes_unchanged_but_for_its_tags(tmp_path: Path, size: int) -> None:
+    tagged, bare = mp3(2.0, tags=True), mp3(2.0, tags=False)
+    assert tagged.startswith(b"ID3")
+    assert b"Xing" in tagged or b"Info" in tagged
+    engine = Scripted(*passed(tagged, size), formats=("mp3",))
+    async with inside(tmp_path, CONFIG, {"one": engine}) as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body=BODY)
+        (row,) = await server.usage()
+    assert engine.jobs[0].formats == ("mp3",)
+    assert answer.content == bare
+    assert (row.outcome, row.sample_rate_hz) == ("finished", RATE_HZ)
+    assert row.samples == pytest.approx(2.0 * RATE_HZ, abs=3 * 576)
+    assert row.samples == len(decoded(answer.content, "mp3").samples)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"response_format": "opus"}, {"response_format": "wav"}, {"speed": 1.5}],
+)
+async def test_what_has_to_be_changed_is_asked_for_as_pcm(tmp_path: Path, more: dict[str, object]) -> None:
+    engine = Scripted(*spoken(1.0), formats=("mp3", "opus", "wav"))
+    async with inside(tmp_path, CONFIG, {"one": engine}) as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, **more})
+    assert answer.status_code == 200
+    assert engine.jobs[0].formats == ()
+
+
+async def test_an_engine_asked_for_mp3_may_still_answer_with_pcm(tmp_path: Path) -> None:
+    engine = Scripted(*spoken(1.0), formats=("mp3",))
+    async with inside(tmp_path, CONFIG, {"one": engine}) as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body=BODY)
+    assert engine.jobs[0].formats == ("mp3",)
+    assert decoded(answer.content, "mp3").seconds == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("data", [b"not a frame at all", b"\xff\xf3", b"RIFF" + bytes(200)])
+async def test_bytes_that_are_no_mp3_are_a_failure(tmp_path: Path, data: bytes) -> None:
+    engine = Scripted(*passed(data, 1000), formats=("mp3",))
+    async with inside(tmp_path, CONFIG, {"one": engine}) as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, "response_format": "json"})
+    assert answer.status_code == 503
+
+
+async def test_encoded_audio_has_the_same_cap(tmp_path: Path) -> None:
+    second = mp3(1.0, tags=False)
+    endless: list[Event] = [Started(RATE_HZ), *(Encoded("mp3", second) for _ in range(60)), Finished()]
+    engine = Scripted(*endless, formats=("mp3",))
+    async with inside(tmp_path, CONFIG, {"one": engine}) as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, "response_format": "json"})
+        (row,) = await server.usage()
+    assert answer.status_code == 503
+    assert row.outcome == "failed"
+    assert row.samples <= 12 * RATE_HZ

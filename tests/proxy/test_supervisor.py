@@ -1,0 +1,67 @@
+"""What the supervisor decides before it starts anybody, and that it can be stopped while it starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from proxy import runtime, supervisor
+from proxy.config import Config, EngineSection
+from proxy.engines import registry
+from tests.faults.processes import until
+from tests.server import TONE, VOXGATE, stop
+
+
+def test_only_engines_that_are_hosted_and_well_configured_get_hosts() -> None:
+    engines = {
+        "tone": EngineSection("tone", processes=2),
+        "inside": EngineSection("tone", hosted=False),
+        "wrong": EngineSection("tone", settings={"slots": 0}),
+        "unknown": EngineSection("nobody"),
+    }
+    specs = supervisor.hosted_specs(Config(engines=engines), registry.load())
+    assert [(spec.name, spec.module, spec.section.processes) for spec in specs] == [
+        ("tone", "plugins.tone.worker", 2)
+    ]
+
+
+def test_a_server_runs_where_its_data_folder_is_held(tmp_path: Path) -> None:
+    config = Config(data=str(tmp_path / "data"))
+    assert not supervisor.is_running(config)
+    with runtime.locked(tmp_path / "data"):
+        assert supervisor.is_running(config)
+    assert not supervisor.is_running(config)
+
+
+def _has_begun(log: str) -> bool:
+    return "child.state.starting" in log
+
+
+def _has_all_begun(log: str) -> bool:
+    return log.count("child.state.starting") == 3
+
+
+def _has_one_ready(log: str) -> bool:
+    return "child.state.ready" in log
+
+
+@pytest.mark.parametrize("has_come_to", [_has_begun, _has_all_begun, _has_one_ready])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_told_to_stop_while_it_starts_stops(
+    tmp_path: Path, has_come_to: Callable[[str], bool], number: signal.Signals
+) -> None:
+    file, log = tmp_path / "config.toml", tmp_path / "server.log"
+    file.write_text(TONE)
+    env = {**os.environ, "VOXGATE_CONFIG": str(file), "VOXGATE_SERVER__METRICS": ""}
+    with log.open("ab") as stderr:
+        command = [str(VOXGATE), "serve", "--port", "0"]
+        process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr)
+    until(lambda: has_come_to(log.read_text()), 30.0)
+    assert stop(process, number) == 0
+    assert "server.drain.complete" in log.read_text()
+    assert not (tmp_path / "data" / "run").is_symlink()

@@ -1,0 +1,106 @@
+"""A host in this process: an engine that does as told, behind the real server on a real Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from speech_engine import (
+    ANY_LANGUAGE,
+    Audio,
+    EngineVoice,
+    Event,
+    Finished,
+    Language,
+    ModelInfo,
+    Segment,
+    SpeechJob,
+    Started,
+)
+from speech_engine.host.queue import FairQueue
+from speech_engine.host.server import HostServer, serving
+
+RATE_HZ = 24_000
+MODEL = ModelInfo(id="spoken", languages=(Language(ANY_LANGUAGE),), sample_rate_hz=RATE_HZ, licence="MIT")
+CHUNK = bytes(4_800)
+
+Speak = Callable[[SpeechJob], AsyncGenerator[Event, None]]
+
+
+async def speak_briefly(job: SpeechJob) -> AsyncGenerator[Event, None]:
+    yield Started(RATE_HZ)
+    yield Audio(0, CHUNK)
+    yield Finished(1.0)
+
+
+async def speak_for_ever(job: SpeechJob) -> AsyncGenerator[Event, None]:
+    yield Started(RATE_HZ)
+    yield Audio(0, CHUNK)
+    await asyncio.Event().wait()
+
+
+class FakeEngine:
+    """Speaks as `speak` says, and keeps the ids of the jobs it has begun."""
+
+    def __init__(self, speak: Speak = speak_briefly, slots: int = 2) -> None:
+        self.slots = slots
+        self.jobs: list[str] = []
+        self._speak = speak
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (MODEL,)
+
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        self.jobs.append(job.id)
+        return self._speak(job)
+
+
+class FakeLog:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self.lines.append({"event": event, **fields})
+
+    info = warning = debug
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """For sockets: pytest's own folders may be too deep for them."""
+    with tempfile.TemporaryDirectory(prefix="voxgate-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@asynccontextmanager
+async def host(engine: FakeEngine, address: Path, queue: int = 8) -> AsyncIterator[FakeLog]:
+    log = FakeLog()
+    async with serving(HostServer(engine, FairQueue(engine.slots, queue), log), str(address)):
+        yield log
+
+
+def job(id_: str = "job_1", tenant: str = "acc_1", deadline_s: float = 5.0) -> SpeechJob:
+    return SpeechJob(
+        id=id_,
+        tenant=tenant,
+        model=MODEL.id,
+        voice=EngineVoice("anyone"),
+        segments=(Segment("Canary.", 0, 7),),
+        language="en",
+        deadline_s=deadline_s,
+    )
+
+
+async def until(check: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Polls, where what is awaited happens on the far side of a socket."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if check():
+                return
+            await asyncio.sleep(0.005)

@@ -1,0 +1,128 @@
+"""The pipe between supervisor and child: whole messages, and an end that is heeded."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from speech_engine.host import pipe
+from speech_engine.host.pipe import (
+    BeginHost,
+    Broken,
+    Drain,
+    HostState,
+    Message,
+    Metrics,
+    MetricsAsked,
+    ParentPipe,
+    Ready,
+    Revision,
+)
+
+MESSAGES: list[Message] = [
+    BeginHost("tone", "plugins.tone.worker", b'{"api_key":"hunter2"}', "/run/tone.sock", 64),
+    Revision(3, b"hunter2" * 100_000),
+    Ready(),
+    Ready("hunter2"),
+    Broken("RuntimeError: torn", lasting=True),
+    HostState("tone", 1, 7, "restarting", "the process ended with status 70", "/run/tone.sock"),
+    MetricsAsked(),
+    Metrics("voxgate_requests_total 1.0\n"),
+    Drain(30.0),
+]
+
+CHILD = """
+import sys
+from speech_engine.host.pipe import ParentPipe, Ready, remove_socket
+pipe = ParentPipe(int(sys.argv[1]))
+pipe.watch(pipe.send, lambda: remove_socket(sys.argv[2]))
+pipe.send(Ready())
+while True:  # as busy as a bad engine: only the thread can notice
+    pass
+"""
+
+
+Ends = tuple[socket.socket, ParentPipe]
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    """The supervisor's end and the child's, both in this process."""
+    ours, theirs = socket.socketpair()
+    child = ParentPipe(theirs.detach())
+    with ours, child._socket:
+        yield ours, child
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_arrives_as_it_was_sent(ends: Ends, message: Message) -> None:
+    ours, theirs = ends
+    sending = threading.Thread(target=ours.sendall, args=(pipe.pack(message),))
+    sending.start()  # a revision is larger than what a socket holds
+    assert theirs.receive() == message
+    sending.join()
+
+
+def test_messages_in_pieces_arrive_whole_and_in_order(ends: Ends) -> None:
+    ours, theirs = ends
+    sent: list[Message] = [Drain(1.5), MetricsAsked(), Broken("torn")]
+    for byte in b"".join(map(pipe.pack, sent)):
+        ours.send(bytes([byte]))
+    assert [theirs.receive() for _ in sent] == sent
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_no_repr_shows_a_secret(message: Message) -> None:
+    assert "hunter2" not in repr(message)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x05", b"\x05\x00\x00\x00", b"\x05\x00\x00\x00ab"])
+def test_a_pipe_that_ends_anywhere_is_at_its_end(ends: Ends, sent: bytes) -> None:
+    ours, theirs = ends
+    ours.send(sent)
+    ours.close()
+    assert theirs.receive() is None
+
+
+def test_sending_to_a_supervisor_that_is_gone_does_not_raise(ends: Ends) -> None:
+    ours, theirs = ends
+    ours.close()
+    theirs.send(Ready())
+    assert theirs.receive() is None
+
+
+def test_a_child_removes_its_socket_and_exits_when_its_pipe_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    address = folder / "own.sock"
+    address.touch()
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-c", CHILD, str(theirs.fileno()), str(address)]
+    with ours, subprocess.Popen(command, pass_fds=(theirs.fileno(),)) as child:
+        theirs.close()
+        ours.sendall(pipe.pack(Drain(1.0)))
+        expected = pipe.pack(Ready()) + pipe.pack(Drain(1.0))
+        heard = b""
+        while len(heard) < len(expected):
+            heard += ours.recv(4096)
+        assert sorted(heard) == sorted(expected)
+        assert address.exists()
+        ours.close()
+        assert child.wait(5.0) == 0
+    assert not folder.exists()
+
+
+def test_a_folder_in_which_others_live_stays(tmp_path: Path) -> None:
+    own, other = tmp_path / "own.sock", tmp_path / "other.sock"
+    own.touch()
+    other.touch()
+    pipe.remove_socket(str(own))
+    assert [path.name for path in tmp_path.iterdir()] == ["other.sock"]
+    pipe.remove_socket(str(own))
+    assert other.exists()

@@ -1,0 +1,123 @@
+"""FairQueue: who gets a slot, who waits, who is sent away, in cases worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.speech_engine.host.visitors import Crowd, steps
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "order"),
+    [
+        ("aaaa", "aaaa"),
+        ("abc", "abc"),
+        ("aaaab", "aabaa"),
+        ("aaaabbc", "aabcaba"),
+        ("aaabbbccc", "aabcabcbc"),
+        ("abababab", "abababab"),
+    ],
+)
+async def test_tenants_take_turns_whatever_the_length_of_their_lines(arrivals: str, order: str) -> None:
+    crowd = Crowd(slots=1, limit=100)
+    for tenant in arrivals:
+        crowd.comes(tenant)
+        await steps()
+    assert "".join(await crowd.order()) == order
+
+
+async def test_as_many_as_there_are_slots_are_inside() -> None:
+    crowd = Crowd(slots=3, limit=100)
+    for tenant in "abcde":
+        crowd.comes(tenant)
+    await steps()
+    assert [visitor.tenant for visitor in crowd.inside] == ["a", "b", "c"]
+    assert repr(crowd.queue) == "<FairQueue 3 of 3 running, 2 waiting>"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "newcomer", "sent_away"),
+    [
+        ("aaa", "b", "the last a"),
+        ("aab", "b", "the newcomer"),
+        ("aab", "c", "the last a"),
+        ("abc", "d", "the newcomer"),
+        ("aaa", "a", "the newcomer"),
+        ("baa", "a", "the newcomer"),
+        ("", "a", "the newcomer"),
+    ],
+)
+async def test_a_full_queue_sends_away_the_newest_of_whoever_floods_it(
+    waiting: str, newcomer: str, sent_away: str
+) -> None:
+    crowd = Crowd(slots=1, limit=len(waiting))
+    crowd.comes("z")
+    for tenant in waiting:
+        crowd.comes(tenant)
+    await steps()
+    last = crowd.comes(newcomer)
+    await steps()
+    busy = [visitor for visitor in crowd.all if visitor.end == "EngineBusy"]
+    flood = [visitor for visitor in crowd.all[:-1] if visitor.tenant == "a"]
+    assert busy == ([last] if sent_away == "the newcomer" else flood[-1:])
+    assert len(crowd.waiting) == crowd.queue.waiting == len(waiting)
+
+
+async def test_nobody_waits_past_its_deadline() -> None:
+    crowd = Crowd(slots=1, limit=10)
+    first, late = crowd.comes("a"), crowd.comes("b", deadline_s=0.0)
+    await steps()
+    assert late.end == "EngineTimeout"
+    assert first.is_inside
+    assert crowd.queue.waiting == 0
+
+
+async def test_one_that_gives_up_waiting_loses_its_place_only() -> None:
+    crowd = Crowd(slots=1, limit=10)
+    for tenant in "abac":
+        crowd.comes(tenant)
+    await steps()
+    crowd.all[1].cancel()
+    await steps()
+    assert crowd.all[1].end == "cancelled"
+    assert await crowd.order() == ["a", "a", "c"]
+    assert (crowd.queue.running, crowd.queue.waiting) == (0, 0)
+
+
+async def test_one_cancelled_as_the_slot_is_handed_to_it_passes_it_on() -> None:
+    crowd = Crowd(slots=1, limit=10)
+    inside, handed, next_ = crowd.comes("a"), crowd.comes("b"), crowd.comes("c")
+    await steps()
+    inside.leave()
+    await steps(1)
+    # The slot is the next one's by now, and it does not know yet.
+    assert (inside.end, handed.is_inside, crowd.queue.running) == ("left", False, 1)
+    handed.cancel()
+    await steps()
+    assert handed.end == "cancelled"
+    assert next_.is_inside
+    assert crowd.queue.running == 1
+
+
+async def test_one_cancelled_in_the_step_in_which_it_would_be_sent_away_just_leaves() -> None:
+    crowd = Crowd(slots=1, limit=2)
+    crowd.comes("z")
+    first, last = crowd.comes("a"), crowd.comes("a")
+    await steps()
+    newcomer = crowd.comes("b")  # its first step comes before `last` has seen that it is cancelled
+    last.cancel()
+    await steps()
+    assert (first.end, last.end, newcomer.end) == ("", "cancelled", "")
+    assert crowd.queue.waiting == 2
+
+
+async def test_one_cancelled_in_the_step_in_which_a_slot_becomes_free_is_passed_over() -> None:
+    crowd = Crowd(slots=1, limit=10)
+    inside, gone, next_ = crowd.comes("a"), crowd.comes("b"), crowd.comes("c")
+    await steps()
+    inside.leave()
+    gone.cancel()
+    await steps()
+    assert (inside.end, gone.end) == ("left", "cancelled")
+    assert next_.is_inside
+    assert crowd.queue.running == 1

@@ -1,0 +1,177 @@
+"""A host over its real Unix socket, as the server talks to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from speech_engine import API_VERSION, Audio, ContentRefused, EngineBusy, Event, Finished, SpeechJob, Started
+from speech_engine.host import messages
+from speech_engine.host.messages import Failed, Health, HealthAsked, Hello, Welcome
+from tests.speech_engine.host.fakes import (
+    CHUNK,
+    MODEL,
+    RATE_HZ,
+    FakeEngine,
+    host,
+    job,
+    short_folder,
+    speak_briefly,
+    speak_for_ever,
+)
+
+LONG = 1_000
+
+
+async def speak_long(job: SpeechJob) -> AsyncGenerator[Event, None]:
+    yield Started(RATE_HZ)
+    for number in range(LONG):
+        yield Audio(number, CHUNK)
+    yield Finished()
+
+
+async def refuse(job: SpeechJob) -> AsyncGenerator[Event, None]:
+    if job.id:
+        raise ContentRefused("Not this.")
+    yield Started(RATE_HZ)
+
+
+async def have_a_bug(job: SpeechJob) -> AsyncGenerator[Event, None]:
+    yield Started(RATE_HZ)
+    raise KeyError(job.segments[0].spoken)
+
+
+async def just_end(job: SpeechJob) -> AsyncGenerator[Event, None]:
+    yield Started(RATE_HZ)
+
+
+@pytest.fixture
+def address() -> Iterator[Path]:
+    with short_folder() as folder:
+        yield folder / "host.sock"
+
+
+class Caller:
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+
+    async def ask(self, name: str, message: Any, answer: type[Any]) -> Any:
+        call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
+        return await call(message, timeout=10.0)
+
+    def speak(self, wanted: SpeechJob) -> Any:
+        decode = messages.decoder(messages.Frame)
+        return self._channel.unary_stream(messages.method("Speak"), messages.encode, decode)(wanted)
+
+    async def health(self) -> Health:
+        found: Health = await self.ask("Health", HealthAsked(), Health)
+        return found
+
+    async def until_health(self, wanted: Health) -> None:
+        async with asyncio.timeout(10.0):
+            while True:
+                if await self.health() == wanted:
+                    return
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def caller(address: Path) -> AsyncIterator[Caller]:
+    async with grpc.aio.insecure_channel(f"unix:{address}", options=messages.CHANNEL_OPTIONS) as channel:
+        yield Caller(channel)
+
+
+async def test_hello_tells_version_slots_and_models(address: Path) -> None:
+    async with host(FakeEngine(slots=3), address), caller(address) as server:
+        assert await server.ask("Hello", Hello(API_VERSION), Welcome) == Welcome(API_VERSION, 3, (MODEL,), ())
+
+
+async def test_an_answer_is_the_engines_events(address: Path) -> None:
+    async with host(FakeEngine(), address), caller(address) as server:
+        frames = [frame async for frame in server.speak(job())]
+    assert frames == [event async for event in speak_briefly(job())]
+
+
+@pytest.mark.parametrize(
+    ("speak", "failed"),
+    [
+        (refuse, Failed("ContentRefused", "Not this.", may_fall_back=False)),
+        (have_a_bug, Failed("EngineFailed", "The engine broke while speaking.", may_fall_back=True)),
+        (just_end, Failed("EngineFailed", "The engine ended without finishing.", may_fall_back=True)),
+    ],
+)
+async def test_a_failure_is_the_last_frame(address: Path, speak: Any, failed: Failed) -> None:
+    async with host(FakeEngine(speak), address), caller(address) as server:
+        frames = [frame async for frame in server.speak(job())]
+        assert frames[-1] == failed
+        assert await server.health() == Health(slots=2, running=0, waiting=0)
+
+
+async def test_a_bug_is_logged_by_its_place_and_without_the_text(address: Path) -> None:
+    async with host(FakeEngine(have_a_bug), address) as log, caller(address) as server:
+        _ = [frame async for frame in server.speak(job("job_7"))]
+    (line,) = log.lines
+    assert (line["job"], line["error"]) == ("job_7", "KeyError")
+    assert any("have_a_bug" in place for place in line["where"])
+    assert "Canary" not in str(line)
+
+
+async def test_a_call_that_is_cancelled_frees_its_slot(address: Path) -> None:
+    async with host(FakeEngine(speak_for_ever, slots=1), address), caller(address) as server:
+        speaking = server.speak(job("job_1"))
+        assert await speaking.read() == Started(RATE_HZ)
+        waiting = server.speak(job("job_2"))
+        await server.until_health(Health(slots=1, running=1, waiting=1))
+        speaking.cancel()
+        assert await waiting.read() == Started(RATE_HZ)
+        waiting.cancel()
+        await server.until_health(Health(slots=1, running=0, waiting=0))
+
+
+async def test_a_reader_that_stalls_holds_no_slot_and_misses_nothing(address: Path) -> None:
+    async with host(FakeEngine(speak_long, slots=1), address), caller(address) as server:
+        stalled = aiter(server.speak(job()))
+        assert await anext(stalled) == Started(RATE_HZ)
+        await server.until_health(Health(slots=1, running=0, waiting=0))
+        frames = [frame async for frame in stalled]
+    assert frames == [*(Audio(number, CHUNK) for number in range(LONG)), Finished()]
+
+
+async def test_a_stalled_answer_that_is_cancelled_is_let_go(address: Path) -> None:
+    """More than the spool holds: the engine waits in the middle, and must not wait for ever."""
+
+    async def speak_too_much(_job: SpeechJob) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        while True:
+            yield Audio(0, bytes(1 << 20))
+
+    async with host(FakeEngine(speak_too_much, slots=1), address), caller(address) as server:
+        stalled = server.speak(job())
+        assert await stalled.read() == Started(RATE_HZ)
+        assert (await server.health()).running == 1
+        stalled.cancel()
+        await server.until_health(Health(slots=1, running=0, waiting=0))
+
+
+async def test_a_full_queue_says_busy(address: Path) -> None:
+    async with host(FakeEngine(speak_for_ever, slots=1), address, queue=0), caller(address) as server:
+        speaking = server.speak(job())
+        assert await speaking.read() == Started(RATE_HZ)
+        (failed,) = [frame async for frame in server.speak(job(tenant="acc_2"))]
+        assert isinstance(failed.to_error(), EngineBusy)
+        assert failed.retry_after_s is not None
+        speaking.cancel()
+
+
+async def test_a_method_of_another_version_is_unknown_and_not_a_crash(address: Path) -> None:
+    async with host(FakeEngine(), address), caller(address) as server:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await server.ask("Train", HealthAsked(), Health)
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        assert (await server.health()).running == 0

@@ -1,0 +1,85 @@
+"""Those who want a slot of a FairQueue: each a task that stays inside until it is told to leave."""
+
+from __future__ import annotations
+
+import asyncio
+
+from speech_engine.errors import EngineError
+from speech_engine.host.queue import FairQueue
+
+
+class Visitor:
+    """`end` is how it ended: "" while it has not, `left`, `cancelled`, or the name of an engine error."""
+
+    def __init__(self, queue: FairQueue, tenant: str, deadline_s: float) -> None:
+        self.tenant = tenant
+        self.is_inside = False
+        self.end = ""
+        self._queue = queue
+        self._deadline_s = deadline_s
+        self._leave = asyncio.Event()
+        self._task = asyncio.create_task(self._visit())
+        self._task.add_done_callback(self._ended)
+
+    def __repr__(self) -> str:
+        return f"<Visitor of {self.tenant}: {self.end or ('inside' if self.is_inside else 'waiting')}>"
+
+    def leave(self) -> None:
+        self._leave.set()
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    async def _visit(self) -> None:
+        try:
+            async with self._queue.turn(self.tenant, self._deadline_s):
+                self.is_inside = True
+                try:
+                    await self._leave.wait()
+                finally:
+                    self.is_inside = False
+            self.end = "left"
+        except EngineError as error:
+            self.end = type(error).__name__
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        # Not in `_visit`: a task cancelled before its first step never runs at all.
+        if task.cancelled():
+            self.end = "cancelled"
+        elif (error := task.exception()) is not None:
+            self.end = type(error).__name__
+
+
+class Crowd:
+    """All who came, in the order in which they came."""
+
+    def __init__(self, slots: int, limit: int) -> None:
+        self.queue = FairQueue(slots, limit)
+        self.all: list[Visitor] = []
+
+    def comes(self, tenant: str, deadline_s: float = 3600.0) -> Visitor:
+        self.all.append(Visitor(self.queue, tenant, deadline_s))
+        return self.all[-1]
+
+    @property
+    def inside(self) -> list[Visitor]:
+        return [visitor for visitor in self.all if visitor.is_inside]
+
+    @property
+    def waiting(self) -> list[Visitor]:
+        return [visitor for visitor in self.all if not visitor.is_inside and not visitor.end]
+
+    async def order(self) -> list[str]:
+        """Lets everybody leave, one after another; the tenants in the order in which they were inside."""
+        turns: list[str] = []
+        while self.inside:
+            turns.append(self.inside[0].tenant)
+            self.inside[0].leave()
+            await steps()
+        return turns
+
+
+async def steps(count: int = 8) -> None:
+    """Turns of the event loop: enough for everything that needs no clock to come about."""
+    for _ in range(count):
+        await asyncio.sleep(0)
