@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.clip import PLUGIN, clip
 from proxy import dev_key, telemetry, wire
-from proxy.app import Draining, Worker, open_worker
+from proxy.app import Worker, open_worker
 from proxy.config import Config, EngineSection, Server, VoiceSection
 from proxy.endpoints.connection import Connection
 from proxy.engines import registry
@@ -71,9 +71,9 @@ async def _app(name: str, data: Path) -> AsyncIterator[tuple[ASGIApp, str]]:
     front_ends = registry.load().plugins("front_end")
     plugins = {("front_end", found): plugin for found, plugin in front_ends.items()}
     plugins["engine", "clip"] = PLUGIN
-    async with open_worker(config, Registry(plugins, []), Draining()) as worker:
+    async with open_worker(config, Registry(plugins, [])) as worker:
         if name != "pipeline":
-            for route in worker.public.routes:
+            for route in worker.app.routes:
                 if isinstance(route, Route) and route.path == "/v1/audio/speech":
                     route.app = Rung(name, worker)
         yield worker.public, await dev_key.ensure(worker.store, data)

@@ -15,7 +15,7 @@ from proxy.app import control_app
 from proxy.callers import Callers
 from proxy.config import Config
 from proxy.endpoints import admin
-from proxy.runtime import CannotServe, CommandRefused
+from proxy.runtime import CommandRefused, DataHeld
 from proxy.storage import open_store
 from proxy.telemetry import Metrics
 
@@ -44,7 +44,7 @@ class AdminClient:
 
 @asynccontextmanager
 async def admin_client(config: Config) -> AsyncIterator[AdminClient]:
-    """Raises CannotServe when the data folder is held by a server that does not answer."""
+    """Raises DataHeld when a server that does not answer holds the data folder."""
     async with asyncio.timeout(_STARTING_S + 25.0):
         if (live := await _live_transport(Path(config.data))) is not None:
             async with _http(live) as http:
@@ -71,7 +71,7 @@ async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
         try:
             with runtime.locked(data):
                 return None
-        except CannotServe:
+        except DataHeld:
             if asyncio.get_running_loop().time() > deadline:
                 raise
         await asyncio.sleep(0.1)

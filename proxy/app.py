@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy import __version__, wire
 from proxy.callers import Callers
@@ -30,7 +29,7 @@ from proxy.pipeline import Pipeline
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
-from proxy.text import open_front_ends
+from proxy.text import FrontEnds, open_front_ends
 
 _EXPOSED = (
     *("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms"),
@@ -39,56 +38,71 @@ _EXPOSED = (
 """What a script in a browser may read of an answer from another origin."""
 
 
-class Worker(NamedTuple):
-    """One worker, wired: its two faces, and what its process has to tell it."""
+class Worker:
+    """One worker, wired. What lives as long as it does is opened once; the rest is built anew from each
+    revision of the configuration, and requests under way end in the one that they began in."""
 
-    public: Starlette
-    control: ASGIApp
-    engines: Engines
-    pipeline: Pipeline
-    store: Store
-    metrics: Metrics
+    def __init__(
+        self, config: Config, registry: Registry, store: Store, engines: Engines, front_ends: FrontEnds
+    ) -> None:
+        self.store = store
+        self.engines = engines
+        self.metrics = Metrics()
+        self.is_draining = False
+        self._registry = registry
+        self._front_ends = front_ends
+        self._callers = Callers(store)
+        self._administration = [*admin.routes(store, self._callers), *admin.engine_routes(engines, registry)]
+        self.control = control_app(self._administration, self.metrics)
+        self.revise(config)
 
+    def __repr__(self) -> str:
+        return f"<Worker {self.engines!r}{', draining' if self.is_draining else ''}>"
 
-class Draining:
-    """Whether the worker is on its way out; readiness says so."""
+    async def public(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the port serves: the app of the newest revision."""
+        await self.app(scope, receive, send)
 
-    begun = False
-
-    def __call__(self) -> bool:
-        return self.begun
+    def revise(self, config: Config) -> None:
+        server = config.server
+        catalogue = Catalogue(config, self.engines)
+        self.pipeline = Pipeline(
+            catalogue, self.engines, self._front_ends, Ledger(self.store), self.metrics, server.first_audio_s
+        )
+        readiness = health.Health(
+            self.store,
+            catalogue,
+            self.engines,
+            self._registry,
+            server.default_model,
+            lambda: self.is_draining,
+        )
+        self.app = _app(
+            [
+                *speech.routes(self.pipeline, _defaults(server)),
+                *models.routes(catalogue),
+                *voices.routes(catalogue),
+                *health.routes(readiness),
+                *self._administration,
+                *(Route(path, _welcome) for path in ("/", "/v1")),
+            ],
+            [
+                Middleware(RequestIds, metrics=self.metrics),
+                *_cors(server),
+                Middleware(Failures),
+                Middleware(Keys, callers=self._callers, public_catalogue=server.public_catalogue),
+            ],
+        )
 
 
 @asynccontextmanager
-async def open_worker(config: Config, registry: Registry, draining: Draining) -> AsyncIterator[Worker]:
-    server, metrics = config.server, Metrics()
+async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worker]:
     async with (
         open_store(config.storage.url, Path(config.data)) as store,
         open_engines(registry, config.engines) as engines,
         open_front_ends(registry) as front_ends,
     ):
-        callers = Callers(store)
-        catalogue = Catalogue(config, engines)
-        pipeline = Pipeline(catalogue, engines, front_ends, Ledger(store), metrics, server.first_audio_s)
-        readiness = health.Health(store, catalogue, engines, registry, server.default_model, draining)
-        administration = admin.routes(store, callers) + admin.engine_routes(engines, registry)
-        public = _app(
-            [
-                *speech.routes(pipeline, _defaults(server)),
-                *models.routes(catalogue),
-                *voices.routes(catalogue),
-                *health.routes(readiness),
-                *administration,
-                *(Route(path, _welcome) for path in ("/", "/v1")),
-            ],
-            [
-                Middleware(RequestIds, metrics=metrics),
-                *_cors(server),
-                Middleware(Failures),
-                Middleware(Keys, callers=callers, public_catalogue=server.public_catalogue),
-            ],
-        )
-        yield Worker(public, control_app(administration, metrics), engines, pipeline, store, metrics)
+        yield Worker(config, registry, store, engines, front_ends)
 
 
 def control_app(routes: list[Route], metrics: Metrics) -> ASGIApp:

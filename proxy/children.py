@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
 import structlog
 
 from policies.restart import restart_delay_s
@@ -66,6 +67,9 @@ class Child:
                 yield pipe.unpack(await self._reader.readexactly(pipe.length(head)))
         except (asyncio.IncompleteReadError, ConnectionError):
             return
+        except msgspec.MsgspecError:
+            _log.warning("child.message.unreadable", pid=self.process.pid)
+            return  # a child that talks nonsense is over: `ended` sees to that
 
     async def ended(self) -> int:
         """Its exit status. A child whose pipe has closed is over; one that lingers is helped along."""
@@ -116,6 +120,7 @@ class Keeper:
         self._on_state = on_state
         self._on_message = on_message
         self._crashes: list[float] = []
+        self._killed_for = ""
         self._stopping = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -134,6 +139,12 @@ class Keeper:
             except TimeoutError:
                 continue
 
+    def kill(self, reason: str) -> None:
+        """Ends this life at once, for `reason`; it counts as a crash."""
+        if self.child is not None:
+            self._killed_for = reason
+            self.child.kill()
+
     async def stop(self, within_s: float) -> None:
         self._stopping.set()
         if self.child is not None:
@@ -151,7 +162,8 @@ class Keeper:
         broken = await self._live(child)
         code = await child.ended()
         self.child = None
-        return broken or Broken(f"the process ended with status {code}")
+        reason, self._killed_for = self._killed_for or f"the process ended with status {code}", ""
+        return broken or Broken(reason)
 
     def _after_end(self, end: Broken) -> float | None:
         """How long to wait before the next life, or None when this was the last."""

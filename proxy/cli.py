@@ -62,14 +62,15 @@ def serve(
     """Run the server until Ctrl-C or SIGTERM."""
     telemetry.configure_logs("supervisor")
     given = {"host": host, "port": port, "workers": workers}
-    loaded = config.load(
-        config_file, server={key: value for key, value in given.items() if value is not None}
-    )
+    server = {key: value for key, value in given.items() if value is not None}
+
+    def read() -> Config:
+        return config.load(config_file, server=server)
 
     def announce(base_url: str, dev_key: str | None) -> None:
         print(banner.text(base_url, dev_key), flush=True)  # noqa: T201 - the one thing printed, for a person
 
-    sys.exit(supervisor.serve(loaded, registry.load(), announce))
+    sys.exit(supervisor.serve(read(), read, registry.load(), announce))
 
 
 @app.command()

@@ -22,9 +22,13 @@ class CannotServe(CommandRefused):
     """The server, or a command that needs the data folder, cannot begin; the message says what to do."""
 
 
+class DataHeld(CannotServe):
+    """Another process has the data folder just now."""
+
+
 @contextmanager
 def locked(data: Path) -> Iterator[None]:
-    """Holds the data folder; raises CannotServe when another process does. Ends with this process."""
+    """Holds the data folder; raises DataHeld when another process does. Ends with this process."""
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -33,7 +37,7 @@ def locked(data: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise CannotServe(
+        raise DataHeld(
             f"server.data: another voxgate already runs on {data}; stop it, or give this one another folder"
         ) from None
     else:

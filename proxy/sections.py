@@ -60,6 +60,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     hosted: _Switch = True
     processes: Annotated[int, msgspec.Meta(ge=1, le=64, description="a number of processes, 1 to 64")] = 1
     queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
+    tick_s: _Seconds = 5.0
     settings: dict[str, Any] = {}
 
     def __repr__(self) -> str:

@@ -14,10 +14,11 @@ import structlog
 
 from proxy import runtime
 from proxy.children import Child, Keeper
-from proxy.config import Config
+from proxy.config import Config, ConfigError
 from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.metrics_page import MetricsPage
+from proxy.reload import merge
 from speech_engine.host.pipe import HostState, Message, Metrics, Ready, Revision
 
 _SETTLING_S = 12.0
@@ -26,14 +27,20 @@ _SETTLING_S = 12.0
 _log = structlog.get_logger()
 
 
-def serve(config: Config, registry: Registry, announce: Callable[[str, str | None], None]) -> int:
-    """Runs until SIGTERM or Ctrl-C; the exit status. `announce` hears (address, dev key) when it serves."""
+Announce = Callable[[str, str | None], None]
+"""Hears (address, dev key) when the server serves."""
+
+
+def serve(config: Config, reread: Callable[[], Config], registry: Registry, announce: Announce) -> int:
+    """Runs until SIGTERM or Ctrl-C; gives the exit status. `reread` is what SIGHUP calls."""
     with ExitStack() as stack:
         stack.enter_context(runtime.locked(Path(config.data)))
         http = stack.enter_context(runtime.listen(config.server.host, config.server.port))
         folder = stack.enter_context(runtime.runtime_folder(Path(config.data)))
         control = stack.enter_context(runtime.control_socket(folder))
-        supervisor = Supervisor(config, hosted_specs(config, registry), http, control, folder, announce)
+        supervisor = Supervisor(
+            config, reread, hosted_specs(config, registry), http, control, folder, announce
+        )
         return asyncio.run(supervisor.run())
 
 
@@ -63,13 +70,16 @@ class Supervisor:
     def __init__(
         self,
         config: Config,
+        reread: Callable[[], Config],
         specs: tuple[HostedEngineSpec, ...],
         http: socket.socket,
         control: socket.socket,
         folder: Path,
-        announce: Callable[[str, str | None], None],
+        announce: Announce,
     ) -> None:
         self._config = config
+        self._reread = reread
+        self._revision = 1
         self._http = http
         self._control = control
         self._announce = announce
@@ -89,6 +99,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._page.start()
         keeping = [asyncio.create_task(self._hosts.run()), asyncio.create_task(self._worker.run())]
         stopping = asyncio.create_task(self._stopping.wait())
@@ -111,10 +122,30 @@ class Supervisor:
         await self._hosts.stop(0.0)
         _log.info("server.drain.complete")
 
+    def _reload(self) -> None:
+        """A file with a fault in it changes nothing; what needs a restart is named and left as it was."""
+        try:
+            reload = merge(self._config, self._reread())
+        except ConfigError as error:
+            _log.error("config.reload.refused", revision=self._revision, reason=str(error))
+            return
+        self._config = reload.config
+        self._revision += 1
+        self._tell_worker(self._newest())
+        _log.info(
+            "config.reload.started",
+            revision=self._revision,
+            changed=reload.changed,
+            needs_restart=reload.needs_restart,
+        )
+
+    def _newest(self) -> Revision:
+        return Revision(self._revision, msgspec.msgpack.encode(self._config))
+
     async def _begin_worker(self) -> Child:
         inherit = (self._http.fileno(), self._control.fileno())
         child = await Child.start("proxy.worker", inherit=inherit)
-        child.send(Revision(1, msgspec.msgpack.encode(self._config)))
+        child.send(self._newest())
         for state in self._hosts.states.values():
             child.send(state)
         return child

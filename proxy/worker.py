@@ -16,7 +16,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from proxy import dev_key, telemetry
-from proxy.app import Draining, Worker, open_worker
+from proxy.app import Worker, open_worker
 from proxy.config import Config
 from proxy.engines import registry
 from proxy.http_protocol import ImpatientProtocol
@@ -50,7 +50,7 @@ def main() -> None:
     revision = pipe.receive()
     if not isinstance(revision, Revision):
         sys.exit(1)
-    config = msgspec.msgpack.decode(revision.config, type=Config)
+    config = _config(revision)
     http, control = socket.socket(fileno=http_fd), socket.socket(fileno=control_fd)
     try:
         uvloop.run(_serve(pipe, config, http, control))
@@ -62,13 +62,12 @@ def main() -> None:
 
 
 async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control: socket.socket) -> None:
-    draining = Draining()
-    async with open_worker(config, registry.load(), draining) as worker:
-        public = _server(worker.public, config.server.drain_s)
-        private = _server(worker.control, 1.0)
+    async with open_worker(config, registry.load()) as worker:
+        public = _server(worker.public, _drain_s(config))
+        private = _server(worker.control, 1)
         inbox = _watch(pipe, control.getsockname())
         helping = [
-            asyncio.create_task(_listen(pipe, inbox, worker, draining, public)),
+            asyncio.create_task(_listen(pipe, inbox, worker, public)),
             asyncio.create_task(_announce(pipe, config, worker)),
         ]
         answering = asyncio.create_task(private.serve(sockets=[control]))
@@ -102,10 +101,11 @@ async def _announce(pipe: ParentPipe, config: Config, worker: Worker) -> None:
     pipe.send(Ready(key))
 
 
-def _server(app: ASGIApp, drain_s: float) -> uvicorn.Server:
+def _server(app: ASGIApp, drain_s: int) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            interface="asgi3",  # uvicorn would take a bound method for the older kind
             http=ImpatientProtocol,
             loop="none",
             ws="none",
@@ -113,16 +113,23 @@ def _server(app: ASGIApp, drain_s: float) -> uvicorn.Server:
             access_log=False,
             log_config=None,
             server_header=False,
-            timeout_graceful_shutdown=max(1, round(drain_s)),
+            timeout_graceful_shutdown=drain_s,
         )
     )
+
+
+def _config(revision: Revision) -> Config:
+    return msgspec.msgpack.decode(revision.config, type=Config)
+
+
+def _drain_s(config: Config) -> int:
+    return max(1, round(config.server.drain_s))  # uvicorn counts whole seconds
 
 
 async def _listen(
     pipe: ParentPipe,
     inbox: asyncio.Queue[Message],
     worker: Worker,
-    draining: Draining,
     public: uvicorn.Server,
 ) -> None:
     while True:
@@ -131,8 +138,13 @@ async def _listen(
                 worker.engines.heard(state)
             case MetricsAsked():
                 pipe.send(Metrics(worker.metrics.text()))
+            case Revision() as revision:
+                config = _config(revision)
+                worker.revise(config)
+                public.config.timeout_graceful_shutdown = _drain_s(config)
+                _log.info("config.reload.complete", revision=revision.number)
             case Drain():
-                draining.begun = True
+                worker.is_draining = True
                 public.should_exit = True
             case unexpected:
                 _log.warning("worker.message.unexpected", message=type(unexpected).__name__)

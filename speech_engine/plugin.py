@@ -22,10 +22,19 @@ class Logger(Protocol):
     def warning(self, event: str, **fields: Any) -> Any: ...
 
 
+def _nobody_counts() -> None:
+    """In the server's own process no heartbeat is kept."""
+
+
 class Context(msgspec.Struct, frozen=True):
-    """What the server lends to a plugin while it lives."""
+    """What the server lends to a plugin while it lives.
+
+    `tick` is to be called, from any thread, whenever a unit of work is done: a host with work in hand
+    that neither ticks nor yields an event for `tick_s` seconds counts as frozen, and is killed.
+    """
 
     log: Logger
+    tick: Callable[[], None] = _nobody_counts
 
 
 class Hosted(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 from plugins.tone.faults import commit
 from plugins.tone.frames import MAX_BYTES, Clock, frame_symbols, symbol_of_byte, symbol_pcm
@@ -13,17 +13,21 @@ from speech_engine.errors import UnsupportedText
 from speech_engine.events import Audio, Event, Finished, Started, Word, Words
 from speech_engine.values import Segment, SpeechJob
 
+_STEP_S = 0.5
 _WORD = re.compile(r"\S+")
 
 
 class Speech:
     """Spoken once; the counters say how far it is, from the job's start."""
 
-    def __init__(self, job: SpeechJob, sample_rate_hz: int, behaviour: Behaviour) -> None:
+    def __init__(
+        self, job: SpeechJob, sample_rate_hz: int, behaviour: Behaviour, tick: Callable[[], None]
+    ) -> None:
         self._segments = job.segments
         self._clock = Clock(sample_rate_hz, job.speed)
         self._rate_hz = sample_rate_hz
         self._behaviour = behaviour
+        self._tick = tick
         self._limit = float("inf") if job.max_samples is None else job.max_samples
         self._fails_at = behaviour.fail_at_s * sample_rate_hz if behaviour.fail else float("inf")
         self._symbols = 0
@@ -32,8 +36,7 @@ class Speech:
             _check_text(segment.spoken)
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        if self._behaviour.delay_s:
-            await asyncio.sleep(self._behaviour.delay_s)
+        await self._delay()
         if self._fails_at <= 0:
             await commit(self._behaviour.fail)
             return
@@ -50,6 +53,14 @@ class Speech:
             await commit(self._behaviour.fail)
             return
         yield Finished(units=float(sum(len(segment.spoken) for segment in self._segments)))
+
+    async def _delay(self) -> None:
+        """In steps, and with a tick for each, as a model would be late that is slow but not frozen."""
+        left_s = self._behaviour.delay_s
+        while left_s > 0:
+            await asyncio.sleep(min(left_s, _STEP_S))
+            left_s -= _STEP_S
+            self._tick()
 
     async def _keep_pace(self, began: float) -> None:
         loop = asyncio.get_running_loop()

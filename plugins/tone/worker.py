@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
 from plugins.tone.plugin import ToneSettings
@@ -18,9 +18,10 @@ MODEL = "standard"
 
 
 class ToneEngine:
-    def __init__(self, name: str, settings: ToneSettings) -> None:
+    def __init__(self, name: str, settings: ToneSettings, tick: Callable[[], None]) -> None:
         self._name = name
         self._settings = settings
+        self._tick = tick
         self._speaking = 0
         self._behaviours = dict.fromkeys(settings.voices, settings.behaviour()) | SPECIAL
 
@@ -47,7 +48,7 @@ class ToneEngine:
         return tuple(VoiceInfo(id=voice, name=voice.capitalize()) for voice in self._behaviours)
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        speech = Speech(job, self._settings.sample_rate_hz, self._behaviour(job))
+        speech = Speech(job, self._settings.sample_rate_hz, self._behaviour(job), self._tick)
         self._speaking += 1
         try:
             async with aclosing(speech.events()) as events:
@@ -68,7 +69,7 @@ class ToneEngine:
 
 @asynccontextmanager
 async def create(name: str, settings: ToneSettings, context: Context) -> AsyncIterator[ToneEngine]:
-    yield ToneEngine(name, settings)
+    yield ToneEngine(name, settings, context.tick)
 
 
 def voxgate_register() -> tuple[Plugin, ...]:

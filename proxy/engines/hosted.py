@@ -58,7 +58,7 @@ class _Process:
         self.running += 1
         try:
             # Where the call never got through, this gives empty metadata, and `read` raises.
-            had_job = messages.TAKEN[0] in (await call.initial_metadata() or ())
+            had_job = messages.TAKEN in (await call.initial_metadata() or ())
             while True:
                 frame = await call.read()
                 if frame is grpc.aio.EOF:

@@ -3,14 +3,70 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import structlog
 
+from policies.heartbeat import is_frozen
 from proxy.children import Child, Keeper
 from proxy.engines.registry import HostedEngineSpec
-from speech_engine.host.pipe import BeginHost, HostState, Message
+from speech_engine.host.pipe import BeginHost, HostState, Message, Tick
+
+_LOOK_EVERY_S = 0.5
+
+_log = structlog.get_logger()
+
+
+class Host:
+    """One process of one engine: kept alive, and killed when it has work and shows no sign of doing it."""
+
+    def __init__(
+        self, spec: HostedEngineSpec, process: int, runtime: Path, on_state: Callable[[HostState], None]
+    ) -> None:
+        self._spec = spec
+        self._process = process
+        self._runtime = runtime
+        self._on_state = on_state
+        self._address = ""
+        self._working = 0
+        self._last_sign = 0.0
+        name = f"{spec.name}.{process}"
+        self.keeper = Keeper(name, self._begin, self._changed, self._said)
+
+    def __repr__(self) -> str:
+        return f"<Host {self.keeper!r}, {self._working} in work>"
+
+    def look(self, now: float) -> None:
+        if not is_frozen(self._working, self._last_sign, now, self._spec.section.tick_s):
+            return
+        self._working = 0  # one kill for one freeze, however long dying takes
+        silence = f"frozen: no sign of work for {self._spec.section.tick_s:g} s"
+        _log.warning("host.kill.started", child=self.keeper.name, reason=silence)
+        self.keeper.kill(silence)
+
+    async def _begin(self) -> Child:
+        # A name of its own for every life: a dying host may still be unlinking the last one.
+        self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
+        self._working = 0
+        child = await Child.start("speech_engine.host")
+        section = self._spec.section
+        settings = msgspec.json.encode(section.settings)
+        child.send(BeginHost(self._spec.name, self._spec.module, settings, self._address, section.queue))
+        return child
+
+    def _changed(self, state: str, generation: int, reason: str) -> None:
+        if state in ("restarting", "failed"):
+            # A process that was killed could not unlink its own socket.
+            Path(self._address).unlink(missing_ok=True)
+        told = HostState(self._spec.name, self._process, generation, state, reason, self._address)
+        self._on_state(told)
+
+    def _said(self, message: Message) -> None:
+        if isinstance(message, Tick):
+            self._working, self._last_sign = message.working, time.monotonic()
 
 
 class Hosts:
@@ -19,49 +75,36 @@ class Hosts:
     def __init__(
         self, specs: tuple[HostedEngineSpec, ...], runtime: Path, on_state: Callable[[HostState], None]
     ) -> None:
-        self._runtime = runtime
-        self._on_state = on_state
         self.states: dict[tuple[str, int], HostState] = {}
-        self._keepers = [
-            self._keeper(spec, process) for spec in specs for process in range(spec.section.processes)
+        self._tell = on_state
+        self._hosts = [
+            Host(spec, process, runtime, self._changed)
+            for spec in specs
+            for process in range(spec.section.processes)
         ]
 
     def __repr__(self) -> str:
-        return (
-            f"<Hosts {[f'{state.engine}.{state.process} {state.state}' for state in self.states.values()]}>"
-        )
+        return f"<Hosts {[f'{told.engine}.{told.process} {told.state}' for told in self.states.values()]}>"
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as keeping:
-            for keeper in self._keepers:
-                keeping.create_task(keeper.run())
+        """Returns when every host has been stopped or has failed for good."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            async with asyncio.TaskGroup() as keeping:
+                for host in self._hosts:
+                    keeping.create_task(host.keeper.run())
+        finally:
+            watching.cancel()
 
     async def stop(self, within_s: float) -> None:
-        await asyncio.gather(*(keeper.stop(within_s) for keeper in self._keepers))
+        await asyncio.gather(*(host.keeper.stop(within_s) for host in self._hosts))
 
-    def _keeper(self, spec: HostedEngineSpec, process: int) -> Keeper:
-        name = f"{spec.name}.{process}"
-        generations = iter(range(1, 1_000_000_000))
-        address = ""
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            for host in self._hosts:
+                host.look(time.monotonic())
 
-        async def begin() -> Child:
-            nonlocal address
-            # A name of its own for every life: a dying host may still be unlinking the last one.
-            address = str(self._runtime / f"{name}.{next(generations)}.sock")
-            child = await Child.start("speech_engine.host")
-            settings = msgspec.json.encode(spec.section.settings)
-            child.send(BeginHost(spec.name, spec.module, settings, address, spec.section.queue))
-            return child
-
-        def on_state(state: str, generation: int, reason: str) -> None:
-            if state in ("restarting", "failed"):
-                # A process that was killed could not unlink its own socket.
-                Path(address).unlink(missing_ok=True)
-            told = HostState(spec.name, process, generation, state, reason, address)
-            self.states[(spec.name, process)] = told
-            self._on_state(told)
-
-        def on_message(_message: Message) -> None:
-            """A host says nothing yet beyond Ready and Broken, which its keeper handles."""
-
-        return Keeper(name, begin, on_state, on_message)
+    def _changed(self, state: HostState) -> None:
+        self.states[state.engine, state.process] = state
+        self._tell(state)

@@ -18,10 +18,15 @@ from proxy.engines.registry import EngineConfigError, HostedEngineSpec, LocalEng
 from speech_engine import Context, Engine, EngineVoices, Event, ModelInfo, SpeechJob, VoiceInfo
 from speech_engine.host.messages import Health
 from speech_engine.host.pipe import HostState
+from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
 from speech_engine.host.running import in_turn
 
 _log = structlog.get_logger()
+
+
+def _nobody_watches(_working: int) -> None:
+    """The supervisor kills hosts for being frozen, never the server."""
 
 
 class LocalEngine:
@@ -33,6 +38,7 @@ class LocalEngine:
     def __init__(self, engine: Engine, queue: int) -> None:
         self._engine = engine
         self._queue = FairQueue(engine.slots, queue)
+        self._pulse = Pulse(_nobody_watches)
 
     def __repr__(self) -> str:
         return f"<LocalEngine {self._queue!r}>"
@@ -51,7 +57,7 @@ class LocalEngine:
         return Health(self._queue.slots, self._queue.running, self._queue.waiting)
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        return in_turn(self._engine, self._queue, job, _log)
+        return in_turn(self._engine, self._queue, job, _log, self._pulse)
 
 
 LiveEngine = HostedEngine | LocalEngine

@@ -10,7 +10,8 @@ import sys
 import msgspec
 
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import BeginHost, Broken, Drain, Message, ParentPipe, Ready, remove_socket
+from speech_engine.host.pipe import BeginHost, Broken, Drain, Message, ParentPipe, Ready, Tick, remove_socket
+from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
 from speech_engine.host.server import HostServer, serving
 from speech_engine.plugin import Context
@@ -30,8 +31,9 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     pipe.watch(on_message, lambda: remove_socket(begin.address))
     settings_type, create = worker_engine(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
-    async with create(begin.engine, settings, Context(log)) as engine:
-        server = HostServer(engine, FairQueue(engine.slots, begin.queue), log)
+    pulse = Pulse(lambda working: pipe.send(Tick(working)))
+    async with create(begin.engine, settings, Context(log, pulse.tick)) as engine:
+        server = HostServer(engine, FairQueue(engine.slots, begin.queue), log, pulse)
         async with serving(server, begin.address) as transport:
             pipe.send(Ready())
             log.info("host.start.complete", slots=engine.slots)

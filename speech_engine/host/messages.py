@@ -67,8 +67,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return error_named(self.error, self.message, retry_after_s=self.retry_after_s)
 
 
-TAKEN = (("voxgate-job", "taken"),)
-"""The initial metadata of Speak: the job is this host's. A call that never got through has none."""
+TAKEN = "voxgate-taken"
+"""In the initial metadata of Speak once the job is the host's; a call that never got through lacks it."""
 
 Frame = Started | Audio | Encoded | Words | Finished | Failed
 

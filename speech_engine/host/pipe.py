@@ -68,6 +68,12 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     address: str = ""
 
 
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
+    """A host's sign of life: so many of its jobs are being worked on."""
+
+    working: int
+
+
 class MetricsAsked(msgspec.Struct, frozen=True, tag="metrics_asked"):
     pass
 
@@ -82,7 +88,7 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     within_s: float
 
 
-Message = BeginHost | Revision | Ready | Broken | HostState | MetricsAsked | Metrics | Drain
+Message = BeginHost | Revision | Ready | Broken | HostState | Tick | MetricsAsked | Metrics | Drain
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -12,22 +12,25 @@ from contextlib import aclosing
 from speech_engine.engine import Engine
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Event, Finished
+from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
 from speech_engine.plugin import Logger
 from speech_engine.values import SpeechJob
 
 
 async def in_turn(
-    engine: Engine, queue: FairQueue, job: SpeechJob, log: Logger
+    engine: Engine, queue: FairQueue, job: SpeechJob, log: Logger, pulse: Pulse
 ) -> AsyncGenerator[Event, None]:
     """The engine's events up to Finished. Raises EngineError and nothing else; the slot is free after it."""
     async with queue.turn(job.tenant, job.deadline_s):
         try:
-            async with aclosing(engine.speak(job)) as events:
-                async for event in events:
-                    yield event
-                    if isinstance(event, Finished):
-                        return
+            with pulse.working():
+                async with aclosing(engine.speak(job)) as events:
+                    async for event in events:
+                        pulse.tick()
+                        yield event
+                        if isinstance(event, Finished):
+                            return
         except EngineError:
             raise
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and told as a failure

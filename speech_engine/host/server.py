@@ -12,6 +12,7 @@ import grpc
 from speech_engine import API_VERSION, Engine, EngineVoices
 from speech_engine.errors import EngineError
 from speech_engine.host import messages
+from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
 from speech_engine.host.running import in_turn
 from speech_engine.host.spool import Spool
@@ -22,10 +23,11 @@ from speech_engine.values import SpeechJob
 class HostServer:
     """Answers Hello, Health and Speak for one engine."""
 
-    def __init__(self, engine: Engine, queue: FairQueue, log: Logger) -> None:
+    def __init__(self, engine: Engine, queue: FairQueue, log: Logger, pulse: Pulse) -> None:
         self._engine = engine
         self._queue = queue
         self._log = log
+        self._pulse = pulse
 
     def __repr__(self) -> str:
         return f"<HostServer {self._queue!r}>"
@@ -39,7 +41,7 @@ class HostServer:
 
     async def speak(self, job: SpeechJob, call: Any) -> AsyncIterator[messages.Frame]:
         # At once, so that the server knows whose the job is when this process dies.
-        await call.send_initial_metadata(messages.TAKEN)
+        await call.send_initial_metadata(((messages.TAKEN, "1"),))
         spool = Spool()
         speaking = asyncio.create_task(self._run(job, spool))
         try:
@@ -52,9 +54,14 @@ class HostServer:
 
     async def _run(self, job: SpeechJob, spool: Spool) -> None:
         try:
-            async with aclosing(in_turn(self._engine, self._queue, job, self._log)) as events:
+            speech = in_turn(self._engine, self._queue, job, self._log, self._pulse)
+            async with aclosing(speech) as events:
                 async for event in events:
-                    await spool.put(event)
+                    if spool.is_full:
+                        with self._pulse.waiting():
+                            await spool.put(event)
+                    else:
+                        await spool.put(event)
         except EngineError as error:
             await spool.put(messages.Failed.of(error))
         finally:

@@ -26,8 +26,12 @@ class Spool:
     def __repr__(self) -> str:
         return f"<Spool {len(self._frames)} frames, {self._bytes} bytes>"
 
+    @property
+    def is_full(self) -> bool:
+        return self._bytes > self._limit
+
     async def put(self, frame: Frame) -> None:
-        while self._bytes > self._limit:
+        while self.is_full:
             self._changed.clear()
             await self._changed.wait()
         self._frames.append(frame)

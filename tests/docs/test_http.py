@@ -9,10 +9,9 @@ import wave
 from pathlib import Path
 
 import msgspec
-from starlette.applications import Starlette
 from starlette.routing import Route
 
-from proxy.app import Draining, open_worker
+from proxy.app import open_worker
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import Config
 from proxy.engines.registry import Registry
@@ -26,10 +25,9 @@ _PAGE = "http.md"
 async def test_every_endpoint_is_documented(tmp_path: Path) -> None:
     table = pages.rows(pages.section(pages.doc(_PAGE), "Endpoints"))
     documented = [pages.codes(row[0])[0] for row in table]
-    async with open_worker(Config(data=str(tmp_path)), Registry({}, []), Draining()) as worker:
-        assert isinstance(worker.public, Starlette)
-        routes = [route for route in worker.public.routes if isinstance(route, Route)]
-        assert len(routes) == len(worker.public.routes)
+    async with open_worker(Config(data=str(tmp_path)), Registry({}, [])) as worker:
+        routes = [route for route in worker.app.routes if isinstance(route, Route)]
+        assert len(routes) == len(worker.app.routes)
     # Engines are among them only when they are running beside the server, as they are here.
     assert sorted(documented) == sorted(name for route in routes for name in _names(route))
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import structlog
 
 from proxy import cli, keys, runtime, telemetry
+from proxy.endpoints import edge
 from tests.proxy.endpoints.inside import TONE
+from tests.server import VOXGATE
 
 
 class Ran(NamedTuple):
@@ -37,8 +41,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    # It would hand this test's stderr to every logger of the process for good.
-    monkeypatch.setattr(telemetry, "configure_logs", lambda _process: None)
+    # It would hand this test's stderr to every logger of the process, for good.
+    monkeypatch.setattr(telemetry, "configure_logs", lambda *_arguments: None)
+    monkeypatch.setattr(edge, "_log", structlog.wrap_logger(structlog.ReturnLogger()))
 
     def ran(*arguments: str) -> Ran:
         monkeypatch.setattr(sys, "argv", ["voxgate", *arguments])
@@ -65,6 +70,15 @@ def test_an_account_is_made_found_changed_and_closed(run: Run) -> None:
     assert run("accounts", "set-plan", "ada", "free", "--json").json["plan"] == "free"
     assert [row["name"] for row in run("accounts", "list", "--json").json["data"]] == ["ada"]
     assert run("accounts", "close", made["id"], "--json").json["closed"] is not None
+
+
+def test_the_command_itself_prints_json_and_nothing_else(folder: Path) -> None:
+    for arguments in (("accounts", "create", "ada"), ("accounts", "show", "ada"), ("check",), ("engines",)):
+        done = subprocess.run([VOXGATE, *arguments, "--json"], capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout)
+        assert done.stderr == ""
+    failed = subprocess.run([VOXGATE, "accounts", "show", "bob"], capture_output=True, text=True, check=False)
+    assert refused(Ran(failed.returncode, failed.stdout, failed.stderr)) == "There is no account 'bob'."
 
 
 def test_a_key_is_made_listed_rotated_and_revoked(run: Run) -> None:

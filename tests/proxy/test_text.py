@@ -33,8 +33,12 @@ async def witness(_name: str, _settings: NoSettings, _context: Context) -> Async
 
 
 @asynccontextmanager
-async def broken(name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Witness]:
-    yield Witness(dictionary=Path("/no/such/dictionary").read_text())
+async def broken(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Witness]:
+    yield _without_a_dictionary()
+
+
+def _without_a_dictionary() -> Witness:
+    raise OSError("no dictionary")
 
 
 def plugins(**by_name: Create | Hosted) -> Registry:

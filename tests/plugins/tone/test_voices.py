@@ -115,7 +115,7 @@ from speech_engine.testing import collect, job
 
 async def main():
     asyncio.get_running_loop().call_later(0.05, lambda: print("the loop turns", flush=True))
-    await collect(ToneEngine("tone", ToneSettings()), job("Hi there.", voice=sys.argv[1]))
+    await collect(ToneEngine("tone", ToneSettings(), lambda: None), job("Hi there.", voice=sys.argv[1]))
 
 print("speaking", flush=True)
 asyncio.run(main())

@@ -13,7 +13,7 @@ import msgspec
 from starlette.types import Message
 
 from proxy import config, keys
-from proxy.app import Draining, Worker, open_worker
+from proxy.app import Worker, open_worker
 from proxy.endpoints.replies import encode_json
 from proxy.engines import registry
 from proxy.engines.registry import Registry
@@ -45,7 +45,6 @@ class Inside(NamedTuple):
     """One open worker, and a key of each role. Its clients raise nothing: a 500 is an answer."""
 
     worker: Worker
-    draining: Draining
     account: Account
     key: str
     admin_key: str
@@ -113,11 +112,10 @@ async def inside(
     """Opens a worker on this config; `engines` are plugins of the test's own, by name."""
     file = folder / "config.toml"
     file.write_text(text)
-    draining = Draining()
-    async with open_worker(config.load(file, {}), with_engines(engines or {}), draining) as worker:
+    async with open_worker(config.load(file, {}), with_engines(engines or {})) as worker:
         account = await accounts.create(worker.store, name="ada", plan="free")
         secrets = [await _key(worker, account, role) for role in ("speech", "admin")]
-        yield Inside(worker, draining, account, *secrets)
+        yield Inside(worker, account, *secrets)
 
 
 def with_engines(engines: Mapping[str, Engine]) -> Registry:

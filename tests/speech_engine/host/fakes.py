@@ -21,6 +21,7 @@ from speech_engine import (
     SpeechJob,
     Started,
 )
+from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
 from speech_engine.host.server import HostServer, serving
 
@@ -81,7 +82,8 @@ def short_folder() -> Iterator[Path]:
 @asynccontextmanager
 async def host(engine: FakeEngine, address: Path, queue: int = 8) -> AsyncIterator[FakeLog]:
     log = FakeLog()
-    async with serving(HostServer(engine, FairQueue(engine.slots, queue), log), str(address)):
+    server = HostServer(engine, FairQueue(engine.slots, queue), log, Pulse(lambda working: None))
+    async with serving(server, str(address)):
         yield log
 
 

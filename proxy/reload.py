@@ -1,0 +1,41 @@
+"""SIGHUP: which part of a newly read configuration a running server can take on, and which it cannot."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.sections import Config, Server
+
+NEEDS_RESTART = ("host", "port", "workers", "data", "metrics", "dev_key")
+"""Of [server]: what was bound, opened or started once. So are [storage] and [engines] as a whole."""
+
+
+class Reload(NamedTuple):
+    """`config` is what to run from now on: the new one, with the old in place of what `needs_restart`."""
+
+    config: Config
+    changed: tuple[str, ...]
+    needs_restart: tuple[str, ...]
+
+
+def merge(running: Config, read: Config) -> Reload:
+    differing = [
+        field
+        for field in Server.__struct_fields__
+        if getattr(running.server, field) != getattr(read.server, field)
+    ]
+    kept = {field: getattr(running.server, field) for field in NEEDS_RESTART}
+    config = msgspec.structs.replace(
+        read,
+        server=msgspec.structs.replace(read.server, **kept),
+        storage=running.storage,
+        engines=running.engines,
+        data=running.data,
+    )
+    changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART]
+    changed += [name for name in ("models", "voices") if getattr(running, name) != getattr(read, name)]
+    waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
+    waiting += [name for name in ("storage", "engines") if getattr(running, name) != getattr(read, name)]
+    return Reload(config, tuple(changed), tuple(waiting))
