@@ -17,6 +17,8 @@ def by_script(text: str) -> str | None:
     An English sentence that quotes one Thai word stays English. Scripts that many languages share say
     nothing here.
     """
+    if text.isascii():
+        return None
     counts = {"th": 0, "ja": 0, "ko": 0, "zh": 0}
     letters = 0
     for character in text:

@@ -28,9 +28,9 @@ from speech_engine import (
 STALL_S = 20.0
 """The longest pause between two events of an answer. Nothing else notices a host that is frozen."""
 
-_TAIL_BYTES = OUTPUT_RATE_HZ // 100 * SAMPLE_BYTES
-"""Kept back until the engine has finished, so that the last chunk is never empty: it goes out only when
-the settlement is on disk."""
+_TAIL_BYTES = 64
+"""Of the answer, always kept back, so that the last chunk is never empty: it goes out only when the
+settlement is on disk."""
 
 
 class Speaking:
@@ -48,7 +48,7 @@ class Speaking:
         self._out: Sound | Frames | None = None
         self._rate_hz = 0
         self._seconds_in = 0.0
-        self._tail = b""
+        self._tail = Chunk()
         self._segment = 0
         self._first = Chunk()
         self._finished = False
@@ -60,7 +60,7 @@ class Speaking:
     async def begin(self, events: AsyncGenerator[Event, None]) -> None:
         """Returns when there are bytes of audio to send. The caller keeps the time."""
         self._events = events
-        while not self._finished and not self._first.samples:
+        while not self._finished and not (self._first.data and self._seconds_in):
             self._first += await self._next_chunk()
         self.has_begun = True
 
@@ -82,8 +82,8 @@ class Speaking:
         if self._out is None:
             # Nothing to hear in the text ("."): a short silence is a valid file, no bytes are not.
             self._out = Sound(OUTPUT_RATE_HZ, self._format)
-            self._tail = silence(OUTPUT_RATE_HZ // 10)
-        return self._out.feed(self._tail) + self._out.flush()
+            self._tail = self._out.feed(silence(OUTPUT_RATE_HZ // 10))
+        return self._tail + self._out.flush()
 
     async def close(self) -> None:
         """Ends the engine's work, if it is not over, and lets go of the encoder."""
@@ -119,7 +119,7 @@ class Speaking:
             self._out = Sound(self._rate_hz, self._format, factor=self._factor)
         elif not isinstance(self._out, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
-        return self._feed(self._out, pcm)
+        return self._less_tail(self._out.feed(pcm))
 
     def _encoded(self, format_: str, data: bytes) -> Chunk:
         if format_ not in self.job.formats:
@@ -128,10 +128,10 @@ class Speaking:
             self._out = open_frames(format_)
         if self._out is None or isinstance(self._out, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
-        chunk = self._feed(self._out, data)
+        chunk = self._out.feed(data)
         self.sample_rate_hz = chunk.sample_rate_hz
         self._count(chunk.samples, chunk.sample_rate_hz)
-        return chunk
+        return self._less_tail(chunk)
 
     def _count(self, samples: int, rate_hz: int) -> None:
         # In seconds: what an engine encoded itself may have another rate than it states.
@@ -140,11 +140,15 @@ class Speaking:
         if limit is not None and self._seconds_in > limit / stated_hz + 1.0:
             raise EngineFailed("The engine spoke on past its limit.")
 
-    def _feed(self, out: Sound | Frames, data: bytes) -> Chunk:
-        data = self._tail + data
-        cut = max(0, len(data) - _TAIL_BYTES)
-        self._tail = data[cut:]
-        return out.feed(data[:cut])
+    def _less_tail(self, chunk: Chunk) -> Chunk:
+        """The chunk, after what was kept back before, less what is kept back now: bytes and samples alike."""
+        whole = self._tail + chunk
+        kept = min(len(whole.data), _TAIL_BYTES)
+        given = len(whole.data) - kept
+        samples = whole.samples * given // max(1, len(whole.data))
+        rate_hz = whole.sample_rate_hz
+        self._tail = Chunk(whole.data[given:], whole.samples - samples, rate_hz)
+        return Chunk(whole.data[:given], samples, rate_hz)
 
     def _hear(self, words: Words) -> None:
         if not self._rate_hz or not 0 <= words.segment < len(self.job.segments):

@@ -21,7 +21,9 @@ _HEADER_BYTES = 4
 _ID3V1_BYTES = 128
 _ID3V2_HEADER_BYTES = 10
 _VBRI_AT = 36
-_INDEX_MARKS = (b"Xing", b"Info", b"VBRI")
+_INDEX_MARKS = (b"Xing", b"Info")
+# By (MPEG 1, mono).
+_SIDE_INFO_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
 
 
 class Frames(Protocol):
@@ -62,17 +64,12 @@ class PcmFrames:
 
 
 class FrameHeader(NamedTuple):
-    version: int
-    channels: int
     frame_bytes: int
     samples: int
     sample_rate_hz: int
 
-    @property
-    def side_info_bytes(self) -> int:
-        if self.version == 3:
-            return 17 if self.channels == 1 else 32
-        return 9 if self.channels == 1 else 17
+    index_at: int
+    """Where a Xing or Info mark stands, if the frame is an index: behind the side information."""
 
 
 def frame_header(data: bytes) -> FrameHeader | None:
@@ -85,8 +82,8 @@ def frame_header(data: bytes) -> FrameHeader | None:
     sample_rate_hz = _SAMPLE_RATES_HZ[version][rate]
     samples, kilobits = (1152, _BIT_RATES_1[bit_rate]) if version == 3 else (576, _BIT_RATES_2[bit_rate])
     frame_bytes = samples // 8 * kilobits * 1000 // sample_rate_hz + padding
-    channels = 1 if data[3] >> 6 == _MONO else 2
-    return FrameHeader(version, channels, frame_bytes, samples, sample_rate_hz)
+    side_info_bytes = _SIDE_INFO_BYTES[version == 3, data[3] >> 6 == _MONO]
+    return FrameHeader(frame_bytes, samples, sample_rate_hz, _HEADER_BYTES + side_info_bytes)
 
 
 class Mp3Frames:
@@ -140,13 +137,13 @@ class Mp3Frames:
         Nearly all frames of a stream are such; looking at each from all sides would cost a passed-through
         clip more than everything else that the server does for it.
         """
-        if any(mark in self._held for mark in _INDEX_MARKS):
-            return 0, 0
+        held = bytes(self._held)
         at = samples = 0
-        while (seen := self._seen.get(bytes(self._held[at : at + _HEADER_BYTES]))) is not None:
-            if at + seen.frame_bytes > len(self._held):
+        while (seen := self._seen.get(held[at : at + _HEADER_BYTES])) is not None:
+            end = at + seen.frame_bytes
+            if end > len(held) or _has_index_mark(held, at, seen):
                 break
-            at += seen.frame_bytes
+            at = end
             samples += seen.samples
             self._frames += 1
         return at, samples
@@ -193,7 +190,12 @@ def _tag_bytes(held: bytearray) -> int | None:
 
 def _is_tag_frame(frame: bytes, header: FrameHeader) -> bool:
     """A frame that holds an index instead of sound: its side information is all zeros."""
-    at = _HEADER_BYTES + header.side_info_bytes
-    if frame[at : at + 4] in _INDEX_MARKS[:2]:
-        return not any(frame[_HEADER_BYTES + 2 : at])
-    return frame[_VBRI_AT : _VBRI_AT + 4] == b"VBRI" and not any(frame[_HEADER_BYTES + 2 : _VBRI_AT])
+    if not _has_index_mark(frame, 0, header):
+        return False
+    at = _VBRI_AT if frame[_VBRI_AT : _VBRI_AT + 4] == b"VBRI" else header.index_at
+    return not any(frame[_HEADER_BYTES + 2 : at])
+
+
+def _has_index_mark(held: bytes, at: int, header: FrameHeader) -> bool:
+    mark_at, vbri_at = at + header.index_at, at + _VBRI_AT
+    return held[mark_at : mark_at + 4] in _INDEX_MARKS or held[vbri_at : vbri_at + 4] == b"VBRI"

@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from starlette.routing import Route
@@ -72,7 +73,7 @@ def _headers(answer: Answer, media_type: str) -> list[tuple[str, str]]:
         ("content-type", media_type),
         *_NEVER_STORE,
         ("x-voxgate-engine", answer.speaking.candidate.model.name),
-        ("x-voxgate-voice", answer.plan.voice.id),
+        ("x-voxgate-voice", _in_a_header(answer.plan.voice.id)),
         ("x-voxgate-language", answer.plan.language),
         ("x-voxgate-sample-rate", str(answer.speaking.sample_rate_hz)),
         ("x-voxgate-cache", "off"),
@@ -137,6 +138,11 @@ async def _send_whole(connection: Connection, answer: Answer, media_type: str, b
     headers = _headers(answer, media_type)
     await connection.start(200, [*headers, ("content-length", str(len(body)))])
     await connection.send(body, more=False)
+
+
+def _in_a_header(name: str) -> str:
+    """Engines name voices as they like; a header takes printable ASCII, and never a line feed."""
+    return name if name.isascii() and name.isprintable() else quote(name, safe="/ ")
 
 
 def _event(value: Any) -> bytes:
