@@ -10,18 +10,15 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy import __version__, wire
+from proxy import wire
 from proxy.callers import Callers
 from proxy.catalogue import Catalogue
 from proxy.config import Config, Server
-from proxy.endpoints import admin, health, models, speech, voices
+from proxy.endpoints import admin, health, models, openapi, speech, voices, welcome
 from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exception
-from proxy.endpoints.replies import reply
 from proxy.engines.live import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.ledger import Ledger
@@ -84,7 +81,8 @@ class Worker:
                 *voices.routes(catalogue),
                 *health.routes(readiness),
                 *self._administration,
-                *(Route(path, _welcome) for path in ("/", "/v1")),
+                *welcome.routes(),
+                *openapi.routes(server.public_catalogue),
             ],
             [
                 Middleware(RequestIds, metrics=self.metrics),
@@ -137,9 +135,3 @@ def _defaults(server: Server) -> wire.Defaults:
     if not server.fill_missing:
         return wire.Defaults()
     return wire.Defaults(server.default_model, server.default_voice)
-
-
-async def _welcome(request: Request) -> Response:
-    """What a browser or a client's warm-up call finds at the root."""
-    base = f"{request.base_url}v1"
-    return reply({"object": "server", "name": "voxgate", "version": __version__, "base_url": base})

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from proxy.config import Config
+from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 
 
@@ -43,8 +44,17 @@ def _engine(config: Config, registry: Registry, name: str) -> Finding:
     except EngineConfigError as error:
         return Finding("engine", name, False, str(error))
     if isinstance(spec, HostedEngineSpec):
-        return Finding("engine", name, True, f"{section.plugin}, in {section.processes} host process(es)")
+        return _hosted(spec)
     return Finding("engine", name, True, f"{section.plugin}, in the server")
+
+
+def _hosted(spec: HostedEngineSpec) -> Finding:
+    plugin = spec.section.plugin
+    try:
+        interpreter(plugin, spec.hosted)
+    except EnvironmentRefused as refused:
+        return Finding("engine", spec.name, False, str(refused))
+    return Finding("engine", spec.name, True, f"{plugin}, in {spec.section.processes} host process(es)")
 
 
 def _default(known: Any, key: str, name: str) -> Finding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import sys
@@ -16,9 +15,12 @@ import typer
 from rich.console import Console
 
 from proxy import banner, config, supervisor, tables, telemetry
-from proxy.checking import Finding, check_config
+from proxy.checking import check_config
+from proxy.cli_answers import AsJson, ConfigFile, print_answer
+from proxy.cli_env import env
 from proxy.config import Config, ConfigError
 from proxy.engines import registry
+from proxy.plugin_check import check_plugin
 from proxy.runtime import CommandRefused
 from proxy.storage.store import StorageFailed
 
@@ -32,11 +34,7 @@ accounts = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
 keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=True)
 app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
-
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="The config file; else VOXGATE_CONFIG, else ./config.toml.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.add_typer(env, name="env")
 
 _SPAN = re.compile(r"([1-9]\d*)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -74,11 +72,22 @@ def serve(
 
 
 @app.command()
-def check(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Validate the configuration whole, start nothing, and print what would be served."""
-    loaded = config.load(config_file)
-    findings = check_config(loaded, registry.load())
-    _print(findings, as_json, tables.check)
+def check(
+    config_file: ConfigFile = None,
+    plugin: Annotated[
+        Path | None, typer.Option(help="A folder with a plugin: try that, installed or not.")
+    ] = None,
+    voice: Annotated[str | None, typer.Option(help="The voice to try the plugin's engines with.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Validate the configuration whole, start nothing, and print what would be served; or try a plugin."""
+    if plugin is not None:
+        # Its settings are the defaults, unless a file was named.
+        given = config.load(config_file) if config_file else None
+        findings = list(check_plugin(plugin, given, voice))
+    else:
+        findings = check_config(config.load(config_file), registry.load())
+    print_answer(findings, as_json, tables.check)
     if any(not finding.ok for finding in findings):
         sys.exit(1)
 
@@ -89,10 +98,10 @@ def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     loaded = config.load(config_file)
 
     if supervisor.is_running(loaded):
-        _print(_answer(loaded, "GET", "engines"), as_json, tables.engines)
+        print_answer(_answer(loaded, "GET", "engines"), as_json, tables.engines)
     else:
         findings = [f for f in check_config(loaded, registry.load()) if f.kind in ("engine", "plugin")]
-        _print(findings, as_json, tables.check)
+        print_answer(findings, as_json, tables.check)
 
 
 @accounts.command("create")
@@ -182,7 +191,7 @@ def _ask(
     body: Any = None,
     **query: str | None,
 ) -> None:
-    _print(_answer(config.load(config_file), method, path, body, **query), as_json, show)
+    print_answer(_answer(config.load(config_file), method, path, body, **query), as_json, show)
 
 
 def _answer(loaded: Config, method: str, path: str, body: Any = None, **query: str | None) -> Any:
@@ -194,18 +203,6 @@ def _answer(loaded: Config, method: str, path: str, body: Any = None, **query: s
             return await client.ask(method, path, body, **query)
 
     return asyncio.run(ask())
-
-
-def _print(value: Any, as_json: bool, show: Callable[[Any], object]) -> None:
-    if as_json:
-        plain = (
-            [item.plain() if isinstance(item, Finding) else item for item in value]
-            if isinstance(value, list)
-            else value
-        )
-        print(json.dumps(plain, indent=2))  # noqa: T201 - a command's answer
-    else:
-        Console().print(show(value), soft_wrap=True)
 
 
 def _span_s(text: str) -> int | None:

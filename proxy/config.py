@@ -16,7 +16,9 @@ from typing import Any
 import msgspec
 
 from proxy import fields
+from proxy.secret import SecretMissing, resolve
 from proxy.sections import Config, EngineSection, Server, Storage, VoiceSection
+from proxy.storage.address import check_url
 
 __all__ = [
     "Config",
@@ -54,9 +56,11 @@ def load(
         _put(raw, ["server", key], value)
     shipped = tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
     config = _read_config(reader, raw, shipped)
+    folder = file.parent if file else Path()
+    storage = _storage(reader, config.storage, environ, folder)
     reader.raise_if_wrong()
-    folder = (file.parent if file else Path()) / config.server.data
-    return msgspec.structs.replace(config, data=str(folder.absolute()), source=str(file or config.source))
+    data = str((folder / config.server.data).absolute())
+    return msgspec.structs.replace(config, storage=storage, data=data, source=str(file or config.source))
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -164,6 +168,16 @@ def _read_config(reader: _Reader, raw: Mapping[str, Any], shipped: Mapping[str, 
     for name, names in _models(_Reader(""), shipped["models"], engines).items():
         models.setdefault(name, names)
     return Config(engines=engines, voices=voices, models=models, **sections)
+
+
+def _storage(reader: _Reader, named: Storage, environ: Mapping[str, str], folder: Path) -> Storage:
+    try:
+        url = resolve(named.url, environ, folder)
+        check_url(url)
+    except (SecretMissing, ValueError) as error:
+        reader.fault("storage.url", str(error))
+        return Storage()
+    return Storage(url)
 
 
 def _engines(reader: _Reader, raw: Mapping[str, Any]) -> dict[str, EngineSection]:

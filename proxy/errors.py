@@ -8,12 +8,29 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
+
 from speech_engine import errors as engine_errors
 from speech_engine.errors import EngineError
 
 
 class ClientLeft(Exception):
     """The client hung up or was cut off: not a failure, since nobody is left to see one."""
+
+
+class ErrorDetail(msgspec.Struct, frozen=True):
+    """What went wrong, as OpenAI's clients read it: `code` for programs, `message` for people."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorEnvelope(msgspec.Struct, frozen=True):
+    """The body of every failure."""
+
+    error: ErrorDetail
 
 
 class RequestFailed(Exception):
@@ -39,8 +56,8 @@ class RequestFailed(Exception):
         self.retry_after_s = retry_after_s
         self.headers = headers or {}
 
-    def body(self) -> dict[str, dict[str, str | None]]:
-        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
+    def body(self) -> ErrorEnvelope:
+        return ErrorEnvelope(ErrorDetail(self.message, self.kind, self.param, self.code))
 
 
 class InvalidRequest(RequestFailed):

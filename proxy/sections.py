@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
+
+from proxy.storage import address
 
 _Port = Annotated[
     int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
@@ -48,9 +50,18 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`url` as it is used: what the file may have named with env: or file: stands in its place."""
+
     url: Annotated[
-        Literal["sqlite"], msgspec.Meta(description='"sqlite" (PostgreSQL comes with a later version)')
+        str,
+        msgspec.Meta(
+            min_length=1,
+            description='"sqlite", "postgresql://USER:PASSWORD@HOST/DATABASE", "env:NAME" or "file:PATH"',
+        ),
     ] = "sqlite"
+
+    def __repr__(self) -> str:
+        return f"<Storage {address.shown(self.url)}>"
 
 
 class EngineSection(msgspec.Struct, frozen=True):

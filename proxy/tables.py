@@ -33,6 +33,20 @@ def engines(answer: dict[str, Any]) -> RenderableType:
     return Group(table, *faults)
 
 
+def environments(answer: dict[str, Any]) -> Table:
+    table = _table("plugin", "hash", "state", "torch", "size", "folder")
+    for row in answer["data"]:
+        size = f"{row.get('bytes', 0) / 1e6:,.0f} MB"
+        cells = (row["plugin"], row["hash"], row["state"], row.get("torch", ""), size, row.get("folder", ""))
+        table.add_row(*cells)
+    return table
+
+
+def environment(row: dict[str, Any]) -> RenderableType:
+    said = "Built." if row["built"] else "It is there already."
+    return Group(Text(said), environments({"data": [row]}))
+
+
 def accounts(answer: dict[str, Any]) -> Table:
     table = _table("id", "name", "plan", "created", "closed")
     for row in answer["data"]:

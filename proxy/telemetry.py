@@ -25,7 +25,6 @@ _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 def configure_logs(process: str, level: int = logging.INFO) -> None:
     """JSON lines on stderr; readable ones on a terminal."""
     processors: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(process),

@@ -18,6 +18,8 @@ MAX_INPUT = 4096
 MAX_BODY_BYTES = 256 * 1024
 _FORMAT_NAMES = (*FORMATS, "json")
 _NO_SSE = ("tts-1", "tts-1-hd")
+_LENGTH = {"maxLength": MAX_INPUT}
+"""For the OpenAPI document; what is longer is refused further on, in OpenAI's own words and code."""
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
@@ -30,14 +32,24 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     """POST /v1/audio/speech as it is sent; keys that are not listed are ignored."""
 
     model: Annotated[_Name, Meta(description="the id of a model, see GET /v1/models")]
-    input: Annotated[str, Meta(min_length=1, description=f"a text of 1 to {MAX_INPUT} characters")]
+    input: Annotated[
+        str,
+        Meta(min_length=1, description=f"a text of 1 to {MAX_INPUT} characters", extra_json_schema=_LENGTH),
+    ]
     voice: Annotated[
         _Name | VoiceReference,
         Meta(description='the id or name of a voice, or {"id": "…"}, see GET /v1/audio/voices'),
     ]
-    instructions: Annotated[str, Meta(description="a text of up to 4096 characters")] | None = None
-    response_format: Annotated[str, Meta(description=f"one of {', '.join(_FORMAT_NAMES)}")] = "mp3"
-    audio_format: Annotated[str, Meta(description=f"one of {', '.join(FORMATS)}")] = "mp3"
+    instructions: (
+        Annotated[str, Meta(description="a text of up to 4096 characters", extra_json_schema=_LENGTH)] | None
+    ) = None
+    response_format: Annotated[
+        str,
+        Meta(description=f"one of {', '.join(_FORMAT_NAMES)}", extra_json_schema={"enum": [*_FORMAT_NAMES]}),
+    ] = "mp3"
+    audio_format: Annotated[
+        str, Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]})
+    ] = "mp3"
     speed: Annotated[float, Meta(ge=0.25, le=4.0, description="a number from 0.25 to 4.0")] = 1.0
     stream_format: Annotated[Literal["audio", "sse"], Meta(description="one of audio, sse")] = "audio"
     language: Annotated[

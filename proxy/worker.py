@@ -20,7 +20,7 @@ from proxy.app import Worker, open_worker
 from proxy.config import Config
 from proxy.engines import registry
 from proxy.http_protocol import ImpatientProtocol
-from proxy.storage.store import StorageFailed
+from proxy.storage.store import StorageFailed, StorageUnreachable
 from speech_engine.host.pipe import (
     Broken,
     Drain,
@@ -55,7 +55,9 @@ def main() -> None:
     try:
         uvloop.run(_serve(pipe, config, http, control))
     except (StorageFailed, OSError) as error:
-        pipe.send(Broken(f"{type(error).__name__}: {error}", lasting=isinstance(error, StorageFailed)))
+        # A database that is away comes back: then the supervisor's next try succeeds.
+        lasting = isinstance(error, StorageFailed) and not isinstance(error, StorageUnreachable)
+        pipe.send(Broken(f"{type(error).__name__}: {error}", lasting=lasting))
         sys.exit(1)
     # Threads of libraries must not keep a drained worker alive.
     os._exit(0)

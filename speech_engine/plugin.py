@@ -43,10 +43,18 @@ class Hosted(msgspec.Struct, frozen=True):
     `module` is the worker: it has a `voxgate_register` of its own, whose engine plugin is created inside
     the host. `hosted = false` in the engine's section runs it in the server where `in_process` allows it
     (for measuring; a crash then takes the server along).
+
+    `packages` is what the worker needs beside voxgate, as pip reads it ("name>=1.0"). Where it lists any, the
+    host runs in an environment of its own, made by `voxgate env build NAME`: the worker's top-level package,
+    speech_engine, grpcio, msgspec and these. `constraints` is a file of pinned versions beside the worker
+    module; `imports` are modules that must be importable there, tried when it is built.
     """
 
     module: str
     in_process: bool = False
+    packages: tuple[str, ...] = ()
+    constraints: str | None = None
+    imports: tuple[str, ...] = ()
 
 
 Create = Callable[[str, Any, Context], AbstractAsyncContextManager[Any]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,8 +13,8 @@ from starlette.routing import Route
 from proxy import keys, wire
 from proxy.callers import Callers
 from proxy.endpoints.connection import Connection
-from proxy.endpoints.replies import list_reply, reply
-from proxy.engines.live import Engines
+from proxy.endpoints.replies import reply
+from proxy.engines.live import Engines, EngineStatus
 from proxy.engines.registry import Registry
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.storage import accounts, key_records
@@ -45,6 +45,43 @@ class NewKey(msgspec.Struct, frozen=True):
     ) = None
 
 
+class AccountList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[Account]
+
+
+class AccountWithKeys(Account, frozen=True, kw_only=True):
+    keys: list[KeyRecord]
+
+
+class KeyList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[KeyRecord]
+
+
+class MintedKey(KeyRecord, frozen=True, kw_only=True):
+    """A key with its secret, which is shown this once."""
+
+    key: str
+
+    def __repr__(self) -> str:
+        return f"<MintedKey {self.id}>"
+
+
+class FailedPlugin(msgspec.Struct, frozen=True):
+    plugin: str
+    stage: str
+    reason: str
+
+
+class EngineStatuses(msgspec.Struct, frozen=True, kw_only=True):
+    """The engines of the configuration, and the plugins that disabled themselves."""
+
+    object: Literal["list"] = "list"
+    data: tuple[EngineStatus, ...]
+    faults: list[FailedPlugin]
+
+
 class Accounts:
     def __init__(self, store: Store, callers: Callers) -> None:
         self._store = store
@@ -61,11 +98,12 @@ class Accounts:
         return reply(created, 201)
 
     async def list_(self, _request: Request) -> Response:
-        return list_reply(await accounts.list_(self._store))
+        return reply(AccountList(data=await accounts.list_(self._store)))
 
     async def show(self, request: Request) -> Response:
         account = await self.get(request.path_params["id"])
-        return reply({**_plain(account), "keys": await key_records.list_(self._store, account=account.id)})
+        held = await key_records.list_(self._store, account=account.id)
+        return reply(AccountWithKeys(**_plain(account), keys=held))
 
     async def change(self, request: Request) -> Response:
         account = await self.get(request.path_params["id"])
@@ -106,7 +144,7 @@ class Keys:
     async def list_(self, request: Request) -> Response:
         wanted = request.query_params.get("account")
         account = None if wanted is None else (await self._accounts.get(wanted)).id
-        return list_reply(await key_records.list_(self._store, account=account))
+        return reply(KeyList(data=await key_records.list_(self._store, account=account)))
 
     async def revoke(self, request: Request) -> Response:
         key = await self._get(request.path_params["id"])
@@ -126,7 +164,7 @@ class Keys:
         record = await key_records.create(
             self._store, secret, account=account, role=role, name=name, expires=expires
         )
-        return reply({**_plain(record), "key": secret.reveal()}, 201)
+        return reply(MintedKey(**_plain(record), key=secret.reveal()), 201)
 
     async def _revoked(self, key: KeyRecord) -> KeyRecord | None:
         revoked = await key_records.revoke(self._store, key.id)
@@ -146,8 +184,8 @@ class EngineList:
         self._registry = registry
 
     async def list_(self, _request: Request) -> Response:
-        faults = [{"plugin": f.name, "stage": f.stage, "reason": f.reason} for f in self._registry.faults]
-        return list_reply(list(await self._engines.statuses()), faults=faults)
+        faults = [FailedPlugin(fault.name, fault.stage, fault.reason) for fault in self._registry.faults]
+        return reply(EngineStatuses(data=await self._engines.statuses(), faults=faults))
 
 
 def routes(store: Store, callers: Callers) -> list[Route]:

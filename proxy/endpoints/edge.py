@@ -5,6 +5,7 @@ In this order from the outside, so that a refusal by any of them carries the id 
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 
@@ -39,12 +40,15 @@ class RequestIds:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        # Unique for good, and far cheaper than asking the system for chance each time.
+        self._life = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        id_ = f"req_{secrets.token_hex(12)}"
+        id_ = f"req_{self._life}{next(self._numbers):08x}"
         scope.setdefault("state", {})["request_id"] = id_
         if len(scope["path"]) > 1:
             # Answered in place: a redirect would turn a POST into a GET.
@@ -141,7 +145,7 @@ class Keys:
     def __init__(self, app: ASGIApp, callers: Callers, public_catalogue: bool) -> None:
         self._app = app
         self._callers = callers
-        self._open = {"/", "/v1", "/healthz", "/readyz"}
+        self._open = {"/", "/v1", "/openapi.json", "/healthz", "/readyz"}
         if public_catalogue:
             self._open |= {"/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices"}
 

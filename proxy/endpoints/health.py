@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,6 +20,26 @@ from proxy.errors import RequestFailed
 from proxy.storage.store import StorageFailed, Store
 
 _STORE_S = 2.0
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    status: Literal["ok"] = "ok"
+
+
+class Degraded(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine (with its state) or a plugin (with the stage it failed at) that others do without."""
+
+    engine: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
+    plugin: str | UnsetType = UNSET
+    stage: str | UnsetType = UNSET
+    reason: str
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    status: Literal["ready", "unready"]
+    reasons: list[str]
+    degraded: list[Degraded]
 
 
 class Health:
@@ -38,13 +60,12 @@ class Health:
         self._is_draining = is_draining
 
     async def live(self, _request: Request) -> Response:
-        return reply({"status": "ok"})
+        return reply(Liveness())
 
     async def ready(self, _request: Request) -> Response:
         reasons = [reason for reason in (self._draining(), await self._storage(), self._model()) if reason]
-        status = "unready" if reasons else "ready"
-        body = {"status": status, "reasons": reasons, "degraded": self._degraded()}
-        return reply(body, 503 if reasons else 200)
+        readiness = Readiness("unready" if reasons else "ready", reasons, self._degraded())
+        return reply(readiness, 503 if reasons else 200)
 
     def _draining(self) -> str:
         return "draining: the server is shutting down" if self._is_draining() else ""
@@ -66,14 +87,14 @@ class Health:
             return ""
         return f"default_model {self._default_model}: none of its engines is ready"
 
-    def _degraded(self) -> list[dict[str, Any]]:
+    def _degraded(self) -> list[Degraded]:
         engines = [
-            {"engine": name, "state": engine.state, "reason": engine.reason}
+            Degraded(engine=name, state=engine.state, reason=engine.reason)
             for name, engine in self._engines.items()
             if engine.state != "ready"
         ]
-        plugins = [{"plugin": f.name, "stage": f.stage, "reason": f.reason} for f in self._registry.faults]
-        return engines + plugins
+        faults = self._registry.faults
+        return engines + [Degraded(plugin=f.name, stage=f.stage, reason=f.reason) for f in faults]
 
 
 def routes(health: Health) -> list[Route]:

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.catalogue import Catalogue
-from proxy.endpoints.replies import list_reply, reply
+from proxy.endpoints.replies import reply
 from proxy.errors import NotFound
 
 _CREATED = 1_767_225_600
 """The start of 2026: clients want a number in seconds that stays the same, and nothing reads it."""
+
+
+class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that a request may give as its `model`."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = _CREATED
+    owned_by: str
+    shutdown_date: None = None
+    # OpenAI switches its speech models off in January 2027; ours of the same names stay.
+
+
+class NamedModel(ModelEntry, frozen=True, kw_only=True):
+    """The same for clients that show a `name`."""
+
+    name: str
+
+
+class ModelList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[ModelEntry]
+
+
+class AudioModelList(msgspec.Struct, frozen=True, kw_only=True):
+    """One list under both keys that clients look for."""
+
+    object: Literal["list"] = "list"
+    data: list[NamedModel]
+    models: list[NamedModel]
 
 
 class Models:
@@ -21,16 +52,16 @@ class Models:
         self._catalogue = catalogue
 
     async def list_(self, _request: Request) -> Response:
-        return list_reply(self._all())
+        return reply(ModelList(data=self._all()))
 
     async def list_audio(self, _request: Request) -> Response:
-        named = [{**model, "name": model["id"]} for model in self._all()]
-        return list_reply(named, models=named)
+        named = [NamedModel(id=model.id, owned_by=model.owned_by, name=model.id) for model in self._all()]
+        return reply(AudioModelList(data=named, models=named))
 
     async def retrieve(self, request: Request) -> Response:
         wanted = request.path_params["id"]
         for model in self._all():
-            if model["id"] == wanted:
+            if model.id == wanted:
                 return reply(model)
         raise NotFound(
             f"The model '{wanted[:80]}' does not exist or you do not have access to it.",
@@ -38,9 +69,11 @@ class Models:
             code="model_not_found",
         )
 
-    def _all(self) -> list[dict[str, Any]]:
-        aliases = [_model(alias, "voxgate") for alias in self._catalogue.aliases]
-        return aliases + [_model(model.name, model.engine) for model in self._catalogue.models()]
+    def _all(self) -> list[ModelEntry]:
+        aliases = [ModelEntry(id=alias, owned_by="voxgate") for alias in self._catalogue.aliases]
+        return aliases + [
+            ModelEntry(id=model.name, owned_by=model.engine) for model in self._catalogue.models()
+        ]
 
 
 def routes(catalogue: Catalogue) -> list[Route]:
@@ -50,8 +83,3 @@ def routes(catalogue: Catalogue) -> list[Route]:
         Route("/v1/models/{id:path}", models.retrieve),
         Route("/v1/audio/models", models.list_audio),
     ]
-
-
-def _model(id_: str, owner: str) -> dict[str, Any]:
-    # OpenAI switches its speech models off in January 2027; ours of the same names stay: no shutdown.
-    return {"id": id_, "object": "model", "created": _CREATED, "owned_by": owner, "shutdown_date": None}

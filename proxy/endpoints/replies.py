@@ -23,7 +23,3 @@ def failure_reply(failure: RequestFailed) -> Response:
         # Outside 1..60 the SDKs ignore it, sleep for an hour, or never try again.
         headers["retry-after"] = str(min(60, max(1, math.ceil(failure.retry_after_s))))
     return reply(failure.body(), failure.status, headers)
-
-
-def list_reply(data: list[Any], **more: Any) -> Response:
-    return reply({"object": "list", "data": data, **more})

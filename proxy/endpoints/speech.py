@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -18,6 +15,7 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.audio.wav import wav_header
 from proxy.endpoints.connection import Connection
 from proxy.endpoints.replies import encode_json
+from proxy.endpoints.spoken import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
 from proxy.errors import UnsupportedMediaType, from_engine
 from proxy.pipeline import Answer, Pipeline, Plan
 from proxy.wire import SpeechRequest
@@ -27,7 +25,6 @@ BUFFERED_WAV_S = 60.0
 """A WAV estimated up to here is sent whole, with true sizes, as players that trust a header need it."""
 
 _NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
-_TOKENS_A_SECOND = 20
 
 
 class SpeechEndpoint:
@@ -94,18 +91,8 @@ async def _write_wav(connection: Connection, request: SpeechRequest, answer: Ans
 
 async def _write_json(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
     audio = await _whole(request, answer)
-    body = {
-        "audio_base64": base64.b64encode(audio).decode(),
-        "audio_format": request.format,
-        "duration_seconds": round(answer.seconds, 3),
-        "sample_rate": answer.speaking.sample_rate_hz,
-        "voice_used": answer.plan.voice.id,
-        "model_used": answer.speaking.candidate.model.name,
-        "language": answer.plan.language,
-        "words": _words(request, answer),
-        "usage": _usage(request, answer),
-    }
-    await _send_whole(connection, answer, "application/json", encode_json(body))
+    body = encode_json(spoken_answer(request, answer, audio))
+    await _send_whole(connection, answer, "application/json", body)
 
 
 async def _write_events(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
@@ -113,12 +100,11 @@ async def _write_events(connection: Connection, request: SpeechRequest, answer: 
     try:
         async with aclosing(answer.chunks()) as chunks:
             async for data in chunks:
-                audio = base64.b64encode(data).decode()
-                await connection.send(_event({"type": "speech.audio.delta", "audio": audio}))
+                await connection.send(_event(AudioDelta(base64.b64encode(data).decode())))
     except EngineError as error:
-        await connection.send(_event({"type": "error", **from_engine(error).body()}))
+        await connection.send(_event(AudioError(from_engine(error).body().error)))
         raise
-    await connection.send(_event({"type": "speech.audio.done", "usage": _usage(request, answer)}), more=False)
+    await connection.send(_event(AudioDone(speech_usage(request, answer))), more=False)
 
 
 _Write = Callable[[Connection, SpeechRequest, Answer], Awaitable[None]]
@@ -145,26 +131,5 @@ def _in_a_header(name: str) -> str:
     return name if name.isascii() and name.isprintable() else quote(name, safe="/ ")
 
 
-def _event(value: Any) -> bytes:
+def _event(value: AudioDelta | AudioDone | AudioError) -> bytes:
     return b"data: " + encode_json(value) + b"\n\n"
-
-
-def _words(request: SpeechRequest, answer: Answer) -> list[dict[str, Any]] | None:
-    if not answer.speaking.candidate.model.info.times_words:
-        return None
-    return [
-        {"word": request.text[word.source_start : word.source_end], **msgspec.structs.asdict(word)}
-        for word in answer.speaking.words
-    ]
-
-
-def _usage(request: SpeechRequest, answer: Answer) -> dict[str, Any]:
-    """OpenAI counts tokens of its models; these are characters in and a fixed rate out, as documented."""
-    spoken, heard = len(request.text), math.ceil(answer.seconds * _TOKENS_A_SECOND)
-    return {
-        "input_tokens": spoken,
-        "output_tokens": heard,
-        "total_tokens": spoken + heard,
-        "characters": spoken,
-        "seconds": round(answer.seconds, 3),
-    }

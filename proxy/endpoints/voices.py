@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -11,10 +12,42 @@ from starlette.routing import Route
 from policies.language import base
 from policies.routing import Voice
 from proxy.catalogue import Catalogue
-from proxy.endpoints.replies import list_reply, reply
+from proxy.endpoints.replies import reply
 from proxy.errors import InvalidRequest, NotFound
 
 _CREATED = 1_767_225_600
+
+
+class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice, under every name that a known client reads: its id is also `voice_id` and `value`."""
+
+    id: str
+    object: Literal["audio.voice"] = "audio.voice"
+    name: str
+    created_at: int = _CREATED
+    type: Literal["catalogue"] = "catalogue"
+    voice_id: str
+    value: str
+    label: str
+    language: str | None
+    gender: str | None
+    engines: list[str]
+
+
+class VoiceList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[VoiceEntry]
+    voices: list[VoiceEntry]
+    has_more: bool = False
+
+
+class VoiceNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `?format=names`: ids alone."""
+
+    object: Literal["list"] = "list"
+    data: list[str]
+    voices: list[str]
+    has_more: bool = False
 
 
 class Voices:
@@ -29,13 +62,12 @@ class Voices:
             if _matches(voice.language, query.get("language")) and _matches(voice.gender, query.get("gender"))
         ]
         if query.get("format") == "names":
-            return list_reply(
-                [voice.id for voice in found], voices=[voice.id for voice in found], has_more=False
-            )
+            ids = [voice.id for voice in found]
+            return reply(VoiceNames(data=ids, voices=ids))
         if "format" in query:
             raise InvalidRequest("Invalid value for 'format': it must be names, or left out.", param="format")
         entries = [_entry(voice) for voice in found]
-        return list_reply(entries, voices=entries, has_more=False)
+        return reply(VoiceList(data=entries, voices=entries))
 
     async def retrieve(self, request: Request) -> Response:
         wanted = request.path_params["id"]
@@ -61,17 +93,14 @@ def _matches(has: str | None, wanted: str | None) -> bool:
     return has.lower() == wanted.lower() or base(has) == wanted.lower()
 
 
-def _entry(voice: Voice) -> dict[str, Any]:
-    return {
-        "id": voice.id,
-        "object": "audio.voice",
-        "name": voice.name,
-        "created_at": _CREATED,
-        "type": "catalogue",
-        "voice_id": voice.id,
-        "value": voice.id,
-        "label": voice.name,
-        "language": voice.language,
-        "gender": voice.gender,
-        "engines": [binding.engine for binding in voice.bindings],
-    }
+def _entry(voice: Voice) -> VoiceEntry:
+    return VoiceEntry(
+        id=voice.id,
+        name=voice.name,
+        voice_id=voice.id,
+        value=voice.id,
+        label=voice.name,
+        language=voice.language,
+        gender=voice.gender,
+        engines=[binding.engine for binding in voice.bindings],
+    )

@@ -53,12 +53,13 @@ class _Process:
 
     async def frames(self, job: SpeechJob) -> AsyncGenerator[messages.Frame, None]:
         """The host's frames. Whoever reads them keeps the time: a frozen host is not noticed by gRPC."""
+        # Over a live connection a job may be begun, and its host be dead of it, before any answer is out.
+        had_job = self._channel.get_state() is grpc.ChannelConnectivity.READY
         call = self._speak(job)
-        had_job = False
         self.running += 1
         try:
             # Where the call never got through, this gives empty metadata, and `read` raises.
-            had_job = messages.TAKEN in (await call.initial_metadata() or ())
+            had_job |= messages.TAKEN in (await call.initial_metadata() or ())
             while True:
                 frame = await call.read()
                 if frame is grpc.aio.EOF:

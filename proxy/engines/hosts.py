@@ -12,6 +12,8 @@ import structlog
 
 from policies.heartbeat import is_frozen
 from proxy.children import Child, Keeper
+from proxy.engines import environments
+from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine.host.pipe import BeginHost, HostState, Message, Tick
 
@@ -24,9 +26,15 @@ class Host:
     """One process of one engine: kept alive, and killed when it has work and shows no sign of doing it."""
 
     def __init__(
-        self, spec: HostedEngineSpec, process: int, runtime: Path, on_state: Callable[[HostState], None]
+        self,
+        spec: HostedEngineSpec,
+        process: int,
+        interpreter: str,
+        runtime: Path,
+        on_state: Callable[[HostState], None],
     ) -> None:
         self._spec = spec
+        self._interpreter = interpreter
         self._process = process
         self._runtime = runtime
         self._on_state = on_state
@@ -51,7 +59,7 @@ class Host:
         # A name of its own for every life: a dying host may still be unlinking the last one.
         self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
         self._working = 0
-        child = await Child.start("speech_engine.host")
+        child = await Child.start("speech_engine.host", interpreter=self._interpreter)
         section = self._spec.section
         settings = msgspec.json.encode(section.settings)
         child.send(BeginHost(self._spec.name, self._spec.module, settings, self._address, section.queue))
@@ -77,11 +85,7 @@ class Hosts:
     ) -> None:
         self.states: dict[tuple[str, int], HostState] = {}
         self._tell = on_state
-        self._hosts = [
-            Host(spec, process, runtime, self._changed)
-            for spec in specs
-            for process in range(spec.section.processes)
-        ]
+        self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def __repr__(self) -> str:
         return f"<Hosts {[f'{told.engine}.{told.process} {told.state}' for told in self.states.values()]}>"
@@ -98,6 +102,21 @@ class Hosts:
 
     async def stop(self, within_s: float) -> None:
         await asyncio.gather(*(host.keeper.stop(within_s) for host in self._hosts))
+
+    def _of(self, spec: HostedEngineSpec, runtime: Path) -> list[Host]:
+        """None where its environment is yet to be built: the engine has failed, and the others serve."""
+        try:
+            interpreter = environments.interpreter(spec.section.plugin, spec.hosted)
+        except EnvironmentRefused as refused:
+            _log.warning("host.environment.missing", engine=spec.name, reason=str(refused))
+            for process in range(spec.section.processes):
+                state = HostState(spec.name, process, 0, "failed", str(refused))
+                self.states[spec.name, process] = state
+            return []
+        return [
+            Host(spec, process, interpreter, runtime, self._changed)
+            for process in range(spec.section.processes)
+        ]
 
     async def _watch(self) -> None:
         while True:

@@ -8,8 +8,8 @@ name for `voxgate check`, `voxgate engines` and /readyz.
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple, get_args
 
 import msgspec
@@ -23,6 +23,9 @@ from speech_engine.plugin import Create, Kind
 from speech_engine.worker_module import worker_engine
 
 GROUP = "voxgate"
+_Key = tuple[str, str]
+"""A plugin's kind and name."""
+
 _log = structlog.get_logger()
 
 
@@ -35,11 +38,15 @@ class PluginFault(NamedTuple):
 
 
 class HostedEngineSpec(NamedTuple):
-    """An engine for the supervisor to run: the worker module and the section of its instance."""
+    """An engine for the supervisor to run: its worker, and the section of its instance."""
 
     name: str
-    module: str
+    hosted: Hosted
     section: EngineSection
+
+    @property
+    def module(self) -> str:
+        return self.hosted.module
 
 
 class LocalEngineSpec(NamedTuple):
@@ -71,8 +78,14 @@ class _Manager(pluggy.PluginManager):
 class Registry:
     """What `load` found: plugins by kind and name, and the faults of the others."""
 
-    def __init__(self, plugins: dict[tuple[str, str], Plugin], faults: list[PluginFault]) -> None:
+    def __init__(
+        self,
+        plugins: Mapping[_Key, Plugin],
+        faults: Iterable[PluginFault],
+        entries: Mapping[_Key, str] | None = None,
+    ) -> None:
         self._plugins = plugins
+        self._entries = entries or {}
         self.faults = tuple(faults)
 
     def __repr__(self) -> str:
@@ -80,6 +93,10 @@ class Registry:
 
     def plugins(self, kind: str) -> dict[str, Plugin]:
         return {name: plugin for (found, name), plugin in self._plugins.items() if found == kind}
+
+    def plugins_of(self, entry: str) -> tuple[Plugin, ...]:
+        """What the module behind one entry point gives."""
+        return tuple(plugin for key, plugin in self._plugins.items() if self._entries.get(key) == entry)
 
     def engine(self, name: str, section: EngineSection) -> HostedEngineSpec | LocalEngineSpec:
         """How to run a configured engine; raises EngineConfigError with what to mend."""
@@ -90,7 +107,7 @@ class Registry:
         if not isinstance(plugin.create, Hosted):
             return LocalEngineSpec(name, plugin.create, settings)
         if section.hosted:
-            return HostedEngineSpec(name, plugin.create.module, section)
+            return HostedEngineSpec(name, plugin.create, section)
         if not plugin.create.in_process:
             raise EngineConfigError(
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
@@ -111,20 +128,28 @@ class EngineConfigError(Exception):
     """A section of [engines] that cannot be used."""
 
 
-def load() -> Registry:
-    """Loads every plugin of the entry-point group `voxgate`; never raises for a broken one."""
+def load(more: Iterable[EntryPoint] = ()) -> Registry:
+    """Loads every plugin of the entry-point group `voxgate`; never raises for a broken one.
+
+    `more` come after the installed ones, and in place of those of the same name.
+    """
     manager = _Manager(GROUP)
     manager.add_hookspecs(_Hooks)
     faults: list[PluginFault] = []
-    found: dict[tuple[str, str], Plugin] = {}
-    for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+    found: dict[_Key, Plugin] = {}
+    entries: dict[_Key, str] = {}
+    added = {entry.name: entry for entry in more}
+    installed = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+    for entry in [*(entry for entry in installed if entry.name not in added), *added.values()]:
         module = _import(entry, faults)
         if module is not None:
+            before = set(found)
             _register(manager, entry.name, module, found, faults)
-    return Registry(found, faults)
+            entries.update(dict.fromkeys(found.keys() - before, entry.name))
+    return Registry(found, faults, entries)
 
 
-def _import(entry: importlib.metadata.EntryPoint, faults: list[PluginFault]) -> object | None:
+def _import(entry: EntryPoint, faults: list[PluginFault]) -> object | None:
     try:
         module: object = entry.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
@@ -137,7 +162,7 @@ def _register(
     manager: _Manager,
     name: str,
     module: object,
-    found: dict[tuple[str, str], Plugin],
+    found: dict[_Key, Plugin],
     faults: list[PluginFault],
 ) -> None:
     stage = "register"
@@ -160,7 +185,7 @@ class _Nonsense(Exception):
     """A hook's answer that is not what the hook promises."""
 
 
-def _judge(answers: list[Any], found: Mapping[tuple[str, str], Plugin]) -> tuple[Plugin, ...]:
+def _judge(answers: list[Any], found: Mapping[_Key, Plugin]) -> tuple[Plugin, ...]:
     if not answers:
         raise _Nonsense("it has no voxgate_register(), or one that gives None")
     plugins = answers[0]

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
-from proxy.storage.sqlite_batch import Outcome, Refusal, Unit, commit, query
-from proxy.storage.store import Params, Row, Statement, StorageFailed
+from proxy.storage.sqlite_batch import Outcome, Unit, commit, query
+from proxy.storage.store import Params, Refusal, Row, Statement, StorageFailed
 
 UNITS_A_COMMIT = 256
 _BUSY_TIMEOUT_MS = 5000

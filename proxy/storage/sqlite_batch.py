@@ -8,10 +8,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from proxy.storage.store import AlreadyExists, MissingReference, Row, Statement, StorageFailed
+from proxy.storage.store import (
+    UNSTORABLE,
+    AlreadyExists,
+    MissingReference,
+    Refusal,
+    Row,
+    Statement,
+    StorageFailed,
+)
 
 Unit = tuple[Statement, ...]
-Refusal = StorageFailed | AlreadyExists | MissingReference
 Outcome = list[list[Row]] | Refusal
 
 _DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
@@ -61,6 +68,9 @@ def query(connection: sqlite3.Connection, statement: Statement) -> list[Row] | R
 
 
 def _fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
+    if any(isinstance(value, str) and "\0" in value for value in statement.params.values()):
+        # SQLite would take it, PostgreSQL cannot; what is stored must be able to move.
+        raise ValueError
     cursor = connection.execute(statement.sql, statement.params)
     if cursor.description is None:
         return []
@@ -72,7 +82,7 @@ def _refusal(error: sqlite3.Error | ValueError | OverflowError) -> Refusal:
     """The store's word for a driver's error. SQLite's messages name tables and columns, never values."""
     if not isinstance(error, sqlite3.Error):
         # Neither its message nor the error itself: Python quotes the text it could not encode.
-        return StorageFailed("a value cannot be stored: text must be Unicode, numbers must fit 64 bits")
+        return StorageFailed(UNSTORABLE)
     code = getattr(error, "sqlite_errorcode", None)
     failure: Refusal
     if code in _DUPLICATE:

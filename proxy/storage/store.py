@@ -1,6 +1,6 @@
 """The Store interface: everything the server asks of a database, and how a database says no.
 
-It imports no driver. SQL is written once with `:name` parameters; the PostgreSQL driver will number them.
+It imports no driver. SQL is written once with `:name` parameters; for PostgreSQL they are numbered.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Store(Protocol):
 
         Answers only after the commit, so what it answers survives a crash. A unit handed over is carried
         out even if its caller is cancelled while it waits. Raises AlreadyExists, MissingReference,
-        StorageFailed; then nothing of the unit was kept.
+        StorageFailed; then nothing of the unit was kept. Only of StorageUnreachable that is not known: the
+        commit may have been on its way. A row with an id of its own can be written again, `ON CONFLICT`.
         """
         ...
 
@@ -55,9 +56,17 @@ class StorageFailed(Exception):
     """The database could not do it: full, locked, damaged, closed, or the statement is wrong."""
 
 
+class StorageUnreachable(StorageFailed):
+    """The database is away or does not answer, which may pass: another try may well succeed."""
+
+
 class AlreadyExists(Exception):
     """A row with this unique value is there already; the message names the column, never the value."""
 
 
 class MissingReference(Exception):
     """The row points at another one that does not exist."""
+
+
+Refusal = StorageFailed | AlreadyExists | MissingReference
+UNSTORABLE = "a value cannot be stored: text must be Unicode without NUL, numbers must fit 64 bits"

@@ -23,8 +23,8 @@ _SECOND = 1_000_000
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[WatchedStore]:
-    async with open_store("sqlite", tmp_path) as opened:
+async def store(store_url: str, tmp_path: Path) -> AsyncIterator[WatchedStore]:
+    async with open_store(store_url, tmp_path) as opened:
         yield WatchedStore(opened, await opened.now())
 
 
@@ -52,7 +52,7 @@ async def refused(callers: Callers, secret: str) -> str:
     with pytest.raises(InvalidKey) as caught:
         await callers.identify(secret)
     assert caught.value.status == 401
-    assert caught.value.body()["error"]["code"] == "invalid_api_key"
+    assert caught.value.body().error.code == "invalid_api_key"
     return caught.value.message
 
 

@@ -106,9 +106,42 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     assert len(lines) == 4
 
 
-def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
-    (line,) = faults(tmp_path, "[storage]\nurl = 'postgresql://ada:hunter2@db/voxgate'")
-    assert "storage.url" in line
+@pytest.mark.parametrize(
+    "url",
+    ["postgres:ada:hunter2@db", "mysql://ada:hunter2@db/x", "postgresql://ada:hunter2/@db/x", "hunter2://[/"],
+)
+def test_a_password_in_an_address_is_not_repeated(tmp_path: Path, url: str) -> None:
+    (line,) = faults(tmp_path, f"[storage]\nurl = '{url}'")
+    assert line.startswith(f"{tmp_path / 'config.toml'}: storage.url: ")
+    assert '"postgresql://USER:PASSWORD@HOST/DATABASE"' in line
+    assert "hunter2" not in line
+
+
+def test_the_databases_address_may_lie_outside_the_file(tmp_path: Path) -> None:
+    url = "postgresql://ada:hunter2@db.example:5433/voxgate?sslmode=require"
+    (tmp_path / "database-url").write_text(f"{url}\n")
+    assert load(tmp_path, f"[storage]\nurl = '{url}'").storage.url == url
+    assert load(tmp_path, "[storage]\nurl = 'env:DB'", DB=url).storage.url == url
+    assert load(tmp_path, "[storage]\nurl = 'file:database-url'").storage.url == url
+    assert load(tmp_path, "", VOXGATE_STORAGE__URL=url).storage.url == url
+    loaded = load(tmp_path, "", VOXGATE_STORAGE__URL="env:DB", DB=url)
+    assert loaded.storage.url == url
+    assert repr(loaded.storage) == "<Storage db.example:5433/voxgate>"
+
+
+@pytest.mark.parametrize(
+    ("named", "fault"),
+    [
+        ("env:DB", "env:DB is not set"),
+        ("env:EMPTY", "env:EMPTY is empty"),
+        ("env:BAD", "unknown kind of storage"),
+        ("file:nowhere", "nowhere cannot be read: No such file"),
+    ],
+)
+def test_an_address_that_is_not_where_it_should_be_is_a_fault(tmp_path: Path, named: str, fault: str) -> None:
+    (line,) = faults(tmp_path, f"[storage]\nurl = '{named}'", BAD="hunter2", EMPTY=" ")
+    assert line.startswith(f"{tmp_path / 'config.toml'}: storage.url: ")
+    assert fault in line
     assert "hunter2" not in line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,7 +92,7 @@ def test_only_failures_that_time_can_heal_name_a_time() -> None:
     ],
 )
 def test_every_body_has_the_four_keys_and_a_code_of_text(failure: RequestFailed) -> None:
-    body = failure.body()["error"]
+    body = msgspec.to_builtins(failure.body())["error"]
     assert list(body) == ["message", "type", "param", "code"]
     assert body["code"]
     assert body["message"]

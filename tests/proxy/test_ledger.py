@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from proxy.callers import Caller
 from proxy.ledger import Ledger, Outcome
-from proxy.storage import open_store, usage
+from proxy.storage import usage
 from proxy.storage.store import StorageFailed, Store
 
 ADA = Caller(account="acc_ada", key="key_ada", plan="free", role="speech")
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with open_store("sqlite", tmp_path) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("outcome", get_args(Outcome))

@@ -6,7 +6,17 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from proxy.storage.store import Statement
+from proxy.storage.address import is_postgres
+from proxy.storage.postgres import PostgresStore
+from proxy.storage.sqlite import SqliteStore
+from proxy.storage.store import Statement, Store
+
+NOTES = Statement("CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)")
+
+
+async def open_bare(url: str, folder: Path) -> Store:
+    """The driver alone: no migrations, nothing in it."""
+    return await (PostgresStore.open(url) if is_postgres(url) else SqliteStore.open(folder / "voxgate.db"))
 
 
 def note(id_: str, text: str = "") -> Statement:

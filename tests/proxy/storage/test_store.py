@@ -48,8 +48,8 @@ async def test_one_failing_unit_among_fifty_fails_alone(store: Store) -> None:
     units = [account(f"acc_{number:02}", "same" if number in (3, 30) else None) for number in range(50)]
     answers = await asyncio.gather(*map(store.write, units), return_exceptions=True)
     failed = [number for number, answer in enumerate(answers) if isinstance(answer, BaseException)]
-    assert failed == [30]
-    assert isinstance(answers[30], AlreadyExists)
+    assert failed in ([3], [30])  # which of the two comes first is the database's affair
+    assert isinstance(answers[failed[0]], AlreadyExists)
     assert len(await names(store)) == 49
 
 
@@ -66,7 +66,7 @@ async def test_a_reference_to_nothing_is_refused_by_its_own_name(store: Store) -
         await store.write(Statement(_KEY, {"account": "acc_nobody"}))
 
 
-@pytest.mark.parametrize("bad", ["half a surrogate \ud800", 2**63], ids=["text", "number"])
+@pytest.mark.parametrize("bad", ["half a surrogate \ud800", "a NUL \0", 2**63, -(2**63) - 1])
 async def test_a_value_no_database_can_hold_fails_alone_and_is_not_repeated(
     store: Store, bad: str | int
 ) -> None:
@@ -79,6 +79,8 @@ async def test_a_value_no_database_can_hold_fails_alone_and_is_not_repeated(
     )
     assert isinstance(failed, StorageFailed)
     assert "surrogate " not in str(failed)
+    assert "NUL \0" not in str(failed)
+    assert failed.__cause__ is failed.__context__ is None
     assert not isinstance(good, BaseException)
     assert not isinstance(after, BaseException)
     assert await names(store) == ["acc_1", "acc_2"]
@@ -108,8 +110,9 @@ async def test_a_cancelled_caller_disturbs_nobody_and_its_unit_is_still_carried_
     answers = await asyncio.gather(*writes, return_exceptions=True)
     assert [type(answer) for answer in answers].count(list) == 8
     assert isinstance(answers[4], asyncio.CancelledError)
-    await store.write(account("acc_9"))
-    assert len(await names(store)) == 10
+    async with asyncio.timeout(5):
+        while len(await names(store)) < 9:
+            pass  # nobody is left to be told
 
 
 async def test_closing_carries_out_what_was_handed_over_and_refuses_what_comes_later(store: Store) -> None:

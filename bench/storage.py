@@ -1,0 +1,104 @@
+"""The store over SQLite and PostgreSQL, side by side: `python -m bench.storage [postgresql://…]`.
+
+Without an address a PostgreSQL is started from the wheel of the tests, on a Unix socket of this machine.
+Both take turns in each round; the figures are medians over the rounds, with both databases flushing to disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from proxy import keys
+from proxy.keys import Key
+from proxy.storage import accounts, key_records, open_store, usage
+from proxy.storage.store import Store
+from proxy.storage.usage import UsageRow
+from tests.databases import postgres
+
+ROUNDS = 5
+SECONDS = 1.0
+TASKS = (1, 50)
+
+_ROW = UsageRow(
+    id="",
+    account="acc_bench",
+    key="key_bench",
+    started=0,
+    engine="tone",
+    model="standard",
+    voice="alloy",
+    language="en",
+    characters=40,
+    samples=72_000,
+    sample_rate_hz=24_000,
+    format="mp3",
+    outcome="finished",
+)
+
+
+async def main(addresses: dict[str, str]) -> None:
+    key = keys.mint()
+    found: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for _ in range(ROUNDS):
+        for name, url in addresses.items():
+            with tempfile.TemporaryDirectory() as folder:
+                async with open_store(url, Path(folder)) as store:
+                    await _measure(store, name, key, found)
+    first, second = addresses
+    print(f"{'a second':12} {'tasks':>5} {first:>12} {second:>12} {'ratio':>7}")
+    for (work, tasks), rates in found.items():
+        one, other = (statistics.median(rates[name]) for name in addresses)
+        print(f"{work:12} {tasks:5} {one:12.0f} {other:12.0f} {other / one:7.2f}")
+
+
+async def _measure(
+    store: Store, name: str, key: Key, found: dict[tuple[str, int], dict[str, list[float]]]
+) -> None:
+    if await key_records.by_hash(store, key.digest) is None:
+        account = await accounts.create(store, name=secrets.token_hex(8), plan="free")
+        await key_records.create(store, key, account=account.id)
+    work: dict[str, Callable[[], Awaitable[object]]] = {
+        "usage rows": lambda: usage.record(store, msgspec.structs.replace(_ROW, id=secrets.token_hex(12))),
+        "key lookups": lambda: key_records.by_hash(store, key.digest),
+        "clock": store.now,
+    }
+    for what, do in work.items():
+        for tasks in TASKS:
+            found.setdefault((what, tasks), {}).setdefault(name, []).append(await _rate(do, tasks))
+
+
+async def _rate(do: Callable[[], Awaitable[object]], tasks: int) -> float:
+    done, began = 0, time.monotonic()
+
+    async def work() -> None:
+        nonlocal done
+        while time.monotonic() - began < SECONDS:
+            await do()
+            done += 1
+
+    await asyncio.gather(*(work() for _ in range(tasks)))
+    return done / (time.monotonic() - began)
+
+
+@contextmanager
+def _postgres_url() -> Iterator[str]:
+    if len(sys.argv) > 1:
+        yield sys.argv[1]
+        return
+    with postgres() as server:
+        yield server.url()
+
+
+if __name__ == "__main__":
+    with _postgres_url() as address:
+        asyncio.run(main({"sqlite": "sqlite", "postgresql": address}))

@@ -1,0 +1,30 @@
+"""What all commands share: their common options, and how an answer is printed for a person or a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from proxy.checking import Finding
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="The config file; else VOXGATE_CONFIG, else ./config.toml.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_answer(value: Any, as_json: bool, show: Callable[[Any], object]) -> None:
+    if as_json:
+        plain = (
+            [item.plain() if isinstance(item, Finding) else item for item in value]
+            if isinstance(value, list)
+            else value
+        )
+        print(json.dumps(plain, indent=2))  # noqa: T201 - a command's answer
+    else:
+        Console().print(show(value), soft_wrap=True)

@@ -1,0 +1,128 @@
+"""`voxgate env …`: the environments of plugins that list packages of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from proxy import plugin_folder, tables
+from proxy.cli_answers import AsJson, print_answer
+from proxy.engines import environment_build, environments, registry
+from proxy.engines.environments import Environment, EnvironmentRefused
+from proxy.engines.registry import Registry
+from proxy.runtime import CommandRefused
+from speech_engine import Hosted
+
+env = typer.Typer(
+    help="Environments: Pythons of their own for plugins that need packages.", no_args_is_help=True
+)
+
+_LOOK_LIKE = " (run voxgate env list to see them)"
+
+
+@env.command("build")
+def env_build(
+    plugin: Annotated[str, typer.Argument(help="The plugin's name.")],
+    folder: Annotated[
+        Path | None, typer.Option("--plugin", help="A folder with the plugin, if it is not installed.")
+    ] = None,
+    torch: Annotated[
+        str, typer.Option(help="The variant of torch, as the index calls it: cpu, cu126, ….")
+    ] = "",
+    index: Annotated[
+        str | None,
+        typer.Option(
+            envvar="VOXGATE_TORCH_INDEX",
+            help="The address of a further package index; {torch} in it becomes the variant.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build a plugin's environment, unless it is there; downloads are kept, so a second try is quick."""
+    if torch and not index:
+        raise CommandRefused(
+            f"--torch {torch}: name the index that has it with --index or VOXGATE_TORCH_INDEX"
+        )
+    hosted = _hosted(registry.load(plugin_folder.entries_of(folder) if folder else ()), plugin)
+    recipe = environments.recipe(plugin, hosted, torch)
+    with Console(stderr=True, quiet=as_json).status(f"building {escape(recipe.name)}") as status:
+        made, is_new = environment_build.build(
+            recipe, lambda said: status.update(escape(said)), index and index.replace("{torch}", torch)
+        )
+    print_answer({**_row(made, "current"), "built": is_new}, as_json, tables.environment)
+
+
+@env.command("list")
+def env_list(as_json: AsJson = False) -> None:
+    """List what is built, and what is still to be; `stale` is what no plugin asks for any more."""
+    wanted = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
+    rows = []
+    for found in environments.every():
+        recipe = wanted.get(found.recipe.plugin)
+        is_current = recipe is not None and found.is_whole and environments.is_current(found, recipe)
+        rows.append(_row(found, "current" if is_current else "stale"))
+    current = {row["plugin"] for row in rows if row["state"] == "current"}
+    rows += [
+        {"plugin": name, "hash": recipe.digest, "state": "missing", "bytes": 0, "torch": "", "folder": ""}
+        for name, recipe in wanted.items()
+        if name not in current
+    ]
+    print_answer({"data": rows}, as_json, tables.environments)
+
+
+@env.command("remove")
+def env_remove(
+    plugin: Annotated[str, typer.Argument(help="The plugin's name.")],
+    stale: Annotated[bool, typer.Option("--stale", help="Only those that it does not ask for now.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a plugin's environments. A host that runs in one goes on until it is restarted."""
+    hosted = _listing(registry.load()).get(plugin)
+    recipe = environments.recipe(plugin, hosted) if stale and hosted else None
+
+    def stays(found: Environment) -> bool:
+        return recipe is not None and found.is_whole and environments.is_current(found, recipe)
+
+    gone = environment_build.remove(plugin, stays)
+    if not gone and not stale:
+        raise CommandRefused(f"there is no environment of {plugin!r}{_LOOK_LIKE}")
+    rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in gone]
+    print_answer({"data": rows}, as_json, tables.environments)
+
+
+def _listing(loaded: Registry) -> dict[str, Hosted]:
+    """The plugins that list packages."""
+    return {
+        name: plugin.create
+        for name, plugin in loaded.plugins("engine").items()
+        if isinstance(plugin.create, Hosted) and plugin.create.packages
+    }
+
+
+def _hosted(loaded: Registry, plugin: str) -> Hosted:
+    listing = _listing(loaded)
+    if plugin in listing:
+        return listing[plugin]
+    if plugin in loaded.plugins("engine"):
+        raise EnvironmentRefused(f"{plugin} lists no packages of its own: it runs under the server's Python")
+    fault = next((fault for fault in loaded.faults if fault.name == plugin), None)
+    if fault is not None:
+        raise EnvironmentRefused(f"the plugin {plugin} failed at {fault.stage}: {fault.reason}")
+    raise EnvironmentRefused(
+        f"no plugin called {plugin!r} is installed; those that list packages: {', '.join(listing) or 'none'}"
+    )
+
+
+def _row(found: Environment, state: str) -> dict[str, Any]:
+    return {
+        "plugin": found.recipe.plugin,
+        "hash": found.recipe.digest,
+        "state": state,
+        "bytes": found.size_bytes(),
+        "torch": found.recipe.torch,
+        "folder": str(found.folder),
+    }

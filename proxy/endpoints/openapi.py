@@ -1,0 +1,30 @@
+"""GET /openapi.json: the description of this API for programs, served without a key."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from proxy.endpoints.replies import encode_json
+from proxy.openapi import document
+
+
+class Description:
+    """Made when it is first asked for: most servers never are."""
+
+    def __init__(self, public_catalogue: bool) -> None:
+        self._public_catalogue = public_catalogue
+
+    async def show(self, _request: Request) -> Response:
+        return Response(self._encoded, media_type="application/json")
+
+    @cached_property
+    def _encoded(self) -> bytes:
+        return encode_json(document(self._public_catalogue))
+
+
+def routes(public_catalogue: bool) -> list[Route]:
+    return [Route("/openapi.json", Description(public_catalogue).show)]

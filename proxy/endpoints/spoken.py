@@ -1,0 +1,108 @@
+"""What speech answers beside audio: the one JSON object, and the server-sent events."""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Literal
+
+import msgspec
+
+from proxy.errors import ErrorDetail
+from proxy.pipeline import Answer
+from proxy.wire import SpeechRequest
+
+_TOKENS_A_SECOND = 20
+
+
+class WordTime(msgspec.Struct, frozen=True):
+    """A word of the text that was sent, its place there, and when it is heard."""
+
+    word: str
+    start_seconds: float
+    source_start: int
+    source_end: int
+
+
+class SpeechUsage(msgspec.Struct, frozen=True):
+    """OpenAI counts tokens of its models; these are characters in and a fixed rate out, as documented."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    characters: int
+    seconds: float
+
+
+class SpokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `response_format: "json"`. `words` is null where the engine times none."""
+
+    audio_base64: str
+    audio_format: str
+    duration_seconds: float
+    sample_rate: int
+    voice_used: str
+    model_used: str
+    language: str
+    words: list[WordTime] | None
+    usage: SpeechUsage
+
+
+class AudioDelta(msgspec.Struct, frozen=True):
+    """The `data` of an event with the next piece of the audio, in base64."""
+
+    audio: str
+    type: Literal["speech.audio.delta"] = "speech.audio.delta"
+
+
+class AudioDone(msgspec.Struct, frozen=True):
+    """The `data` of the last event of an answer that is whole."""
+
+    usage: SpeechUsage
+    type: Literal["speech.audio.done"] = "speech.audio.done"
+
+
+class AudioError(msgspec.Struct, frozen=True):
+    """The `data` of the last event of an answer that broke off."""
+
+    error: ErrorDetail
+    type: Literal["error"] = "error"
+
+
+def spoken_answer(request: SpeechRequest, answer: Answer, audio: bytes) -> SpokenAnswer:
+    return SpokenAnswer(
+        audio_base64=base64.b64encode(audio).decode(),
+        audio_format=request.format,
+        duration_seconds=round(answer.seconds, 3),
+        sample_rate=answer.speaking.sample_rate_hz,
+        voice_used=answer.plan.voice.id,
+        model_used=answer.speaking.candidate.model.name,
+        language=answer.plan.language,
+        words=_words(request, answer),
+        usage=speech_usage(request, answer),
+    )
+
+
+def speech_usage(request: SpeechRequest, answer: Answer) -> SpeechUsage:
+    spoken, heard = len(request.text), math.ceil(answer.seconds * _TOKENS_A_SECOND)
+    return SpeechUsage(
+        input_tokens=spoken,
+        output_tokens=heard,
+        total_tokens=spoken + heard,
+        characters=spoken,
+        seconds=round(answer.seconds, 3),
+    )
+
+
+def _words(request: SpeechRequest, answer: Answer) -> list[WordTime] | None:
+    if not answer.speaking.candidate.model.info.times_words:
+        return None
+    return [
+        WordTime(
+            request.text[word.source_start : word.source_end],
+            word.start_seconds,
+            word.source_start,
+            word.source_end,
+        )
+        for word in answer.speaking.words
+    ]

@@ -1,0 +1,163 @@
+"""How an environment is made: a venv, its packages, the links to our code, a trial import; then its name.
+
+It is built under a name that nobody looks at and renamed at the end, so that one which was broken off is
+never used. Beginning again is cheap, since pip keeps what it has downloaded.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from proxy.engines import environments
+from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
+
+Say = Callable[[str], None]
+"""Hears what is being done, a line at a time."""
+
+_LAST_LINES = 12
+_BUILDING = ".building-"
+_TRIAL = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+
+
+def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environment, bool]:
+    """The environment, and whether it was made now; raises EnvironmentRefused, with the log's last lines.
+
+    `index` is asked beside pip's own. A second build waits for the first, and finds its work done.
+    """
+    try:
+        with _locked(say) as lock:
+            # Of torch's variants `built` takes any; here it is this one or none.
+            for found in environments.every():
+                if found.recipe == recipe and found.is_whole:
+                    return found, False
+            return _Building(recipe, say, lock).run(index), True
+    except OSError as error:
+        raise EnvironmentRefused(f"{environments.root()}: {error.strerror or error}") from None
+
+
+def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environment]:
+    """Deletes a plugin's environments, those excepted that are to stay; gives what is gone."""
+    with _locked(lambda _said: None):
+        gone = [
+            found for found in environments.every() if found.recipe.plugin == plugin and not unless(found)
+        ]
+        for found in gone:
+            # Out of sight first: what is half deleted must not be found by a host that starts.
+            hidden = found.folder.rename(found.folder.with_name(_BUILDING + found.folder.name))
+            shutil.rmtree(hidden)
+            _log_file(found.recipe).unlink(missing_ok=True)
+        return gone
+
+
+def _log_file(recipe: Recipe) -> Path:
+    return environments.root() / f"{recipe.name}.log"
+
+
+@contextmanager
+def _locked(say: Say) -> Iterator[int]:
+    folder = environments.root()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another build is under way; waiting for it")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class _Building:
+    def __init__(self, recipe: Recipe, say: Say, lock: int) -> None:
+        self._recipe = recipe
+        self._say = say
+        self._lock = lock
+        self._folder = environments.root() / f"{_BUILDING}{recipe.name}"
+        self._python = str(self._folder / "bin" / "python")
+
+    def run(self, index: str | None) -> Environment:
+        for left in environments.root().glob(f"{_BUILDING}*"):
+            shutil.rmtree(left)  # of a build that was killed: we hold the lock, so nobody works on it
+        try:
+            with open(_log_file(self._recipe), "w", opener=_private) as log:
+                venv = ("-I", "-m", "venv", "--without-pip", str(self._folder))
+                self._step("making the venv", log, sys.executable, *venv)
+                self._step("installing the packages", log, *self._pip(index))
+                self._link()
+                self._step("trying the imports", log, self._python, "-I", "-c", _TRIAL, *self._recipe.imports)
+            return self._name()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _pip(self, index: str | None) -> tuple[str, ...]:
+        constraints = self._folder / "constraints.txt"
+        constraints.write_text(self._recipe.constraints)
+        return (
+            *(sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", f"--python={self._python}"),
+            *("install", "--no-input", "--progress-bar=off", f"--constraint={constraints}"),
+            *((f"--extra-index-url={index}",) if index else ()),
+            *("--", *self._recipe.packages),  # whatever comes after it is no option
+        )
+
+    def _link(self) -> None:
+        (site,) = self._folder.glob("lib/python*/site-packages")
+        for name, place in self._recipe.links.items():
+            link = site / (name if Path(place).is_dir() else Path(place).name)
+            if link.exists():
+                raise EnvironmentRefused(
+                    f"{self._recipe.plugin}: one of its packages brings a {link.name} of its own"
+                )
+            link.symlink_to(place)
+
+    def _name(self) -> Environment:
+        (self._folder / MANIFEST).write_bytes(msgspec.json.encode(self._recipe))
+        final = environments.root() / self._recipe.name
+        shutil.rmtree(final, ignore_errors=True)  # one whose Python has gone; nobody can run it
+        return Environment(self._recipe, self._folder.rename(final))
+
+    def _step(self, what: str, log: IO[str], *command: str) -> None:
+        self._say(what)
+        last: deque[str] = deque(maxlen=_LAST_LINES)
+        # The lock goes along: while a pip whose voxgate was killed is still at work, nobody else builds.
+        with subprocess.Popen(
+            command,
+            cwd=environments.root(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # What lies on our own path would count as installed there.
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+            text=True,
+            errors="replace",
+            pass_fds=(self._lock,),
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    log.write(line)
+                    last.append(line.rstrip())
+                    self._say(f"{what}: {line.strip()}")
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            log.flush()
+            raise EnvironmentRefused(
+                "\n  ".join([f"{self._recipe.plugin}: {what} failed; all of it is in {log.name}", *last])
+            )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

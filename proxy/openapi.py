@@ -1,0 +1,205 @@
+"""The OpenAPI 3.1 document, made of the structs that requests are read into and answers written from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from proxy import __version__
+from proxy.errors import (
+    ErrorEnvelope,
+    InternalError,
+    InvalidKey,
+    NotAllowed,
+    StorageUnavailable,
+)
+from proxy.operations import JSON, OPERATIONS, SPEECH_HEADERS, Failure, Operation, Query, Struct
+
+_ABOUT = """\
+OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.
+Fields that are not listed are ignored in requests; null is the same as leaving a field out."""
+
+_TITLES = {"v1": "speech", "admin": "administration"}
+_BINARY = {"type": "string", "format": "binary"}
+
+_HEADERS = {
+    "x-request-id": "On every answer; the server's log and the usage row have it too.",
+    "openai-processing-ms": "Milliseconds until the headers went out.",
+    "retry-after": "When to try again, in seconds.",
+    **SPEECH_HEADERS,
+}
+
+
+def document(public_catalogue: bool = False) -> dict[str, Any]:
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, public_catalogue)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "voxgate",
+            "version": __version__,
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}, {"api-key": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": _security_schemes(),
+            "headers": {
+                name: {"description": meaning, "schema": {"type": "string"}}
+                for name, meaning in _HEADERS.items()
+            },
+            "responses": {_name(failures): _failure(failures) for failures in _failure_groups()},
+            "schemas": _schemas(),
+        },
+    }
+
+
+def _operation(operation: Operation, public_catalogue: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [_TITLES.get(operation.path.split("/")[1], "server")],
+        "responses": _responses(operation),
+    }
+    if operation.access == "admin":
+        described["description"] = "Needs a key with the role `admin`."
+    elif operation.access == "open":
+        described["security"] = [{}]
+    elif operation.access == "catalogue" and public_catalogue:
+        described["security"] = [{}, {"bearer": []}, {"api-key": []}]
+    if parameters := [*_path_parameters(operation), *map(_query, operation.queries)]:
+        described["parameters"] = parameters
+    if operation.takes is not None:
+        described["requestBody"] = {"required": True, "content": {JSON: {"schema": _ref(operation.takes)}}}
+    return described
+
+
+def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+    if "{id}" not in operation.path:
+        return []
+    meaning = "The id; slashes in it may stay as they are."
+    return [
+        {"name": "id", "in": "path", "required": True, "description": meaning, "schema": {"type": "string"}}
+    ]
+
+
+def _query(query: Query) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    if query.values:
+        schema["enum"] = list(query.values)
+    return {"name": query.name, "in": "query", "description": query.meaning, "schema": schema}
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    headers = ["x-request-id", "openai-processing-ms", *(SPEECH_HEADERS if len(operation.gives) > 1 else ())]
+    responses = {
+        str(operation.status): {
+            "description": operation.summary,
+            "headers": _headers(headers),
+            "content": {media: {"schema": _one_of(media, types)} for media, types in operation.gives.items()},
+        }
+    }
+    for failures in _by_status(operation):
+        responses[str(failures[0].status)] = {"$ref": f"#/components/responses/{_name(failures)}"}
+    if operation.unwell is not None:
+        responses["503"] = {
+            "description": "It cannot serve, and why; or the error of a server that is worse off.",
+            "headers": _headers(headers),
+            "content": {JSON: {"schema": _one_of(JSON, (operation.unwell, ErrorEnvelope))}},
+        }
+    return responses
+
+
+def _by_status(operation: Operation) -> list[tuple[Failure, ...]]:
+    """The failures of an operation, those that any may have among them; one group for each status."""
+    # A key that is sent where none is needed must still be good.
+    common = (InvalidKey, *((NotAllowed,) if operation.access == "admin" else ()), InternalError)
+    grouped: dict[int, list[Failure]] = {}
+    for failure in (*operation.failures, *common, StorageUnavailable):
+        grouped.setdefault(failure.status, []).append(failure)
+    return [tuple(grouped[status]) for status in sorted(grouped)]
+
+
+def _failure_groups() -> Iterable[tuple[Failure, ...]]:
+    return dict.fromkeys(group for operation in OPERATIONS for group in _by_status(operation))
+
+
+def _name(failures: tuple[Failure, ...]) -> str:
+    return "Or".join(failure.__name__ for failure in failures)
+
+
+def _failure(failures: tuple[Failure, ...]) -> dict[str, Any]:
+    headers = ["x-request-id", "openai-processing-ms"]
+    if failures[0].status == StorageUnavailable.status:
+        headers.append("retry-after")
+    return {
+        "description": "; or ".join(map(_sentence, failures)),
+        "headers": _headers(headers),
+        "content": {JSON: {"schema": _ref(ErrorEnvelope)}},
+    }
+
+
+def _sentence(failure: Failure) -> str:
+    said = failure.__dict__.get("__doc__")
+    meaning = inspect.cleandoc(said).split("\n", 1)[0].partition(": ")[2] if said else ""
+    return f"`{failure.default_code}`{f': {meaning}' if meaning else ''}"
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _security_schemes() -> dict[str, Any]:
+    usual, azure = (
+        "A key, `sk-vg-…`, as OpenAI's clients send it.",
+        "The same key, as Azure's clients send it.",
+    )
+    return {
+        "bearer": {"type": "http", "scheme": "bearer", "description": usual},
+        "api-key": {"type": "apiKey", "in": "header", "name": "api-key", "description": azure},
+    }
+
+
+def _ref(struct: Struct) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{struct.__name__}"}
+
+
+def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
+    if not structs:
+        return {"type": "object"} if media == JSON else _BINARY
+    return _ref(structs[0]) if len(structs) == 1 else {"anyOf": [_ref(struct) for struct in structs]}
+
+
+def _schemas() -> dict[str, Any]:
+    taken = {operation.takes for operation in OPERATIONS if operation.takes}
+    given = {struct for operation in OPERATIONS for structs in operation.gives.values() for struct in structs}
+    given |= {operation.unwell for operation in OPERATIONS if operation.unwell} | {ErrorEnvelope}
+    answers = {name: _complete(schema) for name, schema in _components(given).items()}
+    return dict(sorted({**_components(taken), **answers}.items()))
+
+
+def _components(structs: Iterable[Struct]) -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    return {name: _portable(schema) for name, schema in schemas.items()}
+
+
+def _complete(schema: dict[str, Any]) -> dict[str, Any]:
+    """An answer's fields are all there, those with a default too; only one that may be unset has none."""
+    named = set(schema.get("required", ()))
+    always = [name for name, field in schema["properties"].items() if name in named or "default" in field]
+    return {**schema, "required": always}
+
+
+def _portable(schema: Any) -> Any:
+    """Patterns as ECMAScript reads them, where `$` is what `\\Z` is in Python."""
+    if isinstance(schema, dict):
+        pattern = schema.get("pattern")
+        portable = {"pattern": pattern.replace("\\Z", "$")} if isinstance(pattern, str) else {}
+        return {key: _portable(value) for key, value in schema.items()} | portable
+    return [_portable(part) for part in schema] if isinstance(schema, list) else schema

@@ -1,0 +1,98 @@
+"""`voxgate check --plugin DIR`: what the registry says of a folder, and the contract on its engines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from proxy import plugin_folder
+from proxy.checking import Finding
+from proxy.engines import environments, registry
+from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.sections import Config, EngineSection
+from speech_engine import Context, Plugin
+from speech_engine.testing.verdicts import Verdict, verdicts
+
+_PATIENCE_S = 600.0
+
+
+def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iterator[Finding]:
+    """A line for each plugin and each rule, as they are tried. `config` may have settings for its engines."""
+    entries = plugin_folder.entries_of(folder)
+    loaded = registry.load(entries)
+    for entry in entries:
+        fault = next((fault for fault in loaded.faults if fault.name == entry.name), None)
+        if fault is not None:
+            yield Finding("plugin", entry.name, False, f"failed at {fault.stage}: {fault.reason}")
+            continue
+        plugins = loaded.plugins_of(entry.name)
+        given = ", ".join(f"{plugin.kind} {plugin.name}" for plugin in plugins) or "nothing"
+        yield Finding("plugin", entry.name, True, f"gives {given}")
+        for plugin in plugins:
+            if plugin.kind == "engine":
+                yield from _check_engine(folder, loaded, plugin, config, voice)
+
+
+def _check_engine(
+    folder: Path, loaded: Registry, plugin: Plugin, config: Config | None, voice: str | None
+) -> Iterator[Finding]:
+    name, section = _section(plugin, config)
+    try:
+        spec = loaded.engine(name, section)
+    except EngineConfigError as error:
+        yield Finding("engine", name, False, str(error))
+        return
+    if isinstance(spec, HostedEngineSpec):
+        yield from _check_hosted(folder, spec, voice)
+        return
+    context = Context(structlog.get_logger())
+    answers = verdicts(lambda: spec.create(name, spec.settings, context), voice)
+    yield from _findings(asyncio.run(_all(answers)))
+
+
+def _section(plugin: Plugin, config: Config | None) -> tuple[str, EngineSection]:
+    sections = config.engines.items() if config else ()
+    fitting = (pair for pair in sections if pair[1].plugin == plugin.name)
+    return next(fitting, (plugin.name, EngineSection(plugin.name)))
+
+
+def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> Iterator[Finding]:
+    """In a process of its own, as it will live; under its environment's Python where that is built."""
+    try:
+        interpreter, hint = environments.interpreter(spec.section.plugin, spec.hosted), ""
+    except EnvironmentRefused as refused:
+        # An author may well have the packages here.
+        interpreter, hint = sys.executable, f" ({refused} --plugin {folder})"
+    command = [interpreter, "-P", "-m", "speech_engine.testing", spec.module, spec.name]
+    done = subprocess.run(
+        [*command, *([voice] if voice else [])],
+        input=msgspec.json.encode(spec.section.settings),
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": plugin_folder.search_path(folder)},
+        timeout=_PATIENCE_S,
+        check=False,
+    )
+    said = [msgspec.json.decode(line, type=Verdict) for line in done.stdout.splitlines()]
+    if said and said[-1].broken.startswith("ModuleNotFoundError"):
+        said[-1] = Verdict(said[-1].rule, said[-1].broken + hint)
+    if done.returncode:
+        said.append(Verdict("it does not end its process", f"it ended with status {done.returncode}"))
+    yield from _findings(said)
+
+
+async def _all(answers: Any) -> list[Verdict]:
+    return [verdict async for verdict in answers]
+
+
+def _findings(said: Iterable[Verdict]) -> Iterator[Finding]:
+    for verdict in said:
+        yield Finding("rule", verdict.rule, not verdict.broken, verdict.broken or "kept")

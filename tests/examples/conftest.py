@@ -1,0 +1,51 @@
+"""beep installed as a stranger's plugin would be: by pip, into a folder beside the server's environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults import plugin_folders
+
+ROOT = Path(__file__).parents[2]
+BEEP = ROOT / "examples" / "beep"
+
+
+def pip(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="session")
+def anyascii(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package that the worker imports. Skips where pip reaches no index, but not in CI."""
+    folder = tmp_path_factory.mktemp("anyascii")
+    pins = str(BEEP / "voxgate_beep" / "constraints.txt")
+    done = pip("install", "--quiet", "--no-deps", "--target", str(folder), "--requirement", pins)
+    if done.returncode:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI needs a package index: {done.stderr}")
+        pytest.skip("pip reaches no package index")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(anyascii: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The process environment in which beep is installed, and environments are built from nothing."""
+    place = tmp_path_factory.mktemp("beep")
+    # Building leaves files beside the sources.
+    source = shutil.copytree(BEEP, place / "source", ignore=shutil.ignore_patterns("__pycache__"))
+    done = pip("install", "--quiet", "--no-deps", "--target", str(place / "packages"), str(source))
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(source)
+    downloads = pip("cache", "dir").stdout.strip()
+    return {
+        **plugin_folders.environ(place / "packages"),
+        "XDG_CACHE_HOME": str(place / "cache"),
+        **({"PIP_CACHE_DIR": downloads} if downloads else {}),
+    }

@@ -1,0 +1,106 @@
+"""examples/beep, the whole way of a third party's plugin: installed, listed, built, served, heard."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.examples.conftest import BEEP
+from tests.server import VOXGATE, Server, running
+from tests.sound import decoded
+
+CONFIG = '[server]\ndefault_model = "beep/letters"\n[engines.beep]\nletter_ms = 50\n'
+
+
+def voxgate(installed: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, **installed}
+    return subprocess.run([VOXGATE, *command], env=environ, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def built(installed: dict[str, str]) -> dict[str, Any]:
+    """What `env list` says before and `env build` afterwards."""
+    (before,) = json.loads(voxgate(installed, "env", "list", "--json").stdout)["data"]
+    assert (before["plugin"], before["state"]) == ("beep", "missing")
+    done = voxgate(installed, "env", "build", "beep", "--json")
+    assert done.returncode == 0, done.stderr
+    row: dict[str, Any] = json.loads(done.stdout)
+    return row
+
+
+@pytest.fixture(scope="module")
+def server(
+    installed: dict[str, str], built: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("server"), CONFIG, environ=installed) as started:
+        yield started
+
+
+def test_its_environment_has_the_package_and_the_servers_has_not(built: dict[str, Any]) -> None:
+    assert (built["built"], built["state"]) == (True, "current")
+    python = Path(built["folder"]) / "bin" / "python"
+    code = "import anyascii, voxgate_beep.worker; print(anyascii.__file__)"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).is_relative_to(built["folder"])
+    assert importlib.util.find_spec("anyascii") is None
+
+
+def test_its_environment_has_nothing_of_the_servers_but_the_host(built: dict[str, Any]) -> None:
+    python = Path(built["folder"]) / "bin" / "python"
+    for module in ("starlette", "numpy", "proxy", "plugins"):
+        done = subprocess.run([python, "-I", "-c", f"import {module}"], capture_output=True, check=False)
+        assert done.returncode != 0, module
+
+
+def test_it_is_listed_with_its_model(server: Server) -> None:
+    (row,) = json.loads(server.cli("engines", "--json").stdout)["data"]
+    assert (row["name"], row["plugin"], row["state"]) == ("beep", "beep", "ready")
+    assert row["models"] == ["beep/letters"]
+
+
+def test_its_host_spells_another_script_as_only_that_package_can(server: Server) -> None:
+    answer = server.speech("щи", model="beep/letters", voice="beep/low", response_format="wav")
+    assert answer.status_code == 200
+    heard = decoded(answer.content, "wav")
+    assert heard.seconds == pytest.approx(0.05 * len("shchi"), abs=0.005)
+    assert heard.loudness > 0.05
+
+
+def test_building_again_finds_it_there(installed: dict[str, str], built: dict[str, Any]) -> None:
+    again = json.loads(voxgate(installed, "env", "build", "beep", "--json").stdout)
+    assert again == {**built, "built": False}
+
+
+def test_check_tries_the_contract_in_an_environment_and_what_is_stale_can_go(
+    installed: dict[str, str], built: dict[str, Any]
+) -> None:
+    # A build of the folder itself: the installed one's links lead elsewhere.
+    done = voxgate(installed, "env", "build", "beep", "--plugin", str(BEEP), "--json")
+    assert done.returncode == 0, done.stderr
+    done = voxgate(installed, "check", "--plugin", str(BEEP), "--json")
+    findings = json.loads(done.stdout)
+    assert done.returncode == 0, findings
+    assert len([finding for finding in findings if finding["kind"] == "rule"]) >= 15
+
+    gone = json.loads(voxgate(installed, "env", "remove", "beep", "--stale", "--json").stdout)["data"]
+    assert [row["state"] for row in gone] == ["removed"]
+    assert gone[0]["hash"] != built["hash"]
+    rows = json.loads(voxgate(installed, "env", "list", "--json").stdout)["data"]
+    assert [(row["hash"], row["state"]) for row in rows] == [(built["hash"], "current")]
+
+
+def test_its_own_tests_pass_where_an_author_would_run_them(anyascii: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": f"{anyascii}{os.pathsep}{BEEP}", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(BEEP), "tests"]
+    done = subprocess.run(command, cwd=BEEP, env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^=* *1\d passed", done.stdout, re.MULTILINE), done.stdout

@@ -1,0 +1,76 @@
+"""SIGHUP: a new configuration for new requests, nothing cut, and a bad file that changes nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.faults.processes import until
+from tests.faults.streams import stream
+from tests.server import TONE, Server, running
+
+STREAMS = 50
+_SLOTS = TONE.replace("[engines.tone]", "[engines.tone]\nslots = 64")
+_TEXT = "Not one of these may be cut by what goes on beside them."
+
+
+def _hang_up(server: Server, text: str, event: str) -> dict[str, object]:
+    """Writes the file, sends SIGHUP, and gives the log line that answers it."""
+    before = len(server.log.read_text().splitlines())
+    server.config.write_text(text)
+    server.process.send_signal(signal.SIGHUP)
+
+    def answers() -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in server.log.read_text().splitlines()[before:]]
+        return [line for line in lines if line["event"] == event]
+
+    until(lambda: bool(answers()))
+    return answers()[0]
+
+
+def test_fifty_streams_outlive_a_reload_and_new_requests_have_the_new_voice(folder: Path) -> None:
+    with running(folder, _SLOTS) as server, ExitStack() as stack:
+        streams = [stack.enter_context(stream(server, "tone/slow", _TEXT)) for _ in range(STREAMS)]
+        assert server.speech("Too early.", voice="narrator").json()["error"]["code"] == "voice_not_found"
+        started = _hang_up(server, _SLOTS + "[voices.narrator]\ntone = 'tone'\n", "config.reload.started")
+        assert (started["changed"], started["needs_restart"]) == (["voices"], [])
+        until(lambda: '"config.reload.complete"' in server.log.read_text())
+        assert server.speech("In time.", voice="narrator").status_code == 200
+        for each in streams:
+            each.read_all()
+        assert len({each.heard for each in streams}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[server\n", "not valid TOML"),
+        (_SLOTS + "[voices.alloy2]\nnobody = 'x'\n", "voices.alloy2.nobody"),
+        (_SLOTS.replace("[server]", "[server]\nfirst_audio_s = 0"), "server.first_audio_s"),
+    ],
+)
+def test_a_bad_file_changes_nothing_and_says_what_is_wrong(server: Server, text: str, reason: str) -> None:
+    good = server.config.read_text()
+    refused = _hang_up(server, text, "config.reload.refused")
+    assert reason in str(refused["reason"])
+    assert server.speech("As before.").status_code == 200
+    server.config.write_text(good)
+
+
+def test_what_needs_a_restart_is_named_and_left_as_it_was(server: Server) -> None:
+    good = server.config.read_text()
+    changed = good.replace("[server]", "[server]\npublic_catalogue = true\ndata = 'elsewhere'")
+    started = _hang_up(server, changed + "[engines.late]\nplugin = 'tone'\n", "config.reload.started")
+    assert started["changed"] == ["server.public_catalogue"]
+    assert started["needs_restart"] == ["server.data", "engines"]
+    with httpx2.Client(base_url=server.url) as anonymous:
+        until(lambda: anonymous.get("/v1/models").status_code == 200)
+    assert not (server.config.parent / "elsewhere").exists()
+    _hang_up(server, good, "config.reload.started")
+    with httpx2.Client(base_url=server.url) as anonymous:
+        until(lambda: anonymous.get("/v1/models").status_code == 401)

@@ -1,0 +1,59 @@
+"""An OpenAPI document held against real answers and requests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx2
+from openapi_schema_validator import OAS31Validator
+
+Document = dict[str, Any]
+
+
+def operations(document: Document) -> list[dict[str, Any]]:
+    return [
+        {**operation, "method": method, "path": path}
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def operation(document: Document, name: str) -> dict[str, Any]:
+    (found,) = (each for each in operations(document) if each["operationId"] == name)
+    return found
+
+
+def faults(document: Document, of: dict[str, Any], answer: httpx2.Response) -> list[str]:
+    """What of this answer is not as described; its body may have no field that is not."""
+    response = of["responses"].get(str(answer.status_code))
+    if response is None:
+        return [f"{answer.status_code} is not described"]
+    if "$ref" in response:
+        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    missing = [name for name in response["headers"] if name not in answer.headers]
+    media = answer.headers["content-type"].partition(";")[0]
+    if media not in response["content"]:
+        return [f"{media} is not described"]
+    schema = response["content"][media]["schema"]
+    bodies: list[Any] = []
+    if media == "text/event-stream":
+        bodies = events(answer.text)
+    elif media == "application/json":
+        bodies = [answer.json()]
+    return missing + [fault for body in bodies for fault in violations(document, schema, body, closed=True)]
+
+
+def violations(document: Document, schema: Document, value: Any, *, closed: bool = False) -> list[str]:
+    components = document["components"]["schemas"]
+    if closed:
+        components = {
+            name: {**component, "unevaluatedProperties": False} for name, component in components.items()
+        }
+    whole = {**schema, "components": {"schemas": components}}
+    return [error.message for error in OAS31Validator(whole).iter_errors(value)]
+
+
+def events(text: str) -> list[Any]:
+    """The data of server-sent events."""
+    return [json.loads(event.removeprefix("data: ")) for event in text.split("\n\n") if event]

@@ -1,0 +1,139 @@
+"""Environments really built, from small wheels: tried before they count, alone, and never half used."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proxy.engines import environment_build, environments
+from proxy.engines.environments import Environment, EnvironmentRefused, Recipe
+from tests.proxy.engines.wheels import only, wheel
+
+RECIPE = Recipe(plugin="bell", packages=("v_bell>=1",), imports=("v_bell", "v_tower"))
+
+_BUILD = """
+import sys, msgspec
+from proxy.engines import environment_build
+from proxy.engines.environments import Recipe
+recipe = msgspec.json.decode(sys.argv[1], type=Recipe)
+environment_build.build(recipe, lambda said: print(said, flush=True))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("environments")
+    (folder / "wheels").mkdir()
+    (folder / "v_tower.py").write_text("import v_bell\n")
+    for version in ("1.0", "1.5", "2.0"):
+        wheel(folder / "wheels", "v_bell", f"VERSION = {version!r}\n", version)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        for name, value in only(folder / "wheels").items():
+            patch.setenv(name, value)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def recipe(place: Path) -> Recipe:
+    links = {"v_tower": str(place / "v_tower.py")}
+    return msgspec.structs.replace(RECIPE, constraints="v_bell<2\n", links=links)
+
+
+@pytest.fixture(scope="module")
+def built(recipe: Recipe) -> Environment:
+    """By the second of two builds: the first was killed while pip was at work."""
+    command = [sys.executable, "-c", _BUILD, msgspec.json.encode(recipe).decode()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
+        for line in killed.stdout or ():
+            if line.startswith("installing"):
+                killed.send_signal(signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(environments.every()) == []
+    assert environments.built(recipe) is None
+    with ThreadPoolExecutor() as builders:
+        both = [builders.submit(environment_build.build, recipe, _nobody_hears) for _ in range(2)]
+    (one, one_is_new), (other, other_is_new) = (building.result() for building in both)
+    assert one == other
+    assert sorted([one_is_new, other_is_new]) == [False, True]
+    return one
+
+
+def _nobody_hears(said: str) -> None:
+    """For builds whose progress is of no interest."""
+
+
+def _unfinished() -> list[Path]:
+    return list(environments.root().glob(".building*"))
+
+
+def test_it_has_its_packages_as_they_are_constrained_and_our_code(built: Environment) -> None:
+    code = "import v_bell, v_tower; print(v_bell.VERSION, v_bell.__file__)"
+    done = subprocess.run([built.interpreter, "-I", "-c", code], capture_output=True, text=True, check=True)
+    version, file = done.stdout.split()
+    assert version == "1.5"
+    assert Path(file).is_relative_to(built.folder)
+    here = subprocess.run([sys.executable, "-I", "-c", "import v_bell"], capture_output=True, check=False)
+    assert here.returncode != 0
+
+
+def test_it_is_found_as_it_was_built_and_nothing_else_is_left(built: Environment, recipe: Recipe) -> None:
+    assert environments.built(recipe) == built
+    assert built.size_bytes() > 1_000_000
+    assert _unfinished() == []
+
+
+def test_building_it_again_finds_it_there(built: Environment, recipe: Recipe) -> None:
+    heard: list[str] = []
+    assert environment_build.build(recipe, heard.append) == (built, False)
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"packages": ("v_none",)}, "No matching distribution found for v_none"),
+        ({"links": {"v_bell": "v_bell.py"}, "imports": ()}, "brings a v_bell.py of its own"),
+    ],
+    ids=["a package that is not there", "our own module among its packages"],
+)
+def test_what_fails_leaves_nothing_that_is_used(
+    recipe: Recipe, changed: dict[str, object], says: str
+) -> None:
+    wanted = msgspec.structs.replace(recipe, **changed)
+    with pytest.raises(EnvironmentRefused, match=says):
+        environment_build.build(wanted, _nobody_hears)
+    assert environments.built(wanted) is None
+    assert _unfinished() == []
+
+
+def test_the_log_is_named_with_its_last_lines(recipe: Recipe) -> None:
+    wanted = msgspec.structs.replace(recipe, plugin="mute", links={}, imports=("v_one", "v_two"))
+    with pytest.raises(EnvironmentRefused) as refused:
+        environment_build.build(wanted, _nobody_hears)
+    first, *last = str(refused.value).splitlines()
+    log = Path(first.split()[-1])
+    assert log.parent == environments.root()
+    assert log.stat().st_mode & 0o777 == 0o600
+    written = [line.strip() for line in log.read_text().splitlines()]
+    assert [line.strip() for line in last] == written[-len(last) :]
+    assert "No module named 'v_one'" in last[-1]
+
+
+def test_only_that_plugins_are_removed_and_those_that_are_to_stay_stay(
+    built: Environment, recipe: Recipe
+) -> None:
+    assert environment_build.remove("bells", lambda _found: False) == []
+    assert environment_build.remove("bell", lambda _found: True) == []
+    assert environments.built(recipe) == built
+    assert environment_build.remove("bell", lambda _found: False) == [built]
+    assert not built.folder.exists()
+    assert environments.built(recipe) is None
+    assert _unfinished() == []

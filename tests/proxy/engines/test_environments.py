@@ -1,0 +1,169 @@
+"""What an environment is known by: its recipe, whole or not at all, and which one a host would take."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proxy.engines import environments
+from proxy.engines.environments import MANIFEST, EnvironmentRefused, Recipe
+from speech_engine import Hosted
+
+HOSTED = Hosted("plugins.tone.worker", packages=("bell>=1",), imports=("bell",))
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "voxgate" / "environments"
+
+
+def made(root: Path, recipe: Recipe) -> Path:
+    """As a build would leave it, with our own Python in it."""
+    folder = root / recipe.name
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(recipe))
+    return folder
+
+
+def test_a_plugin_that_lists_nothing_runs_under_our_own_python() -> None:
+    assert environments.interpreter("tone", Hosted("plugins.tone.worker")) == sys.executable
+
+
+def test_a_missing_environment_is_refused_with_the_command_that_makes_it() -> None:
+    with pytest.raises(EnvironmentRefused, match=r"^run: voxgate env build bell$"):
+        environments.interpreter("bell", HOSTED)
+
+
+def test_a_built_environment_is_found(root: Path) -> None:
+    folder = made(root, environments.recipe("bell", HOSTED))
+    assert environments.interpreter("bell", HOSTED) == str(folder / "bin" / "python")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"plugin": "bells"},
+        {"packages": ("bell>=2",)},
+        {"constraints": "bell==1.0"},
+        {"imports": ()},
+        {"links": {"speech_engine": "/elsewhere"}},
+        {"voxgate": "99.0"},
+        {"python": "cpython-99"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_whatever_it_is_built_from_has_a_part_in_its_name(root: Path, changed: dict[str, object]) -> None:
+    recipe = environments.recipe("bell", HOSTED)
+    other = msgspec.structs.replace(recipe, **changed)
+    assert other.name != recipe.name
+    made(root, other)
+    assert environments.built(recipe) is None
+
+
+def test_any_variant_of_torch_serves_and_the_newest_is_taken(root: Path) -> None:
+    recipe = environments.recipe("bell", HOSTED)
+    folders = [made(root, msgspec.structs.replace(recipe, torch=torch)) for torch in ("cu126", "cpu", "")]
+    assert len(set(folders)) == 3
+    now = time.time()
+    for age, folder in zip((10, 0, 20), folders, strict=True):
+        os.utime(folder / MANIFEST, (now - age, now - age))
+    found = environments.built(recipe)
+    assert found is not None
+    assert (found.recipe.torch, found.folder) == ("cpu", folders[1])
+
+
+def test_one_whose_python_has_gone_is_not_taken_but_still_known(root: Path) -> None:
+    recipe = environments.recipe("bell", HOSTED)
+    python = made(root, recipe) / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/no/such/python")
+    assert environments.built(recipe) is None
+    assert [found.recipe for found in environments.every()] == [recipe]
+
+
+def test_a_folder_under_another_name_or_with_another_manifest_is_none(root: Path) -> None:
+    recipe = environments.recipe("bell", HOSTED)
+    folder = made(root, recipe)
+    moved = folder.rename(root / f".building-{folder.name}")
+    assert list(environments.every()) == []
+    folder = moved.rename(folder)
+    (folder / MANIFEST).write_text('{"plugin": "bell"')
+    assert list(environments.every()) == []
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "--index-url=http://evil.test",
+        "-r /etc/passwd",
+        "-e .",
+        "./here",
+        "/there",
+        "",
+        " bell",
+        "bell other",
+        "bell\n--pre",
+        "bell>=1\n-r x",
+        "git+https://evil.test/x",
+    ],
+)
+def test_what_is_no_package_never_reaches_pip(package: str) -> None:
+    hosted = msgspec.structs.replace(HOSTED, packages=("bell", package))
+    with pytest.raises(EnvironmentRefused, match="is not a package"):
+        environments.recipe("bell", hosted)
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "bell",
+        "bell>=1,<2",
+        "bell[loud, x] ~= 1.0",
+        "b.e-l_l==1",
+        "bell @ https://x.test/b.whl",
+        "bell; x<'3'",
+    ],
+)
+def test_a_package_is_written_as_pip_reads_it(package: str) -> None:
+    hosted = msgspec.structs.replace(HOSTED, packages=(package,))
+    assert environments.recipe("bell", hosted).packages[-1] == package
+
+
+def test_the_host_protocols_packages_come_first_and_in_our_own_versions() -> None:
+    first, second, last = environments.recipe("bell", HOSTED).packages
+    assert {first.split("<")[0], second.split("<")[0]} == {"grpcio", "msgspec"}
+    assert last == "bell>=1"
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc", "a b", "ümläut", "."])
+def test_no_name_leads_out_of_the_folder(name: str) -> None:
+    folder = environments.recipe(name, HOSTED).name
+    assert "/" not in folder
+    assert folder not in (".", "..")
+    assert folder.isascii()
+
+
+def test_constraints_lie_beside_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "v_chime").mkdir()
+    (tmp_path / "v_chime" / "__init__.py").write_text("raise RuntimeError('it was imported')")
+    (tmp_path / "v_chime" / "pins.txt").write_text("bell==1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    hosted = Hosted("v_chime.worker", packages=("bell",), constraints="pins.txt")
+    recipe = environments.recipe("chime", hosted)
+    assert recipe.constraints == "bell==1.0\n"
+    assert recipe.links["v_chime"] == str(tmp_path / "v_chime")
+    with pytest.raises(EnvironmentRefused, match=r"none\.txt"):
+        environments.recipe("chime", msgspec.structs.replace(hosted, constraints="none.txt"))
+
+
+@pytest.mark.parametrize("module", ["no_such_package.worker", "sys", "-c", "a;b", ""])
+def test_a_worker_without_files_is_refused(module: str) -> None:
+    with pytest.raises(EnvironmentRefused, match="module"):
+        environments.recipe("bell", Hosted(module, packages=("bell",)))

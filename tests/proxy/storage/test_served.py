@@ -1,0 +1,96 @@
+"""`voxgate serve` over PostgreSQL, from outside: speech, keys, an outage, and back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.databases import Postgres, postgres
+from tests.server import TONE, Server, running
+
+BACK_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Postgres]:
+    with postgres() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "database-url").write_text(f"{database.url()}\n")
+    with running(folder, f'{TONE}\n[storage]\nurl = "file:database-url"\n') as started:
+        yield started
+
+
+def ready(server: Server) -> tuple[int, list[str]]:
+    answer = httpx2.get(f"{server.url}/readyz", timeout=5.0)
+    return answer.status_code, answer.json()["reasons"]
+
+
+def test_what_is_spoken_is_on_record_there(server: Server, database: Postgres) -> None:
+    answer = server.speech("Said over PostgreSQL.")
+    assert answer.status_code == 200
+    assert database.psql(f"SELECT outcome FROM usage WHERE id = '{answer.headers['x-request-id']}'") == [
+        "finished"
+    ]
+    assert not (server.data / "voxgate.db").exists()
+
+
+def test_the_command_line_makes_and_ends_keys_beside_it(server: Server, database: Postgres) -> None:
+    server.cli("accounts", "create", "ada")
+    made = json.loads(server.cli("keys", "create", "--account", "ada", "--json").stdout)
+    with server.client(made["key"]) as client:
+        assert client.get("/v1/models").status_code == 200
+        server.cli("keys", "revoke", made["id"])
+        assert client.get("/v1/models").status_code == 401
+    assert database.psql(f"SELECT count(revoked) FROM keys WHERE id = '{made['id']}'") == ["1"]
+
+
+def test_a_database_that_stops_is_an_honest_503_until_it_is_back(server: Server, database: Postgres) -> None:
+    assert ready(server) == (200, [])
+    database.stop()
+    try:
+        answer = server.speech("Nobody would know of this.")
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "storage_unavailable"
+        assert int(answer.headers["retry-after"]) >= 1
+        assert ready(server) == (503, ["storage: the database does not answer"])
+    finally:
+        database.start()
+    deadline = time.monotonic() + BACK_S
+    while ready(server)[0] != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert server.speech("And on it goes.").status_code == 200
+    log = server.log.read_text()
+    assert "storage.failed" in log
+    assert "hunter2" not in log
+
+
+def test_the_command_line_alone_works_on_the_same_database(
+    database: Postgres, server: Server, tmp_path: Path
+) -> None:
+    """With a data folder of its own, as on another machine: no server there, so it opens the database."""
+    (tmp_path / "config.toml").write_text(f'[storage]\nurl = "{database.url()}"\n')
+    alone = server._replace(config=tmp_path / "config.toml")
+    made = json.loads(alone.cli("accounts", "create", "bob", "--json").stdout)
+    listed = json.loads(server.cli("accounts", "list", "--json").stdout)
+    assert made["id"] in [account["id"] for account in listed["data"]]
+
+
+def test_a_wrong_password_is_one_line_without_it(database: Postgres, server: Server, tmp_path: Path) -> None:
+    url = database.url().replace(":hunter2@", ":swordfish@")
+    (tmp_path / "config.toml").write_text(f'[storage]\nurl = "{url}"\n')
+    failed = server._replace(config=tmp_path / "config.toml").cli("accounts", "list", check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1
+    assert "password authentication failed" in failed.stderr
+    assert "swordfish" not in failed.stderr

@@ -1,0 +1,238 @@
+"""/openapi.json: valid by an independent validator, complete, and true of what a running server answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.routing import Route
+
+from proxy import errors
+from proxy.app import open_worker
+from proxy.config import Config, Server
+from proxy.engines.registry import Registry
+from proxy.errors import RequestFailed
+from tests import server
+from tests.proxy import described
+from tests.proxy.described import Document, faults, operation, operations, violations
+from tests.proxy.endpoints.inside import inside
+
+_SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
+
+
+class Asked(NamedTuple):
+    """One request, and the status it must get."""
+
+    operation: str
+    method: str
+    path: str
+    body: Any = None
+    status: int = 200
+
+
+# In this order on one server: `{account}` and `{key}` are what was made before.
+ASKED = (
+    *(
+        Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH | more)
+        for more in (
+            {},
+            {"response_format": "opus"},
+            {"response_format": "aac"},
+            {"response_format": "flac"},
+            {"response_format": "wav"},
+            {"response_format": "pcm"},
+            {"response_format": "json"},
+            {"response_format": "json", "voice": "espeak/f3", "model": "espeak/standard"},
+            {"stream_format": "sse", "model": "tone"},
+        )
+    ),
+    Asked("create_speech", "POST", "/v1/audio/speech", {"model": "tts-1"}, 400),
+    Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH | {"model": "gone"}, 404),
+    Asked("list_models", "GET", "/v1/models"),
+    Asked("get_model", "GET", "/v1/models/tone/standard"),
+    Asked("get_model", "GET", "/v1/models/gone", status=404),
+    Asked("list_audio_models", "GET", "/v1/audio/models"),
+    Asked("list_voices", "GET", "/v1/audio/voices"),
+    Asked("list_voices", "GET", "/v1/audio/voices?format=names"),
+    Asked("list_voices", "GET", "/v1/audio/voices?format=x", status=400),
+    Asked("get_voice", "GET", "/v1/audio/voices/alloy"),
+    Asked("list_voices_by_short_path", "GET", "/v1/voices"),
+    Asked("get_voice_by_short_path", "GET", "/v1/voices/alloy"),
+    Asked("welcome", "GET", "/"),
+    Asked("welcome_v1", "GET", "/v1"),
+    Asked("openapi", "GET", "/openapi.json"),
+    Asked("is_live", "GET", "/healthz"),
+    Asked("is_ready", "GET", "/readyz"),
+    Asked("create_account", "POST", "/admin/accounts", {"name": "bob"}, 201),
+    Asked("create_account", "POST", "/admin/accounts", {"name": "bob"}, 409),
+    Asked("list_accounts", "GET", "/admin/accounts"),
+    Asked("create_key", "POST", "/admin/keys", {"account": "bob", "expires_in_s": 60}, 201),
+    Asked("list_keys", "GET", "/admin/keys?account=bob"),
+    Asked("get_account", "GET", "/admin/accounts/bob"),
+    Asked("rotate_key", "POST", "/admin/keys/{key}/rotate", status=201),
+    Asked("revoke_key", "DELETE", "/admin/keys/{key}"),
+    Asked("change_account", "POST", "/admin/accounts/bob", {"plan": "pro"}),
+    Asked("close_account", "DELETE", "/admin/accounts/bob"),
+    Asked("close_account", "DELETE", "/admin/accounts/nobody", status=404),
+    Asked("list_engines", "GET", "/admin/engines"),
+)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
+    with server.running(tmp_path_factory.mktemp("openapi")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def document(shared: server.Server) -> Document:
+    """As anybody gets it, without a key."""
+    answer = httpx2.get(f"{shared.url}/openapi.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    fetched: Document = answer.json()
+    return fetched
+
+
+def test_it_is_a_valid_openapi_document(document: Document) -> None:
+    assert document["openapi"].startswith("3.1.")
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+async def test_it_has_every_route_with_its_methods_and_no_other(tmp_path: Path, document: Document) -> None:
+    async with open_worker(Config(data=str(tmp_path)), Registry({}, [])) as worker:
+        routes = {
+            (method.lower(), re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path))
+            for route in worker.app.routes
+            if isinstance(route, Route)
+            for method in (route.methods or {"GET"}) - {"HEAD"}
+        }
+    assert {(method, path) for path, methods in document["paths"].items() for method in methods} == routes
+
+
+def test_every_failure_a_client_can_see_is_described(document: Document) -> None:
+    named = {name for group in document["components"]["responses"] for name in group.split("Or")}
+    # A method that a path does not have belongs to none of its operations.
+    assert named == {failure.__name__ for failure in _subclasses(RequestFailed)} - {"MethodNotAllowed"}
+    assert errors.MethodNotAllowed.status == 405
+
+
+def test_nothing_is_described_that_nothing_refers_to(document: Document) -> None:
+    text = json.dumps(document["paths"]) + json.dumps(document["components"])
+    for kind in ("headers", "responses", "schemas"):
+        for name in document["components"][kind]:
+            assert f'"#/components/{kind}/{name}"' in text, f"{kind}/{name}"
+
+
+def test_answers_of_a_running_server_are_as_described(shared: server.Server, document: Document) -> None:
+    made = json.loads(shared.cli("keys", "create", "--account", "dev", "--role", "admin", "--json").stdout)
+    asked, last_key = set(), ""
+    with shared.client(made["key"]) as client:
+        for wanted in ASKED:
+            path = wanted.path.replace("{key}", last_key)
+            answer = client.request(wanted.method, path, json=wanted.body)
+            assert answer.status_code == wanted.status, (wanted, answer.text)
+            assert faults(document, operation(document, wanted.operation), answer) == [], wanted
+            asked.add(wanted.operation)
+            if wanted.operation in ("create_key", "rotate_key"):
+                last_key = answer.json()["id"]
+    assert asked == {each["operationId"] for each in operations(document)}
+
+
+def test_the_last_event_of_an_answer_that_breaks_is_as_described(
+    shared: server.Server, document: Document
+) -> None:
+    body = _SPEECH | {"model": "tone", "voice": "tone/fail-late", "stream_format": "sse"}
+    received: list[str] = []
+    with shared.client() as client, client.stream("POST", "/v1/audio/speech", json=body) as answer:
+        with pytest.raises(httpx2.RemoteProtocolError):
+            received.extend(answer.iter_text())
+    events = described.events("".join(received))
+    assert events[-1]["type"] == "error"
+    media = operation(document, "create_speech")["responses"]["200"]["content"]["text/event-stream"]
+    for event in events:
+        assert violations(document, media["schema"], event, closed=True) == []
+
+
+def test_refusals_of_a_running_server_are_as_described(shared: server.Server, document: Document) -> None:
+    speech, accounts = operation(document, "create_speech"), operation(document, "list_accounts")
+    nobody = httpx2.post(f"{shared.url}/v1/audio/speech", json=_SPEECH)
+    with shared.client() as client:
+        large = client.post("/v1/audio/speech", content=b" " * 300_000)
+        form = client.post("/v1/audio/speech", files={"input": b"Hello."})
+        not_admin = client.get("/admin/accounts")
+    assert [answer.status_code for answer in (nobody, large, form, not_admin)] == [401, 413, 415, 403]
+    for asked, answer in ((speech, nobody), (speech, large), (speech, form), (accounts, not_admin)):
+        assert faults(document, asked, answer) == []
+
+
+def test_the_headers_of_an_answer_are_those_described(shared: server.Server, document: Document) -> None:
+    answer = shared.speech("Hello.")
+    headers = operation(document, "create_speech")["responses"]["200"]["headers"]
+    sent = {name for name in answer.headers if name.startswith(("x-voxgate", "x-request", "openai-"))}
+    assert sent == set(headers)
+
+
+async def test_a_server_that_is_not_ready_answers_as_described(tmp_path: Path, document: Document) -> None:
+    config = '[server]\ndefault_model = "gone"\n[engines.tone]\nhosted = false\nfail_start = 1\n'
+    async with inside(tmp_path, config) as open_inside:
+        answer = await open_inside.ask("GET", "/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["degraded"], "an engine that cannot be configured is degraded"
+    assert faults(document, operation(document, "is_ready"), answer) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"speed": 4.0},
+        {"speed": 4.01},
+        {"speed": "1"},
+        {"voice": {"id": "alloy"}},
+        {"voice": {}},
+        {"language": "pt-BR"},
+        {"language": "english language"},
+        {"response_format": "wav"},
+        {"response_format": "ogg"},
+        {"stream_format": "events"},
+        {"pitch": 13},
+        {"seed": -1},
+        {"emotion": ""},
+        {"input": ""},
+        {"input": "a" * 4097},
+        {"instructions": "a" * 4097},
+    ],
+    ids=lambda more: str(more)[:40],
+)
+def test_the_server_takes_what_is_described_and_refuses_the_rest(
+    shared: server.Server, document: Document, more: dict[str, Any]
+) -> None:
+    schema = operation(document, "create_speech")["requestBody"]["content"]["application/json"]["schema"]
+    with shared.client() as client:
+        answer = client.post("/v1/audio/speech", json=_SPEECH | more)
+    is_described = not violations(document, schema, _SPEECH | more)
+    assert (answer.status_code == 200) == is_described, answer.text
+
+
+@pytest.mark.parametrize("is_public", [True, False])
+async def test_it_says_whether_the_catalogue_needs_a_key(tmp_path: Path, is_public: bool) -> None:
+    config = Config(server=Server(public_catalogue=is_public), data=str(tmp_path))
+    async with open_worker(config, Registry({}, [])) as worker:
+        transport = httpx2.ASGITransport(app=worker.public)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://voxgate.test") as client:
+            document = (await client.get("/openapi.json")).json()
+            for each in operations(document):
+                if each["method"] == "get" and "{" not in each["path"]:
+                    answer = await client.get(each["path"])
+                    needs_none = {} in each.get("security", document["security"])
+                    assert (answer.status_code != 401) == needs_none, each["operationId"]
+
+
+def _subclasses(type_: type[RequestFailed]) -> set[type[RequestFailed]]:
+    return {found for sub in type_.__subclasses__() for found in (sub, *_subclasses(sub))}

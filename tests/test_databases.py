@@ -1,0 +1,40 @@
+"""The harness itself: an absent database is skipped by name, but not under CI; a used one leaves nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.databases import postgres
+
+
+@pytest.mark.parametrize(("ci", "ending"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_without_the_wheel_a_test_is_skipped_but_not_under_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, ending: type[BaseException]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(ending, match="PostgreSQL is absent"), postgres():
+        pytest.fail("it started")
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed", "stopped by the test"])
+def test_a_server_leaves_neither_a_process_nor_a_file(end: str) -> None:
+    with postgres("-c", "fsync=off") as server:
+        folder = server.folder
+        assert [process for process in psutil.process_iter() if _is_of(process, folder)]
+        assert server.psql("SELECT 1") == ["1"]
+        if end != "stopped":
+            server.kill() if end == "killed" else server.stop()
+    assert not folder.exists()
+    assert not [process for process in psutil.process_iter() if _is_of(process, folder)]
+
+
+def _is_of(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return str(folder / "data") in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
