@@ -11,13 +11,8 @@ from typing import Any
 import httpx2
 
 from proxy import runtime
-from proxy.app import control_app
-from proxy.callers import Callers
 from proxy.config import Config
-from proxy.endpoints import admin
 from proxy.runtime import CommandRefused, DataHeld
-from proxy.storage import open_store
-from proxy.telemetry import Metrics
 
 _STARTING_S = 5.0
 
@@ -50,11 +45,11 @@ async def admin_client(config: Config) -> AsyncIterator[AdminClient]:
             async with _http(live) as http:
                 yield AdminClient(http, is_live=True)
             return
-    with runtime.locked(Path(config.data)):
-        async with open_store(config.storage.url, Path(config.data)) as store:
-            app = control_app(admin.routes(store, Callers(store)), Metrics())
-            async with _http(httpx2.ASGITransport(app=app)) as http:
-                yield AdminClient(http, is_live=False)
+    # Imported here: beside a live server a command needs none of the server, and starts twice as fast.
+    from proxy.admin_direct import direct_transport
+
+    async with direct_transport(config) as transport, _http(transport) as http:
+        yield AdminClient(http, is_live=False)
 
 
 def _http(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:

@@ -19,8 +19,8 @@ from tests.faults.processes import until, usage_rows
 from tests.server import TONE, VOXGATE, Server, running
 
 KEYS = 100
-AT_ONCE = 4
-LOADERS = 8
+AT_ONCE = 2
+LOADERS = 4
 DEAD_S = 5.0
 
 

@@ -1,0 +1,25 @@
+"""The admin handlers without a server: on the store itself, under the lock of the data folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+
+from proxy import runtime
+from proxy.app import control_app
+from proxy.callers import Callers
+from proxy.config import Config
+from proxy.endpoints import admin
+from proxy.storage import open_store
+from proxy.telemetry import Metrics
+
+
+@asynccontextmanager
+async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
+    """Raises DataHeld when a server has the data folder."""
+    with runtime.locked(Path(config.data)):
+        async with open_store(config.storage.url, Path(config.data)) as store:
+            yield httpx2.ASGITransport(app=control_app(admin.routes(store, Callers(store)), Metrics()))
