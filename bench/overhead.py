@@ -6,6 +6,7 @@ the figures are medians over the rounds, and ratios to the bare rung of the same
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import platform
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,11 +32,13 @@ SECONDS = 4
 CONNECTIONS = 16
 PACED_PER_S = 50
 
+_ROW = "{:10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>12}"
+_BODY = '{"model": "tts-1", "voice": "alloy", "input": "Hello from the bench, said in one sentence."}'
 _LUA = """
 wrk.method = "POST"
 wrk.headers["Authorization"] = "Bearer {key}"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{{"model": "tts-1", "voice": "alloy", "input": "Hello from the bench, said in one sentence."}}'
+wrk.body = '{body}'
 done = function(summary, latency, requests)
   local errors = summary.errors.status + summary.errors.read + summary.errors.connect + summary.errors.timeout
   io.write(string.format("RESULT %d %d %d %f %f\\n", summary.requests, summary.duration, errors,
@@ -48,6 +52,8 @@ class Measured(NamedTuple):
     cpu_ms: float
     p50_ms: float
     p99_ms: float
+    paced_p50_ms: float
+    paced_first_ms: float
 
 
 def main() -> None:
@@ -56,19 +62,20 @@ def main() -> None:
         for rung in RUNGS:
             with tempfile.TemporaryDirectory() as folder, server(rung, Path(folder)) as (pid, port, key):
                 script = Path(folder) / "post.lua"
-                script.write_text(_LUA.format(key=key))
+                script.write_text(_LUA.format(key=key, body=_BODY))
                 load(port, script, 1, CONNECTIONS)  # warm
-                found[rung].append(measure(pid, port, script))
+                found[rung].append(measure(pid, port, key, script))
     machine = platform.processor() or platform.machine()
     print(
         f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, {machine}, Python {platform.python_version()}"
     )
-    print(f"{'rung':10} {'req/s':>8} {'of bare':>8} {'cpu ms':>8} {'p50 ms':>8} {'p99 ms':>8}")
+    print(f"{CONNECTIONS} connections for {SECONDS} s, and one at {PACED_PER_S} a second; {ROUNDS} rounds")
+    print(_ROW.format("rung", "req/s", "of bare", "cpu ms", "p50 ms", "p99 ms", "paced p50", "paced first"))
     bare = found["bare"]
     for rung, rounds in found.items():
         ratio = statistics.median(one.per_s / first.per_s for one, first in zip(rounds, bare, strict=True))
         middle = [statistics.median(column) for column in zip(*rounds, strict=True)]
-        print(f"{rung:10} {middle[0]:8.0f} {ratio:8.2f} {middle[1]:8.3f} {middle[2]:8.2f} {middle[3]:8.2f}")
+        print(_ROW.format(rung, round(middle[0]), f"{ratio:.2f}", *(f"{value:.3f}" for value in middle[1:])))
 
 
 @contextmanager
@@ -83,13 +90,31 @@ def server(rung: str, folder: Path) -> Iterator[tuple[int, int, str]]:
             process.send_signal(signal.SIGTERM)
 
 
-def measure(pid: int, port: int, script: Path) -> Measured:
+def measure(pid: int, port: int, key: str, script: Path) -> Measured:
     process = psutil.Process(pid)
     before = process.cpu_times()
     requests, seconds, p50_ms, p99_ms = load(port, script, SECONDS, CONNECTIONS)
     after = process.cpu_times()
     cpu_s = after.user + after.system - before.user - before.system
-    return Measured(requests / seconds, cpu_s / requests * 1000, p50_ms, p99_ms)
+    return Measured(requests / seconds, cpu_s / requests * 1000, p50_ms, p99_ms, *paced(port, key))
+
+
+def paced(port: int, key: str) -> tuple[float, float]:
+    """Medians, in ms, of whole answers and of their first bytes, at a pace that leaves the server idle."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    whole, first = [], []
+    for _ in range(PACED_PER_S * SECONDS):
+        began = time.perf_counter()
+        connection.request("POST", "/v1/audio/speech", _BODY, headers)
+        answer = connection.getresponse()
+        answer.read(1)
+        first.append(time.perf_counter() - began)
+        answer.read()
+        whole.append(time.perf_counter() - began)
+        time.sleep(max(0.0, 1 / PACED_PER_S - whole[-1]))
+    connection.close()
+    return statistics.median(whole) * 1000, statistics.median(first) * 1000
 
 
 def load(port: int, script: Path, seconds: int, connections: int) -> tuple[int, float, float, float]:

@@ -84,7 +84,13 @@ async def _serve(name: str, data: Path) -> None:
         listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
         print(listening.getsockname()[1], key, flush=True)
         config = uvicorn.Config(
-            app, http=ImpatientProtocol, loop="none", lifespan="off", access_log=False, log_config=None
+            app,
+            http=ImpatientProtocol,
+            interface="asgi3",
+            loop="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
         )
         await uvicorn.Server(config).serve(sockets=[listening])
 

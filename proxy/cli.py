@@ -17,6 +17,7 @@ from rich.console import Console
 from proxy import banner, config, supervisor, tables, telemetry
 from proxy.checking import check_config
 from proxy.cli_answers import AsJson, ConfigFile, print_answer
+from proxy.cli_doctor import doctor
 from proxy.cli_env import env
 from proxy.config import Config, ConfigError
 from proxy.engines import registry
@@ -35,6 +36,7 @@ keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=
 app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
 app.add_typer(env, name="env")
+app.command()(doctor)
 
 _SPAN = re.compile(r"([1-9]\d*)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}

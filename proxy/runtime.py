@@ -55,13 +55,18 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotServe(f"cannot listen on {host}:{port}: {error}; choose another with --port") from None
 
 
-@contextmanager
-def runtime_folder(data: Path) -> Iterator[Path]:
-    """A private folder with a short path (a socket's may have 107 characters); `data/run` points there."""
+def runtime_base() -> Path:
+    """Where runtime folders are made."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     # Under sudo and in containers it often names a folder that is not there, or is another user's.
     is_usable = len(base) < 40 and os.access(base, os.W_OK | os.X_OK)
-    folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=base if is_usable else "/tmp"))
+    return Path(base if is_usable else "/tmp")
+
+
+@contextmanager
+def runtime_folder(data: Path) -> Iterator[Path]:
+    """A private folder with a short path (a socket's may have 107 characters); `data/run` points there."""
+    folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=runtime_base()))
     link = data / _LINK
     link.unlink(missing_ok=True)
     link.symlink_to(folder)

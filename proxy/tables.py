@@ -20,6 +20,16 @@ def check(findings: list[Finding]) -> Table:
     return table
 
 
+_MARKS = {"ok": Text("ok", "green"), "note": Text("note", "yellow"), "wrong": Text("wrong", "red")}
+
+
+def examination(answer: dict[str, Any]) -> Table:
+    table = _table("", "what", "found", "what to do")
+    for row in answer["data"]:
+        table.add_row(_MARKS[row["state"]], Text(row["check"]), Text(row["found"]), Text(row["do"]))
+    return table
+
+
 def engines(answer: dict[str, Any]) -> RenderableType:
     table = _table("engine", "plugin", "state", "models", "running", "waiting", "reason")
     for row in answer["data"]:

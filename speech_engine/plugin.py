@@ -61,10 +61,26 @@ Create = Callable[[str, Any, Context], AbstractAsyncContextManager[Any]]
 """(name, settings, context) → an async context manager of what the kind asks for, e.g. an `Engine`."""
 
 
+class Missing(msgspec.Struct, frozen=True):
+    """Something a plugin needs and this machine lacks: what, and what to do about it."""
+
+    what: str
+    do: str
+
+
+def _nothing_missing(_settings: Any) -> tuple[Missing, ...]:
+    return ()
+
+
 class Plugin(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing a module brings along. `settings` is a msgspec struct that forbids unknown fields."""
+    """One thing a module brings along. `settings` is a msgspec struct that forbids unknown fields.
+
+    `missing` gives what the machine lacks for these settings: a library, a folder of data, a variable. It is
+    asked by `voxgate doctor`, may look at files, starts nothing and tells no secret.
+    """
 
     kind: Kind
     name: str
     settings: type[msgspec.Struct]
     create: Create | Hosted
+    missing: Callable[[Any], tuple[Missing, ...]] = _nothing_missing

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from speech_engine import Hosted, Plugin
+from speech_engine.plugin import Missing
 
 
 class EspeakSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -22,7 +25,30 @@ class EspeakSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     data: str | None = None
 
 
+def missing(settings: EspeakSettings) -> tuple[Missing, ...]:
+    """Finds the files of the extra's package without loading them."""
+    extra = find_spec("espeakng_loader")
+    folder = Path(extra.origin).parent if extra is not None and extra.origin else None
+    if folder is None and None in (settings.library, settings.data):
+        do = "install voxgate[espeak], or set `library` and `data` of the engine to another build"
+        return (Missing("espeak-ng is not installed", do),)
+    # Its package calls them so; where there is none, both are set.
+    library = Path(settings.library or (folder or Path()) / "libespeak-ng.so")
+    data = Path(settings.data or (folder or Path()) / "espeak-ng-data")
+    again = "install voxgate[espeak] again, or mend the setting"
+    return (
+        *(() if library.is_file() else (Missing(f"`library`: there is no file {library}", again),)),
+        *(() if data.is_dir() else (Missing(f"`data`: there is no folder {data}", again),)),
+    )
+
+
 def voxgate_register() -> tuple[Plugin, ...]:
     return (
-        Plugin(kind="engine", name="espeak", settings=EspeakSettings, create=Hosted("plugins.espeak.worker")),
+        Plugin(
+            kind="engine",
+            name="espeak",
+            settings=EspeakSettings,
+            create=Hosted("plugins.espeak.worker"),
+            missing=missing,
+        ),
     )

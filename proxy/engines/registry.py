@@ -19,7 +19,7 @@ import structlog
 from proxy import fields
 from proxy.config import EngineSection
 from speech_engine import Hosted, Plugin
-from speech_engine.plugin import Create, Kind
+from speech_engine.plugin import Create, Kind, Missing
 from speech_engine.worker_module import worker_engine
 
 GROUP = "voxgate"
@@ -113,6 +113,18 @@ class Registry:
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
             )
         return LocalEngineSpec(name, worker_engine(plugin.create.module)[1], settings)
+
+    def missing(self, name: str, section: EngineSection) -> tuple[Missing, ...]:
+        """What a configured engine lacks on this machine; raises EngineConfigError."""
+        plugin = self._plugins.get(("engine", section.plugin))
+        if plugin is None:
+            raise EngineConfigError(self._why_missing(name, section.plugin))
+        settings = _settings(name, plugin.settings, section.settings)
+        try:
+            return msgspec.convert(plugin.missing(settings), tuple[Missing, ...])
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: told as its fault
+            reason = type(error).__name__
+        raise EngineConfigError(f"engines.{name}: its plugin cannot say what is missing: {reason}")
 
     def _why_missing(self, name: str, plugin: str) -> str:
         for fault in self.faults:

@@ -1,69 +1,195 @@
-"""The forty rows of the client checklist: what each promises, and what proves it or why nothing does yet."""
+"""The table: forty rows of what clients need, by who proves each, or why nobody does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from tests.clients import judges_failures as failures
+from tests.clients import judges_sound as heard
+from tests.clients import replays
 from tests.clients import rows_catalogue as catalogue
 from tests.clients import rows_requests as requests
 from tests.clients import rows_sound as sound
-from tests.clients import rows_streams as streams
+from tests.clients.clients import CLIENTS
 from tests.clients.servers import Servers
+from tests.clients.visits import Visit
+
+Judge = Callable[[Visit], None]
+Prove = Callable[[Servers], None]
 
 _LEDGER = "limits and charges come with the ledger"
 _LIBRARY = "created voices and consents come with the voice library"
-_CLIENTS = "LiveKit and Pipecat come with the other clients; their bodies are in test_bodies.py"
 _SUPERSETS = "batch, text over a socket and the other façade are not offered yet"
+_BYTES = "the same bytes for whoever asks: one client is enough"
+_BY_HAND = "no library sends this, or shows what came"
+_OTHERS = "the client itself has no such call, or shows nothing of it"
+
+_PYTHON = ("py3", "py1")
+_NODE = ("js7", "js6")
+_SDKS = (*_PYTHON, *_NODE)
 
 
 class Row(NamedTuple):
-    """`prove` runs it; a row without one has the `reason`."""
+    """`judged` goes by what a client's own program saw, `proven` by what the test asked in its name.
+
+    `why_not` is for the clients in neither, as far as they have no `rest` of their own.
+    """
 
     behaviour: str
-    prove: Callable[[Servers], None] | None = None
-    reason: str = ""
+    judged: Mapping[str, Judge]
+    proven: Mapping[str, Prove]
+    why_not: str
 
+
+def _row(
+    behaviour: str,
+    judged: Mapping[str, Judge] | None = None,
+    proven: Mapping[str, Prove] | None = None,
+    why_not: str = _OTHERS,
+) -> Row:
+    return Row(behaviour, judged or {}, proven or {}, why_not)
+
+
+def _sdks(judge: Judge, **others: Judge) -> dict[str, Judge]:
+    return {**dict.fromkeys(_SDKS, judge), **others}
+
+
+_BREAKS_OFF = {
+    **dict.fromkeys(_PYTHON, failures.python_breaks_off_midway),
+    **dict.fromkeys(_NODE, failures.node_breaks_off_midway),
+    "vercel": failures.vercel_breaks_off_midway,
+    "livekit": failures.livekit_breaks_off_midway,
+    "pipecat": failures.pipecat_breaks_off_midway,
+}
 
 ROWS: dict[int, Row] = {
-    1: Row("default mp3 answer", sound.default_is_bare_mp3),
-    2: Row("six formats and types", sound.six_formats),
-    3: Row("pcm is 24 kHz s16le mono", sound.pcm_is_24_khz_mono),
-    4: Row("wav true sizes when buffered", sound.buffered_wav_has_true_sizes),
-    5: Row("wav streamed sizes", sound.streamed_wav_has_no_sizes),
-    6: Row("mp3 bodies concatenate", sound.mp3_bodies_join),
-    7: Row("voice as string, object, name", requests.voice_as_string_object_and_name),
-    8: Row("13 built-in voices", requests.thirteen_built_in_voices),
-    9: Row("unknown keys ignored", requests.unknown_keys_are_ignored),
-    10: Row("model aliases", requests.model_aliases),
-    11: Row("limits on input, speed, format", requests.limits_name_their_field),
-    12: Row("envelope everywhere", requests.envelope_everywhere),
-    13: Row("error classes", requests.errors_have_their_class),
-    14: Row("rate limit retried", reason=_LEDGER),
-    15: Row("quota not retried", reason=_LEDGER),
-    16: Row("retry-after always within 1..60", reason=_LEDGER),
-    17: Row("failure before first audio is a status", streams.failure_before_audio_is_a_status),
-    18: Row("failure mid-stream aborts", streams.failure_midway_breaks_the_answer),
-    19: Row("re-sent syntheses are not triple-charged", reason=_LEDGER),
-    20: Row("disconnect cancels", streams.leaving_frees_the_slot),
-    21: Row("stream cap", reason=_LEDGER),
-    22: Row("SSE shape", sound.events_have_openai_s_shape),
-    23: Row("SSE for tts-1", sound.tts_1_never_sends_events),
-    24: Row("LiveKit plug-in", reason=_CLIENTS),
-    25: Row("Pipecat service", reason=_CLIENTS),
-    26: Row("models list and retrieve", catalogue.models_list_and_retrieve),
-    27: Row("voices list superset", catalogue.voices_list_is_a_superset),
-    28: Row("anonymous catalogue option", catalogue.catalogue_is_shut_unless_opened),
-    29: Row("voice create", reason=_LIBRARY),
-    30: Row("voice delete twice", reason=_LIBRARY),
-    31: Row("consents life cycle and paging", reason=_LIBRARY),
-    32: Row("transcription is a clean 404", requests.transcription_is_a_clean_404),
-    33: Row("headers", streams.headers_are_openai_s),
-    34: Row("empty-key clients", requests.empty_keys_are_401),
-    35: Row("Home Assistant probe", catalogue.home_assistant_s_probe),
-    36: Row("CORS", catalogue.cors_only_where_configured),
-    37: Row("batch", reason=_SUPERSETS),
-    38: Row("text WebSocket", reason=_SUPERSETS),
-    39: Row("ElevenLabs façade", reason=_SUPERSETS),
-    40: Row("upstream tolerance", reason="the openai plugin, which meets upstreams, is not there yet"),
+    1: _row(
+        "default mp3 answer",
+        _sdks(heard.default_is_bare_mp3, vercel=heard.default_is_bare_mp3),
+        {
+            "openwebui": replays.open_webui_speaks,
+            "homeassistant": replays.home_assistant_speaks,
+            "librechat": replays.librechat_speaks,
+            "sillytavern": replays.sillytavern_speaks,
+        },
+    ),
+    2: _row(
+        "six formats and types",
+        _sdks(heard.six_formats, vercel=heard.six_formats, livekit=heard.six_formats_decode_in_livekit),
+        {"n8n": replays.n8n_speaks_in_opus, "telegram": replays.telegram_gets_a_voice_note},
+    ),
+    3: _row("pcm is 24 kHz s16le mono", proven={"py3": sound.pcm_is_24_khz_mono}, why_not=_BYTES),
+    4: _row(
+        "wav true sizes when buffered", proven={"py3": sound.buffered_wav_has_true_sizes}, why_not=_BYTES
+    ),
+    5: _row("wav streamed sizes", proven={"py3": sound.streamed_wav_has_no_sizes}, why_not=_BYTES),
+    6: _row(
+        "mp3 bodies concatenate",
+        proven={
+            "py3": sound.mp3_bodies_join,
+            "librechat": replays.librechat_joins_the_pieces_of_a_long_text,
+        },
+        why_not=_BYTES,
+    ),
+    7: _row("voice as string, object, name", _sdks(heard.voice_as_string_object_and_name)),
+    8: _row(
+        "13 built-in voices",
+        {"pipecat": heard.pipecat_speaks_in_its_thirteen_voices},
+        {"py3": requests.thirteen_built_in_voices},
+        _BYTES,
+    ),
+    9: _row("unknown keys ignored", proven={"py3": requests.unknown_keys_are_ignored}, why_not=_BYTES),
+    10: _row("model aliases", proven={"py3": requests.model_aliases}, why_not=_BYTES),
+    11: _row("limits on input, speed, format", _sdks(failures.limits_name_their_field)),
+    12: _row(
+        "envelope everywhere",
+        proven={
+            "raw": requests.envelope_everywhere,
+            "librechat": replays.librechat_without_a_voice_needs_the_default,
+        },
+        why_not=_BY_HAND,
+    ),
+    13: _row(
+        "error classes",
+        _sdks(
+            failures.errors_have_their_class,
+            vercel=failures.errors_have_their_class,
+            livekit=failures.errors_have_their_class,
+            pipecat=failures.pipecat_is_told_why,
+        ),
+    ),
+    14: _row("rate limit retried", why_not=_LEDGER),
+    15: _row("quota not retried", why_not=_LEDGER),
+    16: _row("retry-after always within 1..60", why_not=_LEDGER),
+    17: _row(
+        "failure before first audio is a status",
+        _sdks(
+            failures.failure_before_audio_is_a_status,
+            vercel=failures.failure_before_audio_is_a_status,
+            livekit=failures.failure_before_audio_is_a_status,
+            pipecat=failures.pipecat_is_told_of_an_engine_that_fails,
+        ),
+    ),
+    18: _row("failure mid-stream aborts", _BREAKS_OFF),
+    19: _row("re-sent syntheses are not triple-charged", why_not=_LEDGER),
+    20: _row(
+        "disconnect cancels",
+        _sdks(
+            failures.leaving_frees_the_slot,
+            vercel=failures.aborting_frees_the_slot,
+            livekit=failures.leaving_frees_the_slot,
+            pipecat=failures.leaving_frees_the_slot,
+        ),
+    ),
+    21: _row("stream cap", why_not=_LEDGER),
+    22: _row("SSE shape", _sdks(heard.events_have_openai_s_shape)),
+    23: _row("SSE for tts-1", _sdks(heard.tts_1_never_sends_events)),
+    24: _row("LiveKit plug-in", {"livekit": heard.livekit_hears_events_and_bytes}),
+    25: _row("Pipecat service", {"pipecat": heard.pipecat_hears_chunks_early}),
+    26: _row(
+        "models list and retrieve",
+        _sdks(failures.models_list_and_retrieve),
+        {"raw": catalogue.models_with_a_slash, "n8n": replays.n8n_tests_its_credential},
+    ),
+    27: _row("voices list superset", proven={"raw": catalogue.voices_list_is_a_superset}, why_not=_BY_HAND),
+    28: _row(
+        "anonymous catalogue option",
+        proven={
+            "raw": catalogue.catalogue_is_shut_unless_opened,
+            "openwebui": replays.open_webui_lists_voices_and_models,
+        },
+        why_not=_BY_HAND,
+    ),
+    29: _row("voice create", why_not=_LIBRARY),
+    30: _row("voice delete twice", why_not=_LIBRARY),
+    31: _row("consents life cycle and paging", why_not=_LIBRARY),
+    32: _row("transcription is a clean 404", _sdks(failures.transcription_is_a_clean_404)),
+    33: _row("headers", _sdks(failures.headers_are_openai_s)),
+    34: _row(
+        "empty-key clients",
+        proven={
+            "raw": requests.empty_keys_are_401,
+            "sillytavern": replays.sillytavern_without_a_key_gets_a_sentence_to_show,
+        },
+        why_not=_BY_HAND,
+    ),
+    35: _row(
+        "Home Assistant probe", proven={"homeassistant": replays.home_assistant_s_probe}, why_not=_BY_HAND
+    ),
+    36: _row("CORS", proven={"raw": catalogue.cors_only_where_configured}, why_not=_BY_HAND),
+    37: _row("batch", why_not=_SUPERSETS),
+    38: _row("text WebSocket", why_not=_SUPERSETS),
+    39: _row("ElevenLabs façade", why_not=_SUPERSETS),
+    40: _row("upstream tolerance", why_not="the openai plugin, which meets upstreams, is not there yet"),
 }
+
+
+def cells(row: Row) -> list[str]:
+    """The clients by which it is proven, in the order of the columns."""
+    return [client for client in CLIENTS if client in row.judged or client in row.proven]
+
+
+def why_not(row: Row, client: str) -> str:
+    """Why this cell is empty."""
+    return CLIENTS[client].rest or row.why_not

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 
+from tests.clients.runs import Programs, programs_of
 from tests.clients.servers import Servers, both
 
 
@@ -13,3 +16,17 @@ from tests.clients.servers import Servers, both
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with both(tmp_path_factory.mktemp("clients")) as pair:
         yield pair
+
+
+@pytest.fixture(scope="package")
+def programs(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Iterator[Programs]:
+    with programs_of(tmp_path_factory.mktemp("programs"), servers.shut.server) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def admin(servers: Servers) -> Iterator[httpx2.Client]:
+    server = servers.shut.server
+    minted = server.cli("keys", "create", "--account", "dev", "--role", "admin", "--json")
+    with server.client(json.loads(minted.stdout)["key"]) as client:
+        yield client

@@ -112,12 +112,12 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
-    subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=_BUILD_S, check=True
-    )
+    subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=_BUILD_S, check=True)
 
 
 def _said(error: BaseException) -> str:
     """The last line of a builder's complaint: the rest is progress."""
-    lines = (error.stderr or "").strip().splitlines() if isinstance(error, subprocess.CalledProcessError) else []
+    lines = (
+        (error.stderr or "").strip().splitlines() if isinstance(error, subprocess.CalledProcessError) else []
+    )
     return lines[-1] if lines else str(error)

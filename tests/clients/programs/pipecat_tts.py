@@ -63,7 +63,7 @@ class _Ear(FrameProcessor):  # type: ignore[misc]
 async def early_chunks() -> Any:
     whole = await _spoken("gpt-4o-mini-tts", "alloy")
     # Bound to a voice that takes as long as its audio lasts.
-    return {"whole": whole, "slow": await _spoken("tts-1-hd", "verse")}
+    return {"whole": whole, "slow": await _spoken("tts-1-hd", "verse", text=f"{_TEXT} " * 3)}
 
 
 async def built_in_voices() -> Any:
@@ -102,7 +102,12 @@ ROWS: dict[int, Callable[[], Awaitable[Any]]] = {
 
 
 async def _spoken(
-    model: str, voice: str, text: str = _TEXT, enough: int = 0, api_key: str = _KEY, speed: float | None = None
+    model: str,
+    voice: str,
+    text: str = _TEXT,
+    enough: int = 0,
+    api_key: str = _KEY,
+    speed: float | None = None,
 ) -> dict[str, Any]:
     """One sentence through a pipeline, as a bot says it; with `enough` it is interrupted after so many bytes."""
     ear = _Ear(enough)

@@ -23,7 +23,9 @@ _SECOND = 48_000
 _http = importlib.import_module("httpx" if openai.__version__.startswith("1.") else "httpx2")
 
 _sent: list[str] = []
-_counting = openai.DefaultHttpxClient(event_hooks={"request": [lambda request: _sent.append(request.url.path)]})
+_counting = openai.DefaultHttpxClient(
+    event_hooks={"request": [lambda request: _sent.append(request.url.path)]}
+)
 
 
 def default_mp3(sdk: OpenAI) -> Any:

@@ -66,7 +66,7 @@ const failureMidway = async () => ({
 // It hands over whole answers only: who gives up aborts the call.
 const leaving = async () => ({
   error: await error(() =>
-    say({ model: "tts-1-hd", voice: "verse", text: LONG, abortSignal: AbortSignal.timeout(1000) }),
+    say({ model: "tts-1-hd", voice: "verse", text: LONG, abortSignal: AbortSignal.timeout(3000) }),
   ),
 });
 

@@ -86,7 +86,7 @@ def test_it_has_its_packages_as_they_are_constrained_and_our_code(built: Environ
 
 def test_it_is_found_as_it_was_built_and_nothing_else_is_left(built: Environment, recipe: Recipe) -> None:
     assert environments.built(recipe) == built
-    assert built.size_bytes() > 1_000_000
+    assert 10_000 < built.size_bytes() < 1_000_000  # a link to our code is not its size
     assert _unfinished() == []
 
 

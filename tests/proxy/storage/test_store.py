@@ -44,6 +44,13 @@ async def test_a_unit_is_kept_whole_or_not_at_all(store: Store) -> None:
     assert await names(store) == ["acc_1"]
 
 
+async def test_a_unit_that_only_the_driver_refuses_leaves_nothing_either(store: Store) -> None:
+    with pytest.raises(StorageFailed):
+        await store.write(account("acc_1"), account("acc_2", "half a surrogate \ud800"))
+    await store.write(account("acc_3"))
+    assert await names(store) == ["acc_3"]
+
+
 async def test_one_failing_unit_among_fifty_fails_alone(store: Store) -> None:
     units = [account(f"acc_{number:02}", "same" if number in (3, 30) else None) for number in range(50)]
     answers = await asyncio.gather(*map(store.write, units), return_exceptions=True)

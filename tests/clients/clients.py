@@ -1,0 +1,34 @@
+"""Every client of the table: how its column is headed, and why it leaves the rows empty that it does."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Client(NamedTuple):
+    """`title` heads its section of docs/clients.md; `rest` is why it has no cell in most rows, if that is so."""
+
+    title: str
+    rest: str = ""
+
+
+_APP = "replayed: an app that sends these requests and no others"
+
+CLIENTS: dict[str, Client] = {
+    "py3": Client("OpenAI SDK for Python, 3.x"),
+    "py1": Client("OpenAI SDK for Python, 1.x"),
+    "js7": Client("OpenAI SDK for Node, 7.x"),
+    "js6": Client("OpenAI SDK for Node, 6.x"),
+    "vercel": Client("Vercel AI SDK", "it asks for whole speeches, and reads no list"),
+    "livekit": Client("LiveKit Agents", "its plugin speaks, and asks for nothing else"),
+    "pipecat": Client("Pipecat", "its service speaks pcm in OpenAI's voices, and asks for nothing else"),
+    "openwebui": Client("Open WebUI", _APP),
+    "homeassistant": Client("Home Assistant", _APP),
+    "n8n": Client("n8n", _APP),
+    "librechat": Client("LibreChat", _APP),
+    "sillytavern": Client("SillyTavern", _APP),
+    "telegram": Client(
+        "Telegram bots", "a bot fetches a voice note with an SDK, whose other rows are its own"
+    ),
+    "raw": Client("curl and browsers", "requests by hand, for what no library lets through"),
+}

@@ -1,0 +1,59 @@
+"""One cell of the table being proven: a client's program at a row, and a look into the server meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any, NamedTuple
+
+import httpx2
+
+from tests.clients.runs import Program
+from tests.clients.servers import Servers
+
+TEXT = "The quick brown fox."
+"""What every program has spoken, unless its row needs a longer one."""
+
+_BEGIN_S = 60.0
+_POLL_S = 0.02
+
+
+class Visit(NamedTuple):
+    client: str
+    row: int
+    program: Program
+    servers: Servers
+    admin: httpx2.Client
+
+    def see(self) -> Any:
+        """What the program saw."""
+        self.program.begin(self.row)
+        return self.program.end()
+
+    def see_leaving(self, engine: str, reaction_s: float) -> Any:
+        """As `see`, of a row that holds a slot of the engine, and must give it back when it ends."""
+        self._until_running(engine, 0, reaction_s)
+        self.program.begin(self.row)
+        self._until_running(engine, 1, _BEGIN_S)
+        seen = self.program.end()
+        self._until_running(engine, 0, reaction_s)
+        return seen
+
+    def _until_running(self, engine: str, wanted: int, within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while (running := self._running(engine)) != wanted:
+            assert time.monotonic() < deadline, f"{engine} runs {running} jobs, not {wanted}"
+            time.sleep(_POLL_S)
+
+    def _running(self, engine: str) -> int:
+        listed = self.admin.get("/admin/engines").raise_for_status().json()["data"]
+        running: int = next(entry["running"] for entry in listed if entry["name"] == engine)
+        return running
+
+
+def audio(answer: dict[str, Any]) -> bytes:
+    return base64.b64decode(answer["audio"], validate=True)
+
+
+def pcm(spoken: dict[str, Any]) -> bytes:
+    return base64.b64decode(spoken["pcm"], validate=True)

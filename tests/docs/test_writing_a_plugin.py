@@ -1,0 +1,67 @@
+"""docs/writing-a-plugin.md shows the code there is and all hooks; its command says what the page says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import textwrap
+from types import FunctionType
+
+import pytest
+
+from speech_engine import Engine, EngineVoices, FrontEnd, Hosted
+from tests.docs import pages
+from tests.docs.pages import ROOT
+from tests.server import VOXGATE
+
+_PAGE = ROOT / "docs" / "writing-a-plugin.md"
+_PARTS = re.findall(r"^<!-- from (\S+) -->\n```\w+\n(.*?)^```$", _PAGE.read_text(), re.MULTILINE | re.DOTALL)
+_CALLED = (Engine, EngineVoices, FrontEnd)
+
+
+@pytest.mark.parametrize(("path", "shown"), _PARTS, ids=lambda part: part.split("\n")[0])
+def test_what_is_shown_of_a_file_stands_in_it(path: str, shown: str) -> None:
+    text = (ROOT / path).read_text()
+    assert shown in text or textwrap.indent(shown, "    ") in text
+
+
+def test_no_code_is_shown_that_is_not_from_a_file() -> None:
+    code = pages.blocks(_PAGE, "python") + pages.blocks(_PAGE, "py")
+    assert {block.text for block in code} <= {shown for _, shown in _PARTS}
+    assert len(code) >= 10
+
+
+def test_every_hook_and_method_has_a_heading_and_no_other() -> None:
+    methods = {
+        f"{kind.__name__}.{name}"
+        for kind in _CALLED
+        for name, member in vars(kind).items()
+        if not name.startswith("_") and isinstance(member, (FunctionType, property))
+    }
+    section = _PAGE.read_text().partition("## The hook\n")[2].partition("\n## ")[0]
+    headings = set(re.findall(r"^### (.+)$", section, re.MULTILINE))
+    assert headings == {"voxgate_register", "create", *methods}
+
+
+def test_every_field_of_hosted_is_documented() -> None:
+    rows = pages.rows(pages.section(_PAGE.read_text(), "Environments"))
+    documented = {pages.codes(row[0])[0] for row in rows}
+    assert set(Hosted.__struct_fields__) <= documented
+
+
+def test_check_says_of_the_first_example_what_the_page_says() -> None:
+    command = pages.blocks(_PAGE, "console")[0]
+    assert command.answer
+    name, *arguments = command.text.removeprefix("$ ").split()
+    assert name == "voxgate"
+    done = subprocess.run([VOXGATE, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    for line in command.answer.text.splitlines():
+        assert line == "…" or _has_row(done.stdout, line), done.stdout
+    assert done.returncode == 1
+
+
+def _has_row(table: str, line: str) -> bool:
+    """Whether a row says so, however its cells are broken over lines."""
+    rows = re.split(r"^(?=ok|wrong)", table, flags=re.MULTILINE)
+    words = sorted(line.split())
+    return any(sorted(row.split()) == words for row in rows)

@@ -1,0 +1,24 @@
+"""Asks one check, on a configuration in a folder of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from proxy import config
+from proxy.config import Config
+from proxy.doctor.result import Result
+
+
+def configured(folder: Path, text: str = "[engines.tone]\n") -> Config:
+    """Its data folder is `folder/data`, which is not there yet."""
+    file = folder / "config.toml"
+    file.write_text(text)
+    return config.load(file, {})
+
+
+def only(results: Iterable[Result]) -> Result:
+    """The one thing that a check says; what is not fine must come with something to do."""
+    (result,) = results
+    assert bool(result.do) == (result.state != "ok"), result
+    return result

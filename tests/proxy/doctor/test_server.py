@@ -1,0 +1,139 @@
+"""A server that runs, one that does not answer, one that was killed; and who has the ports."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy import config, runtime
+from proxy.doctor import addresses
+from proxy.doctor.server import server
+from tests.proxy.doctor.asked import configured, only
+from tests.server import TONE, VOXGATE, Server, free_port, running
+
+
+@contextmanager
+def listening(port: int, answer: bytes = b"") -> Iterator[None]:
+    """A program of somebody else's; without an answer it hangs up at once."""
+    program = (
+        "import socket, sys\n"
+        "s = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
+        "print('up', flush=True)\n"
+        "while True:\n"
+        "    c, _ = s.accept(); c.sendall(sys.argv[2].encode()); c.close()\n"
+    )
+    command = [sys.executable, "-c", program, str(port), answer.decode()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One on the port that its file names, as operators run it; its metrics port is in the file too."""
+    folder = tmp_path_factory.mktemp("doctor")
+    metrics = f"127.0.0.1:{free_port()}"
+    text = TONE.replace("[server]", f'[server]\nport = {free_port()}\nmetrics = "{metrics}"')
+    text += '[engines.broken]\nplugin = "tone"\nfail = "no such fault"\n'
+    environ = {"VOXGATE_SERVER__METRICS": metrics}
+    with running(folder, text, environ=environ, command=(str(VOXGATE), "serve")) as server:
+        yield server
+
+
+def examined(server: Server) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in json.loads(server.cli("doctor", "--json", check=False).stdout)["data"]:
+        found.setdefault(row["check"], []).append(row)
+    return found
+
+
+def test_beside_its_running_server_the_taken_ports_are_fine(shared: Server) -> None:
+    found = examined(shared)
+    for check in ("server", "port", "metrics port", "database", "data folder"):
+        (row,) = found[check]
+        assert row["state"] == "ok", row
+    assert "running" in found["server"][0]["found"]
+    assert "of the running server" in found["port"][0]["found"]
+    assert "of the running server" in found["metrics port"][0]["found"]
+
+
+def test_an_engine_that_failed_in_the_running_server_is_named(shared: Server) -> None:
+    (failed,) = (row for row in examined(shared)["engine"] if row["found"].startswith("broken failed"))
+    assert failed["state"] == "wrong"
+    assert "engines.broken.fail: must be" in failed["found"]
+
+
+def test_the_server_of_another_folder_is_told_apart(shared: Server, tmp_path: Path) -> None:
+    loaded = configured(tmp_path, shared.config.read_text())
+    for check in (addresses.port, addresses.metrics_port):
+        result = only(check(loaded))
+        assert result.state == "wrong"
+        assert "of another data folder" in result.found
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\n\r\n{}", b"nonsense\r\n"])
+def test_a_port_that_another_program_has_is_wrong(tmp_path: Path, answer: bytes) -> None:
+    port = free_port()
+    loaded = configured(tmp_path, f'[server]\nport = {port}\nmetrics = "127.0.0.1:{port}"\n')
+    with listening(port, answer):
+        for check in (addresses.port, addresses.metrics_port):
+            result = only(check(loaded))
+            assert (result.state, result.found) == ("wrong", f"127.0.0.1:{port} is taken by another program")
+
+
+def test_a_program_that_takes_the_connection_and_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        loaded = configured(tmp_path, f"[server]\nport = {silent.getsockname()[1]}\n")
+        assert "another program" in only(addresses.port(loaded)).found
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "says"),
+    [
+        ("port = 0", "ok", "any free one"),
+        ('host = "192.0.2.1"', "wrong", "cannot listen on 192.0.2.1:8000"),
+        ('host = "no.such.host.invalid"', "wrong", "cannot listen on no.such.host.invalid:8000"),
+    ],
+)
+def test_an_address_is_tried(tmp_path: Path, text: str, state: str, says: str) -> None:
+    result = only(addresses.port(configured(tmp_path, f"[server]\n{text}\n")))
+    assert (result.state, says in result.found) == (state, True), result
+
+
+def test_a_metrics_port_that_cannot_be_one_is_wrong(tmp_path: Path) -> None:
+    loaded = configured(tmp_path, '[server]\nmetrics = "127.0.0.1:70000"\n')
+    assert only(addresses.metrics_port(loaded)).state == "wrong"
+    assert list(addresses.metrics_port(configured(tmp_path, '[server]\nmetrics = ""\n'))) == []
+
+
+def test_no_server_is_fine(tmp_path: Path) -> None:
+    assert only(server(configured(tmp_path))).found == "not running"
+
+
+def test_a_process_that_holds_the_folder_and_does_not_answer_is_wrong(tmp_path: Path) -> None:
+    loaded = configured(tmp_path)
+    with runtime.locked(tmp_path / "data"):
+        assert "does not answer" in only(server(loaded)).found
+        with runtime.runtime_folder(tmp_path / "data") as folder, runtime.control_socket(folder):
+            assert "does not answer" in only(server(loaded)).found
+
+
+def test_what_a_killed_server_left_is_told(tmp_path: Path) -> None:
+    with running(tmp_path) as killed:
+        killed.process.send_signal(signal.SIGKILL)
+        killed.process.wait()
+        result = only(server(config.load(killed.config, {})))
+    assert (result.state, "killed" in result.found) == ("note", True)
