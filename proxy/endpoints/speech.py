@@ -100,11 +100,11 @@ async def _write_events(connection: Connection, request: SpeechRequest, answer: 
     try:
         async with aclosing(answer.chunks()) as chunks:
             async for data in chunks:
-                await connection.send(_event(AudioDelta(base64.b64encode(data).decode())))
+                await connection.send(_event(AudioDelta(audio=base64.b64encode(data).decode())))
     except EngineError as error:
-        await connection.send(_event(AudioError(from_engine(error).body().error)))
+        await connection.send(_event(AudioError(error=from_engine(error).body().error)))
         raise
-    await connection.send(_event(AudioDone(speech_usage(request, answer))), more=False)
+    await connection.send(_event(AudioDone(usage=speech_usage(request, answer))), more=False)
 
 
 _Write = Callable[[Connection, SpeechRequest, Answer], Awaitable[None]]

@@ -48,25 +48,25 @@ class SpokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     usage: SpeechUsage
 
 
-class AudioDelta(msgspec.Struct, frozen=True):
+class AudioDelta(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of an event with the next piece of the audio, in base64."""
 
-    audio: str
     type: Literal["speech.audio.delta"] = "speech.audio.delta"
+    audio: str
 
 
-class AudioDone(msgspec.Struct, frozen=True):
+class AudioDone(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of the last event of an answer that is whole."""
 
-    usage: SpeechUsage
     type: Literal["speech.audio.done"] = "speech.audio.done"
+    usage: SpeechUsage
 
 
-class AudioError(msgspec.Struct, frozen=True):
+class AudioError(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of the last event of an answer that broke off."""
 
-    error: ErrorDetail
     type: Literal["error"] = "error"
+    error: ErrorDetail
 
 
 def spoken_answer(request: SpeechRequest, answer: Answer, audio: bytes) -> SpokenAnswer:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Client(NamedTuple):
-    """`title` heads its section of docs/clients.md; `rest` is why it has no cell in most rows, if that is so."""
+    """`title` heads its section of docs/clients.md; `rest` is why most of its cells are empty, if they are."""
 
     title: str
     rest: str = ""
@@ -27,8 +27,6 @@ CLIENTS: dict[str, Client] = {
     "n8n": Client("n8n", _APP),
     "librechat": Client("LibreChat", _APP),
     "sillytavern": Client("SillyTavern", _APP),
-    "telegram": Client(
-        "Telegram bots", "a bot fetches a voice note with an SDK, whose other rows are its own"
-    ),
+    "telegram": Client("Telegram bots", "a bot fetches voice notes with an SDK, which has its own column"),
     "raw": Client("curl and browsers", "requests by hand, for what no library lets through"),
 }

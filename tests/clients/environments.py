@@ -1,4 +1,4 @@
-"""Where the clients live that cannot share .venv: pinned here, built on first use, kept in the user's cache."""
+"""Where the clients live that cannot share .venv: pinned, built on first use, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -117,7 +117,5 @@ def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None
 
 def _said(error: BaseException) -> str:
     """The last line of a builder's complaint: the rest is progress."""
-    lines = (
-        (error.stderr or "").strip().splitlines() if isinstance(error, subprocess.CalledProcessError) else []
-    )
-    return lines[-1] if lines else str(error)
+    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
+    return said.strip().splitlines()[-1] if said.strip() else str(error)

@@ -136,7 +136,7 @@ def begins_as(audio_format: str, body: bytes) -> bool:
 
 
 def _assert_spoken(heard: dict[str, Any], what: str) -> None:
-    """24 kHz mono frames that hold the text; LiveKit's own decoder cuts a little off the end of some formats."""
+    """24 kHz mono frames, as long as the text takes; its own decoder cuts a little off the end of some."""
     assert heard["error"] == {"class": "none"}, what
     assert heard["shapes"] == [[24_000, 1]], what
     lost_s = seconds(TEXT) - len(pcm(heard)) / 48_000

@@ -130,7 +130,7 @@ def sillytavern_without_a_key_gets_a_sentence_to_show(servers: Servers) -> None:
 
 
 def telegram_gets_a_voice_note(servers: Servers) -> None:
-    """A bot's own call. Telegram shows what the last page's granule position says, and plays mono at 48 kHz."""
+    """A bot's own call. Telegram shows the time that the last page's granule position gives."""
     for voice in ("alloy", "nova"):
         speech = servers.shut.sdk.audio.speech
         note = speech.create(model="tts-1", voice=voice, input=_TEXT, response_format="opus").content

@@ -15,6 +15,7 @@ TEXT = "The quick brown fox."
 """What every program has spoken, unless its row needs a longer one."""
 
 _BEGIN_S = 60.0
+_LOGGED_S = 10.0
 _POLL_S = 0.02
 
 
@@ -38,6 +39,13 @@ class Visit(NamedTuple):
         seen = self.program.end()
         self._until_running(engine, 0, reaction_s)
         return seen
+
+    def until_logged(self, text: str) -> None:
+        """The line about a request is written after its last byte, which the client may see first."""
+        deadline = time.monotonic() + _LOGGED_S
+        while text not in self.servers.shut.server.log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(_POLL_S)
 
     def _until_running(self, engine: str, wanted: int, within_s: float) -> None:
         deadline = time.monotonic() + within_s

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -72,7 +72,7 @@ async def leaving() -> Any:
     return {"received": received}
 
 
-ROWS: dict[int, Callable[[], Awaitable[Any]]] = {
+ROWS: dict[int, Callable[[], Coroutine[Any, Any, Any]]] = {
     2: six_formats,
     13: errors,
     17: failure_before_audio,

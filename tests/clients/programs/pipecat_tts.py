@@ -1,4 +1,4 @@
-"""Pipecat's own OpenAI service in a pipeline: `pipecat_tts.py URL KEY [ROW]` does a row and prints what it saw.
+"""Pipecat's own OpenAI service: `pipecat_tts.py URL KEY [ROW]` does a row and prints what it saw.
 
 Without a row it takes one from each line of its input. URL is the server's root, without /v1.
 """
@@ -10,7 +10,7 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from loguru import logger
@@ -36,7 +36,7 @@ _URL, _KEY, *_ROWS = sys.argv[1:] or ("", "")
 
 
 class _Ear(FrameProcessor):  # type: ignore[misc]
-    """Stands on either side of the service: hears its audio and its errors, and says when they were enough."""
+    """Below the service: hears its audio, is told of its errors, and says when they were enough."""
 
     def __init__(self, enough: int) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ async def leaving() -> Any:
     return {"received": len(base64.b64decode(seen["pcm"]))}
 
 
-ROWS: dict[int, Callable[[], Awaitable[Any]]] = {
+ROWS: dict[int, Callable[[], Coroutine[Any, Any, Any]]] = {
     8: built_in_voices,
     13: errors,
     17: failure_before_audio,
@@ -109,7 +109,7 @@ async def _spoken(
     api_key: str = _KEY,
     speed: float | None = None,
 ) -> dict[str, Any]:
-    """One sentence through a pipeline, as a bot says it; with `enough` it is interrupted after so many bytes."""
+    """A text through a pipeline, as a bot says it; with `enough` it is interrupted after so many bytes."""
     ear = _Ear(enough)
     settings = OpenAITTSService.Settings(model=model, voice=voice, speed=speed)
     service = OpenAITTSService(api_key=api_key, base_url=f"{_URL}/v1", settings=settings)
@@ -125,6 +125,10 @@ async def _spoken(
         await started.wait()
         await worker.queue_frame(TTSSpeakFrame(text))
         await ear.done.wait()
+        if ear.errors:
+            # It would wait some seconds for audio that cannot come any more.
+            await worker.cancel()
+            return
         if enough:
             await worker.queue_frame(InterruptionFrame())
         await worker.queue_frame(EndFrame())

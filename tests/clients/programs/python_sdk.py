@@ -63,10 +63,7 @@ def limits(sdk: OpenAI) -> Any:
         ("speed", 4.01),
         ("response_format", "ogg"),
     ]
-    refused = [
-        [field, _error(lambda field=field, value=value: _say(sdk, extra_body={field: value}))]
-        for field, value in wrong
-    ]
+    refused = [[field, _refused(sdk, extra_body={field: value})] for field, value in wrong]
     return {"longest": _answer(longest), "refused": refused}
 
 
@@ -74,25 +71,24 @@ def errors(sdk: OpenAI) -> Any:
     root = str(sdk.base_url).removesuffix("v1/")
     stranger = sdk.with_options(api_key="vg-wrong")
     return {
-        "400": _error(lambda: _say(sdk, voice="nobody")),
-        "401": _error(lambda: _say(stranger)),
+        "400": _refused(sdk, voice="nobody"),
+        "401": _refused(stranger),
         "403": _error(lambda: sdk.with_options(base_url=root).get("/admin/accounts", cast_to=object)),
-        "404": _error(lambda: _say(sdk, model="tts-9")),
-        "503": _error(lambda: _say(sdk, model="tone/standard", voice="tone/unavailable")),
+        "404": _refused(sdk, model="tts-9"),
+        "503": _refused(sdk, model="tone/standard", voice="tone/unavailable"),
     }
 
 
 def failure_before_audio(sdk: OpenAI) -> Any:
     return [
-        _error(lambda voice=voice: _say(sdk, model="tone/standard", voice=voice))
-        for voice in ("tone/fail", "tone/bug", "tone/busy")
+        _refused(sdk, model="tone/standard", voice=voice) for voice in ("tone/fail", "tone/bug", "tone/busy")
     ]
 
 
 def failure_midway(sdk: OpenAI) -> Any:
     _sent.clear()
     retrying = sdk.with_options(max_retries=openai.DEFAULT_MAX_RETRIES)
-    whole = _error(lambda: _say(retrying, model="tone/standard", voice="tone/fail-late"))
+    whole = _refused(retrying, model="tone/standard", voice="tone/fail-late")
     requests = len(_sent)
     return {
         "whole": {**whole, "requests": requests},
@@ -165,6 +161,10 @@ def _say(sdk: OpenAI, **more: Any) -> Any:
     return create(**{"model": "tts-1", "voice": "alloy", "input": _TEXT, **more})
 
 
+def _refused(sdk: OpenAI, **more: Any) -> dict[str, Any]:
+    return _error(lambda: _say(sdk, **more))
+
+
 def _answer(answer: Any) -> dict[str, Any]:
     return {"headers": dict(answer.response.headers), "audio": base64.b64encode(answer.content).decode()}
 
@@ -197,7 +197,7 @@ def _error(call: Callable[[], object]) -> dict[str, Any]:
     try:
         call()
     except openai.APIError as error:
-        seen = {"class": type(error).__name__, "message": error.message}
+        seen: dict[str, Any] = {"class": type(error).__name__, "message": error.message}
         if isinstance(error, openai.APIStatusError):
             seen |= {"status": error.status_code, "request_id": error.request_id}
             seen |= {"code": error.code, "param": error.param, "type": error.type}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -79,3 +81,24 @@ def test_a_folder_of_sources_is_no_installation(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(installation, "DISTRIBUTION", "voxgate-of-another-name")
     result = only(installation.packages())
     assert (result.state, "not installed" in result.found) == ("wrong", True)
+
+
+def test_where_the_command_line_itself_cannot_be_loaded_it_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('No module named typer', name='typer')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy", "doctor"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "there is no module typer; install it again" in done.stderr
+
+
+def test_the_installed_command_begins_there() -> None:
+    scripts = metadata.entry_points(group="console_scripts", name="voxgate")
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"voxgate": "proxy.__main__:main"}
+    assert callable(next(iter(scripts)).load())
