@@ -23,7 +23,17 @@ from proxy.storage.key_records import KeyRecord, Role
 from proxy.storage.store import AlreadyExists, Store
 
 _MAX_BODY_BYTES = 64 * 1024
-_Name = Annotated[str, Meta(min_length=1, max_length=100, description="a text of 1 to 100 characters")]
+# No control characters: no database keeps a NUL, and no terminal shows the others as they are.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*\Z"
+_Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        pattern=_PRINTABLE,
+        description="a text of 1 to 100 printable characters",
+    ),
+]
 
 
 class NewAccount(msgspec.Struct, frozen=True):
@@ -36,9 +46,16 @@ class AccountChange(msgspec.Struct, frozen=True):
 
 
 class NewKey(msgspec.Struct, frozen=True):
-    account: Annotated[str, Meta(min_length=1, description="the id or the name of an account")]
+    account: Annotated[
+        str,
+        Meta(
+            min_length=1, max_length=100, pattern=_PRINTABLE, description="the id or the name of an account"
+        ),
+    ]
     role: Annotated[Role, Meta(description="one of speech, admin")] = "speech"
-    name: Annotated[str, Meta(max_length=100, description="a text of up to 100 characters")] = ""
+    name: Annotated[
+        str, Meta(max_length=100, pattern=_PRINTABLE, description="a text of up to 100 printable characters")
+    ] = ""
     expires_in_s: (
         Annotated[int, Meta(ge=1, le=100 * 365 * 86_400, description="a number of seconds, at least 1")]
         | None
@@ -119,7 +136,7 @@ class Accounts:
         return reply(closed)
 
     async def get(self, id_or_name: str) -> Account:
-        account = await accounts.get(self._store, id_or_name)
+        account = await accounts.get(self._store, id_or_name) if id_or_name.isprintable() else None
         if account is None:
             raise NotFound(f"There is no account '{id_or_name[:80]}'.", param="account")
         return account
@@ -172,7 +189,7 @@ class Keys:
         return revoked
 
     async def _get(self, id_: str) -> KeyRecord:
-        key = await key_records.get(self._store, id_)
+        key = await key_records.get(self._store, id_) if id_.isprintable() else None
         if key is None:
             raise NotFound(f"There is no key '{id_[:80]}'; keys are named by their id (key_…).", param="id")
         return key

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Client(NamedTuple):
-    """`title` heads its section of docs/clients.md; `rest` is why most of its cells are empty, if they are."""
+    """`title` heads its section of docs/clients.md; `rest` is why most of its cells are empty, where so."""
 
     title: str
     rest: str = ""

@@ -16,6 +16,9 @@ export async function run(rows) {
   for await (const row of asked.length ? asked : createInterface({ input: process.stdin })) {
     console.log(JSON.stringify(await rows[Number(row)]()));
   }
+  // Connections kept for a next request would keep the process, too.
+  process.exitCode = 0;
+  process.stdout.write("", () => process.exit());
 }
 
 // What reads `body` to its end, or to the error that breaks it off.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from proxy.storage.store import Params, Statement
@@ -151,3 +153,13 @@ async def test_engines_are_listed_with_their_load(server: Inside) -> None:
     (row,) = (await server.administer("GET", "engines")).json()["data"]
     assert (row["name"], row["plugin"], row["state"]) == ("tone", "tone", "ready")
     assert (row["models"], row["slots"], row["running"], row["waiting"]) == (["tone/standard"], 4, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["nul\x00", "line\nfeed", "\x1b[31mred"])
+async def test_control_characters_are_refused_by_name_and_unknown_in_a_path(
+    server: Inside, name: str
+) -> None:
+    refused = await server.administer("POST", "accounts", {"name": name})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "name")
+    unknown = await server.administer("GET", f"accounts/{quote(name)}")
+    assert unknown.status_code == 404

@@ -1,0 +1,63 @@
+"""docs/clients.md: a section for every client, the versions that were run, and the table as it is proven."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.clients.checklist import ROWS, cells
+from tests.clients.clients import CLIENTS
+from tests.clients.environments import PINS
+from tests.docs import pages
+from tests.docs.pages import ROOT
+
+_PAGE = "clients.md"
+_TABLE = "What is proven"
+
+# Where each pinned client is pinned; the rest is either replayed or asks by hand.
+_PINNED = {
+    "py3": (ROOT / "constraints.txt", ("openai",)),
+    "py1": (PINS / "py1.txt", ("openai",)),
+    "js7": (PINS / "js7" / "package.json", ("openai",)),
+    "js6": (PINS / "js6" / "package.json", ("openai",)),
+    "vercel": (PINS / "vercel" / "package.json", ("ai", "@ai-sdk/openai")),
+    "livekit": (PINS / "livekit.txt", ("livekit-plugins-openai",)),
+    "pipecat": (PINS / "pipecat.txt", ("pipecat-ai",)),
+}
+
+
+def test_the_table_is_the_one_that_the_tests_go_by() -> None:
+    assert _table() in pages.section(pages.doc(_PAGE), _TABLE), f"\n{_table()}"
+
+
+def test_every_client_has_its_section_and_no_other_has_one() -> None:
+    headings = re.findall(r"^## (.+)$", pages.doc(_PAGE), re.MULTILINE)
+    assert headings == [*(client.title for client in CLIENTS.values()), _TABLE]
+
+
+@pytest.mark.parametrize("client", _PINNED)
+def test_the_versions_named_are_the_ones_that_run(client: str) -> None:
+    file, packages = _PINNED[client]
+    section = pages.section(pages.doc(_PAGE), CLIENTS[client].title)
+    for package in packages:
+        assert f"`{package}` {_version(file.read_text(), package)}" in section
+
+
+def _version(pins: str, package: str) -> str:
+    if pins.startswith("{"):
+        return str(json.loads(pins)["dependencies"][package])
+    found = re.search(rf"^{re.escape(package)}==(\S+)$", pins, re.MULTILINE)
+    assert found, package
+    return found[1]
+
+
+def _table() -> str:
+    """Without the rows that nobody proves yet."""
+    lines = [("", *CLIENTS), ("---", *(":-:" for _ in CLIENTS))]
+    for number, row in ROWS.items():
+        if proven := cells(row):
+            marks = ("✓" if client in proven else "" for client in CLIENTS)
+            lines.append((f"{number}. {row.behaviour}", *marks))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
