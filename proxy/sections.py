@@ -27,7 +27,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             ge=1,
             le=1,
-            description="1: several workers need PostgreSQL and Redis, and this version keeps no limits in Redis yet",
+            description="1: several workers need PostgreSQL and Redis, and this version has no Redis yet",
         ),
     ] = 1
     data: Annotated[str, msgspec.Meta(min_length=1, description="a folder, relative to the config file")] = (

@@ -11,7 +11,8 @@ from proxy.config import Config
 from proxy.doctor.folder import is_held
 from proxy.doctor.result import Result, ok, wrong
 
-ANSWER_S = 2.0
+ANSWER_S = 4.0
+"""The metrics page itself may wait 2 s for its worker."""
 _ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
@@ -48,8 +49,9 @@ def _refused(host: str, number: int) -> OSError | None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, number))
-        except OverflowError:
-            return OSError(errno.EINVAL, "there is no such port")
+        except (OverflowError, UnicodeError) as error:
+            # A port above 65535, a name that no resolver would take.
+            return OSError(errno.EINVAL, str(error))
         except OSError as error:
             return error
     return None

@@ -116,6 +116,6 @@ def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None
 
 
 def _said(error: BaseException) -> str:
-    """The last line of a builder's complaint: the rest is progress."""
-    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
-    return said.strip().splitlines()[-1] if said.strip() else str(error)
+    """The line of a builder's complaint that says what is wrong; the rest is progress."""
+    lines = error.stderr.splitlines() if isinstance(error, subprocess.CalledProcessError) else []
+    return next((line for line in lines if line.startswith(("ERROR", "npm error"))), str(error))

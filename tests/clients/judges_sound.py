@@ -18,7 +18,7 @@ _MEDIA_TYPES = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
-_LIVEKIT_LOSES_S = 0.15
+_FLAC_FRAME_S = 0.05
 _STREAMED_S = 1.0
 
 
@@ -50,7 +50,12 @@ def six_formats_decode_in_livekit(visit: Visit) -> None:
     spoken = visit.see()
     assert tuple(spoken) == FORMATS
     for audio_format, heard in spoken.items():
-        _assert_spoken(heard, audio_format)
+        if audio_format == "flac":
+            # It opens the stream without a look ahead, by which libav loses the first frame of FLAC alone.
+            assert heard["error"] == {"class": "none"}
+            assert -_FLAC_FRAME_S <= len(pcm(heard)) / 48_000 - seconds(TEXT) <= 0
+        else:
+            _assert_spoken(heard, audio_format)
 
 
 def livekit_hears_events_and_bytes(visit: Visit) -> None:
@@ -136,8 +141,7 @@ def begins_as(audio_format: str, body: bytes) -> bool:
 
 
 def _assert_spoken(heard: dict[str, Any], what: str) -> None:
-    """24 kHz mono frames, as long as the text takes; its own decoder cuts a little off the end of some."""
+    """24 kHz mono frames that hold every word."""
     assert heard["error"] == {"class": "none"}, what
     assert heard["shapes"] == [[24_000, 1]], what
-    lost_s = seconds(TEXT) - len(pcm(heard)) / 48_000
-    assert -max(PADDING_S.values()) <= lost_s <= _LIVEKIT_LOSES_S, what
+    assert texts(pcm(heard), "pcm") == (TEXT,), what

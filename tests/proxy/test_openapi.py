@@ -130,6 +130,13 @@ def test_nothing_is_described_that_nothing_refers_to(document: Document) -> None
             assert f'"#/components/{kind}/{name}"' in text, f"{kind}/{name}"
 
 
+def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    # A request may leave fields out; what is degraded is either an engine or a plugin.
+    leave_out = {name for name, schema in schemas.items() if schema["properties"].keys() - schema["required"]}
+    assert leave_out == {"SpeechBody", "NewAccount", "NewKey", "Degraded"}
+
+
 def test_answers_of_a_running_server_are_as_described(shared: server.Server, document: Document) -> None:
     made = json.loads(shared.cli("keys", "create", "--account", "dev", "--role", "admin", "--json").stdout)
     asked, last_key = set(), ""

@@ -45,7 +45,7 @@ def test_a_port_that_is_taken_is_named() -> None:
             runtime.listen("127.0.0.1", port)
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "2001:db8::1"])
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "2001:db8::1", "x" * 64])
 def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
     with pytest.raises(CannotServe, match=f"cannot listen on {host}"):
         runtime.listen(host, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -102,5 +103,6 @@ def test_a_folder_is_held_while_a_process_has_its_lock(tmp_path: Path) -> None:
     with runtime.locked(tmp_path / "data"):
         assert folder.is_held(loaded)
     assert not folder.is_held(loaded), "the file stays, but it holds nothing"
-    with runtime.locked(tmp_path / "data"):
-        pass
+    with (tmp_path / "data" / "lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not folder.is_held(loaded), "another examination is no server"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from tests.server import VOXGATE
 
 
-def examined(folder: Path, check: str, *, files: int = 8192, **environ: str) -> tuple[str, str]:
+def examined(folder: Path, check: str, *, files: int = 512, **environ: str) -> tuple[str, str]:
     """What the command says when it may have so many open files."""
     done = subprocess.run(
         ["sh", "-c", f'ulimit -n {files} && exec "{VOXGATE}" doctor --json'],
@@ -28,6 +29,8 @@ def examined(folder: Path, check: str, *, files: int = 8192, **environ: str) -> 
 
 @pytest.mark.parametrize(("files", "state"), [(8192, "ok"), (1024, "note"), (200, "wrong")])
 def test_few_open_files_are_few_requests(tmp_path: Path, files: int, state: str) -> None:
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < files:
+        pytest.skip(f"this machine does not grant {files} open files")
     said, found = examined(tmp_path, "open files", files=files)
     assert (said, f"up to {files}" in found) == (state, True)
 

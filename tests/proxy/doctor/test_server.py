@@ -105,7 +105,7 @@ def test_a_program_that_takes_the_connection_and_says_nothing_is_not_waited_for(
     [
         ("port = 0", "ok", "any free one"),
         ('host = "192.0.2.1"', "wrong", "cannot listen on 192.0.2.1:8000"),
-        ('host = "no.such.host.invalid"', "wrong", "cannot listen on no.such.host.invalid:8000"),
+        (f'host = "{"x" * 64}"', "wrong", f"cannot listen on {'x' * 64}:8000"),
     ],
 )
 def test_an_address_is_tried(tmp_path: Path, text: str, state: str, says: str) -> None:
