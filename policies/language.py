@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 DEFAULT = "en"
 _THAI_SHARE = 0.3
+
+# A region has two letters, a script four.
+_CASES: dict[int, Callable[[str], str]] = {2: str.upper, 4: str.title}
 
 
 def base(tag: str) -> str:
     """`pt-BR` → `pt`."""
     return tag.split("-", 1)[0].lower()
+
+
+def usual(tag: str) -> str:
+    """A tag as it is usually written: `PT-br` → `pt-BR`, `zh-hant-tw` → `zh-Hant-TW`."""
+    first, *rest = tag.split("-")
+    return "-".join((first.lower(), *(_CASES.get(len(part), str.lower)(part) for part in rest)))
 
 
 def by_script(text: str) -> str | None:

@@ -52,7 +52,6 @@ class Hold:
         """Returns after the commit: only then may the last chunk go out."""
         if self._settled:
             return
-        self._settled = True
         spent = msgspec.structs.asdict(self.spent)
         row = usage.UsageRow(
             id=self._request,
@@ -63,6 +62,8 @@ class Hold:
             **spent,
         )
         await usage.record(self._store, row)
+        # Only now: where the commit failed, leaving the block tries once more to put the failure on record.
+        self._settled = True
 
 
 class Ledger:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import msgspec
 import structlog
@@ -60,13 +60,24 @@ class Answer:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The bytes, counted as written when they have been taken; the last only after the settlement."""
-        async for chunk in self.speaking.chunks():
-            yield chunk.data
-            self._write(chunk)
+        async with aclosing(self.speaking.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk.data
+                self._write(chunk)
         last = self.speaking.last_chunk()
         self._write(last)
         await self._hold.settle("finished")
         yield last.data
+
+    async def whole(self) -> bytes:
+        """All of it, for an answer that goes out in one piece: until then none of it counts as written."""
+        async with aclosing(self.speaking.chunks()) as chunks:
+            parts = [chunk async for chunk in chunks]
+        parts.append(self.speaking.last_chunk())
+        for chunk in parts:
+            self._write(chunk)
+        await self._hold.settle("finished")
+        return b"".join(chunk.data for chunk in parts)
 
     def _write(self, chunk: Chunk) -> None:
         self._hold.spent.samples += chunk.samples
@@ -123,6 +134,8 @@ class Pipeline:
                 yield Answer(plan, speaking, hold)
             except EngineError as error:
                 failure = from_engine(error)
+                if speaking is not None:
+                    _log_failure("engine.speak.broken", id_, speaking.candidate, error)
                 await self._settle_failed(hold, failure, error)
                 raise failure from None
             except asyncio.CancelledError:
@@ -143,32 +156,50 @@ class Pipeline:
         failure: EngineError = EngineTimeout("No engine was tried.")
         for candidate in plan.candidates:
             hold.spent.engine, hold.spent.model = candidate.model.engine, candidate.model.info.id
-            prepared = await self._front_ends.prepare(candidate.front_end, request.text, plan.language)
-            if not prepared:
-                raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
-            speaking = _speaking(id_, caller, request, plan, candidate, prepared, deadline - loop.time())
             try:
                 async with asyncio.timeout_at(deadline):
-                    await speaking.begin(self._engines[candidate.model.engine].speak(speaking.job))
-                return speaking
+                    return await self._attempt(id_, caller, request, plan, candidate, deadline)
             except TimeoutError:
                 failure = EngineTimeout("No audio in time.", retry_after_s=2.0)
             except EngineError as error:
                 failure = error
-            finally:
-                if not speaking.has_begun:
-                    await speaking.close()
-            _log.warning(
-                "engine.speak.refused", request=id_, model=candidate.model.name, error=type(failure).__name__
-            )
+            _log_failure("engine.speak.refused", id_, candidate, failure)
             if not failure.may_fall_back or loop.time() >= deadline:
                 break
         raise failure
+
+    async def _attempt(
+        self,
+        id_: str,
+        caller: Caller,
+        request: SpeechRequest,
+        plan: Plan,
+        candidate: Candidate,
+        deadline: float,
+    ) -> Speaking:
+        """One candidate up to its first audio; cancelled or failed, it leaves nothing running."""
+        prepared = await self._front_ends.prepare(candidate.front_end, request.text, plan.language)
+        if not prepared:
+            raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
+        left_s = deadline - asyncio.get_running_loop().time()
+        speaking = _speaking(id_, caller, request, plan, candidate, prepared, left_s)
+        try:
+            await speaking.begin(self._engines[candidate.model.engine].speak(speaking.job))
+        finally:
+            if not speaking.has_begun:
+                await speaking.close()
+        return speaking
 
     async def _settle_failed(self, hold: Hold, failure: RequestFailed, error: EngineError) -> None:
         hold.spent.error = failure.code
         await hold.settle("failed")
         self._metrics.failed(hold.spent.engine, type(error).__name__)
+
+
+def _log_failure(event: str, id_: str, candidate: Candidate, error: EngineError) -> None:
+    # The reason is for the operator: most clients are told only that the engine failed.
+    name = type(error).__name__
+    _log.warning(event, request=id_, model=candidate.model.name, error=name, reason=error.message)
 
 
 def _speaking(

@@ -27,15 +27,21 @@ def merge(running: Config, read: Config) -> Reload:
         if getattr(running.server, field) != getattr(read.server, field)
     ]
     kept = {field: getattr(running.server, field) for field in NEEDS_RESTART}
+    # Models and voices name engines: taken on without theirs, they would leave clients with nothing.
+    waiting_for_engines = () if running.engines == read.engines else ("models", "voices")
+    kept_sections = {
+        name: getattr(running, name) for name in ("storage", "engines", "data", *waiting_for_engines)
+    }
     config = msgspec.structs.replace(
-        read,
-        server=msgspec.structs.replace(read.server, **kept),
-        storage=running.storage,
-        engines=running.engines,
-        data=running.data,
+        read, server=msgspec.structs.replace(read.server, **kept), **kept_sections
     )
-    changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART]
-    changed += [name for name in ("models", "voices") if getattr(running, name) != getattr(read, name)]
+    differs = [
+        name
+        for name in ("storage", "engines", "models", "voices")
+        if getattr(running, name) != getattr(read, name)
+    ]
+    taken_on = [name for name in differs if name not in kept_sections]
+    changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + taken_on
     waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
-    waiting += [name for name in ("storage", "engines") if getattr(running, name) != getattr(read, name)]
+    waiting += [name for name in differs if name in kept_sections]
     return Reload(config, tuple(changed), tuple(waiting))

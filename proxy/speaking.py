@@ -62,6 +62,8 @@ class Speaking:
         self._events = events
         while not self._finished and not (self._first.data and self._seconds_in):
             self._first += await self._next_chunk()
+        if self._out is not None and not isinstance(self._out, Sound) and not self._seconds_in:
+            raise EngineFailed("The engine gave encoded audio without a single frame.")
         self.has_begun = True
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:

@@ -4,40 +4,56 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 
 from proxy.engines.registry import Registry
-from speech_engine import Context, FrontEnd, Hosted, Segment
+from speech_engine import Context, EngineError, EngineFailed, FrontEnd, Hosted, Segment
 
 _log = structlog.get_logger()
 
 
+_THREADS = 8
+"""Their own: a front-end that hangs must not take the threads that everything else runs in."""
+
+
 class FrontEnds:
-    def __init__(self, by_name: Mapping[str, FrontEnd]) -> None:
+    def __init__(self, by_name: Mapping[str, FrontEnd], threads: ThreadPoolExecutor) -> None:
         self._by_name = by_name
+        self._threads = threads
 
     def __repr__(self) -> str:
         return f"<FrontEnds {', '.join(self._by_name)}>"
 
     async def prepare(self, front_end: str, text: str, language: str) -> tuple[Segment, ...]:
-        """In a thread: a front-end may look things up in large dictionaries."""
-        return await asyncio.to_thread(self._by_name[front_end].prepare, text, language, {})
+        """In a thread: a front-end may look things up in large dictionaries. Raises EngineError only."""
+        prepare = partial(self._by_name[front_end].prepare, text, language, {})
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
+        except EngineError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its name only, it may quote the text
+            _log.warning("front_end.prepare.failed", front_end=front_end, error=type(error).__name__)
+            raise EngineFailed(f"The front-end {front_end} broke.") from None
 
 
 @asynccontextmanager
 async def open_front_ends(registry: Registry) -> AsyncIterator[FrontEnds]:
     """A default instance of every front-end that is installed; one that fails is left out, and logged."""
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="front-end")
     async with AsyncExitStack() as stack:
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         opened: dict[str, FrontEnd] = {}
         for name, plugin in registry.plugins("front_end").items():
             if isinstance(plugin.create, Hosted):
                 _log.warning("front_end.start.refused", front_end=name, reason="only engines can be hosted")
                 continue
-            created = plugin.create(name, plugin.settings(), Context(_log.bind(front_end=name)))
             try:
+                created = plugin.create(name, plugin.settings(), Context(_log.bind(front_end=name)))
                 opened[name] = await stack.enter_async_context(created)
             except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, the others serve
                 _log.warning("front_end.start.failed", front_end=name, exc_info=error)
-        yield FrontEnds(opened)
+        yield FrontEnds(opened, threads)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from policies import language
 from proxy import fields
 from proxy.audio.formats import FORMATS
 from proxy.errors import InvalidRequest
@@ -69,6 +70,9 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
         None
     )
 
+    def __repr__(self) -> str:
+        return f"<SpeechBody {self.model} {len(self.input)} characters>"
+
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the pipeline is asked to do."""
@@ -121,7 +125,7 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
         format=format_,
         answer=answer,
         speed=parsed.speed,
-        language=None if tag.lower() in ("", "auto") else tag,
+        language=None if tag.lower() in ("", "auto") else language.usual(tag),
         pitch=parsed.pitch,
         emotion=parsed.emotion,
         seed=parsed.seed,

@@ -17,6 +17,7 @@ from proxy.errors import ClientLeft, RequestTooLarge
 class Connection:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.has_left = False
+        self._is_complete = False
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -67,11 +68,14 @@ class Connection:
 
     async def send(self, data: bytes, more: bool = True) -> None:
         """Returns when the server has taken the bytes, which waits for a slow client."""
+        self._is_complete = not more
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def _watch(self, scope: asyncio.Timeout) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        if self._is_complete:
+            return  # the server says "disconnect" after a whole answer too
         self.has_left = True
         scope.reschedule(asyncio.get_running_loop().time())
 

@@ -5,6 +5,7 @@ In this order from the outside, so that a refusal by any of them carries the id 
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import secrets
 import time
@@ -27,6 +28,7 @@ from proxy.errors import (
     NotFound,
     RequestFailed,
     StorageUnavailable,
+    UpstreamFailed,
 )
 from proxy.storage.store import StorageFailed
 from proxy.telemetry import Metrics
@@ -121,6 +123,12 @@ class Failures:
             return
         except RequestFailed as failure:
             answer = failure_reply(failure)
+        except asyncio.CancelledError:
+            # The end of a drain. Without an answer of ours the server would send one in plain text.
+            if not started:
+                shutting_down = UpstreamFailed("The server is shutting down.", retry_after_s=1.0)
+                await failure_reply(shutting_down)(scope, receive, send)
+            raise
         except StorageFailed as error:
             _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
             answer = failure_reply(StorageUnavailable())

@@ -112,8 +112,7 @@ _WRITERS: dict[str, _Write] = {"audio": _write_audio, "sse": _write_events, "jso
 
 
 async def _whole(request: SpeechRequest, answer: Answer) -> bytes:
-    async with aclosing(answer.chunks()) as chunks:
-        audio = b"".join([data async for data in chunks])
+    audio = await answer.whole()
     if request.format == "wav":
         # It began as a stream of unknown length; now the sizes are known, and players trust them.
         audio = wav_header(answer.samples) + audio[len(wav_header(None)) :]

@@ -47,12 +47,18 @@ class SpokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     words: list[WordTime] | None
     usage: SpeechUsage
 
+    def __repr__(self) -> str:
+        return f"<SpokenAnswer {self.duration_seconds} s of {self.audio_format}>"
+
 
 class AudioDelta(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of an event with the next piece of the audio, in base64."""
 
     type: Literal["speech.audio.delta"] = "speech.audio.delta"
     audio: str
+
+    def __repr__(self) -> str:
+        return f"<AudioDelta {len(self.audio)} characters of base64>"
 
 
 class AudioDone(msgspec.Struct, frozen=True, kw_only=True):

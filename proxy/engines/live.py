@@ -15,12 +15,12 @@ import structlog
 from proxy.config import EngineSection
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, LocalEngineSpec, Registry
-from speech_engine import Context, Engine, EngineVoices, Event, ModelInfo, SpeechJob, VoiceInfo
+from speech_engine import Context, Engine, Event, ModelInfo, SpeechJob, VoiceInfo
 from speech_engine.host.messages import Health
 from speech_engine.host.pipe import HostState
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
-from speech_engine.host.running import in_turn
+from speech_engine.host.running import in_turn, introduction
 
 _log = structlog.get_logger()
 
@@ -37,6 +37,7 @@ class LocalEngine:
 
     def __init__(self, engine: Engine, queue: int) -> None:
         self._engine = engine
+        self._welcome = introduction(engine)
         self._queue = FairQueue(engine.slots, queue)
         self._pulse = Pulse(_nobody_watches)
 
@@ -45,13 +46,13 @@ class LocalEngine:
 
     @property
     def slots(self) -> int:
-        return self._engine.slots
+        return self._welcome.slots
 
     def models(self) -> tuple[ModelInfo, ...]:
-        return self._engine.models()
+        return self._welcome.models
 
     def voices(self) -> tuple[VoiceInfo, ...]:
-        return self._engine.voices() if isinstance(self._engine, EngineVoices) else ()
+        return self._welcome.voices
 
     async def health(self) -> Health:
         return Health(self._queue.slots, self._queue.running, self._queue.waiting)

@@ -56,6 +56,9 @@ class LocalEngineSpec(NamedTuple):
     create: Create
     settings: msgspec.Struct
 
+    def __repr__(self) -> str:
+        return f"<LocalEngineSpec {self.name}>"  # settings may hold an engine's key
+
 
 class _Hooks:
     @pluggy.HookspecMarker(GROUP)
@@ -112,7 +115,7 @@ class Registry:
             raise EngineConfigError(
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
             )
-        return LocalEngineSpec(name, worker_engine(plugin.create.module)[1], settings)
+        return LocalEngineSpec(name, _create_of(name, plugin.create.module), settings)
 
     def missing(self, name: str, section: EngineSection) -> tuple[Missing, ...]:
         """What a configured engine lacks on this machine; raises EngineConfigError."""
@@ -191,6 +194,16 @@ def _register(
         _fault(faults, name, stage, error)
         return
     found.update({(plugin.kind, plugin.name): plugin for plugin in plugins})
+
+
+def _create_of(name: str, module: str) -> Create:
+    try:
+        return worker_engine(module)[1]
+    except (Exception, SystemExit) as error:
+        # The seam around a plugin: told as its fault.
+        raise EngineConfigError(
+            f"engines.{name}: {module} cannot be used: {type(error).__name__}: {error}"
+        ) from error
 
 
 class _Nonsense(Exception):

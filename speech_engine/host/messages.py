@@ -5,7 +5,7 @@ A host's failures are data (`Failed`, always the last frame); the transport's st
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -36,7 +36,7 @@ class Hello(msgspec.Struct, frozen=True):
 
 class Welcome(msgspec.Struct, frozen=True):
     api_version: int
-    slots: int
+    slots: Annotated[int, msgspec.Meta(ge=1)]
     models: tuple[ModelInfo, ...]
     voices: tuple[VoiceInfo, ...]
 

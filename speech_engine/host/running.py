@@ -5,13 +5,18 @@ Hosts and the server's own in-process engines run every job through here, so bot
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from speech_engine.engine import Engine
+import msgspec
+
+from speech_engine import API_VERSION
+from speech_engine.engine import Engine, EngineVoices
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Event, Finished
+from speech_engine.host.messages import Welcome
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
 from speech_engine.plugin import Logger
@@ -33,10 +38,26 @@ async def in_turn(
                             return
         except EngineError:
             raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Something of the engine's own was cancelled; nobody asked us to stop.
+            raise EngineFailed("The engine broke off its own work.") from None
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and told as a failure
             log.warning("engine.speak.failed", job=job.id, error=type(error).__name__, where=_where(error))
             raise EngineFailed("The engine broke while speaking.") from None
     raise EngineFailed("The engine ended without finishing.")
+
+
+def introduction(engine: Engine) -> Welcome:
+    """What an engine says of itself, asked once and before it serves: raising or nonsense ends it there."""
+    voices = engine.voices() if isinstance(engine, EngineVoices) else ()
+    welcome = Welcome(API_VERSION, engine.slots, engine.models(), voices)
+    try:
+        return msgspec.convert(msgspec.to_builtins(welcome), Welcome)
+    except msgspec.ValidationError as error:
+        raise EngineFailed(f"The engine describes itself wrongly: {error}.") from None
 
 
 def _where(error: BaseException) -> list[str]:

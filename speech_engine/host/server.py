@@ -9,12 +9,12 @@ from typing import Any
 
 import grpc
 
-from speech_engine import API_VERSION, Engine, EngineVoices
+from speech_engine import Engine
 from speech_engine.errors import EngineError
 from speech_engine.host import messages
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
-from speech_engine.host.running import in_turn
+from speech_engine.host.running import in_turn, introduction
 from speech_engine.host.spool import Spool
 from speech_engine.plugin import Logger
 from speech_engine.values import SpeechJob
@@ -25,6 +25,7 @@ class HostServer:
 
     def __init__(self, engine: Engine, queue: FairQueue, log: Logger, pulse: Pulse) -> None:
         self._engine = engine
+        self._welcome = introduction(engine)
         self._queue = queue
         self._log = log
         self._pulse = pulse
@@ -33,8 +34,7 @@ class HostServer:
         return f"<HostServer {self._queue!r}>"
 
     async def hello(self, _asked: messages.Hello, _call: Any) -> messages.Welcome:
-        voices = self._engine.voices() if isinstance(self._engine, EngineVoices) else ()
-        return messages.Welcome(API_VERSION, self._engine.slots, self._engine.models(), voices)
+        return self._welcome
 
     async def health(self, _asked: messages.HealthAsked, _call: Any) -> messages.Health:
         return messages.Health(self._queue.slots, self._queue.running, self._queue.waiting)

@@ -73,3 +73,17 @@ def test_any_text_has_a_language(text: str) -> None:
 @pytest.mark.parametrize(("tag", "base"), [("pt-BR", "pt"), ("PT", "pt"), ("zh-Hant-TW", "zh"), ("", "")])
 def test_the_base_of_a_tag(tag: str, base: str) -> None:
     assert language.base(tag) == base
+
+
+@pytest.mark.parametrize(
+    ("tag", "written"),
+    [
+        ("PT-br", "pt-BR"),
+        ("en", "en"),
+        ("es-419", "es-419"),
+        ("ZH-hant-tw", "zh-Hant-TW"),
+        ("EN-scotland", "en-scotland"),
+    ],
+)
+def test_a_tag_is_written_as_usual(tag: str, written: str) -> None:
+    assert language.usual(tag) == written

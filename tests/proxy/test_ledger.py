@@ -62,10 +62,16 @@ async def test_a_cancelled_request_is_on_record_too(store: Store) -> None:
 
 
 async def test_a_settlement_that_cannot_be_written_is_not_taken_for_one(store: Store) -> None:
-    async with Ledger(store).hold("req_1", ADA) as hold:
-        await store.close()
-        with pytest.raises(StorageFailed):
-            await hold.settle("finished")
+    async def speak() -> None:
+        async with Ledger(store).hold("req_1", ADA) as hold:
+            await store.close()
+            with pytest.raises(StorageFailed):
+                await hold.settle("finished")
+            assert repr(hold) == "<Hold req_1 open>"
+
+    # Leaving the block tries to put the failure on record, and cannot either.
+    with pytest.raises(StorageFailed):
+        await speak()
 
 
 async def test_a_repr_shows_where_it_stands(store: Store) -> None:

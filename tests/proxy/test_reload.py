@@ -40,16 +40,25 @@ def test_each_setting_of_the_server_is_taken_on_or_named(field: str) -> None:
         assert reload.config.server == read.server
 
 
-def test_models_and_voices_are_taken_on_while_engines_wait() -> None:
-    read = Config(
-        engines={"late": EngineSection("tone")},
-        models={"m": ("late/standard",)},
-        voices={"v": VoiceSection(bindings={"late": "x"})},
-    )
+_LATE = Config(
+    engines={"late": EngineSection("tone")},
+    models={"m": ("late/standard",)},
+    voices={"v": VoiceSection(bindings={"late": "x"})},
+)
+
+
+def test_models_and_voices_are_taken_on() -> None:
+    read = msgspec.structs.replace(_LATE, engines={})
     reload = merge(Config(), read)
-    assert (reload.changed, reload.needs_restart) == (("models", "voices"), ("engines",))
-    assert reload.config.engines == {}
-    assert reload.config.models == read.models
+    assert (reload.changed, reload.needs_restart) == (("models", "voices"), ())
+    assert (reload.config.models, reload.config.voices) == (read.models, read.voices)
+
+
+def test_models_and_voices_of_other_engines_wait_for_them() -> None:
+    running = Config(engines={"espeak": EngineSection("espeak")}, models={"tts-1": ("espeak/standard",)})
+    reload = merge(running, _LATE)
+    assert (reload.changed, reload.needs_restart) == ((), ("engines", "models", "voices"))
+    assert reload.config == running
 
 
 def test_an_unchanged_file_changes_nothing() -> None:

@@ -12,7 +12,7 @@ import pytest
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.text import open_front_ends
-from speech_engine import Context, Hosted, Plugin, Segment
+from speech_engine import Context, EngineFailed, Hosted, Plugin, Segment
 from speech_engine.plugin import Create
 
 
@@ -70,3 +70,34 @@ async def test_a_front_end_that_cannot_start_is_left_out_alone() -> None:
         assert repr(front_ends) == "<FrontEnds witness>"
         with pytest.raises(KeyError):
             await front_ends.prepare("broken", "Hi.", "en")
+
+
+class Needy(msgspec.Struct, frozen=True):
+    """Cannot be made without being told."""
+
+    dictionary: str
+
+
+async def test_a_front_end_that_needs_settings_or_breaks_on_a_text_takes_nobody_along() -> None:
+    class Breaking:
+        def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
+            raise ZeroDivisionError(text)
+
+    @asynccontextmanager
+    async def breaking(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Breaking]:
+        yield Breaking()
+
+    found = plugins(breaking=breaking, witness=witness)
+    needy = Plugin(kind="front_end", name="needy", settings=Needy, create=witness)
+    registry_ = Registry(
+        {
+            **{("front_end", n): p for n, p in found.plugins("front_end").items()},
+            ("front_end", "needy"): needy,
+        },
+        [],
+    )
+    async with open_front_ends(registry_) as front_ends:
+        assert repr(front_ends) == "<FrontEnds breaking, witness>"
+        with pytest.raises(EngineFailed) as failed:
+            await front_ends.prepare("breaking", "Canary.", "en")
+    assert "Canary" not in str(failed.value)

@@ -61,7 +61,7 @@ def test_the_repr_does_not_show_the_text() -> None:
         ("language", "", None),
         ("language", None, None),
         ("language", "th", "th"),
-        ("language", "PT-br", "PT-br"),
+        ("language", "PT-br", "pt-BR"),
         ("language", "es-419", "es-419"),
         ("language", "zh-Hant-TW", "zh-Hant-TW"),
         ("response_format", None, "mp3"),
