@@ -30,8 +30,14 @@ class AdminClient:
     async def ask(self, method: str, path: str, body: Any = None, **query: str | None) -> Any:
         """The answer's JSON; raises CommandRefused."""
         params = {name: value for name, value in query.items() if value is not None}
-        answer = await self._http.request(method, f"/admin/{path}", json=body, params=params)
-        parsed = answer.json()
+        try:
+            answer = await self._http.request(method, f"/admin/{path}", json=body, params=params)
+            parsed = answer.json()
+        except (httpx2.TransportError, ValueError) as error:
+            # Stopped in the middle, most likely; whether it had done it by then nobody can tell.
+            raise CommandRefused(
+                f"the server did not answer ({type(error).__name__}); see what it has done, then try again"
+            ) from None
         if answer.is_error:
             raise CommandRefused(parsed["error"]["message"])
         return parsed
@@ -63,12 +69,12 @@ async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
         address = runtime.control_address(data)
         if address is not None and await _answers(address):
             return httpx2.AsyncHTTPTransport(uds=address)
-        try:
-            with runtime.locked(data):
-                return None
-        except DataHeld:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
+        if not runtime.is_held(data):
+            return None
+        if asyncio.get_running_loop().time() > deadline:
+            raise DataHeld(
+                f"server.data: a process holds {data}, but does not answer; voxgate doctor says more"
+            )
         await asyncio.sleep(0.1)
 
 

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
 import msgspec
 import structlog
@@ -59,7 +60,7 @@ class Child:
         if not self._writer.is_closing():
             self._writer.write(pipe.pack(message))
 
-    async def messages(self) -> AsyncIterator[Message]:
+    async def messages(self) -> AsyncGenerator[Message, None]:
         """Everything the child says, until its end of the pipe closes."""
         try:
             while True:
@@ -179,18 +180,18 @@ class Keeper:
         return delay_s
 
     async def _live(self, child: Child) -> Broken | None:
-        broken = None
-        async for message in child.messages():
-            match message:
-                case Ready():
-                    self.reason = ""
-                    self._on_message(message)
-                    self._tell("ready")
-                case Broken():
-                    broken = message
-                case _:
-                    self._on_message(message)
-        return broken
+        async with aclosing(child.messages()) as messages:
+            async for message in messages:
+                match message:
+                    case Ready():
+                        self.reason = ""
+                        self._on_message(message)
+                        self._tell("ready")
+                    case Broken():
+                        return message  # its pipe may stay open: a thread of a library keeps the process
+                    case _:
+                        self._on_message(message)
+        return None
 
     def _tell(self, state: str) -> None:
         self.state = state

@@ -191,6 +191,8 @@ def _engines(reader: _Reader, raw: Mapping[str, Any]) -> dict[str, EngineSection
         common = {"plugin": name, **{k: v for k, v in table.items() if k in own}}
         section = reader.struct(EngineSection, common, key, EngineSection(plugin=name))
         settings = {k: v for k, v in table.items() if k not in own}
+        for where in fields.too_wide(settings, key):
+            reader.fault(where, "must be a number that fits 64 bits")
         engines[name] = msgspec.structs.replace(section, settings=settings)
     return engines
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from proxy import keys
 from proxy.storage import accounts, key_records
+from proxy.storage.accounts import Account
 from proxy.storage.store import Store
 
 _ACCOUNT = "dev"
@@ -20,10 +21,23 @@ async def ensure(store: Store, data: Path) -> str:
         standing = await key_records.by_hash(store, keys.digest(kept))
         if standing is not None and standing.revoked is None and standing.closed is None:
             return kept
-    account = await accounts.get(store, _ACCOUNT) or await accounts.create(store, name=_ACCOUNT, plan="free")
+    account = await _open_account(store)
     secret = keys.mint()
     await key_records.create(store, secret, account=account.id, name="make serve")
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as written:
         written.write(secret.reveal() + "\n")
     return secret.reveal()
+
+
+async def _open_account(store: Store) -> Account:
+    """dev, or where that was closed dev-2 and so on: closed is for good, and its keys are dead."""
+    number = 1
+    while True:
+        name = _ACCOUNT if number == 1 else f"{_ACCOUNT}-{number}"
+        account = await accounts.get(store, name)
+        if account is None:
+            return await accounts.create(store, name=name, plan="free")
+        if account.closed is None:
+            return account
+        number += 1

@@ -7,7 +7,7 @@ operator's config error are made by the same code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -87,3 +87,15 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
 def unknown(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[str]:
     known = {field.key for field in fields_of(type_)}
     return [key for key in raw if key not in known]
+
+
+def too_wide(value: object, key: str) -> Iterator[str]:
+    """The keys under `key` whose integers no message to a process can carry, however deep they lie."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from too_wide(inner, f"{key}.{name}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from too_wide(inner, key)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield key

@@ -30,14 +30,31 @@ class ImpatientProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._stop_looking()
         super().resume_writing()
+        self._look_after_the_rest()
+
+    def on_message_begin(self) -> None:
+        # What the next answer adds to the buffer must not look like bytes that were not taken.
+        if not self.flow.write_paused:
+            self._stop_looking()
+        super().on_message_begin()
+
+    def on_response_complete(self) -> None:
+        """The application is done, and will not notice who takes the rest, or does not."""
+        super().on_response_complete()
+        self._look_after_the_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_looking()
         super().connection_lost(exc)
 
+    def _look_after_the_rest(self) -> None:
+        # Not while another answer of the same connection is on its way: its bytes come on top.
+        if self._looking is None and self.cycle.response_complete:
+            self._look_again()
+
     def _look_again(self) -> None:
         waiting = self.transport.get_write_buffer_size()
-        self._looking = self.loop.call_later(self.stalled_s, self._look, waiting)
+        self._looking = self.loop.call_later(self.stalled_s, self._look, waiting) if waiting else None
 
     def _look(self, waiting_before: int) -> None:
         if self.transport.get_write_buffer_size() < waiting_before:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import threading
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -30,6 +31,7 @@ class MetricsPage(Collector):
         self._ask = ask
         self._hosts = hosts
         self._answers: queue.Queue[str] = queue.Queue()
+        self._asking = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: Callable[[], None] = lambda: None
 
@@ -84,10 +86,12 @@ class MetricsPage(Collector):
 
     def _worker_text(self) -> str:
         assert self._loop is not None
-        while not self._answers.empty():
-            self._answers.get_nowait()  # the late answer to an earlier scrape
-        self._loop.call_soon_threadsafe(self._ask, MetricsAsked())
-        try:
-            return self._answers.get(timeout=_ANSWER_S)
-        except queue.Empty:
-            return ""
+        # One at a time: answers bear no name, and two scrapes would take each other's.
+        with self._asking:
+            while not self._answers.empty():
+                self._answers.get_nowait()  # the late answer to an earlier scrape
+            self._loop.call_soon_threadsafe(self._ask, MetricsAsked())
+            try:
+                return self._answers.get(timeout=_ANSWER_S)
+            except queue.Empty:
+                return ""

@@ -135,7 +135,7 @@ class Pipeline:
             except EngineError as error:
                 failure = from_engine(error)
                 if speaking is not None:
-                    _log_failure("engine.speak.broken", id_, speaking.candidate, error)
+                    _log.warning("engine.speak.broken", **_about(id_, speaking.candidate, error))
                 await self._settle_failed(hold, failure, error)
                 raise failure from None
             except asyncio.CancelledError:
@@ -163,7 +163,7 @@ class Pipeline:
                 failure = EngineTimeout("No audio in time.", retry_after_s=2.0)
             except EngineError as error:
                 failure = error
-            _log_failure("engine.speak.refused", id_, candidate, failure)
+            _log.warning("engine.speak.refused", **_about(id_, candidate, failure))
             if not failure.may_fall_back or loop.time() >= deadline:
                 break
         raise failure
@@ -196,10 +196,10 @@ class Pipeline:
         self._metrics.failed(hold.spent.engine, type(error).__name__)
 
 
-def _log_failure(event: str, id_: str, candidate: Candidate, error: EngineError) -> None:
-    # The reason is for the operator: most clients are told only that the engine failed.
+def _about(id_: str, candidate: Candidate, error: EngineError) -> dict[str, str]:
+    """For the operator's log: most clients are told only that the engine failed."""
     name = type(error).__name__
-    _log.warning(event, request=id_, model=candidate.model.name, error=name, reason=error.message)
+    return {"request": id_, "model": candidate.model.name, "error": name, "reason": error.message}
 
 
 def _speaking(

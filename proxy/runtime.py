@@ -6,12 +6,14 @@ import fcntl
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 CONTROL = "control.sock"
 _LINK = "run"
+_LOOKS, _LOOK_S = 20, 0.02
 
 
 class CommandRefused(Exception):
@@ -35,7 +37,7 @@ def locked(data: Path) -> Iterator[None]:
     except OSError as error:
         raise CannotServe(f"server.data: {data} cannot be written: {error.strerror}") from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
     except BlockingIOError:
         raise DataHeld(
             f"server.data: another voxgate already runs on {data}; stop it, or give this one another folder"
@@ -44,6 +46,33 @@ def locked(data: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Tries again for a moment: whoever only looks (`is_held`) is in the way for an instant."""
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(_LOOK_S)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_held(data: Path) -> bool:
+    """Whether a process has the data folder. Makes neither the folder nor the file."""
+    try:
+        descriptor = os.open(data / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        # Shared: two who look at once must not take each other for a server.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def listen(host: str, port: int) -> socket.socket:

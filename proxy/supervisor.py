@@ -46,11 +46,7 @@ def serve(config: Config, reread: Callable[[], Config], registry: Registry, anno
 
 def is_running(config: Config) -> bool:
     """Whether a server holds this configuration's data folder."""
-    try:
-        with runtime.locked(Path(config.data)):
-            return False
-    except runtime.CannotServe:
-        return True
+    return runtime.is_held(Path(config.data))
 
 
 def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, ...]:

@@ -16,7 +16,7 @@ def check(findings: list[Finding]) -> Table:
     table = _table("", "what", "name", "note")
     for finding in findings:
         mark = Text("ok", "green") if finding.ok else Text("wrong", "red")
-        table.add_row(mark, finding.kind, finding.name, finding.note)
+        _add(table, mark, finding.kind, finding.name, finding.note)
     return table
 
 
@@ -26,7 +26,7 @@ _MARKS = {"ok": Text("ok", "green"), "note": Text("note", "yellow"), "wrong": Te
 def examination(answer: dict[str, Any]) -> Table:
     table = _table("", "what", "found", "what to do")
     for row in answer["data"]:
-        table.add_row(_MARKS[row["state"]], Text(row["check"]), Text(row["found"]), Text(row["do"]))
+        _add(table, _MARKS[row["state"]], row["check"], row["found"], row["do"])
     return table
 
 
@@ -36,7 +36,7 @@ def engines(answer: dict[str, Any]) -> RenderableType:
         load = f"{row['running']}/{row['slots']}"
         models = ", ".join(row["models"])
         cells = (row["name"], row["plugin"], row["state"], models, load, str(row["waiting"]), row["reason"])
-        table.add_row(*cells)
+        _add(table, *cells)
     faults = [
         Text(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]
@@ -48,7 +48,7 @@ def environments(answer: dict[str, Any]) -> Table:
     for row in answer["data"]:
         size = f"{row.get('bytes', 0) / 1e6:,.0f} MB"
         cells = (row["plugin"], row["hash"], row["state"], row.get("torch", ""), size, row.get("folder", ""))
-        table.add_row(*cells)
+        _add(table, *cells)
     return table
 
 
@@ -60,7 +60,8 @@ def environment(row: dict[str, Any]) -> RenderableType:
 def accounts(answer: dict[str, Any]) -> Table:
     table = _table("id", "name", "plan", "created", "closed")
     for row in answer["data"]:
-        table.add_row(row["id"], row["name"], row["plan"], _when(row["created"]), _when(row["closed"]))
+        times = (_when(row[field]) for field in ("created", "closed"))
+        _add(table, row["id"], row["name"], row["plan"], *times)
     return table
 
 
@@ -73,7 +74,7 @@ def keys(answer: dict[str, Any]) -> Table:
     table = _table("id", "account", "role", "name", "ends with", "created", "expires", "revoked")
     for row in answer["data"]:
         times = (_when(row[field]) for field in ("created", "expires", "revoked"))
-        table.add_row(row["id"], row["account"], row["role"], row["name"], row["hint"], *times)
+        _add(table, row["id"], row["account"], row["role"], row["name"], row["hint"], *times)
     return table
 
 
@@ -91,6 +92,11 @@ def _table(*columns: str) -> Table:
         # An id broken over two lines could not be copied into the next command.
         table.add_column(column, overflow="fold", no_wrap=column == "id")
     return table
+
+
+def _add(table: Table, *cells: str | Text) -> None:
+    """As it is: rich would read an account's name `[/]` as a command, and fall over it."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _when(microseconds: int | None) -> str:

@@ -7,7 +7,9 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import structlog
@@ -32,6 +34,7 @@ from speech_engine.host.pipe import (
     Ready,
     Revision,
     remove_socket,
+    tell,
 )
 
 SETTLE_S = 10.0
@@ -57,21 +60,34 @@ def main() -> None:
     except (StorageFailed, OSError) as error:
         # A database that is away comes back: then the supervisor's next try succeeds.
         lasting = isinstance(error, StorageFailed) and not isinstance(error, StorageUnreachable)
-        pipe.send(Broken(f"{type(error).__name__}: {error}", lasting=lasting))
-        sys.exit(1)
-    # Threads of libraries must not keep a drained worker alive.
-    os._exit(0)
+        _end(pipe, Broken(f"{type(error).__name__}: {error}", lasting=lasting))
+    except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
+        _log.error("worker.run.failed", exc_info=error)
+        _end(pipe, Broken(f"{type(error).__name__}, see the log"))
+    _end(pipe, None)
+
+
+def _end(pipe: ParentPipe, broken: Broken | None) -> NoReturn:
+    """Threads of libraries must keep neither a drained worker alive nor a broken one."""
+    if broken is not None:
+        pipe.send(broken)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0 if broken is None else 1)
 
 
 async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control: socket.socket) -> None:
+    # Before all else: a migration may wait for minutes, and the supervisor may die meanwhile.
+    inbox = _watch(pipe, control.getsockname())
     async with open_worker(config, registry.load()) as worker:
         public = _server(worker.public, _drain_s(config))
         private = _server(worker.control, 1)
-        inbox = _watch(pipe, control.getsockname())
         helping = [
             asyncio.create_task(_listen(pipe, inbox, worker, public)),
             asyncio.create_task(_announce(pipe, config, worker)),
         ]
+        for helper in helping:
+            helper.add_done_callback(partial(_helped, worker, public))
         answering = asyncio.create_task(private.serve(sockets=[control]))
         await worker.engines.settled(_GREETING_S)
         await public.serve(sockets=[http])
@@ -80,9 +96,24 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
             await asyncio.wait(public.server_state.tasks, timeout=SETTLE_S)
         private.should_exit = True
         await answering
-        for task in helping:
-            task.cancel()
+        failures = [helper.exception() for helper in helping if helper.done()]
+        for helper in helping:
+            helper.cancel()
+    for failure in failures:
+        if failure is not None:
+            raise failure
     _log.info("worker.stop.complete")
+
+
+def _helped(worker: Worker, public: uvicorn.Server, helper: asyncio.Task[None]) -> None:
+    """A worker whose helper broke is deaf to its supervisor: it ends soon, and the next one is not."""
+    if helper.cancelled() or (failure := helper.exception()) is None:
+        return
+    _log.error("worker.help.failed", error=type(failure).__name__)
+    worker.is_draining = True
+    # Not the whole drain: until this worker has gone, nobody takes the clients in the socket's line.
+    public.config.timeout_graceful_shutdown = 1
+    public.should_exit = True
 
 
 def _watch(pipe: ParentPipe, control_address: str) -> asyncio.Queue[Message]:
@@ -90,7 +121,7 @@ def _watch(pipe: ParentPipe, control_address: str) -> asyncio.Queue[Message]:
     loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Message]()
 
     def on_message(message: Message) -> None:
-        loop.call_soon_threadsafe(inbox.put_nowait, message)
+        tell(loop, inbox.put_nowait, message)
 
     pipe.watch(on_message, lambda: remove_socket(control_address))
     return inbox

@@ -22,6 +22,9 @@ _ID3V1_BYTES = 128
 _ID3V2_HEADER_BYTES = 10
 _VBRI_AT = 36
 _INDEX_MARKS = (b"Xing", b"Info")
+_MARK_BYTES = b"XI"
+_VBRI_BYTE = ord("V")
+_LAST_MARK_END = _VBRI_AT + 4
 # By (MPEG 1, mono).
 _SIDE_INFO_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
 
@@ -141,7 +144,11 @@ class Mp3Frames:
         at = samples = 0
         while (seen := self._seen.get(held[at : at + _HEADER_BYTES])) is not None:
             end = at + seen.frame_bytes
-            if end > len(held) or _has_index_mark(held, at, seen):
+            if max(end, at + _LAST_MARK_END) > len(held):
+                break
+            # One byte first: this runs for every frame that passes, and hardly any has an index.
+            may_be_index = held[at + seen.index_at] in _MARK_BYTES or held[at + _VBRI_AT] == _VBRI_BYTE
+            if may_be_index and _has_index_mark(held, at, seen):
                 break
             at = end
             samples += seen.samples

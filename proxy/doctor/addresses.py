@@ -6,9 +6,10 @@ import errno
 import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 
+from proxy import runtime
 from proxy.config import Config
-from proxy.doctor.folder import is_held
 from proxy.doctor.result import Result, ok, wrong
 
 ANSWER_S = 4.0
@@ -38,7 +39,7 @@ def _look(check: str, host: str, number: int, path: str, mark: bytes, config: Co
         return wrong(check, f"cannot listen on {where}: {refused.strerror or refused}", do)
     if mark not in _page(_ANY.get(host, host), number, path):
         return wrong(check, f"{where} is taken by another program", do)
-    if not is_held(config):
+    if not runtime.is_held(Path(config.data)):
         return wrong(check, f"{where} is taken by a voxgate of another data folder", do)
     return ok(check, f"{where}, of the running server")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -34,22 +33,6 @@ class Room(Protocol):
     def f_files(self) -> int: ...
     @property
     def f_favail(self) -> int: ...
-
-
-def is_held(config: Config) -> bool:
-    """Whether a process has the folder. Makes neither the folder nor the file."""
-    try:
-        descriptor = os.open(Path(config.data) / "lock", os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        # Shared: two examinations at once must not take each other for a server.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def writable(config: Config) -> Iterator[Result]:

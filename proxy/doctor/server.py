@@ -12,7 +12,6 @@ from typing import Any
 
 from proxy import runtime
 from proxy.config import Config
-from proxy.doctor.folder import is_held
 from proxy.doctor.result import Result, note, ok, wrong
 
 ANSWER_S = 4.0
@@ -20,7 +19,7 @@ ANSWER_S = 4.0
 
 def server(config: Config) -> Iterator[Result]:
     data = Path(config.data)
-    if not is_held(config):
+    if not runtime.is_held(data):
         yield _idle(data)
         return
     address = runtime.control_address(data)

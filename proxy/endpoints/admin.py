@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -24,7 +25,7 @@ from proxy.storage.store import AlreadyExists, Store
 
 _MAX_BODY_BYTES = 64 * 1024
 # No control characters: no database keeps a NUL, and no terminal shows the others as they are.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*\Z"
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 _Name = Annotated[
     str,
     Meta(
@@ -136,7 +137,7 @@ class Accounts:
         return reply(closed)
 
     async def get(self, id_or_name: str) -> Account:
-        account = await accounts.get(self._store, id_or_name) if id_or_name.isprintable() else None
+        account = await accounts.get(self._store, id_or_name) if _can_be_named(id_or_name) else None
         if account is None:
             raise NotFound(f"There is no account '{id_or_name[:80]}'.", param="account")
         return account
@@ -156,7 +157,11 @@ class Keys:
         expires = (
             None if wanted.expires_in_s is None else await self._store.now() + wanted.expires_in_s * 1_000_000
         )
-        return await self._minted(account.id, wanted.role, wanted.name, expires)
+        secret = keys.mint()
+        record = await key_records.create(
+            self._store, secret, account=account.id, role=wanted.role, name=wanted.name, expires=expires
+        )
+        return _minted(record, secret)
 
     async def list_(self, request: Request) -> Response:
         wanted = request.query_params.get("account")
@@ -165,31 +170,22 @@ class Keys:
 
     async def revoke(self, request: Request) -> Response:
         key = await self._get(request.path_params["id"])
-        return reply(await self._revoked(key))
+        revoked = await key_records.revoke(self._store, key.id)
+        self._callers.forget(key.id)
+        return reply(revoked)
 
     async def rotate(self, request: Request) -> Response:
         """A new secret with the old one's account, role, name and expiry; the old one is dead afterwards."""
         key = await self._get(request.path_params["id"])
-        if key.revoked is not None:
-            raise InvalidRequest(f"The key {key.id} is revoked; create a new one.", param="id")
-        answer = await self._minted(key.account, key.role, key.name, key.expires)
-        await self._revoked(key)
-        return answer
-
-    async def _minted(self, account: str, role: Role, name: str, expires: int | None) -> Response:
         secret = keys.mint()
-        record = await key_records.create(
-            self._store, secret, account=account, role=role, name=name, expires=expires
-        )
-        return reply(MintedKey(**_plain(record), key=secret.reveal()), 201)
-
-    async def _revoked(self, key: KeyRecord) -> KeyRecord | None:
-        revoked = await key_records.revoke(self._store, key.id)
+        rotated = await key_records.rotate(self._store, key.id, secret)
+        if rotated is None:
+            raise InvalidRequest(f"The key {key.id} is revoked; create a new one.", param="id")
         self._callers.forget(key.id)
-        return revoked
+        return _minted(rotated, secret)
 
     async def _get(self, id_: str) -> KeyRecord:
-        key = await key_records.get(self._store, id_) if id_.isprintable() else None
+        key = await key_records.get(self._store, id_) if _can_be_named(id_) else None
         if key is None:
             raise NotFound(f"There is no key '{id_[:80]}'; keys are named by their id (key_…).", param="id")
         return key
@@ -231,6 +227,14 @@ async def _body(request: Request) -> bytes:
 
 async def _no_send(_message: Any) -> None:
     """These handlers answer by returning."""
+
+
+def _minted(record: KeyRecord, secret: keys.Key) -> Response:
+    return reply(MintedKey(**_plain(record), key=secret.reveal()), 201)
+
+
+def _can_be_named(id_or_name: str) -> bool:
+    return re.search(_PRINTABLE, id_or_name) is not None
 
 
 def _plain(record: Account | KeyRecord) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from speech_engine.host.pipe import HostState
 
 HELLO_S = 5.0
 HELLO_AGAIN_S = 0.2
+HEALTH_S = 1.0
+"""A list of engines must not wait for the one that is frozen."""
 
 _log = structlog.get_logger()
 _decode_frame = messages.decoder(messages.Frame)
@@ -47,9 +49,9 @@ class _Process:
         self._channel = grpc.aio.insecure_channel(f"unix:{state.address}", options=messages.CHANNEL_OPTIONS)
         self._speak = self._channel.unary_stream(messages.method("Speak"), messages.encode, _decode_frame)
 
-    async def ask(self, name: str, message: Any, answer: type[Any]) -> Any:
+    async def ask(self, name: str, message: Any, answer: type[Any], within_s: float) -> Any:
         call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
-        return await call(message, timeout=HELLO_S)
+        return await call(message, timeout=within_s)
 
     async def frames(self, job: SpeechJob) -> AsyncGenerator[messages.Frame, None]:
         """The host's frames. Whoever reads them keeps the time: a frozen host is not noticed by gRPC."""
@@ -137,8 +139,8 @@ class HostedEngine:
     async def health(self) -> messages.Health:
         """The sum over the processes that answer."""
         asked = [
-            process.ask("Health", messages.HealthAsked(), messages.Health)
-            for process in self._processes.values()
+            process.ask("Health", messages.HealthAsked(), messages.Health, HEALTH_S)
+            for process in list(self._processes.values())
         ]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         healthy = [answer for answer in answers if isinstance(answer, messages.Health)]
@@ -169,12 +171,14 @@ class HostedEngine:
                 gone = process
 
     async def close(self) -> None:
-        for process in self._processes.values():
+        # Greetings first: one that is answered just now would bring a process that nobody closes.
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for process in list(self._processes.values()):
             await process.close()
-        for task in self._tasks:
-            task.cancel()  # a greeting may be waiting for an answer
-        if self._tasks:
-            await asyncio.wait(self._tasks)
 
     async def _events(self, process: _Process, job: SpeechJob, left_s: float) -> AsyncGenerator[Event, None]:
         async with aclosing(
@@ -217,7 +221,7 @@ class HostedEngine:
         while self.states.get(state.process) is state:
             try:
                 welcome: messages.Welcome | None = await process.ask(
-                    "Hello", messages.Hello(API_VERSION), messages.Welcome
+                    "Hello", messages.Hello(API_VERSION), messages.Welcome, HELLO_S
                 )
             except grpc.aio.AioRpcError as error:
                 _log.warning("host.hello.failed", engine=self.name, status=error.code().name)

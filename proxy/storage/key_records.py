@@ -22,6 +22,15 @@ _LIST = f"SELECT {_COLUMNS} FROM keys ORDER BY created, id"
 _LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM keys WHERE account = :account ORDER BY created, id"
 _GET = f"SELECT {_COLUMNS} FROM keys WHERE id = :id"
 _REVOKE = f"UPDATE keys SET revoked = coalesce(revoked, :revoked) WHERE id = :id RETURNING {_COLUMNS}"
+# Rotating. The first statement changes nothing: it makes a second rotation wait for the first one's commit,
+# where a database runs several writes at once.
+_HOLD = "UPDATE keys SET id = id WHERE id = :id"
+_INSERT_LIKE = f"""
+INSERT INTO keys (id, account, hash, role, name, hint, created, expires)
+SELECT :new_id, account, :hash, role, name, :hint, :now, expires FROM keys WHERE id = :id AND revoked IS NULL
+RETURNING {_COLUMNS}
+"""
+_REVOKE_LIVE = "UPDATE keys SET revoked = :now WHERE id = :id AND revoked IS NULL"
 _BY_HASH = """
 SELECT keys.id, keys.account, keys.role, keys.expires, keys.revoked, accounts.plan, accounts.closed
 FROM keys JOIN accounts ON accounts.id = keys.account
@@ -86,6 +95,21 @@ async def get(store: Store, key: str) -> KeyRecord | None:
 async def revoke(store: Store, key: str) -> KeyRecord | None:
     """Dead for good; revoking twice keeps the first time. Forget its callers afterwards."""
     (rows,) = await store.write(Statement(_REVOKE, {"id": key, "revoked": await store.now()}))
+    return _one(rows)
+
+
+async def rotate(store: Store, old: str, new: Key) -> KeyRecord | None:
+    """In one unit: a key with the old one's account, role, name and expiry, and the old one revoked.
+
+    None, and nothing has changed, where the old one is revoked or unknown. Forget its callers afterwards.
+    """
+    now = await store.now()
+    row: Params = {"id": old, "new_id": new_id("key"), "hash": new.digest, "hint": new.hint, "now": now}
+    _, rows, _ = await store.write(
+        Statement(_HOLD, {"id": old}),
+        Statement(_INSERT_LIKE, row),
+        Statement(_REVOKE_LIVE, {"id": old, "now": now}),
+    )
     return _one(rows)
 
 

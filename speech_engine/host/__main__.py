@@ -10,7 +10,17 @@ import sys
 import msgspec
 
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import BeginHost, Broken, Drain, Message, ParentPipe, Ready, Tick, remove_socket
+from speech_engine.host.pipe import (
+    BeginHost,
+    Broken,
+    Drain,
+    Message,
+    ParentPipe,
+    Ready,
+    Tick,
+    remove_socket,
+    tell,
+)
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
 from speech_engine.host.server import HostServer, serving
@@ -26,7 +36,7 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
         nonlocal grace_s
         if isinstance(message, Drain):
             grace_s = message.within_s
-            loop.call_soon_threadsafe(draining.set)
+            tell(loop, draining.set)
 
     pipe.watch(on_message, lambda: remove_socket(begin.address))
     settings_type, create = worker_engine(begin.module)
@@ -42,6 +52,18 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     log.info("host.stop.complete")
 
 
+async def _life(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> int:
+    """Its exit status. What is wrong is said before the loop closes: that waits for the plugin's threads."""
+    try:
+        await _serve(pipe, begin, log)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the supervisor is told why
+        lasting = isinstance(error, (ImportError, WorkerModuleError, msgspec.ValidationError))
+        pipe.send(Broken(f"{type(error).__name__}: {error}", lasting=lasting))
+        log.warning("host.start.failed", error=type(error).__name__)
+        return 1
+    return 0
+
+
 def main() -> None:
     # Ctrl-C in a terminal reaches the whole group; when to stop is the supervisor's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -50,18 +72,12 @@ def main() -> None:
     if not isinstance(begin, BeginHost):
         sys.exit(1)
     log = HostLogger(begin.engine)
-    try:
-        asyncio.run(_serve(pipe, begin, log))
-    except Exception as error:  # noqa: BLE001 - the seam around a plugin: the reason goes to the supervisor
-        lasting = isinstance(error, (ImportError, WorkerModuleError, msgspec.ValidationError))
-        pipe.send(Broken(f"{type(error).__name__}: {error}", lasting=lasting))
-        log.warning("host.start.failed", error=type(error).__name__)
-        sys.exit(1)
-    finally:
-        remove_socket(begin.address)
-    # A library's non-daemon threads must not keep a drained host alive.
+    status = asyncio.run(_life(pipe, begin, log))
+    remove_socket(begin.address)
+    # A library's non-daemon threads must keep neither a drained host alive nor a broken one.
     sys.stdout.flush()
-    os._exit(0)
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ so that a killed supervisor leaves nothing behind. Frames are a length and a msg
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import struct
@@ -160,6 +161,14 @@ class ParentPipe:
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
+
+
+def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *said: object) -> None:
+    """From the reading thread into the loop. That thread must live: it is what notices the pipe's end."""
+    try:
+        loop.call_soon_threadsafe(listener, *said)
+    except RuntimeError:
+        pass  # the loop is closed: this child is about to exit, and nobody listens any more
 
 
 def remove_socket(address: str) -> None:

@@ -23,6 +23,7 @@ SERVES = "pipe.send(Ready())\nwhile not isinstance(pipe.receive(), Drain): pass\
 DEAF = "pipe.send(Ready())\nsignal.pause()\n"
 CRASHES = "sys.exit(3)\n"
 TORN = "pipe.send(Broken('it is torn', lasting=True))\nsys.exit(1)\n"
+STUCK = "pipe.send(Broken('it is stuck', lasting=True))\nsignal.pause()\n"
 LINGERS = "os.close(int(sys.argv[1]))\nsignal.pause()\n"
 ASKED = "pipe.send(Ready())\npipe.receive()\npipe.send(Metrics('counted'))\n"
 
@@ -186,3 +187,10 @@ async def test_telling_a_child_that_is_gone_is_not_an_error(nursery: Make) -> No
     assert await child.ended() == 3
     child.send(Drain(1.0))
     assert [message async for message in child.messages()] == []
+
+
+async def test_a_child_that_says_it_is_broken_and_does_not_end_is_ended(nursery: Make) -> None:
+    kept = nursery(STUCK)
+    await _in_time(kept.keeper.run())
+    assert kept.told == [("starting", 1, ""), ("failed", 1, "it is stuck")]
+    assert kept.children[0].process.returncode == -9

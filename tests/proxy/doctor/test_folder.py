@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from proxy import runtime
 from proxy.doctor import folder
 from tests.proxy.doctor.asked import configured, only
 
@@ -94,15 +92,3 @@ def test_sqlite_needs_a_local_disk(tmp_path: Path, line: str, state: str) -> Non
 
 def test_the_real_mounts_can_be_read(tmp_path: Path) -> None:
     assert only(folder.file_system(configured(tmp_path))).found not in ("", "unknown")
-
-
-def test_a_folder_is_held_while_a_process_has_its_lock(tmp_path: Path) -> None:
-    loaded = configured(tmp_path)
-    assert not folder.is_held(loaded)
-    assert not (tmp_path / "data").exists()
-    with runtime.locked(tmp_path / "data"):
-        assert folder.is_held(loaded)
-    assert not folder.is_held(loaded), "the file stays, but it holds nothing"
-    with (tmp_path / "data" / "lock").open() as other:
-        fcntl.flock(other, fcntl.LOCK_SH)
-        assert not folder.is_held(loaded), "another examination is no server"

@@ -1,0 +1,72 @@
+"""A worker's process and its pipe: it never outlives its supervisor, and is never deaf to it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from proxy import runtime
+from proxy.children import Child
+from proxy.config import Config, Storage
+from speech_engine.host.pipe import Broken, Ready, Revision
+
+SOON_S = 20.0
+
+
+@asynccontextmanager
+async def _worker(config: Config) -> AsyncIterator[Child]:
+    """One as the supervisor starts it, and its configuration on the way."""
+    data = Path(config.data)
+    data.mkdir(exist_ok=True)
+    with (
+        runtime.listen("127.0.0.1", 0) as http,
+        runtime.runtime_folder(data) as folder,
+        runtime.control_socket(folder) as control,
+    ):
+        child = await Child.start("proxy.worker", inherit=(http.fileno(), control.fileno()))
+        try:
+            child.send(Revision(1, msgspec.msgpack.encode(config)))
+            yield child
+        finally:
+            child.kill()
+            await child.ended()
+
+
+async def test_a_worker_that_waits_for_its_database_ends_with_its_supervisor(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        url = f"postgresql://voxgate@127.0.0.1:{silent.getsockname()[1]}/voxgate?sslmode=disable"
+        async with _worker(Config(data=str(tmp_path / "data"), storage=Storage(url))) as child:
+            async with asyncio.timeout(SOON_S):
+                asked, _ = await asyncio.get_running_loop().sock_accept(silent)
+            child._writer.close()  # what the end of the supervisor's process does
+            async with asyncio.timeout(2.0):  # the database would be given longer
+                assert await child.process.wait() == 0
+            asked.close()
+
+
+async def test_a_worker_that_cannot_understand_its_supervisor_ends_with_a_reason(tmp_path: Path) -> None:
+    async with _worker(Config(data=str(tmp_path / "data"))) as child, asyncio.timeout(SOON_S):
+        messages = child.messages()
+        assert isinstance(await anext(messages), Ready)
+        child.send(Revision(2, b"\xc1"))
+        broken = await anext(messages)
+        assert isinstance(broken, Broken)
+        assert (broken.reason, broken.lasting) == ("DecodeError, see the log", False)
+        assert await child.process.wait() == 1
+
+
+async def test_a_worker_that_cannot_announce_itself_ends_with_a_reason(tmp_path: Path) -> None:
+    config = Config(data=str(tmp_path / "data"))
+    config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, dev_key=True))
+    (tmp_path / "data" / "dev-key").mkdir(parents=True)
+    async with _worker(config) as child, asyncio.timeout(SOON_S):
+        broken = await anext(child.messages())
+        assert isinstance(broken, Broken)
+        assert broken.reason.startswith("IsADirectoryError")
+        assert await child.process.wait() == 1

@@ -1,0 +1,44 @@
+"""A host's process from its first message to its end, whatever threads a plugin leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from proxy.children import Child
+from speech_engine.host.pipe import BeginHost, Broken, tell
+
+_THREAD = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "broken"),
+    [
+        (_THREAD + "import no_such_library", Broken("ModuleNotFoundError: …", lasting=True)),
+        (_THREAD + "raise SystemExit('no graphics card')", Broken("SystemExit: no graphics card")),
+    ],
+)
+async def test_a_broken_host_ends_by_itself_though_a_thread_lives_on(
+    module: str, broken: Broken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stuck_worker.py").write_text(module)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    child = await Child.start("speech_engine.host")
+    child.send(BeginHost("stuck", "stuck_worker", b"{}", str(tmp_path / "s"), 1))
+    said = [message async for message in child.messages()]
+    assert len(said) == 1
+    assert isinstance(said[0], Broken)
+    assert said[0].lasting == broken.lasting
+    assert said[0].reason.partition(":")[0] == broken.reason.partition(":")[0]
+    assert await child.ended() == 1
+
+
+async def test_what_is_said_to_a_loop_that_has_closed_is_lost_and_no_error() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    tell(loop, print, "nobody")
+    said: asyncio.Queue[str] = asyncio.Queue()
+    await asyncio.to_thread(tell, asyncio.get_running_loop(), said.put_nowait, "somebody")
+    assert await said.get() == "somebody"
