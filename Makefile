@@ -1,15 +1,16 @@
 # Two commands: `make serve` and `make test`. Both prepare .venv themselves and are quick the second time.
 PYTHON ?= python3.11
-HOST ?= 127.0.0.1
-PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# `make serve PORT=8001`: only what is written there wins over the configuration, not what a shell exports.
+given = $(if $(filter command line,$(origin $(1))),$(2) $($(1)))
+
 .PHONY: serve test install check clean
 
 serve: install
-	VOXGATE_SERVER__DEV_KEY=true exec $(BIN)/voxgate serve --host $(HOST) --port $(PORT)
+	VOXGATE_SERVER__DEV_KEY=true exec $(BIN)/voxgate serve $(call given,HOST,--host) $(call given,PORT,--port)
 
 install: $(VENV)/.serve-stamp
 

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 
 import psutil
 
+from bench.shipped import shipped
+
 _MIB = 1024 * 1024
 
 
 def main() -> None:
-    voxgate = str(Path(sys.executable).parent / "voxgate")
-    with tempfile.TemporaryDirectory() as folder:
-        environ = {
-            **os.environ,
-            "VOXGATE_SERVER__DATA": folder,
-            "VOXGATE_SERVER__DEV_KEY": "true",
-            "VOXGATE_SERVER__METRICS": "",
-        }
-        command = [voxgate, "serve", "--port", "0"]
-        with subprocess.Popen(
-            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as server:
-            try:
-                assert server.stdout is not None
-                base = server.stdout.readline().split()[-1]
-                _speak(base, (Path(folder) / "dev-key").read_text().strip())
-                _print(psutil.Process(server.pid))
-            finally:
-                server.terminate()
+    with tempfile.TemporaryDirectory() as folder, shipped(Path(folder)) as (pid, port, key):
+        _speak(port, key)
+        _print(psutil.Process(pid))
 
 
-def _speak(base: str, key: str) -> None:
+def _speak(port: int, key: str) -> None:
     request = urllib.request.Request(
-        f"{base}/audio/speech",
+        f"http://127.0.0.1:{port}/v1/audio/speech",
         b'{"model": "tts-1", "voice": "alloy", "input": "Hello."}',
         {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
     )

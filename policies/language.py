@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable
 
 DEFAULT = "en"
-_THAI_SHARE = 0.3
+_SHARE = 0.3
+
+_SCRIPTS = (
+    (0x0370, 0x03FF, "el"),
+    (0x0400, 0x052F, "ru"),
+    (0x0530, 0x058F, "hy"),
+    (0x0590, 0x05FF, "he"),
+    (0x0600, 0x06FF, "ar"),
+    (0x0900, 0x097F, "hi"),
+    (0x0980, 0x09FF, "bn"),
+    (0x0B80, 0x0BFF, "ta"),
+    (0x0C00, 0x0C7F, "te"),
+    (0x0E00, 0x0E7F, "th"),
+    (0x10A0, 0x10FF, "ka"),
+    (0x1100, 0x11FF, "ko"),
+    (0x3040, 0x30FF, "ja"),
+    (0x3400, 0x4DBF, "zh"),
+    (0x4E00, 0x9FFF, "zh"),
+    (0xAC00, 0xD7A3, "ko"),
+    (0x20000, 0x2FA1F, "zh"),
+)
+_FIRSTS = [first for first, _, _ in _SCRIPTS]
 
 # A region has two letters, a script four.
 _CASES: dict[int, Callable[[str], str]] = {2: str.upper, 4: str.title}
@@ -23,45 +46,30 @@ def usual(tag: str) -> str:
 
 
 def by_script(text: str) -> str | None:
-    """The language a script gives away: Thai from 30 % of the letters on, kana, hangul, Han.
+    """The language a script gives away, where it has 30 % of the letters or more; any kana is Japanese.
 
-    An English sentence that quotes one Thai word stays English. Scripts that many languages share say
-    nothing here.
+    An English sentence that quotes one Thai word stays English. Where languages share a script, it is
+    the one with most speakers: better than letters spelled out in English, and a request can say.
     """
     if text.isascii():
         return None
-    counts = {"th": 0, "ja": 0, "ko": 0, "zh": 0}
-    letters = 0
-    for character in text:
-        if not character.isalpha():
-            continue
-        letters += 1
-        if (language := _language_of(ord(character))) is not None:
-            counts[language] += 1
-    if not letters:
-        return None
-    if counts["th"] >= letters * _THAI_SHARE:
-        return "th" if counts["th"] else None
+    counts: Counter[str | None] = Counter(
+        _language_of(ord(character)) for character in text if character.isalpha()
+    )
+    letters = counts.total()
     if counts["ja"]:
-        return "ja"
-    east_asian = counts["ko"] + counts["zh"]
-    if east_asian >= letters * _THAI_SHARE and east_asian:
-        return "ko" if counts["ko"] >= counts["zh"] else "zh"
-    return None
+        counts["ja"] += counts.pop("zh", 0)
+    del counts[None]
+    if not counts:
+        return None
+    # Han letters stand in Korean and Japanese texts too; else by name, so that order does not matter.
+    count, _, language = max((count, found != "zh", found or "") for found, count in counts.items())
+    return language if count >= letters * _SHARE else None
 
 
 def _language_of(point: int) -> str | None:
-    if point < 0x0E00:
-        return None
-    if point <= 0x0E7F:
-        return "th"
-    if 0x3040 <= point <= 0x30FF:
-        return "ja"
-    if 0xAC00 <= point <= 0xD7A3 or 0x1100 <= point <= 0x11FF:
-        return "ko"
-    if 0x4E00 <= point <= 0x9FFF or 0x3400 <= point <= 0x4DBF or 0x20000 <= point <= 0x2FA1F:
-        return "zh"
-    return None
+    first, last, language = _SCRIPTS[bisect_right(_FIRSTS, point) - 1]
+    return language if first <= point <= last else None
 
 
 def choose(explicit: str | None, of_voice: str | None, text: str) -> str:

@@ -76,6 +76,32 @@ class Catalogue:
             message = f"The voice '{wanted[:80]}' does not exist. GET /v1/audio/voices lists those that do."
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
+    def unusable_models(self) -> list[tuple[str, str]]:
+        """Aliases that name a model which its engine, now that it can be asked, does not have; and why."""
+        found = []
+        for alias, names in self._aliases.items():
+            for full in names:
+                engine = full.partition("/")[0]
+                known = (
+                    [info.id for info in self._engines[engine].models()] if engine in self._engines else []
+                )
+                if known and not self._named(full):
+                    found.append((alias, f"{engine} has no model of {full!r}; it has: {', '.join(known)}"))
+        return found
+
+    def unusable_voices(self) -> list[tuple[str, str]]:
+        """The same of config voices, for engines that list theirs."""
+        found = []
+        for voice in self._own.values():
+            for binding in voice.bindings:
+                engine = binding.engine
+                known = (
+                    {info.id for info in self._engines[engine].voices()} if engine in self._engines else set()
+                )
+                if known and binding.engine_voice not in known:
+                    found.append((voice.id, f"{engine} has no voice {binding.engine_voice!r}"))
+        return found
+
     def _named(self, full: str) -> list[Model]:
         engine, slash, id_ = full.partition("/")
         if engine not in self._engines:

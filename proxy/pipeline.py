@@ -59,25 +59,26 @@ class Answer:
         return self.samples / self.speaking.sample_rate_hz
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The bytes, counted as written when they have been taken; the last only after the settlement."""
+        """All bytes but the last, each counted as written when it has been taken."""
         async with aclosing(self.speaking.chunks()) as chunks:
             async for chunk in chunks:
                 yield chunk.data
                 self._write(chunk)
-        last = self.speaking.last_chunk()
-        self._write(last)
+
+    async def last(self) -> bytes:
+        """The end of the sound, never empty; given out only when the settlement is on disk."""
+        chunk = self.speaking.last_chunk()
+        self._write(chunk)
         await self._hold.settle("finished")
-        yield last.data
+        return chunk.data
 
     async def whole(self) -> bytes:
         """All of it, for an answer that goes out in one piece: until then none of it counts as written."""
         async with aclosing(self.speaking.chunks()) as chunks:
             parts = [chunk async for chunk in chunks]
-        parts.append(self.speaking.last_chunk())
         for chunk in parts:
             self._write(chunk)
-        await self._hold.settle("finished")
-        return b"".join(chunk.data for chunk in parts)
+        return b"".join([*(chunk.data for chunk in parts), await self.last()])
 
     def _write(self, chunk: Chunk) -> None:
         self._hold.spent.samples += chunk.samples

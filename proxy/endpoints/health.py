@@ -27,12 +27,15 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class Degraded(msgspec.Struct, frozen=True, kw_only=True):
-    """An engine (with its state) or a plugin (with the stage it failed at) that others do without."""
+    """What others do without: an engine (with its state), a plugin (with the stage it failed at), or a
+    model or voice of the configuration that its engine does not know."""
 
     engine: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
     plugin: str | UnsetType = UNSET
     stage: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    voice: str | UnsetType = UNSET
     reason: str
 
 
@@ -94,7 +97,10 @@ class Health:
             if engine.state != "ready"
         ]
         faults = self._registry.faults
-        return engines + [Degraded(plugin=f.name, stage=f.stage, reason=f.reason) for f in faults]
+        plugins = [Degraded(plugin=f.name, stage=f.stage, reason=f.reason) for f in faults]
+        models = [Degraded(model=name, reason=reason) for name, reason in self._catalogue.unusable_models()]
+        voices = [Degraded(voice=name, reason=reason) for name, reason in self._catalogue.unusable_voices()]
+        return engines + plugins + models + voices
 
 
 def routes(health: Health) -> list[Route]:

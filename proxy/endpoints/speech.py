@@ -82,7 +82,7 @@ async def _write_audio(connection: Connection, request: SpeechRequest, answer: A
     async with aclosing(answer.chunks()) as chunks:
         async for data in chunks:
             await connection.send(data)
-    await connection.send(b"", more=False)
+    await connection.send(await answer.last(), more=False)
 
 
 async def _write_wav(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
@@ -100,11 +100,16 @@ async def _write_events(connection: Connection, request: SpeechRequest, answer: 
     try:
         async with aclosing(answer.chunks()) as chunks:
             async for data in chunks:
-                await connection.send(_event(AudioDelta(audio=base64.b64encode(data).decode())))
+                await connection.send(_delta(data))
+        last = _delta(await answer.last())
     except EngineError as error:
         await connection.send(_event(AudioError(error=from_engine(error).body().error)))
         raise
-    await connection.send(_event(AudioDone(usage=speech_usage(request, answer))), more=False)
+    await connection.send(last + _event(AudioDone(usage=speech_usage(request, answer))), more=False)
+
+
+def _delta(data: bytes) -> bytes:
+    return _event(AudioDelta(audio=base64.b64encode(data).decode()))
 
 
 _Write = Callable[[Connection, SpeechRequest, Answer], Awaitable[None]]

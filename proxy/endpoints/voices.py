@@ -59,7 +59,7 @@ class Voices:
         found = [
             voice
             for voice in self._catalogue.voices()
-            if _matches(voice.language, query.get("language")) and _matches(voice.gender, query.get("gender"))
+            if _speaks(voice, query.get("language")) and _is_of(voice, query.get("gender"))
         ]
         if query.get("format") == "names":
             ids = [voice.id for voice in found]
@@ -86,11 +86,14 @@ def routes(catalogue: Catalogue) -> list[Route]:
     ]
 
 
-def _matches(has: str | None, wanted: str | None) -> bool:
+def _is_of(voice: Voice, wanted: str | None) -> bool:
+    return not wanted or (voice.gender or "").lower() == wanted.lower()
+
+
+def _speaks(voice: Voice, wanted: str | None) -> bool:
     """`pt` finds `pt-BR`; a voice without a language speaks all of its engine's, so it is always found."""
-    if wanted is None or has is None:
-        return True
-    return has.lower() == wanted.lower() or base(has) == wanted.lower()
+    has = voice.language
+    return not wanted or has is None or wanted.lower() in (has.lower(), base(has))
 
 
 def _entry(voice: Voice) -> VoiceEntry:

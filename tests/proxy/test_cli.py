@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -205,3 +206,30 @@ def test_a_data_folder_that_somebody_holds_is_not_touched(run: Run, folder: Path
 def test_a_data_folder_that_cannot_be_one_is_named(run: Run, folder: Path) -> None:
     (folder / "data").write_text("a file in its place")
     assert "server.data" in refused(run("accounts", "list"))
+
+
+def test_a_name_in_brackets_is_shown_as_it_is(run: Run) -> None:
+    run("accounts", "create", "[/]")
+    ran = run("accounts", "list")
+    assert (ran.status, ran.err) == (0, "")
+    assert "[/]" in ran.out
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 502 X\r\n\r\nno JSON"])
+def test_a_server_that_stops_in_the_middle_is_one_line(run: Run, folder: Path, says: bytes) -> None:
+    with (
+        runtime.locked(folder / "data"),
+        runtime.runtime_folder(folder / "data") as made,
+        runtime.control_socket(made) as control,
+    ):
+
+        def answer() -> None:
+            control.accept()[0].close()  # the look whether somebody is there
+            with control.accept()[0] as asked:
+                asked.recv(65536)
+                asked.sendall(says)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        assert "the server did not answer" in refused(run("accounts", "list"))
+        answering.join()

@@ -320,3 +320,10 @@ def test_any_file_is_a_config_or_a_config_error(
     assert 0 <= loaded.server.port <= 65535
     assert all(section.bindings for section in loaded.voices.values())
     assert all(name.partition("/")[0] in loaded.engines for each in loaded.models.values() for name in each)
+
+
+@pytest.mark.parametrize("value", ["9223372036854775808", "[1, -9223372036854775809]"])
+def test_a_number_that_no_message_can_carry_is_named(tmp_path: Path, value: str) -> None:
+    (tmp_path / "config.toml").write_text(f"[engines.tone]\nslots.a = {value}\n")
+    with pytest.raises(ConfigError, match=r"engines.tone.slots.a: must be a number that fits 64 bits"):
+        config.load(tmp_path / "config.toml", {})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,25 @@ def test_the_control_socket_is_for_its_owner_alone(tmp_path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(control.getsockname())
     assert runtime.control_address(tmp_path) is None
+
+
+def test_looking_whether_the_folder_is_held_makes_and_holds_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert not runtime.is_held(data)
+    assert not data.exists()
+    with runtime.locked(data):
+        assert runtime.is_held(data)
+    assert not runtime.is_held(data), "the file stays, but it holds nothing"
+    with (data / "lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not runtime.is_held(data), "another one who looks is no server"
+
+
+def test_a_server_that_starts_while_somebody_looks_starts(tmp_path: Path) -> None:
+    with runtime.locked(tmp_path):
+        pass
+    with (tmp_path / "lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (other, fcntl.LOCK_UN)).start()
+        with runtime.locked(tmp_path):
+            assert runtime.is_held(tmp_path)

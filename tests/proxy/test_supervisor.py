@@ -33,6 +33,7 @@ def test_only_engines_that_are_hosted_and_well_configured_get_hosts() -> None:
 def test_a_server_runs_where_its_data_folder_is_held(tmp_path: Path) -> None:
     config = Config(data=str(tmp_path / "data"))
     assert not supervisor.is_running(config)
+    assert not (tmp_path / "data").exists()
     with runtime.locked(tmp_path / "data"):
         assert supervisor.is_running(config)
     assert not supervisor.is_running(config)

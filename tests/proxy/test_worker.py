@@ -21,11 +21,10 @@ SOON_S = 20.0
 @asynccontextmanager
 async def _worker(config: Config) -> AsyncIterator[Child]:
     """One as the supervisor starts it, and its configuration on the way."""
-    data = Path(config.data)
-    data.mkdir(exist_ok=True)
     with (
         runtime.listen("127.0.0.1", 0) as http,
-        runtime.runtime_folder(data) as folder,
+        runtime.locked(Path(config.data)),
+        runtime.runtime_folder(Path(config.data)) as folder,
         runtime.control_socket(folder) as control,
     ):
         child = await Child.start("proxy.worker", inherit=(http.fileno(), control.fileno()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
 import pytest
@@ -163,3 +164,20 @@ async def test_control_characters_are_refused_by_name_and_unknown_in_a_path(
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "name")
     unknown = await server.administer("GET", f"accounts/{quote(name)}")
     assert unknown.status_code == 404
+
+
+@pytest.mark.parametrize("name", ["50\u00a0%", "\U0001f468\u200d\U0001f469", "[/]"])
+async def test_a_name_that_is_taken_is_found_again(server: Inside, name: str) -> None:
+    assert (await server.administer("POST", "accounts", {"name": name})).status_code == 201
+    shown = await server.administer("GET", f"accounts/{quote(name, safe='')}")
+    assert (shown.status_code, shown.json().get("name")) == (200, name)
+
+
+async def test_of_two_rotations_at_once_the_second_is_refused(server: Inside) -> None:
+    await server.administer("POST", "accounts", {"name": "bob"})
+    old = await created(server, account="bob")
+    path = f"keys/{old['id']}/rotate"
+    answers = await asyncio.gather(*(server.administer("POST", path) for _ in range(2)))
+    assert sorted(answer.status_code for answer in answers) == [201, 400]
+    listed = (await server.administer("GET", "keys?account=bob")).json()["data"]
+    assert sum(key["revoked"] is None for key in listed) == 1

@@ -66,3 +66,14 @@ async def test_a_broken_engine_beside_a_good_one_is_degraded_and_says_why(tmp_pa
     assert (row["engine"], row["state"]) == ("broken", "failed")
     assert "engines.broken.slots" in row["reason"]
     assert spoken.status_code == 200
+
+
+async def test_what_the_configuration_names_and_no_engine_has_is_degraded(tmp_path: Path) -> None:
+    config = TONE + '[voices.narrator]\ntone = "m99"\n'
+    config = config.replace("[models]", '[models]\n"odd" = ["tone/standart"]')
+    async with inside(tmp_path, config) as server:
+        degraded = (await server.ask("GET", "/readyz")).json()["degraded"]
+    assert {entry.get("model", entry.get("voice")) for entry in degraded} >= {"odd", "narrator"}
+    reasons = {entry.get("model", entry.get("voice")): entry["reason"] for entry in degraded}
+    assert "standart" in reasons["odd"]
+    assert "m99" in reasons["narrator"]

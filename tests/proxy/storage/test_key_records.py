@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from proxy import keys
@@ -73,3 +75,30 @@ async def test_the_standing_of_a_key_has_its_account_in_it(store: Store, ada: Ac
     assert after is not None
     assert after.closed == closed.closed
     assert await key_records.by_hash(store, keys.mint().digest) is None
+
+
+async def test_rotating_gives_a_key_of_the_same_kind_and_revokes_the_old_one(
+    store: Store, ada: Account
+) -> None:
+    old = await key_records.create(store, keys.mint(), account=ada.id, role="admin", name="x", expires=17)
+    new = keys.mint()
+    rotated = await key_records.rotate(store, old.id, new)
+    assert rotated is not None
+    assert (rotated.account, rotated.role, rotated.name, rotated.expires) == (ada.id, "admin", "x", 17)
+    assert (rotated.hint, rotated.revoked) == (new.hint, None)
+    (first, second) = await key_records.list_(store, account=ada.id)
+    assert {first.id: first.revoked is None, second.id: second.revoked is None} == {
+        old.id: False,
+        rotated.id: True,
+    }
+    assert await key_records.rotate(store, "key_nobody", keys.mint()) is None
+
+
+async def test_of_many_rotations_at_once_one_succeeds(store: Store, ada: Account) -> None:
+    # In rounds: the first may find fewer connections open than it takes to meet.
+    for _ in range(10):
+        old = await key_records.create(store, keys.mint(), account=ada.id)
+        rotated = await asyncio.gather(*(key_records.rotate(store, old.id, keys.mint()) for _ in range(8)))
+        (new,) = [record for record in rotated if record is not None]
+        assert [record for record in await key_records.list_(store) if record.revoked is None] == [new]
+        await key_records.revoke(store, new.id)

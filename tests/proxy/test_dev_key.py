@@ -1,0 +1,24 @@
+"""The key of `make serve` is the same at every start, and never a dead one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proxy import dev_key, keys
+from proxy.storage import accounts, key_records, open_store
+
+
+async def test_a_closed_account_gets_a_successor_and_no_dead_key(tmp_path: Path) -> None:
+    async with open_store("sqlite", tmp_path) as store:
+        given = [await dev_key.ensure(store, tmp_path)]
+        assert await dev_key.ensure(store, tmp_path) == given[0]
+        for name in ("dev", "dev-2"):
+            account = await accounts.get(store, name)
+            assert account is not None
+            await accounts.close(store, account.id)
+            given.append(await dev_key.ensure(store, tmp_path))
+            standing = await key_records.by_hash(store, keys.digest(given[-1]))
+            assert standing is not None
+            assert (standing.revoked, standing.closed) == (None, None)
+        assert len(set(given)) == 3
+        assert await dev_key.ensure(store, tmp_path) == given[-1]
