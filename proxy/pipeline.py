@@ -106,7 +106,8 @@ class Pipeline:
         return f"<Pipeline over {self._engines!r}>"
 
     def plan(self, request: SpeechRequest) -> Plan:
-        """Raises InvalidRequest or NotFound, naming the field that left nobody to speak."""
+        """Raises InvalidRequest or NotFound, naming the field that left nobody to speak; UpstreamFailed where
+        the engine has never been up, so that nobody can tell."""
         models = self._catalogue.resolve_model(request.model)
         voice = self._catalogue.resolve_voice(request.voice)
         tag = language.choose(request.language, voice.language, request.text)

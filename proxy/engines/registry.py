@@ -199,11 +199,9 @@ def _register(
 def _create_of(name: str, module: str) -> Create:
     try:
         return worker_engine(module)[1]
-    except (Exception, SystemExit) as error:
-        # The seam around a plugin: told as its fault.
-        raise EngineConfigError(
-            f"engines.{name}: {module} cannot be used: {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as its fault
+        reason = f"{type(error).__name__}: {error}"
+    raise EngineConfigError(f"engines.{name}: {module} cannot be used: {reason}")
 
 
 class _Nonsense(Exception):

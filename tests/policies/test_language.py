@@ -75,7 +75,7 @@ def test_any_text_has_a_language(text: str) -> None:
     assert language.by_script(text) == language.by_script(text[::-1])
 
 
-_BY_SCRIPT = "el ru hy he ar hi bn ta te th ka ko ja zh".split()
+_BY_SCRIPT = ["el", "ru", "hy", "he", "ar", "hi", "bn", "ta", "te", "th", "ka", "ko", "ja", "zh"]
 
 
 @pytest.mark.parametrize(("tag", "base"), [("pt-BR", "pt"), ("PT", "pt"), ("zh-Hant-TW", "zh"), ("", "")])
