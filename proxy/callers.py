@@ -62,7 +62,7 @@ class Callers:
     async def identify(self, secret: str) -> Caller:
         """Raises InvalidKey; its message shows the last four characters of what was sent and no more."""
         if not keys.is_well_formed(secret):
-            raise InvalidKey(_message(secret, "Check that it was copied whole."))
+            raise InvalidKey(_message(secret, _why_malformed(secret)))
         digest = keys.digest(secret)
         kept = self._kept.get(digest)
         if kept is not None and self._clock() < kept.until:
@@ -133,5 +133,11 @@ def _fault(standing: KeyStanding, now: int) -> str | None:
 def _message(secret: str, reason: str) -> str:
     # Only from something long enough to be a key: four characters of a short word would be most of it.
     match = _MASKED.fullmatch(secret)
-    masked = f"{match[1] or ''}…{secret[-4:]}" if match else "…"
-    return f"Incorrect API key provided: {masked}. {reason}"
+    masked = f": {match[1] or ''}…{secret[-4:]}" if match else ""
+    return f"Incorrect API key provided{masked}. {reason}"
+
+
+def _why_malformed(secret: str) -> str:
+    if secret.startswith(keys.PREFIX):
+        return "Check that it was copied whole."
+    return f"This server's keys begin with {keys.PREFIX}."

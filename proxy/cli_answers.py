@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ from proxy.checking import Finding
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="The config file; else VOXGATE_CONFIG, else ./config.toml.")
 ]
+_PIPED_WIDTH = 400
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -27,4 +30,5 @@ def print_answer(value: Any, as_json: bool, show: Callable[[Any], object]) -> No
         )
         print(json.dumps(plain, indent=2))  # noqa: T201 - a command's answer
     else:
-        Console().print(show(value), soft_wrap=True)
+        # Piped, a line stays a line: what is cut into columns can be neither copied nor searched.
+        Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(show(value), soft_wrap=True)
