@@ -40,23 +40,32 @@ async def spoken(engine: HostedEngine, job: SpeechJob) -> list[Event]:
     return [event async for event in engine.speak(job)]
 
 
-class _OtherVersion(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
-    """Says Hello in a version that is not ours, and would speak if it were asked."""
+class _Odd(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
+    """Says Hello in the given version; what it answers to Speak are these bytes, whatever they mean."""
+
+    def __init__(self, version: int, answers: tuple[bytes, ...]) -> None:
+        self._version = version
+        self._answers = answers
 
     def service(self, details: Any) -> Any:
-        if details.method != messages.method("Hello"):
-            return None
-
         async def hello(_asked: Hello, _call: Any) -> Welcome:
-            return Welcome(API_VERSION + 1, 4, (MODEL,), ())
+            return Welcome(self._version, 4, (MODEL,), ())
 
-        return grpc.unary_unary_rpc_method_handler(hello, messages.decoder(Hello), messages.encode)
+        async def speak(_job: bytes, _call: Any) -> AsyncIterator[bytes]:
+            for answer in self._answers:
+                yield answer
+
+        if details.method == messages.method("Hello"):
+            return grpc.unary_unary_rpc_method_handler(hello, messages.decoder(Hello), messages.encode)
+        return grpc.unary_stream_rpc_method_handler(speak, None, None) if self._answers else None
 
 
 @asynccontextmanager
-async def other_version(address: Path) -> AsyncIterator[None]:
+async def odd_host(
+    address: Path, *, version: int = API_VERSION, answers: tuple[bytes, ...] = ()
+) -> AsyncIterator[None]:
     transport = grpc.aio.server()
-    transport.add_generic_rpc_handlers((_OtherVersion(),))
+    transport.add_generic_rpc_handlers((_Odd(version, answers),))
     transport.add_insecure_port(f"unix:{address}")
     await transport.start()
     try:

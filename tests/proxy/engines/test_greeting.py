@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speech_engine import API_VERSION, EngineUnavailable, Finished
-from tests.proxy.engines.hosts import babbling, hosted, other_version, spoken, state
+from tests.proxy.engines.hosts import babbling, hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder, until
 
 
@@ -20,7 +20,7 @@ def folder() -> Iterator[Path]:
 
 
 async def test_a_host_of_another_api_version_serves_nobody_and_the_reason_says_so(folder: Path) -> None:
-    async with other_version(folder / "1"), hosted() as voice:
+    async with odd_host(folder / "1", version=API_VERSION + 1), hosted() as voice:
         voice.heard(state(folder / "1"))
         await until(lambda: voice.state == "failed")
         assert f"API version is {API_VERSION + 1}, the server's {API_VERSION}" in voice.reason

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from speech_engine import EngineBusy, EngineUnavailable, Event, Finished, SpeechJob, Started
+from speech_engine.host import messages
 from speech_engine.host.messages import Health
-from tests.proxy.engines.hosts import hosted, spoken, state
+from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import (
     MODEL,
     RATE_HZ,
@@ -158,3 +159,23 @@ async def test_a_failed_process_leaves_the_work_to_the_others(folder: Path) -> N
         voice.heard(state("", "failed", process=1, reason="it fell over"))
         assert voice.state == "ready"
         assert isinstance((await spoken(voice, job()))[-1], Finished)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (b"\xff\xff not a frame",),
+        (b"",),
+        (messages.encode({"type": "sorcery"}),),
+        (messages.encode(Started(RATE_HZ)), b"\xc1"),
+        (messages.encode({"type": "started", "sample_rate_hz": "fast"}),),
+    ],
+)
+async def test_what_is_no_frame_fails_the_job_and_nothing_else(
+    folder: Path, answers: tuple[bytes, ...]
+) -> None:
+    async with odd_host(folder / "1", answers=answers), hosted(folder / "1") as voice:
+        for _ in range(2):
+            with pytest.raises(EngineUnavailable):
+                await asyncio.wait_for(spoken(voice, job()), 5.0)
+        assert (voice.state, voice.slots) == ("ready", 4)
