@@ -23,7 +23,7 @@ class Sound:
     """One answer being made. `feed` what the engine gives, `flush` at its end, `close` whatever happens.
 
     The chunks' samples add up to what a listener hears, after speed. `factor` is the speed that the
-    engine did not do itself. `wav_frames` is for a WAV of known length.
+    engine did not do itself.
     """
 
     def __init__(
@@ -33,7 +33,6 @@ class Sound:
         *,
         factor: float = 1.0,
         marks: Sequence[Step] = (),
-        wav_frames: int | None = None,
     ) -> None:
         if not _LOWEST_RATE_HZ <= source_rate_hz <= _HIGHEST_RATE_HZ:
             # At 1 Hz a small answer would become hours.
@@ -45,7 +44,7 @@ class Sound:
         self._factor = factor
         self._steps = (*_fitting(source_rate_hz, factor), *marks)
         self._half = b""
-        self._encoder = open_encoder(audio_format, wav_frames=wav_frames)
+        self._encoder = open_encoder(audio_format)
 
     def __repr__(self) -> str:
         return f"<Sound from {self._source_rate_hz} Hz, speed {self._factor:g}, {self._encoder!r}>"
@@ -62,10 +61,6 @@ class Sound:
 
     def close(self) -> None:
         self._encoder.close()
-
-    def position(self, source_samples: int) -> int:
-        """Where the engine's sample of this number lies in the answer: for the times of words."""
-        return round(source_samples * OUTPUT_RATE_HZ / self._source_rate_hz / self._factor)
 
 
 def _fitting(source_rate_hz: int, factor: float) -> list[Step]:

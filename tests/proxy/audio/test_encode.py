@@ -161,15 +161,6 @@ def test_libsndfile_hears_the_same_as_libav(audio_format: str) -> None:
     assert len(samples) / sample_rate_hz == pytest.approx(0.5, abs=PADDING_S[audio_format])
 
 
-def test_a_wav_of_known_length_is_true_and_a_broken_promise_is_refused() -> None:
-    data = body(encoded(open_encoder("wav", wav_frames=480), cut(tone(440, 0.02), [300])))
-    assert int.from_bytes(data[40:44], "little") == 960 == len(data) - 44
-    encoder = open_encoder("wav", wav_frames=480)
-    encoder.feed(bytes(958))
-    with pytest.raises(SoundFailed, match="480 frames"):
-        encoder.flush()
-
-
 @pytest.mark.parametrize("audio_format", COMPRESSED)
 def test_an_encoder_shows_its_state(audio_format: str) -> None:
     encoder = open_encoder(audio_format)
