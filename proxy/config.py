@@ -118,7 +118,7 @@ class _Reader:
             raise ConfigError("\n".join(self._faults))
 
     def refuse_later_sections(self, raw: Mapping[str, Any]) -> None:
-        known = [field.key for field in fields.fields_of(Config)][:5]
+        known = [field.key for field in fields.fields_of(Config)][:7]
         for section in list(raw):
             if section in _LATER:
                 self.fault(section, "this version does not enforce this section yet; remove it")

@@ -101,6 +101,27 @@ class UnsupportedMediaType(RequestFailed):
     status, kind, default_code = 415, "invalid_request_error", "unsupported_media_type"
 
 
+class IdempotencyKeyReused(RequestFailed):
+    """422: the same Idempotency-Key came with another body before."""
+
+    status, kind, default_code = 422, "invalid_request_error", "idempotency_key_reused"
+
+
+class RateLimited(RequestFailed):
+    """429: too many at once or a minute; the same request is fine after `retry_after_s`."""
+
+    status, kind, default_code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class QuotaExceeded(RequestFailed):
+    """429 too, as OpenAI has it; waiting does not help before the next cycle, so it says not to retry."""
+
+    status, kind, default_code = 429, "insufficient_quota", "insufficient_quota"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"x-should-retry": "false"})
+
+
 class InternalError(RequestFailed):
     """500: ours. The message is always the same sentence; the log has the rest under the request id."""
 
@@ -115,6 +136,15 @@ class StorageUnavailable(RequestFailed):
 
     def __init__(self) -> None:
         super().__init__("The server cannot reach its database. Please try again later.", retry_after_s=2.0)
+
+
+class LimitsUnavailable(RequestFailed):
+    """503: requests a minute cannot be counted just now, and uncounted ones are not let through."""
+
+    status, default_code = 503, "limits_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The server cannot reach its rate limits. Please try again later.", retry_after_s=2.0)
 
 
 class UpstreamFailed(RequestFailed):

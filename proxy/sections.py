@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from policies.costs import Rate
+from policies.plans import Plan
 from proxy.storage import address
 
 _Port = Annotated[
@@ -25,9 +27,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[
         int,
         msgspec.Meta(
-            ge=1,
-            le=1,
-            description="1: several workers need PostgreSQL and Redis, and this version has no Redis yet",
+            ge=1, le=64, description="a number of workers, 1 to 64; more than one need PostgreSQL and Redis"
         ),
     ] = 1
     data: Annotated[str, msgspec.Meta(min_length=1, description="a folder, relative to the config file")] = (
@@ -40,6 +40,13 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_voice: _Text = "alloy"
     fill_missing: _Switch = False
     cors_origins: _Texts = ()
+    trusted_proxies: _Texts = ()
+    usage_days: Annotated[
+        int, msgspec.Meta(ge=0, le=36_500, description="a number of days, or 0 to keep usage for good")
+    ] = 0
+    idempotency_mb: Annotated[
+        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, or 0 for none")
+    ] = 256
     metrics: Annotated[
         str,
         msgspec.Meta(
@@ -64,14 +71,33 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"<Storage {address.shown(self.url)}>"
 
 
+class LimitsStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[limits]: where requests a minute are counted. `url` as it is used, as in [storage]."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1,
+            description='"memory", "redis://USER:PASSWORD@HOST:PORT/NUMBER", "env:NAME" or "file:PATH"',
+        ),
+    ] = "memory"
+
+    def __repr__(self) -> str:
+        return f"<LimitsStore {'memory' if self.url == 'memory' else 'Redis'}>"
+
+
 class EngineSection(msgspec.Struct, frozen=True):
-    """[engines.NAME]: these keys are the server's, all others are the plugin's own settings."""
+    """[engines.NAME]: these keys are the server's, all others are the plugin's own settings.
+
+    `costs` has what the provider takes, by model; "*" stands for all models without a line of their own.
+    """
 
     plugin: _Text
     hosted: _Switch = True
     processes: Annotated[int, msgspec.Meta(ge=1, le=64, description="a number of processes, 1 to 64")] = 1
     queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
     tick_s: _Seconds = 5.0
+    costs: dict[str, Rate] = {}
     settings: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -89,6 +115,8 @@ class VoiceSection(msgspec.Struct, frozen=True):
 class Config(msgspec.Struct, frozen=True):
     server: Server = Server()
     storage: Storage = Storage()
+    limits: LimitsStore = LimitsStore()
+    plans: dict[str, Plan] = {}
     engines: dict[str, EngineSection] = {}
     models: dict[str, tuple[str, ...]] = {}
     voices: dict[str, VoiceSection] = {}

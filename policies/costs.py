@@ -1,0 +1,33 @@
+"""What a provider takes for one attempt: money apart from credits, which never touches a balance."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+PerUnit = Literal["second", "minute", "hour", "character", "unit", "job"]
+
+_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """A provider's price in US dollars. A `unit` is what the provider itself counts."""
+
+    usd: float
+    per: PerUnit
+
+    @property
+    def is_by_time(self) -> bool:
+        return self.per in _SECONDS
+
+
+def micro_usd(rate: Rate, *, seconds: float, characters: int, units: float | None) -> int:
+    """For so much that was made of so long a text; where a provider counts nothing, its unit is a character."""
+    if rate.is_by_time:
+        amount = seconds / _SECONDS[rate.per]
+    elif rate.per == "job":
+        amount = 1.0
+    else:
+        amount = characters if rate.per == "character" or units is None else units
+    return round(amount * rate.usd * 1_000_000)

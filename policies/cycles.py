@@ -1,0 +1,49 @@
+"""Months from an account's anchor day. A cycle is derived from the clock; nothing turns it over."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+
+_SECOND = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Cycle(msgspec.Struct, frozen=True):
+    """`start <= moment < end`, microseconds UTC, both at midnight of the anchor's day of the month."""
+
+    start: int
+    end: int
+
+
+def cycle_at(anchor: int, now: int) -> Cycle:
+    """The cycle that `now` lies in. An anchor on the 31st means the last day of shorter months, and the
+    31st again afterwards. Before the anchor itself (a clock that was set back) it counts backwards."""
+    day = _moment(anchor).day
+    today = _moment(now).date()
+    month = (today.year, today.month)
+    if today < _on(month, day):
+        month = _next(month, -1)
+    return Cycle(_midnight(_on(month, day)), _midnight(_on(_next(month, 1), day)))
+
+
+def _moment(micros: int) -> datetime:
+    # Not fromtimestamp: a float would lose the last microsecond before midnight.
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _on(month: tuple[int, int], day: int) -> date:
+    year, number = month
+    return date(year, number, min(day, monthrange(year, number)[1]))
+
+
+def _next(month: tuple[int, int], steps: int) -> tuple[int, int]:
+    index = month[0] * 12 + month[1] - 1 + steps
+    return index // 12, index % 12 + 1
+
+
+def _midnight(day: date) -> int:
+    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return (at - _EPOCH) // timedelta(seconds=1) * _SECOND
