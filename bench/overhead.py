@@ -27,9 +27,14 @@ import psutil
 
 from bench.rung import RUNGS
 from bench.shipped import shipped
+from tests.databases import postgres
+from tests.redis_server import redis_server
 
 SHIPPED = "espeak"
 """The last rung: `voxgate serve` as it comes, in all its processes, speaking and encoding for real."""
+
+SHARED = "shared"
+"""The ledger's rung over a real PostgreSQL and a real Redis, whose own CPU is not counted."""
 
 ROUNDS = 3
 SECONDS = 4
@@ -61,7 +66,8 @@ class Measured(NamedTuple):
 
 
 def main() -> None:
-    found: dict[str, list[Measured]] = {rung: [] for rung in (*RUNGS, SHIPPED)}
+    """All rungs, or those that are named after the command."""
+    found: dict[str, list[Measured]] = {rung: [] for rung in sys.argv[1:] or (*RUNGS, SHIPPED)}
     for _ in range(ROUNDS):
         for rung in found:
             with tempfile.TemporaryDirectory() as folder, server(rung, Path(folder)) as (pid, port, key):
@@ -69,13 +75,17 @@ def main() -> None:
                 script.write_text(_LUA.format(key=key, body=_BODY))
                 load(port, script, 1, CONNECTIONS)  # warm
                 found[rung].append(measure(pid, port, key, script))
+    show(found)
+
+
+def show(found: dict[str, list[Measured]]) -> None:
     machine = platform.processor() or platform.machine()
     print(
         f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, {machine}, Python {platform.python_version()}"
     )
     print(f"{CONNECTIONS} connections for {SECONDS} s, and one at {PACED_PER_S} a second; {ROUNDS} rounds")
     print(_ROW.format("rung", "req/s", "of bare", "cpu ms", "p50 ms", "p99 ms", "paced p50", "paced first"))
-    bare = found["bare"]
+    bare = next(iter(found.values()))
     for rung, rounds in found.items():
         ratio = statistics.median(one.per_s / first.per_s for one, first in zip(rounds, bare, strict=True))
         middle = [statistics.median(column) for column in zip(*rounds, strict=True)]
@@ -88,7 +98,15 @@ def server(rung: str, folder: Path) -> Iterator[tuple[int, int, str]]:
         with shipped(folder) as found:
             yield found
         return
-    command = [sys.executable, "-m", "bench.rung", rung, str(folder)]
+    if rung == SHARED:
+        with postgres() as database, redis_server() as redis:
+            yield from _rung(rung, folder, database.url(), redis.url)
+        return
+    yield from _rung(rung, folder)
+
+
+def _rung(rung: str, folder: Path, *urls: str) -> Iterator[tuple[int, int, str]]:
+    command = [sys.executable, "-m", "bench.rung", rung, str(folder), *urls]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None

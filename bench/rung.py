@@ -1,4 +1,5 @@
-"""One rung of the ladder as a server: `python -m bench.rung NAME DATA_FOLDER`; prints its port and a key.
+"""One rung of the ladder as a server: `python -m bench.rung NAME FOLDER [STORAGE LIMITS]`; prints its port
+and a key.
 
 Each rung does what the one before it does and one thing more, on the same bytes.
 """
@@ -10,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -19,17 +21,32 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.clip import PLUGIN, clip
+from policies.plans import UNLIMITED, Plan, Prices, terms
+from policies.price import MICRO, Price
 from proxy import dev_key, telemetry, wire
 from proxy.app import Worker, open_worker
-from proxy.config import Config, EngineSection, Server, VoiceSection
+from proxy.config import Config, EngineSection, Server, Storage, VoiceSection
 from proxy.endpoints.connection import Connection
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.http_protocol import ImpatientProtocol
-from proxy.ledger import Ledger
+from proxy.ledger import Wanted
+from proxy.sections import LimitsStore
+from proxy.wire import SpeechRequest
 
-RUNGS = ("bare", "auth", "policies", "usage", "pipeline")
+RUNGS = ("bare", "auth", "routed", "policies", "ledger", "shared", "pipeline")
 _CLIP = clip()
+_SECOND = Price(60 * MICRO, "minute")
+METERED = Plan(
+    name=UNLIMITED.name,
+    allowance=10**18,
+    rpm=10**7,
+    streams=1000,
+    max_characters=4096,
+    prices=Prices(speech=_SECOND),
+)
+"""Every limit is looked at and none is reached."""
+_OFF = terms(UNLIMITED)
 
 
 class Rung:
@@ -37,19 +54,41 @@ class Rung:
 
     def __init__(self, name: str, worker: Worker) -> None:
         self._name = name
-        self._pipeline = worker.pipeline
-        self._ledger = Ledger(worker.store)
+        self._worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send)
         request = wire.parse_speech(await connection.body(wire.MAX_BODY_BYTES), wire.Defaults())
-        if self._name != "auth":
-            self._pipeline.plan(request)
-        if self._name == "usage":
-            state = scope["state"]
-            async with self._ledger.hold(state["request_id"], state["caller"]) as hold:
-                await hold.settle("finished")
+        state = scope["state"]
+        match self._name:
+            case "routed":
+                self._worker.planner.plan(request, _OFF)
+            case "policies":
+                await self._admitted(request, state)
+            case "ledger" | "shared":
+                await self._settled(await self._admitted(request, state))
         await Response(_CLIP, media_type="audio/mpeg")(scope, receive, send)
+
+    async def _admitted(self, request: SpeechRequest, state: dict[str, Any]) -> Wanted:
+        caller = state["caller"]
+        admitted = await self._worker.admission.admit(caller)
+        state["rate"] = admitted.window
+        plan = self._worker.planner.plan(request, admitted.terms)
+        return Wanted(
+            request=state["request_id"],
+            account=caller.account,
+            key=caller.key,
+            anchor=caller.anchor,
+            terms=plan.terms,
+            amount=plan.amount,
+            estimated_s=plan.estimated_s,
+        )
+
+    async def _settled(self, wanted: Wanted) -> None:
+        async with self._worker.ledger.hold(wanted) as hold:
+            hold.spent.engine, hold.spent.model = "clip", "clip"
+            hold.spent.samples = 6 * hold.spent.sample_rate_hz
+            await hold.settle("finished")
 
 
 async def _bare(_request: object) -> Response:
@@ -57,12 +96,15 @@ async def _bare(_request: object) -> Response:
 
 
 @asynccontextmanager
-async def _app(name: str, data: Path) -> AsyncIterator[tuple[ASGIApp, str]]:
+async def _app(name: str, data: Path, storage: str, limits: str) -> AsyncIterator[tuple[ASGIApp, str]]:
     if name == "bare":
         yield Starlette(routes=[Route("/v1/audio/speech", _bare, methods=["POST"])]), "none"
         return
     config = Config(
         server=Server(default_model="clip/clip"),
+        storage=Storage(storage),
+        limits=LimitsStore(limits),
+        plans={UNLIMITED.name: METERED},
         engines={"clip": EngineSection("clip")},
         models={"tts-1": ("clip/clip",)},
         voices={"alloy": VoiceSection(bindings={"clip": "clip"})},
@@ -79,8 +121,8 @@ async def _app(name: str, data: Path) -> AsyncIterator[tuple[ASGIApp, str]]:
         yield worker.public, await dev_key.ensure(worker.store, data)
 
 
-async def _serve(name: str, data: Path) -> None:
-    async with _app(name, data) as (app, key):
+async def _serve(name: str, data: str, storage: str = "sqlite", limits: str = "memory") -> None:
+    async with _app(name, Path(data), storage, limits) as (app, key):
         listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
         print(listening.getsockname()[1], key, flush=True)
         config = uvicorn.Config(
@@ -97,4 +139,4 @@ async def _serve(name: str, data: Path) -> None:
 
 if __name__ == "__main__":
     telemetry.configure_logs("bench")
-    uvloop.run(_serve(sys.argv[1], Path(sys.argv[2])))
+    uvloop.run(_serve(*sys.argv[1:]))

@@ -21,7 +21,7 @@ import msgspec
 from proxy import keys
 from proxy.keys import Key
 from proxy.storage import accounts, key_records, open_store, usage
-from proxy.storage.store import Store
+from proxy.storage.store import Statement, Store
 from proxy.storage.usage import UsageRow
 from tests.databases import postgres
 
@@ -66,15 +66,19 @@ async def _measure(
 ) -> None:
     if await key_records.by_hash(store, key.digest) is None:
         account = await accounts.create(store, name=secrets.token_hex(8), plan="free")
-        await key_records.create(store, key, account=account.id)
+        await key_records.create(store, key, key_records.NewKey(account=account.id))
     work: dict[str, Callable[[], Awaitable[object]]] = {
-        "usage rows": lambda: usage.record(store, msgspec.structs.replace(_ROW, id=secrets.token_hex(12))),
+        "usage rows": lambda: store.write(_new_row()),
         "key lookups": lambda: key_records.by_hash(store, key.digest),
         "clock": store.now,
     }
     for what, do in work.items():
         for tasks in TASKS:
             found.setdefault((what, tasks), {}).setdefault(name, []).append(await _rate(do, tasks))
+
+
+def _new_row() -> Statement:
+    return usage.added(msgspec.structs.replace(_ROW, id=secrets.token_hex(12)))
 
 
 async def _rate(do: Callable[[], Awaitable[object]], tasks: int) -> float:

@@ -23,7 +23,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 def micro_usd(rate: Rate, *, seconds: float, characters: int, units: float | None) -> int:
-    """For so much that was made of so long a text; where a provider counts nothing, its unit is a character."""
+    """For so much that was made of so long a text. A unit that the provider did not count is a character."""
     if rate.is_by_time:
         amount = seconds / _SECONDS[rate.per]
     elif rate.per == "job":

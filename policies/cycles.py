@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-_SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,5 +44,4 @@ def _next(month: tuple[int, int], steps: int) -> tuple[int, int]:
 
 
 def _midnight(day: date) -> int:
-    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return (at - _EPOCH) // timedelta(seconds=1) * _SECOND
+    return (day - _EPOCH.date()) // timedelta(microseconds=1)

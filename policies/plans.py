@@ -32,7 +32,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`allowance` is in micro-credits a cycle; `price` is for people ("$19"), and "" where the plan is free.
-    `engines` None means all of them; `local_only` those alone that send no text to anybody else."""
+    `engines` None means all of them; `local_only` those alone that send no text to anybody else.
+    `share` is how much of a busy engine its accounts get, beside those of other plans."""
 
     name: str
     price: str = ""
@@ -46,6 +47,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     cache: bool = False
     one_shot: bool = True
     local_only: bool = False
+    share: float = 1.0
+
+
+UNLIMITED = Plan(name="unlimited")
+"""No limits, and everything free: the operator's own plan, there without being written anywhere."""
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,6 +92,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     cache: bool
     one_shot: bool
     local_only: bool
+    share: float
     key: Caps = Caps()
 
 
@@ -105,10 +112,12 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
     def limit(name: str) -> int | None:
         own: int | None = getattr(agreed, name)
         planned: Limit = getattr(plan, name)
-        if own is None and planned == "account":
+        if own is not None:
+            return own
+        if planned == "account":
             missing.append(name)
-            return 0
-        return own if own is not None or planned == "account" else planned
+            return None
+        return planned
 
     found = Terms(
         plan=plan.name,
@@ -123,6 +132,7 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
         cache=plan.cache,
         one_shot=plan.one_shot,
         local_only=plan.local_only,
+        share=plan.share,
         key=caps,
     )
     if missing:

@@ -22,6 +22,13 @@ class Price(msgspec.Struct, frozen=True):
 FREE = Price(0, "job")
 
 
+def in_credits(micro: int) -> str:
+    """As people write so much, exactly: `600`, `0.5`, `-0.000001`."""
+    whole, part = divmod(abs(micro), MICRO)
+    text = f"{whole}.{part:06}".rstrip("0").rstrip(".")
+    return f"-{text}" if micro < 0 else text
+
+
 def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
     """For what was written. Nothing written costs nothing; a part of a job or of a text costs the whole,
     since nobody can say how much of it was heard."""

@@ -17,8 +17,13 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What an account has at one moment, live holds already taken off. Either may be below zero: the last
-    request before the end may have come to more than was held. `allowance` None is no limit."""
+    """What an account has at one moment, live holds already taken off. `allowance` None is no limit.
+
+    It is the plan's allowance of this moment less what the cycle has spent, and never a number that was set
+    at the cycle's start: a change of plan counts at once, and what is spent stays spent. Either pool may be
+    below zero, the allowance after a change to a smaller plan, both because the last request before the end
+    may have come to more than was held.
+    """
 
     allowance: int | None
     granted: int
@@ -29,10 +34,11 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 def split(amount: int, standing: Standing) -> Split | None:
-    """How `amount` would be held, or None where there is not so much. Holds never oversell."""
+    """How `amount` would be held, or None where there is not so much. Holds never oversell; what costs
+    nothing is held even by who has less than nothing."""
     if standing.allowance is None:
         return Split(allowance=amount)
-    if amount > standing.allowance + standing.granted:
+    if amount > max(0, standing.allowance + standing.granted):
         return None
     allowance = min(amount, max(0, standing.allowance))
     return Split(allowance, amount - allowance)

@@ -24,13 +24,13 @@ def tightest(windows: list[Window]) -> Window | None:
 
 def retry_after_s(seconds: float) -> int:
     """Whole seconds from 1 to 60, upwards: SDKs ignore what lies outside, or sleep for an hour."""
-    return min(60, max(1, math.ceil(seconds)))
+    return math.ceil(min(60.0, max(1.0, seconds)))
 
 
 def duration(seconds: float) -> str:
     """As Go writes one, which is how OpenAI's headers do it: `12ms`, `1s`, `6m0s`."""
     millis = max(0, math.ceil(seconds * 1000))
-    if millis < 1000:
+    if 0 < millis < 1000:
         return f"{millis}ms"
     minutes, rest = divmod(millis, 60_000)
     text = f"{rest / 1000:g}s"

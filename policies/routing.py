@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from policies import language
+from policies.plans import Terms
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
 
@@ -58,17 +59,22 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class NoCandidate(Exception):
-    """Nobody is left; `field` is the request's field that emptied the list, `code` says how."""
+    """Nobody is left; `field` is the request's field that emptied the list, `code` says how. `is_forbidden`
+    where the engines could, and the plan does not let them."""
 
-    def __init__(self, field: str, code: str, message: str) -> None:
+    def __init__(self, field: str, code: str, message: str, *, is_forbidden: bool = False) -> None:
         super().__init__(message)
         self.field = field
         self.code = code
         self.message = message
+        self.is_forbidden = is_forbidden
 
 
-def candidates(models: Sequence[Model], voice: Voice, wanted: Wanted) -> tuple[Candidate, ...]:
-    """The models in their order, less those that lack the voice, the language, the pitch or the emotion."""
+def candidates(
+    models: Sequence[Model], voice: Voice, wanted: Wanted, terms: Terms | None = None
+) -> tuple[Candidate, ...]:
+    """The models in their order, less those that lack the voice, that the plan leaves out, or that lack the
+    language, the pitch or the emotion."""
     bound = [model for model in models if voice.on(model.engine) is not None]
     if not bound:
         where = ", ".join(sorted({binding.engine for binding in voice.bindings}))
@@ -76,6 +82,7 @@ def candidates(models: Sequence[Model], voice: Voice, wanted: Wanted) -> tuple[C
         raise NoCandidate(
             "voice", "voice_not_available", f"The voice '{voice.id}' is on {where}, not on {names}."
         )
+    bound = bound if terms is None else _allowed(bound, terms)
     speaking = [model for model in bound if speaks(model.info, wanted.language)]
     if not speaking:
         raise NoCandidate("language", "unsupported_language", _unspoken(bound, wanted.language))
@@ -92,6 +99,26 @@ def candidates(models: Sequence[Model], voice: Voice, wanted: Wanted) -> tuple[C
             message = f"'emotion' is not one that {speaking[0].name} can express; it knows: {known}."
             raise NoCandidate("emotion", "unsupported_value", message)
     return tuple(Candidate(model, voice.on(model.engine) or "") for model in left)
+
+
+def is_allowed(model: Model, terms: Terms) -> bool:
+    """Whether the plan lets this model speak."""
+    if terms.local_only and not model.info.is_local:
+        return False
+    return terms.engines is None or model.engine in terms.engines
+
+
+def _allowed(models: Sequence[Model], terms: Terms) -> list[Model]:
+    found = [model for model in models if is_allowed(model, terms)]
+    if not found:
+        names = ", ".join(model.name for model in models)
+        raise NoCandidate(
+            "model",
+            "model_not_allowed",
+            f"Your plan '{terms.plan}' does not have {names}.",
+            is_forbidden=True,
+        )
+    return found
 
 
 def speaks(info: ModelInfo, tag: str) -> bool:

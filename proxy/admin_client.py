@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,26 +27,34 @@ class AdminClient:
     def __repr__(self) -> str:
         return f"<AdminClient {'of a live server' if self.is_live else 'on the store'}>"
 
-    async def ask(self, method: str, path: str, body: Any = None, **query: str | None) -> Any:
+    async def ask(self, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
         """The answer's JSON; raises CommandRefused."""
-        params = {name: value for name, value in query.items() if value is not None}
         try:
-            answer = await self._http.request(method, f"/admin/{path}", json=body, params=params)
+            answer = await self._http.request(method, f"/admin/{path}", json=body, params=_given(query))
             parsed = answer.json()
         except (httpx2.TransportError, ValueError) as error:
-            # Stopped in the middle, most likely; whether it had done it by then nobody can tell.
-            raise CommandRefused(
-                f"the server did not answer ({type(error).__name__}); see what it has done, then try again"
-            ) from None
+            raise _unanswered(error) from None
         if answer.is_error:
             raise CommandRefused(parsed["error"]["message"])
         return parsed
 
+    async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
+        """An answer that is no JSON, as it comes; raises CommandRefused."""
+        try:
+            async with self._http.stream("GET", f"/admin/{path}", params=_given(query)) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise CommandRefused(answer.json()["error"]["message"])
+                async for part in answer.aiter_bytes():
+                    yield part
+        except (httpx2.TransportError, ValueError) as error:
+            raise _unanswered(error) from None
+
 
 @asynccontextmanager
-async def admin_client(config: Config) -> AsyncIterator[AdminClient]:
+async def admin_client(config: Config, within_s: float = _STARTING_S + 25.0) -> AsyncIterator[AdminClient]:
     """Raises DataHeld when a server that does not answer holds the data folder."""
-    async with asyncio.timeout(_STARTING_S + 25.0):
+    async with asyncio.timeout(within_s):
         if (live := await _live_transport(Path(config.data))) is not None:
             async with _http(live) as http:
                 yield AdminClient(http, is_live=True)
@@ -56,6 +64,17 @@ async def admin_client(config: Config) -> AsyncIterator[AdminClient]:
 
     async with direct_transport(config) as transport, _http(transport) as http:
         yield AdminClient(http, is_live=False)
+
+
+def _given(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _unanswered(error: Exception) -> CommandRefused:
+    # Stopped in the middle, most likely; whether it had done it by then nobody can tell.
+    return CommandRefused(
+        f"the server did not answer ({type(error).__name__}); see what it has done, then try again"
+    )
 
 
 def _http(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:

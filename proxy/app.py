@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,17 +13,25 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from proxy import wire
+from proxy.admission import Admission
 from proxy.callers import Callers
 from proxy.catalogue import Catalogue
 from proxy.config import Config, Server
-from proxy.endpoints import admin, health, models, openapi, speech, voices, welcome
+from proxy.endpoints import admin, health, me, models, openapi, speech, usage, voices, welcome
 from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exception
+from proxy.endpoints.once import Once
 from proxy.engines.live import Engines, open_engines
 from proxy.engines.registry import Registry
-from proxy.ledger import Ledger
+from proxy.idempotency import Answers, open_answers
+from proxy.ledger import Ledger, open_ledger
+from proxy.limits import Limits, open_limits
+from proxy.logins import Logins
 from proxy.pipeline import Pipeline
+from proxy.planning import Planner
+from proxy.plans import Plans
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
@@ -30,77 +39,107 @@ from proxy.text import FrontEnds, open_front_ends
 
 _EXPOSED = (
     *("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms"),
-    *(f"x-voxgate-{name}" for name in ("engine", "voice", "language", "sample-rate", "cache")),
+    *(f"x-voxgate-{name}" for name in ("engine", "voice", "language", "sample-rate", "cache", "replayed")),
+    *(f"x-ratelimit-{name}-requests" for name in ("limit", "remaining", "reset")),
 )
 """What a script in a browser may read of an answer from another origin."""
+
+
+class Opened(NamedTuple):
+    """What lives as long as the worker, in the order in which it is opened."""
+
+    store: Store
+    ledger: Ledger
+    answers: Answers
+    limits: Limits
+    engines: Engines
+    front_ends: FrontEnds
 
 
 class Worker:
     """One worker, wired. What lives as long as it does is opened once; the rest is built anew from each
     revision of the configuration, and requests under way end in the one that they began in."""
 
-    def __init__(
-        self, config: Config, registry: Registry, store: Store, engines: Engines, front_ends: FrontEnds
-    ) -> None:
-        self.store = store
-        self.engines = engines
+    def __init__(self, config: Config, registry: Registry, opened: Opened) -> None:
+        self.store, self.ledger, self._answers, self.limits, self.engines, self._front_ends = opened
         self.metrics = Metrics()
-        self.is_draining = False
+        self.standing = health.Standing()
         self._registry = registry
-        self._front_ends = front_ends
-        self._callers = Callers(store)
-        self._administration = [*admin.routes(store, self._callers), *admin.engine_routes(engines, registry)]
-        self.control = control_app(self._administration, self.metrics)
+        self._callers = Callers(self.store)
+        self._logins = Logins(self._callers, self.limits)
         self.revise(config)
 
     def __repr__(self) -> str:
-        return f"<Worker {self.engines!r}{', draining' if self.is_draining else ''}>"
+        return f"<Worker {self.engines!r}{', draining' if self.standing.is_draining else ''}>"
 
     async def public(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What the port serves: the app of the newest revision."""
         await self.app(scope, receive, send)
 
+    async def control(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What control.sock serves, likewise."""
+        await self._control(scope, receive, send)
+
     def revise(self, config: Config) -> None:
         server = config.server
+        self.usage_days = server.usage_days
         catalogue = Catalogue(config, self.engines)
+        plans = Plans(config.plans)
+        self.admission = Admission(plans, self.limits)
+        self.planner = Planner(catalogue)
         self.pipeline = Pipeline(
-            catalogue, self.engines, self._front_ends, Ledger(self.store), self.metrics, server.first_audio_s
+            catalogue, self.engines, self._front_ends, self.ledger, self.metrics, server.first_audio_s
         )
+        self._answers.bound(server.idempotency_mb)
+        once = Once(self._answers, self.metrics)
         readiness = health.Health(
             self.store,
+            self.limits,
             catalogue,
             self.engines,
             self._registry,
             server.default_model,
-            lambda: self.is_draining,
+            self.standing,
         )
+        administration = self._administration(config)
+        self._control = control_app(administration, self.metrics)
         self.app = _app(
             [
-                *speech.routes(self.pipeline, _defaults(server)),
+                *speech.routes(self.admission, self.planner, self.pipeline, once, _defaults(server)),
                 *models.routes(catalogue),
                 *voices.routes(catalogue),
+                *me.routes(self.ledger, plans),
+                *usage.routes(self.store),
                 *health.routes(readiness),
-                *self._administration,
+                *administration,
                 *welcome.routes(),
                 *openapi.routes(server.public_catalogue),
             ],
             [
+                *_proxies(server),
                 Middleware(RequestIds, metrics=self.metrics),
                 *_cors(server),
                 Middleware(Failures),
-                Middleware(Keys, callers=self._callers, public_catalogue=server.public_catalogue),
+                Middleware(Keys, logins=self._logins, public_catalogue=server.public_catalogue),
             ],
         )
+
+    def _administration(self, config: Config) -> list[Route]:
+        parts = admin.Administration(self.store, self.ledger, self._callers, config)
+        return [*admin.routes(parts), *admin.engine_routes(self.engines, self._registry)]
 
 
 @asynccontextmanager
 async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worker]:
     async with (
         open_store(config.storage.url, Path(config.data)) as store,
+        open_ledger(store) as ledger,
+        open_answers(store, Path(config.data), config.server) as answers,
+        open_limits(config.limits.url) as limits,
         open_engines(registry, config.engines) as engines,
         open_front_ends(registry) as front_ends,
     ):
-        yield Worker(config, registry, store, engines, front_ends)
+        yield Worker(config, registry, Opened(store, ledger, answers, limits, engines, front_ends))
 
 
 def control_app(routes: list[Route], metrics: Metrics) -> ASGIApp:
@@ -116,6 +155,13 @@ def _app(routes: list[Route], middleware: list[Middleware]) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _proxies(server: Server) -> list[Middleware]:
+    """Who a request is from, as a proxy says; believed of those alone that the configuration trusts."""
+    if not server.trusted_proxies:
+        return []
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=list(server.trusted_proxies))]
 
 
 def _cors(server: Server) -> list[Middleware]:

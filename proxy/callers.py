@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from policies.plans import Caps, Overrides
 from proxy import keys
 from proxy.errors import InvalidKey
 from proxy.storage import key_records
@@ -27,13 +28,17 @@ _MASKED = re.compile(r"(sk-)?[!-~]{8,}[0-9A-Za-z]{4}")
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks: ids only, no secret. `expires` is the key's, in microseconds UTC."""
+    """Who asks: ids only, no secret. `expires` is the key's, in microseconds UTC; `anchor` is where the
+    account's cycles are counted from; `agreed` and `caps` change its plan's word for it and for this key."""
 
     account: str
     key: str
     plan: str
     role: Role
     expires: int | None = None
+    anchor: int = 0
+    agreed: Overrides = Overrides()
+    caps: Caps = Caps()
 
 
 class _Kept(NamedTuple):
@@ -74,6 +79,10 @@ class Callers:
             return answer
         raise InvalidKey(_message(secret, answer))
 
+    def is_known(self, secret: str) -> bool:
+        """Whether the key was good when it was last looked at: who sends such a one is not guessing."""
+        return keys.digest(secret) in self._kept
+
     def forget(self, id_: str) -> None:
         """Drops what is kept of a key or of a whole account, by its id. Call it after the commit."""
         # Reads under way may have seen the state before: their answers are not kept, and no later
@@ -106,8 +115,9 @@ class Callers:
             return "No such key exists here."
         now = await self._store.now()
         if (fault := _fault(standing, now)) is not None:
+            self._kept.pop(digest, None)
             return fault
-        caller = Caller(standing.account, standing.id, standing.plan, standing.role, standing.expires)
+        caller = _caller(standing)
         if revision == self._revision:
             left_s = KEPT_S if standing.expires is None else (standing.expires - now) / 1e6
             self._keep(digest, _Kept(caller, asked_at + min(KEPT_S, left_s)))
@@ -118,6 +128,19 @@ class Callers:
         self._kept.move_to_end(digest)
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
+
+
+def _caller(standing: KeyStanding) -> Caller:
+    return Caller(
+        account=standing.account,
+        key=standing.id,
+        plan=standing.plan,
+        role=standing.role,
+        expires=standing.expires,
+        anchor=standing.anchor,
+        agreed=standing.agreed,
+        caps=standing.caps,
+    )
 
 
 def _fault(standing: KeyStanding, now: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from policies.costs import Rate
 from policies.routing import Binding, Model, Voice
 from proxy.config import Config, VoiceSection
 from proxy.engines.live import Engines
@@ -15,6 +16,7 @@ class Catalogue:
 
     def __init__(self, config: Config, engines: Engines) -> None:
         self._aliases = config.models
+        self._costs = {name: section.costs for name, section in config.engines.items()}
         self._engines = engines
         self._own = {name: _voice(name, section) for name, section in config.voices.items()}
 
@@ -45,6 +47,11 @@ class Catalogue:
             param="model",
             code="model_not_found",
         )
+
+    def rate(self, model: Model) -> Rate | None:
+        """What its provider takes, where the configuration says."""
+        of_engine = self._costs.get(model.engine, {})
+        return of_engine.get(model.info.id) or of_engine.get("*")
 
     def voices(self) -> list[Voice]:
         listed = [

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from policies.plans import Plan
+from policies.price import Price, in_credits
 from proxy.config import Config
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
@@ -30,6 +32,7 @@ def check_config(config: Config, registry: Registry) -> list[Finding]:
         for fault in registry.faults
     ]
     findings += [_engine(config, registry, name) for name in config.engines]
+    findings += [Finding("plan", plan.name, True, _plan(plan)) for plan in config.plans.values()]
     findings += [Finding("model", alias, True, ", ".join(names)) for alias, names in config.models.items()]
     findings += [_default(config.models, "default_model", config.server.default_model)]
     findings += [_default(config.voices, "default_voice", config.server.default_voice)]
@@ -55,6 +58,29 @@ def _hosted(spec: HostedEngineSpec) -> Finding:
     except EnvironmentRefused as refused:
         return Finding("engine", spec.name, False, str(refused))
     return Finding("engine", spec.name, True, f"{plugin}, in {spec.section.processes} host process(es)")
+
+
+def _plan(plan: Plan) -> str:
+    kinds = {kind: getattr(plan.prices, kind) for kind in ("speech", "conversion", "cached", "training")}
+    allowance = in_credits(plan.allowance) if isinstance(plan.allowance, int) else plan.allowance
+    parts = [
+        plan.price or "free",
+        f"allowance {_limit(allowance)}",
+        f"rpm {_limit(plan.rpm)}",
+        f"streams {_limit(plan.streams)}",
+        *(f"{what} {_price(price)}" for what, price in {**kinds, **plan.prices.models}.items()),
+    ]
+    return ", ".join(parts)
+
+
+def _limit(limit: int | str | None) -> str:
+    if limit is None:
+        return "unlimited"
+    return "per account" if limit == "account" else str(limit)
+
+
+def _price(price: Price) -> str:
+    return f"{in_credits(price.micro)}/{price.per}" if price.micro else "free"
 
 
 def _default(known: Any, key: str, name: str) -> Finding:

@@ -36,8 +36,13 @@ class Child:
 
     @classmethod
     async def start(
-        cls, module: str, *, interpreter: str = sys.executable, inherit: tuple[int, ...] = ()
+        cls,
+        module: str,
+        *arguments: str,
+        interpreter: str = sys.executable,
+        inherit: tuple[int, ...] = (),
     ) -> Child:
+        """Its argv: the number of its pipe, the arguments, and the numbers of what it inherits beside."""
         ours, theirs = socket.socketpair()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -46,6 +51,7 @@ class Child:
                 "-m",
                 module,
                 str(theirs.fileno()),
+                *arguments,
                 *map(str, inherit),
                 pass_fds=(theirs.fileno(), *inherit),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -146,8 +152,12 @@ class Keeper:
             self._killed_for = reason
             self.child.kill()
 
-    async def stop(self, within_s: float) -> None:
+    def retire(self) -> None:
+        """This life is the last one."""
         self._stopping.set()
+
+    async def stop(self, within_s: float) -> None:
+        self.retire()
         if self.child is not None:
             await self.child.stop(within_s)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from policies.plans import UNLIMITED
 from proxy import keys
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account
@@ -23,7 +24,7 @@ async def ensure(store: Store, data: Path) -> str:
             return kept
     account = await _open_account(store)
     secret = keys.mint()
-    await key_records.create(store, secret, account=account.id, name="make serve")
+    await key_records.create(store, secret, key_records.NewKey(account=account.id, name="make serve"))
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as written:
         written.write(secret.reveal() + "\n")
@@ -37,7 +38,7 @@ async def _open_account(store: Store) -> Account:
         name = _ACCOUNT if number == 1 else f"{_ACCOUNT}-{number}"
         account = await accounts.get(store, name)
         if account is None:
-            return await accounts.create(store, name=name, plan="free")
+            return await accounts.create(store, name=name, plan=UNLIMITED.name)
         if account.closed is None:
             return account
         number += 1

@@ -93,6 +93,15 @@ class Conflict(RequestFailed):
         super().__init__(message, param=param, headers={"x-should-retry": "false"})
 
 
+class RequestUnderWay(RequestFailed):
+    """409: the first request with this Idempotency-Key has not ended; sent again it finds its answer."""
+
+    status, kind, default_code = 409, "invalid_request_error", "request_under_way"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, param=param, retry_after_s=1.0, headers={"x-should-retry": "true"})
+
+
 class RequestTooLarge(RequestFailed):
     status, kind, default_code = 413, "invalid_request_error", "request_too_large"
 
@@ -144,7 +153,7 @@ class LimitsUnavailable(RequestFailed):
     status, default_code = 503, "limits_unavailable"
 
     def __init__(self) -> None:
-        super().__init__("The server cannot reach its rate limits. Please try again later.", retry_after_s=2.0)
+        super().__init__("The server cannot count requests now. Please try again later.", retry_after_s=2.0)
 
 
 class UpstreamFailed(RequestFailed):
@@ -157,6 +166,10 @@ _ENGINE_FAULTS: dict[type[EngineError], tuple[str, str]] = {
     engine_errors.EngineFailed: ("engine_unavailable", "The engine failed to speak this. Please try again."),
     engine_errors.EngineUnavailable: ("engine_unavailable", "The engine is not available right now."),
     engine_errors.EngineBusy: ("engine_unavailable", "The engine is busy; its queue is full."),
+    engine_errors.EngineStumbled: ("engine_unavailable", "The engine stumbled. Please try again."),
+    engine_errors.EngineLimited: ("engine_unavailable", "The engine's provider takes no more now."),
+    engine_errors.EngineUnauthorized: ("engine_unavailable", "The engine is not available right now."),
+    engine_errors.EngineExhausted: ("engine_unavailable", "The engine is not available right now."),
     engine_errors.EngineTimeout: ("engine_timeout", "The engine gave no audio in time."),
 }
 

@@ -16,6 +16,8 @@ import msgspec
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_NOTHING = (NoneType, msgspec.UnsetType)
+
 
 class Fault(NamedTuple):
     """One field that is wrong. `expected` completes the sentence "… must be …"."""
@@ -59,12 +61,13 @@ def description(annotation: Any) -> str:
         return description(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
         # An optional field is described by what it is where it is given.
-        return " or ".join(description(arg) for arg in get_args(annotation) if arg is not NoneType)
+        return " or ".join(description(arg) for arg in get_args(annotation) if arg not in _NOTHING)
     return f"of type {getattr(annotation, '__name__', annotation)}"
 
 
 def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False) -> T:
-    """The struct; raises Faults. Keys the struct does not know are not looked at: see `unknown`."""
+    """The struct; raises Faults. Keys that it does not know are not looked at: see `unknown`; but those of a
+    struct inside it are, where that one forbids them."""
     values: dict[str, Any] = {}
     faults: list[Fault] = []
     for field in fields_of(type_):
@@ -76,12 +79,36 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
                 faults.append(Fault(field.key, "missing", field.expected))
             continue
         try:
-            values[field.name] = msgspec.convert(value, field.type)
+            values[field.name] = _value(field, value)
         except msgspec.ValidationError:
             faults.append(Fault(field.key, "wrong", field.expected, value))
+        except Faults as inner:
+            faults += [fault._replace(field=f"{field.key}.{fault.field}") for fault in inner.faults]
     if faults:
         raise Faults(faults)
     return type_(**values)
+
+
+def _value(field: Field, value: object) -> Any:
+    inner = _closed(field.type)
+    if inner is None or not isinstance(value, dict):
+        return msgspec.convert(value, field.type)
+    if strange := unknown(inner, value):
+        known = ", ".join(each.key for each in fields_of(inner))
+        raise Faults([Fault(name, "unknown", f"one of {known}") for name in strange])
+    return read(inner, value)
+
+
+def _closed(annotation: Any) -> type[msgspec.Struct] | None:
+    """The struct that a field holds, if it is one that takes no other keys: its faults are told by name."""
+    if get_origin(annotation) is Annotated:
+        return _closed(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        inside = [arg for arg in get_args(annotation) if arg not in _NOTHING]
+        return _closed(inside[0]) if len(inside) == 1 else None
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return annotation if annotation.__struct_config__.forbid_unknown_fields else None
+    return None
 
 
 def unknown(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[str]:

@@ -1,36 +1,44 @@
-"""The supervisor's /metrics, on its own loopback port, made of what the worker tells when asked."""
+"""The supervisor's /metrics, on its own loopback port: the sum of what the workers tell when asked."""
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import CancelledError
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from proxy.figures import Figures, Told
 from proxy.runtime import CannotServe
-from speech_engine.host.pipe import HostState, Message, MetricsAsked
+from speech_engine.host.pipe import HostState
 
-_ANSWER_S = 2.0
+ANSWER_S = 2.0
+"""For a worker to tell its figures; without them the page is still of use."""
+
+_SPARE_S = 1.0
 
 
 class MetricsPage(Collector):
-    """`ask` sends a message to the worker, if there is one; `answered` brings its reply.
+    """`ask` gives what those say that answer in time, out of `workers` that there should be.
 
     The page is served by a thread of the library, so everything between it and the loop is handed over.
     """
 
     def __init__(
-        self, address: str, ask: Callable[[Message], None], hosts: Callable[[], Iterable[HostState]]
+        self,
+        address: str,
+        workers: int,
+        ask: Callable[[], Awaitable[list[Told]]],
+        hosts: Callable[[], Iterable[HostState]],
     ) -> None:
         self._address = address
+        self._workers = workers
         self._ask = ask
         self._hosts = hosts
-        self._answers: queue.Queue[str] = queue.Queue()
+        self._figures = Figures()
         self._asking = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: Callable[[], None] = lambda: None
@@ -63,14 +71,22 @@ class MetricsPage(Collector):
     def stop(self) -> None:
         self._stop()
 
-    def answered(self, text: str) -> None:
-        self._answers.put(text)
-
     def describe(self) -> Iterable[Metric]:
         """Nothing: without this, registering would collect before a worker lives."""
         return []
 
     def collect(self) -> Iterable[Metric]:
+        # One at a time: what two scrapes are told must be added in its order.
+        with self._asking:
+            told = self._told()
+            figures = list(self._figures.summed(told))
+        configured = GaugeMetricFamily("voxgate_workers", "Workers that there should be.")
+        configured.add_metric([], self._workers)
+        answered = GaugeMetricFamily("voxgate_workers_ready", "Workers whose figures are in this page.")
+        answered.add_metric([], len(told))
+        yield from (configured, answered, *self._of_hosts(), *figures)
+
+    def _of_hosts(self) -> Iterable[Metric]:
         ready = GaugeMetricFamily(
             "voxgate_host_ready", "Whether a host process is ready.", labels=["engine", "process"]
         )
@@ -81,17 +97,15 @@ class MetricsPage(Collector):
             labels = [state.engine, str(state.process)]
             ready.add_metric(labels, float(state.state == "ready"))
             lives.add_metric(labels, state.generation)
-        yield from (ready, lives)
-        yield from text_string_to_metric_families(self._worker_text())
+        return (ready, lives)
 
-    def _worker_text(self) -> str:
+    def _told(self) -> list[Told]:
         assert self._loop is not None
-        # One at a time: answers bear no name, and two scrapes would take each other's.
-        with self._asking:
-            while not self._answers.empty():
-                self._answers.get_nowait()  # the late answer to an earlier scrape
-            self._loop.call_soon_threadsafe(self._ask, MetricsAsked())
-            try:
-                return self._answers.get(timeout=_ANSWER_S)
-            except queue.Empty:
-                return ""
+        try:
+            asked = asyncio.run_coroutine_threadsafe(self._gathered(), self._loop)
+            return asked.result(ANSWER_S + _SPARE_S)
+        except (TimeoutError, CancelledError, RuntimeError):
+            return []  # the supervisor is about to end, and so is this page
+
+    async def _gathered(self) -> list[Told]:
+        return await self._ask()

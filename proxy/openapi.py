@@ -16,7 +16,9 @@ from proxy.errors import (
     NotAllowed,
     StorageUnavailable,
 )
-from proxy.operations import JSON, OPERATIONS, SPEECH_HEADERS, Failure, Operation, Query, Struct
+from proxy.operations import OPERATIONS
+from proxy.operations.clients import SPEECH_HEADERS
+from proxy.operations.operation import JSON, Failure, Operation, Query, Struct
 
 _ABOUT = """\
 OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.
@@ -97,7 +99,7 @@ def _query(query: Query) -> dict[str, Any]:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    headers = ["x-request-id", "openai-processing-ms", *(SPEECH_HEADERS if len(operation.gives) > 1 else ())]
+    headers = ["x-request-id", "openai-processing-ms", *operation.headers]
     responses = {
         str(operation.status): {
             "description": operation.summary,
@@ -172,7 +174,7 @@ def _ref(struct: Struct) -> dict[str, str]:
 
 def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
     if not structs:
-        return {"type": "object"} if media == JSON else _BINARY
+        return {JSON: {"type": "object"}, "text/csv": {"type": "string"}}.get(media, _BINARY)
     return _ref(structs[0]) if len(structs) == 1 else {"anyOf": [_ref(struct) for struct in structs]}
 
 

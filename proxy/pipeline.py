@@ -7,35 +7,34 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
-import msgspec
 import structlog
 
-from policies import estimate, language, routing, segments
-from policies.routing import Candidate, Voice
+from policies import estimate, segments
+from policies.routing import Candidate
 from proxy.audio.formats import Chunk
 from proxy.audio.frames import open_frames
 from proxy.callers import Caller
 from proxy.catalogue import Catalogue
 from proxy.engines.live import Engines
-from proxy.errors import InvalidRequest, RequestFailed, from_engine
-from proxy.ledger import Hold, Ledger
+from proxy.errors import RequestFailed, from_engine
+from proxy.ledger import Attempt, Hold, Ledger, Wanted
+from proxy.planning import Plan
 from proxy.speaking import Speaking
 from proxy.telemetry import Metrics
 from proxy.text import FrontEnds
 from proxy.wire import SpeechRequest
 from proxy.word_times import WordPlaces
-from speech_engine import EngineError, EngineTimeout, EngineVoice, Segment, SpeechJob, UnsupportedText
+from speech_engine import (
+    EngineError,
+    EngineFailed,
+    EngineTimeout,
+    EngineVoice,
+    Segment,
+    SpeechJob,
+    UnsupportedText,
+)
 
 _log = structlog.get_logger()
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """What will be tried, in order, and what is known before anyone has spoken."""
-
-    voice: Voice
-    language: str
-    candidates: tuple[Candidate, ...]
-    estimated_s: float
 
 
 class Answer:
@@ -65,12 +64,15 @@ class Answer:
                 yield chunk.data
                 self._write(chunk)
 
-    async def last(self) -> bytes:
-        """The end of the sound, never empty; given out only when the settlement is on disk."""
+    def last(self) -> bytes:
+        """The end of the sound, never empty; to be given out only after `settle`."""
         chunk = self.speaking.last_chunk()
         self._write(chunk)
-        await self._hold.settle("finished")
         return chunk.data
+
+    async def settle(self) -> None:
+        """Returns when it is on disk that this was spoken to its end, and charged."""
+        await self._hold.settle("finished")
 
     async def whole(self) -> bytes:
         """All of it, for an answer that goes out in one piece: until then none of it counts as written."""
@@ -78,7 +80,7 @@ class Answer:
             parts = [chunk async for chunk in chunks]
         for chunk in parts:
             self._write(chunk)
-        return b"".join([*(chunk.data for chunk in parts), await self.last()])
+        return b"".join([*(chunk.data for chunk in parts), self.last()])
 
     def _write(self, chunk: Chunk) -> None:
         self._hold.spent.samples += chunk.samples
@@ -105,32 +107,19 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"<Pipeline over {self._engines!r}>"
 
-    def plan(self, request: SpeechRequest) -> Plan:
-        """Raises InvalidRequest or NotFound, naming the field that left nobody to speak; UpstreamFailed where
-        the engine has never been up, so that nobody can tell."""
-        models = self._catalogue.resolve_model(request.model)
-        voice = self._catalogue.resolve_voice(request.voice)
-        tag = language.choose(request.language, voice.language, request.text)
-        wanted = routing.Wanted(language=tag, pitch=request.pitch, emotion=request.emotion)
-        try:
-            candidates = routing.candidates(models, voice, wanted)
-        except routing.NoCandidate as error:
-            raise InvalidRequest(error.message, param=error.field, code=error.code) from None
-        return Plan(voice, tag, candidates, estimate.seconds(request.text, request.speed))
-
     @asynccontextmanager
     async def speech(
         self, id_: str, caller: Caller, request: SpeechRequest, plan: Plan, has_left: Callable[[], bool]
     ) -> AsyncIterator[Answer]:
         """An answer whose first bytes exist. `has_left` tells a client's departure from our own shutdown."""
-        async with self._ledger.hold(id_, caller) as hold:
+        async with self._ledger.hold(_wanted(id_, caller, plan)) as hold:
             spent = hold.spent
             spent.characters, spent.format = len(request.text), request.format
             spent.voice, spent.language = plan.voice.id, plan.language
             speaking = None
             began = time.monotonic()
             try:
-                speaking = await self._first_audio(id_, caller, request, plan, hold)
+                speaking = await self._first_audio(request, plan, hold)
                 spent.first_byte_ms = round((time.monotonic() - began) * 1000)
                 self._metrics.first_audio(speaking.candidate.model.name, time.monotonic() - began)
                 yield Answer(plan, speaking, hold)
@@ -148,9 +137,7 @@ class Pipeline:
                     await speaking.close()
                 self._metrics.spoken(spent)
 
-    async def _first_audio(
-        self, id_: str, caller: Caller, request: SpeechRequest, plan: Plan, hold: Hold
-    ) -> Speaking:
+    async def _first_audio(self, request: SpeechRequest, plan: Plan, hold: Hold) -> Speaking:
         """The first candidate that gives audio within the one budget for all; else the last one's error."""
         loop = asyncio.get_running_loop()
         raised = max(candidate.model.info.first_audio_s or 0.0 for candidate in plan.candidates)
@@ -158,39 +145,46 @@ class Pipeline:
         failure: EngineError = EngineTimeout("No engine was tried.")
         for candidate in plan.candidates:
             hold.spent.engine, hold.spent.model = candidate.model.engine, candidate.model.info.id
+            hold.billed_on_submit = candidate.model.info.billed_on_submit
             try:
                 async with asyncio.timeout_at(deadline):
-                    return await self._attempt(id_, caller, request, plan, candidate, deadline)
+                    return await self._attempt(hold, request, plan, candidate, deadline)
             except TimeoutError:
                 failure = EngineTimeout("No audio in time.", retry_after_s=2.0)
             except EngineError as error:
                 failure = error
-            _log.warning("engine.speak.refused", **_about(id_, candidate, failure))
+                _untake(hold, error)
+            _log.warning("engine.speak.refused", **_about(hold.wanted.request, candidate, failure))
             if not failure.may_fall_back or loop.time() >= deadline:
                 break
         raise failure
 
     async def _attempt(
-        self,
-        id_: str,
-        caller: Caller,
-        request: SpeechRequest,
-        plan: Plan,
-        candidate: Candidate,
-        deadline: float,
+        self, hold: Hold, request: SpeechRequest, plan: Plan, candidate: Candidate, deadline: float
     ) -> Speaking:
         """One candidate up to its first audio; cancelled or failed, it leaves nothing running."""
         prepared = await self._front_ends.prepare(candidate.front_end, request.text, plan.language)
         if not prepared:
             raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
         left_s = deadline - asyncio.get_running_loop().time()
-        speaking = _speaking(id_, caller, request, plan, candidate, prepared, left_s)
+        speaking = _speaking(hold.wanted, request, plan, candidate, prepared, left_s)
+        hold.attempts.append(self._made_by(speaking, request))
         try:
             await speaking.begin(self._engines[candidate.model.engine].speak(speaking.job))
         finally:
             if not speaking.has_begun:
                 await speaking.close()
         return speaking
+
+    def _made_by(self, speaking: Speaking, request: SpeechRequest) -> Attempt:
+        model = speaking.candidate.model
+        return Attempt(
+            engine=model.engine,
+            model=model.info.id,
+            characters=len(request.text),
+            made=speaking,
+            rate=self._catalogue.rate(model),
+        )
 
     async def _settle_failed(self, hold: Hold, failure: RequestFailed, error: EngineError) -> None:
         hold.spent.error = failure.code
@@ -204,9 +198,26 @@ def _about(id_: str, candidate: Candidate, error: EngineError) -> dict[str, str]
     return {"request": id_, "model": candidate.model.name, "error": name, "reason": error.message}
 
 
+def _wanted(id_: str, caller: Caller, plan: Plan) -> Wanted:
+    return Wanted(
+        request=id_,
+        account=caller.account,
+        key=caller.key,
+        anchor=caller.anchor,
+        terms=plan.terms,
+        amount=plan.amount,
+        estimated_s=plan.estimated_s,
+    )
+
+
+def _untake(hold: Hold, error: EngineError) -> None:
+    """Whoever refused a text has not begun with it, and no provider bills for that."""
+    if hold.attempts and not isinstance(error, (EngineFailed, EngineTimeout)):
+        hold.attempts[-1].was_taken = False
+
+
 def _speaking(
-    id_: str,
-    caller: Caller,
+    wanted: Wanted,
     request: SpeechRequest,
     plan: Plan,
     candidate: Candidate,
@@ -218,8 +229,10 @@ def _speaking(
     factor = request.speed / native
     passes = factor == 1.0 and request.format in info.formats and open_frames(request.format) is not None
     job = SpeechJob(
-        id=id_,
-        tenant=caller.account,
+        id=wanted.request,
+        tenant=wanted.account,
+        estimated_s=plan.estimated_s,
+        share=plan.terms.share,
         model=info.id,
         voice=EngineVoice(candidate.engine_voice),
         segments=segments.fit(prepared, info.max_characters),

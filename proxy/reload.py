@@ -9,7 +9,7 @@ import msgspec
 from proxy.sections import Config, Server
 
 NEEDS_RESTART = ("host", "port", "workers", "data", "metrics", "dev_key")
-"""Of [server]: what was bound, opened or started once. So are [storage] and [engines] as a whole."""
+"""Of [server]: what was bound, opened or started once. So are all of [storage], [limits] and [engines]."""
 
 
 class Reload(NamedTuple):
@@ -27,17 +27,16 @@ def merge(running: Config, read: Config) -> Reload:
         if getattr(running.server, field) != getattr(read.server, field)
     ]
     kept = {field: getattr(running.server, field) for field in NEEDS_RESTART}
-    # Models and voices name engines: taken on without theirs, they would leave clients with nothing.
-    waiting_for_engines = () if running.engines == read.engines else ("models", "voices")
     kept_sections = {
-        name: getattr(running, name) for name in ("storage", "engines", "data", *waiting_for_engines)
+        name: getattr(running, name)
+        for name in ("storage", "limits", "engines", "data", *_waiting_for_engines(running, read))
     }
     config = msgspec.structs.replace(
         read, server=msgspec.structs.replace(read.server, **kept), **kept_sections
     )
     differs = [
         name
-        for name in ("storage", "engines", "models", "voices")
+        for name in ("storage", "limits", "plans", "engines", "models", "voices")
         if getattr(running, name) != getattr(read, name)
     ]
     taken_on = [name for name in differs if name not in kept_sections]
@@ -45,3 +44,16 @@ def merge(running: Config, read: Config) -> Reload:
     waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
     waiting += [name for name in differs if name in kept_sections]
     return Reload(config, tuple(changed), tuple(waiting))
+
+
+def dropped_plans(running: Config, read: Config) -> tuple[str, ...]:
+    """The plans that would be gone: where an account has one of them, nothing may change."""
+    return tuple(name for name in running.plans if name not in read.plans)
+
+
+def _waiting_for_engines(running: Config, read: Config) -> tuple[str, ...]:
+    """What names engines: taken on without theirs, it would leave clients with nothing."""
+    if running.engines == read.engines:
+        return ()
+    named = {engine for plan in read.plans.values() for engine in plan.engines or ()}
+    return ("models", "voices") if named <= running.engines.keys() else ("models", "voices", "plans")

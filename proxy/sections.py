@@ -8,6 +8,7 @@ import msgspec
 
 from policies.costs import Rate
 from policies.plans import Plan
+from proxy import limits_address
 from proxy.storage import address
 
 _Port = Annotated[
@@ -16,7 +17,7 @@ _Port = Annotated[
 _Seconds = Annotated[
     float, msgspec.Meta(gt=0, le=3600, description="a number of seconds, above 0 and up to 3600")
 ]
-_Switch = Annotated[bool, msgspec.Meta(description="true or false")]
+Switch = Annotated[bool, msgspec.Meta(description="true or false")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
 _Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
 
@@ -35,10 +36,10 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     drain_s: _Seconds = 30.0
     first_audio_s: _Seconds = 9.0
-    public_catalogue: _Switch = False
+    public_catalogue: Switch = False
     default_model: _Text = "tts-1"
     default_voice: _Text = "alloy"
-    fill_missing: _Switch = False
+    fill_missing: Switch = False
     cors_origins: _Texts = ()
     trusted_proxies: _Texts = ()
     usage_days: Annotated[
@@ -53,7 +54,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             pattern=r"^\Z|^[^:\s]+:\d{1,5}\Z", description='"host:port" of the metrics page, or "" for none'
         ),
     ] = "127.0.0.1:9464"
-    dev_key: _Switch = False
+    dev_key: Switch = False
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +84,22 @@ class LimitsStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "memory"
 
     def __repr__(self) -> str:
-        return f"<LimitsStore {'memory' if self.url == 'memory' else 'Redis'}>"
+        return f"<LimitsStore {limits_address.shown(self.url)}>"
+
+
+class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[upstream]: how cloud engines reach their providers."""
+
+    proxy: Annotated[
+        str, msgspec.Meta(description='"http://USER:PASSWORD@HOST:PORT", or "" for what the environment says')
+    ] = ""
+    ca_file: Annotated[str, msgspec.Meta(description='a file of certificates, or "" for the system\'s')] = ""
+    connections: Annotated[
+        int, msgspec.Meta(ge=1, le=10_000, description="a number of connections, 1 to 10000")
+    ] = 100
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.connections} connections>"
 
 
 class EngineSection(msgspec.Struct, frozen=True):
@@ -93,7 +109,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     """
 
     plugin: _Text
-    hosted: _Switch = True
+    hosted: Switch = True
     processes: Annotated[int, msgspec.Meta(ge=1, le=64, description="a number of processes, 1 to 64")] = 1
     queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
     tick_s: _Seconds = 5.0
@@ -116,6 +132,7 @@ class Config(msgspec.Struct, frozen=True):
     server: Server = Server()
     storage: Storage = Storage()
     limits: LimitsStore = LimitsStore()
+    upstream: Upstream = Upstream()
     plans: dict[str, Plan] = {}
     engines: dict[str, EngineSection] = {}
     models: dict[str, tuple[str, ...]] = {}

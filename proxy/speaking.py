@@ -34,6 +34,8 @@ settlement is on disk."""
 
 
 class Speaking:
+    """`seconds` is what the engine made so far, `units` what its provider counted in the end."""
+
     def __init__(
         self, candidate: Candidate, job: SpeechJob, places: WordPlaces, factor: float, format_: str
     ) -> None:
@@ -42,12 +44,13 @@ class Speaking:
         self.has_begun = False
         self.words: list[SpokenWord] = []
         self.sample_rate_hz = OUTPUT_RATE_HZ
+        self.seconds = 0.0
+        self.units: float | None = None
         self._places = places
         self._factor = factor
         self._format = format_
         self._out: Sound | Frames | None = None
         self._rate_hz = 0
-        self._seconds_in = 0.0
         self._tail = Chunk()
         self._segment = 0
         self._first = Chunk()
@@ -60,9 +63,9 @@ class Speaking:
     async def begin(self, events: AsyncGenerator[Event, None]) -> None:
         """Returns when there are bytes of audio to send. The caller keeps the time."""
         self._events = events
-        while not self._finished and not (self._first.data and self._seconds_in):
+        while not self._finished and not (self._first.data and self.seconds):
             self._first += await self._next_chunk()
-        if self._out is not None and not isinstance(self._out, Sound) and not self._seconds_in:
+        if self._out is not None and not isinstance(self._out, Sound) and not self.seconds:
             raise EngineFailed("The engine gave encoded audio without a single frame.")
         self.has_begun = True
 
@@ -106,8 +109,8 @@ class Speaking:
                 return self._encoded(format_, data)
             case Words():
                 self._hear(event)
-            case Finished():
-                self._finished = True
+            case Finished(units=units):
+                self._finished, self.units = True, units
             case None:
                 raise EngineFailed("The engine ended without finishing.")
         return Chunk()
@@ -137,9 +140,9 @@ class Speaking:
 
     def _count(self, samples: int, rate_hz: int) -> None:
         # In seconds: what an engine encoded itself may have another rate than it states.
-        self._seconds_in += samples / rate_hz
+        self.seconds += samples / rate_hz
         limit, stated_hz = self.job.max_samples, self.candidate.model.info.sample_rate_hz
-        if limit is not None and self._seconds_in > limit / stated_hz + 1.0:
+        if limit is not None and self.seconds > limit / stated_hz + 1.0:
             raise EngineFailed("The engine spoke on past its limit.")
 
     def _less_tail(self, chunk: Chunk) -> Chunk:

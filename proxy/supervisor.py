@@ -1,4 +1,4 @@
-"""`voxgate serve`: owns the port, the hosts and the worker; starts, restarts, drains and ends them."""
+"""`voxgate serve`: owns the port, the hosts and the workers; starts, restarts, drains and ends them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ import msgspec
 import structlog
 
 from proxy import runtime
-from proxy.children import Child, Keeper
+from proxy.children import Child
 from proxy.config import Config, ConfigError
 from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
-from proxy.metrics_page import MetricsPage
-from proxy.reload import merge
-from speech_engine.host.pipe import HostState, Message, Metrics, Ready, Revision
+from proxy.figures import Told
+from proxy.metrics_page import ANSWER_S, MetricsPage
+from proxy.reload import Reload, dropped_plans, merge
+from proxy.workers import Workers
+from speech_engine.host.pipe import Message, Metrics, MetricsAsked, PlansAsked, PlansInUse, Revision
 
 _SETTLING_S = 12.0
 """Past the drain: cancelled answers settle, the store closes."""
+
+_PLANS_S = 5.0
+"""For a worker to ask the database which plans are in use."""
 
 _log = structlog.get_logger()
 
@@ -79,55 +84,65 @@ class Supervisor:
         self._http = http
         self._control = control
         self._announce = announce
-        self._announced = False
-        self._hosts = Hosts(specs, folder, self._host_changed)
-        self._worker = Keeper("worker", self._begin_worker, self._worker_changed, self._worker_said)
+        self._hosts = Hosts(specs, folder, lambda state: self._workers.tell(state))
+        self._workers = Workers(config.server.workers, self._begin_worker, self._serves)
         self._page = MetricsPage(
-            config.server.metrics, self._tell_worker, lambda: self._hosts.states.values()
+            config.server.metrics, len(self._workers), self._metrics, lambda: self._hosts.states.values()
         )
         self._stopping = asyncio.Event()
-        self._worker_failed = False
+        self._reloads: set[asyncio.Task[None]] = set()
+        self._reloading = asyncio.Lock()
 
     def __repr__(self) -> str:
-        return f"<Supervisor {self._worker!r}, {self._hosts!r}>"
+        return f"<Supervisor {self._workers!r}, {self._hosts!r}>"
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         self._page.start()
-        keeping = [asyncio.create_task(self._hosts.run()), asyncio.create_task(self._worker.run())]
+        hosts, workers = asyncio.create_task(self._hosts.run()), asyncio.create_task(self._workers.run())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait([*keeping[1:], stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([workers, stopping], return_when=asyncio.FIRST_COMPLETED)
             await self._drain()
-            await asyncio.gather(*keeping)
+            await asyncio.gather(hosts, workers)
         finally:
             stopping.cancel()
             self._page.stop()
-        return 1 if self._worker_failed else 0
+        return 1 if self._workers.have_failed else 0
 
     async def _drain(self) -> None:
-        """Refuse new → wait → abort → settle → stop hosts; the worker does the middle three."""
+        """Refuse new → wait → abort → settle → stop hosts; the workers do the middle three."""
         _log.info("server.drain.started", within_s=self._config.server.drain_s)
-        # Our copy of the socket would keep accepting for a worker that no longer looks.
+        # Our copy of the socket would keep accepting for workers that no longer look.
         self._http.close()
         self._control.close()
-        await self._worker.stop(self._config.server.drain_s + _SETTLING_S)
+        await self._workers.stop(self._config.server.drain_s + _SETTLING_S)
         await self._hosts.stop(0.0)
         _log.info("server.drain.complete")
 
-    def _reload(self) -> None:
+    def _reload_soon(self) -> None:
+        task = asyncio.create_task(self._reload_in_turn())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload_in_turn(self) -> None:
+        async with self._reloading:
+            await self._reload()
+
+    async def _reload(self) -> None:
         """A file with a fault in it changes nothing; what needs a restart is named and left as it was."""
         try:
             reload = merge(self._config, self._reread())
+            await self._keep_plans_in_use(reload)
         except ConfigError as error:
             _log.error("config.reload.refused", revision=self._revision, reason=str(error))
             return
         self._config = reload.config
         self._revision += 1
-        self._tell_worker(self._newest())
+        self._workers.tell(self._newest())
         _log.info(
             "config.reload.started",
             revision=self._revision,
@@ -135,34 +150,43 @@ class Supervisor:
             needs_restart=reload.needs_restart,
         )
 
+    async def _keep_plans_in_use(self, reload: Reload) -> None:
+        """Raises ConfigError where a plan would go that accounts are on, or may be on."""
+        dropped = dropped_plans(self._config, reload.config)
+        if not dropped:
+            return
+        asked = await self._workers.ask(
+            lambda question: PlansAsked(question, dropped), self._workers.ready[:1], _PLANS_S
+        )
+        used = [each.answer.names for each in asked if isinstance(each.answer, PlansInUse)]
+        names = ", ".join(sum(used, ()) or dropped)
+        if not used:
+            raise ConfigError(f"plans: whether accounts are on {names} cannot be told just now")
+        if any(used):
+            raise ConfigError(f"plans: accounts are on {names}; give them another plan first")
+
     def _newest(self) -> Revision:
         return Revision(self._revision, msgspec.msgpack.encode(self._config))
 
-    async def _begin_worker(self) -> Child:
-        inherit = (self._http.fileno(), self._control.fileno())
-        child = await Child.start("proxy.worker", inherit=inherit)
-        child.send(self._newest())
-        for state in self._hosts.states.values():
-            child.send(state)
+    async def _begin_worker(self, number: int) -> Child:
+        inherit = [self._http.fileno()]
+        if number == 0:
+            inherit.append(self._control.fileno())
+        child = await Child.start("proxy.worker", str(number), inherit=tuple(inherit))
+        told: list[Message] = [self._newest(), *self._hosts.states.values(), *self._workers.given_up()]
+        for message in told:
+            child.send(message)
         return child
 
-    def _host_changed(self, state: HostState) -> None:
-        self._tell_worker(state)
+    def _serves(self, dev_key: str | None) -> None:
+        if not self._stopping.is_set():
+            host, port = self._http.getsockname()[:2]
+            self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", dev_key)
 
-    def _worker_changed(self, state: str, _generation: int, reason: str) -> None:
-        if state == "failed":
-            self._worker_failed = True
-            _log.error("server.worker.failed", reason=reason)
-
-    def _worker_said(self, message: Message) -> None:
-        match message:
-            case Ready() if not self._announced and not self._stopping.is_set():
-                self._announced = True
-                host, port = self._http.getsockname()[:2]
-                self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", message.dev_key)
-            case Metrics():
-                self._page.answered(message.text)
-
-    def _tell_worker(self, message: Message) -> None:
-        if self._worker.child is not None:
-            self._worker.child.send(message)
+    async def _metrics(self) -> list[Told]:
+        answered = await self._workers.ask(MetricsAsked, self._workers.ready, ANSWER_S)
+        return [
+            Told(worker, generation, answer.text)
+            for worker, generation, answer in answered
+            if isinstance(answer, Metrics)
+        ]

@@ -66,15 +66,30 @@ def accounts(answer: dict[str, Any]) -> Table:
 
 
 def account(row: dict[str, Any]) -> RenderableType:
-    shown = accounts({"data": [row]})
-    return Group(shown, keys({"data": row["keys"]})) if row.get("keys") else shown
+    parts: list[RenderableType] = [accounts({"data": [row]})]
+    if agreed := _said(row["agreed"]):
+        parts.append(Text(f"agreed: {agreed}"))
+    if row.get("balance"):
+        parts += [Text(f"cycle: {row['cycle']['start']} to {row['cycle']['end']}"), _balance(row)]
+    if row.get("keys"):
+        parts.append(keys({"data": row["keys"]}))
+    return Group(*parts)
+
+
+def _balance(row: dict[str, Any]) -> Table:
+    table = _table("allowance", "used", "left", "granted", "available", "streams")
+    balance = row["balance"]
+    cells = (_limit(balance[name]) for name in ("allowance", "used", "left", "granted", "available"))
+    _add(table, *cells, str(row["streams"]))
+    return table
 
 
 def keys(answer: dict[str, Any]) -> Table:
-    table = _table("id", "account", "role", "name", "ends with", "created", "expires", "revoked")
+    table = _table("id", "account", "role", "name", "ends with", "created", "expires", "revoked", "caps")
     for row in answer["data"]:
         times = (_when(row[field]) for field in ("created", "expires", "revoked"))
-        _add(table, row["id"], row["account"], row["role"], row["name"], row["hint"], *times)
+        cells = (row["id"], row["account"], row["role"], row["name"], row["hint"], *times)
+        _add(table, *cells, _said(row["caps"]))
     return table
 
 
@@ -84,6 +99,86 @@ def key(row: dict[str, Any]) -> Table:
 
 def new_key(row: dict[str, Any]) -> RenderableType:
     return Group(Text(row["key"], "bold"), Text("Shown this once; only its hash is kept.", "dim"), key(row))
+
+
+def entries(answer: dict[str, Any]) -> Table:
+    table = _table("id", "at", "kind", "credits", "pool", "request", "reference", "reason", "actor")
+    for row in answer["data"]:
+        texts = (row[name] or "" for name in ("request", "reference", "reason", "actor"))
+        _add(table, row["id"], row["at"], row["kind"], _number(row["credits"]), row["pool"], *texts)
+    return table
+
+
+def entry(row: dict[str, Any]) -> Table:
+    return entries({"data": [row]})
+
+
+def verdict(answer: dict[str, Any]) -> RenderableType:
+    counted = ", ".join(
+        f"{answer[name]} {name.replace('_', ' ')}"
+        for name in ("entries", "requests", "balances", "live_holds")
+    )
+    if answer["is_clean"]:
+        return Text(f"The books agree: {counted}.", "green")
+    table = _table("what must hold", "subject", "found")
+    for row in answer["contradictions"]:
+        _add(table, row["check"], row["subject"], row["found"])
+    return Group(Text(f"The books contradict one another: {counted}.", "red"), table)
+
+
+def plans(answer: dict[str, Any]) -> Table:
+    limits = ("allowance", "rpm", "streams", "voices", "max_characters")
+    table = _table("name", "price", *limits, "speech", "accounts")
+    for row in answer["data"]:
+        speech = row["prices"]["speech"]
+        price = f"{_number(speech['credits'])} a {speech['per']}" if speech["credits"] else "free"
+        cells = (row["name"], row["price"] or "free", *(_limit(row[name]) for name in limits))
+        _add(table, *cells, price, str(row["accounts"]))
+    return table
+
+
+def usage(answer: dict[str, Any]) -> RenderableType:
+    table = _table("id", "started", "account", "model", "voice", "outcome", "s", "credits", "usd")
+    for row in answer["data"]:
+        model = f"{row['engine']}/{row['model']}"
+        cells = (row["id"], row["started"], row["account"], model, row["voice"], row["outcome"])
+        seconds = _number(row["audio_ms"] / 1000)
+        _add(table, *cells, seconds, _number(row["credits"]), _number(row["cost_usd"]))
+    return (
+        Group(table, Text("There are more: see --limit and --csv.", "dim")) if answer["has_more"] else table
+    )
+
+
+def usage_sums(answer: dict[str, Any]) -> Table:
+    table = _table("", "requests", "characters", "s", "credits", "usd")
+    for row in answer["data"]:
+        cells = (row["name"], str(row["requests"]), str(row["characters"]), _number(row["audio_ms"] / 1000))
+        _add(table, *cells, _number(row["credits"]), _number(row["cost_usd"]))
+    return table
+
+
+def audit(answer: dict[str, Any]) -> Table:
+    table = _table("at", "actor", "action", "subject", "account", "details")
+    for row in answer["data"]:
+        cells = (row["at"], row["actor"], row["action"], row["subject"], row["account"])
+        _add(table, *cells, _said(row["details"]))
+    return table
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def _limit(value: float | str | None) -> str:
+    if value is None:
+        return "no limit"
+    return value if isinstance(value, str) else _number(value)
+
+
+def _said(values: dict[str, Any]) -> str:
+    """What is said at all: limits that are null, and lists of none, are left out."""
+    said = ((name, _said(value) if isinstance(value, dict) else value) for name, value in values.items())
+    return ", ".join(f"{name} {value}" for name, value in said if value not in (None, "", []))
 
 
 def _table(*columns: str) -> Table:

@@ -22,12 +22,12 @@ from proxy.ledger import Spent
 _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 
 
-def configure_logs(process: str, level: int = logging.INFO) -> None:
-    """JSON lines on stderr; readable ones on a terminal."""
+def configure_logs(process: str, level: int = logging.INFO, **more: object) -> None:
+    """JSON lines on stderr; readable ones on a terminal. `more` stands in each of them."""
     processors: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _named(process),
+        _marked({"process": process, **more}),
     ]
     factory: Any
     if sys.stderr.isatty():
@@ -51,10 +51,9 @@ def _to_json(event: Any, **_options: Any) -> bytes:
     return msgspec.json.encode(event, enc_hook=str)
 
 
-def _named(process: str) -> Any:
+def _marked(marks: dict[str, object]) -> Any:
     def add(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-        event["process"] = process
-        return event
+        return {**event, **marks}
 
     return add
 
@@ -89,6 +88,14 @@ class Metrics:
             ["engine", "error"],
             registry=self._registry,
         )
+        self._replayed = Counter(
+            "voxgate_answers_replayed", "Answers given once more to their key.", registry=self._registry
+        )
+        self._unrecorded = Counter(
+            "voxgate_answers_unrecorded",
+            "Answers with a key that could not be kept.",
+            registry=self._registry,
+        )
 
     def __repr__(self) -> str:
         return "<Metrics>"
@@ -110,6 +117,12 @@ class Metrics:
 
     def failed(self, engine: str, error: str) -> None:
         self._failures.labels(engine, error).inc()
+
+    def replayed(self) -> None:
+        self._replayed.inc()
+
+    def unrecorded(self) -> None:
+        self._unrecorded.inc()
 
     def text(self) -> str:
         return generate_latest(self._registry).decode()

@@ -155,6 +155,8 @@ def _read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
         fault = error.faults[0]
     if fault.kind == "missing":
         raise _missing(fault.field)
+    if fault.kind == "unknown":
+        raise _unknown(fault)
     raise _invalid(fault)
 
 
@@ -168,6 +170,14 @@ def _fill(raw: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
 def _missing(field: str) -> InvalidRequest:
     return InvalidRequest(
         f"Missing required parameter: '{field}'.", param=field, code="missing_required_parameter"
+    )
+
+
+def _unknown(fault: fields.Fault) -> InvalidRequest:
+    return InvalidRequest(
+        f"Unknown parameter: '{fault.field[:80]}'; it must be {fault.expected}.",
+        param=fault.field[:80],
+        code="unknown_parameter",
     )
 
 

@@ -1,4 +1,7 @@
-"""A worker's process: `python -m proxy.worker PIPE_FD HTTP_FD CONTROL_FD`, started by the supervisor only."""
+"""A worker's process: `python -m proxy.worker PIPE_FD NUMBER HTTP_FD [CONTROL_FD]`.
+
+The supervisor alone starts it. Worker 0 has the control socket, and is the one that makes the dev key.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ from proxy.app import Worker, open_worker
 from proxy.config import Config
 from proxy.engines import registry
 from proxy.http_protocol import ImpatientProtocol
+from proxy.retention import keep_usage
+from proxy.storage import accounts
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from speech_engine.host.pipe import (
     Broken,
@@ -31,8 +36,11 @@ from speech_engine.host.pipe import (
     Metrics,
     MetricsAsked,
     ParentPipe,
+    PlansAsked,
+    PlansInUse,
     Ready,
     Revision,
+    WorkerGivenUp,
     remove_socket,
     tell,
 )
@@ -47,14 +55,14 @@ _log = structlog.get_logger()
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    telemetry.configure_logs("worker")
-    pipe_fd, http_fd, control_fd = map(int, sys.argv[1:4])
+    pipe_fd, number, *sockets = map(int, sys.argv[1:])
+    telemetry.configure_logs("worker", worker=number)
     pipe = ParentPipe(pipe_fd)
     revision = pipe.receive()
     if not isinstance(revision, Revision):
         sys.exit(1)
     config = _config(revision)
-    http, control = socket.socket(fileno=http_fd), socket.socket(fileno=control_fd)
+    http, *control = (socket.socket(fileno=each) for each in sockets)
     try:
         uvloop.run(_serve(pipe, config, http, control))
     except (StorageFailed, OSError) as error:
@@ -76,19 +84,22 @@ def _end(pipe: ParentPipe, broken: Broken | None) -> NoReturn:
     os._exit(0 if broken is None else 1)
 
 
-async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control: socket.socket) -> None:
+async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control: list[socket.socket]) -> None:
     # Before all else: a migration may wait for minutes, and the supervisor may die meanwhile.
-    inbox = _watch(pipe, control.getsockname())
+    inbox = _watch(pipe, [each.getsockname() for each in control])
     async with open_worker(config, registry.load()) as worker:
         public = _server(worker.public, _drain_s(config))
         private = _server(worker.control, 1)
         helping = [
             asyncio.create_task(_listen(pipe, inbox, worker, public)),
-            asyncio.create_task(_announce(pipe, config, worker)),
+            asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
+        if control:
+            # Worker number 0: one of them is enough.
+            helping.append(asyncio.create_task(keep_usage(worker.store, lambda: worker.usage_days)))
         for helper in helping:
             helper.add_done_callback(partial(_helped, worker, public))
-        answering = asyncio.create_task(private.serve(sockets=[control]))
+        answering = asyncio.create_task(private.serve(sockets=control))
         await worker.engines.settled(_GREETING_S)
         await public.serve(sockets=[http])
         if public.server_state.tasks:
@@ -110,26 +121,31 @@ def _helped(worker: Worker, public: uvicorn.Server, helper: asyncio.Task[None]) 
     if helper.cancelled() or (failure := helper.exception()) is None:
         return
     _log.error("worker.help.failed", error=type(failure).__name__)
-    worker.is_draining = True
+    worker.standing.is_draining = True
     # Not the whole drain: until this worker has gone, nobody takes the clients in the socket's line.
     public.config.timeout_graceful_shutdown = 1
     public.should_exit = True
 
 
-def _watch(pipe: ParentPipe, control_address: str) -> asyncio.Queue[Message]:
+def _watch(pipe: ParentPipe, own_sockets: list[str]) -> asyncio.Queue[Message]:
     """What the supervisor says, in its order. At its death: away with control.sock and with us."""
     loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Message]()
 
     def on_message(message: Message) -> None:
         tell(loop, inbox.put_nowait, message)
 
-    pipe.watch(on_message, lambda: remove_socket(control_address))
+    def on_end() -> None:
+        for address in own_sockets:
+            remove_socket(address)
+
+    pipe.watch(on_message, on_end)
     return inbox
 
 
-async def _announce(pipe: ParentPipe, config: Config, worker: Worker) -> None:
-    """Tells the supervisor to say that we serve, once the engines have come up or have failed to."""
-    key = await dev_key.ensure(worker.store, Path(config.data)) if config.server.dev_key else None
+async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key: bool) -> None:
+    """Tells the supervisor that we serve, once the engines have come up or have failed to."""
+    is_wanted = makes_key and config.server.dev_key
+    key = await dev_key.ensure(worker.store, Path(config.data)) if is_wanted else None
     await worker.engines.settled(SETTLE_S)
     pipe.send(Ready(key))
 
@@ -144,6 +160,7 @@ def _server(app: ASGIApp, drain_s: int) -> uvicorn.Server:
             ws="none",
             lifespan="off",
             access_log=False,
+            proxy_headers=False,  # it would believe 127.0.0.1; app.py asks the configuration
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=drain_s,
@@ -165,22 +182,39 @@ async def _listen(
     worker: Worker,
     public: uvicorn.Server,
 ) -> None:
+    answering: set[asyncio.Task[None]] = set()
     while True:
         match await inbox.get():
             case HostState() as state:
                 worker.engines.heard(state)
-            case MetricsAsked():
-                pipe.send(Metrics(worker.metrics.text()))
+            case WorkerGivenUp() as other:
+                worker.standing.given_up[other.worker] = other.reason
+            case MetricsAsked(question):
+                pipe.send(Metrics(question, worker.metrics.text()))
+            case PlansAsked() as asked:
+                # Beside the rest: the database may take its time, and the supervisor has more to say.
+                task = asyncio.create_task(_tell_plans(pipe, worker, asked))
+                answering.add(task)
+                task.add_done_callback(answering.discard)
             case Revision() as revision:
                 config = _config(revision)
                 worker.revise(config)
                 public.config.timeout_graceful_shutdown = _drain_s(config)
                 _log.info("config.reload.complete", revision=revision.number)
             case Drain():
-                worker.is_draining = True
+                worker.standing.is_draining = True
                 public.should_exit = True
             case unexpected:
                 _log.warning("worker.message.unexpected", message=type(unexpected).__name__)
+
+
+async def _tell_plans(pipe: ParentPipe, worker: Worker, asked: PlansAsked) -> None:
+    try:
+        used = await accounts.plans_in_use(worker.store)
+    except StorageFailed as error:
+        _log.error("storage.failed", reason=str(error))
+        return  # no answer: the supervisor leaves everything as it is
+    pipe.send(PlansInUse(asked.question, tuple(name for name in asked.names if name in used)))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,12 @@ from speech_engine.errors import (
     ContentRefused,
     EngineBusy,
     EngineError,
+    EngineExhausted,
     EngineFailed,
+    EngineLimited,
+    EngineStumbled,
     EngineTimeout,
+    EngineUnauthorized,
     EngineUnavailable,
     UnsupportedLanguage,
     UnsupportedText,
@@ -20,6 +24,7 @@ from speech_engine.errors import (
 )
 from speech_engine.events import Audio, Encoded, Event, Finished, Started, Word, Words
 from speech_engine.front_end import FrontEnd
+from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpRequest
 from speech_engine.mark import Mark, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Hosted, Plugin
@@ -40,8 +45,12 @@ __all__ = [
     "Engine",
     "EngineBusy",
     "EngineError",
+    "EngineExhausted",
     "EngineFailed",
+    "EngineLimited",
+    "EngineStumbled",
     "EngineTimeout",
+    "EngineUnauthorized",
     "EngineUnavailable",
     "EngineVoice",
     "EngineVoices",
@@ -49,6 +58,11 @@ __all__ = [
     "Finished",
     "FrontEnd",
     "Hosted",
+    "HttpAnswer",
+    "HttpClient",
+    "HttpFile",
+    "HttpForm",
+    "HttpRequest",
     "Language",
     "Mark",
     "MarkStream",

@@ -9,9 +9,14 @@ from typing import ClassVar
 
 
 class EngineError(Exception):
-    """The base of all of them. `retry_after_s`, where known, is when a second try makes sense."""
+    """The base of all of them. `retry_after_s`, where known, is when a second try makes sense.
+
+    `may_fall_back`: another engine may be asked. `may_retry`: this one may be asked again before any audio
+    came, since it certainly did nothing, and bills nothing, for the first try.
+    """
 
     may_fall_back: ClassVar[bool] = True
+    may_retry: ClassVar[bool] = False
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -29,6 +34,26 @@ class EngineUnavailable(EngineError):
 
 class EngineBusy(EngineError):
     """The engine's queue is full."""
+
+
+class EngineStumbled(EngineError):
+    """The provider failed before it did anything, in a way that passes: a second try may do."""
+
+    may_retry = True
+
+
+class EngineLimited(EngineError):
+    """The provider allows no more requests just now: so many a minute, or at the same time."""
+
+    may_retry = True
+
+
+class EngineUnauthorized(EngineError):
+    """The provider does not accept our key, or what it may do. The operator's to mend, never a tenant's."""
+
+
+class EngineExhausted(EngineError):
+    """The provider's account has no credit left, or its plan is used up. The operator's to mend."""
 
 
 class EngineTimeout(EngineError):
@@ -65,6 +90,10 @@ _BY_NAME: dict[str, type[EngineError]] = {
         EngineFailed,
         EngineUnavailable,
         EngineBusy,
+        EngineStumbled,
+        EngineLimited,
+        EngineUnauthorized,
+        EngineExhausted,
         EngineTimeout,
         UnsupportedLanguage,
         UnsupportedText,

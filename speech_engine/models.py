@@ -24,7 +24,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     `max_characters` counts `spoken`: per segment, or per joined call where `joins_segments` is true.
     `speed` and `pitch` are what the engine does itself; the server fits the rest of a speed afterwards.
-    `first_audio_s` raises the server's budget to first audio for models that need longer.
+    `first_audio_s` raises the server's budget to first audio for models that need longer. `is_local` is false
+    where the text leaves the machines of whoever runs the server: some plans do without such models.
     """
 
     id: str
@@ -42,6 +43,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     times_words: bool = False
     seeds: bool = False
     billed_on_submit: bool = False
+    is_local: bool = True
     first_audio_s: float | None = None
     licence: str = ""
     paid_use: bool = True

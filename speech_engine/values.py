@@ -5,6 +5,8 @@ Names, casts and routes are resolved before a job exists. No repr here shows wha
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 
@@ -56,7 +58,9 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
 
     `tenant` is opaque and serves fairness only. `formats` are the encodings the server would pass on
     unchanged, best first; an engine may always answer with PCM. `deadline_s` is the time left until
-    the first audio: a job that cannot make it should fail rather than start.
+    the first audio: a job that cannot make it should fail rather than start. `estimated_s` is how long the
+    audio will be, as far as anyone can tell, and `share` how much of a slot the tenant is entitled to beside
+    others; both are for the queue.
     """
 
     id: str
@@ -72,6 +76,8 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
     formats: tuple[str, ...] = ()
     deadline_s: float = 9.0
     max_samples: int | None = None
+    estimated_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    share: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
 
     def __repr__(self) -> str:
         return f"<SpeechJob {self.id} {self.model} {self.language}, {len(self.segments)} segments>"

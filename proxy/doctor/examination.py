@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from proxy import config
 from proxy.config import Config, ConfigError
-from proxy.doctor import addresses, database, folder, installation, machine, plugins, server
+from proxy.doctor import addresses, database, folder, installation, limits, machine, plugins, server
 from proxy.doctor.result import Result, note, ok, wrong
 
 DEADLINE_S = 15.0
@@ -44,6 +44,7 @@ _OF_THE_CONFIG = (
     ConfigCheck("metrics port", addresses.metrics_port),
     ConfigCheck("sqlite", database.sqlite_version),
     ConfigCheck("database", database.database),
+    ConfigCheck("limits", limits.limits),
     ConfigCheck("engines", plugins.engines),
 )
 

@@ -1,32 +1,51 @@
 """One request's line to its client: the body in, capped; the answer out; and word of its leaving.
 
-The server cancels nobody by itself: `watched` listens for the disconnect and cancels the block.
+The server cancels nobody by itself: `watched` listens for the disconnect and cancels the block, unless the
+answer is recorded for the client's next try.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientLeft, RequestTooLarge
+from proxy.idempotency import Recording
+
+Settle = Callable[[], Awaitable[None]]
+
+
+async def nothing_to_settle() -> None:
+    """For an answer that costs nothing."""
 
 
 class Connection:
+    """`was_cut` tells a block that was cancelled for its client's departure from one that we cancelled."""
+
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.has_left = False
+        self.was_cut = False
+        self._has_left = False
         self._is_complete = False
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._block: asyncio.Timeout | None = None
 
     def __repr__(self) -> str:
-        return f"<Connection {'left' if self.has_left else 'open'}>"
+        return f"<{type(self).__name__} {'left' if self._has_left else 'open'}>"
+
+    def recorded(self, recording: Recording) -> RecordedConnection:
+        """The same line, to be used in place of this one."""
+        return RecordedConnection(self._scope, self._receive, self._send, recording)
 
     def header(self, name: bytes) -> str:
-        return next((value.decode("latin-1") for key, value in self._scope["headers"] if key == name), "")
+        return next(iter(self.headers(name)), "")
+
+    def headers(self, name: bytes) -> list[str]:
+        return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
 
     async def body(self, limit: int) -> bytes:
         """The whole body; RequestTooLarge as soon as it is clear that it is longer than `limit`."""
@@ -38,7 +57,6 @@ class Connection:
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                self.has_left = True
                 raise ClientLeft
             parts.append(message.get("body", b""))
             size += len(parts[-1])
@@ -49,35 +67,90 @@ class Connection:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Cancels the block when the client leaves, and then raises ClientLeft. Begin after the body."""
+        """Cancels the block when the client leaves; raises ClientLeft at its end. Begin after the body."""
         try:
-            async with asyncio.timeout(None) as scope:
-                watching = asyncio.create_task(self._watch(scope))
+            async with asyncio.timeout(None) as self._block:
+                watching = asyncio.create_task(self._watch())
                 try:
                     yield
                 finally:
                     watching.cancel()
         except TimeoutError:
-            if not self.has_left:
+            if not self.was_cut:
                 raise
-            raise ClientLeft from None
+        if self._has_left:
+            raise ClientLeft
 
     async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        await self._tell({"type": "http.response.start", "status": status, "headers": raw})
 
-    async def send(self, data: bytes, more: bool = True) -> None:
+    async def send(self, data: bytes) -> None:
         """Returns when the server has taken the bytes, which waits for a slow client."""
-        self._is_complete = not more
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        await self._tell({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def _watch(self, scope: asyncio.Timeout) -> None:
+    async def end(self, data: bytes, settle: Settle = nothing_to_settle) -> None:
+        """The last bytes go out only when the settlement is on disk."""
+        await settle()
+        self._is_complete = True
+        await self._tell({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def _tell(self, message: Message) -> None:
+        if not self._has_left:
+            await self._send(message)
+
+    async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         if self._is_complete:
             return  # the server says "disconnect" after a whole answer too
-        self.has_left = True
-        scope.reschedule(asyncio.get_running_loop().time())
+        self._has_left = True
+        self._left()
+
+    def _left(self) -> None:
+        self._cut()
+
+    def _cut(self) -> None:
+        assert self._block is not None
+        self.was_cut = True
+        self._block.reschedule(asyncio.get_running_loop().time())
+
+
+class RecordedConnection(Connection):
+    """What goes out is recorded as well, so the block is carried to its end for a client that has left: its
+    next try gets the answer. Where that cannot be, leaving is what it always is."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, recording: Recording) -> None:
+        super().__init__(scope, receive, send)
+        self._recording = recording
+
+    async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        listed = list(headers)
+        await super().start(status, listed)
+        await self._recording.begin(listed)
+
+    async def send(self, data: bytes) -> None:
+        await super().send(data)
+        await self._recording.add(data)
+        self._leave_unless_kept()
+
+    async def end(self, data: bytes, settle: Settle = nothing_to_settle) -> None:
+        """The whole answer is on disk before its settlement, so what is paid for can be had."""
+        await self._recording.add(data)
+        await self._recording.complete()
+
+        async def settle_and_keep() -> None:
+            await settle()
+            await self._recording.keep()
+
+        await super().end(data, settle_and_keep)
+
+    def _left(self) -> None:
+        self._leave_unless_kept()
+
+    def _leave_unless_kept(self) -> None:
+        if self._has_left and not self._recording.will_be_kept:
+            self._cut()
 
 
 def _too_large(limit: int) -> RequestTooLarge:

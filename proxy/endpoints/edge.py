@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proxy.callers import Callers
+from policies.rate import Window
 from proxy.endpoints.replies import failure_reply
 from proxy.errors import (
     ClientLeft,
@@ -30,6 +30,8 @@ from proxy.errors import (
     StorageUnavailable,
     UpstreamFailed,
 )
+from proxy.limits import rate_headers
+from proxy.logins import Logins
 from proxy.storage.store import StorageFailed
 from proxy.telemetry import Metrics
 
@@ -65,6 +67,7 @@ class RequestIds:
                 elapsed_ms = round((time.monotonic() - began) * 1000)
                 message["headers"] = [
                     *message.get("headers", []),
+                    *_rate(scope["state"].get("rate")),
                     (b"x-request-id", id_.encode()),
                     (b"openai-processing-ms", str(elapsed_ms).encode()),
                 ]
@@ -94,6 +97,12 @@ class RequestIds:
             account=caller.account if caller else None,
             key=caller.key if caller else None,
         )
+
+
+def _rate(window: Window | None) -> list[tuple[bytes, bytes]]:
+    if window is None:
+        return []
+    return [(name.encode(), value.encode()) for name, value in rate_headers(window)]
 
 
 class Failures:
@@ -150,9 +159,9 @@ def _without_values(error: BaseException) -> BaseException:
 class Keys:
     """Authentication, before route, method and body: who has no key learns nothing."""
 
-    def __init__(self, app: ASGIApp, callers: Callers, public_catalogue: bool) -> None:
+    def __init__(self, app: ASGIApp, logins: Logins, public_catalogue: bool) -> None:
         self._app = app
-        self._callers = callers
+        self._logins = logins
         self._open = {"/", "/v1", "/openapi.json", "/healthz", "/readyz"}
         if public_catalogue:
             self._open |= {"/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices"}
@@ -168,7 +177,8 @@ class Keys:
                     "You didn't provide an API key. Send it in the Authorization header: "
                     "Authorization: Bearer YOUR_KEY."
                 )
-            caller = await self._callers.identify(secret)
+            address, _ = scope.get("client") or ("", 0)
+            caller = await self._logins.identify(secret, address)
             scope["state"]["caller"] = caller
             if scope["path"].startswith("/admin") and caller.role != "admin":
                 raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")

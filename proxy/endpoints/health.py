@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -16,7 +15,8 @@ from proxy.catalogue import Catalogue
 from proxy.endpoints.replies import reply
 from proxy.engines.live import Engines
 from proxy.engines.registry import Registry
-from proxy.errors import RequestFailed
+from proxy.errors import LimitsUnavailable, RequestFailed
+from proxy.limits import Limits
 from proxy.storage.store import StorageFailed, Store
 
 _STORE_S = 2.0
@@ -27,8 +27,8 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class Degraded(msgspec.Struct, frozen=True, kw_only=True):
-    """What others do without: an engine (with its state), a plugin (with the stage it failed at), or a
-    model or voice of the configuration that its engine does not know."""
+    """What others do without: an engine (with its state), a plugin (with the stage it failed at), a model
+    or voice of the configuration that its engine does not know, or a worker that is given up."""
 
     engine: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
@@ -36,6 +36,7 @@ class Degraded(msgspec.Struct, frozen=True, kw_only=True):
     stage: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
     voice: str | UnsetType = UNSET
+    worker: int | UnsetType = UNSET
     reason: str
 
 
@@ -45,33 +46,47 @@ class Readiness(msgspec.Struct, frozen=True):
     degraded: list[Degraded]
 
 
+class Standing:
+    """What the supervisor tells a worker of the server as a whole."""
+
+    def __init__(self) -> None:
+        self.is_draining = False
+        self.given_up: dict[int, str] = {}
+
+    def __repr__(self) -> str:
+        return f"<Standing{' draining,' if self.is_draining else ''} {len(self.given_up)} workers given up>"
+
+
 class Health:
     def __init__(
         self,
         store: Store,
+        limits: Limits,
         catalogue: Catalogue,
         engines: Engines,
         registry: Registry,
         default_model: str,
-        is_draining: Callable[[], bool],
+        standing: Standing,
     ) -> None:
         self._store = store
+        self._limits = limits
         self._catalogue = catalogue
         self._engines = engines
         self._registry = registry
         self._default_model = default_model
-        self._is_draining = is_draining
+        self._standing = standing
 
     async def live(self, _request: Request) -> Response:
         return reply(Liveness())
 
     async def ready(self, _request: Request) -> Response:
-        reasons = [reason for reason in (self._draining(), await self._storage(), self._model()) if reason]
+        storage, limits = await asyncio.gather(self._storage(), self._counts())
+        reasons = [reason for reason in (self._draining(), storage, limits, self._model()) if reason]
         readiness = Readiness("unready" if reasons else "ready", reasons, self._degraded())
         return reply(readiness, 503 if reasons else 200)
 
     def _draining(self) -> str:
-        return "draining: the server is shutting down" if self._is_draining() else ""
+        return "draining: the server is shutting down" if self._standing.is_draining else ""
 
     async def _storage(self) -> str:
         try:
@@ -79,6 +94,13 @@ class Health:
                 await self._store.read("SELECT 1 AS one", {})
         except (StorageFailed, TimeoutError):
             return "storage: the database does not answer"
+        return ""
+
+    async def _counts(self) -> str:
+        try:
+            await self._limits.check()
+        except LimitsUnavailable:
+            return "limits: requests cannot be counted"
         return ""
 
     def _model(self) -> str:
@@ -100,7 +122,11 @@ class Health:
         plugins = [Degraded(plugin=f.name, stage=f.stage, reason=f.reason) for f in faults]
         models = [Degraded(model=name, reason=reason) for name, reason in self._catalogue.unusable_models()]
         voices = [Degraded(voice=name, reason=reason) for name, reason in self._catalogue.unusable_voices()]
-        return engines + plugins + models + voices
+        workers = [
+            Degraded(worker=number, state="failed", reason=reason)
+            for number, reason in self._standing.given_up.items()
+        ]
+        return engines + plugins + models + voices + workers
 
 
 def routes(health: Health) -> list[Route]:

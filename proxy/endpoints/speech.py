@@ -5,19 +5,27 @@ from __future__ import annotations
 import base64
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
+from typing import NamedTuple
 from urllib.parse import quote
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from policies.plans import Terms
 from proxy import wire
+from proxy.admission import Admission
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.audio.wav import wav_header
+from proxy.callers import Caller
 from proxy.endpoints.connection import Connection
+from proxy.endpoints.once import Once
 from proxy.endpoints.replies import encode_json
 from proxy.endpoints.spoken import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
 from proxy.errors import UnsupportedMediaType, from_engine
-from proxy.pipeline import Answer, Pipeline, Plan
+from proxy.idempotency import Sent
+from proxy.pipeline import Answer, Pipeline
+from proxy.planning import Plan, Planner
 from proxy.wire import SpeechRequest
 from speech_engine import EngineError
 
@@ -27,11 +35,23 @@ BUFFERED_WAV_S = 60.0
 _NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
 
 
+class _Asked(NamedTuple):
+    id: str
+    caller: Caller
+    request: SpeechRequest
+    terms: Terms
+
+
 class SpeechEndpoint:
     """An ASGI app of its own: it must see the disconnect, and must be able not to end an answer."""
 
-    def __init__(self, pipeline: Pipeline, defaults: wire.Defaults) -> None:
+    def __init__(
+        self, admission: Admission, planner: Planner, pipeline: Pipeline, once: Once, defaults: wire.Defaults
+    ) -> None:
+        self._admission = admission
+        self._planner = planner
         self._pipeline = pipeline
+        self._once = once
         self._defaults = defaults
 
     def __repr__(self) -> str:
@@ -43,20 +63,35 @@ class SpeechEndpoint:
             raise UnsupportedMediaType("Send JSON, with content-type: application/json.")
         body = await connection.body(wire.MAX_BODY_BYTES)
         request = wire.parse_speech(body, self._defaults)
-        plan = self._pipeline.plan(request)
+        key = self._once.key(connection)
+        state = scope["state"]
+        id_, caller = state["request_id"], state["caller"]
+        admitted = await self._admission.admit(caller)
+        state["rate"] = admitted.window
+        speak = partial(self._speak, _Asked(id_, caller, request, admitted.terms))
+        if key is None:
+            await speak(connection)
+        else:
+            await self._once.answer(connection, Sent(id_, caller.account, key, body), speak)
+
+    async def _speak(self, asked: _Asked, connection: Connection) -> None:
+        id_, caller, request, terms = asked
+        plan = self._planner.plan(request, terms)
         write = _WRITERS[request.answer]
         if _is_whole_wav(connection, request, plan):
             write = _write_wav
-        state = scope["state"]
         async with connection.watched():
             async with self._pipeline.speech(
-                state["request_id"], state["caller"], request, plan, lambda: connection.has_left
+                id_, caller, request, plan, lambda: connection.was_cut
             ) as answer:
                 await write(connection, request, answer)
 
 
-def routes(pipeline: Pipeline, defaults: wire.Defaults) -> list[Route]:
-    return [Route("/v1/audio/speech", SpeechEndpoint(pipeline, defaults), methods=["POST"])]
+def routes(
+    admission: Admission, planner: Planner, pipeline: Pipeline, once: Once, defaults: wire.Defaults
+) -> list[Route]:
+    endpoint = SpeechEndpoint(admission, planner, pipeline, once, defaults)
+    return [Route("/v1/audio/speech", endpoint, methods=["POST"])]
 
 
 def _is_whole_wav(connection: Connection, request: SpeechRequest, plan: Plan) -> bool:
@@ -82,7 +117,7 @@ async def _write_audio(connection: Connection, request: SpeechRequest, answer: A
     async with aclosing(answer.chunks()) as chunks:
         async for data in chunks:
             await connection.send(data)
-    await connection.send(await answer.last(), more=False)
+    await connection.end(answer.last(), answer.settle)
 
 
 async def _write_wav(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
@@ -101,11 +136,11 @@ async def _write_events(connection: Connection, request: SpeechRequest, answer: 
         async with aclosing(answer.chunks()) as chunks:
             async for data in chunks:
                 await connection.send(_delta(data))
-        last = _delta(await answer.last())
+        last = _delta(answer.last())
     except EngineError as error:
         await connection.send(_event(AudioError(error=from_engine(error).body().error)))
         raise
-    await connection.send(last + _event(AudioDone(usage=speech_usage(request, answer))), more=False)
+    await connection.end(last + _event(AudioDone(usage=speech_usage(request, answer))), answer.settle)
 
 
 def _delta(data: bytes) -> bytes:
@@ -127,7 +162,7 @@ async def _whole(request: SpeechRequest, answer: Answer) -> bytes:
 async def _send_whole(connection: Connection, answer: Answer, media_type: str, body: bytes) -> None:
     headers = _headers(answer, media_type)
     await connection.start(200, [*headers, ("content-length", str(len(body)))])
-    await connection.send(body, more=False)
+    await connection.end(body, answer.settle)
 
 
 def _in_a_header(name: str) -> str:

@@ -148,6 +148,7 @@ class HostedEngine:
             sum(answer.slots for answer in healthy),
             sum(answer.running for answer in healthy),
             sum(answer.waiting for answer in healthy),
+            sum(answer.waiting_s for answer in healthy),
         )
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:

@@ -55,7 +55,7 @@ class LocalEngine:
         return self._welcome.voices
 
     async def health(self) -> Health:
-        return Health(self._queue.slots, self._queue.running, self._queue.waiting)
+        return self._queue.health()
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         return in_turn(self._engine, self._queue, job, _log, self._pulse)
@@ -82,6 +82,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     slots: int
     running: int
     waiting: int
+    waiting_s: float
 
 
 class Engines:
@@ -129,6 +130,7 @@ class Engines:
                 health.slots,
                 health.running,
                 health.waiting,
+                health.waiting_s,
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )

@@ -15,7 +15,7 @@ def check_url(url: str) -> None:
         return
     if not url.startswith(_POSTGRES):
         raise ValueError(f"unknown kind of storage; it must be {_EXPECTED}")
-    if not _is_readable(url):
+    if not is_readable(url):
         raise ValueError(f"the address cannot be read; it must be {_EXPECTED}, with / in a password as %2F")
 
 
@@ -32,7 +32,8 @@ def shown(url: str) -> str:
     return f"{host}{parts.path}"
 
 
-def _is_readable(url: str) -> bool:
+def is_readable(url: str) -> bool:
+    """Whether host and port can be told from the rest, of one server or of several."""
     try:
         hosts = urlsplit(url).netloc.rpartition("@")[2]
     except ValueError:

@@ -6,33 +6,41 @@ from typing import Literal
 
 import msgspec
 
+from policies.plans import Caps, Overrides
 from proxy.keys import Key
+from proxy.storage import audit
+from proxy.storage.audit import Act
+from proxy.storage.columns import decode_json, encode_json
 from proxy.storage.ids import new_id
 from proxy.storage.store import Params, Row, Statement, Store
 
 Role = Literal["speech", "admin"]
 
-_COLUMNS = "id, account, role, name, hint, created, expires, revoked"
+_COLUMNS = "id, account, role, name, hint, created, expires, revoked, caps"
 _INSERT = f"""
-INSERT INTO keys (id, account, hash, role, name, hint, created, expires)
-VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires)
+INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
+VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires, :caps)
 RETURNING {_COLUMNS}
 """
 _LIST = f"SELECT {_COLUMNS} FROM keys ORDER BY created, id"
 _LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM keys WHERE account = :account ORDER BY created, id"
 _GET = f"SELECT {_COLUMNS} FROM keys WHERE id = :id"
+_WAS_REVOKED = "EXISTS (SELECT 1 FROM keys WHERE id = :subject AND revoked = :at)"
+_WAS_MADE = "EXISTS (SELECT 1 FROM keys WHERE id = :subject)"
 _REVOKE = f"UPDATE keys SET revoked = coalesce(revoked, :revoked) WHERE id = :id RETURNING {_COLUMNS}"
 # Rotating. The first statement changes nothing: it makes a second rotation wait for the first one's commit,
 # where a database runs several writes at once.
 _HOLD = "UPDATE keys SET id = id WHERE id = :id"
 _INSERT_LIKE = f"""
-INSERT INTO keys (id, account, hash, role, name, hint, created, expires)
-SELECT :new_id, account, :hash, role, name, :hint, :now, expires FROM keys WHERE id = :id AND revoked IS NULL
+INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
+SELECT :new_id, account, :hash, role, name, :hint, :now, expires, caps FROM keys
+WHERE id = :id AND revoked IS NULL
 RETURNING {_COLUMNS}
 """
 _REVOKE_LIVE = "UPDATE keys SET revoked = :now WHERE id = :id AND revoked IS NULL"
 _BY_HASH = """
-SELECT keys.id, keys.account, keys.role, keys.expires, keys.revoked, accounts.plan, accounts.closed
+SELECT keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
+       accounts.plan, accounts.closed, accounts.anchor, accounts.agreed
 FROM keys JOIN accounts ON accounts.id = keys.account
 WHERE keys.hash = :hash
 """
@@ -47,6 +55,17 @@ class KeyRecord(msgspec.Struct, frozen=True):
     created: int
     expires: int | None = None
     revoked: int | None = None
+    caps: Caps = Caps()
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What its maker says of a key. `caps` are tighter than its account's limits, where they say anything."""
+
+    account: str
+    role: Role = "speech"
+    name: str = ""
+    expires: int | None = None
+    caps: Caps = Caps()
 
 
 class KeyStanding(msgspec.Struct, frozen=True):
@@ -59,24 +78,24 @@ class KeyStanding(msgspec.Struct, frozen=True):
     revoked: int | None
     plan: str
     closed: int | None
+    anchor: int
+    agreed: Overrides
+    caps: Caps
 
 
-async def create(
-    store: Store, key: Key, *, account: str, role: Role = "speech", name: str = "", expires: int | None = None
-) -> KeyRecord:
-    """Raises MissingReference when there is no such account."""
+async def create(store: Store, key: Key, wanted: NewKey, act: Act | None = None) -> KeyRecord:
+    """With the id that the act is about, where there is one. Raises MissingReference when there is no such
+    account."""
     row: Params = {
-        "id": new_id("key"),
-        "account": account,
+        "id": act.subject if act else new_id("key"),
         "hash": key.digest,
-        "role": role,
-        "name": name,
         "hint": key.hint,
-        "created": await store.now(),
-        "expires": expires,
+        "created": act.at if act else await store.now(),
+        **msgspec.structs.asdict(wanted),
+        "caps": encode_json(wanted.caps),
     }
-    ((created,),) = await store.write(Statement(_INSERT, row))
-    return msgspec.convert(created, KeyRecord)
+    (created,), *_ = await store.write(Statement(_INSERT, row), *audit.added(act))
+    return _record(created)
 
 
 async def list_(store: Store, *, account: str | None = None) -> list[KeyRecord]:
@@ -85,38 +104,50 @@ async def list_(store: Store, *, account: str | None = None) -> list[KeyRecord]:
         rows = await store.read(_LIST)
     else:
         rows = await store.read(_LIST_OF_ACCOUNT, {"account": account})
-    return msgspec.convert(rows, list[KeyRecord])
+    return [_record(row) for row in rows]
 
 
 async def get(store: Store, key: str) -> KeyRecord | None:
     return _one(await store.read(_GET, {"id": key}))
 
 
-async def revoke(store: Store, key: str) -> KeyRecord | None:
+async def revoke(store: Store, key: str, act: Act | None = None) -> KeyRecord | None:
     """Dead for good; revoking twice keeps the first time. Forget its callers afterwards."""
-    (rows,) = await store.write(Statement(_REVOKE, {"id": key, "revoked": await store.now()}))
+    row: Params = {"id": key, "revoked": act.at if act else await store.now()}
+    rows, *_ = await store.write(Statement(_REVOKE, row), *audit.added(act, _WAS_REVOKED))
     return _one(rows)
 
 
-async def rotate(store: Store, old: str, new: Key) -> KeyRecord | None:
-    """In one unit: a key with the old one's account, role, name and expiry, and the old one revoked.
+async def rotate(store: Store, old: str, new: Key, act: Act | None = None) -> KeyRecord | None:
+    """In one unit: a key with the old one's account, role, name, expiry and caps, and the old one revoked.
+    The act is about the new one.
 
     None, and nothing has changed, where the old one is revoked or unknown. Forget its callers afterwards.
     """
-    now = await store.now()
-    row: Params = {"id": old, "new_id": new_id("key"), "hash": new.digest, "hint": new.hint, "now": now}
-    _, rows, _ = await store.write(
+    now = act.at if act else await store.now()
+    new_key = act.subject if act else new_id("key")
+    row: Params = {"id": old, "new_id": new_key, "hash": new.digest, "hint": new.hint, "now": now}
+    _, rows, *_ = await store.write(
         Statement(_HOLD, {"id": old}),
         Statement(_INSERT_LIKE, row),
         Statement(_REVOKE_LIVE, {"id": old, "now": now}),
+        *audit.added(act, _WAS_MADE),
     )
     return _one(rows)
 
 
 async def by_hash(store: Store, digest: str) -> KeyStanding | None:
     rows = await store.read(_BY_HASH, {"hash": digest})
-    return msgspec.convert(rows[0], KeyStanding) if rows else None
+    if not rows:
+        return None
+    (row,) = rows
+    columns = {**row, "caps": decode_json(row["caps"]), "agreed": decode_json(row["agreed"])}
+    return msgspec.convert(columns, KeyStanding)
 
 
 def _one(rows: list[Row]) -> KeyRecord | None:
-    return msgspec.convert(rows[0], KeyRecord) if rows else None
+    return _record(rows[0]) if rows else None
+
+
+def _record(row: Row) -> KeyRecord:
+    return msgspec.convert({**row, "caps": decode_json(row["caps"])}, KeyRecord)

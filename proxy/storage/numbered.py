@@ -41,3 +41,8 @@ def numbered(sql: str) -> Numbered:
 
     translated = _TOKEN.sub(number, sql)
     return Numbered(translated, tuple(names))
+
+
+def renamed(sql: str, suffix: str) -> str:
+    """The same SQL with the suffix after each of its names, so that it can stand beside others."""
+    return _TOKEN.sub(lambda match: match[0] + suffix if match["name"] else match[0], sql)

@@ -8,6 +8,8 @@ itself when its server is back.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +28,7 @@ ANSWER_S = 5.0
 MIGRATION_S = 600.0
 
 _TRIES = 4
+_CLOCK_S = 1.0
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
 # Any number will do, as long as every version of voxgate takes the same one.
 _MIGRATION_LOCK = 0x766F7867617465
@@ -44,6 +47,8 @@ class _Call(NamedTuple):
 class PostgresStore:
     """Use `PostgresStore.open`."""
 
+    is_shared = True
+
     def __init__(self, readers: asyncpg.Pool, writers: asyncpg.Pool, name: str, answer_s: float) -> None:
         self._readers = readers
         self._writers = writers
@@ -51,6 +56,7 @@ class PostgresStore:
         self._answer_s = answer_s
         self._is_closed = False
         self._lock: Any = None
+        self._clock = (0, -math.inf)
         self._handed_over: set[asyncio.Task[list[list[Row]]]] = set()
 
     def __repr__(self) -> str:
@@ -75,9 +81,14 @@ class PostgresStore:
         return store
 
     async def now(self) -> int:
+        """Asked anew once a second, and counted on from there: a round trip less for each request."""
+        answered, at = self._clock
+        if (since := time.monotonic() - at) < _CLOCK_S:
+            return answered + int(since * 1e6)
+        began = time.monotonic()
         (row,) = await self.read(_NOW)
-        now: int = row["now"]
-        return now
+        self._clock = (row["now"], began)
+        return self._clock[0]
 
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
         self._check_open()

@@ -33,6 +33,8 @@ class _Pending(NamedTuple):
 class SqliteStore:
     """Use `SqliteStore.open`. `commits` and `units` count what was written, for metrics."""
 
+    is_shared = False
+
     def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
         self.commits = 0
         self.units = 0

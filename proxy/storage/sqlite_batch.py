@@ -6,7 +6,7 @@ Runs in the writer connection's thread and knows nothing of the event loop; `sql
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from proxy.storage.store import (
     UNSTORABLE,
@@ -31,11 +31,26 @@ def commit(connection: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcom
     it already returned were never on disk.
     """
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        outcomes = [_run(connection, unit) for unit in units]
-        connection.execute("COMMIT")
+        return _transaction(connection, units, _fetch_all)
+    except (sqlite3.Error, ValueError, OverflowError) as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            return [_refused(error) for _ in units]  # it has waited for long enough already
+    # One of them is to blame, which is rare: once more, each with a savepoint of its own.
+    try:
+        return _transaction(connection, units, _run)
     except sqlite3.Error as error:
         return [_refused(error) for _ in units]
+
+
+def _transaction(
+    connection: sqlite3.Connection,
+    units: Sequence[Unit],
+    run: Callable[[sqlite3.Connection, Unit], Outcome],
+) -> list[Outcome]:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        outcomes = [run(connection, unit) for unit in units]
+        connection.execute("COMMIT")
     finally:
         # A COMMIT that failed leaves its transaction open, and the next BEGIN would fail with it.
         if connection.in_transaction:
@@ -43,11 +58,15 @@ def commit(connection: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcom
     return outcomes
 
 
+def _fetch_all(connection: sqlite3.Connection, unit: Unit) -> list[list[Row]]:
+    return [_fetch(connection, statement) for statement in unit]
+
+
 def _run(connection: sqlite3.Connection, unit: Unit) -> Outcome:
     connection.execute("SAVEPOINT unit")
     outcome: Outcome
     try:
-        outcome = [_fetch(connection, statement) for statement in unit]
+        outcome = _fetch_all(connection, unit)
     except (sqlite3.Error, ValueError, OverflowError) as error:
         # A full disk makes SQLite roll back the whole transaction, savepoints and all: go on as if it
         # were still open, and the rest of the batch would be committed statement by statement.
@@ -95,7 +114,7 @@ def _refusal(error: sqlite3.Error | ValueError | OverflowError) -> Refusal:
     return failure
 
 
-def _refused(error: sqlite3.Error) -> StorageFailed:
+def _refused(error: Exception) -> StorageFailed:
     failure = StorageFailed(f"the database refused: {error}")
     failure.__cause__ = error
     return failure

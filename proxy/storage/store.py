@@ -27,7 +27,12 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 class Store(Protocol):
-    """A database, shared by everything in one worker. Every method may be called concurrently."""
+    """A database, shared by everything in one worker. Every method may be called concurrently.
+
+    `is_shared`: whether other workers may be writing to it at the same time.
+    """
+
+    is_shared: bool
 
     async def now(self) -> int:
         """Microseconds UTC by the store's own clock, the only one that plans, keys and bills go by."""

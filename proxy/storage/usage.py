@@ -6,15 +6,28 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage.store import Statement, Store
+from policies.price import Per
+from proxy.storage.inserts import columns, insert, insert_sql
+from proxy.storage.place import LAST_MOMENT, NEWEST, Place
+from proxy.storage.store import Params, Statement, Store
 
 Outcome = Literal["finished", "left", "failed"]
 
-_FOREVER = 2**63 - 1
+
+class Period(msgspec.Struct, frozen=True):
+    """Requests of one account, or of all, that started in `since <= started < until`."""
+
+    account: str | None = None
+    since: int = 0
+    until: int = LAST_MOMENT
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request came to. `id` is the request's; `samples` are those written, at `sample_rate_hz`."""
+    """What a request came to. `id` is the request's; `samples` are those written, at `sample_rate_hz`.
+
+    `credits` are micro-credits, at the price that the request's hold kept; `micro_usd` and `units` are what
+    providers took for all its attempts.
+    """
 
     id: str
     account: str
@@ -31,23 +44,33 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     first_byte_ms: int | None = None
     error: str | None = None
+    credits: int = 0
+    price_micro: int = 0
+    price_per: Per = "job"
+    units: float | None = None
+    micro_usd: int = 0
+    cache: str = "off"
 
 
-# Fields and columns are the same words; written down once, they cannot drift apart.
-_COLUMNS = ", ".join(UsageRow.__struct_fields__)
-_INSERT = f"""
-INSERT INTO usage ({_COLUMNS}) VALUES ({", ".join(f":{name}" for name in UsageRow.__struct_fields__)})
-ON CONFLICT (id) DO NOTHING RETURNING id
+_COLUMNS = columns(UsageRow)
+_INSERT = insert_sql("usage", UsageRow)
+IN_PERIOD = "started >= :since AND started < :until"
+IN_PERIOD_OF_ACCOUNT = f"account = :account AND {IN_PERIOD}"
+_PAGE = "started <= :at AND (started < :at OR id < :id) ORDER BY started DESC, id DESC LIMIT :limit"
+_LIST = f"SELECT {_COLUMNS} FROM usage WHERE {IN_PERIOD} AND {_PAGE}"
+_LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM usage WHERE {IN_PERIOD_OF_ACCOUNT} AND {_PAGE}"
+_PLACE = "SELECT started FROM usage WHERE id = :id"
+_PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
+_DELETE = """
+DELETE FROM usage WHERE id IN (SELECT id FROM usage WHERE started < :before ORDER BY started LIMIT :most)
+RETURNING id
 """
-_PERIOD = "started >= :since AND started < :until ORDER BY started DESC, id DESC LIMIT :limit"
-_LIST = f"SELECT {_COLUMNS} FROM usage WHERE {_PERIOD}"
-_LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM usage WHERE account = :account AND {_PERIOD}"
+_FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND outcome = 'finished'"
 
 
-async def record(store: Store, row: UsageRow) -> bool:
-    """Durable once it answers. False when the request is on record already: the first row stands."""
-    (inserted,) = await store.write(Statement(_INSERT, msgspec.structs.asdict(row)))
-    return bool(inserted)
+def added(row: UsageRow) -> Statement:
+    """For one unit of work with what the request moved; a second row for it makes the unit AlreadyExists."""
+    return insert(_INSERT, row)
 
 
 async def list_(
@@ -55,13 +78,34 @@ async def list_(
     *,
     account: str | None = None,
     since: int = 0,
-    until: int = _FOREVER,
+    until: int = LAST_MOMENT,
     limit: int = 1000,
 ) -> list[UsageRow]:
-    """Requests started in `since <= started < until`, the newest first, `limit` at most."""
-    period = {"since": since, "until": until, "limit": limit}
-    if account is None:
-        rows = await store.read(_LIST, period)
-    else:
-        rows = await store.read(_LIST_OF_ACCOUNT, {**period, "account": account})
+    """The newest first, `limit` at most."""
+    return await page(store, Period(account, since, until), NEWEST, limit)
+
+
+async def page(store: Store, period: Period, place: Place, limit: int) -> list[UsageRow]:
+    """The newest first, those before the place."""
+    asked: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
+    rows = await store.read(_LIST if period.account is None else _LIST_OF_ACCOUNT, asked)
     return msgspec.convert(rows, list[UsageRow])
+
+
+async def place_of(store: Store, id_: str, account: str | None) -> Place | None:
+    """Of a request of this account: others' do not exist for it."""
+    sql = _PLACE if account is None else _PLACE_OF_ACCOUNT
+    rows = await store.read(sql, {"id": id_, "account": account})
+    return Place(rows[0]["started"], id_) if rows else None
+
+
+async def finished(store: Store, id_: str, account: str) -> int | None:
+    """When a request of this account started that was spoken to its end, and charged; None for any other."""
+    rows = await store.read(_FINISHED, {"id": id_, "account": account})
+    return int(rows[0]["started"]) if rows else None
+
+
+async def delete(store: Store, before: int, most: int) -> int:
+    """The oldest of those that started before then; how many there were."""
+    (rows,) = await store.write(Statement(_DELETE, {"before": before, "most": most}))
+    return len(rows)

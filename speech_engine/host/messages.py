@@ -46,9 +46,12 @@ class HealthAsked(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
+    """`waiting_s` is the audio that those who wait are estimated to be."""
+
     slots: int
     running: int
     waiting: int
+    waiting_s: float = 0.0
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

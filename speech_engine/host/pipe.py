@@ -75,12 +75,34 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
     working: int
 
 
+class WorkerGivenUp(msgspec.Struct, frozen=True, tag="worker_given_up"):
+    """Told to the workers that go on serving: readiness says so."""
+
+    worker: int
+    reason: str
+
+
 class MetricsAsked(msgspec.Struct, frozen=True, tag="metrics_asked"):
-    pass
+    """A question to a worker. The answer repeats its number: one that comes too late answers no other."""
+
+    question: int
 
 
 class Metrics(msgspec.Struct, frozen=True, tag="metrics"):
+    question: int
     text: str
+
+
+class PlansAsked(msgspec.Struct, frozen=True, tag="plans_asked"):
+    """Which of these plans accounts are on."""
+
+    question: int
+    names: tuple[str, ...]
+
+
+class PlansInUse(msgspec.Struct, frozen=True, tag="plans_in_use"):
+    question: int
+    names: tuple[str, ...]
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
@@ -89,7 +111,9 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     within_s: float
 
 
-Message = BeginHost | Revision | Ready | Broken | HostState | Tick | MetricsAsked | Metrics | Drain
+Question = MetricsAsked | PlansAsked
+Answer = Metrics | PlansInUse
+Message = BeginHost | Revision | Ready | Broken | HostState | Tick | WorkerGivenUp | Question | Answer | Drain
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

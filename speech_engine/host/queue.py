@@ -1,91 +1,180 @@
-"""Who may use a slot next: a bounded queue, fair between tenants, owned by the host.
+"""Who may use a slot, and when: a bounded queue owned by the host, fair between tenants in seconds of audio.
 
-Tenants take turns, whatever the length of their lines. When the queue is full, the tenant with the
-longest line loses its newest waiter, so that one account's flood cannot shut the others out.
+`fair` says who is next and `pace` how long it will take; here they wait, and whoever would wait in vain is
+told early. When the queue is full, the tenant with the longest line loses its newest waiter, so that one
+account's flood cannot shut the others out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from speech_engine.errors import EngineBusy, EngineTimeout
+from speech_engine.host.fair import FairOrder, Ticket
+from speech_engine.host.messages import Health
+from speech_engine.host.pace import Pace, forecast
 
-_Line = deque["asyncio.Future[None]"]
+SHORTEST_RETRY_S = 1.0
+LONGEST_RETRY_S = 60.0
+REVIEW_EVERY_S = 0.25
+"""A look at the whole line costs time in proportion to it."""
+CLEARLY_LATE = 1.25
+"""Who is in line already leaves it only when its wait is too long by a quarter: the pace is an estimate."""
+
+_TOO_LONG = "The wait would be too long."
+
+
+class Turn(Ticket):
+    """One visitor's turn, from its arrival on. Who holds the slot sets `has_finished` when all was made."""
+
+    def __init__(self, tenant: str, deadline_s: float, estimated_s: float, share: float) -> None:
+        super().__init__(tenant, estimated_s, share)
+        loop = asyncio.get_running_loop()
+        self.deadline_at = loop.time() + deadline_s
+        self.place: asyncio.Future[None] = loop.create_future()
+        self.began_at = 0.0
+        self.has_finished = False
+
+    @property
+    def is_waiting(self) -> bool:
+        return not self.place.done()
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self.deadline_at - asyncio.get_running_loop().time())
 
 
 class FairQueue:
     def __init__(self, slots: int, limit: int) -> None:
         self.slots = slots
         self.limit = limit
-        self.running = 0
-        self._lines: OrderedDict[str, _Line] = OrderedDict()
+        self._running: set[Turn] = set()
+        self._order: FairOrder[Turn] = FairOrder()
+        self._pace = Pace()
+        self._review_at = 0.0
 
     def __repr__(self) -> str:
         return f"<FairQueue {self.running} of {self.slots} running, {self.waiting} waiting>"
 
     @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
     def waiting(self) -> int:
-        return sum(len(line) for line in self._lines.values())
+        return self._order.waiting
+
+    def health(self) -> Health:
+        return Health(self.slots, self.running, self.waiting, self._order.waiting_s)
 
     @asynccontextmanager
-    async def turn(self, tenant: str, deadline_s: float) -> AsyncIterator[None]:
-        """Holds one slot; EngineBusy where there is no room to wait, EngineTimeout past the deadline."""
-        if self.running < self.slots and not self._lines:
-            self.running += 1
-        else:
-            await self._wait(tenant, deadline_s)
+    async def turn(
+        self, tenant: str, deadline_s: float, estimated_s: float = 0.0, share: float = 1.0
+    ) -> AsyncIterator[Turn]:
+        """Holds one slot. Raises EngineBusy where there is no room to wait or the wait would be too long, at
+        once or as soon as that is clear, and EngineTimeout past the deadline."""
+        turn = Turn(tenant, deadline_s, estimated_s, share)
+        self._order.push(turn)
+        self._let_in()
+        if turn.is_waiting:
+            await self._wait(turn)
         try:
-            yield
+            yield turn
         finally:
-            self.running -= 1
-            self._let_in()
+            # What broke off before any audio came has held the slot all the same.
+            self._release(turn, turn.made_s or turn.estimated_s)
 
-    async def _wait(self, tenant: str, deadline_s: float) -> None:
-        if self.waiting >= self.limit:
-            self._make_room(tenant)
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(tenant, deque()).append(turn)
+    def made(self, turn: Turn, seconds: float) -> None:
+        """So much more audio came out of the slot that `turn` holds."""
+        self._order.made(turn, seconds)
+
+    async def _wait(self, turn: Turn) -> None:
+        self._judge(turn)
         try:
-            async with asyncio.timeout(deadline_s):
-                await turn
+            async with asyncio.timeout_at(turn.deadline_at):
+                await turn.place
         except BaseException as error:
-            self._leave(tenant, turn)
+            if turn in self._running:
+                # Cancelled in the moment the slot was handed over: pass it on.
+                self._release(turn, 0.0)
+            else:
+                self._order.discard(turn)
             if isinstance(error, TimeoutError):
                 raise EngineTimeout("No slot became free in time.") from None
             raise
 
-    def _make_room(self, tenant: str) -> None:
-        longest, line = max(self._lines.items(), key=lambda item: len(item[1]), default=(tenant, deque()))
-        if len(line) <= len(self._lines.get(tenant, ())) + 1:
-            raise EngineBusy("The queue is full.", retry_after_s=1.0)
-        newest = line.pop()
-        # One cancelled in this very step is done already and only has not left yet.
-        if not newest.done():
-            newest.set_exception(EngineBusy("The queue is full.", retry_after_s=1.0))
-        if not line:
-            del self._lines[longest]
+    def _judge(self, newcomer: Turn) -> None:
+        """Sends away the newcomer if it would wait in vain, or else somebody if there is one too many."""
+        left_s = newcomer.left_s
+        # The walk through the line is spared where it could not matter.
+        if self._longest_wait_s() > left_s and (starts_in_s := self._starts_in_s(newcomer)) > left_s:
+            self._order.discard(newcomer)
+            _tell(newcomer, _TOO_LONG, starts_in_s - left_s)
+        elif self.waiting > self.limit:
+            loser = self._order.newest_of_longest(newcomer)
+            _tell(loser, "The queue is full.", self._starts_in_s(loser))
+            self._order.discard(loser)
 
-    def _leave(self, tenant: str, turn: asyncio.Future[None]) -> None:
-        if turn.done() and not turn.cancelled() and turn.exception() is None:
-            # Cancelled in the moment the slot was handed over: pass it on.
-            self.running -= 1
-            self._let_in()
-            return
-        line = self._lines.get(tenant)
-        if line is not None and turn in line:
-            line.remove(turn)
-            if not line:
-                del self._lines[tenant]
+    def _release(self, turn: Turn, cost_s: float) -> None:
+        self._running.remove(turn)
+        self._order.end(turn, cost_s)
+        if turn.has_finished:
+            self._pace.learn(asyncio.get_running_loop().time() - turn.began_at, turn.estimated_s)
+        self._let_in()
+        self._review()
 
     def _let_in(self) -> None:
-        while self.running < self.slots and self._lines:
-            tenant, line = self._lines.popitem(last=False)
-            turn = line.popleft()
-            if line:
-                self._lines[tenant] = line
-            if not turn.done():
-                self.running += 1
-                turn.set_result(None)
+        while self.running < self.slots and self.waiting:
+            turn = self._order.pop()
+            if turn.is_waiting:
+                turn.began_at = asyncio.get_running_loop().time()
+                self._running.add(turn)
+                turn.place.set_result(None)
+            else:
+                self._order.end(turn, 0.0)
+
+    def _review(self) -> None:
+        """Tells those whose deadlines can no longer be met: the pace has changed, or others were first."""
+        now = asyncio.get_running_loop().time()
+        if not self.waiting or now < self._review_at:
+            return
+        self._review_at = now + REVIEW_EVERY_S
+        late = []
+        for turn, starts_in_s in self._forecast():
+            if starts_in_s > turn.left_s * CLEARLY_LATE:
+                _tell(turn, _TOO_LONG, starts_in_s - turn.left_s)
+                late.append(turn)
+        for turn in late:
+            self._order.discard(turn)
+
+    def _starts_in_s(self, turn: Turn) -> float:
+        """As predicted; 0 while nothing is known. What is too far off to matter is not told apart."""
+        far_s = turn.left_s + LONGEST_RETRY_S
+        return next((s for other, s in self._forecast() if other is turn or s > far_s), 0.0)
+
+    def _forecast(self) -> Iterator[tuple[Turn, float]]:
+        """Everybody in line, in the order of their turns, and when each would begin; nobody while the pace is
+        not known."""
+        pace = self._pace.value
+        if pace is None:
+            return iter(())
+        return forecast(self._order.order(), self._free_in_s(pace), pace, lambda turn: turn.is_waiting)
+
+    def _longest_wait_s(self) -> float:
+        """As if all others in line went first: until then no slot idles, so it is what each has to do."""
+        pace = self._pace.value or 0.0
+        return (sum(self._free_in_s(pace)) + self._order.waiting_s * pace) / self.slots
+
+    def _free_in_s(self, pace: float) -> list[float]:
+        """When the slots become free; one whose job takes longer than it should, at any moment."""
+        now = asyncio.get_running_loop().time()
+        return [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
+
+
+def _tell(turn: Turn, reason: str, retry_after_s: float) -> None:
+    # One cancelled in this very step is done already and only has not left yet.
+    if turn.is_waiting:
+        retry_after_s = min(LONGEST_RETRY_S, max(SHORTEST_RETRY_S, retry_after_s))
+        turn.place.set_exception(EngineBusy(reason, retry_after_s=retry_after_s))

@@ -15,7 +15,7 @@ import msgspec
 from speech_engine import API_VERSION
 from speech_engine.engine import Engine, EngineVoices
 from speech_engine.errors import EngineError, EngineFailed
-from speech_engine.events import Event, Finished
+from speech_engine.events import Audio, Encoded, Event, Finished, Started
 from speech_engine.host.messages import Welcome
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
@@ -27,14 +27,19 @@ async def in_turn(
     engine: Engine, queue: FairQueue, job: SpeechJob, log: Logger, pulse: Pulse
 ) -> AsyncGenerator[Event, None]:
     """The engine's events up to Finished. Raises EngineError and nothing else; the slot is free after it."""
-    async with queue.turn(job.tenant, job.deadline_s):
+    rate_hz = 0
+    async with queue.turn(job.tenant, job.deadline_s, job.estimated_s, job.share) as turn:
         try:
             with pulse.working():
                 async with aclosing(engine.speak(job)) as events:
                     async for event in events:
                         pulse.tick()
+                        if isinstance(event, Started):
+                            rate_hz = event.sample_rate_hz
+                        queue.made(turn, _seconds(event, rate_hz))
+                        turn.has_finished = isinstance(event, Finished)
                         yield event
-                        if isinstance(event, Finished):
+                        if turn.has_finished:
                             return
         except EngineError:
             raise
@@ -58,6 +63,16 @@ def introduction(engine: Engine) -> Welcome:
         return msgspec.convert(msgspec.to_builtins(welcome), Welcome)
     except msgspec.ValidationError as error:
         raise EngineFailed(f"The engine describes itself wrongly: {error}.") from None
+
+
+def _seconds(event: Event, rate_hz: int) -> float:
+    """How much audio it is, as far as it can be counted."""
+    match event:
+        case Audio(pcm=pcm) if rate_hz > 0:
+            return len(pcm) / 2 / rate_hz
+        case Encoded(samples=int(samples)) if rate_hz > 0:
+            return samples / rate_hz
+    return 0.0
 
 
 def _where(error: BaseException) -> list[str]:

@@ -37,7 +37,7 @@ class HostServer:
         return self._welcome
 
     async def health(self, _asked: messages.HealthAsked, _call: Any) -> messages.Health:
-        return messages.Health(self._queue.slots, self._queue.running, self._queue.waiting)
+        return self._queue.health()
 
     async def speak(self, job: SpeechJob, call: Any) -> AsyncIterator[messages.Frame]:
         # At once, so that the server knows whose the job is when this process dies.

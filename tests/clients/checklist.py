@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tests.clients import judges_failures as failures
+from tests.clients import judges_limits as limits
 from tests.clients import judges_sound as heard
-from tests.clients import replays
+from tests.clients import replays, rows_limits
 from tests.clients import rows_catalogue as catalogue
 from tests.clients import rows_requests as requests
 from tests.clients import rows_sound as sound
@@ -18,11 +19,11 @@ from tests.clients.visits import Visit
 Judge = Callable[[Visit], None]
 Prove = Callable[[Servers], None]
 
-_LEDGER = "limits and charges come with the ledger"
 _LIBRARY = "created voices and consents come with the voice library"
 _SUPERSETS = "batch, text over a socket and the other façade are not offered yet"
 _BYTES = "the same bytes for whoever asks: one client is enough"
 _BY_HAND = "no library sends this, or shows what came"
+_ITS_OWN_WAY = "the client itself asks again, whatever it is told, or hides what it was told"
 _OTHERS = "the client itself has no such call, or shows nothing of it"
 
 _PYTHON = ("py3", "py1")
@@ -119,9 +120,20 @@ ROWS: dict[int, Row] = {
             pipecat=failures.pipecat_is_told_why,
         ),
     ),
-    14: _row("rate limit retried", why_not=_LEDGER),
-    15: _row("quota not retried", why_not=_LEDGER),
-    16: _row("retry-after always within 1..60", why_not=_LEDGER),
+    14: _row(
+        "rate limit retried",
+        _sdks(limits.asked_again_when_there_is_room, vercel=limits.asked_again_when_there_is_room),
+    ),
+    15: _row(
+        "quota not retried",
+        _sdks(limits.used_up_is_not_asked_again, pipecat=limits.pipecat_does_not_ask_again_when_used_up),
+        why_not=_ITS_OWN_WAY,
+    ),
+    16: _row(
+        "retry-after always within 1..60",
+        proven={"raw": rows_limits.retry_after_is_within_a_minute},
+        why_not=_BYTES,
+    ),
     17: _row(
         "failure before first audio is a status",
         _sdks(
@@ -132,7 +144,15 @@ ROWS: dict[int, Row] = {
         ),
     ),
     18: _row("failure mid-stream aborts", _BREAKS_OFF),
-    19: _row("re-sent syntheses are not triple-charged", why_not=_LEDGER),
+    19: _row(
+        "re-sent syntheses are not triple-charged",
+        _sdks(
+            limits.what_breaks_off_is_not_charged,
+            vercel=limits.what_breaks_off_is_not_charged,
+            livekit=limits.what_breaks_off_is_not_charged,
+            pipecat=limits.what_breaks_off_is_not_charged,
+        ),
+    ),
     20: _row(
         "disconnect cancels",
         _sdks(
@@ -142,7 +162,7 @@ ROWS: dict[int, Row] = {
             pipecat=failures.leaving_frees_the_slot,
         ),
     ),
-    21: _row("stream cap", why_not=_LEDGER),
+    21: _row("stream cap", _sdks(limits.one_stream_is_one_stream)),
     22: _row("SSE shape", _sdks(heard.events_have_openai_s_shape)),
     23: _row("SSE for tts-1", _sdks(heard.tts_1_never_sends_events)),
     24: _row("LiveKit plug-in", {"livekit": heard.livekit_hears_events_and_bytes}),

@@ -1,4 +1,4 @@
-"""One pair of servers for all client tests: they ask for nothing that would be in each other's way."""
+"""The same servers for all client tests: they ask for nothing that would be in each other's way."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import httpx2
 import pytest
 
 from tests.clients.runs import Programs, programs_of
-from tests.clients.servers import Servers, both
+from tests.clients.servers import Servers, servers_in
 
 
 @pytest.fixture(scope="package")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with both(tmp_path_factory.mktemp("clients")) as pair:
-        yield pair
+    with servers_in(tmp_path_factory.mktemp("clients")) as running:
+        yield running
 
 
 @pytest.fixture(scope="package")

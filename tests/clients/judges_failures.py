@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+from tests.clients.limited import RPM, reset_s
 from tests.clients.servers import seconds, texts
 from tests.clients.visits import TEXT, Visit, audio, pcm
 
@@ -141,6 +142,11 @@ def models_list_and_retrieve(visit: Visit) -> None:
 
 def headers_are_openai_s(visit: Visit) -> None:
     seen = visit.see()
+    limited = visit.see_as(visit.servers.limited.account("paced"))["answered"]
+    assert limited["x-ratelimit-limit-requests"] == str(RPM)
+    assert limited["x-ratelimit-remaining-requests"] == str(RPM - 1)
+    assert 0 < reset_s(limited) <= 60
+    assert not [name for name in seen["answered"] if name.startswith("x-ratelimit-")]
     answered, asked = seen["answered"], seen["asked"]
     # Where the client shows what it sent: it did ask for compression, which audio must not have.
     assert asked.get("accept-encoding", "gzip").startswith("gzip")

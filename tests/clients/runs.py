@@ -59,9 +59,10 @@ class Program:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=_environ(), text=True
             )
 
-    def begin(self, row: int) -> None:
+    def begin(self, row: int, *server_and_key: str) -> None:
+        """With another server and key, where the row is not for those that it was started with."""
         assert self._process.stdin
-        self._process.stdin.write(f"{row}\n")
+        self._process.stdin.write(f"{' '.join((str(row), *server_and_key))}\n")
         self._process.stdin.flush()
 
     def end(self) -> Any:

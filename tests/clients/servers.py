@@ -1,9 +1,10 @@
-"""The two servers that the client tests share, and what a client has in hand to talk to one."""
+"""The servers that the client tests share, and what a client has in hand to talk to one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -11,6 +12,7 @@ from openai import OpenAI
 
 from plugins.tone.decode import decode
 from plugins.tone.frames import SYMBOL_S, frame_symbols
+from tests.clients.limited import Limited, limited_in
 from tests.server import Server, running
 from tests.sound import decoded
 
@@ -64,17 +66,26 @@ class Front(NamedTuple):
     sdk: OpenAI
 
 
-class Servers(NamedTuple):
+class Servers:
     """`shut` is as shipped; `open` has a public catalogue, defaults for missing fields, and an origin."""
 
-    shut: Front
-    open: Front
+    def __init__(self, shut: Front, open_: Front, start_limited: Callable[[], Limited]) -> None:
+        self.shut = shut
+        self.open = open_
+        self._start_limited = start_limited
+
+    @cached_property
+    def limited(self) -> Limited:
+        """Started by the first row that asks for it: it needs a Redis, which a machine may lack."""
+        return self._start_limited()
 
 
 @contextmanager
-def both(folder: Path) -> Iterator[Servers]:
-    with _front(folder / "shut", "") as shut, _front(folder / "open", _OPEN) as open_:
-        yield Servers(shut, open_)
+def servers_in(folder: Path) -> Iterator[Servers]:
+    with ExitStack() as stack:
+        shut = stack.enter_context(_front(folder / "shut", ""))
+        open_ = stack.enter_context(_front(folder / "open", _OPEN))
+        yield Servers(shut, open_, lambda: stack.enter_context(limited_in(folder / "limited")))
 
 
 @contextmanager

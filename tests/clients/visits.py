@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
+from tests.clients.limited import Account
 from tests.clients.runs import Program
 from tests.clients.servers import Servers
 
@@ -29,6 +30,11 @@ class Visit(NamedTuple):
     def see(self) -> Any:
         """What the program saw."""
         self.program.begin(self.row)
+        return self.program.end()
+
+    def see_as(self, account: Account) -> Any:
+        """What the program saw with the account's key, at the account's server."""
+        self.program.begin(self.row, account.url, account.key)
         return self.program.end()
 
     def see_leaving(self, engine: str, reaction_s: float) -> Any:

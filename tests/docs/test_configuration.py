@@ -13,6 +13,9 @@ from proxy import config
 from proxy.checking import check_config
 from proxy.config import EngineSection, Server, Storage, VoiceSection
 from proxy.engines import registry
+from proxy.reading.engines import CostSection
+from proxy.reading.plans import PlanSection, PriceSection
+from proxy.sections import LimitsStore
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, Block
 
@@ -21,7 +24,7 @@ _TOML = [block for page in (*PAGES, *PLUGIN_PAGES) for block in pages.blocks(pag
 
 # What a struct collects under a name of its own is no key of the file.
 _COLLECTED = ("settings", "bindings")
-_NO_VALUE = ("none", "the section's name")
+_NO_VALUE = ("none", "needed", "the section's name")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +32,11 @@ _NO_VALUE = ("none", "the section's name")
     [
         ("[server]", Server),
         ("[storage]", Storage),
+        ("[limits]", LimitsStore),
+        ("[plans.NAME]", PlanSection),
+        ("[plans.NAME.prices]", PriceSection),
         ("[engines.NAME]", EngineSection),
+        ("[engines.NAME.costs]", CostSection),
         ("[voices.NAME]", VoiceSection),
     ],
 )
@@ -57,7 +64,7 @@ def test_the_sections_refused_for_now_are_the_documented_ones(tmp_path: Path) ->
 def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = pages.blocks(pages.ROOT / "docs" / _PAGE, "console")[0].text
     monkeypatch.chdir(tmp_path)
-    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\n')
+    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[[routes]]\n')
     with pytest.raises(config.ConfigError) as raised:
         config.load(None, {})
     assert shown == f"$ voxgate check\n{raised.value}\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from policies import routing
 from proxy import errors
-from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed
+from proxy.errors import InvalidRequest, NotAllowed, RequestFailed, UpstreamFailed
 from tests.docs import pages
 from tests.docs.pages import ROOT
 
@@ -37,7 +37,8 @@ def _raised() -> Iterator[_Row]:
     for call in _calls():
         named = call.func.id if isinstance(call.func, ast.Name) else ""
         if named == routing.NoCandidate.__name__:
-            yield _row(InvalidRequest, _constant(call.args[1]))
+            is_forbidden = any(keyword.arg == "is_forbidden" for keyword in call.keywords)
+            yield _row(NotAllowed if is_forbidden else InvalidRequest, _constant(call.args[1]))
         for keyword in call.keywords:
             if named in classes and keyword.arg == "code" and isinstance(keyword.value, ast.Constant):
                 yield _row(classes[named], _constant(keyword.value))

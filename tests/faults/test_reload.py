@@ -74,3 +74,18 @@ def test_what_needs_a_restart_is_named_and_left_as_it_was(server: Server) -> Non
     _hang_up(server, good, "config.reload.started")
     with httpx2.Client(base_url=server.url) as anonymous:
         until(lambda: anonymous.get("/v1/models").status_code == 401)
+
+
+def test_a_plan_that_accounts_are_on_cannot_be_dropped(server: Server) -> None:
+    good = server.config.read_text()
+    plans = "[plans.old]\nrpm = 30\n[plans.spare]\n[plans.new]\n"
+    _hang_up(server, good + plans, "config.reload.started")
+    server.cli("accounts", "create", "faithful", "--plan", "old")
+    refused = _hang_up(server, good + "[plans.new]\n", "config.reload.refused")
+    assert refused["reason"] == "plans: accounts are on old; give them another plan first"
+    server.cli("accounts", "set-plan", "faithful", "new")
+    started = _hang_up(server, good + "[plans.new]\n", "config.reload.started")
+    assert started["changed"] == ["plans"]
+    server.cli("accounts", "close", "faithful")
+    # A closed account needs no plan.
+    assert _hang_up(server, good, "config.reload.started")["changed"] == ["plans"]

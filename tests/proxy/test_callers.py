@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from policies.plans import Caps, Overrides
 from proxy import callers as callers_module
 from proxy import keys
 from proxy.callers import Caller, Callers
@@ -15,7 +16,7 @@ from proxy.errors import InvalidKey
 from proxy.keys import Key
 from proxy.storage import accounts, key_records, open_store
 from proxy.storage.accounts import Account
-from proxy.storage.key_records import KeyRecord
+from proxy.storage.key_records import KeyRecord, NewKey
 from proxy.storage.store import StorageFailed
 from tests.proxy.storage.watched import WatchedStore
 
@@ -45,7 +46,7 @@ def key() -> Key:
 
 @pytest.fixture
 async def record(store: WatchedStore, ada: Account, key: Key) -> KeyRecord:
-    return await key_records.create(store, key, account=ada.id, role="admin")
+    return await key_records.create(store, key, NewKey(account=ada.id, role="admin"))
 
 
 async def refused(callers: Callers, secret: str) -> str:
@@ -57,8 +58,18 @@ async def refused(callers: Callers, secret: str) -> str:
 
 
 async def test_a_good_key_is_its_caller(callers: Callers, ada: Account, key: Key, record: KeyRecord) -> None:
-    expected = Caller(account=ada.id, key=record.id, plan="free", role="admin", expires=None)
+    expected = Caller(account=ada.id, key=record.id, plan="free", role="admin", anchor=ada.created)
     assert await callers.identify(key.reveal()) == expected
+
+
+async def test_a_caller_brings_what_was_agreed_with_its_account_and_the_caps_of_its_key(
+    callers: Callers, store: WatchedStore
+) -> None:
+    agreed, caps, key = Overrides(streams=3, engines=("tone",)), Caps(rpm=5), keys.mint()
+    bob = await accounts.create(store, name="bob", plan="free", agreed=agreed)
+    await key_records.create(store, key, NewKey(account=bob.id, caps=caps))
+    caller = await callers.identify(key.reveal())
+    assert (caller.agreed, caller.caps) == (agreed, caps)
 
 
 async def test_what_cannot_be_a_key_is_refused_without_asking_the_store(
@@ -150,7 +161,7 @@ async def test_forgetting_one_key_leaves_the_others_kept(
     callers: Callers, store: WatchedStore, ada: Account, key: Key, record: KeyRecord
 ) -> None:
     other = keys.mint()
-    await key_records.create(store, other, account=ada.id)
+    await key_records.create(store, other, NewKey(account=ada.id))
     await callers.identify(key.reveal())
     await callers.identify(other.reveal())
     callers.forget(record.id)
@@ -212,7 +223,7 @@ async def test_a_key_is_never_good_past_its_expiry(
     callers: Callers, store: WatchedStore, ada: Account
 ) -> None:
     key = keys.mint()
-    await key_records.create(store, key, account=ada.id, expires=await store.now() + 2 * _SECOND)
+    await key_records.create(store, key, NewKey(account=ada.id, expires=await store.now() + 2 * _SECOND))
     await callers.identify(key.reveal())
     store.seconds = 1.999
     await callers.identify(key.reveal())
@@ -244,7 +255,7 @@ async def test_only_so_many_are_kept_and_the_least_used_goes_first(
     callers = Callers(store, store.monotonic)
     often, seldom, new = [keys.mint() for _ in range(3)]
     for key in (often, seldom, new):
-        await key_records.create(store, key, account=ada.id)
+        await key_records.create(store, key, NewKey(account=ada.id))
     for key in (often, seldom, often, new, often):
         await callers.identify(key.reveal())
     assert store.reads == 3

@@ -25,7 +25,7 @@ CRASHES = "sys.exit(3)\n"
 TORN = "pipe.send(Broken('it is torn', lasting=True))\nsys.exit(1)\n"
 STUCK = "pipe.send(Broken('it is stuck', lasting=True))\nsignal.pause()\n"
 LINGERS = "os.close(int(sys.argv[1]))\nsignal.pause()\n"
-ASKED = "pipe.send(Ready())\npipe.receive()\npipe.send(Metrics('counted'))\n"
+ASKED = "pipe.send(Ready())\npipe.receive()\npipe.send(Metrics(7, 'counted'))\n"
 
 Told = tuple[str, int, str]
 
@@ -133,9 +133,9 @@ async def test_what_a_child_says_is_passed_on(nursery: Make) -> None:
     kept = nursery(ASKED)
     running = asyncio.create_task(kept.keeper.run())
     await kept.until("ready")
-    kept.children[0].send(MetricsAsked())
+    kept.children[0].send(MetricsAsked(7))
     await kept.until("restarting")
-    assert kept.said == [Ready(), Metrics("counted")]
+    assert kept.said == [Ready(), Metrics(7, "counted")]
     await _in_time(kept.keeper.stop(0.0))
     await _in_time(running)
 

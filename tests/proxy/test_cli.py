@@ -166,6 +166,30 @@ def test_check_prints_what_would_be_served_and_starts_nothing(run: Run, folder: 
 
 
 @pytest.mark.parametrize(
+    ("plan", "note"),
+    [
+        ("", "free, allowance unlimited, rpm unlimited, streams unlimited, speech free, conversion free, "),
+        (
+            "price = '$19'\nallowance = 0.5\nrpm = 30\nstreams = 'account'\n"
+            "prices.speech = { credits = 1, per = 'second' }\n"
+            "prices.models.tone = { credits = 0.25, per = 'character' }",
+            "$19, allowance 0.5, rpm 30, streams per account, speech 60/minute, conversion free, "
+            "cached free, training free, tone 0.25/character",
+        ),
+    ],
+)
+def test_check_says_what_each_plan_gives_and_costs(run: Run, folder: Path, plan: str, note: str) -> None:
+    (folder / "config.toml").write_text(f"{TONE}\n[plans.mine]\n{plan}\n")
+    notes = {
+        finding["name"]: finding["note"]
+        for finding in run("check", "--json").json
+        if finding["kind"] == "plan"
+    }
+    assert list(notes) == ["mine", "unlimited"]
+    assert notes["mine"].startswith(note)
+
+
+@pytest.mark.parametrize(
     ("changed", "kind", "says"),
     [
         ('default_model = "tone"', "default", "server.default_model"),

@@ -58,7 +58,7 @@ def test_the_shipped_file_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[server]\nport = 70000", "server.port", "a port number, 0 to 65535"),
         ('[server]\nport = "x"', "server.port", "got 'x'"),
         ("[server]\nhost = ''", "server.host", "a text in quotes"),
-        ("[server]\nworkers = 2", "server.workers", "need PostgreSQL and Redis"),
+        ("[server]\nworkers = 65", "server.workers", "more than one need PostgreSQL and Redis"),
         ("[server]\ndrain_s = 0", "server.drain_s", "above 0 and up to 3600"),
         ("[server]\nfirst_audio_s = 'soon'", "server.first_audio_s", "a number of seconds"),
         ("[server]\npublic_catalogue = 1", "server.public_catalogue", "true or false"),
@@ -70,9 +70,7 @@ def test_the_shipped_file_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
         ("server = 5", "server", "must be a table, [server]"),
         ("[storage]\nurl = 'mysql'", "storage.url", '"sqlite"'),
         ("[storge]\nurl = 'sqlite'", "storge", "did you mean storage?"),
-        ("[plans.free]\nprice = 1", "plans", "does not enforce this section yet"),
         ("[[routes]]\nlanguage = 'th'", "routes", "does not enforce this section yet"),
-        ("[limits]\nurl = 'memory'", "limits", "does not enforce this section yet"),
         ("engines = []", "engines", "must be a table"),
         ("[engines]\ntone = 1", "engines.tone", "must be a table, [engines.tone]"),
         ("[engines.Tone]", "engines.Tone", "lower case"),
@@ -102,7 +100,7 @@ def test_an_error_names_the_file_the_key_and_what_is_right(
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
-    lines = faults(tmp_path, "[server]\nport = -1\nprot = 2\n[storage]\nurl = 'x'\n[plans.free]\n")
+    lines = faults(tmp_path, "[server]\nport = -1\nprot = 2\n[storage]\nurl = 'x'\n[plans.free]\nrpm = 0\n")
     assert len(lines) == 4
 
 
@@ -261,7 +259,10 @@ def test_a_repr_shows_no_settings(tmp_path: Path) -> None:
 
 
 words = st.sampled_from(
-    ["server", "storage", "engines", "models", "voices", "plans", "port", "espeak", "plugin"]
+    [
+        *("server", "storage", "limits", "plans", "engines", "models", "voices"),
+        *("port", "espeak", "plugin", "allowance", "prices", "costs", "speech", "credits", "account"),
+    ]
 )
 names = words | st.text(string.ascii_letters + "/ -é", max_size=6)
 values = st.recursive(
@@ -273,7 +274,7 @@ sections = st.fixed_dictionaries(
     {},
     optional={
         name: values | st.dictionaries(names, values, max_size=3)
-        for name in ("server", "storage", "engines", "models", "voices", "zzz")
+        for name in ("server", "storage", "limits", "plans", "engines", "models", "voices", "zzz")
     },
 )
 environs = st.dictionaries(

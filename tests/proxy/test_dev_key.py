@@ -15,6 +15,7 @@ async def test_a_closed_account_gets_a_successor_and_no_dead_key(tmp_path: Path)
         for name in ("dev", "dev-2"):
             account = await accounts.get(store, name)
             assert account is not None
+            assert account.plan == "unlimited"
             await accounts.close(store, account.id)
             given.append(await dev_key.ensure(store, tmp_path))
             standing = await key_records.by_hash(store, keys.digest(given[-1]))

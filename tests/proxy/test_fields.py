@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from proxy import fields
-from proxy.endpoints.admin import AccountChange, NewAccount, NewKey
+from proxy.endpoints.admin.accounts import AccountChange, NewAccount
+from proxy.endpoints.admin.agreed import AgreedChange
+from proxy.endpoints.admin.keys import NewKey, WantedCaps
+from proxy.endpoints.admin.money import NewCorrection, NewGrant, NewRefund
 from proxy.fields import Fault, Faults
-from proxy.sections import EngineSection, Server, Storage, VoiceSection
+from proxy.reading.engines import CostSection
+from proxy.reading.plans import PlanSection, PriceSection
+from proxy.sections import EngineSection, LimitsStore, Server, Storage, VoiceSection
 from proxy.wire import SpeechBody
 
 
@@ -51,6 +56,33 @@ def test_null_is_a_value_unless_it_means_absent() -> None:
     assert faults({"name": None}, null_is_absent=True) == [Fault("name", "missing", "a name")]
 
 
+class Box(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    size: Annotated[int, Meta(ge=1, description="a size")] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    box: Annotated[Box, Meta(description="a box")] | None = None
+
+
+@pytest.mark.parametrize(
+    ("inside", "fault"),
+    [
+        ({"size": 0}, Fault("box.size", "wrong", "a size", 0)),
+        ({"sise": 1}, Fault("box.sise", "unknown", "one of size")),
+        (7, Fault("box", "wrong", "a box", 7)),
+    ],
+)
+def test_a_fault_inside_a_closed_struct_has_its_own_name(inside: object, fault: Fault) -> None:
+    with pytest.raises(Faults) as caught:
+        fields.read(Parcel, {"box": inside})
+    assert caught.value.faults == [fault]
+
+
+def test_inside_a_closed_struct_null_is_a_value() -> None:
+    read = [fields.read(Parcel, {"box": box}, null_is_absent=True) for box in ({"size": None}, {}, None)]
+    assert read == [Parcel(Box(None)), Parcel(Box()), Parcel(None)]
+
+
 def test_a_fault_shows_no_value_in_its_exception() -> None:
     with pytest.raises(Faults) as caught:
         fields.read(Cake, {"name": "x", "icing": "a secret"})
@@ -62,10 +94,15 @@ def test_keys_nobody_knows_are_listed_by_the_name_in_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "struct", [SpeechBody, NewAccount, AccountChange, NewKey, Server, Storage, EngineSection, VoiceSection]
+    "struct",
+    [
+        *(SpeechBody, NewAccount, AccountChange, NewKey, Server, Storage, LimitsStore, EngineSection),
+        *(AgreedChange, WantedCaps, NewGrant, NewCorrection, NewRefund),
+        *(CostSection, PlanSection, PriceSection, VoiceSection),
+    ],
 )
 def test_everything_that_people_write_is_described_in_words(struct: type[msgspec.Struct]) -> None:
-    mine = {"settings", "bindings"}  # whole tables that the config reader fills in itself
+    mine = {"settings", "costs", "bindings"}  # whole tables that the config reader fills in itself
     for field in fields.fields_of(struct):
         assert field.key in mine or not field.expected.startswith("of type"), field.key
 

@@ -1,37 +1,75 @@
-"""Every scrape of the metrics page gets the worker's answer, also when two come at once."""
+"""Every scrape of the metrics page gets the workers' answers, also when two come at once."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 
+from proxy.figures import Told
 from proxy.metrics_page import MetricsPage
-from speech_engine.host.pipe import Message
 from tests.server import free_port
 
 
 async def test_scrapes_at_once_each_get_an_answer() -> None:
-    loop, address = asyncio.get_running_loop(), f"127.0.0.1:{free_port()}"
-    asked, is_answering, was_asked_twice = 0, False, False
+    address = f"127.0.0.1:{free_port()}"
+    asked, at_once, most_at_once = 0, 0, 0
 
-    def ask(_message: Message) -> None:
-        nonlocal asked, is_answering, was_asked_twice
-        asked, is_answering, was_asked_twice = asked + 1, True, was_asked_twice or is_answering
+    async def ask() -> list[Told]:
+        nonlocal asked, at_once, most_at_once
+        asked, at_once = asked + 1, at_once + 1
+        number, most_at_once = asked, max(most_at_once, at_once)
         # A worker needs a moment, in which the next scrape arrives.
-        loop.call_later(0.05, answer, asked)
+        await asyncio.sleep(0.05)
+        at_once -= 1
+        return [Told(0, 1, f"# TYPE answer gauge\nanswer {number}\n")]
 
-    def answer(number: int) -> None:
-        nonlocal is_answering
-        is_answering = False
-        page.answered(f"# TYPE answer gauge\nanswer {number}\n")
-
-    page = MetricsPage(address, ask, lambda: ())
+    page = MetricsPage(address, 1, ask, lambda: ())
     page.start()
     try:
-        answers = await asyncio.gather(*(_scrape(address) for _ in range(8)))
+        pages = await asyncio.gather(*(_scrape(address) for _ in range(8)))
     finally:
         await asyncio.to_thread(page.stop)
-    assert not was_asked_twice, "an answer to one would be taken by the other"
-    assert sorted(answers) == [f"answer {number}.0" for number in range(1, 9)]
+    assert most_at_once == 1, "what one was told would be added after what the next was"
+    assert sorted(_line(each, "answer ") for each in pages) == [f"answer {each}.0" for each in range(1, 9)]
+
+
+async def test_the_page_says_how_many_workers_are_in_it() -> None:
+    address = f"127.0.0.1:{free_port()}"
+
+    async def ask() -> list[Told]:
+        return [Told(number, 1, "# TYPE answers counter\nanswers_total 2\n") for number in (0, 2)]
+
+    page = MetricsPage(address, 3, ask, lambda: ())
+    page.start()
+    try:
+        text = await _scrape(address)
+    finally:
+        await asyncio.to_thread(page.stop)
+    assert _line(text, "voxgate_workers ") == "voxgate_workers 3.0"
+    assert _line(text, "voxgate_workers_ready ") == "voxgate_workers_ready 2.0"
+    assert _line(text, "answers_total ") == "answers_total 4.0"
+
+
+async def test_a_page_is_given_though_nobody_answers_at_all() -> None:
+    address = f"127.0.0.1:{free_port()}"
+
+    async def ask() -> list[Told]:
+        await asyncio.Event().wait()
+        return []
+
+    page = MetricsPage(address, 1, ask, lambda: ())
+    page.start()
+    try:
+        began = time.monotonic()
+        text = await _scrape(address)
+        assert time.monotonic() - began < 10
+    finally:
+        await asyncio.to_thread(page.stop)
+    assert _line(text, "voxgate_workers_ready ") == "voxgate_workers_ready 0.0"
+
+
+def _line(page: str, beginning: str) -> str:
+    return next((line for line in page.splitlines() if line.startswith(beginning)), "")
 
 
 async def _scrape(address: str) -> str:
@@ -40,4 +78,4 @@ async def _scrape(address: str) -> str:
     writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
     text = (await reader.read()).decode()
     writer.close()
-    return next((line for line in text.splitlines() if line.startswith("answer ")), "")
+    return text

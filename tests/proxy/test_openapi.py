@@ -24,6 +24,7 @@ from tests.proxy.described import Document, faults, operation, operations, viola
 from tests.proxy.endpoints.inside import inside
 
 _SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
+_PRICES = {"speech": {"credits": 1, "per": "job"}, "models": {"tone": {"credits": 2, "per": "minute"}}}
 
 
 class Asked(NamedTuple):
@@ -36,7 +37,7 @@ class Asked(NamedTuple):
     status: int = 200
 
 
-# In this order on one server: `{account}` and `{key}` are what was made before.
+# In this order on one server: `{key}` and `{request}` are what was made before.
 ASKED = (
     *(
         Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH | more)
@@ -79,9 +80,30 @@ ASKED = (
     Asked("rotate_key", "POST", "/admin/keys/{key}/rotate", status=201),
     Asked("revoke_key", "DELETE", "/admin/keys/{key}"),
     Asked("change_account", "POST", "/admin/accounts/bob", {"plan": "pro"}),
+    Asked("change_account", "POST", "/admin/accounts/bob", {"plan": "gone"}, 400),
+    Asked("change_account", "POST", "/admin/accounts/bob", {"agreed": {"allowance": 0.5, "prices": _PRICES}}),
+    Asked("get_account", "GET", "/admin/accounts/bob"),
+    Asked("grant_credits", "POST", "/admin/accounts/bob/grants", {"credits": 0.5, "reference": "a"}, 201),
+    Asked("grant_credits", "POST", "/admin/accounts/bob/grants", {"credits": 1, "reference": "a"}, 409),
+    Asked("correct_credits", "POST", "/admin/accounts/bob/corrections", {"credits": -1, "reason": "x"}, 201),
+    Asked("correct_credits", "POST", "/admin/accounts/bob/corrections", {"credits": -1}, 400),
+    Asked("list_entries", "GET", "/admin/accounts/bob/entries?limit=1"),
     Asked("close_account", "DELETE", "/admin/accounts/bob"),
     Asked("close_account", "DELETE", "/admin/accounts/nobody", status=404),
     Asked("list_engines", "GET", "/admin/engines"),
+    Asked("list_plans", "GET", "/admin/plans"),
+    Asked("change_account", "POST", "/admin/accounts/dev", {"plan": "pro"}),
+    Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH),
+    Asked("refund_request", "POST", "/admin/requests/{request}/refund", {"reason": "x"}, 201),
+    Asked("refund_request", "POST", "/admin/requests/{request}/refund", {"reason": "x"}, 409),
+    Asked("verify_ledger", "GET", "/admin/ledger"),
+    *(
+        Asked(name, "GET", f"{path}{query}", status=status)
+        for name, path in (("list_usage", "/v1/usage"), ("list_all_usage", "/admin/usage"))
+        for query, status in (("", 200), ("?by=day", 200), ("?format=csv", 200), ("?since=x", 400))
+    ),
+    Asked("list_audit", "GET", "/admin/audit?account=bob"),
+    Asked("get_me", "GET", "/v1/me"),
 )
 
 
@@ -134,21 +156,24 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
     schemas = document["components"]["schemas"]
     # A request may leave fields out; what is degraded is either an engine or a plugin.
     leave_out = {name for name, schema in schemas.items() if schema["properties"].keys() - schema["required"]}
-    assert leave_out == {"SpeechBody", "NewAccount", "NewKey", "Degraded"}
+    requests = {"SpeechBody", "NewAccount", "AccountChange", "AgreedChange", "NewKey", "WantedCaps"}
+    assert leave_out == requests | {"NewGrant", "NewRefund", "Degraded"}
 
 
 def test_answers_of_a_running_server_are_as_described(shared: server.Server, document: Document) -> None:
     made = json.loads(shared.cli("keys", "create", "--account", "dev", "--role", "admin", "--json").stdout)
-    asked, last_key = set(), ""
+    asked, last_key, last_request = set(), "", ""
     with shared.client(made["key"]) as client:
         for wanted in ASKED:
-            path = wanted.path.replace("{key}", last_key)
+            path = wanted.path.replace("{key}", last_key).replace("{request}", last_request)
             answer = client.request(wanted.method, path, json=wanted.body)
             assert answer.status_code == wanted.status, (wanted, answer.text)
             assert faults(document, operation(document, wanted.operation), answer) == [], wanted
             asked.add(wanted.operation)
             if wanted.operation in ("create_key", "rotate_key"):
                 last_key = answer.json()["id"]
+            if wanted.operation == "create_speech":
+                last_request = answer.headers["x-request-id"]
     assert asked == {each["operationId"] for each in operations(document)}
 
 

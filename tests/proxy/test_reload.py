@@ -7,8 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.reload import NEEDS_RESTART, merge
-from proxy.sections import Config, EngineSection, Server, VoiceSection
+from policies.costs import Rate
+from policies.plans import Plan, Prices
+from policies.price import Price
+from proxy.reload import NEEDS_RESTART, dropped_plans, merge
+from proxy.sections import Config, EngineSection, LimitsStore, Server, Storage, VoiceSection
 
 _OTHER: dict[str, Any] = {
     "host": "0.0.0.0",
@@ -22,6 +25,9 @@ _OTHER: dict[str, Any] = {
     "default_voice": "x",
     "fill_missing": True,
     "cors_origins": ("https://x",),
+    "trusted_proxies": ("10.0.0.0/8",),
+    "usage_days": 1,
+    "idempotency_mb": 1,
     "metrics": "",
     "dev_key": True,
 }
@@ -59,6 +65,57 @@ def test_models_and_voices_of_other_engines_wait_for_them() -> None:
     reload = merge(running, _LATE)
     assert (reload.changed, reload.needs_restart) == ((), ("engines", "models", "voices"))
     assert reload.config == running
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [("storage", Storage("postgresql://db/voxgate")), ("limits", LimitsStore("redis://cache"))],
+)
+def test_what_was_opened_once_waits_for_a_restart(name: str, section: msgspec.Struct) -> None:
+    reload = merge(Config(), msgspec.structs.replace(Config(), **{name: section}))
+    assert reload == (Config(), (), (name,))
+
+
+def plans(*given: Plan) -> dict[str, Plan]:
+    return {plan.name: plan for plan in given}
+
+
+ESPEAK = {"espeak": EngineSection("espeak")}
+FREE, PRO = Plan(name="free", rpm=10), Plan(name="pro")
+_PRICES = Prices(speech=Price(60, "minute"), models={"espeak/standard": Price(1, "character")})
+_WITH_COSTS = {"espeak": EngineSection("espeak", costs={"*": Rate(0.1, "hour")})}
+
+
+def test_plans_are_taken_on_at_once() -> None:
+    running, read = Config(plans=plans(FREE)), Config(plans=plans(Plan(name="free", rpm=20), PRO))
+    assert merge(running, read) == (read, ("plans",), ())
+
+
+def test_plans_do_not_wait_for_engines_that_they_do_not_name() -> None:
+    running = Config(engines=ESPEAK)
+    read = Config(plans=plans(Plan(name="small", engines=("espeak",))))
+    reload = merge(running, read)
+    assert (reload.changed, reload.needs_restart) == (("plans",), ("engines",))
+    assert (reload.config.plans, reload.config.engines) == (read.plans, ESPEAK)
+
+
+def test_plans_of_an_engine_that_is_not_there_yet_wait_for_it() -> None:
+    running = Config(engines=ESPEAK, plans=plans(FREE))
+    read = msgspec.structs.replace(_LATE, plans=plans(Plan(name="free", engines=("late",))))
+    reload = merge(running, read)
+    assert (reload.changed, reload.config) == ((), running)
+    assert set(reload.needs_restart) == {"engines", "models", "voices", "plans"}
+
+
+def test_the_plans_that_would_be_gone_are_named() -> None:
+    running = Config(plans=plans(FREE, PRO, Plan(name="old")))
+    assert dropped_plans(running, Config(plans=plans(Plan(name="new"), PRO))) == ("free", "old")
+    assert dropped_plans(running, Config(plans=plans(PRO, Plan(name="old"), Plan(name="free", rpm=1)))) == ()
+
+
+def test_a_configuration_with_plans_reaches_a_worker_whole() -> None:
+    read = Config(plans=plans(Plan(name="free", rpm="account", prices=_PRICES), PRO), engines=_WITH_COSTS)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(read), type=Config) == read
 
 
 def test_an_unchanged_file_changes_nothing() -> None:

@@ -27,7 +27,7 @@ async def _worker(config: Config) -> AsyncIterator[Child]:
         runtime.runtime_folder(Path(config.data)) as folder,
         runtime.control_socket(folder) as control,
     ):
-        child = await Child.start("proxy.worker", inherit=(http.fileno(), control.fileno()))
+        child = await Child.start("proxy.worker", "0", inherit=(http.fileno(), control.fileno()))
         try:
             child.send(Revision(1, msgspec.msgpack.encode(config)))
             yield child

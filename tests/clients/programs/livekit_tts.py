@@ -1,6 +1,7 @@
 """LiveKit Agents' own OpenAI plugin: `livekit_tts.py URL KEY [ROW]` does a row and prints what it saw.
 
-Without a row it takes one from each line of its input. URL is the server's root, without /v1.
+Without a row it takes one from each line of its input, which may name another URL and KEY behind it. URL is
+the server's root, without /v1.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import openai
 from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError
@@ -24,46 +25,50 @@ _SECOND = 24_000
 
 # Its own retries would only hide what the first try saw.
 _ONCE = APIConnectOptions(max_retry=0)
-_URL, _KEY, *_ROWS = sys.argv[1:] or ("", "")
 
 
-async def events_and_bytes() -> Any:
+class Server(NamedTuple):
+    url: str
+    key: str
+
+
+async def events_and_bytes(server: Server) -> Any:
     return {
-        "warm": await _warmed_up(),
+        "warm": await _warmed_up(server),
         # By its own rule it asks these two for bytes, and every other model for events.
-        "events": await _spoken(model="gpt-4o-mini-tts"),
-        "bytes": await _spoken(model="tts-1"),
+        "events": await _spoken(server, model="gpt-4o-mini-tts"),
+        "bytes": await _spoken(server, model="tts-1"),
     }
 
 
-async def six_formats() -> Any:
-    return {name: await _spoken(model="tts-1", response_format=name) for name in _FORMATS}
+async def six_formats(server: Server) -> Any:
+    return {name: await _spoken(server, model="tts-1", response_format=name) for name in _FORMATS}
 
 
-async def errors() -> Any:
+async def errors(server: Server) -> Any:
     return {
-        "400": await _spoken(voice="nobody"),
-        "401": await _spoken(api_key="vg-wrong"),
-        "404": await _spoken(model="tts-9"),
-        "503": await _spoken(model="tone/standard", voice="tone/unavailable"),
+        "400": await _spoken(server, voice="nobody"),
+        "401": await _spoken(server, api_key="vg-wrong"),
+        "404": await _spoken(server, model="tts-9"),
+        "503": await _spoken(server, model="tone/standard", voice="tone/unavailable"),
     }
 
 
-async def failure_before_audio() -> Any:
+async def failure_before_audio(server: Server) -> Any:
     voices = ("tone/fail", "tone/bug", "tone/busy")
-    return [await _spoken(model="tone/standard", voice=voice) for voice in voices]
+    return [await _spoken(server, model="tone/standard", voice=voice) for voice in voices]
 
 
-async def failure_midway() -> Any:
+async def failure_midway(server: Server) -> Any:
     return {
-        "streamed": await _spoken(model="tts-1", voice="tone/fail-late", response_format="pcm"),
-        "events": await _spoken(model="tone/standard", voice="tone/fail-late", response_format="pcm"),
+        "streamed": await _spoken(server, model="tts-1", voice="tone/fail-late", response_format="pcm"),
+        "events": await _spoken(server, model="tone/standard", voice="tone/fail-late", response_format="pcm"),
     }
 
 
-async def leaving() -> Any:
+async def leaving(server: Server) -> Any:
     received = 0
-    async with _tts(model="tts-1-hd", voice="verse", response_format="pcm") as tts:
+    async with _tts(server, model="tts-1-hd", voice="verse", response_format="pcm") as tts:
         async with tts.synthesize(_LONG, conn_options=_ONCE) as stream:
             async for audio in stream:
                 received += audio.frame.samples_per_channel
@@ -72,32 +77,37 @@ async def leaving() -> Any:
     return {"received": received}
 
 
-ROWS: dict[int, Callable[[], Coroutine[Any, Any, Any]]] = {
+async def failing_again(server: Server) -> Any:
+    return await _spoken(server, APIConnectOptions(), model="tone/standard", voice="tone/fail-late")
+
+
+ROWS: dict[int, Callable[[Server], Coroutine[Any, Any, Any]]] = {
     2: six_formats,
     13: errors,
     17: failure_before_audio,
     18: failure_midway,
+    19: failing_again,
     20: leaving,
     24: events_and_bytes,
 }
 
 
 @asynccontextmanager
-async def _tts(**settings: Any) -> AsyncIterator[Any]:
-    tts = TTS(**{"base_url": f"{_URL}/v1", "api_key": _KEY, "voice": "alloy", **settings})
+async def _tts(server: Server, **settings: Any) -> AsyncIterator[Any]:
+    tts = TTS(**{"base_url": f"{server.url}/v1", "api_key": server.key, "voice": "alloy", **settings})
     try:
         yield tts
     finally:
         await tts.aclose()
 
 
-async def _spoken(**settings: Any) -> dict[str, Any]:
+async def _spoken(server: Server, trying: APIConnectOptions = _ONCE, **settings: Any) -> dict[str, Any]:
     """The frames of one speech, joined, what it cost by LiveKit's own count, and the error that ended it."""
     pcm, shapes, ids, seen = b"", set(), set(), {"error": {"class": "none"}}
     usage: list[Any] = []
-    async with _tts(**settings) as tts:
+    async with _tts(server, **settings) as tts:
         tts.on("metrics_collected", usage.append)
-        async with tts.synthesize(_TEXT, conn_options=_ONCE) as stream:
+        async with tts.synthesize(_TEXT, conn_options=trying) as stream:
             try:
                 async for audio in stream:
                     pcm += bytes(audio.frame.data)
@@ -110,7 +120,7 @@ async def _spoken(**settings: Any) -> dict[str, Any]:
     return {**seen, **shape, "pcm": base64.b64encode(pcm).decode()}
 
 
-async def _warmed_up() -> list[int]:
+async def _warmed_up(server: Server) -> list[int]:
     """The statuses of what a prewarm asks for, which the plugin itself does not look at."""
     statuses: list[int] = []
 
@@ -118,8 +128,10 @@ async def _warmed_up() -> list[int]:
         statuses.append(response.status_code)
 
     http = openai.DefaultAsyncHttpxClient(event_hooks={"response": [note]})
-    async with openai.AsyncClient(base_url=f"{_URL}/v1", api_key=_KEY, http_client=http) as client:
-        async with _tts(client=client) as tts:
+    async with openai.AsyncClient(
+        base_url=f"{server.url}/v1", api_key=server.key, http_client=http
+    ) as client:
+        async with _tts(server, client=client) as tts:
             tts.prewarm()
             await tts._prewarm_task
     return statuses
@@ -135,8 +147,10 @@ def _error(error: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    for row in _ROWS or sys.stdin:
-        print(json.dumps(asyncio.run(ROWS[int(row)]())), flush=True)
+    url, key, *rows = sys.argv[1:]
+    for line in rows or sys.stdin:
+        row, *other = line.split()
+        print(json.dumps(asyncio.run(ROWS[int(row)](Server(*(other or (url, key)))))), flush=True)
 
 
 if __name__ == "__main__":

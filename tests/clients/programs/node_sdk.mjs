@@ -1,17 +1,13 @@
 // OpenAI's SDK for Node, 6.x or 7.x: `node_sdk.mjs URL KEY [ROW]` does a row and prints what it saw.
-// Without a row it takes one from each line of its input. URL is the server's root, without /v1.
+// Without a row it takes one from each line of its input, which may name another URL and KEY behind it. URL is
+// the server's root, without /v1.
 import OpenAI, { APIError, toFile } from "openai";
-import { LONG, SECOND, TEXT, base64, drained, run, server } from "./rows.mjs";
+import { LONG, SECOND, TEXT, base64, drained, exchanged, noting, run, server } from "./rows.mjs";
 
-// Without the SDK's own look at whether fetch can do FormData, which goes to a `data:` address.
-const sent = [];
-const counting = (input, init) => {
-  const { protocol, pathname } = new URL(input);
-  if (protocol !== "data:") sent.push(pathname);
-  return fetch(input, init);
-};
-const sdk = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: server.key, maxRetries: 0, fetch: counting });
-const retrying = sdk.withOptions({ maxRetries: 2 });
+const sdk = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: server.key, maxRetries: 0, fetch: noting });
+const at = ({ url, key }) => sdk.withOptions({ baseURL: `${url}/v1`, apiKey: key });
+// As often as it does by itself.
+const retrying = (from) => from.withOptions({ maxRetries: 2 });
 
 const say = (more, from = sdk) =>
   from.audio.speech.create({ model: "tts-1", voice: "alloy", input: TEXT, ...more });
@@ -92,15 +88,19 @@ async function failureBeforeAudio() {
   return seen;
 }
 
-async function failureMidway() {
-  const late = { model: "tone/standard", voice: "tone/fail-late", response_format: "pcm" };
-  sent.length = 0;
-  const whole = await error(async () => (await say(late, retrying)).arrayBuffer());
-  const requests = sent.length;
+const late = { model: "tone/standard", voice: "tone/fail-late", response_format: "pcm" };
+
+const failingAgain = (server) =>
+  exchanged(async () => ({
+    error: await error(async () => (await say(late, retrying(at(server)))).arrayBuffer()),
+  }));
+
+async function failureMidway(server) {
+  const whole = await failingAgain(server);
   const broken = async (stream_format) =>
     drained((await say({ ...late, stream_format })).body, (caught) => caught.message);
   return {
-    whole: { ...whole, requests },
+    whole: { ...whole.error, requests: whole.exchanges.length },
     streamed: await broken("audio"),
     events: await broken("sse"),
   };
@@ -113,6 +113,27 @@ async function leaving() {
   while (received < SECOND) received += (await reader.read()).value.length;
   await reader.cancel();
   return { received };
+}
+
+async function rateLimit(server) {
+  const refused = await error(() => say({}, at(server)));
+  const onceMore = at(server).withOptions({ maxRetries: 1 });
+  const seen = await exchanged(async () => ({ answer: await answer(await say({}, onceMore)) }));
+  return { error: refused, ...seen };
+}
+
+const quota = (server) =>
+  exchanged(async () => ({ error: await error(() => say({}, retrying(at(server)))) }));
+
+async function streamCap(server) {
+  const slow = { model: "tone/standard", voice: "tone/slow", input: LONG, response_format: "pcm" };
+  const reader = (await say(slow, at(server))).body.getReader();
+  await reader.read();
+  const refused = await error(() => say({}, at(server)));
+  const { value } = await reader.read();
+  await reader.cancel();
+  const after = await answer(await say({}, retrying(at(server))));
+  return { error: refused, received: value.length, after };
 }
 
 const events = async () => answer(await say({ model: "gpt-4o-mini-tts", stream_format: "sse" }));
@@ -131,14 +152,16 @@ async function models() {
 }
 
 async function transcription() {
-  sent.length = 0;
   const file = await toFile(Buffer.alloc(1 << 20), "a.wav");
-  const refused = await error(() => retrying.audio.transcriptions.create({ model: "whisper-1", file }));
-  return { error: refused, sent: [...sent] };
+  const { transcriptions } = retrying(sdk).audio;
+  const seen = await exchanged(async () => ({
+    error: await error(() => transcriptions.create({ model: "whisper-1", file })),
+  }));
+  return { error: seen.error, sent: seen.exchanges.map(({ path }) => path) };
 }
 
-async function headers() {
-  const { headers: answered } = await answer(await say({}));
+async function headers(server) {
+  const { headers: answered } = await answer(await say({}, at(server)));
   return { asked: {}, answered };
 }
 
@@ -148,9 +171,13 @@ await run({
   7: voiceForms,
   11: limits,
   13: errors,
+  14: rateLimit,
+  15: quota,
   17: failureBeforeAudio,
   18: failureMidway,
+  19: failingAgain,
   20: leaving,
+  21: streamCap,
   22: events,
   23: eventsOfTts1,
   26: models,

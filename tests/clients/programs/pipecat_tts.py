@@ -1,6 +1,7 @@
 """Pipecat's own OpenAI service: `pipecat_tts.py URL KEY [ROW]` does a row and prints what it saw.
 
-Without a row it takes one from each line of its input. URL is the server's root, without /v1.
+Without a row it takes one from each line of its input, which may name another URL and KEY behind it. URL is
+the server's root, without /v1.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import json
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from loguru import logger
+from openai import DEFAULT_MAX_RETRIES, DefaultAsyncHttpxClient
 from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
@@ -32,7 +34,18 @@ from pipecat.workers.runner import WorkerRunner
 _TEXT = "The quick brown fox."
 _LONG = "This takes a while to say. " * 20
 _SECOND = 48_000
-_URL, _KEY, *_ROWS = sys.argv[1:] or ("", "")
+
+
+class Server(NamedTuple):
+    url: str
+    key: str
+
+
+class Say(NamedTuple):
+    model: str
+    voice: str
+    text: str = _TEXT
+    speed: float | None = None
 
 
 class _Ear(FrameProcessor):  # type: ignore[misc]
@@ -60,60 +73,66 @@ class _Ear(FrameProcessor):  # type: ignore[misc]
         await self.push_frame(frame, direction)
 
 
-async def early_chunks() -> Any:
-    whole = await _spoken("gpt-4o-mini-tts", "alloy")
-    # Bound to a voice that takes as long as its audio lasts.
-    return {"whole": whole, "slow": await _spoken("tts-1-hd", "verse", text=f"{_TEXT} " * 3)}
-
-
-async def built_in_voices() -> Any:
-    return {voice: await _spoken("gpt-4o-mini-tts", voice) for voice in VALID_VOICES}
-
-
-async def errors() -> Any:
+async def early_chunks(server: Server) -> Any:
     return {
-        "400": await _spoken("gpt-4o-mini-tts", "alloy", speed=9.0),
-        "401": await _spoken("gpt-4o-mini-tts", "alloy", api_key="vg-wrong"),
-        "404": await _spoken("tts-9", "alloy"),
+        "whole": await _spoken(server, Say("gpt-4o-mini-tts", "alloy")),
+        # Bound to a voice that takes as long as its audio lasts.
+        "slow": await _spoken(server, Say("tts-1-hd", "verse", f"{_TEXT} " * 3)),
     }
 
 
-async def failure_before_audio() -> Any:
-    return [await _spoken("tts-1-hd", "shimmer")]
+async def built_in_voices(server: Server) -> Any:
+    return {voice: await _spoken(server, Say("gpt-4o-mini-tts", voice)) for voice in VALID_VOICES}
 
 
-async def failure_midway() -> Any:
-    return {"streamed": await _spoken("tts-1-hd", "sage")}
+async def errors(server: Server) -> Any:
+    good = Say("gpt-4o-mini-tts", "alloy")
+    return {
+        "400": await _spoken(server, good._replace(speed=9.0)),
+        "401": await _spoken(server._replace(key="vg-wrong"), good),
+        "404": await _spoken(server, good._replace(model="tts-9")),
+    }
 
 
-async def leaving() -> Any:
-    seen = await _spoken("tts-1-hd", "verse", text=_LONG, enough=_SECOND)
+async def quota(server: Server) -> Any:
+    return await _spoken(server, Say("tts-1", "alloy"), retries=DEFAULT_MAX_RETRIES)
+
+
+async def failure_before_audio(server: Server) -> Any:
+    return [await _spoken(server, Say("tts-1-hd", "shimmer"))]
+
+
+async def failure_midway(server: Server) -> Any:
+    return {"streamed": await _spoken(server, Say("tts-1-hd", "sage"))}
+
+
+async def failing_again(server: Server) -> Any:
+    return await _spoken(server, Say("tts-1", "sage"), retries=DEFAULT_MAX_RETRIES)
+
+
+async def leaving(server: Server) -> Any:
+    seen = await _spoken(server, Say("tts-1-hd", "verse", _LONG), enough=_SECOND)
     return {"received": len(base64.b64decode(seen["pcm"]))}
 
 
-ROWS: dict[int, Callable[[], Coroutine[Any, Any, Any]]] = {
+ROWS: dict[int, Callable[[Server], Coroutine[Any, Any, Any]]] = {
     8: built_in_voices,
     13: errors,
+    15: quota,
     17: failure_before_audio,
     18: failure_midway,
+    19: failing_again,
     20: leaving,
     25: early_chunks,
 }
 
 
-async def _spoken(
-    model: str,
-    voice: str,
-    text: str = _TEXT,
-    enough: int = 0,
-    api_key: str = _KEY,
-    speed: float | None = None,
-) -> dict[str, Any]:
+async def _spoken(server: Server, say: Say, enough: int = 0, retries: int = 0) -> dict[str, Any]:
     """A text through a pipeline, as a bot says it; with `enough` it is interrupted after so many bytes."""
     ear = _Ear(enough)
-    settings = OpenAITTSService.Settings(model=model, voice=voice, speed=speed)
-    service = OpenAITTSService(api_key=api_key, base_url=f"{_URL}/v1", settings=settings)
-    service._client.max_retries = 0
+    exchanges: list[Any] = []
+    service = _service(server, say, exchanges)
+    service._client.max_retries = retries
     worker = PipelineWorker(Pipeline([_Above(ear), service, ear]), cancel_on_idle_timeout=False)
     started = asyncio.Event()
 
@@ -123,7 +142,7 @@ async def _spoken(
 
     async def talk() -> None:
         await started.wait()
-        await worker.queue_frame(TTSSpeakFrame(text))
+        await worker.queue_frame(TTSSpeakFrame(say.text))
         await ear.done.wait()
         if ear.errors:
             # It would wait some seconds for audio that cannot come any more.
@@ -138,7 +157,19 @@ async def _spoken(
     await asyncio.gather(runner.run(), talk())
     lasted = ear.times[-1] - ear.times[0] if ear.times else 0.0
     seen = {"rates": sorted(ear.rates), "errors": ear.errors, "chunks": len(ear.times), "lasted_s": lasted}
-    return {**seen, "pcm": base64.b64encode(ear.pcm).decode()}
+    return {**seen, "exchanges": exchanges, "pcm": base64.b64encode(ear.pcm).decode()}
+
+
+def _service(server: Server, say: Say, exchanges: list[Any]) -> Any:
+    async def note(response: Any) -> None:
+        exchanges.append({"status": response.status_code, "headers": dict(response.headers)})
+
+    return OpenAITTSService(
+        api_key=server.key,
+        base_url=f"{server.url}/v1",
+        http_client=DefaultAsyncHttpxClient(event_hooks={"response": [note]}),
+        settings=OpenAITTSService.Settings(model=say.model, voice=say.voice, speed=say.speed),
+    )
 
 
 class _Above(FrameProcessor):  # type: ignore[misc]
@@ -158,8 +189,10 @@ class _Above(FrameProcessor):  # type: ignore[misc]
 
 def main() -> None:
     logger.remove()
-    for row in _ROWS or sys.stdin:
-        print(json.dumps(asyncio.run(ROWS[int(row)]())), flush=True)
+    url, key, *rows = sys.argv[1:]
+    for line in rows or sys.stdin:
+        row, *other = line.split()
+        print(json.dumps(asyncio.run(ROWS[int(row)](Server(*(other or (url, key)))))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """OpenAI's Python SDK, 1.x or 3.x: `python_sdk.py URL KEY [ROW]` does a row and prints what it saw.
 
-Without a row it takes one from each line of its input. URL is the server's root, without /v1.
+Without a row it takes one from each line of its input, which may name another URL and KEY behind it. URL is
+the server's root, without /v1.
 """
 
 from __future__ import annotations
@@ -22,10 +23,17 @@ _SECOND = 48_000
 # The lines differ in the HTTP client that they are built on, and each lets its errors through.
 _http = importlib.import_module("httpx" if openai.__version__.startswith("1.") else "httpx2")
 
-_sent: list[str] = []
-_counting = openai.DefaultHttpxClient(
-    event_hooks={"request": [lambda request: _sent.append(request.url.path)]}
-)
+_exchanges: list[dict[str, Any]] = []
+
+
+def _note(response: Any) -> None:
+    asked = response.request
+    retry = asked.headers.get("x-stainless-retry-count")
+    seen = {"path": asked.url.path, "retry": retry, "status": response.status_code}
+    _exchanges.append({**seen, "headers": dict(response.headers)})
+
+
+_noting = openai.DefaultHttpxClient(event_hooks={"response": [_note]})
 
 
 def default_mp3(sdk: OpenAI) -> Any:
@@ -86,15 +94,37 @@ def failure_before_audio(sdk: OpenAI) -> Any:
 
 
 def failure_midway(sdk: OpenAI) -> Any:
-    _sent.clear()
-    retrying = sdk.with_options(max_retries=openai.DEFAULT_MAX_RETRIES)
-    whole = _refused(retrying, model="tone/standard", voice="tone/fail-late")
-    requests = len(_sent)
+    whole = failing_again(sdk)
     return {
-        "whole": {**whole, "requests": requests},
+        "whole": {**whole["error"], "requests": len(whole["exchanges"])},
         "streamed": _broken_stream(sdk, "audio"),
         "events": _broken_stream(sdk, "sse"),
     }
+
+
+def rate_limit(sdk: OpenAI) -> Any:
+    error = _refused(sdk)
+    once_more = sdk.with_options(max_retries=1)
+    return {"error": error, **_exchanged(lambda: {"answer": _answer(_say(once_more))})}
+
+
+def quota(sdk: OpenAI) -> Any:
+    return _exchanged(lambda: {"error": _refused(_retrying(sdk))})
+
+
+def failing_again(sdk: OpenAI) -> Any:
+    late = {"model": "tone/standard", "voice": "tone/fail-late"}
+    return _exchanged(lambda: {"error": _refused(_retrying(sdk), **late)})
+
+
+def stream_cap(sdk: OpenAI) -> Any:
+    slow = {"model": "tone/standard", "voice": "tone/slow", "input": _LONG, "response_format": "pcm"}
+    with _stream(sdk, **slow) as first:
+        parts = first.iter_bytes()
+        next(parts)
+        error = _refused(sdk)
+        received = len(next(parts))
+    return {"error": error, "received": received, "after": _answer(_say(_retrying(sdk)))}
 
 
 def leaving(sdk: OpenAI) -> Any:
@@ -126,12 +156,10 @@ def models(sdk: OpenAI) -> Any:
 
 
 def transcription(sdk: OpenAI) -> Any:
-    _sent.clear()
-    retrying = sdk.with_options(max_retries=openai.DEFAULT_MAX_RETRIES)
-    error = _error(
-        lambda: retrying.audio.transcriptions.create(model="whisper-1", file=("a.wav", bytes(1 << 20)))
-    )
-    return {"error": error, "sent": list(_sent)}
+    transcriptions: Any = _retrying(sdk).audio.transcriptions
+    asked = {"model": "whisper-1", "file": ("a.wav", bytes(1 << 20))}
+    seen = _exchanged(lambda: {"error": _error(lambda: transcriptions.create(**asked))})
+    return {"error": seen["error"], "sent": [exchange["path"] for exchange in seen["exchanges"]]}
 
 
 def headers(sdk: OpenAI) -> Any:
@@ -145,15 +173,30 @@ ROWS: dict[int, Callable[[OpenAI], Any]] = {
     7: voice_forms,
     11: limits,
     13: errors,
+    14: rate_limit,
+    15: quota,
     17: failure_before_audio,
     18: failure_midway,
+    19: failing_again,
     20: leaving,
+    21: stream_cap,
     22: events,
     23: events_of_tts_1,
     26: models,
     32: transcription,
     33: headers,
 }
+
+
+def _retrying(sdk: OpenAI) -> OpenAI:
+    """As often as it does by itself."""
+    return sdk.with_options(max_retries=openai.DEFAULT_MAX_RETRIES)
+
+
+def _exchanged(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What it gives, beside the exchanges that it took."""
+    _exchanges.clear()
+    return {**call(), "exchanges": [*_exchanges]}
 
 
 def _say(sdk: OpenAI, **more: Any) -> Any:
@@ -190,7 +233,7 @@ def _broken_stream(sdk: OpenAI, stream_format: str) -> dict[str, Any]:
 
 def _stream(sdk: OpenAI, **more: Any) -> Any:
     create: Any = sdk.audio.speech.with_streaming_response.create
-    return create(input=_TEXT, **more)
+    return create(**{"input": _TEXT, **more})
 
 
 def _error(call: Callable[[], object]) -> dict[str, Any]:
@@ -208,9 +251,12 @@ def _error(call: Callable[[], object]) -> dict[str, Any]:
 
 def main() -> None:
     url, key, *rows = sys.argv[1:]
-    with OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, http_client=_counting) as sdk:
-        for row in rows or sys.stdin:
-            print(json.dumps(ROWS[int(row)](sdk)), flush=True)
+    with OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, http_client=_noting) as sdk:
+        for line in rows or sys.stdin:
+            row, *other = line.split()
+            root, own = other or (url, key)
+            there = sdk.with_options(base_url=f"{root}/v1", api_key=own)
+            print(json.dumps(ROWS[int(row)](there)), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,31 @@ export const server = { url, key };
 
 export const base64 = (bytes) => Buffer.from(bytes).toString("base64");
 
-// The rows named on the command line, or else one for each line of the input.
+// A fetch that notes what was asked and answered, until `exchanges` is emptied.
+export const exchanges = [];
+export async function noting(input, init) {
+  const { protocol, pathname: path } = new URL(input);
+  const response = await fetch(input, init);
+  const retry = new Headers(init?.headers).get("x-stainless-retry-count");
+  const { status, headers } = response;
+  // OpenAI's SDK looks at a `data:` address first, to see whether fetch can do FormData.
+  if (protocol !== "data:") exchanges.push({ path, retry, status, headers: Object.fromEntries(headers) });
+  return response;
+}
+
+// What `call` gives, beside the exchanges that it took.
+export async function exchanged(call) {
+  exchanges.length = 0;
+  return { ...(await call()), exchanges: [...exchanges] };
+}
+
+// The rows named on the command line, or else one for each line of the input; there another server and key may
+// stand behind it.
 export async function run(rows) {
-  for await (const row of asked.length ? asked : createInterface({ input: process.stdin })) {
-    console.log(JSON.stringify(await rows[Number(row)]()));
+  for await (const line of asked.length ? asked : createInterface({ input: process.stdin })) {
+    const [row, ...other] = line.split(" ");
+    const [root, own] = other.length ? other : [url, key];
+    console.log(JSON.stringify(await rows[Number(row)]({ url: root, key: own })));
   }
   // Connections kept for a next request would keep the process, too.
   process.exitCode = 0;

@@ -1,14 +1,15 @@
 // Vercel's AI SDK with its OpenAI provider: `vercel_ai.mjs URL KEY [ROW]` does a row and prints what it saw.
-// Without a row it takes one from each line of its input. URL is the server's root, without /v1.
+// Without a row it takes one from each line of its input, which may name another URL and KEY behind it. URL is
+// the server's root, without /v1.
 import { createOpenAI } from "@ai-sdk/openai";
 import { APICallError, generateSpeech } from "ai";
-import { LONG, TEXT, base64, run, server } from "./rows.mjs";
+import { LONG, TEXT, base64, exchanged, noting, run, server } from "./rows.mjs";
 
-const provider = (apiKey) => createOpenAI({ baseURL: `${server.url}/v1`, apiKey });
+const provider = ({ url, key }) => createOpenAI({ baseURL: `${url}/v1`, apiKey: key, fetch: noting });
 
-const say = ({ model = "tts-1", apiKey = server.key, ...more } = {}) =>
+const say = ({ model = "tts-1", at = server, ...more } = {}) =>
   generateSpeech({
-    model: provider(apiKey).speech(model),
+    model: provider(at).speech(model),
     voice: "alloy",
     text: TEXT,
     maxRetries: 0,
@@ -45,7 +46,7 @@ async function sixFormats() {
 async function errors() {
   return {
     400: await error(() => say({ voice: "nobody" })),
-    401: await error(() => say({ apiKey: "vg-wrong" })),
+    401: await error(() => say({ at: { ...server, key: "vg-wrong" } })),
     404: await error(() => say({ model: "tts-9" })),
     503: await error(() => say({ model: "tone/standard", voice: "tone/unavailable" })),
   };
@@ -63,6 +64,16 @@ const failureMidway = async () => ({
   whole: await error(() => say({ model: "tone/standard", voice: "tone/fail-late" })),
 });
 
+const rateLimit = async (at) => ({
+  error: await error(() => say({ at })),
+  ...(await exchanged(async () => ({ answer: answer(await say({ at, maxRetries: 1 })) }))),
+});
+
+const failingAgain = (at) =>
+  exchanged(async () => ({
+    error: await error(() => say({ at, model: "tone/standard", voice: "tone/fail-late", maxRetries: 2 })),
+  }));
+
 // It hands over whole answers only: who gives up aborts the call.
 const leaving = async () => ({
   error: await error(() =>
@@ -74,7 +85,9 @@ await run({
   1: async () => answer(await say()),
   2: sixFormats,
   13: errors,
+  14: rateLimit,
   17: failureBeforeAudio,
   18: failureMidway,
+  19: failingAgain,
   20: leaving,
 });

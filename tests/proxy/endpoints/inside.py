@@ -12,6 +12,7 @@ import httpx2
 import msgspec
 from starlette.types import Message
 
+from policies.plans import UNLIMITED
 from proxy import config, keys
 from proxy.app import Worker, open_worker
 from proxy.endpoints.replies import encode_json
@@ -19,7 +20,7 @@ from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.storage import accounts, key_records, usage
 from proxy.storage.accounts import Account
-from proxy.storage.key_records import Role
+from proxy.storage.key_records import NewKey, Role
 from proxy.storage.usage import UsageRow
 from speech_engine import Context, Engine, Plugin
 
@@ -74,6 +75,7 @@ class Inside(NamedTuple):
         body: object,
         leaves: asyncio.Event | None = None,
         on_sent: Callable[[Message], Awaitable[None]] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> list[Message]:
         """The ASGI messages of an answer, whether it ends well or not; the client leaves at the event."""
         sent: list[Message] = []
@@ -96,7 +98,10 @@ class Inside(NamedTuple):
             "method": "POST",
             "path": "/v1/audio/speech",
             "query_string": b"",
-            "headers": [(b"authorization", f"Bearer {self.key}".encode())],
+            "headers": [
+                (b"authorization", f"Bearer {self.key}".encode()),
+                *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
+            ],
         }
         await self.worker.public(scope, receive, send)
         return sent
@@ -107,13 +112,16 @@ class Inside(NamedTuple):
 
 @asynccontextmanager
 async def inside(
-    folder: Path, text: str = TONE, engines: Mapping[str, Engine] | None = None
+    folder: Path,
+    text: str = TONE,
+    engines: Mapping[str, Engine] | None = None,
+    plan: str = UNLIMITED.name,
 ) -> AsyncIterator[Inside]:
     """Opens a worker on this config; `engines` are plugins of the test's own, by name."""
     file = folder / "config.toml"
     file.write_text(text)
     async with open_worker(config.load(file, {}), with_engines(engines or {})) as worker:
-        account = await accounts.create(worker.store, name="ada", plan="free")
+        account = await accounts.create(worker.store, name="ada", plan=plan)
         secrets = [await _key(worker, account, role) for role in ("speech", "admin")]
         yield Inside(worker, account, *secrets)
 
@@ -155,5 +163,5 @@ def _plugin(name: str, engine: Engine) -> Plugin:
 
 async def _key(worker: Worker, account: Account, role: Role) -> str:
     secret = keys.mint()
-    await key_records.create(worker.store, secret, account=account.id, role=role)
+    await key_records.create(worker.store, secret, NewKey(account=account.id, role=role))
     return secret.reveal()

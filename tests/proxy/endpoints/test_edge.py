@@ -235,4 +235,5 @@ async def test_browsers_of_a_configured_origin_may_ask(tmp_path: Path) -> None:
     assert "access-control-allow-origin" not in other.headers
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == "https://app.example"
-    assert "x-request-id" in refused.headers["access-control-expose-headers"]
+    exposed = refused.headers["access-control-expose-headers"].split(", ")
+    assert {"x-request-id", "retry-after", "x-ratelimit-remaining-requests"} <= set(exposed)

@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from policies.plans import Caps
 from proxy import keys
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account
+from proxy.storage.key_records import NewKey
 from proxy.storage.store import AlreadyExists, MissingReference, Store
 
 
@@ -19,7 +21,8 @@ async def ada(store: Store) -> Account:
 
 async def test_a_key_is_kept_with_its_hint_and_without_its_secret(store: Store, ada: Account) -> None:
     key = keys.mint()
-    record = await key_records.create(store, key, account=ada.id, role="admin", name="laptop", expires=17)
+    wanted = NewKey(account=ada.id, role="admin", name="laptop", expires=17)
+    record = await key_records.create(store, key, wanted)
     assert record.id.startswith("key_")
     assert (record.role, record.name, record.expires, record.revoked) == ("admin", "laptop", 17, None)
     assert record.hint == key.reveal()[-4:]
@@ -31,27 +34,27 @@ async def test_a_key_is_kept_with_its_hint_and_without_its_secret(store: Store, 
 
 async def test_a_key_of_nobody_is_refused(store: Store) -> None:
     with pytest.raises(MissingReference):
-        await key_records.create(store, keys.mint(), account="acc_nobody")
+        await key_records.create(store, keys.mint(), NewKey(account="acc_nobody"))
 
 
 async def test_the_same_key_cannot_be_kept_twice(store: Store, ada: Account) -> None:
     key = keys.mint()
-    await key_records.create(store, key, account=ada.id)
+    await key_records.create(store, key, NewKey(account=ada.id))
     with pytest.raises(AlreadyExists):
-        await key_records.create(store, key, account=ada.id)
+        await key_records.create(store, key, NewKey(account=ada.id))
 
 
 async def test_keys_are_listed_for_one_account_or_for_all(store: Store, ada: Account) -> None:
     bob = await accounts.create(store, name="bob", plan="free")
-    hers = {(await key_records.create(store, keys.mint(), account=ada.id)).id for _ in range(3)}
-    his = {(await key_records.create(store, keys.mint(), account=bob.id)).id}
+    hers = {(await key_records.create(store, keys.mint(), NewKey(account=ada.id))).id for _ in range(3)}
+    his = {(await key_records.create(store, keys.mint(), NewKey(account=bob.id))).id}
     assert {record.id for record in await key_records.list_(store, account=ada.id)} == hers
     assert {record.id for record in await key_records.list_(store, account=bob.id)} == his
     assert {record.id for record in await key_records.list_(store)} == hers | his
 
 
 async def test_revoking_twice_keeps_the_first_time(store: Store, ada: Account) -> None:
-    record = await key_records.create(store, keys.mint(), account=ada.id)
+    record = await key_records.create(store, keys.mint(), NewKey(account=ada.id))
     revoked = await key_records.revoke(store, record.id)
     assert revoked is not None
     assert revoked.revoked is not None
@@ -63,7 +66,7 @@ async def test_revoking_twice_keeps_the_first_time(store: Store, ada: Account) -
 
 async def test_the_standing_of_a_key_has_its_account_in_it(store: Store, ada: Account) -> None:
     key = keys.mint()
-    record = await key_records.create(store, key, account=ada.id)
+    record = await key_records.create(store, key, NewKey(account=ada.id))
     await accounts.set_plan(store, ada.id, "pro")
     standing = await key_records.by_hash(store, key.digest)
     assert standing is not None
@@ -80,12 +83,14 @@ async def test_the_standing_of_a_key_has_its_account_in_it(store: Store, ada: Ac
 async def test_rotating_gives_a_key_of_the_same_kind_and_revokes_the_old_one(
     store: Store, ada: Account
 ) -> None:
-    old = await key_records.create(store, keys.mint(), account=ada.id, role="admin", name="x", expires=17)
+    caps = Caps(rpm=5, streams=2)
+    wanted = NewKey(account=ada.id, role="admin", name="x", expires=17, caps=caps)
+    old = await key_records.create(store, keys.mint(), wanted)
     new = keys.mint()
     rotated = await key_records.rotate(store, old.id, new)
     assert rotated is not None
     assert (rotated.account, rotated.role, rotated.name, rotated.expires) == (ada.id, "admin", "x", 17)
-    assert (rotated.hint, rotated.revoked) == (new.hint, None)
+    assert (rotated.hint, rotated.revoked, rotated.caps) == (new.hint, None, caps)
     (first, second) = await key_records.list_(store, account=ada.id)
     assert {first.id: first.revoked is None, second.id: second.revoked is None} == {
         old.id: False,
@@ -97,7 +102,7 @@ async def test_rotating_gives_a_key_of_the_same_kind_and_revokes_the_old_one(
 async def test_of_many_rotations_at_once_one_succeeds(store: Store, ada: Account) -> None:
     # In rounds: the first may find fewer connections open than it takes to meet.
     for _ in range(10):
-        old = await key_records.create(store, keys.mint(), account=ada.id)
+        old = await key_records.create(store, keys.mint(), NewKey(account=ada.id))
         rotated = await asyncio.gather(*(key_records.rotate(store, old.id, keys.mint()) for _ in range(8)))
         (new,) = [record for record in rotated if record is not None]
         assert [record for record in await key_records.list_(store) if record.revoked is None] == [new]

@@ -103,7 +103,6 @@ async def test_nobody_hangs_on_a_frozen_server(
         async with asyncio.timeout(SOON_S):
             answers = await asyncio.gather(
                 impatient.read("SELECT 1"),
-                impatient.now(),
                 impatient.write(note("a")),
                 impatient.write(note("b"), note("c")),
                 return_exceptions=True,

@@ -19,6 +19,7 @@ class WatchedStore:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.was_asked = asyncio.Event()
+        self.is_shared = store.is_shared
         self._store = store
         self._start = start
 

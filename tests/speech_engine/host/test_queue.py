@@ -12,13 +12,15 @@ from tests.speech_engine.host.visitors import Crowd, steps
     [
         ("aaaa", "aaaa"),
         ("abc", "abc"),
-        ("aaaab", "aabaa"),
-        ("aaaabbc", "aabcaba"),
-        ("aaabbbccc", "aabcabcbc"),
+        ("aaaab", "abaaa"),
+        ("aaaabbc", "abcabaa"),
+        ("aaabbbccc", "abcabcabc"),
         ("abababab", "abababab"),
     ],
 )
-async def test_tenants_take_turns_whatever_the_length_of_their_lines(arrivals: str, order: str) -> None:
+async def test_tenants_with_equal_jobs_take_turns_whatever_the_length_of_their_lines(
+    arrivals: str, order: str
+) -> None:
     crowd = Crowd(slots=1, limit=100)
     for tenant in arrivals:
         crowd.comes(tenant)
@@ -80,7 +82,7 @@ async def test_one_that_gives_up_waiting_loses_its_place_only() -> None:
     crowd.all[1].cancel()
     await steps()
     assert crowd.all[1].end == "cancelled"
-    assert await crowd.order() == ["a", "a", "c"]
+    assert await crowd.order() == ["a", "c", "a"]
     assert (crowd.queue.running, crowd.queue.waiting) == (0, 0)
 
 

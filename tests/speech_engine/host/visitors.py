@@ -1,4 +1,7 @@
-"""Those who want a slot of a FairQueue: each a task that stays inside until it is told to leave."""
+"""Those who want a slot of a FairQueue: each a task that stays inside until it is told to leave.
+
+Who leaves has made as much audio as was estimated.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,16 @@ from speech_engine.host.queue import FairQueue
 class Visitor:
     """`end` is how it ended: "" while it has not, `left`, `cancelled`, or the name of an engine error."""
 
-    def __init__(self, queue: FairQueue, tenant: str, deadline_s: float) -> None:
+    def __init__(
+        self, queue: FairQueue, tenant: str, deadline_s: float, estimated_s: float = 0.0, share: float = 1.0
+    ) -> None:
         self.tenant = tenant
+        self.retry_after_s: float | None = None
         self.is_inside = False
         self.end = ""
         self._queue = queue
-        self._deadline_s = deadline_s
+        self._asks = (tenant, deadline_s, estimated_s, share)
+        self._estimated_s = estimated_s
         self._leave = asyncio.Event()
         self._task = asyncio.create_task(self._visit())
         self._task.add_done_callback(self._ended)
@@ -32,15 +39,18 @@ class Visitor:
 
     async def _visit(self) -> None:
         try:
-            async with self._queue.turn(self.tenant, self._deadline_s):
+            async with self._queue.turn(*self._asks) as turn:
                 self.is_inside = True
                 try:
                     await self._leave.wait()
+                    self._queue.made(turn, self._estimated_s)
+                    turn.has_finished = True
                 finally:
                     self.is_inside = False
             self.end = "left"
         except EngineError as error:
             self.end = type(error).__name__
+            self.retry_after_s = error.retry_after_s
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         # Not in `_visit`: a task cancelled before its first step never runs at all.
@@ -57,8 +67,10 @@ class Crowd:
         self.queue = FairQueue(slots, limit)
         self.all: list[Visitor] = []
 
-    def comes(self, tenant: str, deadline_s: float = 3600.0) -> Visitor:
-        self.all.append(Visitor(self.queue, tenant, deadline_s))
+    def comes(
+        self, tenant: str, deadline_s: float = 3600.0, estimated_s: float = 0.0, share: float = 1.0
+    ) -> Visitor:
+        self.all.append(Visitor(self.queue, tenant, deadline_s, estimated_s, share))
         return self.all[-1]
 
     @property

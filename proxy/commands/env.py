@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from proxy import plugin_folder, tables
-from proxy.cli_answers import AsJson, print_answer
+from proxy.commands.answers import AsJson, print_answer
 from proxy.engines import environment_build, environments, registry
 from proxy.engines.environments import Environment, EnvironmentRefused
 from proxy.engines.registry import Registry

@@ -7,7 +7,7 @@ import sys
 import msgspec
 
 from proxy import tables
-from proxy.cli_answers import AsJson, ConfigFile, print_answer
+from proxy.commands.answers import AsJson, ConfigFile, print_answer
 
 
 def doctor(config_file: ConfigFile = None, as_json: AsJson = False) -> None:

@@ -1,0 +1,119 @@
+"""`voxgate accounts …`: who pays, under which plan, and with how many credits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from proxy import tables
+from proxy.commands.answers import AsJson, ConfigFile
+from proxy.commands.asking import ask, path
+from proxy.commands.numbers import credits_of, whole
+
+accounts = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
+
+# Numbers may be below zero, and must not be taken for options.
+_SIGNED = {"ignore_unknown_options": True}
+_NONE = "none"
+
+_Allowance = Annotated[
+    str, typer.Option(help="Agreed credits a cycle; none takes it back, as with the limits below.")
+]
+_Rpm = Annotated[str, typer.Option(help="Agreed requests a minute.")]
+_Streams = Annotated[str, typer.Option(help="Agreed requests at the same time.")]
+_Voices = Annotated[str, typer.Option(help="Agreed number of voices.")]
+_Characters = Annotated[str, typer.Option("--max-characters", help="Agreed characters a request.")]
+
+
+@accounts.command("create")
+def accounts_create(
+    name: str,
+    plan: Annotated[str | None, typer.Option(help="Its plan; free, or the first one, if not given.")] = None,
+    allowance: _Allowance = "",
+    rpm: _Rpm = "",
+    streams: _Streams = "",
+    voices: _Voices = "",
+    max_characters: _Characters = "",
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an account."""
+    limits = {"rpm": rpm, "streams": streams, "voices": voices, "max_characters": max_characters}
+    body = {"name": name, "plan": plan, "agreed": _agreed(allowance, limits)}
+    ask(config_file, as_json, tables.account, "POST", "accounts", body)
+
+
+@accounts.command("list")
+def accounts_list(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List all accounts, closed ones among them."""
+    ask(config_file, as_json, tables.accounts, "GET", "accounts")
+
+
+@accounts.command("show")
+def accounts_show(account: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show one account, by id or name, with its balance and its keys."""
+    ask(config_file, as_json, tables.account, "GET", path("accounts", account))
+
+
+@accounts.command("set-plan")
+def accounts_set_plan(
+    account: str,
+    plan: str,
+    allowance: _Allowance = "",
+    rpm: _Rpm = "",
+    streams: _Streams = "",
+    voices: _Voices = "",
+    max_characters: _Characters = "",
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change an account's plan; what was agreed with it before stays, unless it is said anew."""
+    limits = {"rpm": rpm, "streams": streams, "voices": voices, "max_characters": max_characters}
+    body = {"plan": plan, "agreed": _agreed(allowance, limits)}
+    ask(config_file, as_json, tables.account, "POST", path("accounts", account), body)
+
+
+@accounts.command("grant")
+def accounts_grant(
+    account: str,
+    credits: str,
+    reference: Annotated[
+        str | None, typer.Option(help="Your word for the payment; the same one again grants nothing more.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the entry and the audit.")] = "",
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give credits on top of the allowance; they stay until they are spent."""
+    body = {"credits": credits_of(credits, "CREDITS"), "reference": reference, "reason": reason}
+    ask(config_file, as_json, tables.entry, "POST", path("accounts", account, "grants"), body)
+
+
+@accounts.command("correct", context_settings=_SIGNED)
+def accounts_correct(
+    account: str,
+    credits: str,
+    reason: Annotated[str, typer.Option(help="Why, for the entry and the audit.")],
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add granted credits, or take some away (-5), where something went wrong."""
+    body = {"credits": credits_of(credits, "CREDITS"), "reason": reason}
+    ask(config_file, as_json, tables.entry, "POST", path("accounts", account, "corrections"), body)
+
+
+@accounts.command("close")
+def accounts_close(account: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Close an account: its keys stop working, its usage stays."""
+    ask(config_file, as_json, tables.account, "DELETE", path("accounts", account))
+
+
+def _agreed(allowance: str, limits: dict[str, str]) -> dict[str, Any] | None:
+    agreed: dict[str, Any] = {}
+    if allowance:
+        agreed["allowance"] = None if allowance == _NONE else credits_of(allowance, "--allowance")
+    for name, text in limits.items():
+        if text:
+            agreed[name] = None if text == _NONE else whole(text, f"--{name.replace('_', '-')}")
+    return agreed or None

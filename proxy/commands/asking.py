@@ -1,0 +1,73 @@
+"""How a command asks the admin handlers: of a running server, or on the store itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from proxy import config
+from proxy.commands.answers import print_answer
+from proxy.config import Config
+from proxy.runtime import CommandRefused
+
+Limit = Annotated[int | None, typer.Option(help="How many, 1 to 1000; 100 if not given.")]
+Since = Annotated[str | None, typer.Option(help="Not before this day or time, UTC: 2026-01-31.")]
+OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account's, by id or name.")]
+
+_CSV_S = 3600.0
+
+
+def ask(
+    config_file: Path | None,
+    as_json: bool,
+    show: Callable[[Any], object],
+    method: str,
+    path: str,
+    body: Any = None,
+    **query: str | int | None,
+) -> Any:
+    """Prints the answer, and gives it."""
+    found = answer(config.load(config_file), method, path, body, **query)
+    print_answer(found, as_json, show)
+    return found
+
+
+def answer(loaded: Config, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
+    # Imported here: it brings the whole worker, which would double the memory of the supervisor.
+    from proxy.admin_client import admin_client
+
+    async def asked() -> Any:
+        async with admin_client(loaded) as client:
+            return await client.ask(method, path, body, **query)
+
+    return asyncio.run(asked())
+
+
+def copy(config_file: Path | None, path: str, **query: str | int | None) -> None:
+    """An answer that is no JSON, and may be long: to stdout as it comes."""
+    from proxy.admin_client import admin_client
+
+    async def copied() -> None:
+        async with admin_client(config.load(config_file), _CSV_S) as client:
+            async with aclosing(client.parts(path, **query)) as parts:
+                async for part in parts:
+                    sys.stdout.buffer.write(part)
+        sys.stdout.flush()
+
+    asyncio.run(copied())
+
+
+def path(kind: str, name: str, *behind: str) -> str:
+    # Quoted: an account may be named "50/50", and "ada?" must not become "ada". What a path would lose
+    # even so is refused, before it means another one.
+    if not name.strip("./") or name.endswith("/"):
+        listing = "usage" if kind == "requests" else f"{kind} list"
+        raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")
+    return "/".join((kind, quote(name, safe=""), *behind))

@@ -1,0 +1,52 @@
+"""`voxgate keys …`: the credentials of an account."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from proxy import tables
+from proxy.commands.answers import AsJson, ConfigFile
+from proxy.commands.asking import OfAccount, ask, path
+from proxy.commands.numbers import span_s
+
+keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=True)
+
+
+@keys.command("create")
+def keys_create(
+    account: Annotated[str, typer.Option(help="The account, by id or name.")],
+    role: Annotated[str, typer.Option(help="speech or admin.")] = "speech",
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires: Annotated[str, typer.Option(help="A span such as 12h, 30d or 52w; never, if not given.")] = "",
+    rpm: Annotated[
+        int | None, typer.Option(help="Requests a minute of this key, fewer than its account's.")
+    ] = None,
+    streams: Annotated[int | None, typer.Option(help="Its requests at the same time.")] = None,
+    max_characters: Annotated[int | None, typer.Option(help="Its characters a request.")] = None,
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it, this once."""
+    caps = {"rpm": rpm, "streams": streams, "max_characters": max_characters}
+    body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": caps}
+    ask(config_file, as_json, tables.new_key, "POST", "keys", body)
+
+
+@keys.command("list")
+def keys_list(account: OfAccount = None, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List keys; their secrets are not kept."""
+    ask(config_file, as_json, tables.keys, "GET", "keys", account=account)
+
+
+@keys.command("revoke")
+def keys_revoke(key: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Make a key, by its id, dead for good."""
+    ask(config_file, as_json, tables.key, "DELETE", path("keys", key))
+
+
+@keys.command("rotate")
+def keys_rotate(key: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Replace a key by a new one of the same account, role, name, expiry and caps."""
+    ask(config_file, as_json, tables.new_key, "POST", path("keys", key, "rotate"))

@@ -1,0 +1,49 @@
+"""`voxgate ledger …`: an account's entries, refunds, and whether the books agree."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from proxy import tables
+from proxy.commands.answers import AsJson, ConfigFile
+from proxy.commands.asking import Limit, ask, path
+from proxy.commands.numbers import credits_of
+
+ledger = typer.Typer(help="The ledger: every movement of credits.", no_args_is_help=True)
+
+
+@ledger.command("entries")
+def ledger_entries(
+    account: str,
+    limit: Limit = None,
+    after: Annotated[str | None, typer.Option(help="The id of the last entry of the page before.")] = None,
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the movements of an account's credits, the newest first."""
+    where = path("accounts", account, "entries")
+    ask(config_file, as_json, tables.entries, "GET", where, limit=limit, after=after)
+
+
+@ledger.command("refund")
+def ledger_refund(
+    request: Annotated[str, typer.Argument(help="The id of the request (req_…).")],
+    reason: Annotated[str, typer.Option(help="Why, for the entries and the audit.")],
+    credits: Annotated[str, typer.Option(help="A part of what was charged; all of it, if not given.")] = "",
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give back what a request was charged, once."""
+    body = {"credits": credits_of(credits, "--credits") if credits else None, "reason": reason}
+    ask(config_file, as_json, tables.entries, "POST", path("requests", request, "refund"), body)
+
+
+@ledger.command("verify")
+def ledger_verify(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Compare balances, entries and usage with one another; the status is 1 where they contradict."""
+    verdict = ask(config_file, as_json, tables.verdict, "GET", "ledger")
+    if not verdict["is_clean"]:
+        sys.exit(1)

@@ -1,0 +1,59 @@
+"""What every administration handler works with, and the acts that it leaves behind."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from starlette.requests import Request
+
+from proxy.callers import Callers
+from proxy.endpoints.admin.fields import can_be_named
+from proxy.endpoints.replies import encode_json
+from proxy.errors import NotFound
+from proxy.ledger import Ledger
+from proxy.sections import Config
+from proxy.storage import accounts
+from proxy.storage.accounts import Account
+from proxy.storage.audit import Act
+from proxy.storage.ids import new_id
+from proxy.storage.store import Store
+
+CONTROL = "control"
+"""The actor where there is no key: whoever can open control.sock owns the server."""
+
+
+class Administration(NamedTuple):
+    """One for each revision of the configuration: what plans and engines there are follows from it."""
+
+    store: Store
+    ledger: Ledger
+    callers: Callers
+    config: Config
+
+    async def account(self, id_or_name: str) -> Account:
+        """Raises NotFound."""
+        account = await accounts.get(self.store, id_or_name) if can_be_named(id_or_name) else None
+        if account is None:
+            raise NotFound(f"There is no account '{id_or_name[:80]}'.", param="account")
+        return account
+
+    async def asked_account(self, request: Request) -> str | None:
+        """The id of the account that the query names, None where it names none."""
+        named = request.query_params.get("account")
+        return None if named is None else (await self.account(named)).id
+
+    async def act(self, request: Request, action: str, subject: str, account: str, **details: object) -> Act:
+        return Act(
+            id=new_id("aud"),
+            at=await self.store.now(),
+            actor=actor(request),
+            action=action,
+            subject=subject,
+            account=account,
+            details=encode_json(details).decode(),
+        )
+
+
+def actor(request: Request) -> str:
+    caller = request.scope["state"].get("caller")
+    return CONTROL if caller is None else caller.key

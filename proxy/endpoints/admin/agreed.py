@@ -1,0 +1,147 @@
+"""What is agreed with one account in the place of its plan's word, in credits, as it is sent and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from policies.plans import NotAgreed, Overrides, Prices, Terms, terms
+from policies.price import Price
+from proxy import credits
+from proxy.endpoints.admin.fields import Credits, Some, SomeOrNone, micro
+from proxy.errors import InvalidRequest
+from proxy.reading.plans import read_prices
+from proxy.reading.reader import Reader
+from proxy.sections import Config
+
+
+class AgreedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is left out stays as it is; null takes it back, so that the plan's word counts again."""
+
+    allowance: Credits | UnsetType | None = UNSET
+    rpm: Some | UnsetType | None = UNSET
+    streams: Some | UnsetType | None = UNSET
+    voices: SomeOrNone | UnsetType | None = UNSET
+    max_characters: Some | UnsetType | None = UNSET
+    engines: Annotated[list[str], Meta(description="a list of engines")] | UnsetType | None = UNSET
+    prices: (
+        Annotated[
+            dict[str, Any],
+            Meta(description='prices as in the configuration, {"speech": {"credits": 1, "per": "second"}}'),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+
+
+class ShownPrice(msgspec.Struct, frozen=True):
+    """So many credits for each minute, character or job."""
+
+    credits: float
+    per: str
+
+
+class ShownPrices(msgspec.Struct, frozen=True):
+    """`models` has those that differ among the models that speak, by `engine/model` or by engine."""
+
+    speech: ShownPrice
+    conversion: ShownPrice
+    cached: ShownPrice
+    training: ShownPrice
+    models: dict[str, ShownPrice]
+
+
+class ShownAgreed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was agreed, in credits; null leaves the plan's word."""
+
+    allowance: float | None
+    rpm: int | None
+    streams: int | None
+    voices: int | None
+    max_characters: int | None
+    engines: tuple[str, ...] | None
+    prices: ShownPrices | None
+
+
+def changed(before: Overrides, change: AgreedChange, config: Config) -> Overrides:
+    """Raises InvalidRequest naming the field."""
+    sent = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
+    if sent.get("allowance") is not None:
+        sent["allowance"] = micro(sent["allowance"], "agreed.allowance")
+    if sent.get("engines") is not None:
+        sent["engines"] = tuple(_known(engine, config) for engine in sent["engines"])
+    if sent.get("prices") is not None:
+        sent["prices"] = read_prices(_Strict("the request"), "agreed.prices", sent["prices"], config.engines)
+    return msgspec.structs.replace(before, **sent)
+
+
+def check(plan: str, agreed: Overrides, config: Config) -> None:
+    """Raises InvalidRequest where there is no such plan, or it leaves limits to the account that has none."""
+    if plan not in config.plans:
+        raise InvalidRequest(
+            f"There is no plan '{plan[:80]}'. The plans are: {', '.join(config.plans)}.", param="plan"
+        )
+    try:
+        terms(config.plans[plan], agreed)
+    except NotAgreed as error:
+        raise InvalidRequest(
+            f"The plan '{plan}' leaves {', '.join(error.missing)} to each account; send them in 'agreed'.",
+            param="agreed",
+        ) from None
+
+
+def in_force(plan: str, agreed: Overrides, config: Config) -> Terms | None:
+    """None where the configuration has no such plan any more, or the account lacks what it leaves open."""
+    try:
+        return terms(config.plans[plan], agreed)
+    except (KeyError, NotAgreed):
+        return None
+
+
+def shown(agreed: Overrides) -> ShownAgreed:
+    return ShownAgreed(
+        allowance=None if agreed.allowance is None else credits.number(agreed.allowance),
+        rpm=agreed.rpm,
+        streams=agreed.streams,
+        voices=agreed.voices,
+        max_characters=agreed.max_characters,
+        engines=agreed.engines,
+        prices=None if agreed.prices is None else shown_prices(agreed.prices),
+    )
+
+
+def shown_prices(prices: Prices) -> ShownPrices:
+    return ShownPrices(
+        speech=_price(prices.speech),
+        conversion=_price(prices.conversion),
+        cached=_price(prices.cached),
+        training=_price(prices.training),
+        models=_models(prices.models),
+    )
+
+
+class _Strict(Reader):
+    """Refuses at the first fault: a client mends one field at a time, and is told which."""
+
+    def fault(self, key: str, text: str) -> NoReturn:
+        raise InvalidRequest(f"Invalid value for '{key}': {text}.", param=key)
+
+
+def _known(engine: str, config: Config) -> str:
+    if engine not in config.engines:
+        raise InvalidRequest(
+            f"There is no engine '{engine[:80]}'. The engines are: {', '.join(config.engines)}.",
+            param="agreed.engines",
+        )
+    return engine
+
+
+def _models(prices: Mapping[str, Price]) -> dict[str, ShownPrice]:
+    return {model: _price(price) for model, price in prices.items()}
+
+
+def _price(price: Price) -> ShownPrice:
+    return ShownPrice(credits.number(price.micro), price.per)

@@ -1,0 +1,87 @@
+"""What the bodies of /admin have in common: their kinds of field, and how one is read."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from msgspec import Meta
+from starlette.requests import Request
+
+from proxy import credits, wire
+from proxy import fields as structs
+from proxy.endpoints.connection import Connection
+from proxy.errors import InvalidRequest
+
+_MAX_BODY_BYTES = 64 * 1024
+# No control characters: no database keeps a NUL, and no terminal shows the others as they are.
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
+
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        pattern=_PRINTABLE,
+        description="a text of 1 to 100 printable characters",
+    ),
+]
+Label = Annotated[
+    str, Meta(max_length=100, pattern=_PRINTABLE, description="a text of up to 100 printable characters")
+]
+Reason = Annotated[
+    str, Meta(max_length=500, pattern=_PRINTABLE, description="a text of up to 500 printable characters")
+]
+NeededReason = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=500,
+        pattern=_PRINTABLE,
+        description="a text of 1 to 500 printable characters",
+    ),
+]
+AccountName = Annotated[
+    str,
+    Meta(min_length=1, max_length=100, pattern=_PRINTABLE, description="the id or the name of an account"),
+]
+Credits = Annotated[
+    float, Meta(ge=0, le=1e9, description="a number of credits, 0 to 1000000000, with up to 6 decimals")
+]
+SomeCredits = Annotated[
+    float,
+    Meta(gt=0, le=1e9, description="a number of credits above 0 and up to 1000000000, with up to 6 decimals"),
+]
+SignedCredits = Annotated[
+    float,
+    Meta(
+        ge=-1e9,
+        le=1e9,
+        description="a number of credits, -1000000000 to 1000000000 but not 0, with up to 6 decimals",
+    ),
+]
+Some = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+SomeOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
+
+
+async def body(request: Request, type_: type[structs.T]) -> structs.T:
+    """Raises InvalidRequest naming the field that is wrong."""
+    return wire.parse(type_, await Connection(request.scope, request.receive, _no_send).body(_MAX_BODY_BYTES))
+
+
+def micro(number: float, field: str) -> int:
+    """Raises InvalidRequest naming the field, where the number has too many decimals."""
+    try:
+        return credits.micro(number)
+    except ValueError:
+        raise InvalidRequest(
+            f"Invalid value for '{field}': it must have 6 decimals at most; got {number!r}.", param=field
+        ) from None
+
+
+def can_be_named(id_or_name: str) -> bool:
+    return re.search(_PRINTABLE, id_or_name) is not None
+
+
+async def _no_send(_message: Any) -> None:
+    """These handlers answer by returning."""

@@ -1,0 +1,187 @@
+"""Credits by hand: grants, corrections and refunds, an account's entries, and whether the books agree."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from proxy import credits
+from proxy.endpoints.admin.administration import Administration, actor
+from proxy.endpoints.admin.fields import (
+    Name,
+    NeededReason,
+    Reason,
+    SignedCredits,
+    SomeCredits,
+    body,
+    can_be_named,
+    micro,
+)
+from proxy.endpoints.pages import page
+from proxy.endpoints.replies import reply
+from proxy.endpoints.times import iso
+from proxy.errors import InvalidRequest, NotFound
+from proxy.ledger import movements, verify
+from proxy.ledger.movements import Told
+from proxy.storage import audit, entries
+from proxy.storage.entries import GRANTED, Entry, Kind
+
+
+class NewGrant(msgspec.Struct, frozen=True):
+    """The same `reference` again, with the same account and credits, changes nothing and gives the entry."""
+
+    credits: SomeCredits
+    reference: Name | None = None
+    reason: Reason = ""
+
+
+class NewCorrection(msgspec.Struct, frozen=True):
+    """`credits` below zero take some away."""
+
+    credits: SignedCredits
+    reason: NeededReason
+
+
+class NewRefund(msgspec.Struct, frozen=True):
+    """All that the request was charged, where `credits` does not say how much of it."""
+
+    reason: NeededReason
+    credits: SomeCredits | None = None
+
+
+class ShownEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One movement; `credits` are below zero for what was spent. `cycle` is the start of the cycle whose
+    allowance is meant, and null for granted credits."""
+
+    id: str
+    account: str
+    at: str
+    kind: Kind
+    credits: float
+    pool: Literal["allowance", "granted"]
+    cycle: str | None
+    request: str | None
+    reference: str | None
+    reason: str
+    actor: str
+
+
+class EntryList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[ShownEntry]
+    has_more: bool = False
+    last_id: str | None = None
+
+
+class Money:
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+        self._ledger = administration.ledger
+
+    async def grant(self, request: Request) -> Response:
+        account = await self._administration.account(request.path_params["id"])
+        wanted = await body(request, NewGrant)
+        amount = micro(wanted.credits, "credits")
+        told = await self._told(
+            request, "credits.granted", account.id, wanted.reason, amount, reference=wanted.reference
+        )
+        entry = await movements.grant(self._ledger, account.id, amount, wanted.reference, told)
+        return reply(_shown(entry), 201)
+
+    async def correct(self, request: Request) -> Response:
+        account = await self._administration.account(request.path_params["id"])
+        wanted = await body(request, NewCorrection)
+        amount = micro(wanted.credits, "credits")
+        if amount == 0:
+            raise InvalidRequest("Invalid value for 'credits': it must not be 0.", param="credits")
+        told = await self._told(request, "credits.corrected", account.id, wanted.reason, amount)
+        return reply(_shown(await movements.correct(self._ledger, account.id, amount, told)), 201)
+
+    async def refund(self, request: Request) -> Response:
+        id_ = request.path_params["id"]
+        wanted = await body(request, NewRefund)
+        amount = None if wanted.credits is None else micro(wanted.credits, "credits")
+        if not can_be_named(id_):
+            raise NotFound("There is no request with such an id.", param="request")
+        spent = await entries.of_request(self._ledger.store, id_)
+        charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
+        account = spent[0].account if spent else ""
+        told = await self._told(
+            request,
+            "credits.refunded",
+            account,
+            wanted.reason,
+            charged if amount is None else amount,
+            subject=id_,
+        )
+        back = await movements.refund(self._ledger, id_, amount, told)
+        return reply(EntryList(data=[_shown(entry) for entry in back]), 201)
+
+    async def entries(self, request: Request) -> Response:
+        account = (await self._administration.account(request.path_params["id"])).id
+        store = self._ledger.store
+        found = await page(
+            request,
+            lambda id_: entries.place_of(store, id_, account),
+            lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
+        )
+        data = [_shown(entry) for entry in found.rows]
+        return reply(EntryList(data=data, has_more=found.has_more, last_id=found.last_id))
+
+    async def verify(self, _request: Request) -> Response:
+        return reply(await verify.verify(self._ledger.store))
+
+    async def _told(
+        self,
+        request: Request,
+        action: str,
+        account: str,
+        reason: str,
+        amount: int,
+        *,
+        subject: str | None = None,
+        reference: str | None = None,
+    ) -> Told:
+        more = {"reference": reference} if reference else {}
+        act = await self._administration.act(
+            request,
+            action,
+            subject or account,
+            account,
+            credits=credits.number(amount),
+            reason=reason,
+            **more,
+        )
+        return Told(actor(request), reason, audit.added(act))
+
+
+def routes(administration: Administration) -> list[Route]:
+    money = Money(administration)
+    return [
+        Route("/admin/accounts/{id:path}/grants", money.grant, methods=["POST"]),
+        Route("/admin/accounts/{id:path}/corrections", money.correct, methods=["POST"]),
+        Route("/admin/accounts/{id:path}/entries", money.entries, methods=["GET"]),
+        Route("/admin/requests/{id}/refund", money.refund, methods=["POST"]),
+        Route("/admin/ledger", money.verify, methods=["GET"]),
+    ]
+
+
+def _shown(entry: Entry) -> ShownEntry:
+    is_granted = entry.pool == GRANTED
+    return ShownEntry(
+        id=entry.id,
+        account=entry.account,
+        at=iso(entry.at),
+        kind=entry.kind,
+        credits=credits.number(entry.amount),
+        pool="granted" if is_granted else "allowance",
+        cycle=None if is_granted else iso(entry.pool),
+        request=entry.request,
+        reference=entry.reference,
+        reason=entry.reason,
+        actor=entry.actor,
+    )

@@ -1,0 +1,61 @@
+"""Where an account stands: its cycle, its credits, its requests under way; for itself and for operators."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from policies.plans import Caps, Terms
+from proxy import credits
+from proxy.endpoints.times import iso
+from proxy.ledger import Ledger, Wanted
+from proxy.storage import entries
+
+
+class ShownCycle(msgspec.Struct, frozen=True):
+    """`start <= moment < end`, UTC."""
+
+    start: str
+    end: str
+
+
+class ShownCaps(Caps, frozen=True, kw_only=True, omit_defaults=False):
+    """What one key may do, where that is less than its account; null adds nothing."""
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """In credits; null where there is no limit. `left` is the allowance less what was used and what requests
+    under way hold, `granted` stays until it is spent, `available` is both."""
+
+    allowance: float | None
+    used: float
+    left: float | None
+    granted: float
+    available: float | None
+
+
+class Standing(NamedTuple):
+    cycle: ShownCycle
+    credits: Balance
+    live: int
+
+
+async def standing(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> Standing:
+    wanted = Wanted(request="", account=account, key=key, anchor=anchor, terms=terms, amount=0)
+    position = await ledger.holds.position(wanted)
+    pools = await entries.pools(ledger.store, account)
+    start, end = position.cycle.start, position.cycle.end
+    left, granted = position.standing.allowance, position.standing.granted
+    balance = Balance(
+        allowance=_number(terms.allowance),
+        used=credits.number(-pools.get(start, 0)),
+        left=_number(left),
+        granted=credits.number(granted),
+        available=_number(position.standing.available),
+    )
+    return Standing(ShownCycle(iso(start), iso(end)), balance, position.live.account)
+
+
+def _number(micro: int | None) -> float | None:
+    return None if micro is None else credits.number(micro)

@@ -1,0 +1,202 @@
+"""One request's place in the ledger: what it has come to so far, and its one settlement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
+
+import msgspec
+
+from policies import costs, price, quota
+from policies.costs import Rate
+from policies.price import Price
+from proxy.ledger.holds import Held, Holds, Wanted
+from proxy.storage import entries, usage
+from proxy.storage.costs import Cost
+from proxy.storage.costs import added as cost_added
+from proxy.storage.entries import GRANTED, Entry
+from proxy.storage.store import AlreadyExists, Statement, StorageFailed, StorageUnreachable
+from proxy.storage.usage import UsageRow
+
+Outcome = Literal["finished", "left", "failed"]
+
+_TRIES = 3
+"""Of a settlement whose fate is unknown. It has the request's own id, so it cannot be counted twice."""
+
+
+class Made(Protocol):
+    """What one try has come to so far; whoever speaks it counts."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def units(self) -> float | None: ...
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """One try of one engine. `was_taken` turns false where the engine refused before it did anything."""
+
+    engine: str
+    model: str
+    characters: int
+    made: Made
+    rate: Rate | None = None
+    was_taken: bool = True
+
+    @property
+    def micro_usd(self) -> int:
+        if self.rate is None:
+            return 0
+        made = self.made
+        return costs.micro_usd(self.rate, seconds=made.seconds, characters=self.characters, units=made.units)
+
+
+class Spent(msgspec.Struct, kw_only=True):
+    """What a request has come to so far; the pipeline fills it in as it learns."""
+
+    engine: str = ""
+    model: str = ""
+    voice: str = ""
+    language: str = ""
+    format: str = ""
+    characters: int = 0
+    samples: int = 0
+    sample_rate_hz: int = 24_000
+    first_byte_ms: int | None = None
+    error: str | None = None
+    cache: str = "off"
+
+
+class Hold:
+    """`settle` counts once, later calls do nothing."""
+
+    def __init__(self, holds: Holds, wanted: Wanted, held: Held) -> None:
+        self.spent = Spent()
+        self.attempts: list[Attempt] = []
+        self.billed_on_submit = False
+        self.wanted = wanted
+        self._holds = holds
+        self._held = held
+        self._settled = False
+        self._is_in_doubt = False
+
+    def __repr__(self) -> str:
+        return f"<Hold {self.wanted.request} {'settled' if self._settled else 'open'}>"
+
+    async def settle(self, outcome: Outcome) -> None:
+        """Returns after the commit: only then may the last chunk go out."""
+        if self._settled:
+            return
+        used = self._price()
+        charge = self._charge(used, outcome)
+        moved = self._entries(charge)
+        beside = self._beside(outcome, charge, used)
+        try:
+            await self._insist(lambda: self._holds.settle(self.wanted, moved, beside))
+        except AlreadyExists:
+            if not self._is_in_doubt:
+                raise StorageFailed("a request with this id was settled before") from None
+            # A try whose answer was lost had reached the disk, and it stands; but nobody pays for an answer
+            # that was broken off.
+            if outcome == "failed":
+                await self._give_back()
+            await self._holds.drop(self.wanted.request, self.wanted.account)
+        # Only now: where the commit failed, leaving the block tries once more to put the failure on record.
+        self._settled = True
+
+    async def abandon(self) -> None:
+        """The end of a block that was left: it settles as failed. Nothing is held after it, come what may."""
+        try:
+            await self.settle("failed")
+        finally:
+            if not self._settled:
+                await self._holds.drop(self.wanted.request, self.wanted.account)
+
+    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                await write()
+                return
+            except (StorageUnreachable, asyncio.CancelledError) as error:
+                self._is_in_doubt = True
+                if not tries_left or isinstance(error, asyncio.CancelledError):
+                    raise
+
+    async def _give_back(self) -> None:
+        """What is on disk, and not what was tried: of several tries nobody knows which one came through."""
+        reason = "the answer was broken off while its settlement was being written"
+        back = [
+            entries.given_back(entry, -entry.amount, at=entry.at, reason=reason, actor="voxgate")
+            for entry in await self._holds.spent(self.wanted.request)
+        ]
+        if not back:
+            return
+        try:
+            await self._insist(lambda: self._holds.move(back))
+        except AlreadyExists:
+            pass  # the answer to this was lost too, or somebody refunded it before
+
+    def _price(self) -> Price:
+        prices = self.wanted.terms.prices
+        return (
+            prices.cached
+            if self.spent.cache == "hit"
+            else prices.of_model(self.spent.engine, self.spent.model)
+        )
+
+    def _charge(self, used: Price, outcome: Outcome) -> int:
+        if outcome == "failed":
+            return 0
+        spent = self.spent
+        written = price.charge(
+            used, samples=spent.samples, rate_hz=spent.sample_rate_hz, characters=spent.characters
+        )
+        if outcome == "left" and self.billed_on_submit:
+            return max(
+                written, price.ahead(used, estimated_s=self.wanted.estimated_s, characters=spent.characters)
+            )
+        return written
+
+    def _entries(self, charge: int) -> list[Entry]:
+        wanted, at = self.wanted, self._held.at
+        split = quota.settled(charge, self._held.split)
+        pools = ((self._held.cycle.start, split.allowance), (GRANTED, split.granted))
+        return [
+            entries.spend(wanted.request, wanted.account, pool, amount, at=at, actor=wanted.key)
+            for pool, amount in pools
+            if amount
+        ]
+
+    def _beside(self, outcome: Outcome, charge: int, used: Price) -> list[Statement]:
+        taken = [attempt for attempt in self.attempts if attempt.rate is not None and attempt.was_taken]
+        row = UsageRow(
+            id=self.wanted.request,
+            account=self.wanted.account,
+            key=self.wanted.key,
+            started=self._held.at,
+            outcome=outcome,
+            credits=charge,
+            price_micro=used.micro,
+            price_per=used.per,
+            units=sum(attempt.made.units or 0.0 for attempt in self.attempts) or None,
+            micro_usd=sum(attempt.micro_usd for attempt in taken),
+            **msgspec.structs.asdict(self.spent),
+        )
+        costs_ = [cost_added(self._cost(number, attempt)) for number, attempt in enumerate(taken, 1)]
+        return [usage.added(row), *costs_]
+
+    def _cost(self, number: int, attempt: Attempt) -> Cost:
+        return Cost(
+            request=self.wanted.request,
+            attempt=number,
+            account=self.wanted.account,
+            at=self._held.at,
+            engine=attempt.engine,
+            model=attempt.model,
+            characters=attempt.characters,
+            audio_ms=round(attempt.made.seconds * 1000),
+            units=attempt.made.units,
+            micro_usd=attempt.micro_usd,
+        )

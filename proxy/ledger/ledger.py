@@ -1,0 +1,75 @@
+"""The only writer of balances. Which keeper of holds it has follows from the store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from policies.admission import Refusal
+from policies.cycles import Cycle
+from policies.price import MICRO, in_credits
+from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
+from proxy.ledger.hold import Hold
+from proxy.ledger.holds import Holds, Refused, Wanted
+from proxy.ledger.memory import MemoryHolds
+from proxy.ledger.stored import StoredHolds
+from proxy.storage.store import Store
+
+_SHOWN = MICRO // 100
+
+
+class Ledger:
+    def __init__(self, store: Store, holds: Holds) -> None:
+        self.store = store
+        self.holds = holds
+
+    def __repr__(self) -> str:
+        return f"<Ledger {self.holds!r}>"
+
+    @asynccontextmanager
+    async def hold(self, wanted: Wanted) -> AsyncIterator[Hold]:
+        """Raises RateLimited or QuotaExceeded; then nothing is held, and nothing written down."""
+        try:
+            held = await self.holds.take(wanted)
+        except Refused as refused:
+            raise _failure(refused.refusal, refused.cycle, wanted) from None
+        hold = Hold(self.holds, wanted, held)
+        try:
+            yield hold
+        finally:
+            await hold.abandon()
+
+
+@asynccontextmanager
+async def open_ledger(store: Store) -> AsyncIterator[Ledger]:
+    holds: Holds = StoredHolds(store) if store.is_shared else MemoryHolds(store)
+    try:
+        yield Ledger(store, holds)
+    finally:
+        await holds.close()
+
+
+def credits_text(micro: int) -> str:
+    """For messages: at most two decimals, downwards, so that nobody is promised what is not there."""
+    return in_credits(micro // _SHOWN * _SHOWN)
+
+
+def _failure(refusal: Refusal, cycle: Cycle, wanted: Wanted) -> RequestFailed:
+    if refusal.reason == "credits":
+        resets = datetime.fromtimestamp(cycle.end / 1e6, UTC)
+        return QuotaExceeded(
+            f"You exceeded your current quota: this needs about {_up(wanted.amount)} credits, and your plan "
+            f"'{wanted.terms.plan}' has {credits_text(refusal.limit)} left until {resets:%Y-%m-%d}."
+        )
+    whose = "your key" if refusal.reason == "key_streams" else f"your plan '{wanted.terms.plan}'"
+    streams = "stream" if refusal.limit == 1 else "streams"
+    return RateLimited(
+        f"Rate limit reached: {whose} allows {refusal.limit} {streams} at the same time. "
+        "Try again when one has ended.",
+        retry_after_s=1.0,
+    )
+
+
+def _up(micro: int) -> str:
+    return in_credits(-(-micro // _SHOWN) * _SHOWN)

@@ -1,0 +1,78 @@
+"""Failed authentication, slowed: who guesses keys is told to wait, before the database is asked.
+
+Counted for the address they come from, and for the beginning of what they try, since guesses at one key may
+come from many addresses. A key that was good before is no guess: a neighbour's failures do not stop it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from policies import rate
+from proxy import keys
+from proxy.callers import Caller, Callers
+from proxy.errors import InvalidKey, RateLimited
+from proxy.limits import Limit, Limits
+
+MOST_BY_ADDRESS = 20
+MOST_BY_PREFIX = 10
+_PREFIX_LENGTH = 12
+_LONGEST_ADDRESS = 64
+
+
+class Logins:
+    """Identifies callers, and counts those that it cannot identify."""
+
+    def __init__(self, callers: Callers, limits: Limits) -> None:
+        self._callers = callers
+        self._limits = limits
+
+    def __repr__(self) -> str:
+        return f"<Logins by {self._callers!r}>"
+
+    async def identify(self, secret: str, address: str) -> Caller:
+        """Raises InvalidKey, RateLimited where too many came before, and LimitsUnavailable for a key that
+        is not known to be good while failures cannot be counted."""
+        limits = _limits(secret, address)
+        if not self._callers.is_known(secret):
+            for limit in limits:
+                if wait_s := await self._limits.wait_s(limit):
+                    raise _refusal(limit, wait_s)
+        try:
+            return await self._callers.identify(secret)
+        except InvalidKey:
+            for limit in limits:
+                await self._limits.take(limit)
+            raise
+
+
+def _limits(secret: str, address: str) -> list[Limit]:
+    limits = [Limit("failures-address", _network(address), MOST_BY_ADDRESS)]
+    if keys.is_well_formed(secret):
+        # Something mistyped or foreign is no guess at a key of ours, and many send the same.
+        prefix = hashlib.sha256(secret[:_PREFIX_LENGTH].encode()).hexdigest()
+        limits.append(Limit("failures-prefix", prefix, MOST_BY_PREFIX))
+    return limits
+
+
+def _network(address: str) -> str:
+    """Who has one address of IPv6 has all of its /64; an IPv4 one is the same however it is written."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address[:_LONGEST_ADDRESS]  # a trusted proxy's own name for somebody
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Network((parsed.packed[:8] + bytes(8), 64)))
+
+
+def _refusal(limit: Limit, wait_s: float) -> RateLimited:
+    whole_s = rate.retry_after_s(wait_s)
+    whose = "from your address" if limit.kind == "failures-address" else "that begin like this one"
+    return RateLimited(
+        f"Too many wrong API keys {whose}: more than {limit.most} within a minute. Try again in {whole_s} s.",
+        retry_after_s=whole_s,
+    )

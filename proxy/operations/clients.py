@@ -1,0 +1,138 @@
+"""What clients meet: speech, what can be spoken with, what an account has used, and the server itself."""
+
+from __future__ import annotations
+
+from proxy.audio.formats import MEDIA_TYPES
+from proxy.endpoints import health, me, models, spoken, usage, voices, welcome
+from proxy.errors import (
+    IdempotencyKeyReused,
+    InvalidRequest,
+    LimitsUnavailable,
+    NotAllowed,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    RequestUnderWay,
+    UnsupportedMediaType,
+    UpstreamFailed,
+)
+from proxy.operations.operation import BODY, PAGE, SINCE, UNTIL, Operation, Query, json
+from proxy.storage.usage_sums import SIDES
+from proxy.wire import SpeechBody
+
+SPEECH_HEADERS = {
+    "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
+    "x-voxgate-voice": "The id of the voice.",
+    "x-voxgate-language": "The language it was spoken in.",
+    "x-voxgate-sample-rate": "In Hz.",
+    "x-voxgate-cache": "`off`: this version has no cache.",
+}
+
+_SPEECH = Operation(
+    "create_speech",
+    "POST /v1/audio/speech",
+    "Text to speech: audio as it is spoken, server-sent events, or one JSON object",
+    {
+        **dict.fromkeys(MEDIA_TYPES.values(), ()),
+        "text/event-stream": (spoken.AudioDelta, spoken.AudioDone, spoken.AudioError),
+        **json(spoken.SpokenAnswer),
+    },
+    takes=SpeechBody,
+    failures=(
+        *BODY,
+        *(NotAllowed, NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused),
+        *(RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed),
+    ),
+    headers=tuple(SPEECH_HEADERS),
+)
+
+_VOICE_QUERIES = (
+    Query("language", "Only voices of this language: `pt` finds `pt-BR` too."),
+    Query("gender", "Only voices of this gender."),
+    Query("format", "`names` gives ids alone.", ("names",)),
+)
+
+
+def _voices(root: str, suffix: str) -> tuple[Operation, ...]:
+    return (
+        Operation(
+            f"list_voices{suffix}",
+            f"GET {root}",
+            "All voices",
+            json(voices.VoiceList, voices.VoiceNames),
+            "catalogue",
+            queries=_VOICE_QUERIES,
+            failures=(InvalidRequest,),
+        ),
+        Operation(
+            f"get_voice{suffix}",
+            f"GET {root}/{{id}}",
+            "One voice",
+            json(voices.VoiceEntry),
+            failures=(NotFound,),
+        ),
+    )
+
+
+_CATALOGUE = (
+    Operation(
+        "list_models",
+        "GET /v1/models",
+        "Aliases, and every engine/model",
+        json(models.ModelList),
+        "catalogue",
+    ),
+    Operation("get_model", "GET /v1/models/{id}", "One model", json(models.ModelEntry), failures=(NotFound,)),
+    Operation(
+        "list_audio_models",
+        "GET /v1/audio/models",
+        "The same models, each with a name",
+        json(models.AudioModelList),
+        "catalogue",
+    ),
+    *_voices("/v1/audio/voices", ""),
+    *_voices("/v1/voices", "_by_short_path"),
+)
+
+USAGE_QUERIES = (
+    SINCE,
+    UNTIL,
+    Query("by", "Sums instead of single requests, one for each of these; not paged.", SIDES),
+    Query("format", "`csv` is for spreadsheets: all rows, or the first `limit`.", ("json", "csv")),
+    *PAGE,
+)
+
+_OWN = (
+    Operation(
+        "list_usage",
+        "GET /v1/usage",
+        "The account's requests with what they came to, or sums of them",
+        {**json(usage.UsageList, usage.UsageGroups), "text/csv": ()},
+        queries=USAGE_QUERIES,
+        failures=(InvalidRequest,),
+    ),
+    Operation(
+        "get_me",
+        "GET /v1/me",
+        "The account, the key, the plan, its limits, and what is left",
+        json(me.MeAnswer),
+        failures=(NotAllowed,),
+    ),
+)
+
+_SERVER = (
+    Operation("welcome", "GET /", "Says that a voxgate is here", json(welcome.Welcome), "open"),
+    Operation("welcome_v1", "GET /v1", "The same", json(welcome.Welcome), "open"),
+    Operation("openapi", "GET /openapi.json", "This document", json(), "open"),
+    Operation("is_live", "GET /healthz", "200 while the process answers", json(health.Liveness), "open"),
+    Operation(
+        "is_ready",
+        "GET /readyz",
+        "200 when it can serve, else 503",
+        json(health.Readiness),
+        "open",
+        unwell=health.Readiness,
+    ),
+)
+
+CLIENTS = (_SPEECH, *_CATALOGUE, *_OWN, *_SERVER)

@@ -1,0 +1,66 @@
+"""What one method on one path takes and gives: the value that the OpenAPI document is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from proxy.errors import InvalidRequest, RequestFailed, RequestTooLarge
+
+JSON = "application/json"
+BODY = (InvalidRequest, RequestTooLarge)
+"""What may be wrong with any body."""
+
+Struct = type[msgspec.Struct]
+Failure = type[RequestFailed]
+Access = Literal["open", "catalogue", "key", "admin"]
+"""`catalogue` is `key`, or `open` where the operator says public_catalogue."""
+
+
+class Query(NamedTuple):
+    """A parameter after the question mark; never required."""
+
+    name: str
+    meaning: str
+    values: tuple[str, ...] = ()
+
+
+class Operation(NamedTuple):
+    """One method on one path. `gives` has the structs of a good answer by media type, any one of them;
+    none where the answer is bytes, or a document that describes itself. `headers` are those of a good answer
+    that not all answers have."""
+
+    name: str
+    route: str
+    summary: str
+    gives: Mapping[str, tuple[Struct, ...]]
+    access: Access = "key"
+    status: int = 200
+    takes: Struct | None = None
+    queries: tuple[Query, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    unwell: Struct | None = None
+    headers: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        return self.route.partition(" ")[0].lower()
+
+    @property
+    def path(self) -> str:
+        return self.route.partition(" ")[2]
+
+
+def json(*structs: Struct) -> Mapping[str, tuple[Struct, ...]]:
+    return {JSON: structs}
+
+
+PAGE = (
+    Query("limit", "How many, 1 to 1000; 100 where it is not said."),
+    Query("after", "The `last_id` of the page before."),
+)
+SINCE = Query("since", "Not before this day (`2026-01-31`) or time (`2026-01-31T12:00:00Z`), UTC.")
+UNTIL = Query("until", "Before this day or time.")
+ACCOUNT = Query("account", "Only this account's, by its id or name.")

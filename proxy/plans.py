@@ -1,0 +1,53 @@
+"""The plans of one revision of the configuration, and what they come to for a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policies.plans import NotAgreed, Plan, Terms, terms
+from proxy.callers import Caller
+from proxy.errors import NotAllowed
+
+_MOST_KEPT = 10_000
+
+
+class Plans:
+    def __init__(self, plans: Mapping[str, Plan]) -> None:
+        self._plans = plans
+        # By key, beside the caller it was made for: a caller is read anew every few seconds.
+        self._kept: dict[str, tuple[Caller, Terms]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Plans {', '.join(self._plans)}>"
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._plans
+
+    @property
+    def by_name(self) -> Mapping[str, Plan]:
+        return self._plans
+
+    def terms(self, caller: Caller) -> Terms:
+        """Raises NotAllowed where the configuration has no such plan, or leaves its limits to the account."""
+        kept = self._kept.get(caller.key)
+        if kept is not None and kept[0] is caller:
+            return kept[1]
+        plan = self._plans.get(caller.plan)
+        if plan is None:
+            raise NotAllowed(
+                f"Your account has the plan '{caller.plan}', which this server does not offer any more. "
+                "Ask its operator.",
+                code="plan_not_found",
+            )
+        try:
+            found = terms(plan, caller.agreed, caller.caps)
+        except NotAgreed as error:
+            raise NotAllowed(
+                f"The plan '{plan.name}' leaves {', '.join(error.missing)} to each account, and nothing was "
+                "agreed with yours yet. Ask the server's operator.",
+                code="plan_not_agreed",
+            ) from None
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        self._kept[caller.key] = (caller, found)
+        return found

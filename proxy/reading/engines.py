@@ -1,0 +1,51 @@
+"""[engines.NAME]: the server's own keys, what the provider takes, and the plugin's settings beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from policies.costs import PerUnit, Rate
+from proxy import fields
+from proxy.reading.reader import Reader
+from proxy.sections import EngineSection
+
+
+class CostSection(msgspec.Struct, frozen=True):
+    """One model's line in `costs`, as it is written."""
+
+    usd: Annotated[float, msgspec.Meta(ge=0, le=1_000_000, description="US dollars, 0 to 1000000")]
+    per: Annotated[
+        PerUnit, msgspec.Meta(description='"second", "minute", "hour", "character", "unit" or "job"')
+    ]
+
+
+def read_engines(reader: Reader, value: object) -> dict[str, EngineSection]:
+    own = {field.key for field in fields.fields_of(EngineSection)} - {"settings"}
+    engines: dict[str, EngineSection] = {}
+    for name, section in reader.table(value, "engines").items():
+        key = f"engines.{name}"
+        table = reader.table(section, key)
+        if "/" in name or name != name.lower():
+            reader.fault(key, "an engine's name must be lower case, without a slash")
+        common = {"plugin": name, **{k: v for k, v in table.items() if k in own - {"costs"}}}
+        settings = {k: v for k, v in table.items() if k not in own}
+        for where in fields.too_wide(settings, key):
+            reader.fault(where, "must be a number that fits 64 bits")
+        engines[name] = msgspec.structs.replace(
+            reader.struct(EngineSection, common, key) or EngineSection(plugin=name),
+            costs=_costs(reader, table, f"{key}.costs"),
+            settings=settings,
+        )
+    return engines
+
+
+def _costs(reader: Reader, engine: Mapping[str, Any], key: str) -> dict[str, Rate]:
+    costs: dict[str, Rate] = {}
+    for model, value in reader.table(engine.get("costs", {}), key).items():
+        section = reader.section(CostSection, value, f"{key}.{model}")
+        if section is not None:
+            costs[model] = Rate(section.usd, section.per)
+    return costs

@@ -1,0 +1,49 @@
+"""How long usage is kept: worker number 0 deletes what is older, in batches, so that no write waits long.
+
+Entries and the audit stay: they are the books.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from proxy.storage import costs, usage
+from proxy.storage.store import StorageFailed, Store
+
+BATCH = 5000
+EVERY_S = 3600.0
+_DAY = 86_400_000_000
+
+_log = structlog.get_logger()
+
+
+async def keep_usage(store: Store, days: Callable[[], int], every_s: float = EVERY_S) -> None:
+    """Deletes now and every hour, for as long as the task lives; `days` is asked each time, 0 keeps all."""
+    while True:
+        if days() > 0:
+            try:
+                await _delete_older(store, await store.now() - days() * _DAY)
+            except StorageFailed as error:
+                _log.warning("usage.delete.failed", reason=str(error))
+        await asyncio.sleep(every_s)
+
+
+async def _delete_older(store: Store, moment: int) -> None:
+    deleted = {
+        "usage": await _all(lambda: usage.delete(store, moment, BATCH)),
+        "costs": await _all(lambda: costs.delete(store, moment, BATCH)),
+    }
+    if any(deleted.values()):
+        _log.info("usage.delete.complete", **deleted)
+
+
+async def _all(delete: Callable[[], Awaitable[int]]) -> int:
+    total = 0
+    while True:
+        batch = await delete()
+        total += batch
+        if batch < BATCH:
+            return total

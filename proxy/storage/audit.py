@@ -1,0 +1,59 @@
+"""Audit: who changed what of accounts, keys and money, written in one unit of work with the change itself."""
+
+from __future__ import annotations
+
+import msgspec
+
+from proxy.storage.inserts import columns, insert_sql
+from proxy.storage.place import NEWEST, Place
+from proxy.storage.store import Params, Statement, Store
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """One change. `actor` is a key's id, or `control` for whoever owns the server's control socket; `action`
+    is a noun and a verb (`key.created`), `subject` the id of what was changed, `details` a JSON object."""
+
+    id: str
+    at: int
+    actor: str
+    action: str
+    subject: str
+    account: str
+    details: str = "{}"
+
+
+_COLUMNS = columns(Act)
+_INSERT = insert_sql("audit", Act)
+_VALUES = ", ".join(f":{name}" for name in Act.__struct_fields__)
+_PAGE = """
+at >= :since AND at <= :at AND (at < :at OR id < :id) ORDER BY at DESC, id DESC LIMIT :limit
+"""
+_LIST = f"SELECT {_COLUMNS} FROM audit WHERE {_PAGE}"
+_LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM audit WHERE account = :account AND {_PAGE}"
+_AT = "SELECT at FROM audit WHERE id = :id"
+
+
+def added(act: Act | None, only_if: str = "") -> tuple[Statement, ...]:
+    """For one unit of work with the change, behind it; nothing without an act. `only_if` is SQL over the
+    act's own values that is true where the change did happen: revoking twice is one act."""
+    if act is None:
+        return ()
+    sql = f"INSERT INTO audit ({_COLUMNS}) SELECT {_VALUES} WHERE {only_if}" if only_if else _INSERT
+    return (Statement(sql, msgspec.structs.asdict(act)),)
+
+
+async def list_(
+    store: Store, *, account: str | None = None, since: int = 0, place: Place = NEWEST, limit: int
+) -> list[Act]:
+    """The newest first, of one account or of all, those before the place."""
+    asked: Params = {"since": since, "at": place.at, "id": place.id, "limit": limit}
+    if account is None:
+        rows = await store.read(_LIST, asked)
+    else:
+        rows = await store.read(_LIST_OF_ACCOUNT, {**asked, "account": account})
+    return msgspec.convert(rows, list[Act])
+
+
+async def place_of(store: Store, id_: str) -> Place | None:
+    rows = await store.read(_AT, {"id": id_})
+    return Place(rows[0]["at"], id_) if rows else None

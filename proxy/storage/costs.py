@@ -1,0 +1,41 @@
+"""Costs: what providers take for each attempt. They touch no balance, and stand for failed requests too."""
+
+from __future__ import annotations
+
+import msgspec
+
+from proxy.storage.inserts import insert, insert_sql
+from proxy.storage.store import Statement, Store
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt on one engine. `units` is what the provider counted, `micro_usd` what that comes to."""
+
+    request: str
+    attempt: int
+    account: str
+    at: int
+    engine: str
+    model: str
+    characters: int
+    audio_ms: int
+    units: float | None
+    micro_usd: int
+
+
+_INSERT = insert_sql("costs", Cost)
+_DELETE = """
+DELETE FROM costs WHERE (request, attempt) IN (
+    SELECT request, attempt FROM costs WHERE at < :before ORDER BY at LIMIT :most
+) RETURNING attempt
+"""
+
+
+def added(cost: Cost) -> Statement:
+    return insert(_INSERT, cost)
+
+
+async def delete(store: Store, before: int, most: int) -> int:
+    """The oldest of those from before then; how many there were."""
+    (rows,) = await store.write(Statement(_DELETE, {"before": before, "most": most}))
+    return len(rows)

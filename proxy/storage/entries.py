@@ -1,0 +1,135 @@
+"""Entries: every movement of credits, written once, never changed; and the balances that are their sums."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from proxy.storage.inserts import columns, insert, insert_sql
+from proxy.storage.place import Place
+from proxy.storage.store import Params, Statement, Store
+
+Kind = Literal["spend", "grant", "refund", "correction"]
+
+GRANTED = 0
+"""The pool of granted credits; any other is the start of a cycle, and holds what its allowance lost."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """`amount` is in micro-credits, below zero for what is spent. A `reference` is the operator's own word
+    for a payment, and can be used once. `actor` is a key's id, `control`, or the account itself."""
+
+    id: str
+    account: str
+    pool: int
+    amount: int
+    kind: Kind
+    at: int
+    request: str | None = None
+    reference: str | None = None
+    reason: str = ""
+    actor: str = ""
+
+
+_COLUMNS = columns(Entry)
+_INSERT = insert_sql("entries", Entry)
+_MOVE = """
+INSERT INTO balances (account, pool, amount) VALUES (:account, :pool, :amount)
+ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + excluded.amount
+"""
+_POOLS = "SELECT pool, amount FROM balances WHERE account = :account"
+_OF_ACCOUNT = f"""
+SELECT {_COLUMNS} FROM entries WHERE account = :account AND (at < :at OR (at = :at AND id < :id))
+ORDER BY at DESC, id DESC LIMIT :limit
+"""
+_PLACE_OF_ACCOUNT = "SELECT at FROM entries WHERE id = :id AND account = :account"
+_OF_REQUEST = f"""
+SELECT {_COLUMNS} FROM entries WHERE id IN (:allowance, :granted, :allowance_back, :granted_back)
+ORDER BY pool DESC
+"""
+_OF_REFERENCE = f"SELECT {_COLUMNS} FROM entries WHERE reference = :reference"
+
+
+def spend(request: str, account: str, pool: int, amount: int, *, at: int, actor: str) -> Entry:
+    """What a request takes from one pool. Its id follows from both, so that there can be one only."""
+    return Entry(
+        id=_spend_id(request, pool),
+        account=account,
+        pool=pool,
+        amount=-amount,
+        kind="spend",
+        at=at,
+        request=request,
+        actor=actor,
+    )
+
+
+def given_back(spent: Entry, amount: int, *, at: int, reason: str, actor: str) -> Entry:
+    """The refund of an entry. Its id follows from the other's, so that there can be one only."""
+    return Entry(
+        id=_refund_id(spent.id),
+        account=spent.account,
+        pool=spent.pool,
+        amount=amount,
+        kind="refund",
+        at=at,
+        request=spent.request,
+        reason=reason,
+        actor=actor,
+    )
+
+
+def added(entry: Entry) -> tuple[Statement, Statement]:
+    """The entry and its balance, for one unit of work. A second entry with its id or reference makes the
+    whole unit fail with AlreadyExists, so that nothing is counted twice."""
+    moved: Params = {"account": entry.account, "pool": entry.pool, "amount": entry.amount}
+    return insert(_INSERT, entry), Statement(_MOVE, moved)
+
+
+async def pools(store: Store, account: str) -> dict[int, int]:
+    return {row["pool"]: row["amount"] for row in await store.read(_POOLS, {"account": account})}
+
+
+async def of_account(
+    store: Store, account: str, *, at: int = 2**63 - 1, id_: str = "", limit: int
+) -> list[Entry]:
+    """The newest first, those before the moment and id of the last one of the page before."""
+    place: Params = {"account": account, "at": at, "id": id_, "limit": limit}
+    return msgspec.convert(await store.read(_OF_ACCOUNT, place), list[Entry])
+
+
+async def place_of(store: Store, id_: str, account: str) -> Place | None:
+    """Of an entry of this account: others' do not exist for it."""
+    rows = await store.read(_PLACE_OF_ACCOUNT, {"id": id_, "account": account})
+    return Place(rows[0]["at"], id_) if rows else None
+
+
+async def of_request(store: Store, request: str) -> list[Entry]:
+    """What it spent and what came back of that, found by their ids: an index by request would be written
+    with every request, and hardly ever read."""
+    ids: Params = {
+        "allowance": _spend_id(request, 1),
+        "granted": _spend_id(request, GRANTED),
+        "allowance_back": _refund_id(_spend_id(request, 1)),
+        "granted_back": _refund_id(_spend_id(request, GRANTED)),
+    }
+    return msgspec.convert(await store.read(_OF_REQUEST, ids), list[Entry])
+
+
+async def spent(store: Store, request: str) -> list[Entry]:
+    """What the request was charged, by pool, the cycle's allowance first."""
+    return [entry for entry in await of_request(store, request) if entry.kind == "spend"]
+
+
+async def of_reference(store: Store, reference: str) -> Entry | None:
+    rows = await store.read(_OF_REFERENCE, {"reference": reference})
+    return msgspec.convert(rows[0], Entry) if rows else None
+
+
+def _spend_id(request: str, pool: int) -> str:
+    return f"{request}:{'granted' if pool == GRANTED else 'allowance'}"
+
+
+def _refund_id(spend_id: str) -> str:
+    return f"{spend_id}:refund"

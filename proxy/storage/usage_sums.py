@@ -1,0 +1,80 @@
+"""Usage summed up by one of its sides: the database adds, and months are folded from days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Literal, get_args
+
+import msgspec
+
+from proxy.storage.store import Params, Store
+from proxy.storage.usage import IN_PERIOD, IN_PERIOD_OF_ACCOUNT, Period
+
+By = Literal["day", "month", "engine", "model", "voice", "language", "key", "account", "outcome"]
+SIDES: tuple[By, ...] = get_args(By)
+
+_DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXPRESSIONS: dict[By, str] = {
+    "day": f"started / {_DAY}",
+    "month": f"started / {_DAY}",
+    "model": "engine || '/' || model",
+}
+# Cast, because PostgreSQL adds bigints up to a numeric. A row's milliseconds are cut off first, so that the
+# rows of a group add up to what the group says.
+_SUMS = ", ".join(
+    f"CAST(sum({expression}) AS BIGINT) AS {name}"
+    for name, expression in (
+        ("characters", "characters"),
+        ("audio_ms", "samples * 1000 / sample_rate_hz"),
+        ("credits", "credits"),
+        ("micro_usd", "micro_usd"),
+    )
+)
+
+
+class UsageSum(msgspec.Struct, frozen=True):
+    """`name` is the day (`2026-01-31`), the month (`2026-01`), the `engine/model`, the account's id, …."""
+
+    name: str
+    requests: int
+    characters: int
+    audio_ms: int
+    credits: int
+    micro_usd: int
+
+
+async def sums(store: Store, period: Period, by: By) -> list[UsageSum]:
+    """Days and months newest first, all else by what it cost, the dearest first."""
+    expression = _EXPRESSIONS.get(by, by)
+    where = IN_PERIOD if period.account is None else IN_PERIOD_OF_ACCOUNT
+    sql = f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1"
+    asked: Params = msgspec.structs.asdict(period)
+    rows = await store.read(sql, asked)
+    if by not in ("day", "month"):
+        found = msgspec.convert(rows, list[UsageSum])
+        return sorted(found, key=lambda row: (-row.credits, -row.requests, row.name))
+    days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
+    return sorted(days if by == "day" else _months(days), key=lambda row: row.name, reverse=True)
+
+
+def _day(number: int) -> str:
+    return f"{_EPOCH + timedelta(days=number):%Y-%m-%d}"
+
+
+def _months(days: Iterable[UsageSum]) -> list[UsageSum]:
+    months: dict[str, UsageSum] = {}
+    for day in days:
+        name = day.name[:7]
+        months[name] = _both(months.get(name, UsageSum(name, 0, 0, 0, 0, 0)), day)
+    return list(months.values())
+
+
+def _both(one: UsageSum, other: UsageSum) -> UsageSum:
+    added = {
+        field: getattr(one, field) + getattr(other, field)
+        for field in UsageSum.__struct_fields__
+        if field != "name"
+    }
+    return UsageSum(one.name, **added)

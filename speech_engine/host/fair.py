@@ -1,0 +1,178 @@
+"""Whose job is next, fair in seconds of audio over each tenant's share: the rule alone, without a clock.
+
+Start-time fair queueing: a tenant stands at a virtual time, the one that stands earliest goes next, and each
+of its jobs moves it on by the job's seconds over its share.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+LEAST_S = 0.25
+"""What a turn costs at least: handing over a slot is work too, and jobs of no known length take turns."""
+
+
+class Ticket:
+    """One job: waiting, then running, then ended."""
+
+    def __init__(self, tenant: str, estimated_s: float = 0.0, share: float = 1.0) -> None:
+        self.tenant = tenant
+        self.estimated_s = estimated_s
+        self.share = share
+        self.made_s = 0.0
+        self.charged_s = max(estimated_s, LEAST_S)
+
+    def __repr__(self) -> str:
+        return f"<Ticket of {self.tenant}, {self.made_s:g} of {self.estimated_s:g} s made>"
+
+    @property
+    def cost(self) -> float:
+        return self.charged_s / self.share
+
+
+T = TypeVar("T", bound=Ticket)
+
+
+class _Line(Generic[T]):
+    """A tenant: where it stands in virtual time, and its jobs that wait, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.start = 0.0
+        self.floor = 0.0
+        self.number = 0
+        self.running = 0
+        self.tickets: OrderedDict[T, None] = OrderedDict()
+        self.cost = 0.0
+
+    def __repr__(self) -> str:
+        return f"<_Line at {self.start:g}: {len(self.tickets)} waiting, {self.running} running>"
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.tickets and not self.running
+
+    @property
+    def ahead_of_newest(self) -> float:
+        """Without the newest itself: one long job is no flood."""
+        return self.cost - next(reversed(self.tickets)).cost
+
+    def charge(self, ticket: T, seconds: float) -> None:
+        """Corrects what a running job costs. Never gives credit for a time when the tenant did not wait."""
+        before = ticket.cost
+        ticket.charged_s = max(seconds, LEAST_S)
+        self.start = max(self.floor, self.start + ticket.cost - before)
+
+
+class FairOrder(Generic[T]):
+    """Every ticket goes `push` → `pop` → `end`, or `push` → `discard`; a step costs O(tenants)."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.waiting_s = 0.0
+        self.running = 0
+        self._now = 0.0
+        self._lines: dict[str, _Line[T]] = {}
+        self._away: set[str] = set()
+        self._numbers = itertools.count(1)
+
+    def __repr__(self) -> str:
+        return f"<FairOrder of {len(self._lines)} tenants, {self.waiting} waiting>"
+
+    def push(self, ticket: T) -> None:
+        line = self._lines.get(ticket.tenant)
+        if line is None:
+            line = self._lines[ticket.tenant] = _Line()
+        self._away.discard(ticket.tenant)
+        if not line.tickets:
+            # Whoever was away begins where the others are: no credit for idling, no forgiving of debts.
+            line.floor, line.start = self._now, max(self._now, line.start)
+            line.number = next(self._numbers)
+        line.tickets[ticket] = None
+        line.cost += ticket.cost
+        self.waiting += 1
+        self.waiting_s += ticket.estimated_s
+
+    def pop(self) -> T:
+        """The next to run, of those waiting; charged what it is estimated to make until it is known."""
+        line = min(self._waiting_lines(), key=lambda line: (line.start, line.number))
+        ticket = next(iter(line.tickets))
+        self._take_out(line, ticket)
+        line.running += 1
+        self.running += 1
+        self._now = max(self._now, line.start)
+        line.start += ticket.cost
+        line.number = next(self._numbers)
+        self._forget()
+        return ticket
+
+    def made(self, ticket: T, seconds: float) -> None:
+        """So much more audio of a running job. What is past its estimate is charged at once: a tenant that
+        understates must not take the other slots meanwhile."""
+        ticket.made_s += seconds
+        if ticket.made_s > ticket.charged_s:
+            self._lines[ticket.tenant].charge(ticket, ticket.made_s)
+
+    def end(self, ticket: T, cost_s: float) -> None:
+        """A running job is over, and has cost so many seconds in truth."""
+        line = self._lines[ticket.tenant]
+        line.charge(ticket, cost_s)
+        if not self.waiting:
+            # Nobody went short for it, so the others' standing must not fall behind: time passes for all.
+            self._now += ticket.cost / self.running
+        line.running -= 1
+        self.running -= 1
+        self._leave(ticket.tenant, line)
+
+    def discard(self, ticket: T) -> None:
+        """Takes one out that waits; one that does not is left alone."""
+        line = self._lines.get(ticket.tenant)
+        if line is not None and ticket in line.tickets:
+            self._take_out(line, ticket)
+            self._leave(ticket.tenant, line)
+
+    def order(self) -> Iterator[T]:
+        """All that wait, in the order of their turns if nobody else came. Take none out while iterating."""
+        heads = [(line.start, line.number, iter(line.tickets)) for line in self._waiting_lines()]
+        heapq.heapify(heads)
+        while heads:
+            start, _, tickets = heads[0]
+            ticket = next(tickets, None)
+            if ticket is None:
+                heapq.heappop(heads)
+                continue
+            yield ticket
+            heapq.heapreplace(heads, (start + ticket.cost, next(self._numbers), tickets))
+
+    def newest_of_longest(self, newcomer: T) -> T:
+        """Who leaves a full queue: the tenant's with most ahead of its own newest; in a tie, the newcomer."""
+        lines, own = self._waiting_lines(), self._lines[newcomer.tenant]
+        return next(reversed(max(lines, key=lambda line: (line.ahead_of_newest, line is own)).tickets))
+
+    def _waiting_lines(self) -> list[_Line[T]]:
+        return [line for line in self._lines.values() if line.tickets]
+
+    def _take_out(self, line: _Line[T], ticket: T) -> None:
+        del line.tickets[ticket]
+        self.waiting -= 1
+        # Rounding must not build up over the days.
+        line.cost = line.cost - ticket.cost if line.tickets else 0.0
+        self.waiting_s = self.waiting_s - ticket.estimated_s if self.waiting else 0.0
+
+    def _leave(self, tenant: str, line: _Line[T]) -> None:
+        if line.is_idle:
+            self._away.add(tenant)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drops those that would begin where a stranger does; who is ahead of its share is remembered."""
+        if not self.waiting and not self.running:
+            self._lines.clear()
+            self._away.clear()
+            self._now = 0.0
+        for tenant in [name for name in self._away if self._lines[name].start <= self._now]:
+            self._away.remove(tenant)
+            del self._lines[tenant]

@@ -1,0 +1,77 @@
+"""Several workers of one server, seen from outside: their processes, who answered, their summed metrics."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from typing import Any
+
+import httpx2
+import psutil
+
+from tests.faults.processes import children, is_over, until
+from tests.server import Server
+
+_ADDRESSES = itertools.count(1)
+
+
+class Asker:
+    """A client at an address of its own, which opens a connection for every request.
+
+    The server has to trust us as a proxy: failed logins of one test are then none of the next one's.
+    """
+
+    def __init__(self, server: Server, key: str) -> None:
+        self._url = f"{server.url}/v1"
+        self._headers = {
+            "authorization": f"Bearer {key}",
+            "x-forwarded-for": f"203.0.113.{next(_ADDRESSES)}",
+            "connection": "close",
+        }
+
+    def models(self) -> httpx2.Response:
+        return httpx2.get(f"{self._url}/models", headers=self._headers, timeout=30.0)
+
+    def speech(self) -> httpx2.Response:
+        body = {"model": "tts-1", "voice": "alloy", "input": "Hi.", "response_format": "pcm"}
+        return httpx2.post(f"{self._url}/audio/speech", headers=self._headers, json=body, timeout=30.0)
+
+
+def workers(server: Server) -> dict[int, psutil.Process]:
+    """By number: `-m proxy.worker PIPE NUMBER …`."""
+    found = {}
+    for child in children(server):
+        try:
+            line = child.cmdline()
+        except psutil.NoSuchProcess:
+            continue
+        if "proxy.worker" in line and not is_over(child):
+            found[int(line[line.index("proxy.worker") + 2])] = child
+    return found
+
+
+def answered_by(server: Server, answer: httpx2.Response) -> int:
+    """The number of the worker that wrote the request's line."""
+    id_, found = answer.headers["x-request-id"], list[int]()
+
+    def find() -> bool:
+        lines: list[dict[str, Any]] = [
+            json.loads(line) for line in server.log.read_text().splitlines() if id_ in line
+        ]
+        found[:] = [line["worker"] for line in lines if line["event"] == "request.finished"]
+        return bool(found)
+
+    until(find)
+    return found[0]
+
+
+def metric(server: Server, name: str) -> float:
+    """`name` as on the page, labels included; what is not there yet counts as 0."""
+    page = httpx2.get(server.metrics).text
+    return sum(float(value) for value in re.findall(rf"^{re.escape(name)} (\S+)$", page, re.M))
+
+
+def readiness(server: Server) -> tuple[int, list[str]]:
+    answer = httpx2.get(f"{server.url}/readyz", timeout=30.0)
+    return answer.status_code, answer.json()["reasons"]

@@ -1,0 +1,73 @@
+"""On a tested server's PYTHONPATH: a worker that kills itself, or its supervisor, at a named point.
+
+Nothing in the server knows of it. A file named like the point arms it; whoever removes the file is the one
+to strike, so that each file is one kill.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(os.environ.get("KILL_POINTS", "/nonexistent"))
+_WHOM = os.environ.get("KILL_WHOM", "worker")
+
+
+def _pass(point: str) -> None:
+    try:
+        (_FOLDER / point).unlink()
+    except FileNotFoundError:
+        return
+    with (_FOLDER / "struck").open("a") as struck:
+        struck.write(f"{point} {_WHOM}\n")
+    os.kill(os.getppid() if _WHOM == "supervisor" else os.getpid(), signal.SIGKILL)
+
+
+def _after(point: str, method: Callable[..., Any], applies: Callable[..., bool]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def passing(self: Any, *arguments: Any, **named: Any) -> Any:
+        result = await method(self, *arguments, **named)
+        if applies(self, *arguments, **named):
+            _pass(point)
+        return result
+
+    return passing
+
+
+def _before(point: str, method: Callable[..., Any], applies: Callable[..., bool]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def passing(self: Any, *arguments: Any, **named: Any) -> Any:
+        if applies(self, *arguments, **named):
+            _pass(point)
+        return await method(self, *arguments, **named)
+
+    return passing
+
+
+def _arm() -> None:
+    from proxy.endpoints.connection import Connection
+    from proxy.ledger import stored
+    from proxy.ledger.hold import Hold
+    from proxy.ledger.memory import MemoryHolds
+    from proxy.ledger.stored import StoredHolds
+
+    stored.HOLD_S = int(os.environ.get("KILL_HOLD_S", stored.HOLD_S))
+    stored.RENEW_S = stored.HOLD_S / 3
+    for holds in (MemoryHolds, StoredHolds):
+        holds.take = _after("after_hold", holds.take, lambda *_: True)  # type: ignore[method-assign]
+    Connection.send = _after(  # type: ignore[method-assign]
+        "after_first_byte", Connection.send, lambda _self, _data, more=True: more
+    )
+    settle = _before("before_settle", Hold.settle, lambda _self, outcome: outcome == "finished")
+    Hold.settle = _after(  # type: ignore[method-assign]
+        "after_settle", settle, lambda _self, outcome: outcome == "finished"
+    )
+
+
+if "proxy.worker" in sys.orig_argv:
+    _arm()

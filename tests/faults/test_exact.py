@@ -1,0 +1,166 @@
+"""Four workers, PostgreSQL and Redis, 64 clients at once: every limit is exact, to the credit."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+
+from policies.price import MICRO
+from tests.databases import Postgres
+from tests.faults.books import books
+from tests.faults.processes import until
+from tests.redis_server import RedisServer
+from tests.server import Server, running
+
+CLIENTS = 64
+CREDITS = 100
+SECONDS = 20
+RPM = 60
+STREAMS = 5
+SECOND_STREAMS = 8
+SHORTEST_CAP_S = 10
+"""The most that an engine may make of a short text; see policies/estimate.py."""
+
+CONFIG = """
+[server]
+default_model = "tone"
+workers = 4
+[storage]
+url = "{storage}"
+[limits]
+url = "{limits}"
+[engines.tone]
+processes = 2
+queue = 200
+[models]
+"tone" = ["tone/standard"]
+"tts-1" = ["tone/standard"]
+[voices.alloy]
+tone = "tone"
+[plans.jobs]
+allowance = {credits}
+prices.speech = {{ credits = 1, per = "job" }}
+[plans.seconds]
+allowance = {seconds}
+streams = {second_streams}
+prices.speech = {{ credits = 1, per = "second" }}
+[plans.paced]
+rpm = {rpm}
+[plans.narrow]
+streams = {streams}
+"""
+
+Outcome = tuple[int, str]
+
+
+class Shop:
+    """The server under test, and clients of the SDK that ask it without retrying."""
+
+    def __init__(self, server: Server, url: str) -> None:
+        self.server = server
+        self.url = url
+
+    def key(self, plan: str) -> str:
+        self.server.cli("accounts", "create", plan, "--plan", plan)
+        return self.server.cli("keys", "create", "--account", plan).stdout.split()[0]
+
+    def client(self, key: str) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.server.url}/v1", api_key=key, max_retries=0, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def shop(
+    tmp_path_factory: pytest.TempPathFactory, shared_postgres: Postgres, shared_redis: RedisServer
+) -> Iterator[Shop]:
+    url = shared_postgres.url(search_path=shared_postgres.new_schema())
+    config = CONFIG.format(
+        storage=url,
+        limits=shared_redis.url,
+        credits=CREDITS,
+        seconds=SECONDS,
+        second_streams=SECOND_STREAMS,
+        rpm=RPM,
+        streams=STREAMS,
+    )
+    with running(tmp_path_factory.mktemp("exact"), config) as server:
+        yield Shop(server, url)
+
+
+def test_credits_for_a_hundred_jobs_are_a_hundred_jobs(shop: Shop) -> None:
+    told = _all_at_once(shop, shop.key("jobs"), times=3)
+    print(f"priced by the job: {told}")
+    assert told == {(200, ""): CREDITS, (429, "insufficient_quota"): 3 * CLIENTS - CREDITS}
+    found = books(shop.url, shop.server.data)
+    assert found.verdict.is_clean, found.verdict
+    assert sum(row.credits for row in found.rows.values() if row.price_per == "job") == CREDITS * MICRO
+
+
+def test_seconds_go_over_the_quota_by_no_more_than_the_floor(shop: Shop) -> None:
+    told = _all_at_once(shop, shop.key("seconds"), times=4)
+    found = books(shop.url, shop.server.data)
+    rows = [row for row in found.rows.values() if row.price_per == "minute" and row.credits]
+    delivered_s = sum(row.samples / row.sample_rate_hz for row in rows)
+    print(f"priced by the second: {told}, {delivered_s:.1f} s delivered of {SECONDS}")
+    assert found.verdict.is_clean, found.verdict
+    assert told[429, "insufficient_quota"]
+    # One request a stream may come to more than was held for it, and no request begins without its hold.
+    assert SECONDS - SHORTEST_CAP_S < delivered_s <= SECONDS + SECOND_STREAMS * SHORTEST_CAP_S
+    assert len(rows) == told[200, ""]
+
+
+def test_sixty_a_minute_are_sixty(shop: Shop) -> None:
+    told = _all_at_once(shop, shop.key("paced"), times=2)
+    print(f"60 a minute: {told}")
+    assert told == {(200, ""): RPM, (429, "rate_limit_exceeded"): 2 * CLIENTS - RPM}
+
+
+def test_five_streams_are_never_six(shop: Shop) -> None:
+    key = shop.key("narrow")
+    for _ in range(3):
+        hanging_up = threading.Event()
+        with ThreadPoolExecutor(CLIENTS) as threads:
+            told: list[Outcome] = []
+            asking = [
+                threads.submit(_stream, shop.client(key), told.append, hanging_up) for _ in range(CLIENTS)
+            ]
+            try:
+                until(lambda: len(told) == CLIENTS, 60)  # noqa: B023 - called before the next turn
+            finally:
+                hanging_up.set()
+            for each in asking:
+                each.result(60)
+        print(f"5 streams: {Counter(told)}")
+        assert Counter(told) == {(200, ""): STREAMS, (429, "rate_limit_exceeded"): CLIENTS - STREAMS}
+        # Five have hung up; their places are free again as soon as the server has seen it.
+        client = shop.client(key)
+        until(lambda: _ask(client)[0] == 200, 10)  # noqa: B023
+
+
+def _all_at_once(shop: Shop, key: str, times: int) -> Counter[Outcome]:
+    clients = [shop.client(key) for _ in range(CLIENTS)]
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        return Counter(threads.map(_ask, clients * times))
+
+
+def _ask(client: openai.OpenAI) -> Outcome:
+    try:
+        client.audio.speech.create(model="tts-1", voice="alloy", input="Hi.")
+    except openai.APIStatusError as error:
+        return error.status_code, str(error.code)
+    return 200, ""
+
+
+def _stream(client: openai.OpenAI, tell: Callable[[Outcome], None], hanging_up: threading.Event) -> None:
+    try:
+        with client.audio.speech.with_streaming_response.create(
+            model="tts-1", voice="tone/slow", input="word " * 300, response_format="pcm"
+        ) as answer:
+            tell((answer.status_code, ""))
+            hanging_up.wait(120)
+    except openai.APIStatusError as error:
+        tell((error.status_code, str(error.code)))

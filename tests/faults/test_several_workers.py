@@ -1,0 +1,158 @@
+"""Three workers on PostgreSQL and Redis: one count, one page of metrics, and each may die or be cut off."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import httpx2
+import pytest
+
+from tests.databases import Postgres, postgres
+from tests.faults.clusters import Asker, answered_by, metric, readiness, workers
+from tests.faults.processes import AGAIN_S, kill, until
+from tests.redis_server import RedisServer, redis_server
+from tests.server import TONE, Server, running
+
+WORKERS = 3
+RPM = 60
+DEAD_S = 5.0
+LATE_S = 10.0
+"""For an outage to be seen, or to be over: a database is waited for, and a worker is restarted."""
+
+_CONFIG = TONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]\ndrain_s = 20')
+_CONFIG += f"[plans.counted]\nrpm = {RPM}\n[plans.spare]\n"
+
+
+class Cluster(NamedTuple):
+    server: Server
+    postgres: Postgres
+    redis: RedisServer
+
+
+def _environ(database: Postgres, redis: RedisServer) -> dict[str, str]:
+    return {
+        "VOXGATE_STORAGE__URL": database.url(),
+        "VOXGATE_LIMITS__URL": redis.url,
+        "VOXGATE_SERVER__WORKERS": str(WORKERS),
+    }
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A test leaves it as it was: whatever it stopped runs again."""
+    with postgres() as database, redis_server() as redis:
+        folder = tmp_path_factory.mktemp("cluster")
+        with running(folder, _CONFIG, environ=_environ(database, redis)) as server:
+            yield Cluster(server, database, redis)
+
+
+def _key(cluster: Cluster, name: str, plan: str) -> tuple[str, str]:
+    """A new account's key: its id and its secret."""
+    cluster.server.cli("accounts", "create", name, "--plan", plan)
+    made = json.loads(cluster.server.cli("keys", "create", "--account", name, "--json").stdout)
+    return made["id"], made["key"]
+
+
+def _is_whole(server: Server) -> bool:
+    return metric(server, "voxgate_workers_ready") == WORKERS
+
+
+def test_metrics_are_the_sum_of_all_workers(cluster: Cluster) -> None:
+    name = 'voxgate_requests_total{route="/v1/models",status="200"}'
+    asker, before = Asker(cluster.server, cluster.server.key), metric(cluster.server, name)
+    numbers: Counter[int] = Counter()
+    while len(numbers) < 2 or sum(numbers.values()) < 20:
+        numbers[answered_by(cluster.server, asker.models())] += 1
+    assert metric(cluster.server, name) - before == sum(numbers.values())
+    assert metric(cluster.server, "voxgate_workers") == WORKERS
+    assert _is_whole(cluster.server)
+
+
+def test_requests_a_minute_are_exact_over_all_workers(cluster: Cluster) -> None:
+    _, secret = _key(cluster, "counted", "counted")
+    asker = Asker(cluster.server, secret)
+    with ThreadPoolExecutor(6) as clients:
+        answers = list(clients.map(lambda _: asker.speech(), range(2 * RPM)))
+    assert Counter(answer.status_code for answer in answers) == {200: RPM, 429: RPM}
+    assert len({answered_by(cluster.server, answer) for answer in answers if answer.is_success}) > 1
+    for answer in answers:
+        assert answer.headers["x-ratelimit-limit-requests"] == str(RPM)
+        if answer.status_code == 429:
+            assert answer.json()["error"]["code"] == "rate_limit_exceeded"
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+            assert answer.headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_a_revoked_key_is_dead_on_every_worker_within_five_seconds(cluster: Cluster) -> None:
+    id_, secret = _key(cluster, "leaver", "spare")
+    asker = Asker(cluster.server, secret)
+    believed: set[int] = set()
+    while len(believed) < WORKERS:  # each has looked at it, and believes it
+        believed.add(answered_by(cluster.server, asker.models()))
+    cluster.server.cli("keys", "revoke", id_)
+    revoked, refused = time.monotonic(), set[int]()
+    while len(refused) < WORKERS:
+        asked, answer = time.monotonic(), asker.models()
+        if answer.status_code == 200:
+            assert asked - revoked < DEAD_S
+        else:
+            assert answer.status_code in (401, 429)
+            refused.add(answered_by(cluster.server, answer))
+    assert all(not asker.models().is_success for _ in range(5 * WORKERS))
+
+
+def test_a_killed_worker_is_missed_by_nobody_but_its_own_clients(cluster: Cluster) -> None:
+    asker, statuses, broken = Asker(cluster.server, cluster.server.key), Counter[int](), 0
+    victim = workers(cluster.server)[1]
+    with ThreadPoolExecutor(3) as clients:
+        asked = [clients.submit(asker.speech) for _ in range(90)]
+        until(lambda: sum(each.done() for each in asked) >= 10)
+        kill(victim)
+        for each in asked:
+            try:
+                statuses[each.result().status_code] += 1
+            except httpx2.TransportError:
+                broken += 1
+    assert set(statuses) == {200}
+    assert broken <= 3, "no more than were under way"
+    until(lambda: _is_whole(cluster.server))
+    assert workers(cluster.server)[1].pid != victim.pid
+
+
+def test_without_redis_nobody_is_let_through_uncounted_and_it_is_found_again(cluster: Cluster) -> None:
+    _, secret = _key(cluster, "limited", "counted")
+    asker = Asker(cluster.server, secret)
+    assert asker.speech().status_code == 200
+    cluster.redis.stop()
+    try:
+        for _ in range(2 * WORKERS):
+            answer = asker.speech()
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "limits_unavailable")
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert readiness(cluster.server) == (503, ["limits: requests cannot be counted"])
+    finally:
+        cluster.redis.start()
+    for _ in range(2 * WORKERS):
+        assert asker.speech().status_code == 200
+    assert readiness(cluster.server) == (200, [])
+
+
+def test_without_postgresql_requests_are_told_to_come_again_and_it_is_found_again(cluster: Cluster) -> None:
+    asker = Asker(cluster.server, cluster.server.key)
+    assert asker.speech().status_code == 200
+    cluster.postgres.stop()
+    try:
+        for _ in range(2 * WORKERS):
+            answer = asker.speech()
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "storage_unavailable")
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert readiness(cluster.server) == (503, ["storage: the database does not answer"])
+    finally:
+        cluster.postgres.start()
+    until(lambda: all(asker.speech().status_code == 200 for _ in range(2 * WORKERS)), LATE_S)
+    until(lambda: readiness(cluster.server) == (200, []), AGAIN_S)

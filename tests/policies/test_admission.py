@@ -1,0 +1,65 @@
+"""What refuses a request that comes while others are under way, and in which order it is told."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.admission import Live, Refusal, admit
+from policies.plans import Caps, Plan, Terms, terms
+from policies.quota import Split, Standing
+
+
+def allowed(streams: int | None = None, key: int | None = None) -> Terms:
+    return terms(Plan(name="p", streams=streams), caps=Caps(streams=key))
+
+
+@pytest.mark.parametrize(
+    ("streams", "key", "live", "standing", "answer"),
+    [
+        (None, None, Live(1000, 1000), Standing(None, 0), Split(7, 0)),
+        (2, None, Live(1, 1), Standing(10, 0), Split(7, 0)),
+        (2, None, Live(2, 0), Standing(10, 0), Refusal("streams", 2)),
+        (2, None, Live(3, 0), Standing(10, 0), Refusal("streams", 2)),
+        (5, 1, Live(1, 1), Standing(10, 0), Refusal("key_streams", 1)),
+        (5, 1, Live(1, 0), Standing(10, 0), Split(7, 0)),
+        (1, 1, Live(1, 1), Standing(0, 0), Refusal("streams", 1)),
+        (5, 1, Live(0, 0), Standing(4, 2), Refusal("credits", 6)),
+        (5, 1, Live(0, 0), Standing(-4, 2), Refusal("credits", 0)),
+        (1, 1, Live(0, 0), Standing(4, 3), Split(4, 3)),
+    ],
+)
+def test_the_first_limit_that_is_reached_answers(
+    streams: int | None, key: int | None, live: Live, standing: Standing, answer: Split | Refusal
+) -> None:
+    assert admit(7, allowed(streams, key), live, standing) == answer
+
+
+lives = st.builds(Live, st.integers(0, 8), st.integers(0, 8))
+limits = st.none() | st.integers(1, 6)
+
+
+@given(st.integers(0, 100), limits, limits, lives, st.builds(Standing, *[st.integers(-50, 100)] * 2))
+def test_nothing_is_admitted_past_any_limit(
+    amount: int, streams: int | None, key: int | None, live: Live, standing: Standing
+) -> None:
+    answer = admit(amount, allowed(streams, key), live, standing)
+    if isinstance(answer, Split):
+        assert streams is None or live.account < streams
+        assert key is None or live.key < key
+        assert answer.amount == amount <= max(0, standing.available or 0)
+    else:
+        assert answer.limit >= 0
+
+
+@given(
+    st.integers(0, 100), limits, st.integers(1, 6), lives, st.builds(Standing, *[st.integers(-50, 100)] * 2)
+)
+def test_a_keys_cap_only_ever_refuses_more(
+    amount: int, streams: int | None, key: int, live: Live, standing: Standing
+) -> None:
+    without = admit(amount, allowed(streams), live, standing)
+    capped = admit(amount, allowed(streams, key), live, standing)
+    assert capped in (without, Refusal("key_streams", key))
+    assert isinstance(without, Split) or isinstance(capped, Refusal)

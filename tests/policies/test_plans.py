@@ -1,0 +1,109 @@
+"""What holds for a request: the plan's word, the account's in its place, and a key that can only do less."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.plans import UNLIMITED, Caps, NotAgreed, Overrides, Plan, Prices, terms
+from policies.price import FREE, Price
+
+LIMITS = ("allowance", "rpm", "streams", "voices", "max_characters")
+BASIC = Plan(name="basic", price="$19", allowance=3600, rpm=30, streams=2, voices=20, max_characters=4096)
+AGREED_ON = Plan(name="enterprise", price="$180+", **dict.fromkeys(LIMITS, "account"))  # type: ignore[arg-type]
+"""Every limit of it is the account's own."""
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_plan_holds_for_its_accounts(limit: str) -> None:
+    assert getattr(terms(BASIC), limit) == getattr(BASIC, limit)
+    assert getattr(terms(UNLIMITED), limit) is None
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("plan", [BASIC, AGREED_ON, UNLIMITED])
+@pytest.mark.parametrize("agreed", [0, 7, 10**15])
+def test_what_was_agreed_with_the_account_comes_before_its_plan(plan: Plan, limit: str, agreed: int) -> None:
+    every = msgspec.structs.replace(Overrides(**dict.fromkeys(LIMITS, 1)), **{limit: agreed})  # type: ignore[arg-type]
+    assert getattr(terms(plan, every), limit) == agreed
+
+
+def test_a_limit_that_nobody_agreed_on_is_named_and_is_not_no_limit() -> None:
+    with pytest.raises(NotAgreed) as refused:
+        terms(AGREED_ON, Overrides(rpm=5, allowance=0))
+    assert (refused.value.plan, refused.value.missing) == (
+        "enterprise",
+        ("streams", "voices", "max_characters"),
+    )
+
+
+def test_a_plan_with_a_price_is_paid() -> None:
+    assert (terms(BASIC).is_paid, terms(UNLIMITED).is_paid) == (True, False)
+
+
+def test_engines_and_prices_may_be_agreed_on_too() -> None:
+    plan = msgspec.structs.replace(BASIC, engines=("espeak",), prices=Prices(speech=Price(60, "minute")))
+    own = Overrides(engines=(), prices=Prices(speech=Price(30, "minute")))
+    assert (terms(plan).engines, terms(plan).prices.speech.micro) == (("espeak",), 60)
+    assert (terms(plan, own).engines, terms(plan, own).prices.speech.micro) == ((), 30)
+
+
+@pytest.mark.parametrize(
+    ("of_account", "of_key", "holds"), [(100, 50, 50), (50, 100, 50), (None, 9, 9), (9, None, 9)]
+)
+def test_the_shorter_text_holds(of_account: int | None, of_key: int | None, holds: int) -> None:
+    plan = Plan(name="p", max_characters=of_account)
+    assert terms(plan, caps=Caps(max_characters=of_key)).max_characters == holds
+
+
+class _Given(NamedTuple):
+    plan: Plan
+    agreed: Overrides
+    caps: Caps
+
+
+some = st.integers(1, 100)
+limits = st.none() | some
+given_terms = st.builds(
+    _Given,
+    st.builds(Plan, name=st.just("p"), **dict.fromkeys(LIMITS, limits | st.just("account"))),
+    st.builds(Overrides, **dict.fromkeys(LIMITS, some)),
+    st.builds(Caps, rpm=limits, streams=limits, max_characters=limits),
+)
+
+
+@given(given_terms)
+def test_a_keys_caps_only_tighten(drawn: _Given) -> None:
+    without, capped = terms(drawn.plan, drawn.agreed), terms(drawn.plan, drawn.agreed, drawn.caps)
+    assert capped.key == drawn.caps
+    # The account's own limits stay as they are: its other keys are counted by them too.
+    assert (capped.rpm, capped.streams, capped.allowance) == (without.rpm, without.streams, without.allowance)
+    assert without.max_characters is not None
+    assert capped.max_characters is not None
+    assert capped.max_characters <= without.max_characters
+
+
+@given(given_terms)
+def test_with_everything_agreed_there_is_always_an_answer(drawn: _Given) -> None:
+    found = terms(drawn.plan, drawn.agreed)
+    assert all(getattr(found, limit) == getattr(drawn.agreed, limit) for limit in LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "micro"),
+    [("red", "big", 1), ("red", "small", 2), ("blue", "big", 3), ("green", "big", 0)],
+)
+def test_a_model_costs_what_is_nearest_to_its_name(engine: str, model: str, micro: int) -> None:
+    models = {"red/big": Price(1, "minute"), "red": Price(2, "minute"), "green": FREE}
+    prices = Prices(speech=Price(3, "minute"), models=models)
+    assert prices.of_model(engine, model).micro == micro
+
+
+@pytest.mark.parametrize("value", [Overrides(), Caps()])
+def test_nothing_agreed_is_written_as_nothing(value: Any) -> None:
+    assert msgspec.json.encode(value) == b"{}"
+    assert msgspec.json.decode(b"{}", type=type(value)) == value

@@ -1,0 +1,99 @@
+"""Requests as the ledger's tests make them: in whole credits, under a plan made to measure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from policies.plans import Caps, Plan, Prices, Terms
+from policies.plans import terms as terms_of
+from policies.price import MICRO, Price
+from proxy.ledger import Hold, Ledger, Wanted
+from proxy.ledger.verify import verify
+from proxy.storage import entries
+from proxy.storage.store import Store
+
+RATE_HZ = 24_000
+A_SECOND = Price(60 * MICRO, "minute")
+"""A credit a second."""
+
+ANCHOR = 1_700_000_000_000_000
+
+
+class Account(NamedTuple):
+    """What its tests see of it: credits available, and streams under way."""
+
+    allowance: float | None
+    granted: float
+    streams: int
+
+
+def terms(
+    allowance: float | None = 100,
+    *,
+    streams: int | None = None,
+    key_streams: int | None = None,
+    price: Price = A_SECOND,
+    models: dict[str, Price] | None = None,
+) -> Terms:
+    plan = Plan(
+        name="pro",
+        allowance=None if allowance is None else round(allowance * MICRO),
+        streams=streams,
+        prices=Prices(speech=price, cached=Price(MICRO // 10, "job"), models=models or {}),
+    )
+    return terms_of(plan, caps=Caps(streams=key_streams))
+
+
+def wanted(
+    request: str = "req_1",
+    credits: float = 10,
+    *,
+    under: Terms | None = None,
+    account: str = "acc_ada",
+    key: str = "key_ada",
+) -> Wanted:
+    return Wanted(
+        request=request,
+        account=account,
+        key=key,
+        anchor=ANCHOR,
+        terms=under or terms(),
+        amount=round(credits * MICRO),
+        estimated_s=credits,
+    )
+
+
+def heard(hold: Hold, seconds: float, *, engine: str = "tone", characters: int = 5) -> None:
+    spent = hold.spent
+    spent.engine, spent.model, spent.characters = engine, "standard", characters
+    spent.samples, spent.sample_rate_hz = round(seconds * RATE_HZ), RATE_HZ
+
+
+async def speak(ledger: Ledger, request: Wanted, seconds: float) -> None:
+    async with ledger.hold(request) as hold:
+        heard(hold, seconds)
+        await hold.settle("finished")
+
+
+async def stands(ledger: Ledger, request: Wanted) -> Account:
+    found = await ledger.holds.position(request)
+    allowance = found.standing.allowance
+    return Account(
+        None if allowance is None else allowance / MICRO, found.standing.granted / MICRO, found.live.account
+    )
+
+
+async def moved(store: Store, request: str = "req_1") -> list[tuple[str, bool, float]]:
+    """Its entries: kind, whether of granted credits, and credits; the cycle's first."""
+    found = await entries.of_request(store, request)
+    return [(entry.kind, entry.pool == entries.GRANTED, entry.amount / MICRO) for entry in found]
+
+
+async def held(store: Store) -> list[str]:
+    """The requests that have a row among the holds."""
+    return [row["request"] for row in await store.read("SELECT request FROM holds ORDER BY request")]
+
+
+async def is_at_rest(ledger: Ledger) -> bool:
+    """Nothing is held, as a row or in this process, and the books agree."""
+    return not await held(ledger.store) and "0 live" in repr(ledger) and (await verify(ledger.store)).is_clean

@@ -1,0 +1,84 @@
+"""Costs: what providers took for every attempt of a request, whoever answered in the end."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, get_args
+
+import pytest
+
+from policies.costs import Rate
+from proxy.ledger import Attempt, Ledger, Outcome
+from proxy.storage import usage
+from proxy.storage.store import Store
+from tests.proxy.ledger.asking import heard, moved, wanted
+
+A_MINUTE, A_CHARACTER, A_UNIT = Rate(0.06, "minute"), Rate(0.0001, "character"), Rate(0.002, "unit")
+
+
+class Made(NamedTuple):
+    seconds: float
+    units: float | None = None
+
+
+def attempt(engine: str, made: Made, rate: Rate | None, *, was_taken: bool = True) -> Attempt:
+    return Attempt(engine=engine, model="standard", characters=5, made=made, rate=rate, was_taken=was_taken)
+
+
+async def costs(store: Store) -> list[tuple[Any, ...]]:
+    rows = await store.read("SELECT * FROM costs ORDER BY request, attempt")
+    return [(row["attempt"], row["engine"], row["audio_ms"], row["units"], row["micro_usd"]) for row in rows]
+
+
+async def test_each_attempt_is_a_cost_of_its_own_losing_ones_too(store: Store, ledger: Ledger) -> None:
+    async with ledger.hold(wanted()) as hold:
+        hold.attempts += [
+            attempt("one", Made(0.0), A_CHARACTER),
+            attempt("two", Made(1.5, 7.0), A_UNIT),
+            attempt("three", Made(30.0), A_MINUTE),
+        ]
+        heard(hold, 2, engine="three")
+        await hold.settle("finished")
+    assert await costs(store) == [
+        (1, "one", 0, None, 500),
+        (2, "two", 1_500, 7.0, 14_000),
+        (3, "three", 30_000, None, 30_000),
+    ]
+    (row,) = await usage.list_(store)
+    assert (row.micro_usd, row.units) == (44_500, 7.0)
+    # Money that providers take moves no credits.
+    assert await moved(store) == [("spend", False, -2)]
+
+
+@pytest.mark.parametrize("outcome", get_args(Outcome))
+async def test_what_a_provider_took_is_on_record_however_the_request_ended(
+    store: Store, ledger: Ledger, outcome: Outcome
+) -> None:
+    async with ledger.hold(wanted()) as hold:
+        hold.attempts.append(attempt("one", Made(10.0), A_MINUTE))
+        await hold.settle(outcome)
+    assert await costs(store) == [(1, "one", 10_000, None, 10_000)]
+
+
+async def test_an_attempt_that_was_refused_or_has_no_rate_costs_nothing(store: Store, ledger: Ledger) -> None:
+    async with ledger.hold(wanted()) as hold:
+        hold.attempts += [
+            attempt("refused", Made(0.0), A_CHARACTER, was_taken=False),
+            attempt("ours", Made(2.0), None),
+            attempt("theirs", Made(2.0), A_CHARACTER),
+        ]
+        await hold.settle("finished")
+    assert await costs(store) == [(1, "theirs", 2_000, None, 500)]
+
+
+async def test_what_an_attempt_made_is_counted_when_it_is_settled(store: Store, ledger: Ledger) -> None:
+    class Growing:
+        seconds = 0.0
+        units: float | None = None
+
+    made = Growing()
+    async with ledger.hold(wanted()) as hold:
+        hold.attempts.append(Attempt(engine="one", model="m", characters=5, made=made, rate=A_MINUTE))
+        made.seconds = 60.0
+        await hold.settle("finished")
+        made.seconds = 999.0
+    assert await costs(store) == [(1, "one", 60_000, None, 60_000)]

@@ -1,0 +1,188 @@
+"""Many requests at once, in one worker or in two: never more credits than there are, never a stream more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from policies.price import MICRO
+from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
+from proxy.ledger import Hold, Ledger, Wanted, movements, open_ledger
+from proxy.ledger.movements import Told
+from proxy.ledger.verify import verify
+from proxy.storage import usage
+from proxy.storage.store import Store
+from tests.proxy.ledger.asking import Account, heard, moved, speak, stands, terms, wanted
+from tests.proxy.storage.watched import WatchedStore
+
+REQUESTS = 200
+between_workers = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+"""SQLite has one worker only."""
+
+
+class Ending:
+    """Holds that are kept until the test says so, however many want one."""
+
+    def __init__(self) -> None:
+        self.holds: list[Hold] = []
+        self.refusals: list[RequestFailed] = []
+        self.may_end = asyncio.Event()
+        self.have_asked = asyncio.Event()
+        self._asked = 0
+
+    async def hold(self, ledger: Ledger, request: Wanted, of: int) -> None:
+        try:
+            async with ledger.hold(request) as hold:
+                self.holds.append(hold)
+                self._has_asked(of)
+                await self.may_end.wait()
+                heard(hold, 1)
+                await hold.settle("finished")
+        except RequestFailed as failure:
+            self.refusals.append(failure)
+            self._has_asked(of)
+
+    def _has_asked(self, of: int) -> None:
+        self._asked += 1
+        if self._asked == of:
+            self.have_asked.set()
+
+
+async def all_at_once(ledgers: list[Ledger], requests: list[Wanted]) -> Ending:
+    """All of them ask, in turn of this ledger and that; who gets a hold keeps it until all have an answer."""
+    ending = Ending()
+    asking = [
+        asyncio.create_task(ending.hold(ledgers[number % len(ledgers)], request, len(requests)))
+        for number, request in enumerate(requests)
+    ]
+    async with asyncio.timeout(60):
+        await ending.have_asked.wait()
+    ending.may_end.set()
+    await asyncio.gather(*asking)
+    return ending
+
+
+@pytest.fixture
+async def two(store: Store) -> AsyncIterator[list[Ledger]]:
+    async with open_ledger(store) as one, open_ledger(store) as other:
+        yield [one, other]
+
+
+async def test_of_many_holds_exactly_those_are_taken_that_are_paid_for(store: Store, ledger: Ledger) -> None:
+    await movements.grant(ledger, "acc_ada", 40 * MICRO, None, Told("control"))
+    under = terms(33)
+    ending = await all_at_once([ledger], [wanted(f"req_{n}", 1, under=under) for n in range(REQUESTS)])
+    assert len(ending.holds) == 73
+    assert {type(refusal) for refusal in ending.refusals} == {QuotaExceeded}
+    assert await stands(ledger, wanted(under=under)) == Account(0, 0, 0)
+    assert len(await usage.list_(store)) == 73
+    assert (await verify(store)).is_clean
+
+
+async def test_of_five_streams_there_is_never_a_sixth(ledger: Ledger) -> None:
+    under = terms(None, streams=5)
+    ending = await all_at_once([ledger], [wanted(f"req_{n}", under=under) for n in range(REQUESTS)])
+    assert len(ending.holds) == 5
+    assert {type(refusal) for refusal in ending.refusals} == {RateLimited}
+    # All are free again.
+    again = await all_at_once([ledger], [wanted(f"again_{n}", under=under) for n in range(6)])
+    assert len(again.holds) == 5
+
+
+async def test_under_way_there_are_never_more_than_allowed_while_some_end_and_others_begin(
+    ledger: Ledger,
+) -> None:
+    under, live, most = terms(None, streams=5), 0, 0
+    was_full = asyncio.Event()
+
+    async def visit(number: int) -> None:
+        nonlocal live, most
+        while True:
+            try:
+                async with ledger.hold(wanted(f"req_{number}", under=under)) as hold:
+                    live, most = live + 1, max(most, live + 1)
+                    if live == 5:
+                        was_full.set()
+                    await was_full.wait()
+                    # Before the settlement: at its commit another one may begin.
+                    live -= 1
+                    await hold.settle("finished")
+                    return
+            except RateLimited:
+                await asyncio.sleep(0.001)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(visit(number) for number in range(50)))
+    assert most == 5
+
+
+@between_workers
+async def test_two_workers_share_credits_and_streams(two: list[Ledger], store: Store) -> None:
+    under = terms(33)
+    ending = await all_at_once(two, [wanted(f"req_{n}", 1, under=under) for n in range(REQUESTS)])
+    assert len(ending.holds) == 33
+    under = terms(None, streams=5)
+    ending = await all_at_once(two, [wanted(f"more_{n}", under=under) for n in range(REQUESTS)])
+    assert len(ending.holds) == 5
+    assert len({repr(hold._holds) for hold in ending.holds}) == 2, "one worker had them all"
+    assert (await verify(store)).is_clean
+
+
+@between_workers
+async def test_what_one_worker_holds_or_grants_the_other_sees(two: list[Ledger]) -> None:
+    one, other = two
+    request = wanted(credits=30)
+    async with one.hold(request):
+        assert await stands(other, request) == Account(70, 0, 1)
+    await movements.grant(one, "acc_ada", 7 * MICRO, None, Told("control"))
+    assert await stands(other, request) == Account(100, 7, 0)
+
+
+@between_workers
+async def test_one_request_settled_by_two_workers_is_charged_once(two: list[Ledger], store: Store) -> None:
+    async with AsyncExitStack() as left_alone:
+        (hold, twin) = (
+            Hold(two[0].holds, wanted(), held := await two[0].holds.take(wanted())),
+            Hold(two[1].holds, wanted(), held),
+        )
+        for each in (hold, twin):
+            heard(each, 4)
+        left_alone.push_async_callback(hold.abandon)
+        answers = await asyncio.gather(
+            hold.settle("finished"), twin.settle("finished"), return_exceptions=True
+        )
+    assert sum(answer is None for answer in answers) == 1
+    assert await moved(store) == [("spend", False, -4)]
+
+
+async def test_the_holds_of_a_dead_worker_are_gone_after_their_time(timed: WatchedStore) -> None:
+    """At once, where they were in the memory of the one that died."""
+    under = terms(10, streams=1)
+    async with open_ledger(timed) as dies:
+        await dies.holds.take(wanted("req_dead", under=under))
+    async with open_ledger(timed) as lives:
+        if timed.is_shared:
+            timed.seconds = 59.9
+            assert await stands(lives, wanted(under=under)) == Account(0, 0, 1)
+            with pytest.raises(RateLimited):
+                await speak(lives, wanted(under=under), 1)
+            timed.seconds = 60
+        assert await stands(lives, wanted(under=under)) == Account(10, 0, 0)
+        await speak(lives, wanted(under=under), 10)
+
+
+@between_workers
+async def test_a_hold_that_outlived_its_time_still_settles_once(timed: WatchedStore) -> None:
+    """Its worker was cut off from the database and came back; meanwhile others had its credits."""
+    under = terms(10)
+    async with open_ledger(timed) as one, open_ledger(timed) as other:
+        async with one.hold(wanted("req_slow", under=under)) as hold:
+            timed.seconds = 61
+            await speak(other, wanted("req_fast", under=under), 10)
+            heard(hold, 4)
+            await hold.settle("finished")
+        assert await stands(other, wanted(under=under)) == Account(-4, 0, 0)
+    assert (await verify(timed)).is_clean

@@ -1,0 +1,197 @@
+"""A settlement whose answer never comes: charged once at most, and not at all for an answer broken off.
+
+Only a database on a line loses answers; on both of them a caller may leave before the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from policies.price import MICRO
+from proxy.ledger import Ledger, Outcome, Wanted, movements, open_ledger
+from proxy.ledger.movements import Told
+from proxy.storage import usage
+from proxy.storage.store import StorageUnreachable, Store
+from tests.proxy.ledger.asking import Account, heard, is_at_rest, moved, speak, stands, wanted
+from tests.proxy.ledger.lossy import Fate, LossyStore
+
+on_a_line = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+"""In place of both databases."""
+
+LOST: list[Fate] = ["answer lost"] * 3
+"""As often as a settlement is tried."""
+NEVER_SENT: list[Fate] = ["never sent"] * 3
+
+
+@pytest.fixture
+def lossy(store: Store) -> LossyStore:
+    return LossyStore(store)
+
+
+@pytest.fixture
+async def ledger(lossy: LossyStore) -> AsyncIterator[Ledger]:
+    async with open_ledger(lossy) as opened:
+        yield opened
+
+
+async def outcomes(store: Store) -> list[Outcome]:
+    return [row.outcome for row in await usage.list_(store)]
+
+
+async def settles(
+    ledger: Ledger, lossy: LossyStore, *fates: Fate, request: Wanted | None = None, seconds: float = 4
+) -> None:
+    async with ledger.hold(request or wanted()) as hold:
+        heard(hold, seconds)
+        lossy.fates += fates
+        await hold.settle("finished")
+
+
+@on_a_line
+@pytest.mark.parametrize(
+    "fates", [["answer lost"], ["answer lost", "answer lost"], ["never sent", "answer lost"], ["never sent"]]
+)
+async def test_a_lost_answer_is_asked_for_again_and_charged_once(
+    ledger: Ledger, lossy: LossyStore, fates: list[Fate]
+) -> None:
+    await settles(ledger, lossy, *fates)
+    assert await moved(lossy) == [("spend", False, -4)]
+    assert await outcomes(lossy) == ["finished"]
+    assert await stands(ledger, wanted()) == Account(96, 0, 0)
+    assert await is_at_rest(ledger)
+
+
+@on_a_line
+async def test_what_never_arrived_is_not_charged_and_has_failed(ledger: Ledger, lossy: LossyStore) -> None:
+    with pytest.raises(StorageUnreachable):
+        await settles(ledger, lossy, *NEVER_SENT)
+    assert await moved(lossy) == []
+    assert await outcomes(lossy) == ["failed"]
+    assert await is_at_rest(ledger)
+
+
+@on_a_line
+@pytest.mark.parametrize("later", [[], ["answer lost"], ["never sent"], ["never sent", "answer lost"]])
+async def test_who_was_cut_off_though_the_charge_had_arrived_gets_it_back(
+    ledger: Ledger, lossy: LossyStore, later: list[Fate]
+) -> None:
+    """`later` is what becomes of the refund: the failure that is written down comes before it."""
+    with pytest.raises(StorageUnreachable):
+        await settles(ledger, lossy, *LOST, "goes well", *later)
+    assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await is_at_rest(ledger)
+
+
+@on_a_line
+async def test_what_was_never_charged_is_not_given_back(ledger: Ledger, lossy: LossyStore) -> None:
+    """The charge never arrived; the failure did, and only its answer was lost."""
+    with pytest.raises(StorageUnreachable):
+        await settles(ledger, lossy, *NEVER_SENT, "answer lost")
+    assert await moved(lossy) == []
+    assert await outcomes(lossy) == ["failed"]
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await is_at_rest(ledger)
+
+
+@on_a_line
+async def test_both_pools_get_theirs_back(ledger: Ledger, lossy: LossyStore) -> None:
+    await movements.grant(ledger, "acc_ada", 50 * MICRO, None, Told("control"))
+    request = wanted(credits=120)
+    with pytest.raises(StorageUnreachable):
+        await settles(ledger, lossy, *LOST, request=request, seconds=110)
+    assert await stands(ledger, request) == Account(100, 50, 0)
+    assert await is_at_rest(ledger)
+
+
+@on_a_line
+async def test_an_operator_may_have_been_faster(ledger: Ledger, lossy: LossyStore) -> None:
+    async with ledger.hold(wanted()) as hold:
+        heard(hold, 4)
+        lossy.fates += LOST
+        with pytest.raises(StorageUnreachable):
+            await hold.settle("finished")
+        await movements.refund(ledger, "req_1", None, Told("control"))
+    assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
+    assert await is_at_rest(ledger)
+
+
+@pytest.mark.parametrize(
+    ("then", "charged"), [("left", 4), ("failed", 0)], ids=["the client left", "we broke it off"]
+)
+async def test_who_is_cancelled_while_it_settles_is_charged_once_or_not_at_all(
+    ledger: Ledger, lossy: LossyStore, then: Outcome, charged: int
+) -> None:
+    async def answer() -> None:
+        async with ledger.hold(wanted()) as hold:
+            heard(hold, 4)
+            lossy.fates.append("answer late")
+            try:
+                await hold.settle("finished")
+            except asyncio.CancelledError:
+                await hold.settle(then)
+                raise
+
+    answering = asyncio.create_task(answer())
+    await lossy.was_written.wait()
+    answering.cancel()
+    lossy.may_answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await answering
+    assert -sum(amount for _, _, amount in await moved(lossy)) == charged
+    assert await outcomes(lossy) == ["finished"]
+    assert await stands(ledger, wanted()) == Account(100 - charged, 0, 0)
+    assert await is_at_rest(ledger)
+
+
+async def test_a_caller_cancelled_again_and_again_leaves_nothing_behind(
+    ledger: Ledger, lossy: LossyStore
+) -> None:
+    async def answer() -> None:
+        async with ledger.hold(wanted()) as hold:
+            heard(hold, 4)
+            lossy.fates += ["answer late"]
+            try:
+                await hold.settle("finished")
+            finally:
+                answering.cancel()
+                await hold.settle("failed")
+
+    answering = asyncio.create_task(answer())
+    await lossy.was_written.wait()
+    answering.cancel()
+    lossy.may_answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await answering
+    assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await is_at_rest(ledger)
+
+
+async def test_a_grant_counts_even_if_whoever_gave_it_has_left(ledger: Ledger, lossy: LossyStore) -> None:
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    lossy.fates.append("answer late")
+    granting = asyncio.create_task(
+        movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", Told("control"))
+    )
+    await lossy.was_written.wait()
+    granting.cancel()
+    lossy.may_answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await granting
+    await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", Told("control"))
+    assert await stands(ledger, wanted()) == Account(100, 7, 0)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_closing_waits_for_what_is_being_written(lossy: LossyStore) -> None:
+    async with open_ledger(lossy) as ledger:
+        lossy.fates.append("answer late")
+        speaking = asyncio.create_task(speak(ledger, wanted(), 4))
+        await lossy.was_written.wait()
+        asyncio.get_running_loop().call_soon(lossy.may_answer.set)
+    assert "0 live" in repr(ledger)
+    await speaking

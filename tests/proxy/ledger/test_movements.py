@@ -1,0 +1,217 @@
+"""Grants, corrections, refunds: each once, each with its reason, and the books agree after every one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from policies.price import MICRO
+from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.ledger import Ledger, movements, open_ledger
+from proxy.ledger.movements import Told
+from proxy.ledger.verify import verify
+from proxy.storage import entries, usage
+from proxy.storage.store import AlreadyExists, Store
+from proxy.storage.usage import UsageRow
+from tests.proxy.ledger.asking import ANCHOR, Account, moved, speak, stands, terms, wanted
+from tests.proxy.storage.watched import WatchedStore
+
+TOLD = Told("control", "a gift")
+_DAY_S = 86_400
+
+
+@pytest.fixture
+async def ledger(store: Store) -> AsyncIterator[Ledger]:
+    """The books agree whatever a test did."""
+    async with open_ledger(store) as opened:
+        yield opened
+    verdict = await verify(store)
+    assert verdict.contradictions == []
+    assert verdict.entries > 0
+
+
+async def test_a_grant_is_an_entry_that_counts_at_once_and_for_good(ledger: Ledger, store: Store) -> None:
+    before = await store.now()
+    granted = await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD)
+    assert await stands(ledger, wanted()) == Account(100, 7, 0)
+    (entry,) = await entries.of_account(store, "acc_ada", limit=9)
+    assert entry == granted
+    assert (entry.kind, entry.pool, entry.amount) == ("grant", entries.GRANTED, 7 * MICRO)
+    assert (entry.actor, entry.reason, entry.reference) == ("control", "a gift", "invoice 1")
+    assert before <= entry.at <= await store.now()
+    async with open_ledger(store) as another:
+        assert await stands(another, wanted()) == Account(100, 7, 0)
+
+
+async def test_a_payment_told_twice_is_granted_once(ledger: Ledger) -> None:
+    first = await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD)
+    assert await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD) == first
+    assert await stands(ledger, wanted()) == Account(100, 7, 0)
+    await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 2", TOLD)
+    await movements.grant(ledger, "acc_ada", 7 * MICRO, None, TOLD)
+    await movements.grant(ledger, "acc_ada", 7 * MICRO, None, TOLD)
+    assert await stands(ledger, wanted()) == Account(100, 28, 0)
+
+
+async def test_a_payment_told_many_times_at_once_is_granted_once(ledger: Ledger) -> None:
+    told = await asyncio.gather(
+        *(movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD) for _ in range(20))
+    )
+    assert len({entry.id for entry in told}) == 1
+    assert await stands(ledger, wanted()) == Account(100, 7, 0)
+
+
+@pytest.mark.parametrize(("account", "credits"), [("acc_bob", 7), ("acc_ada", 8)])
+async def test_a_reference_stands_for_one_payment(ledger: Ledger, account: str, credits: int) -> None:
+    await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD)
+    with pytest.raises(Conflict) as caught:
+        await movements.grant(ledger, account, credits * MICRO, "invoice 1", TOLD)
+    assert caught.value.param == "reference"
+    assert caught.value.message == "The reference 'invoice 1' was used for another grant."
+    assert await stands(ledger, wanted()) == Account(100, 7, 0)
+    assert await stands(ledger, wanted(account="acc_bob")) == Account(100, 0, 0)
+
+
+async def test_a_correction_takes_away_as_well(ledger: Ledger, store: Store) -> None:
+    await movements.correct(ledger, "acc_ada", 3 * MICRO, TOLD)
+    entry = await movements.correct(ledger, "acc_ada", -5 * MICRO, TOLD)
+    assert (entry.kind, entry.amount, entry.reason) == ("correction", -5 * MICRO, "a gift")
+    assert await stands(ledger, wanted()) == Account(100, -2, 0)
+    assert {found.kind for found in await entries.of_account(store, "acc_ada", limit=9)} == {"correction"}
+
+
+async def test_a_refund_gives_back_what_was_charged_where_it_came_from(ledger: Ledger, store: Store) -> None:
+    await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
+    request = wanted(credits=8, under=terms(5))
+    await speak(ledger, request, 8)
+    assert await stands(ledger, request) == Account(0, 17, 0)
+    back = await movements.refund(ledger, "req_1", None, Told("key_admin", "a complaint"))
+    assert [(entry.actor, entry.reason) for entry in back] == [("key_admin", "a complaint")] * 2
+    assert await stands(ledger, request) == Account(5, 20, 0)
+    assert await moved(store) == [
+        ("spend", False, -5),
+        ("refund", False, 5),
+        ("spend", True, -3),
+        ("refund", True, 3),
+    ]
+    # What it was charged at the time stays as it was told.
+    (row,) = await usage.list_(store)
+    assert row.credits == 8 * MICRO
+
+
+@pytest.mark.parametrize(
+    ("credits", "stood"), [(1, Account(0, 18, 0)), (3, Account(0, 20, 0)), (4.5, Account(1.5, 20, 0))]
+)
+async def test_of_a_part_what_was_spent_last_comes_back_first(
+    ledger: Ledger, credits: float, stood: Account
+) -> None:
+    await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
+    request = wanted(credits=8, under=terms(5))
+    await speak(ledger, request, 8)
+    back = await movements.refund(ledger, "req_1", round(credits * MICRO), TOLD)
+    assert sum(entry.amount for entry in back) == credits * MICRO
+    assert all(entry.amount > 0 for entry in back)
+    assert await stands(ledger, request) == stood
+
+
+@pytest.mark.parametrize("credits", [None, 1], ids=["whole", "in part"])
+async def test_a_request_is_refunded_once(ledger: Ledger, credits: int | None) -> None:
+    await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
+    request = wanted(credits=8, under=terms(5))
+    await speak(ledger, request, 8)
+    micro = None if credits is None else credits * MICRO
+    await movements.refund(ledger, "req_1", micro, TOLD)
+    after = await stands(ledger, request)
+    # The other pool's too, though the first refund gave it nothing.
+    for again in (micro, None, MICRO):
+        with pytest.raises(Conflict, match="req_1 was refunded before"):
+            await movements.refund(ledger, "req_1", again, TOLD)
+    assert await stands(ledger, request) == after
+
+
+async def test_of_many_refunds_at_once_one_is_done(ledger: Ledger) -> None:
+    await speak(ledger, wanted(), 8)
+    answers = await asyncio.gather(
+        *(movements.refund(ledger, "req_1", None, TOLD) for _ in range(10)), return_exceptions=True
+    )
+    assert sum(isinstance(answer, Conflict) for answer in answers) == 9
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+
+
+async def test_no_more_is_refunded_than_was_charged(ledger: Ledger) -> None:
+    await speak(ledger, wanted(), 2.5)
+    with pytest.raises(InvalidRequest, match=r"up to 2\.5, which is what the request was charged") as caught:
+        await movements.refund(ledger, "req_1", 2_500_001, TOLD)
+    assert caught.value.param == "credits"
+    await movements.refund(ledger, "req_1", 2_500_000, TOLD)
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+
+
+async def test_what_was_not_charged_is_not_refunded(ledger: Ledger) -> None:
+    await movements.grant(ledger, "acc_ada", MICRO, None, TOLD)
+    async with ledger.hold(wanted("req_failed")) as hold:
+        await hold.settle("failed")
+    async with ledger.hold(wanted("req_open")):
+        for request in ("req_failed", "req_open", "req_nobody"):
+            with pytest.raises(NotFound):
+                await movements.refund(ledger, request, None, TOLD)
+    assert await stands(ledger, wanted()) == Account(100, 1, 0)
+
+
+async def test_a_refund_of_an_earlier_cycle_goes_back_into_that_one(timed: WatchedStore) -> None:
+    async with open_ledger(timed) as ledger:
+        await speak(ledger, wanted(), 8)
+        timed.seconds = 40 * _DAY_S
+        (back,) = await movements.refund(ledger, "req_1", None, TOLD)
+        assert back.at == await timed.now()
+        assert await stands(ledger, wanted()) == Account(100, 0, 0)
+        timed.seconds = 0
+        assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert (await verify(timed)).is_clean
+
+
+async def test_what_is_told_beside_a_movement_is_written_with_it_or_not_at_all(
+    ledger: Ledger, store: Store
+) -> None:
+    note = usage.added(_note("req_note"))
+    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Told("control", beside=(note,)))
+    assert [row.id for row in await usage.list_(store)] == ["req_note"]
+    # The same note cannot be written twice, and so neither can what it stands beside.
+    with pytest.raises(AlreadyExists):
+        await movements.correct(ledger, "acc_ada", MICRO, Told("control", beside=(note,)))
+    # A grant that was there already writes nothing more.
+    other = usage.added(_note("req_other"))
+    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Told("control", beside=(other,)))
+    assert [row.id for row in await usage.list_(store)] == ["req_note"]
+    assert await stands(ledger, wanted()) == Account(100, 1, 0)
+
+
+async def test_grants_and_settlements_at_once_all_count(ledger: Ledger) -> None:
+    await asyncio.gather(
+        *(movements.grant(ledger, "acc_ada", MICRO, None, TOLD) for _ in range(20)),
+        *(speak(ledger, wanted(f"req_{number}", 2), 2) for number in range(20)),
+        *(movements.correct(ledger, "acc_ada", -MICRO // 2, TOLD) for _ in range(20)),
+    )
+    assert await stands(ledger, wanted()) == Account(60, 10, 0)
+    await asyncio.gather(*(movements.refund(ledger, f"req_{number}", None, TOLD) for number in range(20)))
+    assert await stands(ledger, wanted()) == Account(100, 10, 0)
+
+
+def _note(id_: str) -> UsageRow:
+    return UsageRow(
+        id=id_,
+        account="acc_bob",
+        key="key_bob",
+        started=ANCHOR,
+        engine="tone",
+        model="standard",
+        voice="alloy",
+        language="en",
+        characters=1,
+        samples=0,
+        sample_rate_hz=24_000,
+        format="mp3",
+        outcome="failed",
+    )

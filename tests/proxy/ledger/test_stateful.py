@@ -1,0 +1,33 @@
+"""Any order of requests, money and accidents: the ledger does what its `books` say, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.databases import ALL_STORES, Postgres
+from tests.proxy.ledger.machine import LedgerMachine
+
+
+@pytest.fixture(params=ALL_STORES)
+def new_url(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """An empty database each time."""
+    if request.param == "sqlite":
+        return lambda: "sqlite"
+    server: Postgres = request.getfixturevalue("shared_postgres")
+    return lambda: server.url(search_path=server.new_schema())
+
+
+def test_the_ledger_does_what_its_books_say(new_url: Callable[[], str]) -> None:
+    run_state_machine_as_test(
+        type("Machine", (LedgerMachine,), {"new_url": staticmethod(new_url)}),
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )

@@ -1,0 +1,102 @@
+"""What the stateful test goes on in: a database of its own, workers, accounts, and their books."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+from hypothesis.stateful import RuleBasedStateMachine
+
+from policies.plans import Caps, Plan, Prices, Terms
+from policies.plans import terms as terms_of
+from policies.price import MICRO, Price
+from proxy.ledger import Hold, Ledger
+from proxy.ledger.memory import MemoryHolds
+from proxy.ledger.stored import StoredHolds
+from proxy.storage import open_store
+from tests.proxy.ledger.asking import ANCHOR
+from tests.proxy.ledger.books import Books
+from tests.proxy.storage.watched import WatchedStore
+
+T = TypeVar("T")
+DAY_S = 86_400
+
+
+def _plan(allowance: int | None, streams: int | None, micro: int, per: Any) -> Plan:
+    held = None if allowance is None else allowance * MICRO
+    return Plan(name="pro", allowance=held, streams=streams, prices=Prices(speech=Price(micro, per)))
+
+
+PLANS = (
+    _plan(100, 2, 60 * MICRO, "minute"),
+    _plan(30, 1, 132_000_060, "minute"),
+    _plan(60, 3, MICRO // 3, "character"),
+    _plan(0, 4, 60 * MICRO, "minute"),
+    _plan(None, None, 60 * MICRO, "minute"),
+)
+CAPPED = Caps(streams=1)
+ACCOUNTS = {"acc_ada": ANCHOR, "acc_bob": ANCHOR + 16 * DAY_S * MICRO}
+"""With cycles that turn on different days."""
+
+
+class Open(NamedTuple):
+    """A request under way."""
+
+    account: str
+    worker: int
+    hold: Hold
+
+
+class World(RuleBasedStateMachine):
+    """One database, its workers' keepers of holds, and the accounts; time stands still between the steps."""
+
+    new_url: ClassVar[Callable[[], str]]
+    """Of an empty database."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.opened = AsyncExitStack()
+        self.store = self.run(self._open(type(self).new_url()))
+        self.keepers = [self.new_keeper() for _ in range(2 if self.store.is_shared else 1)]
+        self.books = {account: Books(anchor) for account, anchor in ACCOUNTS.items()}
+        self.plans = dict.fromkeys(ACCOUNTS, PLANS[0])
+        self.keys = {account: [f"{account}_whole", f"{account}_capped"] for account in ACCOUNTS}
+        self.revoked = 0
+        self.open: dict[str, Open] = {}
+        self.requests = 0
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    async def _open(self, url: str) -> WatchedStore:
+        folder = self.opened.enter_context(tempfile.TemporaryDirectory())
+        store = await self.opened.enter_async_context(open_store(url, Path(folder)))
+        return WatchedStore(store, ANCHOR)
+
+    def new_keeper(self) -> MemoryHolds | StoredHolds:
+        async def make() -> MemoryHolds | StoredHolds:
+            return StoredHolds(self.store) if self.store.is_shared else MemoryHolds(self.store)
+
+        return self.run(make())
+
+    def teardown(self) -> None:
+        for keeper in self.keepers:
+            self.run(keeper.close())
+        self.run(self.opened.aclose())
+        self.runner.close()
+
+    @property
+    def now(self) -> int:
+        return self.run(self.store.now())
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.store, self.keepers[-1])
+
+    def terms(self, account: str, key: int) -> Terms:
+        return terms_of(self.plans[account], caps=CAPPED if key else Caps())

@@ -1,0 +1,76 @@
+"""The statement that takes a hold on PostgreSQL decides, for every position, as `policies.admission` does."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from policies.admission import Live, Refusal, admit
+from policies.plans import Caps, Plan, terms
+from policies.quota import Split, Standing
+from proxy.storage import entries, holds, open_store
+from proxy.storage.entries import GRANTED, Entry
+from proxy.storage.store import Params, Store
+from tests.databases import Postgres
+
+_POOL, _NOW, _LATER = 86_400_000_000, 1_000, 2_000
+_TRIES = 150
+
+
+@pytest.fixture
+async def postgres(tmp_path: Path, shared_postgres: Postgres) -> AsyncIterator[Store]:
+    async with open_store(shared_postgres.url(search_path=shared_postgres.new_schema()), tmp_path) as store:
+        yield store
+
+
+def _place(account: str, allowance: int | None, key: str = "key_a") -> Params:
+    return {"account": account, "key": key, "allowance": allowance, "pool": _POOL, "now": _NOW}
+
+
+async def _give(store: Store, account: str, pool: int, amount: int) -> None:
+    entry = Entry(
+        id=f"{account}:{pool}", account=account, pool=pool, amount=amount, kind="correction", at=_NOW
+    )
+    await store.write(*entries.added(entry))
+
+
+async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
+    drawn = random.Random(7)
+    answers: set[str] = set()
+    for number in range(_TRIES):
+        account = f"acc_{number}"
+        allowance = drawn.choice([None, 0, 20, 100])
+        limits = Plan(name="p", streams=drawn.choice([None, None, 1, 3]))
+        allowed = terms(limits, caps=Caps(streams=drawn.choice([None, 1, 2])))
+        await _give(postgres, account, _POOL, drawn.randint(-60, 0))
+        await _give(postgres, account, GRANTED, drawn.randint(-40, 60))
+        for request in range(4):
+            place = _place(account, allowance, drawn.choice(["key_a", "key_b"]))
+            amount = drawn.choice([0, 0, 1, 10, 30, 60])
+            found = await holds.find(postgres, place)
+            expected = admit(amount, allowed, found.live, found.standing)
+            own: Params = {
+                "request": f"{account}:{request}",
+                "worker": "w",
+                "amount": amount,
+                "streams": allowed.streams,
+                "key_streams": allowed.key.streams,
+                "expires": _LATER,
+            }
+            taken = await holds.take(postgres, {**place, **own})
+            assert taken == (expected if isinstance(expected, Split) else found), amount
+            answers.add(expected.reason if isinstance(expected, Refusal) else "held")
+    assert answers == {"held", "streams", "key_streams", "credits"}
+
+
+async def test_what_costs_nothing_is_held_below_zero_too(postgres: Store) -> None:
+    await _give(postgres, "acc_owing", _POOL, -30)
+    place = _place("acc_owing", 20)
+    own: Params = {"request": "r", "worker": "w", "streams": None, "key_streams": None, "expires": _LATER}
+    owing = holds.Found(Standing(-10, 0), Live(0, 0))
+    assert await holds.take(postgres, {**place, **own, "amount": 1}) == owing
+    assert await holds.take(postgres, {**place, **own, "amount": 0}) == Split(0, 0)
+    assert await holds.find(postgres, place) == holds.Found(Standing(-10, 0), Live(1, 1))

@@ -1,0 +1,97 @@
+"""Usage summed up on both databases, against the same sums made by hand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from proxy.storage import usage
+from proxy.storage.store import Store
+from proxy.storage.usage import Outcome, Period, UsageRow
+from proxy.storage.usage_sums import SIDES, By, sums
+from tests.proxy.storage.test_usage import ROW
+
+_DAY = 86_400_000_000
+_START = int(datetime(2026, 1, 30, tzinfo=UTC).timestamp()) * 1_000_000
+_OUTCOMES: tuple[Outcome, ...] = ("finished", "left", "failed")
+
+
+def rows() -> list[UsageRow]:
+    """Ninety requests, eight hours apart, from January to the end of February."""
+    return [
+        msgspec.structs.replace(
+            ROW,
+            id=f"req_{n:02}",
+            account=f"acc_{n % 2}",
+            key=f"key_{n % 5}",
+            engine=f"engine_{n % 2}",
+            model=f"model_{n % 3}",
+            voice=f"voice_{n % 4}",
+            language=("en", "th")[n % 2],
+            outcome=_OUTCOMES[n % 3],
+            started=_START + n * _DAY // 3,
+            samples=n * 1_001,
+            characters=n,
+            credits=n * 7,
+            micro_usd=2**40 + n,
+        )
+        for n in range(90)
+    ]
+
+
+def side(row: UsageRow, by: By) -> str:
+    if by in ("day", "month"):
+        day = datetime.fromtimestamp(row.started // 1_000_000, UTC)
+        return f"{day:%Y-%m-%d}" if by == "day" else f"{day:%Y-%m}"
+    if by == "model":
+        return f"{row.engine}/{row.model}"
+    return str(getattr(row, by))
+
+
+def by_hand(among: list[UsageRow], by: By) -> dict[str, tuple[int, ...]]:
+    groups: dict[str, list[UsageRow]] = defaultdict(list)
+    for row in among:
+        groups[side(row, by)].append(row)
+    return {
+        name: (
+            len(group),
+            sum(row.characters for row in group),
+            sum(row.samples * 1000 // row.sample_rate_hz for row in group),
+            sum(row.credits for row in group),
+            sum(row.micro_usd for row in group),
+        )
+        for name, group in groups.items()
+    }
+
+
+@pytest.fixture
+async def among(store: Store) -> list[UsageRow]:
+    made = rows()
+    await store.write(*map(usage.added, made))
+    return made
+
+
+@pytest.mark.parametrize("by", SIDES)
+async def test_sums_are_those_of_the_rows(store: Store, among: list[UsageRow], by: By) -> None:
+    found = await sums(store, Period(), by)
+    assert {row.name: msgspec.structs.astuple(row)[1:] for row in found} == by_hand(among, by)
+    assert len(found) > 1
+    if by in ("day", "month"):
+        assert [row.name for row in found] == sorted((row.name for row in found), reverse=True)
+    else:
+        assert [row.credits for row in found] == sorted((row.credits for row in found), reverse=True)
+
+
+async def test_sums_are_of_one_account_and_of_a_period(store: Store, among: list[UsageRow]) -> None:
+    period = Period("acc_1", _START + 2 * _DAY, _START + 9 * _DAY)
+    hers = [row for row in among if row.account == "acc_1" and period.since <= row.started < period.until]
+    found = await sums(store, period, "key")
+    assert {row.name: msgspec.structs.astuple(row)[1:] for row in found} == by_hand(hers, "key")
+    assert sum(row.requests for row in found) == 10
+
+
+async def test_nobody_is_no_group(store: Store) -> None:
+    assert [await sums(store, Period(), by) for by in SIDES] == [[]] * len(SIDES)

@@ -1,0 +1,60 @@
+"""The metrics of several workers as one page: sums that a restart or a late answer does not lower."""
+
+from __future__ import annotations
+
+from proxy.figures import Figures, Told
+from proxy.telemetry import Metrics
+
+
+def _text(requests: int, in_flight: int = 0, first_audio_s: tuple[float, ...] = ()) -> str:
+    metrics = Metrics()
+    for _ in range(requests + in_flight):
+        metrics.request_began()
+    for _ in range(requests):
+        metrics.request_ended("/v1/audio/speech", 200, aborted=False)
+    for seconds in first_audio_s:
+        metrics.first_audio("standard", seconds)
+    return metrics.text()
+
+
+def _page(figures: Figures, *told: Told) -> dict[str, float]:
+    return {
+        f"{sample.name}{sample.labels.get('le', '')}": sample.value
+        for family in figures.summed(told)
+        for sample in family.samples
+    }
+
+
+def test_the_same_figure_of_two_workers_is_their_sum() -> None:
+    page = _page(Figures(), Told(0, 1, _text(3, 1, (0.02, 3.0))), Told(1, 1, _text(4, 2, (0.02,))))
+    assert page["voxgate_requests_total"] == 7
+    assert page["voxgate_requests_in_flight"] == 3
+    assert page["voxgate_first_audio_seconds_count"] == 3
+    assert page["voxgate_first_audio_seconds_bucket0.025"] == 2
+    assert page["voxgate_first_audio_seconds_bucket+Inf"] == 3
+
+
+def test_what_one_alone_has_is_there() -> None:
+    page = _page(Figures(), Told(0, 1, _text(0)), Told(1, 1, _text(2)))
+    assert page["voxgate_requests_total"] == 2
+
+
+def test_a_worker_that_does_not_answer_keeps_its_counters_and_not_its_gauges() -> None:
+    figures = Figures()
+    _page(figures, Told(0, 1, _text(3, 1)), Told(1, 1, _text(4, 2)))
+    page = _page(figures, Told(0, 1, _text(5, 1)))
+    assert (page["voxgate_requests_total"], page["voxgate_requests_in_flight"]) == (9, 1)
+
+
+def test_a_new_life_counts_on_from_the_last_one() -> None:
+    figures = Figures()
+    counted = [
+        _page(figures, Told(0, generation, _text(requests)))["voxgate_requests_total"]
+        for generation, requests in [(1, 3), (1, 5), (2, 1), (2, 4), (4, 0), (4, 2)]
+    ]
+    assert counted == [3, 5, 6, 9, 9, 11]
+
+
+def test_what_has_no_figure_yet_is_on_the_page() -> None:
+    names = {family.name for family in Figures().summed([Told(0, 1, _text(0)), Told(1, 1, _text(0))])}
+    assert {"voxgate_requests", "voxgate_requests_in_flight", "voxgate_first_audio_seconds"} <= names

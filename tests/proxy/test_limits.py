@@ -1,0 +1,285 @@
+"""Requests a minute: one body over memory and a real Redis, and what a Redis that is away does."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from policies.plans import Caps, Plan, Terms, terms
+from policies.rate import Window
+from proxy.errors import LimitsUnavailable, RateLimited
+from proxy.limits import Limit, Limits, open_limits, rate_headers
+from proxy.limits_memory import MemoryWindows
+from tests.redis_server import RedisServer, redis_server
+
+SOON_S = 3.0
+"""For what may take 1.5 s on a machine with other things to do."""
+
+
+def _terms(rpm: int | None = None, key_rpm: int | None = None) -> Terms:
+    return terms(Plan(name="basic", rpm=rpm), caps=Caps(rpm=key_rpm))
+
+
+@pytest.fixture
+def account() -> str:
+    return f"acc_{secrets.token_hex(8)}"
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limits(request: pytest.FixtureRequest) -> AsyncIterator[Limits]:
+    url = "memory" if request.param == "memory" else request.getfixturevalue("shared_redis").url
+    async with open_limits(url) as opened:
+        yield opened
+
+
+async def _refused(limits: Limits, account: str, key: str, asked: Terms) -> RateLimited:
+    with pytest.raises(RateLimited) as refusal:
+        await limits.admit(account, key, asked)
+    return refusal.value
+
+
+async def test_without_a_limit_nothing_is_counted(limits: Limits, account: str) -> None:
+    for _ in range(100):
+        assert await limits.admit(account, "k", _terms()) is None
+
+
+async def test_the_limit_is_exact_and_says_what_is_left(limits: Limits, account: str) -> None:
+    left = [await limits.admit(account, "k", _terms(3)) for _ in range(3)]
+    assert [(window.limit, window.remaining) for window in left if window] == [(3, 2), (3, 1), (3, 0)]
+    # The one just counted is the last to go, a minute from now.
+    assert all(window is not None and 59 < window.reset_s <= 60 for window in left)
+    refusal = await _refused(limits, account, "k", _terms(3))
+    assert 59 <= (refusal.retry_after_s or 0) <= 60
+    assert refusal.message == (
+        "Rate limit reached for your plan 'basic': 3 requests a minute. "
+        f"Try again in {refusal.retry_after_s:g} s."
+    )
+    assert refusal.headers["x-ratelimit-limit-requests"] == "3"
+    assert refusal.headers["x-ratelimit-remaining-requests"] == "0"
+    assert refusal.headers["x-ratelimit-reset-requests"].endswith("s")
+    assert await limits.admit(f"{account}2", "k", _terms(3)) is not None
+
+
+async def test_a_hundred_at_once_are_let_through_as_one_after_the_other(limits: Limits, account: str) -> None:
+    async def ask() -> bool:
+        try:
+            await limits.admit(account, "k", _terms(60))
+        except RateLimited:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(ask() for _ in range(100)))) == 60
+
+
+async def test_a_refusal_by_the_keys_limit_leaves_the_accounts(limits: Limits, account: str) -> None:
+    asked = _terms(10, key_rpm=2)
+    windows = [await limits.admit(account, f"{account}a", asked) for _ in range(2)]
+    assert [(window.limit, window.remaining) for window in windows if window] == [(2, 1), (2, 0)]
+    for _ in range(20):
+        refusal = await _refused(limits, account, f"{account}a", asked)
+        assert "this key: 2 requests a minute" in refusal.message
+    other = await limits.admit(account, f"{account}b", _terms(10))
+    assert other is not None
+    assert (other.limit, other.remaining) == (10, 7)
+
+
+async def test_a_refusal_by_the_accounts_limit_leaves_the_keys(limits: Limits, account: str) -> None:
+    await limits.admit(account, f"{account}a", _terms(1))
+    for _ in range(5):
+        refusal = await _refused(limits, account, f"{account}b", _terms(1, key_rpm=2))
+        assert "your plan 'basic'" in refusal.message
+    window = await limits.admit(f"{account}2", f"{account}b", _terms(9, key_rpm=2))
+    assert window is not None
+    assert (window.limit, window.remaining) == (2, 1)
+
+
+async def test_a_limit_that_changes_keeps_the_count(limits: Limits, account: str) -> None:
+    for _ in range(4):
+        await limits.admit(account, "k", _terms(4))
+    window = await limits.admit(account, "k", _terms(6))
+    assert window is not None
+    assert (window.limit, window.remaining) == (6, 1)
+    await _refused(limits, account, "k", _terms(2))
+
+
+async def test_a_limit_of_nothing_refuses_everything(limits: Limits, account: str) -> None:
+    refusal = await _refused(limits, account, "k", _terms(0))
+    assert 59 <= (refusal.retry_after_s or 0) <= 60
+
+
+async def test_what_may_be_taken_is_told_before(limits: Limits, account: str) -> None:
+    limit = Limit("address", account, 2)
+    assert await limits.wait_s(limit) == 0.0
+    assert [await limits.take(limit) for _ in range(3)] == [True, True, False]
+    assert 59 < await limits.wait_s(limit) <= 60
+
+
+async def test_a_store_of_counts_that_answers_is_healthy(limits: Limits) -> None:
+    await limits.check()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def _asked(limits: Limits, rpm: int) -> float | None:
+    """How long the refused are told to wait, or None for those let through."""
+    try:
+        await limits.admit("a", "k", _terms(rpm))
+    except RateLimited as refusal:
+        return refusal.retry_after_s
+    return None
+
+
+async def test_the_window_moves_with_every_second() -> None:
+    clock = Clock()
+    limits = Limits(MemoryWindows(clock), clock)
+    admitted: list[float] = []
+    for _ in range(600):
+        clock.now += 0.25
+        wait_s = await _asked(limits, 30)
+        if wait_s is None:
+            admitted.append(clock.now)
+        else:
+            # Who waits for as long as was said gets through, and would not have a second earlier.
+            free = admitted[-30] + 60
+            assert free <= clock.now + wait_s <= free + 1
+    assert all(sum(first <= at < first + 60 for at in admitted) <= 30 for first in admitted)
+    assert len(admitted) == 90, "the window was full at once, and again after each minute"
+
+
+async def test_keys_of_the_last_minute_alone_are_kept_in_memory() -> None:
+    clock = Clock()
+    storage = MemoryWindows(clock)
+    limits = Limits(storage, clock)
+    for number in range(1000):
+        await limits.take(Limit("address", str(number), 5))
+    assert repr(storage) == "<MemoryWindows of 1000 keys>"
+    clock.now += 61
+    for number in range(1000):
+        await limits.take(Limit("address", f"late {number}", 5))
+    assert repr(storage) == "<MemoryWindows of 1000 keys>"
+    assert await limits.take(Limit("address", "late 0", 1)) is False
+
+
+_PROCESS = """
+import asyncio, sys
+from policies.plans import Plan, terms
+from proxy.errors import RateLimited
+from proxy.limits import open_limits
+
+async def main(url, account):
+    admitted = 0
+    async with open_limits(url) as limits:
+        sys.stdin.readline()
+        for _ in range(100):
+            try:
+                await limits.admit(account, "k", terms(Plan(name="p", rpm=60)))
+                admitted += 1
+            except RateLimited:
+                pass
+    print(admitted)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_several_processes_share_one_count(shared_redis: RedisServer, account: str) -> None:
+    command = [sys.executable, "-c", _PROCESS, shared_redis.url, account]
+    workers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    admitted = [int(worker.communicate(timeout=30.0)[0]) for worker in workers]
+    assert sum(admitted) == 60, admitted
+
+
+@asynccontextmanager
+async def _own_redis(*options: str) -> AsyncIterator[tuple[RedisServer, Limits]]:
+    with redis_server(*options) as server:
+        async with open_limits(server.url) as limits:
+            yield server, limits
+
+
+async def _expect_unavailable(limits: Limits) -> None:
+    for asked in (limits.admit("a", "k", _terms(1000)), limits.check()):
+        began = time.monotonic()
+        with pytest.raises(LimitsUnavailable) as failure:
+            await asked
+        assert time.monotonic() - began < SOON_S
+        assert (failure.value.status, failure.value.retry_after_s) == (503, 2.0)
+
+
+async def test_a_redis_that_is_away_refuses_and_is_found_again() -> None:
+    async with _own_redis() as (server, limits):
+        await limits.admit("a", "k", _terms(1000))
+        server.stop()
+        await _expect_unavailable(limits)
+        server.start()
+        await limits.admit("a", "k", _terms(1000))
+        await limits.check()
+
+
+async def test_a_frozen_redis_is_not_waited_for_by_anybody() -> None:
+    async with _own_redis() as (server, limits):
+        await limits.admit("a", "k", _terms(1000))
+        with server.frozen():
+            began = time.monotonic()
+            asked = [limits.admit("a", "k", _terms(1000)) for _ in range(100)]
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert time.monotonic() - began < SOON_S
+            assert {type(answer) for answer in answers} == {LimitsUnavailable}
+            await _expect_unavailable(limits)
+        window = await limits.admit("a", "k", _terms(1000))
+        assert window is not None
+
+
+def _fill(server: RedisServer) -> None:
+    with server.client() as client:
+        client.config_set("maxmemory", "1")
+
+
+def _make_copy(server: RedisServer) -> None:
+    with server.client() as client:
+        client.replicaof("127.0.0.1", "1")
+
+
+@pytest.mark.parametrize("harm", [_fill, _make_copy])
+async def test_a_redis_that_takes_no_writes_lets_nothing_through(harm: Callable[[RedisServer], None]) -> None:
+    async with _own_redis("--maxmemory-policy", "noeviction") as (server, limits):
+        await limits.admit("a", "k", _terms(1000))
+        harm(server)
+        await _expect_unavailable(limits)
+        with server.client() as client:
+            client.config_set("maxmemory", "0")
+            client.replicaof("NO", "ONE")
+        await limits.admit("a", "k", _terms(1000))
+
+
+async def test_a_wrong_password_is_unavailable_too() -> None:
+    async with _own_redis() as (server, limits):
+        with server.client() as client:
+            client.config_set("requirepass", "hunter2")
+        await _expect_unavailable(limits)
+
+
+def test_headers_are_openais() -> None:
+    assert rate_headers(Window(30, 7, 59.2)) == [
+        ("x-ratelimit-limit-requests", "30"),
+        ("x-ratelimit-remaining-requests", "7"),
+        ("x-ratelimit-reset-requests", "59.2s"),
+    ]

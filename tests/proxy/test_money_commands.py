@@ -1,0 +1,150 @@
+"""`voxgate accounts|ledger|plans|usage|audit`: plans and money without a server, and what they refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proxy.storage import open_store, usage
+from proxy.storage.store import Statement
+from tests.proxy.storage.test_usage import ROW
+from tests.proxy.test_cli import Run, folder, refused, run
+
+__all__ = ["folder", "run"]
+
+
+async def written(data: Path, *statements: Statement) -> None:
+    async with open_store("sqlite", data) as store:
+        await store.write(*statements)
+
+
+def test_limits_are_agreed_and_taken_back(run: Run) -> None:
+    agreed = ("--allowance", "10.5", "--rpm", "5", "--streams", "1", "--voices", "0")
+    made = run("accounts", "create", "ada", "--plan", "enterprise", *agreed, "--json").json
+    assert (made["plan"], made["agreed"]["allowance"], made["agreed"]["voices"]) == ("enterprise", 10.5, 0)
+    changed = run("accounts", "set-plan", "ada", "pro", "--rpm", "none", "--json").json
+    assert (changed["agreed"]["rpm"], changed["agreed"]["streams"]) == (None, 1)
+    assert run("accounts", "show", "ada", "--json").json["balance"]["left"] == 10.5
+
+
+def test_credits_are_granted_corrected_and_listed(run: Run) -> None:
+    run("accounts", "create", "ada")
+    for _ in range(2):
+        run("accounts", "grant", "ada", "100.123456", "--reference", "r1", "--reason", "paid")
+    run("accounts", "correct", "ada", "-0.1", "--reason", "twice")
+    listed = run("ledger", "entries", "ada", "--json").json["data"]
+    assert [(entry["kind"], entry["credits"]) for entry in listed] == [
+        ("correction", -0.1),
+        ("grant", 100.123456),
+    ]
+    shown = run("accounts", "show", "ada")
+    assert "100.023456" in shown.out
+    first = run("ledger", "entries", "ada", "--limit", "1", "--json").json
+    rest = run("ledger", "entries", "ada", "--after", first["last_id"], "--json").json
+    assert [entry["kind"] for entry in rest["data"]] == ["grant"]
+
+
+def test_every_command_is_an_act_of_the_control_socket(run: Run) -> None:
+    run("accounts", "create", "ada")
+    run("accounts", "create", "bob")
+    key = run("keys", "create", "--account", "ada", "--rpm", "3", "--json").json
+    assert key["caps"] == {"rpm": 3, "streams": None, "max_characters": None}
+    run("accounts", "grant", "ada", "1")
+    acts = run("audit", "--account", "ada", "--json").json["data"]
+    assert [(act["actor"], act["action"]) for act in acts] == [
+        ("control", "credits.granted"),
+        ("control", "key.created"),
+        ("control", "account.created"),
+    ]
+    assert [act["action"] for act in run("audit", "--since", "2999-01-01", "--json").json["data"]] == []
+    printed = run("audit")
+    assert printed.out.count("account.created") == 2
+    assert key["key"] not in printed.out
+
+
+def test_plans_are_those_of_the_configuration(run: Run) -> None:
+    run("accounts", "create", "ada", "--plan", "basic")
+    rows = {row["name"]: row for row in run("plans", "--json").json["data"]}
+    assert (rows["basic"]["allowance"], rows["basic"]["accounts"]) == (3600, 1)
+    assert "$19" in run("plans").out
+
+
+def test_usage_is_listed_summed_and_exported(folder: Path, run: Run) -> None:
+    rows = [
+        msgspec.structs.replace(ROW, id=f"req_{n}", credits=n * 500_000, voice="=1+1", micro_usd=250_000)
+        for n in range(3)
+    ]
+    asyncio.run(written(folder / "data", *map(usage.added, rows)))
+    listed = run("usage", "--limit", "2", "--json").json
+    assert [(row["id"], row["credits"], row["cost_usd"]) for row in listed["data"]] == [
+        ("req_2", 1, 0.25),
+        ("req_1", 0.5, 0.25),
+    ]
+    assert "There are more" in run("usage", "--limit", "2").out
+    (model,) = run("usage", "--by", "model", "--json").json["data"]
+    assert (model["name"], model["requests"], model["credits"]) == ("espeak/standard", 3, 1.5)
+    assert "espeak/standard" in run("usage", "--by", "model").out
+    exported = list(csv.DictReader(io.StringIO(run("usage", "--csv").out)))
+    assert [(row["id"], row["voice"]) for row in exported] == [(f"req_{n}", "'=1+1") for n in (2, 1, 0)]
+
+
+@pytest.mark.parametrize("kind", ["rows", "sums", "csv"])
+def test_nothing_used_is_an_empty_answer(run: Run, kind: str) -> None:
+    if kind == "csv":
+        assert run("usage", "--csv").out.startswith("id,started,")
+    else:
+        by = ("--by", "day") if kind == "sums" else ()
+        assert run("usage", *by, "--json").json["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("accounts", "create", "bob", "--plan", "gone"), "The plans are: free, basic, pro, enterprise"),
+        (("accounts", "create", "bob", "--plan", "enterprise"), "leaves allowance, rpm, streams, voices"),
+        (("accounts", "create", "bob", "--rpm", "many"), "--rpm: 'many' is neither a whole number nor none"),
+        (("accounts", "create", "bob", "--rpm", "0"), "Invalid value for 'agreed.rpm'"),
+        (("accounts", "create", "bob", "--max-characters", "1.5"), "--max-characters: '1.5'"),
+        (
+            ("accounts", "create", "bob", "--allowance", "1e3"),
+            "--allowance: '1e3' is not a number",
+        ),
+        (("accounts", "grant", "ada", "0.0000001"), "CREDITS: '0.0000001' is not a number of credits"),
+        (("accounts", "grant", "ada", "0"), "Invalid value for 'credits'"),
+        (("accounts", "grant", "nobody", "1"), "There is no account 'nobody'."),
+        (("accounts", "correct", "ada", "0", "--reason", "x"), "it must not be 0"),
+        (("accounts", "correct", "ada", "nan", "--reason", "x"), "CREDITS: 'nan'"),
+        (("ledger", "refund", "req_none", "--reason", "x"), "Nothing was charged for a request 'req_none'."),
+        (
+            ("ledger", "refund", "", "--reason", "x"),
+            "'' names none of the requests; give an id, see",
+        ),
+        (("ledger", "entries", "nobody"), "There is no account 'nobody'."),
+        (("ledger", "entries", "ada", "--after", "ent_none"), "Invalid value for 'after'"),
+        (("audit", "--since", "yesterday"), "Invalid value for 'since'"),
+        (("usage", "--by", "weekday"), "Invalid value for 'by'"),
+        (("usage", "--csv", "--by", "weekday"), "Invalid value for 'by'"),
+        (("usage", "--account", "nobody"), "There is no account 'nobody'."),
+        (("usage", "--limit", "5000"), "Invalid value for 'limit'"),
+        (("usage", "--csv", "--json"), "take one of them"),
+    ],
+)
+def test_a_refusal_is_one_line_and_a_status(run: Run, arguments: tuple[str, ...], says: str) -> None:
+    run("accounts", "create", "ada")
+    assert says in refused(run(*arguments))
+
+
+def test_books_that_contradict_one_another_are_a_status(folder: Path, run: Run) -> None:
+    run("accounts", "create", "ada")
+    run("accounts", "grant", "ada", "1")
+    assert run("ledger", "verify", "--json").json["is_clean"]
+    wrong = Statement("UPDATE balances SET amount = amount + 1")
+    asyncio.run(written(folder / "data", wrong))
+    ran = run("ledger", "verify")
+    assert (ran.status, ran.err) == (1, "")
+    assert "a balance is the sum of its entries" in ran.out

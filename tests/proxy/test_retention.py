@@ -1,0 +1,106 @@
+"""Old usage goes, in batches; the books stay, and agree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+
+from proxy import retention
+from proxy.ledger.verify import verify
+from proxy.storage import accounts, costs, entries, usage
+from proxy.storage.costs import Cost
+from proxy.storage.entries import Entry
+from proxy.storage.store import Statement, Store
+from tests.proxy.ledger.lossy import LossyStore
+from tests.proxy.storage.test_usage import ROW
+
+_DAY = 86_400_000_000
+_COUNT = "SELECT count(*) AS n FROM costs"
+
+
+async def used(store: Store, number: int, started: int) -> list[Statement]:
+    """A request with its cost, its entry and its balance."""
+    id_ = f"req_{number}"
+    row = msgspec.structs.replace(ROW, id=id_, started=started, credits=24, price_micro=24, price_per="job")
+    cost = Cost(
+        request=id_,
+        attempt=1,
+        account=ROW.account,
+        at=started,
+        engine="tone",
+        model="standard",
+        characters=1,
+        audio_ms=1,
+        units=None,
+        micro_usd=1,
+    )
+    entry = Entry(
+        id=f"{id_}:granted", account=ROW.account, pool=0, amount=-24, kind="spend", at=started, request=id_
+    )
+    return [usage.added(row), costs.added(cost), *entries.added(entry)]
+
+
+@contextmanager
+def keeping(store: Store, days: int) -> Iterator[None]:
+    task = asyncio.create_task(retention.keep_usage(store, lambda: days, every_s=0.01))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def become(store: Store, left: int) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            rows, (row,) = await usage.list_(store), await store.read(_COUNT)
+            if len(rows) <= left and row["n"] <= left:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_too_old_goes_in_batches_and_the_books_stay(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 3)
+    now = await store.now()
+    statements = [
+        statement
+        for number in range(10)
+        for statement in await used(store, number, now - (8 if number < 8 else 6) * _DAY)
+    ]
+    await store.write(*statements)
+    before = await verify(store)
+    assert (before.is_clean, before.requests, before.entries) == (True, 10, 10)
+    with keeping(store, 7):
+        await become(store, 2)
+    after = await verify(store)
+    assert (after.is_clean, after.requests, after.entries) == (True, 2, 10)
+    assert {row.id for row in await usage.list_(store)} == {"req_8", "req_9"}
+
+
+async def test_without_a_number_of_days_everything_stays(store: Store) -> None:
+    await store.write(*await used(store, 1, 0))
+    asked = asyncio.Event()
+
+    def days() -> int:
+        asked.set()
+        return 0
+
+    task = asyncio.create_task(retention.keep_usage(store, days))
+    await asked.wait()
+    await accounts.create(store, name="ada", plan="free")  # behind any delete that there might be
+    task.cancel()
+    assert len(await usage.list_(store)) == 1
+
+
+async def test_a_database_that_is_away_is_asked_again(store: Store) -> None:
+    await store.write(*await used(store, 1, 0))
+    away = LossyStore(store)
+    away.fates = ["never sent", "never sent"]
+    with keeping(away, 7):
+        await become(store, 0)
+    assert away.fates == []

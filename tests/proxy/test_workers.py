@@ -1,0 +1,151 @@
+"""Several workers kept, asked and ended as one, over real processes that only speak the pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from proxy.children import Child
+from proxy.workers import Workers
+from speech_engine.host.pipe import Broken, Metrics, MetricsAsked, WorkerGivenUp
+from tests.faults.processes import until
+
+SOON_S = 20.0
+
+_PROGRAM = """
+import sys, time
+from speech_engine.host.pipe import *
+pipe, number = ParentPipe(int(sys.argv[1])), sys.argv[2]
+{first}
+pipe.send(Ready(f"key of {{number}}" if number == "0" else None))
+while True:
+    match pipe.receive():
+        case MetricsAsked(question):
+            {answer}
+        case WorkerGivenUp(worker, reason):
+            print(number, "hears of", worker, file=open(sys.argv[3], "a"), flush=True)
+        case _:
+            break
+"""
+_ANSWER = "pipe.send(Metrics(question, number))"
+
+
+class Kept:
+    """Workers of the test's own program, and what was announced of them."""
+
+    def __init__(self, count: int, folder: Path, first: str, answer: str) -> None:
+        self.heard = folder / "heard"
+        self.announced: list[str | None] = []
+        self.served = asyncio.Event()
+        self.children: dict[int, Child] = {}
+        (folder / "the_worker.py").write_text(_PROGRAM.format(first=first, answer=answer))
+        self.workers = Workers(count, self._begin, self._announce)
+
+    async def _begin(self, number: int) -> Child:
+        child = self.children[number] = await Child.start("the_worker", str(number), str(self.heard))
+        return child
+
+    def _announce(self, dev_key: str | None) -> None:
+        self.announced.append(dev_key)
+        self.served.set()
+
+
+class Make(Protocol):
+    def __call__(self, count: int, first: str = "", answer: str = _ANSWER) -> Kept: ...
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return lambda count, first="", answer=_ANSWER: Kept(count, tmp_path, first, answer)
+
+
+@asynccontextmanager
+async def _kept(kept: Kept) -> AsyncIterator[Workers]:
+    running = asyncio.create_task(kept.workers.run())
+    try:
+        async with asyncio.timeout(SOON_S):
+            yield kept.workers
+    finally:
+        await kept.workers.stop(1.0)
+        await running
+
+
+async def _until(check: Callable[[], bool]) -> None:
+    await asyncio.to_thread(until, check, SOON_S)
+
+
+async def test_they_are_announced_once_when_all_are_ready_with_the_key_of_the_first(make: Make) -> None:
+    kept = make(3)
+    async with _kept(kept) as workers:
+        await kept.served.wait()
+        assert workers.ready == [0, 1, 2]
+        kept.children[0].kill()
+        await _until(lambda: workers.ready == [1, 2])
+        await _until(lambda: workers.ready == [0, 1, 2])
+        assert kept.announced == ["key of 0"]
+    assert not workers.have_failed
+
+
+async def test_a_question_is_answered_by_each_for_its_life(make: Make) -> None:
+    kept = make(2)
+    async with _kept(kept) as workers:
+        await kept.served.wait()
+        kept.children[1].kill()
+        await _until(lambda: workers.ready == [0])
+        await _until(lambda: workers.ready == [0, 1])
+        answered = await workers.ask(MetricsAsked, workers.ready, SOON_S)
+    assert [(each.worker, each.generation) for each in answered] == [(0, 1), (1, 2)]
+    texts = [each.answer.text for each in answered if isinstance(each.answer, Metrics)]
+    assert texts == ["0", "1"]
+
+
+async def test_who_does_not_answer_in_time_is_left_out_and_answers_no_later_question(make: Make) -> None:
+    late = "time.sleep(0.8 if number == '1' and question == 1 else 0); pipe.send(Metrics(question, number))"
+    kept = make(2, answer=late)
+    async with _kept(kept) as workers:
+        await kept.served.wait()
+        began = time.monotonic()
+        first = await workers.ask(MetricsAsked, [0, 1], 0.3)
+        assert time.monotonic() - began < 0.8
+        assert [each.worker for each in first] == [0]
+        second = await workers.ask(MetricsAsked, [0, 1], SOON_S)
+    assert [(each.worker, each.answer.question) for each in second] == [(0, 2), (1, 2)]
+
+
+async def test_one_that_fails_for_good_is_told_of_and_the_others_serve(make: Make) -> None:
+    first = f"if number == '1': pipe.send({Broken('no such thing', lasting=True)!r}); sys.exit(1)"
+    kept = make(2, first=first)
+    async with _kept(kept) as workers:
+        await kept.served.wait()
+        assert workers.ready == [0]
+        assert workers.given_up() == [WorkerGivenUp(1, "no such thing")]
+        assert not workers.have_failed
+        workers.tell(WorkerGivenUp(1, "no such thing"))
+        await _until(lambda: kept.heard.exists() and "0 hears of 1" in kept.heard.read_text())
+        assert await workers.ask(MetricsAsked, workers.ready, SOON_S)
+
+
+async def test_when_all_have_failed_it_is_over_and_nothing_was_announced(make: Make) -> None:
+    first = f"pipe.send({Broken('no such thing', lasting=True)!r}); sys.exit(1)"
+    kept = make(3, first=first)
+    async with asyncio.timeout(SOON_S):
+        await kept.workers.run()
+    assert kept.workers.have_failed
+    assert kept.announced == []
+
+
+async def test_all_are_told_to_stop_and_end_in_good_order(make: Make) -> None:
+    kept = make(3)
+    running = asyncio.create_task(kept.workers.run())
+    async with asyncio.timeout(SOON_S):
+        await kept.served.wait()
+        await kept.workers.stop(SOON_S)
+        await running
+    assert all(child.process.returncode == 0 for child in kept.children.values())
