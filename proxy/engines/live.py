@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import msgspec
 import structlog
 
 from proxy.config import EngineSection
 from proxy.engines.hosted import HostedEngine
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, LocalEngineSpec, Registry
+from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
 from speech_engine import Context, Engine, Event, ModelInfo, SpeechJob, VoiceInfo
-from speech_engine.host.messages import Health
+from speech_engine.host.messages import Failed, Health
 from speech_engine.host.pipe import HostState
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
-from speech_engine.host.running import in_turn, introduction
+from speech_engine.host.running import introduction, spooled
 
 _log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ def _nobody_watches(_working: int) -> None:
     """The supervisor kills hosts for being frozen, never the server."""
 
 
-class LocalEngine:
+class InProcessEngine:
     """An engine created in the server, behind the same slots and queue that a host would keep."""
 
     state = "ready"
@@ -42,7 +42,7 @@ class LocalEngine:
         self._pulse = Pulse(_nobody_watches)
 
     def __repr__(self) -> str:
-        return f"<LocalEngine {self._queue!r}>"
+        return f"<InProcessEngine {self._queue!r}>"
 
     @property
     def slots(self) -> int:
@@ -57,11 +57,16 @@ class LocalEngine:
     async def health(self) -> Health:
         return self._queue.health()
 
-    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        return in_turn(self._engine, self._queue, job, _log, self._pulse)
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        speech = spooled(self._engine, self._queue, job, _log, self._pulse)
+        async with aclosing(speech) as frames:
+            async for frame in frames:
+                if isinstance(frame, Failed):
+                    raise frame.to_error()
+                yield frame
 
 
-LiveEngine = HostedEngine | LocalEngine
+LiveEngine = HostedEngine | InProcessEngine
 
 
 def _failed(name: str, reason: str) -> HostedEngine:
@@ -157,10 +162,10 @@ async def _open(stack: AsyncExitStack, registry: Registry, name: str, section: E
     return await _create(stack, spec, section)
 
 
-async def _create(stack: AsyncExitStack, spec: LocalEngineSpec, section: EngineSection) -> LiveEngine:
+async def _create(stack: AsyncExitStack, spec: InProcessSpec, section: EngineSection) -> LiveEngine:
     try:
         created = spec.create(spec.name, spec.settings, Context(_log.bind(engine=spec.name)))
-        return LocalEngine(await stack.enter_async_context(created), section.queue)
+        return InProcessEngine(await stack.enter_async_context(created), section.queue)
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: listed as its reason
         _log.warning("engine.start.failed", engine=spec.name, exc_info=error)
         return _failed(spec.name, f"{type(error).__name__}: {error}")

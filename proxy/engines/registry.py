@@ -49,7 +49,7 @@ class HostedEngineSpec(NamedTuple):
         return self.hosted.module
 
 
-class LocalEngineSpec(NamedTuple):
+class InProcessSpec(NamedTuple):
     """An engine for the server to create in its own process."""
 
     name: str
@@ -57,7 +57,7 @@ class LocalEngineSpec(NamedTuple):
     settings: msgspec.Struct
 
     def __repr__(self) -> str:
-        return f"<LocalEngineSpec {self.name}>"  # settings may hold an engine's key
+        return f"<InProcessSpec {self.name}>"  # settings may hold an engine's key
 
 
 class _Hooks:
@@ -101,21 +101,21 @@ class Registry:
         """What the module behind one entry point gives."""
         return tuple(plugin for key, plugin in self._plugins.items() if self._entries.get(key) == entry)
 
-    def engine(self, name: str, section: EngineSection) -> HostedEngineSpec | LocalEngineSpec:
+    def engine(self, name: str, section: EngineSection) -> HostedEngineSpec | InProcessSpec:
         """How to run a configured engine; raises EngineConfigError with what to mend."""
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
             raise EngineConfigError(self._why_missing(name, section.plugin))
         settings = _settings(name, plugin.settings, section.settings)
         if not isinstance(plugin.create, Hosted):
-            return LocalEngineSpec(name, plugin.create, settings)
+            return InProcessSpec(name, plugin.create, settings)
         if section.hosted:
             return HostedEngineSpec(name, plugin.create, section)
         if not plugin.create.in_process:
             raise EngineConfigError(
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
             )
-        return LocalEngineSpec(name, _create_of(name, plugin.create.module), settings)
+        return InProcessSpec(name, _create_of(name, plugin.create.module), settings)
 
     def missing(self, name: str, section: EngineSection) -> tuple[Missing, ...]:
         """What a configured engine lacks on this machine; raises EngineConfigError."""

@@ -16,9 +16,10 @@ from speech_engine import API_VERSION
 from speech_engine.engine import Engine, EngineVoices
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
-from speech_engine.host.messages import Welcome
+from speech_engine.host.messages import Failed, Frame, Welcome
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
+from speech_engine.host.spool import Spool
 from speech_engine.plugin import Logger
 from speech_engine.values import SpeechJob
 
@@ -53,6 +54,36 @@ async def in_turn(
             log.warning("engine.speak.failed", job=job.id, error=type(error).__name__, where=_where(error))
             raise EngineFailed("The engine broke while speaking.") from None
     raise EngineFailed("The engine ended without finishing.")
+
+
+async def spooled(
+    engine: Engine, queue: FairQueue, job: SpeechJob, log: Logger, pulse: Pulse
+) -> AsyncGenerator[Frame, None]:
+    """As `in_turn`, running ahead of whoever reads, so that a slow reader holds no slot; a failure is the
+    last frame. Closed early, it returns when the slot is free."""
+    spool = Spool()
+    speaking = asyncio.create_task(_fill(spool, in_turn(engine, queue, job, log, pulse), pulse))
+    try:
+        async for frame in spool.frames():
+            yield frame
+    finally:
+        speaking.cancel()
+        await asyncio.wait([speaking])
+
+
+async def _fill(spool: Spool, speech: AsyncGenerator[Event, None], pulse: Pulse) -> None:
+    try:
+        async with aclosing(speech) as events:
+            async for event in events:
+                if spool.is_full:
+                    with pulse.waiting():
+                        await spool.put(event)
+                else:
+                    await spool.put(event)
+    except EngineError as error:
+        await spool.put(Failed.of(error))
+    finally:
+        spool.end()
 
 
 def introduction(engine: Engine) -> Welcome:

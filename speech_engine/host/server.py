@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -10,12 +9,10 @@ from typing import Any
 import grpc
 
 from speech_engine import Engine
-from speech_engine.errors import EngineError
 from speech_engine.host import messages
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
-from speech_engine.host.running import in_turn, introduction
-from speech_engine.host.spool import Spool
+from speech_engine.host.running import introduction, spooled
 from speech_engine.plugin import Logger
 from speech_engine.values import SpeechJob
 
@@ -42,30 +39,10 @@ class HostServer:
     async def speak(self, job: SpeechJob, call: Any) -> AsyncIterator[messages.Frame]:
         # At once, so that the server knows whose the job is when this process dies.
         await call.send_initial_metadata(((messages.TAKEN, "1"),))
-        spool = Spool()
-        speaking = asyncio.create_task(self._run(job, spool))
-        try:
-            async for frame in spool.frames():
+        # Closed when the server cancels too: the slot must be free before this call is over.
+        async with aclosing(spooled(self._engine, self._queue, job, self._log, self._pulse)) as frames:
+            async for frame in frames:
                 yield frame
-        finally:
-            # Reached when the server cancels too: the slot must be free before this call is over.
-            speaking.cancel()
-            await asyncio.wait([speaking])
-
-    async def _run(self, job: SpeechJob, spool: Spool) -> None:
-        try:
-            speech = in_turn(self._engine, self._queue, job, self._log, self._pulse)
-            async with aclosing(speech) as events:
-                async for event in events:
-                    if spool.is_full:
-                        with self._pulse.waiting():
-                            await spool.put(event)
-                    else:
-                        await spool.put(event)
-        except EngineError as error:
-            await spool.put(messages.Failed.of(error))
-        finally:
-            spool.end()
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from proxy.catalogue import Catalogue
 from proxy.config import Config, EngineSection, VoiceSection
 from proxy.engines.hosted import HostedEngine
-from proxy.engines.live import Engines, LiveEngine, LocalEngine
+from proxy.engines.live import Engines, LiveEngine, InProcessEngine
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import ModelInfo, VoiceInfo
 from tests.proxy.endpoints.scripted import Scripted
@@ -36,8 +36,8 @@ class TwoModels(Scripted):
 @pytest.fixture
 def catalogue() -> Catalogue:
     live: dict[str, LiveEngine] = {
-        "one": LocalEngine(Scripted(), 0),
-        "two": LocalEngine(TwoModels(), 0),
+        "one": InProcessEngine(Scripted(), 0),
+        "two": InProcessEngine(TwoModels(), 0),
         "away": HostedEngine("away"),
     }
     sections = {name: EngineSection(plugin=name) for name in live}

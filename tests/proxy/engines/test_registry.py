@@ -10,7 +10,7 @@ import pytest
 
 from proxy.config import EngineSection
 from proxy.engines import registry
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, LocalEngineSpec, Registry
+from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
 from tests.faults.plugin_folders import IDLE, install
 
 REGISTER = """
@@ -95,7 +95,7 @@ def test_a_section_gives_a_host_or_an_engine_in_the_server() -> None:
     assert isinstance(hosted, HostedEngineSpec)
     assert (hosted.name, hosted.module) == ("mine", "plugins.tone.worker")
     inside = found.engine("mine", EngineSection("tone", hosted=False))
-    assert isinstance(inside, LocalEngineSpec)
+    assert isinstance(inside, InProcessSpec)
 
 
 @pytest.mark.parametrize(
