@@ -54,6 +54,7 @@ class Opened(NamedTuple):
     limits: Limits
     engines: Engines
     front_ends: FrontEnds
+    metrics: Metrics
 
 
 class Worker:
@@ -61,8 +62,8 @@ class Worker:
     revision of the configuration, and requests under way end in the one that they began in."""
 
     def __init__(self, config: Config, registry: Registry, opened: Opened) -> None:
-        self.store, self.ledger, self._answers, self.limits, self.engines, self._front_ends = opened
-        self.metrics = Metrics()
+        self.store, self.ledger, self._answers, self.limits = opened[:4]
+        self.engines, self._front_ends, self.metrics = opened[4:]
         self.standing = health.Standing()
         self._registry = registry
         self._callers = Callers(self.store)
@@ -131,15 +132,16 @@ class Worker:
 
 @asynccontextmanager
 async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worker]:
+    metrics = Metrics()
     async with (
         open_store(config.storage.url, Path(config.data)) as store,
         open_ledger(store) as ledger,
         open_answers(store, Path(config.data), config.server) as answers,
         open_limits(config.limits.url) as limits,
-        open_engines(registry, config.engines) as engines,
+        open_engines(registry, config, metrics) as engines,
         open_front_ends(registry) as front_ends,
     ):
-        yield Worker(config, registry, Opened(store, ledger, answers, limits, engines, front_ends))
+        yield Worker(config, registry, Opened(store, ledger, answers, limits, engines, front_ends, metrics))
 
 
 def control_app(routes: list[Route], metrics: Metrics) -> ASGIApp:

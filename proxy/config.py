@@ -19,7 +19,7 @@ from proxy.reading.names import read_models, read_voices, shipped_models, shippe
 from proxy.reading.plans import read_plans
 from proxy.reading.reader import ConfigError, Reader
 from proxy.reading.stores import check_shared, read_limits, read_server, read_storage
-from proxy.sections import Config, EngineSection, Server, Storage, VoiceSection
+from proxy.sections import Config, EngineSection, Server, Storage, Upstream, VoiceSection
 
 __all__ = [
     "Config",
@@ -33,8 +33,8 @@ __all__ = [
 
 T = TypeVar("T")
 
-_SECTIONS = ("server", "storage", "limits", "plans", "engines", "models", "voices")
-_FROM_ENVIRONMENT = ("server", "storage", "limits", "engines")
+_SECTIONS = ("server", "storage", "limits", "upstream", "plans", "engines", "models", "voices")
+_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "engines")
 _LATER = ("routes", "lexicons", "front_ends", "detectors", "marks", "runners")
 
 
@@ -111,11 +111,12 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)
     check_shared(reader, server, storage, limits)
-    engines = read_engines(reader, raw.get("engines", shipped["engines"]))
+    engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
     return Config(
         server=server,
         storage=storage,
         limits=limits,
+        upstream=reader.section(Upstream, raw.get("upstream", {}), "upstream") or Upstream(),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
         models=_beside(

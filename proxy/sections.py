@@ -22,6 +22,9 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes"
 _Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
 
 
+_Usd = Annotated[float | None, msgspec.Meta(description="US dollars, 0 to 1000000000")]
+
+
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: _Text = "127.0.0.1"
     port: _Port = 8000
@@ -106,6 +109,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     """[engines.NAME]: these keys are the server's, all others are the plugin's own settings.
 
     `costs` has what the provider takes, by model; "*" stands for all models without a line of their own.
+    `fault` says why the section cannot be used, where one of its secrets is not there.
     """
 
     plugin: _Text
@@ -113,7 +117,17 @@ class EngineSection(msgspec.Struct, frozen=True):
     processes: Annotated[int, msgspec.Meta(ge=1, le=64, description="a number of processes, 1 to 64")] = 1
     queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
     tick_s: _Seconds = 5.0
+    concurrency: Annotated[
+        int | None, msgspec.Meta(description="how many requests at the same time, 1 to 10000")
+    ] = None
+    rpm: Annotated[int | None, msgspec.Meta(description="requests a minute, 1 to 1000000")] = None
+    budget_usd_day: _Usd = None
+    budget_usd_month: _Usd = None
+    hedge_s: Annotated[
+        float, msgspec.Meta(ge=0, le=60, description="a number of seconds, or 0 for never")
+    ] = 0.0
     costs: dict[str, Rate] = {}
+    fault: str = ""
     settings: dict[str, Any] = {}
 
     def __repr__(self) -> str:

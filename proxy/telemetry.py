@@ -97,6 +97,25 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._retries = Counter(
+            "voxgate_engine_retries",
+            "Requests sent to a provider again.",
+            ["engine", "error"],
+            registry=self._registry,
+        )
+        self._alarms = Counter(
+            "voxgate_engine_alarms",
+            "Refusals of our key or our credit by a provider.",
+            ["engine", "error"],
+            registry=self._registry,
+        )
+        self._open_breakers = Gauge(
+            "voxgate_engine_resting",
+            "Whether a key of an engine is not used just now.",
+            ["engine", "key"],
+            registry=self._registry,
+        )
+
     def __repr__(self) -> str:
         return "<Metrics>"
 
@@ -117,6 +136,15 @@ class Metrics:
 
     def failed(self, engine: str, error: str) -> None:
         self._failures.labels(engine, error).inc()
+
+    def retried(self, engine: str, error: str) -> None:
+        self._retries.labels(engine, error).inc()
+
+    def alarmed(self, engine: str, error: str) -> None:
+        self._alarms.labels(engine, error).inc()
+
+    def breaker(self, engine: str, key: int, is_open: bool) -> None:
+        self._open_breakers.labels(engine, str(key)).set(is_open)
 
     def replayed(self) -> None:
         self._replayed.inc()

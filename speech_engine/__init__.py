@@ -5,7 +5,7 @@ Imports nothing but the standard library and msgspec, so that it fits into any e
 """
 
 from speech_engine.detector import Detector
-from speech_engine.engine import Engine, EngineVoices
+from speech_engine.engine import Engine, EngineRefreshes, EngineVoices
 from speech_engine.errors import (
     ContentRefused,
     EngineBusy,
@@ -48,6 +48,7 @@ __all__ = [
     "EngineExhausted",
     "EngineFailed",
     "EngineLimited",
+    "EngineRefreshes",
     "EngineStumbled",
     "EngineTimeout",
     "EngineUnauthorized",

@@ -35,6 +35,17 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class EngineRefreshes(Protocol):
+    """An engine of the cloud that can ask its provider what there is has this too."""
+
+    async def refresh(self) -> None:
+        """Brings `models` and `voices` up to date. Called at the start, every few minutes, and more often
+        while the provider is failing: its success is what tells that somebody is there again. Raises the
+        classes of `speech_engine.errors`; what was known stays known."""
+        ...
+
+
+@runtime_checkable
 class EngineVoices(Protocol):
     """An engine that brings voices of its own along has this too."""
 

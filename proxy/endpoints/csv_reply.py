@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -52,12 +53,15 @@ class CsvReply(Response):
 
 
 def _cells(row: msgspec.Struct) -> list[Any]:
-    return [_harmless(cell) for cell in msgspec.structs.astuple(row)]
+    return [_cell(value) for value in msgspec.structs.astuple(row)]
 
 
-def _harmless(cell: Any) -> Any:
-    """Names of voices and the like are other people's words; the quote makes a spreadsheet show them only."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+def _cell(value: Any) -> Any:
+    """Names of voices and the like are other people's words; the quote makes a spreadsheet show them only.
+    A millionth is written out, since not every reader takes 1e-06 for a number."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return f"{Decimal(repr(value)):f}" if isinstance(value, float) else value
 
 
 def _lines(rows: Iterable[Sequence[Any]]) -> bytes:

@@ -7,73 +7,65 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 import structlog
 
-from proxy.config import EngineSection
+from proxy.config import Config, EngineSection
+from proxy.engines.guarded import GuardedEngine, Watch
 from proxy.engines.hosted import HostedEngine
+from proxy.engines.http import open_http
+from proxy.engines.in_process import InProcessEngine
+from proxy.engines.paced import Pace, PacedEngine
+from proxy.engines.refreshing import refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
-from speech_engine import Context, Engine, Event, ModelInfo, SpeechJob, VoiceInfo
-from speech_engine.host.messages import Failed, Health
+from speech_engine import (
+    Context,
+    Engine,
+    EngineUnavailable,
+    Event,
+    Finished,
+    HttpClient,
+    ModelInfo,
+    SpeechJob,
+    VoiceInfo,
+)
+from speech_engine.host.messages import Health
 from speech_engine.host.pipe import HostState
-from speech_engine.host.pulse import Pulse
-from speech_engine.host.queue import FairQueue
-from speech_engine.host.running import introduction, spooled
 
 _log = structlog.get_logger()
 
 
-def _nobody_watches(_working: int) -> None:
-    """The supervisor kills hosts for being frozen, never the server."""
+class FailedEngine:
+    """Stands where an engine could not be configured or created."""
 
+    state = "failed"
+    slots = 0
 
-class InProcessEngine:
-    """An engine created in the server, behind the same slots and queue that a host would keep."""
-
-    state = "ready"
-    reason = ""
-
-    def __init__(self, engine: Engine, queue: int) -> None:
-        self._engine = engine
-        self._welcome = introduction(engine)
-        self._queue = FairQueue(engine.slots, queue)
-        self._pulse = Pulse(_nobody_watches)
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
 
     def __repr__(self) -> str:
-        return f"<InProcessEngine {self._queue!r}>"
-
-    @property
-    def slots(self) -> int:
-        return self._welcome.slots
+        return f"<FailedEngine {self.name}>"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        return self._welcome.models
+        return ()
 
     def voices(self) -> tuple[VoiceInfo, ...]:
-        return self._welcome.voices
+        return ()
 
     async def health(self) -> Health:
-        return self._queue.health()
+        return Health(0, 0, 0)
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        speech = spooled(self._engine, self._queue, job, _log, self._pulse)
-        async with aclosing(speech) as frames:
-            async for frame in frames:
-                if isinstance(frame, Failed):
-                    raise frame.to_error()
-                yield frame
+        for _ in job.segments:
+            raise EngineUnavailable(f"{self.name} is down: {self.reason}")
+        yield Finished()
 
 
-LiveEngine = HostedEngine | InProcessEngine
-
-
-def _failed(name: str, reason: str) -> HostedEngine:
-    """Stands where an engine could not be configured or created: one whose only host is down for good."""
-    engine = HostedEngine(name)
-    engine.states[0] = HostState(name, 0, 0, "failed", reason)
-    return engine
+LiveEngine = HostedEngine | InProcessEngine | GuardedEngine | FailedEngine
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
@@ -142,30 +134,59 @@ class Engines:
 
 
 @asynccontextmanager
-async def open_engines(registry: Registry, sections: Mapping[str, EngineSection]) -> AsyncIterator[Engines]:
+async def open_engines(registry: Registry, config: Config, watch: Watch) -> AsyncIterator[Engines]:
     live: dict[str, LiveEngine] = {}
     async with AsyncExitStack() as stack:
-        for name, section in sections.items():
-            live[name] = await _open(stack, registry, name, section)
-        yield Engines(live, sections)
+        http = await stack.enter_async_context(open_http(config.upstream))
+        opening = _Opening(stack, registry, http, watch, config.server.workers)
+        for name, section in config.engines.items():
+            live[name] = await opening.open(name, section)
+        yield Engines(live, config.engines)
 
 
-async def _open(stack: AsyncExitStack, registry: Registry, name: str, section: EngineSection) -> LiveEngine:
-    try:
-        spec = registry.engine(name, section)
-    except EngineConfigError as error:
-        return _failed(name, str(error))
-    if isinstance(spec, HostedEngineSpec):
-        hosted = HostedEngine(name)
-        stack.push_async_callback(hosted.close)
-        return hosted
-    return await _create(stack, spec, section)
+class _Opening:
+    """One engine after the other, each closed again with the stack."""
 
+    def __init__(
+        self, stack: AsyncExitStack, registry: Registry, http: HttpClient, watch: Watch, workers: int
+    ) -> None:
+        self._stack = stack
+        self._registry = registry
+        self._http = http
+        self._watch = watch
+        self._workers = workers
 
-async def _create(stack: AsyncExitStack, spec: InProcessSpec, section: EngineSection) -> LiveEngine:
-    try:
-        created = spec.create(spec.name, spec.settings, Context(_log.bind(engine=spec.name)))
-        return InProcessEngine(await stack.enter_async_context(created), section.queue)
-    except Exception as error:  # noqa: BLE001 - the seam around a plugin: listed as its reason
-        _log.warning("engine.start.failed", engine=spec.name, exc_info=error)
-        return _failed(spec.name, f"{type(error).__name__}: {error}")
+    async def open(self, name: str, section: EngineSection) -> LiveEngine:
+        try:
+            spec = self._registry.engine(name, section)
+        except EngineConfigError as error:
+            return FailedEngine(name, str(error))
+        if isinstance(spec, HostedEngineSpec):
+            hosted = HostedEngine(name)
+            self._stack.push_async_callback(hosted.close)
+            return hosted
+        try:
+            return await self._create(spec, section)
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: listed as its reason
+            _log.warning("engine.start.failed", engine=name, exc_info=error)
+            return FailedEngine(name, f"{type(error).__name__}: {error}")
+
+    async def _create(self, spec: InProcessSpec, section: EngineSection) -> LiveEngine:
+        """A local one as it is; one of the cloud once for each of its keys, behind a guard."""
+        context = Context(_log.bind(engine=spec.name), http=self._http)
+        created = [
+            await self._stack.enter_async_context(spec.create(spec.name, settings, context))
+            for settings in spec.settings
+        ]
+        if not spec.is_guarded:
+            return InProcessEngine(created[0], section.queue)
+        engines = [InProcessEngine(self._paced(each, section), section.queue) for each in created]
+        guarded = GuardedEngine(spec.name, engines, self._watch)
+        await self._stack.enter_async_context(refreshed(guarded, created))
+        return guarded
+
+    def _paced(self, engine: Engine, section: EngineSection) -> PacedEngine:
+        """Several workers share what the provider allows: each takes its part of it."""
+        slots = section.concurrency or engine.slots
+        pace = None if section.rpm is None else max(1, section.rpm // self._workers)
+        return PacedEngine(engine, Pace(pace), max(1, slots // self._workers))

@@ -23,6 +23,7 @@ from speech_engine.plugin import Create, Kind, Missing
 from speech_engine.worker_module import worker_engine
 
 GROUP = "voxgate"
+API_KEY = "api_key"
 _Key = tuple[str, str]
 """A plugin's kind and name."""
 
@@ -50,11 +51,13 @@ class HostedEngineSpec(NamedTuple):
 
 
 class InProcessSpec(NamedTuple):
-    """An engine for the server to create in its own process."""
+    """An engine for the server to create in its own process, once for each of its `settings`: where a cloud
+    engine has several keys, they differ in the key. `is_guarded` is for those of the cloud."""
 
     name: str
     create: Create
-    settings: msgspec.Struct
+    settings: tuple[msgspec.Struct, ...]
+    is_guarded: bool
 
     def __repr__(self) -> str:
         return f"<InProcessSpec {self.name}>"  # settings may hold an engine's key
@@ -106,23 +109,29 @@ class Registry:
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
             raise EngineConfigError(self._why_missing(name, section.plugin))
-        settings = _settings(name, plugin.settings, section.settings)
+        if section.fault:
+            raise EngineConfigError(section.fault)
         if not isinstance(plugin.create, Hosted):
-            return InProcessSpec(name, plugin.create, settings)
+            each = tuple(
+                _settings(name, plugin.settings, one) for one in _by_key(plugin.settings, section.settings)
+            )
+            return InProcessSpec(name, plugin.create, each, is_guarded=True)
+        settings = _settings(name, plugin.settings, section.settings)
         if section.hosted:
             return HostedEngineSpec(name, plugin.create, section)
         if not plugin.create.in_process:
             raise EngineConfigError(
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
             )
-        return InProcessSpec(name, _create_of(name, plugin.create.module), settings)
+        create = _create_of(name, plugin.create.module)
+        return InProcessSpec(name, create, (settings,), is_guarded=False)
 
     def missing(self, name: str, section: EngineSection) -> tuple[Missing, ...]:
         """What a configured engine lacks on this machine; raises EngineConfigError."""
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
             raise EngineConfigError(self._why_missing(name, section.plugin))
-        settings = _settings(name, plugin.settings, section.settings)
+        settings = _settings(name, plugin.settings, _by_key(plugin.settings, section.settings)[0])
         try:
             return msgspec.convert(plugin.missing(settings), tuple[Missing, ...])
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: told as its fault
@@ -239,6 +248,15 @@ def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseExceptio
     fault = PluginFault(name, stage, f"{type(error).__name__}: {error}".split("\n", 1)[0])
     faults.append(fault)
     _log.warning("plugin.load.failed", plugin=name, stage=stage, reason=fault.reason, exc_info=error)
+
+
+def _by_key(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Where a plugin takes one `api_key`, an operator may give it several, in a list."""
+    keys = raw.get(API_KEY)
+    is_one = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
+    if not is_one or not isinstance(keys, list) or not keys:
+        return [raw]
+    return [{**raw, API_KEY: key} for key in keys]
 
 
 def _settings(name: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:

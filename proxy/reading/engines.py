@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from policies.costs import PerUnit, Rate
 from proxy import fields
 from proxy.reading.reader import Reader
+from proxy.secret import SecretMissing, resolve
 from proxy.sections import EngineSection
 
 
@@ -22,8 +24,10 @@ class CostSection(msgspec.Struct, frozen=True):
     ]
 
 
-def read_engines(reader: Reader, value: object) -> dict[str, EngineSection]:
-    own = {field.key for field in fields.fields_of(EngineSection)} - {"settings"}
+def read_engines(
+    reader: Reader, value: object, environ: Mapping[str, str], folder: Path
+) -> dict[str, EngineSection]:
+    own = {field.key for field in fields.fields_of(EngineSection)} - {"settings", "fault"}
     engines: dict[str, EngineSection] = {}
     for name, section in reader.table(value, "engines").items():
         key = f"engines.{name}"
@@ -34,12 +38,34 @@ def read_engines(reader: Reader, value: object) -> dict[str, EngineSection]:
         settings = {k: v for k, v in table.items() if k not in own}
         for where in fields.too_wide(settings, key):
             reader.fault(where, "must be a number that fits 64 bits")
+        settings, fault = _resolved(settings, key, environ, folder)
         engines[name] = msgspec.structs.replace(
             reader.struct(EngineSection, common, key) or EngineSection(plugin=name),
             costs=_costs(reader, table, f"{key}.costs"),
             settings=settings,
+            fault=fault,
         )
     return engines
+
+
+def _resolved(
+    settings: dict[str, Any], key: str, environ: Mapping[str, str], folder: Path
+) -> tuple[dict[str, Any], str]:
+    """What env: and file: name, in its place. One that is missing is the fault of this engine alone: the
+    others serve."""
+
+    def secret(value: Any) -> Any:
+        if isinstance(value, str):
+            return resolve(value, environ, folder)
+        return [secret(each) for each in value] if isinstance(value, list) else value
+
+    resolved: dict[str, Any] = {}
+    for name, value in settings.items():
+        try:
+            resolved[name] = secret(value)
+        except SecretMissing as error:
+            return settings, f"{key}.{name}: {error}"
+    return resolved, ""
 
 
 def _costs(reader: Reader, engine: Mapping[str, Any], key: str) -> dict[str, Rate]:

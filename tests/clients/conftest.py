@@ -11,6 +11,19 @@ import pytest
 from tests.clients.runs import Programs, programs_of
 from tests.clients.servers import Servers, servers_in
 
+# So that a failure there says what was compared, as in a test file.
+_ASSERTING = (
+    "judges_failures",
+    "judges_limits",
+    "judges_sound",
+    "replays",
+    "rows_catalogue",
+    "rows_limits",
+    "rows_requests",
+    "rows_sound",
+)
+pytest.register_assert_rewrite(*(f"{__package__}.{name}" for name in _ASSERTING))
+
 
 @pytest.fixture(scope="package")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:

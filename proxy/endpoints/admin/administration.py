@@ -46,7 +46,7 @@ class Administration(NamedTuple):
         return Act(
             id=new_id("aud"),
             at=await self.store.now(),
-            actor=actor(request),
+            actor=_actor(request),
             action=action,
             subject=subject,
             account=account,
@@ -54,6 +54,6 @@ class Administration(NamedTuple):
         )
 
 
-def actor(request: Request) -> str:
+def _actor(request: Request) -> str:
     caller = request.scope["state"].get("caller")
     return CONTROL if caller is None else caller.key

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy import credits
-from proxy.endpoints.admin.administration import Administration, actor
+from proxy.endpoints.admin.administration import Administration
 from proxy.endpoints.admin.fields import (
     Name,
     NeededReason,
@@ -86,9 +87,8 @@ class Money:
         account = await self._administration.account(request.path_params["id"])
         wanted = await body(request, NewGrant)
         amount = micro(wanted.credits, "credits")
-        told = await self._told(
-            request, "credits.granted", account.id, wanted.reason, amount, reference=wanted.reference
-        )
+        details = {**_details(amount, wanted.reason), "reference": wanted.reference}
+        told = await self._told(request, "credits.granted", account.id, account.id, details)
         entry = await movements.grant(self._ledger, account.id, amount, wanted.reference, told)
         return reply(_shown(entry), 201)
 
@@ -98,7 +98,8 @@ class Money:
         amount = micro(wanted.credits, "credits")
         if amount == 0:
             raise InvalidRequest("Invalid value for 'credits': it must not be 0.", param="credits")
-        told = await self._told(request, "credits.corrected", account.id, wanted.reason, amount)
+        details = _details(amount, wanted.reason)
+        told = await self._told(request, "credits.corrected", account.id, account.id, details)
         return reply(_shown(await movements.correct(self._ledger, account.id, amount, told)), 201)
 
     async def refund(self, request: Request) -> Response:
@@ -110,14 +111,8 @@ class Money:
         spent = await entries.of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
         account = spent[0].account if spent else ""
-        told = await self._told(
-            request,
-            "credits.refunded",
-            account,
-            wanted.reason,
-            charged if amount is None else amount,
-            subject=id_,
-        )
+        details = _details(charged if amount is None else amount, wanted.reason)
+        told = await self._told(request, "credits.refunded", id_, account, details)
         back = await movements.refund(self._ledger, id_, amount, told)
         return reply(EntryList(data=[_shown(entry) for entry in back]), 201)
 
@@ -136,27 +131,10 @@ class Money:
         return reply(await verify.verify(self._ledger.store))
 
     async def _told(
-        self,
-        request: Request,
-        action: str,
-        account: str,
-        reason: str,
-        amount: int,
-        *,
-        subject: str | None = None,
-        reference: str | None = None,
+        self, request: Request, action: str, subject: str, account: str, details: Mapping[str, Any]
     ) -> Told:
-        more = {"reference": reference} if reference else {}
-        act = await self._administration.act(
-            request,
-            action,
-            subject or account,
-            account,
-            credits=credits.number(amount),
-            reason=reason,
-            **more,
-        )
-        return Told(actor(request), reason, audit.added(act))
+        act = await self._administration.act(request, action, subject, account, **details)
+        return Told(act.actor, details["reason"], audit.added(act))
 
 
 def routes(administration: Administration) -> list[Route]:
@@ -168,6 +146,10 @@ def routes(administration: Administration) -> list[Route]:
         Route("/admin/requests/{id}/refund", money.refund, methods=["POST"]),
         Route("/admin/ledger", money.verify, methods=["GET"]),
     ]
+
+
+def _details(amount: int, reason: str) -> dict[str, Any]:
+    return {"credits": credits.number(amount), "reason": reason}
 
 
 def _shown(entry: Entry) -> ShownEntry:

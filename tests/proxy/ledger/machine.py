@@ -112,6 +112,12 @@ class LedgerMachine(World):
     def pass_time(self, seconds: int) -> None:
         self.store.seconds += seconds
 
+    @rule(account=st.sampled_from(sorted(ACCOUNTS)))
+    def come_to_the_end_of_the_cycle(self, account: str) -> None:
+        """With a second to go: what is under way then is still live when the next one begins."""
+        now = self.now
+        self.store.seconds += max(0, cycle_at(ACCOUNTS[account], now).end - now - MICRO) / MICRO
+
     @precondition(lambda self: self.store.is_shared)
     @rule(worker=st.integers(0, 1))
     def renew(self, worker: int) -> None:

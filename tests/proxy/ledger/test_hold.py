@@ -189,15 +189,14 @@ async def test_no_allowance_written_down_is_no_limit(store: Store, ledger: Ledge
 async def test_a_request_settles_in_the_cycle_that_it_began_in(timed: WatchedStore) -> None:
     request = wanted(under=terms(20, streams=2))
     async with open_ledger(timed) as ledger:
-        timed.seconds = 29.9 * _DAY_S
+        timed.seconds = 30 * _DAY_S - 1
         began = (await ledger.holds.position(request)).cycle
         async with ledger.hold(request) as hold:
             assert (await stands(ledger, request)).allowance == 10
             timed.seconds = 30 * _DAY_S
             # The new cycle's allowance is whole, and the stream still counts.
-            position = await ledger.holds.position(request)
-            assert position.standing.allowance == 20 * MICRO
-            assert position.cycle.start == began.end
+            assert await stands(ledger, request) == Account(20, 0, 1)
+            assert (await ledger.holds.position(request)).cycle.start == began.end
             heard(hold, 15)
             await hold.settle("finished")
         assert await stands(ledger, request) == Account(20, 0, 0)

@@ -1,0 +1,61 @@
+"""An engine created in the server itself: one of the cloud, or a local one for measuring."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import structlog
+
+from speech_engine import Engine, Event, ModelInfo, SpeechJob, VoiceInfo
+from speech_engine.host.messages import Failed, Health
+from speech_engine.host.pulse import Pulse
+from speech_engine.host.queue import FairQueue
+from speech_engine.host.running import introduction, spooled
+
+_log = structlog.get_logger()
+
+
+def _nobody_watches(_working: int) -> None:
+    """The supervisor kills hosts for being frozen, never the server."""
+
+
+class InProcessEngine:
+    """An engine created in the server, behind the same slots and queue that a host would keep."""
+
+    state = "ready"
+    reason = ""
+
+    def __init__(self, engine: Engine, queue: int) -> None:
+        self._engine = engine
+        self.introduce()
+        self._queue = FairQueue(engine.slots, queue)
+        self._pulse = Pulse(_nobody_watches)
+
+    def __repr__(self) -> str:
+        return f"<InProcessEngine {self._queue!r}>"
+
+    def introduce(self) -> None:
+        """Takes note anew of what the engine says of itself."""
+        self._welcome = introduction(self._engine)
+
+    @property
+    def slots(self) -> int:
+        return self._welcome.slots
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._welcome.models
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return self._welcome.voices
+
+    async def health(self) -> Health:
+        return self._queue.health()
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        speech = spooled(self._engine, self._queue, job, _log, self._pulse)
+        async with aclosing(speech) as frames:
+            async for frame in frames:
+                if isinstance(frame, Failed):
+                    raise frame.to_error()
+                yield frame

@@ -1,0 +1,72 @@
+"""Plans and money on a running server: what the CLI changes counts at once, and old usage goes by itself."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proxy.storage import open_store, usage
+from tests import server
+from tests.proxy.storage.test_usage import ROW
+
+_CONFIG = (
+    server.TONE.replace("[server]", "[server]\nusage_days = 1")
+    + """
+[plans.small]
+allowance = 1
+[plans.small.prices]
+speech = { credits = 1, per = "job" }
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
+    with server.running(tmp_path_factory.mktemp("money"), _CONFIG) as started:
+        yield started
+
+
+def test_what_the_cli_changes_counts_from_the_next_request(running: server.Server) -> None:
+    running.cli("accounts", "set-plan", "dev", "small")
+    assert running.speech("Hello.").status_code == 200
+    assert running.speech("Hello.").status_code == 429
+    running.cli("accounts", "grant", "dev", "1")
+    spoken = running.speech("Hello.")
+    assert spoken.status_code == 200
+    running.cli("ledger", "refund", spoken.headers["x-request-id"], "--reason", "test")
+    assert running.speech("Hello.").status_code == 200
+    shown = json.loads(running.cli("accounts", "show", "dev", "--json").stdout)
+    assert shown["balance"] == {"allowance": 1, "used": 1, "left": 0, "granted": 0, "available": 0}
+    running.cli("ledger", "verify")
+    exported = csv.DictReader(io.StringIO(running.cli("usage", "--csv").stdout))
+    assert [row["credits"] for row in exported] == ["1", "1", "1"]
+    running.cli("accounts", "set-plan", "dev", "unlimited")
+    assert running.speech("Hello.").status_code == 200
+
+
+def _await_in(log: Path, event: str) -> None:
+    deadline = time.monotonic() + 20
+    while event not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+async def test_usage_that_is_too_old_goes_when_the_server_starts(tmp_path: Path) -> None:
+    now = time.time_ns() // 1000
+    rows = [
+        msgspec.structs.replace(ROW, id=f"req_{hours}", started=now - hours * 3_600_000_000)
+        for hours in (1, 23, 25, 1000)
+    ]
+    async with open_store("sqlite", tmp_path / "data") as store:
+        await store.write(*map(usage.added, rows))
+    with server.running(tmp_path, _CONFIG) as started:
+        _await_in(started.log, "usage.delete.complete")
+        left = json.loads(started.cli("usage", "--json").stdout)["data"]
+    assert [row["id"] for row in left] == ["req_1", "req_23"]
