@@ -28,6 +28,11 @@ def cycle_at(anchor: int, now: int) -> Cycle:
     return Cycle(_midnight(_on(month, day)), _midnight(_on(_next(month, 1), day)))
 
 
+def day_at(now: int) -> int:
+    """Where the day that `now` lies in begins, UTC."""
+    return _midnight(_moment(now).date())
+
+
 def _moment(micros: int) -> datetime:
     # Not fromtimestamp: a float would lose the last microsecond before midnight.
     return _EPOCH + timedelta(microseconds=micros)

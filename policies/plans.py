@@ -33,7 +33,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`allowance` is in micro-credits a cycle; `price` is for people ("$19"), and "" where the plan is free.
     `engines` None means all of them; `local_only` those alone that send no text to anybody else.
-    `share` is how much of a busy engine its accounts get, beside those of other plans."""
+    `share` is how much of a busy engine its accounts get, beside those of other plans. The budgets are what
+    providers may take for one account."""
 
     name: str
     price: str = ""
@@ -48,6 +49,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     one_shot: bool = True
     local_only: bool = False
     share: float = 1.0
+    budget_usd_day: float | None = None
+    budget_usd_month: float | None = None
 
 
 UNLIMITED = Plan(name="unlimited")
@@ -64,6 +67,8 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_characters: int | None = None
     engines: tuple[str, ...] | None = None
     prices: Prices | None = None
+    budget_usd_day: float | None = None
+    budget_usd_month: float | None = None
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -93,7 +98,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     one_shot: bool
     local_only: bool
     share: float
+    budget_usd_day: float | None
+    budget_usd_month: float | None
     key: Caps = Caps()
+
+    @property
+    def has_budget(self) -> bool:
+        return self.budget_usd_day is not None or self.budget_usd_month is not None
 
 
 class NotAgreed(Exception):
@@ -133,11 +144,17 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
         one_shot=plan.one_shot,
         local_only=plan.local_only,
         share=plan.share,
+        budget_usd_day=_first(agreed.budget_usd_day, plan.budget_usd_day),
+        budget_usd_month=_first(agreed.budget_usd_month, plan.budget_usd_month),
         key=caps,
     )
     if missing:
         raise NotAgreed(plan.name, tuple(missing))
     return found
+
+
+def _first(agreed: float | None, planned: float | None) -> float | None:
+    return planned if agreed is None else agreed
 
 
 def _tighter(limit: int | None, cap: int | None) -> int | None:

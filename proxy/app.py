@@ -17,6 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from proxy import wire
 from proxy.admission import Admission
+from proxy.budgets import Budgets
 from proxy.callers import Callers
 from proxy.catalogue import Catalogue
 from proxy.config import Config, Server
@@ -25,6 +26,7 @@ from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exceptio
 from proxy.endpoints.once import Once
 from proxy.engines.live import Engines, open_engines
 from proxy.engines.registry import Registry
+from proxy.first_audio import FirstAudio
 from proxy.idempotency import Answers, open_answers
 from proxy.ledger import Ledger, open_ledger
 from proxy.limits import Limits, open_limits
@@ -88,9 +90,9 @@ class Worker:
         plans = Plans(config.plans)
         self.admission = Admission(plans, self.limits)
         self.planner = Planner(catalogue)
-        self.pipeline = Pipeline(
-            catalogue, self.engines, self._front_ends, self.ledger, self.metrics, server.first_audio_s
-        )
+        budgets = Budgets(self.store, config.engines, self.metrics)
+        first_audio = FirstAudio(catalogue, self.engines, self._front_ends, budgets, server.first_audio_s)
+        self.pipeline = Pipeline(first_audio, self.ledger, self.metrics)
         self._answers.bound(server.idempotency_mb)
         once = Once(self._answers, self.metrics)
         readiness = health.Health(

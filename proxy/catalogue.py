@@ -16,6 +16,7 @@ class Catalogue:
 
     def __init__(self, config: Config, engines: Engines) -> None:
         self._aliases = config.models
+        self._hedges = {name: section.hedge_s for name, section in config.engines.items()}
         self._costs = {name: section.costs for name, section in config.engines.items()}
         self._engines = engines
         self._own = {name: _voice(name, section) for name, section in config.voices.items()}
@@ -47,6 +48,10 @@ class Catalogue:
             param="model",
             code="model_not_found",
         )
+
+    def hedge_s(self, engine: str) -> float:
+        """After so long without audio from it the next candidate is asked too; 0 for never."""
+        return self._hedges.get(engine, 0.0)
 
     def rate(self, model: Model) -> Rate | None:
         """What its provider takes, where the configuration says."""

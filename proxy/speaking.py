@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
+import msgspec
+
 from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence
 from proxy.audio.frames import Frames, open_frames
@@ -59,6 +61,10 @@ class Speaking:
 
     def __repr__(self) -> str:
         return f"<Speaking {self.job!r} as {self._format}>"
+
+    def timed(self, left_s: float) -> SpeechJob:
+        """Its job, with the time that is left for it."""
+        return msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
 
     async def begin(self, events: AsyncGenerator[Event, None]) -> None:
         """Returns when there are bytes of audio to send. The caller keeps the time."""

@@ -109,6 +109,15 @@ class Metrics:
             ["engine", "error"],
             registry=self._registry,
         )
+        self._spend = Gauge(
+            "voxgate_engine_spend_usd",
+            "What providers took of an engine's budget.",
+            ["engine", "period"],
+            registry=self._registry,
+        )
+        self._budget = Gauge(
+            "voxgate_engine_budget_usd", "That budget.", ["engine", "period"], registry=self._registry
+        )
         self._open_breakers = Gauge(
             "voxgate_engine_resting",
             "Whether a key of an engine is not used just now.",
@@ -145,6 +154,10 @@ class Metrics:
 
     def breaker(self, engine: str, key: int, is_open: bool) -> None:
         self._open_breakers.labels(engine, str(key)).set(is_open)
+
+    def spent(self, engine: str, period: str, usd: float, of_usd: float) -> None:
+        self._spend.labels(engine, period).set(usd)
+        self._budget.labels(engine, period).set(of_usd)
 
     def replayed(self) -> None:
         self._replayed.inc()

@@ -11,6 +11,7 @@ import msgspec
 from policies import costs, price, quota
 from policies.costs import Rate
 from policies.price import Price
+from policies.routing import Model
 from proxy.ledger.holds import Held, Holds, Wanted
 from proxy.storage import entries, usage
 from proxy.storage.costs import Cost
@@ -84,6 +85,11 @@ class Hold:
 
     def __repr__(self) -> str:
         return f"<Hold {self.wanted.request} {'settled' if self._settled else 'open'}>"
+
+    def spoken_by(self, model: Model) -> None:
+        """Who has it in hand now: its price, and how it bills, are what counts at the settlement."""
+        self.spent.engine, self.spent.model = model.engine, model.info.id
+        self.billed_on_submit = model.info.billed_on_submit
 
     async def settle(self, outcome: Outcome) -> None:
         """Returns after the commit: only then may the last chunk go out."""

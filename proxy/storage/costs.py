@@ -31,8 +31,18 @@ DELETE FROM costs WHERE (request, attempt) IN (
 """
 
 
+_OF_ENGINE = "SELECT coalesce(sum(micro_usd), 0) AS total FROM costs WHERE engine = :owner AND at >= :since"
+_OF_ACCOUNT = "SELECT coalesce(sum(micro_usd), 0) AS total FROM costs WHERE account = :owner AND at >= :since"
+
+
 def added(cost: Cost) -> Statement:
     return insert(_INSERT, cost)
+
+
+async def total(store: Store, owner: str, since: int, *, is_account: bool) -> int:
+    """What was taken since then, in millionths of a dollar, of an engine or for an account."""
+    (row,) = await store.read(_OF_ACCOUNT if is_account else _OF_ENGINE, {"owner": owner, "since": since})
+    return int(row["total"])
 
 
 async def delete(store: Store, before: int, most: int) -> int:

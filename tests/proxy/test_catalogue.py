@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from proxy.catalogue import Catalogue
 from proxy.config import Config, EngineSection, VoiceSection
 from proxy.engines.hosted import HostedEngine
-from proxy.engines.live import Engines, LiveEngine, InProcessEngine
+from proxy.engines.in_process import InProcessEngine
+from proxy.engines.live import Engines, LiveEngine
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import ModelInfo, VoiceInfo
 from tests.proxy.endpoints.scripted import Scripted

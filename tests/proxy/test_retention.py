@@ -45,8 +45,8 @@ async def used(store: Store, number: int, started: int) -> list[Statement]:
 
 
 @contextmanager
-def keeping(store: Store, days: int) -> Iterator[None]:
-    task = asyncio.create_task(retention.keep_usage(store, lambda: days, every_s=0.01))
+def keeping(store: Store, days: int, every_s: float = retention.EVERY_S) -> Iterator[None]:
+    task = asyncio.create_task(retention.keep_usage(store, lambda: days, every_s))
     try:
         yield
     finally:
@@ -101,6 +101,6 @@ async def test_a_database_that_is_away_is_asked_again(store: Store) -> None:
     await store.write(*await used(store, 1, 0))
     away = LossyStore(store)
     away.fates = ["never sent", "never sent"]
-    with keeping(away, 7):
+    with keeping(away, 7, every_s=0.01):
         await become(store, 0)
     assert away.fates == []

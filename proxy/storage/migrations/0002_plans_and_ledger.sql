@@ -63,6 +63,8 @@ CREATE TABLE costs (
 );
 
 CREATE INDEX costs_by_time ON costs (at);
+CREATE INDEX costs_by_engine ON costs (engine, at);
+CREATE INDEX costs_by_account ON costs (account, at);
 
 -- Who did what. The actor is a key's id, or `control` for whoever owns the server's control socket.
 CREATE TABLE audit (

@@ -125,6 +125,7 @@ async def test_entries_are_paged_newest_first_and_are_one_accounts(priced: Insid
         page = (await priced.administer("GET", f"accounts/ada/entries?limit=2{after}")).json()
         seen += [entry["credits"] for entry in page["data"]]
         assert page["last_id"] == page["data"][-1]["id"]
+        assert len(seen) <= 5, "a page began again where it was"
         if not page["has_more"]:
             break
         after = f"&after={page['last_id']}"

@@ -89,6 +89,7 @@ async def test_usage_is_paged_newest_first(books: Books) -> None:
     while True:
         page = await books.own(query)
         seen += [row["id"] for row in page["data"]]
+        assert len(seen) <= len(books.hers), "a page began again where it was"
         if not page["has_more"]:
             break
         query = f"?limit=7&after={page['last_id']}"

@@ -74,6 +74,7 @@ async def test_pages_of_usage_stay_what_they_are_while_new_rows_arrive(store: St
     place = NEWEST
     while page := await usage.page(store, Period(), place, 3):
         seen += page
+        assert len(seen) <= len(rows), "a page began again where it was"
         await store.write(usage.added(msgspec.structs.replace(ROW, id=f"req_n{len(seen)}", started=99)))
         found = await usage.place_of(store, page[-1].id, None)
         assert found is not None

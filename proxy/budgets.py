@@ -1,0 +1,105 @@
+"""What providers may cost a day and a month, by engine and by account: past it, the next candidate speaks.
+
+Sums are read from the costs on record, at most every few seconds, so that all workers go by the same ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from policies.cycles import cycle_at, day_at
+from proxy.ledger import Wanted
+from proxy.sections import EngineSection
+from proxy.storage import costs
+from proxy.storage.store import Store
+from speech_engine import EngineUnavailable
+
+KEPT_S = 5.0
+NEAR = 0.8
+"""From this part of a budget on the operator is warned."""
+
+_log = structlog.get_logger()
+
+
+class Watch(Protocol):
+    def spent(self, engine: str, period: str, usd: float, of_usd: float) -> None: ...
+
+
+class _Budget(NamedTuple):
+    """`owner` is an engine or an account, which have no names in common."""
+
+    owner: str
+    period: str
+    usd: float
+
+
+class _Sum(NamedTuple):
+    micro_usd: int
+    read_at: float
+
+
+class Budgets:
+    def __init__(self, store: Store, sections: Mapping[str, EngineSection], watch: Watch) -> None:
+        self._store = store
+        self._watch = watch
+        self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
+        self._costly = {name for name, section in sections.items() if section.costs}
+        self._sums: dict[_Budget, _Sum] = {}
+        self._told: set[tuple[_Budget, str]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Budgets of {sum(map(bool, self._of_engine.values()))} engines>"
+
+    async def check(self, engine: str, wanted: Wanted) -> None:
+        """Raises EngineUnavailable where the engine's or the account's money is spent."""
+        for budget in self._of_engine.get(engine, ()):
+            await self._check(budget, wanted, is_account=False)
+        if engine in self._costly and wanted.terms.has_budget:
+            for budget in _account_budgets(wanted):
+                await self._check(budget, wanted, is_account=True)
+
+    async def _check(self, budget: _Budget, wanted: Wanted, *, is_account: bool) -> None:
+        spent = (await self._spent(budget, wanted, is_account)) / 1e6
+        part = spent / budget.usd if budget.usd else 1.0
+        if not is_account:
+            self._watch.spent(budget.owner, budget.period, spent, budget.usd)
+        if part >= NEAR:
+            self._tell(budget, "used" if part >= 1 else "near", spent)
+        if part >= 1:
+            raise EngineUnavailable(f"The budget of this {budget.period} is used up.", retry_after_s=60.0)
+
+    async def _spent(self, budget: _Budget, wanted: Wanted, is_account: bool) -> int:
+        loop = asyncio.get_running_loop()
+        found = self._sums.get(budget)
+        if found is None or loop.time() - found.read_at > KEPT_S:
+            now = await self._store.now()
+            since = day_at(now) if budget.period == "day" else cycle_at(0, now).start
+            total = await costs.total(self._store, budget.owner, since, is_account=is_account)
+            found = self._sums[budget] = _Sum(total, loop.time())
+        return found.micro_usd
+
+    def _tell(self, budget: _Budget, state: str, spent: float) -> None:
+        """Once each, and not at every request."""
+        if (budget, state) not in self._told:
+            self._told.add((budget, state))
+            _log.warning(
+                f"budget.spend.{state}",
+                owner=budget.owner,
+                period=budget.period,
+                usd=spent,
+                of_usd=budget.usd,
+            )
+
+
+def _budgets(name: str, section: EngineSection) -> tuple[_Budget, ...]:
+    pairs = (("day", section.budget_usd_day), ("month", section.budget_usd_month))
+    return tuple(_Budget(name, period, usd) for period, usd in pairs if usd is not None)
+
+
+def _account_budgets(wanted: Wanted) -> list[_Budget]:
+    pairs = (("day", wanted.terms.budget_usd_day), ("month", wanted.terms.budget_usd_month))
+    return [_Budget(wanted.account, period, usd) for period, usd in pairs if usd is not None]

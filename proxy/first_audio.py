@@ -1,0 +1,204 @@
+"""The candidates in their order, until one of them gives audio: who waits for whom, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import structlog
+
+from policies import estimate, fallback, segments
+from policies.routing import Candidate
+from proxy.audio.frames import open_frames
+from proxy.budgets import Budgets
+from proxy.catalogue import Catalogue
+from proxy.engines.live import Engines
+from proxy.ledger import Attempt, Hold
+from proxy.planning import Plan
+from proxy.speaking import Speaking
+from proxy.text import FrontEnds
+from proxy.wire import SpeechRequest
+from proxy.word_times import WordPlaces
+from speech_engine import (
+    EngineError,
+    EngineFailed,
+    EngineTimeout,
+    EngineVoice,
+    Segment,
+    SpeechJob,
+    UnsupportedText,
+)
+
+_log = structlog.get_logger()
+
+
+class FirstAudio:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        engines: Engines,
+        front_ends: FrontEnds,
+        budgets: Budgets,
+        within_s: float,
+    ) -> None:
+        self._catalogue = catalogue
+        self._engines = engines
+        self._front_ends = front_ends
+        self._budgets = budgets
+        self._within_s = within_s
+
+    def __repr__(self) -> str:
+        return f"<FirstAudio within {self._within_s:g} s of {self._engines!r}>"
+
+    async def of(self, request: SpeechRequest, plan: Plan, hold: Hold) -> Speaking:
+        """The first candidate's that gives audio within the one budget for all; else the last one's error."""
+        raised = max(candidate.model.info.first_audio_s or 0.0 for candidate in plan.candidates)
+        asking = _Asking(self, request, plan, hold, max(self._within_s, raised))
+        return await asking.first()
+
+    def hedge_s(self, candidate: Candidate) -> float:
+        return self._catalogue.hedge_s(candidate.model.engine)
+
+    async def attempt(
+        self, request: SpeechRequest, plan: Plan, hold: Hold, candidate: Candidate, left_s: float
+    ) -> Speaking:
+        """One candidate up to its first audio; cancelled or failed, it leaves nothing running."""
+        await self._budgets.check(candidate.model.engine, hold.wanted)
+        prepared = await self._front_ends.prepare(candidate.front_end, request.text, plan.language)
+        if not prepared:
+            raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
+        job = _job(request, plan, hold, candidate, prepared)
+        factor = request.speed / job.speed
+        speaking = Speaking(candidate, job, WordPlaces(request.text, job.segments), factor, request.format)
+        hold.attempts.append(self._attempt_of(speaking, request))
+        try:
+            async with asyncio.timeout(left_s):
+                events = self._engines[candidate.model.engine].speak(speaking.timed(left_s))
+                await speaking.begin(events)
+        finally:
+            if not speaking.has_begun:
+                await speaking.close()
+        return speaking
+
+    def _attempt_of(self, speaking: Speaking, request: SpeechRequest) -> Attempt:
+        model = speaking.candidate.model
+        return Attempt(
+            engine=model.engine,
+            model=model.info.id,
+            characters=len(request.text),
+            made=speaking,
+            rate=self._catalogue.rate(model),
+        )
+
+
+class _Asking:
+    """One request's way through its candidates."""
+
+    def __init__(
+        self, first_audio: FirstAudio, request: SpeechRequest, plan: Plan, hold: Hold, within_s: float
+    ) -> None:
+        self._first_audio = first_audio
+        self._request = request
+        self._plan = plan
+        self._hold = hold
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + within_s
+        self._left = deque(plan.candidates)
+        self._failure: EngineError = EngineTimeout("No engine was tried.")
+        self._running: dict[asyncio.Task[Speaking | None], Candidate] = {}
+
+    async def first(self) -> Speaking:
+        while self._left and self._failure.may_fall_back and self._loop.time() < self._deadline:
+            candidate = self._left.popleft()
+            hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
+            speaking = await (self._hedged(candidate) if hedge_s else self._tried(candidate))
+            if speaking is not None:
+                self._hold.spoken_by(speaking.candidate.model)
+                return speaking
+        raise self._failure
+
+    async def _tried(self, candidate: Candidate) -> Speaking | None:
+        """None where another one is to be asked; `_failure` says why."""
+        self._hold.spoken_by(candidate.model)
+        known = len(self._hold.attempts)
+        left_s = fallback.share_s(self._deadline - self._loop.time(), len(self._left))
+        try:
+            return await self._first_audio.attempt(self._request, self._plan, self._hold, candidate, left_s)
+        except TimeoutError:
+            failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
+        except EngineError as error:
+            failure = error
+            if len(self._hold.attempts) > known and not isinstance(error, (EngineFailed, EngineTimeout)):
+                # Whoever refused a text has not begun with it, and no provider bills for that.
+                self._hold.attempts[known].was_taken = False
+        _log.warning("engine.speak.refused", **about(self._hold.wanted.request, candidate, failure))
+        self._failure = failure
+        return None
+
+    async def _hedged(self, candidate: Candidate) -> Speaking | None:
+        """This one, and beside it the next as soon as it keeps us waiting; whoever is first speaks."""
+        try:
+            self._start(candidate)
+            while self._running:
+                newest = next(reversed(self._running.values()))
+                patience = (self._first_audio.hedge_s(newest) or None) if self._left else None
+                done, _ = await asyncio.wait(
+                    self._running, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    self._start(self._left.popleft())
+                for task in done:
+                    del self._running[task]
+                    if (speaking := task.result()) is not None:
+                        return speaking
+                    if not self._failure.may_fall_back:
+                        return None
+            return None
+        finally:
+            await self._stop()
+
+    def _start(self, candidate: Candidate) -> None:
+        self._running[asyncio.create_task(self._tried(candidate))] = candidate
+
+    async def _stop(self) -> None:
+        """The others are sent home; one that has just begun is closed as well."""
+        for task in self._running:
+            task.cancel()
+        if not self._running:
+            return
+        await asyncio.wait(self._running)
+        for task in self._running:
+            if not task.cancelled() and task.exception() is None and (late := task.result()) is not None:
+                await late.close()
+
+
+def about(id_: str, candidate: Candidate, error: EngineError) -> dict[str, str]:
+    """For the operator's log: most clients are told only that the engine failed."""
+    name = type(error).__name__
+    return {"request": id_, "model": candidate.model.name, "error": name, "reason": error.message}
+
+
+def _job(
+    request: SpeechRequest, plan: Plan, hold: Hold, candidate: Candidate, prepared: tuple[Segment, ...]
+) -> SpeechJob:
+    info = candidate.model.info
+    native = min(max(request.speed, info.speed[0]), info.speed[1])
+    factor = request.speed / native
+    passes = factor == 1.0 and request.format in info.formats and open_frames(request.format) is not None
+    return SpeechJob(
+        id=hold.wanted.request,
+        tenant=hold.wanted.account,
+        estimated_s=plan.estimated_s,
+        share=plan.terms.share,
+        model=info.id,
+        voice=EngineVoice(candidate.engine_voice),
+        segments=segments.fit(prepared, info.max_characters),
+        language=plan.language,
+        speed=native,
+        pitch=request.pitch,
+        emotion=request.emotion,
+        seed=request.seed,
+        formats=(request.format,) if passes else (),
+        # The cap is on what a listener hears; an engine that is slowed down afterwards makes less of it.
+        max_samples=round(estimate.cap_seconds(plan.estimated_s) * info.sample_rate_hz * factor),
+    )
