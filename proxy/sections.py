@@ -22,7 +22,10 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes"
 _Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
 
 
-_Usd = Annotated[float | None, msgspec.Meta(description="US dollars, 0 to 1000000000")]
+Usd = Annotated[
+    Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None,
+    msgspec.Meta(description="US dollars, 0 to 1000000000"),
+]
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,11 +121,15 @@ class EngineSection(msgspec.Struct, frozen=True):
     queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
     tick_s: _Seconds = 5.0
     concurrency: Annotated[
-        int | None, msgspec.Meta(description="how many requests at the same time, 1 to 10000")
+        Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None,
+        msgspec.Meta(description="how many requests at the same time, 1 to 10000"),
     ] = None
-    rpm: Annotated[int | None, msgspec.Meta(description="requests a minute, 1 to 1000000")] = None
-    budget_usd_day: _Usd = None
-    budget_usd_month: _Usd = None
+    rpm: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None,
+        msgspec.Meta(description="requests a minute, 1 to 1000000"),
+    ] = None
+    budget_usd_day: Usd = None
+    budget_usd_month: Usd = None
     hedge_s: Annotated[
         float, msgspec.Meta(ge=0, le=60, description="a number of seconds, or 0 for never")
     ] = 0.0

@@ -4,8 +4,9 @@ Imports nothing but the standard library and msgspec, so that it fits into any e
 `speech_engine.host` (needs grpcio) runs an engine in its own process and is imported by name only.
 """
 
+from speech_engine.cloning import CloneRequest, CloneSample
 from speech_engine.detector import Detector
-from speech_engine.engine import Engine, EngineRefreshes, EngineVoices
+from speech_engine.engine import Engine, EngineClones, EngineDeletesVoices, EngineRefreshes, EngineVoices
 from speech_engine.errors import (
     ContentRefused,
     EngineBusy,
@@ -38,12 +39,16 @@ __all__ = [
     "ANY_LANGUAGE",
     "API_VERSION",
     "Audio",
+    "CloneRequest",
+    "CloneSample",
     "ContentRefused",
     "Context",
     "Detector",
     "Encoded",
     "Engine",
     "EngineBusy",
+    "EngineClones",
+    "EngineDeletesVoices",
     "EngineError",
     "EngineExhausted",
     "EngineFailed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol, runtime_checkable
 
+from speech_engine.cloning import CloneRequest
 from speech_engine.events import Event
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.values import SpeechJob
@@ -51,4 +52,26 @@ class EngineVoices(Protocol):
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         """The voices it knows; listed to clients as `engine/voice`. Must not block."""
+        ...
+
+
+@runtime_checkable
+class EngineClones(Protocol):
+    """An engine that can make a voice of recordings has this too."""
+
+    async def clone(self, request: CloneRequest) -> str:
+        """The engine's id of a new voice. Raises UnusableSample for recordings that the user must mend.
+
+        Never tried again by itself: after a failure in the middle the provider may have a voice that nobody
+        knows of.
+        """
+        ...
+
+
+@runtime_checkable
+class EngineDeletesVoices(Protocol):
+    """An engine whose cloned voices can be taken away again has this too."""
+
+    async def delete_voice(self, id: str) -> None:
+        """For voices that `clone` made. Raises VoiceNotFound where there is none such (any more)."""
         ...

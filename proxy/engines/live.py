@@ -33,6 +33,7 @@ from speech_engine import (
 )
 from speech_engine.host.messages import Health
 from speech_engine.host.pipe import HostState
+from speech_engine.host.running import introduction
 
 _log = structlog.get_logger()
 
@@ -187,6 +188,6 @@ class _Opening:
 
     def _paced(self, engine: Engine, section: EngineSection) -> PacedEngine:
         """Several workers share what the provider allows: each takes its part of it."""
-        slots = section.concurrency or engine.slots
+        slots = section.concurrency or introduction(engine).slots
         pace = None if section.rpm is None else max(1, section.rpm // self._workers)
         return PacedEngine(engine, Pace(pace), max(1, slots // self._workers))

@@ -12,7 +12,7 @@ from policies.plans import UNLIMITED, Agreed, Limit, Plan, Prices
 from policies.price import FREE, Price
 from proxy.credits import micro
 from proxy.reading.reader import Reader
-from proxy.sections import EngineSection, Switch
+from proxy.sections import EngineSection, Switch, Usd
 
 Engines = Mapping[str, EngineSection]
 
@@ -53,6 +53,8 @@ class PlanSection(msgspec.Struct, frozen=True):
     one_shot: Switch = True
     local_only: Switch = False
     share: Annotated[float, msgspec.Meta(ge=0.01, le=100, description="a number, 0.01 to 100")] = 1.0
+    budget_usd_day: Usd = None
+    budget_usd_month: Usd = None
 
 
 class PriceSection(msgspec.Struct, frozen=True):
@@ -102,6 +104,8 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
         one_shot=section.one_shot,
         local_only=section.local_only,
         share=section.share,
+        budget_usd_day=section.budget_usd_day,
+        budget_usd_month=section.budget_usd_month,
     )
 
 

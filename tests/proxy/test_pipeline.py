@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
+from proxy.config import Server
 from speech_engine import Audio, Encoded, Event, Finished, Started, Word, Words, errors
 from tests.proxy.endpoints.inside import Inside, envelope, inside
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, sound, spoken
@@ -99,13 +100,20 @@ async def test_when_all_fail_the_last_ones_error_is_told(tmp_path: Path) -> None
 
 
 async def test_one_budget_to_first_audio_is_for_all_together(tmp_path: Path) -> None:
-    one, two = Scripted(asyncio.Event().wait), Scripted(*spoken(0.5))
+    one, two = Scripted(asyncio.Event().wait), Scripted(asyncio.Event().wait)
     async with inside(tmp_path, BUDGET, {"one": one, "two": two}) as server:
         answer = await server.ask("POST", "/v1/audio/speech", body=BODY)
     assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_timeout")
     assert 1 <= int(answer.headers["retry-after"]) <= 60
-    assert (len(one.jobs), len(two.jobs), one.open) == (1, 0, 0)
-    assert 0 <= one.jobs[0].deadline_s <= 0.3
+    assert (len(one.jobs), len(two.jobs), one.open, two.open) == (1, 1, 0, 0)
+    assert one.jobs[0].deadline_s + two.jobs[0].deadline_s <= 0.3
+
+
+async def test_a_silent_first_leaves_time_for_the_second(tmp_path: Path) -> None:
+    one, two = Scripted(asyncio.Event().wait), Scripted(*spoken(0.5))
+    async with inside(tmp_path, BUDGET, {"one": one, "two": two}) as server:
+        assert (await ask(server))[2] == "two/m"
+    assert one.open == 0
 
 
 async def test_what_the_first_used_up_the_second_does_not_have(tmp_path: Path) -> None:
@@ -113,7 +121,7 @@ async def test_what_the_first_used_up_the_second_does_not_have(tmp_path: Path) -
     two = Scripted(*spoken(0.5))
     async with inside(tmp_path, PAIR, {"one": one, "two": two}) as server:
         assert (await ask(server))[0] == 200
-    assert two.jobs[0].deadline_s <= one.jobs[0].deadline_s - 0.09
+    assert two.jobs[0].deadline_s <= Server().first_audio_s - 0.09
 
 
 async def test_an_engine_may_raise_the_budget(tmp_path: Path) -> None:

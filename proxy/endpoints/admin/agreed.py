@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from policies.plans import NotAgreed, Overrides, Prices, Terms, terms
 from policies.price import Price
 from proxy import credits
-from proxy.endpoints.admin.fields import Credits, Some, SomeOrNone, micro
+from proxy.endpoints.admin.fields import Credits, Dollars, Some, SomeOrNone, micro
 from proxy.errors import InvalidRequest
 from proxy.reading.plans import read_prices
 from proxy.reading.reader import Reader
@@ -35,6 +35,8 @@ class AgreedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         | UnsetType
         | None
     ) = UNSET
+    budget_usd_day: Dollars | UnsetType | None = UNSET
+    budget_usd_month: Dollars | UnsetType | None = UNSET
 
 
 class ShownPrice(msgspec.Struct, frozen=True):
@@ -64,6 +66,8 @@ class ShownAgreed(msgspec.Struct, frozen=True, kw_only=True):
     max_characters: int | None
     engines: tuple[str, ...] | None
     prices: ShownPrices | None
+    budget_usd_day: float | None
+    budget_usd_month: float | None
 
 
 def changed(before: Overrides, change: AgreedChange, config: Config) -> Overrides:
@@ -110,6 +114,8 @@ def shown(agreed: Overrides) -> ShownAgreed:
         max_characters=agreed.max_characters,
         engines=agreed.engines,
         prices=None if agreed.prices is None else shown_prices(agreed.prices),
+        budget_usd_day=agreed.budget_usd_day,
+        budget_usd_month=agreed.budget_usd_month,
     )
 
 

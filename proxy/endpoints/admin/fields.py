@@ -60,6 +60,7 @@ SignedCredits = Annotated[
         description="a number of credits, -1000000000 to 1000000000 but not 0, with up to 6 decimals",
     ),
 ]
+Dollars = Annotated[float, Meta(ge=0, le=1e9, description="US dollars, 0 to 1000000000")]
 Some = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 SomeOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
 

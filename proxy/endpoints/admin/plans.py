@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -34,6 +34,8 @@ class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
     one_shot: bool
     local_only: bool
     share: float
+    budget_usd_day: float | None
+    budget_usd_month: float | None
     accounts: int
 
 
@@ -58,5 +60,6 @@ def routes(administration: Administration) -> list[Route]:
 
 def _shown(plan: Plan, accounts_: int) -> ShownPlan:
     allowance = credits.number(plan.allowance) if isinstance(plan.allowance, int) else plan.allowance
-    changed = {"allowance": allowance, "prices": shown_prices(plan.prices)}
-    return ShownPlan(**{**msgspec.structs.asdict(plan), **changed}, accounts=accounts_)
+    own: dict[str, Any] = {"allowance": allowance, "prices": shown_prices(plan.prices), "accounts": accounts_}
+    same = (name for name in ShownPlan.__struct_fields__ if name not in own)
+    return ShownPlan(**{name: getattr(plan, name) for name in same}, **own)

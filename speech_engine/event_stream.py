@@ -1,0 +1,54 @@
+"""Server-sent events as they come from a provider: bytes in, split anywhere; the data of whole events out."""
+
+from __future__ import annotations
+
+from speech_engine.errors import EngineFailed
+from speech_engine.http import MOST_BYTES
+
+
+class EventStream:
+    """Lines end in LF or CRLF. Comments and all fields but `data` are passed over."""
+
+    def __init__(self) -> None:
+        self._begun: list[bytes] = []
+        self._begun_bytes = 0
+        self._data: list[bytes] = []
+
+    def __repr__(self) -> str:
+        return f"<EventStream, {self._begun_bytes} bytes begun>"
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The events that this piece completes. Raises EngineFailed at a line that is longer than any makes
+        sense."""
+        first, *others = piece.split(b"\n")
+        self._begin(first)
+        events = []
+        for line in others:
+            events += self._end_line()
+            self._begin(line)
+        return events
+
+    def flush(self) -> list[bytes]:
+        """The last event, where its blank line is missing: some servers end without one."""
+        return self._end_line() + self._end_event()
+
+    def _begin(self, part: bytes) -> None:
+        # A list: a line may come in hundreds of pieces, and adding each to the last would copy all before it.
+        self._begun.append(part)
+        self._begun_bytes += len(part)
+        if self._begun_bytes > MOST_BYTES:
+            raise EngineFailed("The provider sends an event that is longer than any that makes sense.")
+
+    def _end_line(self) -> list[bytes]:
+        line = b"".join(self._begun).removesuffix(b"\r")
+        self._begun, self._begun_bytes = [], 0
+        if not line:
+            return self._end_event()
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        return []
+
+    def _end_event(self) -> list[bytes]:
+        data, self._data = self._data, []
+        return [b"\n".join(data)] if data else []

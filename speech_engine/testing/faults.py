@@ -1,0 +1,102 @@
+"""What a fake provider does to its answers when a test tells it to: each fault by one name in all fakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Told = Literal["429", "5xx", "wrong_codec", "error_in_200", "error_midstream"]
+"""What each provider says in its own words: the fake asks `scripted(scope)` and answers accordingly."""
+Broken = Literal["hang_before", "hang_after", "truncated", "garbage", "slow"]
+"""What a network or a process does to any answer; done here."""
+
+GARBAGE = b"\xff\xfe<html>\x00{]" * 40
+KEY = "voxgate.fault"
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What happens to the next `count` requests whose path has `path` in it, or those for speech.
+
+    `after_bytes` of the answer's body go out unharmed before it hangs, is cut off or names an error. `status`
+    is that of a 5xx, `code` the provider's own name or number of an error, `retry_after` that header's value.
+    """
+
+    name: Told | Broken
+    count: Annotated[int, msgspec.Meta(ge=1)] = 1
+    path: str = ""
+    status: int = 503
+    code: str = ""
+    retry_after: str | None = None
+    after_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    piece_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64
+    pause_s: Annotated[float, msgspec.Meta(ge=0)] = 0.005
+
+
+def scripted(scope: Scope) -> Fault | None:
+    """The fault, of those that a provider words itself, that this request is to meet."""
+    fault: Fault | None = scope.get(KEY)
+    return fault
+
+
+class CutOff(Exception):
+    """The answer ends here, without its end."""
+
+
+class Harmed:
+    """What goes out, harmed on its way by a fault that needs no words."""
+
+    def __init__(self, fault: Fault | None, send: Send) -> None:
+        self.fault = fault
+        self.is_whole = False
+        self._send = send
+        self._left = fault.after_bytes if fault and fault.name in ("hang_after", "truncated") else None
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            await self._start(message)
+            return
+        body = message.get("body", b"")
+        if self.fault and self.fault.name == "slow":
+            await self._drip(body, self.fault)
+            body = b""
+        if self._left is not None:
+            body, self._left = body[: self._left], self._left - len(body)
+        is_last = not message.get("more_body", False)
+        await self._part(body, more=not is_last or self._left is not None)
+        if self._left is not None and (self._left <= 0 or is_last):
+            await self._end_early()
+
+    async def _start(self, message: MutableMapping[str, Any]) -> None:
+        if self.fault is None or self.fault.name != "garbage":
+            await self._send(message)
+            return
+        headers = [(name, value) for name, value in message["headers"] if name.lower() != b"content-length"]
+        await self._send({**message, "headers": headers})
+        await self._part(GARBAGE, more=False)
+        raise CutOff
+
+    async def _drip(self, body: bytes, fault: Fault) -> None:
+        for start in range(0, len(body), fault.piece_bytes):
+            await self._part(body[start : start + fault.piece_bytes], more=True)
+            await asyncio.sleep(fault.pause_s)
+
+    async def _part(self, body: bytes, *, more: bool) -> None:
+        self.is_whole = not more
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _end_early(self) -> None:
+        if self.fault and self.fault.name == "hang_after":
+            await for_ever()
+        raise CutOff
+
+
+async def for_ever() -> Any:
+    await asyncio.get_running_loop().create_future()

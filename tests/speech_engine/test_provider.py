@@ -1,0 +1,162 @@
+"""What all fake providers share: each fault as a client meets it, what is written down, and who left."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from proxy.engines.http import AiohttpClient, open_http
+from proxy.sections import Upstream
+from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
+from speech_engine.testing.faults import GARBAGE, Fault, Receive, Scope, Send, scripted
+from speech_engine.testing.provider import Provider, Report, hum
+from speech_engine.testing.serving import Served, served
+
+SPEECH = b"0123456789" * 1000
+
+
+async def _echoing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Streams SPEECH in pieces, unless a fault is to be worded."""
+    fault = scripted(scope)
+    assert (await receive())["body"] is not None
+    status = {"429": 429, "5xx": fault.status}.get(fault.name, 200) if fault else 200
+    await send({"type": "http.response.start", "status": status, "headers": [(b"x-code", b"a")]})
+    for start in range(0, len(SPEECH), 1000):
+        piece = SPEECH[start : start + 1000]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[Served]:
+    async with served(Provider(_echoing, "/speak")) as running:
+        yield running
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[AiohttpClient]:
+    async with open_http(Upstream()) as client:
+        yield client
+
+
+def _request(fake: Served, path: str = "/v1/speak", body: bytes = b"", **more: float) -> HttpRequest:
+    headers = {"content-type": "application/json"}
+    return HttpRequest(method="POST", url=fake.url + path, headers=headers, body=body, **more)
+
+
+async def _ask(http: AiohttpClient, request: HttpRequest) -> tuple[int, bytes]:
+    async with http.send(request) as answer:
+        return answer.status, await answer.read()
+
+
+async def _until_it_breaks(http: AiohttpClient, request: HttpRequest) -> tuple[bytes, EngineError | None]:
+    heard = b""
+    try:
+        async with http.send(request) as answer:
+            async for piece in answer.pieces():
+                heard += piece
+    except EngineError as error:
+        return heard, error
+    return heard, None
+
+
+async def test_what_was_asked_is_written_down(fake: Served, http: AiohttpClient) -> None:
+    assert await _ask(http, _request(fake, "/v1/speak?a=b", b'{"text": "hi"}')) == (200, SPEECH)
+    (seen,) = fake.provider.spoken()
+    assert (seen.method, seen.path, seen.query, seen.json) == ("POST", "/v1/speak", "a=b", {"text": "hi"})
+    assert seen.headers["content-type"] == "application/json"
+    await fake.provider.until(lambda: seen.is_over)
+    assert (seen.status, seen.sent_bytes, seen.left_at, seen.fault) == (200, len(SPEECH), None, "")
+
+
+@pytest.mark.parametrize(("name", "status"), [("429", 429), ("5xx", 502)])
+async def test_the_fake_words_what_its_provider_would(
+    fake: Served, http: AiohttpClient, name: Any, status: int
+) -> None:
+    fake.provider.fail(name, count=2, status=502)
+    answers = [(await _ask(http, _request(fake)))[0] for _ in range(3)]
+    assert answers == [status, status, 200]
+    assert [seen.fault for seen in fake.provider.seen] == [name, name, ""]
+
+
+async def test_a_fault_waits_for_its_own_path(fake: Served, http: AiohttpClient) -> None:
+    fake.provider.fail("429")
+    fake.provider.fail("5xx", path="/voices")
+    answers = [(await _ask(http, _request(fake, path)))[0] for path in ("/models", "/voices", "/v1/speak")]
+    assert answers == [200, 503, 429]
+
+
+@pytest.mark.parametrize("after_bytes", [0, 1500, len(SPEECH), 2 * len(SPEECH)])
+async def test_truncated_is_never_a_clean_end(fake: Served, http: AiohttpClient, after_bytes: int) -> None:
+    fake.provider.fail("truncated", after_bytes=after_bytes)
+    heard, error = await _until_it_breaks(http, _request(fake))
+    assert heard == SPEECH[:after_bytes]
+    assert isinstance(error, EngineFailed)
+
+
+async def test_hang_after_gives_its_bytes_and_then_nothing(fake: Served, http: AiohttpClient) -> None:
+    fake.provider.fail("hang_after", after_bytes=1500)
+    heard, error = await _until_it_breaks(http, _request(fake, silence_s=0.2))
+    assert heard == SPEECH[:1500]
+    assert isinstance(error, EngineTimeout)
+    await fake.provider.until(lambda: fake.provider.open == 0)
+    assert fake.provider.seen[0].left_at is not None
+
+
+async def test_hang_before_gives_nothing_and_notes_who_left(fake: Served, http: AiohttpClient) -> None:
+    fake.provider.fail("hang_before")
+    asking = asyncio.create_task(_ask(http, _request(fake)))
+    await fake.provider.until(lambda: fake.provider.open == 1)
+    left = time.monotonic()
+    asking.cancel()
+    await asyncio.wait([asking])
+    await fake.provider.until(lambda: fake.provider.open == 0)
+    (seen,) = fake.provider.seen
+    assert seen.status is None
+    assert seen.left_at is not None
+    assert 0 <= seen.left_at - left < 1
+
+
+async def test_garbage_has_the_answers_own_head(fake: Served, http: AiohttpClient) -> None:
+    fake.provider.fail("garbage")
+    async with http.send(_request(fake)) as answer:
+        assert (answer.status, answer.headers["x-code"]) == (200, "a")
+        assert await answer.read() == GARBAGE
+
+
+async def test_slow_is_whole_in_small_pieces(fake: Served, http: AiohttpClient) -> None:
+    fake.provider.fail("slow", piece_bytes=500, pause_s=0.001)
+    pieces = []
+    async with http.send(_request(fake)) as answer:
+        async for piece in answer.pieces():
+            pieces.append(piece)
+    assert b"".join(pieces) == SPEECH
+    assert len(pieces) > 5
+
+
+async def test_another_process_scripts_it_over_http(fake: Served, http: AiohttpClient) -> None:
+    faults = msgspec.json.encode([Fault(name="5xx", status=500)])
+    assert (await _ask(http, _request(fake, "/_fake/faults", faults)))[0] == 200
+    assert (await _ask(http, _request(fake, body=b"{}")))[0] == 500
+    _, told = await _ask(http, HttpRequest(method="GET", url=f"{fake.url}/_fake/requests"))
+    report = msgspec.json.decode(told, type=Report)
+    assert [(seen.path, seen.status, seen.json) for seen in report.requests] == [("/v1/speak", 500, {})]
+    assert (await _ask(http, _request(fake, "/_fake/reset")))[0] == 200
+    assert fake.provider.seen == []
+
+
+def test_hum_is_as_long_as_its_text() -> None:
+    assert abs(len(hum("ten chars.")) - 2 * 14_400) < 200
+    assert len(set(hum("a"))) > 10
+
+
+def test_a_fake_is_imported_without_what_serves_it() -> None:
+    program = "import sys, speech_engine.testing.provider; sys.exit('uvicorn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
