@@ -11,10 +11,11 @@ from pathlib import Path
 
 
 @contextmanager
-def shipped(folder: Path) -> Iterator[tuple[int, int, str]]:
+def shipped(folder: Path, config: Path | None = None) -> Iterator[tuple[int, int, str]]:
     """Gives (pid of the supervisor, port, key)."""
     environ = {
         **os.environ,
+        **({} if config is None else {"VOXGATE_CONFIG": str(config)}),
         "VOXGATE_SERVER__DATA": str(folder),
         "VOXGATE_SERVER__DEV_KEY": "true",
         "VOXGATE_SERVER__METRICS": "",

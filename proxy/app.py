@@ -90,7 +90,7 @@ class Worker:
         plans = Plans(config.plans)
         self.admission = Admission(plans, self.limits)
         self.planner = Planner(catalogue)
-        budgets = Budgets(self.store, config.engines, self.metrics)
+        budgets = Budgets(self.store, config.engines, self.metrics.engines)
         first_audio = FirstAudio(catalogue, self.engines, self._front_ends, budgets, server.first_audio_s)
         self.pipeline = Pipeline(first_audio, self.ledger, self.metrics)
         self._answers.bound(server.idempotency_mb)
@@ -140,7 +140,7 @@ async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worke
         open_ledger(store) as ledger,
         open_answers(store, Path(config.data), config.server) as answers,
         open_limits(config.limits.url) as limits,
-        open_engines(registry, config, metrics) as engines,
+        open_engines(registry, config, metrics.engines) as engines,
         open_front_ends(registry) as front_ends,
     ):
         yield Worker(config, registry, Opened(store, ledger, answers, limits, engines, front_ends, metrics))

@@ -38,7 +38,10 @@ class _Budget(NamedTuple):
 
 
 class _Sum(NamedTuple):
+    """What was spent since the period began, by the store's clock, as read at `read_at`, by the loop's."""
+
     micro_usd: int
+    since: int
     read_at: float
 
 
@@ -49,7 +52,7 @@ class Budgets:
         self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs}
         self._sums: dict[_Budget, _Sum] = {}
-        self._told: set[tuple[_Budget, str]] = set()
+        self._told: dict[_Budget, tuple[int, str]] = {}
 
     def __repr__(self) -> str:
         return f"<Budgets of {sum(map(bool, self._of_engine.values()))} engines>"
@@ -57,42 +60,42 @@ class Budgets:
     async def check(self, engine: str, wanted: Wanted) -> None:
         """Raises EngineUnavailable where the engine's or the account's money is spent."""
         for budget in self._of_engine.get(engine, ()):
-            await self._check(budget, wanted, is_account=False)
+            await self._check(budget, is_account=False)
         if engine in self._costly and wanted.terms.has_budget:
             for budget in _account_budgets(wanted):
-                await self._check(budget, wanted, is_account=True)
+                await self._check(budget, is_account=True)
 
-    async def _check(self, budget: _Budget, wanted: Wanted, *, is_account: bool) -> None:
-        spent = (await self._spent(budget, wanted, is_account)) / 1e6
+    async def _check(self, budget: _Budget, *, is_account: bool) -> None:
+        found = await self._spent(budget, is_account)
+        spent = found.micro_usd / 1e6
         part = spent / budget.usd if budget.usd else 1.0
         if not is_account:
             self._watch.spent(budget.owner, budget.period, spent, budget.usd)
         if part >= NEAR:
-            self._tell(budget, "used" if part >= 1 else "near", spent)
+            self._tell(budget, "used" if part >= 1 else "near", found)
         if part >= 1:
             raise EngineUnavailable(f"The budget of this {budget.period} is used up.", retry_after_s=60.0)
 
-    async def _spent(self, budget: _Budget, wanted: Wanted, is_account: bool) -> int:
+    async def _spent(self, budget: _Budget, is_account: bool) -> _Sum:
         loop = asyncio.get_running_loop()
         found = self._sums.get(budget)
         if found is None or loop.time() - found.read_at > KEPT_S:
             now = await self._store.now()
             since = day_at(now) if budget.period == "day" else cycle_at(0, now).start
             total = await costs.total(self._store, budget.owner, since, is_account=is_account)
-            found = self._sums[budget] = _Sum(total, loop.time())
-        return found.micro_usd
+            found = self._sums[budget] = _Sum(total, since, loop.time())
+        return found
 
-    def _tell(self, budget: _Budget, state: str, spent: float) -> None:
-        """Once each, and not at every request."""
-        if (budget, state) not in self._told:
-            self._told.add((budget, state))
-            _log.warning(
-                f"budget.spend.{state}",
-                owner=budget.owner,
-                period=budget.period,
-                usd=spent,
-                of_usd=budget.usd,
-            )
+    def _tell(self, budget: _Budget, state: str, found: _Sum) -> None:
+        """Once a day or month, and not at every request."""
+        if self._told.get(budget) != (found.since, state):
+            self._told[budget] = (found.since, state)
+            usd = found.micro_usd / 1e6
+            told = {"owner": budget.owner, "period": budget.period, "usd": usd, "of_usd": budget.usd}
+            if state == "used":
+                _log.warning("budget.spend.used", **told)
+            else:
+                _log.warning("budget.spend.near", **told)
 
 
 def _budgets(name: str, section: EngineSection) -> tuple[_Budget, ...]:

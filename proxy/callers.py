@@ -66,18 +66,27 @@ class Callers:
 
     async def identify(self, secret: str) -> Caller:
         """Raises InvalidKey; its message shows the last four characters of what was sent and no more."""
+        if (caller := self.kept(secret)) is not None:
+            return caller
         if not keys.is_well_formed(secret):
             raise InvalidKey(_message(secret, _why_malformed(secret)))
         digest = keys.digest(secret)
-        kept = self._kept.get(digest)
-        if kept is not None and self._clock() < kept.until:
-            self._kept.move_to_end(digest)
-            return kept.caller
         # Shielded: whoever asked first may hang up, and the others still want the answer.
         answer = await asyncio.shield(self._ask_once(digest))
         if isinstance(answer, Caller):
             return answer
         raise InvalidKey(_message(secret, answer))
+
+    def kept(self, secret: str) -> Caller | None:
+        """Whose key it is, where that was looked up within the last seconds."""
+        if not secret.isascii():
+            return None
+        digest = keys.digest(secret)
+        kept = self._kept.get(digest)
+        if kept is None or self._clock() >= kept.until:
+            return None
+        self._kept.move_to_end(digest)
+        return kept.caller
 
     def is_known(self, secret: str) -> bool:
         """Whether the key was good when it was last looked at: who sends such a one is not guessing."""

@@ -70,11 +70,16 @@ class FirstAudio:
         job = _job(request, plan, hold, candidate, prepared)
         factor = request.speed / job.speed
         speaking = Speaking(candidate, job, WordPlaces(request.text, job.segments), factor, request.format)
-        hold.attempts.append(self._attempt_of(speaking, request))
+        attempt = self._attempt_of(speaking, request)
+        hold.attempts.append(attempt)
         try:
             async with asyncio.timeout(left_s):
                 events = self._engines[candidate.model.engine].speak(speaking.timed(left_s))
                 await speaking.begin(events)
+        except EngineError as error:
+            # Whoever refused a text has not begun with it, and no provider bills for that.
+            attempt.was_taken = isinstance(error, (EngineFailed, EngineTimeout))
+            raise
         finally:
             if not speaking.has_begun:
                 await speaking.close()
@@ -120,7 +125,6 @@ class _Asking:
     async def _tried(self, candidate: Candidate) -> Speaking | None:
         """None where another one is to be asked; `_failure` says why."""
         self._hold.spoken_by(candidate.model)
-        known = len(self._hold.attempts)
         left_s = fallback.share_s(self._deadline - self._loop.time(), len(self._left))
         try:
             return await self._first_audio.attempt(self._request, self._plan, self._hold, candidate, left_s)
@@ -128,9 +132,6 @@ class _Asking:
             failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
         except EngineError as error:
             failure = error
-            if len(self._hold.attempts) > known and not isinstance(error, (EngineFailed, EngineTimeout)):
-                # Whoever refused a text has not begun with it, and no provider bills for that.
-                self._hold.attempts[known].was_taken = False
         _log.warning("engine.speak.refused", **about(self._hold.wanted.request, candidate, failure))
         self._failure = failure
         return None

@@ -34,6 +34,8 @@ class Logins:
     async def identify(self, secret: str, address: str) -> Caller:
         """Raises InvalidKey, RateLimited where too many came before, and LimitsUnavailable for a key that
         is not known to be good while failures cannot be counted."""
+        if (caller := self._callers.kept(secret)) is not None:
+            return caller
         limits = _limits(secret, address)
         if not self._callers.is_known(secret):
             for limit in limits:

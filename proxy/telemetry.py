@@ -58,6 +58,55 @@ def _marked(marks: dict[str, object]) -> Any:
     return add
 
 
+class EngineMetrics:
+    """What the operator is told of cloud engines: fits `guarded.Watch` and `budgets.Watch`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._retries = Counter(
+            "voxgate_engine_retries",
+            "Requests sent to a provider again.",
+            ["engine", "error"],
+            registry=registry,
+        )
+        self._alarms = Counter(
+            "voxgate_engine_alarms",
+            "Refusals of our key or our credit by a provider.",
+            ["engine", "error"],
+            registry=registry,
+        )
+        self._spend = Gauge(
+            "voxgate_engine_spend_usd",
+            "What providers took of an engine's budget.",
+            ["engine", "period"],
+            registry=registry,
+        )
+        self._budget = Gauge(
+            "voxgate_engine_budget_usd", "That budget.", ["engine", "period"], registry=registry
+        )
+        self._open_breakers = Gauge(
+            "voxgate_engine_resting",
+            "Whether a key of an engine is not used just now.",
+            ["engine", "key"],
+            registry=registry,
+        )
+
+    def __repr__(self) -> str:
+        return "<EngineMetrics>"
+
+    def retried(self, engine: str, error: str) -> None:
+        self._retries.labels(engine, error).inc()
+
+    def alarmed(self, engine: str, error: str) -> None:
+        self._alarms.labels(engine, error).inc()
+
+    def breaker(self, engine: str, key: int, is_open: bool) -> None:
+        self._open_breakers.labels(engine, str(key)).set(is_open)
+
+    def spent(self, engine: str, period: str, usd: float, of_usd: float) -> None:
+        self._spend.labels(engine, period).set(usd)
+        self._budget.labels(engine, period).set(of_usd)
+
+
 class Metrics:
     """One worker's counters; the supervisor shows them on its own port."""
 
@@ -97,33 +146,7 @@ class Metrics:
             registry=self._registry,
         )
 
-        self._retries = Counter(
-            "voxgate_engine_retries",
-            "Requests sent to a provider again.",
-            ["engine", "error"],
-            registry=self._registry,
-        )
-        self._alarms = Counter(
-            "voxgate_engine_alarms",
-            "Refusals of our key or our credit by a provider.",
-            ["engine", "error"],
-            registry=self._registry,
-        )
-        self._spend = Gauge(
-            "voxgate_engine_spend_usd",
-            "What providers took of an engine's budget.",
-            ["engine", "period"],
-            registry=self._registry,
-        )
-        self._budget = Gauge(
-            "voxgate_engine_budget_usd", "That budget.", ["engine", "period"], registry=self._registry
-        )
-        self._open_breakers = Gauge(
-            "voxgate_engine_resting",
-            "Whether a key of an engine is not used just now.",
-            ["engine", "key"],
-            registry=self._registry,
-        )
+        self.engines = EngineMetrics(self._registry)
 
     def __repr__(self) -> str:
         return "<Metrics>"
@@ -145,19 +168,6 @@ class Metrics:
 
     def failed(self, engine: str, error: str) -> None:
         self._failures.labels(engine, error).inc()
-
-    def retried(self, engine: str, error: str) -> None:
-        self._retries.labels(engine, error).inc()
-
-    def alarmed(self, engine: str, error: str) -> None:
-        self._alarms.labels(engine, error).inc()
-
-    def breaker(self, engine: str, key: int, is_open: bool) -> None:
-        self._open_breakers.labels(engine, str(key)).set(is_open)
-
-    def spent(self, engine: str, period: str, usd: float, of_usd: float) -> None:
-        self._spend.labels(engine, period).set(usd)
-        self._budget.labels(engine, period).set(of_usd)
 
     def replayed(self) -> None:
         self._replayed.inc()

@@ -16,6 +16,7 @@ from speech_engine import Context, EngineError, EngineFailed, FrontEnd, Hosted, 
 _log = structlog.get_logger()
 
 
+_QUICK_CHARACTERS = 1000
 _THREADS = 8
 """Their own: a front-end that hangs must not take the threads that everything else runs in."""
 
@@ -30,8 +31,11 @@ class FrontEnds:
 
     async def prepare(self, front_end: str, text: str, language: str) -> tuple[Segment, ...]:
         """In a thread: a front-end may look things up in large dictionaries. Raises EngineError only."""
-        prepare = partial(self._by_name[front_end].prepare, text, language, {})
+        chosen = self._by_name[front_end]
+        prepare = partial(chosen.prepare, text, language, {})
         try:
+            if len(text) <= _QUICK_CHARACTERS and getattr(chosen, "is_quick", False):
+                return prepare()
             return await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
         except EngineError:
             raise

@@ -99,12 +99,13 @@ class Defaults(msgspec.Struct, frozen=True):
     voice: str | None = None
 
 
+_decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
     """Raises InvalidRequest naming the first field that is wrong."""
-    parsed = _read(SpeechBody, _fill(_object(body), defaults))
+    parsed = _speech_body(body, defaults)
     _check_text(parsed)
     format_ = _format(parsed.response_format, "response_format", _FORMAT_NAMES)
     answer: Literal["audio", "sse", "json"] = parsed.stream_format
@@ -130,6 +131,14 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
         emotion=parsed.emotion,
         seed=parsed.seed,
     )
+
+
+def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:
+    try:
+        return _decode_speech(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Something is missing, null or wrong: field by field, to fill it in or to name it.
+        return _read(SpeechBody, _fill(_object(body), defaults))
 
 
 def parse(type_: type[fields.T], body: bytes) -> fields.T:

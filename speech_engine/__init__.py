@@ -6,7 +6,14 @@ Imports nothing but the standard library and msgspec, so that it fits into any e
 
 from speech_engine.cloning import CloneRequest, CloneSample
 from speech_engine.detector import Detector
-from speech_engine.engine import Engine, EngineClones, EngineDeletesVoices, EngineRefreshes, EngineVoices
+from speech_engine.engine import (
+    Engine,
+    EngineClones,
+    EngineConverts,
+    EngineDeletesVoices,
+    EngineRefreshes,
+    EngineVoices,
+)
 from speech_engine.errors import (
     ContentRefused,
     EngineBusy,
@@ -48,6 +55,7 @@ __all__ = [
     "Engine",
     "EngineBusy",
     "EngineClones",
+    "EngineConverts",
     "EngineDeletesVoices",
     "EngineError",
     "EngineExhausted",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol, runtime_checkable
 
 from speech_engine.cloning import CloneRequest
@@ -74,4 +74,14 @@ class EngineDeletesVoices(Protocol):
 
     async def delete_voice(self, id: str) -> None:
         """For voices that `clone` made. Raises VoiceNotFound where there is none such (any more)."""
+        ...
+
+
+@runtime_checkable
+class EngineConverts(Protocol):
+    """An engine that can say a recording again in another voice has this too."""
+
+    def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        """As `speak`, of what is said in `pcm` (16-bit mono at 24 kHz) in place of the job's segments, of which
+        there are none. Raises UnusableSample for a recording that the user must mend."""
         ...

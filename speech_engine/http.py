@@ -76,7 +76,8 @@ class HttpClient(Protocol):
 
     def send(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpAnswer]:
         """Raises EngineUnavailable where nobody could be reached, which is safe to try again; EngineTimeout
-        and EngineFailed where the request may have been taken. Never raises for a status."""
+        and EngineFailed where the request may have been taken. Never raises for a status, and never follows
+        a redirect: a key must not go where nobody sent it."""
         ...
 
 

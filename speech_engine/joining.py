@@ -1,4 +1,4 @@
-"""A job's segments as the calls that a provider is to get: few and long, since it bills and breathes by call."""
+"""A job's segments as the calls that a provider is to get: few and long, since each begins anew."""
 
 from __future__ import annotations
 

@@ -23,6 +23,10 @@ class PcmPieces:
         """The job's most samples are out: the rest need not even be read."""
         return self._left == 0
 
+    def begin(self) -> None:
+        """Another stream follows: half a sample at the end of the last one is nobody's."""
+        self._half = b""
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         data = self._half + data
         whole = len(data) - len(data) % _SAMPLE_BYTES

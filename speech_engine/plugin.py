@@ -5,7 +5,6 @@ The registry recognises the hook by its name, so that an engine's environment ne
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
@@ -34,14 +33,12 @@ class Context(msgspec.Struct, frozen=True):
 
     `tick` is to be called, from any thread, whenever a unit of work is done: a host with work in hand
     that neither ticks nor yields an event for `tick_s` seconds counts as frozen, and is killed.
-    `http` is for engines in the server, those of the cloud; a host has none. `clock` counts seconds and never
-    goes back.
+    `http` is for engines in the server, those of the cloud; a host has none.
     """
 
     log: Logger
     tick: Callable[[], None] = _nobody_counts
     http: HttpClient = NO_NETWORK
-    clock: Callable[[], float] = time.monotonic
 
 
 class Hosted(msgspec.Struct, frozen=True):

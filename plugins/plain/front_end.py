@@ -30,6 +30,8 @@ _MUTE_CATEGORIES = frozenset("CMPZ")
 
 
 class PlainFrontEnd:
+    is_quick = True
+
     def __repr__(self) -> str:
         return "<PlainFrontEnd>"
 

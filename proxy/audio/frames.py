@@ -22,8 +22,7 @@ _ID3V1_BYTES = 128
 _ID3V2_HEADER_BYTES = 10
 _VBRI_AT = 36
 _INDEX_MARKS = (b"Xing", b"Info")
-_MARK_BYTES = b"XI"
-_VBRI_BYTE = ord("V")
+_MARKS = (*_INDEX_MARKS, b"VBRI")
 _LAST_MARK_END = _VBRI_AT + 4
 # By (MPEG 1, mono).
 _SIDE_INFO_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
@@ -96,7 +95,7 @@ class Mp3Frames:
         self._held = bytearray()
         self._skip = 0
         self._frames = 0
-        self._seen: dict[bytes, FrameHeader] = {}
+        self._seen: dict[bytes, tuple[int, int]] = {}
         self._sample_rate_hz = OUTPUT_RATE_HZ
 
     def __repr__(self) -> str:
@@ -140,19 +139,18 @@ class Mp3Frames:
         Nearly all frames of a stream are such; looking at each from all sides would cost a passed-through
         clip more than everything else that the server does for it.
         """
-        held = bytes(self._held)
-        at = samples = 0
-        while (seen := self._seen.get(held[at : at + _HEADER_BYTES])) is not None:
-            end = at + seen.frame_bytes
-            if max(end, at + _LAST_MARK_END) > len(held):
-                break
-            # One byte first: this runs for every frame that passes, and hardly any has an index.
-            may_be_index = held[at + seen.index_at] in _MARK_BYTES or held[at + _VBRI_AT] == _VBRI_BYTE
-            if may_be_index and _has_index_mark(held, at, seen):
+        held, seen = bytes(self._held), self._seen
+        # A frame with an index has its mark in it: all that end before the first mark are plain.
+        limit = min([len(held), *(at for mark in _MARKS if (at := held.find(mark)) >= 0)])
+        at = samples = frames = 0
+        while (found := seen.get(held[at : at + _HEADER_BYTES])) is not None:
+            end = at + found[0]
+            if end > limit or at + _LAST_MARK_END > limit:
                 break
             at = end
-            samples += seen.samples
-            self._frames += 1
+            samples += found[1]
+            frames += 1
+        self._frames += frames
         return at, samples
 
     def _next_header(self) -> FrameHeader | None:
@@ -176,7 +174,7 @@ class Mp3Frames:
                 f"the engine's MP3 stream changes from {self._sample_rate_hz} to {header.sample_rate_hz} Hz"
             )
         self._sample_rate_hz = header.sample_rate_hz
-        self._seen[bytes(self._held[:_HEADER_BYTES])] = header
+        self._seen[bytes(self._held[:_HEADER_BYTES])] = (header.frame_bytes, header.samples)
         return header
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-from multidict import CIMultiDictProxy
 
 from proxy.sections import Upstream
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
@@ -78,7 +78,6 @@ class AiohttpClient:
                 response.close()
 
     async def _begin(self, request: HttpRequest) -> aiohttp.ClientResponse:
-        form = isinstance(request.body, HttpForm)
         try:
             async with asyncio.timeout(request.within_s):
                 return await self._session.request(
@@ -87,11 +86,12 @@ class AiohttpClient:
                     headers=request.headers,
                     data=_form(request.body) if isinstance(request.body, HttpForm) else request.body or None,
                     proxy=self._proxy,
-                    allow_redirects=not form and request.method == "GET",
+                    # A key must not go where nobody sent it.
+                    allow_redirects=False,
                 )
         except TimeoutError:
             raise EngineTimeout("The provider did not answer in time.") from None
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
             raise EngineUnavailable(f"The provider cannot be reached: {_reason(error)}.") from None
         except (aiohttp.ClientError, OSError) as error:
             raise EngineFailed(f"The provider broke off: {type(error).__name__}.") from None
@@ -126,11 +126,13 @@ def _form(form: HttpForm) -> aiohttp.FormData:
     for name, value in form.fields:
         data.add_field(name, value)
     for file in form.files:
-        data.add_field(file.field, file.data, filename=file.name, content_type=file.media_type)
+        # As a file: aiohttp warns of bytes above a megabyte, since it would send them in one write.
+        content = io.BytesIO(file.data)
+        data.add_field(file.field, content, filename=file.name, content_type=file.media_type)
     return data
 
 
-def _lower(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 

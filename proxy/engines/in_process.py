@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import structlog
@@ -18,6 +18,27 @@ _log = structlog.get_logger()
 
 def _nobody_watches(_working: int) -> None:
     """The supervisor kills hosts for being frozen, never the server."""
+
+
+def _nobody_asks() -> None:
+    """Where nothing hangs on whether a job came to its turn."""
+
+
+class _InTurn:
+    """The engine to one job alone: `on_turn` is called when the job has got its slot."""
+
+    def __init__(self, engine: Engine, on_turn: Callable[[], None]) -> None:
+        self.slots = engine.slots
+        self.models = engine.models
+        self._engine = engine
+        self._on_turn = on_turn
+
+    def __repr__(self) -> str:
+        return f"<_InTurn {self._engine!r}>"
+
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        self._on_turn()
+        return self._engine.speak(job)
 
 
 class InProcessEngine:
@@ -52,8 +73,11 @@ class InProcessEngine:
     async def health(self) -> Health:
         return self._queue.health()
 
-    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        speech = spooled(self._engine, self._queue, job, _log, self._pulse)
+    async def speak(
+        self, job: SpeechJob, on_turn: Callable[[], None] = _nobody_asks
+    ) -> AsyncGenerator[Event, None]:
+        engine = _InTurn(self._engine, on_turn)
+        speech = spooled(engine, self._queue, job, _log, self._pulse)
         async with aclosing(speech) as frames:
             async for frame in frames:
                 if isinstance(frame, Failed):

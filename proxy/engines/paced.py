@@ -12,6 +12,8 @@ from policies import pacing
 from speech_engine import Engine, EngineLimited, EngineVoices, Event, SpeechJob, VoiceInfo
 
 _SHORTEST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+"""A provider that says more is asked again all the same: a slip of its clock must not cost a day."""
 
 
 class Pace:
@@ -19,15 +21,17 @@ class Pace:
 
     def __init__(self, most: int | None) -> None:
         self._most = most
-        self._sent: deque[float] = deque(maxlen=most)
+        # Without a limit nothing is to be remembered.
+        self._sent: deque[float] = deque(maxlen=most or 0)
         self._paused_until = 0.0
 
     def __repr__(self) -> str:
-        return f"<Pace {len(self._sent)} of {self._most} a minute>"
+        return f"<Pace {len(self._sent)} of {self._most or 'any number'} a minute>"
 
     def pause(self, told_s: float | None) -> None:
         now = asyncio.get_running_loop().time()
-        self._paused_until = max(self._paused_until, now + max(told_s or 0.0, _SHORTEST_PAUSE_S))
+        pause_s = min(max(told_s or 0.0, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
+        self._paused_until = max(self._paused_until, now + pause_s)
 
     async def turn(self, within_s: float) -> None:
         """Raises EngineLimited where it would be too late."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 
-from proxy.engines.guarded import GuardedEngine, Key
+from proxy.engines.guarded import GuardedEngine
+from proxy.engines.key import Key
 from speech_engine import EngineError, EngineRefreshes, EngineTimeout
 
 REFRESH_S = 300.0
@@ -53,7 +54,13 @@ async def _greeted(guarded: GuardedEngine) -> None:
 async def _keep(guarded: GuardedEngine, key: Key, engine: EngineRefreshes) -> None:
     while True:
         await _refresh(guarded, key, engine)
-        await asyncio.sleep(REFRESH_S if key.breaker.is_closed else PROBE_S)
+        try:
+            async with asyncio.timeout(REFRESH_S):
+                await key.rests.wait()
+        except TimeoutError:
+            continue
+        # A key that is refused is not asked more often for it: that may get it locked.
+        await asyncio.sleep(REFRESH_S if key.breaker.is_refused else PROBE_S)
 
 
 async def _refresh(guarded: GuardedEngine, key: Key, engine: EngineRefreshes) -> None:
@@ -67,10 +74,11 @@ async def _refresh(guarded: GuardedEngine, key: Key, engine: EngineRefreshes) ->
     except EngineError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and tried again later
-        _log.warning("engine.refresh.failed", engine=guarded.name, exc_info=error)
+        _log.warning("engine.refresh.failed", engine=guarded.name, key=key.number, exc_info=error)
+        key.was_heard.set()
         return
     else:
-        guarded.heard(key, None)
+        key.heard(None)
         return
-    _log.warning("engine.refresh.failed", engine=guarded.name, reason=failure.message)
-    guarded.heard(key, failure)
+    _log.warning("engine.refresh.failed", engine=guarded.name, key=key.number, reason=failure.message)
+    key.heard(failure)

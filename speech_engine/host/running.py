@@ -32,7 +32,9 @@ async def in_turn(
     async with queue.turn(job.tenant, job.deadline_s, job.estimated_s, job.share) as turn:
         try:
             with pulse.working():
-                async with aclosing(engine.speak(job)) as events:
+                # What it waited for its turn is gone.
+                left = msgspec.structs.replace(job, deadline_s=turn.left_s)
+                async with aclosing(engine.speak(left)) as events:
                     async for event in events:
                         pulse.tick()
                         if isinstance(event, Started):

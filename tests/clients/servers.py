@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -13,6 +13,7 @@ from openai import OpenAI
 from plugins.tone.decode import decode
 from plugins.tone.frames import SYMBOL_S, frame_symbols
 from tests.clients.limited import Limited, limited_in
+from tests.clients.upstreams import upstreams_in
 from tests.server import Server, running
 from tests.sound import decoded
 
@@ -69,15 +70,27 @@ class Front(NamedTuple):
 class Servers:
     """`shut` is as shipped; `open` has a public catalogue, defaults for missing fields, and an origin."""
 
-    def __init__(self, shut: Front, open_: Front, start_limited: Callable[[], Limited]) -> None:
+    def __init__(
+        self,
+        shut: Front,
+        open_: Front,
+        start_limited: Callable[[], Limited],
+        start_upstreams: Callable[[], Front],
+    ) -> None:
         self.shut = shut
         self.open = open_
         self._start_limited = start_limited
+        self._start_upstreams = start_upstreams
 
     @cached_property
     def limited(self) -> Limited:
         """Started by the first row that asks for it: it needs a Redis, which a machine may lack."""
         return self._start_limited()
+
+    @cached_property
+    def upstreams(self) -> Front:
+        """In front of other people's servers; started by the row that asks for it."""
+        return self._start_upstreams()
 
 
 @contextmanager
@@ -85,16 +98,28 @@ def servers_in(folder: Path) -> Iterator[Servers]:
     with ExitStack() as stack:
         shut = stack.enter_context(_front(folder / "shut", ""))
         open_ = stack.enter_context(_front(folder / "open", _OPEN))
-        yield Servers(shut, open_, lambda: stack.enter_context(limited_in(folder / "limited")))
+        yield Servers(
+            shut,
+            open_,
+            lambda: stack.enter_context(limited_in(folder / "limited")),
+            lambda: stack.enter_context(_reached(upstreams_in(folder / "upstreams"))),
+        )
+
+
+def _front(folder: Path, switches: str) -> AbstractContextManager[Front]:
+    folder.mkdir()
+    config = f"[server]{switches}{_ENGINES}{_VOICES}"
+    return _reached(running(folder, config, command=("make", "serve", "PORT=0"), cwd=_REPOSITORY))
 
 
 @contextmanager
-def _front(folder: Path, switches: str) -> Iterator[Front]:
-    folder.mkdir()
-    config = f"[server]{switches}{_ENGINES}{_VOICES}"
-    with running(folder, config, command=("make", "serve", "PORT=0"), cwd=_REPOSITORY) as server:
-        with OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as sdk:
-            yield Front(server, sdk)
+def _reached(starting: AbstractContextManager[Server]) -> Iterator[Front]:
+    with starting as server, _sdk(server) as sdk:
+        yield Front(server, sdk)
+
+
+def _sdk(server: Server) -> OpenAI:
+    return OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0)
 
 
 def texts(data: bytes, audio_format: str, speed: float = 1.0) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ _NOTHING = {
     "max_characters": None,
     "engines": None,
     "prices": None,
+    "budget_usd_day": None,
+    "budget_usd_month": None,
 }
 
 

@@ -30,7 +30,7 @@ def _job(voice: str, deadline_s: float = 5.0) -> SpeechJob:
 
 
 async def _states(sections: Mapping[str, EngineSection]) -> dict[str, tuple[str, str]]:
-    async with open_engines(registry.load(), Config(engines=dict(sections)), Metrics()) as engines:
+    async with open_engines(registry.load(), Config(engines=dict(sections)), Metrics().engines) as engines:
         return {status.name: (status.state, status.reason) for status in await engines.statuses()}
 
 
@@ -43,7 +43,7 @@ async def test_an_engine_that_cannot_be_configured_is_failed_with_its_reason_and
 
 async def test_a_hosted_engine_is_starting_until_the_supervisor_says_more() -> None:
     async with open_engines(
-        registry.load(), Config(engines={"tone": EngineSection("tone")}), Metrics()
+        registry.load(), Config(engines={"tone": EngineSection("tone")}), Metrics().engines
     ) as engines:
         assert engines["tone"].state == "starting"
         await engines.settled(0.01)  # returns although nothing has come up
@@ -54,7 +54,7 @@ async def test_a_hosted_engine_is_starting_until_the_supervisor_says_more() -> N
 
 
 async def test_news_of_an_engine_that_is_not_configured_is_ignored() -> None:
-    async with open_engines(registry.load(), Config(engines={"tone": INSIDE}), Metrics()) as engines:
+    async with open_engines(registry.load(), Config(engines={"tone": INSIDE}), Metrics().engines) as engines:
         engines.heard(HostState("nobody", 0, 1, "ready"))
         engines.heard(HostState("tone", 0, 1, "failed"))
         assert "nobody" not in engines
@@ -63,7 +63,7 @@ async def test_news_of_an_engine_that_is_not_configured_is_ignored() -> None:
 
 @pytest.mark.parametrize("voice", ["bug", "no-finish"])
 async def test_an_engine_in_the_server_that_breaks_has_failed_and_frees_its_slot(voice: str) -> None:
-    async with open_engines(registry.load(), Config(engines={"tone": INSIDE}), Metrics()) as engines:
+    async with open_engines(registry.load(), Config(engines={"tone": INSIDE}), Metrics().engines) as engines:
         with pytest.raises(EngineFailed):
             _ = [event async for event in engines["tone"].speak(_job(voice))]
         assert (await engines["tone"].health()).running == 0
@@ -71,7 +71,7 @@ async def test_an_engine_in_the_server_that_breaks_has_failed_and_frees_its_slot
 
 
 async def test_an_engine_in_the_server_has_slots_and_a_queue_too() -> None:
-    async with open_engines(registry.load(), Config(engines={"tone": INSIDE}), Metrics()) as engines:
+    async with open_engines(registry.load(), Config(engines={"tone": INSIDE}), Metrics().engines) as engines:
         speaking = engines["tone"].speak(_job("hang-late"))
         await anext(speaking)
         waiting = asyncio.create_task(_end(engines, _job("tone")))

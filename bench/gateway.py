@@ -1,0 +1,259 @@
+"""voxgate as a gateway beside LiteLLM's proxy, in one run: `python -m bench.gateway`. Needs wrk and nginx.
+
+The upstream is nginx with a 48 KB clip. LiteLLM is installed once, in an environment of its own under the
+cache. Every target runs in each round, so that whatever else the machine does is shared out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.clip import clip
+from bench.overhead import CONNECTIONS, PACED_PER_S, Measured, load, measure
+from bench.shipped import shipped
+
+ROUNDS = 3
+LITELLM = "litellm[proxy]==1.106.2"
+STREAMS = (1, 20)
+_READY_S = 90.0
+_ROW = "{:10} {:>8} {:>10} {:>8} {:>8} {:>8} {:>10} {:>12}"
+_BODY = b'{"model": "tts-1", "voice": "alloy", "input": "Hello from the bench, said in one sentence."}'
+_LUA = """
+wrk.method = "POST"
+wrk.headers["Authorization"] = "Bearer {key}"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{body}'
+done = function(summary, latency, requests)
+  local errors = summary.errors.status + summary.errors.read + summary.errors.connect + summary.errors.timeout
+  io.write(string.format("RESULT %d %d %d %f %f\\n", summary.requests, summary.duration, errors,
+    latency:percentile(50), latency:percentile(99)))
+end
+"""
+_NGINX = """
+daemon off; pid {folder}/pid; error_log stderr crit; worker_processes 1;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  keepalive_requests 10000000;
+  server {{
+    listen 127.0.0.1:{port};
+    root {folder}; default_type audio/mpeg;
+    error_page 405 =200 $uri;
+  }}
+}}
+"""
+_VOXGATE = """
+[server]
+[engines.upstream]
+plugin = "openai"
+base_url = "{base}"
+models = ["tts-1"]
+voices = ["alloy"]
+concurrency = 1000
+[models]
+"tts-1" = ["upstream/tts-1"]
+[voices.alloy]
+upstream = "alloy"
+[plans.unlimited]
+allowance = 1000000000
+rpm = 1000000
+streams = 1000
+max_characters = 4096
+prices.speech = {{ credits = 1, per = "second" }}
+"""
+_LITELLM = """
+model_list:
+  - model_name: tts-1
+    litellm_params: {{ model: openai/tts-1, api_key: none, api_base: "{base}" }}
+general_settings: {{ master_key: sk-bench }}
+litellm_settings: {{ telemetry: false }}
+"""
+
+
+class Target(NamedTuple):
+    """A server to be measured: the process whose CPU counts (with its children), its port, a key."""
+
+    pid: int
+    port: int
+    key: str
+
+
+Start = Callable[[Path, str], Iterator[Target]]
+
+
+def main() -> None:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        upstream = stack.enter_context(_nginx(folder))
+        dripping = stack.enter_context(_drip())
+        found: dict[str, list[Measured]] = {"bare": [], "voxgate": [], "litellm": []}
+        for number in range(ROUNDS):
+            for name, rounds in found.items():
+                with _target(name, folder / f"{name}{number}", upstream) as target:
+                    rounds.append(_measured(target, folder))
+        _show(found)
+        _show_first_chunks(folder, dripping)
+
+
+@contextmanager
+def _target(name: str, folder: Path, upstream: int) -> Iterator[Target]:
+    folder.mkdir()
+    base = f"http://127.0.0.1:{upstream}/v1"
+    if name == "bare":
+        with _process([sys.executable, "-m", "bench.rung", "bare", str(folder)]) as bare:
+            assert bare.stdout
+            yield Target(bare.pid, int(bare.stdout.readline().split()[0]), "none")
+    elif name == "voxgate":
+        config = folder / "config.toml"
+        config.write_text(_VOXGATE.format(base=base))
+        with shipped(folder / "data", config) as (pid, port, key):
+            yield Target(pid, port, key)
+    else:
+        config, port = folder / "litellm.yaml", _free_port()
+        config.write_text(_LITELLM.format(base=base))
+        command = [str(_litellm()), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
+        with _process(command) as process:
+            _until_it_speaks(port, "sk-bench")
+            yield Target(process.pid, port, "sk-bench")
+
+
+def _measured(target: Target, folder: Path) -> Measured:
+    script = folder / "post.lua"
+    script.write_text(_LUA.format(key=target.key, body=_BODY.decode()))
+    load(target.port, script, 1, CONNECTIONS)  # warm
+    return measure(target.pid, target.port, target.key, script)
+
+
+def _show(found: dict[str, list[Measured]]) -> None:
+    machine = platform.processor() or platform.machine()
+    print(
+        f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, {machine}, Python {platform.python_version()}"
+    )
+    print(f"{CONNECTIONS} connections, and one at {PACED_PER_S} a second; {ROUNDS} rounds")
+    print(
+        _ROW.format("target", "req/s", "of litellm", "cpu ms", "p50 ms", "p99 ms", "paced p50", "paced first")
+    )
+    for name, rounds in found.items():
+        pairs = zip(rounds, found["litellm"], strict=True)
+        ratio = statistics.median(one.per_s / other.per_s for one, other in pairs)
+        middle = [statistics.median(column) for column in zip(*rounds, strict=True)]
+        print(_ROW.format(name, round(middle[0]), f"{ratio:.1f}", *(f"{value:.3f}" for value in middle[1:])))
+
+
+def _show_first_chunks(folder: Path, dripping: int) -> None:
+    """How much later than directly the first bytes of a slow upstream come, by streams at once."""
+    print("first chunk of an upstream that takes a second, median ms, by streams at once:")
+    direct = {streams: _first_chunk_ms(dripping, "none", streams) for streams in STREAMS}
+    print(f"  {'direct':10} {direct}")
+    for name in ("voxgate", "litellm"):
+        with _target(name, folder / f"{name}-drip", dripping) as target:
+            _first_chunk_ms(target.port, target.key, 2)
+            later = {s: _first_chunk_ms(target.port, target.key, s) - direct[s] for s in STREAMS}
+            print(f"  {name:10} later by { ({s: round(ms, 1) for s, ms in later.items()}) }")
+
+
+def _first_chunk_ms(port: int, key: str, streams: int) -> float:
+    """The median over some rounds of so many streams that start together."""
+    heard: list[float] = []
+
+    def one() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        began = time.perf_counter()
+        _post(connection, key).read(1)
+        heard.append((time.perf_counter() - began) * 1000)
+        connection.close()
+
+    for _ in range(10):
+        threads = [threading.Thread(target=one) for _ in range(streams)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return statistics.median(heard)
+
+
+def _post(connection: http.client.HTTPConnection, key: str) -> http.client.HTTPResponse:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    connection.request("POST", "/v1/audio/speech", _BODY, headers)
+    return connection.getresponse()
+
+
+@contextmanager
+def _nginx(folder: Path) -> Iterator[int]:
+    port = _free_port()
+    (folder / "v1" / "audio").mkdir(parents=True)
+    (folder / "v1" / "audio" / "speech").write_bytes(clip())
+    folder.chmod(0o755)
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
+    with _process(["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)]):
+        _until_it_speaks(port, "none")
+        yield port
+
+
+@contextmanager
+def _drip() -> Iterator[int]:
+    port = _free_port()
+    with _process([sys.executable, "-m", "bench.drip", str(port)]):
+        _until_it_speaks(port, "none")
+        yield port
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def _litellm() -> Path:
+    """Its program, installed where later runs find it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "voxgate" / "bench"
+    folder = cache / hashlib.sha256(LITELLM.encode()).hexdigest()[:12]
+    program = folder / "bin" / "litellm"
+    if not program.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", LITELLM], check=True)
+    return program
+
+
+def _until_it_speaks(port: int, key: str) -> None:
+    deadline = time.monotonic() + _READY_S
+    while True:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            if _post(connection, key).status == 200:
+                return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise SystemExit(f"nothing speaks on port {port}")
+        time.sleep(0.2)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Times of characters, as they come beside the audio, made into the times of words."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from speech_engine.events import Word, Words
+from speech_engine.joining import Call
+from speech_engine.values import Segment
+
+_WORD = re.compile(r"\S+")
+_LOOK_AHEAD = 16
+"""How many characters of the text the alignment may leave out at once before it counts as another text."""
+
+
+class Alignment(msgspec.Struct, frozen=True):
+    characters: tuple[str, ...]
+    character_start_times_seconds: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        return f"<Alignment of {len(self.characters)} characters>"
+
+
+class _Spoken(NamedTuple):
+    at: int
+    segment: int
+    start: int
+    end: int
+
+
+class WordTimes:
+    """One call's words. `begin` is where the call begins in the job's audio, in samples.
+
+    A word is told once the audio has come to it, so that none lies past the end.
+    """
+
+    def __init__(self, call: Call, segments: tuple[Segment, ...], begin: int, sample_rate_hz: int) -> None:
+        self._text = call.text
+        self._begin = begin
+        self._latest = begin
+        self._rate_hz = sample_rate_hz
+        self._at = 0
+        self._latest_s = 0.0
+        self._waiting = deque(_words(call, segments))
+        self._timed: deque[tuple[_Spoken, int]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<WordTimes {len(self._waiting)} to come>"
+
+    def hear(self, alignment: Alignment, samples: int) -> None:
+        """`samples` is the audio so far, up to where the line began that brought this."""
+        times = alignment.character_start_times_seconds
+        # Times count from the answer's start; where they step back, they count from their own line's.
+        offset_s = 0.0
+        if times and times[0] < self._latest_s - 1e-6:
+            offset_s = (samples - self._begin) / self._rate_hz
+        for character, time_s in zip(alignment.characters, times, strict=False):
+            self._hear_one(character, time_s + offset_s)
+
+    def due(self, samples: int, *, is_over: bool = False) -> list[Words]:
+        """The words that the audio has come to; at the end, all that were timed."""
+        found: dict[int, list[Word]] = {}
+        while self._timed and (is_over or self._timed[0][1] <= samples):
+            spoken, offset = self._timed.popleft()
+            found.setdefault(spoken.segment, []).append(Word(min(offset, samples), spoken.start, spoken.end))
+        return [Words(tuple(words), segment) for segment, words in found.items()]
+
+    def _hear_one(self, character: str, time_s: float) -> None:
+        place = self._text.find(character, self._at, self._at + len(character) + _LOOK_AHEAD)
+        if place < 0 or not character:
+            return
+        self._at = place + len(character)
+        self._latest_s = max(self._latest_s, time_s)
+        while self._waiting and self._waiting[0].at < self._at:
+            # In order whatever the times say: the server takes no word that comes before the last.
+            self._latest = max(self._latest, self._begin + round(time_s * self._rate_hz))
+            self._timed.append((self._waiting.popleft(), self._latest))
+
+
+def _words(call: Call, segments: tuple[Segment, ...]) -> Iterator[_Spoken]:
+    """The call has its segments whole, from `call.segment` on, with something between them."""
+    at = 0
+    for number in range(call.segment, len(segments)):
+        spoken = segments[number].spoken
+        start = call.text.find(spoken, at)
+        if start < 0:
+            return
+        at = start + len(spoken)
+        for match in _WORD.finditer(spoken):
+            yield _Spoken(start + match.start(), number, match.start(), match.end())

@@ -1,0 +1,127 @@
+"""One account's way to ElevenLabs: addresses, the key, and answers that are not refusals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from plugins.elevenlabs import refusals
+from speech_engine.errors import EngineError, EngineFailed, VoiceNotFound
+from speech_engine.http import HttpAnswer, HttpClient, HttpForm, HttpRequest
+from speech_engine.plugin import Logger
+from speech_engine.values import EngineVoice, Voice
+
+T = TypeVar("T")
+
+_JSON = {"content-type": "application/json"}
+_VOICE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_LISTS_S = 9.0
+_MOST_REFUSAL_BYTES = 256 * 1024
+
+
+def voice_id(voice: Voice) -> str:
+    """An id that is fit to stand in a path; anything else would be another address."""
+    if not isinstance(voice, EngineVoice) or not _VOICE_ID.fullmatch(voice.id):
+        raise VoiceNotFound("ElevenLabs has no such voice: its voices are named by their ids alone.")
+    return voice.id
+
+
+class Api:
+    """`most_at_once` is how many requests the account may have under way, once ElevenLabs has said so."""
+
+    def __init__(self, http: HttpClient, base_url: str, api_key: str, log: Logger) -> None:
+        self.most_at_once: int | None = None
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"xi-api-key": api_key}
+        self._log = log
+
+    def __repr__(self) -> str:
+        return f"<Api {self._base_url}, {self.most_at_once or 'unknown'} at once>"
+
+    @asynccontextmanager
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: msgspec.Struct | HttpForm | None = None,
+        within_s: float = _LISTS_S,
+    ) -> AsyncIterator[HttpAnswer]:
+        """An answer that is no refusal; leaving the block ends the exchange. Raises EngineError."""
+        async with self._exchange(method, path, query, body, within_s) as answer:
+            if not 200 <= answer.status < 300:
+                raise await self.refused(answer)
+            yield answer
+
+    async def look(self, type_: type[T], path: str, query: Mapping[str, str] | None = None) -> T | None:
+        """A whole answer of JSON; None where the key's owner does not let it look."""
+        async with self._exchange("GET", path, query, None, _LISTS_S) as answer:
+            body = await answer.read()
+            if 200 <= answer.status < 300:
+                return decoded(type_, body)
+            told = refusals.read(body)
+            refusal = self.refusal(answer, told)
+            if told.name == refusals.MISSING_PERMISSIONS:
+                return None
+            raise refusal
+
+    async def refused(self, answer: HttpAnswer) -> EngineError:
+        """What an answer is that has a refusal for its body, whatever its status; to be raised."""
+        return self.refusal(answer, refusals.read(await answer.read(_MOST_REFUSAL_BYTES)))
+
+    def refusal(self, answer: HttpAnswer, told: refusals.Refusal) -> EngineError:
+        """To be raised. The request's id, in the log, is what ElevenLabs' support asks for."""
+        self._log.warning(
+            "elevenlabs.request.refused",
+            status=answer.status,
+            code=told.name,
+            request=answer.headers.get("request-id", "")[:64],
+        )
+        return refusals.error(told, answer.status, answer.headers)
+
+    @asynccontextmanager
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: msgspec.Struct | HttpForm | None,
+        within_s: float,
+    ) -> AsyncIterator[HttpAnswer]:
+        request = HttpRequest(
+            method=method,
+            url=f"{self._base_url}{path}" + (f"?{urlencode(query)}" if query else ""),
+            headers=self._headers if isinstance(body, HttpForm | None) else self._headers | _JSON,
+            body=_encoded(body),
+            within_s=within_s,
+        )
+        async with self._http.send(request) as answer:
+            self._note(answer.headers)
+            yield answer
+
+    def _note(self, headers: Mapping[str, str]) -> None:
+        most = headers.get("maximum-concurrent-requests", "")
+        if most.isascii() and most.isdecimal() and int(most) != self.most_at_once:
+            self.most_at_once = int(most)
+            self._log.info("elevenlabs.limit.seen", most_at_once=self.most_at_once)
+
+
+def decoded(type_: type[T], body: bytes) -> T:
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.DecodeError:
+        # `from None`, and no word of the body: it may be anything.
+        raise EngineFailed("ElevenLabs' answer is not what its documentation says.") from None
+
+
+def _encoded(body: msgspec.Struct | HttpForm | None) -> bytes | HttpForm:
+    if body is None or isinstance(body, HttpForm):
+        return body or b""
+    return msgspec.json.encode(body)

@@ -1,0 +1,56 @@
+"""Instant voice clones: recordings in, a voice's id out, and away with it again."""
+
+from __future__ import annotations
+
+import msgspec
+
+from plugins.elevenlabs.api import Api, decoded, voice_id
+from speech_engine.cloning import CloneRequest, CloneSample
+from speech_engine.errors import EngineFailed, EngineStumbled, UnsupportedText, UnusableSample, VoiceNotFound
+from speech_engine.http import HttpFile, HttpForm
+from speech_engine.values import EngineVoice
+
+_UPLOAD_S = 120.0
+_ENDINGS = {"audio/mpeg": "mp3", "audio/wav": "wav", "audio/flac": "flac", "audio/ogg": "ogg"}
+
+
+class _Added(msgspec.Struct, frozen=True):
+    voice_id: str
+    requires_verification: bool = False
+
+
+async def add(api: Api, request: CloneRequest) -> str:
+    """Asked once, whatever comes of it: a second try could leave a voice that nobody knows of."""
+    try:
+        async with api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S) as answer:
+            added = decoded(_Added, await answer.read())
+    except UnsupportedText as error:
+        raise UnusableSample(error.message) from None
+    except EngineStumbled as error:
+        raise EngineFailed(error.message) from None
+    try:
+        found = voice_id(EngineVoice(added.voice_id))
+    except VoiceNotFound:
+        raise EngineFailed("ElevenLabs gave a new voice an id that cannot be one.") from None
+    if added.requires_verification:
+        await delete(api, found)
+        raise UnusableSample("ElevenLabs wants to know who speaks in these recordings, and cannot be told.")
+    return found
+
+
+async def delete(api: Api, voice: str) -> None:
+    async with api.ask("DELETE", f"/v1/voices/{voice_id(EngineVoice(voice))}") as answer:
+        await answer.read()
+
+
+def _form(request: CloneRequest) -> HttpForm:
+    fields = [("name", request.name), ("remove_background_noise", "true" if request.denoise else "false")]
+    if request.language is not None:
+        fields.append(("labels", msgspec.json.encode({"language": request.language}).decode()))
+    files = tuple(_file(number, sample) for number, sample in enumerate(request.samples, 1))
+    return HttpForm(tuple(fields), files)
+
+
+def _file(number: int, sample: CloneSample) -> HttpFile:
+    ending = _ENDINGS.get(sample.media_type, "bin")
+    return HttpFile("files", f"sample-{number}.{ending}", sample.data, sample.media_type)

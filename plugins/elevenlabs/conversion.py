@@ -1,0 +1,101 @@
+"""The voice changer: one recording in, the same words in another voice out."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import msgspec
+
+from plugins.elevenlabs.api import Api
+from plugins.elevenlabs.bodies import VoiceSettings
+from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
+from plugins.elevenlabs.refusals import NoSuchPath
+from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
+from plugins.elevenlabs.speech import credits_told, open_sound, query, sound_of
+from speech_engine.errors import EngineFailed, UnsupportedText, UnusableSample
+from speech_engine.events import Event, Finished, Started
+from speech_engine.http import HttpFile, HttpForm
+from speech_engine.values import SpeechJob
+
+_MOST_BYTES = 50 * 1024 * 1024
+_OTHER: dict[ConversionPath, ConversionPath] = {
+    "voice-changer": "speech-to-speech",
+    "speech-to-speech": "voice-changer",
+}
+
+
+class Converter:
+    """Remembers at which of two paths ElevenLabs answers: its pages name one, its own library another."""
+
+    def __init__(self, api: Api, settings: ElevenLabsSettings) -> None:
+        self._api = api
+        self._settings = settings
+        self._path: ConversionPath = settings.conversion_path
+
+    def __repr__(self) -> str:
+        return f"<Converter at {self._path}>"
+
+    async def events(
+        self, job: SpeechJob, voice: str, pcm: AsyncIterator[bytes]
+    ) -> AsyncGenerator[Event, None]:
+        form = self._form(job, await _gathered(pcm))
+        for path in (self._path, _OTHER[self._path]):
+            try:
+                async with aclosing(self._tried(path, job, voice, form)) as events:
+                    async for event in events:
+                        self._path = path
+                        yield event
+            except NoSuchPath:
+                continue
+            except UnsupportedText as error:
+                raise UnusableSample(error.message) from None
+            return
+        raise EngineFailed("ElevenLabs has no voice changer at either of its addresses.")
+
+    async def _tried(
+        self, path: ConversionPath, job: SpeechJob, voice: str, form: HttpForm
+    ) -> AsyncGenerator[Event, None]:
+        sound, output_format = open_sound(job, self._settings)
+        async with self._api.ask(
+            "POST",
+            f"/v1/{path}/{voice}/stream",
+            query=query(output_format, self._settings),
+            body=form,
+            within_s=job.deadline_s,
+        ) as answer:
+            yield Started(SAMPLE_RATE_HZ)
+            async with aclosing(sound_of(self._api, answer, sound, 0)) as events:
+                async for event in events:
+                    yield event
+            if not sound.samples:
+                raise EngineFailed("ElevenLabs' answer has no audio.")
+            yield Finished(credits_told(answer))
+
+    def _form(self, job: SpeechJob, recording: bytes) -> HttpForm:
+        fields = [("model_id", job.model)]
+        if (settings := VoiceSettings.of(self._settings)) is not None:
+            fields.append(("voice_settings", msgspec.json.encode(settings).decode()))
+        if job.seed is not None:
+            fields.append(("seed", str(job.seed)))
+        return HttpForm(tuple(fields), (HttpFile("audio", "recording.wav", recording, "audio/wav"),))
+
+
+async def _gathered(pcm: AsyncIterator[bytes]) -> bytes:
+    """As WAV: ElevenLabs takes bare samples at 16 kHz alone, and a form only whole."""
+    whole = io.BytesIO()
+    size = 0
+    with wave.open(whole, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE_HZ)
+        async for piece in pcm:
+            size += len(piece)
+            if size > _MOST_BYTES:
+                raise UnusableSample("ElevenLabs takes recordings of up to 50 MB.")
+            file.writeframesraw(piece)
+        # Here, while the header's sizes can still be mended.
+        file.writeframes(b"")
+    return whole.getvalue()

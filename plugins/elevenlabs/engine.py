@@ -1,0 +1,93 @@
+"""An ElevenLabs account as an engine: what it has, as far as it was asked, and how it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+from plugins.elevenlabs import cloning, listings
+from plugins.elevenlabs.api import Api, voice_id
+from plugins.elevenlabs.conversion import Converter
+from plugins.elevenlabs.settings import ElevenLabsSettings
+from plugins.elevenlabs.speech import Speech
+from speech_engine.cloning import CloneRequest
+from speech_engine.errors import EngineExhausted
+from speech_engine.events import Event
+from speech_engine.joining import joined
+from speech_engine.models import ModelInfo, VoiceInfo
+from speech_engine.plugin import Context
+from speech_engine.values import SpeechJob
+
+_SLOTS = 2
+"""What the smallest plan allows of the dearest models; `concurrency` in the engine's section says more."""
+
+
+class ElevenLabsEngine:
+    """Without a model or a voice until `refresh` has come through once."""
+
+    slots = _SLOTS
+
+    def __init__(self, name: str, settings: ElevenLabsSettings, api: Api) -> None:
+        self._name = name
+        self._settings = settings
+        self._api = api
+        self._converter = Converter(api, settings)
+        self._models: tuple[ModelInfo, ...] = ()
+        self._voices: tuple[VoiceInfo, ...] = ()
+        self._is_spent = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<ElevenLabsEngine {self._name}: {len(self._models)} models, {len(self._voices)} voices, "
+            f"{self._api!r}>"
+        )
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._models
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return self._voices
+
+    async def refresh(self) -> None:
+        models = await listings.models(self._api, self._settings)
+        voices = await listings.voices(self._api)
+        self._models, self._voices = models, voices
+        if self._is_spent:
+            # Lists are free: that they come says nothing of credit.
+            await listings.check_credit(self._api)
+            self._is_spent = False
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        speech = Speech(self._api, self._settings, job, voice_id(job.voice))
+        try:
+            async with aclosing(
+                speech.events(joined(job.segments, self._most_characters(job.model)))
+            ) as events:
+                async for event in events:
+                    yield event
+        except EngineExhausted:
+            self._is_spent = True
+            raise
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        async with aclosing(self._converter.events(job, voice_id(job.voice), pcm)) as events:
+            async for event in events:
+                yield event
+
+    async def clone(self, request: CloneRequest) -> str:
+        return await cloning.add(self._api, request)
+
+    async def delete_voice(self, id: str) -> None:
+        await cloning.delete(self._api, id)
+
+    def _most_characters(self, model: str) -> int:
+        known = (each.max_characters for each in self._models if each.id == model)
+        return next(known, listings.DEFAULT_MAX_CHARACTERS)
+
+
+@asynccontextmanager
+async def create(
+    name: str, settings: ElevenLabsSettings, context: Context
+) -> AsyncIterator[ElevenLabsEngine]:
+    api = Api(context.http, settings.base_url, settings.api_key, context.log)
+    yield ElevenLabsEngine(name, settings, api)

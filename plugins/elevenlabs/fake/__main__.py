@@ -1,0 +1,14 @@
+"""`voxgate-fake-elevenlabs --port N`."""
+
+from __future__ import annotations
+
+from plugins.elevenlabs.fake.app import fake
+from speech_engine.testing.serving import run
+
+
+def main() -> None:
+    run(fake(), "voxgate-fake-elevenlabs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The fake as one application: its routes, its key, and the faults that ElevenLabs words itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from plugins.elevenlabs.fake import refusing
+from plugins.elevenlabs.fake.account import KEY, Account
+from plugins.elevenlabs.fake.library import Library
+from plugins.elevenlabs.fake.refusing import Refused
+from plugins.elevenlabs.fake.speaking import Speaker
+from speech_engine.testing.faults import Fault, scripted
+from speech_engine.testing.provider import Provider, hum
+
+EMPTY = "empty"
+"""The `code` of an `error_in_200` that is no error at all, only silence."""
+
+
+def fake(voice: Callable[[str], bytes] = hum, account: Account | None = None) -> Provider:
+    """`voice` makes 24 kHz PCM of a text."""
+    account = account or Account()
+    routes = [*Speaker(account, voice).routes(), *Library(account).routes()]
+    handlers = {Refused: _refused, 404: _not_found}
+    app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type] # handlers are typed by hand
+    return Provider(_Door(app), "/v1/text-to-speech/")
+
+
+class _Door:
+    """Nobody gets past it without the key; some get no further because a test says so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    def __repr__(self) -> str:
+        return "<Door>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = _answer(Request(scope), scripted(scope))
+        await (answer or self._app)(scope, receive, send)
+
+
+def _answer(request: Request, fault: Fault | None) -> Response | None:
+    if request.headers.get("xi-api-key") != KEY:
+        return refusing.refuse(401, "invalid_api_key", "Invalid API key.").response
+    if fault is None:
+        return None
+    answer = None
+    if fault.name == "429":
+        answer = refusing.scripted(fault.code, 429, "rate_limit_exceeded")
+    elif fault.name == "5xx":
+        answer = refusing.scripted(fault.code, fault.status, "internal_server_error")
+    elif fault.name == "error_in_200" and fault.code != EMPTY:
+        answer = refusing.scripted(fault.code, 200, "system_busy")
+    if answer is not None and fault.retry_after is not None:
+        answer.headers["retry-after"] = fault.retry_after
+    return answer
+
+
+async def _refused(_request: Request, error: Refused) -> Response:
+    return error.response
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"detail": "Not Found"}, 404)

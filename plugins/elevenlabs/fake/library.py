@@ -1,0 +1,122 @@
+"""The routes that list and change what the account has: models, voices, its subscription."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from itertools import count
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from plugins.elevenlabs.fake import bodies
+from plugins.elevenlabs.fake.account import MODELS, Account
+from plugins.elevenlabs.fake.forms import form_of
+from plugins.elevenlabs.fake.refusing import refuse, refuse_as_before, refuse_fields
+
+_GENDERS = ("female", "male", "neutral")
+
+
+class Library:
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._added = count(1)
+
+    def __repr__(self) -> str:
+        return f"<Library of {self._account!r}>"
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/models", self._models),
+            Route("/v2/voices", self._page),
+            Route("/v1/voices", self._all),
+            Route("/v1/voices/add", self._add, methods=["POST"]),
+            Route("/v1/voices/{voice}", self._one),
+            Route("/v1/voices/{voice}", self._delete, methods=["DELETE"]),
+            Route("/v1/user/subscription", self._subscription),
+        ]
+
+    async def _models(self, _request: Request) -> Response:
+        self._account.allow("models_read")
+        return JSONResponse(MODELS)
+
+    async def _page(self, request: Request) -> Response:
+        """The token names the last voice there was, so that one deleted meanwhile moves nothing."""
+        self._account.allow("voices_read")
+        size = request.query_params.get("page_size", "10")
+        if not size.isdecimal() or not 1 <= int(size) <= 100:
+            raise refuse_fields((("page_size",), "must be from 1 to 100"))
+        after = _opened(request.query_params.get("next_page_token", ""))
+        ids = [voice for voice in sorted(self._account.voices) if voice > after]
+        page = ids[: int(size)]
+        has_more = len(ids) > len(page)
+        return JSONResponse(
+            {
+                "voices": [self._voice(voice) for voice in page],
+                "has_more": has_more,
+                "total_count": len(self._account.voices),
+                "next_page_token": _closed(page[-1]) if has_more else None,
+            }
+        )
+
+    async def _all(self, _request: Request) -> Response:
+        self._account.allow("voices_read")
+        return JSONResponse({"voices": [self._voice(voice) for voice in sorted(self._account.voices)]})
+
+    async def _one(self, request: Request) -> Response:
+        self._account.know(request.path_params["voice"])
+        return JSONResponse(self._voice(request.path_params["voice"]))
+
+    async def _add(self, request: Request) -> Response:
+        form = await form_of(request)
+        form.demand("name", files="files")
+        if (labels := form.fields.get("labels")) is not None:
+            bodies.read(dict[str, str], labels, "labels")
+        if len(self._account.voices) >= self._account.voice_slots:
+            raise refuse_as_before(400, "voice_limit_reached", "You have reached your limit of voices.")
+        if any(len(file.data) < 100 for file in form.files):
+            raise refuse(400, "invalid_parameters", "A sample is too short.", param="files")
+        voice = f"fakeClone{next(self._added):02}"
+        self._account.voices[voice] = form.fields["name"]
+        return JSONResponse({"voice_id": voice, "requires_verification": self._account.wants_verification})
+
+    async def _delete(self, request: Request) -> Response:
+        self._account.know(request.path_params["voice"])
+        del self._account.voices[request.path_params["voice"]]
+        return JSONResponse({"status": "ok"})
+
+    async def _subscription(self, _request: Request) -> Response:
+        self._account.allow("user_read")
+        return JSONResponse(
+            {
+                "tier": "creator",
+                "character_count": self._account.credit_limit - self._account.credits,
+                "character_limit": self._account.credit_limit,
+                "can_extend_character_limit": self._account.may_extend,
+                "allowed_to_extend_character_limit": self._account.may_extend,
+                "next_character_count_reset_unix": 1_800_000_000,
+                "voice_slots_used": len(self._account.voices),
+                "voice_limit": self._account.voice_slots,
+                "can_use_instant_voice_cloning": True,
+                "status": "active",
+            }
+        )
+
+    def _voice(self, id_: str) -> dict[str, Any]:
+        gender = _GENDERS[sum(id_.encode()) % len(_GENDERS)]
+        name = self._account.voices[id_]
+        category = "cloned" if "Clone" in id_ else "premade"
+        return {"voice_id": id_, "name": name, "category": category, "labels": {"gender": gender}}
+
+
+def _closed(voice: str) -> str:
+    return base64.urlsafe_b64encode(voice.encode()).decode()
+
+
+def _opened(token: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(token).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise refuse_fields((("next_page_token",), "not one of ours")) from None

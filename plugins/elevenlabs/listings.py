@@ -1,0 +1,131 @@
+"""What an account has, as ElevenLabs lists it, and as the server wants it: models, voices and credit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from plugins.elevenlabs.api import Api, voice_id
+from plugins.elevenlabs.settings import ElevenLabsSettings
+from speech_engine.errors import EngineExhausted, EngineUnauthorized, VoiceNotFound
+from speech_engine.models import Language, ModelInfo, VoiceInfo
+from speech_engine.values import EngineVoice
+
+SAMPLE_RATE_HZ = 24_000
+"""Asked for as PCM; it is what OpenAI's own `pcm` has, and open to every plan."""
+SPEEDS = (0.7, 1.2)
+DEFAULT_MAX_CHARACTERS = 5_000
+"""What the model with the lowest limit takes, for where nobody has said."""
+
+_PAGE = "100"
+_MOST_PAGES = 20
+_LICENCE = "ElevenLabs terms of service"
+
+
+class ListedLanguage(msgspec.Struct, frozen=True):
+    language_id: str
+
+
+class ListedModel(msgspec.Struct, frozen=True):
+    model_id: str
+    can_do_text_to_speech: bool = False
+    maximum_text_length_per_request: int | None = None
+    languages: tuple[ListedLanguage, ...] | None = None
+
+    def info(self, settings: ElevenLabsSettings) -> ModelInfo:
+        tags = dict.fromkeys(language.language_id for language in self.languages or ())
+        return ModelInfo(
+            id=self.model_id,
+            languages=tuple(Language(tag) for tag in tags),
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            formats=("mp3",),
+            max_characters=max(1, self.maximum_text_length_per_request or DEFAULT_MAX_CHARACTERS),
+            joins_segments=True,
+            speed=SPEEDS,
+            clones=True,
+            times_words=settings.word_times,
+            seeds=True,
+            billed_on_submit=True,
+            is_local=False,
+            licence=_LICENCE,
+        )
+
+
+class ListedVoice(msgspec.Struct, frozen=True):
+    voice_id: str
+    name: str | None = None
+    labels: dict[str, Any] | None = None
+
+    def info(self) -> VoiceInfo:
+        gender = (self.labels or {}).get("gender")
+        return VoiceInfo(
+            id=self.voice_id,
+            name=" ".join((self.name or "").split()) or self.voice_id,
+            # A label like "neutral" or "non-binary" is no filter that a client could know of.
+            gender=gender if gender in ("male", "female") else None,
+        )
+
+    @property
+    def is_usable(self) -> bool:
+        try:
+            voice_id(EngineVoice(self.voice_id))
+        except VoiceNotFound:
+            return False
+        return True
+
+
+class VoicePage(msgspec.Struct, frozen=True):
+    voices: tuple[ListedVoice, ...]
+    has_more: bool = False
+    next_page_token: str | None = None
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """`character_count` counts credits, and whoever may go past the limit is never out of them."""
+
+    character_count: int
+    character_limit: int
+    can_extend_character_limit: bool | None = None
+    allowed_to_extend_character_limit: bool | None = None
+
+    @property
+    def is_spent(self) -> bool:
+        may_extend = self.can_extend_character_limit and self.allowed_to_extend_character_limit
+        return self.character_count >= self.character_limit and not may_extend
+
+
+async def models(api: Api, settings: ElevenLabsSettings) -> tuple[ModelInfo, ...]:
+    """Those that speak, in the operator's order if there is one, else in ElevenLabs' own.
+
+    A model that names no language is left out: nothing could be routed to it.
+    """
+    listed = await api.look(tuple[ListedModel, ...], "/v1/models")
+    if listed is None:
+        raise EngineUnauthorized("The ElevenLabs key may not read the list of models.")
+    speaking = {each.model_id: each for each in listed if each.can_do_text_to_speech and each.languages}
+    wanted = dict.fromkeys(settings.models or speaking)
+    return tuple(speaking[name].info(settings) for name in wanted if name in speaking)
+
+
+async def voices(api: Api) -> tuple[VoiceInfo, ...]:
+    """The first pages of them, which are all but for the largest accounts; none where the key may not look,
+    which is no reason not to speak with one."""
+    found: dict[str, VoiceInfo] = {}
+    query = {"page_size": _PAGE}
+    for _ in range(_MOST_PAGES):
+        page = await api.look(VoicePage, "/v2/voices", query)
+        if page is None:
+            break
+        found.update({each.voice_id: each.info() for each in page.voices if each.is_usable})
+        if not page.has_more or not page.next_page_token:
+            break
+        query["next_page_token"] = page.next_page_token
+    return tuple(found.values())
+
+
+async def check_credit(api: Api) -> None:
+    """Raises EngineExhausted while there is none; a key that may not look is tried."""
+    subscription = await api.look(Subscription, "/v1/user/subscription")
+    if subscription is not None and subscription.is_spent:
+        raise EngineExhausted("The ElevenLabs account has used up its credits.")

@@ -1,0 +1,125 @@
+"""One job spoken: its calls in order, as one stream of events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from plugins.elevenlabs import refusals
+from plugins.elevenlabs.alignment import WordTimes
+from plugins.elevenlabs.api import Api
+from plugins.elevenlabs.bodies import speech_body
+from plugins.elevenlabs.lines import lines
+from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
+from plugins.elevenlabs.settings import ElevenLabsSettings
+from plugins.elevenlabs.sounds import Mp3Sound, PcmSound, Sound
+from speech_engine.errors import EngineFailed
+from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
+from speech_engine.http import HttpAnswer
+from speech_engine.joining import Call
+from speech_engine.values import SpeechJob
+
+_CREDITS = re.compile(r"\d{1,9}(\.\d+)?")
+_LATER_CALLS_S = 15.0
+"""A job's deadline is for its first audio; by the second call that has come."""
+
+
+def open_sound(job: SpeechJob, settings: ElevenLabsSettings) -> tuple[Sound, str]:
+    """What takes the answer's bytes, and the format to ask for."""
+    if "mp3" in job.formats:
+        return Mp3Sound(SAMPLE_RATE_HZ, job.max_samples, settings.mp3_bits_per_s), settings.mp3
+    return PcmSound(SAMPLE_RATE_HZ, job.max_samples), f"pcm_{SAMPLE_RATE_HZ}"
+
+
+def query(output_format: str, settings: ElevenLabsSettings) -> dict[str, str]:
+    asked = {"output_format": output_format}
+    return asked if settings.enable_logging else asked | {"enable_logging": "false"}
+
+
+async def sound_of(api: Api, answer: HttpAnswer, sound: Sound, segment: int) -> AsyncGenerator[Event, None]:
+    """The audio of an answer whose body is nothing else."""
+    if "json" in answer.headers.get("content-type", ""):
+        raise await api.refused(answer)
+    async with aclosing(answer.pieces()) as pieces:
+        async for piece in pieces:
+            for event in sound.feed(segment, piece):
+                yield event
+            if sound.is_full:
+                return
+
+
+class Speech:
+    """Spoken once. `voice` is fit to stand in a path."""
+
+    def __init__(self, api: Api, settings: ElevenLabsSettings, job: SpeechJob, voice: str) -> None:
+        self._api = api
+        self._settings = settings
+        self._job = job
+        self._sound, self._format = open_sound(job, settings)
+        self._path = f"/v1/text-to-speech/{voice}/stream"
+        if settings.word_times:
+            self._path += "/with-timestamps"
+
+    def __repr__(self) -> str:
+        return f"<Speech {self._sound!r}>"
+
+    async def events(self, calls: tuple[Call, ...]) -> AsyncGenerator[Event, None]:
+        units = 0.0
+        for call in calls:
+            is_first = call is calls[0]
+            async with self._api.ask(
+                "POST",
+                self._path,
+                query=query(self._format, self._settings),
+                body=speech_body(call.text, self._job, self._settings),
+                within_s=self._job.deadline_s if is_first else _LATER_CALLS_S,
+            ) as answer:
+                told = credits_told(answer)
+                units += float(len(call.text)) if told is None else told
+                if is_first:
+                    yield Started(SAMPLE_RATE_HZ)
+                async with aclosing(self._heard(answer, call)) as heard:
+                    async for event in heard:
+                        yield event
+            if self._sound.is_full:
+                break
+            self._sound.end_of_call()
+        yield Finished(units)
+
+    async def _heard(self, answer: HttpAnswer, call: Call) -> AsyncGenerator[Event, None]:
+        begin = self._sound.samples
+        if self._settings.word_times:
+            events = self._timed(answer, call)
+        else:
+            events = sound_of(self._api, answer, self._sound, call.segment)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+        if False:
+            raise EngineFailed("ElevenLabs' answer has no audio.")
+
+    async def _timed(self, answer: HttpAnswer, call: Call) -> AsyncGenerator[Event, None]:
+        times = WordTimes(call, self._job.segments, self._sound.samples, SAMPLE_RATE_HZ)
+        async with aclosing(answer.pieces()) as pieces, aclosing(lines(pieces)) as found:
+            async for line in found:
+                if line.detail is not None:
+                    raise self._api.refusal(answer, refusals.told(line.detail))
+                if line.alignment is not None:
+                    times.hear(line.alignment, self._sound.samples)
+                for event in self._sounded(line.audio_base64 or b"", times, call):
+                    yield event
+                if self._sound.is_full:
+                    break
+        for words in times.due(self._sound.samples, is_over=not self._sound.is_full):
+            yield words
+
+    def _sounded(self, data: bytes, times: WordTimes, call: Call) -> list[Audio | Encoded | Words]:
+        given = list[Audio | Encoded | Words](self._sound.feed(call.segment, data))
+        return [*given, *times.due(self._sound.samples)]
+
+
+def credits_told(answer: HttpAnswer) -> float | None:
+    """What ElevenLabs charges for the answer, in its credits, which are not characters."""
+    told = answer.headers.get("character-cost", "")
+    return float(told) if _CREDITS.fullmatch(told) else None

@@ -1,0 +1,1 @@
+"""MiniMax speech: a cloud engine, in the server itself."""

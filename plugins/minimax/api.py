@@ -1,0 +1,129 @@
+"""One exchange with MiniMax: its address, its key, the places where it may say no, and the log line if so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import msgspec
+
+from plugins.minimax import faults
+from plugins.minimax.settings import MinimaxSettings
+from plugins.minimax.wire import Answer, BaseResp
+from speech_engine import Context, EngineError, EngineFailed, HttpAnswer, HttpForm, HttpRequest
+
+T = TypeVar("T", bound=Answer)
+
+_ERROR_BYTES = 64 * 1024
+_ANSWER = msgspec.json.Decoder(Answer)
+
+
+class Exchange:
+    """An answer that has begun. What is known of it is kept for the log, should it fail."""
+
+    def __init__(self, answer: HttpAnswer) -> None:
+        self.code = 0
+        self.trace = answer.headers.get("trace-id", "")
+        self._answer = answer
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.status}, code {self.code}>"
+
+    @property
+    def status(self) -> int:
+        return self._answer.status
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        return self._answer.pieces()
+
+    async def read(self, type_: type[T]) -> T:
+        """The whole answer, which says that it went well."""
+        answer = decoded(await self._answer.read(), msgspec.json.Decoder(type_))
+        self.judge(answer)
+        return answer
+
+    def judge(self, answer: Answer) -> None:
+        """Raises what `base_resp` says."""
+        self.trace = answer.trace_id or self.trace
+        if answer.base_resp is not None and answer.base_resp.status_code != 0:
+            self.code = answer.base_resp.status_code
+            raise faults.of_code(answer.base_resp)
+
+    async def judge_status(self) -> None:
+        """Raises what a status other than 200 says; a code in the body is more exact than the status."""
+        if self.status == 200:
+            return
+        base = await self._base_resp()
+        if base is not None and base.status_code != 0:
+            self.code = base.status_code
+            raise faults.of_code(base)
+        raise faults.of_status(self.status, self._answer.headers)
+
+    async def _base_resp(self) -> BaseResp | None:
+        try:
+            return _ANSWER.decode(await self._answer.read(_ERROR_BYTES)).base_resp
+        except (EngineError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # A gateway's page, or the half of one: the status has to do.
+            return None
+
+
+class Api:
+    def __init__(self, settings: MinimaxSettings, context: Context) -> None:
+        self._settings = settings
+        self._http = context.http
+        self._log = context.log
+        self._root = settings.base_url.rstrip("/").removesuffix("/v1")
+        self._query = f"?GroupId={settings.group_id}" if settings.group_id else ""
+
+    def __repr__(self) -> str:
+        return "<Api of MiniMax>"
+
+    @asynccontextmanager
+    async def open(
+        self, path: str, body: msgspec.Struct | HttpForm, within_s: float
+    ) -> AsyncIterator[Exchange]:
+        """Leaving the block ends the exchange. A failure inside it is logged with MiniMax's own trace id."""
+        async with self._http.send(self._request(path, body, within_s)) as answer:
+            exchange = Exchange(answer)
+            try:
+                await exchange.judge_status()
+                yield exchange
+            except EngineError as error:
+                self._log.warning(
+                    "minimax.request.failed",
+                    path=path,
+                    error=type(error).__name__,
+                    status=exchange.status,
+                    code=exchange.code,
+                    trace=exchange.trace,
+                )
+                raise
+
+    async def ask(self, path: str, body: msgspec.Struct | HttpForm, type_: type[T], within_s: float) -> T:
+        async with self.open(path, body, within_s) as exchange:
+            return await exchange.read(type_)
+
+    def _request(self, path: str, body: msgspec.Struct | HttpForm, within_s: float) -> HttpRequest:
+        headers = {"authorization": f"Bearer {self._settings.api_key}"}
+        if isinstance(body, HttpForm):
+            content: bytes | HttpForm = body
+        else:
+            headers["content-type"] = "application/json"
+            content = msgspec.json.encode(body)
+        return HttpRequest(
+            method="POST",
+            url=f"{self._root}{path}{self._query}",
+            headers=headers,
+            body=content,
+            within_s=within_s,
+            silence_s=self._settings.silence_s,
+        )
+
+
+def decoded(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # `from None`: the error that was raised may quote what came.
+        raise EngineFailed("MiniMax's answer is not what it promises.") from None

@@ -1,0 +1,14 @@
+"""`python -m plugins.minimax.fake --port N`, or `voxgate-fake-minimax`."""
+
+from __future__ import annotations
+
+from plugins.minimax.fake.app import FakeMinimax
+from speech_engine.testing.serving import run
+
+
+def main() -> None:
+    run(FakeMinimax().provider, "voxgate-fake-minimax")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The account behind the fake: its voices, its files, what it may ask in a minute, and its clock."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+import msgspec
+
+SYSTEM_VOICES = ("English_expressive_narrator", "Portuguese_SentimentalLady", "Thai_male_1_sample8")
+UNUSED_S = 7 * 24 * 3600.0
+
+_VOICE_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{6,254}[A-Za-z0-9]\Z")
+_FIRST_FILE = 2**53 + 1
+"""Odd, and beyond what a float holds: one that went through a float comes back as another file."""
+
+
+class Cloned(msgspec.Struct):
+    """A voice is listed only once it has spoken; unused for seven days it is gone."""
+
+    used_at: float
+    is_listed: bool = False
+
+
+class File(msgspec.Struct):
+    purpose: str
+    seconds: float | None
+
+
+class Account:
+    """`rpm` is how many requests for speech a minute may have; None for any number."""
+
+    def __init__(self, clock: Callable[[], float] = time.time, rpm: int | None = None) -> None:
+        self.clock = clock
+        self.rpm = rpm
+        self.voices: dict[str, Cloned] = {}
+        self.files: dict[int, File] = {}
+        self._gone: set[str] = set()
+        self._asked: deque[float] = deque()
+        self._numbers = count(_FIRST_FILE, 2)
+
+    def __repr__(self) -> str:
+        return f"<Account of {len(self.voices)} voices, {len(self.files)} files>"
+
+    def may_ask(self) -> bool:
+        now = self.clock()
+        while self._asked and self._asked[0] <= now - 60.0:
+            self._asked.popleft()
+        if self.rpm is not None and len(self._asked) >= self.rpm:
+            return False
+        self._asked.append(now)
+        return True
+
+    def keep(self, purpose: str, seconds: float | None) -> int:
+        number = next(self._numbers)
+        self.files[number] = File(purpose, seconds)
+        return number
+
+    def speak_with(self, voice: str) -> bool:
+        """False for a voice that the account does not have."""
+        self._expire()
+        if voice in SYSTEM_VOICES:
+            return True
+        if voice not in self.voices:
+            return False
+        self.voices[voice] = Cloned(self.clock(), is_listed=True)
+        return True
+
+    def listed(self) -> list[str]:
+        self._expire()
+        return [voice for voice, known in self.voices.items() if known.is_listed]
+
+    def is_free(self, voice: str) -> bool:
+        return voice not in self.voices and voice not in self._gone and voice not in SYSTEM_VOICES
+
+    def add(self, voice: str) -> None:
+        self.voices[voice] = Cloned(self.clock())
+
+    def remove(self, voice: str) -> bool:
+        self._gone.add(voice)
+        return self.voices.pop(voice, None) is not None
+
+    def _expire(self) -> None:
+        now = self.clock()
+        for voice in [each for each, known in self.voices.items() if known.used_at <= now - UNUSED_S]:
+            self.remove(voice)
+
+
+def is_voice_id(voice: object) -> bool:
+    return isinstance(voice, str) and _VOICE_ID.match(voice) is not None

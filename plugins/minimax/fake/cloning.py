@@ -1,0 +1,89 @@
+"""The voices of the fake: uploads, clones, the list and removals, with the checks of the real one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from plugins.minimax.fake import rules, sound
+from plugins.minimax.fake.account import SYSTEM_VOICES, Account, is_voice_id
+from plugins.minimax.fake.answers import answer, envelope
+from speech_engine.testing.forms import Form
+
+_TAKEN, _LENGTH, _PROMPT, _NO_VOICE = 2039, 2037, 2048, 2042
+_PURPOSES = ("voice_clone", "prompt_audio", "t2a_async_input")
+_MOST_BYTES = 20 * 1024 * 1024
+_LEAST_S, _MOST_S, _PROMPT_S = 10.0, 300.0, 8.0
+
+
+class Studio:
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def upload(self, form: Form) -> Response:
+        purpose = form.fields.get("purpose", "")
+        file = next((each for each in form.files if each.field == "file"), None)
+        if purpose not in _PURPOSES or file is None:
+            return answer(envelope(rules.INVALID, "purpose or file"))
+        if len(file.data) > _MOST_BYTES:
+            return answer(envelope(rules.INVALID, "file size"))
+        number = self._account.keep(purpose, sound.seconds(file.data))
+        about = {
+            "file_id": number,
+            "bytes": len(file.data),
+            "created_at": int(self._account.clock()),
+            "filename": file.name,
+            "purpose": purpose,
+        }
+        return answer(envelope(file=about))
+
+    def clone(self, raw: dict[str, Any]) -> Response:
+        voice = raw.get("voice_id")
+        file = self._account.files.get(raw.get("file_id", 0))
+        if not is_voice_id(voice) or not isinstance(voice, str):
+            return answer(envelope(rules.INVALID, "voice_id"))
+        if file is None or file.purpose != "voice_clone":
+            return answer(envelope(rules.INVALID, "file_id"))
+        if file.seconds is None or not _LEAST_S <= file.seconds <= _MOST_S:
+            return answer(envelope(_LENGTH, "duration"))
+        if raw.get("language_boost") not in {None, *rules.LANGUAGES}:
+            return answer(envelope(rules.INVALID, "language_boost"))
+        if (code := self._of_prompt(raw.get("clone_prompt"))) or not self._account.is_free(voice):
+            return answer(envelope(code or _TAKEN))
+        self._account.add(voice)
+        return answer(envelope(demo_audio="", input_sensitive={"type": 0}, extra_info=None))
+
+    def listing(self, raw: dict[str, Any]) -> Response:
+        asked = raw.get("voice_type")
+        if asked not in ("system", "voice_cloning", "voice_generation", "all"):
+            return answer(envelope(rules.INVALID, "voice_type"))
+        system = [_row(voice, voice.replace("_", " ")) for voice in SYSTEM_VOICES]
+        cloned = [_row(voice, "") for voice in self._account.listed()]
+        return answer(
+            envelope(
+                system_voice=system if asked in ("system", "all") else None,
+                voice_cloning=(cloned or None) if asked in ("voice_cloning", "all") else None,
+                voice_generation=None,
+            )
+        )
+
+    def delete(self, raw: dict[str, Any]) -> Response:
+        if raw.get("voice_type") not in ("voice_cloning", "voice_generation"):
+            return answer(envelope(rules.INVALID, "voice_type"))
+        voice = raw.get("voice_id")
+        if not self._account.remove(str(voice)):
+            return answer(envelope(_NO_VOICE, "voice id"))
+        return answer(envelope(voice_id=voice, created_time=""))
+
+    def _of_prompt(self, prompt: Any) -> int:
+        if not prompt:
+            return 0
+        file = self._account.files.get(prompt.get("prompt_audio", 0))
+        if file is None or file.purpose != "prompt_audio":
+            return rules.INVALID
+        return 0 if file.seconds is not None and file.seconds < _PROMPT_S else _PROMPT
+
+
+def _row(voice: str, name: str) -> dict[str, Any]:
+    return {"voice_id": voice, "voice_name": name, "description": [], "created_time": "2026-01-01"}

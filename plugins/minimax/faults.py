@@ -1,0 +1,84 @@
+"""MiniMax's refusals in our words: its codes, which come with HTTP 200, and the statuses of its gateways.
+
+Its own messages are not passed on: they may quote the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plugins.minimax.wire import BaseResp
+from speech_engine import (
+    ContentRefused,
+    EngineError,
+    EngineExhausted,
+    EngineFailed,
+    EngineLimited,
+    EngineStumbled,
+    EngineTimeout,
+    EngineUnauthorized,
+    UnsupportedText,
+    UnusableSample,
+    VoiceNotFound,
+)
+
+_INVALID = 2013
+
+
+class IdTaken(EngineFailed):
+    """The id that a new voice was to get is in use, or was once."""
+
+
+_KEY = (EngineUnauthorized, "MiniMax does not accept the key; look at the key and at base_url")
+_CREDIT = (EngineExhausted, "The MiniMax account has no credit left, or its plan is used up")
+_PACE = (EngineLimited, "MiniMax allows no more requests just now")
+_STUMBLE = (EngineStumbled, "MiniMax failed inside")
+_REFUSAL = (ContentRefused, "The provider's moderation refuses this text")
+_VOICE = (VoiceNotFound, "MiniMax has no such voice for this account")
+
+_BY_CODE: dict[int, tuple[type[EngineError], str]] = {
+    **dict.fromkeys((1000, 1013, 1024, 1033), _STUMBLE),
+    1001: (EngineTimeout, "MiniMax ran out of time"),
+    **dict.fromkeys((1002, 1039, 1041, 2045), _PACE),
+    **dict.fromkeys((1004, 2049), _KEY),
+    **dict.fromkeys((1008, 2056), _CREDIT),
+    **dict.fromkeys((1026, 1027), _REFUSAL),
+    1042: (UnsupportedText, "Invalid 'input': too many of its characters are invisible"),
+    1043: (UnusableSample, "The sample does not say what its transcript says"),
+    1044: (UnusableSample, "The sample and its prompt are not of the same speaker"),
+    2037: (UnusableSample, "The sample is too short or too long: 10 seconds to 5 minutes are needed"),
+    2048: (UnusableSample, "The prompt is too long: it must be below 8 seconds"),
+    2038: (EngineUnauthorized, "The MiniMax account may not clone voices until it is verified"),
+    2039: (IdTaken, "MiniMax already has a voice of this id"),
+    **dict.fromkeys((2042, 20132), _VOICE),
+}
+
+_BY_STATUS: dict[int, tuple[type[EngineError], str]] = {
+    **dict.fromkeys((401, 403), _KEY),
+    402: _CREDIT,
+    429: _PACE,
+    **dict.fromkeys((502, 503), (EngineStumbled, "MiniMax cannot be reached behind its own gateway")),
+    # Whoever waits at a gateway does not know how far the work behind it is, nor who pays for it.
+    **dict.fromkeys((408, 504), (EngineTimeout, "MiniMax ran out of time")),
+}
+
+
+def of_code(base: BaseResp) -> EngineError:
+    kind, message = _BY_CODE.get(base.status_code, (EngineFailed, "MiniMax failed"))
+    if base.status_code == _INVALID:
+        kind, message = _invalid(base.status_msg)
+    return kind(f"{message} (code {base.status_code}).")
+
+
+def of_status(status: int, headers: Mapping[str, str]) -> EngineError:
+    kind, message = _BY_STATUS.get(status, (EngineFailed, "MiniMax failed"))
+    told = headers.get("retry-after", "")
+    return kind(f"{message} (HTTP {status}).", retry_after_s=float(told) if told.isdecimal() else None)
+
+
+def _invalid(told: str) -> tuple[type[EngineError], str]:
+    # One code for any wrong field. All but the text and its pause marks was checked before it went out, so
+    # that anything else is a fault of ours.
+    if "text" in told.lower():
+        return UnsupportedText, "Invalid 'input': MiniMax cannot speak it as it is; look at its pause marks"
+    return EngineFailed, "MiniMax finds the request invalid"

@@ -1,0 +1,82 @@
+"""MiniMax's audio as events: PCM cut to size, or MP3 as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from plugins.minimax.models import MP3, PCM, SAMPLE_RATE_HZ
+from speech_engine import Audio, Encoded, EngineFailed, Event, SpeechJob
+from speech_engine.pcm import PcmPieces
+
+_PIECE_BYTES = 16 * 1024
+_OTHER_FORMATS = (b"ID3", b"RIFF", b"fLaC", b"OggS")
+
+
+class Output(Protocol):
+    """`is_full` when the job has all that it may get: the rest need not be read."""
+
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def is_full(self) -> bool: ...
+
+    def begin(self) -> None:
+        """Another call's audio follows."""
+        ...
+
+    def events(self, segment: int, audio: bytes) -> Iterator[Event]: ...
+
+
+def output_for(job: SpeechJob, bitrate: int) -> Output:
+    return Mp3Output(job, bitrate) if MP3 in job.formats else PcmOutput(job)
+
+
+class PcmOutput:
+    format = PCM
+
+    def __init__(self, job: SpeechJob) -> None:
+        self._pieces = PcmPieces(SAMPLE_RATE_HZ, job.max_samples)
+        self._is_new = True
+
+    @property
+    def is_full(self) -> bool:
+        return self._pieces.is_full
+
+    def begin(self) -> None:
+        self._pieces.begin()
+        self._is_new = True
+
+    def events(self, segment: int, audio: bytes) -> Iterator[Event]:
+        if self._is_new and audio.startswith(_OTHER_FORMATS):
+            # Played as PCM it would be noise, at full volume.
+            raise EngineFailed("MiniMax sent another format than PCM.")
+        self._is_new = False
+        for pcm in self._pieces.feed(audio):
+            yield Audio(segment, pcm)
+
+
+class Mp3Output:
+    format = MP3
+
+    def __init__(self, job: SpeechJob, bitrate: int) -> None:
+        # Nearly right is enough: the server counts the frames.
+        seconds = None if job.max_samples is None else job.max_samples / SAMPLE_RATE_HZ
+        self._left = None if seconds is None else round(seconds * bitrate / 8)
+
+    @property
+    def is_full(self) -> bool:
+        return self._left is not None and self._left <= 0
+
+    def begin(self) -> None:
+        pass
+
+    def events(self, segment: int, audio: bytes) -> Iterator[Event]:
+        for start in range(0, len(audio), _PIECE_BYTES):
+            if self.is_full:
+                return
+            data = audio[start : start + _PIECE_BYTES]
+            if self._left is not None:
+                self._left -= len(data)
+            yield Encoded(MP3, data)

@@ -1,0 +1,11 @@
+"""The front of MiniMax: a cloud engine, which lives in the server."""
+
+from __future__ import annotations
+
+from plugins.minimax.engine import create
+from plugins.minimax.settings import MinimaxSettings
+from speech_engine import Plugin
+
+
+def voxgate_register() -> tuple[Plugin, ...]:
+    return (Plugin(kind="engine", name="minimax", settings=MinimaxSettings, create=create),)

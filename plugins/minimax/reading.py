@@ -1,0 +1,92 @@
+"""The bytes of an answer → audio, and what it cost. Knows no network: bytes may come split anywhere.
+
+A stream's last event repeats the whole clip unless it is told not to, and not all that is told is heard: its
+audio is played only where no other came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from plugins.minimax.api import decoded
+from plugins.minimax.wire import SpeechAnswer
+from speech_engine import EngineFailed, EngineStumbled
+from speech_engine.event_stream import EventStream
+
+_SPEECH = msgspec.json.Decoder(SpeechAnswer)
+_MOST_BYTES = 256 * 1024 * 1024
+"""Of an answer in one piece: ten thousand characters may last half an hour."""
+_END = 2
+_SENTINEL = b"[DONE]"
+_BLANKS = b" \t\r\n"
+
+
+class SpeechReader:
+    """`judge` raises what an answer says went wrong. `units` is what MiniMax billed, once it said so."""
+
+    def __init__(self, judge: Callable[[SpeechAnswer], None]) -> None:
+        self.units: int | None = None
+        self.is_over = False
+        self._judge = judge
+        self._has_sound = False
+        self._stream: EventStream | None = None
+        self._whole = bytearray()
+
+    def __repr__(self) -> str:
+        return f"<SpeechReader, {'over' if self.is_over else 'reading'}>"
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """The audio that this piece completes. Raises the classes of `speech_engine.errors`."""
+        if self._stream is not None:
+            yield from self._events(self._stream.feed(piece))
+            return
+        self._whole += piece
+        begun = self._whole.lstrip(_BLANKS)
+        # One object instead of events: an answer that was not to be streamed, or a refusal of one that was.
+        if begun and not begun.startswith(b"{"):
+            self._stream = EventStream()
+            yield from self._events(self._stream.feed(bytes(self._whole)))
+            self._whole.clear()
+        elif len(self._whole) > _MOST_BYTES:
+            raise EngineFailed("MiniMax's answer is longer than any that makes sense.")
+
+    def flush(self) -> Iterator[bytes]:
+        """What is left at the end of the bytes. Raises EngineFailed where that was not the answer's end."""
+        if self._stream is not None:
+            yield from self._events(self._stream.flush())
+        elif self._whole:
+            yield from self._event(bytes(self._whole), is_whole=True)
+        if not self.is_over:
+            raise EngineFailed("MiniMax's answer was cut off before its end.")
+        if not self._has_sound:
+            # It has been seen under bursts of requests; the same request does well a little later.
+            raise EngineStumbled("MiniMax answered without any audio.")
+
+    def _events(self, events: list[bytes]) -> Iterator[bytes]:
+        for event in events:
+            if not self.is_over and event.strip() != _SENTINEL:
+                yield from self._event(event)
+
+    def _event(self, data: bytes, *, is_whole: bool = False) -> Iterator[bytes]:
+        answer = decoded(data, _SPEECH)
+        if is_whole and answer.base_resp is None:
+            raise EngineFailed("MiniMax's answer is not what it promises.")
+        self._judge(answer)
+        if answer.extra_info is not None and answer.extra_info.usage_characters is not None:
+            self.units = answer.extra_info.usage_characters
+        status = answer.data.status if answer.data else None
+        self.is_over = is_whole or status == _END
+        audio = _bytes_of(answer)
+        if audio and not (self.is_over and self._has_sound):
+            self._has_sound = True
+            yield audio
+
+
+def _bytes_of(answer: SpeechAnswer) -> bytes:
+    digits = (answer.data and answer.data.audio) or ""
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        raise EngineFailed("MiniMax sent audio that is not in hexadecimal.") from None

@@ -1,0 +1,67 @@
+"""A job's call as the body that MiniMax is sent. What is asked for is said, never left to its defaults."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from plugins.minimax import languages
+from plugins.minimax.models import MP3, SAMPLE_RATE_HZ
+from plugins.minimax.settings import MinimaxSettings
+from plugins.minimax.wire import (
+    AudioSetting,
+    PronunciationDict,
+    SpeechBody,
+    StreamOptions,
+    TimbreWeight,
+    VoiceSetting,
+)
+from speech_engine import EngineVoice, Mix, SpeechJob, Voice, VoiceNotFound
+
+_MOST_PARTS = 4
+
+
+def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: str) -> SpeechBody:
+    """Raises VoiceNotFound for a voice that is none of the account's."""
+    weights = _weights(job.voice)
+    return SpeechBody(
+        model=job.model,
+        text=text,
+        stream=settings.stream,
+        stream_options=StreamOptions() if settings.stream else UNSET,
+        voice_setting=VoiceSetting(
+            speed=job.speed,
+            vol=settings.volume,
+            # It takes whole semitones only, and refuses 2.0 like 2.5.
+            pitch=round(job.pitch),
+            voice_id=job.voice.id if isinstance(job.voice, EngineVoice) else UNSET,
+            emotion=job.emotion or UNSET,
+            text_normalization=settings.text_normalization or UNSET,
+        ),
+        audio_setting=AudioSetting(
+            sample_rate=SAMPLE_RATE_HZ,
+            format=format_,
+            bitrate=settings.bitrate if format_ == MP3 else UNSET,
+        ),
+        language_boost=languages.boost(job.language),
+        pronunciation_dict=PronunciationDict(settings.pronunciations) if settings.pronunciations else UNSET,
+        timbre_weights=weights or UNSET,
+    )
+
+
+def _weights(voice: Voice) -> tuple[TimbreWeight, ...]:
+    if isinstance(voice, EngineVoice):
+        return ()
+    if not isinstance(voice, Mix):
+        raise VoiceNotFound("MiniMax speaks with voices of its account only; clone the sample first.")
+    if not 1 <= len(voice.parts) <= _MOST_PARTS:
+        raise VoiceNotFound(f"MiniMax blends from one to {_MOST_PARTS} voices.")
+    if not all(weight > 0 for _, weight in voice.parts):
+        raise VoiceNotFound("Every voice of a blend has a weight above 0.")
+    total = sum(weight for _, weight in voice.parts)
+    return tuple(_weight(part, weight / total) for part, weight in voice.parts)
+
+
+def _weight(part: object, share: float) -> TimbreWeight:
+    if not isinstance(part, EngineVoice):
+        raise VoiceNotFound("MiniMax blends voices of its account only, no samples.")
+    return TimbreWeight(part.id, max(1, round(100 * share)))

@@ -1,0 +1,103 @@
+"""The voices of a MiniMax account: which it has, new ones made of recordings, and old ones taken away."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+from msgspec import UNSET
+
+from plugins.minimax import faults, languages
+from plugins.minimax.api import Api
+from plugins.minimax.wire import (
+    Answer,
+    CloneBody,
+    DeleteBody,
+    UploadAnswer,
+    VoiceRow,
+    VoicesAnswer,
+    VoicesBody,
+)
+from speech_engine import (
+    CloneRequest,
+    CloneSample,
+    EngineFailed,
+    HttpFile,
+    HttpForm,
+    UnusableSample,
+    VoiceInfo,
+)
+
+_OURS = "voxgate-"
+_CLONE = "/v1/voice_clone"
+_ANSWER_S = 30.0
+_CLONE_S = 120.0
+_MOST_BYTES = 20 * 1024 * 1024
+_SUFFIXES = {
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/mp4": "m4a",
+    "audio/m4a": "m4a",
+    "audio/x-m4a": "m4a",
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+}
+
+
+async def listed(api: Api, *, with_own: bool) -> tuple[VoiceInfo, ...]:
+    """The system's voices; with those of the account where the operator wants everybody to have them. Never
+    those that were cloned here: each has an owner."""
+    asked = VoicesBody("all" if with_own else "system")
+    found = await api.ask("/v1/get_voice", asked, VoicesAnswer, _ANSWER_S)
+    rows = [*(found.system_voice or ())]
+    if with_own:
+        rows += [*(found.voice_cloning or ()), *(found.voice_generation or ())]
+    by_id = {row.voice_id: _voice(row) for row in rows if not row.voice_id.startswith(_OURS)}
+    return tuple(by_id.values())
+
+
+async def cloned(api: Api, request: CloneRequest) -> str:
+    """The id of a new voice, made of one recording."""
+    if len(request.samples) != 1:
+        raise UnusableSample("MiniMax makes a voice of exactly one recording, of 10 seconds to 5 minutes.")
+    body = CloneBody(
+        file_id=await _uploaded(api, request.samples[0]),
+        voice_id=new_id(),
+        language_boost=UNSET if request.language is None else languages.boost(request.language),
+        need_noise_reduction=request.denoise,
+    )
+    try:
+        await api.ask(_CLONE, body, Answer, _CLONE_S)
+    except faults.IdTaken:
+        # By somebody else: none of ours is ever sent twice.
+        body = msgspec.structs.replace(body, voice_id=new_id())
+        await api.ask(_CLONE, body, Answer, _CLONE_S)
+    return body.voice_id
+
+
+async def deleted(api: Api, id_: str) -> None:
+    await api.ask("/v1/delete_voice", DeleteBody(id_), Answer, _ANSWER_S)
+
+
+def new_id() -> str:
+    """Never made of a name: an id that was deleted cannot be used again, and names can."""
+    return _OURS + secrets.token_hex(12)
+
+
+async def _uploaded(api: Api, sample: CloneSample) -> int:
+    suffix = _SUFFIXES.get(sample.media_type.partition(";")[0].strip().lower())
+    if suffix is None:
+        raise UnusableSample("MiniMax takes recordings as MP3, M4A or WAV.")
+    if len(sample.data) > _MOST_BYTES:
+        raise UnusableSample("MiniMax takes recordings of at most 20 MB.")
+    file = HttpFile("file", f"sample.{suffix}", sample.data, sample.media_type)
+    form = HttpForm((("purpose", "voice_clone"),), (file,))
+    answer = await api.ask("/v1/files/upload", form, UploadAnswer, _CLONE_S)
+    if answer.file is None:
+        raise EngineFailed("MiniMax took a file without saying what it is called.")
+    return answer.file.file_id
+
+
+def _voice(row: VoiceRow) -> VoiceInfo:
+    return VoiceInfo(id=row.voice_id, name=row.voice_name or row.voice_id)

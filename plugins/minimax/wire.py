@@ -1,0 +1,126 @@
+"""What goes to MiniMax and what comes back, as values. Fields that it may add are passed over.
+
+It ignores a field whose name is wrong, so that only a test of the exact JSON shows one that is.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    exclude_aggregated_audio: bool = True
+
+
+class VoiceSetting(msgspec.Struct, frozen=True):
+    speed: float
+    vol: float
+    pitch: int
+    voice_id: str | UnsetType = UNSET
+    emotion: str | UnsetType = UNSET
+    text_normalization: bool | UnsetType = UNSET
+
+
+class AudioSetting(msgspec.Struct, frozen=True):
+    sample_rate: int
+    format: str
+    channel: int = 1
+    bitrate: int | UnsetType = UNSET
+
+
+class TimbreWeight(msgspec.Struct, frozen=True):
+    voice_id: str
+    weight: int
+
+
+class PronunciationDict(msgspec.Struct, frozen=True):
+    tone: tuple[str, ...]
+
+
+class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
+    model: str
+    text: str
+    stream: bool
+    stream_options: StreamOptions | UnsetType = UNSET
+    output_format: str = "hex"
+    voice_setting: VoiceSetting
+    audio_setting: AudioSetting
+    language_boost: str
+    pronunciation_dict: PronunciationDict | UnsetType = UNSET
+    timbre_weights: tuple[TimbreWeight, ...] | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        return f"<SpeechBody {self.model}, {len(self.text)} characters>"
+
+
+class VoicesBody(msgspec.Struct, frozen=True):
+    voice_type: str
+
+
+class CloneBody(msgspec.Struct, frozen=True, kw_only=True):
+    file_id: int
+    voice_id: str
+    language_boost: str | UnsetType = UNSET
+    need_noise_reduction: bool = False
+
+
+class DeleteBody(msgspec.Struct, frozen=True):
+    voice_id: str
+    voice_type: str = "voice_cloning"
+
+
+class BaseResp(msgspec.Struct, frozen=True):
+    """How it went, whatever the HTTP status says. `status_msg` may quote the text: not shown, not logged."""
+
+    status_code: int
+    status_msg: str = ""
+
+    def __repr__(self) -> str:
+        return f"<BaseResp {self.status_code}>"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What every answer has."""
+
+    base_resp: BaseResp | None = None
+    trace_id: str | None = None
+
+
+class SpeechData(msgspec.Struct, frozen=True):
+    audio: str | None = None
+    status: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<SpeechData {len(self.audio or '')} digits, status {self.status}>"
+
+
+class ExtraInfo(msgspec.Struct, frozen=True):
+    usage_characters: int | None = None
+
+
+class SpeechAnswer(Answer, frozen=True, kw_only=True):
+    """A whole answer, or one event of a stream: the same shape."""
+
+    data: SpeechData | None = None
+    extra_info: ExtraInfo | None = None
+
+
+class VoiceRow(msgspec.Struct, frozen=True):
+    voice_id: str
+    voice_name: str | None = None
+
+
+class VoicesAnswer(Answer, frozen=True, kw_only=True):
+    system_voice: tuple[VoiceRow, ...] | None = None
+    voice_cloning: tuple[VoiceRow, ...] | None = None
+    voice_generation: tuple[VoiceRow, ...] | None = None
+
+
+class UploadedFile(msgspec.Struct, frozen=True):
+    file_id: int
+    """Above 2^53: never through a float."""
+
+
+class UploadAnswer(Answer, frozen=True, kw_only=True):
+    file: UploadedFile | None = None

@@ -1,0 +1,1 @@
+"""The openai plugin; see README.md beside this file."""

@@ -1,0 +1,165 @@
+"""Any server with OpenAI's speech API, as an Engine: one call for a job, its bytes passed on as they come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from plugins.openai import lists
+from plugins.openai.deltas import Deltas, audio_of
+from plugins.openai.hearing import Hearing
+from plugins.openai.refusals import refusal
+from plugins.openai.settings import PASSED_ON, Format, OpenAISettings
+from speech_engine import (
+    EngineError,
+    EngineVoice,
+    Event,
+    Finished,
+    HttpAnswer,
+    HttpClient,
+    HttpRequest,
+    ModelInfo,
+    SpeechJob,
+    VoiceInfo,
+    VoiceNotFound,
+)
+from speech_engine.joining import Call, joined
+
+_ANSWER_S = 8.0
+"""For a list: the server gives all of a refresh ten seconds."""
+_LONGEST_REFUSAL = 64 * 1024
+_NO_LIST = (403, 404, 405, 501)
+"""Not there, or not for this key: some keys may speak and nothing else."""
+
+
+class OpenAIEngine:
+    slots = 8
+
+    def __init__(self, settings: OpenAISettings, http: HttpClient) -> None:
+        self._settings = settings
+        self._http = http
+        self._base = settings.base_url.rstrip("/")
+        self._models = settings.models
+        self._voices = tuple(lists.named(id_) for id_ in settings.voices or lists.BUILT_IN)
+
+    def __repr__(self) -> str:
+        return f"<OpenAIEngine {len(self._models)} models, {len(self._voices)} voices>"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """Those of the settings, else those of the server's list: none before it was asked."""
+        return tuple(self._settings.model(id_) for id_ in self._models)
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return self._voices
+
+    async def refresh(self) -> None:
+        # Asked even where nothing is to be learnt: an answer says that somebody is there.
+        ids = lists.model_ids(await self._listed("/audio/models"))
+        ids = ids or lists.for_speech(lists.model_ids(await self._listed("/models")))
+        if not self._settings.models:
+            self._models = ids or self._models
+        if not self._settings.voices:
+            voices = lists.voices(await self._listed("/audio/voices", "/voices"))
+            self._voices = voices or self._voices
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        wanted = self._format(job)
+        hearing = Hearing(job, wanted, self._settings.sample_rate_hz)
+        units: list[float] = []
+        for call in joined(job.segments, self._settings.max_characters):
+            hearing.begin(call.segment)
+            deltas = Deltas()
+            async with aclosing(self._spoken(self._request(job, call, wanted), hearing, deltas)) as events:
+                async for event in events:
+                    yield event
+            if deltas.units is not None:
+                units.append(deltas.units)
+            if hearing.is_full:
+                break
+        yield Finished(sum(units) if units else None)
+
+    async def _spoken(
+        self, request: HttpRequest, hearing: Hearing, deltas: Deltas
+    ) -> AsyncGenerator[Event, None]:
+        async with self._http.send(request) as answer:
+            if answer.status != 200:
+                raise await _refusal(answer)
+            async with aclosing(audio_of(answer, deltas)) as pieces:
+                async for piece in pieces:
+                    for event in hearing.feed(piece):
+                        yield event
+                    if hearing.is_full:
+                        return
+            for event in hearing.end():
+                yield event
+
+    def _request(self, job: SpeechJob, call: Call, wanted: Format) -> HttpRequest:
+        body: dict[str, Any] = {
+            **self._settings.extra,
+            "model": job.model,
+            "input": call.text,
+            "voice": _voice_id(job),
+            "response_format": wanted,
+        }
+        if job.speed != 1.0:
+            body["speed"] = job.speed
+        if self._settings.send_language:
+            body["language"] = job.language
+        if self._settings.stream == "sse":
+            body["stream_format"] = "sse"
+        return HttpRequest(
+            method="POST",
+            url=f"{self._base}/audio/speech",
+            headers={**self._headers(), "content-type": "application/json"},
+            body=msgspec.json.encode(body),
+            within_s=job.deadline_s,
+        )
+
+    def _format(self, job: SpeechJob) -> Format:
+        """The first of the formats wanted that this server gives, else one that holds plain samples."""
+        for format_ in self._settings.formats:
+            if format_ in PASSED_ON and format_ in job.formats:
+                return format_
+        return self._settings.uncompressed
+
+    def _headers(self) -> dict[str, str]:
+        # Compressed audio gains nothing, and comes in lumps.
+        headers = {"accept-encoding": "identity", "user-agent": "voxgate"}
+        if self._settings.api_key:
+            headers["authorization"] = f"Bearer {self._settings.api_key}"
+        return headers
+
+    async def _listed(self, *paths: str) -> Any:
+        """The first of the lists that is there; None where the server has none of them."""
+        for path in paths:
+            url = f"{self._base}{path}"
+            request = HttpRequest(method="GET", url=url, headers=self._headers(), within_s=_ANSWER_S)
+            async with self._http.send(request) as answer:
+                if answer.status == 200:
+                    return lists.decoded(await answer.read())
+                if answer.status not in _NO_LIST:
+                    raise await _refusal(answer)
+        return None
+
+
+def _voice_id(job: SpeechJob) -> str:
+    if not isinstance(job.voice, EngineVoice):
+        raise VoiceNotFound("This engine speaks with the voices its server has, and with no others.")
+    return job.voice.id
+
+
+async def _refusal(answer: HttpAnswer) -> EngineError:
+    body = b""
+    try:
+        async with aclosing(answer.pieces()) as pieces:
+            async for piece in pieces:
+                body += piece
+                if len(body) > _LONGEST_REFUSAL:
+                    break
+    except EngineError:
+        # The status alone has to do.
+        body = b""
+    return refusal(answer.status, answer.headers, body)

@@ -1,0 +1,14 @@
+"""`python -m plugins.openai.fake --port N`, also installed as `voxgate-fake-openai`."""
+
+from __future__ import annotations
+
+from plugins.openai.fake.app import provider
+from speech_engine.testing.serving import run
+
+
+def main() -> None:
+    run(provider(), "voxgate-fake-openai")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The fake's routes: speech, models, and the lists of voices that OpenAI itself has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from plugins.openai.fake.bodies import Body, Refused, checked
+from plugins.openai.fake.habits import HABITS, Habits
+from plugins.openai.fake.sound import MEDIA_TYPES, encoded, faster
+from plugins.openai.fake.streams import envelope, error_event, events
+from speech_engine.testing.faults import Fault, scripted
+from speech_engine.testing.provider import Provider, hum
+
+Voice = Callable[[str], bytes]
+"""A text → its speech as 24 kHz PCM."""
+
+_PIECE_BYTES = 4096
+_OTHER_CODEC = b"fLaC" + bytes(60)
+_NO_EVENTS = ("tts-1", "tts-1-hd")
+
+
+def provider(voice: Voice = hum) -> Provider:
+    routes = [
+        route
+        for name, habits in HABITS.items()
+        for route in _Server(voice, habits).routes(f"/{name}/v1" if name else "/v1")
+    ]
+    return Provider(Starlette(routes=routes), "/audio/speech")
+
+
+class _Server:
+    """One kind of server. All keys are good but "wrong"."""
+
+    def __init__(self, voice: Voice, habits: Habits) -> None:
+        self._voice = voice
+        self._habits = habits
+
+    def routes(self, prefix: str) -> list[Route]:
+        data = [{"id": id_, "object": "model", "owned_by": "fake"} for id_ in self._habits.models]
+        lists = {"/models": {"object": "list", "data": data}, **self._habits.lists}
+        return [
+            Route(f"{prefix}/audio/speech", self.speech, methods=["POST"]),
+            *(Route(f"{prefix}{path}", self._listing(found)) for path, found in lists.items()),
+        ]
+
+    async def speech(self, request: Request) -> Response:
+        fault = scripted(request.scope)
+        try:
+            _check(request, fault)
+            body = checked(await request.body(), self._habits)
+        except Refused as refused:
+            return self._refusal(refused, fault)
+        return self._spoken(body, fault)
+
+    def _listing(self, found: Any) -> Callable[[Request], Response]:
+        def listing(request: Request) -> Response:
+            fault = scripted(request.scope)
+            try:
+                _check(request, fault)
+            except Refused as refused:
+                return self._refusal(refused, fault)
+            return Response(msgspec.json.encode(found), media_type="application/json")
+
+        return listing
+
+    def _spoken(self, body: Body, fault: Fault | None) -> Response:
+        format_ = "wav" if self._habits.always_wav else body.format
+        sound = encoded(faster(self._voice(body.input), body.speed), format_)
+        if fault and fault.name == "wrong_codec":
+            sound = _OTHER_CODEC
+        is_stream = self._habits.has_events and body.stream_format == "sse" and body.model not in _NO_EVENTS
+        pieces = (sound[start : start + _PIECE_BYTES] for start in range(0, len(sound), _PIECE_BYTES))
+        label = "text/event-stream" if is_stream else MEDIA_TYPES[format_]
+        out = events(pieces, len(body.input), self._habits) if is_stream else pieces
+        if fault and fault.name == "error_midstream":
+            out = self._broken_off(out, fault)
+        return StreamingResponse(out, media_type=self._habits.label or label)
+
+    def _broken_off(self, pieces: Iterator[bytes], fault: Fault) -> Iterator[bytes]:
+        sent = 0
+        for piece in pieces:
+            yield piece
+            sent += len(piece)
+            if sent >= fault.after_bytes:
+                break
+        yield error_event(_scripted_refusal(fault), self._habits)
+
+    def _refusal(self, refused: Refused, fault: Fault | None) -> Response:
+        told = self._worded(refused)
+        if fault and fault.name == "error_in_200":
+            return Response(told, media_type="audio/mpeg")
+        headers = {"retry-after": fault.retry_after} if fault and fault.retry_after is not None else {}
+        is_html = self._habits.error_shape == "html"
+        return Response(told, refused.status, headers, "text/html" if is_html else "application/json")
+
+    def _worded(self, refused: Refused) -> bytes:
+        match self._habits.error_shape:
+            case "html":
+                return b"<html><body><h1>Bad Gateway</h1></body></html>"
+            case "fastapi":
+                detail = {"error": refused.code or refused.kind, "message": refused.message}
+                return msgspec.json.encode({"detail": detail})
+            case "bare":
+                return msgspec.json.encode({"message": refused.message, "code": refused.status})
+            case "openai":
+                return msgspec.json.encode({"error": envelope(refused)})
+
+
+def _check(request: Request, fault: Fault | None) -> None:
+    if request.headers.get("authorization", "").endswith(" wrong"):
+        raise Refused(401, "Incorrect API key provided.", "invalid_api_key")
+    if fault and fault.name in ("429", "5xx", "error_in_200"):
+        raise _scripted_refusal(fault)
+
+
+def _scripted_refusal(fault: Fault) -> Refused:
+    if fault.name == "429":
+        code = fault.code or "rate_limit_exceeded"
+        kind = "insufficient_quota" if code == "insufficient_quota" else "requests"
+        return Refused(429, "Too much was asked for.", code, kind=kind)
+    return Refused(fault.status, "The server had an error.", fault.code or None, kind="server_error")

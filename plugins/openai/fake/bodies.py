@@ -1,0 +1,95 @@
+"""What a request for speech must look like, field by field, as OpenAI's own service has it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from plugins.openai.fake.habits import Habits
+
+_LONGEST = 4096
+_KNOWN = ("model", "input", "voice", "instructions", "response_format", "speed", "stream_format")
+
+
+class Refused(Exception):
+    """An answer that is an error: its status, and what OpenAI's envelope holds."""
+
+    def __init__(
+        self, status: int, message: str, code: str | None, *, kind: str = "", field: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.kind = kind or "invalid_request_error"
+        self.field = field
+
+
+class Body(NamedTuple):
+    model: str
+    input: str
+    format: str
+    speed: float
+    stream_format: str
+
+
+def checked(raw: bytes, habits: Habits) -> Body:
+    """Raises Refused at the first field that is wrong."""
+    body = _object(raw)
+    strange = [key for key in body if key not in _KNOWN]
+    if strange and not habits.takes_unknown_fields:
+        raise _wrong(strange[0], "unknown_parameter")
+    for key in ("model", "input", "voice"):
+        if body.get(key) is None:
+            raise _wrong(key, "missing_required_parameter")
+    if body["model"] not in habits.models:
+        raise Refused(404, "The model does not exist.", "model_not_found", field="model")
+    _check_voice(body["voice"], habits)
+    if not isinstance(body.get("instructions", ""), str) or len(body.get("instructions", "")) > _LONGEST:
+        raise _wrong("instructions", "invalid_value")
+    return Body(
+        body["model"],
+        _text(body["input"]),
+        _one_of(body, "response_format", ("mp3", *habits.formats)),
+        _speed(body),
+        _one_of(body, "stream_format", ("audio", "sse")),
+    )
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise Refused(400, "This is not JSON.", "invalid_json") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong("input", "invalid_value")
+    if len(value) > _LONGEST:
+        raise _wrong("input", "string_above_max_length")
+    return value
+
+
+def _check_voice(value: Any, habits: Habits) -> None:
+    if (value.get("id") if isinstance(value, dict) else value) not in habits.voices:
+        raise _wrong("voice", "voice_not_found")
+
+
+def _speed(body: dict[str, Any]) -> float:
+    speed = body.get("speed", 1.0)
+    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not 0.25 <= speed <= 4.0:
+        raise _wrong("speed", "invalid_value")
+    return float(speed)
+
+
+def _one_of(body: dict[str, Any], key: str, known: tuple[str, ...]) -> str:
+    value = body.get(key, known[0])
+    if value not in known:
+        raise _wrong(key, "invalid_value")
+    return str(value)
+
+
+def _wrong(field: str, code: str) -> Refused:
+    return Refused(400, f"Invalid '{field}'.", code, field=field)

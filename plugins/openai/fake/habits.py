@@ -1,0 +1,81 @@
+"""How servers differ from OpenAI while they speak its API: a value for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from plugins.openai.lists import BUILT_IN
+
+FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+_KOKORO = ("af_heart", "am_adam")
+
+
+class Habits(msgspec.Struct, frozen=True, kw_only=True):
+    """`lists` has what else is listed, by its path. `label` is a Content-Type that everything gets."""
+
+    models: tuple[str, ...] = ("gpt-5", "tts-1", "tts-1-hd", "gpt-4o-mini-tts", "whisper-1")
+    voices: tuple[str, ...] = BUILT_IN
+    formats: tuple[str, ...] = FORMATS
+    lists: Mapping[str, Any] = {}
+    takes_unknown_fields: bool = False
+    error_shape: Literal["openai", "fastapi", "bare", "html"] = "openai"
+    label: str = ""
+    always_wav: bool = False
+    has_events: bool = True
+    payload: str = "audio"
+    usage: str = "usage"
+    ends_with: Literal["done", "[DONE]", "both", "nothing"] = "done"
+    names_events: bool = False
+    comments: bool = False
+    line_end: str = "\n"
+
+
+HABITS: dict[str, Habits] = {
+    "": Habits(),
+    "speaches": Habits(
+        models=("speaches-ai/Kokoro-82M-v1.0-ONNX",),
+        voices=_KOKORO,
+        lists={
+            "/audio/models": {"data": [{"id": "speaches-ai/Kokoro-82M-v1.0-ONNX"}], "object": "list"},
+            "/audio/voices": {"voices": [{"voice_id": voice, "name": voice} for voice in _KOKORO]},
+        },
+        takes_unknown_fields=True,
+        error_shape="fastapi",
+        usage="token_usage",
+    ),
+    "vllm": Habits(
+        models=("Qwen/Qwen3-TTS",),
+        voices=("vivian",),
+        formats=("wav", "pcm", "mp3", "flac", "opus"),
+        lists={"/audio/voices": {"voices": ["vivian"], "uploaded_voices": [{"name": "mine"}]}},
+        takes_unknown_fields=True,
+        payload="delta",
+        names_events=True,
+        ends_with="both",
+    ),
+    "kokoro": Habits(
+        models=("kokoro",),
+        voices=_KOKORO,
+        lists={"/audio/voices": {"voices": [{"id": voice, "name": voice.title()} for voice in _KOKORO]}},
+        takes_unknown_fields=True,
+        error_shape="fastapi",
+        has_events=False,
+    ),
+    "openedai": Habits(takes_unknown_fields=True, error_shape="bare", has_events=False, always_wav=True),
+    # All at once that has been seen anywhere.
+    "odd": Habits(
+        lists={"/voices": list(BUILT_IN)},
+        takes_unknown_fields=True,
+        error_shape="html",
+        label="application/json; charset=utf-8",
+        ends_with="[DONE]",
+        names_events=True,
+        comments=True,
+        line_end="\r\n",
+    ),
+    "cut": Habits(ends_with="nothing"),
+}
+"""By the first part of the path: `/v1` is OpenAI, `/vllm/v1` vLLM-Omni, and so on."""

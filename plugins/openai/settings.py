@@ -1,0 +1,79 @@
+"""What an operator says of a server; README.md has the table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from speech_engine import ANY_LANGUAGE, Language, ModelInfo
+
+_Name = Annotated[str, Meta(min_length=1, max_length=256)]
+_Factor = Annotated[float, Meta(gt=0, le=10)]
+_Names = tuple[_Name, ...]
+
+PASSED_ON = ("mp3",)
+"""What voxgate can pass on as it came."""
+
+Format = Literal["mp3", "pcm", "wav"]
+
+
+class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One server. Each instance (`plugin = "openai"` under a name of its own) has another."""
+
+    base_url: Annotated[
+        str,
+        Meta(pattern=r"^https?://[^\s?#]+\Z", description="an address such as https://api.openai.com/v1"),
+    ] = "https://api.openai.com/v1"
+    api_key: Annotated[str, Meta(description='a key, such as "env:OPENAI_API_KEY"')] = ""
+    models: Annotated[_Names, Meta(description='a list of model names, such as ["tts-1"]')] = ()
+    voices: Annotated[_Names, Meta(description='a list of voice ids, such as ["alloy"]')] = ()
+    languages: Annotated[
+        _Names, Meta(min_length=1, description='a list of language tags, or ["*"] for all')
+    ] = (ANY_LANGUAGE,)
+    formats: Annotated[
+        tuple[Format, ...], Meta(min_length=1, description='a list of "mp3", "pcm" and "wav"')
+    ] = ("mp3", "pcm")
+    sample_rate_hz: Annotated[
+        int, Meta(ge=8_000, le=48_000, description="a number of samples a second, 8000 to 48000")
+    ] = 24_000
+    stream: Annotated[Literal["audio", "sse"], Meta(description='"audio" or "sse"')] = "audio"
+    extra: Annotated[dict[str, Any], Meta(description="a table of further fields of a request")] = {}
+    send_language: Annotated[bool, Meta(description="true or false")] = False
+    max_characters: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="a number of characters, 1 to 1000000")
+    ] = 4096
+    speed: Annotated[
+        tuple[_Factor, _Factor],
+        Meta(description="the slowest and the fastest speed it knows, such as [0.25, 4.0]"),
+    ] = (0.25, 4.0)
+    first_audio_s: Annotated[
+        Annotated[float, Meta(gt=0, le=300)] | None, Meta(description="a number of seconds, up to 300")
+    ] = None
+    billed_on_submit: Annotated[bool, Meta(description="true or false")] = True
+    is_local: Annotated[bool, Meta(description="true or false")] = False
+    licence: Annotated[str, Meta(description="the name of the models' licence")] = ""
+
+    def __repr__(self) -> str:
+        return f"<OpenAISettings {len(self.models)} models, {len(self.voices)} voices>"
+
+    @property
+    def uncompressed(self) -> Literal["pcm", "wav"]:
+        """What is asked for where voxgate encodes the answer itself."""
+        return "wav" if "wav" in self.formats and "pcm" not in self.formats else "pcm"
+
+    def model(self, id_: str) -> ModelInfo:
+        return ModelInfo(
+            id=id_,
+            languages=tuple(Language(tag) for tag in dict.fromkeys(self.languages)),
+            sample_rate_hz=self.sample_rate_hz,
+            formats=tuple(each for each in PASSED_ON if each in self.formats),
+            max_characters=self.max_characters,
+            joins_segments=True,
+            speed=self.speed,
+            billed_on_submit=self.billed_on_submit,
+            is_local=self.is_local,
+            first_audio_s=self.first_audio_s,
+            licence=self.licence,
+        )

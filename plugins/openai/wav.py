@@ -1,0 +1,76 @@
+"""A WAV as it streams in → its samples. Servers that were asked for pcm may answer so all the same."""
+
+from __future__ import annotations
+
+from speech_engine import EngineFailed
+
+_RIFF_BYTES = 12
+_CHUNK_BYTES = 8
+_FORMAT_BYTES = 16
+_PCM, _EXTENSIBLE = 1, 0xFFFE
+_LONGEST_HEADER = 64 * 1024
+_NOBODY_KNOWS = 0x7FFFF000
+"""Sizes from here on, and 0, are what servers write that do not know yet."""
+
+
+class WavBody:
+    """16-bit mono only. `has_begun` is false until the header is through."""
+
+    def __init__(self) -> None:
+        self.sample_rate_hz = 0
+        self.has_begun = False
+        self._held = b""
+        self._left: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<WavBody at {self.sample_rate_hz} Hz>"
+
+    def feed(self, data: bytes) -> bytes:
+        """The PCM in it. Raises EngineFailed at a WAV that is not what we can play."""
+        if not self.has_begun:
+            self._held += data
+            if not self._skip_header():
+                return b""
+            data, self._held = self._held, b""
+        if self._left is not None:
+            # What stands behind the samples is a list of tags, and would sound.
+            data = data[: self._left]
+            self._left -= len(data)
+        return data
+
+    def _skip_header(self) -> bool:
+        at = _RIFF_BYTES
+        while len(self._held) >= at + _CHUNK_BYTES:
+            name, size = self._held[at : at + 4], _number(self._held[at + 4 : at + 8])
+            if name == b"data":
+                self._begin_data(at + _CHUNK_BYTES, size)
+                return True
+            end = at + _CHUNK_BYTES + size + size % 2
+            if end > _LONGEST_HEADER:
+                raise EngineFailed("The provider's WAV has no beginning that makes sense.")
+            if len(self._held) < end:
+                return False
+            if name == b"fmt ":
+                self._read_format(self._held[at + _CHUNK_BYTES : end])
+            at = end
+        return False
+
+    def _begin_data(self, at: int, size: int) -> None:
+        if not self.sample_rate_hz:
+            raise EngineFailed("The provider's WAV does not say what its samples are.")
+        self._held = self._held[at:]
+        self.has_begun = True
+        self._left = None if size == 0 or size >= _NOBODY_KNOWS else size
+
+    def _read_format(self, chunk: bytes) -> None:
+        kind, channels, rate_hz = _number(chunk[:2]), _number(chunk[2:4]), _number(chunk[4:8])
+        is_16_bit = len(chunk) >= _FORMAT_BYTES and _number(chunk[14:16]) == 16
+        if kind not in (_PCM, _EXTENSIBLE) or channels != 1 or not is_16_bit:
+            raise EngineFailed("The provider's WAV is not 16-bit mono.")
+        if not 8_000 <= rate_hz <= 192_000:
+            raise EngineFailed(f"The provider's WAV has {rate_hz} samples a second.")
+        self.sample_rate_hz = rate_hz
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "little")

@@ -1,0 +1,123 @@
+"""One of a cloud engine's keys: the engine that was made with it, its breaker, and who is told of changes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import structlog
+
+from policies import breaker
+from policies.breaker import CLOSED, Breaker, Outcome
+from proxy.engines.in_process import InProcessEngine
+from speech_engine import (
+    EngineBusy,
+    EngineError,
+    EngineExhausted,
+    EngineFailed,
+    EngineLimited,
+    EngineStumbled,
+    EngineTimeout,
+    EngineUnauthorized,
+    EngineUnavailable,
+)
+
+REFUSED = (EngineUnauthorized, EngineExhausted)
+_FAULTY = (EngineFailed, EngineStumbled, EngineTimeout, EngineUnavailable)
+_NO_WORD = (EngineBusy, EngineLimited)
+"""Said by our own line and pace, or by a provider that is well but has enough to do."""
+
+_log = structlog.get_logger()
+
+
+class Watch(Protocol):
+    """What the operator is told of: counters and gauges."""
+
+    def retried(self, engine: str, error: str) -> None: ...
+
+    def alarmed(self, engine: str, error: str) -> None: ...
+
+    def breaker(self, engine: str, key: int, is_open: bool) -> None: ...
+
+
+class Key:
+    """`was_heard`: its provider has been asked what it has, and answered. `rests` is set while it is open."""
+
+    def __init__(self, owner: str, number: int, engine: InProcessEngine, watch: Watch) -> None:
+        self.number = number
+        self.engine = engine
+        self.breaker: Breaker = CLOSED
+        self.reason = ""
+        self.was_heard = asyncio.Event()
+        self.rests = asyncio.Event()
+        self._owner = owner
+        self._watch = watch
+
+    def __repr__(self) -> str:
+        return f"<Key {self.number}: {'closed' if self.breaker.is_closed else self.reason}>"
+
+    @property
+    def may_try(self) -> bool:
+        return breaker.may_try(self.breaker, _now())
+
+    @property
+    def opens_in_s(self) -> float:
+        return breaker.opens_in_s(self.breaker, _now())
+
+    def begin(self) -> bool:
+        """Notes that a try begins. Gives whether it is the one that a breaker half open lets through."""
+        self.breaker = breaker.trying(self.breaker)
+        return self.breaker.is_probing
+
+    def give_up(self) -> None:
+        """The probe ended without a word about the provider."""
+        self.breaker = breaker.given_up(self.breaker)
+
+    def tried(self, error: EngineError | None, *, is_probe: bool) -> bool:
+        """What one try came to; None for audio. False where that says nothing about the provider."""
+        outcome = _outcome(error)
+        if outcome is not None:
+            self._turn(breaker.after(self.breaker, outcome, _now(), is_probe=is_probe), error)
+        return outcome is not None
+
+    def heard(self, error: EngineError | None) -> None:
+        """The provider was asked what it has, and this came of it."""
+        self.was_heard.set()
+        outcome = _outcome(error)
+        if outcome is not None:
+            self._turn(breaker.looked(self.breaker, outcome, _now()), error)
+
+    def _turn(self, turned: Breaker, error: EngineError | None) -> None:
+        before, self.breaker = self.breaker, turned
+        if turned == before:
+            return
+        if error is not None and not turned.is_closed:
+            self.reason = f"{type(error).__name__}: {error.message}"
+        if turned.is_refused and error is not None:
+            self._watch.alarmed(self._owner, type(error).__name__)
+            _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)
+        if turned.is_closed != before.is_closed:
+            self._opened_or_closed()
+
+    def _opened_or_closed(self) -> None:
+        is_open = not self.breaker.is_closed
+        self._watch.breaker(self._owner, self.number, is_open)
+        told = {"engine": self._owner, "key": self.number, "reason": self.reason}
+        if is_open:
+            self.rests.set()
+            _log.warning("engine.breaker.opened", **told)
+        else:
+            self.rests.clear()
+            _log.info("engine.breaker.closed", **told)
+
+
+def _outcome(error: EngineError | None) -> Outcome | None:
+    if isinstance(error, REFUSED):
+        return "refused"
+    if isinstance(error, _NO_WORD):
+        return None
+    return "faulty" if isinstance(error, _FAULTY) else "well"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

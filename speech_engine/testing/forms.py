@@ -1,0 +1,39 @@
+"""A multipart form taken apart, for fakes of providers that are sent files."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from email.policy import HTTP
+from typing import NamedTuple
+
+
+class FormFile(NamedTuple):
+    field: str
+    name: str
+    media_type: str
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"<FormFile {self.field}, {len(self.data)} bytes>"
+
+
+class Form(NamedTuple):
+    fields: dict[str, str]
+    files: tuple[FormFile, ...]
+
+
+def form_of(content_type: str, body: bytes) -> Form:
+    """What a request's body says; nothing at all where it is no form."""
+    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
+    message = message_from_bytes(head + body, policy=HTTP)
+    fields: dict[str, str] = {}
+    files: list[FormFile] = []
+    for part in message.iter_parts() if message.is_multipart() else ():
+        field = str(part.get_param("name", "", "content-disposition"))
+        data = part.get_payload(decode=True)
+        assert isinstance(data, bytes)
+        if (name := part.get_filename()) is None:
+            fields[field] = data.decode()
+        else:
+            files.append(FormFile(field, name, part.get_content_type(), data))
+    return Form(fields, tuple(files))

@@ -1,0 +1,52 @@
+"""A server whose engines are other people's servers, each with its habits: fakes, speaking in tones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from plugins.openai.fake.habits import HABITS
+from tests.server import Server, running, stop
+
+_COMMAND = (sys.executable, "-m", "tests.plugins.openai.tone_fake")
+_ENGINE = """
+[engines.{name}]
+plugin = "openai"
+base_url = "{url}/{name}/v1"
+stream = "sse"
+models = ["{model}"]
+"""
+KINDS = tuple(name for name in HABITS if name)
+
+
+@contextmanager
+def upstreams_in(folder: Path) -> Iterator[Server]:
+    """Each kind of server is an engine, by the fake's name for it."""
+    folder.mkdir()
+    with _fake() as url:
+        engines = (_ENGINE.format(name=name, url=url, model=_model(name)) for name in KINDS)
+        with running(folder, f'[server]\ndefault_model = "{KINDS[0]}"\n{"".join(engines)}') as server:
+            yield server
+
+
+def names(kind: str) -> tuple[str, str]:
+    """The model and the voice that a request to this kind of server names."""
+    return f"{kind}/{_model(kind)}", f"{kind}/{HABITS[kind].voices[0]}"
+
+
+def _model(kind: str) -> str:
+    # OpenAI's older models have no events, and those who copied it have not either.
+    return next(model for model in HABITS[kind].models if not model.startswith(("tts-1", "gpt-5")))
+
+
+@contextmanager
+def _fake() -> Iterator[str]:
+    process = subprocess.Popen(_COMMAND, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().decode().split()[-1]
+    finally:
+        stop(process)

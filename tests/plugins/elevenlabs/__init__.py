@@ -1,0 +1,1 @@
+"""The elevenlabs plugin, against its fake."""

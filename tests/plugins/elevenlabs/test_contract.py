@@ -1,0 +1,30 @@
+"""The contract every engine keeps, kept by this one in each of its ways to ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from speech_engine import Engine
+from speech_engine.testing import EngineContract
+from tests.plugins.elevenlabs.rig import VOICE, rig
+
+
+@asynccontextmanager
+async def _engine(*, word_times: bool) -> AsyncIterator[Engine]:
+    async with rig(word_times=word_times) as made:
+        yield made.engine
+
+
+class TestElevenLabs(EngineContract):
+    voice = VOICE
+
+    def engine(self) -> AbstractAsyncContextManager[Engine]:
+        return _engine(word_times=False)
+
+
+class TestElevenLabsWithWordTimes(EngineContract):
+    voice = VOICE
+
+    def engine(self) -> AbstractAsyncContextManager[Engine]:
+        return _engine(word_times=True)

@@ -1,0 +1,115 @@
+"""The voice changer: a recording goes in, the same words come out, at whichever path there is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from speech_engine import (
+    EngineConverts,
+    EngineError,
+    EngineFailed,
+    EngineStumbled,
+    Event,
+    Finished,
+    Started,
+    UnusableSample,
+    VoiceNotFound,
+)
+from speech_engine.values import SpeechJob
+from tests.plugins.elevenlabs.rig import Rig, asked, audio_of, heard, rig
+from tests.tones import tones
+
+TEXT = "Say this again."
+
+
+def _job(**more: object) -> SpeechJob:
+    return msgspec.structs.replace(asked(), model="eleven_multilingual_sts_v2", **more)
+
+
+async def _pieces(pcm: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(pcm), 9_600):
+        yield pcm[start : start + 9_600]
+
+
+async def _converted(made: Rig, job: SpeechJob, pcm: bytes = b"") -> list[Event]:
+    return [event async for event in made.engine.convert(job, _pieces(pcm or tones(TEXT)))]
+
+
+async def _refusal(made: Rig, job: SpeechJob) -> EngineError:
+    with pytest.raises(EngineError) as caught:
+        await _converted(made, job)
+    return caught.value
+
+
+async def test_the_words_stay_and_the_credits_are_told() -> None:
+    async with rig() as made:
+        assert isinstance(made.engine, EngineConverts)
+        events = await _converted(made, _job())
+        assert made.account.conversion_paths == {"voice-changer": 1, "speech-to-speech": 0}
+    assert heard(audio_of(events)) == (TEXT,)
+    assert events[0] == Started(24_000)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].units
+
+
+async def test_what_is_said_beside_the_recording() -> None:
+    async with rig(stability=0.5, enable_logging=False) as made:
+        await _converted(made, _job(seed=7, formats=("mp3",)))
+        (seen,) = made.provider.seen
+    assert seen.query == "output_format=mp3_44100_128&enable_logging=false"
+    for field, value in [
+        ("model_id", "eleven_multilingual_sts_v2"),
+        ("voice_settings", '{"stability":0.5}'),
+        ("seed", "7"),
+    ]:
+        assert f'name="{field}"\r\n\r\n{value}\r\n'.encode() in seen.body
+    assert b'name="audio"; filename="recording.wav"' in seen.body
+
+
+@pytest.mark.parametrize("first", ["voice-changer", "speech-to-speech"])
+async def test_the_path_that_is_there_is_found_and_remembered(first: str) -> None:
+    async with rig(conversion_path=first) as made:
+        made.account.missing_paths = {first}
+        for _ in range(2):
+            assert heard(audio_of(await _converted(made, _job()))) == (TEXT,)
+        paths = [seen.path.split("/")[2] for seen in made.provider.seen]
+    (other,) = {"voice-changer", "speech-to-speech"} - {first}
+    assert paths == [first, other, other]
+
+
+async def test_without_either_path_it_has_failed() -> None:
+    async with rig() as made:
+        made.account.missing_paths = {"voice-changer", "speech-to-speech"}
+        assert type(await _refusal(made, _job())) is EngineFailed
+        assert len(made.provider.seen) == 2
+
+
+async def test_a_missing_voice_is_no_missing_path() -> None:
+    async with rig() as made:
+        made.account.voices.clear()
+        assert isinstance(await _refusal(made, _job()), VoiceNotFound)
+        assert len(made.provider.seen) == 1
+
+
+async def test_a_model_that_only_speaks_is_refused() -> None:
+    async with rig() as made:
+        assert isinstance(
+            await _refusal(made, msgspec.structs.replace(_job(), model="eleven_v3")), UnusableSample
+        )
+
+
+async def test_a_stumble_is_not_tried_elsewhere() -> None:
+    async with rig() as made:
+        made.provider.fail("5xx", path="/v1/voice-changer")
+        assert isinstance(await _refusal(made, _job()), EngineStumbled)
+        assert len(made.provider.seen) == 1
+
+
+async def test_a_recording_without_an_end_is_not_taken_in() -> None:
+    async with rig() as made:
+        with pytest.raises(UnusableSample):
+            await _converted(made, _job(), bytes(50 * 1024 * 1024 + 2))
+        assert made.provider.seen == []

@@ -1,0 +1,84 @@
+"""The MiniMax engine as the server runs it: its client, over a real socket, to a fake that speaks tones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import structlog
+
+from plugins.minimax.engine import MinimaxEngine, create
+from plugins.minimax.fake.account import Account
+from plugins.minimax.fake.app import KEY, FakeMinimax
+from plugins.minimax.settings import MinimaxSettings
+from plugins.tone.decode import decode
+from plugins.tone.frames import Clock, frame_symbols, symbol_pcm
+from proxy.engines.http import open_http
+from proxy.sections import Upstream
+from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
+from speech_engine.testing import collect, job
+from speech_engine.testing.provider import Provider
+from speech_engine.testing.serving import Served, served
+from tests.sound import decoded
+
+VOICE = "English_expressive_narrator"
+MODEL = "speech-2.8-hd"
+RATE_HZ = 24_000
+
+
+class Rig(NamedTuple):
+    engine: MinimaxEngine
+    fake: FakeMinimax
+    at: Served
+
+    @property
+    def provider(self) -> Provider:
+        return self.fake.provider
+
+    def bodies(self) -> list[Any]:
+        return [seen.json for seen in self.provider.spoken()]
+
+
+@asynccontextmanager
+async def rig(account: Account | None = None, key: str = KEY, **settings: Any) -> AsyncIterator[Rig]:
+    fake = FakeMinimax(toned, account=account)
+    async with served(fake.provider) as at, open_http(Upstream()) as http:
+        told = msgspec.convert({"api_key": key, "base_url": at.url, **settings}, MinimaxSettings)
+        async with create("minimax", told, Context(structlog.get_logger(), http=http)) as engine:
+            yield Rig(engine, fake, at)
+
+
+def toned(text: str) -> bytes:
+    """The tone engine's speech of a text: what is heard can be decoded back to it."""
+    return b"".join(symbol_pcm(frame_symbols(text), Clock(RATE_HZ, 1.0), 0))
+
+
+def asked(*texts: str, **more: Any) -> SpeechJob:
+    """A job for the fake's own voice. `more` replaces any of its fields."""
+    return msgspec.structs.replace(job(*texts, model=MODEL, voice=VOICE), **more)
+
+
+def audio_of(events: tuple[Event, ...] | list[Event]) -> bytes:
+    return b"".join(
+        event.pcm if isinstance(event, Audio) else event.data
+        for event in events
+        if isinstance(event, Audio | Encoded)
+    )
+
+
+def heard(events: tuple[Event, ...], format_: str = "pcm") -> tuple[str, ...]:
+    """The words that were spoken, by their sound."""
+    sound = decoded(audio_of(events), format_)
+    return decode(np.asarray(sound.samples), sound.sample_rate_hz)
+
+
+async def refused(engine: MinimaxEngine, job: SpeechJob) -> EngineError:
+    """What the job fails with; the audio it gave until then does not matter."""
+    try:
+        await collect(engine, job)
+    except EngineError as error:
+        return error
+    raise AssertionError("the job was spoken to its end")

@@ -1,0 +1,36 @@
+"""The contract every engine keeps, on MiniMax: streamed, and in whole answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from speech_engine import Engine, EngineClones, EngineDeletesVoices, EngineRefreshes, EngineVoices
+from speech_engine.testing import EngineContract
+from tests.plugins.minimax.rig import VOICE, rig
+
+
+@asynccontextmanager
+async def _engine(*, stream: bool) -> AsyncIterator[Engine]:
+    async with rig(stream=stream) as running:
+        yield running.engine
+
+
+class TestMinimax(EngineContract):
+    voice = VOICE
+
+    def engine(self) -> AbstractAsyncContextManager[Engine]:
+        return _engine(stream=True)
+
+
+class TestMinimaxInWholeAnswers(EngineContract):
+    voice = VOICE
+
+    def engine(self) -> AbstractAsyncContextManager[Engine]:
+        return _engine(stream=False)
+
+
+async def test_it_has_all_that_an_engine_of_the_cloud_may_have() -> None:
+    async with rig() as running:
+        for part in (Engine, EngineVoices, EngineRefreshes, EngineClones, EngineDeletesVoices):
+            assert isinstance(running.engine, part)

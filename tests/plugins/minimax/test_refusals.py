@@ -1,0 +1,214 @@
+"""Every way in which MiniMax says no, or says nothing of sense, and the class that decides what follows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from plugins.minimax import faults
+from plugins.minimax.wire import BaseResp
+from speech_engine import (
+    ContentRefused,
+    EngineError,
+    EngineExhausted,
+    EngineFailed,
+    EngineLimited,
+    EngineStumbled,
+    EngineTimeout,
+    EngineUnauthorized,
+    Event,
+    UnsupportedText,
+    UnusableSample,
+    VoiceNotFound,
+)
+from speech_engine.testing import collect, speaking
+from tests.plugins.minimax.rig import asked, audio_of, refused, rig, toned
+
+CODES: dict[int, type[EngineError]] = {
+    1000: EngineStumbled,
+    1001: EngineTimeout,
+    1002: EngineLimited,
+    1004: EngineUnauthorized,
+    1008: EngineExhausted,
+    1013: EngineStumbled,
+    1024: EngineStumbled,
+    1026: ContentRefused,
+    1027: ContentRefused,
+    1033: EngineStumbled,
+    1039: EngineLimited,
+    1041: EngineLimited,
+    1042: UnsupportedText,
+    1043: UnusableSample,
+    1044: UnusableSample,
+    2013: EngineFailed,
+    2037: UnusableSample,
+    2038: EngineUnauthorized,
+    2039: faults.IdTaken,
+    2042: VoiceNotFound,
+    2045: EngineLimited,
+    2048: UnusableSample,
+    2049: EngineUnauthorized,
+    2056: EngineExhausted,
+    20132: VoiceNotFound,
+    4711: EngineFailed,
+}
+TEXT = "A text that nobody else may read."
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_code_is_its_class_however_it_was_asked(code: int, stream: bool) -> None:
+    async with rig(stream=stream) as running:
+        running.provider.fail("error_in_200", code=str(code))
+        error = await refused(running.engine, asked(TEXT))
+        assert await collect(running.engine, asked(TEXT))
+    assert type(error) is CODES[code]
+    assert str(code) in error.message
+    assert TEXT not in error.message
+
+
+def test_only_what_certainly_did_nothing_may_be_asked_again() -> None:
+    again = {code for code in CODES if faults.of_code(BaseResp(code)).may_retry}
+    assert again == {1000, 1013, 1024, 1033, 1002, 1039, 1041, 2045}
+    final = {code for code in CODES if not faults.of_code(BaseResp(code)).may_fall_back}
+    assert final == {1026, 1027, 1043, 1044, 2037, 2048}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One <#0.5#> two.", None),
+        ("One <#0.5#><#0.5#> two.", UnsupportedText),
+        ("One <#100.5#> two.", UnsupportedText),
+    ],
+)
+async def test_a_text_that_breaks_its_rules_is_the_users(
+    text: str, expected: type[EngineError] | None
+) -> None:
+    async with rig() as running:
+        if expected is None:
+            await collect(running.engine, asked(text))
+        else:
+            assert type(await refused(running.engine, asked(text))) is expected
+
+
+async def test_a_field_that_breaks_its_rules_is_our_own_fault() -> None:
+    async with rig() as running:
+        assert type(await refused(running.engine, asked(TEXT, emotion="neutral"))) is EngineFailed
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, EngineFailed),
+        (401, EngineUnauthorized),
+        (402, EngineExhausted),
+        (403, EngineUnauthorized),
+        (404, EngineFailed),
+        (429, EngineLimited),
+        (500, EngineFailed),
+        (502, EngineStumbled),
+        (503, EngineStumbled),
+        (504, EngineTimeout),
+    ],
+)
+async def test_a_gateways_page_is_judged_by_its_status(status: int, expected: type[EngineError]) -> None:
+    async with rig() as running:
+        running.provider.fail("5xx", status=status, retry_after="7")
+        error = await refused(running.engine, asked(TEXT))
+    assert type(error) is expected
+    assert error.retry_after_s == 7.0
+
+
+async def test_too_many_requests_with_and_without_a_time_to_wait() -> None:
+    async with rig() as running:
+        running.provider.fail("429")
+        running.provider.fail("429", retry_after="3")
+        running.provider.fail("429", retry_after="Wed, 21 Oct 2026 07:28:00 GMT")
+        errors = [await refused(running.engine, asked(TEXT)) for _ in range(3)]
+    assert [type(error) for error in errors] == [EngineLimited] * 3
+    assert [error.retry_after_s for error in errors] == [None, 3.0, None]
+
+
+async def test_a_wrong_key_is_the_operators() -> None:
+    async with rig(key="sk-other") as running:
+        error = await refused(running.engine, asked(TEXT))
+    assert type(error) is EngineUnauthorized
+    assert "sk-other" not in f"{error!r} {running.engine!r}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "more", "expected"),
+    [
+        ("garbage", {}, EngineFailed),
+        ("truncated", {"after_bytes": 0}, EngineFailed),
+        ("truncated", {"after_bytes": 20_000}, EngineFailed),
+        ("wrong_codec", {}, EngineFailed),
+        ("error_in_200", {"code": "empty"}, EngineStumbled),
+        ("error_in_200", {"code": "null_data"}, EngineStumbled),
+        ("error_in_200", {"code": "odd_hex"}, EngineFailed),
+        ("error_in_200", {"code": "no_end"}, EngineFailed),
+        ("error_midstream", {}, EngineStumbled),
+        ("error_midstream", {"after_bytes": 20_000, "code": "1027"}, ContentRefused),
+    ],
+)
+async def test_an_answer_that_makes_no_sense(
+    fault: Any, more: dict[str, Any], expected: type[EngineError]
+) -> None:
+    async with rig() as running:
+        running.provider.fail(fault, **more)
+        error = await refused(running.engine, asked(TEXT))
+        # The next one is as good as ever, whatever became of the connection.
+        assert await collect(running.engine, asked(TEXT))
+    assert type(error) is expected
+
+
+async def _read_into(got: list[Event], events: AsyncIterator[Event]) -> None:
+    async for event in events:
+        got.append(event)
+
+
+async def test_what_was_heard_before_an_answer_broke_was_heard() -> None:
+    got: list[Event] = []
+    async with rig() as running:
+        running.provider.fail("error_midstream", after_bytes=20_000)
+        async with speaking(running.engine, asked(TEXT)) as events:
+            with pytest.raises(EngineStumbled):
+                await _read_into(got, events)
+    # Counted in hexadecimal digits there, in chunks of 4801 bytes; of the last sample half has come.
+    assert audio_of(got) == toned(TEXT)[: 3 * 4801 // 2 * 2]
+
+
+async def test_silence_is_a_timeout_before_the_answer_and_within_it() -> None:
+    async with rig(silence_s=0.2) as running:
+        running.provider.fail("hang_before")
+        assert type(await refused(running.engine, asked(TEXT, deadline_s=0.2))) is EngineTimeout
+        running.provider.fail("hang_after", after_bytes=20_000)
+        assert type(await refused(running.engine, asked(TEXT))) is EngineTimeout
+        await running.provider.until(lambda: running.provider.open == 0)
+
+
+async def test_a_slow_answer_is_still_one() -> None:
+    async with rig() as running:
+        running.provider.fail("slow", piece_bytes=997, pause_s=0.0001)
+        assert await collect(running.engine, asked("Hi."))
+
+
+async def test_a_failure_is_logged_with_the_providers_trace_and_nothing_of_the_user() -> None:
+    async with rig() as running:
+        running.provider.fail("error_in_200", code="1033")
+        with capture_logs() as logs:
+            await refused(running.engine, asked(TEXT))
+    (line,) = logs
+    assert line == {
+        "event": "minimax.request.failed",
+        "log_level": "warning",
+        "path": "/v1/t2a_v2",
+        "error": "EngineStumbled",
+        "status": 200,
+        "code": 1033,
+        "trace": "04ece790375f3ca2edbb44e8c4c200bf",
+    }

@@ -1,0 +1,148 @@
+"""What is heard of it: the right words, once, in order; what it counts; and that nobody speaks to nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+import pytest
+
+from plugins.minimax.models import MODELS
+from speech_engine import Audio, Encoded, Finished, Started
+from speech_engine.testing import collect, speaking
+from speech_engine.testing.faults import Fault
+from tests.plugins.minimax.rig import Rig, asked, audio_of, heard, rig, toned
+
+TEXTS = ("The first sentence.", "Olá, você está bem?", "สวัสดี ครับ.")
+WHOLE = " ".join(TEXTS)
+LONG = tuple(f"{number} " + "word " * 900 + "end." for number in range(4))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_pcm_is_the_providers_own_to_the_last_sample(stream: bool) -> None:
+    async with rig(stream=stream) as running:
+        events = await collect(running.engine, asked(*TEXTS))
+    assert events[0] == Started(24_000)
+    assert audio_of(events) == toned(WHOLE)
+    assert heard(events) == (WHOLE,)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_mp3_comes_as_mp3_and_says_the_same(stream: bool) -> None:
+    async with rig(stream=stream) as running:
+        events = await collect(running.engine, asked(*TEXTS, formats=("mp3",)))
+    assert all(isinstance(event, Encoded) and event.format == "mp3" for event in events[1:-1])
+    assert heard(events, "mp3") == (WHOLE,)
+
+
+async def test_a_long_job_is_a_few_calls_spoken_as_one_stream() -> None:
+    async with rig() as running:
+        events = await collect(running.engine, asked(*LONG))
+        bodies = running.bodies()
+    calls = [f"{LONG[0]} {LONG[1]}", f"{LONG[2]} {LONG[3]}"]
+    assert [body["text"] for body in bodies] == calls
+    assert all(len(call) < 10_000 for call in calls)
+    assert heard(events) == tuple(calls)
+    assert [event.segment for event in events if isinstance(event, Audio)] == sorted(
+        event.segment for event in events if isinstance(event, Audio)
+    )
+    assert {event.segment for event in events if isinstance(event, Audio)} == {0, 2}
+    assert events[-1] == Finished(units=float(sum(map(len, calls))))
+
+
+async def test_han_characters_cost_twice() -> None:
+    async with rig() as running:
+        events = await collect(running.engine, asked("真正的危险, ok."))
+    assert events[-1] == Finished(units=5 * 2 + 5.0)
+
+
+async def test_an_answer_cut_at_its_limit_leaves_the_rest_unread_and_counts_the_whole_text() -> None:
+    long = "word " * 400 + "end."
+    async with rig() as running:
+        running.provider.fail("slow", piece_bytes=40_000, pause_s=0.01)
+        events = await collect(running.engine, asked(long, *LONG[:2], max_samples=12_001))
+        await running.provider.until(lambda: running.provider.open == 0)
+        (seen,) = running.provider.seen
+    text = f"{long} {LONG[0]}"
+    assert seen.json["text"] == text
+    assert audio_of(events) == toned(text)[:24_002]
+    assert events[-1] == Finished(units=float(len(text)))
+    assert seen.left_at is not None
+
+
+async def test_mp3_is_cut_at_its_limit_too() -> None:
+    async with rig() as running:
+        events = await collect(running.engine, asked("word " * 200, formats=("mp3",), max_samples=48_000))
+    # Two seconds at 128 kbit/s; the last piece is taken whole.
+    assert 32_000 <= len(audio_of(events)) < 32_000 + 16_384
+
+
+@pytest.mark.parametrize("fault", ["hang_before", "hang_after"])
+async def test_a_cancelled_job_hangs_up_within_a_tenth_of_a_second(fault: str) -> None:
+    async with rig() as running:
+        running.provider.faults.extend(_faults(fault))
+        is_heard = asyncio.Event()
+        listener = asyncio.create_task(_listen(running, is_heard))
+        await running.provider.until(lambda: running.provider.open == 1)
+        if fault == "hang_after":
+            await asyncio.wait_for(is_heard.wait(), 5.0)
+        listener.cancel()
+        assert await _seconds_until_left(running) < 0.1
+        assert listener.cancelled()
+
+
+async def test_a_closed_job_hangs_up_within_a_tenth_of_a_second() -> None:
+    async with rig() as running:
+        running.provider.faults.extend(_faults("hang_after"))
+        async with speaking(running.engine, asked("word " * 200)) as events:
+            async for event in events:
+                if isinstance(event, Audio):
+                    break
+        assert await _seconds_until_left(running) < 0.1
+
+
+def _faults(name: str) -> list[Fault]:
+    return [msgspec.convert({"name": name, "after_bytes": 40_000}, Fault)]
+
+
+async def _listen(running: Rig, is_heard: asyncio.Event) -> None:
+    async with speaking(running.engine, asked("word " * 200)) as events:
+        async for event in events:
+            if isinstance(event, Audio):
+                is_heard.set()
+
+
+async def _seconds_until_left(running: Rig) -> float:
+    """From now until the fake notices that nobody listens any more."""
+    began = time.monotonic()
+    await running.provider.until(lambda: running.provider.open == 0)
+    (seen,) = running.provider.seen
+    assert seen.left_at is not None
+    return seen.left_at - began
+
+
+async def test_one_connection_serves_one_answer_after_the_other() -> None:
+    async with rig() as running:
+        for _ in range(5):
+            await collect(running.engine, asked("Hello."))
+        assert running.at.connections == 1
+
+
+async def test_emotions_are_the_models_own() -> None:
+    by_id = {model.id: model.emotions for model in MODELS}
+    for id_, emotions in by_id.items():
+        assert ("whisper" in emotions) == ("-2.8-" not in id_), id_
+    async with rig() as running:
+        for id_, emotions in by_id.items():
+            for emotion in emotions:
+                await collect(running.engine, asked("Oh.", model=id_, emotion=emotion))
+
+
+def test_the_models_say_what_the_server_must_know() -> None:
+    for model in MODELS:
+        assert (model.sample_rate_hz, model.formats, model.max_characters) == (24_000, ("mp3",), 9_999)
+        assert model.joins_segments
+        assert model.billed_on_submit
+        assert not model.is_local
+        assert (model.speed, model.pitch) == ((0.5, 2.0), (-12.0, 12.0))

@@ -1,0 +1,139 @@
+"""Bytes to events, however they are cut: samples stay whole, headers stay out, and no tag is played."""
+
+from __future__ import annotations
+
+import io
+import struct
+import wave
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugins.openai.fake.sound import encoded, wav_header
+from plugins.openai.hearing import Hearing
+from plugins.openai.settings import Format
+from speech_engine import Audio, EngineExhausted, EngineFailed, Event, Started
+from speech_engine.testing import job
+from tests.plugins.openai.upstream import mp3_of, pcm_of
+
+PCM = bytes(range(256)) * 40
+JOB = job("Hi.", "You.")
+
+
+def _heard(parts: list[bytes], wanted: Format, most: int | None = None) -> list[Event]:
+    hearing = Hearing(job("Hi.", "You.", max_samples=most), wanted, 24_000)
+    hearing.begin(0)
+    return [event for part in parts for event in hearing.feed(part)] + list(hearing.end())
+
+
+def _cut(data: bytes, places: list[int]) -> list[bytes]:
+    edges = [0, *sorted(place % len(data) for place in places), len(data)]
+    return [data[start:end] for start, end in pairwise(edges)]
+
+
+PLACES = st.lists(st.integers(0, 100_000), max_size=30)
+
+
+@given(PLACES)
+def test_pcm_is_whole_samples_wherever_it_is_cut(places: list[int]) -> None:
+    events = _heard(_cut(PCM + b"\1", places), "pcm")
+    assert events[0] == Started(24_000)
+    assert pcm_of(events) == PCM
+    assert all(len(event.pcm) % 2 == 0 for event in events if isinstance(event, Audio))
+
+
+@given(PLACES, st.sampled_from([0, 0xFFFFFFFF, 0x7FFFFFFF, len(PCM)]))
+def test_a_wav_in_place_of_pcm_loses_its_header(places: list[int], size: int) -> None:
+    events = _heard(_cut(wav_header(size, 22_050) + PCM, places), "pcm")
+    assert events[0] == Started(22_050)
+    assert pcm_of(events) == PCM
+
+
+@given(PLACES)
+def test_what_stands_around_the_samples_of_a_wav_is_not_played(places: list[int]) -> None:
+    sink = io.BytesIO()
+    with wave.open(sink, "wb") as out:
+        out.setparams((1, 2, 24_000, 0, "NONE", ""))
+        out.writeframes(PCM)
+    listed = b"LIST" + struct.pack("<I", 5) + b"abcde\0"
+    file = sink.getvalue()
+    assert pcm_of(_heard(_cut(file[:12] + listed + file[12:] + listed, places), "wav")) == PCM
+
+
+@given(PLACES)
+def test_mp3_passes_byte_for_byte(places: list[int]) -> None:
+    mp3 = encoded(PCM, "mp3")
+    events = _heard(_cut(mp3, places), "mp3")
+    assert events[0] == Started(24_000)
+    assert mp3_of(events) == mp3
+
+
+def test_a_bare_frame_is_mp3_as_well_as_a_tag() -> None:
+    mp3 = encoded(PCM, "mp3")
+    bare = mp3[mp3.index(b"\xff\xf3") :]
+    assert mp3[:3] == b"ID3"
+    assert mp3_of(_heard([bare], "mp3")) == bare
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (b"", "pcm"),
+        (b"", "mp3"),
+        (b"fLaC" + bytes(40), "pcm"),
+        (b"OggS" + bytes(40), "pcm"),
+        (b"ID3\4" + bytes(40), "pcm"),
+        (b"fLaC" + bytes(40), "mp3"),
+        (bytes(40), "mp3"),
+        (bytes(40), "wav"),
+        (b'{"error": {"code": null}}', "pcm"),
+        (b"<html><body>Bad Gateway</body></html>", "mp3"),
+        (b"a" * 200_000, "pcm"),
+        (b"no", "wav"),
+        (wav_header()[:40], "wav"),
+        (b"RIFF\xff\xff\xff\xffWAVEdata\0\0\0\0" + PCM, "wav"),
+        (wav_header().replace(b"\1\0\1\0", b"\3\0\1\0") + PCM, "wav"),
+        (wav_header().replace(b"\1\0\1\0", b"\1\0\2\0") + PCM, "wav"),
+        (wav_header(rate_hz=1) + PCM, "wav"),
+        (b"RIFF\xff\xff\xff\xffWAVELIST\xff\xff\xff\x7f" + PCM, "wav"),
+    ],
+)
+def test_what_is_no_audio_is_a_failure_before_any_event(data: bytes, wanted: Format) -> None:
+    hearing = Hearing(JOB, wanted, 24_000)
+    hearing.begin(0)
+    events: list[Event] = []
+    with pytest.raises(EngineFailed):
+        events.extend([*hearing.feed(data), *hearing.end()])
+    assert events == []
+
+
+def test_an_error_in_place_of_audio_says_which() -> None:
+    with pytest.raises(EngineExhausted):
+        _heard([b'{"error": {"code":', b' "insufficient_quota"}}'], "pcm")
+
+
+def test_the_limit_is_counted_in_time_whatever_the_rate() -> None:
+    assert len(pcm_of(_heard([PCM], "pcm", most=2_400))) == 4_800
+    assert len(pcm_of(_heard([wav_header(rate_hz=12_000) + PCM], "pcm", most=2_400))) == 2_400
+
+
+def test_a_second_call_goes_on_where_the_first_ended() -> None:
+    hearing = Hearing(JOB, "pcm", 24_000)
+    events = []
+    for segment in (0, 1):
+        hearing.begin(segment)
+        events += [*hearing.feed(PCM + b"\1"), *hearing.end()]
+    assert pcm_of(events) == PCM + PCM
+    assert [event for event in events if isinstance(event, Started)] == [Started(24_000)]
+    assert {event.segment for event in events if isinstance(event, Audio)} == {0, 1}
+
+
+def test_a_second_call_at_another_rate_is_a_failure() -> None:
+    hearing = Hearing(JOB, "pcm", 24_000)
+    hearing.begin(0)
+    list(hearing.feed(PCM))
+    hearing.begin(1)
+    with pytest.raises(EngineFailed):
+        list(hearing.feed(wav_header(rate_hz=16_000) + PCM))

@@ -1,0 +1,93 @@
+"""Nobody listens any more: the server is told at once, and nothing of the connection stays."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import Any
+
+import psutil
+import pytest
+import structlog
+
+from plugins.openai.fake.app import provider
+from plugins.openai.plugin import create
+from plugins.openai.settings import OpenAISettings
+from proxy.engines.http import open_http
+from proxy.sections import Upstream
+from speech_engine import Context, Engine, Finished
+from speech_engine.testing import collect, job
+from speech_engine.testing.serving import served
+from tests.plugins.openai.upstream import pair
+
+JOB = job("Hello there, world.", model="gpt-4o-mini-tts", voice="alloy")
+CANCELS = 1_000
+AT_ONCE = 20
+
+
+async def _until_cancelled(engine: Engine, has_begun: asyncio.Event) -> None:
+    async with aclosing(engine.speak(JOB)) as events:
+        async for _ in events:
+            has_begun.set()
+
+
+@pytest.mark.parametrize("stream", ["audio", "sse"])
+async def test_a_cancelled_job_is_hung_up_at_once(stream: str) -> None:
+    async with pair(stream=stream) as (engine, fake):
+        fake.fail("hang_after", after_bytes=12_000, count=5)
+        cancelled = [await _begun_and_cancelled(engine) for _ in range(5)]
+        await fake.until(lambda: fake.open == 0)
+    left = [seen.left_at for seen in fake.spoken() if seen.left_at is not None]
+    assert len(left) == 5
+    # The quickest of several: a busy machine may keep any one of them waiting.
+    assert min(gone - at for gone, at in zip(left, cancelled, strict=True)) < 0.1
+
+
+async def test_a_closed_generator_is_hung_up_as_well() -> None:
+    async with pair() as (engine, fake):
+        fake.fail("hang_after", after_bytes=12_000)
+        async with aclosing(engine.speak(JOB)) as events:
+            await anext(events)
+        await fake.until(lambda: fake.open == 0)
+        assert fake.seen[0].left_at is not None
+
+
+async def test_enough_samples_are_enough() -> None:
+    limited: Any = job("Hello there, world.", model="tts-1", voice="alloy", max_samples=4_800)
+    async with pair() as (engine, fake):
+        fake.fail("hang_after", after_bytes=12_000)
+        assert isinstance((await collect(engine, limited))[-1], Finished)
+        await fake.until(lambda: fake.open == 0)
+
+
+async def test_a_thousand_cancelled_jobs_leave_no_connection() -> None:
+    async with served(provider()) as fake, open_http(Upstream()) as http:
+        settings = OpenAISettings(base_url=f"{fake.url}/v1")
+        async with create("openai", settings, Context(structlog.get_logger(), http=http)) as engine:
+            await collect(engine, JOB)
+            sockets = _sockets()
+            fake.provider.fail("hang_after", after_bytes=12_000, count=CANCELS)
+            for _ in range(CANCELS // AT_ONCE):
+                await asyncio.gather(*[_begun_and_cancelled(engine) for _ in range(AT_ONCE)])
+            await fake.provider.until(lambda: fake.provider.open == 0)
+            assert sum(seen.left_at is not None for seen in fake.provider.seen) == CANCELS
+            assert isinstance((await collect(engine, JOB))[-1], Finished)
+            # The last answer's own connection is kept for the next one, as the first one's was.
+            assert fake.connections <= 1
+            assert _sockets() <= sockets
+
+
+async def _begun_and_cancelled(engine: Engine) -> float:
+    """When it was cancelled, on the clock that the fake has too."""
+    has_begun = asyncio.Event()
+    speaking = asyncio.create_task(_until_cancelled(engine, has_begun))
+    await has_begun.wait()
+    cancelled = time.monotonic()
+    speaking.cancel()
+    await asyncio.wait([speaking])
+    return cancelled
+
+
+def _sockets() -> int:
+    return len(psutil.Process().net_connections("tcp"))

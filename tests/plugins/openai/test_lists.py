@@ -1,0 +1,110 @@
+"""What a server has: the shapes that lists come in, and what becomes of an engine whose server has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from plugins.openai import lists
+from speech_engine import EngineFailed, EngineStumbled, VoiceInfo
+from tests.plugins.openai.upstream import pair
+
+JOE = VoiceInfo(id="joe", name="joe")
+
+
+@pytest.mark.parametrize(
+    ("found", "voices"),
+    [
+        ({"voices": ["joe", "joe"]}, (JOE,)),
+        ({"voices": [{"id": "joe", "name": "joe"}]}, (JOE,)),
+        ({"object": "list", "data": [{"id": "joe"}]}, (JOE,)),
+        ({"voices": [{"voice_id": "joe", "name": "Joe"}]}, (VoiceInfo(id="joe", name="Joe"),)),
+        (["joe"], (JOE,)),
+        ({"voices": ["joe"], "uploaded_voices": [{"name": "own"}, "joe"]}, (JOE, lists.named("own"))),
+        (
+            {"voices": [{"id": "joe", "name": "Joe", "language": "pt-BR", "gender": "male"}]},
+            (VoiceInfo(id="joe", name="Joe", language="pt-BR", gender="male"),),
+        ),
+        ({"voices": [{"id": 7}, None, [], {"id": " "}, "", {"id": " joe ", "name": None}]}, (JOE,)),
+        ({"voices": "joe"}, ()),
+        ({"voices": None, "data": []}, ()),
+        ("joe", ()),
+        (None, ()),
+    ],
+)
+def test_voices_in_every_shape(found: Any, voices: tuple[VoiceInfo, ...]) -> None:
+    assert lists.voices(found) == voices
+
+
+@pytest.mark.parametrize(
+    ("found", "ids"),
+    [
+        ({"data": [{"id": "kokoro"}, {"id": "f5"}, {"id": "f5"}]}, ("kokoro", "f5")),
+        ({"models": [{"id": "kokoro", "name": "Kokoro"}]}, ("kokoro",)),
+        (None, ()),
+    ],
+)
+def test_models_in_every_shape(found: Any, ids: tuple[str, ...]) -> None:
+    assert lists.model_ids(found) == ids
+
+
+def test_where_some_models_say_that_they_speak_the_others_do_not() -> None:
+    assert lists.for_speech(("gpt-5", "tts-1", "gpt-4o-mini-TTS")) == ("tts-1", "gpt-4o-mini-TTS")
+    assert lists.for_speech(("kokoro", "f5")) == ("kokoro", "f5")
+
+
+def test_what_is_no_json_is_no_list() -> None:
+    with pytest.raises(EngineFailed):
+        lists.decoded(b"<html>")
+
+
+@pytest.mark.parametrize(
+    ("server", "models", "voices"),
+    [
+        ("", ("tts-1", "tts-1-hd", "gpt-4o-mini-tts"), lists.BUILT_IN),
+        ("vllm", ("Qwen/Qwen3-TTS",), ("vivian", "mine")),
+        ("kokoro", ("kokoro",), ("af_heart", "am_adam")),
+        ("speaches", ("speaches-ai/Kokoro-82M-v1.0-ONNX",), ("af_heart", "am_adam")),
+        ("odd", ("tts-1", "tts-1-hd", "gpt-4o-mini-tts"), lists.BUILT_IN),
+    ],
+)
+async def test_each_kind_of_server_tells_what_it_has(
+    server: str, models: tuple[str, ...], voices: tuple[str, ...]
+) -> None:
+    async with pair(server) as (engine, _):
+        assert engine.models() == ()
+        await engine.refresh()
+        assert tuple(model.id for model in engine.models()) == models
+        assert tuple(voice.id for voice in engine.voices()) == voices
+
+
+async def test_what_the_settings_say_is_not_asked_for() -> None:
+    async with pair("kokoro", models=("mine",), voices=("me",)) as (engine, _):
+        await engine.refresh()
+        assert [model.id for model in engine.models()] == ["mine"]
+        assert engine.voices() == (lists.named("me"),)
+
+
+async def test_a_server_without_any_list_is_there_all_the_same() -> None:
+    async with pair("no-such-server", models=("mine",)) as (engine, provider):
+        await engine.refresh()
+        assert [seen.status for seen in provider.seen] == [404] * 4
+        assert [voice.id for voice in engine.voices()] == list(lists.BUILT_IN)
+
+
+async def test_what_was_known_stays_known_while_the_server_is_down() -> None:
+    async with pair("kokoro") as (engine, provider):
+        await engine.refresh()
+        known = (engine.models(), engine.voices())
+        provider.fail("truncated", path="/models", count=2)
+        with pytest.raises(EngineFailed):
+            await engine.refresh()
+        assert (engine.models(), engine.voices()) == known
+
+
+async def test_a_server_that_is_down_says_so() -> None:
+    async with pair("speaches") as (engine, provider):
+        provider.fail("5xx", path="/audio/models")
+        with pytest.raises(EngineStumbled):
+            await engine.refresh()

@@ -1,0 +1,125 @@
+"""Every shape of "no" and the class it becomes, which decides who mends it and who is asked next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from plugins.openai.refusals import in_band, read, refusal
+from speech_engine import (
+    ContentRefused,
+    EngineError,
+    EngineExhausted,
+    EngineFailed,
+    EngineLimited,
+    EngineStumbled,
+    EngineTimeout,
+    EngineUnauthorized,
+    UnsupportedLanguage,
+    UnsupportedText,
+    VoiceNotFound,
+)
+
+TEXT = "what was to be spoken"
+
+
+def _openai(code: str | int | None, param: str | None = None, kind: str = "invalid_request_error") -> Any:
+    return {"error": {"message": f"No: {TEXT}", "type": kind, "param": param, "code": code}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "cls"),
+    [
+        (401, _openai("invalid_api_key"), EngineUnauthorized),
+        (403, _openai("model_not_allowed"), EngineUnauthorized),
+        (402, {}, EngineExhausted),
+        (429, _openai("insufficient_quota", kind="insufficient_quota"), EngineExhausted),
+        (429, _openai(None, kind="insufficient_quota"), EngineExhausted),
+        (429, _openai("rate_limit_exceeded", kind="requests"), EngineLimited),
+        (429, _openai("never heard of"), EngineLimited),
+        (429, "<html>", EngineLimited),
+        (400, _openai("voice_not_found", "voice"), VoiceNotFound),
+        (400, _openai(None, "voice"), VoiceNotFound),
+        (404, _openai("voice_not_found"), VoiceNotFound),
+        (400, _openai("string_above_max_length", "input"), UnsupportedText),
+        (413, _openai("invalid_value", "input"), UnsupportedText),
+        (400, _openai("unsupported_language", "language"), UnsupportedLanguage),
+        (400, _openai("content_policy_violation"), ContentRefused),
+        (400, _openai("invalid_value", "response_format"), EngineFailed),
+        (400, _openai(400, None), EngineFailed),
+        (404, _openai("model_not_found", "model"), EngineFailed),
+        (404, "<html>", EngineFailed),
+        (422, {"detail": [{"loc": ["body", "voice"], "msg": "no"}]}, VoiceNotFound),
+        (422, {"detail": [{"loc": ["body", "input"], "msg": "no"}]}, UnsupportedText),
+        (422, {"detail": "no"}, EngineFailed),
+        (400, {"detail": {"error": "voice_not_found", "message": "no"}}, VoiceNotFound),
+        (400, {"message": "no", "code": "voice_not_found"}, VoiceNotFound),
+        (400, {"message": "no", "code": 400}, EngineFailed),
+        (408, {}, EngineTimeout),
+        (500, _openai("internal_error", kind="server_error"), EngineFailed),
+        (500, _openai("insufficient_quota"), EngineFailed),
+        (502, "<html><h1>Bad Gateway</h1>", EngineStumbled),
+        (503, _openai("engine_unavailable", kind="server_error"), EngineStumbled),
+        (504, "", EngineStumbled),
+        (418, [1, 2], EngineFailed),
+        (302, "", EngineFailed),
+    ],
+)
+def test_a_status_and_a_body_are_a_class(status: int, body: Any, cls: type[EngineError]) -> None:
+    raw = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
+    error = refusal(status, {}, raw)
+    assert type(error) is cls
+    assert str(status) in error.message
+    assert TEXT not in error.message
+
+
+@pytest.mark.parametrize("code", [TEXT, "x" * 65, "a/b", "ä", ""])
+def test_a_code_that_is_none_is_not_passed_on(code: str) -> None:
+    assert refusal(500, {}, msgspec.json.encode(_openai(code, kind=""))).message == (
+        "The provider answered 500."
+    )
+
+
+def test_a_code_is_passed_on_to_the_operator() -> None:
+    told = msgspec.json.encode(_openai("model_not_found", "model"))
+    assert refusal(404, {}, told).message == "The provider answered 404 model_not_found."
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "9", "retry-after-ms": "1500"}, 1.5),
+        ({"retry-after": "9", "retry-after-ms": "soon"}, 9.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+    ],
+)
+def test_it_says_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
+    assert refusal(429, headers, b"").retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "cls"),
+    [
+        (_openai("insufficient_quota"), EngineExhausted),
+        (_openai("content_refused"), ContentRefused),
+        (_openai("server_error"), EngineFailed),
+        ({"error": TEXT}, EngineFailed),
+        (TEXT, EngineFailed),
+    ],
+)
+def test_a_refusal_in_place_of_audio_says_as_much(body: Any, cls: type[EngineError]) -> None:
+    error = in_band(read(msgspec.json.encode(body)))
+    assert type(error) is cls
+    assert TEXT not in error.message
+
+
+def test_json_too_deep_to_be_read_tells_nothing() -> None:
+    assert type(refusal(400, {}, b"[" * 100_000)) is EngineFailed

@@ -1,0 +1,124 @@
+"""OpenAI's SDK → a voxgate → its openai plugin → a second voxgate, whose engine speaks in tones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import httpx2
+import openai
+import pytest
+
+from plugins.tone.decode import decode
+from tests.server import TONE, Server, running
+from tests.sound import decoded
+
+TEXT = "Hello there. How are you, Zoë? สวัสดี."
+SENTENCES = ("Hello there.", "How are you, Zoë?", "สวัสดี.")
+
+_FRONT = """
+[server]
+default_model = "up/tts-1"
+[engines.up]
+plugin = "openai"
+base_url = "{url}/v1"
+api_key = "env:UPSTREAM_KEY"
+send_language = true
+[engines.events]
+plugin = "openai"
+base_url = "{url}/v1"
+api_key = "env:UPSTREAM_KEY"
+stream = "sse"
+models = ["tone"]
+[models]
+"tts-1" = ["up/tts-1"]
+"gpt-4o-mini-tts" = ["events/tone"]
+[voices.alloy]
+up = "alloy"
+events = "alloy"
+"""
+
+Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+
+
+class Chain(NamedTuple):
+    front: Server
+    back: Server
+
+    def sdk(self, server: Server) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0)
+
+    def spoken(self, model: str, format_: Format) -> bytes:
+        with self.sdk(self.front) as sdk:
+            return sdk.audio.speech.create(
+                model=model, voice="alloy", input=TEXT, response_format=format_
+            ).content
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    folders = [tmp_path_factory.mktemp(name) for name in ("back", "front")]
+    with running(folders[0], TONE) as back, _in_front_of(back, folders[1]) as front:
+        yield Chain(front, back)
+
+
+def _in_front_of(back: Server, folder: Path) -> AbstractContextManager[Server]:
+    return running(folder, _FRONT.format(url=back.url), environ={"UPSTREAM_KEY": back.key})
+
+
+def _said(data: bytes, format_: str) -> tuple[str, ...]:
+    heard = decoded(data, format_)
+    return decode(heard.samples, heard.sample_rate_hz)
+
+
+@pytest.mark.parametrize("model", ["tts-1", "gpt-4o-mini-tts"], ids=["bytes", "events"])
+@pytest.mark.parametrize("format_", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+def test_every_word_comes_through_in_every_format(chain: Chain, model: str, format_: Format) -> None:
+    assert _said(chain.spoken(model, format_), format_) == SENTENCES
+
+
+@pytest.mark.parametrize("model", ["tts-1", "gpt-4o-mini-tts"], ids=["bytes", "events"])
+def test_mp3_comes_through_byte_for_byte(chain: Chain, model: str) -> None:
+    with chain.sdk(chain.back) as sdk:
+        theirs = sdk.audio.speech.create(model="tone", voice="alloy", input=TEXT).content
+    assert chain.spoken(model, "mp3") == theirs
+
+
+def test_pcm_is_the_same_sound(chain: Chain) -> None:
+    with chain.sdk(chain.back) as sdk:
+        theirs = sdk.audio.speech.create(
+            model="tone", voice="alloy", input=TEXT, response_format="pcm"
+        ).content
+    assert chain.spoken("tts-1", "pcm") == theirs
+
+
+def test_what_the_second_has_is_listed_by_the_first(chain: Chain) -> None:
+    with chain.front.client() as client:
+        models = [model["id"] for model in client.get("/v1/models").json()["data"]]
+        voices = {voice["id"]: voice["name"] for voice in client.get("/v1/audio/voices").json()["data"]}
+    assert {"up/tone", "up/tts-1", "up/tone/standard", "events/tone"} <= set(models)
+    assert voices["up/alloy"] == "alloy"
+    assert "up/tone/tone" in voices
+
+
+def test_the_first_speaks_with_a_voice_that_only_the_second_knows(chain: Chain) -> None:
+    body = {"model": "up/tone/standard", "voice": "up/tone/nobody", "input": TEXT}
+    with chain.front.client() as client:
+        unknown = client.post("/v1/audio/speech", json=body)
+        known = client.post("/v1/audio/speech", json={**body, "voice": "up/tone/tone"})
+    assert unknown.status_code == 400
+    assert unknown.json()["error"]["code"] == "voice_not_found"
+    assert _said(known.content, "mp3") == SENTENCES
+
+
+def test_each_has_its_own_usage(chain: Chain) -> None:
+    def rows(server: Server) -> int:
+        with server.client() as client:
+            answer: httpx2.Response = client.get("/v1/usage")
+        return len(answer.json()["data"])
+
+    before = (rows(chain.front), rows(chain.back))
+    chain.spoken("tts-1", "mp3")
+    assert (rows(chain.front), rows(chain.back)) == (before[0] + 1, before[1] + 1)

@@ -1,0 +1,10 @@
+"""`python -m tests.plugins.openai.tone_fake`: the fake as a program, speaking in tones."""
+
+from __future__ import annotations
+
+from plugins.openai.fake.app import provider
+from speech_engine.testing.serving import run
+from tests.tones import tones
+
+if __name__ == "__main__":
+    run(provider(tones), "tone_fake")

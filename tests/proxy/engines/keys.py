@@ -1,0 +1,100 @@
+"""Guarded engines of scripts: a script for each job that a key is given, and a watch that writes down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from proxy.engines.guarded import GuardedEngine
+from proxy.engines.in_process import InProcessEngine
+from proxy.engines.paced import Pace, PacedEngine
+from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, SpeechJob, VoiceInfo
+from tests.proxy.endpoints.scripted import Scripted, Step, spoken
+
+WELL = tuple(spoken(0.1))
+
+
+async def _for_ever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+SILENT = (_for_ever,)
+"""It is asked, and says nothing."""
+
+
+class Turns:
+    """Each job takes the next script; the last one stays. `asked` is set by every job."""
+
+    def __init__(self, *scripts: Sequence[Step], slots: int = 2) -> None:
+        self.slots = slots
+        self.jobs: list[SpeechJob] = []
+        self.asked = asyncio.Event()
+        self._scripts = [Scripted(*script) for script in scripts]
+
+    @property
+    def open(self) -> int:
+        return sum(script.open for script in self._scripts)
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._scripts[0].models()
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return self._scripts[0].voices()
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        script = self._scripts[min(len(self.jobs), len(self._scripts) - 1)]
+        self.jobs.append(job)
+        self.asked.set()
+        async for event in script.speak(job):
+            yield event
+
+
+class Told:
+    """Fits `Watch`."""
+
+    def __init__(self) -> None:
+        self.retries: list[str] = []
+        self.alarms: list[str] = []
+        self.resting: list[tuple[int, bool]] = []
+
+    def retried(self, engine: str, error: str) -> None:
+        self.retries.append(f"{engine} {error}")
+
+    def alarmed(self, engine: str, error: str) -> None:
+        self.alarms.append(f"{engine} {error}")
+
+    def breaker(self, engine: str, key: int, is_open: bool) -> None:
+        self.resting.append((key, is_open))
+
+
+def guarded(
+    *engines: Turns, watch: Told | None = None, queue: int = 64, rpm: int | None = None
+) -> GuardedEngine:
+    keys = [InProcessEngine(PacedEngine(each, Pace(rpm), each.slots), queue) for each in engines]
+    return GuardedEngine("cloud", keys, watch or Told())
+
+
+def job(deadline_s: float = 5.0, tenant: str = "acc_1") -> SpeechJob:
+    return SpeechJob(
+        id="req_1",
+        tenant=tenant,
+        model="m",
+        voice=EngineVoice("v"),
+        segments=(Segment("Hello.", 0, 6),),
+        language="en",
+        deadline_s=deadline_s,
+    )
+
+
+async def heard(engine: GuardedEngine, asked: SpeechJob | None = None) -> int:
+    """How many bytes of audio came."""
+    events = [event async for event in engine.speak(asked or job())]
+    return sum(len(event.pcm) for event in events if isinstance(event, Audio))
+
+
+def later(engine: GuardedEngine, seconds: float = 1000.0) -> None:
+    """As if so much time had gone by since its breakers opened."""
+    for key in engine.keys:
+        key.breaker = msgspec.structs.replace(key.breaker, since=key.breaker.since - seconds)

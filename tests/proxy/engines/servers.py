@@ -1,0 +1,97 @@
+"""A provider's server, down to its bytes: every connection is given what a test wrote down."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+Act = bytes | float | Callable[[], Awaitable[object]]
+"""Bytes to send, seconds to pause, or something to wait for."""
+
+
+class Bare:
+    """`acts` are what every request is answered with; the connection stays open after them unless `ends`.
+
+    `heads` are the requests with their headers, `connections` those that were ever made, `open` those that
+    are; `left_after_s` is how long after `leaving` the client's end of a connection was seen.
+    """
+
+    def __init__(self, *acts: Act, ends: bool = False) -> None:
+        self.acts = acts
+        self.heads: list[str] = []
+        self.connections = 0
+        self.open = 0
+        self.answering = asyncio.Event()
+        self.changed = asyncio.Condition()
+        self.url = ""
+        self._ends = ends
+
+    async def until(self, is_so: Callable[[], bool], within_s: float = 5.0) -> None:
+        async with asyncio.timeout(within_s), self.changed:
+            await self.changed.wait_for(is_so)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        try:
+            await self._answer_all(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client is gone, or the test is over
+        finally:
+            writer.close()
+            self.open -= 1
+            async with self.changed:
+                self.changed.notify_all()
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            self.heads.append(head)
+            length = next(
+                (line[15:] for line in head.lower().split("\r\n") if line[:15] == "content-length:"), "0"
+            )
+            await reader.readexactly(int(length))
+            answering = asyncio.create_task(self._answer(writer))
+            leaving = asyncio.create_task(reader.read(1))
+            await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+            answering.cancel()
+            leaving.cancel()
+            await asyncio.wait((answering, leaving))
+            if self._ends or answering.cancelled() or answering.exception():
+                return
+
+    async def _answer(self, writer: asyncio.StreamWriter) -> None:
+        for act in self.acts:
+            if isinstance(act, bytes):
+                writer.write(act)
+                await writer.drain()
+            elif isinstance(act, float):
+                await asyncio.sleep(act)
+            else:
+                self.answering.set()
+                await act()
+
+
+@asynccontextmanager
+async def bare(*acts: Act, ends: bool = False, context: ssl.SSLContext | None = None) -> AsyncIterator[Bare]:
+    """Serves on a free port of 127.0.0.1 while the block runs."""
+    provider = Bare(*acts, ends=ends)
+    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    provider.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
+    try:
+        yield provider
+    finally:
+        server.close()
+
+
+def answer(body: bytes = b"{}", status: str = "200 OK", *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def begun(length: int = 1_000_000) -> bytes:
+    """Of an answer whose body is yet to come."""
+    return f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n".encode()

@@ -1,0 +1,323 @@
+"""A cloud engine's keys: who is asked again, who rests and for how long, and what tells nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from policies.breaker import FAULTS, LONGEST_S
+from proxy.engines.guarded import GuardedEngine
+from speech_engine import (
+    Audio,
+    ContentRefused,
+    EngineBusy,
+    EngineError,
+    EngineExhausted,
+    EngineFailed,
+    EngineLimited,
+    EngineStumbled,
+    EngineTimeout,
+    EngineUnauthorized,
+    EngineUnavailable,
+    Started,
+    UnsupportedText,
+    VoiceNotFound,
+)
+from tests.proxy.endpoints.scripted import RATE_HZ, spoken
+from tests.proxy.engines.keys import SILENT, WELL, Told, Turns, guarded, heard, job, later
+
+FAULTY = (EngineFailed("it broke"),)
+WHOLE = RATE_HZ // 10 * 2
+
+
+async def fail(engine: GuardedEngine, times: int = 1) -> None:
+    for _ in range(times):
+        with pytest.raises(EngineError):
+            await heard(engine)
+
+
+def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.backoff._BASE_S", 0.001)
+
+
+@pytest.mark.parametrize("error", [EngineStumbled("x"), EngineLimited("x", retry_after_s=0.001)])
+async def test_what_certainly_did_nothing_is_asked_again(
+    error: EngineError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten(monkeypatch)
+    monkeypatch.setattr("proxy.engines.paced._SHORTEST_PAUSE_S", 0.001)
+    watch = Told()
+    cloud = Turns([error], [error], WELL)
+    assert await heard(guarded(cloud, watch=watch)) == WHOLE
+    assert len(cloud.jobs) == 3
+    assert watch.retries == [f"cloud {type(error).__name__}"] * 2
+
+
+async def test_three_tries_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch)
+    cloud = Turns([EngineStumbled("x")])
+    with pytest.raises(EngineStumbled):
+        await heard(guarded(cloud))
+    assert len(cloud.jobs) == 3
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineFailed("x"),
+        EngineTimeout("x"),
+        EngineUnavailable("x"),
+        ContentRefused("x"),
+        UnsupportedText("x"),
+        VoiceNotFound("x"),
+        EngineUnauthorized("x"),
+    ],
+)
+async def test_what_may_have_cost_something_or_will_not_change_is_not(error: EngineError) -> None:
+    cloud, watch = Turns([error]), Told()
+    with pytest.raises(type(error)):
+        await heard(guarded(cloud, watch=watch))
+    assert len(cloud.jobs) == 1
+    assert watch.retries == []
+
+
+async def test_after_audio_nothing_is_asked_again() -> None:
+    cloud = Turns([*spoken(0.1)[:-1], EngineStumbled("x")], WELL)
+    speaking = guarded(cloud).speak(job())
+    assert isinstance(await anext(speaking), Started)
+    assert isinstance(await anext(speaking), Audio)
+    with pytest.raises(EngineStumbled):
+        await anext(speaking)
+    assert len(cloud.jobs) == 1
+
+
+async def test_a_start_without_audio_is_nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch)
+    cloud = Turns([Started(RATE_HZ), EngineStumbled("x")], WELL)
+    assert await heard(guarded(cloud)) == WHOLE
+
+
+async def test_nobody_is_waited_for_longer_than_there_is_time() -> None:
+    cloud = Turns([EngineLimited("x", retry_after_s=30.0)], WELL)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(EngineLimited) as raised:
+        await heard(guarded(cloud), job(deadline_s=2.0))
+    assert loop.time() - began < 1.0
+    assert raised.value.retry_after_s == 30.0
+    assert len(cloud.jobs) == 1
+
+
+async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch)
+    cloud = Turns([lambda: asyncio.sleep(0.2), EngineStumbled("x")], WELL)
+    await heard(guarded(cloud), job(deadline_s=2.0))
+    first, second = cloud.jobs
+    assert first.deadline_s == pytest.approx(2.0, abs=0.1)
+    assert second.deadline_s <= 1.8
+
+
+async def test_so_many_faults_put_it_to_rest_and_it_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud, watch = Turns(FAULTY), Told()
+    engine = guarded(cloud, watch=watch)
+    await fail(engine, FAULTS)
+    assert (engine.state, engine.reason) == ("resting", "EngineFailed: it broke")
+    with pytest.raises(EngineUnavailable, match="cloud is resting: EngineFailed: it broke") as raised:
+        await heard(engine)
+    assert 1.0 <= (raised.value.retry_after_s or 0.0) <= 5.0
+    assert len(cloud.jobs) == FAULTS
+    assert watch.resting == [(1, True)]
+    assert watch.alarms == []
+
+
+async def test_one_probe_goes_through_and_closes_it() -> None:
+    gate = asyncio.Event()
+    cloud, watch = Turns(*[FAULTY] * FAULTS, [gate.wait, *WELL]), Told()
+    engine = guarded(cloud, watch=watch)
+    await fail(engine, FAULTS)
+    later(engine)
+    cloud.asked.clear()
+    probe = asyncio.create_task(heard(engine))
+    await cloud.asked.wait()
+    for _ in range(3):
+        with pytest.raises(EngineUnavailable, match="resting"):
+            await heard(engine)
+    gate.set()
+    assert await probe == WHOLE
+    assert (engine.state, engine.reason) == ("ready", "")
+    assert len(cloud.jobs) == FAULTS + 1
+    assert watch.resting == [(1, True), (1, False)]
+    assert await heard(engine) == WHOLE
+
+
+async def test_a_failed_probe_rests_twice_as_long() -> None:
+    engine = guarded(Turns(FAULTY))
+    await fail(engine, FAULTS)
+    later(engine)
+    await fail(engine)
+    assert engine.keys[0].breaker.open_s == 10.0
+
+
+async def test_many_that_fail_together_are_one_reason_to_rest() -> None:
+    cloud = Turns([lambda: asyncio.sleep(0.01), *FAULTY], slots=30)
+    engine = guarded(cloud)
+    await asyncio.gather(*(heard(engine) for _ in range(30)), return_exceptions=True)
+    assert len(cloud.jobs) == 30
+    assert engine.keys[0].breaker.open_s == 5.0
+
+
+@pytest.mark.parametrize("error", [EngineBusy("x"), EngineLimited("x", retry_after_s=9.0)])
+async def test_a_probe_that_tells_nothing_leaves_it_to_the_next(error: EngineError) -> None:
+    cloud = Turns(*[FAULTY] * FAULTS, [error], WELL)
+    engine = guarded(cloud)
+    await fail(engine, FAULTS)
+    later(engine)
+    with pytest.raises(type(error)):
+        await heard(engine, job(deadline_s=2.0))
+    assert engine.state == "resting"
+    assert engine.keys[0].may_try
+
+
+async def test_a_client_that_leaves_its_probe_leaves_it_to_the_next() -> None:
+    cloud = Turns(*[FAULTY] * FAULTS, SILENT, WELL)
+    engine = guarded(cloud)
+    await fail(engine, FAULTS)
+    later(engine)
+    cloud.asked.clear()
+    probe = asyncio.create_task(heard(engine))
+    await cloud.asked.wait()
+    probe.cancel()
+    await asyncio.wait([probe])
+    assert cloud.open == 0
+    assert await heard(engine) == WHOLE
+    assert engine.state == "ready"
+
+
+async def test_a_stream_that_its_listener_closes_is_no_fault() -> None:
+    engine = guarded(Turns([*spoken(0.1)[:-1], *SILENT]))
+    for _ in range(FAULTS + 1):
+        async with aclosing(engine.speak(job())) as events:
+            async for event in events:
+                if isinstance(event, Audio):
+                    break
+    assert engine.keys[0].breaker.faults == 0
+
+
+async def silent_until(deadline_s: float, engine: GuardedEngine) -> None:
+    """As the pipeline does it: its clock ends what has come to nothing."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(deadline_s):
+            await heard(engine, job(deadline_s=deadline_s))
+
+
+async def test_who_was_silent_until_its_deadline_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.engines.guarded._SILENCE_S", 0.1)
+    engine = guarded(Turns(SILENT))
+    await silent_until(0.2, engine)
+    assert engine.keys[0].breaker.faults == 1
+
+
+async def test_who_left_before_the_deadline_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.engines.guarded._SILENCE_S", 0.1)
+    engine = guarded(Turns(SILENT))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await heard(engine, job(deadline_s=5.0))
+    assert engine.keys[0].breaker.faults == 0
+
+
+async def test_who_was_hardly_asked_was_not_silent() -> None:
+    engine = guarded(Turns(SILENT))
+    await silent_until(0.2, engine)
+    assert engine.keys[0].breaker.faults == 0
+
+
+async def test_waiting_in_our_own_line_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.engines.guarded._SILENCE_S", 0.0)
+    cloud = Turns(SILENT, WELL, slots=1)
+    engine = guarded(cloud)
+    first = asyncio.create_task(heard(engine, job(deadline_s=60.0)))
+    await cloud.asked.wait()
+    for _ in range(FAULTS):
+        with pytest.raises(EngineTimeout, match="No slot"):
+            await heard(engine, job(deadline_s=0.02))
+        await silent_until(0.02, engine)
+    assert (engine.state, engine.keys[0].breaker.faults) == ("ready", 0)
+    first.cancel()
+    await asyncio.wait([first])
+
+
+async def test_a_full_line_neither_opens_nor_closes_anything() -> None:
+    cloud = Turns(SILENT, slots=1)
+    engine = guarded(cloud, queue=0)
+    first = asyncio.create_task(heard(engine))
+    await cloud.asked.wait()
+    for _ in range(FAULTS):
+        with pytest.raises(EngineBusy):
+            await heard(engine)
+    assert engine.keys[0].breaker.faults == 0
+    first.cancel()
+    await asyncio.wait([first])
+
+
+@pytest.mark.parametrize("error", [EngineExhausted("no credit"), EngineUnauthorized("bad key")])
+async def test_a_key_that_is_refused_gives_way_to_the_next_at_once(error: EngineError) -> None:
+    one, two, watch = Turns([error]), Turns(WELL), Told()
+    engine = guarded(one, two, watch=watch)
+    for _ in range(3):
+        assert await heard(engine) == WHOLE
+    name = type(error).__name__
+    assert (len(one.jobs), len(two.jobs)) == (1, 3)
+    assert (engine.state, engine.reason) == ("ready", f"key 1: {name}: {error.message}")
+    assert watch.alarms == [f"cloud {name}"]
+    assert watch.resting == [(1, True)]
+    assert engine.keys[0].breaker.open_s == LONGEST_S
+
+
+async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
+    watch = Told()
+    engine = guarded(Turns([EngineExhausted("empty")]), Turns([EngineUnauthorized("gone")]), watch=watch)
+    with pytest.raises(EngineUnauthorized):
+        await heard(engine)
+    assert engine.state == "resting"
+    assert engine.reason == "key 1: EngineExhausted: empty; key 2: EngineUnauthorized: gone"
+    with pytest.raises(EngineUnavailable) as raised:
+        await heard(engine)
+    assert raised.value.retry_after_s == pytest.approx(LONGEST_S, abs=1.0)
+    assert watch.alarms == ["cloud EngineExhausted", "cloud EngineUnauthorized"]
+
+
+async def test_of_many_refused_together_one_alarm_is_enough() -> None:
+    watch = Told()
+    engine = guarded(Turns([lambda: asyncio.sleep(0.01), EngineExhausted("x")], slots=20), watch=watch)
+    await asyncio.gather(*(heard(engine) for _ in range(20)), return_exceptions=True)
+    assert watch.alarms == ["cloud EngineExhausted"]
+
+
+async def test_refusals_of_the_request_say_that_somebody_is_there() -> None:
+    engine = guarded(Turns(*[FAULTY] * (FAULTS - 1), [UnsupportedText("x")], FAULTY))
+    await fail(engine, FAULTS + FAULTS - 1)
+    assert engine.state == "ready"
+    await fail(engine)
+    assert engine.state == "resting"
+
+
+async def test_its_models_are_those_of_a_key_that_knows_any() -> None:
+    class Unasked(Turns):
+        def models(self) -> tuple[()]:
+            return ()
+
+        def voices(self) -> tuple[()]:
+            return ()
+
+    engine = guarded(Unasked(WELL), Turns(WELL))
+    assert [model.id for model in engine.models()] == ["m"]
+    assert [voice.id for voice in engine.voices()] == ["v"]
+
+
+async def test_its_health_is_that_of_all_keys() -> None:
+    engine = guarded(Turns(WELL, slots=2), Turns(WELL, slots=3))
+    health = await engine.health()
+    assert (engine.slots, health.slots, health.running, health.waiting) == (5, 5, 0, 0)
