@@ -96,7 +96,7 @@ class Speech:
         async with aclosing(events):
             async for event in events:
                 yield event
-        if False:
+        if self._sound.samples == begin:
             raise EngineFailed("ElevenLabs' answer has no audio.")
 
     async def _timed(self, answer: HttpAnswer, call: Call) -> AsyncGenerator[Event, None]:
