@@ -13,7 +13,9 @@ from proxy.app import control_app
 from proxy.callers import Callers
 from proxy.config import Config
 from proxy.endpoints import admin
+from proxy.endpoints.turns import Turns
 from proxy.ledger import open_ledger
+from proxy.limits import MEMORY, open_limits
 from proxy.storage import open_store
 from proxy.telemetry import Metrics
 
@@ -23,6 +25,6 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
     """Raises DataHeld when a server has the data folder."""
     with runtime.locked(Path(config.data)):
         async with open_store(config.storage.url, Path(config.data)) as store:
-            async with open_ledger(store) as ledger:
-                parts = admin.Administration(store, ledger, Callers(store), config)
+            async with open_ledger(store) as ledger, open_limits(MEMORY) as limits:
+                parts = admin.Administration(store, ledger, Callers(store), config, Turns(limits))
                 yield httpx2.ASGITransport(app=control_app(admin.routes(parts), Metrics()))

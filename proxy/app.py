@@ -24,6 +24,7 @@ from proxy.config import Config, Server
 from proxy.endpoints import admin, health, me, models, openapi, speech, usage, voices, welcome
 from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exception
 from proxy.endpoints.once import Once
+from proxy.endpoints.turns import Turns
 from proxy.engines.live import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.first_audio import FirstAudio
@@ -70,6 +71,7 @@ class Worker:
         self._registry = registry
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, self.limits)
+        self._turns = Turns(self.limits)
         self.revise(config)
 
     def __repr__(self) -> str:
@@ -112,7 +114,7 @@ class Worker:
                 *models.routes(catalogue),
                 *voices.routes(catalogue),
                 *me.routes(self.ledger, plans),
-                *usage.routes(self.store),
+                *usage.routes(self.store, self._turns),
                 *health.routes(readiness),
                 *administration,
                 *welcome.routes(),
@@ -128,7 +130,7 @@ class Worker:
         )
 
     def _administration(self, config: Config) -> list[Route]:
-        parts = admin.Administration(self.store, self.ledger, self._callers, config)
+        parts = admin.Administration(self.store, self.ledger, self._callers, config, self._turns)
         return [*admin.routes(parts), *admin.engine_routes(self.engines, self._registry)]
 
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 
 import msgspec
@@ -41,8 +41,10 @@ class Child:
         *arguments: str,
         interpreter: str = sys.executable,
         inherit: tuple[int, ...] = (),
+        environ: Mapping[str, str] | None = None,
     ) -> Child:
-        """Its argv: the number of its pipe, the arguments, and the numbers of what it inherits beside."""
+        """Its argv: the number of its pipe, the arguments, and the numbers of what it inherits beside. Its
+        environment is ours, where it is given none."""
         ours, theirs = socket.socketpair()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -55,6 +57,7 @@ class Child:
                 *map(str, inherit),
                 pass_fds=(theirs.fileno(), *inherit),
                 stdin=asyncio.subprocess.DEVNULL,
+                env=environ,
                 start_new_session=True,  # a Ctrl-C in the terminal is for the supervisor alone
             )
         finally:

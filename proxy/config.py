@@ -19,7 +19,9 @@ from proxy.reading.names import read_models, read_voices, shipped_models, shippe
 from proxy.reading.plans import read_plans
 from proxy.reading.reader import ConfigError, Reader
 from proxy.reading.stores import check_shared, read_limits, read_server, read_storage
-from proxy.sections import Config, EngineSection, Server, Storage, Upstream, VoiceSection
+from proxy.reading.upstream import read_upstream
+from proxy.secret import variables
+from proxy.sections import Config, EngineSection, Server, Storage, VoiceSection
 
 __all__ = [
     "Config",
@@ -116,7 +118,7 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
         server=server,
         storage=storage,
         limits=limits,
-        upstream=reader.section(Upstream, raw.get("upstream", {}), "upstream") or Upstream(),
+        upstream=read_upstream(reader, raw.get("upstream", {}), environ, folder),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
         models=_beside(
@@ -125,6 +127,7 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
         voices=_beside(
             read_voices(reader, raw.get("voices", {}), engines), shipped_voices(shipped["voices"], engines)
         ),
+        secrets=tuple(sorted(set(variables(raw)))),
     )
 
 

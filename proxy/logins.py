@@ -6,8 +6,10 @@ come from many addresses. A key that was good before is no guess: a neighbour's 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from weakref import WeakValueDictionary
 
 from policies import rate
 from proxy import keys
@@ -27,6 +29,8 @@ class Logins:
     def __init__(self, callers: Callers, limits: Limits) -> None:
         self._callers = callers
         self._limits = limits
+        # By address: no more are looked up at once than may fail, and the rest wait for how those end.
+        self._looking: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def __repr__(self) -> str:
         return f"<Logins by {self._callers!r}>"
@@ -37,15 +41,30 @@ class Logins:
         if (caller := self._callers.kept(secret)) is not None:
             return caller
         limits = _limits(secret, address)
-        if not self._callers.is_known(secret):
-            for limit in limits:
-                if wait_s := await self._limits.wait_s(limit):
-                    raise _refusal(limit, wait_s)
+        if self._callers.is_known(secret):
+            return await self._look_up(secret, limits)
+        await self._check(limits)
+        looking = self._looking.setdefault(limits[0].name, asyncio.Semaphore(MOST_BY_ADDRESS))
+        has_waited = looking.locked()
+        async with looking:
+            if has_waited:
+                # For lookups that may all have failed.
+                await self._check(limits)
+            return await self._look_up(secret, limits)
+
+    async def _check(self, limits: list[Limit]) -> None:
+        for limit in limits:
+            if wait_s := await self._limits.wait_s(limit):
+                raise _refusal(limit, wait_s)
+
+    async def _look_up(self, secret: str, limits: list[Limit]) -> Caller:
         try:
             return await self._callers.identify(secret)
         except InvalidKey:
-            for limit in limits:
-                await self._limits.take(limit)
+            # Those that came in the same moment were all let through: what is over is known only now.
+            over = [limit for limit in limits if not await self._limits.take(limit)]
+            if over:
+                raise _refusal(over[0], await self._limits.wait_s(over[0])) from None
             raise
 
 

@@ -9,7 +9,10 @@ import msgspec
 from proxy.sections import Config, Server
 
 NEEDS_RESTART = ("host", "port", "workers", "data", "metrics", "dev_key")
-"""Of [server]: what was bound, opened or started once. So are all of [storage], [limits] and [engines]."""
+"""Of [server]: what was bound, opened or started once. So are all of [storage], [limits], [upstream]
+and [engines]."""
+
+_OPENED_ONCE = ("storage", "limits", "upstream", "engines")
 
 
 class Reload(NamedTuple):
@@ -29,14 +32,14 @@ def merge(running: Config, read: Config) -> Reload:
     kept = {field: getattr(running.server, field) for field in NEEDS_RESTART}
     kept_sections = {
         name: getattr(running, name)
-        for name in ("storage", "limits", "engines", "data", *_waiting_for_engines(running, read))
+        for name in (*_OPENED_ONCE, "data", "secrets", *_waiting_for_engines(running, read))
     }
     config = msgspec.structs.replace(
         read, server=msgspec.structs.replace(read.server, **kept), **kept_sections
     )
     differs = [
         name
-        for name in ("storage", "limits", "plans", "engines", "models", "voices")
+        for name in (*_OPENED_ONCE, "plans", "models", "voices")
         if getattr(running, name) != getattr(read, name)
     ]
     taken_on = [name for name in differs if name not in kept_sections]

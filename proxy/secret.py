@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -22,6 +22,28 @@ def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
     if not secret.strip():
         raise SecretMissing(f"{text} is empty")
     return secret.strip()
+
+
+def variables(value: object) -> Iterator[str]:
+    """The names of all variables that `env:NAME` names anywhere in a configuration."""
+    if isinstance(value, str) and value.startswith("env:"):
+        yield value.removeprefix("env:")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        yield from variables(each)
+
+
+def environ_for_hosts(environ: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
+    """What a host inherits: it runs other people's code, and is told its own settings over its pipe.
+
+    Without the variables that hold secrets, and without VOXGATE_SECTION__KEY, which may hold any.
+    """
+    hidden = {*secrets, "PGPASSWORD"}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in hidden and not (name.startswith("VOXGATE_") and "__" in name)
+    }
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:

@@ -94,10 +94,14 @@ class LimitsStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[upstream]: how cloud engines reach their providers."""
+    """[upstream]: how cloud engines reach their providers. `proxy` as it is used, as in [storage]."""
 
     proxy: Annotated[
-        str, msgspec.Meta(description='"http://USER:PASSWORD@HOST:PORT", or "" for what the environment says')
+        str,
+        msgspec.Meta(
+            description='"http://USER:PASSWORD@HOST:PORT", "env:NAME", "file:PATH", or "" for what the '
+            "environment says"
+        ),
     ] = ""
     ca_file: Annotated[str, msgspec.Meta(description='a file of certificates, or "" for the system\'s')] = ""
     connections: Annotated[
@@ -150,6 +154,8 @@ class VoiceSection(msgspec.Struct, frozen=True):
 
 
 class Config(msgspec.Struct, frozen=True):
+    """`secrets` names the environment variables that hold any; what they hold is where it is used."""
+
     server: Server = Server()
     storage: Storage = Storage()
     limits: LimitsStore = LimitsStore()
@@ -158,6 +164,7 @@ class Config(msgspec.Struct, frozen=True):
     engines: dict[str, EngineSection] = {}
     models: dict[str, tuple[str, ...]] = {}
     voices: dict[str, VoiceSection] = {}
+    secrets: tuple[str, ...] = ()
     data: str = "data"
     source: str = "the built-in defaults"
 

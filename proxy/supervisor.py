@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.figures import Told
 from proxy.metrics_page import ANSWER_S, MetricsPage
 from proxy.reload import Reload, dropped_plans, merge
+from proxy.secret import environ_for_hosts
 from proxy.workers import Workers
 from speech_engine.host.pipe import Message, Metrics, MetricsAsked, PlansAsked, PlansInUse, Revision
 
@@ -84,7 +86,8 @@ class Supervisor:
         self._http = http
         self._control = control
         self._announce = announce
-        self._hosts = Hosts(specs, folder, lambda state: self._workers.tell(state))
+        environ = environ_for_hosts(os.environ, config.secrets)
+        self._hosts = Hosts(specs, folder, lambda state: self._workers.tell(state), environ)
         self._workers = Workers(config.server.workers, self._begin_worker, self._serves)
         self._page = MetricsPage(
             config.server.metrics, len(self._workers), self._metrics, lambda: self._hosts.states.values()

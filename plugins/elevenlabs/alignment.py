@@ -78,7 +78,7 @@ class WordTimes:
         self._latest_s = max(self._latest_s, time_s)
         while self._waiting and self._waiting[0].at < self._at:
             # In order whatever the times say: the server takes no word that comes before the last.
-            self._latest = max(self._latest, round(time_s * self._rate_hz))
+            self._latest = max(self._latest, self._begin + round(time_s * self._rate_hz))
             self._timed.append((self._waiting.popleft(), self._latest))
 
 

@@ -32,6 +32,7 @@ class SpeechReader:
         self._judge = judge
         self._has_sound = False
         self._stream: EventStream | None = None
+        self._is_whole = False
         self._whole = bytearray()
 
     def __repr__(self) -> str:
@@ -43,14 +44,14 @@ class SpeechReader:
             yield from self._events(self._stream.feed(piece))
             return
         self._whole += piece
-        begun = self._whole.lstrip(_BLANKS)
-        # One object instead of events: an answer that was not to be streamed, or a refusal of one that was.
-        if begun and not begun.startswith(b"{"):
-            self._stream = EventStream()
-            yield from self._events(self._stream.feed(bytes(self._whole)))
-            self._whole.clear()
-        elif len(self._whole) > _MOST_BYTES:
+        if len(self._whole) > _MOST_BYTES:
             raise EngineFailed("MiniMax's answer is longer than any that makes sense.")
+        if not self._is_whole and (begun := self._whole.lstrip(_BLANKS)):
+            # One object in place of events: what was not to be streamed, or the refusal of what was.
+            self._is_whole = begun.startswith(b"{")
+            if not self._is_whole:
+                self._stream = EventStream()
+                yield from self._events(self._stream.feed(bytes(begun)))
 
     def flush(self) -> Iterator[bytes]:
         """What is left at the end of the bytes. Raises EngineFailed where that was not the answer's end."""

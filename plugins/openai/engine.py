@@ -28,8 +28,10 @@ from speech_engine import (
 )
 from speech_engine.joining import Call, joined
 
-_ANSWER_S = 8.0
-"""For a list: the server gives all of a refresh ten seconds."""
+_LIST_S = 8.0
+"""All of a refresh has ten seconds."""
+_LATER_S = 20.0
+"""For the later calls of a long text: its deadline was for the first audio."""
 _LONGEST_REFUSAL = 64 * 1024
 _NO_LIST = (403, 404, 405, 501)
 """Not there, or not for this key: some keys may speak and nothing else."""
@@ -115,7 +117,7 @@ class OpenAIEngine:
             url=f"{self._base}/audio/speech",
             headers={**self._headers(), "content-type": "application/json"},
             body=msgspec.json.encode(body),
-            within_s=job.deadline_s,
+            within_s=job.deadline_s if call.segment == 0 else _LATER_S,
         )
 
     def _format(self, job: SpeechJob) -> Format:
@@ -136,7 +138,7 @@ class OpenAIEngine:
         """The first of the lists that is there; None where the server has none of them."""
         for path in paths:
             url = f"{self._base}{path}"
-            request = HttpRequest(method="GET", url=url, headers=self._headers(), within_s=_ANSWER_S)
+            request = HttpRequest(method="GET", url=url, headers=self._headers(), within_s=_LIST_S)
             async with self._http.send(request) as answer:
                 if answer.status == 200:
                     return lists.decoded(await answer.read())

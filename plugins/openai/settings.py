@@ -26,7 +26,7 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         str,
         Meta(pattern=r"^https?://[^\s?#]+\Z", description="an address such as https://api.openai.com/v1"),
     ] = "https://api.openai.com/v1"
-    api_key: Annotated[str, Meta(description='a key, such as "env:OPENAI_API_KEY"')] = ""
+    api_key: str = ""
     models: Annotated[_Names, Meta(description='a list of model names, such as ["tts-1"]')] = ()
     voices: Annotated[_Names, Meta(description='a list of voice ids, such as ["alloy"]')] = ()
     languages: Annotated[

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
+from policies import rate
 from proxy.errors import RequestFailed
 
 encode_json = msgspec.json.Encoder().encode
@@ -20,6 +20,5 @@ def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
 def failure_reply(failure: RequestFailed) -> Response:
     headers = dict(failure.headers)
     if failure.retry_after_s is not None:
-        # Outside 1..60 the SDKs ignore it, sleep for an hour, or never try again.
-        headers["retry-after"] = str(min(60, max(1, math.ceil(failure.retry_after_s))))
+        headers["retry-after"] = str(rate.retry_after_s(failure.retry_after_s))
     return reply(failure.body(), failure.status, headers)

@@ -6,7 +6,8 @@ providers took, under /admin/usage.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ from proxy.endpoints.csv_reply import CsvReply
 from proxy.endpoints.pages import MOST, asked_limit, page
 from proxy.endpoints.replies import reply
 from proxy.endpoints.times import asked_moment, iso
+from proxy.endpoints.turns import Turns
 from proxy.errors import InvalidRequest
 from proxy.storage import usage, usage_sums
 from proxy.storage.place import LAST_MOMENT, NEWEST, Place
@@ -73,10 +75,11 @@ class UsageList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageGroups(msgspec.Struct, frozen=True, kw_only=True):
-    """All groups at once."""
+    """Not paged: what is left out has no place to go on from."""
 
     object: Literal["list"] = "list"
     data: list[UsageGroup]
+    has_more: bool
 
 
 class View(NamedTuple):
@@ -87,58 +90,95 @@ class View(NamedTuple):
 
 
 OWN = View(UsageEntry, UsageGroup)
+LOOK_BACK_DAYS = 400
+"""Where sums begin that name no beginning: a year, and a month to compare it with."""
+
+
+class Reports:
+    """What usage there is, in the words of one view."""
+
+    def __init__(self, store: Store, turns: Turns, view: View) -> None:
+        self._store = store
+        self._turns = turns
+        self._view = view
+
+    async def answer(self, request: Request, account: str | None) -> Response:
+        """As the query wants it, of one account or of all. Raises InvalidRequest naming what is wrong in it,
+        and RateLimited."""
+        caller = request.scope["state"].get("caller")
+        if caller is not None:
+            await self._turns.count(caller)
+        limit, by, as_csv = asked_limit(request), _asked_by(request), _asks_csv(request)
+        period = await self._period(request, account, is_summed=by is not None)
+        turn = self._turns.one(caller)
+        if by is None and not as_csv:
+            return await self._page(request, period)
+        if request.query_params.get("after"):
+            raise InvalidRequest("Invalid value for 'after': neither sums nor CSV are paged.", param="after")
+        if by is None:
+            return CsvReply("usage.csv", self._view.entry.__struct_fields__, self._all(turn, period, limit))
+        if as_csv:
+            sums = self._all_sums(turn, period, by, limit)
+            return CsvReply("usage.csv", self._view.group.__struct_fields__, sums)
+        most = limit or MOST
+        with turn:
+            # One more than is shown tells whether there are more.
+            groups = await self._sums(period, by, most + 1)
+        return reply(UsageGroups(data=groups[:most], has_more=len(groups) > most))
+
+    async def _period(self, request: Request, account: str | None, *, is_summed: bool) -> Period:
+        since, asked_until = asked_moment(request, "since"), asked_moment(request, "until")
+        until = LAST_MOMENT if asked_until is None else asked_until
+        if since is None and is_summed:
+            since = min(until, await self._store.now()) - LOOK_BACK_DAYS * usage_sums.DAY
+        return Period(account, since or 0, until)
+
+    async def _page(self, request: Request, period: Period) -> Response:
+        found = await page(
+            request,
+            lambda id_: usage.place_of(self._store, id_, period.account),
+            lambda place, limit: usage.page(self._store, period, place, limit),
+        )
+        data = [_shown(self._view.entry, _entry(row)) for row in found.rows]
+        return reply(UsageList(data=data, has_more=found.has_more, last_id=found.last_id))
+
+    async def _sums(self, period: Period, by: By, most: int) -> list[Any]:
+        found = await usage_sums.sums(self._store, period, by, most)
+        return [_shown(self._view.group, _group(each)) for each in found]
+
+    async def _all_sums(
+        self, turn: AbstractContextManager[None], period: Period, by: By, limit: int | None
+    ) -> AsyncGenerator[list[msgspec.Struct], None]:
+        with turn:
+            groups = await self._sums(period, by, limit or usage_sums.ALL)
+        yield groups[:MOST]
+        for start in range(MOST, len(groups), MOST):
+            yield groups[start : start + MOST]
+
+    async def _all(
+        self, turn: AbstractContextManager[None], period: Period, limit: int | None
+    ) -> AsyncGenerator[list[msgspec.Struct], None]:
+        """Up to the limit, or to the end: no more than one page is in memory."""
+        place = NEWEST
+        with turn:
+            while True:
+                rows = await usage.page(self._store, period, place, limit or MOST, is_one_of_many=True)
+                yield [_shown(self._view.entry, _entry(row)) for row in rows]
+                if limit is not None or len(rows) < MOST:
+                    return
+                place = Place(rows[-1].started, rows[-1].id)
 
 
 class OwnUsage:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
 
     async def list_(self, request: Request) -> Response:
-        return await answer(self._store, request, request.scope["state"]["caller"].account, OWN)
+        return await self._reports.answer(request, request.scope["state"]["caller"].account)
 
 
-def routes(store: Store) -> list[Route]:
-    return [Route("/v1/usage", OwnUsage(store).list_, methods=["GET"])]
-
-
-async def answer(store: Store, request: Request, account: str | None, view: View) -> Response:
-    """As the query wants it, of one account or of all. Raises InvalidRequest naming what is wrong in it."""
-    since, until = asked_moment(request, "since"), asked_moment(request, "until")
-    period = Period(account, since or 0, LAST_MOMENT if until is None else until)
-    by, as_csv = _asked_by(request), _asks_csv(request)
-    if by is not None:
-        groups = [_shown(view.group, _group(found)) for found in await usage_sums.sums(store, period, by)]
-        if as_csv:
-            return CsvReply("usage.csv", view.group.__struct_fields__, _once(groups))
-        return reply(UsageGroups(data=groups))
-    if as_csv:
-        return CsvReply(
-            "usage.csv", view.entry.__struct_fields__, _all(store, period, view, asked_limit(request))
-        )
-    found = await page(
-        request,
-        lambda id_: usage.place_of(store, id_, account),
-        lambda place, limit: usage.page(store, period, place, limit),
-    )
-    data = [_shown(view.entry, _entry(row)) for row in found.rows]
-    return reply(UsageList(data=data, has_more=found.has_more, last_id=found.last_id))
-
-
-async def _all(
-    store: Store, period: Period, view: View, limit: int | None
-) -> AsyncGenerator[list[msgspec.Struct], None]:
-    """Up to the limit, or to the end: no more than one page is in memory."""
-    place = NEWEST
-    while True:
-        rows = await usage.page(store, period, place, limit or MOST)
-        yield [_shown(view.entry, _entry(row)) for row in rows]
-        if limit is not None or len(rows) < MOST:
-            return
-        place = Place(rows[-1].started, rows[-1].id)
-
-
-async def _once(rows: Iterable[msgspec.Struct]) -> AsyncGenerator[list[msgspec.Struct], None]:
-    yield list(rows)
+def routes(store: Store, turns: Turns) -> list[Route]:
+    return [Route("/v1/usage", OwnUsage(Reports(store, turns, OWN)).list_, methods=["GET"])]
 
 
 def _asked_by(request: Request) -> By | None:

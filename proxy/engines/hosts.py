@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -22,6 +24,16 @@ _LOOK_EVERY_S = 0.5
 _log = structlog.get_logger()
 
 
+class Python(NamedTuple):
+    """What a host is started with: an interpreter, and all it finds in its environment."""
+
+    interpreter: str
+    environ: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Python {self.interpreter}>"
+
+
 class Host:
     """One process of one engine: kept alive, and killed when it has work and shows no sign of doing it."""
 
@@ -29,12 +41,12 @@ class Host:
         self,
         spec: HostedEngineSpec,
         process: int,
-        interpreter: str,
+        python: Python,
         runtime: Path,
         on_state: Callable[[HostState], None],
     ) -> None:
         self._spec = spec
-        self._interpreter = interpreter
+        self._python = python
         self._process = process
         self._runtime = runtime
         self._on_state = on_state
@@ -59,7 +71,8 @@ class Host:
         # A name of its own for every life: a dying host may still be unlinking the last one.
         self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
         self._working = 0
-        child = await Child.start("speech_engine.host", interpreter=self._interpreter)
+        interpreter, environ = self._python
+        child = await Child.start("speech_engine.host", interpreter=interpreter, environ=environ)
         section = self._spec.section
         settings = msgspec.json.encode(section.settings)
         child.send(BeginHost(self._spec.name, self._spec.module, settings, self._address, section.queue))
@@ -78,12 +91,18 @@ class Host:
 
 
 class Hosts:
-    """Starts every host at once; `on_state` hears each change, for the workers."""
+    """Starts every host at once; `on_state` hears each change, for the workers. `environ` is all that a host
+    inherits of ours."""
 
     def __init__(
-        self, specs: tuple[HostedEngineSpec, ...], runtime: Path, on_state: Callable[[HostState], None]
+        self,
+        specs: tuple[HostedEngineSpec, ...],
+        runtime: Path,
+        on_state: Callable[[HostState], None],
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.states: dict[tuple[str, int], HostState] = {}
+        self._environ = environ
         self._tell = on_state
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
@@ -106,7 +125,7 @@ class Hosts:
     def _of(self, spec: HostedEngineSpec, runtime: Path) -> list[Host]:
         """None where its environment is yet to be built: the engine has failed, and the others serve."""
         try:
-            interpreter = environments.interpreter(spec.section.plugin, spec.hosted)
+            python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
         except EnvironmentRefused as refused:
             _log.warning("host.environment.missing", engine=spec.name, reason=str(refused))
             for process in range(spec.section.processes):
@@ -114,7 +133,7 @@ class Hosts:
                 self.states[spec.name, process] = state
             return []
         return [
-            Host(spec, process, interpreter, runtime, self._changed)
+            Host(spec, process, python, runtime, self._changed)
             for process in range(spec.section.processes)
         ]
 

@@ -18,6 +18,12 @@ from speech_engine.http import MOST_BYTES, HttpForm, HttpRequest
 _IDLE_S = 15.0
 """Shorter than any server's own patience: a connection that is closed under a request costs that request."""
 _PIECE_BYTES = 64 * 1024
+_NOBODY_REACHED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
+)
 
 
 class _Answer:
@@ -91,7 +97,7 @@ class AiohttpClient:
                 )
         except TimeoutError:
             raise EngineTimeout("The provider did not answer in time.") from None
-        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
+        except _NOBODY_REACHED as error:
             raise EngineUnavailable(f"The provider cannot be reached: {_reason(error)}.") from None
         except (aiohttp.ClientError, OSError) as error:
             raise EngineFailed(f"The provider broke off: {type(error).__name__}.") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from policies.plans import Overrides
@@ -9,6 +11,7 @@ from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.columns import decode_json, encode_json
 from proxy.storage.ids import new_id
+from proxy.storage.place import Place
 from proxy.storage.store import Params, Row, Statement, Store
 
 _COLUMNS = "id, name, plan, created, closed, anchor, agreed"
@@ -16,14 +19,23 @@ _INSERT = f"""
 INSERT INTO accounts (id, name, plan, created, anchor, agreed)
 VALUES (:id, :name, :plan, :created, :created, :agreed) RETURNING {_COLUMNS}
 """
-_LIST = f"SELECT {_COLUMNS} FROM accounts ORDER BY created, id"
+_PAGE = f"""
+SELECT {_COLUMNS} FROM accounts WHERE created < :at OR (created = :at AND id < :id)
+ORDER BY created DESC, id DESC LIMIT :limit
+"""
+_PLACE = "SELECT created FROM accounts WHERE id = :id"
 # An account may be named like another one's id; then the id means what it says.
 _GET = f"""
 SELECT {_COLUMNS} FROM accounts WHERE id = :id_or_name OR name = :id_or_name
 ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 """
-_SET_PLAN = f"""
-UPDATE accounts SET plan = :plan, agreed = coalesce(:agreed, agreed) WHERE id = :id RETURNING {_COLUMNS}
+# Changing. The first statement changes nothing: it makes a second change wait for the first one's commit,
+# where a database runs several writes at once. What was read must still be so, for the act and the change.
+_HOLD = "UPDATE accounts SET id = id WHERE id = :id"
+_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
+_ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_AS_READ})"
+_CHANGE = f"""
+UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETURNING {_COLUMNS}
 """
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 _BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
@@ -32,6 +44,7 @@ _PLANS_IN_USE = "SELECT DISTINCT plan FROM accounts WHERE closed IS NULL"
 
 
 _NOTHING = Overrides()
+_TRIES = 5
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -44,6 +57,18 @@ class Account(msgspec.Struct, frozen=True):
     closed: int | None = None
     anchor: int = 0
     agreed: Overrides = Overrides()
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What an account shall be on, and what is agreed with it; the act that tells of it."""
+
+    plan: str
+    agreed: Overrides
+    act: Act | None = None
+
+
+class Overtaken(Exception):
+    """Others changed the account each time between our look at it and our change."""
 
 
 async def create(
@@ -62,23 +87,46 @@ async def create(
     return _account(created)
 
 
-async def list_(store: Store) -> list[Account]:
-    """Every account, closed ones among them, the oldest first."""
-    return [_account(row) for row in await store.read(_LIST)]
+async def page(store: Store, place: Place, limit: int) -> list[Account]:
+    """Closed ones among them, the newest first, those before the place."""
+    asked: Params = {"at": place.at, "id": place.id, "limit": limit}
+    return [_account(row) for row in await store.read(_PAGE, asked)]
+
+
+async def place_of(store: Store, id_: str) -> Place | None:
+    rows = await store.read(_PLACE, {"id": id_})
+    return Place(rows[0]["created"], id_) if rows else None
 
 
 async def get(store: Store, id_or_name: str) -> Account | None:
     return _one(await store.read(_GET, {"id_or_name": id_or_name}))
 
 
-async def set_plan(
-    store: Store, account: str, plan: str, agreed: Overrides | None = None, act: Act | None = None
+async def change(
+    store: Store, account: str, decide: Callable[[Account], Awaitable[Change]]
 ) -> Account | None:
-    """The account as it is now, or None where there is none; `agreed` stays where nothing new is given.
-    Forget its callers afterwards."""
-    row: Params = {"id": account, "plan": plan, "agreed": None if agreed is None else encode_json(agreed)}
-    rows, *_ = await store.write(Statement(_SET_PLAN, row), *audit.added(act))
-    return _one(rows)
+    """The account as it is now, or None where there is none; raises what `decide` raises, and Overtaken.
+
+    What is decided follows from the account as it was read, and is written only where it still is so: else it
+    is read and decided anew. A closed account is never changed. Forget its callers afterwards.
+    """
+    for _ in range(_TRIES):
+        rows = await store.read(_GET, {"id_or_name": account})
+        if not rows:
+            return None
+        read = _account(rows[0])
+        decided = await decide(read)
+        # As the text that was read: an older version may have written the same in other words.
+        before: Params = {"of": read.id, "old_plan": read.plan, "old_agreed": rows[0]["agreed"]}
+        after: Params = {"new_plan": decided.plan, "new_agreed": encode_json(decided.agreed)}
+        *_, changed = await store.write(
+            Statement(_HOLD, {"id": read.id}),
+            *audit.added(decided.act, _ACT_IF, before),
+            Statement(_CHANGE, {**before, **after}),
+        )
+        if changed:
+            return _account(changed[0])
+    raise Overtaken(account)
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:

@@ -31,15 +31,16 @@ at >= :since AND at <= :at AND (at < :at OR id < :id) ORDER BY at DESC, id DESC 
 _LIST = f"SELECT {_COLUMNS} FROM audit WHERE {_PAGE}"
 _LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM audit WHERE account = :account AND {_PAGE}"
 _AT = "SELECT at FROM audit WHERE id = :id"
+_NO_FACTS: Params = {}
 
 
-def added(act: Act | None, only_if: str = "") -> tuple[Statement, ...]:
-    """For one unit of work with the change, behind it; nothing without an act. `only_if` is SQL over the
-    act's own values that is true where the change did happen: revoking twice is one act."""
+def added(act: Act | None, only_if: str = "", facts: Params = _NO_FACTS) -> tuple[Statement, ...]:
+    """For one unit of work with the change; nothing without an act. `only_if` is SQL over the act's own
+    values, and further facts, that is true where the change does happen: revoking twice is one act."""
     if act is None:
         return ()
     sql = f"INSERT INTO audit ({_COLUMNS}) SELECT {_VALUES} WHERE {only_if}" if only_if else _INSERT
-    return (Statement(sql, msgspec.structs.asdict(act)),)
+    return (Statement(sql, {**msgspec.structs.asdict(act), **facts}),)
 
 
 async def list_(

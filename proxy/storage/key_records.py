@@ -12,6 +12,7 @@ from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.columns import decode_json, encode_json
 from proxy.storage.ids import new_id
+from proxy.storage.place import Place
 from proxy.storage.store import Params, Row, Statement, Store
 
 Role = Literal["speech", "admin"]
@@ -22,8 +23,11 @@ INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
 VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires, :caps)
 RETURNING {_COLUMNS}
 """
-_LIST = f"SELECT {_COLUMNS} FROM keys ORDER BY created, id"
-_LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM keys WHERE account = :account ORDER BY created, id"
+_BEFORE = "(created < :at OR (created = :at AND id < :id)) ORDER BY created DESC, id DESC LIMIT :limit"
+_PAGE = f"SELECT {_COLUMNS} FROM keys WHERE {_BEFORE}"
+_PAGE_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM keys WHERE account = :account AND {_BEFORE}"
+_PLACE = "SELECT created FROM keys WHERE id = :id"
+_PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
 _GET = f"SELECT {_COLUMNS} FROM keys WHERE id = :id"
 _WAS_REVOKED = "EXISTS (SELECT 1 FROM keys WHERE id = :subject AND revoked = :at)"
 _WAS_MADE = "EXISTS (SELECT 1 FROM keys WHERE id = :subject)"
@@ -34,10 +38,13 @@ _HOLD = "UPDATE keys SET id = id WHERE id = :id"
 _INSERT_LIKE = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
 SELECT :new_id, account, :hash, role, name, :hint, :now, expires, caps FROM keys
-WHERE id = :id AND revoked IS NULL
+WHERE id = :id AND revoked IS NULL AND (expires IS NULL OR expires > :now)
+  AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = keys.account AND accounts.closed IS NULL)
 RETURNING {_COLUMNS}
 """
-_REVOKE_LIVE = "UPDATE keys SET revoked = :now WHERE id = :id AND revoked IS NULL"
+_REVOKE_REPLACED = """
+UPDATE keys SET revoked = :now WHERE id = :id AND EXISTS (SELECT 1 FROM keys AS made WHERE made.id = :new_id)
+"""
 _BY_HASH = """
 SELECT keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
        accounts.plan, accounts.closed, accounts.anchor, accounts.agreed
@@ -98,13 +105,17 @@ async def create(store: Store, key: Key, wanted: NewKey, act: Act | None = None)
     return _record(created)
 
 
-async def list_(store: Store, *, account: str | None = None) -> list[KeyRecord]:
-    """One account's keys or everybody's, revoked ones among them, the oldest first."""
-    if account is None:
-        rows = await store.read(_LIST)
-    else:
-        rows = await store.read(_LIST_OF_ACCOUNT, {"account": account})
-    return [_record(row) for row in rows]
+async def page(store: Store, account: str | None, place: Place, limit: int) -> list[KeyRecord]:
+    """One account's keys or everybody's, revoked ones too, the newest first, those before the place."""
+    asked: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
+    return [_record(row) for row in await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, asked)]
+
+
+async def place_of(store: Store, id_: str, account: str | None) -> Place | None:
+    """Of a key of this account, where one is named."""
+    sql = _PLACE if account is None else _PLACE_OF_ACCOUNT
+    rows = await store.read(sql, {"id": id_, "account": account})
+    return Place(rows[0]["created"], id_) if rows else None
 
 
 async def get(store: Store, key: str) -> KeyRecord | None:
@@ -122,7 +133,8 @@ async def rotate(store: Store, old: str, new: Key, act: Act | None = None) -> Ke
     """In one unit: a key with the old one's account, role, name, expiry and caps, and the old one revoked.
     The act is about the new one.
 
-    None, and nothing has changed, where the old one is revoked or unknown. Forget its callers afterwards.
+    None, and nothing has changed, where the old one is unknown or dead: revoked, expired, or of a closed
+    account. Forget its callers afterwards.
     """
     now = act.at if act else await store.now()
     new_key = act.subject if act else new_id("key")
@@ -130,7 +142,7 @@ async def rotate(store: Store, old: str, new: Key, act: Act | None = None) -> Ke
     _, rows, *_ = await store.write(
         Statement(_HOLD, {"id": old}),
         Statement(_INSERT_LIKE, row),
-        Statement(_REVOKE_LIVE, {"id": old, "now": now}),
+        Statement(_REVOKE_REPLACED, {"id": old, "new_id": new_key, "now": now}),
         *audit.added(act, _WAS_MADE),
     )
     return _one(rows)

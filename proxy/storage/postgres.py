@@ -1,4 +1,4 @@
-"""The store over PostgreSQL, for several workers or machines: raw asyncpg and two small pools.
+"""The store over PostgreSQL, for several workers or machines: raw asyncpg and three small pools.
 
 Reads have connections of their own, read-only ones: a line of writes that wait for a lock keeps nobody's
 key from being recognised. A broken connection is replaced by the next who asks, so the store recovers by
@@ -23,10 +23,14 @@ from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUn
 
 READERS = 4
 WRITERS = 8
+LONG_READERS = 2
 ANSWER_S = 5.0
 """The most a caller waits, for a free connection too: clients of the whole server give up at 10."""
+LONGER = 3
+"""So many times as long a long read may take."""
 MIGRATION_S = 600.0
 
+_READ_ONLY = {"default_transaction_read_only": "on"}
 _TRIES = 4
 _CLOCK_S = 1.0
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
@@ -44,14 +48,19 @@ class _Call(NamedTuple):
     values: tuple[Any, ...]
 
 
+class _Pools(NamedTuple):
+    readers: asyncpg.Pool
+    writers: asyncpg.Pool
+    long_readers: asyncpg.Pool
+
+
 class PostgresStore:
     """Use `PostgresStore.open`."""
 
     is_shared = True
 
-    def __init__(self, readers: asyncpg.Pool, writers: asyncpg.Pool, name: str, answer_s: float) -> None:
-        self._readers = readers
-        self._writers = writers
+    def __init__(self, pools: _Pools, name: str, answer_s: float) -> None:
+        self._pools = pools
         self._name = name
         self._answer_s = answer_s
         self._is_closed = False
@@ -66,9 +75,12 @@ class PostgresStore:
     @classmethod
     async def open(cls, url: str, answer_s: float = ANSWER_S) -> PostgresStore:
         """Connects once, so that a wrong address or password is known now. Raises StorageFailed."""
-        readers = await _pool(url, READERS, answer_s, {"default_transaction_read_only": "on"})
-        writers = await _pool(url, WRITERS, answer_s, {})
-        store = cls(readers, writers, shown(url), ANSWER_S)
+        pools = _Pools(
+            readers=await _pool(url, READERS, answer_s, _READ_ONLY),
+            writers=await _pool(url, WRITERS, answer_s, {}),
+            long_readers=await _pool(url, LONG_READERS, LONGER * answer_s, _READ_ONLY),
+        )
+        store = cls(pools, shown(url), ANSWER_S)
         try:
             await store.now()
         except StorageFailed as error:
@@ -92,12 +104,20 @@ class PostgresStore:
 
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
         self._check_open()
-        (rows,) = await self._answer(self._readers, (Statement(sql, params or {}),))
+        unit = (Statement(sql, params or {}),)
+        (rows,) = await self._answer(self._pools.readers, unit, self._answer_s)
+        return rows
+
+    async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
+        self._check_open()
+        unit = (Statement(sql, params or {}),)
+        (rows,) = await self._answer(self._pools.long_readers, unit, LONGER * self._answer_s)
         return rows
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
         self._check_open()
-        carrying_out = asyncio.create_task(self._answer(self._writers, statements))
+        answering = self._answer(self._pools.writers, statements, self._answer_s)
+        carrying_out = asyncio.create_task(answering)
         self._handed_over.add(carrying_out)
         carrying_out.add_done_callback(self._landed)
         return await asyncio.shield(carrying_out)
@@ -112,22 +132,22 @@ class PostgresStore:
                 await asyncio.wait(self._handed_over)
             async with asyncio.timeout(ANSWER_S):
                 if self._lock is not None:
-                    await self._writers.release(self._lock)
-                await self._readers.close()
-                await self._writers.close()
+                    await self._pools.writers.release(self._lock)
+                for pool in self._pools:
+                    await pool.close()
         except (*DRIVER_FAULTS, TimeoutError):
             pass  # whoever does not take note of our leaving is left all the same
         finally:
-            self._readers.terminate()
-            self._writers.terminate()
+            for pool in self._pools:
+                pool.terminate()
 
     async def lock_migrations(self) -> None:
         """Waits for whoever migrates now, then keeps everybody else out until this store closes.
 
         The lock belongs to a connection, so it is gone with its holder, however that one ends.
         """
-        self._lock = await self._asked(self._writers.acquire())
-        await self._asked(self._lock.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"))
+        self._lock = await self._asked(self._pools.writers.acquire(), self._answer_s)
+        await self._asked(self._lock.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"), self._answer_s)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -139,18 +159,20 @@ class PostgresStore:
         if not task.cancelled():
             task.exception()
 
-    async def _answer(self, pool: asyncpg.Pool, unit: tuple[Statement, ...]) -> list[list[Row]]:
+    async def _answer(
+        self, pool: asyncpg.Pool, unit: tuple[Statement, ...], within_s: float
+    ) -> list[list[Row]]:
         calls = [_call(statement) for statement in unit]
-        return await self._asked(_insist(pool, calls))
+        return await self._asked(_insist(pool, calls), within_s)
 
-    async def _asked(self, question: Awaitable[_T]) -> _T:
+    async def _asked(self, question: Awaitable[_T], within_s: float) -> _T:
         """The answer, within the time there is, or a failure in the words of the store."""
         failure: Exception
         try:
-            async with asyncio.timeout(self._answer_s):
+            async with asyncio.timeout(within_s):
                 return await question
         except TimeoutError:
-            failure = StorageUnreachable(f"the database did not answer within {self._answer_s:g} s")
+            failure = StorageUnreachable(f"the database did not answer within {within_s:g} s")
         except DRIVER_FAULTS as error:
             failure = refusal(error)
         # Raised out here, without the driver's error behind it: that one quotes values.

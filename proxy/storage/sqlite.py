@@ -1,4 +1,4 @@
-"""The store over one SQLite file: a reading connection, and one writer task that commits in groups.
+"""The store over one SQLite file: two reading connections, and one writer task that commits in groups.
 
 Durable by default (WAL, synchronous=FULL): an answered write survives the power cut after it. One process
 only; several writers starve each other, which is why several workers ask for PostgreSQL.
@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -35,12 +36,19 @@ class SqliteStore:
 
     is_shared = False
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
+        long_reader: aiosqlite.Connection,
+    ) -> None:
         self.commits = 0
         self.units = 0
         self._path = path
         self._writer = writer
         self._reader = reader
+        self._long_reader = long_reader
         self._is_closed = False
         self._queue: asyncio.Queue[_Pending | None] = asyncio.Queue()
         self._batch: list[_Pending] = []
@@ -55,22 +63,24 @@ class SqliteStore:
     async def open(cls, path: Path) -> SqliteStore:
         """Creates the file if need be, readable by its owner alone: it holds the customers' records."""
         _create(path)
-        writer = await _connect(path, _as_writer)
-        try:
-            reader = await _connect(path, _as_reader)
-        except BaseException:
-            # A connection left open keeps its thread, and with it the process, alive.
-            await writer.close()
-            raise
-        return cls(path, writer, reader)
+        connections = []
+        # A connection left open keeps its thread, and with it the process, alive.
+        async with AsyncExitStack() as opened:
+            for prepare in (_as_writer, _as_reader, _as_reader):
+                connection = await _connect(path, prepare)
+                opened.push_async_callback(connection.close)
+                connections.append(connection)
+            opened.pop_all()
+        return cls(path, *connections)
 
     async def now(self) -> int:
         return time.time_ns() // 1000
 
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
-        statement = Statement(sql, params or {})
-        self._check_open()
-        return _rows(await _in_thread(self._reader, partial(query, statement=statement)))
+        return await self._read(self._reader, Statement(sql, params or {}))
+
+    async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
+        return await self._read(self._long_reader, Statement(sql, params or {}))
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
         self._check_open()
@@ -88,10 +98,13 @@ class SqliteStore:
             await asyncio.wait([self._writing])
         finally:
             # The writer last: whoever closes last folds the write-ahead log back into the database.
-            try:
-                await self._reader.close()
-            finally:
-                await self._writer.close()
+            async with AsyncExitStack() as closing:
+                for connection in (self._writer, self._reader, self._long_reader):
+                    closing.push_async_callback(connection.close)
+
+    async def _read(self, connection: aiosqlite.Connection, statement: Statement) -> list[Row]:
+        self._check_open()
+        return _rows(await _in_thread(connection, partial(query, statement=statement)))
 
     def _check_open(self) -> None:
         if self._is_closed or self._writing.done():

@@ -42,6 +42,11 @@ class Store(Protocol):
         """One query. Sees every write that was answered before it began."""
         ...
 
+    async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
+        """The same for a query over many rows, beside `read` and slower to be answered: sums and exports of
+        some keep nobody's key from being recognised."""
+        ...
+
     async def write(self, *statements: Statement) -> list[list[Row]]:
         """One atomic unit: all statements or none. Gives each statement's RETURNING rows.
 

@@ -85,10 +85,13 @@ async def list_(
     return await page(store, Period(account, since, until), NEWEST, limit)
 
 
-async def page(store: Store, period: Period, place: Place, limit: int) -> list[UsageRow]:
-    """The newest first, those before the place."""
+async def page(
+    store: Store, period: Period, place: Place, limit: int, *, is_one_of_many: bool = False
+) -> list[UsageRow]:
+    """The newest first, those before the place; one of many is read beside what others wait for."""
     asked: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
-    rows = await store.read(_LIST if period.account is None else _LIST_OF_ACCOUNT, asked)
+    read = store.read_long if is_one_of_many else store.read
+    rows = await read(_LIST if period.account is None else _LIST_OF_ACCOUNT, asked)
     return msgspec.convert(rows, list[UsageRow])
 
 

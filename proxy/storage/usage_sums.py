@@ -14,11 +14,13 @@ from proxy.storage.usage import IN_PERIOD, IN_PERIOD_OF_ACCOUNT, Period
 By = Literal["day", "month", "engine", "model", "voice", "language", "key", "account", "outcome"]
 SIDES: tuple[By, ...] = get_args(By)
 
-_DAY = 86_400_000_000
+DAY = 86_400_000_000
+ALL = 2**31 - 1
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXPRESSIONS: dict[By, str] = {
-    "day": f"started / {_DAY}",
-    "month": f"started / {_DAY}",
+    "day": f"started / {DAY}",
+    "month": f"started / {DAY}",
     "model": "engine || '/' || model",
 }
 # Cast, because PostgreSQL adds bigints up to a numeric. A row's milliseconds are cut off first, so that the
@@ -45,18 +47,22 @@ class UsageSum(msgspec.Struct, frozen=True):
     micro_usd: int
 
 
-async def sums(store: Store, period: Period, by: By) -> list[UsageSum]:
-    """Days and months newest first, all else by what it cost, the dearest first."""
+async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[UsageSum]:
+    """So many at most: days and months newest first, all else by what it cost, the dearest first."""
     expression = _EXPRESSIONS.get(by, by)
     where = IN_PERIOD if period.account is None else IN_PERIOD_OF_ACCOUNT
-    sql = f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1"
-    asked: Params = msgspec.structs.asdict(period)
-    rows = await store.read(sql, asked)
-    if by not in ("day", "month"):
-        found = msgspec.convert(rows, list[UsageSum])
-        return sorted(found, key=lambda row: (-row.credits, -row.requests, row.name))
+    is_time = by in ("day", "month")
+    sql = (
+        f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1 "
+        f"ORDER BY {'1 DESC' if is_time else '5 DESC, 2 DESC, 1'} LIMIT :limit"
+    )
+    # A month is not known before its last day has been read.
+    asked: Params = {**msgspec.structs.asdict(period), "limit": ALL if by == "month" else most}
+    rows = await store.read_long(sql, asked)
+    if not is_time:
+        return msgspec.convert(rows, list[UsageSum])
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
-    return sorted(days if by == "day" else _months(days), key=lambda row: row.name, reverse=True)
+    return _months(days)[:most] if by == "month" else days
 
 
 def _day(number: int) -> str:

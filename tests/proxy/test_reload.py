@@ -11,7 +11,7 @@ from policies.costs import Rate
 from policies.plans import Plan, Prices
 from policies.price import Price
 from proxy.reload import NEEDS_RESTART, dropped_plans, merge
-from proxy.sections import Config, EngineSection, LimitsStore, Server, Storage, VoiceSection
+from proxy.sections import Config, EngineSection, LimitsStore, Server, Storage, Upstream, VoiceSection
 
 _OTHER: dict[str, Any] = {
     "host": "0.0.0.0",
@@ -69,7 +69,11 @@ def test_models_and_voices_of_other_engines_wait_for_them() -> None:
 
 @pytest.mark.parametrize(
     ("name", "section"),
-    [("storage", Storage("postgresql://db/voxgate")), ("limits", LimitsStore("redis://cache"))],
+    [
+        ("storage", Storage("postgresql://db/voxgate")),
+        ("limits", LimitsStore("redis://cache")),
+        ("upstream", Upstream(connections=7)),
+    ],
 )
 def test_what_was_opened_once_waits_for_a_restart(name: str, section: msgspec.Struct) -> None:
     reload = merge(Config(), msgspec.structs.replace(Config(), **{name: section}))

@@ -76,6 +76,22 @@ async def test_what_was_asked_is_written_down(fake: Served, http: AiohttpClient)
     assert (seen.status, seen.sent_bytes, seen.left_at, seen.fault) == (200, len(SPEECH), None, "")
 
 
+async def test_who_has_heard_all_has_not_left(http: AiohttpClient) -> None:
+    has_tidied = asyncio.Event()
+
+    async def tidying(scope: Scope, receive: Receive, send: Send) -> None:
+        await _echoing(scope, receive, send)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        has_tidied.set()
+
+    async with served(Provider(tidying, "/speak")) as fake:
+        await _ask(http, _request(fake))
+        await fake.provider.until(lambda: fake.provider.open == 0)
+        assert has_tidied.is_set()
+        assert fake.provider.seen[0].left_at is None
+
+
 @pytest.mark.parametrize(("name", "status"), [("429", 429), ("5xx", 502)])
 async def test_the_fake_words_what_its_provider_would(
     fake: Served, http: AiohttpClient, name: Any, status: int

@@ -29,7 +29,7 @@ def answer(body: dict[str, Any]) -> Response:
 
 def gateway(status: int, retry_after: str | None = None) -> Response:
     headers = {} if retry_after is None else {"retry-after": retry_after}
-    return HTMLResponse(f"<html><h1>{status}</h1></html>", status, headers)
+    return HTMLResponse(f"<html><h1>{status}</h1></html>", status, _HEADERS | headers)
 
 
 def extra_info(text: str, clip: Clip, setting: Any) -> dict[str, Any]:

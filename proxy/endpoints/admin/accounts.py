@@ -13,22 +13,25 @@ from starlette.routing import Route
 from policies.plans import Overrides
 from proxy.endpoints import standing as standings
 from proxy.endpoints.admin import agreed, keys
-from proxy.endpoints.admin.administration import Administration
+from proxy.endpoints.admin.administration import Administration, check_open
 from proxy.endpoints.admin.agreed import AgreedChange, ShownAgreed
 from proxy.endpoints.admin.fields import Name, body
 from proxy.endpoints.admin.keys import KeyEntry
+from proxy.endpoints.pages import MOST, page
 from proxy.endpoints.replies import reply
 from proxy.endpoints.standing import Balance, ShownCycle
 from proxy.errors import Conflict, InvalidRequest
 from proxy.sections import Config
 from proxy.storage import accounts, key_records
-from proxy.storage.accounts import Account
-from proxy.storage.audit import Act
+from proxy.storage.accounts import Account, Change, Overtaken
 from proxy.storage.ids import new_id
+from proxy.storage.place import NEWEST
 from proxy.storage.store import AlreadyExists
 
 RESERVED = ("/grants", "/corrections", "/entries")
 """What stands behind an account in a path: a name that ended so could not be told from it."""
+_LOST = ("", ".", "..")
+"""Parts of a path that somebody on the way tidies up."""
 
 _Agreed = Annotated[
     AgreedChange, Meta(description='an object with what is agreed, such as {"allowance": 1000, "rpm": 60}')
@@ -63,13 +66,18 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountList(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest first."""
+
     object: Literal["list"] = "list"
     data: list[AccountEntry]
+    has_more: bool
+    last_id: str | None
 
 
 class AccountStanding(AccountEntry, frozen=True, kw_only=True):
     """`cycle` and `balance` are null where the account's plan is not in force: the configuration has it no
-    more, or leaves to the account what was never agreed. `streams` counts requests under way."""
+    more, or leaves to the account what was never agreed. `streams` counts requests under way. Of more than
+    a thousand keys these are the newest."""
 
     cycle: ShownCycle | None
     balance: Balance | None
@@ -85,13 +93,12 @@ class Accounts:
 
     async def create(self, request: Request) -> Response:
         wanted = await body(request, NewAccount)
-        if wanted.name.endswith(RESERVED):
-            raise InvalidRequest(
-                f"Invalid value for 'name': it must not end in {' or '.join(RESERVED)}.", param="name"
-            )
+        _check_name(wanted.name)
         plan = wanted.plan or _usual(self._config)
         terms = self._agree(Overrides(), wanted.agreed, plan)
-        act = await self._act(request, "account.created", new_id("acc"), wanted.name, plan, terms)
+        details = {"name": wanted.name, **_said(plan, terms)}
+        id_ = new_id("acc")
+        act = await self._administration.act(request, "account.created", id_, id_, **details)
         try:
             created = await accounts.create(self._store, name=wanted.name, plan=plan, agreed=terms, act=act)
         except AlreadyExists:
@@ -100,12 +107,19 @@ class Accounts:
             ) from None
         return reply(shown(created), 201)
 
-    async def list_(self, _request: Request) -> Response:
-        return reply(AccountList(data=[shown(account) for account in await accounts.list_(self._store)]))
+    async def list_(self, request: Request) -> Response:
+        store = self._store
+        found = await page(
+            request,
+            lambda id_: accounts.place_of(store, id_),
+            lambda place, limit: accounts.page(store, place, limit),
+        )
+        data = [shown(account) for account in found.rows]
+        return reply(AccountList(data=data, has_more=found.has_more, last_id=found.last_id))
 
     async def show(self, request: Request) -> Response:
         account = await self._administration.account(request.path_params["id"])
-        held = await key_records.list_(self._store, account=account.id)
+        held = await key_records.page(self._store, account.id, NEWEST, MOST)
         terms = agreed.in_force(account.plan, account.agreed, self._config)
         found = None
         if terms is not None:
@@ -130,10 +144,22 @@ class Accounts:
                 param="plan",
                 code="missing_required_parameter",
             )
-        plan = account.plan if change.plan is UNSET else change.plan
-        terms = self._agree(account.agreed, change.agreed, plan)
-        act = await self._act(request, "account.changed", account.id, account.name, plan, terms)
-        changed = await accounts.set_plan(self._store, account.id, plan, terms, act)
+
+        async def decide(read: Account) -> Change:
+            check_open(read)
+            plan = read.plan if change.plan is UNSET else change.plan
+            terms = self._agree(read.agreed, change.agreed, plan)
+            before = _said(read.plan, read.agreed)
+            details = {"name": read.name, **_said(plan, terms), "before": before}
+            act = await self._administration.act(request, "account.changed", read.id, read.id, **details)
+            return Change(plan, terms, act)
+
+        try:
+            changed = await accounts.change(self._store, account.id, decide)
+        except Overtaken:
+            raise Conflict(
+                f"The account '{account.name}' is being changed by others; look at it, and try again."
+            ) from None
         self._administration.callers.forget(account.id)
         return reply(shown(changed or account))
 
@@ -148,12 +174,6 @@ class Accounts:
         terms = before if change is UNSET else agreed.changed(before, change, self._config)
         agreed.check(plan, terms, self._config)
         return terms
-
-    async def _act(
-        self, request: Request, action: str, account: str, name: str, plan: str, terms: Overrides
-    ) -> Act:
-        details = {"name": name, "plan": plan, "agreed": agreed.shown(terms)}
-        return await self._administration.act(request, action, account, account, **details)
 
 
 def routes(administration: Administration) -> list[Route]:
@@ -170,6 +190,24 @@ def routes(administration: Administration) -> list[Route]:
 def shown(account: Account) -> AccountEntry:
     plain = msgspec.structs.asdict(account)
     return AccountEntry(**{**plain, "agreed": agreed.shown(account.agreed)})
+
+
+def _check_name(name: str) -> None:
+    """Raises InvalidRequest for a name by which the account could not be asked for again."""
+    if name.endswith(RESERVED):
+        raise InvalidRequest(
+            f"Invalid value for 'name': it must not end in {' or '.join(RESERVED)}.", param="name"
+        )
+    if any(part in _LOST for part in name.split("/")):
+        raise InvalidRequest(
+            "Invalid value for 'name': it must not begin or end with a slash, nor have two in a row, nor be "
+            "a . or .. between slashes.",
+            param="name",
+        )
+
+
+def _said(plan: str, terms: Overrides) -> dict[str, object]:
+    return {"plan": plan, "agreed": agreed.shown(terms)}
 
 
 def _usual(config: Config) -> str:

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from proxy.callers import Callers
 from proxy.endpoints.admin.fields import can_be_named
 from proxy.endpoints.replies import encode_json
-from proxy.errors import NotFound
+from proxy.endpoints.turns import Turns
+from proxy.errors import Conflict, NotFound
 from proxy.ledger import Ledger
 from proxy.sections import Config
 from proxy.storage import accounts
@@ -29,6 +30,7 @@ class Administration(NamedTuple):
     ledger: Ledger
     callers: Callers
     config: Config
+    turns: Turns
 
     async def account(self, id_or_name: str) -> Account:
         """Raises NotFound."""
@@ -51,6 +53,14 @@ class Administration(NamedTuple):
             subject=subject,
             account=account,
             details=encode_json(details).decode(),
+        )
+
+
+def check_open(account: Account) -> None:
+    """Raises Conflict: what a closed account was on, and what it had, stays as it was."""
+    if account.closed is not None:
+        raise Conflict(
+            f"The account '{account.name}' is closed; its books stay as they are.", param="account"
         )
 
 

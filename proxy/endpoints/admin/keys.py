@@ -14,6 +14,7 @@ from policies.plans import Caps
 from proxy import keys
 from proxy.endpoints.admin.administration import Administration
 from proxy.endpoints.admin.fields import AccountName, Label, Some, body, can_be_named
+from proxy.endpoints.pages import page
 from proxy.endpoints.replies import reply
 from proxy.endpoints.standing import ShownCaps
 from proxy.errors import InvalidRequest, NotFound
@@ -50,8 +51,12 @@ class KeyEntry(KeyRecord, frozen=True, kw_only=True):
 
 
 class KeyList(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest first."""
+
     object: Literal["list"] = "list"
     data: list[KeyEntry]
+    has_more: bool
+    last_id: str | None
 
 
 class MintedKey(KeyEntry, frozen=True, kw_only=True):
@@ -87,8 +92,13 @@ class Keys:
 
     async def list_(self, request: Request) -> Response:
         account = await self._administration.asked_account(request)
-        found = await key_records.list_(self._store, account=account)
-        return reply(KeyList(data=[shown(record) for record in found]))
+        found = await page(
+            request,
+            lambda id_: key_records.place_of(self._store, id_, account),
+            lambda place, limit: key_records.page(self._store, account, place, limit),
+        )
+        data = [shown(record) for record in found.rows]
+        return reply(KeyList(data=data, has_more=found.has_more, last_id=found.last_id))
 
     async def revoke(self, request: Request) -> Response:
         key = await self._get(request.path_params["id"])
@@ -106,7 +116,10 @@ class Keys:
         secret = keys.mint()
         rotated = await key_records.rotate(self._store, key.id, secret, act)
         if rotated is None:
-            raise InvalidRequest(f"The key {key.id} is revoked; create a new one.", param="id")
+            raise InvalidRequest(
+                f"The key {key.id} is revoked, has expired, or its account is closed; create a new one.",
+                param="id",
+            )
         self._callers.forget(key.id)
         return _minted(rotated, secret)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy import credits
-from proxy.endpoints.admin.administration import Administration
+from proxy.endpoints.admin.administration import Administration, check_open
 from proxy.endpoints.admin.fields import (
     Name,
     NeededReason,
@@ -29,6 +29,7 @@ from proxy.errors import InvalidRequest, NotFound
 from proxy.ledger import movements, verify
 from proxy.ledger.movements import Told
 from proxy.storage import audit, entries
+from proxy.storage.accounts import Account
 from proxy.storage.entries import GRANTED, Entry, Kind
 
 
@@ -84,7 +85,7 @@ class Money:
         self._ledger = administration.ledger
 
     async def grant(self, request: Request) -> Response:
-        account = await self._administration.account(request.path_params["id"])
+        account = await self._open_account(request.path_params["id"])
         wanted = await body(request, NewGrant)
         amount = micro(wanted.credits, "credits")
         details = {**_details(amount, wanted.reason), "reference": wanted.reference}
@@ -93,7 +94,7 @@ class Money:
         return reply(_shown(entry), 201)
 
     async def correct(self, request: Request) -> Response:
-        account = await self._administration.account(request.path_params["id"])
+        account = await self._open_account(request.path_params["id"])
         wanted = await body(request, NewCorrection)
         amount = micro(wanted.credits, "credits")
         if amount == 0:
@@ -110,7 +111,8 @@ class Money:
             raise NotFound("There is no request with such an id.", param="request")
         spent = await entries.of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
-        account = spent[0].account if spent else ""
+        # One that was charged nothing is refused below, whosever it is.
+        account = (await self._open_account(spent[0].account)).id if spent else ""
         details = _details(charged if amount is None else amount, wanted.reason)
         told = await self._told(request, "credits.refunded", id_, account, details)
         back = await movements.refund(self._ledger, id_, amount, told)
@@ -129,6 +131,12 @@ class Money:
 
     async def verify(self, _request: Request) -> Response:
         return reply(await verify.verify(self._ledger.store))
+
+    async def _open_account(self, id_or_name: str) -> Account:
+        """Raises NotFound, and Conflict where it is closed."""
+        account = await self._administration.account(id_or_name)
+        check_open(account)
+        return account
 
     async def _told(
         self, request: Request, action: str, subject: str, account: str, details: Mapping[str, Any]

@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proxy.endpoints import usage
 from proxy.endpoints.admin.administration import Administration
-from proxy.endpoints.usage import UsageEntry, UsageGroup, View
+from proxy.endpoints.usage import Reports, UsageEntry, UsageGroup, View
 
 
 class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
@@ -36,6 +35,7 @@ class AdminUsageList(msgspec.Struct, frozen=True, kw_only=True):
 class AdminUsageGroups(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["list"] = "list"
     data: list[AdminUsageGroup]
+    has_more: bool
 
 
 _ALL = View(AdminUsageEntry, AdminUsageGroup)
@@ -44,10 +44,11 @@ _ALL = View(AdminUsageEntry, AdminUsageGroup)
 class Usage:
     def __init__(self, administration: Administration) -> None:
         self._administration = administration
+        self._reports = Reports(administration.store, administration.turns, _ALL)
 
     async def list_(self, request: Request) -> Response:
         account = await self._administration.asked_account(request)
-        return await usage.answer(self._administration.store, request, account, _ALL)
+        return await self._reports.answer(request, account)
 
 
 def routes(administration: Administration) -> list[Route]:

@@ -17,6 +17,7 @@ from speech_engine import (
     UnsupportedText,
     VoiceNotFound,
 )
+from speech_engine.testing import collect
 from tests.plugins.elevenlabs.rig import SMALL, asked, refused, rig
 
 NAMES: dict[str, type[EngineError]] = {
@@ -130,6 +131,16 @@ async def test_the_log_names_the_request_and_neither_text_nor_key() -> None:
     assert (told["status"], told["code"]) == (400, "max_character_limit_exceeded")
     assert "dawn" not in str(logs)
     assert "fake-elevenlabs-key" not in str(logs)
+
+
+async def test_what_the_account_may_do_at_once_is_logged_when_it_changes() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with rig() as made:
+            for most in (5, 5, 9):
+                made.account.most_at_once = most
+                await collect(made.engine, asked("Hello."))
+    seen = [each["most_at_once"] for each in logs if each["event"] == "elevenlabs.limit.seen"]
+    assert seen == [5, 9]
 
 
 async def test_a_wrong_key_is_the_operators_to_mend() -> None:

@@ -108,6 +108,13 @@ async def test_a_long_job_is_several_requests_spoken_as_one_stream() -> None:
     assert {event.segment for event in events if isinstance(event, Audio)} == {0, 4, 8}
 
 
+async def test_no_more_is_asked_for_once_there_is_enough() -> None:
+    async with rig() as made:
+        events = await collect(made.engine, asked(*LONG, model=SMALL, max_samples=24_000))
+        assert len(made.provider.spoken()) == 1
+    assert len(audio_of(events)) == 48_000
+
+
 async def test_units_are_credits_of_all_requests() -> None:
     async with rig() as made:
         *_, last = await collect(made.engine, asked(TEXT, model="eleven_flash_v2_5"))
@@ -144,7 +151,8 @@ async def test_words_of_later_requests_count_from_the_jobs_start(format_: str) -
     place = len(texts[0].split())
     # A frame of tones is longer than its text by a preamble, and MP3 by its padding.
     assert told[place][1] == pytest.approx(second_begins, abs=0.5)
-    assert told[place - 1][1] < told[place][1]
+    later = [at for _, at in told[place - 1 : place + 5]]
+    assert later == sorted(set(later))
 
 
 async def test_no_word_is_told_past_the_most_samples() -> None:
@@ -187,7 +195,7 @@ async def test_leaving_is_seen_by_the_provider_at_once() -> None:
         await made.provider.until(lambda: made.provider.open == 0)
         (seen,) = made.provider.seen
         assert seen.left_at is not None
-        assert seen.left_at - left < 0.1
+        assert seen.left_at - left < 0.5
         assert made.account.at_once == 0
 
 
@@ -202,19 +210,20 @@ async def test_being_cancelled_before_the_answer_is_seen_too() -> None:
         await made.provider.until(lambda: made.provider.open == 0)
         (seen,) = made.provider.seen
     assert seen.left_at is not None
-    assert seen.left_at - left < 0.1
+    assert seen.left_at - left < 0.5
 
 
 async def test_no_more_at_once_than_the_account_may() -> None:
     async with rig() as made:
         made.account.most_at_once = 1
+        await collect(made.engine, asked(TEXT))
+        assert "1 at once" in repr(made.engine)
         made.provider.fail("hang_after", after_bytes=20_000)
         async with speaking(made.engine, asked(TEXT)) as first:
             await anext(first)
             assert isinstance(await refused(made.engine, asked(TEXT)), EngineLimited)
         await made.provider.until(lambda: made.account.at_once == 0)
         assert heard(audio_of(await collect(made.engine, asked(TEXT)))) == (TEXT,)
-        assert "1 at once" in repr(made.engine)
 
 
 async def test_silence_is_waited_for_no_longer_than_the_deadline() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from structlog.testing import capture_logs
@@ -25,6 +26,7 @@ from speech_engine import (
     VoiceNotFound,
 )
 from speech_engine.testing import collect, speaking
+from speech_engine.testing.faults import Fault
 from tests.plugins.minimax.rig import asked, audio_of, refused, rig, toned
 
 CODES: dict[int, type[EngineError]] = {
@@ -182,13 +184,30 @@ async def test_what_was_heard_before_an_answer_broke_was_heard() -> None:
     assert audio_of(got) == toned(TEXT)[: 3 * 4801 // 2 * 2]
 
 
-async def test_silence_is_a_timeout_before_the_answer_and_within_it() -> None:
-    async with rig(silence_s=0.2) as running:
-        running.provider.fail("hang_before")
-        assert type(await refused(running.engine, asked(TEXT, deadline_s=0.2))) is EngineTimeout
-        running.provider.fail("hang_after", after_bytes=20_000)
-        assert type(await refused(running.engine, asked(TEXT))) is EngineTimeout
+@pytest.mark.parametrize(
+    ("settings", "wanted", "fault"),
+    [
+        pytest.param({}, {"deadline_s": 0.2}, "hang_before", id="before the answer"),
+        pytest.param({"silence_s": 0.2}, {}, "hang_after", id="within it"),
+    ],
+)
+async def test_silence_is_a_timeout(
+    settings: dict[str, Any], wanted: dict[str, Any], fault: Literal["hang_before", "hang_after"]
+) -> None:
+    async with rig(**settings) as running:
+        running.provider.fail(fault, after_bytes=20_000)
+        error = await asyncio.wait_for(refused(running.engine, asked(TEXT, **wanted)), 5.0)
         await running.provider.until(lambda: running.provider.open == 0)
+    assert type(error) is EngineTimeout
+
+
+async def test_later_calls_of_a_job_have_no_deadline_but_the_longest_pause() -> None:
+    text = "word " * 1200
+    async with rig(silence_s=0.3) as running:
+        running.provider.faults += [Fault(name="slow", piece_bytes=10**6), Fault(name="hang_before")]
+        error = await asyncio.wait_for(refused(running.engine, asked(text, text, deadline_s=60.0)), 20.0)
+        assert [seen.fault for seen in running.provider.seen] == ["slow", "hang_before"]
+    assert type(error) is EngineTimeout
 
 
 async def test_a_slow_answer_is_still_one() -> None:
@@ -197,9 +216,18 @@ async def test_a_slow_answer_is_still_one() -> None:
         assert await collect(running.engine, asked("Hi."))
 
 
-async def test_a_failure_is_logged_with_the_providers_trace_and_nothing_of_the_user() -> None:
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        pytest.param(Fault(name="error_midstream", code="1033"), 200, 1033, id="from the body"),
+        pytest.param(Fault(name="5xx", status=502), 502, 0, id="from a header"),
+    ],
+)
+async def test_a_failure_is_logged_with_the_providers_trace_and_nothing_of_the_user(
+    fault: Fault, status: int, code: int
+) -> None:
     async with rig() as running:
-        running.provider.fail("error_in_200", code="1033")
+        running.provider.faults.append(fault)
         with capture_logs() as logs:
             await refused(running.engine, asked(TEXT))
     (line,) = logs
@@ -208,7 +236,7 @@ async def test_a_failure_is_logged_with_the_providers_trace_and_nothing_of_the_u
         "log_level": "warning",
         "path": "/v1/t2a_v2",
         "error": "EngineStumbled",
-        "status": 200,
-        "code": 1033,
+        "status": status,
+        "code": code,
         "trace": "04ece790375f3ca2edbb44e8c4c200bf",
     }

@@ -11,7 +11,7 @@ import pytest
 from plugins.minimax.models import MODELS
 from speech_engine import Audio, Encoded, Finished, Started
 from speech_engine.testing import collect, speaking
-from speech_engine.testing.faults import Fault
+from speech_engine.testing.faults import Fault, Receive, Scope, Send
 from tests.plugins.minimax.rig import Rig, asked, audio_of, heard, rig, toned
 
 TEXTS = ("The first sentence.", "Olá, você está bem?", "สวัสดี ครับ.")
@@ -123,10 +123,29 @@ async def _seconds_until_left(running: Rig) -> float:
 
 
 async def test_one_connection_serves_one_answer_after_the_other() -> None:
+    clients = set()
     async with rig() as running:
+        app = running.provider._app
+
+        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+            clients.add(scope["client"])
+            await app(scope, receive, send)
+
+        running.provider._app = noting
+        # The last event is there some time before the end of the answer.
+        running.provider.fail("slow", count=5, piece_bytes=100_000, pause_s=0.01)
         for _ in range(5):
             await collect(running.engine, asked("Hello."))
-        assert running.at.connections == 1
+    assert len(clients) == 1
+
+
+async def test_an_answer_whose_end_never_comes_is_over_with_its_last_event() -> None:
+    async with rig() as running:
+        running.provider.fail("hang_after", after_bytes=10**9)
+        events = await asyncio.wait_for(collect(running.engine, asked("Hello.")), 5.0)
+        await running.provider.until(lambda: running.provider.open == 0)
+    assert audio_of(events) == toned("Hello.")
+    assert events[-1] == Finished(units=6.0)
 
 
 async def test_emotions_are_the_models_own() -> None:

@@ -103,6 +103,18 @@ async def test_what_was_known_stays_known_while_the_server_is_down() -> None:
         assert (engine.models(), engine.voices()) == known
 
 
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_key_that_may_list_nothing_may_still_speak(status: int) -> None:
+    async with pair("kokoro") as (engine, provider):
+        await engine.refresh()
+        known = (engine.models(), engine.voices())
+        provider.fail("5xx", status=status, path="/models", count=2)
+        provider.fail("5xx", status=status, path="/voices", count=2)
+        await engine.refresh()
+        assert [seen.status for seen in provider.seen[-4:]] == [404, status, status, 404]
+        assert (engine.models(), engine.voices()) == known
+
+
 async def test_a_server_that_is_down_says_so() -> None:
     async with pair("speaches") as (engine, provider):
         provider.fail("5xx", path="/audio/models")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
 import pytest
 
-from speech_engine import EngineVoice, Mix, SpeechJob, VoiceNotFound
+from plugins.openai.engine import OpenAIEngine
+from plugins.openai.fake.app import provider
+from plugins.openai.settings import OpenAISettings
+from proxy.engines.http import open_http
+from proxy.sections import Upstream
+from speech_engine import EngineVoice, HttpAnswer, HttpClient, HttpRequest, Mix, SpeechJob, VoiceNotFound
 from speech_engine.testing import collect, job
+from speech_engine.testing.serving import served
 from tests.plugins.openai.upstream import pair
 
 PLAIN = {"model": "tts-1", "input": "One. Two.", "voice": "alloy", "response_format": "pcm"}
@@ -64,6 +71,26 @@ async def test_other_servers_get_the_keys_they_know() -> None:
 async def test_what_is_too_long_for_one_call_is_several() -> None:
     sent = await _sent(_job(), max_characters=6)
     assert sent == [{**PLAIN, "input": "One."}, {**PLAIN, "input": "Two."}]
+
+
+class _Noting:
+    """The real client, and how long it was told to wait for each answer."""
+
+    def __init__(self, http: HttpClient) -> None:
+        self.within_s: list[float] = []
+        self._http = http
+
+    def send(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpAnswer]:
+        self.within_s.append(request.within_s)
+        return self._http.send(request)
+
+
+async def test_the_deadline_is_for_the_first_audio() -> None:
+    async with served(provider()) as fake, open_http(Upstream()) as http:
+        noting = _Noting(http)
+        engine = OpenAIEngine(OpenAISettings(base_url=f"{fake.url}/v1", max_characters=6), noting)
+        await collect(engine, _job(deadline_s=3.0))
+    assert noting.within_s == [3.0, 20.0]
 
 
 async def test_the_key_goes_into_its_header_and_nowhere_else() -> None:

@@ -52,12 +52,13 @@ class Turns:
 
 
 class Told:
-    """Fits `Watch`."""
+    """Fits `Watch`. `woke` is set when a breaker closes."""
 
     def __init__(self) -> None:
         self.retries: list[str] = []
         self.alarms: list[str] = []
         self.resting: list[tuple[int, bool]] = []
+        self.woke = asyncio.Event()
 
     def retried(self, engine: str, error: str) -> None:
         self.retries.append(f"{engine} {error}")
@@ -67,6 +68,8 @@ class Told:
 
     def breaker(self, engine: str, key: int, is_open: bool) -> None:
         self.resting.append((key, is_open))
+        if not is_open:
+            self.woke.set()
 
 
 def guarded(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+
+_LENGTH = re.compile(r"content-length: *(\d+)", re.IGNORECASE)
 
 Act = bytes | float | Callable[[], Awaitable[object]]
 """Bytes to send, seconds to pause, or something to wait for."""
@@ -14,8 +17,8 @@ Act = bytes | float | Callable[[], Awaitable[object]]
 class Bare:
     """`acts` are what every request is answered with; the connection stays open after them unless `ends`.
 
-    `heads` are the requests with their headers, `connections` those that were ever made, `open` those that
-    are; `left_after_s` is how long after `leaving` the client's end of a connection was seen.
+    `heads` are the requests with their headers, `connections` counts those that were ever made, `open` those
+    that are: a client that leaves in the middle ends its own.
     """
 
     def __init__(self, *acts: Act, ends: bool = False) -> None:

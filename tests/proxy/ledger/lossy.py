@@ -27,6 +27,9 @@ class LossyStore:
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
         return await self._store.read(sql, params)
 
+    async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
+        return await self._store.read_long(sql, params)
+
     async def write(self, *statements: Statement) -> list[list[Row]]:
         fate = self.fates.pop(0) if self.fates else "goes well"
         if fate == "goes well":

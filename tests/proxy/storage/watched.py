@@ -38,6 +38,9 @@ class WatchedStore:
             raise StorageFailed("broken by the test")
         return rows
 
+    async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
+        return await self._store.read_long(sql, params)
+
     async def write(self, *statements: Statement) -> list[list[Row]]:
         return await self._store.write(*statements)
 

@@ -1,0 +1,108 @@
+"""The settings: their table in README.md, what is refused, and what they make of a model."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from plugins.openai import plugin
+from plugins.openai.settings import OpenAISettings
+from proxy import fields
+from proxy.config import EngineSection
+from proxy.engines.registry import InProcessSpec, load
+from speech_engine import Language
+
+README = Path(plugin.__file__).with_name("README.md").read_text()
+
+
+def test_the_readme_has_every_setting_with_its_default() -> None:
+    table = re.findall(r"^\| `(\w+)` \| (?:`(.+?)`|none) \| ", README, re.MULTILINE)
+    documented = {
+        name: tomllib.loads(f"value = {value}")["value"] if value else None for name, value in table
+    }
+    builtins = msgspec.to_builtins(OpenAISettings())
+    assert documented == {
+        name: list(value) if isinstance(value, tuple) else value for name, value in builtins.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"base_url": "api.openai.com/v1"},
+        {"base_url": "ftp://x/v1"},
+        {"base_url": "https://x/v1?key=1"},
+        {"base_url": "https://x/v1\n"},
+        {"models": "tts-1"},
+        {"models": [""]},
+        {"languages": []},
+        {"formats": ["opus"]},
+        {"formats": []},
+        {"sample_rate_hz": 7_999},
+        {"stream": "websocket"},
+        {"extra": []},
+        {"max_characters": 0},
+        {"speed": [0, 1]},
+        {"speed": [1.0]},
+        {"first_audio_s": 0},
+        {"instructions": "Whisper."},
+    ],
+)
+def test_wrong_settings_are_refused_by_their_name(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    strange = fields.unknown(OpenAISettings, wrong)
+    if strange:
+        assert strange == [name]
+        return
+    with pytest.raises(fields.Faults) as caught:
+        fields.read(OpenAISettings, wrong)
+    (fault,) = caught.value.faults
+    assert fault.field == name
+    assert "of type" not in fault.expected
+
+
+def test_several_keys_are_several_engines() -> None:
+    section = EngineSection(plugin="openai", settings={"api_key": ["one", "two"]})
+    spec = load().engine("up", section)
+    assert isinstance(spec, InProcessSpec)
+    keys = [each.api_key for each in spec.settings if isinstance(each, OpenAISettings)]
+    assert keys == ["one", "two"]
+
+
+def test_no_repr_shows_a_key() -> None:
+    assert "sk-secret" not in repr(OpenAISettings(api_key="sk-secret"))
+
+
+def test_a_model_is_what_the_settings_say() -> None:
+    settings = OpenAISettings(
+        languages=("en", "pt-BR", "en"), formats=("wav",), speed=(1.0, 1.0), max_characters=500, is_local=True
+    )
+    model = settings.model("kokoro")
+    assert model.languages == (Language("en"), Language("pt-BR"))
+    assert (model.formats, model.speed, model.max_characters) == ((), (1.0, 1.0), 500)
+    assert model.is_local
+    assert model.joins_segments
+    assert OpenAISettings().model("tts-1").formats == ("mp3",)
+    assert not OpenAISettings().model("tts-1").is_local
+
+
+def test_the_front_loads_no_library() -> None:
+    heavy = {"av", "numpy", "starlette", "uvicorn", "aiohttp", "openai"}
+    program = f"import sys, plugins.openai.plugin; sys.exit(bool({heavy!r} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_the_fake_is_a_program() -> None:
+    command = Path(sys.executable).with_name("voxgate-fake-openai")
+    with subprocess.Popen([command, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.terminate()
+    assert re.fullmatch(r"voxgate-fake-openai serves on http://127\.0\.0\.1:\d+\n", line)

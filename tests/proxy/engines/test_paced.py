@@ -1,0 +1,92 @@
+"""An engine's pace: so many a minute, pauses that its provider asks for, and nobody who waits in vain."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from proxy.engines.paced import Pace, PacedEngine
+from speech_engine import EngineLimited, Finished
+from tests.proxy.engines.keys import WELL, Turns, job
+
+
+async def taken(pace: Pace, within_s: float = 0.0) -> bool:
+    try:
+        await pace.turn(within_s)
+    except EngineLimited:
+        return False
+    return True
+
+
+async def test_so_many_go_at_once_and_the_next_is_told_when() -> None:
+    pace = Pace(3)
+    assert [await taken(pace) for _ in range(4)] == [True, True, True, False]
+    with pytest.raises(EngineLimited) as raised:
+        await pace.turn(5.0)
+    assert raised.value.retry_after_s == pytest.approx(60.0, abs=1.0)
+
+
+async def test_those_that_wait_go_when_the_window_lets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.pacing.WINDOW_S", 0.2)
+    pace, loop, moments = Pace(2), asyncio.get_running_loop(), []
+
+    async def go() -> None:
+        await pace.turn(60.0)
+        moments.append(loop.time())
+
+    await asyncio.gather(*(go() for _ in range(6)))
+    assert len(moments) == 6
+    assert all(later - first >= 0.15 for first, later in zip(moments, moments[2:], strict=False))
+
+
+async def test_one_who_leaves_while_waiting_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.pacing.WINDOW_S", 0.2)
+    pace = Pace(1)
+    await pace.turn(0.0)
+    waiting = asyncio.create_task(pace.turn(60.0))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await pace.turn(60.0)  # its turn is the next one's
+    assert not await taken(pace)
+
+
+async def test_without_a_limit_nothing_is_waited_for_or_remembered() -> None:
+    pace = Pace(None)
+    for _ in range(1000):
+        await pace.turn(0.0)
+    assert repr(pace) == "<Pace 0 of any number a minute>"
+
+
+@pytest.mark.parametrize(("told_s", "pause_s"), [(30.0, 30.0), (None, 1.0), (0.0, 1.0), (86_400.0, 60.0)])
+@pytest.mark.parametrize("most", [None, 100])
+async def test_a_provider_that_says_so_is_left_alone(
+    told_s: float | None, pause_s: float, most: int | None
+) -> None:
+    pace = Pace(most)
+    engine = PacedEngine(Turns([EngineLimited("x", retry_after_s=told_s)]), pace, 2)
+    with pytest.raises(EngineLimited):
+        _ = [event async for event in engine.speak(job())]
+    with pytest.raises(EngineLimited) as raised:
+        await pace.turn(0.5)
+    assert raised.value.retry_after_s == pytest.approx(pause_s, abs=0.5)
+
+
+async def test_a_pause_is_never_made_shorter_by_another() -> None:
+    pace = Pace(None)
+    pace.pause(30.0)
+    pace.pause(2.0)
+    with pytest.raises(EngineLimited) as raised:
+        await pace.turn(1.0)
+    assert raised.value.retry_after_s == pytest.approx(30.0, abs=0.5)
+
+
+async def test_a_job_that_would_be_late_never_reaches_the_provider() -> None:
+    cloud, pace = Turns(WELL), Pace(1)
+    engine = PacedEngine(cloud, pace, 2)
+    assert isinstance([event async for event in engine.speak(job())][-1], Finished)
+    with pytest.raises(EngineLimited):
+        _ = [event async for event in engine.speak(job(deadline_s=1.0))]
+    assert len(cloud.jobs) == 1
+    assert [voice.id for voice in engine.voices()] == ["v"]

@@ -1,0 +1,191 @@
+"""Asking a provider what it has: what is learnt, what it says of a key, and what it cannot say."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from msgspec.structs import replace
+
+from policies.breaker import FAULTS
+from proxy.engines import refreshing
+from proxy.engines.guarded import GuardedEngine
+from speech_engine import (
+    EngineError,
+    EngineExhausted,
+    EngineFailed,
+    EngineUnauthorized,
+    EngineUnavailable,
+    ModelInfo,
+)
+from tests.proxy.engines.keys import WELL, Told, Turns, guarded, heard
+
+
+class Asked(Turns):
+    """It can be asked: `finds` has what comes of it, one after the other, the last one again and again."""
+
+    def __init__(self, *finds: Exception | str | None, speaks: object = None) -> None:
+        super().__init__(WELL if speaks is None else [speaks])  # type: ignore[list-item] # a step of a script
+        self.looks = 0
+        self.looked = asyncio.Event()
+        self._finds = finds
+        self._names: tuple[str, ...] = ()
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        (model,) = super().models()
+        return tuple(replace(model, id=name) for name in self._names)
+
+    async def refresh(self) -> None:
+        found = self._finds[min(self.looks, len(self._finds) - 1)]
+        self.looks += 1
+        self.looked.set()
+        if isinstance(found, Exception):
+            raise found
+        if found is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            self._names = (found,)
+
+    async def until(self, looks: int) -> None:
+        """So many looks are over, and what came of them is known."""
+        async with asyncio.timeout(5.0):
+            while self.looks <= looks:
+                self.looked.clear()
+                await self.looked.wait()
+
+
+def opened(
+    *engines: Asked, watch: Told | None = None
+) -> tuple[GuardedEngine, AbstractAsyncContextManager[None]]:
+    cloud = guarded(*engines, watch=watch)
+    return cloud, refreshing.refreshed(cloud, engines)
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshing, "REFRESH_S", 0.01)
+    monkeypatch.setattr(refreshing, "PROBE_S", 0.01)
+
+
+async def test_what_it_has_is_known_when_the_server_serves() -> None:
+    cloud, block = opened(Asked("first"))
+    assert cloud.models() == ()
+    async with block:
+        assert [model.id for model in cloud.models()] == ["first"]
+
+
+async def test_what_is_new_is_learnt(often: None) -> None:
+    engine = Asked("old", "new")
+    cloud, block = opened(engine)
+    async with block:
+        await engine.until(2)
+        assert [model.id for model in cloud.models()] == ["new"]
+
+
+async def test_what_was_known_stays_known_where_nobody_answers(often: None) -> None:
+    engine = Asked("old", EngineUnavailable("away"))
+    cloud, block = opened(engine)
+    async with block:
+        await engine.until(3)
+        assert [model.id for model in cloud.models()] == ["old"]
+
+
+@pytest.mark.parametrize(
+    "finds", [None, EngineUnavailable("away"), ZeroDivisionError("a fault of the plugin")]
+)
+async def test_the_server_starts_without_an_answer(
+    finds: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refreshing, "GREETING_S", 0.05 if finds is None else 60.0)
+    engine = Asked(finds)
+    cloud, block = opened(engine)
+    async with asyncio.timeout(5.0), block:
+        assert (cloud.state, engine.looks) == ("ready", 1)
+
+
+async def test_a_provider_that_never_answers_is_asked_again(
+    often: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refreshing, "ANSWER_S", 0.01)
+    engine = Asked(None, "m")
+    cloud, block = opened(engine)
+    async with block:
+        await engine.until(2)
+        assert [model.id for model in cloud.models()] == ["m"]
+
+
+async def test_a_fault_of_the_plugin_ends_nothing(often: None) -> None:
+    engine = Asked(ZeroDivisionError("x"), "m")
+    cloud, block = opened(engine)
+    async with block:
+        await engine.until(2)
+        assert [model.id for model in cloud.models()] == ["m"]
+
+
+async def test_failures_in_a_row_put_a_key_to_rest_and_the_first_answer_wakes_it(often: None) -> None:
+    watch = Told()
+    engine = Asked(*[EngineFailed("down")] * (FAULTS + 1), "m")
+    cloud, block = opened(engine, watch=watch)
+    async with block:
+        await engine.until(FAULTS)
+        assert (cloud.state, cloud.reason) == ("resting", "EngineFailed: down")
+        await engine.until(FAULTS + 2)
+        assert cloud.state == "ready"
+    assert watch.resting == [(1, True), (1, False)]
+
+
+async def test_what_requests_found_broken_is_looked_at_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshing, "PROBE_S", 0.01)
+    engine, watch = Asked("m", speaks=EngineFailed("x")), Told()
+    cloud, block = opened(engine, watch=watch)
+    async with block:
+        for _ in range(FAULTS):
+            with pytest.raises(EngineFailed):
+                await heard(cloud)
+        assert cloud.state == "resting"
+        await asyncio.wait_for(watch.woke.wait(), 5.0)
+        assert (cloud.state, engine.looks) == ("ready", 2)
+
+
+async def test_a_good_answer_knows_nothing_of_credit(often: None) -> None:
+    watch = Told()
+    engine = Asked("m", speaks=EngineExhausted("no credit"))
+    cloud, block = opened(engine, watch=watch)
+    async with block:
+        with pytest.raises(EngineExhausted):
+            await heard(cloud)
+        await engine.until(engine.looks + 3)
+        assert cloud.state == "resting"
+    assert watch.alarms == ["cloud EngineExhausted"]
+
+
+@pytest.mark.parametrize("error", [EngineUnauthorized("wrong key"), EngineExhausted("plan is over")])
+async def test_a_key_that_is_refused_at_the_start_rests_and_alarms_once(
+    error: EngineError, often: None
+) -> None:
+    watch = Told()
+    engine = Asked(error)
+    cloud, block = opened(engine, watch=watch)
+    async with block:
+        assert (cloud.state, cloud.reason) == ("resting", f"{type(error).__name__}: {error.message}")
+        await engine.until(5)
+    assert watch.alarms == [f"cloud {type(error).__name__}"]
+
+
+async def test_each_key_is_asked_for_itself() -> None:
+    cloud, block = opened(Asked(EngineUnauthorized("wrong key")), Asked("m"))
+    async with block:
+        assert cloud.reason == "key 1: EngineUnauthorized: wrong key"
+        assert [model.id for model in cloud.models()] == ["m"]
+        assert await heard(cloud) > 0
+
+
+async def test_nothing_is_asked_once_the_server_has_stopped(often: None) -> None:
+    engine = Asked("m")
+    _, block = opened(engine)
+    async with block:
+        await engine.until(1)
+    looks = engine.looks
+    await asyncio.sleep(0.05)
+    assert engine.looks == looks
