@@ -16,6 +16,7 @@ from bench.clip import clip
 
 PIECES = 20
 APART_S = 0.05
+_SOUND = clip()
 
 
 async def _speech(request: Request) -> Response:
@@ -24,10 +25,9 @@ async def _speech(request: Request) -> Response:
 
 
 async def _dripping() -> AsyncIterator[bytes]:
-    sound = clip()
-    size = len(sound) // PIECES + 1
-    for at in range(0, len(sound), size):
-        yield sound[at : at + size]
+    size = len(_SOUND) // PIECES + 1
+    for at in range(0, len(_SOUND), size):
+        yield _SOUND[at : at + size]
         await asyncio.sleep(APART_S)
 
 

@@ -139,8 +139,8 @@ async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worke
     metrics = Metrics()
     async with (
         open_store(config.storage.url, Path(config.data)) as store,
-        open_ledger(store) as ledger,
-        open_answers(store, Path(config.data), config.server) as answers,
+        open_ledger(store, metrics) as ledger,
+        open_answers(store, Path(config.data), config.server, metrics) as answers,
         open_limits(config.limits.url) as limits,
         open_engines(registry, config, metrics.engines) as engines,
         open_front_ends(registry) as front_ends,

@@ -1,4 +1,4 @@
-"""The seam at the top of a background task: a turn that breaks is logged and counted, and the next one comes."""
+"""The seam at the top of a background task: a turn that breaks is logged, counted, and taken anew."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Watch(Protocol):
     def background_failed(self, task: str) -> None: ...
 
 
-class Unwatched:
-    """Where nobody reads metrics: a command, a test."""
-
+class _Nobody:
     def background_failed(self, task: str) -> None:
         """Nothing to count it for."""
+
+
+UNWATCHED: Watch = _Nobody()
+"""Where nobody reads metrics, as beside a command."""
 
 
 class Repeated:
     """A task that takes its turn again and again, with a pause after each. Make it in a running loop."""
 
-    def __init__(
-        self, name: str, turn: Callable[[], Awaitable[None]], pause_s: float, watch: Watch
-    ) -> None:
+    def __init__(self, name: str, turn: Callable[[], Awaitable[None]], pause_s: float, watch: Watch) -> None:
         self._name = name
         self._task = asyncio.create_task(repeat(name, turn, pause_s, watch), name=name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -80,6 +81,10 @@ def check(
         Path | None, typer.Option(help="A folder with a plugin: try that, installed or not.")
     ] = None,
     voice: Annotated[str | None, typer.Option(help="The voice to try the plugin's engines with.")] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Have every cloud engine speak a sentence too: the providers bill you."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Validate the configuration whole, start nothing, and print what would be served; or try a plugin."""
@@ -88,7 +93,13 @@ def check(
         given = config.load(config_file) if config_file else None
         findings = list(check_plugin(plugin, given, voice))
     else:
-        findings = check_config(config.load(config_file), registry.load())
+        loaded, plugins = config.load(config_file), registry.load()
+        findings = check_config(loaded, plugins)
+        if live:
+            # Imported here: it brings the whole worker.
+            from proxy.live_check import check_live
+
+            findings += asyncio.run(check_live(loaded, plugins))
     print_answer(findings, as_json, tables.check)
     if any(not finding.ok for finding in findings):
         sys.exit(1)

@@ -139,7 +139,8 @@ class InternalError(RequestFailed):
 
 
 class StorageUnavailable(RequestFailed):
-    """503: the database does not do it just now; nothing was charged."""
+    """503: the database does not do it just now. No speech is charged; what an operator wanted may have been
+    done all the same, where the answer to it was lost."""
 
     status, default_code = 503, "storage_unavailable"
 

@@ -74,11 +74,12 @@ class FirstAudio:
         hold.attempts.append(attempt)
         try:
             async with asyncio.timeout(left_s):
-                events = self._engines[candidate.model.engine].speak(speaking.timed(left_s))
-                await speaking.begin(events)
+                engine = self._engines[candidate.model.engine]
+                await speaking.begin(engine.speak(speaking.timed(left_s), attempt.asked))
         except EngineError as error:
-            # Whoever refused a text has not begun with it, and no provider bills for that.
-            attempt.was_taken = isinstance(error, (EngineFailed, EngineTimeout))
+            if not isinstance(error, (EngineFailed, EngineTimeout)):
+                # Whoever refused a text has not begun with it, and no provider bills for that.
+                attempt.was_taken = False
             raise
         finally:
             if not speaking.has_begun:
@@ -93,6 +94,7 @@ class FirstAudio:
             characters=len(request.text),
             made=speaking,
             rate=self._catalogue.rate(model),
+            billed_on_submit=model.info.billed_on_submit,
         )
 
 

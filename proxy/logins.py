@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from weakref import WeakValueDictionary
 
 from policies import rate
 from proxy import keys
 from proxy.callers import Caller, Callers
-from proxy.errors import InvalidKey, RateLimited
+from proxy.errors import InvalidKey, RateLimited, StorageUnavailable
 from proxy.limits import Limit, Limits
 
 MOST_BY_ADDRESS = 20
 MOST_BY_PREFIX = 10
 _PREFIX_LENGTH = 12
 _LONGEST_ADDRESS = 64
+_WAIT_S = 5.0
 
 
 class Logins:
@@ -44,13 +47,26 @@ class Logins:
         if self._callers.is_known(secret):
             return await self._look_up(secret, limits)
         await self._check(limits)
-        looking = self._looking.setdefault(limits[0].name, asyncio.Semaphore(MOST_BY_ADDRESS))
-        has_waited = looking.locked()
-        async with looking:
+        async with self._looking_up(limits[0].name) as has_waited:
             if has_waited:
                 # For lookups that may all have failed.
                 await self._check(limits)
             return await self._look_up(secret, limits)
+
+    @asynccontextmanager
+    async def _looking_up(self, address: str) -> AsyncIterator[bool]:
+        """Gives whether it had to wait; raises StorageUnavailable where those before do not end."""
+        looking = self._looking.setdefault(address, asyncio.Semaphore(MOST_BY_ADDRESS))
+        has_waited = looking.locked()
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                await looking.acquire()
+        except TimeoutError:
+            raise StorageUnavailable() from None
+        try:
+            yield has_waited
+        finally:
+            looking.release()
 
     async def _check(self, limits: list[Limit]) -> None:
         for limit in limits:

@@ -17,8 +17,8 @@ from proxy.errors import (
     StorageUnavailable,
 )
 from proxy.operations import OPERATIONS
-from proxy.operations.clients import SPEECH_HEADERS
-from proxy.operations.operation import JSON, Failure, Operation, Query, Struct
+from proxy.operations.clients import SOME_SPEECH_HEADERS, SPEECH_HEADERS
+from proxy.operations.operation import JSON, Failure, Header, Operation, Query, Struct
 
 _ABOUT = """\
 OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.
@@ -33,6 +33,7 @@ _HEADERS = {
     "retry-after": "When to try again, in seconds.",
     **SPEECH_HEADERS,
 }
+"""On each answer whose description names them; of others only some have them."""
 
 
 def document(public_catalogue: bool = False) -> dict[str, Any]:
@@ -53,8 +54,9 @@ def document(public_catalogue: bool = False) -> dict[str, Any]:
         "components": {
             "securitySchemes": _security_schemes(),
             "headers": {
-                name: {"description": meaning, "schema": {"type": "string"}}
-                for name, meaning in _HEADERS.items()
+                name: {"description": meaning, "required": is_required, "schema": {"type": "string"}}
+                for headers, is_required in ((_HEADERS, True), (SOME_SPEECH_HEADERS, False))
+                for name, meaning in headers.items()
             },
             "responses": {_name(failures): _failure(failures) for failures in _failure_groups()},
             "schemas": _schemas(),
@@ -75,7 +77,11 @@ def _operation(operation: Operation, public_catalogue: bool) -> dict[str, Any]:
         described["security"] = [{}]
     elif operation.access == "catalogue" and public_catalogue:
         described["security"] = [{}, {"bearer": []}, {"api-key": []}]
-    if parameters := [*_path_parameters(operation), *map(_query, operation.queries)]:
+    if parameters := [
+        *_path_parameters(operation),
+        *map(_query, operation.queries),
+        *map(_header, operation.heeds),
+    ]:
         described["parameters"] = parameters
     if operation.takes is not None:
         described["requestBody"] = {"required": True, "content": {JSON: {"schema": _ref(operation.takes)}}}
@@ -98,12 +104,17 @@ def _query(query: Query) -> dict[str, Any]:
     return {"name": query.name, "in": "query", "description": query.meaning, "schema": schema}
 
 
+def _header(header: Header) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": header.pattern}
+    return {"name": header.name, "in": "header", "description": header.meaning, "schema": schema}
+
+
 def _responses(operation: Operation) -> dict[str, Any]:
     headers = ["x-request-id", "openai-processing-ms", *operation.headers]
     responses = {
         str(operation.status): {
             "description": operation.summary,
-            "headers": _headers(headers),
+            "headers": _headers([*headers, *operation.may_have]),
             "content": {media: {"schema": _one_of(media, types)} for media, types in operation.gives.items()},
         }
     }

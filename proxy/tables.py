@@ -144,17 +144,21 @@ def usage(answer: dict[str, Any]) -> RenderableType:
         cells = (row["id"], row["started"], row["account"], model, row["voice"], row["outcome"])
         seconds = _number(row["audio_ms"] / 1000)
         _add(table, *cells, seconds, _number(row["credits"]), _number(row["cost_usd"]))
-    return (
-        Group(table, Text("There are more: see --limit and --csv.", "dim")) if answer["has_more"] else table
-    )
+    return _whole(table, answer)
 
 
-def usage_sums(answer: dict[str, Any]) -> Table:
+def usage_sums(answer: dict[str, Any]) -> RenderableType:
     table = _table("", "requests", "characters", "s", "credits", "usd")
     for row in answer["data"]:
         cells = (row["name"], str(row["requests"]), str(row["characters"]), _number(row["audio_ms"] / 1000))
         _add(table, *cells, _number(row["credits"]), _number(row["cost_usd"]))
-    return table
+    return _whole(table, answer)
+
+
+def _whole(table: Table, answer: dict[str, Any]) -> RenderableType:
+    if not answer["has_more"]:
+        return table
+    return Group(table, Text("There are more: see --limit and --csv.", "dim"))
 
 
 def audit(answer: dict[str, Any]) -> Table:

@@ -145,7 +145,12 @@ class Metrics:
             "Answers with a key that could not be kept.",
             registry=self._registry,
         )
-
+        self._background = Counter(
+            "voxgate_background_failures",
+            "Turns of the server's own tasks that broke.",
+            ["task"],
+            registry=self._registry,
+        )
         self.engines = EngineMetrics(self._registry)
 
     def __repr__(self) -> str:
@@ -168,6 +173,9 @@ class Metrics:
 
     def failed(self, engine: str, error: str) -> None:
         self._failures.labels(engine, error).inc()
+
+    def background_failed(self, task: str) -> None:
+        self._background.labels(task).inc()
 
     def replayed(self) -> None:
         self._replayed.inc()

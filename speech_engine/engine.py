@@ -82,6 +82,6 @@ class EngineConverts(Protocol):
     """An engine that can say a recording again in another voice has this too."""
 
     def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        """As `speak`, of what is said in `pcm` (16-bit mono at 24 kHz) in place of the job's segments, of which
-        there are none. Raises UnusableSample for a recording that the user must mend."""
+        """As `speak`, of what is said in `pcm` (16-bit mono at 24 kHz); the job has no segments. Raises
+        UnusableSample for a recording that the user must mend."""
         ...

@@ -20,6 +20,7 @@ from speech_engine.http import HttpAnswer
 from speech_engine.joining import Call
 from speech_engine.values import SpeechJob
 
+_NO_SOUND = re.compile(r"application/json|text/", re.IGNORECASE)
 _CREDITS = re.compile(r"\d{1,9}(\.\d+)?")
 _LATER_CALLS_S = 15.0
 """A job's deadline is for its first audio; by the second call that has come."""
@@ -39,7 +40,8 @@ def query(output_format: str, settings: ElevenLabsSettings) -> dict[str, str]:
 
 async def sound_of(api: Api, answer: HttpAnswer, sound: Sound, segment: int) -> AsyncGenerator[Event, None]:
     """The audio of an answer whose body is nothing else."""
-    if "json" in answer.headers.get("content-type", ""):
+    # A refusal, or a gateway's page: taken for samples it would be noise at full volume.
+    if _NO_SOUND.match(answer.headers.get("content-type", "")):
         raise await api.refused(answer)
     async with aclosing(answer.pieces()) as pieces:
         async for piece in pieces:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from proxy import tables
 from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import ask, path
+from proxy.commands.asking import ask, ask_all, path
 from proxy.commands.numbers import credits_of, whole
+from proxy.runtime import CommandRefused
 
 accounts = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
 
@@ -24,6 +27,10 @@ _Rpm = Annotated[str, typer.Option(help="Agreed requests a minute.")]
 _Streams = Annotated[str, typer.Option(help="Agreed requests at the same time.")]
 _Voices = Annotated[str, typer.Option(help="Agreed number of voices.")]
 _Characters = Annotated[str, typer.Option("--max-characters", help="Agreed characters a request.")]
+_AgreedFile = Annotated[
+    Path | None,
+    typer.Option(help="A JSON file with what is agreed, as the HTTP API takes it: engines, prices, budgets."),
+]
 
 
 @accounts.command("create")
@@ -35,19 +42,20 @@ def accounts_create(
     streams: _Streams = "",
     voices: _Voices = "",
     max_characters: _Characters = "",
+    agreed: _AgreedFile = None,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an account."""
     limits = {"rpm": rpm, "streams": streams, "voices": voices, "max_characters": max_characters}
-    body = {"name": name, "plan": plan, "agreed": _agreed(allowance, limits)}
+    body = {"name": name, "plan": plan, "agreed": _agreed(agreed, allowance, limits)}
     ask(config_file, as_json, tables.account, "POST", "accounts", body)
 
 
 @accounts.command("list")
 def accounts_list(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """List all accounts, closed ones among them."""
-    ask(config_file, as_json, tables.accounts, "GET", "accounts")
+    ask_all(config_file, as_json, tables.accounts, "accounts")
 
 
 @accounts.command("show")
@@ -65,12 +73,13 @@ def accounts_set_plan(
     streams: _Streams = "",
     voices: _Voices = "",
     max_characters: _Characters = "",
+    agreed: _AgreedFile = None,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Change an account's plan; what was agreed with it before stays, unless it is said anew."""
     limits = {"rpm": rpm, "streams": streams, "voices": voices, "max_characters": max_characters}
-    body = {"plan": plan, "agreed": _agreed(allowance, limits)}
+    body = {"plan": plan, "agreed": _agreed(agreed, allowance, limits)}
     ask(config_file, as_json, tables.account, "POST", path("accounts", account), body)
 
 
@@ -109,11 +118,22 @@ def accounts_close(account: str, config_file: ConfigFile = None, as_json: AsJson
     ask(config_file, as_json, tables.account, "DELETE", path("accounts", account))
 
 
-def _agreed(allowance: str, limits: dict[str, str]) -> dict[str, Any] | None:
-    agreed: dict[str, Any] = {}
+def _agreed(file: Path | None, allowance: str, limits: dict[str, str]) -> dict[str, Any] | None:
+    """What the file has, and the options in its place where both say something."""
+    agreed = _read(file) if file else {}
     if allowance:
         agreed["allowance"] = None if allowance == _NONE else credits_of(allowance, "--allowance")
     for name, text in limits.items():
         if text:
             agreed[name] = None if text == _NONE else whole(text, f"--{name.replace('_', '-')}")
     return agreed or None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise CommandRefused(f"--agreed: {file} cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise CommandRefused(f"--agreed: {file} must have a JSON object in it")
+    return found

@@ -21,7 +21,8 @@ Limit = Annotated[int | None, typer.Option(help="How many, 1 to 1000; 100 if not
 Since = Annotated[str | None, typer.Option(help="Not before this day or time, UTC: 2026-01-31.")]
 OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account's, by id or name.")]
 
-_CSV_S = 3600.0
+_MOST_A_PAGE = 1000
+_LONG_S = 3600.0
 
 
 def ask(
@@ -37,6 +38,24 @@ def ask(
     found = answer(config.load(config_file), method, path, body, **query)
     print_answer(found, as_json, show)
     return found
+
+
+def ask_all(
+    config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str, **query: str | None
+) -> None:
+    """Prints a list to its end, however many pages it has."""
+    from proxy.admin_client import admin_client
+
+    async def asked() -> Any:
+        rows: list[Any] = []
+        async with admin_client(config.load(config_file), _LONG_S) as client:
+            page = await client.ask("GET", path, limit=_MOST_A_PAGE, **query)
+            while page["has_more"]:
+                rows += page["data"]
+                page = await client.ask("GET", path, limit=_MOST_A_PAGE, after=page["last_id"], **query)
+        return {**page, "data": rows + page["data"]}
+
+    print_answer(asyncio.run(asked()), as_json, show)
 
 
 def answer(loaded: Config, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
@@ -55,7 +74,7 @@ def copy(config_file: Path | None, path: str, **query: str | int | None) -> None
     from proxy.admin_client import admin_client
 
     async def copied() -> None:
-        async with admin_client(config.load(config_file), _CSV_S) as client:
+        async with admin_client(config.load(config_file), _LONG_S) as client:
             async with aclosing(client.parts(path, **query)) as parts:
                 async for part in parts:
                     sys.stdout.buffer.write(part)

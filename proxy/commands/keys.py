@@ -8,7 +8,7 @@ import typer
 
 from proxy import tables
 from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import OfAccount, ask, path
+from proxy.commands.asking import OfAccount, ask, ask_all, path
 from proxy.commands.numbers import span_s
 
 keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=True)
@@ -37,7 +37,7 @@ def keys_create(
 @keys.command("list")
 def keys_list(account: OfAccount = None, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """List keys; their secrets are not kept."""
-    ask(config_file, as_json, tables.keys, "GET", "keys", account=account)
+    ask_all(config_file, as_json, tables.keys, "keys", account=account)
 
 
 @keys.command("revoke")

@@ -18,6 +18,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policies.rate import Window
+from proxy.background import without_values
 from proxy.endpoints.replies import failure_reply
 from proxy.errors import (
     ClientLeft,
@@ -142,18 +143,10 @@ class Failures:
             _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
             answer = failure_reply(StorageUnavailable())
         except Exception as error:  # noqa: BLE001 - the seam at the top of a request: logged with its id
-            _log.error(
-                "request.failed", request=scope["state"]["request_id"], exc_info=_without_values(error)
-            )
+            _log.error("request.failed", request=scope["state"]["request_id"], exc_info=without_values(error))
             answer = failure_reply(InternalError())
         if not started:
             await answer(scope, receive, send)
-
-
-def _without_values(error: BaseException) -> BaseException:
-    """The traceback under the class's name alone: a message may quote what a user sent."""
-    nameless: BaseException = type(type(error).__name__, (Exception,), {})()
-    return nameless.with_traceback(error.__traceback__)
 
 
 class Keys:

@@ -9,7 +9,7 @@ import msgspec
 from policies.plans import Caps, Terms
 from proxy import credits
 from proxy.endpoints.times import iso
-from proxy.ledger import Ledger, Wanted
+from proxy.ledger import Ledger, Payer
 from proxy.storage import entries
 
 
@@ -42,8 +42,8 @@ class Standing(NamedTuple):
 
 
 async def standing(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> Standing:
-    wanted = Wanted(request="", account=account, key=key, anchor=anchor, terms=terms, amount=0)
-    position = await ledger.holds.position(wanted)
+    payer = Payer(account=account, key=key, anchor=anchor, terms=terms)
+    position = await ledger.holds.position(payer)
     pools = await entries.pools(ledger.store, account)
     start, end = position.cycle.start, position.cycle.end
     left, granted = position.standing.allowance, position.standing.granted

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from policies import backoff
-from proxy.engines.in_process import InProcessEngine
+from proxy.engines.in_process import InProcessEngine, OnAsked, nobody_asks
 from proxy.engines.key import REFUSED, Key, Watch
 from speech_engine import (
     Audio,
@@ -80,11 +80,11 @@ class GuardedEngine:
             sum(each.waiting_s for each in found),
         )
 
-    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+    async def speak(self, job: SpeechJob, on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
         deadline = _now() + job.deadline_s
         tries = 0
         while True:
-            attempt = _Try(self._choose(), deadline)
+            attempt = _Try(self._choose(), deadline, on_asked)
             tries += 1
             left = msgspec.structs.replace(job, deadline_s=max(0.0, deadline - _now()))
             try:
@@ -121,8 +121,9 @@ class GuardedEngine:
 class _Try:
     """One try of one key, and what it says of it."""
 
-    def __init__(self, key: Key, deadline: float) -> None:
+    def __init__(self, key: Key, deadline: float, on_asked: OnAsked) -> None:
         self.has_begun = False
+        self._on_asked = on_asked
         self._key = key
         self._deadline = deadline
         self._asked_at: float | None = None
@@ -150,6 +151,7 @@ class _Try:
 
     def _asked(self) -> None:
         self._asked_at = _now()
+        self._on_asked()
 
     def _tell(self, error: EngineError | None) -> None:
         """Once is enough, but for a fault after audio. Who was never asked has not failed."""

@@ -15,6 +15,7 @@ import grpc
 import msgspec
 import structlog
 
+from proxy.engines.in_process import OnAsked, nobody_asks
 from speech_engine import API_VERSION, Event, ModelInfo, SpeechJob, VoiceInfo
 from speech_engine.errors import EngineUnavailable
 from speech_engine.events import Finished
@@ -151,10 +152,11 @@ class HostedEngine:
             sum(answer.waiting_s for answer in healthy),
         )
 
-    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+    async def speak(self, job: SpeechJob, on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
         """Asks the next life of a host again only where the last one had not taken the job.
 
-        A text that kills its host would else do it once more with every try.
+        A text that kills its host would else do it once more with every try. The host keeps its own line, so
+        that the engine is known to be asked when it says something.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + job.deadline_s
@@ -164,6 +166,7 @@ class HostedEngine:
             try:
                 async with aclosing(self._events(process, job, deadline - loop.time())) as events:
                     async for event in events:
+                        on_asked()
                         yield event
                 return
             except _HostGone as error:

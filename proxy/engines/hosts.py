@@ -133,8 +133,7 @@ class Hosts:
                 self.states[spec.name, process] = state
             return []
         return [
-            Host(spec, process, python, runtime, self._changed)
-            for process in range(spec.section.processes)
+            Host(spec, process, python, runtime, self._changed) for process in range(spec.section.processes)
         ]
 
     async def _watch(self) -> None:

@@ -20,24 +20,28 @@ def _nobody_watches(_working: int) -> None:
     """The supervisor kills hosts for being frozen, never the server."""
 
 
-def _nobody_asks() -> None:
-    """Where nothing hangs on whether a job came to its turn."""
+OnAsked = Callable[[], None]
+"""Called when an engine is really asked for a job: until then the job waits in lines of our own."""
+
+
+def nobody_asks() -> None:
+    """Where nothing hangs on it."""
 
 
 class _InTurn:
-    """The engine to one job alone: `on_turn` is called when the job has got its slot."""
+    """The engine to one job alone: it is asked when the job has got its slot."""
 
-    def __init__(self, engine: Engine, on_turn: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, on_asked: OnAsked) -> None:
         self.slots = engine.slots
         self.models = engine.models
         self._engine = engine
-        self._on_turn = on_turn
+        self._on_asked = on_asked
 
     def __repr__(self) -> str:
         return f"<_InTurn {self._engine!r}>"
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        self._on_turn()
+        self._on_asked()
         return self._engine.speak(job)
 
 
@@ -73,10 +77,8 @@ class InProcessEngine:
     async def health(self) -> Health:
         return self._queue.health()
 
-    async def speak(
-        self, job: SpeechJob, on_turn: Callable[[], None] = _nobody_asks
-    ) -> AsyncGenerator[Event, None]:
-        engine = _InTurn(self._engine, on_turn)
+    async def speak(self, job: SpeechJob, on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
+        engine = _InTurn(self._engine, on_asked)
         speech = spooled(engine, self._queue, job, _log, self._pulse)
         async with aclosing(speech) as frames:
             async for frame in frames:

@@ -16,7 +16,7 @@ from proxy.config import Config, EngineSection
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.http import open_http
-from proxy.engines.in_process import InProcessEngine
+from proxy.engines.in_process import InProcessEngine, OnAsked, nobody_asks
 from proxy.engines.key import Watch
 from proxy.engines.paced import Pace, PacedEngine
 from proxy.engines.refreshing import refreshed
@@ -61,7 +61,7 @@ class FailedEngine:
     async def health(self) -> Health:
         return Health(0, 0, 0)
 
-    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+    async def speak(self, job: SpeechJob, _on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
         for _ in job.segments:
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
         yield Finished()

@@ -7,7 +7,6 @@ settlement commits, so a kill between the two charges nothing and replays nothin
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from proxy.background import UNWATCHED, Repeated, Watch
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.idempotency import files
 from proxy.idempotency.files import Found, Head
@@ -165,19 +165,13 @@ class Answers:
 
 
 @asynccontextmanager
-async def open_answers(store: Store, data: Path, server: Server) -> AsyncIterator[Answers]:
+async def open_answers(
+    store: Store, data: Path, server: Server, watch: Watch = UNWATCHED
+) -> AsyncIterator[Answers]:
     answers = Answers(store, data / "idempotency", server.idempotency_mb, server.workers)
-    sweeping = asyncio.create_task(_sweep_hourly(answers), name="sweep of kept answers")
+    # An answer does not outlive its day on a server that nobody asks anything.
+    sweeping = Repeated("sweep of kept answers", answers.sweep, _SWEEP_S, watch)
     try:
         yield answers
     finally:
-        sweeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sweeping
-
-
-async def _sweep_hourly(answers: Answers) -> None:
-    """An answer does not outlive its day on a server that nobody asks anything."""
-    while True:
-        await answers.sweep()
-        await asyncio.sleep(_SWEEP_S)
+        await sweeping.close()

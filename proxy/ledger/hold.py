@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from contextlib import suppress
+from typing import Protocol
 
 import msgspec
 
@@ -13,17 +12,13 @@ from policies.costs import Rate
 from policies.price import Price
 from policies.routing import Model
 from proxy.ledger.holds import Held, Holds, Wanted
+from proxy.ledger.settling import End, Settling
 from proxy.storage import entries, usage
 from proxy.storage.costs import Cost
 from proxy.storage.costs import added as cost_added
 from proxy.storage.entries import GRANTED, Entry
-from proxy.storage.store import AlreadyExists, Statement, StorageFailed, StorageUnreachable
-from proxy.storage.usage import UsageRow
-
-Outcome = Literal["finished", "left", "failed"]
-
-_TRIES = 3
-"""Of a settlement whose fate is unknown. It has the request's own id, so it cannot be counted twice."""
+from proxy.storage.store import Statement, StorageFailed, StorageUnreachable
+from proxy.storage.usage import Outcome, UsageRow
 
 
 class Made(Protocol):
@@ -37,14 +32,19 @@ class Made(Protocol):
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One try of one engine. `was_taken` turns false where the engine refused before it did anything."""
+    """One try of one engine. `was_taken`: it was really asked, and has not said that it did nothing. Until
+    then a request waits in lines of our own, and no provider bills for that."""
 
     engine: str
     model: str
     characters: int
     made: Made
     rate: Rate | None = None
-    was_taken: bool = True
+    billed_on_submit: bool = False
+    was_taken: bool = False
+
+    def asked(self) -> None:
+        self.was_taken = True
 
     @property
     def micro_usd(self) -> int:
@@ -76,12 +76,13 @@ class Hold:
     def __init__(self, holds: Holds, wanted: Wanted, held: Held) -> None:
         self.spent = Spent()
         self.attempts: list[Attempt] = []
-        self.billed_on_submit = False
         self.wanted = wanted
         self._holds = holds
         self._held = held
+        self._settling = Settling(holds, wanted)
         self._settled = False
-        self._is_in_doubt = False
+        self._is_away = False
+        self._owed: Outcome = "failed"
 
     def __repr__(self) -> str:
         return f"<Hold {self.wanted.request} {'settled' if self._settled else 'open'}>"
@@ -89,60 +90,44 @@ class Hold:
     def spoken_by(self, model: Model) -> None:
         """Who has it in hand now: its price, and how it bills, are what counts at the settlement."""
         self.spent.engine, self.spent.model = model.engine, model.info.id
-        self.billed_on_submit = model.info.billed_on_submit
 
     async def settle(self, outcome: Outcome) -> None:
         """Returns after the commit: only then may the last chunk go out."""
         if self._settled:
             return
-        used = self._price()
-        charge = self._charge(used, outcome)
-        moved = self._entries(charge)
-        beside = self._beside(outcome, charge, used)
+        # Who was not given the last chunk has no whole answer, and does not owe for one.
+        self._owed = "left" if outcome == "left" else "failed"
         try:
-            await self._insist(lambda: self._holds.settle(self.wanted, moved, beside))
-        except AlreadyExists:
-            if not self._is_in_doubt:
-                raise StorageFailed("a request with this id was settled before") from None
-            # A try whose answer was lost had reached the disk, and it stands; but nobody pays for an answer
-            # that was broken off.
-            if outcome == "failed":
-                await self._give_back()
-            await self._holds.drop(self.wanted.request, self.wanted.account)
-        # Only now: where the commit failed, leaving the block tries once more to put the failure on record.
+            await self._settling.write(self._end(outcome))
+        except StorageUnreachable:
+            self._is_away = True
+            raise
         self._settled = True
 
     async def abandon(self) -> None:
-        """The end of a block that was left: it settles as failed. Nothing is held after it, come what may."""
-        try:
-            await self.settle("failed")
-        finally:
-            if not self._settled:
-                await self._holds.drop(self.wanted.request, self.wanted.account)
-
-    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                await write()
-                return
-            except (StorageUnreachable, asyncio.CancelledError) as error:
-                self._is_in_doubt = True
-                if not tries_left or isinstance(error, asyncio.CancelledError):
-                    raise
-
-    async def _give_back(self) -> None:
-        """What is on disk, and not what was tried: of several tries nobody knows which one came through."""
-        reason = "the answer was broken off while its settlement was being written"
-        back = [
-            entries.given_back(entry, -entry.amount, at=entry.at, reason=reason, actor="voxgate")
-            for entry in await self._holds.spent(self.wanted.request)
-        ]
-        if not back:
+        """The end of a block that was left: it settles as failed. Nothing is held after it, come what may;
+        what the database does not take now is owed."""
+        if self._settled:
             return
         try:
-            await self._insist(lambda: self._holds.move(back))
-        except AlreadyExists:
-            pass  # the answer to this was lost too, or somebody refunded it before
+            # Whoever has waited for the database once has waited long enough.
+            if not self._is_away:
+                with suppress(StorageFailed):
+                    await self.settle("failed")
+        finally:
+            if not self._settled:
+                self._holds.drop(self.wanted.request, self.wanted.account)
+                self._settling.owe(self._end(self._owed))
+
+    @property
+    def _was_submitted(self) -> bool:
+        """To whoever had it in hand: of those that bill for that, none was asked for nothing."""
+        spoken = (self.spent.engine, self.spent.model)
+        return any(
+            attempt.was_taken and attempt.billed_on_submit
+            for attempt in self.attempts
+            if (attempt.engine, attempt.model) == spoken
+        )
 
     def _price(self) -> Price:
         prices = self.wanted.terms.prices
@@ -159,11 +144,16 @@ class Hold:
         written = price.charge(
             used, samples=spent.samples, rate_hz=spent.sample_rate_hz, characters=spent.characters
         )
-        if outcome == "left" and self.billed_on_submit:
+        if outcome == "left" and self._was_submitted:
             return max(
                 written, price.ahead(used, estimated_s=self.wanted.estimated_s, characters=spent.characters)
             )
         return written
+
+    def _end(self, outcome: Outcome) -> End:
+        used = self._price()
+        charge = self._charge(used, outcome)
+        return End(outcome, self._entries(charge), self._beside(outcome, charge, used))
 
     def _entries(self, charge: int) -> list[Entry]:
         wanted, at = self.wanted, self._held.at

@@ -11,18 +11,24 @@ from policies.admission import Live, Refusal
 from policies.cycles import Cycle
 from policies.plans import Terms
 from policies.quota import Split, Standing
+from proxy.ledger.arrears import Arrears
 from proxy.storage.entries import Entry
-from proxy.storage.store import Statement
+from proxy.storage.store import Statement, Store
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's hold: whose, under which terms, and the most it is expected to cost."""
+class Payer(msgspec.Struct, frozen=True, kw_only=True):
+    """An account under its terms, by one of its keys; its cycles are counted from the anchor."""
 
-    request: str
     account: str
     key: str
     anchor: int
     terms: Terms
+
+
+class Wanted(Payer, frozen=True, kw_only=True):
+    """One request's hold: whose it is, and the most that it is expected to cost."""
+
+    request: str
     amount: int
     estimated_s: float = 0.0
 
@@ -53,7 +59,11 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Holds(Protocol):
-    """Every method may be called concurrently, for the same account too."""
+    """Every method may be called concurrently, for the same account too. `arrears` are what could not be
+    written in its time."""
+
+    store: Store
+    arrears: Arrears
 
     async def take(self, wanted: Wanted) -> Held:
         """Raises Refused. What it gives is taken until `settle` or `drop`, or until this process ends."""
@@ -66,21 +76,17 @@ class Holds(Protocol):
         """
         ...
 
-    async def drop(self, request: str, account: str) -> None:
-        """Ends a hold that nothing could be written for."""
+    def drop(self, request: str, account: str) -> None:
+        """Ends a hold that nothing could be written for. Nobody has to wait for it."""
         ...
 
     async def move(self, entries: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
         """Entries that belong to no hold, of one account: grants, refunds, corrections.
 
-        Carried out even if the caller is cancelled. Raises what `Store.write` does.
+        Carried out once, even if the caller is cancelled or an answer lost. Raises what `Store.write` does.
         """
         ...
 
-    async def spent(self, request: str) -> list[Entry]:
-        """What a request was charged, as it is on disk."""
-        ...
-
-    async def position(self, wanted: Wanted) -> Position: ...
+    async def position(self, payer: Payer) -> Position: ...
 
     async def close(self) -> None: ...

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from policies.admission import Refusal
 from policies.cycles import Cycle
 from policies.price import MICRO, in_credits
+from proxy.background import UNWATCHED, Watch
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.ledger.hold import Hold
 from proxy.ledger.holds import Holds, Refused, Wanted
@@ -42,8 +43,8 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(store: Store) -> AsyncIterator[Ledger]:
-    holds: Holds = StoredHolds(store) if store.is_shared else MemoryHolds(store)
+async def open_ledger(store: Store, watch: Watch = UNWATCHED) -> AsyncIterator[Ledger]:
+    holds: Holds = StoredHolds(store, watch) if store.is_shared else MemoryHolds(store, watch)
     try:
         yield Ledger(store, holds)
     finally:

@@ -13,7 +13,9 @@ from policies.admission import Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
 from policies.plans import Terms
 from policies.quota import Standing
-from proxy.ledger.holds import Held, Position, Refused, Wanted
+from proxy.background import UNWATCHED, Watch
+from proxy.ledger.arrears import Arrears
+from proxy.ledger.holds import Held, Payer, Position, Refused, Wanted
 from proxy.storage import entries
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.store import Statement, Store
@@ -59,8 +61,9 @@ class _Account:
 
 
 class MemoryHolds:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, watch: Watch = UNWATCHED) -> None:
+        self.store = store
+        self.arrears = Arrears(watch)
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -69,7 +72,7 @@ class MemoryHolds:
         return f"<MemoryHolds {live} live, {len(self._accounts)} accounts>"
 
     async def take(self, wanted: Wanted) -> Held:
-        now = await self._store.now()
+        now = await self.store.now()
         account = await self._account(wanted.account)
         # From here on without a wait: nobody else's hold comes between the look and the taking.
         position = account.position(wanted.key, wanted.terms, account.cycle(wanted.anchor, now))
@@ -83,22 +86,20 @@ class MemoryHolds:
     async def settle(self, wanted: Wanted, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
         await self._carry_out(self._settle(wanted, moved, beside))
 
-    async def drop(self, request: str, account: str) -> None:
+    def drop(self, request: str, account: str) -> None:
         if account in self._accounts:
             self._accounts[account].live.pop(request, None)
 
     async def move(self, moved: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
         await self._carry_out(self._move(moved, beside))
 
-    async def spent(self, request: str) -> list[Entry]:
-        return await entries.spent(self._store, request)
-
-    async def position(self, wanted: Wanted) -> Position:
-        now = await self._store.now()
-        account = await self._account(wanted.account)
-        return account.position(wanted.key, wanted.terms, account.cycle(wanted.anchor, now))
+    async def position(self, payer: Payer) -> Position:
+        now = await self.store.now()
+        account = await self._account(payer.account)
+        return account.position(payer.key, payer.terms, account.cycle(payer.anchor, now))
 
     async def close(self) -> None:
+        await self.arrears.close()
         if self._writing:
             await asyncio.wait(self._writing)
 
@@ -113,7 +114,7 @@ class MemoryHolds:
         account = self._accounts.setdefault(wanted.account, _Account())
         account.writing += 1
         try:
-            await self._store.write(*_statements(moved), *beside)
+            await self.store.write(*_statements(moved), *beside)
         finally:
             account.writing -= 1
         account.apply(moved)
@@ -123,7 +124,7 @@ class MemoryHolds:
         account = self._accounts.setdefault(moved[0].account, _Account())
         # Not while the pools are being read: nobody could tell whether they had this in them.
         async with account.reading:
-            await self._store.write(*_statements(moved), *beside)
+            await self.store.write(*_statements(moved), *beside)
             account.apply(moved)
 
     def _written(self, task: asyncio.Task[None]) -> None:
@@ -138,7 +139,7 @@ class MemoryHolds:
         if account.pools is None:
             async with account.reading:
                 if account.pools is None:
-                    account.pools = await entries.pools(self._store, id_)
+                    account.pools = await entries.pools(self.store, id_)
             self._forget_idle()
         return account
 

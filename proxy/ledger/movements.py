@@ -3,25 +3,16 @@ reason, an actor, and its place in the audit, all in one unit of work."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import msgspec
-
 from policies.price import in_credits
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.ledger.ledger import Ledger
-from proxy.storage import entries
+from proxy.ledger.refunds import Told, give_back
+from proxy.storage import accounts, entries
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.ids import new_id
-from proxy.storage.store import AlreadyExists, Statement
+from proxy.storage.store import AlreadyExists
 
-
-class Told(msgspec.Struct, frozen=True):
-    """By whom and why; `beside` is written in the same unit of work (the audit)."""
-
-    actor: str
-    reason: str = ""
-    beside: Sequence[Statement] = ()
+__all__ = ["Told", "correct", "grant", "refund"]
 
 
 async def grant(ledger: Ledger, account: str, micro: int, reference: str | None, told: Told) -> Entry:
@@ -50,31 +41,24 @@ async def correct(ledger: Ledger, account: str, micro: int, told: Told) -> Entry
 
 
 async def refund(ledger: Ledger, request: str, micro: int | None, told: Told) -> list[Entry]:
-    """What a request was charged, or a part of it, back to the pools that it came from: what was spent last
-    comes back first. A request is refunded once. Raises NotFound, Conflict, InvalidRequest."""
+    """What a request was charged, or a part of it, back to the pools that it came from; as granted credits
+    where its cycle is over. A request is refunded once. Raises NotFound, Conflict, InvalidRequest."""
     spent = await entries.spent(ledger.store, request)
     charged = -sum(entry.amount for entry in spent)
     if not spent:
         raise NotFound(f"Nothing was charged for a request '{request[:80]}'.", param="request")
-    if micro is not None and micro > charged:
+    if micro is not None and not 0 <= micro <= charged:
         raise InvalidRequest(
             f"'credits' must be up to {in_credits(charged)}, which is what the request was charged.",
             param="credits",
         )
-    left = charged if micro is None else micro
-    now = await ledger.store.now()
-    back: list[Entry] = []
-    for entry in reversed(spent):
-        amount = min(left, -entry.amount)
-        left -= amount
-        # For each pool one, even of nothing: their ids are what makes a second refund impossible.
-        back.append(entries.given_back(entry, amount, at=now, reason=told.reason, actor=told.actor))
+    account = await accounts.get(ledger.store, spent[0].account)
+    assert account is not None, "accounts are closed, and never deleted"
+    amount = charged if micro is None else micro
     try:
-        # In the order of settlements: two that lock the same balances the other way round block each other.
-        await ledger.holds.move(back[::-1], told.beside)
+        return await give_back(ledger.holds, spent, amount, account.anchor, told)
     except AlreadyExists:
         raise Conflict(f"The request {request} was refunded before.", param="request") from None
-    return [entry for entry in back if entry.amount]
 
 
 async def _granted(

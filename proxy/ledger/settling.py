@@ -8,13 +8,15 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from policies.cycles import cycle_at
 from proxy.ledger.holds import Holds, Wanted
+from proxy.ledger.refunds import Told, give_back
 from proxy.ledger.tries import in_time, insist
 from proxy.storage import entries
 from proxy.storage.entries import Entry
 from proxy.storage.store import AlreadyExists, Statement, StorageFailed, StorageUnreachable
 from proxy.storage.usage import Outcome
+
+_BROKEN_OFF = Told("voxgate", "the answer was broken off while its settlement was being written")
 
 _log = structlog.get_logger()
 
@@ -80,18 +82,11 @@ class Settling:
 
     async def _give_back(self) -> None:
         """What is on disk, and not what was tried: of several tries nobody knows which one came through."""
-        wanted = self._wanted
-        spent = await self._holds.spent(wanted.request)
+        spent = await entries.spent(self._holds.store, self._wanted.request)
         if not spent:
             return
-        now = await self._holds.now()
-        cycle = cycle_at(wanted.anchor, now)
-        reason = "the answer was broken off while its settlement was being written"
-        back = [
-            entries.given_back(entry, -entry.amount, cycle, at=now, reason=reason, actor="voxgate")
-            for entry in spent
-        ]
+        charged = -sum(entry.amount for entry in spent)
         try:
-            await self._holds.move(back)
+            await give_back(self._holds, spent, charged, self._wanted.anchor, _BROKEN_OFF)
         except AlreadyExists:
             pass  # somebody refunded it before

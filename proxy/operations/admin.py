@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from proxy.endpoints.admin import accounts, audit, engines, keys, money, plans, usage
-from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.errors import Conflict, InvalidRequest, LimitsUnavailable, NotFound, RateLimited
 from proxy.ledger.verify import Verdict
 from proxy.operations.clients import USAGE_QUERIES
 from proxy.operations.operation import ACCOUNT, BODY, PAGE, SINCE, Operation, json
 
 _ACCOUNTS = (
-    Operation("list_accounts", "GET /admin/accounts", "All accounts", json(accounts.AccountList), "admin"),
+    Operation(
+        "list_accounts",
+        "GET /admin/accounts",
+        "All accounts, the newest first",
+        json(accounts.AccountList),
+        "admin",
+        queries=PAGE,
+        failures=(InvalidRequest,),
+    ),
     Operation(
         "create_account",
         "POST /admin/accounts",
@@ -35,7 +43,7 @@ _ACCOUNTS = (
         json(accounts.AccountEntry),
         "admin",
         takes=accounts.AccountChange,
-        failures=(*BODY, NotFound),
+        failures=(*BODY, NotFound, Conflict),
     ),
     Operation(
         "close_account",
@@ -66,7 +74,7 @@ _MONEY = (
         "admin",
         status=201,
         takes=money.NewCorrection,
-        failures=(*BODY, NotFound),
+        failures=(*BODY, NotFound, Conflict),
     ),
     Operation(
         "list_entries",
@@ -100,11 +108,11 @@ _KEYS = (
     Operation(
         "list_keys",
         "GET /admin/keys",
-        "Keys, without their secrets",
+        "Keys, without their secrets, the newest first",
         json(keys.KeyList),
         "admin",
-        queries=(ACCOUNT,),
-        failures=(NotFound,),
+        queries=(ACCOUNT, *PAGE),
+        failures=(InvalidRequest, NotFound),
     ),
     Operation(
         "create_key",
@@ -146,7 +154,7 @@ _REPORTS = (
         {**json(usage.AdminUsageList, usage.AdminUsageGroups), "text/csv": ()},
         "admin",
         queries=(ACCOUNT, *USAGE_QUERIES),
-        failures=(InvalidRequest, NotFound),
+        failures=(InvalidRequest, NotFound, RateLimited, LimitsUnavailable),
     ),
     Operation(
         "list_audit",

@@ -16,7 +16,7 @@ from proxy.errors import (
     UnsupportedMediaType,
     UpstreamFailed,
 )
-from proxy.operations.operation import BODY, PAGE, SINCE, UNTIL, Operation, Query, json
+from proxy.operations.operation import BODY, PAGE, SINCE, UNTIL, Header, Operation, Query, json
 from proxy.storage.usage_sums import SIDES
 from proxy.wire import SpeechBody
 
@@ -27,6 +27,17 @@ SPEECH_HEADERS = {
     "x-voxgate-sample-rate": "In Hz.",
     "x-voxgate-cache": "`off`: this version has no cache.",
 }
+SOME_SPEECH_HEADERS = {
+    "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
+    "x-ratelimit-limit-requests": "Requests a minute that are allowed, where there is a limit.",
+    "x-ratelimit-remaining-requests": "How many of them are left.",
+    "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
+}
+_IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    "A request that comes again with the same key is answered with the same bytes, and charged once.",
+    "^[ -~]{1,255}$",
+)
 
 _SPEECH = Operation(
     "create_speech",
@@ -43,7 +54,9 @@ _SPEECH = Operation(
         *(NotAllowed, NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused),
         *(RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed),
     ),
+    heeds=(_IDEMPOTENCY_KEY,),
     headers=tuple(SPEECH_HEADERS),
+    may_have=tuple(SOME_SPEECH_HEADERS),
 )
 
 _VOICE_QUERIES = (
@@ -97,7 +110,7 @@ _CATALOGUE = (
 USAGE_QUERIES = (
     SINCE,
     UNTIL,
-    Query("by", "Sums instead of single requests, one for each of these; not paged.", SIDES),
+    Query("by", "Sums instead of single requests, one for each of these: up to `limit`, not paged.", SIDES),
     Query("format", "`csv` is for spreadsheets: all rows, or the first `limit`.", ("json", "csv")),
     *PAGE,
 )
@@ -109,7 +122,7 @@ _OWN = (
         "The account's requests with what they came to, or sums of them",
         {**json(usage.UsageList, usage.UsageGroups), "text/csv": ()},
         queries=USAGE_QUERIES,
-        failures=(InvalidRequest,),
+        failures=(InvalidRequest, RateLimited, LimitsUnavailable),
     ),
     Operation(
         "get_me",

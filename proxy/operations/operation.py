@@ -27,10 +27,18 @@ class Query(NamedTuple):
     values: tuple[str, ...] = ()
 
 
+class Header(NamedTuple):
+    """One that a request may have; never required."""
+
+    name: str
+    meaning: str
+    pattern: str
+
+
 class Operation(NamedTuple):
     """One method on one path. `gives` has the structs of a good answer by media type, any one of them;
-    none where the answer is bytes, or a document that describes itself. `headers` are those of a good answer
-    that not all answers have."""
+    none where the answer is bytes, or a document that describes itself. `heeds` are headers of a request,
+    `headers` those that each good answer has, and other operations' do not, `may_have` those of some."""
 
     name: str
     route: str
@@ -42,7 +50,9 @@ class Operation(NamedTuple):
     queries: tuple[Query, ...] = ()
     failures: tuple[Failure, ...] = ()
     unwell: Struct | None = None
+    heeds: tuple[Header, ...] = ()
     headers: tuple[str, ...] = ()
+    may_have: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:

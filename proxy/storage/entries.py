@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -18,7 +19,8 @@ GRANTED = 0
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """`amount` is in micro-credits, below zero for what is spent. A `reference` is the operator's own word
-    for a payment, and can be used once. `actor` is a key's id, `control`, or the account itself."""
+    for a payment, and can be used once. `actor` is the id of the key that spoke or that an operator used,
+    `control`, or `voxgate` for what the server does of itself."""
 
     id: str
     account: str
@@ -46,8 +48,9 @@ ORDER BY at DESC, id DESC LIMIT :limit
 _PLACE_OF_ACCOUNT = "SELECT at FROM entries WHERE id = :id AND account = :account"
 _OF_REQUEST = f"""
 SELECT {_COLUMNS} FROM entries WHERE id IN (:allowance, :granted, :allowance_back, :granted_back)
-ORDER BY pool DESC
+ORDER BY id
 """
+_OF_ID = f"SELECT {_COLUMNS} FROM entries WHERE id = :id"
 _OF_REFERENCE = f"SELECT {_COLUMNS} FROM entries WHERE reference = :reference"
 
 
@@ -65,19 +68,9 @@ def spend(request: str, account: str, pool: int, amount: int, *, at: int, actor:
     )
 
 
-def given_back(spent: Entry, amount: int, *, at: int, reason: str, actor: str) -> Entry:
-    """The refund of an entry. Its id follows from the other's, so that there can be one only."""
-    return Entry(
-        id=_refund_id(spent.id),
-        account=spent.account,
-        pool=spent.pool,
-        amount=amount,
-        kind="refund",
-        at=at,
-        request=spent.request,
-        reason=reason,
-        actor=actor,
-    )
+def refund_id(spend_id: str) -> str:
+    """The refund of an entry has an id that follows from the other's, so that there can be one only."""
+    return f"{spend_id}:refund"
 
 
 def added(entry: Entry) -> tuple[Statement, Statement]:
@@ -111,8 +104,8 @@ async def of_request(store: Store, request: str) -> list[Entry]:
     ids: Params = {
         "allowance": _spend_id(request, 1),
         "granted": _spend_id(request, GRANTED),
-        "allowance_back": _refund_id(_spend_id(request, 1)),
-        "granted_back": _refund_id(_spend_id(request, GRANTED)),
+        "allowance_back": refund_id(_spend_id(request, 1)),
+        "granted_back": refund_id(_spend_id(request, GRANTED)),
     }
     return msgspec.convert(await store.read(_OF_REQUEST, ids), list[Entry])
 
@@ -122,6 +115,15 @@ async def spent(store: Store, request: str) -> list[Entry]:
     return [entry for entry in await of_request(store, request) if entry.kind == "spend"]
 
 
+async def are_there(store: Store, wanted: Sequence[Entry]) -> bool:
+    """Whether these very ones are on disk, all of them."""
+    for entry in wanted:
+        rows = await store.read(_OF_ID, {"id": entry.id})
+        if msgspec.convert(rows, list[Entry]) != [entry]:
+            return False
+    return True
+
+
 async def of_reference(store: Store, reference: str) -> Entry | None:
     rows = await store.read(_OF_REFERENCE, {"reference": reference})
     return msgspec.convert(rows[0], Entry) if rows else None
@@ -129,7 +131,3 @@ async def of_reference(store: Store, reference: str) -> Entry | None:
 
 def _spend_id(request: str, pool: int) -> str:
     return f"{request}:{'granted' if pool == GRANTED else 'allowance'}"
-
-
-def _refund_id(spend_id: str) -> str:
-    return f"{spend_id}:refund"

@@ -45,11 +45,10 @@ SELECT standing.*, taken.allowance AS held_allowance, taken.granted AS held_gran
 FROM standing LEFT JOIN taken ON true
 """
 _DROP = "DELETE FROM holds WHERE request = :request"
+_NAMED = "IN (SELECT jsonb_array_elements_text(CAST(:requests AS jsonb)))"
+_DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED}"
 # By name, not all of the worker's: one whose taking was given up may be there, and nobody would ever end it.
-_RENEW = """
-UPDATE holds SET expires = :expires
-WHERE worker = :worker AND request IN (SELECT jsonb_array_elements_text(CAST(:live AS jsonb)))
-"""
+_RENEW = f"UPDATE holds SET expires = :expires WHERE worker = :worker AND request {_NAMED}"
 _SWEEP = "DELETE FROM holds WHERE expires < :long_ago"
 
 
@@ -84,7 +83,11 @@ def dropped(request: str) -> Statement:
     return Statement(_DROP, {"request": request})
 
 
+async def drop(store: Store, requests: Iterable[str]) -> None:
+    await store.write(Statement(_DROP_ALL, {"requests": encode_json(list(requests))}))
+
+
 async def renew(store: Store, worker: str, live: Iterable[str], *, expires: int, long_ago: int) -> None:
     """These holds of a worker at once; and away with those that nobody has renewed for long."""
-    renewed: Params = {"worker": worker, "live": encode_json(list(live)), "expires": expires}
+    renewed: Params = {"worker": worker, "requests": encode_json(list(live)), "expires": expires}
     await store.write(Statement(_RENEW, renewed), Statement(_SWEEP, {"long_ago": long_ago}))

@@ -67,7 +67,8 @@ class StorageFailed(Exception):
 
 
 class StorageUnreachable(StorageFailed):
-    """The database is away or does not answer, which may pass: another try may well succeed."""
+    """The database is away or does not answer, which may pass: another try may well succeed. Of a write
+    nobody knows whether it was done: only what has ids of its own may be tried again."""
 
 
 class AlreadyExists(Exception):

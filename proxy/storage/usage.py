@@ -1,4 +1,4 @@
-"""Usage: one row for each request that spoke or tried to, written once, never changed."""
+"""Usage: one row for each request that spoke or tried to, written once, with its end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     """What a request came to. `id` is the request's; `samples` are those written, at `sample_rate_hz`.
 
     `credits` are micro-credits, at the price that the request's hold kept; `micro_usd` and `units` are what
-    providers took for all its attempts.
+    providers took for all its attempts. `refunded` is what was given back of the credits later on: the one
+    thing that ever changes.
     """
 
     id: str
@@ -50,6 +51,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     units: float | None = None
     micro_usd: int = 0
     cache: str = "off"
+    refunded: int = 0
 
 
 _COLUMNS = columns(UsageRow)
@@ -65,12 +67,18 @@ _DELETE = """
 DELETE FROM usage WHERE id IN (SELECT id FROM usage WHERE started < :before ORDER BY started LIMIT :most)
 RETURNING id
 """
+_REFUNDED = "UPDATE usage SET refunded = :amount WHERE id = :id"
 _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND outcome = 'finished'"
 
 
 def added(row: UsageRow) -> Statement:
     """For one unit of work with what the request moved; a second row for it makes the unit AlreadyExists."""
     return insert(_INSERT, row)
+
+
+def refunded(request: str, amount: int) -> Statement:
+    """For one unit of work with the entries that give it back; of a row that is not kept any more nothing."""
+    return Statement(_REFUNDED, {"id": request, "amount": amount})
 
 
 async def list_(

@@ -31,6 +31,7 @@ _SUMS = ", ".join(
         ("characters", "characters"),
         ("audio_ms", "samples * 1000 / sample_rate_hz"),
         ("credits", "credits"),
+        ("refunded", "refunded"),
         ("micro_usd", "micro_usd"),
     )
 )
@@ -44,6 +45,7 @@ class UsageSum(msgspec.Struct, frozen=True):
     characters: int
     audio_ms: int
     credits: int
+    refunded: int
     micro_usd: int
 
 
@@ -54,7 +56,7 @@ async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[Us
     is_time = by in ("day", "month")
     sql = (
         f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1 "
-        f"ORDER BY {'1 DESC' if is_time else '5 DESC, 2 DESC, 1'} LIMIT :limit"
+        f"ORDER BY {'name DESC' if is_time else 'credits DESC, requests DESC, name'} LIMIT :limit"
     )
     # A month is not known before its last day has been read.
     asked: Params = {**msgspec.structs.asdict(period), "limit": ALL if by == "month" else most}
@@ -73,7 +75,7 @@ def _months(days: Iterable[UsageSum]) -> list[UsageSum]:
     months: dict[str, UsageSum] = {}
     for day in days:
         name = day.name[:7]
-        months[name] = _both(months.get(name, UsageSum(name, 0, 0, 0, 0, 0)), day)
+        months[name] = _both(months.get(name, UsageSum(name, 0, 0, 0, 0, 0, 0)), day)
     return list(months.values())
 
 

@@ -31,7 +31,7 @@ def faults(document: Document, of: dict[str, Any], answer: httpx2.Response) -> l
         return [f"{answer.status_code} is not described"]
     if "$ref" in response:
         response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
-    missing = [name for name in response["headers"] if name not in answer.headers]
+    missing = [name for name in always(document, response["headers"]) if name not in answer.headers]
     media = answer.headers["content-type"].partition(";")[0]
     if media not in response["content"]:
         return [f"{media} is not described"]
@@ -42,6 +42,11 @@ def faults(document: Document, of: dict[str, Any], answer: httpx2.Response) -> l
     elif media == "application/json":
         bodies = [answer.json()]
     return missing + [fault for body in bodies for fault in violations(document, schema, body, closed=True)]
+
+
+def always(document: Document, headers: Document) -> set[str]:
+    """Those that an answer must have."""
+    return {name for name in headers if document["components"]["headers"][name]["required"]}
 
 
 def violations(document: Document, schema: Document, value: Any, *, closed: bool = False) -> list[str]:

@@ -18,6 +18,7 @@ from proxy.storage import accounts, key_records, open_store
 from proxy.storage.accounts import Account
 from proxy.storage.key_records import KeyRecord, NewKey
 from proxy.storage.store import StorageFailed
+from tests.proxy.storage.changes import to_plan
 from tests.proxy.storage.watched import WatchedStore
 
 _SECOND = 1_000_000
@@ -243,7 +244,7 @@ async def test_a_new_plan_counts_once_the_account_is_forgotten(
     callers: Callers, store: WatchedStore, ada: Account, key: Key, record: KeyRecord
 ) -> None:
     assert (await callers.identify(key.reveal())).plan == "free"
-    await accounts.set_plan(store, ada.id, "pro")
+    await accounts.change(store, ada.id, to_plan("pro"))
     callers.forget(ada.id)
     assert (await callers.identify(key.reveal())).plan == "pro"
 

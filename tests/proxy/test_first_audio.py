@@ -218,3 +218,13 @@ async def test_retries_are_counted(tmp_path: Path) -> None:
         assert await ask(server) == (200, "two/m")
         metrics = server.worker.metrics.text()
     assert 'voxgate_engine_retries_total{engine="one",error="EngineStumbled"} 2.0' in metrics
+
+
+async def test_who_waited_in_our_own_line_costs_nothing(tmp_path: Path) -> None:
+    """The second request finds the only slot taken, and goes elsewhere before it was ever asked."""
+    config = UNHEDGED.replace("[engines.one]", "[engines.one]\nconcurrency = 1")
+    asked = engines(SILENT, WELL, WELL)
+    async with inside(tmp_path, f"[server]\nfirst_audio_s = 1\n{config}", asked) as server:
+        assert await asyncio.gather(ask(server), ask(server)) == [(200, "two/m")] * 2
+        assert sorted(cost.engine for cost in await costs(server)) == ["one", "two", "two"]
+    assert len(asked["one"].jobs) == 1

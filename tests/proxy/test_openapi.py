@@ -208,7 +208,23 @@ def test_the_headers_of_an_answer_are_those_described(shared: server.Server, doc
     answer = shared.speech("Hello.")
     headers = operation(document, "create_speech")["responses"]["200"]["headers"]
     sent = {name for name in answer.headers if name.startswith(("x-voxgate", "x-request", "openai-"))}
-    assert sent == set(headers)
+    assert sent == described.always(document, headers)
+
+
+def test_an_answer_given_once_more_is_as_described(shared: server.Server, document: Document) -> None:
+    speech = operation(document, "create_speech")
+    (key,) = (parameter for parameter in speech["parameters"] if parameter["in"] == "header")
+    headers = speech["responses"]["200"]["headers"]
+    with shared.client() as client:
+        first, again, refused = (
+            client.post("/v1/audio/speech", json=_SPEECH, headers={key["name"]: sent})
+            for sent in ("once", "once", "o" * 256)
+        )
+    assert faults(document, speech, first) == faults(document, speech, again) == []
+    assert {name for name in again.headers if name not in first.headers} == {"x-voxgate-replayed"}
+    assert "x-voxgate-replayed" in headers.keys() - described.always(document, headers)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, key["name"])
+    assert re.fullmatch(key["schema"]["pattern"], "o" * 256) is None
 
 
 async def test_a_server_that_is_not_ready_answers_as_described(tmp_path: Path, document: Document) -> None:

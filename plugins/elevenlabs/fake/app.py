@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,8 +26,8 @@ def fake(voice: Callable[[str], bytes] = hum, account: Account | None = None) ->
     """`voice` makes 24 kHz PCM of a text."""
     account = account or Account()
     routes = [*Speaker(account, voice).routes(), *Library(account).routes()]
-    handlers = {Refused: _refused, 404: _not_found}
-    app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type] # handlers are typed by hand
+    handlers: Mapping[Any, Any] = {Refused: _refused, 404: _not_found}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     return Provider(_Door(app), "/v1/text-to-speech/")
 
 

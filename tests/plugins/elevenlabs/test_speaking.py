@@ -244,6 +244,8 @@ async def test_silence_is_waited_for_no_longer_than_the_deadline() -> None:
         (Fault(name="wrong_codec"), False),
         (Fault(name="wrong_codec"), True),
         (Fault(name="error_in_200", code="empty"), False),
+        (Fault(name="error_in_200", code="html:"), False),
+        (Fault(name="error_in_200", code="html:"), True),
     ],
 )
 async def test_a_broken_answer_is_never_a_whole_one(fault: Fault, word_times: bool) -> None:

@@ -202,10 +202,10 @@ async def test_silence_is_a_timeout(
 
 
 async def test_later_calls_of_a_job_have_no_deadline_but_the_longest_pause() -> None:
-    text = "word " * 1200
+    texts = ("Hi.", "x" * 9_999)
     async with rig(silence_s=0.3) as running:
-        running.provider.faults += [Fault(name="slow", piece_bytes=10**6), Fault(name="hang_before")]
-        error = await asyncio.wait_for(refused(running.engine, asked(text, text, deadline_s=60.0)), 20.0)
+        running.provider.faults += [Fault(name="slow", pause_s=0), Fault(name="hang_before")]
+        error = await asyncio.wait_for(refused(running.engine, asked(*texts, deadline_s=60.0)), 20.0)
         assert [seen.fault for seen in running.provider.seen] == ["slow", "hang_before"]
     assert type(error) is EngineTimeout
 

@@ -34,7 +34,7 @@ async def test_an_account_is_made_listed_shown_changed_and_closed(server: Inside
         None,
     )
     listed = (await server.administer("GET", "accounts")).json()
-    assert [row["name"] for row in listed["data"]] == ["ada", "bob"]
+    assert [row["name"] for row in listed["data"]] == ["bob", "ada"]
     changed = (await server.administer("POST", "accounts/bob", {"plan": "free"})).json()
     assert (changed["id"], changed["plan"]) == (account["id"], "free")
     shown = (await server.administer("GET", f"accounts/{account['id']}")).json()

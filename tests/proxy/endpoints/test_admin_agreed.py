@@ -8,6 +8,7 @@ import pytest
 
 from proxy.storage import accounts
 from tests.proxy.endpoints.inside import Inside, envelope
+from tests.proxy.storage.changes import to_plan
 
 _NOTHING = {
     "allowance": None,
@@ -137,13 +138,24 @@ async def test_without_a_limit_there_is_nothing_left_to_count(priced: Inside) ->
 
 
 async def test_an_account_whose_plan_is_gone_is_shown_without_a_balance(priced: Inside) -> None:
-    await accounts.set_plan(priced.worker.store, priced.account.id, "gone")
+    await accounts.change(priced.worker.store, priced.account.id, to_plan("gone"))
     answer = await priced.administer("GET", "accounts/ada")
     assert (answer.status_code, answer.json()["balance"], answer.json()["cycle"]) == (200, None, None)
 
 
 async def test_a_name_that_a_path_could_not_tell_apart_is_refused(priced: Inside) -> None:
-    for name in ("ada/grants", "x/corrections", "y/entries"):
+    for name in (
+        "ada/grants",
+        "x/corrections",
+        "y/entries",
+        "bob/",
+        "/bob",
+        "a//b",
+        "/",
+        ".",
+        "a/../b",
+        "./a",
+    ):
         answer = await priced.administer("POST", "accounts", {"name": name})
         assert (answer.status_code, envelope(answer)["param"]) == (400, "name")
 

@@ -6,6 +6,7 @@ import asyncio
 
 from proxy.storage import accounts
 from tests.proxy.endpoints.inside import Inside, envelope
+from tests.proxy.storage.changes import to_plan
 
 
 async def test_it_says_whose_key_it_is_and_what_is_left(priced: Inside) -> None:
@@ -59,6 +60,6 @@ async def test_without_a_key_nothing_is_told(priced: Inside) -> None:
 
 
 async def test_a_plan_that_is_gone_is_said_to_be(priced: Inside) -> None:
-    await accounts.set_plan(priced.worker.store, priced.account.id, "gone")
+    await accounts.change(priced.worker.store, priced.account.id, to_plan("gone"))
     answer = await priced.ask("GET", "/v1/me")
     assert (answer.status_code, envelope(answer)["code"]) == (403, "plan_not_found")

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from policies.plans import Caps, Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
-from proxy.ledger import Hold, Ledger, Wanted
+from proxy.ledger import Attempt, Hold, Ledger, Wanted
 from proxy.ledger.verify import verify
 from proxy.storage import entries
-from proxy.storage.store import Store
+from proxy.storage.store import Params, Statement, Store
 
 RATE_HZ = 24_000
 A_SECOND = Price(60 * MICRO, "minute")
 """A credit a second."""
 
 ANCHOR = 1_700_000_000_000_000
+_OPEN = "INSERT INTO accounts (id, name, plan, created, anchor) VALUES (:id, :id, 'pro', :anchor, :anchor)"
+
+
+class Made(NamedTuple):
+    """What an attempt has come to."""
+
+    seconds: float
+    units: float | None = None
 
 
 class Account(NamedTuple):
@@ -69,6 +79,21 @@ def heard(hold: Hold, seconds: float, *, engine: str = "tone", characters: int =
     spent.samples, spent.sample_rate_hz = round(seconds * RATE_HZ), RATE_HZ
 
 
+def submitted(hold: Hold, *, was_taken: bool = True) -> None:
+    """To a model that bills its operator as soon as it has a text."""
+    spent = hold.spent
+    hold.attempts.append(
+        Attempt(
+            engine=spent.engine,
+            model=spent.model,
+            characters=spent.characters,
+            made=Made(0.0),
+            billed_on_submit=True,
+            was_taken=was_taken,
+        )
+    )
+
+
 async def speak(ledger: Ledger, request: Wanted, seconds: float) -> None:
     async with ledger.hold(request) as hold:
         heard(hold, seconds)
@@ -89,11 +114,19 @@ async def moved(store: Store, request: str = "req_1") -> list[tuple[str, bool, f
     return [(entry.kind, entry.pool == entries.GRANTED, entry.amount / MICRO) for entry in found]
 
 
+async def open_accounts(store: Store, anchors: Mapping[str, int]) -> None:
+    for id_, anchor in anchors.items():
+        account: Params = {"id": id_, "anchor": anchor}
+        await store.write(Statement(_OPEN, account))
+
+
 async def held(store: Store) -> list[str]:
     """The requests that have a row among the holds."""
     return [row["request"] for row in await store.read("SELECT request FROM holds ORDER BY request")]
 
 
 async def is_at_rest(ledger: Ledger) -> bool:
-    """Nothing is held, as a row or in this process, and the books agree."""
+    """Nothing is owed any more, nor held, as a row or in this process, and the books agree."""
+    async with asyncio.timeout(20):
+        await ledger.holds.arrears.are_clear.wait()
     return not await held(ledger.store) and "0 live" in repr(ledger) and (await verify(ledger.store)).is_clean

@@ -127,9 +127,10 @@ class Books:
         if hold.was_late or hold.expires <= now:
             self.excused += charge
 
-    def refund(self, request: str, amount: int) -> None:
+    def refund(self, request: str, amount: int, now: int) -> None:
+        cycle = cycle_at(self.anchor, now).start
         for pool, spent in reversed(self.spent[request]):
-            self.move(pool, min(amount, spent))
+            self.move(pool if pool == cycle else 0, min(amount, spent))
             amount -= min(amount, spent)
         self.refunded.add(request)
 

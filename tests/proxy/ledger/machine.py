@@ -20,6 +20,7 @@ from proxy.ledger.movements import Told
 from proxy.ledger.stored import StoredHolds
 from proxy.ledger.verify import verify
 from proxy.storage import usage
+from tests.proxy.ledger.asking import submitted
 from tests.proxy.ledger.books import FOR_EVER, HOLD_US, RATE_HZ, Refusal, Text
 from tests.proxy.ledger.world import ACCOUNTS, DAY_S, PLANS, Open, World
 
@@ -95,7 +96,9 @@ class LedgerMachine(World):
             taken = self.books[account].taken[request]
             spent = hold.spent
             spent.samples, spent.sample_rate_hz = round(taken.text.most_samples * heard), RATE_HZ
-            spent.characters, hold.billed_on_submit = taken.text.characters, is_billed_whole
+            spent.characters = taken.text.characters
+            if is_billed_whole:
+                submitted(hold)
             told: Outcome = "failed" if outcome == "unsettled" else outcome
             self.books[account].settle(request, told, spent.samples, is_billed_whole, now)
         self.run(self._end([hold for _, _, hold in ending.values()], outcome))
@@ -164,7 +167,7 @@ class LedgerMachine(World):
                 self.run(refund)
         else:
             back = self.run(refund)
-            books.refund(request, amount)
+            books.refund(request, amount, self.now)
             assert sum(entry.amount for entry in back) == amount
 
     @rule(account=st.sampled_from(sorted(ACCOUNTS)), plan=st.sampled_from(PLANS))

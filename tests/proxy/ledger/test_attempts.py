@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -10,14 +10,9 @@ from policies.costs import Rate
 from proxy.ledger import Attempt, Ledger, Outcome
 from proxy.storage import usage
 from proxy.storage.store import Store
-from tests.proxy.ledger.asking import heard, moved, wanted
+from tests.proxy.ledger.asking import Made, heard, moved, wanted
 
 A_MINUTE, A_CHARACTER, A_UNIT = Rate(0.06, "minute"), Rate(0.0001, "character"), Rate(0.002, "unit")
-
-
-class Made(NamedTuple):
-    seconds: float
-    units: float | None = None
 
 
 def attempt(engine: str, made: Made, rate: Rate | None, *, was_taken: bool = True) -> Attempt:
@@ -77,7 +72,9 @@ async def test_what_an_attempt_made_is_counted_when_it_is_settled(store: Store, 
 
     made = Growing()
     async with ledger.hold(wanted()) as hold:
-        hold.attempts.append(Attempt(engine="one", model="m", characters=5, made=made, rate=A_MINUTE))
+        hold.attempts.append(
+            Attempt(engine="one", model="m", characters=5, made=made, rate=A_MINUTE, was_taken=True)
+        )
         made.seconds = 60.0
         await hold.settle("finished")
         made.seconds = 999.0

@@ -13,7 +13,18 @@ from proxy.ledger.movements import Told
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, Store
-from tests.proxy.ledger.asking import A_SECOND, RATE_HZ, Account, heard, moved, speak, stands, terms, wanted
+from tests.proxy.ledger.asking import (
+    A_SECOND,
+    RATE_HZ,
+    Account,
+    heard,
+    moved,
+    speak,
+    stands,
+    submitted,
+    terms,
+    wanted,
+)
 from tests.proxy.storage.watched import WatchedStore
 
 A_CHARACTER, A_JOB = Price(MICRO // 100, "character"), Price(3 * MICRO, "job")
@@ -60,12 +71,12 @@ async def test_who_leaves_an_engine_that_bills_on_submit_pays_for_the_whole_text
 ) -> None:
     async with ledger.hold(wanted(under=terms(price=price))) as hold:
         heard(hold, 0)
-        hold.billed_on_submit = True
+        submitted(hold)
         await hold.settle("left")
     assert await moved(store) == [("spend", False, -charged)]
     async with ledger.hold(wanted("req_2", under=terms(price=price))) as hold:
         heard(hold, 12)
-        hold.billed_on_submit = True
+        submitted(hold)
         await hold.settle("left")
     # More than the estimate was heard.
     assert await moved(store, "req_2") == [("spend", False, -max(charged, 12 if price is A_SECOND else 0))]

@@ -15,7 +15,17 @@ from proxy.ledger import Ledger, Outcome, Wanted, movements, open_ledger
 from proxy.ledger.movements import Told
 from proxy.storage import usage
 from proxy.storage.store import StorageUnreachable, Store
-from tests.proxy.ledger.asking import Account, heard, is_at_rest, moved, speak, stands, wanted
+from tests.proxy.ledger.asking import (
+    ANCHOR,
+    Account,
+    heard,
+    is_at_rest,
+    moved,
+    open_accounts,
+    speak,
+    stands,
+    wanted,
+)
 from tests.proxy.ledger.lossy import Fate, LossyStore
 
 on_a_line = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -33,6 +43,7 @@ def lossy(store: Store) -> LossyStore:
 
 @pytest.fixture
 async def ledger(lossy: LossyStore) -> AsyncIterator[Ledger]:
+    await open_accounts(lossy, {"acc_ada": ANCHOR})
     async with open_ledger(lossy) as opened:
         yield opened
 

@@ -15,7 +15,7 @@ from proxy.ledger.verify import verify
 from proxy.storage import entries, usage
 from proxy.storage.store import AlreadyExists, Store
 from proxy.storage.usage import UsageRow
-from tests.proxy.ledger.asking import ANCHOR, Account, moved, speak, stands, terms, wanted
+from tests.proxy.ledger.asking import ANCHOR, Account, moved, open_accounts, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
 TOLD = Told("control", "a gift")
@@ -25,6 +25,7 @@ _DAY_S = 86_400
 @pytest.fixture
 async def ledger(store: Store) -> AsyncIterator[Ledger]:
     """The books agree whatever a test did."""
+    await open_accounts(store, {"acc_ada": ANCHOR})
     async with open_ledger(store) as opened:
         yield opened
     verdict = await verify(store)

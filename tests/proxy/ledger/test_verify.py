@@ -11,7 +11,7 @@ from proxy.ledger import Ledger, movements, open_ledger
 from proxy.ledger.movements import Told
 from proxy.ledger.verify import Contradiction, verify
 from proxy.storage.store import Statement, Store
-from tests.proxy.ledger.asking import heard, speak, terms, wanted
+from tests.proxy.ledger.asking import ANCHOR, heard, open_accounts, speak, submitted, terms, wanted
 
 TOLD = Told("control")
 
@@ -19,6 +19,7 @@ TOLD = Told("control")
 @pytest.fixture
 async def ledger(store: Store) -> AsyncIterator[Ledger]:
     """A bit of everything: paid from one pool and from two, failed, left, by character, refunded."""
+    await open_accounts(store, {"acc_ada": ANCHOR})
     async with open_ledger(store) as opened:
         await movements.grant(opened, "acc_ada", 20 * MICRO, "invoice 1", TOLD)
         await movements.correct(opened, "acc_bob", -2 * MICRO, TOLD)
@@ -31,7 +32,7 @@ async def ledger(store: Store) -> AsyncIterator[Ledger]:
             heard(hold, 1)
         async with opened.hold(wanted("req_left")) as hold:
             heard(hold, 0)
-            hold.billed_on_submit = True
+            submitted(hold)
             await hold.settle("left")
         await movements.refund(opened, "req_one", MICRO, TOLD)
         yield opened

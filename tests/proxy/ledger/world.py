@@ -18,7 +18,7 @@ from proxy.ledger import Hold, Ledger
 from proxy.ledger.memory import MemoryHolds
 from proxy.ledger.stored import StoredHolds
 from proxy.storage import open_store
-from tests.proxy.ledger.asking import ANCHOR
+from tests.proxy.ledger.asking import ANCHOR, open_accounts
 from tests.proxy.ledger.books import Books
 from tests.proxy.storage.watched import WatchedStore
 
@@ -76,6 +76,7 @@ class World(RuleBasedStateMachine):
     async def _open(self, url: str) -> WatchedStore:
         folder = self.opened.enter_context(tempfile.TemporaryDirectory())
         store = await self.opened.enter_async_context(open_store(url, Path(folder)))
+        await open_accounts(store, ACCOUNTS)
         return WatchedStore(store, ANCHOR)
 
     def new_keeper(self) -> MemoryHolds | StoredHolds:

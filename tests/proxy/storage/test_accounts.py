@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
-from proxy.storage import accounts
-from proxy.storage.store import AlreadyExists, Store
+from proxy.storage import accounts, audit
+from proxy.storage.accounts import Account, Change
+from proxy.storage.audit import Act
+from proxy.storage.ids import new_id
+from proxy.storage.place import NEWEST, Place
+from proxy.storage.store import AlreadyExists, Statement, Store
+from tests.proxy.storage.changes import to_plan
+
+
+def _act(account: Account, at: int, details: str = "{}") -> Act:
+    return Act(
+        id=new_id("aud"),
+        at=at,
+        actor="control",
+        action="account.changed",
+        subject=account.id,
+        account=account.id,
+        details=details,
+    )
 
 
 async def test_an_account_is_found_by_id_and_by_name(store: Store) -> None:
@@ -28,25 +46,90 @@ async def test_a_name_is_taken_once_even_when_all_come_together(store: Store) ->
     answers = await asyncio.gather(*attempts, return_exceptions=True)
     assert sum(isinstance(answer, accounts.Account) for answer in answers) == 1
     assert sum(isinstance(answer, AlreadyExists) for answer in answers) == 19
-    assert len(await accounts.list_(store)) == 1
+    assert len(await accounts.page(store, NEWEST, 100)) == 1
 
 
-async def test_accounts_are_listed_oldest_first_closed_ones_too(store: Store) -> None:
-    made = [await accounts.create(store, name=name, plan="free") for name in ("c", "a", "b")]
+async def test_accounts_are_paged_newest_first_closed_ones_too(store: Store) -> None:
+    made = [await accounts.create(store, name=name, plan="free") for name in ("c", "a", "b", "e", "d")]
     made[1:2] = filter(None, [await accounts.close(store, made[1].id)])
-    made.sort(key=lambda account: (account.created, account.id))
-    assert await accounts.list_(store) == made
+    made.sort(key=lambda account: (account.created, account.id), reverse=True)
+    seen: list[Account] = []
+    place = NEWEST
+    while page := await accounts.page(store, place, 2):
+        seen += page
+        assert len(seen) <= len(made), "a page began again where it was"
+        found = await accounts.place_of(store, page[-1].id)
+        assert found == Place(page[-1].created, page[-1].id)
+        place = found
+    assert seen == made
     assert [account.name for account in made if account.closed] == ["a"]
+    assert await accounts.place_of(store, "acc_nobody") is None
 
 
 async def test_the_plan_changes_for_the_named_account_only(store: Store) -> None:
     ada = await accounts.create(store, name="ada", plan="free")
     bob = await accounts.create(store, name="bob", plan="free")
-    changed = await accounts.set_plan(store, ada.id, "pro")
+    changed = await accounts.change(store, ada.id, to_plan("pro"))
     assert changed is not None
     assert changed.plan == "pro"
     assert await accounts.get(store, ada.id) == changed
     assert await accounts.get(store, bob.id) == bob
+
+
+async def test_of_changes_at_once_each_follows_from_the_one_before(store: Store) -> None:
+    ada = await accounts.create(store, name="ada", plan="free")
+
+    async def one_more(read: Account) -> Change:
+        rpm = (read.agreed.rpm or 0) + 1
+        act = _act(ada, await store.now(), f'{{"rpm": {rpm}}}')
+        return Change(read.plan, msgspec.structs.replace(read.agreed, rpm=rpm), act)
+
+    changed = await asyncio.gather(*(accounts.change(store, ada.id, one_more) for _ in range(4)))
+    assert sorted(each.agreed.rpm or 0 for each in changed if each) == [1, 2, 3, 4]
+    kept = await accounts.get(store, ada.id)
+    assert kept is not None
+    assert kept.agreed.rpm == 4
+    acts = await audit.list_(store, limit=100)
+    assert sorted(act.details for act in acts) == [f'{{"rpm": {rpm}}}' for rpm in (1, 2, 3, 4)]
+
+
+async def test_a_change_that_is_overtaken_every_time_is_given_up_and_is_no_act(store: Store) -> None:
+    ada = await accounts.create(store, name="ada", plan="free")
+
+    async def overtaken(read: Account) -> Change:
+        await accounts.change(store, ada.id, to_plan(f"{read.plan}+"))
+        return Change("pro", read.agreed, _act(ada, await store.now()))
+
+    with pytest.raises(accounts.Overtaken):
+        await accounts.change(store, ada.id, overtaken)
+    kept = await accounts.get(store, ada.id)
+    assert kept is not None
+    assert kept.plan.startswith("free+")
+    assert await audit.list_(store, limit=100) == []
+
+
+async def test_what_an_older_version_wrote_in_other_words_can_be_changed(store: Store) -> None:
+    ada = await accounts.create(store, name="ada", plan="free")
+    older = """{"rpm": 5, "forgotten": null}"""
+    await store.write(Statement("UPDATE accounts SET agreed = :agreed", {"agreed": older}))
+    changed = await accounts.change(store, ada.id, to_plan("pro"))
+    assert changed is not None
+    assert (changed.plan, changed.agreed.rpm) == ("pro", 5)
+
+
+async def test_a_closed_account_is_never_changed(store: Store) -> None:
+    ada = await accounts.create(store, name="ada", plan="free")
+
+    async def closing(read: Account) -> Change:
+        await accounts.close(store, ada.id)
+        return Change("pro", read.agreed, _act(ada, await store.now()))
+
+    with pytest.raises(accounts.Overtaken):
+        await accounts.change(store, ada.id, closing)
+    kept = await accounts.get(store, ada.id)
+    assert kept is not None
+    assert kept.plan == "free"
+    assert await audit.list_(store, limit=100) == []
 
 
 async def test_closing_twice_keeps_the_first_time(store: Store) -> None:
@@ -61,5 +144,5 @@ async def test_closing_twice_keeps_the_first_time(store: Store) -> None:
 
 
 async def test_an_account_that_does_not_exist_is_none(store: Store) -> None:
-    assert await accounts.set_plan(store, "acc_nobody", "pro") is None
+    assert await accounts.change(store, "acc_nobody", to_plan("pro")) is None
     assert await accounts.close(store, "acc_nobody") is None

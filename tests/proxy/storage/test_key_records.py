@@ -10,13 +10,19 @@ from policies.plans import Caps
 from proxy import keys
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account
-from proxy.storage.key_records import NewKey
+from proxy.storage.key_records import KeyRecord, NewKey
+from proxy.storage.place import NEWEST, Place
 from proxy.storage.store import AlreadyExists, MissingReference, Store
+from tests.proxy.storage.changes import to_plan
 
 
 @pytest.fixture
 async def ada(store: Store) -> Account:
     return await accounts.create(store, name="ada", plan="free")
+
+
+async def listed(store: Store, account: str | None = None) -> list[KeyRecord]:
+    return await key_records.page(store, account, NEWEST, 1000)
 
 
 async def test_a_key_is_kept_with_its_hint_and_without_its_secret(store: Store, ada: Account) -> None:
@@ -48,9 +54,36 @@ async def test_keys_are_listed_for_one_account_or_for_all(store: Store, ada: Acc
     bob = await accounts.create(store, name="bob", plan="free")
     hers = {(await key_records.create(store, keys.mint(), NewKey(account=ada.id))).id for _ in range(3)}
     his = {(await key_records.create(store, keys.mint(), NewKey(account=bob.id))).id}
-    assert {record.id for record in await key_records.list_(store, account=ada.id)} == hers
-    assert {record.id for record in await key_records.list_(store, account=bob.id)} == his
-    assert {record.id for record in await key_records.list_(store)} == hers | his
+    assert {record.id for record in await listed(store, ada.id)} == hers
+    assert {record.id for record in await listed(store, bob.id)} == his
+    assert {record.id for record in await listed(store)} == hers | his
+
+
+async def test_keys_are_paged_newest_first(store: Store, ada: Account) -> None:
+    bob = await accounts.create(store, name="bob", plan="free")
+    made = [await key_records.create(store, keys.mint(), NewKey(account=ada.id)) for _ in range(5)]
+    his = await key_records.create(store, keys.mint(), NewKey(account=bob.id))
+    seen: list[KeyRecord] = []
+    place = NEWEST
+    while page := await key_records.page(store, ada.id, place, 2):
+        seen += page
+        assert len(seen) <= len(made), "a page began again where it was"
+        found = await key_records.place_of(store, page[-1].id, ada.id)
+        assert found == Place(page[-1].created, page[-1].id)
+        place = found
+    assert seen == sorted(made, key=lambda key: (key.created, key.id), reverse=True)
+    assert await key_records.place_of(store, his.id, ada.id) is None
+    assert await key_records.place_of(store, his.id, None) is not None
+
+
+async def test_a_dead_key_is_not_rotated_and_stays_as_it_is(store: Store, ada: Account) -> None:
+    bob = await accounts.create(store, name="bob", plan="free")
+    expired = await key_records.create(store, keys.mint(), NewKey(account=ada.id, expires=17))
+    orphan = await key_records.create(store, keys.mint(), NewKey(account=bob.id))
+    await accounts.close(store, bob.id)
+    for dead in (expired, orphan):
+        assert await key_records.rotate(store, dead.id, keys.mint()) is None
+        assert await listed(store, dead.account) == [dead]
 
 
 async def test_revoking_twice_keeps_the_first_time(store: Store, ada: Account) -> None:
@@ -67,7 +100,7 @@ async def test_revoking_twice_keeps_the_first_time(store: Store, ada: Account) -
 async def test_the_standing_of_a_key_has_its_account_in_it(store: Store, ada: Account) -> None:
     key = keys.mint()
     record = await key_records.create(store, key, NewKey(account=ada.id))
-    await accounts.set_plan(store, ada.id, "pro")
+    await accounts.change(store, ada.id, to_plan("pro"))
     standing = await key_records.by_hash(store, key.digest)
     assert standing is not None
     assert (standing.id, standing.account, standing.plan) == (record.id, ada.id, "pro")
@@ -84,14 +117,15 @@ async def test_rotating_gives_a_key_of_the_same_kind_and_revokes_the_old_one(
     store: Store, ada: Account
 ) -> None:
     caps = Caps(rpm=5, streams=2)
-    wanted = NewKey(account=ada.id, role="admin", name="x", expires=17, caps=caps)
+    expires = await store.now() + 3_600_000_000
+    wanted = NewKey(account=ada.id, role="admin", name="x", expires=expires, caps=caps)
     old = await key_records.create(store, keys.mint(), wanted)
     new = keys.mint()
     rotated = await key_records.rotate(store, old.id, new)
     assert rotated is not None
-    assert (rotated.account, rotated.role, rotated.name, rotated.expires) == (ada.id, "admin", "x", 17)
+    assert (rotated.account, rotated.role, rotated.name, rotated.expires) == (ada.id, "admin", "x", expires)
     assert (rotated.hint, rotated.revoked, rotated.caps) == (new.hint, None, caps)
-    (first, second) = await key_records.list_(store, account=ada.id)
+    (first, second) = await listed(store, ada.id)
     assert {first.id: first.revoked is None, second.id: second.revoked is None} == {
         old.id: False,
         rotated.id: True,
@@ -105,5 +139,5 @@ async def test_of_many_rotations_at_once_one_succeeds(store: Store, ada: Account
         old = await key_records.create(store, keys.mint(), NewKey(account=ada.id))
         rotated = await asyncio.gather(*(key_records.rotate(store, old.id, keys.mint()) for _ in range(8)))
         (new,) = [record for record in rotated if record is not None]
-        assert [record for record in await key_records.list_(store) if record.revoked is None] == [new]
+        assert [record for record in await listed(store) if record.revoked is None] == [new]
         await key_records.revoke(store, new.id)

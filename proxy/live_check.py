@@ -1,0 +1,145 @@
+"""`voxgate check --live`: every key of every cloud engine is asked for one short sentence."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+from msgspec.structs import replace
+
+from policies import costs
+from policies.language import base
+from policies.routing import Model
+from proxy.catalogue import Catalogue
+from proxy.checking import Finding
+from proxy.config import Config
+from proxy.engines.guarded import GuardedEngine
+from proxy.engines.key import Key
+from proxy.engines.live import open_engines
+from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
+from proxy.telemetry import Metrics
+from speech_engine import (
+    ANY_LANGUAGE,
+    Audio,
+    EngineError,
+    EngineFailed,
+    EngineTimeout,
+    EngineVoice,
+    Finished,
+    ModelInfo,
+    Segment,
+    SpeechJob,
+    Started,
+    VoiceNotFound,
+)
+
+LONGEST_S = 60.0
+_SENTENCE = "Hello, this is a test."
+_IN_ANY_LANGUAGE = "1, 2, 3."
+
+
+async def check_live(config: Config, registry: Registry) -> list[Finding]:
+    """One finding for each key. What the providers take for it is in no account's usage."""
+    cloud = {name: section for name, section in config.engines.items() if _is_cloud(config, registry, name)}
+    only = replace(config, engines=cloud)
+    findings: list[Finding] = []
+    async with open_engines(registry, only, Metrics().engines) as engines:
+        catalogue = Catalogue(only, engines)
+        for name, engine in engines.items():
+            if isinstance(engine, GuardedEngine):
+                findings += [await _tried(catalogue, engine, key) for key in engine.keys]
+            else:
+                findings.append(Finding("live", name, False, engine.reason))
+    return findings or [Finding("live", "none", True, "no engine of the cloud is configured")]
+
+
+def _is_cloud(config: Config, registry: Registry, name: str) -> bool:
+    try:
+        spec = registry.engine(name, config.engines[name])
+    except EngineConfigError:
+        return False  # told by the findings of the configuration
+    return isinstance(spec, InProcessSpec) and spec.is_guarded
+
+
+async def _tried(catalogue: Catalogue, engine: GuardedEngine, key: Key) -> Finding:
+    name = f"{engine.name} key {key.number}" if len(engine.keys) > 1 else engine.name
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            note = await _spoken(catalogue, engine.name, key)
+    except TimeoutError:
+        return Finding("live", name, False, _told(EngineTimeout(f"It was silent for {LONGEST_S:g} s.")))
+    except EngineError as error:
+        return Finding("live", name, False, _told(error))
+    return Finding("live", name, True, note)
+
+
+async def _spoken(catalogue: Catalogue, engine: str, key: Key) -> str:
+    """What was heard, in words; raises EngineError."""
+    if not key.engine.models():
+        raise EngineFailed(key.reason or "It names no model.")
+    info = key.engine.models()[0]
+    job = _job(info, _voice(catalogue, engine, key))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    first_ms, audio_bytes, rate_hz, units = 0.0, 0, info.sample_rate_hz, None
+    async with aclosing(key.engine.speak(job)) as events:
+        async for event in events:
+            match event:
+                case Started(sample_rate_hz=stated_hz):
+                    rate_hz = stated_hz
+                case Audio(pcm=pcm):
+                    first_ms = first_ms or (loop.time() - began) * 1000
+                    audio_bytes += len(pcm)
+                case Finished(units=counted):
+                    units = counted
+    seconds = audio_bytes / 2 / rate_hz
+    if not seconds:
+        raise EngineFailed("It gave no audio.")
+    parts = [f"{engine}/{info.id}", f"{seconds:.2f} s of audio", f"first byte after {first_ms:.0f} ms"]
+    if units is not None:
+        parts.append(f"{units:g} units")
+    if (rate := catalogue.rate(Model(engine, info))) is not None:
+        micro = costs.micro_usd(rate, seconds=seconds, characters=len(_text(info)), units=units)
+        parts.append(f"${micro / 1e6:.6f}")
+    return ", ".join(parts)
+
+
+def _voice(catalogue: Catalogue, engine: str, key: Key) -> str:
+    """The first that the configuration binds, else the engine's own first one."""
+    bound = (
+        binding.engine_voice
+        for voice in catalogue.voices()
+        for binding in voice.bindings
+        if binding.engine == engine
+    )
+    voice = next(bound, None) or next((voice.id for voice in key.engine.voices()), None)
+    if voice is None:
+        raise VoiceNotFound("It names no voice; bind one of its own in [voices.NAME].")
+    return voice
+
+
+def _job(info: ModelInfo, voice: str) -> SpeechJob:
+    tag = "en" if _speaks_english(info) else info.languages[0].tag
+    text = _text(info)
+    return SpeechJob(
+        id="check_live",
+        tenant="check",
+        model=info.id,
+        voice=EngineVoice(voice),
+        segments=(Segment(text, 0, len(text)),),
+        language=tag,
+        deadline_s=LONGEST_S,
+    )
+
+
+def _text(info: ModelInfo) -> str:
+    return _SENTENCE if _speaks_english(info) else _IN_ANY_LANGUAGE
+
+
+def _speaks_english(info: ModelInfo) -> bool:
+    tags = {language.tag for language in info.languages}
+    return not tags or ANY_LANGUAGE in tags or "en" in {base(tag) for tag in tags}
+
+
+def _told(error: EngineError) -> str:
+    return f"{type(error).__name__}: {error.message}"

@@ -1,0 +1,97 @@
+"""`voxgate check --live`: what each cloud engine said when it was asked to speak."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from proxy import live_check
+from proxy.checking import Finding
+from proxy.cli import app
+from proxy.live_check import check_live
+from speech_engine import EngineUnauthorized, Finished, Language, Started
+from tests.proxy.endpoints.inside import with_engines
+from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, Step, sound
+from tests.proxy.engines.keys import SILENT
+from tests.proxy.reading.files import load
+
+ONE = """
+[engines.cloud]
+costs = { "*" = { usd = 0.5, per = "unit" } }
+[engines.tone]
+hosted = false
+"""
+WELL: list[Step] = [Started(RATE_HZ), *sound(0.5), Finished(3.0)]
+
+
+async def found(folder: Path, engine: Scripted, text: str = ONE) -> list[Finding]:
+    return await check_live(load(folder, text), with_engines({"cloud": engine}))
+
+
+async def test_it_tells_what_was_heard_and_what_it_costs(tmp_path: Path) -> None:
+    engine = Scripted(*WELL)
+    (finding,) = await found(tmp_path, engine)
+    assert (finding.kind, finding.name, finding.ok) == ("live", "cloud", True)
+    model, seconds, first, units, usd = finding.note.split(", ")
+    assert (model, seconds, units, usd) == ("cloud/m", "0.50 s of audio", "3 units", "$1.500000")
+    assert first.startswith("first byte after ")
+    (job,) = engine.jobs
+    assert (job.language, job.voice.id) == ("en", "v")  # type: ignore[union-attr] # it has an engine's voice
+    assert [segment.spoken for segment in job.segments] == ["Hello, this is a test."]
+
+
+async def test_a_bound_voice_goes_first_and_so_does_the_models_language(
+    tmp_path: Path,
+) -> None:
+    engine = Scripted(*WELL, languages=(Language("th"),))
+    await found(tmp_path, engine, ONE + '[voices.ana]\ncloud = "her-id"')
+    (job,) = engine.jobs
+    assert (job.language, job.voice.id) == ("th", "her-id")  # type: ignore[union-attr] # as above
+    assert [segment.spoken for segment in job.segments] == ["1, 2, 3."]
+
+
+@pytest.mark.parametrize(
+    ("script", "note"),
+    [
+        ([EngineUnauthorized("The key is not accepted.")], "EngineUnauthorized: The key is not accepted."),
+        ([Started(RATE_HZ), Finished()], "EngineFailed: It gave no audio."),
+        ([Started(RATE_HZ), *sound(0.1)], "EngineFailed: The engine ended without finishing."),
+        ([ZeroDivisionError("x")], "EngineFailed: The engine broke while speaking."),
+        ([*SILENT], "EngineTimeout: It was silent for 0.05 s."),
+    ],
+)
+async def test_what_went_wrong_is_told_by_its_class(
+    tmp_path: Path, script: list[Step], note: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if note.startswith("EngineTimeout"):
+        monkeypatch.setattr(live_check, "LONGEST_S", 0.05)
+    assert await found(tmp_path, Scripted(*script)) == [Finding("live", "cloud", False, note)]
+
+
+async def test_engines_of_this_machine_are_left_alone(tmp_path: Path) -> None:
+    (finding,) = await check_live(load(tmp_path, "[engines.tone]\nhosted = false"), with_engines({}))
+    assert (finding.ok, finding.note) == (True, "no engine of the cloud is configured")
+
+
+@pytest.mark.parametrize(("script", "status"), [(WELL, 0), ([EngineUnauthorized("No.")], 1)])
+def test_the_commands_status_is_1_where_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: list[Step], status: int
+) -> None:
+    plugins = with_engines({"cloud": Scripted(*script)})
+    monkeypatch.setattr("proxy.engines.registry.load", lambda: plugins)
+    file = tmp_path / "config.toml"
+    file.write_text(ONE + '[models]\ntts-1 = ["tone/standard"]\n[voices.alloy]\ntone = "tone"')
+    plain = CliRunner().invoke(app, ["check", "--config", str(file), "--json"])
+    live = CliRunner().invoke(app, ["check", "--config", str(file), "--json", "--live"])
+    assert (plain.exit_code, live.exit_code) == (0, status)
+    names = [row["name"] for row in json.loads(live.output) if row["kind"] == "live"]
+    assert names == ["cloud"]
+    assert '"live"' not in plain.output
+
+
+def test_whoever_asks_for_help_is_told_who_pays() -> None:
+    told = CliRunner().invoke(app, ["check", "--help"], env={"COLUMNS": "300", "TERMINAL_WIDTH": "300"})
+    assert "the providers bill you" in told.output
