@@ -71,7 +71,7 @@ class Worker:
         self._registry = registry
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, self.limits)
-        self._turns = Turns(self.limits)
+        self.turns = Turns(self.limits)
         self.revise(config)
 
     def __repr__(self) -> str:
@@ -106,7 +106,7 @@ class Worker:
             server.default_model,
             self.standing,
         )
-        administration = self._administration(config)
+        administration = self._administration(config, budgets)
         self._control = control_app(administration, self.metrics)
         self.app = _app(
             [
@@ -114,7 +114,7 @@ class Worker:
                 *models.routes(catalogue),
                 *voices.routes(catalogue),
                 *me.routes(self.ledger, plans),
-                *usage.routes(self.store, self._turns),
+                *usage.routes(self.store, self.turns),
                 *health.routes(readiness),
                 *administration,
                 *welcome.routes(),
@@ -129,9 +129,9 @@ class Worker:
             ],
         )
 
-    def _administration(self, config: Config) -> list[Route]:
-        parts = admin.Administration(self.store, self.ledger, self._callers, config, self._turns)
-        return [*admin.routes(parts), *admin.engine_routes(self.engines, self._registry)]
+    def _administration(self, config: Config, budgets: Budgets) -> list[Route]:
+        parts = admin.Administration(self.store, self.ledger, self._callers, config, self.turns)
+        return [*admin.routes(parts), *admin.engine_routes(self.engines, self._registry, budgets)]
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+import msgspec
 import structlog
 
 from policies.cycles import cycle_at, day_at
@@ -27,6 +28,14 @@ _log = structlog.get_logger()
 
 class Watch(Protocol):
     def spent(self, engine: str, period: str, usd: float, of_usd: float) -> None: ...
+
+
+class Spend(msgspec.Struct, frozen=True):
+    """What an engine's provider took of its budget this `day` or `month`, UTC."""
+
+    period: str
+    usd: float
+    of_usd: float
 
 
 class _Budget(NamedTuple):
@@ -65,8 +74,13 @@ class Budgets:
             for budget in _account_budgets(wanted):
                 await self._check(budget, is_account=True)
 
+    async def spends(self, engine: str) -> tuple[Spend, ...]:
+        """What an engine has cost in the periods that it has a budget for."""
+        found = [(budget, await self._spent(budget, is_account=False)) for budget in self._of_engine[engine]]
+        return tuple(Spend(budget.period, each.micro_usd / 1e6, budget.usd) for budget, each in found)
+
     async def _check(self, budget: _Budget, *, is_account: bool) -> None:
-        found = await self._spent(budget, is_account)
+        found = await self._spent(budget, is_account=is_account)
         spent = found.micro_usd / 1e6
         part = spent / budget.usd if budget.usd else 1.0
         if not is_account:
@@ -76,7 +90,7 @@ class Budgets:
         if part >= 1:
             raise EngineUnavailable(f"The budget of this {budget.period} is used up.", retry_after_s=60.0)
 
-    async def _spent(self, budget: _Budget, is_account: bool) -> _Sum:
+    async def _spent(self, budget: _Budget, *, is_account: bool) -> _Sum:
         loop = asyncio.get_running_loop()
         found = self._sums.get(budget)
         if found is None or loop.time() - found.read_at > KEPT_S:

@@ -31,12 +31,13 @@ def examination(answer: dict[str, Any]) -> Table:
 
 
 def engines(answer: dict[str, Any]) -> RenderableType:
-    table = _table("engine", "plugin", "state", "models", "running", "waiting", "reason")
+    table = _table("engine", "plugin", "state", "models", "running", "waiting", "spent", "reason")
     for row in answer["data"]:
         load = f"{row['running']}/{row['slots']}"
         models = ", ".join(row["models"])
-        cells = (row["name"], row["plugin"], row["state"], models, load, str(row["waiting"]), row["reason"])
-        _add(table, *cells)
+        spent = ", ".join(f"${s['usd']:.2f} of ${s['of_usd']:.2f} a {s['period']}" for s in row["budgets"])
+        cells = (row["name"], row["plugin"], row["state"], models, load, str(row["waiting"]), spent)
+        _add(table, *cells, row["reason"])
     faults = [
         Text(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]

@@ -16,15 +16,15 @@ from proxy.config import EngineSection, Server, Storage, VoiceSection
 from proxy.engines import registry
 from proxy.reading.engines import CostSection
 from proxy.reading.plans import PlanSection, PriceSection
-from proxy.sections import LimitsStore
+from proxy.sections import LimitsStore, Upstream
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, Block
 
 _PAGE = "configuration.md"
 _TOML = [block for page in (*PAGES, *PLUGIN_PAGES) for block in pages.blocks(page, "toml")]
 
-# What a struct collects under a name of its own is no key of the file.
-_COLLECTED = ("settings", "bindings")
+# What a struct collects under a name of its own, or is told by the reader, is no key of the file.
+_COLLECTED = ("settings", "bindings", "fault")
 _NO_VALUE = ("none", "needed", "the section's name")
 
 
@@ -34,6 +34,7 @@ _NO_VALUE = ("none", "needed", "the section's name")
         ("[server]", Server),
         ("[storage]", Storage),
         ("[limits]", LimitsStore),
+        ("[upstream]", Upstream),
         ("[plans.NAME]", PlanSection),
         ("[plans.NAME.prices]", PriceSection),
         ("[engines.NAME]", EngineSection),

@@ -6,7 +6,7 @@ from proxy.reload import NEEDS_RESTART
 from proxy.sections import Config, Server
 from tests.docs import pages
 
-_SECTIONS = set(Config.__struct_fields__) - {"server", "data", "source"}
+_SECTIONS = set(Config.__struct_fields__) - {"server", "secrets", "data", "source"}
 
 
 def test_every_setting_stands_where_a_reload_puts_it() -> None:
@@ -17,4 +17,4 @@ def test_every_setting_stands_where_a_reload_puts_it() -> None:
         *NEEDS_RESTART
     }
     assert {name.strip("[]") for name in now | later if name.startswith("[")} == _SECTIONS
-    assert later >= {"[storage]", "[limits]", "[engines]"}
+    assert later >= {"[storage]", "[limits]", "[upstream]", "[engines]"}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from structlog.testing import capture_logs
 
 from proxy import budgets as budgets_module
+from proxy import tables
 from proxy.budgets import Budgets
 from proxy.sections import EngineSection
 from proxy.storage import costs
 from proxy.storage.costs import Cost
 from proxy.storage.store import Params, Store
 from proxy.telemetry import Metrics
-from speech_engine import EngineUnavailable
+from speech_engine import EngineExhausted, EngineUnavailable
 from tests.proxy.endpoints.inside import Inside, envelope, inside
 from tests.proxy.endpoints.scripted import Scripted, spoken
 from tests.proxy.ledger.asking import wanted
@@ -190,3 +193,22 @@ async def test_sums_are_not_read_for_every_request(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(budgets_module, "KEPT_S", 60.0)
     async with inside(tmp_path, config("budget_usd_day = 2"), pair()) as server:
         assert await speakers(server, 3) == ["one"] * 3
+
+
+async def test_the_operator_sees_what_each_engine_has_cost_and_why_one_rests(tmp_path: Path) -> None:
+    asked = {"one": Scripted(EngineExhausted("no credit")), "two": Scripted(*spoken(0.1))}
+    text = config("budget_usd_day = 2", "budget_usd_day = 2\nbudget_usd_month = 20")
+    async with inside(tmp_path, text, asked) as server:
+        await speakers(server, 1)
+        listed = (await server.administer("GET", "engines")).json()
+    one, two = listed["data"]
+    assert (one["state"], one["reason"]) == ("resting", "EngineExhausted: no credit")
+    assert one["budgets"] == [{"period": "day", "usd": 0.0, "of_usd": 2.0}]
+    assert two["budgets"] == [
+        {"period": "day", "usd": 1.0, "of_usd": 2.0},
+        {"period": "month", "usd": 1.0, "of_usd": 20.0},
+    ]
+    shown = StringIO()
+    Console(file=shown, width=300).print(tables.engines(listed))
+    assert "$1.00 of $2.00 a day, $1.00 of $20.00 a month" in shown.getvalue()
+    assert "EngineExhausted: no credit" in shown.getvalue()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import pytest
 
 from proxy import keys
-from proxy.callers import KEPT_S, Callers
-from proxy.errors import InvalidKey, LimitsUnavailable, RateLimited
+from proxy.callers import KEPT_S, Caller, Callers
+from proxy.errors import InvalidKey, LimitsUnavailable, RateLimited, RequestFailed, StorageUnavailable
 from proxy.limits import Limits, open_limits
 from proxy.logins import MOST_BY_ADDRESS, MOST_BY_PREFIX, Logins
 from proxy.storage import accounts, key_records
 from proxy.storage.key_records import NewKey
 from proxy.storage.store import Store
+from tests.proxy.storage.watched import WatchedStore
 from tests.redis_server import redis_server
 
 pytestmark = pytest.mark.parametrize("store_url", ["sqlite"])
@@ -61,6 +65,54 @@ async def test_what_cannot_be_a_key_counts_for_the_address(store: Store, limits:
     await _refusal(logins, HOME)
     # Many send that: it is not counted for its beginning.
     await _fail(logins, AWAY, 1, "sk-proj-of-another-service")
+
+
+async def _statuses(logins: Logins, address: str, *secrets: str) -> Counter[int]:
+    """What each is told of those that all come at once."""
+    asked = (logins.identify(secret, address) for secret in secrets)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(answer, Caller | InvalidKey | RateLimited) for answer in answers)
+    return Counter(answer.status if isinstance(answer, RequestFailed) else 200 for answer in answers)
+
+
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+async def test_of_many_wrong_keys_at_once_so_many_are_told_so(store: Store, kind: str) -> None:
+    with ExitStack() as stack:
+        url = "memory" if kind == "memory" else stack.enter_context(redis_server()).url
+        async with open_limits(url) as limits:
+            logins, known = Logins(Callers(store), limits), await _key(store)
+            await logins.identify(known, HOME)
+            wrong = [keys.mint().reveal() for _ in range(200)]
+            told = await _statuses(logins, HOME, *wrong, known)
+            assert told == {401: MOST_BY_ADDRESS, 429: 200 - MOST_BY_ADDRESS, 200: 1}
+            same = [keys.mint().reveal()] * 50
+            told = await _statuses(logins, AWAY, *same)
+            assert told == {401: MOST_BY_PREFIX, 429: 50 - MOST_BY_PREFIX}
+
+
+async def test_many_good_keys_at_once_are_all_let_in(store: Store, limits: Limits) -> None:
+    logins = Logins(Callers(store), limits)
+    good = [await _key(store, f"account-{number}") for number in range(3 * MOST_BY_ADDRESS)]
+    assert await _statuses(logins, HOME, *good) == {200: len(good)}
+
+
+async def test_no_more_are_looked_up_at_once_than_may_fail(
+    store: Store, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = WatchedStore(store, 0)
+    logins = Logins(Callers(watched), limits)
+    watched.may_answer.clear()
+    async with asyncio.TaskGroup() as tasks:
+        wrong = (keys.mint().reveal() for _ in range(200))
+        told = tasks.create_task(_statuses(logins, HOME, *wrong))
+        await watched.was_asked.wait()
+        monkeypatch.setattr("proxy.logins._WAIT_S", 0.01)
+        with pytest.raises(StorageUnavailable):
+            await logins.identify(keys.mint().reveal(), HOME)
+        assert watched.reads == MOST_BY_ADDRESS
+        watched.may_answer.set()
+    assert told.result() == {401: MOST_BY_ADDRESS, 429: 200 - MOST_BY_ADDRESS}
+    assert watched.reads == MOST_BY_ADDRESS
 
 
 async def test_guesses_at_one_key_from_many_addresses_are_slowed(store: Store, limits: Limits) -> None:

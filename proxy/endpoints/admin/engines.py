@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from proxy.budgets import Budgets, Spend
 from proxy.endpoints.replies import reply
 from proxy.engines.live import Engines, EngineStatus
 from proxy.engines.registry import Registry
@@ -20,23 +21,34 @@ class FailedPlugin(msgspec.Struct, frozen=True):
     reason: str
 
 
+class ShownEngine(EngineStatus, frozen=True):
+    """An engine, and what it has cost where it has a budget."""
+
+    budgets: tuple[Spend, ...] = ()
+
+
 class EngineStatuses(msgspec.Struct, frozen=True, kw_only=True):
     """The engines of the configuration, and the plugins that disabled themselves."""
 
     object: Literal["list"] = "list"
-    data: tuple[EngineStatus, ...]
+    data: tuple[ShownEngine, ...]
     faults: list[FailedPlugin]
 
 
 class EngineList:
-    def __init__(self, engines: Engines, registry: Registry) -> None:
+    def __init__(self, engines: Engines, registry: Registry, budgets: Budgets) -> None:
         self._engines = engines
         self._registry = registry
+        self._budgets = budgets
 
     async def list_(self, _request: Request) -> Response:
         faults = [FailedPlugin(fault.name, fault.stage, fault.reason) for fault in self._registry.faults]
-        return reply(EngineStatuses(data=await self._engines.statuses(), faults=faults))
+        shown = [
+            ShownEngine(**msgspec.structs.asdict(status), budgets=await self._budgets.spends(status.name))
+            for status in await self._engines.statuses()
+        ]
+        return reply(EngineStatuses(data=tuple(shown), faults=faults))
 
 
-def routes(engines: Engines, registry: Registry) -> list[Route]:
-    return [Route("/admin/engines", EngineList(engines, registry).list_, methods=["GET"])]
+def routes(engines: Engines, registry: Registry, budgets: Budgets) -> list[Route]:
+    return [Route("/admin/engines", EngineList(engines, registry, budgets).list_, methods=["GET"])]

@@ -36,6 +36,7 @@ def rows() -> list[UsageRow]:
             samples=n * 1_001,
             characters=n,
             credits=n * 7,
+            refunded=n * 3,
             micro_usd=2**40 + n,
         )
         for n in range(90)
@@ -61,6 +62,7 @@ def by_hand(among: list[UsageRow], by: By) -> dict[str, tuple[int, ...]]:
             sum(row.characters for row in group),
             sum(row.samples * 1000 // row.sample_rate_hz for row in group),
             sum(row.credits for row in group),
+            sum(row.refunded for row in group),
             sum(row.micro_usd for row in group),
         )
         for name, group in groups.items()
@@ -91,6 +93,11 @@ async def test_sums_are_of_one_account_and_of_a_period(store: Store, among: list
     found = await sums(store, period, "key")
     assert {row.name: msgspec.structs.astuple(row)[1:] for row in found} == by_hand(hers, "key")
     assert sum(row.requests for row in found) == 10
+
+
+@pytest.mark.parametrize("by", SIDES)
+async def test_so_many_groups_are_the_first_of_all(store: Store, among: list[UsageRow], by: By) -> None:
+    assert await sums(store, Period(), by, 2) == (await sums(store, Period(), by))[:2]
 
 
 async def test_nobody_is_no_group(store: Store) -> None:
