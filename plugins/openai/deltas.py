@@ -92,7 +92,7 @@ async def _told(
 def _are_events(answer: HttpAnswer, head: bytes) -> bool:
     """The label counts only where the bytes do not speak for themselves."""
     if "event-stream" in answer.headers.get("content-type", ""):
-        return not (kinds.is_mp3(head) or kinds.is_wav(head))
+        return not kinds.is_audio(head)
     return kinds.is_events(head)
 
 

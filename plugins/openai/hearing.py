@@ -70,8 +70,8 @@ class Hearing:
             return "text"
         if kinds.is_wav(head):
             return "wav"
-        if self._wanted == "mp3" and kinds.is_mp3(head):
-            return "mp3"
+        if self._wanted in kinds.CODED and kinds.CODED[self._wanted](head):
+            return self._wanted
         if self._wanted == "pcm" and kinds.may_be_pcm(head):
             return "pcm"
         raise EngineFailed(f"The provider was asked for {self._wanted}, and answered with something else.")
@@ -82,10 +82,10 @@ class Hearing:
                 self._head += data
                 if len(self._head) > _LONGEST_REFUSAL:
                     raise in_band(read(b""))
-            case "mp3":
+            case "mp3" | "opus" | "aac":
                 yield from self._start(self._stated_hz)
                 if data:
-                    yield Encoded("mp3", data)
+                    yield Encoded(self._kind, data)
             case "pcm":
                 yield from self._pcm(data, self._stated_hz)
             case "wav":

@@ -13,10 +13,10 @@ _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _Factor = Annotated[float, Meta(gt=0, le=10)]
 _Names = tuple[_Name, ...]
 
-PASSED_ON = ("mp3",)
+PASSED_ON = ("mp3", "opus", "aac")
 """What voxgate can pass on as it came."""
 
-Format = Literal["mp3", "pcm", "wav"]
+Format = Literal["mp3", "opus", "aac", "pcm", "wav"]
 
 
 class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,7 +33,7 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         _Names, Meta(min_length=1, description='a list of language tags, or ["*"] for all')
     ] = (ANY_LANGUAGE,)
     formats: Annotated[
-        tuple[Format, ...], Meta(min_length=1, description='a list of "mp3", "pcm" and "wav"')
+        tuple[Format, ...], Meta(min_length=1, description='a list of "mp3", "opus", "aac", "pcm" and "wav"')
     ] = ("mp3", "pcm")
     sample_rate_hz: Annotated[
         int, Meta(ge=8_000, le=48_000, description="a number of samples a second, 8000 to 48000")

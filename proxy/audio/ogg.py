@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+_MARK = b"OggS"
 _HEADER_BYTES = 27
 _NO_PACKET_ENDS = -1
 
@@ -10,10 +11,18 @@ def last_granule(pages: bytes) -> int | None:
     """The position at the end of the last whole packet in `pages` (whole pages), None without one."""
     granule = None
     at = 0
-    while at + _HEADER_BYTES <= len(pages):
+    while (size := page_bytes(pages, at)) is not None:
         position = int.from_bytes(pages[at + 6 : at + 14], "little", signed=True)
         if position != _NO_PACKET_ENDS:
             granule = position
-        segments = pages[at + 26]
-        at += _HEADER_BYTES + segments + sum(pages[at + _HEADER_BYTES : at + _HEADER_BYTES + segments])
+        at += size
     return granule
+
+
+def page_bytes(data: bytes, at: int) -> int | None:
+    """How long the page that begins there is; None where there is no whole one."""
+    if not data.startswith(_MARK, at) or at + _HEADER_BYTES > len(data):
+        return None
+    body_at = at + _HEADER_BYTES + data[at + 26]
+    end = body_at + sum(data[at + _HEADER_BYTES : body_at])
+    return end - at if end <= len(data) else None

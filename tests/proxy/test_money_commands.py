@@ -32,6 +32,40 @@ def test_limits_are_agreed_and_taken_back(run: Run) -> None:
     assert run("accounts", "show", "ada", "--json").json["balance"]["left"] == 10.5
 
 
+def test_what_has_no_option_is_agreed_in_a_file(folder: Path, run: Run) -> None:
+    file = folder / "agreed.json"
+    file.write_text('{"engines": ["tone"], "rpm": 5, "streams": 2, "budget_usd_day": 1.5}')
+    made = run("accounts", "create", "ada", "--agreed", str(file), "--rpm", "9", "--json").json["agreed"]
+    assert (made["engines"], made["budget_usd_day"]) == (["tone"], 1.5)
+    assert (made["rpm"], made["streams"]) == (9, 2)
+    file.write_text('{"engines": null, "prices": {"speech": {"credits": 2, "per": "job"}}}')
+    changed = run("accounts", "set-plan", "ada", "free", "--agreed", str(file), "--json").json["agreed"]
+    assert (changed["engines"], changed["streams"]) == (None, 2)
+    assert changed["prices"]["speech"] == {"credits": 2, "per": "job"}
+    for text, says in (
+        ("[]", "must have a JSON object in it"),
+        ("{", "cannot be read"),
+        ('{"x": 1}', "agreed.x"),
+    ):
+        file.write_text(text)
+        assert says in refused(run("accounts", "set-plan", "ada", "free", "--agreed", str(file)))
+    assert "cannot be read" in refused(run("accounts", "create", "bob", "--agreed", str(folder / "gone")))
+
+
+def test_lists_go_on_to_their_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.commands.asking._MOST_A_PAGE", 2)
+    names = [f"account-{number}" for number in range(5)]
+    for name in names:
+        run("accounts", "create", name)
+        run("keys", "create", "--account", name)
+    listed = run("accounts", "list", "--json").json
+    assert [row["name"] for row in listed["data"]] == names[::-1]
+    assert not listed["has_more"]
+    assert len(run("keys", "list", "--json").json["data"]) == 5
+    assert len(run("keys", "list", "--account", names[0], "--json").json["data"]) == 1
+    assert run("accounts", "list").out.count("account-") == 5
+
+
 def test_credits_are_granted_corrected_and_listed(run: Run) -> None:
     run("accounts", "create", "ada")
     for _ in range(2):

@@ -42,6 +42,8 @@ async def test_a_job_is_one_call_with_four_keys() -> None:
         ({"formats": ("mp3",)}, {}, {"response_format": "mp3"}),
         ({"formats": ("mp3",)}, {"formats": ("pcm",)}, {}),
         ({"formats": ("opus", "mp3")}, {}, {"response_format": "mp3"}),
+        ({"formats": ("opus",)}, {"formats": ("mp3", "opus", "pcm")}, {"response_format": "opus"}),
+        ({"formats": ("aac",)}, {"formats": ("aac", "pcm")}, {"response_format": "aac"}),
         ({}, {"formats": ("mp3", "wav")}, {"response_format": "wav"}),
         ({}, {"formats": ("wav", "pcm")}, {}),
         ({}, {"stream": "sse"}, {"stream_format": "sse"}),

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import Chunk
-from proxy.audio.frames import Mp3Frames, PcmFrames, frame_header, open_frames
+from proxy.audio.frames import PcmFrames, open_frames
+from proxy.audio.frames_adts import AdtsFrames
+from proxy.audio.frames_mp3 import Mp3Frames, frame_header
+from proxy.audio.frames_ogg import OpusPages
 from speech_engine import EngineFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import decoded, tone
@@ -171,4 +174,6 @@ def test_no_bytes_break_the_reader_otherwise(data: bytes) -> None:
 def test_only_mp3_and_pcm_pass_through() -> None:
     assert isinstance(open_frames("mp3"), Mp3Frames)
     assert isinstance(open_frames("pcm"), PcmFrames)
-    assert [open_frames(other) for other in ("opus", "aac", "flac", "wav")] == [None] * 4
+    assert isinstance(open_frames("aac"), AdtsFrames)
+    assert isinstance(open_frames("opus"), OpusPages)
+    assert [open_frames(other) for other in ("flac", "wav")] == [None] * 2

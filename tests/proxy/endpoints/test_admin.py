@@ -133,6 +133,41 @@ async def test_rotating_keeps_what_the_key_is_and_kills_the_old_secret(server: I
     assert (again.status_code, envelope(again)["param"]) == (400, "id")
 
 
+async def test_a_dead_key_is_not_rotated(server: Inside) -> None:
+    await server.administer("POST", "accounts", {"name": "bob"})
+    expired, orphan = await created(server, expires_in_s=3600), await created(server, account="bob")
+    past: Params = {"expires": await server.worker.store.now() - 1, "id": expired["id"]}
+    await server.worker.store.write(Statement("UPDATE keys SET expires = :expires WHERE id = :id", past))
+    await server.administer("DELETE", "accounts/bob")
+    before = (await server.administer("GET", "keys")).json()
+    for dead in (expired, orphan):
+        answer = await server.administer("POST", f"keys/{dead['id']}/rotate")
+        assert (answer.status_code, envelope(answer)["param"]) == (400, "id")
+    assert (await server.administer("GET", "keys")).json() == before
+
+
+@pytest.mark.parametrize("path", ["accounts?", "keys?", "keys?account=ada&"])
+async def test_accounts_and_keys_are_paged_newest_first(server: Inside, path: str) -> None:
+    for number in range(5):
+        await server.administer("POST", "accounts", {"name": f"account {number}"})
+        await created(server, name=f"key {number}")
+    whole = (await server.administer("GET", path)).json()
+    assert (whole["has_more"], whole["last_id"]) == (False, whole["data"][-1]["id"])
+    assert whole["data"][0]["name"] in ("account 4", "key 4")
+    seen, after = [], ""
+    while True:
+        page = (await server.administer("GET", f"{path}limit=2{after}")).json()
+        seen += page["data"]
+        assert len(seen) <= len(whole["data"]), "a page began again where it was"
+        if not page["has_more"]:
+            break
+        after = f"&after={page['last_id']}"
+    assert seen == whole["data"]
+    for query in ("limit=0", "after=nobody"):
+        answer = await server.administer("GET", f"{path}{query}")
+        assert (answer.status_code, envelope(answer)["param"]) == (400, query.partition("=")[0])
+
+
 async def test_an_expired_key_is_dead(server: Inside) -> None:
     made, kept = await created(server, expires_in_s=3600), await created(server, expires_in_s=3600)
     past: Params = {"expires": await server.worker.store.now() - 1, "id": made["id"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -57,6 +58,33 @@ async def test_prices_are_agreed_as_the_configuration_writes_them(priced: Inside
     assert shown["training"]["credits"] == 0
     assert (await priced.speech()).status_code == 200
     assert (await priced.usage())[0].credits == 3_000_000
+
+
+async def test_changes_at_once_are_all_kept_and_each_act_tells_its_own(priced: Inside) -> None:
+    changes = ({"plan": "unlimited"}, {"agreed": {"rpm": 7}}, {"agreed": {"streams": 3}})
+    asked = (priced.administer("POST", "accounts/ada", change) for change in changes)
+    assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200, 200, 200]
+    last = (await priced.administer("GET", "accounts/ada")).json()
+    assert (last["plan"], last["agreed"]) == ("unlimited", _NOTHING | {"rpm": 7, "streams": 3})
+    told = [act["details"] for act in (await priced.administer("GET", "audit")).json()["data"]]
+    befores = [details["before"] for details in told]
+    afters = [{"plan": details["plan"], "agreed": details["agreed"]} for details in told]
+    # In some order, each began where the one before had ended.
+    first = {"plan": "free", "agreed": _NOTHING}
+    assert [before for before in befores if before not in afters] == [first]
+    assert [after for after in afters if after not in befores] == [
+        {"plan": last["plan"], "agreed": last["agreed"]}
+    ]
+    assert len(told) == 3
+
+
+async def test_a_change_that_others_overtake_each_time_is_a_conflict(
+    priced: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "_TRIES", 0)
+    answer = await priced.administer("POST", "accounts/ada", {"plan": "unlimited"})
+    assert (answer.status_code, envelope(answer)["code"]) == (409, "conflict")
+    assert (await priced.administer("GET", "accounts/ada")).json()["plan"] == "free"
 
 
 async def test_what_is_agreed_counts_at_once(priced: Inside) -> None:

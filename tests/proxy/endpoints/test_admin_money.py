@@ -114,6 +114,27 @@ async def test_money_that_cannot_move_does_not_and_is_no_act(
     assert await acts(priced) == []
 
 
+async def test_the_books_of_a_closed_account_stay_as_they_are(priced: Inside) -> None:
+    spoken = (await priced.speech()).headers["x-request-id"]
+    await priced.administer("POST", "accounts", {"name": "root", "plan": "unlimited"})
+    root = (await priced.administer("POST", "keys", {"account": "root", "role": "admin"})).json()["key"]
+    await priced.administer("DELETE", "accounts/ada")
+    before = (await priced.ask("GET", "/admin/accounts/ada", key=root)).json()
+    for path, body in (
+        ("accounts/ada/grants", {"credits": 1}),
+        ("accounts/ada/corrections", {"credits": 1, "reason": "x"}),
+        (f"requests/{spoken}/refund", {"reason": "x"}),
+        ("accounts/ada", {"plan": "unlimited"}),
+        ("accounts/ada", {"agreed": {"rpm": 5}}),
+    ):
+        answer = await priced.ask("POST", f"/admin/{path}", key=root, body=body)
+        error = envelope(answer)
+        assert (answer.status_code, error["code"], error["param"]) == (409, "conflict", "account"), path
+    assert (await priced.ask("GET", "/admin/accounts/ada", key=root)).json() == before
+    told = (await priced.ask("GET", "/admin/audit?account=ada", key=root)).json()["data"]
+    assert [act["action"] for act in told] == ["account.closed"]
+
+
 async def test_entries_are_paged_newest_first_and_are_one_accounts(priced: Inside) -> None:
     await priced.administer("POST", "accounts", {"name": "bob"})
     for number in range(5):

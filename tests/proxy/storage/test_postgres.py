@@ -127,6 +127,14 @@ async def test_readers_that_are_cancelled_give_their_connections_back(notes: Pos
         assert await texts(notes) == ["", ""]
 
 
+async def test_a_long_read_may_take_longer_and_not_for_ever(impatient: PostgresStore) -> None:
+    with pytest.raises(StorageUnreachable):
+        await impatient.read(f"SELECT pg_sleep({2 * IMPATIENT_S})")
+    assert len(await impatient.read_long(f"SELECT pg_sleep({2 * IMPATIENT_S})")) == 1
+    with pytest.raises(StorageUnreachable):
+        await impatient.read_long("SELECT pg_sleep(9)")
+
+
 async def test_of_many_that_migrate_at_once_one_does_it(schema_url: str) -> None:
     slow = Migration(1, "slow", ("CREATE TABLE one (id TEXT)", "SELECT pg_sleep(0.1)"))
 

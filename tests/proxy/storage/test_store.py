@@ -16,6 +16,11 @@ INSERT INTO keys (id, account, hash, role, name, hint, created)
 VALUES ('key_1', :account, 'h', 'speech', '', 'abcd', 0)
 """
 
+_LONG = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3000000)
+SELECT count(*) AS count FROM numbers
+"""
+
 
 def account(id_: str, name: str | None = None) -> Statement:
     return Statement(_ACCOUNT, {"id": id_, "name": name or id_})
@@ -108,6 +113,24 @@ async def test_reading_cannot_write(store: Store) -> None:
     with pytest.raises(StorageFailed):
         await store.read(_ACCOUNT, {"id": "acc_1", "name": "one"})
     assert await names(store) == []
+
+
+async def test_long_reads_keep_no_other_waiting(store: Store) -> None:
+    await store.write(account("acc_1", "one"))
+    long = [asyncio.create_task(store.read_long(_LONG)) for _ in range(3)]
+    for _ in range(3):
+        assert await names(store) == ["one"]
+    assert not any(task.done() for task in long)
+    for task in long:
+        assert [row["count"] for row in await task] == [3_000_000]
+
+
+async def test_a_long_read_sees_every_write_answered_before_and_cannot_write(store: Store) -> None:
+    await store.write(account("acc_1", "one"))
+    assert await store.read_long("SELECT name FROM accounts") == [{"name": "one"}]
+    with pytest.raises(StorageFailed):
+        await store.read_long("DELETE FROM accounts")
+    assert await names(store) == ["one"]
 
 
 async def test_a_cancelled_caller_disturbs_nobody_and_its_unit_is_still_carried_out(store: Store) -> None:

@@ -1,0 +1,64 @@
+"""An engine's own Opus in Ogg: whole pages, whose positions tell how much sound they end."""
+
+from __future__ import annotations
+
+from proxy.audio.formats import Chunk
+from proxy.audio.ogg import page_bytes
+from speech_engine import EngineFailed
+
+OPUS_RATE_HZ = 48_000
+"""Positions count at this rate, whatever the sound was made at."""
+
+_MARK = b"OggS"
+_FIXED_BYTES = 27
+_FIRST_PAGE = 2
+_HEAD = b"OpusHead"
+_PRE_SKIP_AT = 10
+_NO_PACKET_ENDS = -1
+
+
+class OpusPages:
+    """Fits `frames.Frames`. Of several files behind one another each is counted from its own start."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._begun = 0
+        self._position = 0
+
+    def __repr__(self) -> str:
+        return f"<OpusPages to {self._position} of file {self._begun}>"
+
+    def feed(self, data: bytes) -> Chunk:
+        held = self._held + data
+        at = samples = 0
+        while (size := page_bytes(held, at)) is not None:
+            samples += self._samples(held[at : at + size])
+            at += size
+        if at + len(_MARK) <= len(held) and not held.startswith(_MARK, at):
+            raise EngineFailed("the engine's Opus stream is broken between two pages")
+        self._held = held[at:]
+        return Chunk(held[:at], samples, OPUS_RATE_HZ)
+
+    def flush(self) -> Chunk:
+        if self._held and not self._begun:
+            raise EngineFailed("the engine's Opus stream ended before its first whole page")
+        return Chunk(sample_rate_hz=OPUS_RATE_HZ)
+
+    def _samples(self, page: bytes) -> int:
+        """How much sound this page ends that none before it did."""
+        if page[5] & _FIRST_PAGE:
+            body = page[_FIXED_BYTES + page[26] :]
+            if not body.startswith(_HEAD) or len(body) < _PRE_SKIP_AT + 2:
+                raise EngineFailed("the engine's Ogg stream holds something else than Opus")
+            # What a decoder needs to settle is counted in the positions, and never heard.
+            self._position = int.from_bytes(body[_PRE_SKIP_AT : _PRE_SKIP_AT + 2], "little")
+            self._begun += 1
+            return 0
+        if not self._begun:
+            raise EngineFailed("the engine's Opus stream has no beginning")
+        position = int.from_bytes(page[6:14], "little", signed=True)
+        if position == _NO_PACKET_ENDS or position <= self._position:
+            return 0
+        heard = position - self._position
+        self._position = position
+        return heard
