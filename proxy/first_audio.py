@@ -166,7 +166,7 @@ class _Asking:
     async def _stop(self) -> None:
         """The others are sent home; one that has just begun is closed as well."""
         for task in self._running:
-            pass
+            task.cancel()
         if not self._running:
             return
         await asyncio.wait(self._running)

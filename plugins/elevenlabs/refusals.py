@@ -18,6 +18,7 @@ from speech_engine.errors import (
     EngineFailed,
     EngineLimited,
     EngineStumbled,
+    EngineTimeout,
     EngineUnauthorized,
     UnsupportedLanguage,
     UnsupportedText,
@@ -54,16 +55,19 @@ _BY_STATUS: dict[int, type[EngineError]] = {
     401: EngineUnauthorized,
     402: EngineExhausted,
     403: EngineUnauthorized,
-    408: EngineStumbled,
+    # How far the work was, and whether it is billed, nobody says: it is not asked for again.
+    408: EngineTimeout,
     413: UnsupportedText,
     422: UnsupportedText,
     429: EngineLimited,
+    504: EngineTimeout,
 }
 _SENTENCES: dict[type[EngineError], str] = {
     EngineUnauthorized: "ElevenLabs does not accept the key, or does not let it do this",
     EngineExhausted: "The ElevenLabs account has nothing left",
     EngineLimited: "ElevenLabs allows no more requests just now",
     EngineStumbled: "ElevenLabs failed for a moment",
+    EngineTimeout: "ElevenLabs ran out of time",
     NoSuchPath: "ElevenLabs has nothing at this address",
     EngineFailed: "ElevenLabs did not do what it was asked",
     VoiceNotFound: "ElevenLabs has no such voice",

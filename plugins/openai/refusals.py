@@ -52,7 +52,8 @@ _STATUSES: dict[int, type[EngineError]] = {
     429: EngineLimited,
     502: EngineStumbled,
     503: EngineStumbled,
-    504: EngineStumbled,
+    # Whoever waits at a gateway does not know how far the work behind it is, nor who pays for it.
+    504: EngineTimeout,
 }
 _OF_THE_REQUEST = (400, 404, 413, 422)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")

@@ -76,12 +76,9 @@ class AiohttpClient:
         try:
             yield _Answer(response, request.silence_s)
         finally:
-            if response.content.at_eof():
-                response.release()
-            else:
-                # What is left unread would be read before the connection is used again; a provider that is
-                # still speaking must notice that nobody listens.
-                response.close()
+            # One that was read to its end has given its connection back by itself; else a provider that is
+            # still speaking must notice that nobody listens.
+            response.close()
 
     async def _begin(self, request: HttpRequest) -> aiohttp.ClientResponse:
         try:

@@ -46,11 +46,12 @@ class Arrears:
         return True
 
     async def close(self) -> None:
-        """One more try of everything, while the database answers."""
+        """One more try of everything, as long as the database takes it."""
         await self._paying.close()
         try:
             async with asyncio.timeout(_CLOSING_S):
-                await self._pay()
+                while self._owed and await self._pay():
+                    pass
         except TimeoutError:
             pass
         if self._owed:
@@ -60,9 +61,9 @@ class Arrears:
         await self._is_owing.wait()
         await self._pay()
 
-    async def _pay(self) -> None:
+    async def _pay(self) -> bool:
         """Everything once, up to the first that the database refuses, which is the last one next time: it may
-        be away, or the fault be that one's own."""
+        be away, or the fault be that one's own. False where there was one."""
         for name in list(self._owed):
             work = self._owed.pop(name)
             try:
@@ -71,7 +72,8 @@ class Arrears:
                 self._owed.setdefault(name, work)
                 if isinstance(error, asyncio.CancelledError):
                     raise
-                return
+                return False
         if not self._owed:
             self._is_owing.clear()
             self.are_clear.set()
+        return True

@@ -1,7 +1,8 @@
 """What every provider's fake is wrapped in: it writes down what was asked, and misbehaves when it is told to.
 
 An ASGI application around the fake's own, which stays as faithful as its provider. Tests in the same process
-use the object; others POST /_fake/faults (a list of `Fault`) and /_fake/reset, and GET /_fake/requests.
+use the object; others POST /_fake/faults (a list of `Fault`) and /_fake/reset, and GET /_fake/requests. The
+application does not see a `/_at/NAME` before a path: several tests share a fake, each with faults of its own.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class Provider:
             return next(unread, None) or await for_ever()
 
         try:
-            await self._app({**scope, KEY: fault}, receive, answer.send)
+            await self._app({**scope, "path": _inner(scope["path"]), KEY: fault}, receive, answer.send)
         except CutOff:
             # Returning in the middle of an answer makes the server close the connection under the client.
             return
@@ -166,6 +167,10 @@ def hum(text: str) -> bytes:
     period = [640 * (25 - abs(25 - step)) - 8000 for step in range(50)]
     wave = b"".join(level.to_bytes(2, "little", signed=True) for level in period)
     return wave * (len(text) * 1440 // 50 + 1)
+
+
+def _inner(path: str) -> str:
+    return "/" + path.split("/", 3)[-1] if path.startswith("/_at/") else path
 
 
 def _noted(number: int, scope: Scope, body: bytes) -> Seen:

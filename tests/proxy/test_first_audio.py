@@ -225,6 +225,6 @@ async def test_who_waited_in_our_own_line_costs_nothing(tmp_path: Path) -> None:
     config = UNHEDGED.replace("[engines.one]", "[engines.one]\nconcurrency = 1")
     asked = engines(SILENT, WELL, WELL)
     async with inside(tmp_path, f"[server]\nfirst_audio_s = 1\n{config}", asked) as server:
-        assert await asyncio.gather(ask(server), ask(server)) == [(200, "two/m")] * 2
+        assert list(await asyncio.gather(ask(server), ask(server))) == [(200, "two/m")] * 2
         assert sorted(cost.engine for cost in await costs(server)) == ["one", "two", "two"]
     assert len(asked["one"].jobs) == 1

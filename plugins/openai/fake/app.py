@@ -86,10 +86,10 @@ class _Server:
     def _broken_off(self, pieces: Iterator[bytes], fault: Fault) -> Iterator[bytes]:
         sent = 0
         for piece in pieces:
-            yield piece
-            sent += len(piece)
             if sent >= fault.after_bytes:
                 break
+            yield piece
+            sent += len(piece)
         yield error_event(_scripted_refusal(fault), self._habits)
 
     def _refusal(self, refused: Refused, fault: Fault | None) -> Response:

@@ -12,6 +12,7 @@ from speech_engine import (
     EngineFailed,
     EngineLimited,
     EngineStumbled,
+    EngineTimeout,
     EngineUnauthorized,
     UnsupportedLanguage,
     UnsupportedText,
@@ -41,11 +42,12 @@ STATUSES: dict[int, type[EngineError]] = {
     403: EngineUnauthorized,
     404: EngineFailed,
     405: EngineFailed,
-    408: EngineStumbled,
+    408: EngineTimeout,
     422: UnsupportedText,
     429: EngineLimited,
     500: EngineStumbled,
     503: EngineStumbled,
+    504: EngineTimeout,
 }
 SECRET = "The text was: attack at dawn"
 

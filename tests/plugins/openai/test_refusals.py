@@ -62,7 +62,7 @@ def _openai(code: str | int | None, param: str | None = None, kind: str = "inval
         (500, _openai("insufficient_quota"), EngineFailed),
         (502, "<html><h1>Bad Gateway</h1>", EngineStumbled),
         (503, _openai("engine_unavailable", kind="server_error"), EngineStumbled),
-        (504, "", EngineStumbled),
+        (504, "", EngineTimeout),
         (418, [1, 2], EngineFailed),
         (302, "", EngineFailed),
     ],

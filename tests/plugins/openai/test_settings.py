@@ -43,7 +43,7 @@ def test_the_readme_has_every_setting_with_its_default() -> None:
         {"models": "tts-1"},
         {"models": [""]},
         {"languages": []},
-        {"formats": ["opus"]},
+        {"formats": ["flac"]},
         {"formats": []},
         {"sample_rate_hz": 7_999},
         {"stream": "websocket"},

@@ -119,7 +119,16 @@ async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatc
     assert second.deadline_s <= 1.8
 
 
-async def test_so_many_faults_put_it_to_rest_and_it_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_job_waited_for_its_slot_is_taken_off_its_time() -> None:
+    cloud = Turns([lambda: asyncio.sleep(0.3), *WELL], WELL, slots=1)
+    engine = guarded(cloud)
+    await asyncio.gather(heard(engine), heard(engine))
+    first, second = cloud.jobs
+    assert first.deadline_s == pytest.approx(5.0, abs=0.2)
+    assert second.deadline_s <= 4.8
+
+
+async def test_so_many_faults_put_it_to_rest_and_it_is_not_asked() -> None:
     cloud, watch = Turns(FAULTY), Told()
     engine = guarded(cloud, watch=watch)
     await fail(engine, FAULTS)

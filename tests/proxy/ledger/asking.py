@@ -125,8 +125,13 @@ async def held(store: Store) -> list[str]:
     return [row["request"] for row in await store.read("SELECT request FROM holds ORDER BY request")]
 
 
-async def is_at_rest(ledger: Ledger) -> bool:
-    """Nothing is owed any more, nor held, as a row or in this process, and the books agree."""
+async def made_up(ledger: Ledger) -> None:
+    """Returns when nothing is owed any more."""
     async with asyncio.timeout(20):
         await ledger.holds.arrears.are_clear.wait()
+
+
+async def is_at_rest(ledger: Ledger) -> bool:
+    """In the end nothing is held, as a row or in this process, and the books agree."""
+    await made_up(ledger)
     return not await held(ledger.store) and "0 live" in repr(ledger) and (await verify(ledger.store)).is_clean

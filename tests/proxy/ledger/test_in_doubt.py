@@ -20,6 +20,7 @@ from tests.proxy.ledger.asking import (
     Account,
     heard,
     is_at_rest,
+    made_up,
     moved,
     open_accounts,
     speak,
@@ -79,6 +80,7 @@ async def test_a_lost_answer_is_asked_for_again_and_charged_once(
 async def test_what_never_arrived_is_not_charged_and_has_failed(ledger: Ledger, lossy: LossyStore) -> None:
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *NEVER_SENT)
+    await made_up(ledger)
     assert await moved(lossy) == []
     assert await outcomes(lossy) == ["failed"]
     assert await is_at_rest(ledger)
@@ -92,6 +94,7 @@ async def test_who_was_cut_off_though_the_charge_had_arrived_gets_it_back(
     """`later` is what becomes of the refund: the failure that is written down comes before it."""
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *LOST, "goes well", *later)
+    await made_up(ledger)
     assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
     assert await stands(ledger, wanted()) == Account(100, 0, 0)
     assert await is_at_rest(ledger)
@@ -102,6 +105,7 @@ async def test_what_was_never_charged_is_not_given_back(ledger: Ledger, lossy: L
     """The charge never arrived; the failure did, and only its answer was lost."""
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *NEVER_SENT, "answer lost")
+    await made_up(ledger)
     assert await moved(lossy) == []
     assert await outcomes(lossy) == ["failed"]
     assert await stands(ledger, wanted()) == Account(100, 0, 0)
@@ -114,6 +118,7 @@ async def test_both_pools_get_theirs_back(ledger: Ledger, lossy: LossyStore) -> 
     request = wanted(credits=120)
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *LOST, request=request, seconds=110)
+    await made_up(ledger)
     assert await stands(ledger, request) == Account(100, 50, 0)
     assert await is_at_rest(ledger)
 
@@ -126,6 +131,7 @@ async def test_an_operator_may_have_been_faster(ledger: Ledger, lossy: LossyStor
         with pytest.raises(StorageUnreachable):
             await hold.settle("finished")
         await movements.refund(ledger, "req_1", None, Told("control"))
+    await made_up(ledger)
     assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
     assert await is_at_rest(ledger)
 
@@ -152,6 +158,7 @@ async def test_who_is_cancelled_while_it_settles_is_charged_once_or_not_at_all(
     lossy.may_answer.set()
     with pytest.raises(asyncio.CancelledError):
         await answering
+    await made_up(ledger)
     assert -sum(amount for _, _, amount in await moved(lossy)) == charged
     assert await outcomes(lossy) == ["finished"]
     assert await stands(ledger, wanted()) == Account(100 - charged, 0, 0)
@@ -177,6 +184,7 @@ async def test_a_caller_cancelled_again_and_again_leaves_nothing_behind(
     lossy.may_answer.set()
     with pytest.raises(asyncio.CancelledError):
         await answering
+    await made_up(ledger)
     assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
     assert await stands(ledger, wanted()) == Account(100, 0, 0)
     assert await is_at_rest(ledger)

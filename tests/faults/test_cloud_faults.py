@@ -1,0 +1,260 @@
+"""Every fault of a provider, through a real server: what the client gets and pays, what the provider takes,
+how often it is asked, and what the operator is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+import msgspec
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from plugins.tone.decode import DamagedFrame, decode
+from policies.price import MICRO
+from proxy.errors import ErrorEnvelope
+from proxy.storage import open_store
+from tests.faults.books import Books, books
+from tests.faults.cloud_table import BROKEN, OTHER, REFUSED, ROWS, WHOLE, Row, View
+from tests.faults.clouds import COSTS_MICRO, ENVIRON, KINDS, Clouds, clouds
+from tests.server import Server, running
+from tests.sound import decoded
+
+TEXT = "Hello there, world. How are you today?"
+SECOND = "second"
+CREDITS, CREDITS_OF_SECOND = 1, 3
+"""For a character."""
+AT_ONCE = 16
+
+_CONFIG = """
+[server]
+default_model = "{second}/{model}"
+first_audio_s = 6
+{engines}
+[models]
+{models}
+[voices.ada]
+{voices}
+[plans.matrix]
+prices.speech = {{ credits = {credits}, per = "character" }}
+prices.models.{second} = {{ credits = {more}, per = "character" }}
+"""
+_COSTS = "SELECT request, engine, micro_usd FROM costs ORDER BY request, attempt"
+_COUNTED = ("retries", "failures", "alarms")
+
+
+class Case(NamedTuple):
+    """A row, without a second candidate or with one; on an engine of its own, so that no case leaves another
+    its breaker or its pause."""
+
+    row: Row
+    has_second: bool
+
+    @property
+    def engine(self) -> str:
+        return f"{self.row.name}-{'beside' if self.has_second else 'alone'}"
+
+    @property
+    def view(self) -> View:
+        return self.row.beside if self.has_second else self.row.alone
+
+
+class Heard(NamedTuple):
+    """One answer, as its client has it."""
+
+    request: str
+    view: View
+    seconds: float
+    retry_after: str | None = None
+
+
+class Outcome(NamedTuple):
+    view: View
+    micro_credits: int
+    ended: str
+    costs: tuple[tuple[str, int], ...]
+    asked: int
+    retries: dict[str, int]
+    failures: dict[str, int]
+    alarms: dict[str, int]
+
+
+class Matrix(NamedTuple):
+    heard: dict[Case, Heard]
+    asked: Counter[str]
+    counted: dict[str, dict[str, dict[str, int]]]
+    books: Books
+    costs: dict[str, tuple[tuple[str, int], ...]]
+
+    def outcome(self, case: Case) -> Outcome:
+        heard = self.heard[case]
+        usage = self.books.rows[heard.request]
+        assert usage.credits == self.books.spent.get(heard.request, 0)
+        costs = self.costs.get(heard.request, ())
+        assert usage.micro_usd == sum(micro_usd for _, micro_usd in costs)
+        counted = [self.counted[name].get(case.engine, {}) for name in _COUNTED]
+        asked = self.asked[case.engine]
+        return Outcome(heard.view, usage.credits, usage.outcome, costs, asked, *counted)
+
+
+CASES = [Case(row, has_second) for row in ROWS for has_second in (False, True)]
+
+
+def _expected(case: Case) -> Outcome:
+    row, view = case.row, case.view
+    costs = [(case.engine, COSTS_MICRO * len(TEXT))] if row.took else []
+    if view == OTHER:
+        costs.append((SECOND, COSTS_MICRO * len(TEXT)))
+    price = {WHOLE: CREDITS, OTHER: CREDITS_OF_SECOND}.get(str(view), 0)
+    return Outcome(
+        view,
+        price * MICRO * len(TEXT),
+        "finished" if price else "failed",
+        tuple(costs),
+        row.asked,
+        {row.error: row.retries} if row.retries else {},
+        {} if price else {row.error: 1},
+        {row.error: 1} if row.is_alarm else {},
+    )
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+    """All cases at once: some of them take as long as a silence may last."""
+    with clouds() as fakes:
+        with running(tmp_path_factory.mktemp("clouds"), _config(fakes), environ=ENVIRON) as server:
+            server.cli("accounts", "create", "matrix", "--plan", "matrix")
+            key = server.cli("keys", "create", "--account", "matrix").stdout.split()[0]
+            # The longest first, so that none of them begins when all others are through.
+            cases = sorted(CASES, key=lambda case: -case.row.within_s)
+            with ThreadPoolExecutor(AT_ONCE) as threads:
+                heard = list(threads.map(lambda case: _ask(server, key, fakes, case), cases))
+            counted = _counted(httpx2.get(server.metrics).text)
+            asked = _asked(fakes)
+        data = server.data
+        yield Matrix(
+            dict(zip(cases, heard, strict=True)), asked, counted, books("sqlite", data), _costs(data)
+        )
+
+
+def _config(fakes: Clouds) -> str:
+    engines = [fakes.engine(SECOND, "openai")]
+    models = []
+    voices = [f'{SECOND} = "{KINDS["openai"].voice}"']
+    for case in CASES:
+        kind = KINDS[case.row.plugin]
+        engines.append(fakes.engine(case.engine, case.row.plugin, case.row.settings))
+        candidates = [f"{case.engine}/{kind.model}", *([_second()] if case.has_second else [])]
+        models.append(f'"{case.engine}" = {candidates}'.replace("'", '"'))
+        voices.append(f'{case.engine} = "{kind.voice}"')
+    return _CONFIG.format(
+        second=SECOND,
+        model=KINDS["openai"].model,
+        engines="\n".join(engines),
+        models="\n".join(models),
+        voices="\n".join(voices),
+        credits=CREDITS,
+        more=CREDITS_OF_SECOND,
+    )
+
+
+def _second() -> str:
+    return f"{SECOND}/{KINDS['openai'].model}"
+
+
+def _ask(server: Server, key: str, fakes: Clouds, case: Case) -> Heard:
+    if case.row.faults:
+        fakes.fail(case.engine, case.row.plugin, case.row.faults)
+    body = {"model": case.engine, "voice": "ada", "input": TEXT, "response_format": case.row.format}
+    began, audio = time.monotonic(), b""
+    with (
+        server.client(key, timeout=60) as client,
+        client.stream("POST", "/v1/audio/speech", json=body) as answer,
+    ):
+        try:
+            for piece in answer.iter_bytes():
+                audio += piece
+            view = _view(case, answer, audio)
+        except httpx2.TransportError:
+            assert answer.status_code == 200
+            view = BROKEN if audio else "nothing at all"
+        seconds = time.monotonic() - began
+        return Heard(answer.headers["x-request-id"], view, seconds, answer.headers.get("retry-after"))
+
+
+def _view(case: Case, answer: httpx2.Response, audio: bytes) -> View:
+    if answer.status_code != 200:
+        return answer.status_code, msgspec.json.decode(audio, type=ErrorEnvelope).error.code
+    if (said := _said(audio, case.row.format)) != TEXT:
+        return f"other words: {said}"
+    engine = answer.headers["x-voxgate-engine"].partition("/")[0]
+    return {case.engine: WHOLE, SECOND: OTHER}[engine]
+
+
+def _said(audio: bytes, format_: str) -> str:
+    sound = decoded(audio, format_)
+    try:
+        return " ".join(decode(sound.samples, sound.sample_rate_hz))
+    except DamagedFrame as damage:
+        return str(damage)
+
+
+def _asked(fakes: Clouds) -> Counter[str]:
+    """Requests for speech by engine."""
+    seen = [each for plugin in KINDS for each in fakes.seen(plugin) if each.method == "POST"]
+    speech = tuple(kind.speech for kind in KINDS.values())
+    return Counter(each.path.split("/")[2] for each in seen if any(part in each.path for part in speech))
+
+
+def _counted(page: str) -> dict[str, dict[str, dict[str, int]]]:
+    """Counter → engine → error → how many."""
+    found: dict[str, dict[str, dict[str, int]]] = {name: {} for name in _COUNTED}
+    for family in text_string_to_metric_families(page):
+        name = family.name.removeprefix("voxgate_engine_")
+        for sample in family.samples if name in found else ():
+            engine = found[name].setdefault(sample.labels["engine"], {})
+            engine[sample.labels["error"]] = int(sample.value)
+    return found
+
+
+def _costs(data: Path) -> dict[str, tuple[tuple[str, int], ...]]:
+    async def read() -> dict[str, tuple[tuple[str, int], ...]]:
+        async with open_store("sqlite", data) as store:
+            rows = await store.read(_COSTS)
+        return {
+            request: tuple((row["engine"], row["micro_usd"]) for row in those)
+            for request, those in groupby(rows, lambda row: row["request"])
+        }
+
+    return asyncio.run(read())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.engine)
+def test_what_comes_of_a_fault(matrix: Matrix, case: Case) -> None:
+    assert matrix.outcome(case) == _expected(case)
+    heard = matrix.heard[case]
+    assert heard.seconds < case.row.within_s
+    if isinstance(heard.view, tuple):
+        assert (heard.retry_after is None) == (heard.view == REFUSED)
+
+
+def test_the_books_agree(matrix: Matrix) -> None:
+    assert matrix.books.verdict.is_clean, matrix.books.verdict
+    assert len(matrix.books.rows) == len(CASES)
+    assert set(matrix.costs) <= set(matrix.books.rows)
+
+
+def test_every_fault_is_met_by_every_plugin() -> None:
+    for plugin in KINDS:
+        met = {fault.name for row in ROWS if row.plugin == plugin for fault in row.faults}
+        assert met == {
+            *("429", "5xx", "hang_before", "hang_after", "truncated", "garbage", "wrong_codec", "slow"),
+            *("error_in_200", "error_midstream"),
+        }

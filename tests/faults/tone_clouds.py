@@ -1,0 +1,48 @@
+"""`python -m tests.faults.tone_clouds`: the fakes of all providers, each on its own port, speaking in tones.
+
+Prints their addresses as one line of JSON, and serves until it is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import AsyncExitStack
+
+import msgspec
+
+from plugins.elevenlabs.fake import Account
+from plugins.elevenlabs.fake import fake as elevenlabs
+from plugins.minimax.fake.app import FakeMinimax
+from plugins.openai.fake.app import provider as openai
+from speech_engine.testing.provider import Provider
+from speech_engine.testing.serving import served
+from tests.tones import tones
+
+
+def _providers() -> dict[str, Provider]:
+    account = Account()
+    account.most_at_once = account.credits = 1_000_000_000
+    return {
+        "openai": openai(tones),
+        "elevenlabs": elevenlabs(tones, account),
+        "minimax": FakeMinimax(tones).provider,
+    }
+
+
+async def _serve() -> None:
+    # That clients leave is no news here.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    async with AsyncExitStack() as stack:
+        urls = {
+            name: (await stack.enter_async_context(served(provider))).url
+            for name, provider in _providers().items()
+        }
+        sys.stdout.write(msgspec.json.encode(urls).decode() + "\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())
