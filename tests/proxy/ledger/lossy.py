@@ -5,9 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from proxy.storage.store import AlreadyExists, Params, Row, Statement, StorageUnreachable, Store
+from proxy.storage.store import (
+    AlreadyExists,
+    Params,
+    Row,
+    Statement,
+    StorageFailed,
+    StorageUnreachable,
+    Store,
+)
 
-Fate = Literal["goes well", "never sent", "answer lost", "answer late", "sent late"]
+Fate = Literal[
+    "goes well", "never sent", "answer lost", "answer late", "sent late", "held back", "breaks", "refused"
+]
 
 
 class LossyStore:
@@ -16,6 +26,8 @@ class LossyStore:
     def __init__(self, store: Store) -> None:
         self.is_shared = store.is_shared
         self.fates: list[Fate] = []
+        self.was_asked = asyncio.Event()
+        self.may_write = asyncio.Event()
         self.was_written = asyncio.Event()
         self.may_answer = asyncio.Event()
         self._store = store
@@ -34,6 +46,14 @@ class LossyStore:
         fate = self.fates.pop(0) if self.fates else "goes well"
         if fate == "goes well":
             return await self._store.write(*statements)
+        if fate == "breaks":
+            raise ZeroDivisionError("a fault of ours")
+        if fate == "refused":
+            raise StorageFailed("the disk is full, says the test")
+        if fate == "held back":
+            self.was_asked.set()
+            await self.may_write.wait()
+            return await self._answer_late(*statements)
         if fate == "answer late":
             return await self._answer_late(*statements)
         if fate == "sent late":

@@ -6,6 +6,7 @@ import asyncio
 from typing import get_args
 
 import pytest
+from structlog.testing import capture_logs
 
 from policies.price import MICRO, Price
 from proxy.ledger import Ledger, Outcome, movements, open_ledger
@@ -215,17 +216,21 @@ async def test_a_request_settles_in_the_cycle_that_it_began_in(timed: WatchedSto
         assert await stands(ledger, request) == Account(5, 0, 0)
 
 
-async def test_a_settlement_that_cannot_be_written_is_not_taken_for_one(store: Store, ledger: Ledger) -> None:
-    async def speak_on() -> None:
-        async with ledger.hold(wanted()) as hold:
-            await store.close()
-            with pytest.raises(StorageFailed):
-                await hold.settle("finished")
+async def test_a_settlement_that_cannot_be_written_is_not_taken_for_one(store: Store) -> None:
+    with capture_logs() as logs:
+        async with open_ledger(store) as ledger:
+            async with ledger.hold(wanted()) as hold:
+                await store.close()
+                with pytest.raises(StorageFailed):
+                    await hold.settle("finished")
             assert repr(hold) == "<Hold req_1 open>"
-
-    # Leaving the block tries to put the failure on record, and cannot either.
-    with pytest.raises(StorageFailed):
-        await speak_on()
+            assert "0 live" in repr(ledger)
+    # Leaving the block tries to put the failure on record, and so does the end of the ledger.
+    told = [(line["event"], line.get("request"), line["log_level"]) for line in logs]
+    assert told == [
+        ("settlement.write.failed", "req_1", "error"),
+        ("arrears.write.failed", None, "error"),
+    ]
 
 
 async def test_a_request_id_cannot_be_charged_again(store: Store, ledger: Ledger) -> None:

@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from policies.price import MICRO
+from proxy.errors import Conflict
 from proxy.ledger import Ledger, Outcome, Wanted, movements, open_ledger
 from proxy.ledger.movements import Told
 from proxy.storage import usage
@@ -214,3 +216,67 @@ async def test_closing_waits_for_what_is_being_written(lossy: LossyStore) -> Non
         asyncio.get_running_loop().call_soon(lossy.may_answer.set)
     assert "0 live" in repr(ledger)
     await speaking
+
+
+@on_a_line
+@pytest.mark.parametrize(
+    "fates", [["answer lost"], ["answer lost", "answer lost"], ["never sent", "answer lost"], ["never sent"]]
+)
+async def test_a_movement_whose_answer_was_lost_is_done_once(
+    ledger: Ledger, lossy: LossyStore, fates: list[Fate]
+) -> None:
+    await speak(ledger, wanted(), 4)
+    for move in (
+        lambda: movements.correct(ledger, "acc_ada", -2 * MICRO, Told("control")),
+        lambda: movements.grant(ledger, "acc_ada", 7 * MICRO, None, Told("control")),
+        lambda: movements.grant(ledger, "acc_ada", 20 * MICRO, "invoice 1", Told("control")),
+    ):
+        lossy.fates += fates
+        await move()
+    lossy.fates += fates
+    (back,) = await movements.refund(ledger, "req_1", None, Told("control"))
+    assert back.amount == 4 * MICRO
+    assert await stands(ledger, wanted()) == Account(100, 25, 0)
+    assert await is_at_rest(ledger)
+
+
+@on_a_line
+async def test_a_refund_in_doubt_is_not_taken_for_somebody_elses(ledger: Ledger, lossy: LossyStore) -> None:
+    await speak(ledger, wanted(), 4)
+    await movements.refund(ledger, "req_1", None, Told("control", "the first"))
+    lossy.fates.append("never sent")
+    with pytest.raises(Conflict):
+        await movements.refund(ledger, "req_1", None, Told("control", "the second"))
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+
+
+@on_a_line
+@pytest.mark.parametrize(("outcome", "charged"), [("finished", 0), ("left", 4)])
+async def test_an_end_that_nobody_could_write_is_made_up_for_when_the_database_is_back(
+    ledger: Ledger, lossy: LossyStore, outcome: Outcome, charged: int
+) -> None:
+    """The charge had arrived; then the database was away for longer than anybody waits."""
+    with capture_logs() as logs, pytest.raises(StorageUnreachable):
+        async with ledger.hold(wanted()) as hold:
+            heard(hold, 4)
+            lossy.fates += ["answer lost", *["never sent"] * 6]
+            await hold.settle(outcome)
+    assert [(line["event"], line["request"]) for line in logs] == [("settlement.write.failed", "req_1")]
+    await made_up(ledger)
+    assert lossy.fates == []
+    assert -sum(amount for _, _, amount in await moved(lossy)) == charged
+    assert await stands(ledger, wanted()) == Account(100 - charged, 0, 0)
+    assert await is_at_rest(ledger)
+
+
+@pytest.mark.parametrize("fate", ["refused", "never sent"])
+async def test_a_failure_that_the_disk_did_not_take_is_on_record_later(
+    ledger: Ledger, lossy: LossyStore, fate: Fate
+) -> None:
+    async with ledger.hold(wanted()) as hold:
+        heard(hold, 4)
+        lossy.fates += [fate] * 8
+    await made_up(ledger)
+    assert await outcomes(lossy) == ["failed"]
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await is_at_rest(ledger)

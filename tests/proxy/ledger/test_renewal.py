@@ -11,7 +11,8 @@ from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.stored import StoredHolds
 from proxy.storage import holds
 from proxy.storage.store import StorageUnreachable, Store
-from tests.proxy.ledger.asking import held, is_at_rest, speak, wanted
+from proxy.telemetry import Metrics
+from tests.proxy.ledger.asking import held, is_at_rest, made_up, speak, wanted
 from tests.proxy.ledger.lossy import Fate, LossyStore
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -36,48 +37,56 @@ async def lose_a_hold(ledger: Ledger, lossy: LossyStore, fate: Fate) -> None:
             pytest.fail("it has no hold")
 
 
-async def test_a_hold_whose_answer_was_lost_goes_with_the_next_renewal(
+async def is_gone(store: Store, request: str) -> None:
+    """Returns once its row is; a renewal would come too late for that."""
+    async with asyncio.timeout(10):
+        while request in await held(store):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_hold_whose_answer_was_lost_does_not_wait_for_a_renewal(
     ledger: Ledger, lossy: LossyStore
 ) -> None:
     await lose_a_hold(ledger, lossy, "answer lost")
     assert await held(lossy) == ["req_lost"]
-    assert isinstance(ledger.holds, StoredHolds)
-    await ledger.holds._renew()
+    await is_gone(lossy, "req_lost")
     assert await is_at_rest(ledger)
 
 
-async def test_a_hold_whose_asker_left_goes_with_the_next_renewal(ledger: Ledger, lossy: LossyStore) -> None:
-    lossy.fates.append("answer late")
+async def test_a_hold_whose_asker_left_is_gone_as_soon_as_it_is_there(
+    ledger: Ledger, lossy: LossyStore
+) -> None:
+    """However late that is, and whatever else was dropped or renewed in the meantime."""
+    lossy.fates.append("held back")
     asking = asyncio.create_task(speak(ledger, wanted(), 1))
-    await lossy.was_written.wait()
+    await lossy.was_asked.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert isinstance(ledger.holds, StoredHolds)
     await ledger.holds._renew()
     assert await is_at_rest(ledger)
+    lossy.may_write.set()
+    await lossy.was_written.wait()
+    assert await held(lossy) == ["req_1"]
+    lossy.may_answer.set()
+    await is_gone(lossy, "req_1")
+    assert await is_at_rest(ledger)
 
 
-@pytest.mark.parametrize("fate", ["answer lost", "sent late"])
-async def test_a_lost_hold_is_never_renewed_with_the_others(
-    ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch, fate: Fate
+async def test_a_lost_hold_that_comes_after_all_goes_with_the_next_renewal(
+    ledger: Ledger, lossy: LossyStore
 ) -> None:
-    """Whether it could not be dropped, or arrived only after it was."""
+    """A frozen database still carries out what it was sent, and answers nobody."""
     assert isinstance(ledger.holds, StoredHolds)
-    await lose_a_hold(ledger, lossy, fate)
+    await lose_a_hold(ledger, lossy, "sent late")
     async with ledger.hold(wanted("req_kept")):
-        if fate == "answer lost":
-            lossy.fates.append("never sent")
-        else:
-            await ledger.holds._renew()
-            await lossy.arrive()
+        await made_up(ledger)
+        await lossy.arrive()
         assert await held(lossy) == ["req_kept", "req_lost"]
-        before = await lossy.read("SELECT request, expires FROM holds")
-        monkeypatch.setattr("proxy.ledger.stored.HOLD_S", 1000)
         await ledger.holds._renew()
-        after = await lossy.read("SELECT request, expires FROM holds")
-        renewed = {row["request"] for row in after} - {row["request"] for row in after if row in before}
-    assert renewed == {"req_kept"}
+        await made_up(ledger)
+        assert await held(lossy) == ["req_kept"]
 
 
 async def is_renewed(store: Store) -> None:
@@ -101,6 +110,20 @@ async def test_holds_under_way_are_renewed_by_themselves(
         while lossy.fates:
             await is_renewed(lossy)
         await is_renewed(lossy)
+
+
+async def test_a_renewal_that_breaks_is_counted_and_the_next_one_comes(
+    lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.ledger.stored.RENEW_S", 0.01)
+    metrics = Metrics()
+    async with open_ledger(lossy, metrics) as ledger, ledger.hold(wanted()):
+        await is_renewed(lossy)
+        lossy.fates.append("breaks")
+        while lossy.fates:
+            await is_renewed(lossy)
+        await is_renewed(lossy)
+    assert 'voxgate_background_failures_total{task="holds renewal"} 1.0' in metrics.text()
 
 
 async def test_what_nobody_renewed_for_long_is_swept_away(
