@@ -63,28 +63,32 @@ class FirstAudio:
         self, request: SpeechRequest, plan: Plan, hold: Hold, candidate: Candidate, left_s: float
     ) -> Speaking:
         """One candidate up to its first audio; cancelled or failed, it leaves nothing running."""
-        await self._budgets.check(candidate.model.engine, hold.wanted)
-        prepared = await self._front_ends.prepare(candidate.front_end, request.text, plan.language)
-        if not prepared:
-            raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
-        job = _job(request, plan, hold, candidate, prepared)
-        factor = request.speed / job.speed
-        speaking = Speaking(candidate, job, WordPlaces(request.text, job.segments), factor, request.format)
-        attempt = self._attempt_of(speaking, request)
-        hold.attempts.append(attempt)
+        deadline = asyncio.get_running_loop().time() + left_s
+        async with asyncio.timeout_at(deadline):
+            await self._budgets.check(candidate.model.engine, hold.wanted)
+            prepared = await self._front_ends.prepare(candidate.front_end, request.text, plan.language)
+            if not prepared:
+                raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
+            job = _job(request, plan, hold, candidate, prepared)
+            places = WordPlaces(request.text, job.segments)
+            factor = request.speed / job.speed
+            speaking = Speaking(candidate, job, places, factor, request.format)
+            attempt = self._attempt_of(speaking, request)
+            hold.attempts.append(attempt)
+            await self._begin(speaking, attempt, deadline)
+        return speaking
+
+    async def _begin(self, speaking: Speaking, attempt: Attempt, deadline: float) -> None:
+        job = speaking.timed(deadline - asyncio.get_running_loop().time())
         try:
-            async with asyncio.timeout(left_s):
-                engine = self._engines[candidate.model.engine]
-                await speaking.begin(engine.speak(speaking.timed(left_s), attempt.asked))
+            await speaking.begin(self._engines[attempt.engine].speak(job, attempt.asked))
         except EngineError as error:
-            if not isinstance(error, (EngineFailed, EngineTimeout)):
-                # Whoever refused a text has not begun with it, and no provider bills for that.
-                attempt.was_taken = False
+            # Whoever refused a text has not begun with it, and no provider bills for that.
+            attempt.was_taken &= isinstance(error, (EngineFailed, EngineTimeout))
             raise
         finally:
             if not speaking.has_begun:
                 await speaking.close()
-        return speaking
 
     def _attempt_of(self, speaking: Speaking, request: SpeechRequest) -> Attempt:
         model = speaking.candidate.model

@@ -15,7 +15,8 @@ import msgspec
 import structlog
 
 from policies import backoff
-from proxy.engines.in_process import InProcessEngine, OnAsked, nobody_asks
+from proxy.engines.asked import OnAsked, nobody_asks
+from proxy.engines.in_process import InProcessEngine
 from proxy.engines.key import REFUSED, Key, Watch
 from speech_engine import (
     Audio,
@@ -96,6 +97,7 @@ class GuardedEngine:
                 delay_s = self._delay_s(error, attempt, tries, deadline - _now())
                 if delay_s is None:
                     raise
+                on_asked(False)
                 self._watch.retried(self.name, type(error).__name__)
                 _log.info("engine.retry.started", engine=self.name, job=job.id, error=type(error).__name__)
             await asyncio.sleep(delay_s)
@@ -149,9 +151,9 @@ class _Try:
         finally:
             self._end()
 
-    def _asked(self) -> None:
+    def _asked(self, is_asked: bool) -> None:
         self._asked_at = _now()
-        self._on_asked()
+        self._on_asked(is_asked)
 
     def _tell(self, error: EngineError | None) -> None:
         """Once is enough, but for a fault after audio. Who was never asked has not failed."""

@@ -15,7 +15,7 @@ import grpc
 import msgspec
 import structlog
 
-from proxy.engines.in_process import OnAsked, nobody_asks
+from proxy.engines.asked import OnAsked, nobody_asks
 from speech_engine import API_VERSION, Event, ModelInfo, SpeechJob, VoiceInfo
 from speech_engine.errors import EngineUnavailable
 from speech_engine.events import Finished
@@ -166,7 +166,7 @@ class HostedEngine:
             try:
                 async with aclosing(self._events(process, job, deadline - loop.time())) as events:
                     async for event in events:
-                        on_asked()
+                        on_asked(True)
                         yield event
                 return
             except _HostGone as error:

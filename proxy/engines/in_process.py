@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import structlog
 
+from proxy.engines.asked import OnAsked, nobody_asks
+from proxy.engines.paced import PacedEngine
 from speech_engine import Engine, Event, ModelInfo, SpeechJob, VoiceInfo
 from speech_engine.host.messages import Failed, Health
 from speech_engine.host.pulse import Pulse
@@ -20,16 +22,8 @@ def _nobody_watches(_working: int) -> None:
     """The supervisor kills hosts for being frozen, never the server."""
 
 
-OnAsked = Callable[[], None]
-"""Called when an engine is really asked for a job: until then the job waits in lines of our own."""
-
-
-def nobody_asks() -> None:
-    """Where nothing hangs on it."""
-
-
 class _InTurn:
-    """The engine to one job alone: it is asked when the job has got its slot."""
+    """The engine to one job alone: it is asked when the job has got its slot, and has waited for its pace."""
 
     def __init__(self, engine: Engine, on_asked: OnAsked) -> None:
         self.slots = engine.slots
@@ -41,7 +35,9 @@ class _InTurn:
         return f"<_InTurn {self._engine!r}>"
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        self._on_asked()
+        if isinstance(self._engine, PacedEngine):
+            return self._engine.speak(job, self._on_asked)
+        self._on_asked(True)
         return self._engine.speak(job)
 
 

@@ -13,10 +13,11 @@ import msgspec
 import structlog
 
 from proxy.config import Config, EngineSection
+from proxy.engines.asked import OnAsked, nobody_asks
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.http import open_http
-from proxy.engines.in_process import InProcessEngine, OnAsked, nobody_asks
+from proxy.engines.in_process import InProcessEngine
 from proxy.engines.key import Watch
 from proxy.engines.paced import Pace, PacedEngine
 from proxy.engines.refreshing import refreshed

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from policies import pacing
+from proxy.engines.asked import OnAsked, nobody_asks
 from speech_engine import Engine, EngineLimited, EngineVoices, Event, SpeechJob, VoiceInfo
 
 _SHORTEST_PAUSE_S = 1.0
@@ -63,8 +64,9 @@ class PacedEngine:
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self.inner.voices() if isinstance(self.inner, EngineVoices) else ()
 
-    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+    async def speak(self, job: SpeechJob, on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
         await self._pace.turn(job.deadline_s)
+        on_asked(True)
         try:
             async with aclosing(self.inner.speak(job)) as events:
                 async for event in events:

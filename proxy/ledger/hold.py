@@ -43,8 +43,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     billed_on_submit: bool = False
     was_taken: bool = False
 
-    def asked(self) -> None:
-        self.was_taken = True
+    def asked(self, is_asked: bool) -> None:
+        self.was_taken = is_asked
 
     @property
     def micro_usd(self) -> int:

@@ -98,7 +98,7 @@ _CHECKS = (
         "nothing is refunded beyond what was charged",
         """
         SELECT request AS subject, 'left to pay: ' || -sum(amount) AS found FROM entries
-        WHERE kind IN ('spend', 'refund') GROUP BY request, pool HAVING sum(amount) > 0
+        WHERE kind IN ('spend', 'refund') GROUP BY request HAVING sum(amount) > 0
         """,
     ),
 )

@@ -57,8 +57,9 @@ ENVIRON = {f"FAKE_{plugin.upper()}_KEY": kind.key for plugin, kind in KINDS.item
 class Clouds:
     """Each engine has a place of its own at its provider's fake: nobody meets the faults of another."""
 
-    def __init__(self, urls: dict[Plugin, str]) -> None:
+    def __init__(self, urls: dict[Plugin, str], http: httpx2.Client) -> None:
         self._urls = urls
+        self._http = http
 
     def __repr__(self) -> str:
         return f"<Clouds {self._urls}>"
@@ -77,13 +78,16 @@ class Clouds:
         path = _path(name, plugin)
         self._ask(plugin, "faults", [msgspec.structs.replace(fault, path=path) for fault in faults])
 
-    def seen(self, plugin: Plugin) -> list[Seen]:
-        found = httpx2.get(f"{self._urls[plugin]}/_fake/requests", timeout=30).content
-        return msgspec.json.decode(found, type=Report).requests
+    def report(self, plugin: Plugin) -> Report:
+        found = self._http.get(f"{self._urls[plugin]}/_fake/requests").content
+        return msgspec.json.decode(found, type=Report)
 
     def spoken(self, name: str, plugin: Plugin) -> list[Seen]:
         """This engine's requests for speech."""
-        return [each for each in self.seen(plugin) if each.path.startswith(_path(name, plugin))]
+        return [each for each in self.report(plugin).requests if each.path.startswith(_path(name, plugin))]
+
+    def open(self, plugin: Plugin) -> int:
+        return self.report(plugin).open
 
     def forget(self) -> None:
         for plugin in self._urls:
@@ -91,7 +95,7 @@ class Clouds:
 
     def _ask(self, plugin: Plugin, what: str, body: Any) -> None:
         content = msgspec.json.encode(body)
-        httpx2.post(f"{self._urls[plugin]}/_fake/{what}", content=content, timeout=30).raise_for_status()
+        self._http.post(f"{self._urls[plugin]}/_fake/{what}", content=content).raise_for_status()
 
 
 @contextmanager
@@ -99,7 +103,9 @@ def clouds() -> Iterator[Clouds]:
     process = subprocess.Popen([sys.executable, "-m", "tests.faults.tone_clouds"], stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
-        yield Clouds(msgspec.json.decode(process.stdout.readline(), type=dict[Plugin, str]))
+        urls = msgspec.json.decode(process.stdout.readline(), type=dict[Plugin, str])
+        with httpx2.Client(timeout=30) as http:
+            yield Clouds(urls, http)
     finally:
         stop(process)
 

@@ -208,7 +208,7 @@ def _said(audio: bytes, format_: str) -> str:
 
 def _asked(fakes: Clouds) -> Counter[str]:
     """Requests for speech by engine."""
-    seen = [each for plugin in KINDS for each in fakes.seen(plugin) if each.method == "POST"]
+    seen = [each for plugin in KINDS for each in fakes.report(plugin).requests if each.method == "POST"]
     speech = tuple(kind.speech for kind in KINDS.values())
     return Counter(each.path.split("/")[2] for each in seen if any(part in each.path for part in speech))
 

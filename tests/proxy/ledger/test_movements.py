@@ -161,16 +161,37 @@ async def test_what_was_not_charged_is_not_refunded(ledger: Ledger) -> None:
     assert await stands(ledger, wanted()) == Account(100, 1, 0)
 
 
-async def test_a_refund_of_an_earlier_cycle_goes_back_into_that_one(timed: WatchedStore) -> None:
+@pytest.mark.parametrize(
+    ("credits", "days", "stood"),
+    [
+        (None, 40, Account(105, 25, 0)),
+        (2, 40, Account(105, 19, 0)),
+        (4.5, 40, Account(105, 21.5, 0)),
+        (None, 3, Account(105, 20, 0)),
+    ],
+)
+async def test_what_was_spent_of_a_cycle_that_is_over_comes_back_as_granted_credits(
+    timed: WatchedStore, credits: float | None, days: int, stood: Account
+) -> None:
+    await open_accounts(timed, {"acc_ada": ANCHOR})
     async with open_ledger(timed) as ledger:
-        await speak(ledger, wanted(), 8)
-        timed.seconds = 40 * _DAY_S
-        (back,) = await movements.refund(ledger, "req_1", None, TOLD)
-        assert back.at == await timed.now()
-        assert await stands(ledger, wanted()) == Account(100, 0, 0)
-        timed.seconds = 0
-        assert await stands(ledger, wanted()) == Account(100, 0, 0)
+        await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
+        await speak(ledger, wanted(credits=8, under=terms(5)), 8)
+        timed.seconds = days * _DAY_S
+        micro = None if credits is None else round(credits * MICRO)
+        back = await movements.refund(ledger, "req_1", micro, TOLD)
+        assert {entry.at for entry in back} == {await timed.now()}
+        assert await stands(ledger, wanted(under=terms(105))) == stood
+        with pytest.raises(Conflict):
+            await movements.refund(ledger, "req_1", None, TOLD)
     assert (await verify(timed)).is_clean
+
+
+async def test_less_than_nothing_cannot_be_refunded(ledger: Ledger) -> None:
+    await speak(ledger, wanted(), 2)
+    with pytest.raises(InvalidRequest):
+        await movements.refund(ledger, "req_1", -1, TOLD)
+    assert await stands(ledger, wanted()) == Account(98, 0, 0)
 
 
 async def test_what_is_told_beside_a_movement_is_written_with_it_or_not_at_all(

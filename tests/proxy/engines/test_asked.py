@@ -1,0 +1,88 @@
+"""When an engine counts as asked: not in our own lines, and not for what its provider did not do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from proxy.engines.guarded import GuardedEngine
+from proxy.engines.hosted import HostedEngine
+from speech_engine import EngineStumbled, Event, Started
+from tests.proxy.engines.hosts import hosted
+from tests.proxy.engines.keys import SILENT, WELL, Turns, guarded, job
+from tests.speech_engine.host.fakes import FakeEngine, host, speak_for_ever
+from tests.speech_engine.host.fakes import job as hosted_job
+
+
+class Told:
+    """`said` is what was told of one job."""
+
+    def __init__(self) -> None:
+        self.said: list[bool] = []
+        self.was_told = asyncio.Event()
+
+    def __call__(self, is_asked: bool) -> None:
+        self.said.append(is_asked)
+        self.was_told.set()
+
+
+async def drain(events: AsyncGenerator[Event, None]) -> None:
+    async with aclosing(events):
+        async for _ in events:
+            pass
+
+
+async def shows(engine: GuardedEngine | HostedEngine, *, running: int, waiting: int) -> None:
+    """Returns when so many are at work, and so many in line."""
+    deadline = asyncio.get_running_loop().time() + 10
+    while (found := await engine.health()) and (found.running, found.waiting) != (running, waiting):
+        assert asyncio.get_running_loop().time() < deadline, found
+        await asyncio.sleep(0.01)
+
+
+async def test_whoever_waits_for_a_slot_has_not_been_asked() -> None:
+    cloud, first, second = Turns(SILENT, slots=1), Told(), Told()
+    engine = guarded(cloud)
+    async with asyncio.TaskGroup() as group:
+        speaking = group.create_task(drain(engine.speak(job(), first)))
+        await first.was_told.wait()
+        waiting = group.create_task(drain(engine.speak(job(), second)))
+        await shows(engine, running=1, waiting=1)
+        waiting.cancel()
+        speaking.cancel()
+    assert (first.said, second.said, len(cloud.jobs)) == ([True], [], 1)
+
+
+async def test_whoever_waits_for_the_pace_has_not_been_asked() -> None:
+    cloud, second = Turns(WELL), Told()
+    engine = guarded(cloud, rpm=1)
+    await drain(engine.speak(job()))
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(drain(engine.speak(job(deadline_s=90.0), second)))
+        await shows(engine, running=1, waiting=0)
+        waiting.cancel()
+    assert (second.said, len(cloud.jobs)) == ([], 1)
+
+
+async def test_what_the_provider_did_not_do_is_in_line_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.backoff.retry_delay_s", lambda *_: 0.0)
+    told = Told()
+    await drain(guarded(Turns([EngineStumbled("x")], WELL)).speak(job(), told))
+    assert told.said == [True, False, True]
+
+
+async def test_a_host_is_known_to_be_at_work_when_something_comes_out_of_it(tmp_path: Path) -> None:
+    first, second = Told(), Told()
+    async with host(FakeEngine(speak_for_ever, slots=1), tmp_path / "1"), hosted(tmp_path / "1") as voice:
+        speaking = voice.speak(hosted_job("job_1"), first)
+        assert isinstance(await anext(speaking), Started)
+        waiting = asyncio.create_task(drain(voice.speak(hosted_job("job_2"), second)))
+        await shows(voice, running=1, waiting=1)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await speaking.aclose()
+    assert (first.said, second.said) == ([True], [])
