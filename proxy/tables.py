@@ -139,20 +139,20 @@ def plans(answer: dict[str, Any]) -> Table:
 
 
 def usage(answer: dict[str, Any]) -> RenderableType:
-    table = _table("id", "started", "account", "model", "voice", "outcome", "s", "credits", "usd")
+    table = _table("id", "started", "account", "model", "voice", "outcome", "s", "credits", "refunded", "usd")
     for row in answer["data"]:
         model = f"{row['engine']}/{row['model']}"
         cells = (row["id"], row["started"], row["account"], model, row["voice"], row["outcome"])
         seconds = _number(row["audio_ms"] / 1000)
-        _add(table, *cells, seconds, _number(row["credits"]), _number(row["cost_usd"]))
+        _add(table, *cells, seconds, *(_number(row[name]) for name in ("credits", "refunded", "cost_usd")))
     return _whole(table, answer)
 
 
 def usage_sums(answer: dict[str, Any]) -> RenderableType:
-    table = _table("", "requests", "characters", "s", "credits", "usd")
+    table = _table("", "requests", "characters", "s", "credits", "refunded", "usd")
     for row in answer["data"]:
         cells = (row["name"], str(row["requests"]), str(row["characters"]), _number(row["audio_ms"] / 1000))
-        _add(table, *cells, _number(row["credits"]), _number(row["cost_usd"]))
+        _add(table, *cells, *(_number(row[name]) for name in ("credits", "refunded", "cost_usd")))
     return _whole(table, answer)
 
 

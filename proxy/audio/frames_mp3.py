@@ -114,7 +114,7 @@ class Mp3Frames:
         end = run.end() if run else 0
         shortest, longest = min(self._sizes), max(self._sizes)
         frames = end // shortest
-        if longest - shortest > 1 or frames >= shortest:
+        if longest - shortest > 1 or (longest > shortest and frames >= shortest):
             # Of several lengths that differ by more than a padding byte, only counting tells.
             frames = sum(1 for _ in self._frame.finditer(held, 0, end)) if self._frame else 0
         self._frames += frames

@@ -32,7 +32,8 @@ from proxy.storage.usage_sums import SIDES, By, UsageSum
 
 class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One request. `credits` were charged, at a `price` of so many credits `price_per` minute, character or
-    job; `units` is what providers counted, where they count in units of their own."""
+    job, and `refunded` of them given back later; `units` is what providers counted, where they count in units
+    of their own."""
 
     id: str
     started: str
@@ -46,6 +47,7 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     characters: int
     audio_ms: int
     credits: float
+    refunded: float
     price: float
     price_per: Per
     units: float | None
@@ -63,6 +65,7 @@ class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):
     characters: int
     audio_ms: int
     credits: float
+    refunded: float
 
 
 class UsageList(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +212,7 @@ def _entry(row: UsageRow) -> dict[str, Any]:
         "started": iso(row.started),
         "audio_ms": row.samples * 1000 // row.sample_rate_hz,
         "credits": credits.number(row.credits),
+        "refunded": credits.number(row.refunded),
         "price": credits.number(row.price_micro),
         "cost_usd": credits.number(row.micro_usd),
     }
@@ -218,5 +222,6 @@ def _group(found: UsageSum) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(found),
         "credits": credits.number(found.credits),
+        "refunded": credits.number(found.refunded),
         "cost_usd": credits.number(found.micro_usd),
     }

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import urllib.request
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -63,9 +66,9 @@ class _Answer:
 class AiohttpClient:
     """Fits `speech_engine.HttpClient`. Use `open_http`."""
 
-    def __init__(self, session: aiohttp.ClientSession, proxy: str | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, proxy_of: Callable[[str], str | None]) -> None:
         self._session = session
-        self._proxy = proxy
+        self._proxy_of = proxy_of
 
     def __repr__(self) -> str:
         return "<AiohttpClient>"
@@ -88,7 +91,7 @@ class AiohttpClient:
                     request.url,
                     headers=request.headers,
                     data=_form(request.body) if isinstance(request.body, HttpForm) else request.body or None,
-                    proxy=self._proxy,
+                    proxy=self._proxy_of(request.url),
                     # A key must not go where nobody sent it.
                     allow_redirects=False,
                 )
@@ -113,11 +116,32 @@ async def open_http(upstream: Upstream) -> AsyncIterator[AiohttpClient]:
         # Ours are the only clocks: they know a request's own deadline.
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=not upstream.proxy,
         read_bufsize=_PIECE_BYTES,
     )
     async with session:
-        yield AiohttpClient(session, upstream.proxy or None)
+        yield AiohttpClient(
+            session, _always(upstream.proxy) if upstream.proxy else _as_the_environment_says()
+        )
+
+
+def _always(proxy: str) -> Callable[[str], str | None]:
+    return lambda _url: proxy
+
+
+def _as_the_environment_says() -> Callable[[str], str | None]:
+    """HTTPS_PROXY, NO_PROXY and the like, looked at once: aiohttp would ask them anew, and a thread, for each
+    request."""
+    proxies = urllib.request.getproxies()
+
+    @lru_cache(maxsize=64)
+    def of_host(scheme: str, host: str) -> str | None:
+        return None if urllib.request.proxy_bypass(host) else proxies.get(scheme)
+
+    def of_url(url: str) -> str | None:
+        parts = urlsplit(url)
+        return of_host(parts.scheme, parts.netloc.rpartition("@")[2])
+
+    return of_url if proxies else lambda _url: None
 
 
 def _trust(ca_file: str) -> ssl.SSLContext | bool:

@@ -39,7 +39,7 @@ _STAGES = {
     "before the provider answered": Fault(name="hang_before"),
     "before any audio": Fault(name="hang_after"),
     "after the first byte": Fault(name="hang_after", after_bytes=15_000),
-    "midstream": Fault(name="slow", piece_bytes=200, pause_s=0.02),
+    "midstream": Fault(name="slow", piece_bytes=500, pause_s=0.02),
 }
 _HEARS = {"after the first byte": 1, "midstream": 2_000}
 _STATUSES = {"before the provider answered": None, "before any audio": 200}
@@ -129,6 +129,7 @@ async def test_the_provider_hears_of_it_at_once(scene: Scene, plugin: Plugin, st
 
 async def test_a_thousand_who_leave_leave_nothing(scene: Scene) -> None:
     plugin: Plugin = "openai"
+    scene.clouds.forget()
     await _speak(scene, plugin)
     until(lambda: scene.clouds.open(plugin) == 0)
     before = scene.sockets

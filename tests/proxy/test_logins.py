@@ -108,7 +108,8 @@ async def test_no_more_are_looked_up_at_once_than_may_fail(
         await watched.was_asked.wait()
         monkeypatch.setattr("proxy.logins._WAIT_S", 0.01)
         with pytest.raises(StorageUnavailable):
-            await logins.identify(keys.mint().reveal(), HOME)
+            async with asyncio.timeout(30):
+                await logins.identify(keys.mint().reveal(), HOME)
         assert watched.reads == MOST_BY_ADDRESS
         watched.may_answer.set()
     assert told.result() == {401: MOST_BY_ADDRESS, 429: 200 - MOST_BY_ADDRESS}

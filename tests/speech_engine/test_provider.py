@@ -109,6 +109,20 @@ async def test_a_fault_waits_for_its_own_path(fake: Served, http: AiohttpClient)
     assert answers == [200, 503, 429]
 
 
+async def test_each_place_of_a_fake_has_faults_of_its_own(http: AiohttpClient) -> None:
+    async def told(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    async with served(Provider(told, "/speak")) as fake:
+        fake.provider.fail("garbage", path="/_at/ada/v1/speak")
+        answers = [
+            (await _until_it_breaks(http, _request(fake, f"{place}/v1/speak")))[0]
+            for place in ("", "/_at/bob", "/_at/ada", "/_at/ada")
+        ]
+    assert answers == [b"/v1/speak", b"/v1/speak", GARBAGE, b"/v1/speak"]
+
+
 @pytest.mark.parametrize("after_bytes", [0, 1500, len(SPEECH), 2 * len(SPEECH)])
 async def test_truncated_is_never_a_clean_end(fake: Served, http: AiohttpClient, after_bytes: int) -> None:
     fake.provider.fail("truncated", after_bytes=after_bytes)

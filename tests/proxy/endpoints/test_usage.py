@@ -22,7 +22,8 @@ _ALWAYS = "since=2026-01-01"
 _JANUARY = 1_767_225_600_000_000
 _OWN = [
     *("id", "started", "account", "key", "engine", "model", "voice", "language", "format", "characters"),
-    *("audio_ms", "credits", "price", "price_per", "units", "first_byte_ms", "outcome", "error", "cache"),
+    *("audio_ms", "credits", "refunded", "price", "price_per", "units", "first_byte_ms", "outcome", "error"),
+    "cache",
 ]
 
 
@@ -58,6 +59,7 @@ async def books(priced: Inside) -> Books:
             started=_JANUARY + n * _DAY // 12,
             voice=('=cmd|"x"!A1', "a,b", "ümläut", "+1", "-1", "@x", "plain")[n % 7],
             credits=n * 1_000_000 + 1,
+            refunded=n % 4 * 250_000,
             price_micro=250_000,
             price_per="job",
             micro_usd=1_500_000,
@@ -83,6 +85,26 @@ async def test_a_request_is_told_with_what_it_came_to(priced: Inside) -> None:
     assert row["started"] == iso(kept.started)
     (told,) = (await priced.administer("GET", "usage")).json()["data"]
     assert told == {**row, "cost_usd": 0.5}
+
+
+async def test_what_was_given_back_shows_beside_what_was_charged(priced: Inside) -> None:
+    """In the row and in every sum, so that they come to what the balance lost."""
+    before = (await priced.ask("GET", "/v1/me")).json()["credits"]["used"]
+    first, second = [(await priced.speech("Hello.")).headers["x-request-id"] for _ in range(2)]
+    await priced.administer("POST", f"requests/{first}/refund", {"credits": 1, "reason": "late"})
+    await priced.administer("POST", f"requests/{second}/refund", {"reason": "late"})
+    for path, key in (("/v1/usage", priced.key), ("/admin/usage", priced.admin_key)):
+        rows = (await priced.ask("GET", path, key=key)).json()["data"]
+        assert [(row["id"], row["credits"], row["refunded"]) for row in rows] == [
+            (second, 2.5, 2.5),
+            (first, 2.5, 1),
+        ]
+        (total,) = (await priced.ask("GET", f"{path}?by=account", key=key)).json()["data"]
+        assert (total["requests"], total["credits"], total["refunded"]) == (2, 5, 3.5)
+        (month,) = (await priced.ask("GET", f"{path}?by=month", key=key)).json()["data"]
+        assert (month["credits"], month["refunded"]) == (5, 3.5)
+    used = (await priced.ask("GET", "/v1/me")).json()["credits"]["used"]
+    assert used - before == total["credits"] - total["refunded"]
 
 
 async def test_usage_is_paged_newest_first(books: Books) -> None:
@@ -153,6 +175,7 @@ async def test_operators_see_all_or_one(books: Books) -> None:
         "characters": 100,
         "audio_ms": 20_000,
         "credits": 190.00002,
+        "refunded": 7.5,
         "cost_usd": 30,
     }
     days = (await books.everybodys(f"?by=day&{_ALWAYS}"))["data"]
@@ -184,8 +207,8 @@ async def test_csv_goes_over_pages_and_obeys_a_limit(books: Books, monkeypatch: 
         rows = list(csv.DictReader(io.StringIO(answer.text)))
         assert [row["id"] for row in rows] == [row.id for row in reversed(books.hers)][:count]
     sums = (await books.server.ask("GET", f"/v1/usage?by=day&format=csv&{_ALWAYS}")).text.splitlines()
-    assert sums[0] == "name,requests,characters,audio_ms,credits"
-    assert sums[1] == "2026-01-02,8,40,8000,124.000008"
+    assert sums[0] == "name,requests,characters,audio_ms,credits,refunded"
+    assert sums[1] == "2026-01-02,8,40,8000,124.000008,3"
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,8 @@ async def test_long_reads_keep_nobodys_key_from_being_recognised(
     made = (await priced.administer("POST", "keys", {"account": "ada"})).json()["key"]
     async with asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(priced.ask("GET", f"/v1/usage?{query}"))
-        await begun.wait()
+        async with asyncio.timeout(30):
+            await begun.wait()
         # A key that nobody has used yet: it must be looked up.
         assert (await priced.ask("GET", "/v1/models", key=made)).status_code == 200
         may_go.set()

@@ -12,6 +12,7 @@ import pytest
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine
 from speech_engine import EngineStumbled, Event, Started
+from speech_engine.host.messages import Health
 from tests.proxy.engines.hosts import hosted
 from tests.proxy.engines.keys import SILENT, WELL, Turns, guarded, job
 from tests.speech_engine.host.fakes import FakeEngine, host, speak_for_ever
@@ -39,9 +40,13 @@ async def drain(events: AsyncGenerator[Event, None]) -> None:
 async def shows(engine: GuardedEngine | HostedEngine, *, running: int, waiting: int) -> None:
     """Returns when so many are at work, and so many in line."""
     deadline = asyncio.get_running_loop().time() + 10
-    while (found := await engine.health()) and (found.running, found.waiting) != (running, waiting):
+    while (found := _load(await engine.health())) != (running, waiting):
         assert asyncio.get_running_loop().time() < deadline, found
         await asyncio.sleep(0.01)
+
+
+def _load(health: Health) -> tuple[int, int]:
+    return health.running, health.waiting
 
 
 async def test_whoever_waits_for_a_slot_has_not_been_asked() -> None:

@@ -205,6 +205,20 @@ async def test_a_forward_proxy_is_asked_in_the_providers_place() -> None:
     assert "proxy-authorization: basic " in proxy.heads[0].lower()
 
 
+async def test_without_a_setting_the_environment_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bare(answer(b"by way of")) as proxy, bare(answer(b"directly")) as provider:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        async with open_http(Upstream()) as client:
+            assert await _read(client, "http://provider.invalid/speak") == b"by way of"
+            assert await _read(client, provider.url) == b"directly"
+
+
+async def _read(client: HttpClient, url: str) -> bytes:
+    async with client.send(HttpRequest(method="GET", url=url)) as answer:
+        return await answer.read()
+
+
 async def test_a_forward_proxy_that_refuses_is_nobody_reached() -> None:
     async with bare(answer(b"", "407 Who are you")) as proxy, open_http(Upstream(proxy=proxy.url)) as client:
         with pytest.raises(EngineUnavailable):

@@ -26,6 +26,7 @@ class LossyStore:
     def __init__(self, store: Store) -> None:
         self.is_shared = store.is_shared
         self.fates: list[Fate] = []
+        self.writes = 0
         self.was_asked = asyncio.Event()
         self.may_write = asyncio.Event()
         self.was_written = asyncio.Event()
@@ -43,6 +44,7 @@ class LossyStore:
         return await self._store.read_long(sql, params)
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
+        self.writes += 1
         fate = self.fates.pop(0) if self.fates else "goes well"
         if fate == "goes well":
             return await self._store.write(*statements)

@@ -269,6 +269,27 @@ async def test_an_end_that_nobody_could_write_is_made_up_for_when_the_database_i
     assert await is_at_rest(ledger)
 
 
+async def test_nobody_waits_longer_for_a_settlement_than_its_one_deadline(
+    ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many tries there are; and who has waited that long does not wait again on leaving."""
+    monkeypatch.setattr("proxy.ledger.tries.WITHIN_S", 0.2)
+    async with asyncio.timeout(5):
+        async with ledger.hold(wanted()) as hold:
+            heard(hold, 4)
+            lossy.fates.append("held back")
+            with pytest.raises(StorageUnreachable):
+                await hold.settle("finished")
+            written_while_leaving = lossy.writes
+        assert lossy.writes == written_while_leaving
+    assert "0 live" in repr(ledger)
+    lossy.may_write.set()
+    lossy.may_answer.set()
+    await made_up(ledger)
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await is_at_rest(ledger)
+
+
 @pytest.mark.parametrize("fate", ["refused", "never sent"])
 async def test_a_failure_that_the_disk_did_not_take_is_on_record_later(
     ledger: Ledger, lossy: LossyStore, fate: Fate

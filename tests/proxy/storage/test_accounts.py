@@ -84,13 +84,15 @@ async def test_of_changes_at_once_each_follows_from_the_one_before(store: Store)
         act = _act(ada, await store.now(), f'{{"rpm": {rpm}}}')
         return Change(read.plan, msgspec.structs.replace(read.agreed, rpm=rpm), act)
 
-    changed = await asyncio.gather(*(accounts.change(store, ada.id, one_more) for _ in range(4)))
-    assert sorted(each.agreed.rpm or 0 for each in changed if each) == [1, 2, 3, 4]
+    # In rounds: the first may find fewer connections open than it takes to meet.
+    for _ in range(10):
+        changed = await asyncio.gather(*(accounts.change(store, ada.id, one_more) for _ in range(4)))
+        assert len({each.agreed.rpm for each in changed if each}) == 4
     kept = await accounts.get(store, ada.id)
     assert kept is not None
-    assert kept.agreed.rpm == 4
+    assert kept.agreed.rpm == 40
     acts = await audit.list_(store, limit=100)
-    assert sorted(act.details for act in acts) == [f'{{"rpm": {rpm}}}' for rpm in (1, 2, 3, 4)]
+    assert sorted(act.details for act in acts) == sorted(f'{{"rpm": {rpm}}}' for rpm in range(1, 41))
 
 
 async def test_a_change_that_is_overtaken_every_time_is_given_up_and_is_no_act(store: Store) -> None:

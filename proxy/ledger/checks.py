@@ -1,0 +1,112 @@
+"""What contradicts what among rows: each check is a query over a slice of one table, and what its rows name.
+
+The ids of entries follow from their request, so that whatever belongs together is found by primary keys.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Check(NamedTuple):
+    name: str
+    sql: str
+    """Gives `subject` and `found` of the rows after the id `:after`, up to `:upto`."""
+
+
+class Walk(NamedTuple):
+    """A table, by its ids."""
+
+    table: str
+    checks: tuple[Check, ...]
+
+
+_OF_USAGE = "usage.id > :after AND usage.id <= :upto"
+_OF_ENTRIES = "entries.id > :after AND entries.id <= :upto"
+
+
+def _amount(request: str, *kinds: str) -> str:
+    """Of the entries of a request, with these ends to their ids; nothing where there are none."""
+    parts = [
+        f"coalesce((SELECT amount FROM entries AS one WHERE one.id = {request} || ':{kind}'), 0)"
+        for kind in kinds
+    ]
+    return f"({' + '.join(parts)})"
+
+
+_SPENT = _amount("usage.id", "allowance", "granted")
+_BACK = _amount("usage.id", "allowance:refund", "granted:refund")
+_LEFT = _amount("entries.request", "allowance", "granted", "allowance:refund", "granted:refund")
+
+USAGE = Walk(
+    "usage",
+    (
+        Check(
+            "a request costs what its entries say",
+            f"""
+            SELECT id AS subject, 'usage ' || credits || ', entries ' || -{_SPENT} AS found
+            FROM usage WHERE {_OF_USAGE} AND credits <> -{_SPENT}
+            """,
+        ),
+        Check(
+            "a charge follows from its price",
+            f"""
+            SELECT id AS subject, outcome || ', ' || credits || ' for ' || samples || ' samples' AS found
+            FROM usage
+            WHERE {_OF_USAGE} AND outcome = 'finished' AND credits <> CASE
+                WHEN samples = 0 THEN 0
+                WHEN price_per = 'minute'
+                    THEN (samples * price_micro + 60 * sample_rate_hz - 1) / (60 * sample_rate_hz)
+                WHEN price_per = 'character' THEN price_micro * characters
+                ELSE price_micro END
+            """,
+        ),
+        Check(
+            "what failed was not charged, or was given back",
+            f"""
+            SELECT id AS subject, credits || ' charged' AS found FROM usage
+            WHERE {_OF_USAGE} AND outcome = 'failed' AND credits <> 0
+            """,
+        ),
+        Check(
+            "a request shows what was given back of it",
+            f"""
+            SELECT id AS subject, 'usage ' || refunded || ', entries ' || {_BACK} AS found
+            FROM usage WHERE {_OF_USAGE} AND refunded <> {_BACK}
+            """,
+        ),
+    ),
+)
+"""Usage rows may be gone, since operators do not keep them for ever; entries never are."""
+
+ENTRIES = Walk(
+    "entries",
+    (
+        Check(
+            "no request spends from one pool twice, or for another account",
+            f"""
+            SELECT coalesce(entries.request, entries.id) AS subject, 'entry ' || entries.id AS found
+            FROM entries LEFT JOIN usage ON usage.id = entries.request
+            WHERE {_OF_ENTRIES} AND entries.kind = 'spend' AND (
+                entries.request IS NULL OR usage.account <> entries.account
+                OR entries.id <> entries.request || CASE WHEN pool = 0 THEN ':granted' ELSE ':allowance' END
+                OR EXISTS (
+                    SELECT 1 FROM entries AS one
+                    WHERE one.id = entries.request || ':allowance' AND one.account <> entries.account
+                )
+            )
+            """,
+        ),
+        Check(
+            "nothing is refunded beyond what was charged",
+            f"""
+            SELECT coalesce(entries.request, entries.id) AS subject, 'left to pay: ' || -{_LEFT} AS found
+            FROM entries
+            WHERE {_OF_ENTRIES} AND kind = 'refund' AND (
+                request IS NULL OR {_LEFT} > 0
+                OR id NOT IN (request || ':allowance:refund', request || ':granted:refund')
+            )
+            """,
+        ),
+    ),
+)

@@ -1,0 +1,98 @@
+"""Balances beside the sums of their entries, account by account and in slices, while others write."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from proxy.storage.place import Place
+from proxy.storage.store import Params, Store
+
+SETTLED_US = 2 * 24 * 60 * 60 * 1_000_000
+"""What is older is not added to any more: an entry has the time at which its request began."""
+
+_NEXT = """
+SELECT min(account) AS account FROM (
+    SELECT min(account) AS account FROM balances WHERE account > :account
+    UNION ALL
+    SELECT min(account) AS account FROM entries WHERE account > :account
+) AS both_books
+"""
+_BETWEEN = """
+account = :account AND at >= :at AND (at > :at OR id > :id)
+AND at <= :upto_at AND (at < :upto_at OR id <= :upto_id)
+"""
+_PLACE = f"SELECT at, id FROM entries WHERE {_BETWEEN} ORDER BY at, id LIMIT 1 OFFSET :most"
+# Sums are cast because PostgreSQL adds bigints up to a numeric.
+_SUMS = f"SELECT pool, CAST(sum(amount) AS BIGINT) AS amount FROM entries WHERE {_BETWEEN} GROUP BY pool"
+_NOW = """
+SELECT pool, CAST(sum(balance) AS BIGINT) AS balance, CAST(sum(fresh) AS BIGINT) AS fresh, sum(kept) AS kept
+FROM (
+    SELECT pool, amount AS balance, 0 AS fresh, 1 AS kept FROM balances WHERE account = :account
+    UNION ALL
+    SELECT pool, 0, amount, 0 FROM entries WHERE account = :account AND at >= :since
+) AS both_books
+GROUP BY pool
+"""
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """Of one pool: what the balance says, and the sum of its entries. `is_kept`: there is such a balance."""
+
+    pool: int
+    amount: int
+    entries: int
+    is_kept: bool
+
+
+async def accounts(store: Store) -> AsyncIterator[str]:
+    """All that have a balance or an entry."""
+    account = ""
+    while True:
+        (row,) = await store.read_long(_NEXT, {"account": account})
+        if row["account"] is None:
+            return
+        account = row["account"]
+        yield account
+
+
+async def balances(store: Store, account: str, now: int, most: int) -> list[Balance]:
+    """Each pool of an account; no query looks at more than `most` of its settled entries."""
+    since = now - SETTLED_US
+    settled = await _settled(store, account, since, most)
+    rows = await store.read_long(_NOW, {"account": account, "since": since})
+    found = {row["pool"]: row for row in rows}
+    return [
+        Balance(
+            pool,
+            found[pool]["balance"] if pool in found else 0,
+            settled[pool] + (found[pool]["fresh"] if pool in found else 0),
+            pool in found and found[pool]["kept"] > 0,
+        )
+        for pool in sorted({*found, *settled})
+    ]
+
+
+async def _settled(store: Store, account: str, until: int, most: int) -> Counter[int]:
+    """The sum of each pool's entries from before then."""
+    sums: Counter[int] = Counter()
+    at: Place | None = Place(-(2**63), "")
+    while at is not None:
+        end = await _place(store, account, at, Place(until, ""), most)
+        asked = _between(account, at, end or Place(until, ""))
+        for row in await store.read_long(_SUMS, asked):
+            sums[row["pool"]] += row["amount"]
+        at = end
+    return sums
+
+
+async def _place(store: Store, account: str, at: Place, until: Place, most: int) -> Place | None:
+    """Of the last entry of a slice; None where the rest is no more than one."""
+    rows = await store.read_long(_PLACE, {**_between(account, at, until), "most": most - 1})
+    return Place(rows[0]["at"], rows[0]["id"]) if rows else None
+
+
+def _between(account: str, at: Place, upto: Place) -> Params:
+    return {"account": account, "at": at.at, "id": at.id, "upto_at": upto.at, "upto_id": upto.id}
