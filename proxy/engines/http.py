@@ -118,10 +118,9 @@ async def open_http(upstream: Upstream) -> AsyncIterator[AiohttpClient]:
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=_PIECE_BYTES,
     )
+    proxy_of = _always(upstream.proxy) if upstream.proxy else _as_the_environment_says()
     async with session:
-        yield AiohttpClient(
-            session, _always(upstream.proxy) if upstream.proxy else _as_the_environment_says()
-        )
+        yield AiohttpClient(session, proxy_of)
 
 
 def _always(proxy: str) -> Callable[[str], str | None]:
