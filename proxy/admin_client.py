@@ -15,6 +15,7 @@ from proxy.config import Config
 from proxy.runtime import CommandRefused, DataHeld
 
 _STARTING_S = 5.0
+_TELLING_S = 10.0
 
 
 class AdminClient:
@@ -56,13 +57,14 @@ async def admin_client(config: Config, within_s: float = _STARTING_S + 25.0) -> 
     """Raises DataHeld when a server that does not answer holds the data folder."""
     async with asyncio.timeout(within_s):
         if (live := await _live_transport(Path(config.data))) is not None:
-            async with _http(live) as http:
+            # A silent server is told of in our own words, before the time of the block is up.
+            async with _http(live, within_s - _TELLING_S) as http:
                 yield AdminClient(http, is_live=True)
             return
     # Imported here: beside a live server a command needs none of the server, and starts twice as fast.
     from proxy.admin_direct import direct_transport
 
-    async with direct_transport(config) as transport, _http(transport) as http:
+    async with direct_transport(config) as transport, _http(transport, None) as http:
         yield AdminClient(http, is_live=False)
 
 
@@ -77,8 +79,8 @@ def _unanswered(error: Exception) -> CommandRefused:
     )
 
 
-def _http(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=20.0)
+def _http(transport: httpx2.AsyncBaseTransport, within_s: float | None) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=within_s)
 
 
 async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:

@@ -5,11 +5,11 @@ Entries and the audit stay: they are the books.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 
+from proxy.background import UNWATCHED, Watch, repeat
 from proxy.storage import costs, usage
 from proxy.storage.store import StorageFailed, Store
 
@@ -20,15 +20,19 @@ _DAY = 86_400_000_000
 _log = structlog.get_logger()
 
 
-async def keep_usage(store: Store, days: Callable[[], int], every_s: float = EVERY_S) -> None:
+async def keep_usage(
+    store: Store, days: Callable[[], int], every_s: float = EVERY_S, watch: Watch = UNWATCHED
+) -> None:
     """Deletes now and every hour, for as long as the task lives; `days` is asked each time, 0 keeps all."""
-    while True:
+
+    async def turn() -> None:
         if days() > 0:
             try:
                 await _delete_older(store, await store.now() - days() * _DAY)
             except StorageFailed as error:
                 _log.warning("usage.delete.failed", reason=str(error))
-        await asyncio.sleep(every_s)
+
+    await repeat("deletion of old usage", turn, every_s, watch)
 
 
 async def _delete_older(store: Store, moment: int) -> None:

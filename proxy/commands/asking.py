@@ -40,6 +40,19 @@ def ask(
     return found
 
 
+def ask_patiently(config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str) -> Any:
+    """Prints an answer that may take its time, and gives it."""
+    from proxy.admin_client import admin_client
+
+    async def asked() -> Any:
+        async with admin_client(config.load(config_file), _LONG_S) as client:
+            return await client.ask("GET", path)
+
+    found = asyncio.run(asked())
+    print_answer(found, as_json, show)
+    return found
+
+
 def ask_all(
     config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str, **query: str | None
 ) -> None:

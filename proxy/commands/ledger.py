@@ -9,7 +9,7 @@ import typer
 
 from proxy import tables
 from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import Limit, ask, path
+from proxy.commands.asking import Limit, ask, ask_patiently, path
 from proxy.commands.numbers import credits_of
 
 ledger = typer.Typer(help="The ledger: every movement of credits.", no_args_is_help=True)
@@ -44,6 +44,6 @@ def ledger_refund(
 @ledger.command("verify")
 def ledger_verify(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Compare balances, entries and usage with one another; the status is 1 where they contradict."""
-    verdict = ask(config_file, as_json, tables.verdict, "GET", "ledger")
+    verdict = ask_patiently(config_file, as_json, tables.verdict, "ledger")
     if not verdict["is_clean"]:
         sys.exit(1)

@@ -1,0 +1,78 @@
+"""The server's own tasks: one turn that breaks is told of, and the next one comes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from proxy.background import Repeated
+from proxy.idempotency import open_answers
+from proxy.sections import Server
+from proxy.storage.store import Store
+from proxy.telemetry import Metrics
+
+SECRET = "what a user sent"
+
+
+async def test_a_turn_that_breaks_is_logged_without_its_words_and_counted() -> None:
+    metrics, turns, third = Metrics(), 0, asyncio.Event()
+
+    async def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if turns == 3:
+            third.set()
+        raise ZeroDivisionError(SECRET)
+
+    with capture_logs() as logs:
+        repeated = Repeated("a task", turn, 0.0, metrics)
+        async with asyncio.timeout(10):
+            await third.wait()
+        await repeated.close()
+    assert {(line["event"], line["log_level"], line["task"]) for line in logs} == {
+        ("background.turn.failed", "error", "a task")
+    }
+    assert SECRET not in repr(logs)
+    assert type(logs[0]["exc_info"]).__name__ == "ZeroDivisionError"
+    assert f'voxgate_background_failures_total{{task="a task"}} {turns:.1f}' in metrics.text()
+
+
+async def test_closing_ends_a_turn_in_the_middle() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def turn() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    repeated = Repeated("a task", turn, 0.0, Metrics())
+    await begun.wait()
+    async with asyncio.timeout(10):
+        await repeated.close()
+    assert ended.is_set()
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_kept_answers_are_swept_again_after_a_sweep_that_broke(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeps, loop, again = 0, asyncio.get_running_loop(), asyncio.Event()
+
+    def sweep(*_arguments: object) -> None:
+        nonlocal sweeps
+        sweeps += 1
+        if sweeps == 1:
+            raise ValueError(SECRET)
+        loop.call_soon_threadsafe(again.set)
+
+    monkeypatch.setattr("proxy.idempotency.files.sweep", sweep)
+    monkeypatch.setattr("proxy.idempotency.answers._SWEEP_S", 0.01)
+    metrics = Metrics()
+    async with open_answers(store, tmp_path, Server(idempotency_mb=1), metrics), asyncio.timeout(10):
+        await again.wait()
+    assert 'voxgate_background_failures_total{task="sweep of kept answers"} 1.0' in metrics.text()
