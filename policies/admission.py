@@ -19,7 +19,7 @@ class Live(msgspec.Struct, frozen=True):
 
 class Refusal(msgspec.Struct, frozen=True):
     """`limit` is the one that is reached: so many streams; or for `credits` what is available, in
-    micro-credits and never below zero."""
+    micro-credits, and below zero for who owes some."""
 
     reason: Literal["streams", "key_streams", "credits"]
     limit: int
@@ -34,5 +34,5 @@ def admit(amount: int, terms: Terms, live: Live, standing: Standing) -> Split | 
         return Refusal("key_streams", terms.key.streams)
     held = split(amount, standing)
     if held is None:
-        return Refusal("credits", max(0, standing.available or 0))
+        return Refusal("credits", standing.available or 0)
     return held

@@ -22,6 +22,7 @@ from proxy.callers import Callers
 from proxy.catalogue import Catalogue
 from proxy.config import Config, Server
 from proxy.endpoints import admin, health, me, models, openapi, speech, usage, voices, welcome
+from proxy.endpoints.degraded import Parts
 from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exception
 from proxy.endpoints.once import Once
 from proxy.endpoints.turns import Turns
@@ -100,9 +101,7 @@ class Worker:
         readiness = health.Health(
             self.store,
             self.limits,
-            catalogue,
-            self.engines,
-            self._registry,
+            Parts(catalogue, self.engines, self._registry, budgets),
             server.default_model,
             self.standing,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ from speech_engine import EngineUnavailable
 KEPT_S = 5.0
 NEAR = 0.8
 """From this part of a budget on the operator is warned."""
+_DAY = 86_400_000_000
 
 _log = structlog.get_logger()
 
@@ -51,6 +53,7 @@ class _Sum(NamedTuple):
 
     micro_usd: int
     since: int
+    until: int
     read_at: float
 
 
@@ -79,6 +82,16 @@ class Budgets:
         found = [(budget, await self._spent(budget, is_account=False)) for budget in self._of_engine[engine]]
         return tuple(Spend(budget.period, each.micro_usd / 1e6, budget.usd) for budget, each in found)
 
+    async def used_up(self, engine: str) -> str:
+        """Why it is not asked for now, for the operator; "" while there is money left."""
+        # The longest period first: a new day is of no use to whose month is spent.
+        for budget in reversed(self._of_engine.get(engine, ())):
+            found = await self._spent(budget, is_account=False)
+            if found.micro_usd / 1e6 >= budget.usd:
+                until = datetime.fromtimestamp(found.until / 1e6, UTC)
+                return f"budget of this {budget.period} used up until {until:%Y-%m-%dT%H:%MZ}"
+        return ""
+
     async def _check(self, budget: _Budget, *, is_account: bool) -> None:
         found = await self._spent(budget, is_account=is_account)
         spent = found.micro_usd / 1e6
@@ -95,9 +108,9 @@ class Budgets:
         found = self._sums.get(budget)
         if found is None or loop.time() - found.read_at > KEPT_S:
             now = await self._store.now()
-            since = day_at(now) if budget.period == "day" else cycle_at(0, now).start
+            since, until = _period(budget.period, now)
             total = await costs.total(self._store, budget.owner, since, is_account=is_account)
-            found = self._sums[budget] = _Sum(total, since, loop.time())
+            found = self._sums[budget] = _Sum(total, since, until, loop.time())
         return found
 
     def _tell(self, budget: _Budget, state: str, found: _Sum) -> None:
@@ -110,6 +123,13 @@ class Budgets:
                 _log.warning("budget.spend.used", **told)
             else:
                 _log.warning("budget.spend.near", **told)
+
+
+def _period(period: str, now: int) -> tuple[int, int]:
+    if period == "day":
+        return day_at(now), day_at(now) + _DAY
+    month = cycle_at(0, now)
+    return month.start, month.end
 
 
 def _budgets(name: str, section: EngineSection) -> tuple[_Budget, ...]:

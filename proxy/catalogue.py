@@ -9,12 +9,14 @@ from policies.routing import Binding, Model, Voice
 from proxy.config import Config, VoiceSection
 from proxy.engines.live import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
+from proxy.model_names import Fault, misnamed
 
 
 class Catalogue:
     """Asks the engines anew each time: a host that comes up later brings its models along."""
 
     def __init__(self, config: Config, engines: Engines) -> None:
+        self._config = config
         self._aliases = config.models
         self._hedges = {name: section.hedge_s for name, section in config.engines.items()}
         self._costs = {name: section.costs for name, section in config.engines.items()}
@@ -88,18 +90,10 @@ class Catalogue:
             message = f"The voice '{wanted[:80]}' does not exist. GET /v1/audio/voices lists those that do."
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
-    def unusable_models(self) -> list[tuple[str, str]]:
-        """Aliases that name a model which its engine, now that it can be asked, does not have; and why."""
-        found = []
-        for alias, names in self._aliases.items():
-            for full in names:
-                engine = full.partition("/")[0]
-                known = (
-                    [info.id for info in self._engines[engine].models()] if engine in self._engines else []
-                )
-                if known and not self._named(full):
-                    found.append((alias, f"{engine} has no model of {full!r}; it has: {', '.join(known)}"))
-        return found
+    def unusable_models(self) -> list[Fault]:
+        """Where the configuration names a model which its engine, now that it can be asked, does not have."""
+        known = {name: [info.id for info in engine.models()] for name, engine in self._engines.items()}
+        return misnamed(self._config, known)
 
     def unusable_voices(self) -> list[tuple[str, str]]:
         """The same of config voices, for engines that list theirs."""

@@ -8,9 +8,11 @@ import msgspec
 
 from policies.plans import Plan
 from policies.price import Price, in_credits
+from proxy import limits_address, model_names
 from proxy.config import Config
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.storage import address
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -27,17 +29,41 @@ class Finding(msgspec.Struct, frozen=True):
 
 def check_config(config: Config, registry: Registry) -> list[Finding]:
     findings = [Finding("config", config.source, True, f"data in {config.data}")]
+    findings += _server(config)
     findings += [
         Finding("plugin", fault.name, False, f"failed at {fault.stage}: {fault.reason}")
         for fault in registry.faults
     ]
     findings += [_engine(config, registry, name) for name in config.engines]
     findings += [Finding("plan", plan.name, True, _plan(plan)) for plan in config.plans.values()]
-    findings += [Finding("model", alias, True, ", ".join(names)) for alias, names in config.models.items()]
+    findings += _models(config)
     findings += [_default(config.models, "default_model", config.server.default_model)]
     findings += [_default(config.voices, "default_voice", config.server.default_voice)]
     count = len(config.voices)
     return [*findings, Finding("voices", f"{count}", True, ", ".join(config.voices) or "none of our own")]
+
+
+def _server(config: Config) -> list[Finding]:
+    server = config.server
+    kept = f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
+    return [
+        Finding("address", f"{server.host}:{server.port}", True, f"{server.workers} worker(s)"),
+        Finding("storage", address.shown(config.storage.url), True, kept),
+        Finding("limits", limits_address.shown(config.limits.url), True, "where requests are counted"),
+        Finding("metrics", server.metrics or "none", True, "Prometheus text" if server.metrics else ""),
+    ]
+
+
+def _models(config: Config) -> list[Finding]:
+    """Only what sections list can be known here: of other engines' models /readyz speaks when they run."""
+    known = model_names.listed(config)
+    faults = [*model_names.misnamed(config, known), *model_names.without_cost(config, known)]
+    wrong = {fault.where for fault in faults}
+    well = {alias: names for alias, names in config.models.items() if alias not in wrong}
+    return [
+        *(Finding("model", alias, True, ", ".join(names)) for alias, names in well.items()),
+        *(Finding("model", fault.where, False, fault.reason) for fault in faults),
+    ]
 
 
 def _engine(config: Config, registry: Registry, name: str) -> Finding:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from proxy import banner, config, supervisor, tables, telemetry
+from proxy import __version__, banner, config, supervisor, tables, telemetry
 from proxy.checking import check_config
 from proxy.commands.accounts import accounts
 from proxy.commands.answers import AsJson, ConfigFile, print_answer
@@ -23,13 +23,13 @@ from proxy.commands.ledger import ledger
 from proxy.commands.reports import audit, plans, usage
 from proxy.config import Config, ConfigError
 from proxy.engines import registry
+from proxy.plans_in_use import missing_plans
 from proxy.plugin_check import check_plugin
 from proxy.runtime import CommandRefused
 from proxy.storage.store import StorageFailed
 
 app = typer.Typer(
     name="voxgate",
-    help="One OpenAI-compatible speech endpoint in front of every voice you have.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -39,6 +39,21 @@ app.add_typer(ledger, name="ledger")
 app.add_typer(env, name="env")
 for command in (usage, plans, audit, doctor):
     app.command()(command)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"voxgate {__version__}")  # noqa: T201 - the answer
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One OpenAI-compatible speech endpoint in front of every voice you have."""
 
 
 def main() -> None:
@@ -94,7 +109,7 @@ def check(
         findings = list(check_plugin(plugin, given, voice))
     else:
         loaded, plugins = config.load(config_file), registry.load()
-        findings = check_config(loaded, plugins)
+        findings = check_config(loaded, plugins) + missing_plans(loaded)
         if live:
             # Imported here: it brings the whole worker.
             from proxy.live_check import check_live

@@ -142,4 +142,4 @@ def _speaks_english(info: ModelInfo) -> bool:
 
 
 def _told(error: EngineError) -> str:
-    return f"{type(error).__name__}: {error.message}"
+    return error.message or type(error).__name__

@@ -58,7 +58,7 @@ class MetricsPage(Collector):
         except (OSError, OverflowError) as error:
             raise CannotServe(
                 f"server.metrics: cannot listen on {self._address}: {error}; "
-                'choose another, or "" for no metrics page'
+                'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
             ) from None
 
         def stop() -> None:

@@ -35,7 +35,7 @@ class Planner:
         was the plan; UpstreamFailed where the engine has never been up, so that nobody can tell."""
         if terms.max_characters is not None and len(request.text) > terms.max_characters:
             raise NotAllowed(
-                f"Your plan '{terms.plan}' takes texts of up to {terms.max_characters} characters; this one "
+                f"{_whose_limit(terms)} takes texts of up to {terms.max_characters} characters; this one "
                 f"has {len(request.text)}.",
                 param="input",
                 code="text_too_long",
@@ -59,3 +59,8 @@ class Planner:
             for candidate in candidates
         )
         return Plan(voice, tag, candidates, estimated_s, terms, amount)
+
+
+def _whose_limit(terms: Terms) -> str:
+    is_key = terms.key.max_characters is not None and terms.key.max_characters == terms.max_characters
+    return "This key" if is_key else f"Your plan '{terms.plan}'"

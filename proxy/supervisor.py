@@ -21,6 +21,7 @@ from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.figures import Told
 from proxy.metrics_page import ANSWER_S, MetricsPage
 from proxy.reload import Reload, dropped_plans, merge
+from proxy.runtime import CannotServe
 from proxy.secret import environ_for_hosts
 from proxy.workers import Workers
 from speech_engine.host.pipe import Message, Metrics, MetricsAsked, PlansAsked, PlansInUse, Revision
@@ -39,7 +40,14 @@ Announce = Callable[[str, str | None], None]
 
 
 def serve(config: Config, reread: Callable[[], Config], registry: Registry, announce: Announce) -> int:
-    """Runs until SIGTERM or Ctrl-C; gives the exit status. `reread` is what SIGHUP calls."""
+    """Runs until SIGTERM or Ctrl-C; gives the exit status, or raises CannotServe. SIGHUP calls `reread`."""
+    try:
+        return _serve(config, reread, registry, announce)
+    except CannotServe as error:
+        raise CannotServe(f"voxgate could not start: {error}; voxgate doctor says more") from None
+
+
+def _serve(config: Config, reread: Callable[[], Config], registry: Registry, announce: Announce) -> int:
     with ExitStack() as stack:
         stack.enter_context(runtime.locked(Path(config.data)))
         http = stack.enter_context(runtime.listen(config.server.host, config.server.port))
@@ -114,6 +122,8 @@ class Supervisor:
         finally:
             stopping.cancel()
             self._page.stop()
+        if self._workers.have_failed and not self._workers.have_served:
+            raise CannotServe(self._workers.given_up()[0].reason)
         return 1 if self._workers.have_failed else 0
 
     async def _drain(self) -> None:

@@ -35,7 +35,7 @@ def engines(answer: dict[str, Any]) -> RenderableType:
     for row in answer["data"]:
         load = f"{row['running']}/{row['slots']}"
         models = ", ".join(row["models"])
-        spent = ", ".join(f"${s['usd']:.2f} of ${s['of_usd']:.2f} a {s['period']}" for s in row["budgets"])
+        spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
         cells = (row["name"], row["plugin"], row["state"], models, load, str(row["waiting"]), spent)
         _add(table, *cells, row["reason"])
     faults = [
@@ -71,17 +71,16 @@ def account(row: dict[str, Any]) -> RenderableType:
     if agreed := _said(row["agreed"]):
         parts.append(Text(f"agreed: {agreed}"))
     if row.get("balance"):
-        parts += [Text(f"cycle: {row['cycle']['start']} to {row['cycle']['end']}"), _balance(row)]
+        parts.append(Text(f"cycle: {row['cycle']['start']} to {row['cycle']['end']}"))
+        parts.append(_balance(row["balance"], {"streams": str(row["streams"])}))
     if row.get("keys"):
         parts.append(keys({"data": row["keys"]}))
     return Group(*parts)
 
 
-def _balance(row: dict[str, Any]) -> Table:
-    table = _table("allowance", "used", "left", "granted", "available", "streams")
-    balance = row["balance"]
-    cells = (_limit(balance[name]) for name in ("allowance", "used", "left", "granted", "available"))
-    _add(table, *cells, str(row["streams"]))
+def _balance(balance: dict[str, Any], beside: dict[str, str]) -> Table:
+    table = _table(*balance, *beside)
+    _add(table, *map(_limit, balance.values()), *beside.values())
     return table
 
 
@@ -110,8 +109,19 @@ def entries(answer: dict[str, Any]) -> Table:
     return table
 
 
-def entry(row: dict[str, Any]) -> Table:
-    return entries({"data": [row]})
+def entry(row: dict[str, Any]) -> RenderableType:
+    return _moved({"data": [row], "balance": row["balance"]})
+
+
+def refund(answer: dict[str, Any]) -> RenderableType:
+    return Group(Text(f"{_number(answer['credits'])} credits were given back."), _moved(answer))
+
+
+def _moved(answer: dict[str, Any]) -> RenderableType:
+    """The movement, and the balance after it."""
+    if answer["balance"] is None:
+        return entries(answer)
+    return Group(entries(answer), _balance(answer["balance"], {}))
 
 
 def verdict(answer: dict[str, Any]) -> RenderableType:
@@ -172,6 +182,12 @@ def audit(answer: dict[str, Any]) -> Table:
 
 def _number(value: Any) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def _usd(value: float) -> str:
+    """Cents, and what is less than a dollar to the last millionth: a sentence costs no cent."""
+    whole, _, decimals = f"{value:.{2 if value >= 1 else 6}f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def _limit(value: float | str | None) -> str:

@@ -68,7 +68,8 @@ def main() -> None:
     except (StorageFailed, OSError) as error:
         # A database that is away comes back: then the supervisor's next try succeeds.
         lasting = isinstance(error, StorageFailed) and not isinstance(error, StorageUnreachable)
-        _end(pipe, Broken(f"{type(error).__name__}: {error}", lasting=lasting))
+        told = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
+        _end(pipe, Broken(told, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
         _log.error("worker.run.failed", exc_info=error)
         _end(pipe, Broken(f"{type(error).__name__}, see the log"))

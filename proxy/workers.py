@@ -52,6 +52,10 @@ class Workers:
         return all(keeper.state == "failed" for keeper in self._keepers)
 
     @property
+    def have_served(self) -> bool:
+        return self._is_served
+
+    @property
     def ready(self) -> list[int]:
         return [number for number, keeper in enumerate(self._keepers) if keeper.state == "ready"]
 

@@ -1,4 +1,4 @@
-"""The tone engine's speech as a function, for fakes of providers: one can hear what they were asked to say."""
+"""The tone engine's speech as a function, for fakes of providers: one hears what they were asked to say."""
 
 from __future__ import annotations
 

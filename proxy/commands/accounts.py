@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from policies.plans import Overrides
 from proxy import tables
 from proxy.commands.answers import AsJson, ConfigFile
 from proxy.commands.asking import ask, ask_all, path
@@ -29,7 +30,10 @@ _Voices = Annotated[str, typer.Option(help="Agreed number of voices.")]
 _Characters = Annotated[str, typer.Option("--max-characters", help="Agreed characters a request.")]
 _AgreedFile = Annotated[
     Path | None,
-    typer.Option(help="A JSON file with what is agreed, as the HTTP API takes it: engines, prices, budgets."),
+    typer.Option(
+        help="A JSON file with what is agreed, as the HTTP API takes it: engines, prices, budgets; none "
+        "takes everything agreed back."
+    ),
 ]
 
 
@@ -83,7 +87,7 @@ def accounts_set_plan(
     ask(config_file, as_json, tables.account, "POST", path("accounts", account), body)
 
 
-@accounts.command("grant")
+@accounts.command("grant", context_settings=_SIGNED)
 def accounts_grant(
     account: str,
     credits: str,
@@ -95,6 +99,8 @@ def accounts_grant(
     as_json: AsJson = False,
 ) -> None:
     """Give credits on top of the allowance; they stay until they are spent."""
+    if credits.startswith("-"):
+        raise CommandRefused("CREDITS: a grant is above 0; to take some away, use voxgate accounts correct")
     body = {"credits": credits_of(credits, "CREDITS"), "reference": reference, "reason": reason}
     ask(config_file, as_json, tables.entry, "POST", path("accounts", account, "grants"), body)
 
@@ -130,6 +136,8 @@ def _agreed(file: Path | None, allowance: str, limits: dict[str, str]) -> dict[s
 
 
 def _read(file: Path) -> dict[str, Any]:
+    if str(file) == _NONE:
+        return dict.fromkeys(Overrides.__struct_fields__)
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError) as error:

@@ -38,7 +38,7 @@ def ledger_refund(
 ) -> None:
     """Give back what a request was charged, once."""
     body = {"credits": credits_of(credits, "--credits") if credits else None, "reason": reason}
-    ask(config_file, as_json, tables.entries, "POST", path("requests", request, "refund"), body)
+    ask(config_file, as_json, tables.refund, "POST", path("requests", request, "refund"), body)
 
 
 @ledger.command("verify")

@@ -47,14 +47,14 @@ def database(config: Config) -> Iterator[Result]:
         yield ok("database", "none yet; made at the first start")
         return
     try:
-        with closing(_open(file)) as connection:
+        with closing(open_to_read(file)) as connection:
             yield _of_version(_sqlite_schema(connection), "sqlite")
             yield from _whole(connection)
     except sqlite3.Error as error:
         yield wrong("database", f"{file}: {error}", _RESTORE)
 
 
-def _open(file: Path) -> sqlite3.Connection:
+def open_to_read(file: Path) -> sqlite3.Connection:
     """For reading. Where no log lies beside it, without locks too: those would leave files behind, which
     might belong to another user than the server's."""
     is_clean = not file.with_name(f"{file.name}-wal").exists()

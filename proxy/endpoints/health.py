@@ -6,15 +6,12 @@ import asyncio
 from typing import Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proxy.catalogue import Catalogue
+from proxy.endpoints.degraded import Degraded, Parts
 from proxy.endpoints.replies import reply
-from proxy.engines.live import Engines
-from proxy.engines.registry import Registry
 from proxy.errors import LimitsUnavailable, RequestFailed
 from proxy.limits import Limits
 from proxy.storage.store import StorageFailed, Store
@@ -24,20 +21,6 @@ _STORE_S = 2.0
 
 class Liveness(msgspec.Struct, frozen=True):
     status: Literal["ok"] = "ok"
-
-
-class Degraded(msgspec.Struct, frozen=True, kw_only=True):
-    """What others do without: an engine (with its state), a plugin (with the stage it failed at), a model
-    or voice of the configuration that its engine does not know, or a worker that is given up."""
-
-    engine: str | UnsetType = UNSET
-    state: str | UnsetType = UNSET
-    plugin: str | UnsetType = UNSET
-    stage: str | UnsetType = UNSET
-    model: str | UnsetType = UNSET
-    voice: str | UnsetType = UNSET
-    worker: int | UnsetType = UNSET
-    reason: str
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -62,17 +45,13 @@ class Health:
         self,
         store: Store,
         limits: Limits,
-        catalogue: Catalogue,
-        engines: Engines,
-        registry: Registry,
+        parts: Parts,
         default_model: str,
         standing: Standing,
     ) -> None:
         self._store = store
         self._limits = limits
-        self._catalogue = catalogue
-        self._engines = engines
-        self._registry = registry
+        self._parts = parts
         self._default_model = default_model
         self._standing = standing
 
@@ -82,7 +61,8 @@ class Health:
     async def ready(self, _request: Request) -> Response:
         storage, limits = await asyncio.gather(self._storage(), self._counts())
         reasons = [reason for reason in (self._draining(), storage, limits, self._model()) if reason]
-        readiness = Readiness("unready" if reasons else "ready", reasons, self._degraded())
+        degraded = [*await self._parts.degraded(), *self._given_up()]
+        readiness = Readiness("unready" if reasons else "ready", reasons, degraded)
         return reply(readiness, 503 if reasons else 200)
 
     def _draining(self) -> str:
@@ -105,28 +85,18 @@ class Health:
 
     def _model(self) -> str:
         try:
-            models = self._catalogue.resolve_model(self._default_model)
+            models = self._parts.catalogue.resolve_model(self._default_model)
         except RequestFailed as failure:
             return f"default_model {self._default_model}: {failure.message}"
-        if any(self._engines[model.engine].state == "ready" for model in models):
+        if any(self._parts.engines[model.engine].state == "ready" for model in models):
             return ""
         return f"default_model {self._default_model}: none of its engines is ready"
 
-    def _degraded(self) -> list[Degraded]:
-        engines = [
-            Degraded(engine=name, state=engine.state, reason=engine.reason)
-            for name, engine in self._engines.items()
-            if engine.state != "ready"
-        ]
-        faults = self._registry.faults
-        plugins = [Degraded(plugin=f.name, stage=f.stage, reason=f.reason) for f in faults]
-        models = [Degraded(model=name, reason=reason) for name, reason in self._catalogue.unusable_models()]
-        voices = [Degraded(voice=name, reason=reason) for name, reason in self._catalogue.unusable_voices()]
-        workers = [
+    def _given_up(self) -> list[Degraded]:
+        return [
             Degraded(worker=number, state="failed", reason=reason)
             for number, reason in self._standing.given_up.items()
         ]
-        return engines + plugins + models + voices + workers
 
 
 def routes(health: Health) -> list[Route]:

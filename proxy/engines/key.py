@@ -92,7 +92,7 @@ class Key:
         if turned == before:
             return
         if error is not None and not turned.is_closed:
-            self.reason = f"{type(error).__name__}: {error.message}"
+            self.reason = error.message or type(error).__name__
         if turned.is_refused and error is not None:
             self._watch.alarmed(self._owner, type(error).__name__)
             _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)

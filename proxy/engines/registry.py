@@ -7,7 +7,6 @@ name for `voxgate check`, `voxgate engines` and /readyz.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple, get_args
@@ -18,6 +17,7 @@ import structlog
 
 from proxy import fields
 from proxy.config import EngineSection
+from proxy.nearest import hint
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Create, Kind, Missing
 from speech_engine.worker_module import worker_engine
@@ -143,9 +143,7 @@ class Registry:
             if fault.name == plugin:
                 return f"engines.{name}: the plugin {plugin} failed at {fault.stage}: {fault.reason}"
         known = sorted(self.plugins("engine"))
-        near = difflib.get_close_matches(plugin, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
-        return f"engines.{name}.plugin: no plugin called {plugin} is installed; {hint}"
+        return f"engines.{name}.plugin: no plugin called {plugin} is installed; {hint(plugin, known)}"
 
 
 class EngineConfigError(Exception):

@@ -31,7 +31,7 @@ class Arrears:
         self.are_clear.set()
         self._owed: dict[str, Work] = {}
         self._is_owing = asyncio.Event()
-        self._paying = Repeated("arrears", self._turn, AGAIN_S, watch)
+        self._paying = Repeated("arrears", self._turn, 0.0, watch)
 
     def __repr__(self) -> str:
         return f"<Arrears of {len(self._owed)}>"
@@ -59,7 +59,8 @@ class Arrears:
 
     async def _turn(self) -> None:
         await self._is_owing.wait()
-        await self._pay()
+        if not await self._pay():
+            await asyncio.sleep(AGAIN_S)
 
     async def _pay(self) -> bool:
         """Everything once, up to the first that the database refuses, which is the last one next time: it may

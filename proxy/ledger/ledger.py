@@ -61,7 +61,7 @@ def _failure(refusal: Refusal, cycle: Cycle, wanted: Wanted) -> RequestFailed:
         resets = datetime.fromtimestamp(cycle.end / 1e6, UTC)
         return QuotaExceeded(
             f"You exceeded your current quota: this needs about {_up(wanted.amount)} credits, and your plan "
-            f"'{wanted.terms.plan}' has {credits_text(refusal.limit)} left until {resets:%Y-%m-%d}."
+            f"'{wanted.terms.plan}' has {_left(refusal.limit, f'{resets:%Y-%m-%d}')}."
         )
     whose = "your key" if refusal.reason == "key_streams" else f"your plan '{wanted.terms.plan}'"
     streams = "stream" if refusal.limit == 1 else "streams"
@@ -74,3 +74,9 @@ def _failure(refusal: Refusal, cycle: Cycle, wanted: Wanted) -> RequestFailed:
 
 def _up(micro: int) -> str:
     return in_credits(-(-micro // _SHOWN) * _SHOWN)
+
+
+def _left(micro: int, until: str) -> str:
+    if micro < 0:
+        return f"none left until {until}: {_up(-micro)} are owed"
+    return f"{credits_text(micro)} left until {until}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from proxy import fields
+from proxy.nearest import hint
 
 
 class ConfigError(Exception):
@@ -28,10 +28,7 @@ class Reader:
             raise ConfigError("\n".join(self._faults))
 
     def unknown(self, key: str, name: str, known: Iterable[str]) -> None:
-        names = list(known)
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
-        self.fault(key, f"no such key; {hint}")
+        self.fault(key, f"no such key; {hint(name, known)}")
 
     def table(self, value: object, key: str) -> dict[str, Any]:
         if isinstance(value, dict):

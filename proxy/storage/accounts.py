@@ -38,7 +38,7 @@ _CHANGE = f"""
 UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETURNING {_COLUMNS}
 """
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
-_BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
+BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
 _CLOSE = f"UPDATE accounts SET closed = coalesce(closed, :closed) WHERE id = :id RETURNING {_COLUMNS}"
 _PLANS_IN_USE = "SELECT DISTINCT plan FROM accounts WHERE closed IS NULL"
 
@@ -138,7 +138,7 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
 
 async def by_plan(store: Store) -> dict[str, int]:
     """How many open accounts each plan has, where it has any."""
-    return {row["plan"]: row["accounts"] for row in await store.read(_BY_PLAN)}
+    return {row["plan"]: row["accounts"] for row in await store.read(BY_PLAN)}
 
 
 async def plans_in_use(store: Store) -> frozenset[str]:

@@ -42,7 +42,8 @@ ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + excluded.am
 """
 _POOLS = "SELECT pool, amount FROM balances WHERE account = :account"
 _OF_ACCOUNT = f"""
-SELECT {_COLUMNS} FROM entries WHERE account = :account AND (at < :at OR (at = :at AND id < :id))
+SELECT {_COLUMNS} FROM entries
+WHERE account = :account AND amount <> 0 AND (at < :at OR (at = :at AND id < :id))
 ORDER BY at DESC, id DESC LIMIT :limit
 """
 _PLACE_OF_ACCOUNT = "SELECT at FROM entries WHERE id = :id AND account = :account"
@@ -87,7 +88,8 @@ async def pools(store: Store, account: str) -> dict[int, int]:
 async def of_account(
     store: Store, account: str, *, at: int = 2**63 - 1, id_: str = "", limit: int
 ) -> list[Entry]:
-    """The newest first, those before the moment and id of the last one of the page before."""
+    """The newest first, those before the moment and id of the last one of the page before. Refunds of
+    nothing, which only keep a second one away, are left out."""
     place: Params = {"account": account, "at": at, "id": id_, "limit": limit}
     return msgspec.convert(await store.read(_OF_ACCOUNT, place), list[Entry])
 

@@ -101,7 +101,11 @@ class Provider:
 
     def _control(self, path: str, body: bytes) -> tuple[int, bytes]:
         if path == "/_fake/faults":
-            self.faults += msgspec.json.decode(body, type=list[Fault])
+            try:
+                self.faults += msgspec.json.decode(body, type=list[Fault])
+            except msgspec.DecodeError as error:
+                said = f'a list of faults is wanted, such as [{{"name": "429"}}]: {error}'
+                return 400, msgspec.json.encode({"error": said})
         elif path == "/_fake/reset":
             self.reset()
         elif path == "/_fake/requests":

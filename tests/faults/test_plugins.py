@@ -104,7 +104,9 @@ def test_a_configured_engine_of_a_broken_plugin_says_what_broke(
             each.get("engine"): each for each in httpx2.get(f"{server.url}/readyz").json()["degraded"]
         }
         assert degraded["bell"]["state"] == "failed"
-        assert "newer soundbox" in degraded["bell"]["reason"]
+        assert degraded["bell"]["reason"] == "failed: see voxgate engines"
+        listed = json.loads(_voxgate(server, plugins, "engines", "--json").stdout)["data"]
+        assert "newer soundbox" in {each["name"]: each["reason"] for each in listed}["bell"]
         refused = server.speech("Served?", model="bell/standard", voice="tone/tone")
         assert refused.status_code == 503
         assert "soundbox" not in refused.text

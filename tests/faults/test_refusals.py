@@ -39,7 +39,7 @@ def _refused(folder: Path, config: str = TONE, port: int = 0, **more: str) -> st
 def test_a_second_server_on_the_same_data_folder(server: Server, folder: Path) -> None:
     said = _refused(folder, VOXGATE_SERVER__DATA=str(server.data))
     assert f"another voxgate already runs on {server.data}" in said
-    assert said.startswith("server.data: ")
+    assert said.startswith("voxgate could not start: server.data: ")
     assert server.speech("The first one serves on.").status_code == 200
     assert (server.data / "run" / "control.sock").exists()
 
@@ -53,7 +53,8 @@ def test_a_port_that_is_taken(folder: Path, taken: int) -> None:
 
 def test_a_metrics_port_that_is_taken(folder: Path, taken: int) -> None:
     said = _refused(folder, VOXGATE_SERVER__METRICS=f"127.0.0.1:{taken}")
-    assert said.startswith("server.metrics: ")
+    assert said.startswith("voxgate could not start: server.metrics: ")
+    assert 'VOXGATE_SERVER__METRICS=""' in said
     assert f"127.0.0.1:{taken}" in said
     assert not (folder / "data" / "run").exists()
 
@@ -61,7 +62,7 @@ def test_a_metrics_port_that_is_taken(folder: Path, taken: int) -> None:
 def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
     (folder / "file").write_text("")
     said = _refused(folder, VOXGATE_SERVER__DATA=str(folder / "file" / "data"))
-    assert said.startswith("server.data: ")
+    assert said.startswith("voxgate could not start: server.data: ")
 
 
 @pytest.mark.parametrize(

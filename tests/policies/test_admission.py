@@ -26,7 +26,7 @@ def allowed(streams: int | None = None, key: int | None = None) -> Terms:
         (5, 1, Live(1, 0), Standing(10, 0), Split(7, 0)),
         (1, 1, Live(1, 1), Standing(0, 0), Refusal("streams", 1)),
         (5, 1, Live(0, 0), Standing(4, 2), Refusal("credits", 6)),
-        (5, 1, Live(0, 0), Standing(-4, 2), Refusal("credits", 0)),
+        (5, 1, Live(0, 0), Standing(-4, 2), Refusal("credits", -2)),
         (1, 1, Live(0, 0), Standing(4, 3), Split(4, 3)),
     ],
 )
@@ -49,6 +49,8 @@ def test_nothing_is_admitted_past_any_limit(
         assert streams is None or live.account < streams
         assert key is None or live.key < key
         assert answer.amount == amount <= max(0, standing.available or 0)
+    elif answer.reason == "credits":
+        assert answer.limit < amount
     else:
         assert answer.limit >= 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,7 @@ async def test_the_operator_sees_what_each_engine_has_cost_and_why_one_rests(tmp
         await speakers(server, 1)
         listed = (await server.administer("GET", "engines")).json()
     one, two = listed["data"]
-    assert (one["state"], one["reason"]) == ("resting", "EngineExhausted: no credit")
+    assert (one["state"], one["reason"]) == ("resting", "no credit")
     assert one["budgets"] == [{"period": "day", "usd": 0.0, "of_usd": 2.0}]
     assert two["budgets"] == [
         {"period": "day", "usd": 1.0, "of_usd": 2.0},
@@ -211,4 +212,36 @@ async def test_the_operator_sees_what_each_engine_has_cost_and_why_one_rests(tmp
     shown = StringIO()
     Console(file=shown, width=300).print(tables.engines(listed))
     assert "$1.00 of $2.00 a day, $1.00 of $20.00 a month" in shown.getvalue()
-    assert "EngineExhausted: no credit" in shown.getvalue()
+    assert "no credit" in shown.getvalue()
+
+
+@pytest.mark.parametrize("period", ["day", "month"])
+async def test_an_engine_whose_budget_is_used_up_says_until_when(tmp_path: Path, period: str) -> None:
+    async with inside(tmp_path, config(f"budget_usd_{period} = 2"), pair()) as server:
+        await spent(server, "one", 1.99)
+        before = [row["state"] for row in (await server.administer("GET", "engines")).json()["data"]]
+        await spent(server, "one", 0.01)
+        one, two = (await server.administer("GET", "engines")).json()["data"]
+        now = datetime.fromtimestamp(await server.worker.store.now() / 1e6, UTC)
+        degraded = (await server.ask("GET", "/readyz", key="")).json()["degraded"]
+    assert before == ["ready", "ready"]
+    assert (two["state"], two["reason"]) == ("ready", "")
+    told, _, until = one["reason"].rpartition(" ")
+    assert (one["state"], told) == ("budget", f"budget of this {period} used up until")
+    end = datetime.strptime(until, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+    assert timedelta(0) < end - now <= timedelta(days=1 if period == "day" else 31)
+    assert (end.hour, end.minute) == (0, 0)
+    named = [each for each in degraded if each.get("engine")]
+    assert named == [{"engine": "one", "state": "budget", "reason": "budget: see voxgate engines"}]
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [(0.0, "$0.00"), (0.000015, "$0.000015"), (0.5, "$0.50"), (0.0123, "$0.0123"), (12.345678, "$12.35")],
+)
+def test_small_sums_are_shown_to_the_last_millionth(usd: float, text: str) -> None:
+    row = {"name": "one", "plugin": "one", "state": "ready", "models": [], "running": 0, "slots": 1}
+    row |= {"waiting": 0, "reason": "", "budgets": [{"period": "day", "usd": usd, "of_usd": 20.0}]}
+    shown = StringIO()
+    Console(file=shown, width=300).print(tables.engines({"data": [row], "faults": []}))
+    assert f" {text} of $20.00 a day" in shown.getvalue()

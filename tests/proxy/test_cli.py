@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import structlog
 
-from proxy import cli, keys, runtime, telemetry
+from proxy import __version__, cli, keys, runtime, telemetry
 from proxy.endpoints import edge
 from tests.proxy.endpoints.inside import TONE
 from tests.server import VOXGATE
@@ -161,6 +161,9 @@ def test_check_prints_what_would_be_served_and_starts_nothing(run: Run, folder: 
     by_kind = {finding["kind"]: finding for finding in findings}
     assert by_kind["engine"]["note"] == "tone, in the server"
     assert by_kind["config"]["name"] == str(folder / "config.toml")
+    assert by_kind["address"]["name"] == "127.0.0.1:8000"
+    assert [by_kind[kind]["name"] for kind in ("storage", "limits")] == ["sqlite", "memory"]
+    assert by_kind["metrics"]["name"] == "127.0.0.1:9464"
     assert not (folder / "data").exists()
     assert "tone/standard" in run("check").out
 
@@ -215,6 +218,23 @@ def test_check_fails_and_says_where(run: Run, folder: Path, changed: str, kind: 
     assert says in bad["note"]
 
 
+def test_check_names_plans_that_accounts_are_on_and_the_file_lacks(run: Run, folder: Path) -> None:
+    (folder / "config.toml").write_text(f"{TONE}\n[plans.old]\n[plans.new]\n")
+    for name in ("ada", "bob", "cleo"):
+        run("accounts", "create", name, "--plan", "new" if name == "cleo" else "old")
+    assert run("check").status == 0
+    (folder / "config.toml").write_text(f"{TONE}\n[plans.new]\n")
+    ran = run("check", "--json")
+    (bad,) = (finding for finding in json.loads(ran.out) if not finding["ok"])
+    assert (ran.status, bad["kind"], bad["name"]) == (1, "plan", "old")
+    assert "2 account(s) are on it" in bad["note"]
+    assert run("plans", "--json").json["missing"] == {"old": 2}
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    assert run("--version").out == f"voxgate {__version__}\n"
+
+
 def test_engines_without_a_server_are_those_of_the_config(run: Run) -> None:
     (finding,) = run("engines", "--json").json
     assert (finding["name"], finding["ok"]) == ("tone", True)
@@ -223,7 +243,8 @@ def test_engines_without_a_server_are_those_of_the_config(run: Run) -> None:
 def test_a_data_folder_that_somebody_holds_is_not_touched(run: Run, folder: Path) -> None:
     with runtime.locked(folder / "data"):
         says = refused(run("serve", "--port", "0"))
-    assert "another voxgate already runs" in says
+    assert says.startswith("voxgate could not start: server.data: another voxgate already runs")
+    assert says.endswith("; voxgate doctor says more")
     assert run("accounts", "list", "--json").json["data"] == []
 
 

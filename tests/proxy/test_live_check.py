@@ -56,17 +56,17 @@ async def test_a_bound_voice_goes_first_and_so_does_the_models_language(
 @pytest.mark.parametrize(
     ("script", "note"),
     [
-        ([EngineUnauthorized("The key is not accepted.")], "EngineUnauthorized: The key is not accepted."),
-        ([Started(RATE_HZ), Finished()], "EngineFailed: It gave no audio."),
-        ([Started(RATE_HZ), *sound(0.1)], "EngineFailed: The engine ended without finishing."),
-        ([ZeroDivisionError("x")], "EngineFailed: The engine broke while speaking."),
-        ([*SILENT], "EngineTimeout: It was silent for 0.05 s."),
+        ([EngineUnauthorized("The key is not accepted.")], "The key is not accepted."),
+        ([Started(RATE_HZ), Finished()], "It gave no audio."),
+        ([Started(RATE_HZ), *sound(0.1)], "The engine ended without finishing."),
+        ([ZeroDivisionError("x")], "The engine broke while speaking."),
+        ([*SILENT], "It was silent for 0.05 s."),
     ],
 )
-async def test_what_went_wrong_is_told_by_its_class(
+async def test_what_went_wrong_is_told_in_words(
     tmp_path: Path, script: list[Step], note: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if note.startswith("EngineTimeout"):
+    if "silent" in note:
         monkeypatch.setattr(live_check, "LONGEST_S", 0.05)
     assert await found(tmp_path, Scripted(*script)) == [Finding("live", "cloud", False, note)]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from proxy.storage import open_store, usage
+from proxy.storage import entries, open_store, usage
 from proxy.storage.store import Statement
 from tests.proxy.storage.test_usage import ROW
 from tests.proxy.test_cli import Run, folder, refused, run
@@ -30,6 +31,12 @@ def test_limits_are_agreed_and_taken_back(run: Run) -> None:
     changed = run("accounts", "set-plan", "ada", "pro", "--rpm", "none", "--json").json
     assert (changed["agreed"]["rpm"], changed["agreed"]["streams"]) == (None, 1)
     assert run("accounts", "show", "ada", "--json").json["balance"]["left"] == 10.5
+
+
+def test_everything_agreed_is_taken_back_at_once(run: Run) -> None:
+    run("accounts", "create", "ada", "--allowance", "10.5", "--voices", "0")
+    changed = run("accounts", "set-plan", "ada", "pro", "--agreed", "none", "--rpm", "7", "--json").json
+    assert {name: value for name, value in changed["agreed"].items() if value is not None} == {"rpm": 7}
 
 
 def test_what_has_no_option_is_agreed_in_a_file(folder: Path, run: Run) -> None:
@@ -81,6 +88,41 @@ def test_credits_are_granted_corrected_and_listed(run: Run) -> None:
     first = run("ledger", "entries", "ada", "--limit", "1", "--json").json
     rest = run("ledger", "entries", "ada", "--after", first["last_id"], "--json").json
     assert [entry["kind"] for entry in rest["data"]] == ["grant"]
+
+
+def test_a_movement_is_answered_with_the_balance_after_it(run: Run) -> None:
+    run("accounts", "create", "ada", "--plan", "basic")
+    granted = run("accounts", "grant", "ada", "100", "--json").json
+    assert (granted["credits"], granted["balance"]["granted"], granted["balance"]["available"]) == (
+        100,
+        100,
+        3700,
+    )
+    corrected = run("accounts", "correct", "ada", "-1.5", "--reason", "twice", "--json").json
+    assert (corrected["credits"], corrected["balance"]["granted"]) == (-1.5, 98.5)
+    assert "3698.25" in run("accounts", "correct", "ada", "-0.25", "--reason", "again").out
+
+
+def test_a_refund_says_how_much_came_back_and_shows_no_entry_of_nothing(folder: Path, run: Run) -> None:
+    account = run("accounts", "create", "ada", "--plan", "basic", "--json").json
+    start = run("accounts", "show", "ada", "--json").json["cycle"]["start"]
+    pool = int(datetime.fromisoformat(start).timestamp()) * 1_000_000
+    spent = [
+        entries.spend("req_1", account["id"], each, 2_000_000, at=account["created"], actor="key_1")
+        for each in (pool, entries.GRANTED)
+    ]
+    asyncio.run(
+        written(folder / "data", *(statement for entry in spent for statement in entries.added(entry)))
+    )
+    refund = ("ledger", "refund", "req_1", "--credits", "0.5", "--reason", "sorry")
+    printed = run(*refund)
+    assert "0.5 credits were given back." in printed.out
+    assert "3596.5" in printed.out
+    listed = run("ledger", "entries", "ada", "--json").json["data"]
+    assert [(entry["kind"], entry["credits"]) for entry in listed if entry["kind"] == "refund"] == [
+        ("refund", 0.5)
+    ]
+    assert "refunded before" in refused(run(*refund))
 
 
 def test_every_command_is_an_act_of_the_control_socket(run: Run) -> None:
@@ -141,7 +183,11 @@ def test_nothing_used_is_an_empty_answer(run: Run, kind: str) -> None:
     ("arguments", "says"),
     [
         (("accounts", "create", "bob", "--plan", "gone"), "The plans are: free, basic, pro, enterprise"),
-        (("accounts", "create", "bob", "--plan", "enterprise"), "leaves allowance, rpm, streams, voices"),
+        (
+            ("accounts", "create", "bob", "--plan", "enterprise"),
+            "line --allowance, --rpm, --streams, --voices",
+        ),
+        (("accounts", "grant", "ada", "-5"), "to take some away, use voxgate accounts correct"),
         (("accounts", "create", "bob", "--rpm", "many"), "--rpm: 'many' is neither a whole number nor none"),
         (("accounts", "create", "bob", "--rpm", "0"), "Invalid value for 'agreed.rpm'"),
         (("accounts", "create", "bob", "--max-characters", "1.5"), "--max-characters: '1.5'"),

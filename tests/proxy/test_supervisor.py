@@ -66,3 +66,21 @@ def test_a_server_told_to_stop_while_it_starts_stops(
     assert stop(process, number) == 0
     assert "server.drain.complete" in log.read_text()
     assert not (tmp_path / "data" / "run").is_symlink()
+
+
+def test_a_server_that_cannot_start_ends_with_one_plain_line(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(TONE)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "voxgate.db").write_text("no database at all, but a text of its own " * 100)
+    env = {**os.environ, "VOXGATE_CONFIG": str(file), "VOXGATE_SERVER__METRICS": ""}
+    command = [str(VOXGATE), "serve", "--port", "0"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60.0)
+    *log, last = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert last.startswith("voxgate could not start: ")
+    assert "not a database" in last
+    assert "StorageFailed" not in last
+    assert last.endswith("; voxgate doctor says more")
+    assert log
+    assert all(line.startswith("{") for line in log)

@@ -182,6 +182,14 @@ async def test_another_process_scripts_it_over_http(fake: Served, http: AiohttpC
     assert fake.provider.seen == []
 
 
+@pytest.mark.parametrize("body", [b'{"name": "429"}', b'[{"name": "4299"}]', b"429, please", b""])
+async def test_what_is_no_list_of_faults_is_told_so(fake: Served, http: AiohttpClient, body: bytes) -> None:
+    status, told = await _ask(http, _request(fake, "/_fake/faults", body))
+    assert status == 400
+    assert b"a list of faults is wanted" in told
+    assert fake.provider.faults == []
+
+
 def test_hum_is_as_long_as_its_text() -> None:
     assert abs(len(hum("ten chars.")) - 2 * 14_400) < 200
     assert len(set(hum("a"))) > 10

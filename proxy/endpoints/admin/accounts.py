@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policies.plans import Overrides
-from proxy.endpoints import standing as standings
 from proxy.endpoints.admin import agreed, keys
 from proxy.endpoints.admin.administration import Administration, check_open
 from proxy.endpoints.admin.agreed import AgreedChange, ShownAgreed
@@ -120,12 +119,7 @@ class Accounts:
     async def show(self, request: Request) -> Response:
         account = await self._administration.account(request.path_params["id"])
         held = await key_records.page(self._store, account.id, NEWEST, MOST)
-        terms = agreed.in_force(account.plan, account.agreed, self._config)
-        found = None
-        if terms is not None:
-            found = await standings.standing(
-                self._administration.ledger, account.id, "", account.anchor, terms
-            )
+        found = await self._administration.standing(account)
         whole = AccountStanding(
             **msgspec.structs.asdict(shown(account)),
             cycle=found.cycle if found else None,

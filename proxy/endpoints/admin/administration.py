@@ -7,8 +7,11 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from proxy.callers import Callers
+from proxy.endpoints import standing as standings
+from proxy.endpoints.admin import agreed
 from proxy.endpoints.admin.fields import can_be_named
 from proxy.endpoints.replies import encode_json
+from proxy.endpoints.standing import Standing
 from proxy.endpoints.turns import Turns
 from proxy.errors import Conflict, NotFound
 from proxy.ledger import Ledger
@@ -38,6 +41,13 @@ class Administration(NamedTuple):
         if account is None:
             raise NotFound(f"There is no account '{id_or_name[:80]}'.", param="account")
         return account
+
+    async def standing(self, account: Account) -> Standing | None:
+        """None where its plan is not in force."""
+        terms = agreed.in_force(account.plan, account.agreed, self.config)
+        if terms is None:
+            return None
+        return await standings.standing(self.ledger, account.id, "", account.anchor, terms)
 
     async def asked_account(self, request: Request) -> str | None:
         """The id of the account that the query names, None where it names none."""

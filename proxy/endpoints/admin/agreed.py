@@ -91,8 +91,10 @@ def check(plan: str, agreed: Overrides, config: Config) -> None:
     try:
         terms(config.plans[plan], agreed)
     except NotAgreed as error:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in error.missing)
         raise InvalidRequest(
-            f"The plan '{plan}' leaves {', '.join(error.missing)} to each account; send them in 'agreed'.",
+            f"The plan '{plan}' leaves {', '.join(error.missing)} to each account; send them in 'agreed' "
+            f"(on the command line {options}).",
             param="agreed",
         ) from None
 

@@ -43,11 +43,14 @@ class EngineList:
 
     async def list_(self, _request: Request) -> Response:
         faults = [FailedPlugin(fault.name, fault.stage, fault.reason) for fault in self._registry.faults]
-        shown = [
-            ShownEngine(**msgspec.structs.asdict(status), budgets=await self._budgets.spends(status.name))
-            for status in await self._engines.statuses()
-        ]
+        shown = [await self._shown(status) for status in await self._engines.statuses()]
         return reply(EngineStatuses(data=tuple(shown), faults=faults))
+
+    async def _shown(self, status: EngineStatus) -> ShownEngine:
+        used_up = await self._budgets.used_up(status.name)
+        if used_up and status.state == "ready":
+            status = msgspec.structs.replace(status, state="budget", reason=used_up)
+        return ShownEngine(**msgspec.structs.asdict(status), budgets=await self._budgets.spends(status.name))
 
 
 def routes(engines: Engines, registry: Registry, budgets: Budgets) -> list[Route]:

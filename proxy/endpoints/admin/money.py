@@ -24,6 +24,7 @@ from proxy.endpoints.admin.fields import (
 )
 from proxy.endpoints.pages import page
 from proxy.endpoints.replies import reply
+from proxy.endpoints.standing import Balance
 from proxy.endpoints.times import iso
 from proxy.errors import InvalidRequest, NotFound
 from proxy.ledger import movements, verify
@@ -79,6 +80,19 @@ class EntryList(msgspec.Struct, frozen=True, kw_only=True):
     last_id: str | None = None
 
 
+class MovedEntry(ShownEntry, frozen=True, kw_only=True):
+    """`balance` is what the account has after it; null where its plan is not in force."""
+
+    balance: Balance | None
+
+
+class Refund(EntryList, frozen=True, kw_only=True):
+    """`credits` came back in all, by an entry for each pool; `balance` as after a grant."""
+
+    credits: float
+    balance: Balance | None
+
+
 class Money:
     def __init__(self, administration: Administration) -> None:
         self._administration = administration
@@ -91,7 +105,7 @@ class Money:
         details = {**_details(amount, wanted.reason), "reference": wanted.reference}
         told = await self._told(request, "credits.granted", account.id, account.id, details)
         entry = await movements.grant(self._ledger, account.id, amount, wanted.reference, told)
-        return reply(_shown(entry), 201)
+        return await self._moved(account, entry)
 
     async def correct(self, request: Request) -> Response:
         account = await self._open_account(request.path_params["id"])
@@ -101,7 +115,7 @@ class Money:
             raise InvalidRequest("Invalid value for 'credits': it must not be 0.", param="credits")
         details = _details(amount, wanted.reason)
         told = await self._told(request, "credits.corrected", account.id, account.id, details)
-        return reply(_shown(await movements.correct(self._ledger, account.id, amount, told)), 201)
+        return await self._moved(account, await movements.correct(self._ledger, account.id, amount, told))
 
     async def refund(self, request: Request) -> Response:
         id_ = request.path_params["id"]
@@ -112,11 +126,17 @@ class Money:
         spent = await entries.of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
         # One that was charged nothing is refused below, whosever it is.
-        account = (await self._open_account(spent[0].account)).id if spent else ""
+        account = await self._open_account(spent[0].account) if spent else None
         details = _details(charged if amount is None else amount, wanted.reason)
-        told = await self._told(request, "credits.refunded", id_, account, details)
+        told = await self._told(request, "credits.refunded", id_, account.id if account else "", details)
         back = await movements.refund(self._ledger, id_, amount, told)
-        return reply(EntryList(data=[_shown(entry) for entry in back]), 201)
+        assert account is not None, "what was charged nothing is refused above"
+        refund = Refund(
+            data=[_shown(entry) for entry in back],
+            credits=credits.number(sum(entry.amount for entry in back)),
+            balance=await self._balance(account),
+        )
+        return reply(refund, 201)
 
     async def entries(self, request: Request) -> Response:
         account = (await self._administration.account(request.path_params["id"])).id
@@ -131,6 +151,14 @@ class Money:
 
     async def verify(self, _request: Request) -> Response:
         return reply(await verify.verify(self._ledger.store))
+
+    async def _moved(self, account: Account, entry: Entry) -> Response:
+        shown = msgspec.structs.asdict(_shown(entry))
+        return reply(MovedEntry(**shown, balance=await self._balance(account)), 201)
+
+    async def _balance(self, account: Account) -> Balance | None:
+        found = await self._administration.standing(account)
+        return found.credits if found else None
 
     async def _open_account(self, id_or_name: str) -> Account:
         """Raises NotFound, and Conflict where it is closed."""

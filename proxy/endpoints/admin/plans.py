@@ -40,8 +40,11 @@ class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanList(msgspec.Struct, frozen=True, kw_only=True):
+    """`missing` counts the open accounts on plans that the configuration has no more."""
+
     object: Literal["list"] = "list"
     data: list[ShownPlan]
+    missing: dict[str, int]
 
 
 class PlanPage:
@@ -50,8 +53,10 @@ class PlanPage:
 
     async def list_(self, _request: Request) -> Response:
         counted = await accounts.by_plan(self._administration.store)
-        plans = self._administration.config.plans.values()
-        return reply(PlanList(data=[_shown(plan, counted.get(plan.name, 0)) for plan in plans]))
+        plans = self._administration.config.plans
+        data = [_shown(plan, counted.get(plan.name, 0)) for plan in plans.values()]
+        missing = {name: count for name, count in counted.items() if name not in plans}
+        return reply(PlanList(data=data, missing=missing))
 
 
 def routes(administration: Administration) -> list[Route]:

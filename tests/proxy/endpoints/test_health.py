@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from speech_engine import EngineExhausted
 from tests.proxy.endpoints.inside import TONE, Inside, envelope, inside
+from tests.proxy.endpoints.scripted import Scripted
 
 
 async def readiness(server: Inside) -> tuple[int, dict[str, Any]]:
@@ -56,7 +58,24 @@ async def test_a_default_model_that_nobody_speaks_is_unready(tmp_path: Path, mod
     assert [text.startswith(reason) for text in body["reasons"]] == [True]
 
 
-async def test_a_broken_engine_beside_a_good_one_is_degraded_and_says_why(tmp_path: Path) -> None:
+async def test_a_providers_words_are_for_the_operator_alone(tmp_path: Path) -> None:
+    words = "no credit left for org-4711"
+    text = '[server]\ndefault_model = "one/m"\n[engines.one]\n[voices.ana]\none = "v"\n[plans.unlimited]\n'
+    async with inside(tmp_path, text, {"one": Scripted(EngineExhausted(words))}) as server:
+        spoken = await server.ask(
+            "POST", "/v1/audio/speech", body={"model": "one/m", "voice": "ana", "input": "Hello."}
+        )
+        open_to_all = await server.ask("GET", "/readyz", key="")
+        listed = (await server.administer("GET", "engines")).text
+    assert spoken.status_code == 503
+    assert open_to_all.json()["degraded"] == [
+        {"engine": "one", "state": "resting", "reason": "resting: see voxgate engines"}
+    ]
+    assert words not in open_to_all.text
+    assert words in listed
+
+
+async def test_a_broken_engine_beside_a_good_one_is_degraded_by_its_state(tmp_path: Path) -> None:
     config = TONE + '[engines.broken]\nplugin = "tone"\nhosted = false\nslots = 0\n'
     async with inside(tmp_path, config) as server:
         status, body = await readiness(server)
@@ -64,7 +83,7 @@ async def test_a_broken_engine_beside_a_good_one_is_degraded_and_says_why(tmp_pa
     assert (status, body["status"]) == (200, "ready")
     (row,) = body["degraded"]
     assert (row["engine"], row["state"]) == ("broken", "failed")
-    assert "engines.broken.slots" in row["reason"]
+    assert row["reason"] == "failed: see voxgate engines"
     assert spoken.status_code == 200
 
 

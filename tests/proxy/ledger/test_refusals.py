@@ -45,6 +45,16 @@ async def test_who_has_too_few_credits_is_told_how_many_and_not_to_try_again(tim
     assert [row.id for row in await usage.list_(timed)] == ["req_1"]
 
 
+async def test_who_owes_is_told_how_much(timed: WatchedStore) -> None:
+    async with open_ledger(timed) as ledger:
+        await speak(ledger, wanted("req_1", under=terms(100)), 91.479)
+        failure = await out_of_credits(ledger, wanted("req_2", 1, under=terms(0)))
+    assert failure.message == (
+        "You exceeded your current quota: this needs about 1 credits, and your plan 'pro' has none left "
+        "until 2023-12-14: 91.48 are owed."
+    )
+
+
 async def test_nothing_is_held_after_a_refusal_and_the_last_credit_can_be_spent(ledger: Ledger) -> None:
     under = terms(10)
     await out_of_credits(ledger, wanted("req_1", 10.000001, under=under))
@@ -61,10 +71,12 @@ async def test_held_credits_are_not_there_for_others_until_they_come_back(ledger
     await speak(ledger, wanted("req_2", 5, under=under), 5)
 
 
-async def test_nobody_is_told_of_less_than_nothing(ledger: Ledger) -> None:
+async def test_who_spoke_beyond_the_last_credit_owes_the_rest(ledger: Ledger) -> None:
     under = terms(5)
     await speak(ledger, wanted("req_1", 5, under=under), 9)
-    assert "has 0 left" in (await out_of_credits(ledger, wanted("req_2", 1, under=under))).message
+    message = (await out_of_credits(ledger, wanted("req_2", 1, under=under))).message
+    assert "has none left" in message
+    assert message.endswith(": 4 are owed.")
 
 
 async def test_granted_credits_count_beside_the_allowance(ledger: Ledger) -> None:

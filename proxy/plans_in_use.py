@@ -1,0 +1,60 @@
+"""`voxgate check`: the plans that accounts are on and the configuration lacks, as far as anybody can tell."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from proxy import runtime
+from proxy.checking import Finding
+from proxy.commands.asking import answer
+from proxy.config import Config
+from proxy.doctor.database import ANSWER_S, open_to_read
+from proxy.runtime import CommandRefused
+from proxy.storage import accounts
+from proxy.storage.address import is_postgres
+from proxy.storage.store import StorageFailed
+
+
+def missing_plans(config: Config) -> list[Finding]:
+    """One finding for each; none where neither a server nor the database answers."""
+    try:
+        counted = _counted(config)
+    except (CommandRefused, StorageFailed, sqlite3.Error):
+        return []
+    return [
+        Finding(
+            "plan", name, False, f"{count} account(s) are on it, and it is not configured: they are refused"
+        )
+        for name, count in counted.items()
+        if count and name not in config.plans
+    ]
+
+
+def _counted(config: Config) -> dict[str, int]:
+    """How many open accounts each plan has. Reads only: the database may be of an older voxgate."""
+    if runtime.is_held(Path(config.data)):
+        told = answer(config, "GET", "plans")
+        of_its_own: dict[str, int] = {row["name"]: row["accounts"] for row in told["data"]}
+        missing: dict[str, int] = told["missing"]
+        return of_its_own | missing
+    if is_postgres(config.storage.url):
+        return asyncio.run(_in_postgres(config.storage.url))
+    file = Path(config.data) / "voxgate.db"
+    if not file.exists():
+        return {}
+    with closing(open_to_read(file)) as connection:
+        return dict(connection.execute(accounts.BY_PLAN).fetchall())
+
+
+async def _in_postgres(url: str) -> dict[str, int]:
+    # Imported here: whoever stays with SQLite has no use for the driver.
+    from proxy.storage.postgres import PostgresStore
+
+    store = await PostgresStore.open(url, ANSWER_S)
+    try:
+        return await accounts.by_plan(store)
+    finally:
+        await store.close()

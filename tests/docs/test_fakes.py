@@ -1,0 +1,30 @@
+"""Every fault that a fake knows is in the table, with every field that it may have."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import get_args
+
+import msgspec
+
+from speech_engine.testing.faults import Broken, Fault, Told
+from tests.docs import pages
+
+_TEXT = (pages.ROOT / "docs" / "engines.md").read_text()
+_SECTION = _TEXT.partition("## Rehearsing a provider's bad day\n")[2].partition("\n## ")[0]
+
+
+def test_the_table_has_every_fault_and_no_other() -> None:
+    named = re.findall(r"^\| `([^`]+)` \| \w", _SECTION, re.M)
+    assert named == [*get_args(Told), *get_args(Broken)]
+
+
+def test_every_field_of_a_fault_is_said() -> None:
+    fields = {field.encode_name for field in msgspec.structs.fields(Fault)}
+    assert fields - set(re.findall(r"`(\w+)`", _SECTION)) == set()
+
+
+def test_the_shown_line_is_a_list_of_faults() -> None:
+    (body,) = re.findall(r"-d '(.+)'", _SECTION)
+    assert msgspec.convert(json.loads(body), list[Fault])[0].count == 2
