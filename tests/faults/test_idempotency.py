@@ -20,8 +20,8 @@ from tests.redis_server import RedisServer
 from tests.server import Server, running
 from tests.sound import decoded
 
-KEY = {"idempotency-key": "canary-key-4711"}
-TEXT = "Said once, canary 4712."
+KEY = {"idempotency-key": "quokka-key"}
+TEXT = "Said once, by the numbat."
 
 
 def _body(voice: str, text: str = TEXT) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_who_hung_up_in_the_middle_gets_the_whole_of_it_and_pays_once(folder: Pa
     (row,) = usage_rows(server).values()
     assert (row.outcome, 2 * row.samples) == ("finished", len(answer.content))
     assert "voxgate_answers_replayed_total 1.0" in metrics
-    for canary in ("4711", "4712", "canary"):
+    for canary in ("quokka", "numbat"):
         assert canary not in log
         assert canary not in names
     lines = [json.loads(line) for line in log.splitlines()]
