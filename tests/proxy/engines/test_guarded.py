@@ -279,7 +279,7 @@ async def test_a_key_that_is_refused_gives_way_to_the_next_at_once(error: Engine
         assert await heard(engine) == WHOLE
     name = type(error).__name__
     assert (len(one.jobs), len(two.jobs)) == (1, 3)
-    assert (engine.state, engine.reason) == ("ready", f"key 1: {name}: {error.message}")
+    assert (engine.state, engine.reason) == ("ready", f"key 1: {error.message}")
     assert watch.alarms == [f"cloud {name}"]
     assert watch.resting == [(1, True)]
     assert engine.keys[0].breaker.open_s == LONGEST_S

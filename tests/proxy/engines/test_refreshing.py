@@ -168,7 +168,7 @@ async def test_a_key_that_is_refused_at_the_start_rests_and_alarms_once(
     engine = Asked(error)
     cloud, block = opened(engine, watch=watch)
     async with block:
-        assert (cloud.state, cloud.reason) == ("resting", f"{type(error).__name__}: {error.message}")
+        assert (cloud.state, cloud.reason) == ("resting", error.message)
         await engine.until(5)
     assert watch.alarms == [f"cloud {type(error).__name__}"]
 

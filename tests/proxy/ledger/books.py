@@ -94,7 +94,7 @@ class Books:
         if allowance is None:
             part = amount
         elif amount > max(0, allowance + granted):
-            return "credits", max(0, allowance + granted)
+            return "credits", allowance + granted
         else:
             part = max(0, min(amount, allowance))
         pool = cycle_at(self.anchor, now).start
