@@ -13,7 +13,7 @@ from proxy.storage import holds
 from proxy.storage.store import StorageUnreachable, Store
 from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import held, is_at_rest, made_up, speak, wanted
-from tests.proxy.ledger.lossy import Fate, LossyStore
+from tests.proxy.ledger.lossy import LossyStore
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 """With SQLite they are in memory, and end with their worker."""
@@ -30,8 +30,7 @@ async def ledger(lossy: LossyStore) -> AsyncIterator[Ledger]:
         yield opened
 
 
-async def lose_a_hold(ledger: Ledger, lossy: LossyStore, fate: Fate) -> None:
-    lossy.fates.append(fate)
+async def lose_a_hold(ledger: Ledger, lossy: LossyStore) -> None:
     with pytest.raises(StorageUnreachable):
         async with ledger.hold(wanted("req_lost")):
             pytest.fail("it has no hold")
@@ -48,8 +47,12 @@ async def is_gone(store: Store, request: str) -> None:
 async def test_a_hold_whose_answer_was_lost_does_not_wait_for_a_renewal(
     ledger: Ledger, lossy: LossyStore
 ) -> None:
-    await lose_a_hold(ledger, lossy, "answer lost")
+    lossy.fates += ["answer lost", "held back"]
+    await lose_a_hold(ledger, lossy)
+    await lossy.was_asked.wait()
     assert await held(lossy) == ["req_lost"]
+    lossy.may_write.set()
+    lossy.may_answer.set()
     await is_gone(lossy, "req_lost")
     assert await is_at_rest(ledger)
 
@@ -80,7 +83,8 @@ async def test_a_lost_hold_that_comes_after_all_goes_with_the_next_renewal(
 ) -> None:
     """A frozen database still carries out what it was sent, and answers nobody."""
     assert isinstance(ledger.holds, StoredHolds)
-    await lose_a_hold(ledger, lossy, "sent late")
+    lossy.fates.append("sent late")
+    await lose_a_hold(ledger, lossy)
     async with ledger.hold(wanted("req_kept")):
         await made_up(ledger)
         await lossy.arrive()
