@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import NamedTuple
 
 import structlog
 
@@ -14,7 +15,7 @@ from proxy.budgets import Budgets
 from proxy.catalogue import Catalogue
 from proxy.engines.live import Engines
 from proxy.ledger import Attempt, Hold
-from proxy.planning import Plan
+from proxy.planning import Part, Plan
 from proxy.speaking import Speaking
 from proxy.text import FrontEnds
 from proxy.wire import SpeechRequest
@@ -30,6 +31,22 @@ from speech_engine import (
 )
 
 _log = structlog.get_logger()
+
+
+class Asked(NamedTuple):
+    """A part of a request, and the hold that its tries are written to."""
+
+    request: SpeechRequest
+    plan: Plan
+    part: Part
+    hold: Hold
+
+    def __repr__(self) -> str:
+        return f"<Asked {self.hold!r}>"
+
+    @property
+    def text(self) -> str:
+        return self.request.text[self.part.start : self.part.end]
 
 
 class FirstAudio:
@@ -50,31 +67,29 @@ class FirstAudio:
     def __repr__(self) -> str:
         return f"<FirstAudio within {self._within_s:g} s of {self._engines!r}>"
 
-    async def of(self, request: SpeechRequest, plan: Plan, hold: Hold) -> Speaking:
+    async def of(self, asked: Asked) -> Speaking:
         """The first candidate's that gives audio within the one budget for all; else the last one's error."""
-        raised = max(candidate.model.info.first_audio_s or 0.0 for candidate in plan.candidates)
-        asking = _Asking(self, request, plan, hold, max(self._within_s, raised))
-        return await asking.first()
+        raised = max(candidate.model.info.first_audio_s or 0.0 for candidate in asked.part.candidates)
+        return await _Asking(self, asked, max(self._within_s, raised)).first()
 
     def hedge_s(self, candidate: Candidate) -> float:
         return self._catalogue.hedge_s(candidate.model.engine)
 
-    async def attempt(
-        self, request: SpeechRequest, plan: Plan, hold: Hold, candidate: Candidate, left_s: float
-    ) -> Speaking:
+    async def attempt(self, asked: Asked, candidate: Candidate, left_s: float) -> Speaking:
         """One candidate up to its first audio; cancelled or failed, it leaves nothing running."""
         deadline = asyncio.get_running_loop().time() + left_s
+        text, request = asked.text, asked.request
         async with asyncio.timeout_at(deadline):
-            await self._budgets.check(candidate.model.engine, hold.wanted)
-            prepared = await self._front_ends.prepare(candidate.front_end, request.text, plan.language)
+            await self._budgets.check(candidate.model.engine, asked.hold.wanted)
+            prepared = await self._front_ends.prepare(candidate.front_end, text, asked.part.language)
             if not prepared:
                 raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
-            job = _job(request, plan, hold, candidate, prepared)
-            places = WordPlaces(request.text, job.segments)
+            job = _job(asked, candidate, prepared)
+            places = WordPlaces(text, job.segments, asked.part.start)
             factor = request.speed / job.speed
             speaking = Speaking(candidate, job, places, factor, request.format)
-            attempt = self._attempt_of(speaking, request)
-            hold.attempts.append(attempt)
+            attempt = self._attempt_of(speaking, len(text))
+            asked.hold.attempts.append(attempt)
             await self._begin(speaking, attempt, deadline)
         return speaking
 
@@ -90,12 +105,12 @@ class FirstAudio:
             if not speaking.has_begun:
                 await speaking.close()
 
-    def _attempt_of(self, speaking: Speaking, request: SpeechRequest) -> Attempt:
+    def _attempt_of(self, speaking: Speaking, characters: int) -> Attempt:
         model = speaking.candidate.model
         return Attempt(
             engine=model.engine,
             model=model.info.id,
-            characters=len(request.text),
+            characters=characters,
             made=speaking,
             rate=self._catalogue.rate(model),
             billed_on_submit=model.info.billed_on_submit,
@@ -103,18 +118,15 @@ class FirstAudio:
 
 
 class _Asking:
-    """One request's way through its candidates."""
+    """The way through the candidates of one part."""
 
-    def __init__(
-        self, first_audio: FirstAudio, request: SpeechRequest, plan: Plan, hold: Hold, within_s: float
-    ) -> None:
+    def __init__(self, first_audio: FirstAudio, asked: Asked, within_s: float) -> None:
         self._first_audio = first_audio
-        self._request = request
-        self._plan = plan
-        self._hold = hold
+        self._asked = asked
+        self._hold = asked.hold
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + within_s
-        self._left = deque(plan.candidates)
+        self._left = deque(asked.part.candidates)
         self._failure: EngineError = EngineTimeout("No engine was tried.")
         self._running: dict[asyncio.Task[Speaking | None], Candidate] = {}
 
@@ -133,7 +145,7 @@ class _Asking:
         self._hold.spoken_by(candidate.model)
         left_s = fallback.share_s(self._deadline - self._loop.time(), len(self._left))
         try:
-            return await self._first_audio.attempt(self._request, self._plan, self._hold, candidate, left_s)
+            return await self._first_audio.attempt(self._asked, candidate, left_s)
         except TimeoutError:
             failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
         except EngineError as error:
@@ -185,9 +197,8 @@ def about(id_: str, candidate: Candidate, error: EngineError) -> dict[str, str]:
     return {"request": id_, "model": candidate.model.name, "error": name, "reason": error.message}
 
 
-def _job(
-    request: SpeechRequest, plan: Plan, hold: Hold, candidate: Candidate, prepared: tuple[Segment, ...]
-) -> SpeechJob:
+def _job(asked: Asked, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
+    request, plan, part, hold = asked
     info = candidate.model.info
     native = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native
@@ -195,17 +206,17 @@ def _job(
     return SpeechJob(
         id=hold.wanted.request,
         tenant=hold.wanted.account,
-        estimated_s=plan.estimated_s,
+        estimated_s=part.estimated_s,
         share=plan.terms.share,
         model=info.id,
         voice=EngineVoice(candidate.engine_voice),
         segments=segments.fit(prepared, info.max_characters),
-        language=plan.language,
+        language=part.language,
         speed=native,
         pitch=request.pitch,
         emotion=request.emotion,
         seed=request.seed,
         formats=(request.format,) if passes else (),
         # The cap is on what a listener hears; an engine that is slowed down afterwards makes less of it.
-        max_samples=round(estimate.cap_seconds(plan.estimated_s) * info.sample_rate_hz * factor),
+        max_samples=round(estimate.cap_seconds(part.estimated_s) * info.sample_rate_hz * factor),
     )

@@ -12,7 +12,7 @@ import structlog
 from proxy.audio.formats import Chunk
 from proxy.callers import Caller
 from proxy.errors import RequestFailed, from_engine
-from proxy.first_audio import FirstAudio, about
+from proxy.first_audio import Asked, FirstAudio, about
 from proxy.ledger import Hold, Ledger, Wanted
 from proxy.planning import Plan
 from proxy.speaking import Speaking
@@ -94,7 +94,7 @@ class Pipeline:
             speaking = None
             began = time.monotonic()
             try:
-                speaking = await self._first_audio.of(request, plan, hold)
+                speaking = await self._first_audio.of(Asked(request, plan, plan.parts[0], hold))
                 spent.first_byte_ms = round((time.monotonic() - began) * 1000)
                 self._metrics.first_audio(speaking.candidate.model.name, time.monotonic() - began)
                 yield Answer(plan, speaking, hold)

@@ -12,12 +12,25 @@ from proxy.errors import InvalidRequest, NotAllowed
 from proxy.wire import SpeechRequest
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What will be tried, in order, under which terms, and the dearest candidate's price for it."""
+class Part(msgspec.Struct, frozen=True):
+    """A part of the text, from `start` to `end`, that one engine speaks: with which voice, in which
+    language, and who will be tried for it, in order."""
 
     voice: Voice
     language: str
     candidates: tuple[Candidate, ...]
+    start: int
+    end: int
+    estimated_s: float
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What will be spoken in which parts, under which terms, and the price of their dearest candidates. The
+    parts tile the text; mostly there is one. `voice` and `language` are what the answer names."""
+
+    voice: Voice
+    language: str
+    parts: tuple[Part, ...]
     estimated_s: float
     terms: Terms
     amount: int
@@ -58,7 +71,8 @@ class Planner:
             )
             for candidate in candidates
         )
-        return Plan(voice, tag, candidates, estimated_s, terms, amount)
+        part = Part(voice, tag, candidates, 0, len(request.text), estimated_s)
+        return Plan(voice, tag, (part,), estimated_s, terms, amount)
 
 
 def _whose_limit(terms: Terms) -> str:

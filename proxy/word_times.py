@@ -22,12 +22,13 @@ class WordPlaces:
     """Maps an engine's places within `spoken` to places in the text that the user sent.
 
     Exact where a front-end only composed, removed or collapsed characters; where it spelled something
-    out, a word of the expansion lies proportionally within its sentence.
+    out, a word of the expansion lies proportionally within its sentence. `text` begins at `begin` there.
     """
 
-    def __init__(self, text: str, segments: tuple[Segment, ...]) -> None:
+    def __init__(self, text: str, segments: tuple[Segment, ...], begin: int = 0) -> None:
         self._text = text
         self._segments = segments
+        self._begin = begin
         self._known: dict[int, list[int]] = {}
 
     def __repr__(self) -> str:
@@ -39,7 +40,8 @@ class WordPlaces:
             places = self._known[segment] = self._places(self._segments[segment])
         first = min(word.spoken_start, len(places) - 2)
         last = min(max(word.spoken_end - 1, first), len(places) - 2)
-        return SpokenWord(round(seconds, 3), places[first], places[last] + 1)
+        start, end = places[first] + self._begin, places[last] + 1 + self._begin
+        return SpokenWord(round(seconds, 3), start, end)
 
     def _places(self, segment: Segment) -> list[int]:
         """For each character of `spoken` its place in the text; one more for the end."""

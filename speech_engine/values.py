@@ -10,12 +10,25 @@ from typing import Annotated
 import msgspec
 
 
+class Rewritten(msgspec.Struct, frozen=True, array_like=True):
+    """A part of what is spoken that stands for other words of the text: `twelve` for `12`."""
+
+    spoken_start: int
+    spoken_end: int
+    source_start: int
+    source_end: int
+
+
 class Segment(msgspec.Struct, frozen=True):
-    """A sentence: what to speak, and which part of the user's text it stands for."""
+    """A sentence: what to speak, and which part of the user's text it stands for.
+
+    `rewritten` has what is not as it was written, in order; the rest is the source's, character by character.
+    """
 
     spoken: str
     source_start: int
     source_end: int
+    rewritten: tuple[Rewritten, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Segment {len(self.spoken)} characters, source {self.source_start}..{self.source_end}>"
