@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import platform
 import socket
 import statistics
 import subprocess
@@ -19,31 +18,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from bench.clip import clip
-from bench.overhead import CONNECTIONS, PACED_PER_S, Measured, load, measure
+from bench.load import Measured, Target, measured, post, show
 from bench.shipped import shipped
 
 ROUNDS = 3
 LITELLM = "litellm[proxy]==1.106.2"
 STREAMS = (1, 20)
 _READY_S = 90.0
-_ROW = "{:10} {:>8} {:>10} {:>8} {:>8} {:>8} {:>10} {:>12}"
-_BODY = b'{"model": "tts-1", "voice": "alloy", "input": "Hello from the bench, said in one sentence."}'
-_LUA = """
-wrk.method = "POST"
-wrk.headers["Authorization"] = "Bearer {key}"
-wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{body}'
-done = function(summary, latency, requests)
-  local errors = summary.errors.status + summary.errors.read + summary.errors.connect + summary.errors.timeout
-  io.write(string.format("RESULT %d %d %d %f %f\\n", summary.requests, summary.duration, errors,
-    latency:percentile(50), latency:percentile(99)))
-end
-"""
 _NGINX = """
 daemon off; pid {folder}/pid; error_log stderr crit; worker_processes 1;
 events {{ worker_connections 1024; }}
@@ -86,14 +70,6 @@ litellm_settings: {{ telemetry: false }}
 """
 
 
-class Target(NamedTuple):
-    """A server to be measured: the process whose CPU counts (with its children), its port, a key."""
-
-    pid: int
-    port: int
-    key: str
-
-
 Start = Callable[[Path, str], Iterator[Target]]
 
 
@@ -106,8 +82,8 @@ def main() -> None:
         for number in range(ROUNDS):
             for name, rounds in found.items():
                 with _target(name, folder / f"{name}{number}", upstream) as target:
-                    rounds.append(_measured(target, folder))
-        _show(found)
+                    rounds.append(measured(target, folder))
+        show(found, "litellm")
         _show_first_chunks(folder, dripping)
 
 
@@ -133,29 +109,6 @@ def _target(name: str, folder: Path, upstream: int) -> Iterator[Target]:
             yield Target(process.pid, port, "sk-bench")
 
 
-def _measured(target: Target, folder: Path) -> Measured:
-    script = folder / "post.lua"
-    script.write_text(_LUA.format(key=target.key, body=_BODY.decode()))
-    load(target.port, script, 1, CONNECTIONS)  # warm
-    return measure(target.pid, target.port, target.key, script)
-
-
-def _show(found: dict[str, list[Measured]]) -> None:
-    machine = platform.processor() or platform.machine()
-    print(
-        f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, {machine}, Python {platform.python_version()}"
-    )
-    print(f"{CONNECTIONS} connections, and one at {PACED_PER_S} a second; {ROUNDS} rounds")
-    print(
-        _ROW.format("target", "req/s", "of litellm", "cpu ms", "p50 ms", "p99 ms", "paced p50", "paced first")
-    )
-    for name, rounds in found.items():
-        pairs = zip(rounds, found["litellm"], strict=True)
-        ratio = statistics.median(one.per_s / other.per_s for one, other in pairs)
-        middle = [statistics.median(column) for column in zip(*rounds, strict=True)]
-        print(_ROW.format(name, round(middle[0]), f"{ratio:.1f}", *(f"{value:.3f}" for value in middle[1:])))
-
-
 def _show_first_chunks(folder: Path, dripping: int) -> None:
     """How much later than directly the first bytes of a slow upstream come, by streams at once."""
     print("first chunk of an upstream that takes a second, median ms, by streams at once:")
@@ -175,7 +128,7 @@ def _first_chunk_ms(port: int, key: str, streams: int) -> float:
     def one() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         began = time.perf_counter()
-        _post(connection, key).read(1)
+        post(connection, key).read(1)
         heard.append((time.perf_counter() - began) * 1000)
         connection.close()
 
@@ -186,12 +139,6 @@ def _first_chunk_ms(port: int, key: str, streams: int) -> float:
         for thread in threads:
             thread.join()
     return statistics.median(heard)
-
-
-def _post(connection: http.client.HTTPConnection, key: str) -> http.client.HTTPResponse:
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    connection.request("POST", "/v1/audio/speech", _BODY, headers)
-    return connection.getresponse()
 
 
 @contextmanager
@@ -239,7 +186,7 @@ def _until_it_speaks(port: int, key: str) -> None:
     while True:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            if _post(connection, key).status == 200:
+            if post(connection, key).status == 200:
                 return
         except OSError:
             pass

@@ -63,6 +63,8 @@ class FailedEngine:
         return Health(0, 0, 0)
 
     async def speak(self, job: SpeechJob, _on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
+        # A loop, though it raises at once: a function without a `yield` would be no generator, and the
+        # checkers would call one behind a bare `raise` unreachable.
         for _ in job.segments:
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
         yield Finished()

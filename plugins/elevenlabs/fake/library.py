@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from plugins.elevenlabs.fake import bodies
 from plugins.elevenlabs.fake.account import MODELS, Account
-from plugins.elevenlabs.fake.forms import form_of
+from plugins.elevenlabs.fake.forms import demanded
 from plugins.elevenlabs.fake.refusing import refuse, refuse_as_before, refuse_fields
 
 _GENDERS = ("female", "male", "neutral")
@@ -70,8 +70,7 @@ class Library:
         return JSONResponse(self._voice(request.path_params["voice"]))
 
     async def _add(self, request: Request) -> Response:
-        form = await form_of(request)
-        form.demand("name", files="files")
+        form = await demanded(request, "name", files="files")
         if (labels := form.fields.get("labels")) is not None:
             bodies.read(dict[str, str], labels, "labels")
         if len(self._account.voices) >= self._account.voice_slots:

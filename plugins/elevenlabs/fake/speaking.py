@@ -12,9 +12,10 @@ from starlette.routing import Route
 from plugins.elevenlabs.fake import answers, bodies
 from plugins.elevenlabs.fake.account import Account
 from plugins.elevenlabs.fake.encoding import VOICE_RATE_HZ, Format, decoded, encoded
-from plugins.elevenlabs.fake.forms import Form, form_of
+from plugins.elevenlabs.fake.forms import demanded
 from plugins.elevenlabs.fake.refusing import refuse, refuse_as_before, refuse_fields, request_id
 from speech_engine.testing.faults import Fault, scripted
+from speech_engine.testing.forms import Form
 
 _DEFAULT_FORMAT = "mp3_44100_128"
 
@@ -68,8 +69,7 @@ class Speaker:
             return JSONResponse({"detail": "Not Found"}, 404)
         self._account.conversion_paths[path] += 1
         self._account.know(request.path_params["voice"])
-        form = await form_of(request)
-        form.demand(files="audio")
+        form = await demanded(request, files="audio")
         model = self._account.model(form.fields.get("model_id", "eleven_english_sts_v2"))
         if not model["can_do_voice_conversion"]:
             raise refuse(400, "invalid_parameters", "Not a model for this.", param="model_id")
