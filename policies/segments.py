@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speech_engine import Segment
+import msgspec
+
+from speech_engine import Rewritten, Segment
 
 
 def fit(segments: Iterable[Segment], limit: int) -> tuple[Segment, ...]:
@@ -22,18 +24,53 @@ def _cut(segment: Segment, limit: int) -> list[Segment]:
     pieces: list[Segment] = []
     begin = 0
     start = segment.source_start
-    width = segment.source_end - segment.source_start
     while begin < total:
         end = _end_of_piece(spoken, begin, limit)
-        source_end = segment.source_end if end == total else segment.source_start + width * end // total
         text = spoken[begin:end].strip()
         if text:
-            pieces.append(Segment(text, start, source_end))
+            source_end = _source_of(segment, end)
+            first = spoken.index(text, begin)
+            pieces.append(
+                Segment(text, start, source_end, _rewritten_within(segment, first, first + len(text)))
+            )
             start = source_end
         begin = end
     if pieces and pieces[-1].source_end != segment.source_end:
-        pieces[-1] = Segment(pieces[-1].spoken, pieces[-1].source_start, segment.source_end)
+        pieces[-1] = msgspec.structs.replace(pieces[-1], source_end=segment.source_end)
     return pieces
+
+
+def _source_of(segment: Segment, at: int) -> int:
+    """Of a place in `spoken`: exact where nothing was rewritten or collapsed, else near."""
+    spoken_from, source_from = 0, segment.source_start
+    for one in segment.rewritten:
+        if at <= one.spoken_start:
+            break
+        if at < one.spoken_end:
+            return _between(at, one)
+        spoken_from, source_from = one.spoken_end, one.source_end
+    else:
+        return _between(at, Rewritten(spoken_from, len(segment.spoken), source_from, segment.source_end))
+    return _between(at, Rewritten(spoken_from, one.spoken_start, source_from, one.source_start))
+
+
+def _between(at: int, one: Rewritten) -> int:
+    width, length = one.source_end - one.source_start, one.spoken_end - one.spoken_start
+    return one.source_start + width * (at - one.spoken_start) // max(1, length)
+
+
+def _rewritten_within(segment: Segment, begin: int, end: int) -> tuple[Rewritten, ...]:
+    """A cut expansion stands, in both its pieces, for all that it was made of."""
+    return tuple(
+        Rewritten(
+            max(one.spoken_start, begin) - begin,
+            min(one.spoken_end, end) - begin,
+            one.source_start,
+            one.source_end,
+        )
+        for one in segment.rewritten
+        if one.spoken_start < end and one.spoken_end > begin
+    )
 
 
 def _end_of_piece(spoken: str, begin: int, limit: int) -> int:

@@ -18,39 +18,54 @@ class SpokenWord(msgspec.Struct, frozen=True):
     source_end: int
 
 
+_Range = tuple[int, int]
+
+
 class WordPlaces:
     """Maps an engine's places within `spoken` to places in the text that the user sent.
 
-    Exact where a front-end only composed, removed or collapsed characters; where it spelled something
-    out, a word of the expansion lies proportionally within its sentence. `text` begins at `begin` there.
+    A word of what was rewritten stands for the whole that it was made of; the rest is exact where characters
+    were only composed, removed or collapsed, and else proportional. `text` begins at `begin` there.
     """
 
     def __init__(self, text: str, segments: tuple[Segment, ...], begin: int = 0) -> None:
         self._text = text
         self._segments = segments
         self._begin = begin
-        self._known: dict[int, list[int]] = {}
+        self._known: dict[int, list[_Range]] = {}
 
     def __repr__(self) -> str:
         return f"<WordPlaces in {len(self._segments)} segments>"
 
     def locate(self, segment: int, word: Word, seconds: float) -> SpokenWord:
-        places = self._known.get(segment)
-        if places is None:
-            places = self._known[segment] = self._places(self._segments[segment])
-        first = min(word.spoken_start, len(places) - 2)
-        last = min(max(word.spoken_end - 1, first), len(places) - 2)
-        start, end = places[first] + self._begin, places[last] + 1 + self._begin
+        ranges = self._known.get(segment)
+        if ranges is None:
+            ranges = self._known[segment] = self._ranges(self._segments[segment])
+        first = min(word.spoken_start, len(ranges) - 1)
+        last = min(max(word.spoken_end - 1, first), len(ranges) - 1)
+        start, end = ranges[first][0] + self._begin, ranges[last][1] + self._begin
         return SpokenWord(round(seconds, 3), start, end)
 
-    def _places(self, segment: Segment) -> list[int]:
-        """For each character of `spoken` its place in the text; one more for the end."""
-        source = self._text[segment.source_start : segment.source_end]
-        found = _aligned(segment.spoken, source)
-        if found is None:
-            count = max(1, len(segment.spoken))
-            found = [place * len(source) // count for place in range(count)]
-        return [segment.source_start + place for place in found] + [segment.source_end]
+    def _ranges(self, segment: Segment) -> list[_Range]:
+        """For each character of `spoken` its range in the text."""
+        found: list[_Range] = []
+        begin, start = 0, segment.source_start
+        for one in segment.rewritten:
+            found += self._as_written(segment.spoken[begin : one.spoken_start], start, one.source_start)
+            found += [(one.source_start, one.source_end)] * (one.spoken_end - one.spoken_start)
+            begin, start = one.spoken_end, one.source_end
+        return found + self._as_written(segment.spoken[begin:], start, segment.source_end)
+
+    def _as_written(self, spoken: str, start: int, end: int) -> list[_Range]:
+        if not spoken:
+            return []
+        source = self._text[start:end]
+        aligned = _aligned(spoken, source)
+        if aligned is None:
+            # At least a character wide, wherever there is one.
+            width = max(1, len(source))
+            aligned = [min(place * width // len(spoken), width - 1) for place in range(len(spoken))]
+        return [(start + place, start + place + 1) for place in aligned]
 
 
 def _aligned(spoken: str, source: str) -> list[int] | None:

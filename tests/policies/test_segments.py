@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import segments
-from speech_engine import Segment
+from speech_engine import Rewritten, Segment
 
 
 @st.composite
@@ -68,3 +68,20 @@ def test_a_piece_points_at_its_own_part_of_the_text() -> None:
     text = "one two three"
     fitted = segments.fit([Segment(text, 10, 10 + len(text))], 7)
     assert [(piece.source_start, piece.source_end) for piece in fitted] == [(10, 18), (18, 23)]
+
+
+def test_a_cut_knows_what_was_rewritten() -> None:
+    """`12 cats` → `twelve cats`, `7 dogs` → `seven dogs`."""
+    whole = Segment("twelve cats seven dogs", 0, 14, (Rewritten(0, 6, 0, 2), Rewritten(12, 17, 8, 9)))
+    first, second = segments.fit([whole], 12)
+    assert (first, second) == (
+        Segment("twelve cats", 0, 8, (Rewritten(0, 6, 0, 2),)),
+        Segment("seven dogs", 8, 14, (Rewritten(0, 5, 8, 9),)),
+    )
+
+
+def test_both_pieces_of_a_cut_expansion_stand_for_all_of_it() -> None:
+    whole = Segment("a one hundred b", 0, 7, (Rewritten(2, 13, 2, 5),))
+    first, second = segments.fit([whole], 9)
+    assert (first.spoken, first.rewritten) == ("a one", (Rewritten(2, 5, 2, 5),))
+    assert (second.spoken, second.rewritten) == ("hundred b", (Rewritten(0, 7, 2, 5),))

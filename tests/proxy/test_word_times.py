@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from plugins.plain.front_end import PlainFrontEnd
 from proxy.word_times import WordPlaces
-from speech_engine import Segment, Word
+from speech_engine import Rewritten, Segment, Word
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,17 @@ def test_no_place_lies_outside_its_segment(text: str, start: int, end: int) -> N
     for number, segment in enumerate(segments):
         located = places.locate(number, Word(0, max(0, start), max(0, end)), 0.0)
         assert segment.source_start <= located.source_start < located.source_end <= segment.source_end
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [("às", "às"), ("quatorze", "14:30"), ("trinta", "14:30"), ("horas", "horas"), ("em", "em")],
+)
+def test_every_word_of_an_expansion_stands_for_what_was_written(word: str, found: str) -> None:
+    text = "às 14:30 horas  em ponto"
+    spoken = "às quatorze e trinta horas em ponto"
+    begin, end = spoken.index("quatorze"), spoken.index(" horas")
+    segment = Segment(spoken, 0, len(text), (Rewritten(begin, end, 3, 8),))
+    at = spoken.index(word)
+    located = WordPlaces(text, (segment,)).locate(0, Word(0, at, at + len(word)), 0.0)
+    assert text[located.source_start : located.source_end] == found
