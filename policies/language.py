@@ -1,12 +1,24 @@
-"""Which language a text is to be spoken in, as far as that can be told without a detector."""
+"""Which language a text, and each sentence of it, is to be spoken in: what is said, what its script gives
+away, what a detector makes of it. The detector is an argument: a function of a text, or None."""
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby, pairwise
+from typing import Literal, NamedTuple
+
+import msgspec
 
 DEFAULT = "en"
+
+Detect = Callable[[str], str | None]
+"""`Detector.detect`: a tag, or None when unsure."""
+
+Source = Literal["request", "voice", "script", "detected", "default"]
+
 _SHARE = 0.3
 
 _SCRIPTS = (
@@ -29,9 +41,49 @@ _SCRIPTS = (
     (0x20000, 0x2FA1F, "zh"),
 )
 _FIRSTS = [first for first, _, _ in _SCRIPTS]
+_BEFORE_SCRIPTS = chr(_FIRSTS[0])
+_OF_A_SCRIPT = frozenset(language for _, _, language in _SCRIPTS)
+
+_SHARED = {
+    "ru": frozenset(("be", "bg", "kk", "ky", "mk", "mn", "sr", "tg", "uk")),
+    "ar": frozenset(("fa", "ps", "sd", "ug", "ur")),
+    "hi": frozenset(("mr", "ne")),
+    "bn": frozenset(("as",)),
+    "he": frozenset(("yi",)),
+}
+"""Who else writes like that. Only these scripts leave a detector something to say."""
+
+_ALSO_HAN = frozenset(("ja", "ko"))
+"""A Japanese sentence may do without kana; a detector only guesses at a few Han letters."""
+
+_LOOKED_AT = 2000
+_ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]*|[\w.+-]{1,64}@[\w.-]+")
+_HINTS = ("://", "www.", "@")
+_OPENING = re.compile(r"(?<=\s)\S*$")
+
+_FEWEST_WORDS = 3
+"""A sentence of fewer is spoken as the one before it: "Ciao, Maria." changes no English text."""
+
+_PHRASE_LETTERS = {"th": 15, "zh": 8, "ja": 10}
+"""Where no spaces part the words: longer than a name, a place or a quoted word."""
 
 # A region has two letters, a script four.
 _CASES: dict[int, Callable[[str], str]] = {2: str.upper, 4: str.title}
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """The language of a text, and who said so. A region comes only from a request or a voice."""
+
+    tag: str
+    source: Source
+
+
+class Piece(NamedTuple):
+    """A sentence, or a phrase of one in another script, and the language to speak it in."""
+
+    start: int
+    end: int
+    tag: str
 
 
 def base(tag: str) -> str:
@@ -51,7 +103,7 @@ def by_script(text: str) -> str | None:
     An English sentence that quotes one Thai word stays English. Where languages share a script, it is
     the one with most speakers: better than letters spelled out in English, and a request can say.
     """
-    if text.isascii():
+    if not text or max(text) < _BEFORE_SCRIPTS:
         return None
     counts: Counter[str | None] = Counter(
         _language_of(ord(character)) for character in text if character.isalpha()
@@ -72,6 +124,102 @@ def _language_of(point: int) -> str | None:
     return language if first <= point <= last else None
 
 
-def choose(explicit: str | None, of_voice: str | None, text: str) -> str:
-    """Explicit field > voice's language > what the script gives away > the default."""
-    return explicit or of_voice or by_script(text) or DEFAULT
+def choose(
+    explicit: str | None,
+    of_voice: str | None,
+    text: str,
+    detect: Detect | None = None,
+    default: str = DEFAULT,
+) -> Chosen:
+    """Explicit field > voice's language > what the script gives away > what is detected > the default."""
+    if explicit:
+        return Chosen(explicit, "request")
+    if of_voice:
+        return Chosen(of_voice, "voice")
+    return _told(text, detect) or Chosen(base(default), "default")
+
+
+def _told(text: str, detect: Detect | None) -> Chosen | None:
+    """What a text says itself, its addresses left out."""
+    # Looking for addresses costs more than all the rest, and few texts have any.
+    prose = _ADDRESS.sub(" ", text) if any(hint in text for hint in _HINTS) else text
+    script = by_script(prose)
+    if script and script not in _SHARED:
+        return Chosen(script, "script")
+    found = base((detect and detect(prose[:_LOOKED_AT])) or "")
+    if script and found != script and found not in _SHARED[script]:
+        return Chosen(script, "script")
+    return Chosen(found, "detected") if found else None
+
+
+def sentences(
+    text: str, ends: Iterable[int], whole: str, detect: Detect | None = None, default: str = DEFAULT
+) -> tuple[Piece, ...]:
+    """The language of each sentence; `ends` say where they end, `whole` is what was chosen for the text.
+
+    One that is too short, or that the detector is not sure of, is spoken as the one before it, the first as
+    the whole text. A phrase in another script is a piece of its own; a name or a quoted word is not. The
+    pieces tile the text, and one in the language of the whole has its region.
+    """
+    pieces: list[Piece] = []
+    spaced = whole if base(whole) not in _OF_A_SCRIPT else base(default)
+    for start, end in pairwise(sorted({0, *ends, len(text)})):
+        cuts = [start + cut for cut in _phrase_starts(text[start:end])]
+        for first, last in pairwise((start, *cuts, end)):
+            before = pieces[-1].tag if pieces else whole
+            # After a cut, the phrase before is in another script, and so no guide.
+            tag = _tag_of(text[first:last], detect, before if not cuts else spaced)
+            tag = whole if tag == base(whole) else tag
+            pieces.append(Piece(first, last, tag))
+            spaced = tag if base(tag) not in _OF_A_SCRIPT else spaced
+    return tuple(pieces)
+
+
+def _tag_of(sentence: str, detect: Detect | None, unsure: str) -> str:
+    told = _told(sentence, detect if _words(sentence) >= _FEWEST_WORDS else None)
+    if told is None:
+        return unsure
+    could_be = _ALSO_HAN if told.tag == "zh" else _SHARED.get(told.tag, ())
+    return unsure if told.source == "script" and base(unsure) in could_be else told.tag
+
+
+def _words(text: str) -> int:
+    return sum(any(map(str.isalpha, word)) for word in text.split())
+
+
+def _phrase_starts(sentence: str) -> Iterator[int]:
+    """Where, within a sentence, a phrase begins that is in another script than the phrase before it."""
+    if not sentence or max(sentence) < _BEFORE_SCRIPTS:
+        return
+    phrase: str | None = ""
+    end_before = 0
+    for script, first, end in _runs(sentence):
+        if _is_phrase(script, sentence[first:end]):
+            if phrase not in ("", script):
+                # A quote or bracket that opens goes with what it opens, the space before it does not.
+                opening = _OPENING.search(sentence[end_before:first])
+                yield first - len(opening[0]) if opening else first
+            phrase = script
+        end_before = end
+
+
+def _runs(sentence: str) -> Iterator[tuple[str | None, int, int]]:
+    """Stretches of letters of one script: its language, its first letter, the end of its last."""
+    letters = [
+        (at, _language_of(ord(character))) for at, character in enumerate(sentence) if character.isalpha()
+    ]
+    if any(script == "ja" for _, script in letters):
+        letters = [(at, "ja" if script == "zh" else script) for at, script in letters]
+    for script, run in groupby(letters, key=lambda letter: letter[1]):
+        places = [at for at, _ in run]
+        yield script, places[0], places[-1] + 1
+
+
+def _is_phrase(script: str | None, run: str) -> bool:
+    fewest = _PHRASE_LETTERS.get(script or "")
+    if fewest:
+        return sum(map(str.isalpha, run)) >= fewest
+    words = [word for word in run.split() if any(map(str.isalpha, word))]
+    # Names and titles are mostly capitals: "iPhone 15 Pro Max", "The Lord of the Rings".
+    plain = sum(word == word.lower() for word in words)
+    return len(words) >= _FEWEST_WORDS and plain * 2 > len(words)

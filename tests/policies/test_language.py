@@ -1,4 +1,4 @@
-"""Which language a text is spoken in: what is said explicitly first, what its script gives away last."""
+"""Which language a text is spoken in: who is asked, in which order, and what counts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import language
+from policies.language import Chosen, Detect
 
 
 @pytest.mark.parametrize(
@@ -52,20 +53,78 @@ def test_thai_wins_from_three_letters_in_ten(thai: int, latin: int, found: str |
     assert language.by_script("x" * latin + " 1, " + "ก" * thai) == found
 
 
+def says(**by_beginning: str) -> Detect:
+    """A detector that knows texts by their first word, and is unsure of all others."""
+    return lambda text: by_beginning.get(text.split()[0].strip(".,!?") if text.split() else "")
+
+
 @pytest.mark.parametrize(
     ("explicit", "of_voice", "text", "chosen"),
     [
-        ("pt-BR", "th", "สวัสดี", "pt-BR"),
-        (None, "th", "Hello", "th"),
-        (None, None, "สวัสดี", "th"),
-        (None, None, "Hello", "en"),
-        (None, None, "...", "en"),
+        ("pt-BR", "th", "สวัสดี", Chosen("pt-BR", "request")),
+        (None, "en-NG", "สวัสดี", Chosen("en-NG", "voice")),
+        (None, None, "สวัสดี", Chosen("th", "script")),
+        (None, None, "Bom dia", Chosen("pt", "detected")),
+        (None, None, "Hello", Chosen("en", "default")),
+        (None, None, "...", Chosen("en", "default")),
     ],
 )
-def test_explicit_then_voice_then_script_then_english(
-    explicit: str | None, of_voice: str | None, text: str, chosen: str
+def test_request_then_voice_then_script_then_detector_then_default(
+    explicit: str | None, of_voice: str | None, text: str, chosen: Chosen
 ) -> None:
-    assert language.choose(explicit, of_voice, text) == chosen
+    assert language.choose(explicit, of_voice, text, says(Bom="pt", Hello="")) == chosen
+
+
+def test_without_a_detector_the_script_and_the_default_decide() -> None:
+    assert language.choose(None, None, "Bom dia") == Chosen("en", "default")
+    assert language.choose(None, None, "Bom dia", None, "pt") == Chosen("pt", "default")
+    assert language.choose(None, None, "Добрий вечір") == Chosen("ru", "script")
+
+
+def test_a_region_comes_from_a_request_or_a_voice_alone() -> None:
+    assert language.choose(None, None, "Bom dia", says(Bom="PT-br")) == Chosen("pt", "detected")
+    assert language.choose(None, None, "Hello", None, "pt-BR") == Chosen("pt", "default")
+
+
+@pytest.mark.parametrize(
+    ("text", "heard", "chosen"),
+    [
+        ("Добрий вечір", "uk", Chosen("uk", "detected")),
+        ("Добрый вечер", "ru", Chosen("ru", "detected")),
+        ("Добрый вечер", "en", Chosen("ru", "script")),
+        ("Добрый вечер", "", Chosen("ru", "script")),
+        ("صبح بخیر", "fa", Chosen("fa", "detected")),
+        ("नमस्कार", "mr", Chosen("mr", "detected")),
+        ("早上好", "ja", Chosen("zh", "script")),
+        ("สวัสดี", "lo", Chosen("th", "script")),
+        ("Καλημέρα", "en", Chosen("el", "script")),
+    ],
+)
+def test_a_detector_is_heard_where_languages_share_a_script(text: str, heard: str, chosen: Chosen) -> None:
+    assert language.choose(None, None, text, lambda _text: heard) == chosen
+
+
+def test_an_unmistakable_script_never_reaches_the_detector() -> None:
+    def detect(text: str) -> str:
+        raise AssertionError(text)
+
+    assert language.choose(None, None, "สวัสดี Bangkok", detect).tag == "th"
+    assert language.choose(None, "th", "Hello", detect).tag == "th"
+
+
+def test_addresses_say_nothing_of_the_language() -> None:
+    asked: list[str] = []
+    language.choose(
+        None, None, "Veja https://example.com/help?a=b ou www.example.com, ana@example.com!", asked.append
+    )
+    assert [text.split() for text in asked] == [["Veja", "ou", "!"]]
+    assert language.choose(None, None, "ดูที่ https://example.com/a/very/long/path").tag == "th"
+
+
+def test_a_detector_gets_two_thousand_characters() -> None:
+    asked: list[str] = []
+    language.choose(None, None, "word " * 1000, asked.append)
+    assert [len(text) for text in asked] == [2000]
 
 
 @given(st.text(max_size=100))

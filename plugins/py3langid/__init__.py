@@ -1,0 +1,1 @@
+"""The py3langid plugin; see README.md beside this file."""

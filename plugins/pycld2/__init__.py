@@ -1,0 +1,1 @@
+"""The pycld2 plugin; see README.md beside this file."""

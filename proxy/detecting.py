@@ -1,0 +1,78 @@
+"""The detector of the server: one of those that are installed, opened by its name, and never in the way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from proxy.engines.registry import EngineConfigError, Registry
+from proxy.sections import PluginSection
+from speech_engine import Context, Detector, Hosted
+
+SHIPPED = "pycld2"
+
+_log = structlog.get_logger()
+
+
+class Detecting:
+    """Called with a text, it gives a tag or None: without a detector, and for a text that breaks it, None.
+
+    It runs where it is called, in the event loop: a detector is fast by its promise, and handing a text to
+    a thread would cost several times the work.
+    """
+
+    def __init__(self, name: str, detector: Detector | None) -> None:
+        self._name = name
+        self._detector = detector
+
+    def __repr__(self) -> str:
+        return f"<Detecting {self._name if self._detector else 'nothing'}>"
+
+    def __call__(self, text: str) -> str | None:
+        if self._detector is None:
+            return None
+        try:
+            found: object = self._detector.detect(text)
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its name only, it may quote the text
+            _log.warning("detector.detect.failed", detector=self._name, error=type(error).__name__)
+            return None
+        # A tag of another type would break routing far from here, and nobody would know whose it was.
+        return found if isinstance(found, str) and found.isascii() else None
+
+
+@asynccontextmanager
+async def open_detector(
+    registry: Registry,
+    name: str = SHIPPED,
+    section: PluginSection = PluginSection(),  # noqa: B008 - frozen
+) -> AsyncIterator[Detecting]:
+    """The detector `name`, with its section's settings. Only that one: others may be slow to load, and large.
+
+    Where it is not installed or fails, that is logged, and nothing is detected: speech goes on without, as
+    it does with "".
+    """
+    async with AsyncExitStack() as stack:
+        yield Detecting(name, await _opened(stack, registry, name, section) if name else None)
+
+
+async def _opened(
+    stack: AsyncExitStack, registry: Registry, name: str, section: PluginSection
+) -> Detector | None:
+    plugin = registry.plugins("detector").get(name)
+    if plugin is None or isinstance(plugin.create, Hosted):
+        reason = "only engines can be hosted" if plugin else "no such detector is installed"
+        _log.warning("detector.start.refused", detector=name, reason=reason)
+        return None
+    try:
+        settings = registry.settings("detector", name, section)
+        created = plugin.create(name, settings, Context(_log.bind(detector=name)))
+        detector: Detector = await stack.enter_async_context(created)
+    except EngineConfigError as error:
+        _log.warning("detector.start.refused", detector=name, reason=str(error))
+        return None
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and speech goes on without
+        _log.warning("detector.start.failed", detector=name, exc_info=error)
+        return None
+    return detector
