@@ -1,0 +1,1 @@
+"""The pythainlp plugin; see README.md beside this file."""

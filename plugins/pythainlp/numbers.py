@@ -1,0 +1,58 @@
+"""Numbers in Thai words, and what a number looks like where it is written."""
+
+from __future__ import annotations
+
+import re
+
+from pythainlp.util import num_to_thaiword
+
+from plugins.pythainlp.rule import WORDLIKE
+
+_DIGITS = ("ศูนย์", "หนึ่ง", "สอง", "สาม", "สี่", "ห้า", "หก", "เจ็ด", "แปด", "เก้า")
+
+# Nobody counts that far: a longer number is one that names something, and is said digit by digit.
+_MOST_DIGITS = 15
+
+# Possessive, here and below: to try a shorter number would only cost time.
+NUMBER = r"(?>\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?>\.\d++)?"
+_SIGN = rf"(?:(?<![{WORDLIKE}.%)\]])-|[\u2212+])"
+_RANGE = rf"(?: ?[-\u2013\u2014] ?{NUMBER}|(?: ?[x×] ?{NUMBER}){{1,2}})"
+
+QUANTITY = rf"(?<!\d)(?<!\d[.,])(?:~ ?)?{_SIGN}?{NUMBER}{_RANGE}?(?!\d)(?![.,]\d)"
+"""A number, a range of them, or one by another; none of the groups of `re`, so that it fits in anywhere."""
+
+_PART = re.compile(rf" ?(?P<sign>[-~x×+\u2212\u2013\u2014]) ?|(?P<number>{NUMBER})")
+_SIGNS = {"~": "ประมาณ", "x": "คูณ", "×": "คูณ", "+": "บวก"}
+
+
+def digits(written: str) -> str:
+    return "".join(_DIGITS[int(character)] for character in written if character.isdecimal())
+
+
+def cardinal(written: str) -> str:
+    """A whole number; digit by digit where it begins with a zero, or nobody would count so far."""
+    plain = written.replace(",", "")
+    if len(plain) > _MOST_DIGITS or (len(plain) > 1 and int(plain[0]) == 0):
+        return digits(plain)
+    return num_to_thaiword(int(plain))
+
+
+def number(written: str) -> str:
+    whole, _, fraction = written.partition(".")
+    return f"{cardinal(whole)}จุด{digits(fraction)}" if fraction else cardinal(whole)
+
+
+def quantity(written: str, between: str = "ถึง") -> str:
+    """What `QUANTITY` matched; `between` is said for a hyphen between two numbers."""
+
+    def said(part: re.Match[str]) -> str:
+        if part["number"] is not None:
+            return number(part["number"])
+        minus = "ลบ" if _is_first(part) else between
+        return _SIGNS.get(part["sign"], minus)
+
+    return _PART.sub(said, written)
+
+
+def _is_first(part: re.Match[str]) -> bool:
+    return not any(character.isdecimal() for character in part.string[: part.start()])

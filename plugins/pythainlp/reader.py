@@ -1,0 +1,84 @@
+"""Reads a Thai text: all rules in their order. To import it loads PyThaiNLP; to make a reader, its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from pythainlp.util import remove_repeat_vowels
+
+from plugins.pythainlp import (
+    abbreviations,
+    amounts,
+    counting,
+    dates,
+    dialling,
+    english,
+    measures,
+    repeats,
+    sentences,
+    times,
+)
+from plugins.pythainlp.english import English
+from plugins.pythainlp.rule import Blanks
+from plugins.pythainlp.turn import Turn
+from plugins.pythainlp.words import Words
+from speech_engine.draft import Draft
+from speech_engine.values import Segment
+from speech_engine.verbatim import keep_addresses
+
+_ZERO_WIDTH = "\u200b"
+# The joiner has no place in Thai, though other scripts need it. As many characters as before: places stay.
+_TRANSLATED = str.maketrans("๐๑๒๓๔๕๖๗๘๙\u200c", f"0123456789{_ZERO_WIDTH}")
+
+# Looks right on the screen, and is typed in another order, in two signs for one, or twice.
+_MISSPELT = re.compile(r"เเ|\u0e4d[่-๋]?า|[่-๋์][ัิ-ู]|[ะาำ][่-๋]|([ะ-ฺ็-๎])\1{1,9}|[่-๋]{2,9}")
+
+
+class Reader:
+    def __init__(self) -> None:
+        self._words = Words()
+        self._abbreviations = abbreviations.rules(self._words.has)
+        self._english = English()
+
+    def __repr__(self) -> str:
+        return f"<Reader {self._words!r} {self._english!r}>"
+
+    def read(self, text: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
+        with Turn() as turn:
+            return self._read(_respelt(text), _words_of(tuple(lexicon.items())), turn)
+
+    def _read(self, text: str, lexicon: Mapping[str, str], turn: Turn) -> tuple[Segment, ...]:
+        draft = Draft(text)
+        keep_addresses(draft)
+        words = self._words.ends(draft.text, lexicon, turn)
+        begins = frozenset(words)
+        draft.apply(lexicon, begins)
+        blanks = Blanks(draft, begins, turn)
+        blanks.apply(english.NAMES)
+        blanks.apply(dates.RULES)
+        blanks.apply(times.RULES)
+        blanks.apply(dialling.RULES)
+        blanks.apply(amounts.RULES)
+        blanks.apply(measures.RULES)
+        blanks.apply(self._abbreviations)
+        blanks.apply(counting.RULES)
+        blanks.apply(repeats.rules(draft.text, words, lexicon))
+        blanks.apply(self._english.rules(draft.open))
+        blanks.close()
+        return draft.segments(sentences.ends(draft.open, words))
+
+
+def _respelt(text: str) -> str:
+    """Each correction filled up with what the draft takes out again, so that places stay."""
+    return _MISSPELT.sub(
+        lambda match: remove_repeat_vowels(match.group()).ljust(len(match.group()), _ZERO_WIDTH),
+        text.translate(_TRANSLATED),
+    )
+
+
+@lru_cache(maxsize=64)
+def _words_of(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """A lexicon in the spelling that the text has by now."""
+    return {_respelt(word).replace(_ZERO_WIDTH, ""): spoken for word, spoken in items}

@@ -1,0 +1,36 @@
+"""The tables of what a Thai reader says, case by case."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugins.pythainlp.front_end import ThaiFrontEnd
+from tests.plugins.pythainlp import cases_amounts, cases_dates, cases_numbers, cases_sentences, cases_words
+
+FRONT_END = ThaiFrontEnd()
+READ = [*cases_numbers.CASES, *cases_dates.CASES, *cases_amounts.CASES, *cases_words.CASES]
+
+
+def spoken(text: str) -> list[str]:
+    return [segment.spoken for segment in FRONT_END.prepare(text, "th", {})]
+
+
+@pytest.mark.parametrize(("text", "expected"), READ)
+def test_it_is_read_as_a_thai_reader_would(text: str, expected: str) -> None:
+    assert spoken(text) == [expected]
+
+
+@pytest.mark.parametrize(("text", "expected"), READ)
+def test_it_is_read_the_same_within_a_text(text: str, expected: str) -> None:
+    """No rule hangs on where a text begins or ends, and none looks over the end of a line."""
+    assert spoken(f"สวัสดีครับ\n{text}\nลาก่อน") == ["สวัสดีครับ", expected, "ลาก่อน"]
+
+
+@pytest.mark.parametrize(("text", "expected"), cases_sentences.CASES)
+def test_it_breathes_where_a_thai_reader_would(text: str, expected: list[str]) -> None:
+    assert spoken(text) == expected
+
+
+def test_every_case_stands_in_the_tables_once() -> None:
+    texts = [text for text, _ in READ]
+    assert len(texts) == len(set(texts)) > 100
