@@ -37,7 +37,18 @@ from speech_engine.mark import Mark, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Hosted, Plugin
 from speech_engine.runner import Runner
-from speech_engine.values import EngineVoice, Mix, Rewritten, Sample, Samples, Segment, SpeechJob, Voice
+from speech_engine.values import (
+    Alphabet,
+    EngineVoice,
+    Mix,
+    Pronunciation,
+    Rewritten,
+    Sample,
+    Samples,
+    Segment,
+    SpeechJob,
+    Voice,
+)
 
 API_VERSION = 1
 """Part of the host handshake: raised when a value or a message changes its meaning."""
@@ -45,6 +56,7 @@ API_VERSION = 1
 __all__ = [
     "ANY_LANGUAGE",
     "API_VERSION",
+    "Alphabet",
     "Audio",
     "CloneRequest",
     "CloneSample",
@@ -83,6 +95,7 @@ __all__ = [
     "Mix",
     "ModelInfo",
     "Plugin",
+    "Pronunciation",
     "Rewritten",
     "Runner",
     "Sample",

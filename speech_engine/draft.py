@@ -6,22 +6,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 from speech_engine import cleaning
 from speech_engine.values import Rewritten, Segment
+from speech_engine.words import words_of
 
 MASK = "\0"
 """Stands for every decided character in `Draft.open`; no cleaned text has it."""
-
-# Written without spaces between words, so that a word may begin or end anywhere: Thai, Lao, Burmese, Khmer,
-# Japanese, Chinese.
-_UNSPACED = (
-    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    r"\U00020000-\U0002fa1f"
-)
-_NOT_WITHIN_A_WORD = (rf"(?<![^\W{_UNSPACED}])", rf"(?![^\W{_UNSPACED}])")
 
 
 class _Decided(NamedTuple):
@@ -73,22 +65,11 @@ class Draft:
 
     def apply(self, lexicon: Mapping[str, str], boundaries: Collection[int] | None = None) -> None:
         """Decides the words of a lexicon, the longest first: whole words, or with `boundaries` what begins
-        and ends at one of these places. A word in lower case stands for any case, another for itself."""
+        and ends at one of these places. A word in lower case stands for any case, another for itself; one
+        whose entry is the word itself is kept as it is written."""
         if not lexicon:
             return
-        words = _words(tuple(lexicon.items()))
-        if boundaries is None:
-            self.rewrite(words.whole, words.spoken)
-            return
-        found: list[_Decided] = []
-        at = 0
-        while (match := words.anywhere.search(self._open, at)) is not None:
-            start, end = match.span()
-            said = words.spoken(match) if start in boundaries and end in boundaries else None
-            if said is not None:
-                found.append(_Decided(start, end, said))
-            at = start + 1 if said is None else end
-        self._add(found)
+        self._add(_Decided(*found) for found in words_of(lexicon).find(self._open, boundaries))
 
     def segments(self, ends: Iterable[int]) -> tuple[Segment, ...]:
         """The text cut behind these places of `text`; a cut inside of what is decided moves behind it.
@@ -107,7 +88,7 @@ class Draft:
     def _add(self, found: Iterable[_Decided]) -> None:
         pieces, at = [], 0
         for start, end, said in found:
-            insort(self._decided, _Decided(start, end, said))
+            insort(self._decided, _Decided(start, end, cleaning.cleaned(said)[0]))
             pieces += [self._open[at:start], MASK * (end - start)]
             at = end
         self._open = "".join((*pieces, self._open[at:]))
@@ -201,31 +182,3 @@ def _clipped(rewritten: list[Rewritten], length: int) -> Iterable[Rewritten]:
         if start < end:
             yield Rewritten(start, end, one.source_start, one.source_end)
             before = end
-
-
-class _Words(NamedTuple):
-    """A lexicon ready to be looked for."""
-
-    whole: re.Pattern[str]
-    anywhere: re.Pattern[str]
-    exact: Mapping[str, str]
-
-    def spoken(self, match: re.Match[str]) -> str | None:
-        word = match.group()
-        said = self.exact.get(word)
-        return self.exact.get(word.lower()) if said is None else said
-
-
-@lru_cache(maxsize=256)
-def _words(items: tuple[tuple[str, str], ...]) -> _Words:
-    exact = {cleaning.cleaned(word)[0]: spoken for word, spoken in items}
-    exact.pop("", None)
-    longest_first = sorted(exact, key=lambda word: (-len(word), word))
-    one_of = "|".join(_any_case(word) for word in longest_first) or r"(?!)"
-    before, after = _NOT_WITHIN_A_WORD
-    return _Words(re.compile(f"{before}(?:{one_of}){after}"), re.compile(one_of), exact)
-
-
-def _any_case(word: str) -> str:
-    escaped = re.escape(word)
-    return f"(?i:{escaped})" if word == word.lower() else escaped

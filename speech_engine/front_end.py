@@ -10,7 +10,9 @@ from speech_engine.values import Segment
 
 class FrontEnd(Protocol):
     """One that takes well under a millisecond for a thousand characters may have `is_quick = True`: then
-    short texts are prepared where they are, since handing them to a thread would cost more than the work."""
+    short texts are prepared where they are, since handing them to a thread would cost more than the work.
+    `languages`, a tuple of base tags, has those that it was made for: it serves models that do not read
+    numbers themselves, where no route names another."""
 
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
         """Cuts `text` into sentences. Synchronous: the server calls it in a thread.

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from speech_engine.values import Alphabet
+
 ANY_LANGUAGE = "*"
 """A language tag that stands for every language (an engine that does not care)."""
 
@@ -26,11 +28,16 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     `speed` and `pitch` are what the engine does itself; the server fits the rest of a speed afterwards.
     `first_audio_s` raises the server's budget to first audio for models that need longer. `is_local` is false
     where the text leaves the machines of whoever runs the server: some plans do without such models.
+    `digest` stands for the checkpoint of a local model: another one sounds otherwise under the same id.
+    `phonemes` are the alphabets in which a job may say how a word sounds. Where `reads_numbers` is false, texts
+    come prepared by the front-end of their language. A model whose operator `must_accept_licence` serves nobody
+    before that; one without `paid_use` serves no plan with a price on a commercial server.
     """
 
     id: str
     languages: tuple[Language, ...]
     sample_rate_hz: int
+    digest: str = ""
     formats: tuple[str, ...] = ()
     max_characters: int = 4096
     joins_segments: bool = False
@@ -45,14 +52,24 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     billed_on_submit: bool = False
     is_local: bool = True
     first_audio_s: float | None = None
+    phonemes: tuple[Alphabet, ...] = ()
+    reads_numbers: bool = True
     licence: str = ""
     paid_use: bool = True
+    must_accept_licence: bool = False
 
 
 class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice an engine brings along. `language` is None where the voice speaks any of the model's."""
+    """A voice an engine brings along. `language` is None where the voice speaks any of the model's.
+
+    `age` is a word such as `young`, `tags` are words for how it sounds, `description` is a sentence or two:
+    who looks for a voice finds it by them.
+    """
 
     id: str
     name: str
     language: str | None = None
     gender: str | None = None
+    age: str | None = None
+    tags: tuple[str, ...] = ()
+    description: str = ""

@@ -5,9 +5,11 @@ Names, casts and routes are resolved before a job exists. No repr here shows wha
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
+
+Alphabet = Literal["ipa", "pinyin"]
 
 
 class Rewritten(msgspec.Struct, frozen=True, array_like=True):
@@ -66,6 +68,18 @@ class Mix(msgspec.Struct, frozen=True, tag="mix"):
 Voice = EngineVoice | Samples | Mix
 
 
+class Pronunciation(msgspec.Struct, frozen=True):
+    """A word of what is spoken, letter by letter as it stands there, and how it sounds: `sounds` is IPA
+    without slashes, or pinyin such as `(chu3)(li3)`."""
+
+    word: str
+    alphabet: Alphabet
+    sounds: str
+
+    def __repr__(self) -> str:
+        return f"<Pronunciation in {self.alphabet}>"
+
+
 class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
     """One request for speech, as an engine sees it.
 
@@ -73,7 +87,7 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
     unchanged, best first; an engine may always answer with PCM. `deadline_s` is the time left until
     the first audio: a job that cannot make it should fail rather than start. `estimated_s` is how long the
     audio will be, as far as anyone can tell, and `share` how much of a slot the tenant is entitled to beside
-    others; both are for the queue.
+    others; both are for the queue. `pronunciations` are of the alphabets that the model takes.
     """
 
     id: str
@@ -91,6 +105,7 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
     max_samples: int | None = None
     estimated_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
     share: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
+    pronunciations: tuple[Pronunciation, ...] = ()
 
     def __repr__(self) -> str:
         return f"<SpeechJob {self.id} {self.model} {self.language}, {len(self.segments)} segments>"

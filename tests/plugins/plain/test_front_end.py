@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from plugins.plain.front_end import PlainFrontEnd
 from plugins.plain.plugin import voxgate_register
 from speech_engine import Context, Segment
+from tests.plugins.front_ends import LEXICONS, assert_sound
 
 LANGUAGES = ("en", "en-NG", "pt-BR", "th", "ja", "ar", "de", "yo", "zh_Hant", "*", "", "q1")
 
@@ -124,12 +125,41 @@ def test_a_splitter_that_loses_characters_is_not_believed(monkeypatch: pytest.Mo
     assert prepared("One. Two.") == (Segment("One. Two.", 0, 9),)
 
 
+@given(text=TEXTS, language=st.sampled_from(LANGUAGES), lexicon=LEXICONS)
+def test_any_text_is_sound_with_any_lexicon(text: str, language: str, lexicon: dict[str, str]) -> None:
+    assert_sound(text, PlainFrontEnd().prepare(text, language, lexicon))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SQL and sql, not MySQL.", "sequel and sequel, not MySQL."),
+        ("Ask Bob, or bob.", "Ask Robert, or bob."),
+        ("New York is new.", "the Big Apple is new."),
+        ("At https://sql.com/sql or sql@sql.com: sql.", "At https://sql.com/sql or sql@sql.com: sequel."),
+        ("12 kg of sql", "12 kg of sequel"),
+    ],
+)
+def test_words_of_the_lexicon_are_said_as_it_says(text: str, expected: str) -> None:
+    lexicon = {"sql": "sequel", "Bob": "Robert", "New York": "the Big Apple", "New": "old"}
+    (segment,) = PlainFrontEnd().prepare(text, "en", lexicon)
+    assert segment.spoken == expected
+
+
+def test_a_word_of_the_lexicon_knows_what_it_stands_for() -> None:
+    (segment,) = PlainFrontEnd().prepare("My  SQL\u200b is fine.", "en", {"sql": "sequel"})
+    (rewritten,) = segment.rewritten
+    assert segment.spoken[rewritten.spoken_start : rewritten.spoken_end] == "sequel"
+    assert (rewritten.source_start, rewritten.source_end) == (4, 8)
+
+
 async def test_it_registers_as_the_front_end_plain() -> None:
     (plugin,) = voxgate_register()
     assert (plugin.kind, plugin.name) == ("front_end", "plain")
     assert callable(plugin.create)
     async with plugin.create("plain", plugin.settings(), Context(structlog.get_logger())) as front_end:
-        (segment,) = front_end.prepare("Olá.", "pt", {"Olá": "ignored"})
-    assert segment.spoken == "Olá."
-    assert "Olá" not in repr(segment)
+        (segment,) = front_end.prepare("Olá.", "pt", {"olá": "Oi"})
+        assert front_end.languages == ("*",)
+    assert segment.spoken == "Oi."
+    assert "Oi" not in repr(segment)
     assert repr(front_end) == "<PlainFrontEnd>"

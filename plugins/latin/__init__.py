@@ -1,0 +1,1 @@
+"""The latin plugin; see README.md beside this file."""

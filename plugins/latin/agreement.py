@@ -1,0 +1,44 @@
+"""What a noun of Portuguese or Spanish tells about the number before it; where it does not tell, nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from plugins.latin.language import Form
+
+
+class Nouns(NamedTuple):
+    feminine_endings: tuple[str, ...]
+    feminine: Collection[str]
+    """Nouns that do not end like one."""
+    masculine: Collection[str]
+    """Nouns that end like a feminine one."""
+    masculine_endings: tuple[str, ...]
+    others: Collection[str]
+    """Words that are no nouns."""
+    labels: Collection[str]
+    """Nouns whose number stands behind them, and is a name: `página 1`."""
+
+
+def agreement(nouns: Nouns) -> Callable[[int, str, str], Form]:
+    def form(number: int, before: str, after: str) -> Form:
+        if not after or after in nouns.others or before in nouns.labels:
+            return "alone"
+        if number != 1 and not after.endswith(("s", "mil")):
+            return "alone"
+        if after in nouns.feminine:
+            return "feminine"
+        if after in nouns.masculine or after.endswith(nouns.masculine_endings):
+            return "masculine"
+        return "feminine" if after.endswith(nouns.feminine_endings) else "masculine"
+
+    return form
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def with_plurals(singulars: str, plurals: str) -> frozenset[str]:
+    return words(singulars) | words(plurals)

@@ -1,0 +1,77 @@
+"""Numbers in English words."""
+
+from __future__ import annotations
+
+from plugins.latin.language import Form
+from plugins.latin.scales import Scale, counts, in_order
+
+_SMALL = in_order(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen"
+)
+_TENS = in_order("- - twenty thirty forty fifty sixty seventy eighty ninety")
+_SCALES = tuple(
+    Scale(10 ** (3 * power), name, name)
+    for power, name in ((4, "trillion"), (3, "billion"), (2, "million"), (1, "thousand"))
+)
+_ORDINALS = {
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+    "twelve": "twelfth",
+}
+
+
+def american(number: int, form: Form = "alone") -> str:
+    del form
+    return _cardinal(number, "")
+
+
+def british(number: int, form: Form = "alone") -> str:
+    del form
+    return _cardinal(number, "and ")
+
+
+def _cardinal(number: int, and_: str) -> str:
+    words = [f"{_cardinal(count, and_)} {scale.one}" for count, scale in counts(number, _SCALES)]
+    rest = number % 1000
+    hundreds, tens = divmod(rest, 100)
+    if hundreds:
+        words.append(f"{_SMALL[hundreds]} hundred")
+    if tens or not words:
+        words.append(f"{and_}{_below_hundred(tens)}" if words else _below_hundred(tens))
+    return " ".join(words)
+
+
+def _below_hundred(number: int) -> str:
+    if number < 20:
+        return _SMALL[number]
+    tens, ones = divmod(number, 10)
+    return f"{_TENS[tens]}-{_SMALL[ones]}" if ones else _TENS[tens]
+
+
+def ordinal_of(cardinal: str) -> str:
+    """Only the last word of a number changes: `twenty-one`, `twenty-first`."""
+    at = max(cardinal.rfind(" "), cardinal.rfind("-")) + 1
+    last = cardinal[at:]
+    if last in _ORDINALS:
+        return cardinal[:at] + _ORDINALS[last]
+    return f"{cardinal[:-1]}ieth" if cardinal.endswith("y") else f"{cardinal}th"
+
+
+def year(number: int, cardinal: str) -> str:
+    """In two halves, but for those that have none: `twenty twenty-six`, `two thousand five`."""
+    century, rest = divmod(number, 100)
+    if not 10 <= century <= 20 or (century % 10 == 0 and rest < 10):
+        return cardinal
+    if not rest:
+        return f"{_below_hundred(century)} hundred"
+    return f"{_below_hundred(century)} {'oh ' if rest < 10 else ''}{_below_hundred(rest)}"
+
+
+def plural(number: str) -> str:
+    """Of a decade: `nineties`."""
+    return f"{number[:-1]}ies" if number.endswith("y") else f"{number}s"

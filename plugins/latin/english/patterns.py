@@ -1,0 +1,92 @@
+"""What English has that no table can name: dates, years, streets, telephone numbers."""
+
+from __future__ import annotations
+
+import re
+
+from plugins.latin.amounts import INNER_STOP, LEFT
+from plugins.latin.english.numbers import american, plural, year
+from plugins.latin.language import Language, Patterns, Roman
+from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before
+from plugins.latin.rules.spelled import ABROAD, CARD
+from plugins.latin.rules.spelled import after as behind
+from plugins.latin.scales import in_order
+from speech_engine.draft import Draft
+
+MONTHS = in_order("January February March April May June July August September October November December")
+_SHORT = in_order("Jan Feb Mar Apr - Jun Jul Aug Sep Oct Nov Dec")
+_MONTH_NAMES = {name.lower(): number for names in (MONTHS, _SHORT) for number, name in enumerate(names, 1)}
+_MONTH = rf"(?P<month>{'|'.join(MONTHS)}|(?:Sept|{'|'.join(_SHORT)})\b)(?:{INNER_STOP})?"
+_DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?"
+_YEAR = r"(?:,? (?P<year>[0-9]{4}))?(?![\w/:]|[.,-][0-9])"
+_YEAR_CUE = (
+    r"(?:\b(?:in|since|by|until|till|from|of|before|after|during|circa|around|early|late|mid|year|years|"
+    rf"spring|summer|autumn|fall|winter|the|class|{'|'.join(MONTHS)})"
+    r"|\b(?:from|between) [0-9]{4} (?:to|and)|©) $"
+)
+
+_DECADES = re.compile(
+    rf"{LEFT}['’]?(?:(?P<hundreds>1[0-9]|20)00|(?P<century>[0-9]{{2}})?(?P<decade>[2-9]0))['’]?s(?!\w)"
+)
+# Words that begin a sentence, and are no saint's name.
+_BEGINNING = r"(?:The|He|She|It|They|We|I|You|Then|But|And|This|That)\b"
+_STREET = re.compile(rf"(?<=\w )(?P<kind>St|Dr)(?:(?=\.(?:\s*\Z|\s+{_BEGINNING}))|\.(?=[,;)]|\s+[a-z]))")
+_BEFORE_STREET = re.compile(r"\b[A-Z][\w'’]+ $")
+
+
+def _decades(draft: Draft) -> None:
+    def spoken(match: re.Match[str]) -> str:
+        if match["hundreds"]:
+            first = int(match["hundreds"]) * 100
+            return plural(year(first, american(first)))
+        century = f"{american(int(match['century']))} " if match["century"] else ""
+        return century + plural(american(int(match["decade"])))
+
+    draft.rewrite(_DECADES, spoken)
+
+
+def _street(draft: Draft) -> None:
+    """`Main St.` and `St. Mary`: what stands before and behind tells a street from a saint."""
+
+    def spoken(match: re.Match[str]) -> str | None:
+        is_named = _BEFORE_STREET.search(match.string, max(0, match.start() - 32), match.start())
+        return {"St": "Street", "Dr": "Drive"}[match["kind"]] if is_named else None
+
+    draft.rewrite(_STREET, spoken)
+
+
+def _as_name(language: Language, number: int) -> str:
+    return as_cardinal(language, number).capitalize()
+
+
+# `the Part I like` is no part one.
+_NAMED = after("Chapter", "Volume", "Part", "Act", "Book", "Section", "Article", but_not=r"(?!(?<= I) [a-z])")
+
+PATTERNS = Patterns(
+    month_names=_MONTH_NAMES | {"sept": 9},
+    dates=(
+        re.compile(rf"{LEFT}{_DAY}(?: of)? {_MONTH}{_YEAR}"),
+        re.compile(rf"\b{_MONTH} {_DAY}{_YEAR}"),
+    ),
+    date_cue=re.compile(r"\b(?:on|until|since|due) $", re.IGNORECASE),
+    year_cue=re.compile(_YEAR_CUE, re.IGNORECASE),
+    hour_mark="",
+    ordinals={"st": "alone", "nd": "alone", "rd": "alone", "th": "alone"},
+    singular_after=("a", "an"),
+    romans=(
+        Roman(before(r"[Cc]entury\b"), as_ordinal),
+        Roman(after("World War"), _as_name),
+        Roman(_NAMED, as_cardinal),
+    ),
+    spelled=(
+        ABROAD,
+        CARD,
+        re.compile(r"(?<![\w.,-])(?:1[ -])?\([0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}(?![\w-])"),
+        re.compile(r"(?<![\w.,-])(?:1-)?[0-9]{3}([.-])[0-9]{3}\1[0-9]{4}(?![\w-])"),
+        re.compile(r"(?<![\w.,-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-])"),
+        # A postcode, behind its state.
+        re.compile(r"(?<=\b[A-Z]{2} )[0-9]{5}(?:-[0-9]{4})?(?![\w-])"),
+        behind("call", "tel", "phone", "telephone", "fax", "mobile", "whatsapp"),
+    ),
+    own=(_decades, _street),
+)

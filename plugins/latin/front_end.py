@@ -1,0 +1,113 @@
+"""The front-end for Portuguese, Spanish and English: numbers, dates, money and abbreviations in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from plugins.latin.english.language import english
+from plugins.latin.language import Language, Rule
+from plugins.latin.portuguese.language import portuguese
+from plugins.latin.rules import (
+    abbreviations,
+    counts,
+    dates,
+    fractions,
+    measures,
+    money,
+    ordinals,
+    spelled,
+    times,
+)
+from plugins.latin.spanish.language import spanish
+from speech_engine.draft import MASK, Draft
+from speech_engine.sentences import sentence_ends
+from speech_engine.values import Segment
+from speech_engine.verbatim import keep_addresses
+
+_LANGUAGES = {"en": english, "es": spanish, "pt": portuguese}
+
+# What is surest comes first: no rule takes away what an earlier one has decided. Plain numbers come last,
+# behind the abbreviations that stand before them.
+_IN_FIGURES = (spelled.rule, dates.rule, times.rule, money.rule, fractions.rule, measures.rule)
+_IN_LETTERS = (ordinals.rule, abbreviations.rule)
+
+_FIGURE = re.compile("[0-9½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]")
+_DECIDED = re.compile(f"{MASK}+")
+_INITIAL = re.compile(r"\b([A-ZÀ-ÖØ-Þ])\.(?= [A-ZÀ-ÖØ-Þ])")
+_BEFORE_A_NAME = re.compile(
+    r"(?:^|[^\w\s]\s+|\b[A-ZÀ-ÖØ-Þ][\w'’]*\s|\bq+\s"
+    r"|\b(?:a|al|and|by|com|con|da|de|del|do|e|el|la|o|of|the|with|y)\s)\Z"
+)
+_NAME_REACHES = 24
+_LETTER_OR_STOP = re.compile(r"[^\W\d_]|[.!?]")
+
+
+class LatinFrontEnd:
+    languages = tuple(_LANGUAGES)
+    revision = "1"
+
+    def __repr__(self) -> str:
+        return f"<LatinFrontEnd {' '.join(self.languages)}>"
+
+    def warm(self) -> None:
+        """Compiles the rules of each language as it is where no region is named."""
+        for language in _LANGUAGES.values():
+            _rules(language(""))
+
+    def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
+        """As `FrontEnd.prepare`; in a language that is not its own, only the lexicon is read."""
+        draft = Draft(text)
+        keep_addresses(draft)
+        draft.apply(lexicon)
+        if spoken := _language(language):
+            for rule in _rules(spoken):
+                rule(draft)
+        return draft.segments(sentence_ends(_sentences_of(draft), language))
+
+
+def _language(tag: str) -> Language | None:
+    base, *rest = re.split("[-_]", tag)
+    language = _LANGUAGES.get(base.lower())
+    region = next((part.upper() for part in rest if len(part) == 2), "")
+    return language and language(region)
+
+
+@cache
+def _rules(language: Language) -> tuple[Rule, ...]:
+    in_figures = tuple(rule(language) for rule in _IN_FIGURES)
+    in_letters = tuple(rule(language) for rule in _IN_LETTERS)
+    last = counts.rule(language)
+
+    def figures(draft: Draft) -> None:
+        if _FIGURE.search(draft.text):
+            for rule in in_figures:
+                rule(draft)
+
+    def counted(draft: Draft) -> None:
+        if _FIGURE.search(draft.open):
+            last(draft)
+
+    return (
+        lambda draft: draft.apply(language.tables.words),
+        *language.patterns.own,
+        figures,
+        *in_letters,
+        counted,
+    )
+
+
+def _sentences_of(draft: Draft) -> str:
+    """As long as the text, with what is decided as plain words: neither a full stop inside of an abbreviation
+    ends a sentence, nor does an abbreviation keep the stop behind it from ending one. A name's initial ends
+    none either: D. Pedro."""
+
+    def as_word(decided: re.Match[str]) -> str:
+        return _LETTER_OR_STOP.sub("q", draft.text[decided.start() : decided.end()])
+
+    def unstopped(initial: re.Match[str]) -> str:
+        before = initial.string[max(0, initial.start() - _NAME_REACHES) : initial.start()]
+        return f"{initial[1]}q" if _BEFORE_A_NAME.search(before) else initial[0]
+
+    return _INITIAL.sub(unstopped, _DECIDED.sub(as_word, draft.open))

@@ -1,0 +1,58 @@
+"""What Portuguese has that no table can name: dates, streets, telephone numbers."""
+
+from __future__ import annotations
+
+import re
+
+from plugins.latin.amounts import INNER_STOP, LEFT
+from plugins.latin.language import Patterns, Roman
+from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before
+from plugins.latin.rules.spelled import ABROAD, CARD
+from plugins.latin.rules.spelled import after as behind
+from plugins.latin.scales import in_order
+from speech_engine.draft import Draft
+
+MONTHS = in_order("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro")
+_MONTH_NAMES = {name[:length]: number for number, name in enumerate(MONTHS, 1) for length in (3, len(name))}
+_MONTH = rf"(?P<month>(?i:{'|'.join(MONTHS)}|{'|'.join(name[:3] for name in MONTHS)}\b))"
+_DATE = re.compile(
+    rf"{LEFT}(?P<day>[0-9]{{1,2}})(?:\.?[º°]|o)? (?:de )?{_MONTH}(?!\w)(?:{INNER_STOP})?"
+    r"(?:,? (?:de )?(?P<year>[0-9]{4})(?![\w/:]|[.,-][0-9]))?"
+)
+# A street by its initial is one only where an address goes on: na R. Augusta; R. Augusta, 100.
+_STREET = re.compile(
+    r"(?=R\. [A-ZÀ-Þ])(?<!\w)"
+    r"(?:(?<=\b[nd]a )|(?<=\b[AÀaà] )|(?<![\w.] )(?=R\. [^,.\n]{2,40}, n?[.º]? ?[0-9]))R\."
+)
+
+
+def _street(draft: Draft) -> None:
+    draft.rewrite(_STREET, lambda match: "rua")
+
+
+PATTERNS = Patterns(
+    month_names=_MONTH_NAMES,
+    dates=(_DATE,),
+    date_cue=re.compile(r"\bdia $", re.IGNORECASE),
+    ordinals={"º": "alone", "ª": "feminine"},
+    romans=(
+        Roman(before("Guerra Mundial"), as_feminine_ordinal),
+        Roman(after("século", "séc."), as_century),
+        Roman(after("capítulo", "cap.", "volume", "vol.", "tomo", "ato", "parte", "artigo"), as_cardinal),
+    ),
+    spelled=(
+        ABROAD,
+        CARD,
+        re.compile(r"(?<![\w.,-])\(?0?[0-9]{2}\)? ?(?:9 ?)?[0-9]{4}-[0-9]{4}(?![\w-])"),
+        re.compile(r"(?<![\w.,-])\(?0?[0-9]{2}\)? 9 ?[0-9]{4} [0-9]{4}(?![\w-])"),
+        # Numbers of a house; such years would begin with a 1, or with 20.
+        re.compile(r"(?<![\w.,-])(?:2[1-9]|[3-5][0-9])[0-9]{2}-[0-9]{4}(?![\w-])"),
+        re.compile(r"(?<![\w.,-])9[0-9]{4}-[0-9]{4}(?![\w-])"),
+        re.compile(r"(?<![\w.,-])0800[ -]?[0-9]{3}[ -]?[0-9]{4}(?![\w-])"),
+        re.compile(r"(?<![\w.,-])[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}(?![\w-])"),
+        re.compile(r"(?<![\w.,-])[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}(?![\w-])"),
+        re.compile(r"(?<![\w.,-])[0-9]{5}-[0-9]{3}(?![\w-])"),
+        behind("tel", "telefone", "fone", "celular", "cel", "ligue", "whatsapp", "zap", "fax"),
+    ),
+    own=(_street,),
+)

@@ -1,0 +1,218 @@
+"""What Portuguese writes short, and what it says: money, units, abbreviations."""
+
+from __future__ import annotations
+
+from plugins.latin.agreement import Nouns, with_plurals, words
+from plugins.latin.language import Currency, Large, Tables, Unit
+
+_REAL = Currency("real", "reais", "centavo", "centavos")
+_DOLLAR = Currency("dólar", "dólares", "centavo", "centavos")
+_EURO = Currency("euro", "euros", "cêntimo", "cêntimos")
+_POUND = Currency("libra", "libras", "pêni", "pence", "feminine")
+_NAIRA = Currency("naira", "nairas", "kobo", "kobos", "feminine")
+_YEN = Currency("iene", "ienes", "sen", "sens")
+
+_CURRENCIES = {
+    "R$": _REAL,
+    "BRL": _REAL,
+    "$": _DOLLAR,
+    "US$": _DOLLAR,
+    "U$": _DOLLAR,
+    "USD": _DOLLAR,
+    "€": _EURO,
+    "EUR": _EURO,
+    "£": _POUND,
+    "GBP": _POUND,
+    "₦": _NAIRA,
+    "NGN": _NAIRA,
+    "¥": _YEN,
+    "JPY": _YEN,
+}
+
+_MILLION = Large("milhão", "milhões")
+_THOUSAND = Large("mil", "mil", is_noun=False)
+_BILLION = Large("bilhão", "bilhões")
+_LARGES = {
+    "mil": _THOUSAND,
+    "k": _THOUSAND,
+    "milhão": _MILLION,
+    "milhões": _MILLION,
+    "mi": _MILLION,
+    "bilhão": _BILLION,
+    "bilhões": _BILLION,
+    "bi": _BILLION,
+    "trilhão": Large("trilhão", "trilhões"),
+    "trilhões": Large("trilhão", "trilhões"),
+    "mil milhões": Large("mil milhões", "mil milhões"),
+}
+
+_UNITS = {
+    "%": Unit("por cento", "por cento"),
+    "km": Unit("quilômetro", "quilômetros"),
+    "m": Unit("metro", "metros"),
+    "cm": Unit("centímetro", "centímetros"),
+    "mm": Unit("milímetro", "milímetros"),
+    "km/h": Unit("quilômetro por hora", "quilômetros por hora"),
+    "m/s": Unit("metro por segundo", "metros por segundo"),
+    "m²": Unit("metro quadrado", "metros quadrados"),
+    "km²": Unit("quilômetro quadrado", "quilômetros quadrados"),
+    "m³": Unit("metro cúbico", "metros cúbicos"),
+    "ha": Unit("hectare", "hectares"),
+    "t": Unit("tonelada", "toneladas", "feminine"),
+    "kg": Unit("quilo", "quilos"),
+    "Kg": Unit("quilo", "quilos"),
+    "g": Unit("grama", "gramas"),
+    "mg": Unit("miligrama", "miligramas"),
+    "L": Unit("litro", "litros"),
+    "l": Unit("litro", "litros"),
+    "ml": Unit("mililitro", "mililitros"),
+    "mL": Unit("mililitro", "mililitros"),
+    "°C": Unit("grau Celsius", "graus Celsius"),
+    "ºC": Unit("grau Celsius", "graus Celsius"),
+    "°F": Unit("grau Fahrenheit", "graus Fahrenheit"),
+    "°": Unit("grau", "graus"),
+    "kB": Unit("quilobyte", "quilobytes"),
+    "KB": Unit("quilobyte", "quilobytes"),
+    "MB": Unit("megabyte", "megabytes"),
+    "GB": Unit("gigabyte", "gigabytes"),
+    "TB": Unit("terabyte", "terabytes"),
+    "Hz": Unit("hertz", "hertz"),
+    "kHz": Unit("quilohertz", "quilohertz"),
+    "MHz": Unit("megahertz", "megahertz"),
+    "GHz": Unit("gigahertz", "gigahertz"),
+    "W": Unit("watt", "watts"),
+    "kW": Unit("quilowatt", "quilowatts"),
+    "kWh": Unit("quilowatt-hora", "quilowatts-hora"),
+    "V": Unit("volt", "volts"),
+    "dB": Unit("decibel", "decibéis"),
+    "min": Unit("minuto", "minutos"),
+    "s": Unit("segundo", "segundos"),
+    "seg": Unit("segundo", "segundos"),
+    "ms": Unit("milissegundo", "milissegundos"),
+}
+
+_WORDS = {
+    "24/7": "vinte e quatro por sete",
+    "EUA": "Estados Unidos",
+    "&": "e",
+    "c/": "com",
+    "p/": "para",
+    "s/": "sem",
+} | {
+    f"{day}ª{blank}feira": f"{name}-feira"
+    for day, name in enumerate(("segunda", "terça", "quarta", "quinta", "sexta"), 2)
+    for blank in "- "
+}
+
+_TITLES = {
+    "Dr": "doutor",
+    "Drs": "doutores",
+    "Dra": "doutora",
+    "Sr": "senhor",
+    "Srs": "senhores",
+    "Sra": "senhora",
+    "Sras": "senhoras",
+    "Srta": "senhorita",
+    "Prof": "professor",
+    "Profa": "professora",
+    "Profª": "professora",
+    "Eng": "engenheiro",
+    "Exmo": "excelentíssimo",
+    "Exma": "excelentíssima",
+    "Pe": "padre",
+    "Sto": "santo",
+    "Sta": "santa",
+    "Av": "avenida",
+    "Al": "alameda",
+    "Pça": "praça",
+    "Rod": "rodovia",
+    "p.ex": "por exemplo",
+    "por ex": "por exemplo",
+    "vs": "versus",
+    "aprox": "aproximadamente",
+    "obs": "observação",
+    "Obs": "observação",
+    "P.ex": "por exemplo",
+    "cap": "capítulo",
+    "Cap": "capítulo",
+    "séc": "século",
+    "Séc": "século",
+}
+
+_CLOSINGS = {
+    "etc": "etcétera",
+    "Ltda": "limitada",
+    "Cia": "companhia",
+    "Jr": "júnior",
+    "a.C": "antes de Cristo",
+    "d.C": "depois de Cristo",
+    "depto": "departamento",
+    "tel": "telefone",
+    "Tel": "telefone",
+}
+
+_LABELS = {
+    "n.": "número",
+    "N.": "número",
+    "nº": "número",
+    "Nº": "número",
+    "n.º": "número",
+    "N.º": "número",
+    "n°": "número",
+    "N°": "número",
+    "no.": "número",
+    "núm.": "número",
+    "p.": "página",
+    "pág.": "página",
+    "págs.": "páginas",
+    "cap.": "capítulo",
+    "vol.": "volume",
+    "art.": "artigo",
+    "Art.": "artigo",
+    "arts.": "artigos",
+    "Pág.": "página",
+    "Fig.": "figura",
+    "fig.": "figura",
+    "apto.": "apartamento",
+    "ap.": "apartamento",
+}
+
+NOUNS = Nouns(
+    feminine_endings=("a", "as", "ã", "ãs", "ção", "ções", "sões", "dade", "dades", "gem", "gens"),
+    feminine=with_plurals(
+        "vez mulher mãe noite tarde morte fonte parte rede chave flor cor dor luz voz cruz ponte semente "
+        "gente classe frase base fase torre árvore nuvem ordem lei mão carne fome sede febre torre tese "
+        "série espécie",
+        "vezes mulheres mães noites tardes mortes fontes partes redes chaves flores cores dores luzes vozes "
+        "cruzes pontes sementes gentes classes frases bases fases torres árvores nuvens ordens leis mãos "
+        "carnes teses séries espécies",
+    ),
+    masculine=with_plurals(
+        "dia problema sistema tema mapa poema planeta cometa drama esquema diploma clima grama quilograma "
+        "miligrama telegrama fantasma idioma cinema poeta atleta colega pijama programa personagem real "
+        "euro quilo",
+        "dias problemas sistemas temas mapas poemas planetas cometas dramas esquemas diplomas climas gramas "
+        "quilogramas miligramas telegramas fantasmas idiomas cinemas poetas atletas colegas pijamas "
+        "programas",
+    ),
+    masculine_endings=("ista", "istas", "nauta", "nautas"),
+    others=words(
+        "a e o ou de do da dos das em no na nos nas para por com mas que é são foi às as os até sem entre "
+        "contra à ao mais menos apenas se cada ainda agora era está fica atrás depois antes além já só pela "
+        "pelas nunca fora ela elas como quando não"
+    ),
+    labels=words(
+        "página capítulo número artigo grupo nível linha tipo fase etapa sala quarto versão parte item "
+        "lição questão passo turma porta canal aula zona volume tomo figura tabela"
+    ),
+)
+
+TABLES = Tables(
+    currencies=_CURRENCIES,
+    larges=_LARGES,
+    units=_UNITS,
+    words=_WORDS,
+    titles=_TITLES,
+    closings=_CLOSINGS,
+    labels=_LABELS,
+)

@@ -1,0 +1,46 @@
+"""Abbreviations, by what their full stop does to the sentence, and words said otherwise than written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from plugins.latin.amounts import INNER_STOP
+from plugins.latin.language import Language, Rule
+from speech_engine.draft import Draft
+
+_TITLE_STOP = r"(?:\.(?!\s*\Z)|(?=\.))"
+_CLOSING_STOP = rf"(?:{INNER_STOP}|(?=\.))"
+_LABELLED = r"(?=[ \u00a0]?[0-9\0])"
+
+
+def rule(language: Language) -> Rule:
+    titles = _pattern(language.tables.titles, _TITLE_STOP)
+    closings = _pattern(language.tables.closings, _CLOSING_STOP)
+    labels = _pattern(language.tables.labels, _LABELLED)
+
+    def decide(draft: Draft) -> None:
+        # With a blank, for where the number follows at once: nº5.
+        draft.rewrite(labels, lambda match: f"{language.tables.labels[_blankless(match)]} ")
+        if "." in draft.open:
+            draft.rewrite(titles, lambda match: language.tables.titles[_key(match)])
+            draft.rewrite(closings, lambda match: language.tables.closings[_key(match)])
+
+    return decide
+
+
+def _pattern(table: Mapping[str, str], stop: str) -> re.Pattern[str]:
+    """Any of these as a whole word; inside of one a blank may follow each full stop: `p. ej.`."""
+    written = sorted(table, key=len, reverse=True)
+    one_of = "|".join(
+        re.escape(key[:-1]).replace(r"\.", r"\.[ \u00a0]?") + re.escape(key[-1]) for key in written
+    )
+    return re.compile(rf"(?<![\w.])(?:{one_of}){stop}")
+
+
+def _key(match: re.Match[str]) -> str:
+    return _blankless(match).rstrip(".")
+
+
+def _blankless(match: re.Match[str]) -> str:
+    return re.sub(r"\s", "", match.group())

@@ -1,0 +1,84 @@
+"""Dates in figures, and those with a month's name."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from plugins.latin.amounts import LEFT, RIGHT
+from plugins.latin.language import Language, Rule
+from speech_engine.draft import Draft
+
+_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_ISO = re.compile(rf"{LEFT}(?P<year>[0-9]{{4}})-(?P<month>[0-9]{{2}})-(?P<day>[0-9]{{2}}){RIGHT}")
+_FIGURES = re.compile(
+    rf"{LEFT}(?P<first>[0-9]{{1,2}})"
+    r"(?:(?P<mark>[/.-])(?P<second>[0-9]{1,2})(?P=mark)(?P<year>[0-9]{4})"
+    r"|/(?P<second_>[0-9]{1,2})(?:/(?P<year_>[0-9]{2}))?)"
+    r"(?![\w/]|[.,:−–-][0-9])"
+)
+_CUE_REACHES = 12
+_WORD_BEFORE = re.compile(r"(\w+) $")
+
+
+class _Date(NamedTuple):
+    day: int
+    month: int
+    year: str
+    """As it is written, or empty."""
+    day_first: bool
+
+    @property
+    def exists(self) -> bool:
+        return 1 <= self.month <= 12 and 1 <= self.day <= _DAYS[self.month - 1]
+
+
+def rule(language: Language) -> Rule:
+    def of_iso(match: re.Match[str]) -> str | None:
+        date = _Date(int(match["day"]), int(match["month"]), match["year"], language.day_first)
+        return _said(date, match, language)
+
+    def of_figures(match: re.Match[str]) -> str | None:
+        first, second = int(match["first"]), int(match["second"] or match["second_"])
+        year = match["year"] or match["year_"] or ""
+        if not year and not _is_date(match, first, second, language):
+            return None
+        day, month = (first, second) if language.day_first else (second, first)
+        if month > 12:  # other countries' order, where it can be no other
+            day, month = month, day
+        return _said(_Date(day, month, year, language.day_first), match, language)
+
+    def of_words(match: re.Match[str]) -> str | None:
+        month = language.patterns.month_names[match["month"].lower()]
+        day_first = match.start("day") < match.start("month")
+        return _said(_Date(int(match["day"]), month, match["year"] or "", day_first), match, language)
+
+    def decide(draft: Draft) -> None:
+        draft.rewrite(_ISO, of_iso)
+        draft.rewrite(_FIGURES, of_figures)
+        for pattern in language.patterns.dates:
+            draft.rewrite(pattern, of_words)
+
+    return decide
+
+
+def _is_date(match: re.Match[str], first: int, second: int, language: Language) -> bool:
+    """Without a year it may be a fraction: a cue tells, or that a fraction would be above one."""
+    if language.patterns.date_cue.search(match.string, max(0, match.start() - _CUE_REACHES), match.start()):
+        return True
+    return language.day_first and first > second and first > 12
+
+
+def _said(date: _Date, match: re.Match[str], language: Language) -> str | None:
+    if not date.exists:
+        return None
+    said = language.date(date.day, date.month, _year(date.year, language), date.day_first)
+    # What the text already has is not said twice: on *the* 4 July.
+    before = _WORD_BEFORE.search(match.string, max(0, match.start() - _CUE_REACHES), match.start())
+    return said.removeprefix(f"{before[1]} ") if before else said
+
+
+def _year(written: str, language: Language) -> str:
+    if not written:
+        return ""
+    return language.year(int(written)) if len(written) == 4 else language.cardinal(int(written), "alone")

@@ -1,0 +1,39 @@
+"""Numbers with a unit or a percent sign."""
+
+from __future__ import annotations
+
+import re
+
+from plugins.latin.amounts import DASH, RIGHT, SIGNED, SPACE, amount, one_of, said, written
+from plugins.latin.language import Language, Rule
+
+_WORD_BEFORE = re.compile(r"(\w+) $")
+
+
+def rule(language: Language) -> Rule:
+    number = written(language)
+    pattern = re.compile(
+        rf"{SIGNED}(?P<first>{number})(?:{DASH}(?P<last>{number}))?"
+        rf"{SPACE}?(?P<unit>{one_of(language.tables.units)})(?:{DASH}(?P<end>{number}){SPACE}?(?P=unit))?{RIGHT}"
+        r"(?:\.(?= [a-zà-ÿ]))?"
+    )
+
+    def spoken(match: re.Match[str]) -> str:
+        unit = language.tables.units[match["unit"]]
+        numbers = [amount(found, language.point) for found in match.group("first", "last", "end") if found]
+        words = f" {language.to} ".join(said(one, unit.form, language) for one in numbers)
+        last = numbers[-1]
+        is_one = language.is_one(last.whole, bool(last.decimals)) or is_attribute(match, language)
+        minus = f"{language.minus} " if match["minus"] else ""
+        return f"{minus}{words} {unit.one if is_one else unit.many}"
+
+    return lambda draft: draft.rewrite(pattern, spoken)
+
+
+def is_attribute(match: re.Match[str], language: Language) -> bool:
+    """Whether a noun follows that this only describes: `a five mile run`."""
+    text, end = match.string, match.end()
+    before = _WORD_BEFORE.search(text, max(0, match.start() - 8), match.start())
+    if before is None or before[1].lower() not in language.patterns.singular_after:
+        return False
+    return text[end : end + 1] == " " and text[end + 1 : end + 2].isalpha()

@@ -1,0 +1,94 @@
+"""Spanish, with what countries write and say differently."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from plugins.latin.agreement import agreement
+from plugins.latin.language import Form, Language, Time
+from plugins.latin.scales import in_order
+from plugins.latin.spanish.numbers import cardinal, ordinal
+from plugins.latin.spanish.patterns import MONTHS, PATTERNS
+from plugins.latin.spanish.tables import NOUNS, PESO, TABLES
+
+_WITH_POINT = frozenset(in_order("MX US GT HN NI PA PE PR SV DO"))
+_WITH_PESOS = frozenset(in_order("MX AR CO CL UY CU DO"))
+_UNDER = in_order("- - medio tercio cuarto quinto sexto séptimo octavo noveno décimo")
+
+
+@cache
+def _spanish(has_point: bool, has_pesos: bool, is_european: bool) -> Language:
+    first = "uno" if is_european else "primero"
+
+    def date(day: int, month: int, year: str, day_first: bool) -> str:
+        del day_first
+        said = f"{first if day == 1 else cardinal(day)} de {MONTHS[month - 1]}"
+        return f"{said} de {year}" if year else said
+
+    return Language(
+        point="." if has_point else ",",
+        thousands=r", \u00a0\u202f" if has_point else r". \u00a0\u202f",
+        marks={",": "coma", ".": "punto"},
+        minus="menos",
+        plus="más",
+        to="a",
+        of="de",
+        of_a="de",
+        cents="con",
+        spells_decimals=False,
+        cardinal=cardinal,
+        ordinal=ordinal,
+        year=cardinal,
+        date=date,
+        clock=_clock,
+        until=lambda time: "a",
+        fraction=_fraction,
+        mixed=_mixed,
+        is_one=lambda whole, has_decimals: whole == 1 and not has_decimals,
+        form=agreement(NOUNS),
+        day_first=True,
+        tables=replace(TABLES, currencies={**TABLES.currencies, "$": PESO}) if has_pesos else TABLES,
+        patterns=PATTERNS,
+    )
+
+
+def spanish(region: str) -> Language:
+    return _spanish(region in _WITH_POINT, region in _WITH_PESOS, region == "ES")
+
+
+def _clock(time: Time) -> str:
+    hour, minute = cardinal(time.hour, "feminine"), cardinal(time.minute)
+    name = "hora" if time.hour == 1 else "horas"
+    half = f" de la {_part(time)}" if time.half else ""
+    if time.second is not None:
+        return f"{hour} {name}, {_counted(time.minute, 'minuto')} y {_counted(time.second, 'segundo')}{half}"
+    if not time.minute:
+        return f"{hour}{half}" if half else f"{hour} {name}"
+    said = f"{hour} y {minute}" if time.minute < 10 else f"{hour} {minute}"
+    return f"{said} {name}" if time.has_hours else f"{said}{half}"
+
+
+def _part(time: Time) -> str:
+    if time.half == "a":
+        return "mañana"
+    return "noche" if 8 <= time.hour < 12 else "tarde"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{cardinal(number, 'masculine')} {noun}{'' if number == 1 else 's'}"
+
+
+def _fraction(over: int, under: int, form: Form) -> str | None:
+    if (over, under) == (1, 2):
+        return {"feminine": "media", "masculine": "medio", "alone": "un medio"}[form]
+    number = cardinal(over, "masculine")
+    if under < len(_UNDER):
+        return f"{number} {_UNDER[under]}{'s' if over > 1 else ''}"
+    name = cardinal(under).replace(" y ", "i").replace(" ", "")
+    return f"{number} {name}avo{'s' if over > 1 else ''}"
+
+
+def _mixed(number: str, fraction: str, noun: str) -> str:
+    fraction = "medio" if fraction == "un medio" else fraction
+    return f"{number} {noun} y {fraction}" if noun else f"{number} y {fraction}"

@@ -1,0 +1,90 @@
+"""Numbers in Spanish words."""
+
+from __future__ import annotations
+
+from plugins.latin.language import Form
+from plugins.latin.scales import MILLION, THOUSAND, Scale, counts, in_order
+
+_SMALL = in_order(
+    "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis "
+    "diecisiete dieciocho diecinueve veinte veintiuno veintidós veintitrés veinticuatro veinticinco "
+    "veintiséis veintisiete veintiocho veintinueve"
+)
+_TENS = in_order("- - - treinta cuarenta cincuenta sesenta setenta ochenta noventa")
+_HUNDREDS = in_order(
+    "- ciento doscientos trescientos cuatrocientos quinientos seiscientos setecientos ochocientos novecientos"
+)
+_SCALES = (Scale(10**12, "billón", "billones"), Scale(MILLION, "millón", "millones"))
+
+_ORDINAL_SMALL = in_order(
+    "- primero segundo tercero cuarto quinto sexto séptimo octavo noveno décimo undécimo duodécimo "
+    "decimotercero decimocuarto decimoquinto decimosexto decimoséptimo decimoctavo decimonoveno"
+)
+_ORDINAL_TENS = in_order(
+    "- - vigésimo trigésimo cuadragésimo quincuagésimo sexagésimo septuagésimo octogésimo nonagésimo"
+)
+_ORDINAL_HUNDREDS = in_order(
+    "- centésimo ducentésimo tricentésimo cuadringentésimo quingentésimo sexcentésimo septingentésimo "
+    "octingentésimo noningentésimo"
+)
+
+
+def cardinal(number: int, form: Form = "alone") -> str:
+    words = [
+        f"{cardinal(count, 'masculine')} {scale.named(count)}" for count, scale in counts(number, _SCALES)
+    ]
+    thousands, rest = divmod(number % MILLION, THOUSAND)
+    if thousands:
+        words.append("mil" if thousands == 1 else f"{_below_thousand(thousands, form, 'masculine')} mil")
+    if rest or not words:
+        words.append(_below_thousand(rest, form, form))
+    return " ".join(words)
+
+
+def _below_thousand(number: int, form: Form, last: Form) -> str:
+    """`last` is the form of its ones, which before `mil` never are feminine: doscientas veintiún mil."""
+    if number == 100:
+        return "cien"
+    hundreds, rest = divmod(number, 100)
+    words = []
+    if hundreds:
+        words.append(
+            _feminine(_HUNDREDS[hundreds]) if form == "feminine" and hundreds > 1 else _HUNDREDS[hundreds]
+        )
+    if rest or not words:
+        words.append(_below_hundred(rest, last))
+    return " ".join(words)
+
+
+def _below_hundred(number: int, form: Form) -> str:
+    if number < 30:
+        words = _SMALL[number]
+    else:
+        tens, ones = divmod(number, 10)
+        words = f"{_TENS[tens]} y {_SMALL[ones]}" if ones else _TENS[tens]
+    if form == "alone" or not words.endswith("uno"):
+        return words
+    if form == "feminine":
+        return _feminine(words)
+    return "veintiún" if number == 21 else words[:-1]
+
+
+def ordinal(number: int, form: Form = "alone") -> str:
+    """Up to 999; beyond, nobody says one, and the cardinal stands for it."""
+    if not 0 < number < 1000:
+        return cardinal(number, form)
+    hundreds, rest = divmod(number, 100)
+    words = [_ORDINAL_HUNDREDS[hundreds]] if hundreds else []
+    if rest >= 20:
+        words.append(_ORDINAL_TENS[rest // 10])
+        rest %= 10
+    if rest:
+        words.append(_ORDINAL_SMALL[rest])
+    if form == "feminine":
+        return " ".join(map(_feminine, words))
+    said = " ".join(words)
+    return said[:-1] if form == "masculine" and said.endswith(("primero", "tercero")) else said
+
+
+def _feminine(word: str) -> str:
+    return f"{word[:-2]}as" if word.endswith("os") else f"{word[:-1]}a"

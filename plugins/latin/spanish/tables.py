@@ -1,0 +1,221 @@
+"""What Spanish writes short, and what it says: money, units, abbreviations."""
+
+from __future__ import annotations
+
+from plugins.latin.agreement import Nouns, with_plurals, words
+from plugins.latin.language import Currency, Large, Tables, Unit
+
+PESO = Currency("peso", "pesos", "centavo", "centavos")
+_DOLLAR = Currency("dólar", "dólares", "centavo", "centavos")
+_EURO = Currency("euro", "euros", "céntimo", "céntimos")
+_POUND = Currency("libra", "libras", "penique", "peniques", "feminine")
+_NAIRA = Currency("naira", "nairas", "kobo", "kobos", "feminine")
+_YEN = Currency("yen", "yenes", "sen", "senes")
+_REAL = Currency("real", "reales", "centavo", "centavos")
+
+_CURRENCIES = {
+    "$": _DOLLAR,
+    "US$": _DOLLAR,
+    "U$S": _DOLLAR,
+    "USD": _DOLLAR,
+    "€": _EURO,
+    "EUR": _EURO,
+    "£": _POUND,
+    "GBP": _POUND,
+    "₦": _NAIRA,
+    "NGN": _NAIRA,
+    "¥": _YEN,
+    "JPY": _YEN,
+    "R$": _REAL,
+    "BRL": _REAL,
+    "MXN": PESO,
+    "ARS": PESO,
+    "COP": PESO,
+    "CLP": PESO,
+}
+
+_MILLION = Large("millón", "millones")
+_THOUSAND = Large("mil", "mil", is_noun=False)
+_LARGES = {
+    "mil": _THOUSAND,
+    "k": _THOUSAND,
+    "millón": _MILLION,
+    "millones": _MILLION,
+    "M": _MILLION,
+    "mil millones": Large("mil millones", "mil millones"),
+    "billón": Large("billón", "billones"),
+    "billones": Large("billón", "billones"),
+}
+
+_UNITS = {
+    "%": Unit("por ciento", "por ciento", "alone"),
+    "km": Unit("kilómetro", "kilómetros"),
+    "m": Unit("metro", "metros"),
+    "cm": Unit("centímetro", "centímetros"),
+    "mm": Unit("milímetro", "milímetros"),
+    "km/h": Unit("kilómetro por hora", "kilómetros por hora"),
+    "m/s": Unit("metro por segundo", "metros por segundo"),
+    "m²": Unit("metro cuadrado", "metros cuadrados"),
+    "km²": Unit("kilómetro cuadrado", "kilómetros cuadrados"),
+    "m³": Unit("metro cúbico", "metros cúbicos"),
+    "ha": Unit("hectárea", "hectáreas", "feminine"),
+    "t": Unit("tonelada", "toneladas", "feminine"),
+    "kg": Unit("kilo", "kilos"),
+    "Kg": Unit("kilo", "kilos"),
+    "g": Unit("gramo", "gramos"),
+    "mg": Unit("miligramo", "miligramos"),
+    "L": Unit("litro", "litros"),
+    "l": Unit("litro", "litros"),
+    "ml": Unit("mililitro", "mililitros"),
+    "mL": Unit("mililitro", "mililitros"),
+    "°C": Unit("grado Celsius", "grados Celsius"),
+    "ºC": Unit("grado Celsius", "grados Celsius"),
+    "°F": Unit("grado Fahrenheit", "grados Fahrenheit"),
+    "°": Unit("grado", "grados"),
+    "kB": Unit("kilobyte", "kilobytes"),
+    "KB": Unit("kilobyte", "kilobytes"),
+    "MB": Unit("megabyte", "megabytes"),
+    "GB": Unit("gigabyte", "gigabytes"),
+    "TB": Unit("terabyte", "terabytes"),
+    "Hz": Unit("hercio", "hercios"),
+    "kHz": Unit("kilohercio", "kilohercios"),
+    "MHz": Unit("megahercio", "megahercios"),
+    "GHz": Unit("gigahercio", "gigahercios"),
+    "W": Unit("vatio", "vatios"),
+    "kW": Unit("kilovatio", "kilovatios"),
+    "kWh": Unit("kilovatio hora", "kilovatios hora"),
+    "V": Unit("voltio", "voltios"),
+    "dB": Unit("decibelio", "decibelios"),
+    "min": Unit("minuto", "minutos"),
+    "s": Unit("segundo", "segundos"),
+    "seg": Unit("segundo", "segundos"),
+    "ms": Unit("milisegundo", "milisegundos"),
+}
+
+_WORDS = {
+    "24/7": "veinticuatro siete",
+    "EEUU": "Estados Unidos",
+    "&": "y",
+    "C/": "calle",
+    "c/": "calle",
+}
+
+_TITLES = {
+    "Dr": "doctor",
+    "Dres": "doctores",
+    "Dra": "doctora",
+    "Sr": "señor",
+    "Sres": "señores",
+    "Sra": "señora",
+    "Sras": "señoras",
+    "Srta": "señorita",
+    "Prof": "profesor",
+    "Profa": "profesora",
+    "Ing": "ingeniero",
+    "Lic": "licenciado",
+    "Arq": "arquitecto",
+    "Gral": "general",
+    "Dña": "doña",
+    "Sto": "santo",
+    "Sta": "santa",
+    "Av": "avenida",
+    "Avda": "avenida",
+    "Pza": "plaza",
+    "Ctra": "carretera",
+    "p.ej": "por ejemplo",
+    "P.ej": "por ejemplo",
+    "vs": "versus",
+    "aprox": "aproximadamente",
+    "s": "siglo",
+    "cap": "capítulo",
+    "Cap": "capítulo",
+}
+
+_CLOSINGS = {
+    "etc": "etcétera",
+    "EE.UU": "Estados Unidos",
+    "Ud": "usted",
+    "Uds": "ustedes",
+    "Vd": "usted",
+    "Vds": "ustedes",
+    "Ltda": "limitada",
+    "Cía": "compañía",
+    "a.C": "antes de Cristo",
+    "d.C": "después de Cristo",
+    "dpto": "departamento",
+    "tel": "teléfono",
+    "Tel": "teléfono",
+    "tfno": "teléfono",
+}
+
+_LABELS = {
+    "n.º": "número",
+    "N.º": "número",
+    "nº": "número",
+    "Nº": "número",
+    "n°": "número",
+    "N°": "número",
+    "núm.": "número",
+    "Núm.": "número",
+    "no.": "número",
+    "No.": "número",
+    "p.": "página",
+    "pág.": "página",
+    "págs.": "páginas",
+    "cap.": "capítulo",
+    "vol.": "volumen",
+    "art.": "artículo",
+    "Art.": "artículo",
+    "Pág.": "página",
+    "Fig.": "figura",
+    "fig.": "figura",
+}
+
+NOUNS = Nouns(
+    feminine_endings=(
+        "a",
+        "as",
+        "ción",
+        "ciones",
+        "sión",
+        "siones",
+        "dad",
+        "dades",
+        "tud",
+        "tudes",
+        "umbre",
+        "umbres",
+    ),
+    feminine=with_plurals(
+        "vez mujer noche tarde parte llave flor madre calle clase ley luz voz fuente red mano nube torre "
+        "base fase frase imagen orden muerte serie especie tesis",
+        "veces mujeres noches tardes partes llaves flores madres calles clases leyes luces voces fuentes "
+        "redes manos nubes torres bases fases frases imágenes órdenes muertes series especies",
+    ),
+    masculine=with_plurals(
+        "día problema sistema tema mapa poema planeta cometa drama esquema diploma clima telegrama fantasma "
+        "idioma poeta atleta colega pijama programa agua águila área aula alma arma",
+        "días problemas sistemas temas mapas poemas planetas cometas dramas esquemas diplomas climas "
+        "telegramas fantasmas idiomas poetas atletas colegas pijamas programas",
+    ),
+    masculine_endings=("ista", "istas", "nauta", "nautas"),
+    others=words(
+        "a e y o u de del en es son con por para que se al el la lo los las no más menos sin entre hasta "
+        "desde fue era está ya sobre como contra si ni pero mientras después antes tras cada ahora nunca "
+        "ella ellas cuando solo apenas además atrás estas esas unas muchas"
+    ),
+    labels=words(
+        "página capítulo número artículo grupo nivel línea tipo fase etapa sala versión parte lección paso "
+        "puerta canal tema zona volumen tomo figura tabla punto"
+    ),
+)
+
+TABLES = Tables(
+    currencies=_CURRENCIES,
+    larges=_LARGES,
+    units=_UNITS,
+    words=_WORDS,
+    titles=_TITLES,
+    closings=_CLOSINGS,
+    labels=_LABELS,
+)

@@ -1,0 +1,107 @@
+"""Where the words of a lexicon stand in a text: the longest first, and whole words only."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from speech_engine import cleaning
+
+# Written without spaces between words, so that a word may begin or end anywhere: Thai, Lao, Burmese, Khmer,
+# Japanese, Chinese.
+_UNSPACED = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    r"\U00020000-\U0002fa1f"
+)
+_GOES_ON = re.compile(rf"(?<![{_UNSPACED}])[^\W{_UNSPACED}]")
+_START = re.compile(rf"(?<![^\W{_UNSPACED}])\S|[{_UNSPACED}]")
+
+
+class Found(NamedTuple):
+    start: int
+    end: int
+    spoken: str
+
+
+class Words:
+    """A lexicon ready to be looked for. Not one large pattern: to compile that takes longer than to speak."""
+
+    def __init__(self, lexicon: Mapping[str, str]) -> None:
+        self._spoken = {cleaning.cleaned(word)[0]: spoken for word, spoken in lexicon.items()}
+        self._spoken.pop("", None)
+        lengths: dict[str, set[int]] = {}
+        for word in self._spoken:
+            lengths.setdefault(_lowered(word[0]), set()).add(len(word))
+        self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
+
+    def __repr__(self) -> str:
+        return f"<Words {len(self._spoken)}>"
+
+    def find(self, text: str, boundaries: Collection[int] | None = None) -> Iterator[Found]:
+        """In a cleaned text, in order, and apart. With `boundaries` a word begins and ends at two of these
+        places; without, where no letter stands beside it."""
+        lowered = _lowered(text)
+        at = 0
+        for start in self._starts(lowered, boundaries):
+            if start < at:
+                continue
+            for length in self._lengths[lowered[start]]:
+                end = start + length
+                if end > len(text):
+                    continue
+                said = self._said(text[start:end], lowered[start:end])
+                if said is not None and _ends(text, end, boundaries):
+                    yield Found(start, end, said)
+                    at = end
+                    break
+
+    def replaced(self, text: str) -> str:
+        """A cleaned text with what is said in the place of each word."""
+        pieces, at = [], 0
+        for found in self.find(text):
+            pieces += [text[at : found.start], found.spoken]
+            at = found.end
+        return "".join((*pieces, text[at:]))
+
+    def _starts(self, lowered: str, boundaries: Collection[int] | None) -> Iterator[int]:
+        if boundaries is None:
+            places = (match.start() for match in _START.finditer(lowered))
+        else:
+            places = (place for place in range(len(lowered)) if place in boundaries)
+        return (place for place in places if lowered[place] in self._lengths)
+
+    def _said(self, word: str, lowered: str) -> str | None:
+        for known in (word, lowered):
+            if (said := self._spoken.get(known)) is not None:
+                # What stands for itself is kept as it is written, capital letters too.
+                return word if said == known else said
+        return None
+
+
+@lru_cache(maxsize=64)
+def _of(items: tuple[tuple[str, str], ...]) -> Words:
+    return Words(dict(items))
+
+
+def words_of(lexicon: Mapping[str, str]) -> Words:
+    return _of(tuple(lexicon.items()))
+
+
+def _ends(text: str, end: int, boundaries: Collection[int] | None) -> bool:
+    if boundaries is not None:
+        return end in boundaries
+    if end == len(text):
+        return True
+    # An accent or a vowel sign belongs to the letter before it.
+    return not _GOES_ON.match(text, end) and unicodedata.category(text[end])[0] != "M"
+
+
+def _lowered(text: str) -> str:
+    """As long as the text: what grows stays as it is."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(low if len(low := character.lower()) == 1 else character for character in text)

@@ -1,0 +1,45 @@
+"""The front-end `latin`, case by case: what a reader of each language says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import plugins.latin
+from plugins.latin.front_end import LatinFrontEnd
+from tests.plugins.latin import cases_en, cases_es, cases_pt
+
+CASES = [
+    pytest.param(language, text, spoken, id=f"{language}-{rule}-{text}")
+    for language, cases in (("pt", cases_pt), ("es", cases_es), ("en", cases_en))
+    for rule, rows in cases.CASES.items()
+    for text, spoken in rows
+]
+README = (Path(plugins.latin.__file__).parent / "README.md").read_text()
+SHOWN = re.findall(r"^\| ([a-z]{2}(?:-[A-Z]{2})?) \| `([^`]+)` \| (.+) \|$", README, re.MULTILINE)
+REGIONS = [row for cases in (cases_pt, cases_es, cases_en) for row in cases.REGIONS]
+
+
+def said(language: str, text: str) -> str:
+    return " | ".join(segment.spoken for segment in LatinFrontEnd().prepare(text, language, {}))
+
+
+@pytest.mark.parametrize(("language", "text", "spoken"), CASES)
+def test_it_is_read_as_a_native_would(language: str, text: str, spoken: str) -> None:
+    assert said(language, text) == spoken
+
+
+@pytest.mark.parametrize(("language", "text", "spoken"), REGIONS)
+def test_a_region_is_read_by_its_own_custom(language: str, text: str, spoken: str) -> None:
+    assert said(language, text) == spoken
+
+
+@pytest.mark.parametrize(("language", "text", "spoken"), SHOWN)
+def test_the_readme_shows_what_is_said(language: str, text: str, spoken: str) -> None:
+    assert said(language, text) == spoken
+
+
+def test_the_readme_shows_each_language() -> None:
+    assert {language for language, _, _ in SHOWN} >= {"pt", "es", "en"}

@@ -1,0 +1,82 @@
+"""Where the words of a lexicon stand in a text."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech_engine.words import Words, words_of
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        ("nginx and NGINX.", {"nginx": "X"}, "X and X."),
+        ("SQL, sql, Sql", {"SQL": "X"}, "X, sql, Sql"),
+        ("Rio de Janeiro, Rio", {"Rio": "1", "Rio de Janeiro": "2"}, "2, 1"),
+        ("reruns run runs run2 _run run", {"run": "X"}, "reruns X runs run2 _run X"),
+        ("C++ and C, C++x", {"C++": "X", "C": "Y"}, "X and Y, Y++x"),
+        ("C++ C+", {"C++": "X"}, "X C+"),
+        ("ASP.NET .NET", {".NET": "X"}, "ASP.NET X"),
+        ("Sé, Sés", {"sé": "X"}, "X, Sés"),
+        ("Sé", {"Se\u0301": "X"}, "X"),
+        ("ẹ́ ẹ", {"ẹ": "X"}, "ẹ́ X"),
+        ("ไปกรุงเทพฯกับแม่", {"กรุงเทพฯ": "X"}, "ไปXกับแม่"),
+        ("กี่ ก", {"ก": "X"}, "กี่ X"),
+        ("処理の東京", {"東京": "X"}, "処理のX"),
+        ("a東京b", {"東京": "X"}, "aXb"),
+        ("İstanbul IN İ", {"in": "X"}, "İstanbul X İ"),
+        ("end of San", {"San Francisco": "X", "end": "Y"}, "Y of San"),
+        ("BTS bts Bts", {"bts": "bts", "BTS": "BTS"}, "BTS bts Bts"),
+        ("so and so", {}, "so and so"),
+        ("", {"a": "X"}, ""),
+    ],
+)
+def test_whole_words_are_found_the_longest_first(text: str, words: dict[str, str], said: str) -> None:
+    assert Words(words).replaced(text) == said
+
+
+def test_a_word_that_stands_for_itself_keeps_its_capitals() -> None:
+    (found,) = words_of({"lagos": "lagos"}).find("In LAGOS.")
+    assert found.spoken == "LAGOS"
+
+
+def test_with_boundaries_a_word_is_what_lies_between_two_of_them() -> None:
+    words = Words({"ตาก": "X", "ตา": "Y"})
+    assert [tuple(found) for found in words.find("ตากลม", {0, 2, 5})] == [(0, 2, "Y")]
+    assert [tuple(found) for found in words.find("ตากลม", {0, 3, 5})] == [(0, 3, "X")]
+    assert list(words.find("ตากลม", {1, 5})) == []
+
+
+def test_no_repr_shows_a_word() -> None:
+    assert repr(Words({"canary": "x"})) == "<Words 1>"
+
+
+ALPHABET = st.text(st.sampled_from("aAbB .ไท\u0301é"), max_size=12)
+
+
+@given(ALPHABET, st.dictionaries(st.text(st.sampled_from("aAbBไé."), min_size=1, max_size=3), ALPHABET))
+def test_what_is_found_is_in_order_apart_and_a_word_of_the_lexicon(
+    text: str, lexicon: dict[str, str]
+) -> None:
+    found = list(Words(lexicon).find(text))
+    assert all(one.end <= other.start for one, other in pairwise(found))
+    for each in found:
+        word = text[each.start : each.end]
+        assert word in lexicon or word.lower() in lexicon
+
+
+@given(
+    st.lists(st.sampled_from(("ana", "Ana", "rui", "x")), max_size=8),
+    st.dictionaries(st.sampled_from(("ana", "Ana", "rui")), st.just("Y")),
+)
+def test_spaced_words_are_as_a_plain_look_in_the_lexicon_would_have_them(
+    texts: list[str], lexicon: dict[str, str]
+) -> None:
+    text = " ".join(texts)
+    plain = re.sub(r"\w+", lambda match: lexicon.get(match[0], lexicon.get(match[0].lower(), match[0])), text)
+    assert Words(lexicon).replaced(text) == plain
