@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -29,17 +30,43 @@ def in_credits(micro: int) -> str:
     return f"-{text}" if micro < 0 else text
 
 
+class Piece(NamedTuple):
+    """A part of an answer: its price, what was written of it, and the characters that it stands for. With
+    `at_least_s` so much of it is paid for, however little was heard."""
+
+    price: Price
+    samples: int
+    characters: int
+    at_least_s: float | None = None
+
+
 def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
     """For what was written. Nothing written costs nothing; a part of a job or of a text costs the whole,
     since nobody can say how much of it was heard."""
-    if samples <= 0:
-        return 0
-    if price.per == "minute":
-        return -(-samples * price.micro // (60 * rate_hz))
-    return price.micro * (characters if price.per == "character" else 1)
+    return total((Piece(price, samples, characters),), rate_hz)
+
+
+def total(pieces: Iterable[Piece], rate_hz: int) -> int:
+    """For all parts of an answer, each by its own price; the sum is rounded, not the parts."""
+    by_time = others = 0
+    for price, samples, characters, at_least_s in pieces:
+        length = samples * MICRO
+        if at_least_s is not None:
+            length = max(length, _estimated(at_least_s) * rate_hz)
+        if length <= 0:
+            continue
+        if price.per == "minute":
+            by_time += length * price.micro
+        else:
+            others += price.micro * (characters if price.per == "character" else 1)
+    return others - (-by_time // (60 * rate_hz * MICRO))
 
 
 def ahead(price: Price, *, estimated_s: float, characters: int) -> int:
     """What is held before anything is heard: the estimate by the minute; by character or job the charge."""
-    samples = max(1, round(estimated_s * MICRO))
-    return charge(price, samples=samples, rate_hz=MICRO, characters=characters)
+    return charge(price, samples=_estimated(estimated_s), rate_hz=MICRO, characters=characters)
+
+
+def _estimated(seconds: float) -> int:
+    """In millionths of a second, never none: whatever is estimated will be heard."""
+    return max(1, round(seconds * MICRO))

@@ -1,0 +1,39 @@
+"""Who could speak a request: an ordered list of candidates, or the name of the filter that emptied it."""
+
+from __future__ import annotations
+
+from policies.routing.decision import (
+    Decision,
+    FrontEndNames,
+    Offer,
+    Routed,
+    Rules,
+    Verdict,
+    decide,
+)
+from policies.routing.filters import find_language, is_allowed, is_open, speaks
+from policies.routing.routes import Routes
+from policies.routing.values import PLAIN, Binding, Candidate, Model, NoCandidate, Route, Voice, Wanted
+
+__all__ = [
+    "PLAIN",
+    "Binding",
+    "Candidate",
+    "Decision",
+    "FrontEndNames",
+    "Model",
+    "NoCandidate",
+    "Offer",
+    "Route",
+    "Routed",
+    "Routes",
+    "Rules",
+    "Verdict",
+    "Voice",
+    "Wanted",
+    "decide",
+    "find_language",
+    "is_allowed",
+    "is_open",
+    "speaks",
+]

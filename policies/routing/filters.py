@@ -1,0 +1,144 @@
+"""What a model must pass to speak a request, in the order in which it is asked; each says why it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from policies import language
+from policies.licence import Licences
+from policies.plans import Terms
+from policies.routing.values import Model, NoCandidate, Voice, Wanted
+from speech_engine import ANY_LANGUAGE, Language, ModelInfo
+
+Name = Literal["voice", "plan", "licence", "language", "pitch", "emotion"]
+"""The last three are what a model is capable of."""
+
+
+class Asked(NamedTuple):
+    """What every filter looks at."""
+
+    voice: Voice
+    wanted: Wanted
+    terms: Terms | None
+    licences: Licences
+
+
+class Filter(NamedTuple):
+    """`passes` judges one model; `refusal` is the error for those that came so far, where none has passed."""
+
+    name: Name
+    passes: Callable[[Model, Asked], bool]
+    refusal: Callable[[Sequence[Model], Asked], NoCandidate]
+
+
+def is_allowed(model: Model, terms: Terms) -> bool:
+    """Whether the plan lets this model speak."""
+    if terms.local_only and not model.info.is_local:
+        return False
+    return terms.engines is None or model.engine in terms.engines
+
+
+def is_open(model: Model, terms: Terms | None, licences: Licences) -> bool:
+    """Whether a caller with these terms may know of this model at all; without terms it is anybody."""
+    if terms is not None and not is_allowed(model, terms):
+        return False
+    return licences.obstacle(model.engine, model.info, terms is not None and terms.is_paid) is None
+
+
+def speaks(info: ModelInfo, tag: str) -> bool:
+    """Whether the model speaks the language acceptably; a region falls back to its base language."""
+    found = find_language(info, tag)
+    return found is not None and found.quality != "poor"
+
+
+def find_language(info: ModelInfo, tag: str) -> Language | None:
+    # As it is written, mostly; a provider may have seventy languages, and each request asks.
+    for known in info.languages:
+        if known.tag == tag:
+            return known
+    by_tag = {known.tag.lower(): known for known in info.languages}
+    return by_tag.get(tag.lower()) or by_tag.get(language.base(tag)) or by_tag.get(ANY_LANGUAGE)
+
+
+def _is_bound(model: Model, asked: Asked) -> bool:
+    return asked.voice.on(model.engine) is not None
+
+
+def _no_voice(models: Sequence[Model], asked: Asked) -> NoCandidate:
+    where = ", ".join(sorted({binding.engine for binding in asked.voice.bindings})) or "no engine"
+    message = f"The voice '{asked.voice.id}' is on {where}, not on {_names(models)}."
+    return NoCandidate("voice", "voice_not_available", message)
+
+
+def _is_in_plan(model: Model, asked: Asked) -> bool:
+    return asked.terms is None or is_allowed(model, asked.terms)
+
+
+def _not_in_plan(models: Sequence[Model], asked: Asked) -> NoCandidate:
+    plan = asked.terms.plan if asked.terms else ""
+    message = f"Your plan '{plan}' does not have {_names(models)}."
+    return NoCandidate("model", "model_not_allowed", message, is_forbidden=True)
+
+
+def _is_licensed(model: Model, asked: Asked) -> bool:
+    is_paid = asked.terms is not None and asked.terms.is_paid
+    return asked.licences.obstacle(model.engine, model.info, is_paid) is None
+
+
+def _not_licensed(models: Sequence[Model], asked: Asked) -> NoCandidate:
+    """Of several the first one's: it is the one that was wanted most."""
+    first = models[0]
+    if asked.licences.obstacle(first.engine, first.info, is_paid=False) is not None:
+        message = f"The operator of this server has not accepted the licence of {first.name}."
+        return NoCandidate("model", "licence_not_accepted", message, is_forbidden=True)
+    plan = asked.terms.plan if asked.terms else ""
+    message = f"The licence of {first.name} forbids paid use, and your plan '{plan}' is a paid one."
+    return NoCandidate("model", "paid_use_forbidden", message, is_forbidden=True)
+
+
+def _is_spoken(model: Model, asked: Asked) -> bool:
+    return speaks(model.info, asked.wanted.language)
+
+
+def _not_spoken(models: Sequence[Model], asked: Asked) -> NoCandidate:
+    spoken = {known.tag for model in models for known in model.info.languages if known.quality != "poor"}
+    message = (
+        f"{_names(models)} cannot speak the language '{asked.wanted.language}' well enough; "
+        f"it speaks: {', '.join(sorted(spoken)) or 'none'}."
+    )
+    return NoCandidate("language", "unsupported_language", message)
+
+
+def _has_pitch(model: Model, asked: Asked) -> bool:
+    return model.info.pitch[0] <= asked.wanted.pitch <= model.info.pitch[1]
+
+
+def _no_pitch(models: Sequence[Model], asked: Asked) -> NoCandidate:
+    low, high = models[0].info.pitch
+    message = f"'pitch' must be from {low:g} to {high:g} on {models[0].name}."
+    return NoCandidate("pitch", "unsupported_value", message)
+
+
+def _has_emotion(model: Model, asked: Asked) -> bool:
+    return asked.wanted.emotion is None or asked.wanted.emotion in model.info.emotions
+
+
+def _no_emotion(models: Sequence[Model], asked: Asked) -> NoCandidate:
+    known = ", ".join(models[0].info.emotions) or "none"
+    message = f"'emotion' is not one that {models[0].name} can express; it knows: {known}."
+    return NoCandidate("emotion", "unsupported_value", message)
+
+
+def _names(models: Sequence[Model]) -> str:
+    return ", ".join(model.name for model in models)
+
+
+FILTERS = (
+    Filter("voice", _is_bound, _no_voice),
+    Filter("plan", _is_in_plan, _not_in_plan),
+    Filter("licence", _is_licensed, _not_licensed),
+    Filter("language", _is_spoken, _not_spoken),
+    Filter("pitch", _has_pitch, _no_pitch),
+    Filter("emotion", _has_emotion, _no_emotion),
+)

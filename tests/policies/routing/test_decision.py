@@ -1,0 +1,253 @@
+"""Who could speak: never anyone whom a filter forbids, always in order, with a reason for the rest."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from policies import routing
+from policies.licence import Licences, Settled
+from policies.plans import Terms
+from policies.routing import (
+    Candidate,
+    Decision,
+    FrontEndNames,
+    Model,
+    NoCandidate,
+    Offer,
+    Route,
+    Routed,
+    Rules,
+    Voice,
+    Wanted,
+    decide,
+)
+from speech_engine import ModelInfo
+from tests.policies.routing import worlds
+from tests.policies.routing.worlds import ANYONE, NO_RULES, info, plan, voice
+
+FIELDS = {
+    "voice": "voice",
+    "plan": "model",
+    "licence": "model",
+    "language": "language",
+    "pitch": "pitch",
+    "emotion": "emotion",
+}
+"""The filters in their order, and the field of the request that each one blames."""
+ENGLISH = Wanted(language="en")
+
+
+def passes(model: Model, filter_: str, by: Voice, wanted: Wanted, terms: Terms | None, rules: Rules) -> bool:
+    """One filter's promise, as the documentation has it."""
+    stated = model.info
+    is_paid = terms is not None and terms.is_paid
+    return {
+        "voice": by.on(model.engine) is not None,
+        "plan": terms is None or routing.is_allowed(model, terms),
+        "licence": rules.licences.obstacle(model.engine, stated, is_paid) is None,
+        "language": routing.speaks(stated, wanted.language),
+        "pitch": stated.pitch[0] <= wanted.pitch <= stated.pitch[1],
+        "emotion": wanted.emotion is None or wanted.emotion in stated.emotions,
+    }[filter_]
+
+
+@given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
+def test_candidates_are_those_that_no_filter_forbids_in_their_order(
+    offer: Offer, by: Voice, wanted: Wanted, terms: Terms | None, rules: Rules
+) -> None:
+    decision = decide(offer, by, wanted, terms, rules)
+    assert [verdict.model for verdict in decision.verdicts] == list(offer.in_order)
+    kept = [verdict.model for verdict in decision.verdicts if verdict.refused_by is None]
+    assert [candidate.model for candidate in decision.candidates] == kept
+    for candidate in decision.candidates:
+        assert all(passes(candidate.model, each, by, wanted, terms, rules) for each in FIELDS)
+        assert candidate.engine_voice == by.on(candidate.model.engine)
+
+
+@given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
+def test_who_is_refused_is_refused_by_the_first_filter_that_forbids(
+    offer: Offer, by: Voice, wanted: Wanted, terms: Terms | None, rules: Rules
+) -> None:
+    for verdict in decide(offer, by, wanted, terms, rules).verdicts:
+        if verdict.refused_by is not None:
+            forbidding = [f for f in FIELDS if not passes(verdict.model, f, by, wanted, terms, rules)]
+            assert verdict.refused_by == forbidding[0]
+            assert verdict.reason
+
+
+@given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
+def test_there_are_candidates_or_the_error_of_the_filter_that_left_none(
+    offer: Offer, by: Voice, wanted: Wanted, terms: Terms | None, rules: Rules
+) -> None:
+    decision = decide(offer, by, wanted, terms, rules)
+    assert (decision.error is None) == bool(decision.candidates)
+    if decision.error is None:
+        return
+    refused = [str(verdict.refused_by) for verdict in decision.verdicts]
+    emptied = max(refused, key=list(FIELDS).index)
+    assert decision.error.field == FIELDS[emptied]
+    assert decision.error.is_forbidden == (emptied in ("plan", "licence"))
+    assert decision.error.message
+
+
+def decided(
+    model: ModelInfo, by: Voice, wanted: Wanted, terms: Terms = ANYONE, rules: Rules = NO_RULES
+) -> Decision:
+    return decide(Offer(models=(Model("red", model),)), by, wanted, terms, rules)
+
+
+def error(decision: Decision) -> NoCandidate:
+    assert decision.error is not None
+    return decision.error
+
+
+CLOUD, UNPAID, CLOSED = (
+    info("en", is_local=False),
+    info("en", paid_use=False),
+    info("en", must_accept_licence=True, licence="CPML"),
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "by", "wanted", "terms", "field", "code", "is_forbidden"),
+    [
+        (info("en"), voice("blue"), ENGLISH, ANYONE, "voice", "voice_not_available", False),
+        (info("en"), voice("red"), ENGLISH, plan(engines=("blue",)), "model", "model_not_allowed", True),
+        (CLOUD, voice("red"), ENGLISH, plan(local_only=True), "model", "model_not_allowed", True),
+        (CLOSED, voice("red"), ENGLISH, ANYONE, "model", "licence_not_accepted", True),
+        (UNPAID, voice("red"), ENGLISH, plan(price="$9"), "model", "paid_use_forbidden", True),
+        (info("pt"), voice("red"), ENGLISH, ANYONE, "language", "unsupported_language", False),
+        (
+            info("en", quality="poor"),
+            voice("red"),
+            ENGLISH,
+            ANYONE,
+            "language",
+            "unsupported_language",
+            False,
+        ),
+        (
+            info("en"),
+            voice("red"),
+            Wanted(language="en", pitch=1),
+            ANYONE,
+            "pitch",
+            "unsupported_value",
+            False,
+        ),
+        (
+            info("en", emotions=("happy",)),
+            voice("red"),
+            Wanted(language="en", emotion="sad"),
+            ANYONE,
+            "emotion",
+            "unsupported_value",
+            False,
+        ),
+    ],
+)
+def test_an_empty_list_names_the_filter_that_emptied_it(
+    model: ModelInfo, by: Voice, wanted: Wanted, terms: Terms, field: str, code: str, is_forbidden: bool
+) -> None:
+    found = error(decided(model, by, wanted, terms))
+    assert (found.field, found.code, found.is_forbidden) == (field, code, is_forbidden)
+    assert "red" in found.message
+
+
+def test_the_error_is_of_the_last_filter_that_anybody_reached() -> None:
+    lacks_voice, lacks_language = Model("blue", info("en")), Model("red", info("th"))
+    found = error(
+        decide(Offer(models=(lacks_voice, lacks_language)), voice("red"), ENGLISH, ANYONE, NO_RULES)
+    )
+    assert found.field == "language"
+    assert "red/m" in found.message
+    assert "blue" not in found.message
+
+
+def test_a_candidate_is_a_model_with_its_own_engines_voice() -> None:
+    red, blue = Model("red", info("en")), Model("blue", info("en"))
+    found = decide(Offer(models=(blue, red)), voice("red", "blue"), ENGLISH, ANYONE, NO_RULES)
+    assert found.candidates == (Candidate(blue, "blue-v"), Candidate(red, "red-v"))
+    assert blue.name == "blue/m"
+
+
+def test_a_route_replaces_an_alias_and_never_a_model_that_was_named() -> None:
+    named, routed = Model("red", info("en")), Model("blue", info("en"))
+    by_route = Routed(Route(language="en"), (routed,))
+    for is_pinned, speaking in ((False, routed), (True, named)):
+        offer = Offer(models=(named,), is_pinned=is_pinned, routed=by_route)
+        found = decide(offer, voice("red", "blue"), ENGLISH, ANYONE, NO_RULES)
+        assert [candidate.model for candidate in found.candidates] == [speaking]
+        assert found.route == by_route.route
+
+
+def test_a_route_without_candidates_leaves_the_request_its_model() -> None:
+    named = Model("red", info("en"))
+    offer = Offer(models=(named,), routed=Routed(Route(language="en", front_end="reader"), ()))
+    rules = Rules(front_ends=FrontEndNames(frozenset(("plain", "reader"))))
+    found = decide(offer, voice("red"), ENGLISH, ANYONE, rules)
+    assert found.candidates == (Candidate(named, "red-v", "reader"),)
+
+
+@pytest.mark.parametrize("is_pinned", [True, False])
+@pytest.mark.parametrize(
+    ("written", "tag", "reads_numbers", "front_end"),
+    [
+        ("reader", "en", True, "reader"),
+        ("reader", "en", False, "reader"),
+        ("gone", "en", False, "plain"),
+        (None, "en", True, "plain"),
+        (None, "en-NG", False, "english"),
+        (None, "th", False, "plain"),
+    ],
+)
+def test_texts_are_prepared_as_the_route_says_or_as_the_model_needs(
+    written: str | None, tag: str, reads_numbers: bool, front_end: str, is_pinned: bool
+) -> None:
+    model = Model("red", info("en", "th", reads_numbers=reads_numbers))
+    names = FrontEndNames(frozenset(("plain", "reader", "english")), {"en": "english"})
+    routed = Routed(Route(language=tag, front_end=written), (model,))
+    offer = Offer(models=(model,), is_pinned=is_pinned, routed=routed)
+    found = decide(offer, voice("red"), Wanted(language=tag), ANYONE, Rules(front_ends=names))
+    assert [candidate.front_end for candidate in found.candidates] == [front_end]
+
+
+def test_what_the_operator_settled_opens_a_model() -> None:
+    closed = info("en", must_accept_licence=True, licence="CPML", paid_use=False)
+    paid, free = plan(price="$9"), plan()
+    accepted, with_basis = Settled("CPML"), Settled("CPML", "an agreement")
+    for settled, terms, is_open in (
+        (Settled(), free, False),
+        (accepted, free, True),
+        (accepted, paid, False),
+        (with_basis, paid, True),
+    ):
+        rules = Rules(Licences(True, {"red": settled}))
+        assert bool(decided(closed, voice("red"), ENGLISH, terms, rules).candidates) is is_open
+
+
+@pytest.mark.parametrize(
+    ("stated", "tag", "speaks"),
+    [
+        (("en",), "en", True),
+        (("en",), "EN", True),
+        (("en",), "en-NG", True),
+        (("en-NG",), "en", False),
+        (("pt-BR",), "pt-br", True),
+        (("pt-BR",), "pt-PT", False),
+        (("*",), "th", True),
+        ((), "en", False),
+    ],
+)
+def test_a_region_falls_back_to_its_language_and_never_the_other_way(
+    stated: tuple[str, ...], tag: str, speaks: bool
+) -> None:
+    assert routing.speaks(info(*stated), tag) is speaks
+
+
+def test_a_poor_language_is_refused_though_the_engine_takes_any() -> None:
+    poor = info("th", quality="poor").languages
+    model = ModelInfo(id="m", languages=(*poor, *info("*").languages), sample_rate_hz=24_000)
+    assert not routing.speaks(model, "th")
+    assert routing.speaks(model, "lo")

@@ -1,0 +1,75 @@
+"""Models, voices and wishes as hypothesis makes them up, and by hand."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from policies.licence import Licences, Settled
+from policies.plans import UNLIMITED, Plan, Terms, terms
+from policies.routing import Binding, FrontEndNames, Model, Offer, Route, Routed, Rules, Voice, Wanted
+from speech_engine import ANY_LANGUAGE, Language, ModelInfo
+from speech_engine.models import Quality
+
+ENGINES = ("red", "green", "blue")
+ANYONE = terms(UNLIMITED)
+NO_RULES = Rules()
+
+
+def info(*tags: str, quality: Quality = "good", **more: object) -> ModelInfo:
+    languages = tuple(Language(tag, quality) for tag in tags)
+    stated: dict[str, object] = {"id": "m", "languages": languages, "sample_rate_hz": 24_000, **more}
+    return ModelInfo(**stated)  # type: ignore[arg-type]  # keywords by name, checked by the struct's users
+
+
+def voice(*engines: str) -> Voice:
+    return Voice(id="v", name="v", bindings=tuple(Binding(engine, f"{engine}-v") for engine in engines))
+
+
+def plan(**more: object) -> Terms:
+    return terms(Plan(name="some", **more))  # type: ignore[arg-type]  # as above
+
+
+tags = st.sampled_from(["en", "en-NG", "pt", "pt-BR", "th", ANY_LANGUAGE])
+infos = st.builds(
+    ModelInfo,
+    id=st.sampled_from("abc"),
+    languages=st.lists(st.builds(Language, tags, st.sampled_from(["good", "fair", "poor"])), max_size=3).map(
+        tuple
+    ),
+    sample_rate_hz=st.just(24_000),
+    pitch=st.sampled_from([(0.0, 0.0), (-12.0, 12.0)]),
+    emotions=st.sampled_from([(), ("happy",)]),
+    is_local=st.booleans(),
+    licence=st.sampled_from(["MIT", "CPML"]),
+    paid_use=st.booleans(),
+    must_accept_licence=st.booleans(),
+    reads_numbers=st.booleans(),
+)
+models = st.builds(Model, st.sampled_from(ENGINES), infos)
+lists = st.lists(models, min_size=1, max_size=6).map(tuple)
+routes = st.builds(Route, language=st.just("en"), front_end=st.sampled_from([None, "reader", "gone"]))
+offers = st.builds(
+    Offer,
+    models=lists,
+    is_pinned=st.booleans(),
+    routed=st.none() | st.builds(Routed, routes, lists | st.just(())),
+)
+voices = st.lists(st.sampled_from(ENGINES), min_size=1, unique=True).map(lambda names: voice(*names))
+wishes = st.builds(
+    Wanted,
+    language=st.sampled_from(["en", "EN-ng", "pt-PT", "th", "xx"]),
+    pitch=st.sampled_from([0.0, 2.0]),
+    emotion=st.sampled_from([None, "happy"]),
+)
+plans = st.none() | st.builds(
+    plan,
+    price=st.sampled_from(["", "$19"]),
+    engines=st.none() | st.lists(st.sampled_from(ENGINES), unique=True).map(tuple),
+    local_only=st.booleans(),
+)
+settled = st.builds(Settled, st.sampled_from(["", "cpml", "MIT"]), st.sampled_from(["", "an agreement"]))
+rules = st.builds(
+    Rules,
+    st.builds(Licences, st.booleans(), st.dictionaries(st.sampled_from(ENGINES), settled)),
+    st.just(FrontEndNames(frozenset(("plain", "reader", "english")), {"en": "english"})),
+)

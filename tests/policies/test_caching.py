@@ -1,0 +1,86 @@
+"""What may be kept, and what equal sound is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies import caching
+from policies.caching import Voiced
+
+SECRET = bytes(range(32))
+PART = Voiced(
+    start=0,
+    end=5,
+    language="en",
+    voice="ana",
+    revision="1",
+    model="one/m",
+    checkpoint="c",
+    engine_voice="v",
+    front_end="plain",
+    front_end_revision="1",
+    lexicon="",
+    settings=("", ""),
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "planned", "configured", "wanted"),
+    [
+        (None, False, False, False),
+        (None, True, False, True),
+        (None, False, True, True),
+        (True, False, False, True),
+        (False, True, True, False),
+    ],
+)
+def test_the_request_has_the_first_word(
+    asked: bool | None, planned: bool, configured: bool, wanted: bool
+) -> None:
+    assert caching.is_wanted(asked, planned, configured) is wanted
+
+
+def test_one_answer_may_take_a_quarter_and_a_wait_half() -> None:
+    assert caching.largest(1_000_003) == 250_000
+    assert caching.patience_s(9.0) == 4.5
+
+
+@pytest.mark.parametrize("field", Voiced.__struct_fields__)
+def test_any_other_part_is_another_sound(field: str) -> None:
+    value = getattr(PART, field)
+    other = value + 1 if isinstance(value, int) else value + (("x",) if isinstance(value, tuple) else "x")
+    changed = msgspec.structs.replace(PART, **{field: other})
+    assert _name(parts=[changed]) != _name(parts=[PART])
+
+
+def test_accounts_secrets_and_numbers_of_parts_make_other_names() -> None:
+    names = [
+        _name(),
+        _name(account="bob"),
+        _name(secret=bytes(32)),
+        _name(parts=[]),
+        _name(parts=[PART, PART]),
+        _name(sound=["text", 1.0]),
+        _name(sound=["text", None]),
+    ]
+    assert len(set(names)) == len(names)
+    assert all(len(name) == 64 for name in names)
+
+
+@given(st.lists(st.text(max_size=8), min_size=1), st.lists(st.text(max_size=8), min_size=1))
+def test_texts_that_run_together_are_told_apart(one: list[str], other: list[str]) -> None:
+    assert (_name(sound=one) == _name(sound=other)) is (one == other)
+
+
+def _name(
+    secret: bytes = SECRET,
+    account: str = "ada",
+    sound: Sequence[object] = ("text",),
+    parts: Sequence[Voiced] = (PART,),
+) -> str:
+    return caching.name(secret, account, sound, parts)

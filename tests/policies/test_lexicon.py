@@ -1,0 +1,172 @@
+"""Which lexicons count for a text, whose word is the last, and what an entry may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies import lexicon
+from policies.lexicon import EMPTY, Lexicons, NotThere, merged, pronounced
+from speech_engine import Pronunciation, Segment
+
+OWN = {
+    "pt": {"Ana": "own pt", "Rui": "own pt"},
+    "brands": {"Ana": "own brands", "nginx": "engine x"},
+}
+SHARED = {
+    "pt": {"Ana": "pt", "Rui": "pt", "Sé": "pt"},
+    "pt-BR": {"Sé": "pt-BR", "Ana": "pt-BR"},
+    "brands": {"Ana": "brands", "SQL": "sequel"},
+    "en": {"Ana": "en"},
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tag", "words"),
+    [
+        (None, "pt", {"Ana": "own pt", "Rui": "own pt", "Sé": "pt"}),
+        (None, "PT", {"Ana": "own pt", "Rui": "own pt", "Sé": "pt"}),
+        (None, "pt-br", {"Ana": "own pt", "Rui": "own pt", "Sé": "pt-BR"}),
+        (None, "pt-PT", {"Ana": "own pt", "Rui": "own pt", "Sé": "pt"}),
+        (None, "en-NG", {"Ana": "en"}),
+        (None, "th", {}),
+        ("brands", "th", {"Ana": "own brands", "nginx": "engine x", "SQL": "sequel"}),
+        ("brands", "en", {"Ana": "own brands", "nginx": "engine x", "SQL": "sequel"}),
+        ("PT-br", "en", {"Ana": "pt-BR", "Sé": "pt-BR"}),
+        ("none", "pt", {}),
+        ({"Ana": "inline"}, "pt", {"Ana": "inline", "Rui": "own pt", "Sé": "pt"}),
+        ({"ana": "any"}, "pt", {"ana": "any", "Rui": "own pt", "Sé": "pt"}),
+    ],
+)
+def test_what_counts(wanted: str | Mapping[str, str] | None, tag: str, words: dict[str, str]) -> None:
+    assert Lexicons(SHARED, OWN).for_text(wanted, tag).words == words
+
+
+def test_a_name_that_nobody_has_is_not_there() -> None:
+    for wanted in ("nobody", "", "brand", "Brands"):
+        with pytest.raises(NotThere):
+            Lexicons(SHARED, OWN).for_text(wanted, "pt")
+    with pytest.raises(NotThere):
+        Lexicons(SHARED).for_text("own", "pt")
+
+
+def test_without_lexicons_nothing_is_put_together_and_with_them_it_is_once() -> None:
+    assert Lexicons({}).for_text(None, "en") is EMPTY
+    lexicons = Lexicons(SHARED)
+    assert lexicons.for_text(None, "yo") is EMPTY
+    assert lexicons.for_text(None, "pt-AO") is lexicons.for_text(None, "pt")
+    assert lexicons.for_text("brands", "pt") is not lexicons.for_text(None, "pt")
+
+
+def test_the_digest_tells_lexicons_apart_and_only_those() -> None:
+    first = merged([{"a": "b", "c": "d"}])
+    assert first.digest == merged([{"c": "d", "a": "b"}]).digest == merged([{"a": "b"}, {"c": "d"}]).digest
+    others = [{"a": "b"}, {"a": "b", "c": "e"}, {"a": "bc", "d": ""}, {"a": "/b/", "c": "d"}]
+    assert len({first.digest, "", *(merged([each]).digest for each in others)}) == 6
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(("Ana", "ana", "ANA", "Rui", "rui")), st.sampled_from("xyz")),
+        max_size=4,
+    )
+)
+def test_an_earlier_layer_always_has_the_last_word(layers: list[dict[str, str]]) -> None:
+    words = merged(layers).words
+    for written in ("Ana", "ana", "ANA", "Rui"):
+        says = [layer.get(written, layer.get(written.lower())) for layer in layers]
+        first = next((said for said in says if said is not None), None)
+        assert words.get(written, words.get(written.lower())) == first
+
+
+@pytest.mark.parametrize(
+    ("spoken", "sound"),
+    [
+        ("/ˈleɪɡɒs/", Pronunciation("w", "ipa", "ˈleɪɡɒs")),
+        ("/nuː jɔːk/", Pronunciation("w", "ipa", "nuː jɔːk")),
+        ("(chu3)(li3)", Pronunciation("w", "pinyin", "(chu3)(li3)")),
+        ("(lü4)", Pronunciation("w", "pinyin", "(lü4)")),
+        ("lah-goss", None),
+        ("(chu3) (li3)", None),
+        ("(chu6)", None),
+        ("(maybe)", None),
+        ("and/or", None),
+    ],
+)
+def test_a_form_in_slashes_is_ipa_and_one_in_numbered_brackets_pinyin(
+    spoken: str, sound: Pronunciation | None
+) -> None:
+    assert lexicon.sound_of("w", spoken) == sound
+
+
+def test_a_word_with_a_sound_is_kept_as_it_is_written() -> None:
+    found = merged([{"5G": "/faɪv dʒiː/", "SQL": "sequel"}])
+    assert found.words == {"5G": "5G", "SQL": "sequel"}
+    assert found.sounds == (Pronunciation("5G", "ipa", "faɪv dʒiː"),)
+
+
+def test_an_engine_is_told_of_the_words_that_occur_as_they_stand_in_alphabets_it_takes() -> None:
+    words = merged([{"lagos": "/ˈleɪɡɒs/", "处理": "(chu3)(li3)", "Kano": "/ˈkɑːnoʊ/", "Rio": "hee-oh"}])
+    segments = (Segment("Lagos, LAGOS and Lagosians.", 0, 9), Segment("他处理了 Lagos kano.", 9, 20))
+    assert pronounced(words, ("ipa",), segments) == (
+        Pronunciation("Lagos", "ipa", "ˈleɪɡɒs"),
+        Pronunciation("LAGOS", "ipa", "ˈleɪɡɒs"),
+    )
+    assert pronounced(words, ("pinyin",), segments) == (Pronunciation("处理", "pinyin", "(chu3)(li3)"),)
+    assert len(pronounced(words, ("pinyin", "ipa"), segments)) == 3
+    assert pronounced(words, (), segments) == ()
+    assert pronounced(EMPTY, ("ipa",), segments) == ()
+
+
+@pytest.mark.parametrize("name", ["pt-BR", "th", "brands", "My.Names-2", "a", "x" * 64])
+def test_a_good_name(name: str) -> None:
+    assert lexicon.name_fault(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "none", "None", "a b", "ação", "-a", "a/b", "x" * 65, "a\n", "."])
+def test_a_name_that_is_none(name: str) -> None:
+    assert lexicon.name_fault(name)
+
+
+def test_a_language_has_one_name_however_it_is_written() -> None:
+    assert lexicon.usual_name("PT-br") == lexicon.usual_name("pt-BR") == "pt-BR"
+    assert lexicon.usual_name("MyBrands") == "MyBrands"
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ({}, None),
+        ({"w" * 100: "s" * 200}, None),
+        ({"a": "b", "w" * 101: "s"}, "entry 2 has a word"),
+        ({"w": "s" * 201}, "entry 1 has a spoken form"),
+        ({"": "s"}, "entry 1 has a word"),
+        ({"w": ""}, "entry 1 has a spoken form"),
+        ({"w": " "}, "entry 1 has a spoken form"),
+        ({"w": "\u200b"}, "entry 1 has a spoken form"),
+        ({"w\x00": "s"}, "entry 1 has a word"),
+        ({"w": "s\ns"}, "entry 1 has a spoken form"),
+        ({"w": "\ud800"}, "entry 1 has a spoken form"),
+        ({"w": "/<b>/"}, "no IPA"),
+        ({"w": "//"}, "no IPA"),
+        ({"w": "/"}, "no IPA"),
+        ({str(number): "s" for number in range(1001)}, "at most 1000 words; got 1001"),
+    ],
+)
+def test_what_an_entry_may_be(words: dict[str, str], fault: str | None) -> None:
+    told = lexicon.words_fault(words)
+    assert (told is None) is (fault is None)
+    assert fault is None or fault in (told or "")
+
+
+def test_words_are_kept_composed_and_without_blanks_around_them() -> None:
+    assert lexicon.usual_words({" Sa\u0303o  Paulo ": " sa\u0303o "}) == {"São Paulo": "são"}
+
+
+def test_nothing_shows_what_is_in_a_lexicon() -> None:
+    found = merged([{"canary": "/kəˈnɛəri/"}])
+    assert "canary" not in repr((found, found.sounds, Lexicons({"en": {"canary": "x"}})))
+    assert "canary" not in (lexicon.words_fault({"canary": ""}) or "")

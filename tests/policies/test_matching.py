@@ -1,0 +1,87 @@
+"""Voices found by a description, in four languages: the best first, and why."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.matching import match
+from policies.routing import Voice
+
+VOICES = (
+    Voice(id="malee", name="Malee", bindings=(), language="th", gender="female", age="old", tags=("warm",)),
+    Voice(id="somchai", name="Somchai", bindings=(), language="th", gender="male", age="old"),
+    Voice(
+        id="bia", name="Bia", bindings=(), language="pt-BR", gender="female", age="young", tags=("bright",)
+    ),
+    Voice(id="rui", name="Rui", bindings=(), language="pt-PT", gender="male", age="middle aged"),
+    Voice(id="nova", name="nova", bindings=(), gender="female"),
+    Voice(id="plain", name="plain", bindings=()),
+    Voice(
+        id="cloud/7",
+        name="English_Narrator_Male",
+        bindings=(),
+        description="A deep, calm storyteller from Nigeria; knows his fado.",
+    ),
+)
+
+
+def found(description: str) -> list[str]:
+    return [each.voice.id for each in match(description, VOICES)]
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "warm older woman, Thai",
+        "uma mulher mais velha, calorosa, tailandesa",
+        "mujer mayor y cálida, tailandesa",
+        "เสียงผู้หญิงสูงวัย อบอุ่น ภาษาไทย",
+        "THAI grandmother; warm!",
+    ],
+)
+def test_the_same_wish_in_four_languages_finds_the_same_voice(description: str) -> None:
+    best, *others = match(description, VOICES)
+    assert (best.voice.id, best.score) == ("malee", 1.0)
+    assert set(best.reasons) == {"quality: warm", "age: old", "gender: female", "language: th"}
+    # Who is known to be a man, or to speak another language, is not meant at all.
+    assert [each.voice.id for each in others] == ["nova"]
+    assert others[0].reasons == ("gender: female",)
+
+
+@pytest.mark.parametrize(
+    ("description", "ids"),
+    [
+        ("young Brazilian", ["bia", "rui"]),
+        ("pt-PT", ["rui", "bia"]),
+        ("portuguese", ["bia", "rui"]),
+        ("narrador profundo", ["cloud/7"]),
+        ("a narrator", ["cloud/7"]),
+        ("fado", ["cloud/7"]),
+        ("หนุ่ม", ["cloud/7", "rui", "somchai"]),
+        ("middle-aged man", ["rui", "cloud/7", "somchai"]),
+        ("man or woman, bright", ["bia", "cloud/7", "malee", "nova", "rui", "somchai"]),
+        ("the voice of a", []),
+        ("klingon", []),
+        ("", []),
+        ("🙂", []),
+    ],
+)
+def test_who_is_found_in_which_order(description: str, ids: list[str]) -> None:
+    assert found(description) == ids
+
+
+def test_half_of_a_wish_is_worth_less_than_all_of_it() -> None:
+    scores = {each.voice.id: each.score for each in match("young Brazilian woman", VOICES)}
+    assert scores == {"bia": 1.0, "nova": 0.38}
+
+
+@given(st.text(max_size=60), st.permutations(VOICES))
+def test_any_text_gives_the_same_order_whatever_the_order_of_the_voices(
+    text: str, voices: list[Voice]
+) -> None:
+    matches = match(text, voices)
+    assert matches == match(text, VOICES)
+    assert all(0 <= each.score <= 1 and each.reasons for each in matches)
+    assert [each.score for each in matches] == sorted((each.score for each in matches), reverse=True)
