@@ -22,11 +22,11 @@ check: $(VENV)/.test-stamp
 	scripts/check
 
 $(VENV)/.serve-stamp: pyproject.toml constraints.txt
-	scripts/install "$(PYTHON)" $(VENV) espeak
+	scripts/install "$(PYTHON)" $(VENV) espeak,thai
 	touch $@
 
 $(VENV)/.test-stamp: pyproject.toml constraints.txt
-	scripts/install "$(PYTHON)" $(VENV) espeak,test
+	scripts/install "$(PYTHON)" $(VENV) espeak,thai,py3langid,test
 	touch $@ $(VENV)/.serve-stamp
 
 clean:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,47 +19,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.clip import clip
 from bench.load import Measured, Target, measured, post, show
 from bench.shipped import shipped
+from bench.upstream import VOXGATE, free_port, nginx, process, until_it_speaks
 
 ROUNDS = 3
 LITELLM = "litellm[proxy]==1.106.2"
 STREAMS = (1, 20)
-_READY_S = 90.0
-_NGINX = """
-daemon off; pid {folder}/pid; error_log stderr crit; worker_processes 1;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  keepalive_requests 10000000;
-  server {{
-    listen 127.0.0.1:{port};
-    root {folder}; default_type audio/mpeg;
-    error_page 405 =200 $uri;
-  }}
-}}
-"""
-_VOXGATE = """
-[server]
-[engines.upstream]
-plugin = "openai"
-base_url = "{base}"
-models = ["tts-1"]
-voices = ["alloy"]
-concurrency = 1000
-[models]
-"tts-1" = ["upstream/tts-1"]
-[voices.alloy]
-upstream = "alloy"
-[plans.unlimited]
-allowance = 1000000000
-rpm = 1000000
-streams = 1000
-max_characters = 4096
-prices.speech = {{ credits = 1, per = "second" }}
-"""
 _LITELLM = """
 model_list:
   - model_name: tts-1
@@ -76,7 +41,7 @@ Start = Callable[[Path, str], Iterator[Target]]
 def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        upstream = stack.enter_context(_nginx(folder))
+        upstream = stack.enter_context(nginx(folder))
         dripping = stack.enter_context(_drip())
         found: dict[str, list[Measured]] = {"bare": [], "voxgate": [], "litellm": []}
         for number in range(ROUNDS):
@@ -92,21 +57,21 @@ def _target(name: str, folder: Path, upstream: int) -> Iterator[Target]:
     folder.mkdir()
     base = f"http://127.0.0.1:{upstream}/v1"
     if name == "bare":
-        with _process([sys.executable, "-m", "bench.rung", "bare", str(folder)]) as bare:
+        with process([sys.executable, "-m", "bench.rung", "bare", str(folder)]) as bare:
             assert bare.stdout
             yield Target(bare.pid, int(bare.stdout.readline().split()[0]), "none")
     elif name == "voxgate":
         config = folder / "config.toml"
-        config.write_text(_VOXGATE.format(base=base))
+        config.write_text(VOXGATE.format(base=base))
         with shipped(folder / "data", config) as (pid, port, key):
             yield Target(pid, port, key)
     else:
-        config, port = folder / "litellm.yaml", _free_port()
+        config, port = folder / "litellm.yaml", free_port()
         config.write_text(_LITELLM.format(base=base))
         command = [str(_litellm()), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
-        with _process(command) as process:
-            _until_it_speaks(port, "sk-bench")
-            yield Target(process.pid, port, "sk-bench")
+        with process(command) as proxy:
+            until_it_speaks(port, "sk-bench")
+            yield Target(proxy.pid, port, "sk-bench")
 
 
 def _show_first_chunks(folder: Path, dripping: int) -> None:
@@ -142,32 +107,11 @@ def _first_chunk_ms(port: int, key: str, streams: int) -> float:
 
 
 @contextmanager
-def _nginx(folder: Path) -> Iterator[int]:
-    port = _free_port()
-    (folder / "v1" / "audio").mkdir(parents=True)
-    (folder / "v1" / "audio" / "speech").write_bytes(clip())
-    folder.chmod(0o755)
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
-    with _process(["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)]):
-        _until_it_speaks(port, "none")
-        yield port
-
-
-@contextmanager
 def _drip() -> Iterator[int]:
-    port = _free_port()
-    with _process([sys.executable, "-m", "bench.drip", str(port)]):
-        _until_it_speaks(port, "none")
+    port = free_port()
+    with process([sys.executable, "-m", "bench.drip", str(port)]):
+        until_it_speaks(port, "none")
         yield port
-
-
-@contextmanager
-def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
 
 
 def _litellm() -> Path:
@@ -179,27 +123,6 @@ def _litellm() -> Path:
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", LITELLM], check=True)
     return program
-
-
-def _until_it_speaks(port: int, key: str) -> None:
-    deadline = time.monotonic() + _READY_S
-    while True:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            if post(connection, key).status == 200:
-                return
-        except OSError:
-            pass
-        if time.monotonic() > deadline:
-            raise SystemExit(f"nothing speaks on port {port}")
-        time.sleep(0.2)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -10,12 +10,15 @@ import httpx2
 
 from proxy import runtime
 from proxy.app import control_app
+from proxy.cache import open_cache
 from proxy.callers import Callers
 from proxy.config import Config
 from proxy.endpoints import admin
 from proxy.endpoints.turns import Turns
 from proxy.ledger import open_ledger
+from proxy.library import Library
 from proxy.limits import MEMORY, open_limits
+from proxy.saving import Saving
 from proxy.storage import open_store
 from proxy.telemetry import Metrics
 
@@ -25,6 +28,18 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
     """Raises DataHeld when a server has the data folder."""
     with runtime.locked(Path(config.data)):
         async with open_store(config.storage.url, Path(config.data)) as store:
-            async with open_ledger(store) as ledger, open_limits(MEMORY) as limits:
+            metrics = Metrics()
+            async with (
+                open_ledger(store) as ledger,
+                open_limits(MEMORY) as limits,
+                open_cache(config, _no_revision, metrics.cache) as cache,
+            ):
                 parts = admin.Administration(store, ledger, Callers(store), config, Turns(limits))
-                yield httpx2.ASGITransport(app=control_app(admin.routes(parts), Metrics()))
+                saving = Saving(store, Library(store, config.lexicons), cache, config.voices)
+                routes = [*admin.routes(parts), *admin.library_routes(parts, saving)]
+                yield httpx2.ASGITransport(app=control_app(routes, metrics))
+
+
+def _no_revision(_front_end: str) -> str:
+    """Nothing is spoken here."""
+    return ""

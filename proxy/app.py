@@ -18,10 +18,12 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from proxy import wire
 from proxy.admission import Admission
 from proxy.budgets import Budgets
+from proxy.cache import Cache, open_cache
 from proxy.callers import Callers
 from proxy.catalogue import Catalogue
 from proxy.config import Config, Server
-from proxy.endpoints import admin, health, me, models, openapi, speech, usage, voices, welcome
+from proxy.detecting import Detecting, open_detector
+from proxy.endpoints import admin, health, lexicons, me, models, openapi, speech, usage, voices, welcome
 from proxy.endpoints.degraded import Parts
 from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exception
 from proxy.endpoints.once import Once
@@ -31,11 +33,15 @@ from proxy.engines.registry import Registry
 from proxy.first_audio import FirstAudio
 from proxy.idempotency import Answers, open_answers
 from proxy.ledger import Ledger, open_ledger
+from proxy.library import Library
 from proxy.limits import Limits, open_limits
 from proxy.logins import Logins
 from proxy.pipeline import Pipeline
 from proxy.planning import Planner
 from proxy.plans import Plans
+from proxy.relay import Levels
+from proxy.saving import Saving
+from proxy.sections import PluginSection
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
@@ -43,7 +49,10 @@ from proxy.text import FrontEnds, open_front_ends
 
 _EXPOSED = (
     *("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms"),
-    *(f"x-voxgate-{name}" for name in ("engine", "voice", "language", "sample-rate", "cache", "replayed")),
+    *(
+        f"x-voxgate-{name}"
+        for name in ("engine", "voice", "language", "sample-rate", "cache", "replayed", "route")
+    ),
     *(f"x-ratelimit-{name}-requests" for name in ("limit", "remaining", "reset")),
 )
 """What a script in a browser may read of an answer from another origin."""
@@ -58,6 +67,8 @@ class Opened(NamedTuple):
     limits: Limits
     engines: Engines
     front_ends: FrontEnds
+    detector: Detecting
+    cache: Cache
     metrics: Metrics
 
 
@@ -67,12 +78,13 @@ class Worker:
 
     def __init__(self, config: Config, registry: Registry, opened: Opened) -> None:
         self.store, self.ledger, self._answers, self.limits = opened[:4]
-        self.engines, self._front_ends, self.metrics = opened[4:]
+        self.engines, self._front_ends, self._detector, self.cache, self.metrics = opened[4:]
         self.standing = health.Standing()
         self._registry = registry
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, self.limits)
         self.turns = Turns(self.limits)
+        self._levels = Levels()
         self.revise(config)
 
     def __repr__(self) -> str:
@@ -92,10 +104,13 @@ class Worker:
         catalogue = Catalogue(config, self.engines)
         plans = Plans(config.plans)
         self.admission = Admission(plans, self.limits)
-        self.planner = Planner(catalogue)
+        library = Library(self.store, config.lexicons)
+        saving = Saving(self.store, library, self.cache, config.voices, catalogue)
+        self.planner = Planner(catalogue, self._front_ends.names, self._detector, server.default_language)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         first_audio = FirstAudio(catalogue, self.engines, self._front_ends, budgets, server.first_audio_s)
-        self.pipeline = Pipeline(first_audio, self.ledger, self.metrics)
+        self.cache.revise(config)
+        self.pipeline = Pipeline(first_audio, self._levels, self.cache, self.ledger, self.metrics)
         self._answers.bound(server.idempotency_mb)
         once = Once(self._answers, self.metrics)
         readiness = health.Health(
@@ -105,13 +120,14 @@ class Worker:
             server.default_model,
             self.standing,
         )
-        administration = self._administration(config, budgets)
+        administration = self._administration(config, budgets, saving)
         self._control = control_app(administration, self.metrics)
         self.app = _app(
             [
-                *speech.routes(self.admission, self.planner, self.pipeline, once, _defaults(server)),
-                *models.routes(catalogue),
-                *voices.routes(catalogue),
+                *speech.routes(self.admission, library, self.planner, self.pipeline, once, _defaults(server)),
+                *models.routes(catalogue, plans),
+                *voices.routes(catalogue, saving, plans),
+                *lexicons.routes(saving, config.lexicons),
                 *me.routes(self.ledger, plans),
                 *usage.routes(self.store, self.turns),
                 *health.routes(readiness),
@@ -128,23 +144,31 @@ class Worker:
             ],
         )
 
-    def _administration(self, config: Config, budgets: Budgets) -> list[Route]:
+    def _administration(self, config: Config, budgets: Budgets, saving: Saving) -> list[Route]:
         parts = admin.Administration(self.store, self.ledger, self._callers, config, self.turns)
-        return [*admin.routes(parts), *admin.engine_routes(self.engines, self._registry, budgets)]
+        return [
+            *admin.routes(parts),
+            *admin.library_routes(parts, saving),
+            *admin.engine_routes(self.engines, self._registry, budgets),
+            *admin.route_routes(parts, self.planner, saving.library),
+        ]
 
 
 @asynccontextmanager
 async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worker]:
-    metrics = Metrics()
+    metrics, name = Metrics(), config.server.detector
     async with (
         open_store(config.storage.url, Path(config.data)) as store,
         open_ledger(store, metrics) as ledger,
         open_answers(store, Path(config.data), config.server, metrics) as answers,
         open_limits(config.limits.url) as limits,
         open_engines(registry, config, metrics.engines) as engines,
-        open_front_ends(registry) as front_ends,
+        open_front_ends(registry, config.front_ends) as front_ends,
+        open_detector(registry, name, config.detectors.get(name, PluginSection())) as detector,
+        open_cache(config, front_ends.revision, metrics.cache, metrics) as cache,
     ):
-        yield Worker(config, registry, Opened(store, ledger, answers, limits, engines, front_ends, metrics))
+        opened = Opened(store, ledger, answers, limits, engines, front_ends, detector, cache, metrics)
+        yield Worker(config, registry, opened)
 
 
 def control_app(routes: list[Route], metrics: Metrics) -> ASGIApp:
@@ -175,7 +199,7 @@ def _cors(server: Server) -> list[Middleware]:
     origins = Middleware(
         CORSMiddleware,
         allow_origins=server.cors_origins,
-        allow_methods=("GET", "POST", "DELETE"),
+        allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),
         expose_headers=_EXPOSED,
     )

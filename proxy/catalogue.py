@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from policies.costs import Rate
-from policies.routing import Binding, Model, Voice
+from policies.licence import Licences, Settled
+from policies.plans import Terms
+from policies.routing import Binding, Model, Offer, Routed, Routes, Voice, is_open
 from proxy.config import Config, VoiceSection
 from proxy.engines.live import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from proxy.model_names import Fault, misnamed
+
+_NO_VOICES: Mapping[str, Voice] = {}
 
 
 class Catalogue:
@@ -22,23 +26,78 @@ class Catalogue:
         self._costs = {name: section.costs for name, section in config.engines.items()}
         self._engines = engines
         self._own = {name: _voice(name, section) for name, section in config.voices.items()}
+        self._routes = Routes(config.routes)
+        self.licences = Licences(
+            config.server.commercial,
+            {
+                name: Settled(section.accept_licence, section.paid_use_basis)
+                for name, section in config.engines.items()
+            },
+        )
 
     def __repr__(self) -> str:
         return f"<Catalogue {len(self._aliases)} aliases, {len(self._own)} voices of our own>"
 
     @property
-    def aliases(self) -> Mapping[str, tuple[str, ...]]:
-        return self._aliases
+    def routes(self) -> Routes:
+        return self._routes
 
     def models(self) -> list[Model]:
         return [Model(name, info) for name, engine in self._engines.items() for info in engine.models()]
 
+    def listed(self, terms: Terms | None) -> tuple[list[str], list[Model]]:
+        """The aliases and the models that a plan may use; without terms, those that anybody may know of."""
+        models = self.models()
+        listed = [model for model in models if is_open(model, terms, self.licences)]
+        closed = {model.name for model in models} - {model.name for model in listed}
+        engines = None if terms is None else terms.engines
+
+        def may_speak(full: str) -> bool:
+            """One whose engine has not been up yet is given the benefit of the doubt."""
+            engine = full.partition("/")[0]
+            return engine in self._engines and full not in closed and (engines is None or engine in engines)
+
+        # A route may speak for any alias.
+        is_routed = any(may_speak(full) for route in self._routes for full in route.candidates)
+        aliases = [alias for alias, fulls in self._aliases.items() if is_routed or any(map(may_speak, fulls))]
+        return aliases, listed
+
+    def offer(self, name: str, tag: str) -> Offer:
+        """What a model's name stands for in a request of this language; raises as `resolve_model`."""
+        routed = self._routed(tag)
+        is_pinned = name not in self._aliases
+        if routed is not None and routed.models and not is_pinned:
+            # What the alias lists is not asked, and may well be down.
+            return Offer(models=(), routed=routed)
+        return Offer(models=tuple(self.resolve_model(name)), is_pinned=is_pinned, routed=routed)
+
+    def _routed(self, tag: str) -> Routed | None:
+        """The route of this language that can be used: one with none of its candidates is not there."""
+        for route in self._routes.of(tag):
+            models = tuple(self._all_named(route.candidates))
+            if models or not route.candidates:
+                return Routed(route, models)
+        return None
+
+    def is_coming(self, name: str, tag: str) -> bool:
+        """Whether a route that may speak for this alias has candidates whose engine is only just starting."""
+        if name not in self._aliases:
+            return False
+        engines = {full.partition("/")[0] for route in self._routes.of(tag) for full in route.candidates}
+        return any(
+            engine in self._engines
+            and self._engines[engine].state != "failed"
+            and not self._engines[engine].models()
+            for engine in engines
+        )
+
     def resolve_model(self, name: str) -> list[Model]:
-        """The models behind an alias, `engine/model`, or an engine's bare name (its first model)."""
+        """The models behind an alias, `engine/model`, an engine's bare name (its first model), or a model's
+        own id, on every engine that has it."""
         wanted = self._aliases.get(name)
         if wanted is None:
             wanted = (name,)
-        found = [model for full in wanted for model in self._named(full)]
+        found = self._all_named(wanted) or [model for model in self.models() if model.info.id == name]
         if found:
             return found
         engine = wanted[0].partition("/")[0]
@@ -68,6 +127,9 @@ class Catalogue:
                 bindings=(Binding(name, info.id),),
                 language=info.language,
                 gender=info.gender,
+                age=info.age,
+                tags=info.tags,
+                description=info.description,
             )
             for name, engine in self._engines.items()
             for info in engine.voices()
@@ -75,9 +137,10 @@ class Catalogue:
         # One of ours takes the place of an engine's of the same id, as it does where a voice is resolved.
         return [*self._own.values(), *(voice for voice in listed if voice.id not in self._own)]
 
-    def resolve_voice(self, wanted: str) -> Voice:
-        """By id, then by a name that is unique; never another voice in its place."""
-        if (own := self._own.get(wanted)) is not None:
+    def resolve_voice(self, wanted: str, of_account: Mapping[str, Voice] = _NO_VOICES) -> Voice:
+        """By id, then by a name that is unique; never another voice in its place. `of_account` has the
+        caller's own voices under their ids and names, which come first."""
+        if (own := of_account.get(wanted) or self._own.get(wanted)) is not None:
             return own
         voices = self.voices()
         found = [voice for voice in voices if voice.id == wanted] or [v for v in voices if v.name == wanted]
@@ -93,7 +156,18 @@ class Catalogue:
     def unusable_models(self) -> list[Fault]:
         """Where the configuration names a model which its engine, now that it can be asked, does not have."""
         known = {name: [info.id for info in engine.models()] for name, engine in self._engines.items()}
-        return misnamed(self._config, known)
+        return [*misnamed(self._config, known), *self._unlicensed()]
+
+    def _unlicensed(self) -> list[Fault]:
+        """Those that serve nobody before the operator has accepted their licence."""
+        return [
+            Fault(
+                model.name,
+                f"its licence, {model.info.licence!r}, is not accepted: engines.{model.engine}.accept_licence",
+            )
+            for model in self.models()
+            if self.licences.obstacle(model.engine, model.info, is_paid=False) == "not_accepted"
+        ]
 
     def unusable_voices(self) -> list[tuple[str, str]]:
         """The same of config voices, for engines that list theirs."""
@@ -107,6 +181,12 @@ class Catalogue:
                 if known and binding.engine_voice not in known:
                     found.append((voice.id, f"{engine} has no voice {binding.engine_voice!r}"))
         return found
+
+    def _all_named(self, fulls: Iterable[str]) -> list[Model]:
+        models: list[Model] = []
+        for full in fulls:
+            models += self._named(full)
+        return models
 
     def _named(self, full: str) -> list[Model]:
         engine, slash, id_ = full.partition("/")
@@ -125,4 +205,8 @@ def _voice(name: str, section: VoiceSection) -> Voice:
         bindings=tuple(Binding(engine, voice) for engine, voice in section.bindings.items()),
         language=section.language,
         gender=section.gender,
+        age=section.age,
+        tags=section.tags,
+        description=section.description,
+        cast=tuple(section.cast.items()),
     )

@@ -8,20 +8,25 @@ import msgspec
 
 from policies.plans import Plan
 from policies.price import Price, in_credits
+from policies.routing import Route
 from proxy import limits_address, model_names
 from proxy.config import Config
 from proxy.engines.environments import EnvironmentRefused, interpreter
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Opened, Registry
+from proxy.reading.routes import missing_engines
+from proxy.sections import PluginSection
 from proxy.storage import address
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line of the answer. `ok` is false for what an operator has to mend."""
+    """One line of the answer. `ok` is false for what an operator has to mend, `is_warning` true for what
+    should be known of the rest."""
 
     kind: str
     name: str
     ok: bool
     note: str
+    is_warning: bool = False
 
     def plain(self) -> dict[str, Any]:
         return msgspec.structs.asdict(self)
@@ -37,8 +42,22 @@ def check_config(config: Config, registry: Registry) -> list[Finding]:
     findings += [_engine(config, registry, name) for name in config.engines]
     findings += [Finding("plan", plan.name, True, _plan(plan)) for plan in config.plans.values()]
     findings += _models(config)
+    findings += [_route(config, registry, route) for route in config.routes]
+    findings += _settings(config, registry)
     findings += [_default(config.models, "default_model", config.server.default_model)]
     findings += [_default(config.voices, "default_voice", config.server.default_voice)]
+    findings += [
+        Finding("voice", remark.key, True, remark.text, is_warning=True)
+        for remark in config.warnings
+        if remark.key.startswith("voices.")
+    ]
+    if config.lexicons:
+        words = sum(map(len, config.lexicons.values()))
+        findings += [
+            Finding(
+                "lexicons", f"{len(config.lexicons)}", True, f"{words} words, {', '.join(config.lexicons)}"
+            )
+        ]
     count = len(config.voices)
     return [*findings, Finding("voices", f"{count}", True, ", ".join(config.voices) or "none of our own")]
 
@@ -64,6 +83,41 @@ def _models(config: Config) -> list[Finding]:
         *(Finding("model", alias, True, ", ".join(names)) for alias, names in well.items()),
         *(Finding("model", fault.where, False, fault.reason) for fault in faults),
     ]
+
+
+def _route(config: Config, registry: Registry, route: Route) -> Finding:
+    """A route never stops anything: whatever of it is not there is passed over."""
+    missing = missing_engines(route, config.engines)
+    warnings = [f"no [engines.{engine}] for {full}" for full, engine in missing.items()]
+    there = [full for full in route.candidates if full not in missing]
+    if missing and not there:
+        return Finding("route", route.language, True, f"not used: {', '.join(warnings)}", is_warning=True)
+    if route.front_end is not None and route.front_end not in registry.plugins("front_end"):
+        warnings.append(f"the front_end {route.front_end} is not installed, so plain prepares its texts")
+    if route.voice is not None and route.voice not in config.voices and "/" not in route.voice:
+        warnings.append(f"there is no voice {route.voice!r} here")
+    speaks = ", ".join(there) or "whoever the request names"
+    return Finding("route", route.language, True, "; ".join((speaks, *warnings)), is_warning=bool(warnings))
+
+
+def _settings(config: Config, registry: Registry) -> list[Finding]:
+    """[front_ends] and [detectors]: what is wrong with their settings, or with their names."""
+    findings = []
+    sections: list[tuple[Opened, str, PluginSection]] = [
+        *(("front_end", name, section) for name, section in config.front_ends.items()),
+        *(("detector", name, section) for name, section in config.detectors.items()),
+    ]
+    for kind, name, section in sections:
+        try:
+            registry.settings(kind, name, section)
+            findings.append(Finding(kind, name, True, f"{len(section.settings)} setting(s)"))
+        except EngineConfigError as error:
+            findings.append(Finding(kind, name, False, str(error)))
+    detector = config.server.detector
+    if detector and detector not in registry.plugins("detector"):
+        note = f"server.detector: {detector} is not installed; only a text's script tells its language"
+        findings.append(Finding("detector", detector, True, note, is_warning=True))
+    return findings
 
 
 def _engine(config: Config, registry: Registry, name: str) -> Finding:

@@ -20,7 +20,10 @@ from proxy.commands.doctor import doctor
 from proxy.commands.env import env
 from proxy.commands.keys import keys
 from proxy.commands.ledger import ledger
+from proxy.commands.lexicons import lexicons
 from proxy.commands.reports import audit, plans, usage
+from proxy.commands.route import route
+from proxy.commands.voices import voices
 from proxy.config import Config, ConfigError
 from proxy.engines import registry
 from proxy.plans_in_use import missing_plans
@@ -36,7 +39,10 @@ app = typer.Typer(
 app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
 app.add_typer(ledger, name="ledger")
+app.add_typer(lexicons, name="lexicons")
+app.add_typer(voices, name="voices")
 app.add_typer(env, name="env")
+app.add_typer(route, name="route")
 for command in (usage, plans, audit, doctor):
     app.command()(command)
 

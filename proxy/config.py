@@ -15,11 +15,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from proxy.reading.engines import read_engines
-from proxy.reading.names import read_models, read_voices, shipped_models, shipped_voices
+from proxy.reading.lexicons import read_lexicons
+from proxy.reading.names import read_models, shipped_models
 from proxy.reading.plans import read_plans
+from proxy.reading.plugins import read_plugins
 from proxy.reading.reader import ConfigError, Reader
-from proxy.reading.stores import check_shared, read_limits, read_server, read_storage
+from proxy.reading.routes import read_routes, shipped_routes
+from proxy.reading.stores import check_shared, read_cache, read_limits, read_server, read_storage
 from proxy.reading.upstream import read_upstream
+from proxy.reading.voices import check_casts, read_voices, shipped_voices
 from proxy.secret import variables
 from proxy.sections import Config, EngineSection, Server, Storage, VoiceSection
 
@@ -35,9 +39,12 @@ __all__ = [
 
 T = TypeVar("T")
 
-_SECTIONS = ("server", "storage", "limits", "upstream", "plans", "engines", "models", "voices")
-_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "engines")
-_LATER = ("routes", "lexicons", "front_ends", "detectors", "marks", "runners")
+_SECTIONS = (
+    *("server", "storage", "limits", "upstream", "cache", "plans", "engines", "models", "routes", "voices"),
+    *("lexicons", "front_ends", "detectors"),
+)
+_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "cache", "engines")
+_LATER = ("marks", "runners")
 
 
 def load(
@@ -114,19 +121,28 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)
     check_shared(reader, server, storage, limits)
     engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
+    voices = _beside(
+        read_voices(reader, raw.get("voices", {}), engines, shipped["voices"]),
+        shipped_voices(shipped["voices"], engines),
+    )
+    check_casts(reader, voices, raw.get("voices", {}), engines)
     return Config(
         server=server,
         storage=storage,
         limits=limits,
         upstream=read_upstream(reader, raw.get("upstream", {}), environ, folder),
+        cache=read_cache(reader, raw.get("cache", {})),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
         models=_beside(
             read_models(reader, raw.get("models", {}), engines), shipped_models(shipped["models"], engines)
         ),
-        voices=_beside(
-            read_voices(reader, raw.get("voices", {}), engines), shipped_voices(shipped["voices"], engines)
-        ),
+        routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
+        front_ends=read_plugins(reader, raw.get("front_ends", {}), "front_ends", environ, folder),
+        detectors=read_plugins(reader, raw.get("detectors", {}), "detectors", environ, folder),
+        lexicons=read_lexicons(reader, raw.get("lexicons", {})),
+        voices=voices,
+        warnings=reader.warnings,
         secrets=tuple(sorted(set(variables(raw)))),
     )
 

@@ -75,8 +75,8 @@ def _add(sums: _Figures, more: _Figures) -> None:
     for family, figures in more.items():
         sum_ = sums.setdefault(family, {})
         for place, value in figures.items():
-            # Money is read from the one store that all workers share: each tells the whole of it.
-            is_whole = family.kind == "gauge" and family.name.endswith("_usd")
+            # Of the store and the cache that all workers share each tells the whole.
+            is_whole = family.kind == "gauge" and family.name.endswith(("_usd", "_cache_bytes"))
             sum_[place] = max(sum_.get(place, 0.0), value) if is_whole else sum_.get(place, 0.0) + value
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from policies import estimate, fallback, segments
+from policies.lexicon import pronounced
 from policies.routing import Candidate
 from proxy.audio.frames import open_frames
 from proxy.budgets import Budgets
@@ -34,15 +35,24 @@ _log = structlog.get_logger()
 
 
 class Asked(NamedTuple):
-    """A part of a request, and the hold that its tries are written to."""
+    """The part of a request with this number, and the hold that its tries are written to."""
 
     request: SpeechRequest
     plan: Plan
-    part: Part
+    number: int
     hold: Hold
 
     def __repr__(self) -> str:
         return f"<Asked {self.hold!r}>"
+
+    @property
+    def part(self) -> Part:
+        return self.plan.parts[self.number]
+
+    @property
+    def format(self) -> str:
+        """Several parts meet as PCM, and are encoded as one."""
+        return self.request.format if len(self.plan.parts) == 1 else "pcm"
 
     @property
     def text(self) -> str:
@@ -69,8 +79,16 @@ class FirstAudio:
 
     async def of(self, asked: Asked) -> Speaking:
         """The first candidate's that gives audio within the one budget for all; else the last one's error."""
-        raised = max(candidate.model.info.first_audio_s or 0.0 for candidate in asked.part.candidates)
-        return await _Asking(self, asked, max(self._within_s, raised)).first()
+        waited_s = 0.0 if asked.number else asked.hold.waited_s
+        return await _Asking(self, asked, self.budget_s(asked.part) - waited_s).first()
+
+    def budget_s(self, part: Part) -> float:
+        """To the first audio of a part, whoever speaks it."""
+        raised = max(candidate.model.info.first_audio_s or 0.0 for candidate in part.candidates)
+        return max(self._within_s, raised)
+
+    def has_one_slot(self, engine: str) -> bool:
+        return self._engines[engine].slots == 1
 
     def hedge_s(self, candidate: Candidate) -> float:
         return self._catalogue.hedge_s(candidate.model.engine)
@@ -81,14 +99,16 @@ class FirstAudio:
         text, request = asked.text, asked.request
         async with asyncio.timeout_at(deadline):
             await self._budgets.check(candidate.model.engine, asked.hold.wanted)
-            prepared = await self._front_ends.prepare(candidate.front_end, text, asked.part.language)
+            prepared = await self._front_ends.prepare(
+                candidate.front_end, text, asked.part.language, asked.part.lexicon.words
+            )
             if not prepared:
                 raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
             job = _job(asked, candidate, prepared)
             places = WordPlaces(text, job.segments, asked.part.start)
             factor = request.speed / job.speed
-            speaking = Speaking(candidate, job, places, factor, request.format)
-            attempt = self._attempt_of(speaking, len(text))
+            speaking = Speaking(candidate, job, places, factor, asked.format)
+            attempt = self._attempt_of(speaking, asked)
             asked.hold.attempts.append(attempt)
             await self._begin(speaking, attempt, deadline)
         return speaking
@@ -105,13 +125,14 @@ class FirstAudio:
             if not speaking.has_begun:
                 await speaking.close()
 
-    def _attempt_of(self, speaking: Speaking, characters: int) -> Attempt:
+    def _attempt_of(self, speaking: Speaking, asked: Asked) -> Attempt:
         model = speaking.candidate.model
         return Attempt(
             engine=model.engine,
             model=model.info.id,
-            characters=characters,
+            characters=len(asked.text),
             made=speaking,
+            part=asked.number,
             rate=self._catalogue.rate(model),
             billed_on_submit=model.info.billed_on_submit,
         )
@@ -136,13 +157,13 @@ class _Asking:
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
             speaking = await (self._hedged(candidate) if hedge_s else self._tried(candidate))
             if speaking is not None:
-                self._hold.spoken_by(speaking.candidate.model)
+                self._hold.spoken_by(self._asked.number, speaking.candidate.model)
                 return speaking
         raise self._failure
 
     async def _tried(self, candidate: Candidate) -> Speaking | None:
         """None where another one is to be asked; `_failure` says why."""
-        self._hold.spoken_by(candidate.model)
+        self._hold.spoken_by(self._asked.number, candidate.model)
         left_s = fallback.share_s(self._deadline - self._loop.time(), len(self._left))
         try:
             return await self._first_audio.attempt(self._asked, candidate, left_s)
@@ -150,7 +171,9 @@ class _Asking:
             failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
         except EngineError as error:
             failure = error
-        _log.warning("engine.speak.refused", **about(self._hold.wanted.request, candidate, failure))
+        _log.warning(
+            "engine.speak.refused", **about(self._hold.wanted.request, candidate.model.name, failure)
+        )
         self._failure = failure
         return None
 
@@ -191,23 +214,22 @@ class _Asking:
                 await late.close()
 
 
-def about(id_: str, candidate: Candidate, error: EngineError) -> dict[str, str]:
+def about(id_: str, model: str, error: EngineError) -> dict[str, str]:
     """For the operator's log: most clients are told only that the engine failed."""
-    name = type(error).__name__
-    return {"request": id_, "model": candidate.model.name, "error": name, "reason": error.message}
+    return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.message}
 
 
 def _job(asked: Asked, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
-    request, plan, part, hold = asked
+    request, part, hold = asked.request, asked.part, asked.hold
     info = candidate.model.info
     native = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native
-    passes = factor == 1.0 and request.format in info.formats and open_frames(request.format) is not None
+    passes = factor == 1.0 and asked.format in info.formats and open_frames(asked.format) is not None
     return SpeechJob(
         id=hold.wanted.request,
         tenant=hold.wanted.account,
         estimated_s=part.estimated_s,
-        share=plan.terms.share,
+        share=asked.plan.terms.share,
         model=info.id,
         voice=EngineVoice(candidate.engine_voice),
         segments=segments.fit(prepared, info.max_characters),
@@ -216,7 +238,8 @@ def _job(asked: Asked, candidate: Candidate, prepared: tuple[Segment, ...]) -> S
         pitch=request.pitch,
         emotion=request.emotion,
         seed=request.seed,
-        formats=(request.format,) if passes else (),
+        formats=(asked.format,) if passes else (),
         # The cap is on what a listener hears; an engine that is slowed down afterwards makes less of it.
         max_samples=round(estimate.cap_seconds(part.estimated_s) * info.sample_rate_hz * factor),
+        pronunciations=pronounced(part.lexicon, info.phonemes, prepared),
     )

@@ -13,7 +13,7 @@ Known = Mapping[str, Sequence[str]]
 
 
 class Fault(NamedTuple):
-    """`where` is an alias, or the key of a cost or price."""
+    """`where` is an alias, or the key of a route, a cost or a price."""
 
     where: str
     reason: str
@@ -46,7 +46,7 @@ def misnamed(config: Config, known: Known) -> list[Fault]:
 def without_cost(config: Config, known: Known) -> list[Fault]:
     """Models that an engine with a budget may be asked for, whose cost would count in no budget."""
     offered = {(engine, model) for engine, models in known.items() for model in models}
-    offered |= {(name.engine, name.model) for name in _aliased(config) if name.engine not in known}
+    offered |= {(name.engine, name.model) for name in _spoken_by(config) if name.engine not in known}
     return [
         Fault(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
         for engine, model in sorted(offered)
@@ -61,7 +61,7 @@ def _is_unseen(section: EngineSection | None, model: str) -> bool:
 
 
 def _names(config: Config) -> Iterator[_Name]:
-    yield from _aliased(config)
+    yield from _spoken_by(config)
     for engine, section in config.engines.items():
         for model in section.costs.keys() - {"*"}:
             yield _Name(f"engines.{engine}.costs.{model}", engine, model)
@@ -72,9 +72,11 @@ def _names(config: Config) -> Iterator[_Name]:
                 yield _Name(f"plans.{plan.name}.prices.models.{full}", engine, model)
 
 
-def _aliased(config: Config) -> Iterator[_Name]:
-    for alias, fulls in config.models.items():
+def _spoken_by(config: Config) -> Iterator[_Name]:
+    """What aliases and routes may have speak."""
+    routes = {f"routes.{route.language}": route.candidates for route in config.routes}
+    for where, fulls in (*config.models.items(), *routes.items()):
         for full in fulls:
             engine, slash, model = full.partition("/")
             if slash:
-                yield _Name(alias, engine, model)
+                yield _Name(where, engine, model)

@@ -88,12 +88,17 @@ def _operation(operation: Operation, public_catalogue: bool) -> dict[str, Any]:
     return described
 
 
+_IN_A_PATH = {
+    "id": "The id; slashes in it may stay as they are.",
+    "name": "The name; a language tag names the words of that language.",
+}
+
+
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
-    if "{id}" not in operation.path:
-        return []
-    meaning = "The id; slashes in it may stay as they are."
     return [
-        {"name": "id", "in": "path", "required": True, "description": meaning, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "description": meaning, "schema": {"type": "string"}}
+        for name, meaning in _IN_A_PATH.items()
+        if f"{{{name}}}" in operation.path
     ]
 
 

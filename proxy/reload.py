@@ -8,11 +8,11 @@ import msgspec
 
 from proxy.sections import Config, Server
 
-NEEDS_RESTART = ("host", "port", "workers", "data", "metrics", "dev_key")
-"""Of [server]: what was bound, opened or started once. So are all of [storage], [limits], [upstream]
-and [engines]."""
+NEEDS_RESTART = ("host", "port", "workers", "data", "metrics", "dev_key", "detector")
+"""Of [server]: what was bound, opened or started once. So are all of [storage], [limits], [upstream],
+[engines], [front_ends] and [detectors]."""
 
-_OPENED_ONCE = ("storage", "limits", "upstream", "engines")
+_OPENED_ONCE = ("storage", "limits", "upstream", "engines", "front_ends", "detectors")
 
 
 class Reload(NamedTuple):
@@ -39,7 +39,7 @@ def merge(running: Config, read: Config) -> Reload:
     )
     differs = [
         name
-        for name in (*_OPENED_ONCE, "plans", "models", "voices")
+        for name in (*_OPENED_ONCE, "cache", "plans", "models", "routes", "voices", "lexicons")
         if getattr(running, name) != getattr(read, name)
     ]
     taken_on = [name for name in differs if name not in kept_sections]
@@ -59,4 +59,5 @@ def _waiting_for_engines(running: Config, read: Config) -> tuple[str, ...]:
     if running.engines == read.engines:
         return ()
     named = {engine for plan in read.plans.values() for engine in plan.engines or ()}
-    return ("models", "voices") if named <= running.engines.keys() else ("models", "voices", "plans")
+    waiting = ("models", "routes", "voices")
+    return waiting if named <= running.engines.keys() else (*waiting, "plans")

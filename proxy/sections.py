@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from policies.costs import Rate
+from policies.lexicon import Words
 from policies.plans import Plan
+from policies.routing import Route
 from proxy import limits_address
 from proxy.storage import address
 
@@ -22,6 +24,14 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes"
 _Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
 
 
+Tag = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z",
+        max_length=35,
+        description='a language tag such as "en" or "pt-BR"',
+    ),
+]
 Usd = Annotated[
     Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None,
     msgspec.Meta(description="US dollars, 0 to 1000000000"),
@@ -42,10 +52,13 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     drain_s: _Seconds = 30.0
     first_audio_s: _Seconds = 9.0
+    commercial: Switch = True
     public_catalogue: Switch = False
     default_model: _Text = "tts-1"
     default_voice: _Text = "alloy"
     fill_missing: Switch = False
+    default_language: Tag = "en"
+    detector: Annotated[str, msgspec.Meta(description='the name of a detector, or "" for none')] = "pycld2"
     cors_origins: _Texts = ()
     trusted_proxies: _Texts = ()
     usage_days: Annotated[
@@ -112,6 +125,16 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"<Upstream {self.connections} connections>"
 
 
+class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[cache]: whether answers are kept where neither request nor plan says so, how much, and for how long."""
+
+    on: Switch = False
+    megabytes: Annotated[
+        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, or 0 for none")
+    ] = 1024
+    days: Annotated[float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0")] = 30.0
+
+
 class EngineSection(msgspec.Struct, frozen=True):
     """[engines.NAME]: these keys are the server's, all others are the plugin's own settings.
 
@@ -137,6 +160,12 @@ class EngineSection(msgspec.Struct, frozen=True):
     hedge_s: Annotated[
         float, msgspec.Meta(ge=0, le=60, description="a number of seconds, or 0 for never")
     ] = 0.0
+    accept_licence: Annotated[
+        str, msgspec.Meta(description='the name of the licence that you accept, or "" for none')
+    ] = ""
+    paid_use_basis: Annotated[
+        str, msgspec.Meta(max_length=500, description="a text of up to 500 characters")
+    ] = ""
     costs: dict[str, Rate] = {}
     fault: str = ""
     settings: dict[str, Any] = {}
@@ -145,25 +174,57 @@ class EngineSection(msgspec.Struct, frozen=True):
         return f"<EngineSection {self.plugin}>"
 
 
+class PluginSection(msgspec.Struct, frozen=True):
+    """[front_ends.NAME] and [detectors.NAME]: all keys are the plugin's own. `fault` is as an engine's."""
+
+    fault: str = ""
+    settings: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<PluginSection {len(self.settings)} settings>"
+
+
 class VoiceSection(msgspec.Struct, frozen=True):
-    """[voices.NAME]: every key that is not one of these names an engine and the voice's id there."""
+    """[voices.NAME]: every key that is not one of these names an engine and the voice's id there. `cast` has
+    other voices in place of engines: who speaks with which."""
 
     language: _Text | None = None
     gender: _Text | None = None
+    age: _Text | None = None
+    tags: _Texts = ()
+    description: Annotated[str, msgspec.Meta(description="a text in quotes")] = ""
+    cast: Annotated[
+        dict[str, str],
+        msgspec.Meta(description='a table of names and voices, { Ana = "nova", Ben = "onyx" }'),
+    ] = {}
     bindings: dict[str, str] = {}
 
 
+class Remark(NamedTuple):
+    """What an operator should know of a key that is no fault."""
+
+    key: str
+    text: str
+
+
 class Config(msgspec.Struct, frozen=True):
-    """`secrets` names the environment variables that hold any; what they hold is where it is used."""
+    """`secrets` names the environment variables that hold any; what they hold is where it is used.
+    `warnings` is what of the file has no effect."""
 
     server: Server = Server()
     storage: Storage = Storage()
     limits: LimitsStore = LimitsStore()
     upstream: Upstream = Upstream()
+    cache: CacheSection = CacheSection()
     plans: dict[str, Plan] = {}
     engines: dict[str, EngineSection] = {}
     models: dict[str, tuple[str, ...]] = {}
+    routes: tuple[Route, ...] = ()
+    front_ends: dict[str, PluginSection] = {}
+    detectors: dict[str, PluginSection] = {}
     voices: dict[str, VoiceSection] = {}
+    lexicons: dict[str, Words] = {}
+    warnings: tuple[Remark, ...] = ()
     secrets: tuple[str, ...] = ()
     data: str = "data"
     source: str = "the built-in defaults"

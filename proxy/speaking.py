@@ -6,7 +6,7 @@ Before the first audio a failure means that another candidate may try; after it,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence
 from proxy.audio.frames import Frames, open_frames
 from proxy.audio.sound import Sound
+from proxy.audio.tail import Tail
 from proxy.word_times import SpokenWord, WordPlaces
 from speech_engine import (
     Audio,
@@ -30,10 +31,6 @@ from speech_engine import (
 STALL_S = 20.0
 """The longest pause between two events of an answer. Nothing else notices a host that is frozen."""
 
-_TAIL_BYTES = 64
-"""Of the answer, always kept back, so that the last chunk is never empty: it goes out only when the
-settlement is on disk."""
-
 
 class Speaking:
     """`seconds` is what the engine made so far, `units` what its provider counted in the end."""
@@ -44,16 +41,16 @@ class Speaking:
         self.candidate = candidate
         self.job = job
         self.has_begun = False
-        self.words: list[SpokenWord] = []
         self.sample_rate_hz = OUTPUT_RATE_HZ
         self.seconds = 0.0
         self.units: float | None = None
         self._places = places
+        self._words: list[SpokenWord] = []
         self._factor = factor
         self._format = format_
         self._out: Sound | Frames | None = None
         self._rate_hz = 0
-        self._tail = Chunk()
+        self._tail = Tail()
         self._segment = 0
         self._first = Chunk()
         self._finished = False
@@ -61,6 +58,14 @@ class Speaking:
 
     def __repr__(self) -> str:
         return f"<Speaking {self.job!r} as {self._format}>"
+
+    @property
+    def engine(self) -> str:
+        return self.candidate.model.name
+
+    @property
+    def words(self) -> Sequence[SpokenWord] | None:
+        return self._words if self.candidate.model.info.times_words else None
 
     def timed(self, left_s: float) -> SpeechJob:
         """Its job, with the time that is left for it."""
@@ -93,8 +98,8 @@ class Speaking:
         if self._out is None:
             # Nothing to hear in the text ("."): a short silence is a valid file, no bytes are not.
             self._out = Sound(OUTPUT_RATE_HZ, self._format)
-            self._tail = self._out.feed(silence(OUTPUT_RATE_HZ // 10))
-        return self._tail + self._out.flush()
+            self._tail.rest = self._out.feed(silence(OUTPUT_RATE_HZ // 10))
+        return self._tail.rest + self._out.flush()
 
     async def close(self) -> None:
         """Ends the engine's work, if it is not over, and lets go of the encoder."""
@@ -130,7 +135,7 @@ class Speaking:
             self._out = Sound(self._rate_hz, self._format, factor=self._factor)
         elif not isinstance(self._out, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
-        return self._less_tail(self._out.feed(pcm))
+        return self._tail.less(self._out.feed(pcm))
 
     def _encoded(self, format_: str, data: bytes) -> Chunk:
         if format_ not in self.job.formats:
@@ -142,7 +147,7 @@ class Speaking:
         chunk = self._out.feed(data)
         self.sample_rate_hz = chunk.sample_rate_hz
         self._count(chunk.samples, chunk.sample_rate_hz)
-        return self._less_tail(chunk)
+        return self._tail.less(chunk)
 
     def _count(self, samples: int, rate_hz: int) -> None:
         # In seconds: what an engine encoded itself may have another rate than it states.
@@ -151,19 +156,9 @@ class Speaking:
         if limit is not None and self.seconds > limit / stated_hz + 1.0:
             raise EngineFailed("The engine spoke on past its limit.")
 
-    def _less_tail(self, chunk: Chunk) -> Chunk:
-        """The chunk, after what was kept back before, less what is kept back now: bytes and samples alike."""
-        whole = self._tail + chunk
-        kept = min(len(whole.data), _TAIL_BYTES)
-        given = len(whole.data) - kept
-        samples = whole.samples * given // max(1, len(whole.data))
-        rate_hz = whole.sample_rate_hz
-        self._tail = Chunk(whole.data[given:], whole.samples - samples, rate_hz)
-        return Chunk(whole.data[:given], samples, rate_hz)
-
     def _hear(self, words: Words) -> None:
         if not self._rate_hz or not 0 <= words.segment < len(self.job.segments):
             raise EngineFailed("The engine timed words of a segment that it was not given.")
         for word in words.words:
             seconds = word.sample_offset / self._rate_hz / self._factor
-            self.words.append(self._places.locate(words.segment, word, seconds))
+            self._words.append(self._places.locate(words.segment, word, seconds))

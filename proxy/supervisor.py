@@ -53,6 +53,7 @@ def _serve(config: Config, reread: Callable[[], Config], registry: Registry, ann
         http = stack.enter_context(runtime.listen(config.server.host, config.server.port))
         folder = stack.enter_context(runtime.runtime_folder(Path(config.data)))
         control = stack.enter_context(runtime.control_socket(folder))
+        _warn(config)
         supervisor = Supervisor(
             config, reread, hosted_specs(config, registry), http, control, folder, announce
         )
@@ -75,6 +76,11 @@ def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, 
         if isinstance(spec, HostedEngineSpec):
             specs.append(spec)
     return tuple(specs)
+
+
+def _warn(config: Config) -> None:
+    for remark in config.warnings:
+        _log.warning("config.read.warned", key=remark.key, reason=remark.text)
 
 
 class Supervisor:
@@ -153,6 +159,7 @@ class Supervisor:
         except ConfigError as error:
             _log.error("config.reload.refused", revision=self._revision, reason=str(error))
             return
+        _warn(reload.config)
         self._config = reload.config
         self._revision += 1
         self._workers.tell(self._newest())

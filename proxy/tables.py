@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from proxy.checking import Finding
 def check(findings: list[Finding]) -> Table:
     table = _table("", "what", "name", "note")
     for finding in findings:
-        mark = Text("ok", "green") if finding.ok else Text("wrong", "red")
+        mark = _MARKS["note" if finding.is_warning else "ok" if finding.ok else "wrong"]
         _add(table, mark, finding.kind, finding.name, finding.note)
     return table
 
@@ -180,6 +181,17 @@ def audit(answer: dict[str, Any]) -> Table:
     return table
 
 
+def verdicts(part: dict[str, Any]) -> Table:
+    """The models of a part of a request in their order: who would be asked first, and who not at all."""
+    table = _table("", "model", "voice", "front-end", "why not")
+    candidates = {row["model"]: (number, row) for number, row in enumerate(part["candidates"], 1)}
+    for row in part["models"]:
+        number, candidate = candidates.get(row["model"], ("", {"voice": "", "front_end": ""}))
+        why = f"{row['refused_by']}: {row['reason']}" if row["refused_by"] else ""
+        _add(table, str(number), row["model"], candidate["voice"], candidate["front_end"], why)
+    return table
+
+
 def _number(value: Any) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
@@ -200,6 +212,13 @@ def _said(values: dict[str, Any]) -> str:
     """What is said at all: limits that are null, and lists of none, are left out."""
     said = ((name, _said(value) if isinstance(value, dict) else value) for name, value in values.items())
     return ", ".join(f"{name} {value}" for name, value in said if value not in (None, "", []))
+
+
+def grid(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+    table = _table(*columns)
+    for row in rows:
+        _add(table, *row)
+    return table
 
 
 def _table(*columns: str) -> Table:

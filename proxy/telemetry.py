@@ -17,8 +17,6 @@ from prometheus_client import (
     generate_latest,
 )
 
-from proxy.ledger import Spent
-
 _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 
 
@@ -107,6 +105,43 @@ class EngineMetrics:
         self._budget.labels(engine, period).set(of_usd)
 
 
+class CacheMetrics:
+    """What the operator is told of the audio cache: fits `cache.Counts`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        lookups = Counter("voxgate_cache_lookups", "Requests that may be kept.", ["found"], registry=registry)
+        self._hits, self._misses = lookups.labels("hit"), lookups.labels("miss")
+        self._stores = Counter("voxgate_cache_stores", "Answers kept.", registry=registry)
+        self._evictions = Counter(
+            "voxgate_cache_evictions", "Kept answers removed for their age or for room.", registry=registry
+        )
+        self._failures = Counter(
+            "voxgate_cache_failures", "Times that the cache's disk did not do it.", registry=registry
+        )
+        self._bytes = Gauge(
+            "voxgate_cache_bytes", "Size of the kept answers when last looked at.", registry=registry
+        )
+
+    def __repr__(self) -> str:
+        return "<CacheMetrics>"
+
+    def hit(self) -> None:
+        self._hits.inc()
+
+    def missed(self) -> None:
+        self._misses.inc()
+
+    def stored(self) -> None:
+        self._stores.inc()
+
+    def swept(self, evicted: int, left_bytes: int) -> None:
+        self._evictions.inc(evicted)
+        self._bytes.set(left_bytes)
+
+    def failed(self) -> None:
+        self._failures.inc()
+
+
 class Metrics:
     """One worker's counters; the supervisor shows them on its own port."""
 
@@ -152,6 +187,7 @@ class Metrics:
             registry=self._registry,
         )
         self.engines = EngineMetrics(self._registry)
+        self.cache = CacheMetrics(self._registry)
 
     def __repr__(self) -> str:
         return "<Metrics>"
@@ -168,8 +204,8 @@ class Metrics:
     def first_audio(self, model: str, seconds: float) -> None:
         self._first_audio.labels(model).observe(seconds)
 
-    def spoken(self, spent: Spent) -> None:
-        self._seconds.labels(spent.engine, spent.model).inc(spent.samples / spent.sample_rate_hz)
+    def spoken(self, engine: str, model: str, seconds: float) -> None:
+        self._seconds.labels(engine, model).inc(seconds)
 
     def failed(self, engine: str, error: str) -> None:
         self._failures.labels(engine, error).inc()

@@ -10,12 +10,16 @@ from functools import partial
 
 import structlog
 
-from proxy.engines.registry import Registry
+from policies.lexicon import EMPTY, Words
+from policies.routing import FrontEndNames
+from proxy.engines.registry import EngineConfigError, Registry
+from proxy.sections import PluginSection
 from speech_engine import Context, EngineError, EngineFailed, FrontEnd, Hosted, Segment
 
 _log = structlog.get_logger()
 
 
+_NO_SECTIONS: Mapping[str, PluginSection] = {}
 _QUICK_CHARACTERS = 1000
 _THREADS = 8
 """Their own: a front-end that hangs must not take the threads that everything else runs in."""
@@ -29,12 +33,29 @@ class FrontEnds:
     def __repr__(self) -> str:
         return f"<FrontEnds {', '.join(self._by_name)}>"
 
-    async def prepare(self, front_end: str, text: str, language: str) -> tuple[Segment, ...]:
-        """In a thread: a front-end may look things up in large dictionaries. Raises EngineError only."""
+    @property
+    def names(self) -> FrontEndNames:
+        """As routing asks for them; of two that were made for one language it is the first by name."""
+        of_languages = {
+            tag: name
+            for name in sorted(self._by_name, reverse=True)
+            for tag in getattr(self._by_name[name], "languages", ())
+        }
+        return FrontEndNames(frozenset(self._by_name), of_languages)
+
+    def revision(self, name: str) -> str:
+        """Of a front-end: it changes whenever what it makes of a text does."""
+        return str(getattr(self._by_name.get(name), "revision", ""))
+
+    async def prepare(
+        self, front_end: str, text: str, language: str, words: Words = EMPTY.words
+    ) -> tuple[Segment, ...]:
+        """In a thread: a front-end may look things up in large dictionaries. `words` are those of the
+        lexicons in force. Raises EngineError only."""
         chosen = self._by_name[front_end]
-        prepare = partial(chosen.prepare, text, language, {})
+        prepare = partial(chosen.prepare, text, language, words)
         try:
-            if len(text) <= _QUICK_CHARACTERS and getattr(chosen, "is_quick", False):
+            if len(text) + len(words) <= _QUICK_CHARACTERS and getattr(chosen, "is_quick", False):
                 return prepare()
             return await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
         except EngineError:
@@ -45,8 +66,11 @@ class FrontEnds:
 
 
 @asynccontextmanager
-async def open_front_ends(registry: Registry) -> AsyncIterator[FrontEnds]:
-    """A default instance of every front-end that is installed; one that fails is left out, and logged."""
+async def open_front_ends(
+    registry: Registry, sections: Mapping[str, PluginSection] = _NO_SECTIONS
+) -> AsyncIterator[FrontEnds]:
+    """One instance of every front-end that is installed, with its section's settings; one that fails is left
+    out, and logged."""
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="front-end")
     async with AsyncExitStack() as stack:
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
@@ -56,8 +80,11 @@ async def open_front_ends(registry: Registry) -> AsyncIterator[FrontEnds]:
                 _log.warning("front_end.start.refused", front_end=name, reason="only engines can be hosted")
                 continue
             try:
-                created = plugin.create(name, plugin.settings(), Context(_log.bind(front_end=name)))
+                settings = registry.settings("front_end", name, sections.get(name, PluginSection()))
+                created = plugin.create(name, settings, Context(_log.bind(front_end=name)))
                 opened[name] = await stack.enter_async_context(created)
+            except EngineConfigError as error:
+                _log.warning("front_end.start.refused", front_end=name, reason=str(error))
             except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, the others serve
                 _log.warning("front_end.start.failed", front_end=name, exc_info=error)
         yield FrontEnds(opened, threads)

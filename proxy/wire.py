@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from policies import language
+from policies import casting, language, lexicon
+from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
 from proxy import fields
 from proxy.audio.formats import FORMATS
 from proxy.errors import InvalidRequest
@@ -22,11 +23,15 @@ _NO_SSE = ("tts-1", "tts-1-hd")
 _LENGTH = {"maxLength": MAX_INPUT}
 """For the OpenAPI document; what is longer is refused further on, in OpenAI's own words and code."""
 
+_CAST = {"minProperties": 1, "maxProperties": casting.MOST_NAMES}
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class VoiceReference(msgspec.Struct, frozen=True):
-    id: _Name
+    """One voice by its id, or a cast: names that stand in the input in brackets, and the voice of each."""
+
+    id: _Name | None = None
+    cast: Annotated[dict[str, _Name], Meta(extra_json_schema=_CAST)] | None = None
 
 
 class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +44,10 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     ]
     voice: Annotated[
         _Name | VoiceReference,
-        Meta(description='the id or name of a voice, or {"id": "…"}, see GET /v1/audio/voices'),
+        Meta(
+            description='the id or name of a voice, or {"id": "…"}, see GET /v1/audio/voices, or a cast: '
+            '{"cast": {"Ana": "nova", "Ben": "onyx"}}'
+        ),
     ]
     instructions: (
         Annotated[str, Meta(description="a text of up to 4096 characters", extra_json_schema=_LENGTH)] | None
@@ -69,13 +77,22 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")] | None = (
         None
     )
+    lexicon: (
+        Annotated[
+            str | dict[str, str],
+            Meta(description=f'a lexicon\'s name, none, or up to {MOST_INLINE} entries {{"word": "spoken"}}'),
+        ]
+        | None
+    ) = None
+    cache: Annotated[bool, Meta(description="true or false")] | None = None
 
     def __repr__(self) -> str:
         return f"<SpeechBody {self.model} {len(self.input)} characters>"
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the pipeline is asked to do."""
+    """What the pipeline is asked to do. `voice` is empty where a `cast` speaks; with `by_sentence` each
+    sentence is spoken in its own language."""
 
     model: str
     text: str
@@ -87,6 +104,10 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     pitch: float
     emotion: str | None
     seed: int | None
+    lexicon: str | Words | None = None
+    cache: bool | None = None
+    cast: tuple[tuple[str, str], ...] = ()
+    by_sentence: bool = False
 
     def __repr__(self) -> str:
         return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.format}>"
@@ -119,10 +140,11 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
     elif answer == "sse" and parsed.model in _NO_SSE:
         answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
     tag = parsed.language
+    voice, cast = _voice(parsed.voice)
     return SpeechRequest(
         model=parsed.model,
         text=parsed.input,
-        voice=parsed.voice if isinstance(parsed.voice, str) else parsed.voice.id,
+        voice=voice,
         format=format_,
         answer=answer,
         speed=parsed.speed,
@@ -130,7 +152,37 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
         pitch=parsed.pitch,
         emotion=parsed.emotion,
         seed=parsed.seed,
+        lexicon=_lexicon(parsed.lexicon),
+        cast=cast,
+        by_sentence=tag.lower() == "auto",
+        cache=parsed.cache,
     )
+
+
+def _voice(sent: str | VoiceReference) -> tuple[str, tuple[tuple[str, str], ...]]:
+    if isinstance(sent, str):
+        return sent, ()
+    if (sent.id is None) == (sent.cast is None):
+        raise InvalidRequest("Invalid value for 'voice': it must have one of id and cast.", param="voice")
+    if sent.cast is None:
+        return sent.id or "", ()
+    if (wrong := casting.fault([*sent.cast])) is not None:
+        raise InvalidRequest(f"Invalid value for 'voice.cast': {wrong}.", param="voice.cast")
+    return "", tuple(sent.cast.items())
+
+
+def _lexicon(sent: str | dict[str, str] | None) -> str | Words | None:
+    if isinstance(sent, str):
+        name = sent.strip()
+        return NONE_BY_NAME if name.lower() == NONE_BY_NAME else name or None
+    return words(sent, "lexicon", MOST_INLINE) if sent else None
+
+
+def words(sent: dict[str, str], field: str, most: int) -> Words:
+    """The entries of a lexicon as they are kept. Raises InvalidRequest naming the field."""
+    if (wrong := lexicon.words_fault(sent, most)) is not None:
+        raise InvalidRequest(f"Invalid value for '{field}': it must be {wrong}.", param=field)
+    return lexicon.usual_words(sent)
 
 
 def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:

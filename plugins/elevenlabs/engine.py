@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-from plugins.elevenlabs import cloning, listings
+from plugins.elevenlabs import cloning, listings, phonemes
 from plugins.elevenlabs.api import Api, voice_id
 from plugins.elevenlabs.conversion import Converter
 from plugins.elevenlabs.settings import ElevenLabsSettings
@@ -59,10 +59,9 @@ class ElevenLabsEngine:
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         speech = Speech(self._api, self._settings, job, voice_id(job.voice))
+        segments = phonemes.tagged(job.segments, job.pronunciations) if job.pronunciations else job.segments
         try:
-            async with aclosing(
-                speech.events(joined(job.segments, self._most_characters(job.model)))
-            ) as events:
+            async with aclosing(speech.events(joined(segments, self._most_characters(job.model)))) as events:
                 async for event in events:
                     yield event
         except EngineExhausted:

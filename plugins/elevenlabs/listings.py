@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from plugins.elevenlabs import phonemes
 from plugins.elevenlabs.api import Api, voice_id
 from plugins.elevenlabs.settings import ElevenLabsSettings
 from speech_engine.errors import EngineExhausted, EngineUnauthorized, VoiceNotFound
@@ -48,6 +49,7 @@ class ListedModel(msgspec.Struct, frozen=True):
             seeds=True,
             billed_on_submit=True,
             is_local=False,
+            phonemes=phonemes.taken_by(self.model_id, is_timed=settings.word_times),
             licence=_LICENCE,
         )
 
@@ -56,14 +58,22 @@ class ListedVoice(msgspec.Struct, frozen=True):
     voice_id: str
     name: str | None = None
     labels: dict[str, Any] | None = None
+    description: str | None = None
 
     def info(self) -> VoiceInfo:
-        gender = (self.labels or {}).get("gender")
+        said = {name: label for name, label in (self.labels or {}).items() if isinstance(label, str)}
+        labels = {name: " ".join(label.replace("_", " ").split()) for name, label in said.items()}
+        gender = labels.pop("gender", "")
+        age = labels.pop("age", "")
         return VoiceInfo(
             id=self.voice_id,
             name=" ".join((self.name or "").split()) or self.voice_id,
             # A label like "neutral" or "non-binary" is no filter that a client could know of.
             gender=gender if gender in ("male", "female") else None,
+            age=age or None,
+            # Accent, use and the like: an account may label its voices as it pleases.
+            tags=tuple(dict.fromkeys(label for label in labels.values() if label)),
+            description=" ".join((self.description or "").split()),
         )
 
     @property

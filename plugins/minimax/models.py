@@ -45,6 +45,7 @@ def _model(id_: str, emotions: tuple[str, ...]) -> ModelInfo:
         clones=True,
         billed_on_submit=True,
         is_local=False,
+        phonemes=("pinyin",),
         licence="MiniMax terms of service",
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import UNSET
 
 from plugins.minimax import languages
@@ -15,7 +17,7 @@ from plugins.minimax.wire import (
     TimbreWeight,
     VoiceSetting,
 )
-from speech_engine import EngineVoice, Mix, SpeechJob, Voice, VoiceNotFound
+from speech_engine import EngineVoice, Mix, Pronunciation, SpeechJob, Voice, VoiceNotFound
 
 _MOST_PARTS = 4
 
@@ -23,6 +25,7 @@ _MOST_PARTS = 4
 def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: str) -> SpeechBody:
     """Raises VoiceNotFound for a voice that is none of the account's."""
     weights = _weights(job.voice)
+    tone = _tone(settings, job.pronunciations)
     return SpeechBody(
         model=job.model,
         text=text,
@@ -43,9 +46,15 @@ def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: s
             bitrate=settings.bitrate if format_ == MP3 else UNSET,
         ),
         language_boost=languages.boost(job.language),
-        pronunciation_dict=PronunciationDict(settings.pronunciations) if settings.pronunciations else UNSET,
+        pronunciation_dict=PronunciationDict(tone) if tone else UNSET,
         timbre_weights=weights or UNSET,
     )
+
+
+def _tone(settings: MinimaxSettings, pronunciations: Sequence[Pronunciation]) -> tuple[str, ...]:
+    """The operator's, then the lexicon's; of a word with a slash nobody could tell where it ends."""
+    said = (f"{each.word}/{each.sounds}" for each in pronunciations if "/" not in each.word)
+    return tuple(dict.fromkeys((*settings.pronunciations, *said)))
 
 
 def _weights(voice: Voice) -> tuple[TimbreWeight, ...]:

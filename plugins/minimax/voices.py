@@ -100,4 +100,8 @@ async def _uploaded(api: Api, sample: CloneSample) -> int:
 
 
 def _voice(row: VoiceRow) -> VoiceInfo:
-    return VoiceInfo(id=row.voice_id, name=row.voice_name or row.voice_id)
+    return VoiceInfo(
+        id=row.voice_id,
+        name=row.voice_name or row.voice_id,
+        description=" ".join(" ".join(row.description or ()).split()),
+    )

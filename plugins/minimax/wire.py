@@ -109,6 +109,7 @@ class SpeechAnswer(Answer, frozen=True, kw_only=True):
 class VoiceRow(msgspec.Struct, frozen=True):
     voice_id: str
     voice_name: str | None = None
+    description: tuple[str, ...] | None = None
 
 
 class VoicesAnswer(Answer, frozen=True, kw_only=True):

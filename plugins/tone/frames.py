@@ -27,7 +27,7 @@ LENGTH_BYTES = 2
 CHECK_BYTES = 4
 MAX_BYTES = 256**LENGTH_BYTES - 1
 
-_PEAK = 0.4 * 32767
+PEAK = round(0.4 * 32767)
 
 
 def payload(text: str) -> bytes:
@@ -58,23 +58,23 @@ class Clock:
         return round(symbols * self.samples_per_symbol)
 
 
-def symbol_pcm(tones_hz: tuple[int, ...], clock: Clock, first: int) -> Iterator[bytes]:
+def symbol_pcm(tones_hz: tuple[int, ...], clock: Clock, first: int, peak: int = PEAK) -> Iterator[bytes]:
     """The PCM (s16le) of each symbol in turn, where the first one is number `first` of the whole stream."""
     length = math.ceil(clock.samples_per_symbol) + 1
     for number, tone_hz in enumerate(tones_hz, first):
         samples = clock.samples(number + 1) - clock.samples(number)
-        yield _tone(tone_hz, clock.sample_rate_hz, length)[: 2 * samples]
+        yield _tone(tone_hz, clock.sample_rate_hz, length, peak)[: 2 * samples]
 
 
 @lru_cache(maxsize=512)
-def _tone(tone_hz: int, sample_rate_hz: int, length: int) -> bytes:
+def _tone(tone_hz: int, sample_rate_hz: int, length: int, peak: int) -> bytes:
     # The ramps are an eighth of the symbol: they keep the clicks, which codecs dislike, out of it.
     step = 2 * math.pi * tone_hz / sample_rate_hz
     ramp = length / 8
     pcm = array(
         "h",
         (
-            round(_PEAK * min(1.0, at / ramp, max(0.0, length - 2 - at) / ramp) * math.sin(step * at))
+            round(peak * min(1.0, at / ramp, max(0.0, length - 2 - at) / ramp) * math.sin(step * at))
             for at in range(length)
         ),
     )

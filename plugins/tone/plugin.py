@@ -22,9 +22,18 @@ class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     pace: Seconds = 0.0
     fail: Fault = ""
     fail_at_s: Seconds = 0.0
+    level_db: Annotated[float, msgspec.Meta(ge=-40, le=7)] = 0.0
+    says_voice: bool = False
 
     def behaviour(self) -> Behaviour:
-        return Behaviour(delay_s=self.delay_s, pace=self.pace, fail=self.fail, fail_at_s=self.fail_at_s)
+        return Behaviour(
+            delay_s=self.delay_s,
+            pace=self.pace,
+            fail=self.fail,
+            fail_at_s=self.fail_at_s,
+            level_db=self.level_db,
+            says_voice=self.says_voice,
+        )
 
 
 def voxgate_register() -> tuple[Plugin, ...]:

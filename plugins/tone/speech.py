@@ -7,11 +7,11 @@ import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from plugins.tone.faults import commit
-from plugins.tone.frames import MAX_BYTES, Clock, frame_symbols, symbol_of_byte, symbol_pcm
+from plugins.tone.frames import MAX_BYTES, PEAK, Clock, frame_symbols, symbol_of_byte, symbol_pcm
 from plugins.tone.voices import Behaviour
 from speech_engine.errors import UnsupportedText
 from speech_engine.events import Audio, Event, Finished, Started, Word, Words
-from speech_engine.values import Segment, SpeechJob
+from speech_engine.values import EngineVoice, Segment, SpeechJob
 
 _STEP_S = 0.5
 _WORD = re.compile(r"\S+")
@@ -30,10 +30,14 @@ class Speech:
         self._tick = tick
         self._limit = float("inf") if job.max_samples is None else job.max_samples
         self._fails_at = behaviour.fail_at_s * sample_rate_hz if behaviour.fail else float("inf")
+        self._peak = round(PEAK * 10 ** (behaviour.level_db / 20))
+        self._prefix = (
+            f"{job.voice.id}:" if behaviour.says_voice and isinstance(job.voice, EngineVoice) else ""
+        )
         self._symbols = 0
         self._samples = 0
         for segment in job.segments:
-            _check_text(segment.spoken)
+            _check_text(self._prefix + segment.spoken)
 
     async def events(self) -> AsyncGenerator[Event, None]:
         await self._delay()
@@ -75,7 +79,7 @@ class Speech:
             words = tuple(self._words(segment))
             if words:
                 yield Words(words, number)
-            for pcm in self._chunks(frame_symbols(segment.spoken)):
+            for pcm in self._chunks(frame_symbols(self._prefix + segment.spoken)):
                 kept = pcm[: 2 * int(min(len(pcm) // 2, self._limit - self._samples))]
                 if not kept:
                     return
@@ -86,7 +90,7 @@ class Speech:
         """The frame's PCM in pieces of 100 ms, the last one shorter."""
         size = 2 * (self._rate_hz // 10)
         waiting = bytearray()
-        for symbol in symbol_pcm(tones_hz, self._clock, self._symbols):
+        for symbol in symbol_pcm(tones_hz, self._clock, self._symbols, self._peak):
             waiting += symbol
             while len(waiting) >= size:
                 yield bytes(waiting[:size])
@@ -97,7 +101,7 @@ class Speech:
 
     def _words(self, segment: Segment) -> Iterator[Word]:
         for match in _WORD.finditer(segment.spoken):
-            bytes_before = len(segment.spoken[: match.start()].encode())
+            bytes_before = len((self._prefix + segment.spoken[: match.start()]).encode())
             offset = self._clock.samples(self._symbols + symbol_of_byte(bytes_before))
             if offset < self._limit:
                 yield Word(offset, match.start(), match.end())

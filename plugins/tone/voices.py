@@ -31,13 +31,16 @@ what no engine may raise, `crash` ends the process.
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
-    """`pace` is seconds of clock per second of audio (0: as fast as it goes); `fail_at_s` is in audio."""
+    """`pace` is seconds of clock per second of audio (0: as fast as it goes); `fail_at_s` is in audio. With
+    `says_voice` each sentence begins with the voice's name and a colon."""
 
     delay_s: float = 0.0
     pace: float = 0.0
     fail: Fault = ""
     fail_at_s: float = 0.0
     silent: bool = False
+    level_db: float = 0.0
+    says_voice: bool = False
 
 
 SPECIAL: dict[str, Behaviour] = {

@@ -69,6 +69,7 @@ class RequestIds:
                 message["headers"] = [
                     *message.get("headers", []),
                     *_rate(scope["state"].get("rate")),
+                    *_route(scope["state"].get("route")),
                     (b"x-request-id", id_.encode()),
                     (b"openai-processing-ms", str(elapsed_ms).encode()),
                 ]
@@ -104,6 +105,10 @@ def _rate(window: Window | None) -> list[tuple[bytes, bytes]]:
     if window is None:
         return []
     return [(name.encode(), value.encode()) for name, value in rate_headers(window)]
+
+
+def _route(told: str | None) -> list[tuple[bytes, bytes]]:
+    return [] if told is None else [(b"x-voxgate-route", told.encode("ascii", "replace"))]
 
 
 class Failures:

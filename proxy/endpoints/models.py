@@ -12,6 +12,7 @@ from starlette.routing import Route
 from proxy.catalogue import Catalogue
 from proxy.endpoints.replies import reply
 from proxy.errors import NotFound
+from proxy.plans import Plans
 
 _CREATED = 1_767_225_600
 """The start of 2026: clients want a number in seconds that stays the same, and nothing reads it."""
@@ -48,19 +49,23 @@ class AudioModelList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Models:
-    def __init__(self, catalogue: Catalogue) -> None:
+    """Everybody is shown what they may use: a model that would only be refused is not there."""
+
+    def __init__(self, catalogue: Catalogue, plans: Plans) -> None:
         self._catalogue = catalogue
+        self._plans = plans
 
-    async def list_(self, _request: Request) -> Response:
-        return reply(ModelList(data=self._all()))
+    async def list_(self, request: Request) -> Response:
+        return reply(ModelList(data=self._all(request)))
 
-    async def list_audio(self, _request: Request) -> Response:
-        named = [NamedModel(id=model.id, owned_by=model.owned_by, name=model.id) for model in self._all()]
+    async def list_audio(self, request: Request) -> Response:
+        listed = self._all(request)
+        named = [NamedModel(id=model.id, owned_by=model.owned_by, name=model.id) for model in listed]
         return reply(AudioModelList(data=named, models=named))
 
     async def retrieve(self, request: Request) -> Response:
         wanted = request.path_params["id"]
-        for model in self._all():
+        for model in self._all(request):
             if model.id == wanted:
                 return reply(model)
         raise NotFound(
@@ -69,15 +74,20 @@ class Models:
             code="model_not_found",
         )
 
-    def _all(self) -> list[ModelEntry]:
-        aliases = [ModelEntry(id=alias, owned_by="voxgate") for alias in self._catalogue.aliases]
-        return aliases + [
-            ModelEntry(id=model.name, owned_by=model.engine) for model in self._catalogue.models()
+    def _all(self, request: Request) -> list[ModelEntry]:
+        """Raises NotAllowed where the caller's plan is not in force."""
+        caller = request.scope["state"].get("caller")
+        # Without a caller it is a public catalogue, which shows what some plan may use.
+        terms = None if caller is None else self._plans.terms(caller)
+        aliases, models = self._catalogue.listed(terms)
+        return [
+            *(ModelEntry(id=alias, owned_by="voxgate") for alias in aliases),
+            *(ModelEntry(id=model.name, owned_by=model.engine) for model in models),
         ]
 
 
-def routes(catalogue: Catalogue) -> list[Route]:
-    models = Models(catalogue)
+def routes(catalogue: Catalogue, plans: Plans) -> list[Route]:
+    models = Models(catalogue, plans)
     return [
         Route("/v1/models", models.list_),
         Route("/v1/models/{id:path}", models.retrieve),

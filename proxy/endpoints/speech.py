@@ -6,7 +6,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from starlette.routing import Route
@@ -24,6 +24,7 @@ from proxy.endpoints.replies import encode_json
 from proxy.endpoints.spoken import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
 from proxy.errors import UnsupportedMediaType, from_engine
 from proxy.idempotency import Sent
+from proxy.library import Library
 from proxy.pipeline import Answer, Pipeline
 from proxy.planning import Plan, Planner
 from proxy.wire import SpeechRequest
@@ -46,9 +47,16 @@ class SpeechEndpoint:
     """An ASGI app of its own: it must see the disconnect, and must be able not to end an answer."""
 
     def __init__(
-        self, admission: Admission, planner: Planner, pipeline: Pipeline, once: Once, defaults: wire.Defaults
+        self,
+        admission: Admission,
+        library: Library,
+        planner: Planner,
+        pipeline: Pipeline,
+        once: Once,
+        defaults: wire.Defaults,
     ) -> None:
         self._admission = admission
+        self._library = library
         self._planner = planner
         self._pipeline = pipeline
         self._once = once
@@ -68,15 +76,17 @@ class SpeechEndpoint:
         id_, caller = state["request_id"], state["caller"]
         admitted = await self._admission.admit(caller)
         state["rate"] = admitted.window
-        speak = partial(self._speak, _Asked(id_, caller, request, admitted.terms))
+        speak = partial(self._speak, _Asked(id_, caller, request, admitted.terms), state)
         if key is None:
             await speak(connection)
         else:
             await self._once.answer(connection, Sent(id_, caller.account, key, body), speak)
 
-    async def _speak(self, asked: _Asked, connection: Connection) -> None:
+    async def _speak(self, asked: _Asked, state: dict[str, Any], connection: Connection) -> None:
         id_, caller, request, terms = asked
-        plan = self._planner.plan(request, terms)
+        plan = self._planner.plan(request, terms, await self._library.own(caller.account))
+        if caller.role == "admin":
+            state["route"] = plan.told
         write = _WRITERS[request.answer]
         if _is_whole_wav(connection, request, plan):
             write = _write_wav
@@ -88,9 +98,14 @@ class SpeechEndpoint:
 
 
 def routes(
-    admission: Admission, planner: Planner, pipeline: Pipeline, once: Once, defaults: wire.Defaults
+    admission: Admission,
+    library: Library,
+    planner: Planner,
+    pipeline: Pipeline,
+    once: Once,
+    defaults: wire.Defaults,
 ) -> list[Route]:
-    endpoint = SpeechEndpoint(admission, planner, pipeline, once, defaults)
+    endpoint = SpeechEndpoint(admission, library, planner, pipeline, once, defaults)
     return [Route("/v1/audio/speech", endpoint, methods=["POST"])]
 
 
@@ -104,11 +119,11 @@ def _headers(answer: Answer, media_type: str) -> list[tuple[str, str]]:
     return [
         ("content-type", media_type),
         *_NEVER_STORE,
-        ("x-voxgate-engine", answer.speaking.candidate.model.name),
+        ("x-voxgate-engine", answer.speech.engine),
         ("x-voxgate-voice", _in_a_header(answer.plan.voice.id)),
         ("x-voxgate-language", answer.plan.language),
-        ("x-voxgate-sample-rate", str(answer.speaking.sample_rate_hz)),
-        ("x-voxgate-cache", "off"),
+        ("x-voxgate-sample-rate", str(answer.speech.sample_rate_hz)),
+        ("x-voxgate-cache", answer.cache),
     ]
 
 

@@ -80,9 +80,9 @@ def spoken_answer(request: SpeechRequest, answer: Answer, audio: bytes) -> Spoke
         audio_base64=base64.b64encode(audio).decode(),
         audio_format=request.format,
         duration_seconds=round(answer.seconds, 3),
-        sample_rate=answer.speaking.sample_rate_hz,
+        sample_rate=answer.speech.sample_rate_hz,
         voice_used=answer.plan.voice.id,
-        model_used=answer.speaking.candidate.model.name,
+        model_used=answer.speech.engine,
         language=answer.plan.language,
         words=_words(request, answer),
         usage=speech_usage(request, answer),
@@ -101,7 +101,8 @@ def speech_usage(request: SpeechRequest, answer: Answer) -> SpeechUsage:
 
 
 def _words(request: SpeechRequest, answer: Answer) -> list[WordTime] | None:
-    if not answer.speaking.candidate.model.info.times_words:
+    words = answer.speech.words
+    if words is None:
         return None
     return [
         WordTime(
@@ -110,5 +111,5 @@ def _words(request: SpeechRequest, answer: Answer) -> list[WordTime] | None:
             word.source_start,
             word.source_end,
         )
-        for word in answer.speaking.words
+        for word in words
     ]

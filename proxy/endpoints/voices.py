@@ -1,43 +1,85 @@
-"""GET /v1/audio/voices[/{id}] and /v1/voices: one list under every key that a known client reads."""
+"""/v1/audio/voices[/{id}] and /v1/voices: one list under every key that a known client reads, casts saved and
+deleted, and voices found by a description."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from policies import matching
 from policies.language import base
+from policies.matching import Match
 from policies.routing import Voice
 from proxy.catalogue import Catalogue
+from proxy.endpoints.admin.fields import Name, body
 from proxy.endpoints.replies import reply
-from proxy.errors import InvalidRequest, NotFound
+from proxy.errors import InvalidRequest, UnsupportedMediaType
+from proxy.library import voice_of
+from proxy.plans import Plans
+from proxy.saving import Saving, no_voice
+from proxy.storage import voices as saved
 
 _CREATED = 1_767_225_600
+_MOST_DESCRIBED = 500
+
+Cast = Annotated[
+    dict[str, str], Meta(description='an object of names and voices, such as {"Ana": "nova", "Ben": "onyx"}')
+]
+
+
+class NewVoice(msgspec.Struct, frozen=True):
+    """A cast to be saved: who speaks with which voice."""
+
+    name: Name
+    cast: Cast
 
 
 class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice, under every name that a known client reads: its id is also `voice_id` and `value`."""
+    """A voice, under every name that a known client reads: its id is also `voice_id` and `value`. `cast` has
+    who speaks with which voice, where it is several."""
 
     id: str
     object: Literal["audio.voice"] = "audio.voice"
     name: str
     created_at: int = _CREATED
-    type: Literal["catalogue"] = "catalogue"
+    type: Literal["catalogue", "cast"] = "catalogue"
     voice_id: str
     value: str
     label: str
     language: str | None
     gender: str | None
+    age: str | None
+    tags: list[str]
+    description: str
+    cast: dict[str, str] | None
     engines: list[str]
+
+
+class MatchedVoice(VoiceEntry, frozen=True, kw_only=True):
+    """One of those that were found by a description: `score` is up to 1, `reasons` what of it is known."""
+
+    score: float
+    reasons: list[str]
 
 
 class VoiceList(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["list"] = "list"
     data: list[VoiceEntry]
     voices: list[VoiceEntry]
+    has_more: bool = False
+
+
+class VoiceMatches(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `?describe=`: the best first."""
+
+    object: Literal["list"] = "list"
+    data: list[MatchedVoice]
+    voices: list[MatchedVoice]
     has_more: bool = False
 
 
@@ -50,40 +92,100 @@ class VoiceNames(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool = False
 
 
+class DeletedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """It is gone."""
+
+    object: Literal["audio.voice.deleted"] = "audio.voice.deleted"
+    id: str
+    deleted: bool = True
+
+
 class Voices:
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, saving: Saving, plans: Plans) -> None:
         self._catalogue = catalogue
+        self._saving = saving
+        self._plans = plans
 
     async def list_(self, request: Request) -> Response:
         query = request.query_params
+        if query.get("format") not in (None, "names"):
+            raise InvalidRequest("Invalid value for 'format': it must be names, or left out.", param="format")
+        voices = await self._all(request)
         found = [
             voice
-            for voice in self._catalogue.voices()
+            for voice in voices
             if _speaks(voice, query.get("language")) and _is_of(voice, query.get("gender"))
         ]
-        if query.get("format") == "names":
+        matches = None
+        if "describe" in query:
+            matches = matching.match(_described(query["describe"]), found)
+            found = [match.voice for match in matches]
+        if "format" in query:
             ids = [voice.id for voice in found]
             return reply(VoiceNames(data=ids, voices=ids))
-        if "format" in query:
-            raise InvalidRequest("Invalid value for 'format': it must be names, or left out.", param="format")
-        entries = [_entry(voice) for voice in found]
+        by_id = {voice.id: voice for voice in voices}
+        if matches is not None:
+            matched = [_matched(match, by_id) for match in matches]
+            return reply(VoiceMatches(data=matched, voices=matched))
+        entries = [entry(voice, by_id) for voice in found]
         return reply(VoiceList(data=entries, voices=entries))
 
     async def retrieve(self, request: Request) -> Response:
         wanted = request.path_params["id"]
-        for voice in self._catalogue.voices():
-            if voice.id == wanted:
-                return reply(_entry(voice))
-        raise NotFound(f"The voice '{wanted[:80]}' does not exist.", param="voice", code="voice_not_found")
+        by_id = {voice.id: voice for voice in await self._all(request)}
+        if wanted not in by_id:
+            raise no_voice(wanted)
+        return reply(entry(by_id[wanted], by_id))
+
+    async def create(self, request: Request) -> Response:
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            raise UnsupportedMediaType(
+                "This version does not clone voices from recordings (audio_sample, consent) yet. Send JSON, "
+                'such as {"name": "dialogue", "cast": {"Ana": "nova"}}, to save a cast.'
+            )
+        sent = await body(request, NewVoice)
+        caller = request.scope["state"]["caller"]
+        most = self._plans.terms(caller).voices
+        record = await self._saving.add_cast(caller.account, sent.name, sent.cast, most=most)
+        made = voice_of(record)
+        return reply(entry(made, {voice.id: voice for voice in await self._all(request)}))
+
+    async def delete(self, request: Request) -> Response:
+        wanted = request.path_params["id"]
+        record = await saved.get(self._saving.store, wanted) if wanted.isprintable() else None
+        if record is None or record.account != request.scope["state"]["caller"].account:
+            raise no_voice(wanted)
+        await self._saving.delete_voice(record)
+        return reply(DeletedVoice(id=record.id))
+
+    async def _all(self, request: Request) -> list[Voice]:
+        """The caller's own first; nobody's own where nobody said who asks."""
+        caller = request.scope["state"].get("caller")
+        own = await self._saving.library.own("" if caller is None else caller.account)
+        return [*own.listed, *self._catalogue.voices()]
 
 
-def routes(catalogue: Catalogue) -> list[Route]:
-    voices = Voices(catalogue)
+def routes(catalogue: Catalogue, saving: Saving, plans: Plans) -> list[Route]:
+    voices = Voices(catalogue, saving, plans)
     return [
-        Route(path, endpoint)
+        Route(path, endpoint, methods=[method])
         for root in ("/v1/audio/voices", "/v1/voices")
-        for path, endpoint in ((root, voices.list_), (root + "/{id:path}", voices.retrieve))
+        for path, method, endpoint in (
+            (root, "GET", voices.list_),
+            (root, "POST", voices.create),
+            (root + "/{id:path}", "GET", voices.retrieve),
+            (root + "/{id:path}", "DELETE", voices.delete),
+        )
     ]
+
+
+def _described(text: str) -> str:
+    if not text.strip() or len(text) > _MOST_DESCRIBED:
+        raise InvalidRequest(
+            f"Invalid value for 'describe': it must be a text of 1 to {_MOST_DESCRIBED} characters.",
+            param="describe",
+        )
+    return text
 
 
 def _is_of(voice: Voice, wanted: str | None) -> bool:
@@ -96,14 +198,27 @@ def _speaks(voice: Voice, wanted: str | None) -> bool:
     return not wanted or has is None or wanted.lower() in (has.lower(), base(has))
 
 
-def _entry(voice: Voice) -> VoiceEntry:
+def entry(voice: Voice, by_id: dict[str, Voice]) -> VoiceEntry:
+    """A cast is on the engines of its voices."""
+    speaking = [by_id[id_] for _, id_ in voice.cast if id_ in by_id] if voice.cast else [voice]
     return VoiceEntry(
         id=voice.id,
         name=voice.name,
+        created_at=_CREATED if voice.created is None else voice.created // 1_000_000,
+        type="cast" if voice.cast else "catalogue",
         voice_id=voice.id,
         value=voice.id,
         label=voice.name,
         language=voice.language,
         gender=voice.gender,
-        engines=[binding.engine for binding in voice.bindings],
+        age=voice.age,
+        tags=list(voice.tags),
+        description=voice.description,
+        cast=dict(voice.cast) or None,
+        engines=list(dict.fromkeys(binding.engine for each in speaking for binding in each.bindings)),
     )
+
+
+def _matched(match: Match, by_id: dict[str, Voice]) -> MatchedVoice:
+    plain = msgspec.structs.asdict(entry(match.voice, by_id))
+    return MatchedVoice(**plain, score=match.score, reasons=list(match.reasons))

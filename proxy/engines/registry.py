@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 import pluggy
@@ -18,6 +18,7 @@ import structlog
 from proxy import fields
 from proxy.config import EngineSection
 from proxy.nearest import hint
+from proxy.sections import PluginSection
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Create, Kind, Missing
 from speech_engine.worker_module import worker_engine
@@ -26,6 +27,9 @@ GROUP = "voxgate"
 API_KEY = "api_key"
 _Key = tuple[str, str]
 """A plugin's kind and name."""
+
+Opened = Literal["front_end", "detector"]
+"""The kinds that are opened once, under their own names, with the settings of [front_ends] or [detectors]."""
 
 _log = structlog.get_logger()
 
@@ -113,10 +117,11 @@ class Registry:
             raise EngineConfigError(section.fault)
         if not isinstance(plugin.create, Hosted):
             each = tuple(
-                _settings(name, plugin.settings, one) for one in _by_key(plugin.settings, section.settings)
+                _settings(f"engines.{name}", plugin.settings, one)
+                for one in _by_key(plugin.settings, section.settings)
             )
             return InProcessSpec(name, plugin.create, each, is_guarded=True)
-        settings = _settings(name, plugin.settings, section.settings)
+        settings = _settings(f"engines.{name}", plugin.settings, section.settings)
         if section.hosted:
             return HostedEngineSpec(name, plugin.create, section)
         if not plugin.create.in_process:
@@ -131,12 +136,24 @@ class Registry:
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
             raise EngineConfigError(self._why_missing(name, section.plugin))
-        settings = _settings(name, plugin.settings, _by_key(plugin.settings, section.settings)[0])
+        one = _by_key(plugin.settings, section.settings)[0]
+        settings = _settings(f"engines.{name}", plugin.settings, one)
         try:
             return msgspec.convert(plugin.missing(settings), tuple[Missing, ...])
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: told as its fault
             reason = type(error).__name__
         raise EngineConfigError(f"engines.{name}: its plugin cannot say what is missing: {reason}")
+
+    def settings(self, kind: Opened, name: str, section: PluginSection) -> Any:
+        """What a plugin that is opened once is created with; raises EngineConfigError."""
+        key = f"{kind}s.{name}"
+        plugin = self._plugins.get((kind, name))
+        if plugin is None:
+            known = sorted(self.plugins(kind))
+            raise EngineConfigError(f"{key}: no {kind} called {name} is installed; {hint(name, known)}")
+        if section.fault:
+            raise EngineConfigError(section.fault)
+        return _settings(key, plugin.settings, section.settings)
 
     def _why_missing(self, name: str, plugin: str) -> str:
         for fault in self.faults:
@@ -147,7 +164,7 @@ class Registry:
 
 
 class EngineConfigError(Exception):
-    """A section of [engines] that cannot be used."""
+    """A section of [engines], [front_ends] or [detectors] that cannot be used."""
 
 
 def load(more: Iterable[EntryPoint] = ()) -> Registry:
@@ -257,12 +274,12 @@ def _by_key(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[Mapping
     return [{**raw, API_KEY: key} for key in keys]
 
 
-def _settings(name: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:
-    faults = [f"engines.{name}.{key}: no such key" for key in fields.unknown(type_, raw)]
+def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:
+    faults = [f"{section}.{key}: no such key" for key in fields.unknown(type_, raw)]
     try:
         settings = fields.read(type_, raw)
     except fields.Faults as error:
-        faults += [f"engines.{name}.{fault.field}: must be {fault.expected}" for fault in error.faults]
+        faults += [f"{section}.{fault.field}: must be {fault.expected}" for fault in error.faults]
     if faults:
         known = ", ".join(field.key for field in fields.fields_of(type_))
         raise EngineConfigError(f"{'; '.join(faults)} (the settings of this plugin: {known or 'none'})")

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from proxy import kept_files
 from proxy.background import UNWATCHED, Repeated, Watch
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.idempotency import files
@@ -117,7 +118,7 @@ class Answers:
         self._unswept_bytes = 0
         try:
             await asyncio.to_thread(
-                files.sweep, self._folder, self._most_bytes * 15 // 16, time.time() - KEPT_S
+                kept_files.sweep, [self._folder], self._most_bytes * 15 // 16, time.time() - KEPT_S
             )
         except OSError as error:
             _log.warning("answer.sweep.failed", reason=error.strerror)
@@ -145,9 +146,9 @@ class Answers:
     async def _recording(self, path: Path, sent: Sent) -> Recording:
         most_bytes = self._most_bytes // 4
         try:
-            lock = await asyncio.to_thread(files.take, path)
+            lock = await asyncio.to_thread(kept_files.take, path)
         except OSError as error:
-            recording = Recording(path, None, sent.head, most_bytes)
+            recording = Recording(None, sent.head, most_bytes)
             recording.give_up(error)
             return recording
         if lock is None:
@@ -155,7 +156,7 @@ class Answers:
                 "A request with this Idempotency-Key is still under way. Try again when it has ended.",
                 param="Idempotency-Key",
             )
-        return Recording(path, lock, sent.head, most_bytes)
+        return Recording(lock, sent.head, most_bytes)
 
     async def _end(self, recording: Recording) -> None:
         await recording.close()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from io import FileIO
-from pathlib import Path
 
 import structlog
 
-from proxy.idempotency import files
-from proxy.idempotency.files import Head, Lock
+from proxy.idempotency.files import Head
+from proxy.kept_files import Lock
 
 _BLOCK_BYTES = 256 * 1024
 """Kept in memory until there is so much: most answers are written in one go, at their end."""
@@ -24,9 +23,8 @@ class Recording:
     In this order: `begin`, `add` for each piece, `complete`, the settlement, `keep`; and `close` at any time.
     """
 
-    def __init__(self, path: Path, lock: Lock | None, sent: Head, most_bytes: int) -> None:
+    def __init__(self, lock: Lock | None, sent: Head, most_bytes: int) -> None:
         self.is_broken = lock is None
-        self._path = path
         self._lock = lock
         self._head = sent
         self._most_bytes = most_bytes
@@ -92,8 +90,9 @@ class Recording:
         _log.warning("answer.keep.failed", request=self._head.request, reason=error.strerror)
 
     def _write(self) -> None:
+        assert self._lock is not None
         if self._file is None:
-            self._file = files.create_part(self._path)
+            self._file = self._lock.create_part()
         while self._waiting:
             count = self._file.write(self._waiting) or 0
             self._written += count
@@ -101,8 +100,9 @@ class Recording:
 
     def _complete(self) -> None:
         self._write()
+        assert self._lock is not None
         assert self._file is not None
-        files.complete_part(self._path, self._file)
+        self._lock.complete_part(self._file)
         self._is_complete = True
 
     def _release(self) -> None:
@@ -113,8 +113,8 @@ class Recording:
             if self._file is not None:
                 self._file.close()
                 if not self._is_complete:
-                    files.drop_part(self._path)
+                    lock.drop_part()
                 elif not self._is_kept:
-                    self._path.unlink(missing_ok=True)
+                    lock.drop_whole()
         finally:
             lock.release()

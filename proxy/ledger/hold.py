@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -9,8 +10,10 @@ import msgspec
 
 from policies import costs, price, quota
 from policies.costs import Rate
-from policies.price import Price
+from policies.price import Piece
 from policies.routing import Model
+from proxy.ledger import charging
+from proxy.ledger.charging import Charge, SpokenPart
 from proxy.ledger.holds import Held, Holds, Wanted
 from proxy.ledger.settling import End, Settling
 from proxy.storage import entries, usage
@@ -32,13 +35,14 @@ class Made(Protocol):
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One try of one engine. `was_taken`: it was really asked, and has not said that it did nothing. Until
-    then a request waits in lines of our own, and no provider bills for that."""
+    """One try of one engine, for the part with this number. `was_taken`: it was really asked, and has not
+    said that it did nothing. Until then a request waits in lines of our own: no provider bills for that."""
 
     engine: str
     model: str
     characters: int
     made: Made
+    part: int = 0
     rate: Rate | None = None
     billed_on_submit: bool = False
     was_taken: bool = False
@@ -55,7 +59,8 @@ class Attempt(msgspec.Struct, kw_only=True):
 
 
 class Spent(msgspec.Struct, kw_only=True):
-    """What a request has come to so far; the pipeline fills it in as it learns."""
+    """What a request has come to so far; the pipeline fills it in as it learns. Where several engines or
+    models speak, their names are joined by a plus, in the order of their parts."""
 
     engine: str = ""
     model: str = ""
@@ -71,11 +76,13 @@ class Spent(msgspec.Struct, kw_only=True):
 
 
 class Hold:
-    """`settle` counts once, later calls do nothing."""
+    """`settle` counts once, later calls do nothing. `waited_s` is what the request had waited before it."""
 
     def __init__(self, holds: Holds, wanted: Wanted, held: Held) -> None:
         self.spent = Spent()
+        self.waited_s = 0.0
         self.attempts: list[Attempt] = []
+        self.parts: tuple[SpokenPart, ...] = ()
         self.wanted = wanted
         self._holds = holds
         self._held = held
@@ -87,9 +94,30 @@ class Hold:
     def __repr__(self) -> str:
         return f"<Hold {self.wanted.request} {'settled' if self._settled else 'open'}>"
 
-    def spoken_by(self, model: Model) -> None:
-        """Who has it in hand now: its price, and how it bills, are what counts at the settlement."""
-        self.spent.engine, self.spent.model = model.engine, model.info.id
+    @property
+    def now(self) -> SpokenPart:
+        """The part whose turn it is; who has it in hand is to blame where the answer breaks."""
+        return next(part for part in reversed(self.parts) if part.begins is not None)
+
+    def speaks(self, parts: Sequence[SpokenPart]) -> None:
+        """Before any of them is asked for."""
+        self.parts = tuple(parts)
+        self.parts[0].begins = 0
+
+    def heard(self) -> list[tuple[str, str, float]]:
+        """Of each part that an engine spoke and that was written by now: engine, model, seconds."""
+        shares = charging.written(self.parts, self.spent.samples)
+        return [
+            (part.engine, part.model, samples / self.spent.sample_rate_hz)
+            for part, samples in zip(self.parts, shares, strict=True)
+            if samples and part.engine
+        ]
+
+    def spoken_by(self, part: int, model: Model) -> None:
+        """Who has the part in hand now: its price, and how it bills, are what counts at the settlement."""
+        self.parts[part].engine, self.parts[part].model = model.engine, model.info.id
+        self.spent.engine = "+".join(dict.fromkeys(part.engine for part in self.parts if part.engine))
+        self.spent.model = "+".join(dict.fromkeys(part.model for part in self.parts if part.model))
 
     async def settle(self, outcome: Outcome) -> None:
         """Returns after the commit: only then may the last chunk go out."""
@@ -119,41 +147,35 @@ class Hold:
                 self._holds.drop(self.wanted.request, self.wanted.account)
                 self._settling.owe(self._end(self._owed))
 
-    @property
-    def _was_submitted(self) -> bool:
-        """To whoever had it in hand: of those that bill for that, none was asked for nothing."""
-        spoken = (self.spent.engine, self.spent.model)
-        return any(
-            attempt.was_taken and attempt.billed_on_submit
+    def _paid_whole(self, outcome: Outcome) -> set[int]:
+        """The parts that are paid for whole: left by the client when whoever had them in hand, and bills for
+        that, had been asked."""
+        if outcome != "left":
+            return set()
+        return {
+            attempt.part
             for attempt in self.attempts
-            if (attempt.engine, attempt.model) == spoken
-        )
+            if attempt.was_taken and attempt.billed_on_submit and self._has_in_hand(attempt)
+        }
 
-    def _price(self) -> Price:
-        prices = self.wanted.terms.prices
-        return (
-            prices.cached
-            if self.spent.cache == "hit"
-            else prices.of_model(self.spent.engine, self.spent.model)
-        )
+    def _has_in_hand(self, attempt: Attempt) -> bool:
+        part = self.parts[attempt.part]
+        return (attempt.engine, attempt.model) == (part.engine, part.model)
 
-    def _charge(self, used: Price, outcome: Outcome) -> int:
-        if outcome == "failed":
-            return 0
-        spent = self.spent
-        written = price.charge(
-            used, samples=spent.samples, rate_hz=spent.sample_rate_hz, characters=spent.characters
-        )
-        if outcome == "left" and self._was_submitted:
-            return max(
-                written, price.ahead(used, estimated_s=self.wanted.estimated_s, characters=spent.characters)
+    def _charge(self, outcome: Outcome) -> Charge:
+        spent, prices = self.spent, self.wanted.terms.prices
+        if spent.cache == "hit":
+            parts = (Piece(prices.cached, spent.samples, spent.characters),)
+            found = Charge(price.total(parts, spent.sample_rate_hz), prices.cached)
+        else:
+            found = charging.charge(
+                self.parts, spent.samples, spent.sample_rate_hz, prices, self._paid_whole(outcome)
             )
-        return written
+        return found if outcome != "failed" else Charge(0, found.price)
 
     def _end(self, outcome: Outcome) -> End:
-        used = self._price()
-        charge = self._charge(used, outcome)
-        return End(outcome, self._entries(charge), self._beside(outcome, charge, used))
+        charge = self._charge(outcome)
+        return End(outcome, self._entries(charge.amount), self._beside(outcome, charge))
 
     def _entries(self, charge: int) -> list[Entry]:
         wanted, at = self.wanted, self._held.at
@@ -165,7 +187,7 @@ class Hold:
             if amount
         ]
 
-    def _beside(self, outcome: Outcome, charge: int, used: Price) -> list[Statement]:
+    def _beside(self, outcome: Outcome, charge: Charge) -> list[Statement]:
         taken = [attempt for attempt in self.attempts if attempt.rate is not None and attempt.was_taken]
         row = UsageRow(
             id=self.wanted.request,
@@ -173,9 +195,9 @@ class Hold:
             key=self.wanted.key,
             started=self._held.at,
             outcome=outcome,
-            credits=charge,
-            price_micro=used.micro,
-            price_per=used.per,
+            credits=charge.amount,
+            price_micro=charge.price.micro,
+            price_per=charge.price.per,
             units=sum(attempt.made.units or 0.0 for attempt in self.attempts) or None,
             micro_usd=sum(attempt.micro_usd for attempt in taken),
             **msgspec.structs.asdict(self.spent),

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from proxy.endpoints.admin import accounts, audit, engines, keys, money, plans, usage
-from proxy.errors import Conflict, InvalidRequest, LimitsUnavailable, NotFound, RateLimited
+from proxy.endpoints.admin import accounts, audit, engines, keys, money, plans, route, usage
+from proxy.errors import (
+    Conflict,
+    InvalidRequest,
+    LimitsUnavailable,
+    NotFound,
+    RateLimited,
+    UpstreamFailed,
+)
 from proxy.ledger.verify import Verdict
 from proxy.operations.clients import USAGE_QUERIES
+from proxy.operations.library import ADMIN_LIBRARY
 from proxy.operations.operation import ACCOUNT, BODY, PAGE, SINCE, Operation, json
 
 _ACCOUNTS = (
@@ -172,6 +180,15 @@ _REPORTS = (
         json(engines.EngineStatuses),
         "admin",
     ),
+    Operation(
+        "explain_route",
+        "POST /admin/route/explain",
+        "Who would speak a request, and what every filter says; nothing is spoken",
+        json(route.RouteAnswer),
+        "admin",
+        takes=route.RouteQuestion,
+        failures=(*BODY, NotFound, Conflict, UpstreamFailed),
+    ),
 )
 
-ADMIN = (*_ACCOUNTS, *_MONEY, *_KEYS, *_REPORTS)
+ADMIN = (*_ACCOUNTS, *_MONEY, *_KEYS, *ADMIN_LIBRARY, *_REPORTS)

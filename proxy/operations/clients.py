@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.endpoints import health, me, models, spoken, usage, voices, welcome
+from proxy.endpoints import health, me, models, spoken, usage, welcome
 from proxy.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -16,6 +16,7 @@ from proxy.errors import (
     UnsupportedMediaType,
     UpstreamFailed,
 )
+from proxy.operations.library import LIBRARY
 from proxy.operations.operation import BODY, PAGE, SINCE, UNTIL, Header, Operation, Query, json
 from proxy.storage.usage_sums import SIDES
 from proxy.wire import SpeechBody
@@ -28,6 +29,8 @@ SPEECH_HEADERS = {
     "x-voxgate-cache": "`off`: this version has no cache.",
 }
 SOME_SPEECH_HEADERS = {
+    "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
+    "matched, and the candidates in order; failures after routing have it too.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
     "x-ratelimit-limit-requests": "Requests a minute that are allowed, where there is a limit.",
     "x-ratelimit-remaining-requests": "How many of them are left.",
@@ -59,52 +62,31 @@ _SPEECH = Operation(
     may_have=tuple(SOME_SPEECH_HEADERS),
 )
 
-_VOICE_QUERIES = (
-    Query("language", "Only voices of this language: `pt` finds `pt-BR` too."),
-    Query("gender", "Only voices of this gender."),
-    Query("format", "`names` gives ids alone.", ("names",)),
-)
-
-
-def _voices(root: str, suffix: str) -> tuple[Operation, ...]:
-    return (
-        Operation(
-            f"list_voices{suffix}",
-            f"GET {root}",
-            "All voices",
-            json(voices.VoiceList, voices.VoiceNames),
-            "catalogue",
-            queries=_VOICE_QUERIES,
-            failures=(InvalidRequest,),
-        ),
-        Operation(
-            f"get_voice{suffix}",
-            f"GET {root}/{{id}}",
-            "One voice",
-            json(voices.VoiceEntry),
-            failures=(NotFound,),
-        ),
-    )
-
-
 _CATALOGUE = (
     Operation(
         "list_models",
         "GET /v1/models",
-        "Aliases, and every engine/model",
+        "The aliases and every engine/model that the caller's plan may use",
         json(models.ModelList),
         "catalogue",
+        failures=(NotAllowed,),
     ),
-    Operation("get_model", "GET /v1/models/{id}", "One model", json(models.ModelEntry), failures=(NotFound,)),
+    Operation(
+        "get_model",
+        "GET /v1/models/{id}",
+        "One model",
+        json(models.ModelEntry),
+        failures=(NotAllowed, NotFound),
+    ),
     Operation(
         "list_audio_models",
         "GET /v1/audio/models",
         "The same models, each with a name",
         json(models.AudioModelList),
         "catalogue",
+        failures=(NotAllowed,),
     ),
-    *_voices("/v1/audio/voices", ""),
-    *_voices("/v1/voices", "_by_short_path"),
+    *LIBRARY,
 )
 
 USAGE_QUERIES = (

@@ -36,9 +36,7 @@ def read_engines(
             reader.fault(key, "an engine's name must be lower case, without a slash")
         common = {"plugin": name, **{k: v for k, v in table.items() if k in own - {"costs"}}}
         settings = {k: v for k, v in table.items() if k not in own}
-        for where in fields.too_wide(settings, key):
-            reader.fault(where, "must be a number that fits 64 bits")
-        settings, fault = _resolved(settings, key, environ, folder)
+        settings, fault = checked_settings(reader, settings, key, environ, folder)
         engines[name] = msgspec.structs.replace(
             reader.struct(EngineSection, common, key) or EngineSection(plugin=name),
             costs=_costs(reader, table, f"{key}.costs"),
@@ -48,11 +46,13 @@ def read_engines(
     return engines
 
 
-def _resolved(
-    settings: dict[str, Any], key: str, environ: Mapping[str, str], folder: Path
+def checked_settings(
+    reader: Reader, settings: dict[str, Any], key: str, environ: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, Any], str]:
-    """What env: and file: name, in its place. One that is missing is the fault of this engine alone: the
-    others serve."""
+    """What env: and file: name, in its place. One that is missing is the fault of this plugin alone, told in
+    the second value: the others serve."""
+    for where in fields.too_wide(settings, key):
+        reader.fault(where, "must be a number that fits 64 bits")
 
     def secret(value: Any) -> Any:
         if isinstance(value, str):

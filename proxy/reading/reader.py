@@ -7,6 +7,7 @@ from typing import Any
 
 from proxy import fields
 from proxy.nearest import hint
+from proxy.sections import Remark
 
 
 class ConfigError(Exception):
@@ -19,6 +20,15 @@ class Reader:
     def __init__(self, source: str) -> None:
         self._source = source
         self._faults: list[str] = []
+        self._warnings: list[Remark] = []
+
+    def warn(self, key: str, text: str) -> None:
+        """What is well written and has no effect: the rest serves."""
+        self._warnings.append(Remark(key, text))
+
+    @property
+    def warnings(self) -> tuple[Remark, ...]:
+        return tuple(self._warnings)
 
     def fault(self, key: str, text: str) -> None:
         self._faults.append(f"{self._source}: {key}: {text}")

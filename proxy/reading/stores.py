@@ -1,4 +1,4 @@
-"""[server], [storage] and [limits]: what the processes bind and open, and what they must share."""
+"""[server], [storage], [limits] and [cache]: what the processes bind and open, and what they must share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from proxy import limits_address
 from proxy.reading.reader import Reader
 from proxy.secret import SecretMissing, resolve
-from proxy.sections import LimitsStore, Server, Storage
+from proxy.sections import CacheSection, LimitsStore, Server, Storage
 from proxy.storage import address
 
 
@@ -32,6 +32,10 @@ def read_storage(reader: Reader, value: object, environ: Mapping[str, str], fold
 def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:
     named = reader.section(LimitsStore, value, "limits") or LimitsStore()
     return LimitsStore(_Url(reader, "limits.url", limits_address.check_url).read(named.url, environ, folder))
+
+
+def read_cache(reader: Reader, value: object) -> CacheSection:
+    return reader.section(CacheSection, value, "cache") or CacheSection()
 
 
 class _Url:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Literal
 
-IdPrefix = Literal["acc", "key", "ent", "aud"]
+IdPrefix = Literal["acc", "key", "ent", "aud", "voice"]
 
 
 def new_id(prefix: IdPrefix) -> str:

@@ -16,7 +16,8 @@ from proxy.config import EngineSection, Server, Storage, VoiceSection
 from proxy.engines import registry
 from proxy.reading.engines import CostSection
 from proxy.reading.plans import PlanSection, PriceSection
-from proxy.sections import LimitsStore, Upstream
+from proxy.reading.routes import RouteSection
+from proxy.sections import CacheSection, LimitsStore, Upstream
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, Block
 
@@ -34,11 +35,13 @@ _NO_VALUE = ("none", "needed", "the section's name")
         ("[server]", Server),
         ("[storage]", Storage),
         ("[limits]", LimitsStore),
+        ("[cache]", CacheSection),
         ("[upstream]", Upstream),
         ("[plans.NAME]", PlanSection),
         ("[plans.NAME.prices]", PriceSection),
         ("[engines.NAME]", EngineSection),
         ("[engines.NAME.costs]", CostSection),
+        ("[[routes]]", RouteSection),
         ("[voices.NAME]", VoiceSection),
     ],
 )
@@ -66,7 +69,7 @@ def test_the_sections_refused_for_now_are_the_documented_ones(tmp_path: Path) ->
 def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = pages.blocks(pages.ROOT / "docs" / _PAGE, "console")[0].text
     monkeypatch.chdir(tmp_path)
-    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[[routes]]\n')
+    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[marks]\n')
     with pytest.raises(config.ConfigError) as raised:
         config.load(None, {})
     assert shown == f"$ voxgate check\n{raised.value}\n"

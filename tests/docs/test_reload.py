@@ -6,7 +6,7 @@ from proxy.reload import NEEDS_RESTART
 from proxy.sections import Config, Server
 from tests.docs import pages
 
-_SECTIONS = set(Config.__struct_fields__) - {"server", "secrets", "data", "source"}
+_SECTIONS = set(Config.__struct_fields__) - {"server", "secrets", "data", "source", "warnings"}
 
 
 def test_every_setting_stands_where_a_reload_puts_it() -> None:

@@ -50,7 +50,7 @@ def test_fifty_streams_outlive_a_reload_and_new_requests_have_the_new_voice(fold
     ("text", "reason"),
     [
         ("[server\n", "not valid TOML"),
-        (_SLOTS + "[voices.alloy2]\nnobody = 'x'\n", "voices.alloy2.nobody"),
+        (_SLOTS + "[voices.alloy2]\ntoen = 'x'\n", "voices.alloy2.toen"),
         (_SLOTS.replace("[server]", "[server]\nfirst_audio_s = 0"), "server.first_audio_s"),
     ],
 )

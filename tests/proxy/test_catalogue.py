@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from policies.routing import Binding, Offer, Route, Voice
 from proxy.catalogue import Catalogue
 from proxy.config import Config, EngineSection, VoiceSection
 from proxy.engines.hosted import HostedEngine
@@ -18,6 +19,10 @@ OWN = {
     "alloy": VoiceSection(bindings={"one": "v"}),
     "one/v": VoiceSection(bindings={"two": "v"}, language="th"),
 }
+THAI = Route(language="th", candidates=("two/big", "away/m", "gone/m"))
+LOST = Route(language="th-TH", candidates=("gone/m", "one/gone"))
+COMING = Route(language="fr", candidates=("away/m",))
+READING = Route(language="pt", front_end="reader")
 ALIASES = {"tts-1": ("two/m", "one/m"), "lost": ("one/gone",), "starting": ("away/m",), "one/m": ("two/m",)}
 
 
@@ -42,7 +47,8 @@ def catalogue() -> Catalogue:
         "away": HostedEngine("away"),
     }
     sections = {name: EngineSection(plugin=name) for name in live}
-    return Catalogue(Config(engines=sections, models=ALIASES, voices=OWN), Engines(live, sections))
+    config = Config(engines=sections, models=ALIASES, voices=OWN, routes=(THAI, LOST, COMING, READING))
+    return Catalogue(config, Engines(live, sections))
 
 
 @pytest.mark.parametrize(
@@ -52,9 +58,11 @@ def catalogue() -> Catalogue:
         ("two/big", ["two/big"]),
         ("two", ["two/m"]),
         ("one/m", ["two/m"]),
+        ("m", ["one/m", "two/m"]),
+        ("big", ["two/big"]),
     ],
 )
-def test_a_model_is_an_alias_then_a_full_name_then_an_engines_first(
+def test_a_model_is_an_alias_then_a_full_name_then_an_engines_first_then_its_own_id(
     catalogue: Catalogue, name: str, models: list[str]
 ) -> None:
     assert [model.name for model in catalogue.resolve_model(name)] == models
@@ -100,6 +108,73 @@ def test_an_unknown_voice_is_a_400(catalogue: Catalogue, name: str) -> None:
         catalogue.resolve_voice(name)
     assert (caught.value.code, caught.value.param) == ("voice_not_found", "voice")
     assert len(caught.value.message) < 250
+
+
+MINE = Voice(id="voice_1", name="me", bindings=(Binding("one", "clone"),))
+
+
+def test_an_accounts_own_voice_comes_before_all_others(catalogue: Catalogue) -> None:
+    own = {"voice_1": MINE, "me": MINE, "alloy": MINE}
+    for name in own:
+        assert catalogue.resolve_voice(name, own) is MINE
+    assert catalogue.resolve_voice("one/v", own).bindings == (Binding("two", "v"),)
+
+
+@pytest.mark.parametrize("name", ["voice_1", "me"])
+def test_a_voice_of_another_account_is_not_there(catalogue: Catalogue, name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        catalogue.resolve_voice(name, {})
+    assert (caught.value.code, caught.value.param) == ("voice_not_found", "voice")
+
+
+def named(offer: Offer) -> list[str]:
+    return [model.name for model in offer.in_order]
+
+
+@pytest.mark.parametrize(
+    ("model", "tag", "route", "models"),
+    [
+        ("tts-1", "th", THAI, ["two/big"]),
+        ("tts-1", "th-TH", THAI, ["two/big"]),
+        ("tts-1", "en", None, ["two/m", "one/m"]),
+        ("tts-1", "fr", None, ["two/m", "one/m"]),
+        ("tts-1", "pt-BR", READING, ["two/m", "one/m"]),
+        ("two/m", "th", THAI, ["two/m"]),
+        ("two", "th", THAI, ["two/m"]),
+        ("m", "th", THAI, ["one/m", "two/m"]),
+        ("starting", "th", THAI, ["two/big"]),
+    ],
+)
+def test_a_route_speaks_for_an_alias_with_what_is_there_of_its_candidates(
+    catalogue: Catalogue, model: str, tag: str, route: Route | None, models: list[str]
+) -> None:
+    offer = catalogue.offer(model, tag)
+    assert (offer.routed and offer.routed.route) == route
+    assert named(offer) == models
+
+
+def test_an_alias_that_nobody_speaks_for_is_told_as_ever(catalogue: Catalogue) -> None:
+    with pytest.raises(UpstreamFailed):
+        catalogue.offer("starting", "en")
+    with pytest.raises(NotFound):
+        catalogue.offer("nothing", "th")
+
+
+@pytest.mark.parametrize(
+    ("model", "tag", "is_coming"),
+    [
+        ("tts-1", "fr", True),
+        ("tts-1", "fr-CA", True),
+        ("tts-1", "th-TH", True),
+        ("tts-1", "en", False),
+        ("tts-1", "pt", False),
+        ("two/m", "fr", False),
+    ],
+)
+def test_an_alias_may_yet_get_an_engine_that_is_only_starting(
+    catalogue: Catalogue, model: str, tag: str, is_coming: bool
+) -> None:
+    assert catalogue.is_coming(model, tag) is is_coming
 
 
 def test_a_name_that_two_voices_have_is_refused_with_their_ids(catalogue: Catalogue) -> None:

@@ -70,7 +70,7 @@ def test_the_shipped_file_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
         ("server = 5", "server", "must be a table, [server]"),
         ("[storage]\nurl = 'mysql'", "storage.url", '"sqlite"'),
         ("[storge]\nurl = 'sqlite'", "storge", "did you mean storage?"),
-        ("[[routes]]\nlanguage = 'th'", "routes", "does not enforce this section yet"),
+        ("[marks]\na = 1", "marks", "does not enforce this section yet"),
         ("engines = []", "engines", "must be a table"),
         ("[engines]\ntone = 1", "engines.tone", "must be a table, [engines.tone]"),
         ("[engines.Tone]", "engines.Tone", "lower case"),
@@ -260,7 +260,7 @@ def test_a_repr_shows_no_settings(tmp_path: Path) -> None:
 
 words = st.sampled_from(
     [
-        *("server", "storage", "limits", "plans", "engines", "models", "voices"),
+        *("server", "storage", "limits", "plans", "engines", "models", "voices", "routes", "detectors"),
         *("port", "espeak", "plugin", "allowance", "prices", "costs", "speech", "credits", "account"),
     ]
 )
@@ -274,7 +274,10 @@ sections = st.fixed_dictionaries(
     {},
     optional={
         name: values | st.dictionaries(names, values, max_size=3)
-        for name in ("server", "storage", "limits", "plans", "engines", "models", "voices", "zzz")
+        for name in (
+            *("server", "storage", "limits", "plans", "engines", "models", "routes", "voices", "zzz"),
+            *("front_ends", "detectors"),
+        )
     },
 )
 environs = st.dictionaries(

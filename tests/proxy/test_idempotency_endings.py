@@ -13,8 +13,8 @@ import pytest
 import structlog
 from starlette.types import Message
 
-from proxy import config
-from proxy.idempotency import files, open_answers
+from proxy import config, kept_files
+from proxy.idempotency import open_answers
 from proxy.sections import Server
 from proxy.storage import open_store
 from proxy.storage.store import Statement
@@ -145,7 +145,7 @@ async def test_what_was_left_over_is_swept_when_a_worker_starts(tmp_path: Path) 
     (folder / f"{names[0]}.lock").touch()
     (folder / names[1]).write_bytes(b"old")
     (folder / names[2]).write_bytes(b"new")
-    held = files.take(folder / names[3])
+    held = kept_files.take(folder / names[3])
     (folder / f"{names[3]}.part").write_bytes(b"under way in another worker")
     day = time.time() - 24 * 60 * 60 - 60
     os.utime(folder / names[1], (day, day))

@@ -24,6 +24,7 @@ from tests.proxy.described import Document, faults, operation, operations, viola
 from tests.proxy.endpoints.inside import inside
 
 _SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
+_CAST = {"name": "stage", "cast": {"Ana": "alloy", "Ben": "tone/slow"}}
 _PRICES = {"speech": {"credits": 1, "per": "job"}, "models": {"tone": {"credits": 2, "per": "minute"}}}
 
 
@@ -37,7 +38,7 @@ class Asked(NamedTuple):
     status: int = 200
 
 
-# In this order on one server: `{key}` and `{request}` are what was made before.
+# In this order on one server: `{key}`, `{voice}` and `{request}` are what was made before.
 ASKED = (
     *(
         Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH | more)
@@ -63,7 +64,21 @@ ASKED = (
     Asked("list_voices", "GET", "/v1/audio/voices"),
     Asked("list_voices", "GET", "/v1/audio/voices?format=names"),
     Asked("list_voices", "GET", "/v1/audio/voices?format=x", status=400),
+    Asked("list_voices", "GET", "/v1/audio/voices?describe=woman"),
+    Asked("create_voice", "POST", "/v1/audio/voices", _CAST),
+    Asked("create_voice", "POST", "/v1/audio/voices", _CAST, 409),
+    Asked("create_voice", "POST", "/v1/audio/voices", {"name": "x", "cast": {}}, 400),
+    Asked("create_voice_by_short_path", "POST", "/v1/voices", _CAST | {"name": "other"}),
     Asked("get_voice", "GET", "/v1/audio/voices/alloy"),
+    Asked("delete_voice", "DELETE", "/v1/audio/voices/{voice}"),
+    Asked("delete_voice", "DELETE", "/v1/audio/voices/{voice}", status=404),
+    Asked("delete_voice_by_short_path", "DELETE", "/v1/voices/alloy", status=404),
+    Asked("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"Ana": "Âna"}}),
+    Asked("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"": "x"}}, 400),
+    Asked("list_lexicons", "GET", "/v1/lexicons"),
+    Asked("get_lexicon", "GET", "/v1/lexicons/pt-BR"),
+    Asked("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR"),
+    Asked("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR", status=404),
     Asked("list_voices_by_short_path", "GET", "/v1/voices"),
     Asked("get_voice_by_short_path", "GET", "/v1/voices/alloy"),
     Asked("welcome", "GET", "/"),
@@ -78,6 +93,14 @@ ASKED = (
     Asked("list_keys", "GET", "/admin/keys?account=bob"),
     Asked("get_account", "GET", "/admin/accounts/bob"),
     Asked("rotate_key", "POST", "/admin/keys/{key}/rotate", status=201),
+    Asked("save_voice", "POST", "/admin/voices", _CAST | {"account": "bob"}, 201),
+    Asked("list_saved_voices", "GET", "/admin/voices?account=bob"),
+    Asked("delete_saved_voice", "DELETE", "/admin/voices/{voice}"),
+    Asked("put_lexicon_of", "PUT", "/admin/lexicons/en", {"account": "bob", "words": {"a": "b"}}),
+    Asked("list_lexicons_of", "GET", "/admin/lexicons?account=bob"),
+    Asked("get_lexicon_of", "GET", "/admin/lexicons/en?account=bob"),
+    Asked("delete_lexicon_of", "DELETE", "/admin/lexicons/en?account=bob"),
+    Asked("delete_lexicon_of", "DELETE", "/admin/lexicons/en", status=400),
     Asked("revoke_key", "DELETE", "/admin/keys/{key}"),
     Asked("change_account", "POST", "/admin/accounts/bob", {"plan": "pro"}),
     Asked("change_account", "POST", "/admin/accounts/bob", {"plan": "gone"}, 400),
@@ -92,6 +115,18 @@ ASKED = (
     Asked("close_account", "DELETE", "/admin/accounts/nobody", status=404),
     Asked("list_engines", "GET", "/admin/engines"),
     Asked("list_plans", "GET", "/admin/plans"),
+    Asked("explain_route", "POST", "/admin/route/explain", {"input": "Hi."}),
+    Asked(
+        "explain_route",
+        "POST",
+        "/admin/route/explain",
+        {"input": "Hi.", "voice": "tone/f", "account": "dev"},
+        400,
+    ),
+    Asked(
+        "explain_route", "POST", "/admin/route/explain", _SPEECH | {"voice": "tone/slow", "account": "dev"}
+    ),
+    Asked("explain_route", "POST", "/admin/route/explain", _SPEECH | {"account": "nobody"}, 404),
     Asked("change_account", "POST", "/admin/accounts/dev", {"plan": "pro"}),
     Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH),
     Asked("refund_request", "POST", "/admin/requests/{request}/refund", {"reason": "x"}, 201),
@@ -157,21 +192,24 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
     # A request may leave fields out; what is degraded is either an engine or a plugin.
     leave_out = {name for name, schema in schemas.items() if schema["properties"].keys() - schema["required"]}
     requests = {"SpeechBody", "NewAccount", "AccountChange", "AgreedChange", "NewKey", "WantedCaps"}
-    assert leave_out == requests | {"NewGrant", "NewRefund", "Degraded"}
+    assert leave_out == requests | {"NewGrant", "NewRefund", "Degraded", "RouteQuestion", "NewSavedVoice"}
 
 
 def test_answers_of_a_running_server_are_as_described(shared: server.Server, document: Document) -> None:
     made = json.loads(shared.cli("keys", "create", "--account", "dev", "--role", "admin", "--json").stdout)
-    asked, last_key, last_request = set(), "", ""
+    asked, last_key, last_request, last_voice = set(), "", "", ""
     with shared.client(made["key"]) as client:
         for wanted in ASKED:
             path = wanted.path.replace("{key}", last_key).replace("{request}", last_request)
+            path = path.replace("{voice}", last_voice)
             answer = client.request(wanted.method, path, json=wanted.body)
             assert answer.status_code == wanted.status, (wanted, answer.text)
             assert faults(document, operation(document, wanted.operation), answer) == [], wanted
             asked.add(wanted.operation)
             if wanted.operation in ("create_key", "rotate_key"):
                 last_key = answer.json()["id"]
+            if wanted.operation in ("create_voice", "save_voice") and answer.is_success:
+                last_voice = answer.json()["id"]
             if wanted.operation == "create_speech":
                 last_request = answer.headers["x-request-id"]
     assert asked == {each["operationId"] for each in operations(document)}

@@ -10,8 +10,18 @@ import pytest
 from policies.costs import Rate
 from policies.plans import Plan, Prices
 from policies.price import Price
+from policies.routing import Route
 from proxy.reload import NEEDS_RESTART, dropped_plans, merge
-from proxy.sections import Config, EngineSection, LimitsStore, Server, Storage, Upstream, VoiceSection
+from proxy.sections import (
+    Config,
+    EngineSection,
+    LimitsStore,
+    PluginSection,
+    Server,
+    Storage,
+    Upstream,
+    VoiceSection,
+)
 
 _OTHER: dict[str, Any] = {
     "host": "0.0.0.0",
@@ -20,10 +30,13 @@ _OTHER: dict[str, Any] = {
     "data": "x",
     "drain_s": 1.0,
     "first_audio_s": 1.0,
+    "commercial": False,
     "public_catalogue": True,
     "default_model": "x",
     "default_voice": "x",
     "fill_missing": True,
+    "default_language": "pt",
+    "detector": "",
     "cors_origins": ("https://x",),
     "trusted_proxies": ("10.0.0.0/8",),
     "usage_days": 1,
@@ -49,21 +62,22 @@ def test_each_setting_of_the_server_is_taken_on_or_named(field: str) -> None:
 _LATE = Config(
     engines={"late": EngineSection("tone")},
     models={"m": ("late/standard",)},
+    routes=(Route(language="th", candidates=("late/standard",)),),
     voices={"v": VoiceSection(bindings={"late": "x"})},
 )
 
 
-def test_models_and_voices_are_taken_on() -> None:
+def test_models_routes_and_voices_are_taken_on() -> None:
     read = msgspec.structs.replace(_LATE, engines={})
     reload = merge(Config(), read)
-    assert (reload.changed, reload.needs_restart) == (("models", "voices"), ())
-    assert (reload.config.models, reload.config.voices) == (read.models, read.voices)
+    assert (reload.changed, reload.needs_restart) == (("models", "routes", "voices"), ())
+    assert reload.config == read
 
 
-def test_models_and_voices_of_other_engines_wait_for_them() -> None:
+def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
     running = Config(engines={"espeak": EngineSection("espeak")}, models={"tts-1": ("espeak/standard",)})
     reload = merge(running, _LATE)
-    assert (reload.changed, reload.needs_restart) == ((), ("engines", "models", "voices"))
+    assert (reload.changed, reload.needs_restart) == ((), ("engines", "models", "routes", "voices"))
     assert reload.config == running
 
 
@@ -73,9 +87,11 @@ def test_models_and_voices_of_other_engines_wait_for_them() -> None:
         ("storage", Storage("postgresql://db/voxgate")),
         ("limits", LimitsStore("redis://cache")),
         ("upstream", Upstream(connections=7)),
+        ("front_ends", {"plain": PluginSection(settings={"a": 1})}),
+        ("detectors", {"pycld2": PluginSection(settings={"a": 1})}),
     ],
 )
-def test_what_was_opened_once_waits_for_a_restart(name: str, section: msgspec.Struct) -> None:
+def test_what_was_opened_once_waits_for_a_restart(name: str, section: object) -> None:
     reload = merge(Config(), msgspec.structs.replace(Config(), **{name: section}))
     assert reload == (Config(), (), (name,))
 
@@ -108,7 +124,7 @@ def test_plans_of_an_engine_that_is_not_there_yet_wait_for_it() -> None:
     read = msgspec.structs.replace(_LATE, plans=plans(Plan(name="free", engines=("late",))))
     reload = merge(running, read)
     assert (reload.changed, reload.config) == ((), running)
-    assert set(reload.needs_restart) == {"engines", "models", "voices", "plans"}
+    assert set(reload.needs_restart) == {"engines", "models", "routes", "voices", "plans"}
 
 
 def test_the_plans_that_would_be_gone_are_named() -> None:

@@ -131,6 +131,39 @@ def test_what_is_past_a_limit_names_its_field(field: str, value: object, code: s
     assert len(failure.message) < 400
 
 
+def test_a_cast_is_names_and_their_voices_in_order() -> None:
+    request = parse({**WHOLE, "voice": {"cast": {"Ben": "onyx", "Ana": "nova"}}})
+    assert (request.voice, request.cast) == ("", (("Ben", "onyx"), ("Ana", "nova")))
+
+
+@pytest.mark.parametrize(
+    ("voice", "field"),
+    [
+        ({"cast": {}}, "voice.cast"),
+        ({"cast": {f"n{number}": "nova" for number in range(17)}}, "voice.cast"),
+        ({"cast": {"": "nova"}}, "voice.cast"),
+        ({"cast": {"Ana": "nova", "ANA": "onyx"}}, "voice.cast"),
+        ({"cast": {"[Ana]": "nova"}}, "voice.cast"),
+        ({"cast": {"Ana": ""}}, "voice"),
+        ({"cast": {"Ana": 7}}, "voice"),
+        ({"cast": ["Ana"]}, "voice"),
+        ({"cast": {"Ana": "nova"}, "id": "onyx"}, "voice"),
+        ({"cast": None}, "voice"),
+    ],
+)
+def test_what_is_no_cast_names_its_field(voice: object, field: str) -> None:
+    failure = refused({**WHOLE, "voice": voice})
+    assert (failure.param, failure.status) == (field, 400)
+    assert f"'{field}'" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_by_sentence"), [("auto", True), ("Auto", True), ("", False), ("en", False), (None, False)]
+)
+def test_only_auto_asks_for_each_sentence_in_its_language(sent: str | None, is_by_sentence: bool) -> None:
+    assert parse({**WHOLE, "language": sent}).by_sentence == is_by_sentence
+
+
 @pytest.mark.parametrize("field", ["model", "input", "voice"])
 def test_a_missing_field_is_named(field: str) -> None:
     failure = refused({key: value for key, value in WHOLE.items() if key != field})

@@ -14,6 +14,7 @@ Unit = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Seed = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Ids = Annotated[list[str], msgspec.Meta(max_length=3)]
 
+_PHONEME = re.compile(r'<phoneme alphabet="(?:ipa|cmu-arpabet)" ph="[^"<>]+">([^\s<>]+)</phoneme>')
 _PLACE = re.compile(r"at `\$\.?([^`]*)`")
 
 
@@ -41,6 +42,11 @@ class SpeechBody(msgspec.Struct, forbid_unknown_fields=True):
     apply_text_normalization: Literal["auto", "on", "off"] | None = None
     apply_language_text_normalization: bool | None = None
     audio_effects: Any = None
+
+    @property
+    def spoken(self) -> str:
+        """The tags are not said, by whichever model; one that is not written right is."""
+        return _PHONEME.sub(r"\1", self.text)
 
 
 def read(type_: type[T], body: bytes | str, *place: str) -> T:

@@ -107,7 +107,9 @@ class Library:
         gender = _GENDERS[sum(id_.encode()) % len(_GENDERS)]
         name = self._account.voices[id_]
         category = "cloned" if "Clone" in id_ else "premade"
-        return {"voice_id": id_, "name": name, "category": category, "labels": {"gender": gender}}
+        labels = {"gender": gender, "age": "middle_aged", "accent": "american", "use_case": "narration"}
+        told = {"category": category, "labels": labels, "description": "A calm voice of tones."}
+        return {"voice_id": id_, "name": name, **told}
 
 
 def _closed(voice: str) -> str:

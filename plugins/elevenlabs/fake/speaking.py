@@ -45,17 +45,17 @@ class Speaker:
 
     async def _speak(self, request: Request) -> Response:
         body, headers = await self._asked(request)
-        return self._sounding(request, self._voice(body.text), headers)
+        return self._sounding(request, self._voice(body.spoken), headers)
 
     async def _speak_timed(self, request: Request) -> Response:
         body, headers = await self._asked(request)
-        pcm = self._voice(body.text)
+        pcm = self._voice(body.spoken)
         audio = encoded(pcm, _format(request))
         return JSONResponse(answers.timed(body.text, _seconds(pcm), audio), headers=headers)
 
     async def _stream_timed(self, request: Request) -> Response:
         body, headers = await self._asked(request)
-        pcm, fault = self._voice(body.text), scripted(request.scope)
+        pcm, fault = self._voice(body.spoken), scripted(request.scope)
         audio = encoded(pcm, _disguised(_format(request), fault))
         told = answers.lines(body.text, _seconds(pcm), audio, fault)
         leave = self._account.enter()

@@ -86,4 +86,5 @@ class Studio:
 
 
 def _row(voice: str, name: str) -> dict[str, Any]:
-    return {"voice_id": voice, "voice_name": name, "description": [], "created_time": "2026-01-01"}
+    told = ["A calm voice,", "of tones."] if name else []
+    return {"voice_id": voice, "voice_name": name, "description": told, "created_time": "2026-01-01"}

@@ -1,16 +1,18 @@
-"""/admin/…: accounts, keys, money, plans and engines, for keys with the role `admin` and for the CLI over
-control.sock."""
+"""/admin/…: accounts, keys, money, plans, engines and routes, for keys with the role `admin` and for the CLI
+over control.sock."""
 
 from __future__ import annotations
 
 from starlette.routing import Route
 
-from proxy.endpoints.admin import accounts, audit, engines, keys, money, plans, usage
+from proxy.endpoints.admin import accounts, audit, engines, keys, lexicons, money, plans, route, usage, voices
 from proxy.endpoints.admin.administration import Administration
+from proxy.saving import Saving
 
-__all__ = ["Administration", "engine_routes", "routes"]
+__all__ = ["Administration", "engine_routes", "library_routes", "route_routes", "routes"]
 
 engine_routes = engines.routes
+route_routes = route.routes
 
 
 def routes(administration: Administration) -> list[Route]:
@@ -23,3 +25,8 @@ def routes(administration: Administration) -> list[Route]:
         *audit.routes(administration),
         *usage.routes(administration),
     ]
+
+
+def library_routes(administration: Administration, saving: Saving) -> list[Route]:
+    """Apart, since what is saved by them is purged from a worker's cache."""
+    return [*lexicons.routes(administration, saving), *voices.routes(administration, saving)]

@@ -65,9 +65,13 @@ Some = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 
 SomeOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
 
 
-async def body(request: Request, type_: type[structs.T]) -> structs.T:
+async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
     """Raises InvalidRequest naming the field that is wrong."""
-    return wire.parse(type_, await Connection(request.scope, request.receive, _no_send).body(_MAX_BODY_BYTES))
+    return wire.parse(type_, await raw_body(request, most_bytes))
+
+
+async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:
+    return await Connection(request.scope, request.receive, _no_send).body(most_bytes)
 
 
 def micro(number: float, field: str) -> int:

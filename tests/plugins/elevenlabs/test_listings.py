@@ -49,6 +49,15 @@ async def test_models_are_those_that_speak_with_their_own_languages_and_limits()
 async def test_word_times_are_a_setting() -> None:
     async with rig(word_times=True) as made:
         assert all(model.times_words for model in made.engine.models())
+        # Nobody has seen whether the times count tags.
+        assert not any(model.phonemes for model in made.engine.models())
+
+
+async def test_only_a_model_that_reads_tags_is_told_how_words_sound() -> None:
+    async with rig() as made:
+        assert {model.id: model.phonemes for model in made.engine.models() if model.phonemes} == {
+            "eleven_flash_v2": ("ipa",)
+        }
 
 
 async def test_the_operator_chooses_models_and_their_order() -> None:
@@ -73,7 +82,14 @@ async def test_a_voice_is_listed_as_clients_can_use_it() -> None:
         made.account.voices = {VOICE: "Ada \n of  the\thills", "a/b": "No path", "fakeVoice02": ""}
         await made.engine.refresh()
         voices = {voice.id: voice for voice in made.engine.voices()}
-    assert voices[VOICE] == VoiceInfo(id=VOICE, name="Ada of the hills", gender=voices[VOICE].gender)
+    assert voices[VOICE] == VoiceInfo(
+        id=VOICE,
+        name="Ada of the hills",
+        gender=voices[VOICE].gender,
+        age="middle aged",
+        tags=("american", "narration"),
+        description="A calm voice of tones.",
+    )
     assert voices["fakeVoice02"].name == "fakeVoice02"
     assert set(voices) == {VOICE, "fakeVoice02"}
 

@@ -16,6 +16,7 @@ from speech_engine import (
     EngineVoice,
     Finished,
     Mix,
+    Pronunciation,
     Started,
     VoiceNotFound,
 )
@@ -49,6 +50,23 @@ async def test_a_job_is_one_request_with_the_least_that_says_all() -> None:
     assert seen.json == {"text": TEXT, "model_id": MODEL, "language_code": "pt"}
     assert heard(audio_of(events)) == (TEXT,)
     assert events[0] == Started(24_000)
+
+
+async def test_how_words_sound_is_said_in_tags_that_nobody_hears() -> None:
+    told = (
+        Pronunciation("Lagos", "ipa", "ˈleɪɡɒs"),
+        Pronunciation("New York", "ipa", "nuː jɔːk"),
+        Pronunciation("R&B", "ipa", "ɑːr"),
+    )
+    async with rig() as made:
+        spoken = asked(
+            "In Lagos, Lagosians.", "New York has R&B.", model="eleven_flash_v2", pronunciations=told
+        )
+        events = await collect(made.engine, spoken)
+        (body,) = made.bodies()
+    tagged = '<phoneme alphabet="ipa" ph="ˈleɪɡɒs">Lagos</phoneme>'
+    assert body["text"] == f"In {tagged}, Lagosians. New York has R&B."
+    assert heard(audio_of(events)) == ("In Lagos, Lagosians. New York has R&B.",)
 
 
 async def test_everything_that_can_be_said_is_said() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from speech_engine import EngineFailed, EngineVoice, Mix, Sample, Samples, Voice, VoiceNotFound
+from speech_engine import EngineFailed, EngineVoice, Mix, Pronunciation, Sample, Samples, Voice, VoiceNotFound
 from speech_engine.testing import collect
 from tests.plugins.minimax.rig import MODEL, VOICE, asked, refused, rig
 
@@ -66,6 +66,17 @@ def _but(**changes: Any) -> dict[str, Any]:
             {},
             _but(pronunciation_dict={"tone": ["omg/oh my god"]}),
             id="pronunciations",
+        ),
+        pytest.param(
+            {"pronunciations": ["omg/oh my god"]},
+            {
+                "pronunciations": (
+                    Pronunciation("处理", "pinyin", "(chu3)(li3)"),
+                    Pronunciation("AC/DC", "pinyin", "(ei1)"),
+                )
+            },
+            _but(pronunciation_dict={"tone": ["omg/oh my god", "处理/(chu3)(li3)"]}),
+            id="a lexicon's beside them, but none with a slash of its own",
         ),
     ],
 )

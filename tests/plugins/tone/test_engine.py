@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from plugins.tone import plugin, worker
+from plugins.tone.decode import decode
 from plugins.tone.plugin import ToneSettings
 from speech_engine import (
     Engine,
@@ -69,6 +70,20 @@ async def test_words_begin_where_their_bytes_sound() -> None:
         symbol = pcm[offset : offset + 576].astype(float) * np.hanning(576)
         loudest_hz = np.argmax(np.abs(np.fft.rfft(symbol, 24_000)))
         assert abs(loudest_hz - 500 - 200 * (word.encode()[0] >> 4)) < 40
+
+
+async def test_an_engine_may_be_softer_and_say_who_speaks() -> None:
+    settings = ToneSettings(level_db=-20, says_voice=True, voices=("malee",))
+    async with tone() as usual, tone(settings) as other:
+        loud = pcm_of(await collect(usual, job("One two.")))
+        events = await collect(other, job("One two.", voice="malee"))
+    soft = pcm_of(events)
+    assert decode(soft, 24_000) == ("malee:One two.",)
+    assert abs(soft).max() == pytest.approx(abs(loud).max() / 10, rel=0.01)
+    words = [word for event in events if isinstance(event, Words) for word in event.words]
+    assert [(word.spoken_start, word.spoken_end) for word in words] == [(0, 3), (4, 8)]
+    # Before the first one lie the preamble, the length and the name.
+    assert words[0].sample_offset == (7 + 2 * (2 + len("malee:"))) * 576
 
 
 async def test_it_stops_exactly_at_the_most_samples_and_times_no_word_beyond() -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from policies.plans import Caps, Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
-from proxy.ledger import Attempt, Hold, Ledger, Wanted
+from proxy.ledger import Attempt, Hold, Ledger, SpokenPart, Wanted
 from proxy.ledger.verify import verify
 from proxy.storage import entries
 from proxy.storage.store import Params, Statement, Store
@@ -74,20 +74,34 @@ def wanted(
 
 
 def heard(hold: Hold, seconds: float, *, engine: str = "tone", characters: int = 5) -> None:
-    spent = hold.spent
-    spent.engine, spent.model, spent.characters = engine, "standard", characters
-    spent.samples, spent.sample_rate_hz = round(seconds * RATE_HZ), RATE_HZ
+    heard_in_parts(hold, part(engine, characters, hold.wanted.estimated_s), samples=round(seconds * RATE_HZ))
 
 
-def submitted(hold: Hold, *, was_taken: bool = True) -> None:
-    """To a model that bills its operator as soon as it has a text."""
+def part(engine: str, characters: int, estimated_s: float, begins: int | None = None) -> SpokenPart:
+    return SpokenPart(
+        engine=engine, model="standard", characters=characters, estimated_s=estimated_s, begins=begins
+    )
+
+
+def heard_in_parts(hold: Hold, *parts: SpokenPart, samples: int) -> None:
+    """So many samples were written of the answer; the parts begin where they say."""
     spent = hold.spent
+    hold.speaks(parts)
+    spent.engine, spent.model = parts[0].engine, parts[0].model
+    spent.characters = sum(part.characters for part in parts)
+    spent.samples, spent.sample_rate_hz = samples, RATE_HZ
+
+
+def submitted(hold: Hold, number: int = 0, *, was_taken: bool = True) -> None:
+    """The part with this number, to a model that bills its operator as soon as it has a text."""
+    spoken = hold.parts[number]
     hold.attempts.append(
         Attempt(
-            engine=spent.engine,
-            model=spent.model,
-            characters=spent.characters,
+            engine=spoken.engine,
+            model=spoken.model,
+            characters=spoken.characters,
             made=Made(0.0),
+            part=number,
             billed_on_submit=True,
             was_taken=was_taken,
         )

@@ -6,6 +6,7 @@ Nothing here is taken from `policies` but the months of a cycle, so that both wo
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -24,30 +25,56 @@ Refusal = tuple[str, int]
 """Why, and the limit that is reached."""
 
 
-class Text(NamedTuple):
-    """What a request brings: what it holds and what it costs follow from it."""
+class Said(NamedTuple):
+    """A part of a text, and the engine that speaks it."""
 
+    engine: str
     characters: int
     estimated_s: int
 
-    def held(self, terms: Terms) -> int:
-        price = terms.prices.speech
-        if price.per == "character":
-            return self.characters * price.micro
-        return self.estimated_s * price.micro // 60
+    def held(self, terms: Terms) -> Fraction:
+        return self.cost(terms, self.estimated_s * RATE_HZ)
 
-    def cost(self, terms: Terms, samples: int) -> int:
-        price = terms.prices.speech
+    def cost(self, terms: Terms, samples: int) -> Fraction:
+        price = terms.prices.models.get(self.engine, terms.prices.speech)
         if not samples:
-            return 0
-        if price.per == "character":
-            return self.characters * price.micro
-        return math.ceil(Fraction(samples * price.micro, 60 * RATE_HZ))
+            return Fraction(0)
+        if price.per == "minute":
+            return Fraction(samples * price.micro, 60 * RATE_HZ)
+        return Fraction(price.micro * (self.characters if price.per == "character" else 1))
 
     @property
     def most_samples(self) -> int:
         """Where an engine would be stopped."""
         return max(10, 4 * self.estimated_s) * RATE_HZ
+
+
+class Text(NamedTuple):
+    """What a request brings: what it holds and what it costs follow from it."""
+
+    parts: tuple[Said, ...]
+
+    @property
+    def characters(self) -> int:
+        return sum(part.characters for part in self.parts)
+
+    @property
+    def estimated_s(self) -> int:
+        return sum(part.estimated_s for part in self.parts)
+
+    def held(self, terms: Terms) -> int:
+        return sum(math.ceil(part.held(terms)) for part in self.parts)
+
+    def cost(self, terms: Terms, samples: Sequence[int], submitted: Collection[int] = ()) -> int:
+        """For so many samples of each part; those with these numbers are paid for whole."""
+        costs = [part.cost(terms, heard) for part, heard in zip(self.parts, samples, strict=True)]
+        for number in submitted:
+            costs[number] = max(costs[number], self.parts[number].held(terms))
+        return math.ceil(sum(costs))
+
+    @property
+    def most_samples(self) -> list[int]:
+        return [part.most_samples for part in self.parts]
 
 
 @dataclass
@@ -113,11 +140,14 @@ class Books:
         held = sum(hold.allowance for hold in live if hold.pool == pool)
         return terms.allowance + self.pools.get(pool, 0) - held, granted
 
-    def settle(self, request: str, outcome: Outcome, samples: int, is_billed_whole: bool, now: int) -> None:
+    def settle(
+        self, request: str, outcome: Outcome, samples: Sequence[int], submitted: Collection[int], now: int
+    ) -> None:
+        """`samples` were heard of each part; those with the numbers in `submitted` were asked of an engine
+        that bills for that."""
         hold = self.taken.pop(request)
-        charge = 0 if outcome == "failed" else hold.text.cost(hold.terms, samples)
-        if outcome == "left" and is_billed_whole:
-            charge = max(charge, hold.text.held(hold.terms))
+        charge = hold.text.cost(hold.terms, samples, submitted if outcome == "left" else ())
+        charge = 0 if outcome == "failed" else charge
         from_allowance = min(charge, hold.allowance) if hold.granted else charge
         parts = [(hold.pool, from_allowance), (0, charge - from_allowance)]
         self.spent[request] = [(pool, amount) for pool, amount in parts if amount]

@@ -20,11 +20,20 @@ from proxy.ledger.movements import Told
 from proxy.ledger.stored import StoredHolds
 from proxy.ledger.verify import verify
 from proxy.storage import usage
-from tests.proxy.ledger.asking import submitted
-from tests.proxy.ledger.books import FOR_EVER, HOLD_US, RATE_HZ, Refusal, Text
+from tests.proxy.ledger.asking import heard_in_parts, part, submitted
+from tests.proxy.ledger.books import FOR_EVER, HOLD_US, Refusal, Said, Text
 from tests.proxy.ledger.world import ACCOUNTS, DAY_S, PLANS, Open, World
 
 TOLD = Told("control")
+
+
+said = st.builds(
+    Said,
+    st.sampled_from(["tone", "tone", "slow", "worded", "flat"]),
+    st.integers(1, 90),
+    st.integers(1, 30),
+)
+texts = st.builds(Text, st.lists(said, min_size=1, max_size=3).map(tuple))
 
 
 class LedgerMachine(World):
@@ -34,7 +43,7 @@ class LedgerMachine(World):
         account=st.sampled_from(sorted(ACCOUNTS)),
         worker=st.integers(0, 1),
         key=st.integers(0, 1),
-        text=st.builds(Text, st.integers(1, 90), st.integers(1, 30)),
+        text=texts,
         times=st.sampled_from([1, 1, 1, 2, 5]),
     )
     def ask(self, account: str, worker: int, key: int, text: Text, times: int) -> None:
@@ -94,14 +103,29 @@ class LedgerMachine(World):
         now = self.now
         for request, (account, _, hold) in ending.items():
             taken = self.books[account].taken[request]
-            spent = hold.spent
-            spent.samples, spent.sample_rate_hz = round(taken.text.most_samples * heard), RATE_HZ
-            spent.characters = taken.text.characters
-            if is_billed_whole:
-                submitted(hold)
+            # An answer that came to its end has all its parts.
+            is_whole = heard == 1.0 or (outcome == "finished" and heard > 0)
+            whole, lengths = self._heard(hold, taken.text, 1.0 if is_whole else heard)
+            asked = [number for number in range(whole) if is_billed_whole]
+            for number in asked:
+                submitted(hold, number)
             told: Outcome = "failed" if outcome == "unsettled" else outcome
-            self.books[account].settle(request, told, spent.samples, is_billed_whole, now)
+            self.books[account].settle(request, told, lengths, asked, now)
         self.run(self._end([hold for _, _, hold in ending.values()], outcome))
+
+    def _heard(self, hold: Hold, text: Text, share: float) -> tuple[int, list[int]]:
+        """Writes down what was heard, up to this share of all; how many parts were asked by then, the one
+        ahead among them, and how much was heard of each."""
+        most = text.most_samples
+        samples = round(sum(most) * share)
+        begins = [sum(most[:number]) for number in range(len(most))]
+        parts = [
+            part(said.engine, said.characters, said.estimated_s, begin if begin <= samples else None)
+            for said, begin in zip(text.parts, begins, strict=True)
+        ]
+        heard_in_parts(hold, *parts, samples=samples)
+        lengths = [min(length, max(0, samples - begin)) for length, begin in zip(most, begins, strict=True)]
+        return min(len(most), sum(begin <= samples for begin in begins) + 1), lengths
 
     async def _end(self, holds: list[Hold], outcome: Any) -> None:
         ends = [hold.abandon() if outcome == "unsettled" else hold.settle(outcome) for hold in holds]
@@ -203,7 +227,7 @@ class LedgerMachine(World):
         now = self.now
         for account, books in self.books.items():
             terms = self.terms(account, 0)
-            wanted = self._wanted(account, 0, Text(1, 1), terms)
+            wanted = self._wanted(account, 0, Text((Said("tone", 1, 1),)), terms)
             for keeper in self.keepers:
                 position = self.run(keeper.position(wanted))
                 standing = position.standing

@@ -26,9 +26,17 @@ T = TypeVar("T")
 DAY_S = 86_400
 
 
+_OTHERS = {
+    "slow": Price(7_777_740, "minute"),
+    "worded": Price(MICRO // 7, "character"),
+    "flat": Price(MICRO, "job"),
+}
+
+
 def _plan(allowance: int | None, streams: int | None, micro: int, per: Any) -> Plan:
     held = None if allowance is None else allowance * MICRO
-    return Plan(name="pro", allowance=held, streams=streams, prices=Prices(speech=Price(micro, per)))
+    prices = Prices(speech=Price(micro, per), models=_OTHERS)
+    return Plan(name="pro", allowance=held, streams=streams, prices=prices)
 
 
 PLANS = (

@@ -1,0 +1,53 @@
+"""Answers from the audio cache beside others: `python -m bench.cache`. Needs wrk and nginx.
+
+One sentence, asked for again and again: of Starlette with a fixed body, of voxgate's cache, of voxgate before
+a local provider with the same 48 KB clip, and of espeak-ng. Every target runs in each round, so that whatever
+else the machine does is shared out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.load import BODY, Measured, Target, measured, show
+from bench.shipped import shipped
+from bench.upstream import VOXGATE, nginx, process
+
+ROUNDS = 3
+BARE, HIT, GATEWAY, SPOKEN = "bare", "hit", "gateway", "espeak"
+_AGAIN = json.dumps({**json.loads(BODY), "cache": True})
+
+
+def main() -> None:
+    """All of them, or those that are named after the command."""
+    found: dict[str, list[Measured]] = {name: [] for name in sys.argv[1:] or (BARE, HIT, GATEWAY, SPOKEN)}
+    with tempfile.TemporaryDirectory() as top, nginx(Path(top)) as upstream:
+        for number in range(ROUNDS):
+            for name, rounds in found.items():
+                folder = Path(top) / f"{name}{number}"
+                with _target(name, folder, upstream) as target:
+                    rounds.append(measured(target, folder, _AGAIN if name == HIT else BODY))
+    show(found, next(iter(found)))
+
+
+@contextmanager
+def _target(name: str, folder: Path, upstream: int) -> Iterator[Target]:
+    folder.mkdir()
+    if name == BARE:
+        with process([sys.executable, "-m", "bench.rung", "bare", str(folder)]) as bare:
+            assert bare.stdout is not None
+            yield Target(bare.pid, int(bare.stdout.readline().split()[0]), "none")
+        return
+    config = folder / "config.toml"
+    config.write_text(VOXGATE.format(base=f"http://127.0.0.1:{upstream}/v1"))
+    with shipped(folder / "data", None if name == SPOKEN else config) as found:
+        yield Target(*found)
+
+
+if __name__ == "__main__":
+    main()

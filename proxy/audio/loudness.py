@@ -1,0 +1,144 @@
+"""How loud speech is, as ITU-R BS.1770 measures it, and bringing it to another level without clipping."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
+
+Samples = NDArray[np.floating[Any]]
+
+STEP_S = 0.1
+_STEPS_A_BLOCK = 4
+_SILENCE_LUFS = -70.0
+_RELATIVE_GATE = 0.1
+"""Ten decibels below the mean of what is no silence: pauses do not count."""
+
+_OFFSET_DB = -0.691
+_FULL_SCALE = 32768.0
+
+_HEARD_S = 0.1
+"""Of the weighting's answer to a click, after which it is 100 dB below: its lowest corner is at 38 Hz."""
+
+_KNEE = 0.8
+
+
+def lufs(powers: list[float]) -> float | None:
+    """The gated loudness of steps of sound, in order; None where all of it is silence."""
+    steps = np.asarray(powers)
+    if len(steps) == 0:
+        return None
+    width = min(_STEPS_A_BLOCK, len(steps))
+    blocks = np.convolve(steps, np.full(width, 1 / width), "valid")
+    loud = blocks[blocks > 10 ** ((_SILENCE_LUFS - _OFFSET_DB) / 10)]
+    if len(loud) == 0:
+        return None
+    kept = loud[loud > np.mean(loud) * _RELATIVE_GATE]
+    return _OFFSET_DB + 10 * math.log10(float(np.mean(kept)))
+
+
+class Meter:
+    """Weighs a stream of PCM as ears do; `powers` grows by one for each tenth of a second."""
+
+    def __init__(self, sample_rate_hz: int = OUTPUT_RATE_HZ, powers: list[float] | None = None) -> None:
+        self.powers: list[float] = [] if powers is None else powers
+        self._step = round(STEP_S * sample_rate_hz)
+        self._reach = round(_HEARD_S * sample_rate_hz) - 1
+        self._weighting = _weighting(sample_rate_hz)
+        self._before: Samples = np.zeros(self._reach)
+        self._waiting = b""
+
+    def __repr__(self) -> str:
+        return f"<Meter, {len(self.powers)} steps>"
+
+    def feed(self, pcm: bytes) -> None:
+        waiting = self._waiting + pcm
+        size = self._step * SAMPLE_BYTES
+        for at in range(0, len(waiting) - size + 1, size):
+            self._weigh(waiting[at : at + size])
+        self._waiting = waiting[len(waiting) // size * size :]
+
+    def flush(self) -> None:
+        """What is left, as a step of its own: of a short sound it is all there is."""
+        if self._waiting:
+            self._weigh(self._waiting)
+            self._waiting = b""
+
+    def _weigh(self, pcm: bytes) -> None:
+        samples = np.frombuffer(pcm, "<i2") / _FULL_SCALE
+        reached = np.concatenate((self._before, samples))
+        self._before = reached[-self._reach :]
+        size = 2 * (len(self._weighting) - 1)
+        weighted = np.fft.irfft(np.fft.rfft(reached, size) * self._weighting, size)
+        heard = weighted[self._reach : self._reach + len(samples)]
+        self.powers.append(float(np.mean(np.square(heard))))
+
+
+class Gain:
+    """A `Step`. What it would make too loud is bent towards full scale, and never clipped."""
+
+    def __init__(self, decibels: float) -> None:
+        self._factor = 10 ** (decibels / 20)
+
+    def __repr__(self) -> str:
+        return f"<Gain {20 * math.log10(self._factor):+.1f} dB>"
+
+    def feed(self, pcm: bytes) -> bytes:
+        samples = np.frombuffer(pcm, "<i2") * (self._factor / _FULL_SCALE)
+        sizes = np.abs(samples)
+        over = sizes > _KNEE
+        if over.any():
+            room = 1 - _KNEE
+            bent = _KNEE + room * np.tanh((sizes[over] - _KNEE) / room)
+            samples[over] = np.copysign(bent, samples[over])
+        return np.rint(samples * (_FULL_SCALE - 1)).astype("<i2").tobytes()
+
+    def flush(self) -> bytes:
+        return b""
+
+
+@lru_cache(maxsize=8)
+def _weighting(sample_rate_hz: int) -> NDArray[np.complexfloating[Any, Any]]:
+    """The standard's two filters as one spectrum. It gives them for 48 kHz; these are the analogue ones that
+    they were made from, at any rate."""
+    taps = round(_HEARD_S * sample_rate_hz)
+    click = np.zeros(taps)
+    click[0] = 1.0
+    answer = _biquad(_biquad(click, *_shelf(sample_rate_hz)), *_high_pass(sample_rate_hz))
+    needed = 2 * taps + round(STEP_S * sample_rate_hz)
+    return np.fft.rfft(answer, 1 << (needed - 1).bit_length())
+
+
+def _shelf(sample_rate_hz: int) -> tuple[Samples, Samples]:
+    """The head in the way of the sound: 4 dB more above some 1.7 kHz."""
+    corner_hz, gain_db, q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
+    k = math.tan(math.pi * corner_hz / sample_rate_hz)
+    high = 10 ** (gain_db / 20)
+    band = high**0.4996667741545416
+    over = np.array([high + band * k / q + k * k, 2 * (k * k - high), high - band * k / q + k * k])
+    under = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k])
+    return over / under[0], under / under[0]
+
+
+def _high_pass(sample_rate_hz: int) -> tuple[Samples, Samples]:
+    """Deep sounds count less. The standard's own has a gain above one, which the offset makes up for."""
+    corner_hz, q = 38.13547087602444, 0.5003270373238773
+    k = math.tan(math.pi * corner_hz / sample_rate_hz)
+    under = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k])
+    return np.array([1.0, -2.0, 1.0]), under / under[0]
+
+
+def _biquad(samples: Samples, over: Samples, under: Samples) -> Samples:
+    """Sample by sample; only ever run over one click."""
+    found = np.zeros(len(samples))
+    first = second = 0.0
+    for at, sample in enumerate(samples):
+        found[at] = over[0] * sample + first
+        first = over[1] * sample - under[1] * found[at] + second
+        second = over[2] * sample - under[2] * found[at]
+    return found

@@ -1,0 +1,116 @@
+"""`voxgate lexicons …`: how words are spoken, for an account."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from proxy.commands.answers import AsJson, ConfigFile
+from proxy.commands.asking import OfAccount, ask, path
+from proxy.runtime import CommandRefused
+from proxy.tables import grid
+
+lexicons = typer.Typer(help="Lexicons: how words are spoken.", no_args_is_help=True)
+
+_Account = Annotated[str, typer.Option(help="Whose, by id or name.")]
+_NOTHING: dict[str, str] = {}
+
+
+@lexicons.command("list")
+def lexicons_list(
+    name: Annotated[str | None, typer.Argument(help="One, with its words.")] = None,
+    account: OfAccount = None,
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List an account's lexicons and those of the configuration; or show the words of one."""
+    asked, show = ("lexicons", _listed) if name is None else (path("lexicons", name), _words)
+    ask(config_file, as_json, show, "GET", asked, account=account)
+
+
+@lexicons.command("set")
+def lexicons_set(
+    name: str,
+    entries: Annotated[
+        list[str] | None, typer.Argument(metavar="WORD=SPOKEN…", help="What is said for which word.")
+    ] = None,
+    account: _Account = "",
+    file: Annotated[
+        Path | None, typer.Option(help="More of them: word,spoken in a .csv, a table in a .toml or .json.")
+    ] = None,
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make these the words of an account's lexicon, in the place of those that it had."""
+    if not account:
+        raise CommandRefused("--account: say whose lexicon it is; everybody's are in the config file")
+    words = {**(_read(file) if file else _NOTHING), **dict(map(_entry, entries or ()))}
+    if not words:
+        raise CommandRefused("say what is spoken for a word: nginx='engine x', or --file WORDS.csv")
+    ask(config_file, as_json, _one, "PUT", path("lexicons", name), {"account": account, "words": words})
+
+
+@lexicons.command("delete")
+def lexicons_delete(
+    name: str, account: _Account = "", config_file: ConfigFile = None, as_json: AsJson = False
+) -> None:
+    """Take an account's lexicon away."""
+    ask(config_file, as_json, _gone, "DELETE", path("lexicons", name), account=account or None)
+
+
+def _entry(text: str) -> tuple[str, str]:
+    word, equals, spoken = text.partition("=")
+    if not equals:
+        raise CommandRefused(f"{text!r} says nothing; write word=spoken")
+    return word, spoken
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        text = file.read_text("utf-8")
+        if file.suffix == ".csv":
+            return _rows(csv.reader(text.splitlines(), skipinitialspace=True), file)
+        found = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError, csv.Error) as error:
+        raise CommandRefused(f"--file: {file} cannot be read: {error}") from None
+    if not isinstance(found, dict) or not all(isinstance(spoken, str) for spoken in found.values()):
+        raise CommandRefused(f'--file: {file} must have words with texts for them: "nginx" = "engine x"')
+    return found
+
+
+def _rows(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for number, row in enumerate(rows, 1):
+        if row and len(row) != 2:
+            raise CommandRefused(f"--file: line {number} of {file} must be: word,spoken")
+        if row:
+            words[row[0].strip()] = row[1].strip()
+    return words
+
+
+def _listed(answer: dict[str, Any]) -> Table:
+    rows = (
+        (row["name"], row["owner"], str(row["size"]), str(row["revision"] or "")) for row in answer["data"]
+    )
+    return grid(("name", "whose", "words", "revision"), rows)
+
+
+def _words(answer: dict[str, Any]) -> Table:
+    return grid(("word", "spoken"), answer["words"].items())
+
+
+def _one(answer: dict[str, Any]) -> Table:
+    return _listed({"data": [answer]})
+
+
+def _gone(answer: dict[str, Any]) -> RenderableType:
+    return Text(f"{answer['name']} is gone.")

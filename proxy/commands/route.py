@@ -1,0 +1,68 @@
+"""`voxgate route explain`: who would speak a request, and what every filter says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from proxy import config, runtime, tables
+from proxy.commands.answers import AsJson, ConfigFile
+from proxy.commands.asking import ask
+from proxy.runtime import CommandRefused
+
+route = typer.Typer(no_args_is_help=True, help="Which engine speaks what.")
+
+_SOURCES = {
+    "request": "the request says so",
+    "voice": "the voice speaks it",
+    "script": "its script gives it away",
+    "detected": "detected",
+    "default": "nothing says another",
+}
+
+
+@route.command()
+def explain(
+    text: Annotated[str, typer.Option(help="What would be spoken.")],
+    voice: Annotated[str | None, typer.Option(help="A voice; the default one if not given.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model; the default one if not given.")] = None,
+    language: Annotated[str | None, typer.Option(help="What the request says its language is.")] = None,
+    key_of: Annotated[
+        str | None,
+        typer.Option(metavar="ACCOUNT", help="As for a key of this account; else no plan is asked."),
+    ] = None,
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell who would speak a request, and what every filter says. Nothing is spoken, nothing is charged."""
+    if not runtime.is_held(_data(config_file)):
+        # What an engine speaks, only the engine knows, and only a server has engines.
+        raise CommandRefused("no server runs here, so no engine can be asked; start it: voxgate serve")
+    asked = {"input": text, "voice": voice, "model": model, "language": language, "account": key_of}
+    body = {name: value for name, value in asked.items() if value is not None}
+    ask(config_file, as_json, _shown, "POST", "route/explain", body)
+
+
+def _data(config_file: ConfigFile) -> Path:
+    return Path(config.load(config_file).data)
+
+
+def _shown(answer: dict[str, Any]) -> RenderableType:
+    return Group(*(line for part in answer["parts"] for line in _part(part)))
+
+
+def _part(part: dict[str, Any]) -> list[RenderableType]:
+    routed = part["route"]["language"] if part["route"] else "none"
+    lines: list[RenderableType] = [
+        Text(f"language: {part['language']} ({_SOURCES[part['source']]})"),
+        Text(f"voice: {part['voice']}"),
+        Text(f"route: {routed}"),
+        tables.verdicts(part),
+    ]
+    if (error := part["error"]) is not None:
+        lines.append(Text(f"{error['status']} {error['code']}: {error['message']}", "red"))
+    return lines

@@ -1,0 +1,152 @@
+"""/v1/lexicons: how an account's words are spoken, and the operator's lexicons beside them, to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policies import lexicon
+from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
+from proxy import wire
+from proxy.endpoints.admin.fields import body
+from proxy.endpoints.replies import reply
+from proxy.saving import Saving, no_lexicon
+from proxy.storage import lexicons
+from proxy.storage.lexicons import LexiconRecord
+from proxy.storage.store import Store
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+"""Of a thousand words, each character written as an escape."""
+
+WordsField = Annotated[
+    dict[str, str],
+    Meta(
+        description=f"an object of up to {MOST_WORDS} words of up to {MOST_WORD} characters, each with what "
+        f"is said for it, up to {MOST_SPOKEN}"
+    ),
+]
+
+
+class LexiconBody(msgspec.Struct, frozen=True):
+    """What the lexicon is from now on."""
+
+    words: WordsField
+
+    def __repr__(self) -> str:
+        return f"<LexiconBody {len(self.words)} words>"
+
+
+class LexiconEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """`owner` is `account`, or `server` for the operator's, which have no revision and are not changed here.
+    `size` counts the words; `changed_at` is in seconds."""
+
+    object: Literal["lexicon"] = "lexicon"
+    name: str
+    owner: Literal["account", "server"]
+    size: int
+    revision: int | None
+    changed_at: int | None
+
+
+class WholeLexicon(LexiconEntry, frozen=True, kw_only=True):
+    """A lexicon with its words."""
+
+    words: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"<WholeLexicon {self.name}, {self.size} words>"
+
+
+class LexiconList(msgspec.Struct, frozen=True, kw_only=True):
+    """The account's by name, then the operator's."""
+
+    object: Literal["list"] = "list"
+    data: list[LexiconEntry]
+    has_more: bool = False
+
+
+class DeletedLexicon(msgspec.Struct, frozen=True, kw_only=True):
+    """It is gone."""
+
+    object: Literal["lexicon.deleted"] = "lexicon.deleted"
+    name: str
+    deleted: bool = True
+
+
+class Lexicons:
+    def __init__(self, saving: Saving, shared: Mapping[str, Words]) -> None:
+        self._saving = saving
+        self._shared = shared
+
+    async def list_(self, request: Request) -> Response:
+        return reply(await listed(self._saving.store, _account(request), self._shared))
+
+    async def show(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        return reply(await whole(self._saving.store, _account(request), name, self._shared))
+
+    async def put(self, request: Request) -> Response:
+        sent = await body(request, LexiconBody, MAX_BODY_BYTES)
+        words = wire.words(sent.words, "words", MOST_WORDS)
+        kept = await self._saving.put_lexicon(_account(request), request.path_params["name"], words)
+        return reply(entry(kept))
+
+    async def delete(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        return reply(DeletedLexicon(name=await self._saving.delete_lexicon(_account(request), name)))
+
+
+def routes(saving: Saving, shared: Mapping[str, Words]) -> list[Route]:
+    of_account = Lexicons(saving, shared)
+    return [
+        Route("/v1/lexicons", of_account.list_, methods=["GET"]),
+        Route("/v1/lexicons/{name}", of_account.show, methods=["GET"]),
+        Route("/v1/lexicons/{name}", of_account.put, methods=["PUT"]),
+        Route("/v1/lexicons/{name}", of_account.delete, methods=["DELETE"]),
+    ]
+
+
+async def listed(store: Store, account: str | None, shared: Mapping[str, Words]) -> LexiconList:
+    own = [] if account is None else await lexicons.of_account(store, account)
+    return LexiconList(data=[*map(entry, own), *(_shared(name, words) for name, words in shared.items())])
+
+
+async def whole(store: Store, account: str | None, name: str, shared: Mapping[str, Words]) -> WholeLexicon:
+    """The account's, else the operator's; raises NotFound."""
+    usual = lexicon.usual_name(name)
+    if account is not None and lexicon.name_fault(usual) is None:
+        own = await lexicons.get(store, account, usual)
+        if own is not None:
+            return _whole(entry(own), own.words)
+    if usual not in shared:
+        raise no_lexicon(name)
+    return _whole(_shared(usual, shared[usual]), shared[usual])
+
+
+def entry(record: LexiconRecord) -> LexiconEntry:
+    return LexiconEntry(
+        name=record.name,
+        owner="account",
+        size=len(record.words),
+        revision=record.revision,
+        changed_at=record.changed // 1_000_000,
+    )
+
+
+def _shared(name: str, words: Words) -> LexiconEntry:
+    return LexiconEntry(name=name, owner="server", size=len(words), revision=None, changed_at=None)
+
+
+def _whole(told: LexiconEntry, words: Words) -> WholeLexicon:
+    return WholeLexicon(**msgspec.structs.asdict(told), words=dict(words))
+
+
+def _account(request: Request) -> str:
+    account: str = request.scope["state"]["caller"].account
+    return account

@@ -1,0 +1,83 @@
+"""Lexicons as rows: the words of accounts. What an entry may be is for policies/lexicon.py to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from proxy.storage import audit
+from proxy.storage.audit import Act
+from proxy.storage.columns import decode_json, encode_json
+from proxy.storage.store import Params, Row, Statement, Store
+
+_COLUMNS = "account, name, words, revision, changed"
+_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account ORDER BY name"
+_GET = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account AND name = :name"
+# The first statement changes nothing: where a database runs several writes at once, it makes the next one of
+# the same account wait, so that two cannot both be the last that there is room for.
+_HOLD = "UPDATE accounts SET id = id WHERE id = :account"
+_SET = f"""
+INSERT INTO lexicons ({_COLUMNS})
+SELECT :account, :name, :words, 1, :changed
+WHERE (SELECT count(*) FROM lexicons WHERE account = :account AND name <> :name) < :most
+ON CONFLICT (account, name) DO UPDATE
+SET words = excluded.words, revision = lexicons.revision + 1, changed = excluded.changed
+RETURNING {_COLUMNS}
+"""
+_WAS_SET = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name AND changed = :at)"
+_DELETE = "DELETE FROM lexicons WHERE account = :account AND name = :name RETURNING name"
+_IS_THERE = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name)"
+
+
+class LexiconRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`revision` counts the changes, `changed` is the last one's time."""
+
+    account: str
+    name: str
+    words: Mapping[str, str]
+    revision: int
+    changed: int
+
+    def __repr__(self) -> str:
+        return f"<LexiconRecord {self.name} of {self.account}, {len(self.words)} words>"
+
+
+async def of_account(store: Store, account: str) -> list[LexiconRecord]:
+    """By name."""
+    return [_record(row) for row in await store.read(_OF_ACCOUNT, {"account": account})]
+
+
+async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
+    rows = await store.read(_GET, {"account": account, "name": name})
+    return _record(rows[0]) if rows else None
+
+
+async def put(
+    store: Store, account: str, name: str, words: Mapping[str, str], *, most: int, act: Act | None = None
+) -> LexiconRecord | None:
+    """In the place of what had this name; None where the account has as many as it may."""
+    row: Params = {
+        "account": account,
+        "name": name,
+        "words": encode_json(words),
+        "changed": act.at if act else await store.now(),
+        "most": most,
+    }
+    _, rows, *_ = await store.write(
+        Statement(_HOLD, {"account": account}),
+        Statement(_SET, row),
+        *audit.added(act, _WAS_SET, {"of": account, "name": name}),
+    )
+    return _record(rows[0]) if rows else None
+
+
+async def delete(store: Store, account: str, name: str, act: Act | None = None) -> bool:
+    """Whether it was there."""
+    acts = audit.added(act, _IS_THERE, {"of": account, "name": name})
+    *_, rows = await store.write(*acts, Statement(_DELETE, {"account": account, "name": name}))
+    return bool(rows)
+
+
+def _record(row: Row) -> LexiconRecord:
+    return msgspec.convert({**row, "words": decode_json(row["words"])}, LexiconRecord)

@@ -1,0 +1,106 @@
+"""Voices that were saved here, as rows: of an account, or of the operator for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from proxy.storage import audit
+from proxy.storage.audit import Act
+from proxy.storage.columns import decode_json, encode_json
+from proxy.storage.ids import new_id
+from proxy.storage.place import Place
+from proxy.storage.store import Params, Row, Statement, Store
+
+Kind = Literal["sample", "mix", "cast", "catalogue"]
+
+_COLUMNS = "id, account, name, kind, revision, created, members"
+_ORDER = "ORDER BY created DESC, id DESC"
+_BEFORE = f"(created < :at OR (created = :at AND id < :id)) {_ORDER} LIMIT :limit"
+_PAGE = f"SELECT {_COLUMNS} FROM voices WHERE {_BEFORE}"
+_PAGE_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM voices WHERE account = :account AND {_BEFORE}"
+_PLACE = "SELECT created FROM voices WHERE id = :id"
+_FOR_ACCOUNT = f"SELECT {_COLUMNS} FROM voices WHERE account = :account OR account IS NULL {_ORDER}"
+_GET = f"SELECT {_COLUMNS} FROM voices WHERE id = :id"
+# As with lexicons: two of an account cannot both be the last that there is room for.
+_HOLD = "UPDATE accounts SET id = id WHERE id = :account"
+_INSERT = f"""
+INSERT INTO voices ({_COLUMNS})
+SELECT :id, CAST(:account AS TEXT), :name, :kind, 1, :created, :members
+WHERE CAST(:most AS BIGINT) IS NULL
+    OR (SELECT count(*) FROM voices WHERE account = :account) < CAST(:most AS BIGINT)
+RETURNING {_COLUMNS}
+"""
+_WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
+_DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
+
+
+class VoiceRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`account` None is the operator's. `members` are a cast's: who speaks with which voice, in order."""
+
+    id: str
+    account: str | None
+    name: str
+    kind: Kind
+    revision: int
+    created: int
+    members: Mapping[str, str]
+
+
+async def page(store: Store, account: str | None, place: Place, limit: int) -> list[VoiceRecord]:
+    """One account's or everybody's, the newest first, those before the place."""
+    asked: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
+    return [_record(row) for row in await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, asked)]
+
+
+async def place_of(store: Store, id_: str) -> Place | None:
+    rows = await store.read(_PLACE, {"id": id_})
+    return Place(rows[0]["created"], id_) if rows else None
+
+
+async def for_account(store: Store, account: str) -> list[VoiceRecord]:
+    """What it may speak with: its own and the operator's, the newest first."""
+    return [_record(row) for row in await store.read(_FOR_ACCOUNT, {"account": account})]
+
+
+async def get(store: Store, id_: str) -> VoiceRecord | None:
+    rows = await store.read(_GET, {"id": id_})
+    return _record(rows[0]) if rows else None
+
+
+async def add_cast(
+    store: Store,
+    account: str | None,
+    name: str,
+    members: Mapping[str, str],
+    *,
+    most: int | None = None,
+    act: Act | None = None,
+) -> VoiceRecord | None:
+    """With the id that the act is about, where there is one. None where the account has `most` voices
+    already; raises AlreadyExists where it has one of this name."""
+    row: Params = {
+        "id": act.subject if act else new_id("voice"),
+        "account": account,
+        "name": name,
+        "kind": "cast",
+        "created": act.at if act else await store.now(),
+        "members": encode_json(members),
+        "most": most,
+    }
+    _, rows, *_ = await store.write(
+        Statement(_HOLD, {"account": account}), Statement(_INSERT, row), *audit.added(act, _WAS_MADE)
+    )
+    return _record(rows[0]) if rows else None
+
+
+async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
+    """Whether it was there."""
+    *_, rows = await store.write(*audit.added(act, _WAS_MADE), Statement(_DELETE, {"id": id_}))
+    return bool(rows)
+
+
+def _record(row: Row) -> VoiceRecord:
+    return msgspec.convert({**row, "members": decode_json(row["members"])}, VoiceRecord)

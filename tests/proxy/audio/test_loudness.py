@@ -1,0 +1,115 @@
+"""Loudness by the standard's own yardsticks, and a gain that reaches its level and never clips."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from proxy.audio.loudness import Gain, Meter, lufs
+
+RATES = [8_000, 16_000, 22_050, 24_000, 44_100, 48_000]
+FULL_SCALE_997_HZ = -3.01
+"""What the standard gives for a sine of full scale in one channel."""
+
+
+def sine(
+    seconds: float, *, decibels: float = 0.0, pitch_hz: float = 997, rate_hz: int = 24_000
+) -> NDArray[np.float64]:
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
+    return np.asarray(np.sin(2 * np.pi * pitch_hz * times) * 10 ** (decibels / 20))
+
+
+def pcm(samples: NDArray[np.float64]) -> bytes:
+    return np.rint(samples * 32767).astype("<i2").tobytes()
+
+
+def measured(data: bytes, rate_hz: int = 24_000, piece: int = 4096) -> float | None:
+    meter = Meter(rate_hz)
+    for at in range(0, len(data), piece):
+        meter.feed(data[at : at + piece])
+    meter.flush()
+    return lufs(meter.powers)
+
+
+@pytest.mark.parametrize("rate_hz", RATES)
+@pytest.mark.parametrize("decibels", [0.0, -20.0, -40.0])
+def test_the_reference_sine_at_every_rate(rate_hz: int, decibels: float) -> None:
+    found = measured(pcm(sine(5, decibels=decibels, rate_hz=rate_hz)), rate_hz)
+    assert found == pytest.approx(FULL_SCALE_997_HZ + decibels, abs=0.1)
+
+
+@pytest.mark.parametrize("pitch_hz", [50, 100, 500, 2_000, 4_000, 8_000])
+def test_other_sounds_are_weighted_as_the_standard_says(pitch_hz: float) -> None:
+    weight_db = _standard_db(pitch_hz) - _standard_db(997)
+    assert abs(weight_db) > 0.5
+    found = measured(pcm(sine(5, decibels=-10, pitch_hz=pitch_hz)))
+    assert found == pytest.approx(FULL_SCALE_997_HZ - 10 + weight_db, abs=0.2)
+
+
+def _standard_db(pitch_hz: float) -> float:
+    """By its two tables of coefficients, which are for 48 kHz."""
+    turn = np.exp(-2j * np.pi * pitch_hz / 48_000 * np.arange(3))
+    shelf = turn @ np.array([1.53512485958697, -2.69169618940638, 1.19839281085285])
+    shelf /= turn @ np.array([1.0, -1.69065929318241, 0.73248077421585])
+    high_pass = turn @ np.array([1.0, -2.0, 1.0])
+    high_pass /= turn @ np.array([1.0, -1.99004745483398, 0.99007225036621])
+    return 20 * math.log10(abs(shelf * high_pass))
+
+
+def test_pauses_do_not_count() -> None:
+    loud, quiet = sine(3, decibels=-20), sine(3, decibels=-36)
+    assert measured(pcm(np.concatenate((loud, np.zeros(24_000 * 9))))) == pytest.approx(-23.0, abs=0.3)
+    # What is ten decibels below the rest is a pause too; the standard's own test has such a signal.
+    assert measured(pcm(np.concatenate((quiet, sine(6, decibels=-23), quiet)))) == pytest.approx(-26, abs=0.2)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.25, 0.39])
+def test_a_sound_shorter_than_a_block_is_measured_by_all_of_it(seconds: float) -> None:
+    assert measured(pcm(sine(seconds, decibels=-20))) == pytest.approx(-23.0, abs=0.5)
+
+
+@pytest.mark.parametrize("data", [b"", bytes(2), bytes(48_000 * 3), pcm(sine(2, decibels=-75))])
+def test_silence_has_no_loudness(data: bytes) -> None:
+    assert measured(data) is None
+
+
+@given(st.lists(st.integers(1, 20_000), min_size=1, max_size=6))
+def test_how_it_is_cut_does_not_matter(pieces: list[int]) -> None:
+    data = pcm(sine(1.5, decibels=-14) * np.linspace(0.2, 1, 36_000))
+    meter = Meter()
+    at = 0
+    for piece in [*pieces, len(data)]:
+        meter.feed(data[at : at + 2 * piece])
+        at += 2 * piece
+    meter.flush()
+    whole = Meter()
+    whole.feed(data)
+    whole.flush()
+    assert meter.powers == pytest.approx(whole.powers, rel=1e-9)
+
+
+@pytest.mark.parametrize("decibels", [-20.0, -3.0, 0.0, 6.0])
+def test_a_gain_moves_the_level_by_as_much(decibels: float) -> None:
+    before = pcm(sine(3, decibels=-20))
+    found = measured(Gain(decibels).feed(before))
+    assert found == pytest.approx(-23.01 + decibels, abs=0.05)
+
+
+@given(st.floats(-20, 15), st.lists(st.integers(-32768, 32767), min_size=1, max_size=50))
+def test_nothing_clips_and_louder_stays_louder(decibels: float, samples: list[int]) -> None:
+    before = np.array(sorted(samples), dtype="<i2")
+    after = np.frombuffer(Gain(decibels).feed(before.tobytes()), "<i2").astype(int)
+    assert (np.diff(after) >= 0).all()
+    assert (np.abs(after) <= 32767).all()
+    assert (np.sign(after) * np.sign(before) >= 0).all()
+
+
+def test_what_was_not_too_loud_keeps_its_shape() -> None:
+    samples = np.array([0, 1000, -1000, 12_000, -12_000], dtype="<i2")
+    after = np.frombuffer(Gain(6.0).feed(samples.tobytes()), "<i2")
+    assert after == pytest.approx(samples * 10 ** (6 / 20), abs=2)

@@ -1,0 +1,1 @@
+"""The audio cache: what it keeps, for whom, and how it lets go of it."""

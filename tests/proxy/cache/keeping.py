@@ -1,0 +1,92 @@
+"""Requests whose answers are kept, sent to a worker inside the test's process, and what its folder has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+
+from proxy import config, keys
+from proxy.app import open_worker
+from proxy.storage import accounts, key_records
+from proxy.storage.key_records import NewKey
+from tests.faults.processes import until
+from tests.proxy.endpoints.inside import Inside, inside, with_engines
+from tests.proxy.endpoints.scripted import Scripted
+
+CONFIG = """
+[engines.one]
+[engines.two]
+[models]
+"gpt-4o-mini-tts" = ["one/m", "two/m"]
+[voices.ana]
+one = "v"
+two = "v"
+[voices.ben]
+one = "v"
+[cache]
+megabytes = 1
+"""
+BODY = {"model": "gpt-4o-mini-tts", "voice": "ana", "input": "Hello there.", "response_format": "pcm"}
+
+
+async def ask(server: Inside, *, secret: str | None = None, **more: object) -> httpx2.Response:
+    """With `cache: true`, unless it says otherwise."""
+    body = {**BODY, "cache": True, **more}
+    answer = await server.ask("POST", "/v1/audio/speech", key=secret, body=body)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def found(answer: httpx2.Response) -> str:
+    return str(answer.headers["x-voxgate-cache"])
+
+
+@asynccontextmanager
+async def speaking(
+    folder: Path, one: Scripted, two: Scripted | None = None, text: str = CONFIG, plan: str = "unlimited"
+) -> AsyncIterator[Inside]:
+    async with inside(folder, text, {"one": one, "two": two or Scripted()}, plan) as server:
+        yield server
+
+
+@asynccontextmanager
+async def reopened(folder: Path, before: Inside, one: Scripted) -> AsyncIterator[Inside]:
+    """Another worker over the same folder, with the same keys."""
+    registry = with_engines({"one": one, "two": Scripted()})
+    async with open_worker(config.load(folder / "config.toml", {}), registry) as worker:
+        yield before._replace(worker=worker)
+
+
+async def other_account(server: Inside, name: str = "bob", plan: str = "unlimited") -> str:
+    """Its key."""
+    account = await accounts.create(server.worker.store, name=name, plan=plan)
+    secret = keys.mint()
+    await key_records.create(server.worker.store, secret, NewKey(account=account.id, role="speech"))
+    return secret.reveal()
+
+
+def revise(server: Inside, folder: Path, text: str) -> None:
+    """As a reload does it."""
+    file = folder / "config.toml"
+    file.write_text(text)
+    server.worker.revise(config.load(file, {}))
+
+
+def kept(folder: Path) -> list[Path]:
+    """Every file on every shelf."""
+    return sorted((folder / "data" / "cache").glob("*/*"))
+
+
+async def landed(folder: Path) -> None:
+    """Returns when nothing is being made: what waits for that would be given it."""
+    await asyncio.to_thread(until, lambda: not [path for path in kept(folder) if path.suffix])
+
+
+async def turns(number: int = 50) -> None:
+    """Lets everything that can go on do so."""
+    for _ in range(number):
+        await asyncio.sleep(0)

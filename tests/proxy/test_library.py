@@ -1,0 +1,142 @@
+"""What an account has of its own: looked up once in five seconds, and at once after a change here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from policies.lexicon import EMPTY
+from proxy.errors import InvalidRequest
+from proxy.library import NOTHING, Library
+from proxy.storage import accounts, lexicons, open_store, voices
+from proxy.storage.accounts import Account
+from proxy.storage.store import StorageFailed
+from tests.proxy.storage.watched import WatchedStore
+
+SHARED = {"pt": {"Ana": "shared", "Rui": "shared"}}
+A_LOOK = 2
+"""How many queries it takes: voices, and lexicons."""
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[WatchedStore]:
+    async with open_store("sqlite", tmp_path) as opened:
+        yield WatchedStore(opened, 0)
+
+
+@pytest.fixture
+async def ada(store: WatchedStore) -> Account:
+    return await accounts.create(store, name="ada", plan="free")
+
+
+@pytest.fixture
+def library(store: WatchedStore) -> Library:
+    return Library(store, SHARED, store.monotonic)
+
+
+async def add(store: WatchedStore, account: str | None, name: str) -> str:
+    made = await voices.add_cast(store, account, name, {"Ana": "nova"})
+    assert made is not None
+    return made.id
+
+
+async def test_an_account_has_its_own_first_and_ids_before_names(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    everybodys = await add(store, None, "dialogue")
+    own = await add(store, ada.id, "dialogue")
+    tricky = await add(store, ada.id, everybodys)
+    found = await library.own(ada.id)
+    assert {voice.id for voice in found.listed} == {own, everybodys, tricky}
+    assert found.listed[-1].id == everybodys
+    assert [found.voices[name].id for name in ("dialogue", own, everybodys)] == [own, own, everybodys]
+    assert found.voices[own].cast == (("Ana", "nova"),)
+    nobody = await library.own("")
+    assert [voice.id for voice in nobody.listed] == [everybodys]
+
+
+async def test_its_lexicons_come_before_the_operators(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    assert (await library.own(ada.id)).lexicon(None, "pt-BR").words == SHARED["pt"]
+    await lexicons.put(store, ada.id, "pt", {"Ana": "own"}, most=1)
+    library.forget(ada.id)
+    assert (await library.own(ada.id)).lexicon(None, "pt-BR").words == {"Ana": "own", "Rui": "shared"}
+    assert (await library.own("")).lexicon(None, "pt").words == SHARED["pt"]
+
+
+async def test_a_lexicon_that_nobody_has_is_refused_by_its_field(ada: Account, library: Library) -> None:
+    for own in (await library.own(ada.id), NOTHING):
+        with pytest.raises(InvalidRequest) as caught:
+            own.lexicon("x" * 500, "pt")
+        assert (caught.value.param, caught.value.code) == ("lexicon", "lexicon_not_found")
+        assert len(caught.value.message) < 200
+    assert NOTHING.lexicon(None, "pt") is EMPTY
+
+
+async def test_it_is_looked_up_once_in_five_seconds(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    await asyncio.gather(*(library.own(ada.id) for _ in range(100)))
+    store.seconds = 4.9
+    first = await library.own(ada.id)
+    assert store.reads == A_LOOK
+    await add(store, ada.id, "dialogue")
+    assert (await library.own(ada.id)) is first
+    store.seconds = 5.0
+    assert [voice.name for voice in (await library.own(ada.id)).listed] == ["dialogue"]
+
+
+async def test_what_is_forgotten_is_seen_at_once(store: WatchedStore, ada: Account, library: Library) -> None:
+    await library.own(ada.id)
+    await library.own("")
+    await add(store, None, "everybody's")
+    library.forget(None)
+    assert [len((await library.own(account)).listed) for account in (ada.id, "")] == [1, 1]
+    await add(store, ada.id, "own")
+    library.forget(ada.id)
+    assert [len((await library.own(account)).listed) for account in (ada.id, "")] == [2, 1]
+
+
+@pytest.mark.parametrize("is_everybodys", [False, True])
+async def test_a_read_from_before_a_change_is_neither_kept_nor_joined(
+    store: WatchedStore, ada: Account, library: Library, is_everybodys: bool
+) -> None:
+    store.may_answer.clear()
+    early = asyncio.create_task(library.own(ada.id))
+    await store.was_asked.wait()
+    await add(store, None if is_everybodys else ada.id, "dialogue")
+    library.forget(None if is_everybodys else ada.id)
+    late = asyncio.create_task(library.own(ada.id))
+    store.may_answer.set()
+    await early
+    assert len((await late).listed) == 1
+    assert len((await library.own(ada.id)).listed) == 1
+
+
+async def test_the_first_of_many_may_hang_up_without_hurting_the_others(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    store.may_answer.clear()
+    first, second = (asyncio.create_task(library.own(ada.id)) for _ in range(2))
+    await store.was_asked.wait()
+    first.cancel()
+    store.may_answer.set()
+    assert (await second).listed == ()
+    assert store.reads == A_LOOK
+
+
+async def test_a_store_that_fails_is_asked_again(store: WatchedStore, ada: Account, library: Library) -> None:
+    store.is_broken = True
+    with pytest.raises(StorageFailed):
+        await library.own(ada.id)
+    store.is_broken = False
+    assert (await library.own(ada.id)).listed == ()
+
+
+async def test_no_repr_shows_a_word(store: WatchedStore, ada: Account, library: Library) -> None:
+    await lexicons.put(store, ada.id, "pt", {"canary": "kanari"}, most=1)
+    assert "canary" not in repr((library, await library.own(ada.id)))

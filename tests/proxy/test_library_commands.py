@@ -1,0 +1,147 @@
+"""`voxgate lexicons|voices`: on the store itself and beside a live server, and what they refuse."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from plugins.tone.decode import decode
+from tests import server
+from tests.faults.processes import until
+from tests.proxy.test_cli import Run, folder, refused, run
+from tests.sound import decoded
+
+__all__ = ["folder", "run"]
+
+SHARED = '\n[lexicons.brands]\nnginx = "engine x"\n[voices.duo]\ncast = { Ana = "alloy" }\n'
+
+
+@pytest.fixture
+def ada(run: Run) -> str:
+    run("accounts", "create", "ada")
+    return "ada"
+
+
+def words(run: Run, name: str) -> object:
+    return run("lexicons", "list", name, "--account", "ada", "--json").json["words"]
+
+
+def test_a_lexicon_is_set_listed_and_deleted(run: Run, ada: str) -> None:
+    run("lexicons", "set", "PT-br", "Ana=Âna", "a b=c=d", "--account", ada)
+    assert words(run, "pt-BR") == {"Ana": "Âna", "a b": "c=d"}
+    again = run("lexicons", "set", "pt-BR", "x=y", "--account", ada, "--json").json
+    assert (again["revision"], again["size"]) == (2, 1)
+    listed = run("lexicons", "list", "--account", ada).out
+    assert ["pt-BR", "account", "1", "2"] in [line.split() for line in listed.splitlines()]
+    assert "Ana" not in run("lexicons", "list", "--json").out
+    assert run("lexicons", "delete", "pt-br", "--account", ada, "--json").json["deleted"]
+    assert "no lexicon 'pt-BR'" in refused(run("lexicons", "delete", "pt-br", "--account", ada))
+    acts = run("audit", "--account", ada, "--json").json["data"]
+    assert [act["action"] for act in acts] == [
+        "lexicon.deleted",
+        "lexicon.set",
+        "lexicon.set",
+        "account.created",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("words.csv", 'Ana,Âna\n\n"São Paulo", "sampa" \n'),
+        ("words.toml", 'Ana = "Âna"\n"São Paulo" = "sampa"\n'),
+        ("words.json", '{"Ana": "Âna", "São Paulo": "sampa"}'),
+    ],
+)
+def test_words_come_from_a_file_and_those_of_the_line_win(
+    run: Run, ada: str, tmp_path: Path, name: str, text: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    run("lexicons", "set", "pt", "Ana=own", "--account", ada, "--file", str(file))
+    assert words(run, "pt") == {"Ana": "own", "São Paulo": "sampa"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("words.csv", "Ana,Âna,more\n"),
+        ("words.toml", "Ana = 1"),
+        ("words.toml", "Ana = "),
+        ("words.json", '["Ana"]'),
+        ("words.json", "Ana"),
+        ("gone.json", None),
+    ],
+)
+def test_a_file_that_has_no_words_is_refused(
+    run: Run, ada: str, tmp_path: Path, name: str, text: str | None
+) -> None:
+    file = tmp_path / name
+    if text is not None:
+        file.write_text(text)
+    told = refused(run("lexicons", "set", "pt", "--account", ada, "--file", str(file)))
+    assert "--file: " in told
+    assert name in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("lexicons", "set", "pt", "Ana", "--account", "ada"), "write word=spoken"),
+        (("lexicons", "set", "pt", "--account", "ada"), "say what is spoken for a word"),
+        (("lexicons", "set", "pt", "Ana=x"), "--account: say whose lexicon it is"),
+        (("lexicons", "set", "pt", "Ana=", "--account", "ada"), "'words': it must be words"),
+        (("lexicons", "set", "none", "a=b", "--account", "ada"), "'name': it must be a name"),
+        (("lexicons", "set", "pt", "a=b", "--account", "bob"), "no account 'bob'"),
+        (("lexicons", "list", "gone"), "no lexicon 'gone'"),
+        (("lexicons", "delete", "pt"), "'account'"),
+        (("voices", "add", "stage", "--cast", "Ana"), "write Ana=nova,Ben=onyx"),
+        (("voices", "add", "stage", "--cast", "Ana=nova,ana=onyx"), "its names must differ"),
+        (("voices", "add", "stage", "--cast", "Ana=nova", "--account", "bob"), "no account 'bob'"),
+        (("voices", "add", "alloy", "--cast", "Ana=onyx"), "voice with the name 'alloy' already"),
+        (("voices", "delete", "alloy"), "voice 'alloy' does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(run: Run, ada: str, arguments: tuple[str, ...], told: str) -> None:
+    assert told in refused(run(*arguments))
+
+
+def test_a_cast_is_added_listed_and_deleted(run: Run, ada: str) -> None:
+    own = run("voices", "add", "stage", "--cast", "Ana=nova, Ben=onyx", "--account", ada, "--json").json
+    shared = run("voices", "add", "stage", "--cast", "Ana=nova", "--json").json
+    assert own["cast"] == {"Ana": "nova", "Ben": "onyx"}
+    assert own["account"].startswith("acc_")
+    assert shared["account"] is None
+    assert "already" in refused(run("voices", "add", "stage", "--cast", "Ana=nova"))
+    listed = run("voices", "list").out
+    assert own["id"] in listed
+    assert "Ana: nova, Ben: onyx" in listed
+    assert "everybody" in listed
+    assert ["alloy", "config", "tone"] in [line.split() for line in listed.splitlines()]
+    only = run("voices", "list", "--account", ada, "--json").json
+    assert [voice["id"] for voice in only["data"]] == [own["id"]]
+    assert f"{own['id']} is gone" in run("voices", "delete", own["id"]).out
+    assert "does not exist" in refused(run("voices", "delete", own["id"]))
+
+
+def test_beside_a_live_server_they_are_heard_at_once(tmp_path: Path) -> None:
+    with server.running(tmp_path, server.TONE + SHARED) as live:
+
+        def heard(text: str, **more: object) -> str:
+            answer = live.speech(text, response_format="wav", **more)
+            assert answer.status_code == 200, answer.text
+            return " ".join(decode(*decoded(answer.content, "wav")))
+
+        assert heard("Ana, nginx.", lexicon="brands") == "Ana, engine x."
+        live.cli("lexicons", "set", "en", "Ana=Anna", "--account", "dev")
+        assert heard("Ana, nginx.") == "Anna, nginx."
+        live.cli("voices", "add", "stage", "--cast", "Ana=alloy,Ben=tone/slow")
+        assert heard("[Ben] Hi.", voice="stage") == "Hi."
+        told = live.cli("voices", "add", "other", "--cast", "Ana=duo", check=False)
+        assert "is a cast itself" in told.stderr
+        live.config.write_text(live.config.read_text().replace("engine x", "engine ex"))
+        live.process.send_signal(signal.SIGHUP)
+        until(lambda: '"config.reload.complete"' in live.log.read_text())
+        assert heard("nginx.", lexicon="brands") == "engine ex."

@@ -1,0 +1,105 @@
+"""Routes of a running server: they speak, they are explained, they change at SIGHUP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import server
+from tests.faults.processes import until
+from tests.server import VOXGATE
+
+THAI = "สวัสดีครับ ยินดีต้อนรับ"
+_CONFIG = (
+    server.TONE.replace('"tts-1" = ["tone/standard"]', '"tts-1" = ["espeak/standard"]')
+    + """
+[[routes]]
+language = "th"
+candidates = ["gone/thai", "tone/standard"]
+front_end = "gone"
+[voices.ana]
+minimax = "ana-of-mine"
+espeak = "f3"
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
+    with server.running(tmp_path_factory.mktemp("routes"), _CONFIG) as started:
+        yield started
+
+
+def explained(running: server.Server, *options: str) -> dict[str, Any]:
+    done = running.cli("route", "explain", *options, "--json")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    (part,) = answer["parts"]
+    return {**answer, **part}
+
+
+def test_what_is_not_configured_is_told_at_start_and_the_rest_serves(running: server.Server) -> None:
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    told = {line["key"]: line["reason"] for line in lines if line["event"] == "config.read.warned"}
+    assert told == {
+        "routes.th.candidates": "'gone/thai' cannot speak: no [engines.gone] here",
+        "voices.ana.minimax": "the voice cannot speak there: no [engines.minimax] here",
+    }
+    assert running.speech(THAI).headers["x-voxgate-engine"] == "tone/standard"
+    assert running.speech("Hello there.").headers["x-voxgate-engine"] == "espeak/standard"
+    assert running.speech("Hello there.", voice="ana").headers["x-voxgate-engine"] == "espeak/standard"
+
+
+def test_check_warns_of_the_same_and_succeeds(running: server.Server) -> None:
+    findings = json.loads(running.cli("check", "--json").stdout)
+    warned = {each["name"] for each in findings if each["is_warning"]}
+    assert warned == {"th", "en-NG", "voices.ana.minimax"}
+    assert "note" in running.cli("check").stdout
+
+
+def test_the_cli_explains_what_a_request_would_do(running: server.Server) -> None:
+    found = explained(running, "--text", THAI)
+    assert (found["language"], found["source"], found["route"]["language"]) == ("th", "script", "th")
+    assert found["candidates"] == [{"model": "tone/standard", "voice": "tone", "front_end": "plain"}]
+    shown = running.cli("route", "explain", "--text", THAI, "--voice", "espeak/f3").stdout
+    assert "voice: The voice 'espeak/f3' is on espeak, not on tone/standard." in shown
+    assert "400 voice_not_available" in shown
+
+
+def test_the_cli_explains_it_for_one_account(running: server.Server) -> None:
+    running.cli("accounts", "create", "ada", "--plan", "free")
+    found = explained(running, "--text", "Hello.", "--key-of", "ada", "--language", "en")
+    assert (found["plan"], found["source"]) == ("free", "request")
+    refused = running.cli("route", "explain", "--text", "Hello.", "--key-of", "nobody", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.strip() == "There is no account 'nobody'."
+
+
+def test_routes_change_at_sighup(running: server.Server) -> None:
+    running.config.write_text(_CONFIG.replace('"gone/thai", "tone/standard"', '"espeak/standard"'))
+    running.process.send_signal(signal.SIGHUP)
+    until(lambda: '"config.reload.complete"' in running.log.read_text())
+    started = next(
+        line
+        for line in map(json.loads, running.log.read_text().splitlines())
+        if line["event"] == "config.reload.started"
+    )
+    assert (started["changed"], started["needs_restart"]) == (["routes"], [])
+    found = explained(running, "--text", THAI)
+    assert [model["model"] for model in found["models"]] == ["espeak/standard"]
+
+
+def test_without_a_server_nobody_can_say(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(_CONFIG)
+    environ = {**os.environ, "VOXGATE_CONFIG": str(file)}
+    command = [str(VOXGATE), "route", "explain", "--text", "Hello."]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no server runs here" in done.stderr
