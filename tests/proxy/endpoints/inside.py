@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import httpx2
 import msgspec
@@ -23,6 +23,7 @@ from proxy.storage.accounts import Account
 from proxy.storage.key_records import NewKey, Role
 from proxy.storage.usage import UsageRow
 from speech_engine import Context, Engine, Plugin
+from speech_engine.plugin import Kind
 
 TONE = """
 [server]
@@ -130,9 +131,7 @@ def with_engines(engines: Mapping[str, Engine]) -> Registry:
     """The installed plugins, and one more for each of these engines."""
     installed = registry.load()
     plugins = {
-        (kind, name): plugin
-        for kind in ("engine", "front_end")
-        for name, plugin in installed.plugins(kind).items()
+        (kind, name): plugin for kind in get_args(Kind) for name, plugin in installed.plugins(kind).items()
     }
     own = {("engine", name): _plugin(name, engine) for name, engine in engines.items()}
     return Registry({**plugins, **own}, list(installed.faults))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from proxy import wire
 from proxy.audio.formats import FORMATS
-from tests.proxy.endpoints.inside import Inside, envelope
+from tests.proxy.endpoints.inside import TONE, Inside, envelope, inside
 
 SECRET = "the cat sat on seventeen mats"
 
@@ -92,3 +95,62 @@ async def test_any_text_is_spoken_or_has_nothing_to_say(server: Inside, text: st
     if answer.status_code != 200:
         error = envelope(answer)
         assert (answer.status_code, error["param"]) in ((400, "input"), (400, None))
+
+
+ROUTED = (
+    TONE
+    + """
+[voices.onyx]
+tone = "tone"
+[lexicons.th]
+"กรุงเทพ" = "กรุงเทพมหานคร"
+[lexicons.pt]
+voxgate = "vóx gueite"
+"""
+    + "".join(
+        f'''
+[[routes]]
+language = "{language}"
+candidates = ["tone/standard"]
+front_end = "{front_end}"
+sentences = true
+'''
+        for language, front_end in (("th", "pythainlp"), ("pt", "latin"), ("es", "latin"), ("en", "latin"))
+    )
+)
+"""Every front-end there is, and a text's sentences each by its own."""
+
+# Pieces that rules look at, and much more of what they stumble over than chance would give.
+pieces = st.one_of(
+    st.sampled_from(("สวัสดีครับ", "ๆ", "ฯลฯ", "พ.ศ. 2569", "๑๒", "กรุงเทพ", "12:30 น.", "฿5", "voxgate")),
+    st.sampled_from(("R$ 1.234,50", "1/2", "20/11/2026", "14h30", "Dr. ", "3º", "$5.99", "-7", "1,2,3", "%")),
+    st.sampled_from(
+        ("[Ana] ", "[Ben]", "[", "]", ". ", "\n\n", "\u200b", "e\u0301", "https://a.b/1 ", "a@b.c")
+    ),
+    st.text(max_size=5),
+    st.text("0123456789.,:/-", max_size=8),
+)
+
+
+@pytest.fixture
+async def routed(tmp_path: Path) -> AsyncIterator[Inside]:
+    async with inside(tmp_path, ROUTED) as opened:
+        yield opened
+
+
+@given(
+    text=st.lists(pieces, min_size=1, max_size=12).map("".join).filter(bool),
+    language=st.sampled_from(("auto", "", "th", "pt-BR", "es", "en-NG", "ja")),
+    voice=st.sampled_from(("alloy", {"cast": {"Ana": "alloy", "Ben": "onyx"}})),
+    lexicon=st.sampled_from((None, "none", {"a": "b", "๑๒": "สิบสอง"})),
+)
+@many
+async def test_any_text_in_any_language_is_spoken_or_refused(
+    routed: Inside, text: str, language: str, voice: object, lexicon: object
+) -> None:
+    body = {"model": "tts-1", "voice": voice, "input": text, "language": language, "lexicon": lexicon}
+    content = json.dumps({**body, "response_format": "pcm"}).encode()
+    async with routed.client() as client:
+        answer = await client.post("/v1/audio/speech", content=content)
+    if answer.status_code != 200:
+        assert (answer.status_code, envelope(answer)["param"]) in ((400, "input"), (400, None))
