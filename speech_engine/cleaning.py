@@ -34,6 +34,11 @@ def is_speech(text: str) -> bool:
     return any(unicodedata.category(character)[0] not in _MUTE_CATEGORIES for character in text)
 
 
+def continues(character: str) -> bool:
+    """Whether it may grow together with the one before it: a mark, or a part of a Hangul syllable."""
+    return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
+
+
 def _is_kept(character: str) -> bool:
     if character.isspace() or character in _KEPT_FORMATS:
         return True
@@ -47,7 +52,7 @@ def _composed_in_place(kept: str, places: list[int]) -> tuple[str, list[int]]:
     found: list[int] = []
     begin = 0
     for end in range(1, len(kept) + 1):
-        if end < len(kept) and _continues(kept[end]):
+        if end < len(kept) and continues(kept[end]):
             continue
         piece = composed(kept[begin:end])
         pieces.append(piece)
@@ -58,8 +63,3 @@ def _composed_in_place(kept: str, places: list[int]) -> tuple[str, list[int]]:
         # Nothing known composes across such clusters; were there any, places would only be about right.
         found = [places[index * len(places) // len(whole)] for index in range(len(whole))]
     return whole, found
-
-
-def _continues(character: str) -> bool:
-    """Whether it may grow together with the one before it: a mark, or a part of a Hangul syllable."""
-    return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"

@@ -156,22 +156,39 @@ class _Said:
     """What is said so far, with white space collapsed wherever its pieces meet."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self._pieces: list[str] = []
+        self._length = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
 
     def add(self, piece: str) -> tuple[int, int] | None:
         """Where it lies now; None where nothing of it is left."""
-        words = " ".join(piece.split())
-        if piece[:1].isspace() and self.text and not self.text.endswith(" "):
-            self.text += " "
+        words = cleaning.composed(" ".join(piece.split()))
+        if piece[:1].isspace():
+            self._space()
         if not words:
             return None
-        before = len(self.text)
-        # Composed where they meet: the next piece may begin with an accent.
-        self.text = cleaning.composed(self.text + words)
-        end = len(self.text)
+        start = self._length
+        if self._pieces and cleaning.continues(words[0]):
+            # An accent belongs to the letter that stands before it.
+            last = self._pieces.pop()
+            self._length -= len(last)
+            words = cleaning.composed(last + words)
+        self._put(words)
+        end = self._length
         if piece[-1:].isspace():
-            self.text += " "
-        return (min(before, end - 1), end)
+            self._space()
+        return (min(start, end - 1), end)
+
+    def _space(self) -> None:
+        if self._pieces and not self._pieces[-1].endswith(" "):
+            self._put(" ")
+
+    def _put(self, text: str) -> None:
+        self._pieces.append(text)
+        self._length += len(text)
 
 
 def _clipped(rewritten: list[Rewritten], length: int) -> Iterable[Rewritten]:

@@ -12,7 +12,8 @@ class FrontEnd(Protocol):
     """One that takes well under a millisecond for a thousand characters may have `is_quick = True`: then
     short texts are prepared where they are, since handing them to a thread would cost more than the work.
     `languages`, a tuple of base tags, has those that it was made for: it serves models that do not read
-    numbers themselves, where no route names another."""
+    numbers themselves, where no route names another. `revision`, a text, is another one whenever it makes
+    something else of the same text: what was kept of the one before is then spoken anew."""
 
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
         """Cuts `text` into sentences. Synchronous: the server calls it in a thread.

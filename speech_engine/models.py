@@ -29,9 +29,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     `first_audio_s` raises the server's budget to first audio for models that need longer. `is_local` is false
     where the text leaves the machines of whoever runs the server: some plans do without such models.
     `digest` stands for the checkpoint of a local model: another one sounds otherwise under the same id.
-    `phonemes` are the alphabets in which a job may say how a word sounds. Where `reads_numbers` is false, texts
-    come prepared by the front-end of their language. A model whose operator `must_accept_licence` serves nobody
-    before that; one without `paid_use` serves no plan with a price on a commercial server.
+    `phonemes` are the alphabets in which a job may say how a word sounds. Where `reads_numbers` is false,
+    texts come prepared by the front-end of their language. A model whose operator `must_accept_licence`
+    serves nobody before that; one without `paid_use` serves no plan with a price on a commercial server.
     """
 
     id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ class Words:
         self._spoken.pop("", None)
         lengths: dict[str, set[int]] = {}
         for word in self._spoken:
-            lengths.setdefault(_lowered(word[0]), set()).add(len(word))
+            lengths.setdefault(_lowered(word)[:2], set()).add(len(word))
         self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
 
     def __repr__(self) -> str:
@@ -48,7 +48,7 @@ class Words:
         for start in self._starts(lowered, boundaries):
             if start < at:
                 continue
-            for length in self._lengths[lowered[start]]:
+            for length in self._tried(lowered, start):
                 end = start + length
                 if end > len(text):
                     continue
@@ -66,12 +66,15 @@ class Words:
             at = found.end
         return "".join((*pieces, text[at:]))
 
-    def _starts(self, lowered: str, boundaries: Collection[int] | None) -> Iterator[int]:
+    def _tried(self, lowered: str, start: int) -> Iterable[int]:
+        """How long a word may be that begins here, by its first two characters, or the one that it has."""
+        longer = self._lengths.get(lowered[start : start + 2], ())
+        return (*longer, 1) if lowered[start] in self._lengths and start + 1 < len(lowered) else longer
+
+    def _starts(self, lowered: str, boundaries: Collection[int] | None) -> Iterable[int]:
         if boundaries is None:
-            places = (match.start() for match in _START.finditer(lowered))
-        else:
-            places = (place for place in range(len(lowered)) if place in boundaries)
-        return (place for place in places if lowered[place] in self._lengths)
+            return (match.start() for match in _START.finditer(lowered))
+        return (place for place in range(len(lowered)) if place in boundaries)
 
     def _said(self, word: str, lowered: str) -> str | None:
         for known in (word, lowered):
