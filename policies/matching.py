@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -74,7 +75,8 @@ def _likeness(wanted: _Trait, has: _Trait) -> float:
     return 0.5 if language.base(wanted.value) == language.base(has.value) else 0.0
 
 
-def _known(voice: Voice) -> set[_Trait]:
+@lru_cache(maxsize=8192)
+def _known(voice: Voice) -> frozenset[_Trait]:
     """What is told of a voice outright, and what its name and description say beside."""
     said = _traits(" ".join((voice.name, voice.description, *voice.tags)))
     told = _traits(voice.age or "")
@@ -83,7 +85,7 @@ def _known(voice: Voice) -> set[_Trait]:
     if voice.language:
         told.append(_Trait("language", voice.language))
     kinds = {trait.kind for trait in told}
-    return {*told, *(trait for trait in said if trait.kind not in kinds)}
+    return frozenset((*told, *(trait for trait in said if trait.kind not in kinds)))
 
 
 def _traits(text: str) -> list[_Trait]:

@@ -34,7 +34,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 open_limits(MEMORY) as limits,
                 open_cache(config, _no_revision, metrics.cache) as cache,
             ):
-                parts = admin.Administration(store, ledger, Callers(store), config, Turns(limits))
+                parts = admin.Administration(store, ledger, Callers(store), config, Turns(limits), cache)
                 saving = Saving(store, Library(store, config.lexicons), cache, config.voices)
                 routes = [*admin.routes(parts), *admin.library_routes(parts, saving)]
                 yield httpx2.ASGITransport(app=control_app(routes, metrics))

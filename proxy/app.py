@@ -145,7 +145,7 @@ class Worker:
         )
 
     def _administration(self, config: Config, budgets: Budgets, saving: Saving) -> list[Route]:
-        parts = admin.Administration(self.store, self.ledger, self._callers, config, self.turns)
+        parts = admin.Administration(self.store, self.ledger, self._callers, config, self.turns, self.cache)
         return [
             *admin.routes(parts),
             *admin.library_routes(parts, saving),
@@ -163,12 +163,24 @@ async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worke
         open_answers(store, Path(config.data), config.server, metrics) as answers,
         open_limits(config.limits.url) as limits,
         open_engines(registry, config, metrics.engines) as engines,
-        open_front_ends(registry, config.front_ends) as front_ends,
+        open_front_ends(registry, config.front_ends, _routed(config)) as front_ends,
         open_detector(registry, name, config.detectors.get(name, PluginSection())) as detector,
         open_cache(config, front_ends.revision, metrics.cache, metrics) as cache,
     ):
         opened = Opened(store, ledger, answers, limits, engines, front_ends, detector, cache, metrics)
         yield Worker(config, registry, opened)
+
+
+def _routed(config: Config) -> set[str]:
+    """The front-ends of routes that somebody may speak."""
+    return {
+        route.front_end
+        for route in config.routes
+        if route.front_end
+        and (
+            not route.candidates or any(name.partition("/")[0] in config.engines for name in route.candidates)
+        )
+    }
 
 
 def control_app(routes: list[Route], metrics: Metrics) -> ASGIApp:

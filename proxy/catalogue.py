@@ -47,15 +47,18 @@ class Catalogue:
 
     def listed(self, terms: Terms | None) -> tuple[list[str], list[Model]]:
         """The aliases and the models that a plan may use; without terms, those that anybody may know of."""
-        models = self.models()
-        listed = [model for model in models if is_open(model, terms, self.licences)]
-        closed = {model.name for model in models} - {model.name for model in listed}
+        listed = [model for model in self.models() if is_open(model, terms, self.licences)]
+        names = {model.name for model in listed}
         engines = None if terms is None else terms.engines
+        # Of an engine that has not been up yet nobody can say what it has.
+        waiting = {
+            name
+            for name, engine in self._engines.items()
+            if not engine.models() and (engines is None or name in engines)
+        }
 
         def may_speak(full: str) -> bool:
-            """One whose engine has not been up yet is given the benefit of the doubt."""
-            engine = full.partition("/")[0]
-            return engine in self._engines and full not in closed and (engines is None or engine in engines)
+            return full in names or full.partition("/")[0] in waiting
 
         # A route may speak for any alias.
         is_routed = any(may_speak(full) for route in self._routes for full in route.candidates)
@@ -163,7 +166,8 @@ class Catalogue:
         return [
             Fault(
                 model.name,
-                f"its licence, {model.info.licence!r}, is not accepted: engines.{model.engine}.accept_licence",
+                f"its licence, {model.info.licence!r}, is not accepted: "
+                f"engines.{model.engine}.accept_licence",
             )
             for model in self.models()
             if self.licences.obstacle(model.engine, model.info, is_paid=False) == "not_accepted"

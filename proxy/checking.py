@@ -51,13 +51,9 @@ def check_config(config: Config, registry: Registry) -> list[Finding]:
         for remark in config.warnings
         if remark.key.startswith("voices.")
     ]
-    if config.lexicons:
-        words = sum(map(len, config.lexicons.values()))
-        findings += [
-            Finding(
-                "lexicons", f"{len(config.lexicons)}", True, f"{words} words, {', '.join(config.lexicons)}"
-            )
-        ]
+    findings += [
+        Finding("lexicon", name, True, f"{len(words)} word(s)") for name, words in config.lexicons.items()
+    ]
     count = len(config.voices)
     return [*findings, Finding("voices", f"{count}", True, ", ".join(config.voices) or "none of our own")]
 

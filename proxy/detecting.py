@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from proxy.engines.registry import EngineConfigError, Registry
+from proxy.engines.registry import Registry
+from proxy.opening import Wanted, open_plugin
 from proxy.sections import PluginSection
-from speech_engine import Context, Detector, Hosted
+from speech_engine import Detector
 
 SHIPPED = "pycld2"
 
@@ -54,25 +55,9 @@ async def open_detector(
     it does with "".
     """
     async with AsyncExitStack() as stack:
-        yield Detecting(name, await _opened(stack, registry, name, section) if name else None)
-
-
-async def _opened(
-    stack: AsyncExitStack, registry: Registry, name: str, section: PluginSection
-) -> Detector | None:
-    plugin = registry.plugins("detector").get(name)
-    if plugin is None or isinstance(plugin.create, Hosted):
-        reason = "only engines can be hosted" if plugin else "no such detector is installed"
-        _log.warning("detector.start.refused", detector=name, reason=reason)
-        return None
-    try:
-        settings = registry.settings("detector", name, section)
-        created = plugin.create(name, settings, Context(_log.bind(detector=name)))
-        detector: Detector = await stack.enter_async_context(created)
-    except EngineConfigError as error:
-        _log.warning("detector.start.refused", detector=name, reason=str(error))
-        return None
-    except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and speech goes on without
-        _log.warning("detector.start.failed", detector=name, exc_info=error)
-        return None
-    return detector
+        detector = None
+        if name:
+            detector = await open_plugin(
+                stack, registry, Wanted("detector", name, section, is_asked_for=True)
+            )
+        yield Detecting(name, detector)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, NotThere, Words
@@ -20,7 +20,9 @@ from proxy.storage import lexicons, voices
 from proxy.storage.store import Store
 from proxy.storage.voices import VoiceRecord
 
-_MOST_KEPT = 10_000
+_MOST_KEPT = 50_000_000
+"""Characters of all lexicons together; an account without any counts as some, too."""
+_NO_WORDS = 1000
 
 
 class Own:
@@ -52,8 +54,44 @@ NOTHING = Own((), (), Lexicons({}))
 """Of a caller without an account, on a server without lexicons."""
 
 
+class _Texts(Mapping[str, Words]):
+    """Lexicons that are read when a text needs them: most accounts with many need few."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+        self._read: dict[str, Words] = {}
+        self.characters = sum(map(len, texts.values()))
+
+    def __repr__(self) -> str:
+        return f"<_Texts {len(self)}>"
+
+    def __getitem__(self, name: str) -> Words:
+        found = self._read.get(name)
+        if found is None:
+            found = self._read[name] = lexicons.read_words(self._texts[name])
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+class _Worded(NamedTuple):
+    """An account's lexicons, and how they stood when they were read. `weight` is what keeping them takes."""
+
+    lexicons: Lexicons
+    standing: tuple[tuple[str, int, int], ...] = ()
+    weight: int = _NO_WORDS
+
+
 class _Kept(NamedTuple):
     own: Own
+    worded: _Worded
     until: float
 
 
@@ -66,13 +104,14 @@ class Library:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._shared = Lexicons(shared)
+        self._shared = _Worded(Lexicons(shared))
         self._words = shared
+        self._weight = 0
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._asked: dict[str, asyncio.Task[Own]] = {}
 
     def __repr__(self) -> str:
-        return f"<Library {len(self._kept)} accounts kept, {self._shared!r}>"
+        return f"<Library {len(self._kept)} accounts kept, {self._shared.lexicons!r}>"
 
     async def own(self, account: str) -> Own:
         kept = self._kept.get(account)
@@ -83,12 +122,12 @@ class Library:
 
     def forget(self, account: str | None) -> None:
         """Call it after the commit; None where it was the operator's, which everybody has."""
+        for each in list(self._kept) if account is None else [account]:
+            self._drop(each)
+        # A read under way may have seen the state before: no later request joins it, and it is not kept.
         if account is None:
-            self._kept.clear()
             self._asked.clear()
         else:
-            self._kept.pop(account, None)
-            # A read under way may have seen the state before: no later request joins it, and it is not kept.
             self._asked.pop(account, None)
 
     def _ask_once(self, account: str) -> asyncio.Task[Own]:
@@ -107,21 +146,39 @@ class Library:
 
     async def _ask(self, account: str) -> Own:
         asked_at = self._clock()
-        saved, words = await asyncio.gather(
-            voices.for_account(self._store, account), lexicons.of_account(self._store, account)
+        saved, standing = await asyncio.gather(
+            voices.for_account(self._store, account), lexicons.standing(self._store, account)
         )
-        by_name = {record.name: record.words for record in words}
+        worded = await self._worded(account, standing)
         found = Own(
             tuple(voice_of(record) for record in saved if record.account is not None),
             tuple(voice_of(record) for record in saved if record.account is None),
-            Lexicons(self._words, by_name) if by_name else self._shared,
+            worded.lexicons,
         )
         if self._asked.get(account) is asyncio.current_task():
-            self._kept[account] = _Kept(found, asked_at + KEPT_S)
-            self._kept.move_to_end(account)
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
+            self._keep(account, _Kept(found, worded, asked_at + KEPT_S))
         return found
+
+    async def _worded(self, account: str, standing: tuple[tuple[str, int, int], ...]) -> _Worded:
+        """The words are read, and put together, again only where one has changed."""
+        if not standing:
+            return self._shared
+        before = self._kept.get(account)
+        if before is not None and before.worded.standing == standing:
+            return before.worded
+        texts = _Texts(await lexicons.texts(self._store, account))
+        return _Worded(Lexicons(self._words, texts), standing, _NO_WORDS + texts.characters)
+
+    def _keep(self, account: str, kept: _Kept) -> None:
+        self._drop(account)
+        self._kept[account] = kept
+        self._weight += kept.worded.weight
+        while self._weight > _MOST_KEPT and len(self._kept) > 1:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, account: str) -> None:
+        if (kept := self._kept.pop(account, None)) is not None:
+            self._weight -= kept.worded.weight
 
 
 def voice_of(record: VoiceRecord) -> Voice:

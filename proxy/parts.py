@@ -136,19 +136,20 @@ class Parts:
     def _elsewhere(self, tag: str, span: Span, own: Of, decide: Decide) -> Span | None:
         """How sentences in this language are spoken; None where no route is meant for them, or nobody there
         can speak them with this voice or the route's."""
-        route = next((route for route in self._catalogue.routes.of(tag) if route.sentences), None)
-        if route is None:
+        if not any(route.sentences for route in self._catalogue.routes.of(tag)):
             return None
         wanted = span._replace(language=tag, source="detected")
         decision = decide(wanted)
+        route = decision.route
+        if route is None or not route.sentences:
+            return None
         if decision.error is not None and route.voice is not None:
             try:
                 wanted = wanted._replace(voice=self._catalogue.resolve_voice(route.voice, own))
             except InvalidRequest:
                 return None
             decision = decide(wanted)
-        is_meant = decision.route is not None and decision.route.sentences
-        return wanted if is_meant and decision.error is None else None
+        return wanted if decision.error is None else None
 
 
 def _named(members: Mapping[str, Voice]) -> Voice:

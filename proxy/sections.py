@@ -126,7 +126,7 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[cache]: whether answers are kept where neither request nor plan says so, how much, and for how long."""
+    """[cache]: whether answers are kept where neither request nor plan says so, how much and how long."""
 
     on: Switch = False
     megabytes: Annotated[

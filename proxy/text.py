@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -12,9 +12,10 @@ import structlog
 
 from policies.lexicon import EMPTY, Words
 from policies.routing import FrontEndNames
-from proxy.engines.registry import EngineConfigError, Registry
+from proxy.engines.registry import Registry
+from proxy.opening import Wanted, open_plugin
 from proxy.sections import PluginSection
-from speech_engine import Context, EngineError, EngineFailed, FrontEnd, Hosted, Segment
+from speech_engine import EngineError, EngineFailed, FrontEnd, Segment
 
 _log = structlog.get_logger()
 
@@ -67,24 +68,34 @@ class FrontEnds:
 
 @asynccontextmanager
 async def open_front_ends(
-    registry: Registry, sections: Mapping[str, PluginSection] = _NO_SECTIONS
+    registry: Registry,
+    sections: Mapping[str, PluginSection] = _NO_SECTIONS,
+    routed: Collection[str] = (),
 ) -> AsyncIterator[FrontEnds]:
     """One instance of every front-end that is installed, with its section's settings; one that fails is left
-    out, and logged."""
+    out, and logged. Those that are `routed` are warm when the server is ready: others may never be used, and
+    their dictionaries are large."""
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="front-end")
     async with AsyncExitStack() as stack:
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         opened: dict[str, FrontEnd] = {}
-        for name, plugin in registry.plugins("front_end").items():
-            if isinstance(plugin.create, Hosted):
-                _log.warning("front_end.start.refused", front_end=name, reason="only engines can be hosted")
+        for name in registry.plugins("front_end"):
+            section = sections.get(name, PluginSection())
+            wanted = Wanted("front_end", name, section, name in routed or name in sections)
+            front_end = await open_plugin(stack, registry, wanted)
+            if front_end is None:
                 continue
-            try:
-                settings = registry.settings("front_end", name, sections.get(name, PluginSection()))
-                created = plugin.create(name, settings, Context(_log.bind(front_end=name)))
-                opened[name] = await stack.enter_async_context(created)
-            except EngineConfigError as error:
-                _log.warning("front_end.start.refused", front_end=name, reason=str(error))
-            except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, the others serve
-                _log.warning("front_end.start.failed", front_end=name, exc_info=error)
+            opened[name] = front_end
+            if name in routed:
+                await _warm(name, front_end, threads)
         yield FrontEnds(opened, threads)
+
+
+async def _warm(name: str, front_end: FrontEnd, threads: ThreadPoolExecutor) -> None:
+    warm = getattr(front_end, "warm", None)
+    if warm is None:
+        return
+    try:
+        await asyncio.get_running_loop().run_in_executor(threads, warm)
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: its first text will tell more
+        _log.warning("front_end.warm.failed", front_end=name, exc_info=error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from policies import casting, language, lexicon
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
@@ -23,6 +23,9 @@ _NO_SSE = ("tts-1", "tts-1-hd")
 _LENGTH = {"maxLength": MAX_INPUT}
 """For the OpenAPI document; what is longer is refused further on, in OpenAI's own words and code."""
 
+_ONE_OF = {
+    "oneOf": [{"type": "string"}, *({"type": "object", "required": [field]} for field in ("id", "cast"))]
+}
 _CAST = {"minProperties": 1, "maxProperties": casting.MOST_NAMES}
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
@@ -30,8 +33,8 @@ _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 class VoiceReference(msgspec.Struct, frozen=True):
     """One voice by its id, or a cast: names that stand in the input in brackets, and the voice of each."""
 
-    id: _Name | None = None
-    cast: Annotated[dict[str, _Name], Meta(extra_json_schema=_CAST)] | None = None
+    id: _Name | UnsetType = UNSET
+    cast: Annotated[dict[str, _Name], Meta(extra_json_schema=_CAST)] | UnsetType = UNSET
 
 
 class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +49,8 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
         _Name | VoiceReference,
         Meta(
             description='the id or name of a voice, or {"id": "…"}, see GET /v1/audio/voices, or a cast: '
-            '{"cast": {"Ana": "nova", "Ben": "onyx"}}'
+            '{"cast": {"Ana": "nova", "Ben": "onyx"}}',
+            extra_json_schema=_ONE_OF,
         ),
     ]
     instructions: (
@@ -162,10 +166,10 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
 def _voice(sent: str | VoiceReference) -> tuple[str, tuple[tuple[str, str], ...]]:
     if isinstance(sent, str):
         return sent, ()
-    if (sent.id is None) == (sent.cast is None):
+    if isinstance(sent.id, str) and sent.cast is UNSET:
+        return sent.id, ()
+    if sent.id is not UNSET or isinstance(sent.cast, UnsetType):
         raise InvalidRequest("Invalid value for 'voice': it must have one of id and cast.", param="voice")
-    if sent.cast is None:
-        return sent.id or "", ()
     if (wrong := casting.fault([*sent.cast])) is not None:
         raise InvalidRequest(f"Invalid value for 'voice.cast': {wrong}.", param="voice.cast")
     return "", tuple(sent.cast.items())

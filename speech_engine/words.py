@@ -69,7 +69,7 @@ class Words:
     def _tried(self, lowered: str, start: int) -> Iterable[int]:
         """How long a word may be that begins here, by its first two characters, or the one that it has."""
         longer = self._lengths.get(lowered[start : start + 2], ())
-        return (*longer, 1) if lowered[start] in self._lengths and start + 1 < len(lowered) else longer
+        return (*longer, 1) if lowered[start] in self._lengths else longer
 
     def _starts(self, lowered: str, boundaries: Collection[int] | None) -> Iterable[int]:
         if boundaries is None:

@@ -128,7 +128,7 @@ _LETTERS = (
     *("รปภ", "รฟท", "รฟม", "สตง", "สปสช", "สพฐ", "สสส", "อบจ", "อบต", "อปพร", "อสม"),
 )
 
-_UNKNOWN = re.compile(r"([ก-ฮ]{2,5})\.(?![ก-ฮ]\.)")
+_UNKNOWN = re.compile(rf"(?<![{THAI}])([ก-ฮ]{{2,5}})\.(?![ก-ฮ]\.)")
 
 _NAMES = thai_male_names() | thai_female_names()
 _TEACHER = re.compile(rf"(?<!\.)อ\.(?= ?(?P<name>[{THAI}]+))")
@@ -138,7 +138,7 @@ _LONG = [word for word in (*_OPENING, *_ALONE) if len(word) > 2]
 _SHORT = [word for word in _OPENING if len(word) == 2]
 _ANY = re.compile(
     rf"{one_of(_LONG)}|(?:{one_of(_SHORT)})(?![ก-ฮ]\.)|กทม(?![{THAI}])"
-    rf"|(?:{one_of(_LETTERS)})(?![{THAI}.])|(?:[ก-ฮ]{{1,2}}\.){{2,}}"
+    rf"|(?:{one_of(_LETTERS)})(?![{THAI}.])|(?<![{THAI}])(?:[ก-ฮ]{{1,2}}\.){{2,}}"
 )
 
 

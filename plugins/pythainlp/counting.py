@@ -18,7 +18,7 @@ _HIGHEST_SCORE = 20
 _WRITTEN_OVER = re.compile(
     rf"(?<!\d)(?<!\d[./,])(?:(?P<whole>\d{{1,3}}) )?(?P<parts>{NUMBER}(?:/{NUMBER})+)(?![.,]?\d|/\d)"
 )
-_DRAWN = re.compile(r"(?<!\d)(?P<whole>\d{1,3})? ?(?P<drawn>[¼-¾⅐-⅞])")
+_DRAWN = re.compile(r"(?<!\d)(?:(?P<whole>\d{1,3}) ?)?(?P<drawn>[¼-¾⅐-⅞])")
 _DOTTED = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])")
 _RATIO = re.compile(rf"(?<![\d:])({NUMBER}) ?: ?({NUMBER})(?![\d:])")
 _SILENT_HYPHEN = re.compile(rf"(?<=[A-Za-z{THAI}])-(?=\d)")

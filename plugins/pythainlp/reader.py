@@ -16,11 +16,11 @@ from plugins.pythainlp import (
     dialling,
     english,
     measures,
-    repeats,
     sentences,
     times,
 )
 from plugins.pythainlp.english import English
+from plugins.pythainlp.repeats import Repeats
 from plugins.pythainlp.rule import Blanks
 from plugins.pythainlp.turn import Turn
 from plugins.pythainlp.words import Words
@@ -64,7 +64,7 @@ class Reader:
         blanks.apply(measures.RULES)
         blanks.apply(self._abbreviations)
         blanks.apply(counting.RULES)
-        blanks.apply(repeats.rules(draft.text, words, lexicon))
+        blanks.apply(Repeats(draft.text, words, lexicon, self._words).rules())
         blanks.apply(self._english.rules(draft.open))
         blanks.close()
         return draft.segments(sentences.ends(draft.open, words))

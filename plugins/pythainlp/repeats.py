@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from plugins.pythainlp.rule import THAI, Rule
+from plugins.pythainlp.words import Words
 from speech_engine.draft import MASK
 
 # Spelling asks for a blank on either side; where the first was left out, the second is a pause.
@@ -25,25 +26,33 @@ _LAST_WORDS = (
 )
 
 
-def rules(text: str, ends: Sequence[int], lexicon: Mapping[str, str]) -> tuple[Rule, ...]:
-    """For a text whose words end there; what its lexicon says otherwise is said otherwise twice."""
+class Repeats:
+    """The rules for a text whose words end there, with a lexicon; what it says otherwise is said so twice."""
 
-    def again(match: re.Match[str]) -> str | None:
-        before = _BEFORE.search(text, max(0, match.start() - _FARTHEST), match.start())
+    def __init__(self, text: str, ends: Sequence[int], lexicon: Mapping[str, str], words: Words) -> None:
+        self._text = text
+        self._ends = ends
+        self._lexicon = lexicon
+        self._words = words
+
+    def __repr__(self) -> str:
+        return f"<Repeats in {len(self._text)} characters>"
+
+    def rules(self) -> tuple[Rule, ...]:
+        return (Rule(_SET_OFF, self._again, closes_after=True), Rule(_SIGN, self._again))
+
+    def _again(self, match: re.Match[str]) -> str | None:
+        before = _BEFORE.search(self._text, max(0, match.start() - _FARTHEST), match.start())
         if before is None:
             return None
         end = before.end(1)
         if match.string[end - 1] == MASK:
-            found = (word for word in lexicon if text.endswith(word, 0, end))
-            return lexicon.get(max(found, key=len, default=""))
-        return _last(before[1], end - ends[bisect_left(ends, end) - 1])
+            found = (word for word in self._lexicon if self._text.endswith(word, 0, end))
+            return self._lexicon.get(max(found, key=len, default=""))
+        word = self._text[self._ends[bisect_left(self._ends, end) - 1] : end]
+        return next((said for said in _PHRASES if before[1].endswith(said)), self._last(word))
 
-    return (Rule(_SET_OFF, again, closes_after=True), Rule(_SIGN, again))
-
-
-def _last(run: str, length: int) -> str:
-    """What is said again of the letters before the sign, whose last word is so long."""
-    word = run[-length:]
-    whole = (said for said in _PHRASES if run.endswith(said))
-    alone = (said for said in _LAST_WORDS if word.endswith(said))
-    return next(whole, next(alone, word))
+    def _last(self, word: str) -> str:
+        parts = ((word.removesuffix(last), last) for last in _LAST_WORDS if word.endswith(last))
+        # `คดี` ends with `ดี` by chance: what is left of it is no word.
+        return next((last for first, last in parts if self._words.has(first)), word)

@@ -20,12 +20,18 @@ _RELATIVE_GATE = 0.1
 """Ten decibels below the mean of what is no silence: pauses do not count."""
 
 _OFFSET_DB = -0.691
+_SILENCE_POWER = 10 ** ((_SILENCE_LUFS - _OFFSET_DB) / 10)
 _FULL_SCALE = 32768.0
 
 _HEARD_S = 0.1
 """Of the weighting's answer to a click, after which it is 100 dB below: its lowest corner is at 38 Hz."""
 
 _KNEE = 0.8
+
+
+def is_sound(power: float) -> bool:
+    """Whether a step of this power is more than silence."""
+    return power > _SILENCE_POWER
 
 
 def lufs(powers: list[float]) -> float | None:
@@ -35,7 +41,7 @@ def lufs(powers: list[float]) -> float | None:
         return None
     width = min(_STEPS_A_BLOCK, len(steps))
     blocks = np.convolve(steps, np.full(width, 1 / width), "valid")
-    loud = blocks[blocks > 10 ** ((_SILENCE_LUFS - _OFFSET_DB) / 10)]
+    loud = blocks[blocks > _SILENCE_POWER]
     if len(loud) == 0:
         return None
     kept = loud[loud > np.mean(loud) * _RELATIVE_GATE]

@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from policies import caching
+from proxy.cache.clips import Clip
 from proxy.cache.disk import Disk
 from proxy.cache.flights import Flights, Landed
 from proxy.cache.looked import OFF, Looked
@@ -190,8 +191,9 @@ class Cache:
             path = path.with_name(self._names.clip(sought, looked.speakers))
         if not await recording.end(about, path.name):
             return "again"
-        if about is not None and recording.sound is not None:
-            self._disk.remember(path, about, recording.sound)
+        sound, identity = recording.sound, recording.identity
+        if about is not None and sound is not None and identity is not None:
+            self._disk.remember(path, Clip(about, sound, None, identity))
         self._is_failing = False
         self._counts.stored()
         self._unswept_bytes += recording.audio_bytes

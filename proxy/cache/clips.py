@@ -51,6 +51,10 @@ class Identity(NamedTuple):
     inode: int
     written_ns: int
 
+    @classmethod
+    def of(cls, stat: os.stat_result) -> Identity:
+        return cls(stat.st_ino, stat.st_mtime_ns)
+
 
 class Clip:
     """`start` is the beginning of the sound, or all of it; then there is no `rest`."""
@@ -101,10 +105,9 @@ def load(path: Path, oldest: float) -> Clip | None:
 def identity(path: str) -> Identity | None:
     """Of what has this name now. Not for a thread: it asks for what the system has in memory of late."""
     try:
-        stat = os.stat(path)
+        return Identity.of(os.stat(path))
     except OSError:
         return None
-    return Identity(stat.st_ino, stat.st_mtime_ns)
 
 
 def touch(path: str) -> None:
@@ -128,7 +131,7 @@ def _read(file: FileIO, stat: os.stat_result) -> Clip | None:
         about,
         start[: about.audio_bytes],
         None if is_whole else file,
-        Identity(stat.st_ino, stat.st_mtime_ns),
+        Identity.of(stat),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from proxy import kept_files
 from proxy.cache import clips
-from proxy.cache.clips import About, Clip
+from proxy.cache.clips import Clip
 from proxy.cache.folder import Folder
 from proxy.cache.memory import Memory
 from proxy.kept_files import Lock, Swept
@@ -66,11 +66,9 @@ class Disk:
     async def release(self, lock: Lock) -> None:
         await self._run(lock.release)
 
-    def remember(self, path: Path, about: About, sound: bytes) -> None:
+    def remember(self, path: Path, clip: Clip) -> None:
         """What was just written there, and will be asked for by those who waited for it."""
-        name = str(path)
-        if (identity := clips.identity(name)) is not None:
-            self._memory.put(name, Clip(about, sound, None, identity))
+        self._memory.put(str(path), clip)
 
     async def purge(self, is_one: Callable[[str], bool]) -> int:
         return await self._run(partial(self._folder.purge, is_one))

@@ -15,6 +15,7 @@ from pathlib import Path
 from proxy import kept_files
 from proxy.kept_files import Swept
 
+_DOTS = 2
 _GONE = "gone-"
 
 
@@ -26,7 +27,8 @@ class Folder:
         return f"<Folder {self.root.name}>"
 
     def shelves(self) -> list[str]:
-        return [name for name in self._listed() if not name.startswith(_GONE)]
+        """By name; what else lies there is none of ours."""
+        return [name for name in self._listed() if name.count(".") == _DOTS]
 
     def purge(self, is_one: Callable[[str], bool]) -> int:
         """Takes these shelves away, whole and at once; how many there were. What is still being written there

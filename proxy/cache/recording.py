@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import FileIO
 
-from proxy.cache.clips import BLOCK_BYTES, About
+from proxy.cache.clips import BLOCK_BYTES, About, Identity
 from proxy.kept_files import Lock
 
 _MOST_WAITING = 16 * BLOCK_BYTES
@@ -28,6 +30,7 @@ class Recording:
     ) -> None:
         self.audio_bytes = 0
         self.sound: bytes | None = None
+        self.identity: Identity | None = None
         self._lock = lock
         self._most_bytes = most_bytes
         self._threads = threads
@@ -36,7 +39,6 @@ class Recording:
         self._file: FileIO | None = None
         self._writing: asyncio.Task[None] | None = None
         self._is_given_up = False
-        self._is_complete = False
 
     def __repr__(self) -> str:
         return f"<Recording of {self.audio_bytes} bytes{', given up' if self._is_given_up else ''}>"
@@ -46,14 +48,16 @@ class Recording:
             return
         self.audio_bytes += len(data)
         self._waiting += data
-        if self.audio_bytes > self._most_bytes or len(self._waiting) > _MOST_WAITING:
+        if self.audio_bytes > self._most_bytes:
             self._give_up()
+        elif len(self._waiting) > _MOST_WAITING:
+            self._give_up(OSError(errno.EAGAIN, "the disk is slower than the speech"))
         elif len(self._waiting) >= BLOCK_BYTES and (self._writing is None or self._writing.done()):
             self._writing = asyncio.create_task(self._write_waiting())
 
     async def end(self, about: About | None, as_name: str = "") -> bool:
         """Whether it is kept now, under the name; in any case the one that it held is free. `sound` has all
-        of it where that was small enough to be in memory still."""
+        of it where that was small enough to be in memory still, and `identity` is that of its file."""
         if self._writing is not None:
             await self._writing
         if self._file is None:
@@ -61,7 +65,7 @@ class Recording:
         if about is not None and not self._is_given_up:
             await self._on_disk(partial(self._complete, self._taken(), about, as_name))
         await self._on_disk(self._release)
-        return self._is_complete
+        return self.identity is not None
 
     def _taken(self) -> bytearray:
         """What waits, taken by the loop: a thread would take it away in the middle of an `add`."""
@@ -96,13 +100,13 @@ class Recording:
         self._write(block + about.encoded())
         assert self._file is not None
         self._lock.complete_part(self._file, as_name)
-        self._is_complete = True
+        self.identity = Identity.of(os.fstat(self._file.fileno()))
 
     def _release(self) -> None:
         try:
             if self._file is not None:
                 self._file.close()
-                if not self._is_complete:
+                if self.identity is None:
                     self._lock.drop_part()
         finally:
             self._lock.release()

@@ -3,6 +3,7 @@ deleted, and voices found by a description."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 import msgspec
@@ -118,7 +119,8 @@ class Voices:
         ]
         matches = None
         if "describe" in query:
-            matches = matching.match(_described(query["describe"]), found)
+            # In a thread: an engine may list thousands of voices, each with a description.
+            matches = await asyncio.to_thread(matching.match, _described(query["describe"]), found)
             found = [match.voice for match in matches]
         if "format" in query:
             ids = [voice.id for voice in found]

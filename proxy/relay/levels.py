@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
-from proxy.audio.loudness import STEP_S, Gain, Meter, lufs
+from proxy.audio.loudness import STEP_S, Gain, Meter, is_sound, lufs
 from proxy.relay.ahead import Ahead
 
 TARGET_LUFS = -19.0
@@ -18,6 +18,9 @@ _MOST_DB, _LEAST_DB = 15.0, -20.0
 """What is quieter still is mostly noise, and would be that, loudly."""
 
 _ENOUGH_S = 3.0
+_MOST_S = 30.0
+"""Of measuring a voice that is mostly silent."""
+
 _MOST_VOICES = 4096
 
 _PATIENCE_S = 1.0
@@ -36,7 +39,8 @@ class Level:
 
     @property
     def is_known(self) -> bool:
-        return len(self._powers) * STEP_S >= _ENOUGH_S
+        heard_s = sum(map(is_sound, self._powers)) * STEP_S
+        return heard_s >= _ENOUGH_S or len(self._powers) * STEP_S >= _MOST_S
 
     def meter(self) -> Meter:
         """For a stream of its sound; to be fed until the level is known."""

@@ -13,6 +13,8 @@ from proxy.storage.store import Params, Row, Statement, Store
 
 _COLUMNS = "account, name, words, revision, changed"
 _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account ORDER BY name"
+_STANDING = "SELECT name, revision, changed FROM lexicons WHERE account = :account ORDER BY name"
+_TEXTS = "SELECT name, words FROM lexicons WHERE account = :account"
 _GET = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account AND name = :name"
 # The first statement changes nothing: where a database runs several writes at once, it makes the next one of
 # the same account wait, so that two cannot both be the last that there is room for.
@@ -41,6 +43,22 @@ class LexiconRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<LexiconRecord {self.name} of {self.account}, {len(self.words)} words>"
+
+
+async def standing(store: Store, account: str) -> tuple[tuple[str, int, int], ...]:
+    """By name: what is otherwise as soon as one of them was changed, made or deleted."""
+    rows = await store.read(_STANDING, {"account": account})
+    return tuple((row["name"], row["revision"], row["changed"]) for row in rows)
+
+
+async def texts(store: Store, account: str) -> dict[str, str]:
+    """The words of each as they lie there, see `read_words`: an account may have very many."""
+    return {row["name"]: row["words"] for row in await store.read(_TEXTS, {"account": account})}
+
+
+def read_words(text: str) -> dict[str, str]:
+    words: dict[str, str] = decode_json(text)
+    return words
 
 
 async def of_account(store: Store, account: str) -> list[LexiconRecord]:
@@ -80,4 +98,4 @@ async def delete(store: Store, account: str, name: str, act: Act | None = None) 
 
 
 def _record(row: Row) -> LexiconRecord:
-    return msgspec.convert({**row, "words": decode_json(row["words"])}, LexiconRecord)
+    return msgspec.convert({**row, "words": read_words(row["words"])}, LexiconRecord)

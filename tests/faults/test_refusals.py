@@ -74,7 +74,7 @@ def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
         ("[engines.tone]\nprocesses = 0", "engines.tone.processes"),
         ("[plans.free]\nrpm = 'ten'", "plans.free.rpm"),
         ("[[routes]]\nlanguage = 'th'", "routes.th"),
-        ("[voices.ada]\nnobody = 'f3'", "voices.ada.nobody"),
+        ("[voices.ada]\nespeek = 'f3'", "voices.ada.espeek"),
         ("[models]\n'tts-1' = ['tone']", "models.tts-1"),
     ],
 )

@@ -55,7 +55,9 @@ def test_a_name_that_nobody_has_is_not_there() -> None:
 
 def test_without_lexicons_nothing_is_put_together_and_with_them_it_is_once() -> None:
     assert Lexicons({}).for_text(None, "en") is EMPTY
+    assert Lexicons({}).for_text({"a": "b"}, "en").words == {"a": "b"}
     lexicons = Lexicons(SHARED)
+    assert lexicons.for_text(None, "pt").words == SHARED["pt"]
     assert lexicons.for_text(None, "yo") is EMPTY
     assert lexicons.for_text(None, "pt-AO") is lexicons.for_text(None, "pt")
     assert lexicons.for_text("brands", "pt") is not lexicons.for_text(None, "pt")
@@ -153,6 +155,9 @@ def test_a_language_has_one_name_however_it_is_written() -> None:
         ({"w": "/<b>/"}, "no IPA"),
         ({"w": "//"}, "no IPA"),
         ({"w": "/"}, "no IPA"),
+        ({"w": "a/"}, None),
+        ({"w": "/a"}, None),
+        ({str(number): "s" for number in range(1000)}, None),
         ({str(number): "s" for number in range(1001)}, "at most 1000 words; got 1001"),
     ],
 )

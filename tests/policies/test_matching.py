@@ -11,7 +11,7 @@ from policies.routing import Voice
 
 VOICES = (
     Voice(id="malee", name="Malee", bindings=(), language="th", gender="female", age="old", tags=("warm",)),
-    Voice(id="somchai", name="Somchai", bindings=(), language="th", gender="male", age="old"),
+    Voice(id="somchai", name="Somchai", bindings=(), language="th", gender="Male", age="old"),
     Voice(
         id="bia", name="Bia", bindings=(), language="pt-BR", gender="female", age="young", tags=("bright",)
     ),

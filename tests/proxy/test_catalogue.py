@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from policies import plans
+from policies.plans import Plan
 from policies.routing import Binding, Offer, Route, Voice
 from proxy.catalogue import Catalogue
 from proxy.config import Config, EngineSection, VoiceSection
@@ -39,16 +41,20 @@ class TwoModels(Scripted):
         )
 
 
-@pytest.fixture
-def catalogue() -> Catalogue:
+def opened(*routes: Route) -> Catalogue:
     live: dict[str, LiveEngine] = {
         "one": InProcessEngine(Scripted(), 0),
         "two": InProcessEngine(TwoModels(), 0),
         "away": HostedEngine("away"),
     }
     sections = {name: EngineSection(plugin=name) for name in live}
-    config = Config(engines=sections, models=ALIASES, voices=OWN, routes=(THAI, LOST, COMING, READING))
+    config = Config(engines=sections, models=ALIASES, voices=OWN, routes=routes)
     return Catalogue(config, Engines(live, sections))
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return opened(THAI, LOST, COMING, READING)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +157,28 @@ def test_a_route_speaks_for_an_alias_with_what_is_there_of_its_candidates(
     offer = catalogue.offer(model, tag)
     assert (offer.routed and offer.routed.route) == route
     assert named(offer) == models
+
+
+@pytest.mark.parametrize(
+    ("engines", "aliases"),
+    [
+        (None, ["tts-1", "starting", "one/m"]),
+        (("one",), ["tts-1"]),
+        (("two",), ["tts-1", "one/m"]),
+        (("away",), ["starting"]),
+        (("gone",), []),
+    ],
+)
+def test_an_alias_is_listed_where_somebody_of_the_plan_may_speak_for_it(
+    engines: tuple[str, ...] | None, aliases: list[str]
+) -> None:
+    terms = plans.terms(Plan(name="some", engines=engines))
+    assert opened(LOST).listed(terms)[0] == aliases
+
+
+def test_a_route_of_the_plan_may_speak_for_any_alias(catalogue: Catalogue) -> None:
+    away = plans.terms(Plan(name="some", engines=("away",)))
+    assert catalogue.listed(away)[0] == list(ALIASES)
 
 
 def test_an_alias_that_nobody_speaks_for_is_told_as_ever(catalogue: Catalogue) -> None:

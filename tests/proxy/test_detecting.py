@@ -90,7 +90,7 @@ async def test_it_is_opened_with_the_settings_of_its_section() -> None:
         async with open_detector(found, "mine", PluginSection(settings={"tga": "sw"})) as detect:
             assert detect("Habari") is None
     (log,) = logs
-    assert (log["event"], log["detector"]) == ("detector.start.refused", "mine")
+    assert (log["event"], log["plugin"]) == ("plugin.start.refused", "mine")
     assert "tga" in log["reason"]
 
 
@@ -104,10 +104,10 @@ async def test_without_a_name_nothing_is_opened_and_nothing_said() -> None:
 @pytest.mark.parametrize(
     ("name", "event"),
     [
-        ("broken", "detector.start.failed"),
-        ("hosted", "detector.start.refused"),
-        ("needy", "detector.start.refused"),
-        ("absent", "detector.start.refused"),
+        ("broken", "plugin.start.failed"),
+        ("hosted", "plugin.start.refused"),
+        ("needy", "plugin.start.refused"),
+        ("absent", "plugin.start.refused"),
     ],
 )
 async def test_one_that_cannot_start_is_logged_and_detects_nothing(name: str, event: str) -> None:
@@ -122,7 +122,7 @@ async def test_one_that_cannot_start_is_logged_and_detects_nothing(name: str, ev
         async with open_detector(Registry({("detector", n): p for n, p in made.items()}, []), name) as detect:
             assert detect("Onde fica a estação?") is None
             assert repr(detect) == "<Detecting nothing>"
-    assert [(log["event"], log["detector"]) for log in logs] == [(event, name)]
+    assert [(log["event"], log["plugin"]) for log in logs] == [(event, name)]
 
 
 async def test_one_that_breaks_on_a_text_is_unsure_and_the_text_stays_out_of_the_log() -> None:

@@ -58,3 +58,13 @@ def test_a_new_life_counts_on_from_the_last_one() -> None:
 def test_what_has_no_figure_yet_is_on_the_page() -> None:
     names = {family.name for family in Figures().summed([Told(0, 1, _text(0)), Told(1, 1, _text(0))])}
     assert {"voxgate_requests", "voxgate_requests_in_flight", "voxgate_first_audio_seconds"} <= names
+
+
+def test_of_a_folder_that_all_share_each_tells_the_whole() -> None:
+    def told(worker: int, evicted: int, left_bytes: int) -> Told:
+        metrics = Metrics()
+        metrics.cache.swept(evicted, left_bytes)
+        return Told(worker, 1, metrics.text())
+
+    page = _page(Figures(), told(0, 2, 5_000), told(1, 3, 4_000))
+    assert (page["voxgate_cache_bytes"], page["voxgate_cache_evictions_total"]) == (5_000, 5)

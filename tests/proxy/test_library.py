@@ -140,3 +140,47 @@ async def test_a_store_that_fails_is_asked_again(store: WatchedStore, ada: Accou
 async def test_no_repr_shows_a_word(store: WatchedStore, ada: Account, library: Library) -> None:
     await lexicons.put(store, ada.id, "pt", {"canary": "kanari"}, most=1)
     assert "canary" not in repr((library, await library.own(ada.id)))
+
+
+async def test_words_are_put_together_again_only_where_one_has_changed(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    async def after_a_while() -> object:
+        store.seconds += 5
+        return (await library.own(ada.id)).lexicon(None, "pt")
+
+    await lexicons.put(store, ada.id, "pt", {"Ana": "one"}, most=9)
+    first = await after_a_while()
+    await add(store, ada.id, "dialogue")
+    assert await after_a_while() is first
+    await lexicons.put(store, ada.id, "pt", {"Ana": "two"}, most=9)
+    second = await after_a_while()
+    assert second is not first
+    await lexicons.delete(store, ada.id, "pt")
+    await lexicons.put(store, ada.id, "pt", {"Ana": "three"}, most=9)
+    third = await after_a_while()
+    assert "three" in (await library.own(ada.id)).lexicon(None, "pt").words.values()
+    await lexicons.delete(store, ada.id, "pt")
+    assert await after_a_while() not in (first, second, third)
+
+
+async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
+    store: WatchedStore, ada: Account, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.library._MOST_KEPT", 5000)
+    await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
+    kept = await library.own(ada.id)
+    for nobody in ("1", "2"):
+        await library.own(nobody)
+    reads = store.reads
+    for nobody in ("1", "2"):
+        await library.own(nobody)
+    assert store.reads == reads
+    assert await library.own(ada.id) is not kept
+    assert (await library.own(ada.id)).lexicon(None, "pt").words["Ana"] == "x" * 3500
+    assert repr(library).startswith("<Library 1 ")
+    # One that is larger than all the room there is is kept all the same.
+    monkeypatch.setattr("proxy.library._MOST_KEPT", 1)
+    store.seconds = 5
+    kept = await library.own(ada.id)
+    assert await library.own(ada.id) is kept

@@ -191,7 +191,15 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
     schemas = document["components"]["schemas"]
     # A request may leave fields out; what is degraded is either an engine or a plugin.
     leave_out = {name for name, schema in schemas.items() if schema["properties"].keys() - schema["required"]}
-    requests = {"SpeechBody", "NewAccount", "AccountChange", "AgreedChange", "NewKey", "WantedCaps"}
+    requests = {
+        "SpeechBody",
+        "VoiceReference",
+        "NewAccount",
+        "AccountChange",
+        "AgreedChange",
+        "NewKey",
+        "WantedCaps",
+    }
     assert leave_out == requests | {"NewGrant", "NewRefund", "Degraded", "RouteQuestion", "NewSavedVoice"}
 
 
@@ -283,6 +291,10 @@ async def test_a_server_that_is_not_ready_answers_as_described(tmp_path: Path, d
         {"speed": "1"},
         {"voice": {"id": "alloy"}},
         {"voice": {}},
+        {"voice": {"id": None}},
+        {"voice": {"cast": {"Ana": "alloy"}}},
+        {"voice": {"cast": {}}},
+        {"voice": {"cast": {"Ana": "alloy"}, "id": "alloy"}},
         {"language": "pt-BR"},
         {"language": "english language"},
         {"response_format": "wav"},

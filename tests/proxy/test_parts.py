@@ -148,6 +148,17 @@ async def test_neighbours_that_are_spoken_alike_are_one_part(tmp_path: Path) -> 
     assert [tag for _, tag, _ in found] == ["en", "th", "en"]
 
 
+@pytest.mark.parametrize("sign", ["...! ", "?!\n\n"])
+async def test_signs_alone_are_no_part(tmp_path: Path, sign: str) -> None:
+    """An engine may have nothing to say of them, and the whole answer would break."""
+    text = f"{sign}{THAI}{ENGLISH * 2}"
+    found = await spans(tmp_path, text, voice="both", language="auto")
+    assert [(tag, said) for _, tag, said in found] == [
+        ("th", f"{sign}{THAI}".strip()),
+        ("en", (ENGLISH * 2).strip()),
+    ]
+
+
 async def test_a_voice_that_is_not_there_gives_way_to_the_routes_own(tmp_path: Path) -> None:
     """And where the route names none, nobody else speaks for it: the sentence stays with the others."""
     japanese = "今日はとても天気がいいので、公園を散歩しましょう。"

@@ -43,6 +43,7 @@ def planner(*routes: Route, detect: Any = None, default_language: str = "en") ->
         routes=routes,
         voices={
             "alloy": VoiceSection(bindings={"one": "v", "two": "v"}),
+            "alone": VoiceSection(bindings={"one": "v"}),
             "far": VoiceSection(bindings={"away": "v"}, language="fr"),
         },
     )
@@ -69,6 +70,17 @@ FREE = plans.terms(Plan(name="free"))
 def test_what_is_held_is_the_price_of_the_dearest_candidate(more: dict[str, Any], amount: int) -> None:
     both = Route(language="th", candidates=("one/m", "two/m"))
     assert planner(both).plan(request(**more), plans.terms(DEAR)).amount == amount
+
+
+def test_parts_are_held_for_together_each_with_its_dearest_candidate() -> None:
+    both = Route(language="th", candidates=("one/m", "two/m"))
+    asked = request("[A] Hello. [B] Bye.", language="th", voice={"cast": {"A": "alloy", "B": "alone"}})
+    found = planner(both).plan(asked, plans.terms(DEAR))
+    assert [[each.model.name for each in part.candidates] for part in found.parts] == [
+        ["one/m", "two/m"],
+        ["one/m"],
+    ]
+    assert found.amount == 500 + 3 * found.parts[1].characters
 
 
 def test_an_operator_is_told_language_source_route_and_candidates() -> None:

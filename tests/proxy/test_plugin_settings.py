@@ -76,7 +76,7 @@ async def test_a_front_end_with_wrong_settings_is_left_out_alone(section: Plugin
         async with open_front_ends(INSTALLED, {"b": section}) as front_ends:
             assert front_ends.names == FrontEndNames(frozenset("a"), {"xx": "a", "yy": "a"})
     (line,) = logs
-    assert (line["event"], line["front_end"]) == ("front_end.start.refused", "b")
+    assert (line["event"], line["plugin"]) == ("plugin.start.refused", "b")
     assert "front_ends.b" in line["reason"]
 
 
@@ -91,7 +91,7 @@ async def test_settings_reach_the_detector_and_wrong_ones_leave_none() -> None:
     with capture_logs() as logs:
         async with open_detector(INSTALLED, "d", BAD["an unknown key"]) as detect:
             assert detect("Hi.") is None
-    assert [line["event"] for line in logs] == ["detector.start.refused"]
+    assert [line["event"] for line in logs] == ["plugin.start.refused"]
 
 
 async def test_no_detector_is_a_choice_and_no_warning() -> None:

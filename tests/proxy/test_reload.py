@@ -74,6 +74,13 @@ def test_models_routes_and_voices_are_taken_on() -> None:
     assert reload.config == read
 
 
+def test_lexicons_are_taken_on_whatever_becomes_of_the_engines() -> None:
+    read = msgspec.structs.replace(_LATE, lexicons={"pt": {"Ana": "Âna"}})
+    reload = merge(Config(), read)
+    assert "lexicons" in reload.changed
+    assert reload.config.lexicons == read.lexicons
+
+
 def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
     running = Config(engines={"espeak": EngineSection("espeak")}, models={"tts-1": ("espeak/standard",)})
     reload = merge(running, _LATE)

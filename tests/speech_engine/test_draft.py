@@ -69,6 +69,21 @@ def test_a_text_is_composed_and_without_what_nobody_hears(text: str, cleaned: st
     assert draft.text == draft.open == cleaned
 
 
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("xe\u0301y", [0, 1, 3]),
+        ("e\u200b\u0301y", [0, 3]),
+        ("\u1112\u1161\u11abx", [0, 3]),
+        ("e\u0301\u0327\u0316z", [0, 1, 2, 4]),
+        ("a\x00b", [0, 2]),
+        ("e\u0301\x00", [0]),
+    ],
+)
+def test_a_composed_character_comes_from_where_it_began(text: str, places: list[int]) -> None:
+    assert cleaning.cleaned(text)[1] == places
+
+
 @given(TEXTS)
 @example("e\u0301" * 3)
 @example("\u0301")
@@ -99,6 +114,21 @@ def test_no_rule_reaches_across_what_is_decided() -> None:
     draft.decide(2, 3, "one")
     draft.rewrite(re.compile("a.*b"), lambda _: "all")
     assert spoken(draft) == ["a one b"]
+
+
+def test_a_match_that_touches_what_is_decided_keeps_no_other_from_its_rule() -> None:
+    draft = Draft("a1 b2")
+    draft.decide(1, 2, "one")
+    draft.rewrite(re.compile(r"\S+"), lambda match: match.group().upper())
+    assert spoken(draft) == ["aone B2"]
+
+
+def test_an_accent_that_a_rule_adds_belongs_to_it() -> None:
+    draft = Draft("ae1 x")
+    draft.decide(2, 3, "\u0301")
+    (segment,) = draft.segments(())
+    assert segment.spoken == "aé x"
+    assert segment.rewritten == (Rewritten(1, 2, 2, 3),)
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 0), (-1, 2), (3, 2), (0, 9), (4, 6), (5, 8)])

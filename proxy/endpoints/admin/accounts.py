@@ -162,6 +162,7 @@ class Accounts:
         act = await self._administration.act(request, "account.closed", account.id, account.id)
         closed = await accounts.close(self._store, account.id, act)
         self._administration.callers.forget(account.id)
+        await self._administration.cache.purge_account(account.id)
         return reply(shown(closed or account))
 
     def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:

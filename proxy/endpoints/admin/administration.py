@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
+from proxy.cache import Cache
 from proxy.callers import Callers
 from proxy.endpoints import standing as standings
 from proxy.endpoints.admin import agreed
@@ -34,6 +35,7 @@ class Administration(NamedTuple):
     callers: Callers
     config: Config
     turns: Turns
+    cache: Cache
 
     async def account(self, id_or_name: str) -> Account:
         """Raises NotFound."""

@@ -121,6 +121,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("St. John's St. in St. Louis.", "Saint John's Street in Saint Louis."),
         ("At 5 p.m. EST or 5 p.m. Monday.", "At five PM EST or five PM Monday."),
         ("Springfield, IL 62704.", "Springfield, IL six two seven zero four."),
+        ("He is a Dr. of law on Ocean Dr. now.", "He is a Doctor of law on Ocean Drive now."),
         ("He is 5 ft. tall.", "He is five feet tall."),
         ("Call 911 or 555-0199.", "Call nine one one or five five five, zero one nine nine."),
         ("A 5-year-old on an 8 km hike.", "A five-year-old on an eight kilometer hike."),

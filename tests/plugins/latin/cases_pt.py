@@ -9,6 +9,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Foram 2.000.000 de votos.", "Foram dois milhões de votos."),
         ("Custou 1100 reais.", "Custou mil e cem reais."),
         ("Somos 101.", "Somos cento e um."),
+        ("São 1.200 ou 1.200.500.", "São mil e duzentos ou um milhão duzentos mil e quinhentos."),
         ("Há 100 vagas e 1.000 candidatos.", "Há cem vagas e mil candidatos."),
         ("O agente 007 voltou.", "O agente zero zero sete voltou."),
     ),
@@ -62,6 +63,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Chego às 14h30.", "Chego às catorze horas e trinta minutos."),
         ("Saio à 1h.", "Saio à uma hora."),
         ("Abre às 9:00 e fecha às 22h.", "Abre às nove horas e fecha às vinte e duas horas."),
+        ("Aberto 11h–1h.", "Aberto onze horas à uma hora."),
         ("Horário: 9h–17h.", "Horário: nove horas às dezessete horas."),
         ("O voo sai às 2:05 p.m. de hoje.", "O voo sai às duas e cinco da tarde de hoje."),
     ),
@@ -112,6 +114,10 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
     "ranges": (
         ("Leia 10-20 páginas.", "Leia dez a vinte páginas."),
         ("A guerra de 1914–1918.", "A guerra de mil novecentos e catorze a mil novecentos e dezoito."),
+        (
+            "Ligue 3456-7890 ou veja 2000-2010.",
+            "Ligue três quatro cinco seis, sete oito nove zero ou veja dois mil a dois mil e dez.",
+        ),
         ("De 10-20 km.", "De dez a vinte quilômetros."),
     ),
     "abbreviations": (

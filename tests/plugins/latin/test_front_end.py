@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import structlog
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plugins.latin.front_end import LatinFrontEnd
@@ -50,6 +50,7 @@ def sources(text: str, language: str) -> dict[str, str]:
     }
 
 
+@settings(deadline=None)
 @given(text=TEXTS, language=st.sampled_from(TAGS), lexicon=LEXICONS)
 @example(text=" " * 10_000, language="en", lexicon={})
 @example(text="1" * 500, language="pt", lexicon={})
@@ -59,6 +60,7 @@ def test_any_text_is_cut_and_said(text: str, language: str, lexicon: dict[str, s
     assert_sound(text, LatinFrontEnd().prepare(text, language, lexicon))
 
 
+@settings(deadline=None)
 @given(number=st.integers(0, 10**15 - 1), language=st.sampled_from(("pt", "pt-PT", "es", "en", "en-GB")))
 def test_every_number_has_words(number: int, language: str) -> None:
     (spoken,) = said(f"x {number} y", language)
@@ -66,6 +68,7 @@ def test_every_number_has_words(number: int, language: str) -> None:
     assert not any(character.isdigit() for character in spoken)
 
 
+@settings(deadline=None)
 @given(numbers=st.sets(st.integers(0, 10**15 - 1), min_size=2, max_size=2))
 @pytest.mark.parametrize("language", ["pt", "pt-PT", "es", "en", "en-GB"])
 def test_no_two_numbers_sound_alike(language: str, numbers: set[int]) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import sentencex
 import structlog
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plugins.plain.front_end import PlainFrontEnd
@@ -125,6 +125,7 @@ def test_a_splitter_that_loses_characters_is_not_believed(monkeypatch: pytest.Mo
     assert prepared("One. Two.") == (Segment("One. Two.", 0, 9),)
 
 
+@settings(deadline=None)
 @given(text=TEXTS, language=st.sampled_from(LANGUAGES), lexicon=LEXICONS)
 def test_any_text_is_sound_with_any_lexicon(text: str, language: str, lexicon: dict[str, str]) -> None:
     assert_sound(text, PlainFrontEnd().prepare(text, language, lexicon))

@@ -126,6 +126,10 @@ def test_pieces_stay_short_and_end_between_words(text: str) -> None:
     assert all(piece.startswith(("ค่ะ", *LONG_WORDS)) for piece in pieces)
 
 
+def test_a_blank_is_a_better_place_than_the_end_of_a_word() -> None:
+    assert spoken(f"สวัสดีค่ะ {LONG * 2}").startswith("สวัสดีค่ะ | เมื่อวาน")
+
+
 def test_nothing_is_cut_for_a_last_word() -> None:
     assert spoken(f"{LONG[:70]} ค่ะ") == f"{LONG[:70]} ค่ะ"
 
@@ -139,6 +143,7 @@ def test_nothing_is_cut_for_a_last_word() -> None:
             {"ดอกเตอร์": "ดร.", "สี่สิบห้า": "๔๕"},
         ),
         ("เด็ก ๆ กับ\u200b ATM", {"เด็ก": "ๆ", "เอทีเอ็ม": "ATM"}),
+        ("น้ำ ½ ถ้วย", {"เศษหนึ่งส่วนสอง": "½"}),
         ("เเมว 3 ตัว", {"สาม": "3"}),
         ("โทร. 1669\nวันที่ 5/11", {"โทรศัพท์": "โทร.", "หนึ่งหกหกเก้า": "1669", "ห้าพฤศจิกายน": "5/11"}),
     ],
@@ -151,10 +156,16 @@ def test_a_lexicon_wins_over_the_dictionary_and_the_rules() -> None:
     assert spoken("คุณวรรณพงษ์มาถึง", {"วรรณพงษ์": "วัน-นะ-พง"}) == "คุณวัน-นะ-พงมาถึง"
     assert spoken("ซื้อ 12/11/2569 ที่ ATM", {"ATM": "ตู้เงิน", "12/11/2569": "วันลดราคา"}) == "ซื้อ วันลดราคา ที่ ตู้เงิน"
     assert spoken("รอบอก", {"รอบ": "โดยรอบ"}) == "โดยรอบอก"
+    assert spoken("งานอกบ้าน", {"งาน": "ภารกิจ"}) == "ภารกิจอกบ้าน"
     assert spoken("รสชาติดี", {"ชาติ": "ประเทศ"}) == "รสชาติดี"
     assert spoken("น้ำๆ", {"น้ำ": "น้าม"}) == "น้ามน้าม"
     assert spoken("เพลง ๑๐๘ ของเเม่", {"๑๐๘": "ร้อยแปด", "แม่": "มารดา"}) == "เพลง ร้อยแปด ของมารดา"
     assert spoken("ไปกรุงเทพฯ", {"กรุงเทพฯ": "บางกอก"}) == "ไปบางกอก"
+
+
+@pytest.mark.parametrize("word", ["เมื่อวาน", "น้องสาว", "สวนสาธารณะ", "ใกล้", "เห็น", "กำลัง"])
+def test_a_word_is_found_wherever_it_stands_in_a_text_without_blanks(word: str) -> None:
+    assert spoken(LONG * 40, {word: "ฟ้า"}).count("ฟ้า") == 40
 
 
 def test_an_address_is_kept_from_the_lexicon() -> None:

@@ -68,6 +68,12 @@ def test_pauses_do_not_count() -> None:
     assert measured(pcm(np.concatenate((quiet, sine(6, decibels=-23), quiet)))) == pytest.approx(-26, abs=0.2)
 
 
+def test_it_is_measured_over_blocks_of_400_ms() -> None:
+    """Of each, whatever of it is heard: a tenth of a second of sound in every one is 6 dB less than all."""
+    burst = np.concatenate((sine(0.1, decibels=-20), np.zeros(round(0.3 * 24_000))))
+    assert measured(pcm(np.tile(burst, 12))) == pytest.approx(-23.0 - 6.0, abs=0.2)
+
+
 @pytest.mark.parametrize("seconds", [0.05, 0.1, 0.25, 0.39])
 def test_a_sound_shorter_than_a_block_is_measured_by_all_of_it(seconds: float) -> None:
     assert measured(pcm(sine(seconds, decibels=-20))) == pytest.approx(-23.0, abs=0.5)

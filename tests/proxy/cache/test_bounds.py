@@ -6,13 +6,16 @@ import asyncio
 import os
 import re
 import shutil
+import threading
 import time
+from io import FileIO
 from pathlib import Path
 
 import pytest
 import structlog
 
 from proxy import kept_files
+from proxy.kept_files import Lock
 from tests.faults.processes import until
 from tests.proxy.cache.keeping import CONFIG, ask, found, kept, landed, reopened, revise, speaking
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
@@ -148,10 +151,16 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
             page = server.worker.metrics.text()
             _repair(path)
             assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+            await landed(tmp_path)
+            path.unlink()
+            _break(way, path)
+            assert found(await ask(server)) == "miss"
+            await asyncio.to_thread(until, lambda: not server.worker.cache._ending)
     (failures,) = re.findall(r"^voxgate_cache_failures_total (\S+)$", page, re.MULTILINE)
     assert float(failures) >= 2
     warnings = [line for line in logs if line["event"].startswith("cache")]
-    assert [(line["event"], line["log_level"]) for line in warnings] == [("cache.keep.failed", "warning")]
+    # Once for each time that it begins to fail, not for each answer.
+    assert [(line["event"], line["log_level"]) for line in warnings] == [("cache.keep.failed", "warning")] * 2
 
 
 def _break(way: str, path: Path) -> None:
@@ -173,6 +182,29 @@ def _repair(path: Path) -> None:
         root.unlink()
 
 
+async def test_a_disk_that_is_too_slow_does_not_hold_an_answer_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on, create_part = threading.Event(), Lock.create_part
+
+    def hanging(lock: Lock) -> FileIO:
+        may_go_on.wait(20)
+        return create_part(lock)
+
+    monkeypatch.setattr(Lock, "create_part", hanging)
+    text = CONFIG.replace("megabytes = 1", "megabytes = 100")
+    with structlog.testing.capture_logs() as logs:
+        async with speaking(tmp_path, Scripted(*spoken(120.0)), text=text) as server:
+            answer = await ask(server, input="word " * 300)
+            assert (found(answer), len(answer.content)) == ("miss", 240 * RATE_HZ)
+            assert "voxgate_cache_failures_total 1.0" in server.worker.metrics.text()
+            may_go_on.set()
+            await landed(tmp_path)
+            assert not kept(tmp_path)
+    reasons = [line["reason"] for line in logs if line["event"] == "cache.keep.failed"]
+    assert reasons == ["the disk is slower than the speech"]
+
+
 async def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server:
@@ -180,8 +212,17 @@ async def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
         await landed(tmp_path)
         (path,) = kept(tmp_path)
         whole = path.read_bytes()
-        for damaged in (b"", b"\xff" * 100, whole[:20], whole[:-1], whole[1:], whole + bytes(4)):
+        for damaged in (
+            b"",
+            b"\xff" * 100,
+            whole[:20],
+            whole[:-1],
+            whole[1:],
+            b"x" + whole,
+            whole + bytes(4),
+        ):
             path.write_bytes(damaged)
+            age(path)  # two writes in a few milliseconds may leave the same time
             again = await ask(server)
             assert (found(again), again.content) == ("miss", first.content)
             await landed(tmp_path)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from policies.plans import UNLIMITED, terms
+from proxy import wire
+from proxy.callers import Caller
+from proxy.endpoints.replies import encode_json
 from proxy.storage.store import Statement
 from speech_engine import Encoded, Finished, Started, Word, Words, errors
 from tests.proxy.cache.keeping import (
@@ -273,6 +278,40 @@ async def test_what_another_candidate_spoke_is_that_ones(tmp_path: Path) -> None
         "two/m",
         answers[0].content,
     )
+
+
+async def test_a_dialogue_is_kept_as_one_and_goes_with_each_of_its_voices(tmp_path: Path) -> None:
+    async def say(text: str, **more: str) -> httpx2.Response:
+        voice = {"cast": {"Ana": "ana", "Ben": "ben"}}
+        return await ask(server, secret=None, input=text, voice=voice, **more)
+
+    engine = Scripted(*spoken(0.5))
+    text, turned = "[Ana] Hello there. [Ben] Good bye.", "[Ben] Hello there. [Ana] Good bye."
+    async with speaking(tmp_path, engine) as server:
+        answers = [await say(text), await say(turned), await say(text), await say(turned)]
+        as_json = await say(text, response_format="json", audio_format="pcm")
+        rows = await server.usage()
+        await server.worker.cache.purge_voice(server.account.id, "ben")
+        again = await say(text)
+    assert [found(answer) for answer in (*answers, as_json, again)] == ["miss"] * 2 + ["hit"] * 3 + ["miss"]
+    assert answers[0].content == answers[2].content == sound(as_json)
+    assert len(engine.jobs) == 6
+    hit, miss = rows[2], rows[4]
+    assert (hit.cache, hit.engine, hit.model, hit.samples) == ("hit", miss.engine, miss.model, miss.samples)
+
+
+async def test_what_nobody_took_to_its_end_is_not_kept(tmp_path: Path) -> None:
+    engine = Scripted(*spoken(0.5))
+    request = wire.parse_speech(encode_json({**BODY, "cache": True}), wire.Defaults())
+    async with speaking(tmp_path, engine) as server:
+        caller = Caller(server.account.id, "key_1", "unlimited", "speech")
+        plan = server.worker.planner.plan(request, terms(UNLIMITED))
+        async with server.worker.pipeline.speech("req_1", caller, request, plan, lambda: False) as answer:
+            async with aclosing(answer.chunks()) as chunks:
+                assert await anext(chunks)
+        await landed(tmp_path)
+        assert not kept(tmp_path)
+        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 
 async def test_what_could_not_be_settled_is_not_kept(tmp_path: Path) -> None:

@@ -130,10 +130,11 @@ async def test_nobody_waits_longer_than_half_the_time_to_first_audio(tmp_path: P
 async def test_what_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> None:
     gate = Gate(only_first=True)
     engine = Scripted(*spoken(6.0)[:-1], gate, *sound(0.5), Finished())
-    async with speaking(tmp_path, engine) as server:
+    async with speaking(tmp_path, engine, text="[server]\nfirst_audio_s = 3600\n" + CONFIG) as server:
         asked = asking(server, 2)
         await gate.reached.wait()
-        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.timeout(60):
+            await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
         gate.opens.set()
         answers = await asyncio.gather(*asked)
     assert [found(answer) for answer in answers] == ["miss", "miss"]
@@ -182,6 +183,23 @@ async def test_a_worker_that_speaks_too_long_is_not_waited_for(tmp_path: Path) -
         assert found(await ask(other)) == "hit"
     assert [found(answer) for answer in answers] == ["miss"] * 2
     assert len(there.jobs) == 2
+
+
+async def test_one_who_stopped_waiting_for_a_worker_keeps_nobody_else_from_it(tmp_path: Path) -> None:
+    gate, other_gate = Gate(), Gate()
+    here, there = held_up(gate), held_up(other_gate)
+    text = "[server]\nfirst_audio_s = 4\n" + CONFIG
+    async with speaking(tmp_path, here, text=text) as server, reopened(tmp_path, server, there) as other:
+        (first,) = asking(server, 1)
+        await gate.reached.wait()
+        (impatient,) = asking(other, 1)
+        await other_gate.reached.wait()
+        (patient,) = asking(other, 1)
+        await turns()
+        gate.opens.set()
+        assert [found(await first), found(await patient)] == ["miss", "hit"]
+        other_gate.opens.set()
+        assert found(await impatient) == "miss"
 
 
 @pytest.mark.parametrize("step", ["find", "take"])

@@ -65,6 +65,7 @@ async def test_the_sound_is_gone_from_the_disk(tmp_path: Path) -> None:
         await ask(server)
         await landed(tmp_path)
         assert len(kept(tmp_path)) == 1
+        (tmp_path / "data" / "cache" / "lost+found").mkdir()
         await purge(server, "voice")
         assert not [path for path in (tmp_path / "data" / "cache").rglob("*") if path.is_file()]
 
@@ -136,6 +137,35 @@ async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(
         (again,) = server.worker.cache._later
         await again
         assert not kept(tmp_path)
+
+
+async def test_closing_an_account_deletes_what_it_heard(tmp_path: Path) -> None:
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await ask(server)
+        await ask(server, secret=await other_account(server))
+        await landed(tmp_path)
+        assert len(kept(tmp_path)) == 2
+        assert (await server.administer("DELETE", "accounts/bob")).status_code == 200
+        assert len(kept(tmp_path)) == 1
+        assert found(await ask(server)) == "hit"
+
+
+async def test_a_lexicon_that_is_changed_takes_what_was_said_by_it_away(tmp_path: Path) -> None:
+    async def put(spoken_as: str) -> None:
+        words = {"words": {"there": spoken_as}}
+        assert (await server.ask("PUT", "/v1/lexicons/en", body=words)).status_code == 200
+
+    engine = Scripted(*spoken(0.5))
+    async with speaking(tmp_path, engine) as server:
+        assert found(await ask(server, input="No word of it.", lexicon="none")) == "miss"
+        await put("dare")
+        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+        await put("thare")
+        await landed(tmp_path)
+        assert len(kept(tmp_path)) == 1
+        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+        assert found(await ask(server, input="No word of it.", lexicon="none")) == "hit"
+    assert len(engine.jobs) == 3
 
 
 async def test_a_folder_that_is_emptied_by_hand_is_only_empty(tmp_path: Path) -> None:

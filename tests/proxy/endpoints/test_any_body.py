@@ -35,6 +35,8 @@ likely = {
     "speed": st.floats(0.2, 4.2),
     "language": st.sampled_from(["", "auto", "th", "pt-BR", "xx\n", "e"]),
     "emotion": st.sampled_from(["happy", ""]),
+    "lexicon": st.sampled_from(["none", "", "gone"])
+    | st.dictionaries(st.text(max_size=5), st.text(max_size=9)),
 }
 fields = {
     name: st.one_of(likely.get(name, json_values), json_values) for name in wire.SpeechBody.__struct_fields__
@@ -77,6 +79,40 @@ async def test_any_fields_are_spoken_or_refused(server: Inside, body: dict[str, 
 async def test_any_bytes_are_refused(server: Inside, content: bytes) -> None:
     # A speech needs three fields, which nothing this short or random has.
     assert await check(server, content) == 400
+
+
+names = st.sampled_from(["pt", "none", "a%20b", "%00", "%F0%9F%98%80"])
+texts = st.text(max_size=5) | st.sampled_from(["alloy", "tone/tone", "/a/", "(ma1)", "\x00", "\ud800"])
+said = texts | st.just(SECRET)
+kept = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": texts | json_values,
+        "cast": st.dictionaries(texts, texts, max_size=3) | json_values,
+        "words": st.dictionaries(said, said, max_size=3) | json_values,
+        "account": st.sampled_from(["ada", "nobody", "\x00"]) | json_values,
+    },
+)
+
+
+@given(kept, names)
+@many
+async def test_anything_is_saved_or_refused(server: Inside, body: dict[str, Any], name: str) -> None:
+    content = json.dumps(body).encode()
+    for key in (server.key, server.admin_key):
+        root = "/admin" if key == server.admin_key else "/v1"
+        async with server.client(key) as client:
+            answers = [
+                await client.put(f"{root}/lexicons/{name}", content=content),
+                await client.get(f"{root}/lexicons/{name}?account=ada"),
+                await client.delete(f"{root}/lexicons/{name}?account=ada"),
+                await client.post(f"{root}/voices", content=content),
+                await client.delete(f"{root}/voices/{name}"),
+            ]
+        for answer in answers:
+            assert answer.is_success or answer.status_code in (400, 404, 409)
+            # Given back where it is kept, and in no refusal.
+            assert answer.is_success or SECRET not in answer.text
 
 
 @given(st.text(min_size=1, max_size=60))

@@ -158,7 +158,8 @@ async def test_what_is_no_cast_is_refused_by_its_field(
 async def test_a_cast_of_ones_own_cannot_be_in_another(server: Inside) -> None:
     await save(server, name="inner")
     answer = await save(server, name="outer", cast={"Ana": "inner"})
-    assert (answer.status_code, envelope(answer)["param"]) == (400, "cast.Ana")
+    error = envelope(answer)
+    assert (answer.status_code, error["param"], error["code"]) == (400, "cast.Ana", "invalid_value")
 
 
 async def test_cloning_is_refused_with_what_is_not_there_yet(server: Inside) -> None:

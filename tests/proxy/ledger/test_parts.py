@@ -145,6 +145,14 @@ async def test_a_row_names_its_engines_in_the_order_of_the_parts(ledger: Ledger,
     assert (row.engine, row.model) == ("flat+tone+dear", "standard")
 
 
+async def test_what_was_heard_is_told_by_who_spoke_it(ledger: Ledger) -> None:
+    """A kept answer has nobody who did."""
+    async with ledger.hold(wanted(under=priced())) as hold:
+        parts = [part("tone", 5, 4, 0), part("", 5, 2, RATE_HZ), part("dear", 5, 2, 3 * RATE_HZ)]
+        heard_in_parts(hold, *parts, part("flat", 5, 2), samples=round(3.5 * RATE_HZ))
+        assert hold.heard() == [("tone", "standard", 1.0), ("dear", "standard", 0.5)]
+
+
 begins = st.lists(st.integers(0, 1000), max_size=5).map(lambda found: [0, *sorted(found)])
 
 

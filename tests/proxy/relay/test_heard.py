@@ -1,142 +1,32 @@
-"""What a listener hears of several voices in one answer: a real server, engines of different loudness, and
-ears that know whose each sentence was."""
+"""What a listener hears of several voices in one answer of a real server: all words, once, in order, by the
+right voice."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Any
 
 import httpx2
-import numpy as np
 import pytest
-from numpy.typing import NDArray
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from plugins.tone.decode import decode
 from plugins.tone.frames import SYMBOL_S, frame_symbols
 from proxy.audio.formats import FORMATS
-from proxy.audio.loudness import Meter, lufs
-from tests.server import Server, running
+from tests.proxy.relay.ears import (
+    CAST,
+    DIALOGUE,
+    LINES,
+    MIXED,
+    SPOKEN,
+    ask,
+    heard,
+    loudness,
+    server_rows,
+    turns,
+)
+from tests.server import Server
 from tests.sound import decoded
-
-CONFIG = """
-[server]
-default_model = "all"
-[engines.quiet]
-plugin = "tone"
-voices = ["ana", "malee"]
-says_voice = true
-level_db = -14
-[engines.usual]
-plugin = "tone"
-voices = ["ben"]
-says_voice = true
-sample_rate_hz = 16000
-[engines.loud]
-plugin = "tone"
-voices = ["nova", "olga"]
-says_voice = true
-level_db = 6
-sample_rate_hz = 48000
-[engines.failing]
-plugin = "tone"
-voices = ["eve"]
-fail = "EngineFailed"
-[engines.breaking]
-plugin = "tone"
-voices = ["pip"]
-fail = "EngineFailed"
-fail_at_s = 0.5
-[models]
-all = ["failing/standard", "breaking/standard", "loud/standard", "quiet/standard", "usual/standard"]
-[[routes]]
-language = "th"
-candidates = ["quiet/standard"]
-sentences = true
-[[routes]]
-language = "ru"
-candidates = ["usual/standard"]
-sentences = true
-voice = "ben"
-[[routes]]
-language = "el"
-candidates = ["usual/standard"]
-[voices.world]
-loud = "nova"
-quiet = "malee"
-[voices.ana]
-quiet = "ana"
-[voices.ben]
-usual = "ben"
-[voices.olga]
-loud = "olga"
-[voices.eve]
-failing = "eve"
-usual = "ben"
-[voices.pip]
-breaking = "pip"
-usual = "ben"
-"""
-CAST = {"Ana": "ana", "Ben": "ben", "Olga": "olga"}
-DIALOGUE = (
-    "[Ana] Good evening, and welcome. Tonight we talk about the sea. "
-    "[Olga] Thank you. It is larger than anybody thinks, and it is louder too. "
-    "[Ben] Is it? I have only seen a lake, and that was a very quiet one, far from here. "
-    "[Ana] Then let us begin with lakes, with rivers, and with all that is wet."
-)
-SPOKEN = [
-    ("ana", "Good evening, and welcome."),
-    ("ana", "Tonight we talk about the sea."),
-    ("olga", "Thank you."),
-    ("olga", "It is larger than anybody thinks, and it is louder too."),
-    ("ben", "Is it?"),
-    ("ben", "I have only seen a lake, and that was a very quiet one, far from here."),
-    ("ana", "Then let us begin with lakes, with rivers, and with all that is wet."),
-]
-MIXED = (
-    "Let me tell you how people greet each other in other parts of the world, and how they go on from there. "
-    "สวัสดีครับ ยินดีต้อนรับสู่กรุงเทพ That was Thai, as you will have heard, and it is spoken in Bangkok and far "
-    "beyond. Здравствуйте, дорогие друзья, как ваши дела? And that was Russian, with which I come to the end."
-)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("relay"), CONFIG) as server:
-        yield server
-
-
-def ask(server: Server, text: str, **more: object) -> Any:
-    body = {"model": "all", "voice": {"cast": CAST}, "input": text, **more}
-    with server.client() as client:
-        return client.post("/v1/audio/speech", json=body)
-
-
-def heard(data: bytes, audio_format: str) -> list[tuple[str, str]]:
-    """Who said what, sentence by sentence."""
-    sound = decoded(data, audio_format)
-    frames = decode(sound.samples, sound.sample_rate_hz)
-    return [(voice, words) for voice, _, words in (frame.partition(":") for frame in frames)]
-
-
-def turns(samples: NDArray[np.float32], rate_hz: int) -> list[NDArray[np.float32]]:
-    """The sound of each voice's turn, cut where the lengths of its sentences say, and a little more."""
-    ends = np.cumsum([len(frame_symbols(f"{voice}:{words}")) * SYMBOL_S for voice, words in SPOKEN])
-    cuts = [
-        0.0,
-        *(ends[at] for at, (one, other) in enumerate(pairwise(SPOKEN)) if one[0] != other[0]),
-        ends[-1],
-    ]
-    return [samples[round((a + 0.1) * rate_hz) : round((b - 0.1) * rate_hz)] for a, b in pairwise(cuts)]
-
-
-def loudness(samples: NDArray[np.float32], rate_hz: int) -> float:
-    meter = Meter(rate_hz)
-    meter.feed(np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    found = lufs(meter.powers)
-    assert found is not None
-    return found
 
 
 @pytest.mark.parametrize("audio_format", FORMATS)
@@ -153,34 +43,27 @@ def test_a_dialogue_is_spoken_by_its_cast_word_for_word_and_equally_loud(
     assert answer.headers["x-voxgate-voice"] == "ana+ben+olga"
 
 
-def test_the_first_words_that_were_ever_heard_of_a_voice_are_at_its_level_too(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    with running(tmp_path_factory.mktemp("fresh"), CONFIG) as server:
-        answers = [ask(server, DIALOGUE, response_format="pcm").content for _ in range(3)]
-    measured = [
-        [loudness(turn, 24_000) for turn in turns(decoded(answer, "pcm").samples, 24_000)]
-        for answer in answers
-    ]
-    assert all(max(levels) - min(levels) < 1.0 for levels in measured)
-    # What was learned is kept: the same words are exactly as loud from then on.
-    assert measured[1] == pytest.approx(measured[2], abs=0.05)
-    assert measured[0] == pytest.approx(measured[1], abs=0.5)
+def test_each_part_is_as_fast_as_the_whole_is_asked_to_be(server: Server) -> None:
+    answer = ask(server, DIALOGUE, response_format="json", audio_format="wav", speed=1.5).json()
+    sound = decoded(base64.b64decode(answer["audio_base64"]), "wav")
+    frames = decode(sound.samples, sound.sample_rate_hz, speed=1.5)
+    assert [tuple(frame.split(":")) for frame in frames] == SPOKEN
+    before = sum(len(frame_symbols(f"{voice}:{words}")) for voice, words in SPOKEN[:-1])
+    begin = (before + 7 + 2 * (2 + len("ana:"))) * SYMBOL_S / 1.5
+    then = next(word for word in answer["words"] if word["word"] == "Then")
+    assert then["start_seconds"] == pytest.approx(begin, abs=0.02)
 
 
-def test_without_levelling_they_would_be_far_apart(server: Server) -> None:
-    """The test's own ears: the engines do differ by as much as the configuration says."""
-    alone = {
-        name: decoded(
-            ask(
-                server, "[Ana] This is how loud I am when I speak alone.", voice=name, response_format="pcm"
-            ).content,
-            "pcm",
-        )
-        for name in ("ana", "olga")
-    }
-    levels = {name: loudness(sound.samples, 24_000) for name, sound in alone.items()}
-    assert levels["olga"] - levels["ana"] == pytest.approx(20, abs=1.5)
+@settings(max_examples=15, deadline=None)
+@given(
+    dialogue=st.lists(
+        st.tuples(st.sampled_from(sorted(CAST)), st.sampled_from(LINES)), min_size=1, max_size=7
+    )
+)
+def test_any_dialogue_is_heard_as_it_is_written(server: Server, dialogue: list[tuple[str, str]]) -> None:
+    text = "\n".join(f"[{name}] {line}" for name, line in dialogue)
+    answer = ask(server, text, response_format="wav", language="en")
+    assert heard(answer.content, "wav") == [(CAST[name], line) for name, line in dialogue]
 
 
 def test_three_languages_by_three_engines_in_one_stream(server: Server) -> None:
@@ -209,12 +92,6 @@ def test_a_route_that_is_not_for_sentences_leaves_them_to_the_main_language(serv
     assert {voice for voice, _ in heard(answer.content, "pcm")} == {"nova"}
     (row,) = server_rows(server, 1)
     assert row["engine"] == "loud"
-
-
-def server_rows(server: Server, count: int) -> list[dict[str, Any]]:
-    with server.client() as client:
-        rows: list[dict[str, Any]] = client.get("/v1/usage", params={"limit": count}).json()["data"]
-        return rows
 
 
 def test_a_cast_may_speak_several_languages(server: Server) -> None:

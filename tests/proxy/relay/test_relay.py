@@ -52,9 +52,9 @@ async def test_the_next_is_asked_while_one_is_heard_and_the_one_after_it_is_not(
 
 async def test_an_engine_with_one_slot_is_asked_when_it_has_made_the_part_before(tmp_path: Path) -> None:
     """In line behind its own answer a part would lose its time to first audio."""
-    one = Scripted(*speech(0.3, lambda: asyncio.sleep(0.6)))
+    one = Scripted(*speech(0.3, lambda: asyncio.sleep(1.2)))
     one.slots = 1
-    config = f"[server]\nfirst_audio_s = 0.4\n{CONFIG}"
+    config = f"[server]\nfirst_audio_s = 1\n{CONFIG}"
     async with stage(tmp_path, one, config=config) as server:
         content = await hear(server, "[Ana] Um. [Ana] Dois. [Ana] Três.")
     assert [said(job) for job in one.jobs] == ["Um.", "Dois.", "Três."]
@@ -72,9 +72,9 @@ async def test_a_part_falls_back_before_its_first_sound(tmp_path: Path) -> None:
 
 
 async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> None:
-    """Three fifths of a second of waiting in all are more than any one of them has."""
-    late = [lambda: asyncio.sleep(0.2), *spoken(0.1)]
-    config = f"[server]\nfirst_audio_s = 0.4\n{CONFIG}"
+    """What they take in all is more than any one of them has."""
+    late = [lambda: asyncio.sleep(0.5), *spoken(0.1)]
+    config = f"[server]\nfirst_audio_s = 1.2\n{CONFIG}"
     async with stage(tmp_path, *(Scripted(*late) for _ in range(3)), config=config) as server:
         content = await hear(server, "[Ana] Olá. [Ben] Hi. [Cid] Oi.")
     assert len(content) == round(0.3 * RATE_HZ) * 2
@@ -95,7 +95,7 @@ async def test_a_later_part_that_cannot_be_spoken_breaks_the_answer_and_costs_no
     tmp_path: Path, second: list[Step], audio_format: str
 ) -> None:
     config = (
-        f"[server]\nfirst_audio_s = 0.5\n{CONFIG}[plans.paid]\nprices.speech = {{ credits = 1, per = 'job' }}"
+        f"[server]\nfirst_audio_s = 1\n{CONFIG}[plans.paid]\nprices.speech = {{ credits = 1, per = 'job' }}"
     )
     one, two = Scripted(*spoken(1.0)), Scripted(*second)
     async with stage(tmp_path, one, two, config=config, plan="paid") as server:
@@ -171,6 +171,21 @@ prices.models."two" = {{ credits = 100, per = "second" }}
     assert (row.outcome, two.open) == ("left", 0)
     assert 0 < row.samples <= RATE_HZ
     assert row.credits == -(-row.samples * 10**6 // RATE_HZ)
+
+
+async def test_who_leaves_pays_for_a_part_ahead_that_bills_on_submit(tmp_path: Path) -> None:
+    leaves, never = asyncio.Event(), asyncio.Event()
+    config = f"""{CONFIG}
+[plans.paid]
+prices.models."two" = {{ credits = 1, per = "character" }}
+prices.models."three" = {{ credits = 100, per = "character" }}
+"""
+    one = Scripted(*speech(1.0, never.wait))
+    two, three = (Scripted(telling(leaves), never.wait, billed_on_submit=True) for _ in range(2))
+    async with stage(tmp_path, one, two, three, config=config, plan="paid") as server:
+        await server.raw_speech(body("[Ana] Olá. [Ben] Hi. [Cid] Oi."), leaves)
+        (row,) = await server.usage()
+    assert (row.outcome, row.credits) == ("left", len("[Ben] Hi. ") * 10**6)
 
 
 async def test_words_of_all_parts_point_into_the_text_and_into_the_sound(tmp_path: Path) -> None:
