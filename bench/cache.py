@@ -1,6 +1,7 @@
 """Answers from the audio cache beside others: `python -m bench.cache`. Needs wrk and nginx.
 
-One sentence, asked for again and again: of Starlette with a fixed body, of voxgate's cache, of voxgate before
+One sentence, asked for again and again: of Starlette with a fixed body, of the same behind all that a hit
+does as well, its settlement included, of voxgate's cache, of voxgate before
 a local provider with the same 48 KB clip, and of espeak-ng. Every target runs in each round, so that whatever
 else the machine does is shared out.
 """
@@ -19,13 +20,15 @@ from bench.shipped import shipped
 from bench.upstream import VOXGATE, nginx, process
 
 ROUNDS = 3
-BARE, HIT, GATEWAY, SPOKEN = "bare", "hit", "gateway", "espeak"
+BARE, LEDGER, HIT, GATEWAY, SPOKEN = "bare", "ledger", "hit", "gateway", "espeak"
 _AGAIN = json.dumps({**json.loads(BODY), "cache": True})
 
 
 def main() -> None:
     """All of them, or those that are named after the command."""
-    found: dict[str, list[Measured]] = {name: [] for name in sys.argv[1:] or (BARE, HIT, GATEWAY, SPOKEN)}
+    found: dict[str, list[Measured]] = {
+        name: [] for name in sys.argv[1:] or (BARE, LEDGER, HIT, GATEWAY, SPOKEN)
+    }
     with tempfile.TemporaryDirectory() as top, nginx(Path(top)) as upstream:
         for number in range(ROUNDS):
             for name, rounds in found.items():
@@ -38,10 +41,11 @@ def main() -> None:
 @contextmanager
 def _target(name: str, folder: Path, upstream: int) -> Iterator[Target]:
     folder.mkdir()
-    if name == BARE:
-        with process([sys.executable, "-m", "bench.rung", "bare", str(folder)]) as bare:
-            assert bare.stdout is not None
-            yield Target(bare.pid, int(bare.stdout.readline().split()[0]), "none")
+    if name in (BARE, LEDGER):
+        with process([sys.executable, "-m", "bench.rung", name, str(folder)]) as rung:
+            assert rung.stdout is not None
+            port, key = rung.stdout.readline().split()
+            yield Target(rung.pid, int(port), key)
         return
     config = folder / "config.toml"
     config.write_text(VOXGATE.format(base=f"http://127.0.0.1:{upstream}/v1"))

@@ -173,14 +173,12 @@ async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worke
 
 def _routed(config: Config) -> set[str]:
     """The front-ends of routes that somebody may speak."""
-    return {
-        route.front_end
+    used = (
+        route
         for route in config.routes
-        if route.front_end
-        and (
-            not route.candidates or any(name.partition("/")[0] in config.engines for name in route.candidates)
-        )
-    }
+        if not route.candidates or any(name.partition("/")[0] in config.engines for name in route.candidates)
+    )
+    return {route.front_end for route in used if route.front_end}
 
 
 def control_app(routes: list[Route], metrics: Metrics) -> ASGIApp:

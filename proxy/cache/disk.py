@@ -71,7 +71,10 @@ class Disk:
         self._memory.put(str(path), clip)
 
     async def purge(self, is_one: Callable[[str], bool]) -> int:
-        return await self._run(partial(self._folder.purge, is_one))
+        """Of shelves, by name. Other workers' memories see it within a second."""
+        purged = await self._run(partial(self._folder.purge, is_one))
+        self._memory.forget(lambda path: is_one(Path(path).parent.name))
+        return purged
 
     async def sweep(self, most_bytes: int) -> Swept:
         return await self._run(partial(self._folder.sweep, most_bytes, time.time() - self.kept_s))

@@ -23,7 +23,8 @@ from proxy.word_times import SpokenWord
 async def begin_speech(
     first_audio: FirstAudio, levels: Levels, request: SpeechRequest, plan: Plan, hold: Hold
 ) -> Speech:
-    """Returns when there are bytes to send, within the budget to first audio of the first part."""
+    """Returns when there are bytes to send: within the first part's budget to first audio, and a second more
+    where its voice was never heard before and has to be measured."""
     if len(plan.parts) == 1:
         return await first_audio.of(Asked(request, plan, 0, hold))
     relay = Relay(first_audio, levels, request, plan, hold)

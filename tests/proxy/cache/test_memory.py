@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from proxy.cache.clips import About, Clip, Identity
 from proxy.cache.memory import Memory
 
@@ -51,7 +53,9 @@ def test_one_that_is_larger_than_all_of_it_is_not_there(tmp_path: Path) -> None:
     assert "0 clips, 0 bytes" in repr(memory)
 
 
-def test_what_was_replaced_or_taken_away_on_the_disk_is_gone_here(tmp_path: Path) -> None:
+def test_what_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     memory, gone, replaced = Memory(1_000), tmp_path / "gone", tmp_path / "replaced"
     for path in (gone, replaced):
         _put(memory, path, bytes(100))
@@ -60,6 +64,9 @@ def test_what_was_replaced_or_taken_away_on_the_disk_is_gone_here(tmp_path: Path
     other.write_bytes(bytes(100))
     os.utime(other, ns=(0, replaced.stat().st_mtime_ns))
     other.rename(replaced)
+    assert _has(memory, gone)
+    assert _has(memory, replaced)
+    monkeypatch.setattr("proxy.cache.memory.BELIEVED_S", 0.0)
     assert not _has(memory, gone)
     assert not _has(memory, replaced)
     assert "0 clips, 0 bytes" in repr(memory)

@@ -17,8 +17,10 @@ import proxy
 from policies.lexicon import Lexicon
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Candidate, Model, Voice
+from proxy import kept_files
 from proxy.cache import secret
 from proxy.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, Names, Sought
+from proxy.kept_files import Lock
 from proxy.planning import Part, Plan
 from proxy.sections import Config, EngineSection, PluginSection
 from proxy.wire import SpeechRequest
@@ -234,3 +236,16 @@ def test_a_secret_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
     file.write_bytes(b"short")
     assert len(secret.ensure(file)) == 32
     assert secret.ensure(file) == secret.ensure(file)
+
+
+def test_a_secret_that_another_worker_made_meanwhile_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, take = tmp_path / "cache-key", kept_files.take
+
+    def late(path: Path) -> Lock | None:
+        file.write_bytes(SECRET)
+        return take(path)
+
+    monkeypatch.setattr(kept_files, "take", late)
+    assert secret.ensure(file) == SECRET

@@ -103,7 +103,10 @@ async def test_what_began_before_a_purge_does_not_spoil_what_began_after_it(tmp_
         assert found(await ask(other)) == "hit"
 
 
-async def test_a_purge_by_one_worker_is_one_for_all(tmp_path: Path) -> None:
+async def test_a_purge_by_one_worker_is_soon_one_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.cache.memory.BELIEVED_S", 0.0)
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server, reopened(tmp_path, server, engine) as other:
         await ask(server)

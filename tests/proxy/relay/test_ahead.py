@@ -127,3 +127,22 @@ async def test_one_that_nobody_heard_ends_quietly() -> None:
     async with reading(engine):
         await turns()
     assert engine.is_closed
+
+
+async def test_others_get_a_turn_between_any_two_chunks_that_are_there_already() -> None:
+    """Encoding half a minute in one go would keep the whole server waiting."""
+    seen: list[int] = []
+    heard = 0
+
+    async def other() -> None:
+        while True:
+            seen.append(heard)
+            await asyncio.sleep(0)
+
+    async with reading(Endless(50)) as ahead:
+        await turns()
+        beside = asyncio.create_task(other())
+        while await ahead.next() is not None:
+            heard += 1
+        beside.cancel()
+    assert set(seen) >= set(range(1, heard))
