@@ -1,9 +1,8 @@
 """Answers from the audio cache beside others: `python -m bench.cache`. Needs wrk and nginx.
 
-One sentence, asked for again and again: of Starlette with a fixed body, of the same behind all that a hit
-does as well, its settlement included, of voxgate's cache, of voxgate before
-a local provider with the same 48 KB clip, and of espeak-ng. Every target runs in each round, so that whatever
-else the machine does is shared out.
+One sentence, asked for again and again: of Starlette with a fixed body; of the same behind what every request
+goes through, its settlement included; of voxgate's cache; of voxgate before a local provider with the same
+48 KB clip; of espeak-ng. Every target runs in each round: whatever else the machine does is shared out.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from bench.load import BODY, Measured, Target, measured, show
 from bench.shipped import shipped
 from bench.upstream import VOXGATE, nginx, process
 
-ROUNDS = 3
+ROUNDS = 2
 BARE, LEDGER, HIT, GATEWAY, SPOKEN = "bare", "ledger", "hit", "gateway", "espeak"
 _AGAIN = json.dumps({**json.loads(BODY), "cache": True})
 

@@ -69,12 +69,6 @@ class Meter:
             self._weigh(waiting[at : at + size])
         self._waiting = waiting[len(waiting) // size * size :]
 
-    def flush(self) -> None:
-        """What is left, as a step of its own: of a short sound it is all there is."""
-        if self._waiting:
-            self._weigh(self._waiting)
-            self._waiting = b""
-
     def _weigh(self, pcm: bytes) -> None:
         samples = np.frombuffer(pcm, "<i2") / _FULL_SCALE
         reached = np.concatenate((self._before, samples))

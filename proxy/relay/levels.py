@@ -79,7 +79,6 @@ async def levelled(ahead: Ahead, level: Level) -> AsyncGenerator[bytes, None]:
         async with asyncio.timeout(_PATIENCE_S):
             while not level.is_known and sum(map(len, first)) < _MOST_BYTES:
                 if (pcm := await ahead.next()) is None:
-                    meter.flush()
                     break
                 meter.feed(pcm)
                 first.append(pcm)

@@ -64,6 +64,7 @@ def test_what_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
     other.write_bytes(bytes(100))
     os.utime(other, ns=(0, replaced.stat().st_mtime_ns))
     other.rename(replaced)
+    monkeypatch.setattr("proxy.cache.memory.BELIEVED_S", 3600.0)
     assert _has(memory, gone)
     assert _has(memory, replaced)
     monkeypatch.setattr("proxy.cache.memory.BELIEVED_S", 0.0)
