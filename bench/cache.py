@@ -18,7 +18,7 @@ from bench.load import BODY, Measured, Target, measured, show
 from bench.shipped import shipped
 from bench.upstream import VOXGATE, nginx, process
 
-ROUNDS = 2
+ROUNDS = 3
 BARE, LEDGER, HIT, GATEWAY, SPOKEN = "bare", "ledger", "hit", "gateway", "espeak"
 _AGAIN = json.dumps({**json.loads(BODY), "cache": True})
 
