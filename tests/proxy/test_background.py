@@ -70,7 +70,7 @@ async def test_kept_answers_are_swept_again_after_a_sweep_that_broke(
             raise ValueError(SECRET)
         loop.call_soon_threadsafe(again.set)
 
-    monkeypatch.setattr("proxy.idempotency.files.sweep", sweep)
+    monkeypatch.setattr("proxy.kept_files.sweep", sweep)
     monkeypatch.setattr("proxy.idempotency.answers._SWEEP_S", 0.01)
     metrics = Metrics()
     async with open_answers(store, tmp_path, Server(idempotency_mb=1), metrics), asyncio.timeout(10):
