@@ -69,7 +69,7 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             # Not `$`, which lets a line feed through: the tag goes into a header of the answer.
-            pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|[Aa]uto|)\Z",
+            pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|[Aa][Uu][Tt][Oo]|)\Z",
             max_length=35,
             description="a language tag such as en, pt-BR or es-419, or auto",
         ),

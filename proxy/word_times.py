@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 import msgspec
 
@@ -65,7 +66,14 @@ class WordPlaces:
             # At least a character wide, wherever there is one.
             width = max(1, len(source))
             aligned = [min(place * width // len(spoken), width - 1) for place in range(len(spoken))]
-        return [(start + place, start + place + 1) for place in aligned]
+        found = []
+        for place, following in pairwise([*aligned, len(source)]):
+            end = place + 1
+            # An accent of its own belongs to its letter.
+            while end < following and unicodedata.category(source[end])[0] == "M":
+                end += 1
+            found.append((start + place, start + end))
+        return found
 
 
 def _aligned(spoken: str, source: str) -> list[int] | None:

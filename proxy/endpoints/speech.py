@@ -84,7 +84,7 @@ class SpeechEndpoint:
 
     async def _speak(self, asked: _Asked, state: dict[str, Any], connection: Connection) -> None:
         id_, caller, request, terms = asked
-        plan = self._planner.plan(request, terms, await self._library.own(caller.account))
+        plan = await self._planner.planned(request, terms, await self._library.own(caller.account))
         if caller.role == "admin":
             state["route"] = plan.told
         write = _WRITERS[request.answer]

@@ -16,7 +16,7 @@ from speech_engine import Rewritten, Segment, Word
     [
         ("Hello world.  ", "Hello world.", (6, 11), "world"),
         ("one \n\t two", "one two", (4, 7), "two"),
-        ("cafe\u0301 noir", "café noir", (0, 4), "cafe"),
+        ("cafe\u0301 noir", "café noir", (0, 4), "cafe\u0301"),
         ("cafe\u0301 noir", "café noir", (5, 9), "noir"),
         ("zero\u200bwidth here", "zerowidth here", (10, 14), "here"),
         ("12 cats", "twelve cats", (0, 6), "12 c"),

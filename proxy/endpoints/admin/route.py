@@ -18,12 +18,14 @@ from proxy.endpoints.admin.administration import Administration
 from proxy.endpoints.admin.fields import AccountName, raw_body
 from proxy.endpoints.replies import reply
 from proxy.errors import Conflict, ErrorDetail
-from proxy.library import NOTHING, Library
+from proxy.library import Library
 from proxy.parts import Span
 from proxy.planning import Planner
 from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
+_NOBODY = ""
+"""An account that there is not: it has what everybody may use."""
 
 
 class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +113,7 @@ class Explanations:
         server = self._administration.config.server
         asked = wire.parse_speech(body, wire.Defaults(server.default_model, server.default_voice))
         account = None if question.account is None else await self._administration.account(question.account)
-        own = NOTHING if account is None else await self._library.own(account.id)
+        own = await self._library.own(_NOBODY if account is None else account.id)
         decided = self._planner.explain(asked, self._terms(account), own)
         return reply(
             RouteAnswer(

@@ -260,3 +260,17 @@ async def test_a_plan_with_a_price_needs_a_licence_for_paid_use(
 async def test_explaining_needs_an_administrator(server: Inside) -> None:
     answer = await server.ask("POST", "/admin/route/explain", body={"input": "Hi."})
     assert answer.status_code == 403
+
+
+async def test_what_the_operator_saved_for_everybody_is_explained_without_an_account(server: Inside) -> None:
+    saved = await server.administer("POST", "voices", {"name": "talk", "cast": {"Ana": "alloy"}})
+    assert saved.status_code == 201, saved.text
+    answer = await server.administer("POST", "route/explain", {"input": "[Ana] Hi.", "voice": "talk"})
+    assert [part["voice"] for part in answer.json()["parts"]] == ["alloy"]
+
+
+@pytest.mark.parametrize("auto", ["auto", "Auto", "AUTO"])
+async def test_a_long_text_of_any_languages_is_planned_as_a_short_one_is(server: Inside, auto: str) -> None:
+    answer = await server.speech("Hello there, my friends. " * 100, language=auto)
+    assert answer.status_code == 200
+    assert answer.headers["x-voxgate-engine"] == "house/m"
