@@ -161,4 +161,7 @@ class Speaking:
             raise EngineFailed("The engine timed words of a segment that it was not given.")
         for word in words.words:
             seconds = word.sample_offset / self._rate_hz / self._factor
-            self._words.append(self._places.locate(words.segment, word, seconds))
+            found = self._places.locate(words.segment, word, seconds)
+            # The words of one expansion are one word of the text, which begins with the first of them.
+            if not self._words or self._words[-1].place != found.place:
+                self._words.append(found)

@@ -18,6 +18,10 @@ class SpokenWord(msgspec.Struct, frozen=True):
     source_start: int
     source_end: int
 
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.source_start, self.source_end
+
 
 _Range = tuple[int, int]
 

@@ -40,6 +40,8 @@ _STANDARD = ModelInfo(
     speed=(SLOWEST_RATE / NORMAL_RATE, FASTEST_RATE / NORMAL_RATE),
     pitch=(-12.0, 12.0),
     times_words=True,
+    # It reads digits, but neither "R$ 1.234,50" nor "20/11" as people do.
+    reads_numbers=False,
     licence="GPL-3.0-or-later",
 )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import av
 import pytest
 
 from proxy.audio.libav import audio_frame
-from speech_engine import Encoded, Event, Finished, Started
+from speech_engine import Audio, Encoded, Event, Finished, Started, Word, Words
 from tests.proxy.endpoints.inside import inside
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
 from tests.sound import decoded, tone
@@ -90,3 +91,19 @@ async def test_encoded_audio_has_the_same_cap(tmp_path: Path) -> None:
     assert answer.status_code == 503
     assert row.outcome == "failed"
     assert row.samples <= 12 * RATE_HZ
+
+
+async def test_the_words_of_one_expansion_are_one_word_of_the_text(tmp_path: Path) -> None:
+    said = "It costs five dollars and ninety-nine cents now."
+    timed = [Word(number * 1000, *found.span()) for number, found in enumerate(re.finditer(r"[^ .]+", said))]
+    events: list[Event] = [Started(RATE_HZ), Words(tuple(timed)), Audio(0, bytes(RATE_HZ)), Finished()]
+    engine = Scripted(*events, reads_numbers=False, times_words=True)
+    text = "It costs $5.99 now."
+    async with inside(tmp_path, CONFIG, {"one": engine}) as server:
+        answer = await server.ask(
+            "POST", "/v1/audio/speech", body={**BODY, "input": text, "response_format": "json"}
+        )
+    assert [segment.spoken for segment in engine.jobs[0].segments] == [said]
+    words = answer.json()["words"]
+    assert [word["word"] for word in words] == ["It", "costs", "$5.99", "now"]
+    assert [round(word["start_seconds"] * RATE_HZ / 1000) for word in words] == [0, 1, 2, 7]
