@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 import msgspec
 
 from speech_engine import Rewritten, Segment
 
+# Of Thai and Lao: vowels that Unicode calls letters, though none can stand without the consonant beside it.
+_NEVER_FIRST = frozenset("ะาำๅๆฯະາຳຽໆຯ")
+_NEVER_LAST = frozenset("เแโใไເແໂໃໄ")
+_JOINER = "\u200d"
+
 
 def fit(segments: Iterable[Segment], limit: int) -> tuple[Segment, ...]:
     """The segments, those longer than `limit` cut at blanks, or within a word where it has none.
 
+    What is written around a letter stays with it: marks, and the vowels of Thai and Lao.
     The source ranges of the pieces tile the range of the whole.
     """
     return tuple(piece for segment in segments for piece in _cut(segment, limit))
@@ -74,7 +81,18 @@ def _rewritten_within(segment: Segment, begin: int, end: int) -> tuple[Rewritten
 
 
 def _end_of_piece(spoken: str, begin: int, limit: int) -> int:
-    if len(spoken) - begin <= limit:
+    last = begin + limit
+    if len(spoken) <= last:
         return len(spoken)
-    blank = spoken.rfind(" ", begin + 1, begin + limit + 1)
-    return blank + 1 if blank > begin else begin + limit
+    blanks = (at + 1 for at in range(last, begin, -1) if spoken[at] == " ")
+    places = (*blanks, *range(last, begin, -1))
+    return next((at for at in places if not _is_within_a_letter(spoken, at)), last)
+
+
+def _is_within_a_letter(spoken: str, at: int) -> bool:
+    """Whether the characters on both sides of this place make one letter, or one sign, together."""
+    if at == len(spoken):
+        return False
+    before, after = spoken[at - 1], spoken[at]
+    joined = _JOINER in (before, after) or before in _NEVER_LAST
+    return joined or after in _NEVER_FIRST or unicodedata.category(after).startswith("M")

@@ -42,6 +42,11 @@ class Draft:
         """As long as `text`, with a mask for all that is decided."""
         return self._open
 
+    @property
+    def decided(self) -> tuple[tuple[int, int, str], ...]:
+        """What was decided so far, in order: where it begins and ends in `text`, and what is said there."""
+        return tuple(self._decided)
+
     def keep(self, pattern: re.Pattern[str]) -> None:
         """What matches is said as it is written, whatever later rules or a lexicon say."""
         self.rewrite(pattern, re.Match.group)

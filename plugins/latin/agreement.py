@@ -15,6 +15,9 @@ class Nouns(NamedTuple):
     masculine: Collection[str]
     """Nouns that end like a feminine one."""
     masculine_endings: tuple[str, ...]
+    feminine_articles: Collection[str]
+    """What stands only before such nouns, and tells where there is none: `a las 21`."""
+    masculine_articles: Collection[str]
     others: Collection[str]
     """Words that are no nouns."""
     labels: Collection[str]
@@ -23,6 +26,12 @@ class Nouns(NamedTuple):
 
 def agreement(nouns: Nouns) -> Callable[[int, str, str], Form]:
     def form(number: int, before: str, after: str) -> Form:
+        if before in nouns.feminine_articles:
+            return "feminine"
+        told = by_noun(number, before, after)
+        return "masculine" if told == "feminine" and before in nouns.masculine_articles else told
+
+    def by_noun(number: int, before: str, after: str) -> Form:
         if not after or after in nouns.others or before in nouns.labels:
             return "alone"
         if number != 1 and not after.endswith(("s", "mil")):

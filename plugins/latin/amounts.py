@@ -10,7 +10,8 @@ from plugins.latin.language import Form, Language
 
 SPACE = r"[ \u00a0\u202f]"
 # What has signs of reckoning in it, or `6'2`, is no single number: it is left as it is written.
-LEFT = r"(?<![\w.,/:+=*^−-])(?<![0-9]['’])"
+# Nor is there a number behind a sign of money that no table has.
+LEFT = r"(?<![\w.,/:+=*^$€£₦¥−-])(?<![0-9]['’])"
 SIGNED = rf"(?:(?<![\w.,/:)%°$€£+=*^−-])(?P<minus>[−-])|{LEFT})"
 RIGHT = r"(?![\w²³]|[.,:/'’+=*^−–-][0-9])"
 DASH = r"(?:[-–]|[ ]?–[ ]?)"

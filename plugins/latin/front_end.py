@@ -46,7 +46,7 @@ _LETTER_OR_STOP = re.compile(r"[^\W\d_]|[.!?]")
 
 class LatinFrontEnd:
     languages = tuple(_LANGUAGES)
-    revision = "1"
+    revision = "2"
 
     def __repr__(self) -> str:
         return f"<LatinFrontEnd {' '.join(self.languages)}>"

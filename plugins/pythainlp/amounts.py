@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from plugins.pythainlp.numbers import NUMBER, QUANTITY, cardinal, number, quantity
+from plugins.pythainlp.numbers import DASH, NUMBER, QUANTITY, cardinal, number, quantity
 from plugins.pythainlp.rule import WORDLIKE, Rule, one_of
 
 
@@ -29,6 +29,12 @@ _SIGNS = {
     "₹": _Currency("รูปี"),
     "₱": _Currency("เปโซ"),
     "₽": _Currency("รูเบิล"),
+    "A$": _Currency("ดอลลาร์ออสเตรเลีย", "เซนต์"),
+    "C$": _Currency("ดอลลาร์แคนาดา", "เซนต์"),
+    "HK$": _Currency("ดอลลาร์ฮ่องกง", "เซนต์"),
+    "NT$": _Currency("ดอลลาร์ไต้หวัน"),
+    "NZ$": _Currency("ดอลลาร์นิวซีแลนด์", "เซนต์"),
+    "S$": _Currency("ดอลลาร์สิงคโปร์", "เซนต์"),
 }
 _CODES = {
     "THB": _BAHT,
@@ -37,6 +43,12 @@ _CODES = {
     "GBP": _SIGNS["£"],
     "JPY": _SIGNS["¥"],
     "CNY": _Currency("หยวน"),
+    "AUD": _SIGNS["A$"],
+    "CAD": _SIGNS["C$"],
+    "HKD": _SIGNS["HK$"],
+    "NZD": _SIGNS["NZ$"],
+    "SGD": _SIGNS["S$"],
+    "TWD": _SIGNS["NT$"],
 }
 _BEFORE = _SIGNS | _CODES
 _BEHIND = dict.fromkeys(("บาท", "บ.", ".-", ".-บาท", ".- บาท"), _BAHT) | _SIGNS | _CODES
@@ -46,8 +58,10 @@ _LETTERS = {"K": "พัน", "M": "ล้าน", "B": "พันล้าน"}
 _SCALE = "(?:(?:ล้าน|แสน|หมื่น|พัน|ร้อย|สิบ)?ล้าน|แสน|หมื่น|พัน)"
 _SIGN_FIRST = re.compile(
     rf"(?<![A-Za-z])(?P<minus>(?<![{WORDLIKE}])-)?(?P<sign>{one_of(_BEFORE)}) ?(?P<first>{NUMBER})"
-    rf"(?: ?[-\u2013] ?(?:(?P=sign))?(?P<last>{NUMBER}))?(?!\d|[.,]\d)"
+    rf"(?:{DASH}(?:(?P=sign))?(?P<last>{NUMBER}))?(?!\d|[.,]\d)"
     rf"(?: ?(?P<scale>{_SCALE})|(?P<letter>[KMB])(?![A-Za-z]))?"
+    # Of the countries that write $ a code tells which: $20 USD.
+    rf"(?: ?(?P<code>{one_of(_CODES)})(?![A-Za-z]| ?\d))?"
 )
 _SIGN_LAST = re.compile(rf"(?P<quantity>{QUANTITY}) ?(?P<sign>{one_of(_BEHIND)})(?![A-Za-z\d])")
 _HUNDREDTHS = re.compile(r"(?P<minus>[-\u2212])?(?P<whole>[\d,]+)\.(?P<part>\d\d?)\Z")
@@ -56,7 +70,10 @@ _PERCENT = re.compile(rf"({QUANTITY}) ?[%\u066a\uff05]")
 
 
 def _sign_first(match: re.Match[str]) -> str:
-    currency, scale = _BEFORE[match["sign"]], match["scale"] or _LETTERS.get(match["letter"] or "", "")
+    currency, scale = (
+        _BEFORE[match["code"] or match["sign"]],
+        match["scale"] or _LETTERS.get(match["letter"] or "", ""),
+    )
     minus = "ลบ" if match["minus"] else ""
     if not (match["last"] or scale):
         return minus + _exact(match["first"], currency)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from plugins.pythainlp.numbers import NUMBER, QUANTITY, cardinal, digits, number, quantity
+from plugins.pythainlp.numbers import DASH, NUMBER, QUANTITY, cardinal, digits, number, quantity
 from plugins.pythainlp.rule import THAI, Rule, follows
 from speech_engine.draft import MASK
 
@@ -26,7 +26,7 @@ _LAUGHTER = re.compile(r"(?<![\d,.])(?:5{5,}|5{3,}(?=\+))\+*(?![\d,.])")
 _EACH = re.compile(
     rf"(?<=[{MASK}{THAI}])/(?=ปี|เดือน|สัปดาห์|วัน|คืน|ชั่วโมง|นาที|วินาที|คน|ท่าน|ครั้ง|ชิ้น|หน่วย|กล่อง|ขวด|ห้อง|ไร่|คู่)"
 )
-_BETWEEN = re.compile(rf"(?<={MASK}) ?[-\u2013\u2014] ?(?={MASK})")
+_BETWEEN = re.compile(rf"(?<={MASK}){DASH}(?={MASK})")
 _SUM = re.compile(rf"(?<={MASK}) ?([+=÷×]) ?(?={MASK})")
 _SUMS = {"+": "บวก", "=": "เท่ากับ", "÷": "หาร", "×": "คูณ"}
 

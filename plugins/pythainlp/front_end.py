@@ -20,7 +20,7 @@ _LOADING = Lock()
 
 class ThaiFrontEnd:
     languages = ("th",)
-    revision = "1"
+    revision = "2"
 
     def __init__(self) -> None:
         self._reader: Reader | None = None

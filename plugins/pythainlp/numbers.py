@@ -16,7 +16,10 @@ _MOST_DIGITS = 15
 # Possessive, here and below: to try a shorter number would only cost time.
 NUMBER = r"(?>\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?>\.\d++)?"
 _SIGN = rf"(?:(?<![{WORDLIKE}.%)\]])-|[\u2212+])"
-_RANGE = rf"(?: ?[-\u2013\u2014] ?{NUMBER}|(?: ?[x×] ?{NUMBER}){{1,2}})"
+DASH = r"(?:-| - | ?[\u2013\u2014] ?)"
+"""Between two numbers; a hyphen with a blank on one side only is a minus, or nobody knows."""
+
+_RANGE = rf"(?:{DASH}{NUMBER}|(?: ?[x×] ?{NUMBER}){{1,2}})"
 
 QUANTITY = rf"(?<!\d)(?<!\d[.,])(?:~ ?)?{_SIGN}?{NUMBER}{_RANGE}?(?!\d)(?![.,]\d)"
 """A number, a range of them, or one by another; none of the groups of `re`, so that it fits in anywhere."""

@@ -55,7 +55,7 @@ class Reader:
         words = self._words.ends(draft.text, lexicon, turn)
         begins = frozenset(words)
         draft.apply(lexicon, begins)
-        blanks = Blanks(draft, begins, turn)
+        blanks = Blanks(draft, begins, lambda said: self._rested(said, turn), turn)
         blanks.apply(english.NAMES)
         blanks.apply(dates.RULES)
         blanks.apply(times.RULES)
@@ -67,7 +67,12 @@ class Reader:
         blanks.apply(Repeats(draft.text, words, lexicon, self._words).rules())
         blanks.apply(self._english.rules(draft.open))
         blanks.close()
-        return draft.segments(sentences.ends(draft.open, words))
+        return draft.segments(sentences.ends(draft, words))
+
+    def _rested(self, said: str, turn: Turn) -> str:
+        if len(said) <= sentences.MOST_SPOKEN:
+            return said
+        return sentences.rested(said, self._words.ends(said, (), turn))
 
 
 def _respelt(text: str) -> str:

@@ -15,6 +15,7 @@ THAI = "\u0e01-\u0e2e\u0e30-\u0e3a\u0e40-\u0e45\u0e47-\u0e4e"
 WORDLIKE = rf"\w{THAI}"
 r"""`\w` and the vowels and tones above and below, which it does not have."""
 
+_SIGNS = "-+\u2212"
 _BLANKS = re.compile(r"[^\S\r\n]+")
 _THAI_CHARACTER = re.compile(f"[{THAI}ฯๆ]")
 
@@ -32,10 +33,14 @@ class Rule(NamedTuple):
 class Blanks:
     """Remembers what was read, and in the end closes the blanks that only set it off."""
 
-    def __init__(self, draft: Draft, words: Collection[int], turn: Turn) -> None:
+    def __init__(
+        self, draft: Draft, words: Collection[int], rested: Callable[[str], str], turn: Turn
+    ) -> None:
+        """`rested` puts blanks into what is too long to be said in one breath."""
         self._draft = draft
         self._turn = turn
         self._words = words
+        self._rested = rested
         self._starts: set[int] = set()
         self._ends: set[int] = set()
         self._apart: set[int] = set()
@@ -52,6 +57,7 @@ class Blanks:
                 return None
             said = rule.spoken(match)
             if said is not None:
+                said = self._rested(said)
                 (self._starts if rule.closes_before else self._apart).add(match.start())
                 if rule.closes_after:
                     self._ends.add(match.end())
@@ -68,7 +74,7 @@ class Blanks:
         if start == 0 or end == len(text):
             return False
         before, after = text[start - 1], text[end]
-        if before.isdecimal() and (after.isdecimal() or end in self._apart):
+        if before.isdecimal() and (after.isdecimal() or after in _SIGNS or end in self._apart):
             return False  # two numbers side by side would become a third
         sticks = start in self._ends, end in self._starts
         accepts = bool(_THAI_CHARACTER.match(before)), bool(_THAI_CHARACTER.match(after))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 
 import pytest
@@ -44,6 +45,21 @@ def test_sentences_are_never_joined_or_moved(given_: list[Segment], limit: int) 
     assert list(segments.fit(given_, limit)) == one_by_one
 
 
+# Of at most four characters each, so that every limit from there on has a place for a cut.
+SYLLABLES = ("กา", "เก", "น้ำ", "ที่", "โต๊ะ", "เก้า", "ก็", "e\u0323\u0301", "คน", "a")
+
+
+@given(st.lists(st.sampled_from(SYLLABLES), min_size=1), st.integers(4, 30))
+def test_no_letter_loses_a_mark_or_a_vowel(syllables: list[str], limit: int) -> None:
+    spoken = "".join(syllables)
+    pieces = [piece.spoken for piece in segments.fit([Segment(spoken, 0, len(spoken))], limit)]
+    assert "".join(pieces) == spoken
+    for piece in pieces:
+        assert piece[-1] not in "เโ"
+        assert piece[0] not in "ะาำ"
+        assert not unicodedata.combining(piece[0])
+
+
 @given(sentences())
 def test_what_fits_is_left_alone(given_: list[Segment]) -> None:
     assert segments.fit(given_, 40) == tuple(given_)
@@ -57,9 +73,17 @@ def test_what_fits_is_left_alone(given_: list[Segment]) -> None:
         ("one two three", 6, ["one", "two", "three"]),
         ("abcdefgh", 3, ["abc", "def", "gh"]),
         ("ab cdefgh", 3, ["ab", "cde", "fgh"]),
+        ("สามสิบนาที", 4, ["สาม", "สิบ", "นาที"]),
+        ("ไปเที่ยวเกาะ", 6, ["ไปเที่", "ยวเกาะ"]),
+        ("ทำน้ำชา", 3, ["ทำ", "น้ำ", "ชา"]),
+        ("ໄປເຮືອນ", 3, ["ໄປ", "ເຮື", "ອນ"]),
+        ("किताबें", 4, ["किता", "बें"]),
+        ("ab\u0323\u0301c", 2, ["a", "b\u0323", "\u0301c"]),
+        ("one \u0301two", 5, ["one \u0301", "two"]),
+        ("abc👩\u200d🚀d", 4, ["abc", "👩\u200d🚀d"]),
     ],
 )
-def test_cuts_are_at_blanks_where_there_are_any(spoken: str, limit: int, pieces: list[str]) -> None:
+def test_cuts_are_at_blanks_or_between_letters(spoken: str, limit: int, pieces: list[str]) -> None:
     fitted = segments.fit([Segment(spoken, 0, len(spoken))], limit)
     assert [piece.spoken for piece in fitted] == pieces
 

@@ -267,3 +267,10 @@ def test_a_draft_of_which_nothing_is_decided_says_the_text(text: str, ends: list
     said = "".join(segment.spoken for segment in Draft(text).segments(ends))
     letters = [character for character in cleaning.cleaned(text)[0] if character.isalnum()]
     assert [character for character in said if character.isalnum()] == letters
+
+
+def test_it_tells_what_was_decided_in_the_order_of_the_text() -> None:
+    draft = Draft("a 12 b 3")
+    draft.decide(7, 8, "three")
+    draft.decide(2, 4, "twelve")
+    assert draft.decided == ((2, 4, "twelve"), (7, 8, "three"))

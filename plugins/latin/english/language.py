@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from plugins.latin.english import numbers
 from plugins.latin.english.patterns import MONTHS, PATTERNS
 from plugins.latin.english.tables import TABLES
-from plugins.latin.language import Form, Language, Time
+from plugins.latin.language import Form, Language, Tables, Time
 
 _AMERICAN = frozenset(("", "US", "PH", "PR"))
 _UNDER = {2: "half", 4: "quarter"}
@@ -15,11 +16,11 @@ _MOST_UNDER = 100
 
 
 def english(region: str) -> Language:
-    return _english(region in _AMERICAN)
+    return _english(region in _AMERICAN, region == "NG")
 
 
 @cache
-def _english(is_american: bool) -> Language:
+def _english(is_american: bool, is_nigerian: bool) -> Language:
     cardinal = numbers.american if is_american else numbers.british
 
     def ordinal(number: int, form: Form = "alone") -> str:
@@ -60,9 +61,15 @@ def _english(is_american: bool) -> Language:
         is_one=lambda whole, has_decimals: whole == 1 and not has_decimals,
         form=lambda number, before, after: "alone",
         day_first=not is_american,
-        tables=TABLES,
+        tables=_nigerian() if is_nigerian else TABLES,
         patterns=PATTERNS,
     )
+
+
+def _nigerian() -> Tables:
+    """A naira is written with a plain N; but a mask is none."""
+    currencies = {**TABLES.currencies, "N": TABLES.currencies["NGN"]}
+    return replace(TABLES, currencies=currencies, words={**TABLES.words, "N95": "N ninety-five"})
 
 
 def _clock(time: Time) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from plugins.latin.amounts import INNER_STOP, LEFT
+from plugins.latin.amounts import INNER_STOP, LEFT, SPACE, one_of
 from plugins.latin.english.numbers import american, plural, year
+from plugins.latin.english.tables import TABLES
 from plugins.latin.language import Language, Patterns, Roman
 from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before
 from plugins.latin.rules.spelled import ABROAD, CARD
@@ -17,17 +18,25 @@ MONTHS = in_order("January February March April May June July August September O
 _SHORT = in_order("Jan Feb Mar Apr - Jun Jul Aug Sep Oct Nov Dec")
 _MONTH_NAMES = {name.lower(): number for names in (MONTHS, _SHORT) for number, name in enumerate(names, 1)}
 _MONTH = rf"(?P<month>{'|'.join(MONTHS)}|(?:Sept|{'|'.join(_SHORT)})\b)(?:{INNER_STOP})?"
-_DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?"
+# A day is none where something is counted: in March 5 miles away.
+_COUNTED = one_of(
+    {unit.many.split()[0] for unit in TABLES.units.values()}
+    | {currency.many.split()[-1] for currency in TABLES.currencies.values()}
+    | {written for written in (*TABLES.units, *TABLES.larges) if len(written) > 1}
+    | {"people", "men", "women", "children", "times", "days", "weeks", "months", "years"}
+)
+_DAY = rf"(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th|(?!{SPACE}(?:{_COUNTED})(?!\w)))"
 _YEAR = r"(?:,? (?P<year>[0-9]{4}))?(?![\w/:]|[.,-][0-9])"
 _YEAR_CUE = (
     r"(?:\b(?:in|since|by|until|till|from|of|before|after|during|circa|around|early|late|mid|year|years|"
-    rf"spring|summer|autumn|fall|winter|the|class|{'|'.join(MONTHS)})"
+    rf"spring|summer|autumn|fall|winter|the|class|born|died|founded|established|published|{'|'.join(MONTHS)})"
     r"|\b(?:from|between) [0-9]{4} (?:to|and)|©) $"
 )
 
 _DECADES = re.compile(
     rf"{LEFT}['’]?(?:(?P<hundreds>1[0-9]|20)00|(?P<century>[0-9]{{2}})?(?P<decade>[2-9]0))['’]?s(?!\w)"
 )
+_JOINED = re.compile(rf"{LEFT}([0-9]{{1,3}})-(to|in|for|by|of|on)-([0-9]{{1,3}})(?![\w-]|[.,][0-9])")
 # Words that begin a sentence, and are no saint's name.
 _BEGINNING = r"(?:The|He|She|It|They|We|I|You|Then|But|And|This|That)\b"
 _STREET = re.compile(rf"(?<=\w )(?P<kind>St|Dr)(?:(?=\.(?:\s*\Z|\s+{_BEGINNING}))|\.(?=[,;)]|\s+[a-z]))")
@@ -45,6 +54,11 @@ def _decades(draft: Draft) -> None:
     draft.rewrite(_DECADES, spoken)
 
 
+def _joined(draft: Draft) -> None:
+    """One word of two numbers: a 9-to-5 job."""
+    draft.rewrite(_JOINED, lambda match: f"{american(int(match[1]))}-{match[2]}-{american(int(match[3]))}")
+
+
 def _street(draft: Draft) -> None:
     """`Main St.` and `St. Mary`: what stands before and behind tells a street from a saint."""
 
@@ -60,7 +74,8 @@ def _as_name(language: Language, number: int) -> str:
 
 
 # `the Part I like` is no part one.
-_NAMED = after("Chapter", "Volume", "Part", "Act", "Book", "Section", "Article", but_not=r"(?!(?<= I) [a-z])")
+_I = r"(?!(?<= I) (?!and [IVXLC]{2})[a-z])"
+_NAMED = after("Chapter", "Volume", "Part", "Act", "Book", "Section", "Article", "vol.", "ch.", but_not=_I)
 
 PATTERNS = Patterns(
     month_names=_MONTH_NAMES | {"sept": 9},
@@ -74,7 +89,7 @@ PATTERNS = Patterns(
     ordinals={"st": "alone", "nd": "alone", "rd": "alone", "th": "alone"},
     singular_after=("a", "an"),
     romans=(
-        Roman(before(r"[Cc]entury\b"), as_ordinal),
+        Roman(before(r"[Cc]entur(?:y|ies)\b"), as_ordinal),
         Roman(after("World War"), _as_name),
         Roman(_NAMED, as_cardinal),
     ),
@@ -84,9 +99,14 @@ PATTERNS = Patterns(
         re.compile(r"(?<![\w.,-])(?:1[ -])?\([0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])(?:1-)?[0-9]{3}([.-])[0-9]{3}\1[0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-])"),
+        # Of a town, where it is no range: those are of round numbers, or of something.
+        re.compile(
+            r"(?<![\w.,-])(?<!pages )(?<!pp\. )(?![0-9]{2}0-[0-9]{3}0)[2-9][0-9]{2}-[0-9]{4}"
+            rf"(?![\w-]|[.,][0-9]|{SPACE}?[%°$€£]|{SPACE}?(?:{_COUNTED})(?!\w)| [a-z]+s\b)"
+        ),
         # A postcode, behind its state.
         re.compile(r"(?<=\b[A-Z]{2} )[0-9]{5}(?:-[0-9]{4})?(?![\w-])"),
         behind("call", "tel", "phone", "telephone", "fax", "mobile", "whatsapp"),
     ),
-    own=(_decades, _street),
+    own=(_decades, _joined, _street),
 )

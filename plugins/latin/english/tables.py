@@ -26,8 +26,20 @@ _CURRENCIES = {
     "JPY": _YEN,
     "R$": _REAL,
     "BRL": _REAL,
-    "A$": Currency("Australian dollar", "Australian dollars", "cent", "cents"),
-    "C$": Currency("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    **{
+        sign: Currency(f"{country} dollar", f"{country} dollars", "cent", "cents")
+        for country, signs in {
+            "Australian": ("A$", "AU$", "AUD"),
+            "Canadian": ("C$", "CA$", "CAD"),
+            "Hong Kong": ("HK$", "HKD"),
+            "New Zealand": ("NZ$", "NZD"),
+            "Singapore": ("S$", "SGD"),
+            "Taiwan": ("NT$", "TWD"),
+        }.items()
+        for sign in signs
+    },
+    "CHF": Currency("Swiss franc", "Swiss francs", "centime", "centimes"),
+    "CNY": Currency("yuan", "yuan", "fen", "fen"),
     "MXN": Currency("Mexican peso", "Mexican pesos", "centavo", "centavos"),
     "₹": Currency("rupee", "rupees", "paisa", "paise"),
     "INR": Currency("rupee", "rupees", "paisa", "paise"),

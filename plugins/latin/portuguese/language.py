@@ -34,6 +34,9 @@ def _portuguese(is_brazilian: bool) -> Language:
             return f"{cardinal(over)} {_UNDER[under]}{'s' if over > 1 else ''}"
         return f"{cardinal(over)} {cardinal(under)} avos"
 
+    def ordinal(number: int, form: Form = "alone") -> str:
+        return numbers.ordinal(number, form) or cardinal(number, form)
+
     def clock(time: Time) -> str:
         return _clock(
             time, cardinal(time.hour, "feminine"), cardinal(time.minute), cardinal(time.second or 0)
@@ -41,7 +44,7 @@ def _portuguese(is_brazilian: bool) -> Language:
 
     return Language(
         point=",",
-        thousands=r".\u00a0\u202f",
+        thousands=r". \u00a0\u202f",
         marks={",": "vírgula", ".": "ponto"},
         minus="menos",
         plus="mais",
@@ -51,7 +54,7 @@ def _portuguese(is_brazilian: bool) -> Language:
         cents="e",
         spells_decimals=False,
         cardinal=cardinal,
-        ordinal=numbers.ordinal,
+        ordinal=ordinal,
         year=cardinal,
         date=date,
         clock=clock,

@@ -79,9 +79,9 @@ def _below_thousand(number: int, form: Form, in_portugal: bool) -> str:
 
 
 def ordinal(number: int, form: Form = "alone") -> str:
-    """Up to 999; beyond, nobody says one, and the cardinal stands for it."""
+    """Up to 999; beyond, nobody says one, and there is none."""
     if not 0 < number < 1000:
-        return brazilian(number, form)
+        return ""
     hundreds, tens, ones = number // 100, number // 10 % 10, number % 10
     words = [
         table[digit]

@@ -6,6 +6,7 @@ import re
 
 from plugins.latin.amounts import INNER_STOP, LEFT
 from plugins.latin.language import Patterns, Roman
+from plugins.latin.portuguese.numbers import ordinal
 from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
@@ -26,6 +27,22 @@ _STREET = re.compile(
 )
 
 
+# Typed without the sign: 3a feira, 1o e 2o lugares. A noun has to follow, for an `item 3a` is no third.
+_NO_NOUN = "a|o|as|os|de|d[ao]s?|n[ao]s?|em|para|por|com|que|é|ou|se|ao|à"
+_TYPED = re.compile(
+    rf"{LEFT}(?P<number>[1-9][0-9]?)(?P<gender>[ao])(?P<plural>s?)"
+    rf"(?= (?:(?:e|ou|a|à) [1-9][0-9]?(?P=gender)s? )?(?!(?:{_NO_NOUN}|e)\b)[a-zà-ÿ]{{2}})"
+)
+
+
+def _typed_ordinals(draft: Draft) -> None:
+    def spoken(match: re.Match[str]) -> str:
+        said = ordinal(int(match["number"]), "feminine" if match["gender"] == "a" else "masculine")
+        return " ".join(f"{word}{match['plural']}" for word in said.split())
+
+    draft.rewrite(_TYPED, spoken)
+
+
 def _street(draft: Draft) -> None:
     draft.rewrite(_STREET, lambda match: "rua")
 
@@ -38,7 +55,9 @@ PATTERNS = Patterns(
     romans=(
         Roman(before("Guerra Mundial"), as_feminine_ordinal),
         Roman(after("século", "séc."), as_century),
-        Roman(after("capítulo", "cap.", "volume", "vol.", "tomo", "ato", "parte", "artigo"), as_cardinal),
+        Roman(
+            after("capítulo", "cap.", "volume", "vol.", "tomo", "ato", "parte", "artigo", "art."), as_cardinal
+        ),
     ),
     spelled=(
         ABROAD,
@@ -48,11 +67,16 @@ PATTERNS = Patterns(
         # Numbers of a house; such years would begin with a 1, or with 20.
         re.compile(r"(?<![\w.,-])(?:2[1-9]|[3-5][0-9])[0-9]{2}-[0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])9[0-9]{4}-[0-9]{4}(?![\w-])"),
+        # As in Portugal; what ends in zeros, or is an amount of something, is a large number.
+        re.compile(
+            r"(?<![\w.,-])(?:2[1-9]|9[1236])[0-9] [0-9]{3} (?!000)[0-9]{3}"
+            r"(?![\w-]| ?[€$%]|[.,][0-9]| [a-z]+s\b)"
+        ),
         re.compile(r"(?<![\w.,-])0800[ -]?[0-9]{3}[ -]?[0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}(?![\w-])"),
         re.compile(r"(?<![\w.,-])[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}(?![\w-])"),
         re.compile(r"(?<![\w.,-])[0-9]{5}-[0-9]{3}(?![\w-])"),
         behind("tel", "telefone", "fone", "celular", "cel", "ligue", "whatsapp", "zap", "fax"),
     ),
-    own=(_street,),
+    own=(_street, _typed_ordinals),
 )

@@ -27,6 +27,12 @@ _CURRENCIES = {
     "NGN": _NAIRA,
     "¥": _YEN,
     "JPY": _YEN,
+    "CAD": Currency("dólar canadense", "dólares canadenses", "centavo", "centavos"),
+    "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
+    "CHF": Currency("franco suíço", "francos suíços", "cêntimo", "cêntimos"),
+    "CNY": Currency("yuan", "yuans", "fen", "fens"),
+    "MXN": Currency("peso mexicano", "pesos mexicanos", "centavo", "centavos"),
+    "ARS": Currency("peso argentino", "pesos argentinos", "centavo", "centavos"),
 }
 
 _MILLION = Large("milhão", "milhões")
@@ -99,8 +105,9 @@ _WORDS = {
     "p/": "para",
     "s/": "sem",
 } | {
-    f"{day}ª{blank}feira": f"{name}-feira"
+    f"{day}{ending}{blank}feira": f"{name}-feira"
     for day, name in enumerate(("segunda", "terça", "quarta", "quinta", "sexta"), 2)
+    for ending in "ªa"
     for blank in "- "
 }
 
@@ -182,20 +189,25 @@ NOUNS = Nouns(
     feminine=with_plurals(
         "vez mulher mãe noite tarde morte fonte parte rede chave flor cor dor luz voz cruz ponte semente "
         "gente classe frase base fase torre árvore nuvem ordem lei mão carne fome sede febre torre tese "
-        "série espécie",
+        "série espécie foto moto tribo libido gema algema ema goma soma poma",
         "vezes mulheres mães noites tardes mortes fontes partes redes chaves flores cores dores luzes vozes "
         "cruzes pontes sementes gentes classes frases bases fases torres árvores nuvens ordens leis mãos "
-        "carnes teses séries espécies",
+        "carnes teses séries espécies fotos motos tribos libidos gemas algemas emas gomas somas",
     ),
     masculine=with_plurals(
-        "dia problema sistema tema mapa poema planeta cometa drama esquema diploma clima grama quilograma "
-        "miligrama telegrama fantasma idioma cinema poeta atleta colega pijama programa personagem real "
-        "euro quilo",
-        "dias problemas sistemas temas mapas poemas planetas cometas dramas esquemas diplomas climas gramas "
-        "quilogramas miligramas telegramas fantasmas idiomas cinemas poetas atletas colegas pijamas "
-        "programas",
+        "dia mapa planeta cometa drama diploma clima fantasma poeta atleta colega pijama personagem real "
+        "euro quilo dálmata acrobata pirata patriota idiota belga croata persa asteca inca maia jesuíta "
+        "guarda guia",
+        "dias mapas planetas cometas dramas diplomas climas fantasmas poetas atletas colegas pijamas "
+        "dálmatas acrobatas piratas patriotas idiotas belgas croatas persas astecas incas maias jesuítas "
+        "guardas guias",
     ),
-    masculine_endings=("ista", "istas", "nauta", "nautas"),
+    masculine_endings=(
+        *("ista", "istas", "nauta", "nautas", "crata", "cratas", "iatra", "iatras", "peuta", "peutas"),
+        *("grama", "gramas", "ema", "emas", "oma", "omas"),
+    ),
+    feminine_articles=words("as às das nas à"),
+    masculine_articles=words("os aos dos nos"),
     others=words(
         "a e o ou de do da dos das em no na nos nas para por com mas que é são foi às as os até sem entre "
         "contra à ao mais menos apenas se cada ainda agora era está fica atrás depois antes além já só pela "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from plugins.latin.amounts import LEFT, RIGHT
+from plugins.latin.amounts import LEFT, RIGHT, SPACE, one_of
 from plugins.latin.language import Language, Rule
 from speech_engine.draft import Draft
 
@@ -17,6 +18,8 @@ _FIGURES = re.compile(
     r"|/(?P<second_>[0-9]{1,2})(?:/(?P<year_>[0-9]{2}))?)"
     r"(?![\w/]|[.,:−–-][0-9])"
 )
+# No month takes an article: Fui ao mar. 2020 foi assim.
+_NOT_AT_SEA = r"(?<!\bo )(?<!\bO )(?<!\b(?:[Aa]l|[Aa]o|do|no|[Ee]l) )(?<!\bdel )"
 _CUE_REACHES = 12
 _WORD_BEFORE = re.compile(r"(\w+) $")
 
@@ -34,6 +37,8 @@ class _Date(NamedTuple):
 
 
 def rule(language: Language) -> Rule:
+    short = _short_months(language)
+
     def of_iso(match: re.Match[str]) -> str | None:
         date = _Date(int(match["day"]), int(match["month"]), match["year"], language.day_first)
         return _said(date, match, language)
@@ -58,8 +63,30 @@ def rule(language: Language) -> Rule:
         draft.rewrite(_FIGURES, of_figures)
         for pattern in language.patterns.dates:
             draft.rewrite(pattern, of_words)
+        draft.rewrite(short, lambda match: _month(match, language))
 
     return decide
+
+
+def _short_months(language: Language) -> re.Pattern[str]:
+    """A month written short, and its year: Sept. 2020."""
+    names = language.patterns.month_names
+    short = rf"(?i:{one_of(name for name in names if name != _full(names, names[name]) and len(name) < 5)})"
+    return re.compile(
+        rf"(?<!\w){_NOT_AT_SEA}(?P<month>(?=[A-Z]){short}|{short}(?=\.))\.?(?:{SPACE}del?)?{SPACE}"
+        r"(?P<year>[12][0-9]{3})(?![\w/:]|[.,−–-][0-9])"
+    )
+
+
+def _full(names: Mapping[str, int], month: int) -> str:
+    return max((name for name in names if names[name] == month), key=len)
+
+
+def _month(match: re.Match[str], language: Language) -> str:
+    written = match["month"]
+    name = _full(language.patterns.month_names, language.patterns.month_names[written.lower()])
+    of = f"{language.of} " if language.of else ""
+    return f"{name.capitalize() if written[0].isupper() else name} {of}{_year(match['year'], language)}"
 
 
 def _is_date(match: re.Match[str], first: int, second: int, language: Language) -> bool:
@@ -81,4 +108,6 @@ def _said(date: _Date, match: re.Match[str], language: Language) -> str | None:
 def _year(written: str, language: Language) -> str:
     if not written:
         return ""
+    if len(written) == 2 and written[0] == "0":
+        written = f"20{written}"  # nobody says a year as a single digit
     return language.year(int(written)) if len(written) == 4 else language.cardinal(int(written), "alone")

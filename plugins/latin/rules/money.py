@@ -11,19 +11,26 @@ from plugins.latin.rules.measures import is_attribute
 from plugins.latin.scales import MILLION
 from speech_engine.draft import Draft
 
+_CODE = re.compile("[A-Z]{3}")
 _NOT_WITHIN = r"[\w$€£₦¥]"
 
 
 def rule(language: Language) -> Rule:
     number = written_money(language)
     large = rf"(?:{SPACE}?(?P<large>{one_of(language.tables.larges)})(?!\w))?"
-    sign = rf"(?P<sign>{one_of(language.tables.currencies)})"
+    signs = [sign for sign in language.tables.currencies if len(sign) > 1 or not sign.isalpha()]
+    # A single letter is a sign only right before its number: N500.
+    letters = "".join(f"|{sign}(?=[0-9])" for sign in language.tables.currencies if sign not in signs)
+    codes = one_of(filter(_CODE.fullmatch, signs))
     first = rf"(?P<first>{number})(?:{DASH}"
     last = rf"(?P<last>{number}))?{large}"
     before = re.compile(
-        rf"(?<!{_NOT_WITHIN})(?P<minus>[−-])?{sign}{SPACE}?(?P<inner>[−-])?{first}(?P=sign)?{last}{RIGHT}"
+        rf"(?<!{_NOT_WITHIN})(?P<minus>[−-])?(?P<sign>{one_of(signs)}{letters}){SPACE}?(?P<inner>[−-])?"
+        rf"{first}(?P=sign)?{last}"
+        # Many countries write $, and a code behind it tells which of them: $20 USD.
+        rf"(?:{SPACE}?(?P<code>{codes})(?!{SPACE}?[0-9]))?{RIGHT}"
     )
-    behind = re.compile(rf"{SIGNED}{first}{last}{SPACE}?{sign}(?!{_NOT_WITHIN})")
+    behind = re.compile(rf"{SIGNED}{first}{last}{SPACE}?(?P<sign>{one_of(signs)})(?!{_NOT_WITHIN})")
 
     def spoken(match: re.Match[str]) -> str:
         found = match.groupdict()
@@ -38,7 +45,7 @@ def rule(language: Language) -> Rule:
 
 
 def _money(found: Mapping[str, str | None], is_attribute: bool, language: Language) -> str:
-    currency = language.tables.currencies[found["sign"] or ""]
+    currency = language.tables.currencies[found.get("code") or found["sign"] or ""]
     numbers = [amount(written, language.point) for written in (found["first"], found["last"]) if written]
     last = numbers[-1]
     if large := language.tables.larges.get(found["large"] or ""):

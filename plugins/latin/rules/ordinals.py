@@ -7,19 +7,26 @@ import re
 from plugins.latin.amounts import LEFT, Amount, one_of
 from plugins.latin.language import Language, Roman, Rule
 from plugins.latin.rules.counts import form_at
-from speech_engine.draft import Draft
+from speech_engine.draft import MASK, Draft
 
 _ROMAN = r"(?P<roman>(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?!\w)"
+# Those behind the first, alone or with a word between: séculos XIX, XX e XXI. One letter may be another thing
+# than a numeral: Part II and I.
+_NEXT = re.compile(
+    r"(?:(?:, ?|,? (?:e|y|and|a|al|to|o|ou|or) | ?[-–] ?)(?=[IVXLC]{2})"
+    rf"|(?: (?:e|y|and) | ?[-–] ?)(?=[VX]\b)){_ROMAN}"
+)
+_NO_DIGIT = re.compile("[^0-9]")
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 
 
 def rule(language: Language) -> Rule:
-    pattern = re.compile(
-        rf"{LEFT}(?P<number>[0-9]{{1,3}})\.?(?P<ending>{one_of(language.patterns.ordinals)})(?!\w)"
-    )
+    number = rf"[0-9]{{1,3}}(?:[{language.thousands}][0-9]{{3}}){{0,4}}|[0-9]{{4}}"
+    ending = one_of(language.patterns.ordinals)
+    pattern = re.compile(rf"{LEFT}(?P<number>{number})\.?(?P<ending>{ending})(?!\w)")
 
     def spoken(match: re.Match[str]) -> str | None:
-        number = Amount(match["number"])
+        number = Amount(_NO_DIGIT.sub("", match["number"]))
         form = language.patterns.ordinals[match["ending"]]
         if form == "alone" and form_at(match, Amount("1"), language) != "alone":
             form = "masculine"
@@ -34,7 +41,11 @@ def rule(language: Language) -> Rule:
 
 
 def _read(draft: Draft, roman: Roman, language: Language) -> None:
-    draft.rewrite(roman.pattern, lambda match: roman.spoken(language, _value(match["roman"])))
+    for first in roman.pattern.finditer(draft.open):
+        match: re.Match[str] | None = first
+        while match and MASK not in draft.open[match.start("roman") : match.end("roman")]:
+            draft.decide(*match.span("roman"), roman.spoken(language, _value(match["roman"])))
+            match = _NEXT.match(draft.open, match.end("roman"))
 
 
 def as_cardinal(language: Language, number: int) -> str:
@@ -55,14 +66,15 @@ def as_century(language: Language, number: int) -> str:
 
 
 def after(*cues: str, but_not: str = "") -> re.Pattern[str]:
-    """A numeral behind one of these words, written small or with a capital."""
-    both = sorted({case for cue in cues for case in (cue, cue[0].upper() + cue[1:])})
+    """A numeral behind one of these words, of one or of many, written small or with a capital."""
+    many = (f"{cue}s" for cue in cues if cue[-1].isalpha())
+    both = sorted({case for cue in (*cues, *many) for case in (cue, cue[0].upper() + cue[1:])})
     behind = "|".join(rf"(?<=\b{re.escape(cue)} )" for cue in both)
     return re.compile(rf"(?=[IVXLC])(?:{behind}){_ROMAN}{but_not}")
 
 
 def before(what: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w.]){_ROMAN}(?= {what})")
+    return re.compile(rf"(?<![\w.]){_ROMAN}(?=(?:,? (?:e|y|and) [IVXLC]+)? {what})")
 
 
 def _value(roman: str) -> int:

@@ -34,7 +34,10 @@ PATTERNS = Patterns(
     romans=(
         Roman(before("Guerra Mundial"), as_feminine_ordinal),
         Roman(after("siglo", "s."), as_century),
-        Roman(after("capítulo", "cap.", "volumen", "tomo", "acto", "parte", "artículo"), as_cardinal),
+        Roman(
+            after("capítulo", "cap.", "volumen", "tomo", "acto", "parte", "artículo", "vol.", "art."),
+            as_cardinal,
+        ),
     ),
     spelled=(
         ABROAD,

@@ -32,6 +32,10 @@ _CURRENCIES = {
     "ARS": PESO,
     "COP": PESO,
     "CLP": PESO,
+    "CAD": Currency("dólar canadiense", "dólares canadienses", "centavo", "centavos"),
+    "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
+    "CHF": Currency("franco suizo", "francos suizos", "céntimo", "céntimos"),
+    "CNY": Currency("yuan", "yuanes", "fen", "fens"),
 }
 
 _MILLION = Large("millón", "millones")
@@ -164,6 +168,7 @@ _LABELS = {
     "págs.": "páginas",
     "cap.": "capítulo",
     "vol.": "volumen",
+    "Vol.": "volumen",
     "art.": "artículo",
     "Art.": "artículo",
     "Pág.": "página",
@@ -188,17 +193,26 @@ NOUNS = Nouns(
     ),
     feminine=with_plurals(
         "vez mujer noche tarde parte llave flor madre calle clase ley luz voz fuente red mano nube torre "
-        "base fase frase imagen orden muerte serie especie tesis",
+        "base fase frase imagen orden muerte serie especie tesis foto moto libido broma goma paloma loma "
+        "toma crema yema gema diadema flema quema",
         "veces mujeres noches tardes partes llaves flores madres calles clases leyes luces voces fuentes "
-        "redes manos nubes torres bases fases frases imágenes órdenes muertes series especies",
+        "redes manos nubes torres bases fases frases imágenes órdenes muertes series especies fotos motos "
+        "bromas gomas palomas lomas tomas cremas yemas gemas diademas flemas quemas",
     ),
     masculine=with_plurals(
-        "día problema sistema tema mapa poema planeta cometa drama esquema diploma clima telegrama fantasma "
-        "idioma poeta atleta colega pijama programa agua águila área aula alma arma",
-        "días problemas sistemas temas mapas poemas planetas cometas dramas esquemas diplomas climas "
-        "telegramas fantasmas idiomas poetas atletas colegas pijamas programas",
+        "día mapa poeta planeta cometa clima fantasma atleta colega pijama drama diploma agua águila área "
+        "aula alma arma dálmata acróbata pirata patriota idiota belga croata persa azteca inca maya jesuita "
+        "policía guardia guía espía",
+        "días mapas poetas planetas cometas climas fantasmas atletas colegas pijamas dramas diplomas "
+        "dálmatas acróbatas piratas patriotas idiotas belgas croatas persas aztecas incas mayas jesuitas "
+        "policías guardias guías espías",
     ),
-    masculine_endings=("ista", "istas", "nauta", "nautas"),
+    masculine_endings=(
+        *("ista", "istas", "nauta", "nautas", "crata", "cratas", "iatra", "iatras", "peuta", "peutas"),
+        *("grama", "gramas", "ema", "emas", "oma", "omas"),
+    ),
+    feminine_articles=words("la las"),
+    masculine_articles=words("los"),
     others=words(
         "a e y o u de del en es son con por para que se al el la lo los las no más menos sin entre hasta "
         "desde fue era está ya sobre como contra si ni pero mientras después antes tras cada ahora nunca "

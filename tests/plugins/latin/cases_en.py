@@ -18,6 +18,9 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("In 1900 and in 1066.", "In nineteen hundred and in ten sixty-six."),
         ("From 1939 to 1945.", "From nineteen thirty-nine to nineteen forty-five."),
         ("Music of the 1990s and the 80s.", "Music of the nineteen nineties and the eighties."),
+        ("Born 1905, died 2007.", "Born nineteen oh five, died two thousand seven."),
+        ("Founded 1871.", "Founded eighteen seventy-one."),
+        ("Sold 1905 shares.", "Sold one thousand nine hundred five shares."),
     ),
     "decimals": (
         ("Pi is 3.14.", "Pi is three point one four."),
@@ -34,12 +37,18 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("The 2nd and the 3rd time.", "The second and the third time."),
         ("On the 21st floor.", "On the twenty-first floor."),
         ("The 100th and the 112th.", "The one hundredth and the one hundred twelfth."),
+        ("The 1,001st and the 2000th.", "The one thousand first and the two thousandth."),
     ),
     "roman numerals": (
         ("The XIX century ended.", "The nineteenth century ended."),
         ("After World War II.", "After World War Two."),
         ("See Chapter IV.", "See Chapter four."),
         ("Elizabeth II, a CD and the Part I like.", "Elizabeth II, a CD and the Part I like."),
+        ("See vol. II and ch. IV.", "See volume two and chapter four."),
+        ("Parts I and II, World Wars I and II.", "Parts one and two, World Wars One and Two."),
+        ("The XIX and XX centuries.", "The nineteenth and twentieth centuries."),
+        ("Read Chapters II, IV–VI and X.", "Read Chapters two, four–six and ten."),
+        ("The Books I like, Part II and I.", "The Books I like, Part two and I."),
     ),
     "dates": (
         ("Due 11/12/2026.", "Due November twelfth, twenty twenty-six."),
@@ -48,7 +57,14 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("On 4 July 2024.", "On the fourth of July twenty twenty-four."),
         ("On July 4 we rest.", "On July fourth we rest."),
         ("Born on the 12th of May.", "Born on the twelfth of May."),
+        ("On 0999-01-02.", "On January second, nine hundred ninety-nine."),
         ("No such day: 13/32/2020.", "No such day: 13/32/2020."),
+        ("In Sept. 2020 and Dec 1999.", "In September twenty twenty and December nineteen ninety-nine."),
+        ("On 01/02/03.", "On January second, two thousand three."),
+        ("On 01/02/24.", "On January second, twenty-four."),
+        ("March 5 miles, or May 5 people come.", "March five miles, or May five people come."),
+        ("In March 5 million came, on March 5 km.", "In March five million came, on March five kilometers."),
+        ("On March 5 it rains.", "On March fifth it rains."),
     ),
     "times": (
         ("Meet at 2:30 p.m. sharp.", "Meet at two thirty PM sharp."),
@@ -72,6 +88,10 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Balance: -$5.", "Balance: minus five dollars."),
         ("Pay $5.5, or $1.01.", "Pay five dollars and fifty cents, or one dollar and one cent."),
         ("From $10–£20.", "From ten dollars–twenty pounds."),
+        ("$5 CAD or $5 USD.", "five Canadian dollars or five US dollars."),
+        ("$1-2 million USD, €5 EUR.", "one to two million US dollars, five euros."),
+        ("HK$5, S$5 or C$5.", "five Hong Kong dollars, five Singapore dollars or five Canadian dollars."),
+        ("USD 5, $6 USD 7.", "five US dollars, six dollars seven US dollars."),
     ),
     "percent": (
         ("Up 3.5%.", "Up three point five percent."),
@@ -94,6 +114,10 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
             "My number is plus one, five five five, one two three, four five six seven.",
         ),
         ("Or 555-123-4567.", "Or five five five, one two three, four five six seven."),
+        ("Dial 555-1234, now.", "Dial five five five, one two three four, now."),
+        ("Take 500-1000.", "Take five hundred to one thousand."),
+        ("For 256-1024 MB.", "For two hundred fifty-six to one thousand twenty-four megabytes."),
+        ("See pages 225-1034.", "See pages two hundred twenty-five to one thousand thirty-four."),
     ),
     "fractions": (
         ("Use 1/2 cup.", "Use one half cup."),
@@ -106,6 +130,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Read 10-20 pages.", "Read ten to twenty pages."),
         ("The war of 1914–1918.", "The war of nineteen fourteen to nineteen eighteen."),
         ("About 10-20 km.", "About ten to twenty kilometers."),
+        ("A 9-to-5 job, a 1-in-3 chance.", "A nine-to-five job, a one-in-three chance."),
     ),
     "abbreviations": (
         ("Mr. Hill saw Dr. Lee.", "Mister Hill saw Doctor Lee."),
@@ -143,6 +168,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("No. He said no.", "No. | He said no."),
         ("NASA and the U.S. agree.", "NASA and the U.S. agree."),
         ("Open 24/7.", "Open twenty-four seven."),
+        ("It is XY$5 or N500.", "It is XY$5 or N500."),
     ),
 }
 
@@ -156,4 +182,10 @@ REGIONS: tuple[tuple[str, str, str], ...] = (
         "one thousand two hundred and fifty naira and fifty kobo.",
     ),
     ("en-US", "Due 20/11/2026.", "Due November twentieth, twenty twenty-six."),
+    (
+        "en-NG",
+        "It is N5,000, N1.5m or -N500.",
+        "It is five thousand naira, one point five million naira or minus five hundred naira.",
+    ),
+    ("en-NG", "Gate N 5, 5 N, N95 masks.", "Gate N five, five N, N ninety-five masks."),
 )

@@ -24,6 +24,14 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Lea la página 1.", "Lea la página uno."),
         ("La página 1 trata de eso, y el 21 corre.", "La página uno trata de eso, y el veintiuno corre."),
         ("Hay 500 ciudades y 500 sistemas.", "Hay quinientas ciudades y quinientos sistemas."),
+        ("A la 1 y a las 21.", "A la una y a las veintiuna."),
+        ("Las 200 mejores y los 200 recrutas.", "Las doscientas mejores y los doscientos recrutas."),
+        ("Hay 200 fotos y 101 dálmatas.", "Hay doscientas fotos y ciento un dálmatas."),
+        (
+            "Son 21 psiquiatras, 21 teoremas y 1 broma.",
+            "Son veintiún psiquiatras, veintiún teoremas y una broma.",
+        ),
+        ("De 0 a 1.", "De cero a uno."),
     ),
     "decimals": (
         ("Pi es 3,14.", "Pi es tres coma catorce."),
@@ -48,6 +56,9 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("La II Guerra Mundial acabó.", "La segunda Guerra Mundial acabó."),
         ("Lea el capítulo IV.", "Lea el capítulo cuatro."),
         ("La reina Isabel II y el CD.", "La reina Isabel II y el CD."),
+        ("Los siglos XIX y XX.", "Los siglos diecinueve y veinte."),
+        ("El vol. II y el art. IV.", "El volumen dos y el artículo cuatro."),
+        ("El siglo V a. C.", "El siglo quinto antes de Cristo."),
     ),
     "dates": (
         ("Nací el 12/11/2026.", "Nací el doce de noviembre de dos mil veintiséis."),
@@ -56,6 +67,11 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("El 1/5/2025 es fiesta.", "El primero de mayo de dos mil veinticinco es fiesta."),
         ("El 25/12 cerramos.", "El veinticinco de diciembre cerramos."),
         ("No existe el 31/13/2020.", "No existe el 31/13/2020."),
+        ("En dic. de 2019.", "En diciembre de dos mil diecinueve."),
+        (
+            "El 25/12/98 o el 01/02/03.",
+            "El veinticinco de diciembre de noventa y ocho o el primero de febrero de dos mil tres.",
+        ),
     ),
     "times": (
         ("La clase es a las 14:30.", "La clase es a las catorce treinta."),
@@ -77,6 +93,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Debe £1 y ₦500.", "Debe una libra y quinientas nairas."),
         ("Vale 0,50 €.", "Vale cincuenta céntimos."),
         ("De 10-20 €.", "De diez a veinte euros."),
+        ("Son $1.500,50 MXN.", "Son mil quinientos pesos con cincuenta centavos."),
     ),
     "percent": (
         ("Subió un 3,5 %.", "Subió un tres coma cinco por ciento."),
@@ -143,4 +160,7 @@ REGIONS: tuple[tuple[str, str, str], ...] = (
     ("es-MX", "Cuesta $1,234.50.", "Cuesta mil doscientos treinta y cuatro pesos con cincuenta centavos."),
     ("es-ES", "El 1/5/2025.", "El uno de mayo de dos mil veinticinco."),
     ("es-AR", "Son $ 1.500.", "Son mil quinientos pesos."),
+    ("es-MX", "Son $20 USD o $5 CAD.", "Son veinte dólares o cinco dólares canadienses."),
+    ("es-MX", "Son $1,500.50 MXN.", "Son mil quinientos pesos con cincuenta centavos."),
+    ("es-ES", "Son $1,500.50 MXN.", "Son mil quinientos pesos con cincuenta centavos."),
 )

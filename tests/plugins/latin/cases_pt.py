@@ -12,6 +12,11 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("São 1.200 ou 1.200.500.", "São mil e duzentos ou um milhão duzentos mil e quinhentos."),
         ("Há 100 vagas e 1.000 candidatos.", "Há cem vagas e mil candidatos."),
         ("O agente 007 voltou.", "O agente zero zero sete voltou."),
+        ("São 5 000 pessoas.", "São cinco mil pessoas."),
+        (
+            "Tem 1 234 567 habitantes.",
+            "Tem um milhão duzentos e trinta e quatro mil quinhentos e sessenta e sete habitantes.",
+        ),
     ),
     "gender": (
         ("Espere 2 horas.", "Espere duas horas."),
@@ -21,6 +26,11 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Foram 2 vezes, mas 2 para 1.", "Foram duas vezes, mas dois para um."),
         ("Leia a página 2.", "Leia a página dois."),
         ("Há 2 mulheres e 21 nações.", "Há duas mulheres e vinte e uma nações."),
+        ("As 200 fotos e 2 tribos.", "As duzentas fotos e duas tribos."),
+        ("Há 2 motos, 2 gemas e 2 teoremas.", "Há duas motos, duas gemas e dois teoremas."),
+        ("Às 2 ou à 1.", "Às duas ou à uma."),
+        ("Os 2 recrutas, as 2 e 1 delas.", "Os dois recrutas, as duas e uma delas."),
+        ("De 0 a 1.", "De zero a um."),
     ),
     "decimals": (
         ("Pi é 3,14.", "Pi é três vírgula catorze."),
@@ -39,6 +49,10 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Mora no 12.º andar.", "Mora no décimo segundo andar."),
         ("A 21ª edição.", "A vigésima primeira edição."),
         ("Volto na 3ª-feira.", "Volto na terça-feira."),
+        ("No 5o andar, pela 1a vez.", "No quinto andar, pela primeira vez."),
+        ("Na 3a feira, ou 5a-feira.", "Na terça-feira, ou quinta-feira."),
+        ("O 1o e 2o turnos, os 1os lugares.", "O primeiro e segundo turnos, os primeiros lugares."),
+        ("O item 3a do edital.", "O item 3a do edital."),
     ),
     "roman numerals": (
         ("Foi no século XX.", "Foi no século vinte."),
@@ -47,6 +61,9 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Do século VIII ao século XI.", "Do século oitavo ao século onze."),
         ("Leia o capítulo IV.", "Leia o capítulo quatro."),
         ("A rainha Elizabeth II e o CD.", "A rainha Elizabeth II e o CD."),
+        ("No século XX e XIX.", "No século vinte e dezenove."),
+        ("Os séculos XIX, XX e XXI.", "Os séculos dezenove, vinte e vinte e um."),
+        ("Capítulos I e II, século V a.C.", "Capítulos um e dois, século quinto antes de Cristo."),
     ),
     "dates": (
         ("Nasci em 12/11/2026.", "Nasci em doze de novembro de dois mil e vinte e seis."),
@@ -57,6 +74,12 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Em 1º de maio.", "Em primeiro de maio."),
         ("Não existe 31/13/2020.", "Não existe 31/13/2020."),
         ("Nem 30/02/2020, nem 25:00, nem 4/3.", "Nem 30/02/2020, nem 25:00, nem 4/3."),
+        (
+            "Em set. 2020 e dez. de 2019.",
+            "Em setembro de dois mil e vinte e dezembro de dois mil e dezenove.",
+        ),
+        ("Foi ao mar. 2020 vezes.", "Foi ao mar. | duas mil e vinte vezes."),
+        ("Em 01/02/03.", "Em primeiro de fevereiro de dois mil e três."),
     ),
     "times": (
         ("A aula é às 14:30.", "A aula é às catorze e trinta."),
@@ -80,6 +103,11 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Custa R$ 10-20.", "Custa dez a vinte reais."),
         ("Saldo: -R$ 5,00.", "Saldo: menos cinco reais."),
         ("Saldo: R$ -5,01.", "Saldo: menos cinco reais e um centavo."),
+        (
+            "São 10 000 €, ou 1 234,56 €.",
+            "São dez mil euros, ou mil duzentos e trinta e quatro euros e cinquenta e seis cêntimos.",
+        ),
+        ("Por R$ 20 000,00.", "Por vinte mil reais."),
     ),
     "percent": (
         ("Subiu 3,5%.", "Subiu três vírgula cinco por cento."),
@@ -103,6 +131,9 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("Foram +10.000 pessoas, ligue 10-20 vezes.", "Foram +10.000 pessoas, ligue dez a vinte vezes."),
         ("CEP 01310-100.", "CEP zero um três um zero, um zero zero."),
+        ("Para 912 345 678, já.", "Para nove um dois, três quatro cinco, seis sete oito, já."),
+        ("São 912 345 000, já.", "São novecentos e doze milhões trezentos e quarenta e cinco mil, já."),
+        ("Por 912 345 001 €.", "Por novecentos e doze milhões trezentos e quarenta e cinco mil e um euros."),
     ),
     "fractions": (
         ("Use 1/2 xícara.", "Use meia xícara."),
@@ -172,4 +203,5 @@ REGIONS: tuple[tuple[str, str, str], ...] = (
         "Em 1/5/2025, por 1,50 €.",
         "Em um de maio de dois mil e vinte e cinco, por um euro e cinquenta cêntimos.",
     ),
+    ("pt-PT", "Custa 1 234,56 €.", "Custa mil duzentos e trinta e quatro euros e cinquenta e seis cêntimos."),
 )

@@ -126,6 +126,52 @@ def test_pieces_stay_short_and_end_between_words(text: str) -> None:
     assert all(piece.startswith(("ค่ะ", *LONG_WORDS)) for piece in pieces)
 
 
+LIMIT = 250
+GROWING = ("เก้าอี้", "99", "บาท", " ", "๑๒๓๔๕๖๗ ตัว", "ATM", "\n", "ๆ", "31/12/2565และ", "1234567.89บาท")
+FIGURES = "ประเทศไทยมีประชากร66187727คนเมื่อวันที่31/12/2565และมีรายได้1234567.89บาท"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FIGURES * 20,
+        # Where the last word of 120 characters begins within what is said for a number.
+        f"เก้าอี้ก่อนเก้าอี้ก่อน99ก่อน99ก่อน๑๒๓๔๕๖๗ ตัวก่อน{FIGURES}",
+        f"{FIGURES} " * 20,
+        "12/12/2567 " * 300,
+        "1234567890 " * 300,
+        "ATM " * 1000,
+        "ก.ก." * 1000,
+        "ราคา 1234567.89 บาท" * 3,
+        "1" * 1500,
+        f"พาย 3.{'1415926' * 100}",
+        ".".join("1234" * 200),
+    ],
+)
+def test_no_engine_has_to_cut_within_a_word(text: str) -> None:
+    """However much longer it is when it is spoken: to its limit, blanks and the ends of pieces will do."""
+    for segment in FRONT_END.prepare(text, "th", {}):
+        assert max(map(len, segment.spoken.split(" "))) <= LIMIT
+        if len(segment.spoken) > LIMIT:
+            # One number, say: no piece can begin within it.
+            assert len(segment.rewritten) <= 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(pieces=st.lists(st.sampled_from(GROWING), max_size=60))
+def test_no_piece_is_longer_than_an_engine_takes(pieces: list[str]) -> None:
+    for segment in FRONT_END.prepare("ก่อน".join(pieces), "th", {}):
+        assert len(segment.spoken) <= LIMIT
+        assert not unicodedata.combining(segment.spoken[0])
+
+
+def test_a_long_text_is_cut_between_the_words_that_it_is_spoken_with() -> None:
+    said = spoken(FIGURES * 5).split(" | ")
+    words = ("ประเทศ", "มี", "ประชากร", "เมื่อ", "และ", "รายได้", "หกสิบหก", "หนึ่งล้าน", "สามสิบเอ็ด", "คน", "วันที่")
+    assert len(said) > 3
+    assert all(piece.startswith(words) for piece in said)
+
+
 def test_a_blank_is_a_better_place_than_the_end_of_a_word() -> None:
     assert spoken(f"สวัสดีค่ะ {LONG * 2}").startswith("สวัสดีค่ะ | เมื่อวาน")
 
