@@ -17,6 +17,9 @@ _UNSPACED = (
     r"\U00020000-\U0002fa1f"
 )
 _GOES_ON = re.compile(rf"(?<![{_UNSPACED}])[^\W{_UNSPACED}]")
+_MORE_DIGITS_BEFORE = re.compile(r"(?:[0-9][.,:/−–-]|[$€£¥₦฿₹] ?)$")
+_MORE_DIGITS = re.compile(r"[.,:/−–-][0-9]")
+_BEFORE = 2
 _START = re.compile(rf"(?<![^\W{_UNSPACED}])\S|[{_UNSPACED}]")
 
 
@@ -53,7 +56,7 @@ class Words:
                 if end > len(text):
                     continue
                 said = self._said(text[start:end], lowered[start:end])
-                if said is not None and _ends(text, end, boundaries):
+                if said is not None and _ends(text, end, boundaries) and _is_whole(text, start, end):
                     yield Found(start, end, said)
                     at = end
                     break
@@ -100,6 +103,13 @@ def _ends(text: str, end: int, boundaries: Collection[int] | None) -> bool:
         return True
     # An accent or a vowel sign belongs to the letter before it.
     return not _GOES_ON.match(text, end) and unicodedata.category(text[end])[0] != "M"
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    """Not a part of a number, or an amount of money: a brand `99` is not in `0,99`."""
+    if text[start].isdigit() and _MORE_DIGITS_BEFORE.search(text[max(0, start - _BEFORE) : start]):
+        return False
+    return not (text[end - 1].isdigit() and _MORE_DIGITS.match(text, end))
 
 
 def _lowered(text: str) -> str:

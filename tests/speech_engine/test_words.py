@@ -17,6 +17,9 @@ from speech_engine.words import Words, words_of
     [
         ("nginx and NGINX.", {"nginx": "X"}, "X and X."),
         ("SQL, sql, Sql", {"SQL": "X"}, "X, sql, Sql"),
+        ("Peça na 99, R$ 0,99, US$ 99 ou 99.", {"99": "X"}, "Peça na X, R$ 0,99, US$ 99 ou X."),
+        ("1,99 99:30 99/2 3-99 99% 99, 99.", {"99": "X"}, "1,99 99:30 99/2 3-99 X% X, X."),
+        ("5G em 1.5G", {"5G": "X"}, "X em 1.5G"),
         ("Rio de Janeiro, Rio", {"Rio": "1", "Rio de Janeiro": "2"}, "2, 1"),
         ("reruns run runs run2 _run run", {"run": "X"}, "reruns X runs run2 _run X"),
         ("C++ and C, C++x", {"C++": "X", "C": "Y"}, "X and Y, Y++x"),

@@ -90,7 +90,9 @@ def _month(match: re.Match[str], language: Language) -> str:
 
 
 def _is_date(match: re.Match[str], first: int, second: int, language: Language) -> bool:
-    """Without a year it may be a fraction: a cue tells, or that a fraction would be above one."""
+    """Without a year it may be a fraction: a cue tells, a nought in front, or that it would be above one."""
+    if match["first"].startswith("0") or match["second_"].startswith("0"):
+        return True
     if language.patterns.date_cue.search(match.string, max(0, match.start() - _CUE_REACHES), match.start()):
         return True
     return language.day_first and first > second and first > 12

@@ -10,7 +10,7 @@ from plugins.latin.language import Form, Language, Rule
 from speech_engine.draft import Draft
 
 _WORD = r"[^\W\d_]+"
-_PLAIN = rf"(?:(?P<whole>[0-9]{{1,6}}){SPACE})?(?P<over>[0-9]{{1,2}})/(?P<under>[0-9]{{1,3}})"
+_PLAIN = rf"(?:(?P<whole>[0-9]{{1,6}}){SPACE})?(?P<over>[1-9][0-9]?)/(?P<under>[1-9][0-9]{{0,2}})"
 _SIGN = rf"(?:(?P<whole>[0-9]{{1,6}}){SPACE}?)?(?P<sign>[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])"
 
 

@@ -51,6 +51,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("The Books I like, Part II and I.", "The Books I like, Part two and I."),
     ),
     "dates": (
+        ("The bill is due 05/08.", "The bill is due May eighth."),
         ("Due 11/12/2026.", "Due November twelfth, twenty twenty-six."),
         ("Opens 2026-11-20.", "Opens November twentieth, twenty twenty-six."),
         ("On Nov. 3, 1999, it rained.", "On November third, nineteen ninety-nine, it rained."),

@@ -62,6 +62,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "dates": (
         ("Nací el 12/11/2026.", "Nací el doce de noviembre de dos mil veintiséis."),
+        ("La factura vence el 05/08.", "La factura vence el cinco de agosto."),
         ("El 2026-11-20 abre.", "El veinte de noviembre de dos mil veintiséis abre."),
         ("Hasta el 20 de nov. de 1999.", "Hasta el veinte de noviembre de mil novecientos noventa y nueve."),
         ("El 1/5/2025 es fiesta.", "El primero de mayo de dos mil veinticinco es fiesta."),

@@ -70,6 +70,8 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Em 2026-11-20 abre.", "Em vinte de novembro de dois mil e vinte e seis abre."),
         ("Até 20 de nov. de 1999.", "Até vinte de novembro de mil novecentos e noventa e nove."),
         ("Feriado: 01/05/2025.", "Feriado: primeiro de maio de dois mil e vinte e cinco."),
+        ("A fatura vence em 05/08.", "A fatura vence em cinco de agosto."),
+        ("Entrega: 05/08 ou 06/08.", "Entrega: cinco de agosto ou seis de agosto."),
         ("No dia 25/12 fechamos.", "No dia vinte e cinco de dezembro fechamos."),
         ("Em 1º de maio.", "Em primeiro de maio."),
         ("Não existe 31/13/2020.", "Não existe 31/13/2020."),
