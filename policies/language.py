@@ -42,7 +42,7 @@ _SCRIPTS = (
 )
 _FIRSTS = [first for first, _, _ in _SCRIPTS]
 _BEFORE_SCRIPTS = chr(_FIRSTS[0])
-_OF_A_SCRIPT = frozenset(language for _, _, language in _SCRIPTS)
+OF_A_SCRIPT = frozenset(language for _, _, language in _SCRIPTS)
 
 _SHARED = {
     "ru": frozenset(("be", "bg", "kk", "ky", "mk", "mn", "sr", "tg", "uk")),
@@ -52,6 +52,9 @@ _SHARED = {
     "he": frozenset(("yi",)),
 }
 """Who else writes like that. Only these scripts leave a detector something to say."""
+
+_NEVER_LATIN = (OF_A_SCRIPT | frozenset[str]().union(*_SHARED.values())) - {"sr"}
+"""No sentence in Latin letters is one of these. Serbian is written in both."""
 
 _ALSO_HAN = frozenset(("ja", "ko"))
 """A Japanese sentence may do without kana; a detector only guesses at a few Han letters."""
@@ -158,29 +161,41 @@ def sentences(
     """The language of each sentence; `ends` say where they end, `whole` is what was chosen for the text.
 
     One that is too short, or that the detector is not sure of, is spoken as the one before it, the first as
-    the whole text. A phrase in another script is a piece of its own; a name or a quoted word is not. The
-    pieces tile the text, and one in the language of the whole has its region.
+    the whole text; in Latin letters as the one before that can be written so. A phrase in another script is
+    a piece of its own; a name or a quoted word is not. The pieces tile the text, and one in the language of
+    the whole has its region.
     """
     pieces: list[Piece] = []
-    spaced = whole if base(whole) not in _OF_A_SCRIPT else base(default)
+    latin, scripted = whole if base(whole) not in _NEVER_LATIN else base(default), whole
     for start, end in pairwise(sorted({0, *ends, len(text)})):
         cuts = [start + cut for cut in _phrase_starts(text[start:end])]
         for first, last in pairwise((start, *cuts, end)):
             before = pieces[-1].tag if pieces else whole
             # After a cut, the phrase before is in another script, and so no guide.
-            tag = _tag_of(text[first:last], detect, before if not cuts else spaced)
+            is_latin = _is_latin(text[first:last])
+            tag = _tag_of(text[first:last], detect, latin if cuts or is_latin else before, scripted)
             tag = whole if tag == base(whole) else tag
             pieces.append(Piece(first, last, tag))
-            spaced = tag if base(tag) not in _OF_A_SCRIPT else spaced
+            latin = tag if base(tag) not in _NEVER_LATIN else latin
+            scripted = tag if is_latin is False else scripted
     return tuple(pieces)
 
 
-def _tag_of(sentence: str, detect: Detect | None, unsure: str) -> str:
+def _tag_of(sentence: str, detect: Detect | None, unsure: str, scripted: str) -> str:
+    """`scripted` is the language of the last one that was not in Latin letters."""
     told = _told(sentence, detect if _words(sentence) >= _FEWEST_WORDS else None)
     if told is None:
         return unsure
     could_be = _ALSO_HAN if told.tag == "zh" else _SHARED.get(told.tag, ())
-    return unsure if told.source == "script" and base(unsure) in could_be else told.tag
+    return scripted if told.source == "script" and base(scripted) in could_be else told.tag
+
+
+def _is_latin(text: str) -> bool | None:
+    """None where there are no letters."""
+    if max(text) < _BEFORE_SCRIPTS:
+        return any(map(str.isalpha, text)) or None
+    scripts = [_language_of(ord(character)) for character in text if character.isalpha()]
+    return not any(scripts) if scripts else None
 
 
 def _words(text: str) -> int:

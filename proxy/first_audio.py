@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import structlog
@@ -34,13 +35,20 @@ from speech_engine import (
 _log = structlog.get_logger()
 
 
+Free = Callable[[str], Awaitable[None]]
+
+
 class Asked(NamedTuple):
-    """The part of a request with this number, and the hold that its tries are written to."""
+    """The part of a request with this number, and the hold that its tries are written to. `waited_s` is gone
+    from its time to first audio. `free` returns when the request itself does not keep an engine busy any
+    more: in line behind its own answer a part would lose its time."""
 
     request: SpeechRequest
     plan: Plan
     number: int
     hold: Hold
+    waited_s: float = 0.0
+    free: Free | None = None
 
     def __repr__(self) -> str:
         return f"<Asked {self.hold!r}>"
@@ -79,8 +87,7 @@ class FirstAudio:
 
     async def of(self, asked: Asked) -> Speaking:
         """The first candidate's that gives audio within the one budget for all; else the last one's error."""
-        waited_s = 0.0 if asked.number else asked.hold.waited_s
-        return await _Asking(self, asked, self.budget_s(asked.part) - waited_s).first()
+        return await _Asking(self, asked, self.budget_s(asked.part) - asked.waited_s).first()
 
     def budget_s(self, part: Part) -> float:
         """To the first audio of a part, whoever speaks it."""
@@ -163,6 +170,7 @@ class _Asking:
 
     async def _tried(self, candidate: Candidate) -> Speaking | None:
         """None where another one is to be asked; `_failure` says why."""
+        await self._come_free(candidate)
         self._hold.spoken_by(self._asked.number, candidate.model)
         left_s = fallback.share_s(self._deadline - self._loop.time(), len(self._left))
         try:
@@ -177,27 +185,45 @@ class _Asking:
         self._failure = failure
         return None
 
+    async def _come_free(self, candidate: Candidate) -> None:
+        """No deadline runs meanwhile."""
+        if self._asked.free is not None:
+            since = self._loop.time()
+            await self._asked.free(candidate.model.engine)
+            self._deadline += self._loop.time() - since
+
     async def _hedged(self, candidate: Candidate) -> Speaking | None:
-        """This one, and beside it the next as soon as it keeps us waiting; whoever is first speaks."""
+        winner: Speaking | None = None
         try:
-            self._start(candidate)
-            while self._running:
-                newest = next(reversed(self._running.values()))
-                patience = (self._first_audio.hedge_s(newest) or None) if self._left else None
-                done, _ = await asyncio.wait(
-                    self._running, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-                )
-                if not done:
-                    self._start(self._left.popleft())
-                for task in done:
-                    del self._running[task]
-                    if (speaking := task.result()) is not None:
-                        return speaking
-                    if not self._failure.may_fall_back:
-                        return None
-            return None
+            winner = await self._first_of(candidate)
         finally:
-            await self._stop()
+            stopping = asyncio.create_task(self._stop())
+            try:
+                await asyncio.shield(stopping)
+            except asyncio.CancelledError:
+                # Nobody is left to take the winner, nor to close whom `_stop` is about to.
+                await stopping
+                if winner is not None:
+                    await winner.close()
+                raise
+        return winner
+
+    async def _first_of(self, candidate: Candidate) -> Speaking | None:
+        """This one, and beside it the next as soon as it keeps us waiting; whoever is first speaks."""
+        self._start(candidate)
+        while self._running:
+            newest = next(reversed(self._running.values()))
+            patience = (self._first_audio.hedge_s(newest) or None) if self._left else None
+            done, _ = await asyncio.wait(self._running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                self._start(self._left.popleft())
+            for task in done:
+                del self._running[task]
+                if (speaking := task.result()) is not None:
+                    return speaking
+                if not self._failure.may_fall_back:
+                    return None
+        return None
 
     def _start(self, candidate: Candidate) -> None:
         self._running[asyncio.create_task(self._tried(candidate))] = candidate

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, NotThere, Words
@@ -31,12 +31,19 @@ class Own:
 
     def __init__(self, own: tuple[Voice, ...], shared: tuple[Voice, ...], lexicons: Lexicons) -> None:
         self.listed = (*own, *shared)
-        names = {voice.name: voice for voice in reversed(self.listed)}
-        self.voices: Mapping[str, Voice] = names | {voice.id: voice for voice in self.listed}
+        self.voices = _by_id_and_name(self.listed)
+        self._singles = _by_id_and_name([voice for voice in self.listed if not voice.cast])
+        self._casts = frozenset(voice.id for voice in own if voice.cast)
         self._lexicons = lexicons
 
     def __repr__(self) -> str:
         return f"<Own {len(self.listed)} voices, {self._lexicons!r}>"
+
+    def members(self, cast: Voice | None = None) -> Mapping[str, Voice]:
+        """What a member's name may stand for before the catalogue's voices: in a cast of the account's own,
+        and in one that came with a text (None). What the operator says means the same for every account, and
+        a cast is never a member."""
+        return self._singles if cast is None or cast.id in self._casts else {}
 
     def lexicon(self, wanted: str | Words | None, tag: str) -> Lexicon:
         """What counts for a text in this language; `wanted` as the request says. Raises InvalidRequest."""
@@ -48,6 +55,10 @@ class Own:
                 param="lexicon",
                 code="lexicon_not_found",
             ) from None
+
+
+def _by_id_and_name(voices: Sequence[Voice]) -> Mapping[str, Voice]:
+    return {voice.name: voice for voice in reversed(voices)} | {voice.id: voice for voice in voices}
 
 
 NOTHING = Own((), (), Lexicons({}))
@@ -186,6 +197,8 @@ def voice_of(record: VoiceRecord) -> Voice:
         id=record.id,
         name=record.name,
         bindings=(),
+        tags=record.tags,
+        description=record.description,
         cast=tuple(record.members.items()),
         revision=str(record.revision),
         created=record.created,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from policies import casting, language
-from policies.language import Chosen, Detect, Piece, Source
+from policies.language import Chosen, Detect, Piece, Source, base
 from policies.routing import Decision, Voice
 from proxy.catalogue import Catalogue
 from proxy.errors import InvalidRequest
+from proxy.library import Own
+from proxy.members import resolve_members
 from proxy.wire import SpeechRequest
 from speech_engine import cleaning
 from speech_engine.sentences import sentence_ends
@@ -39,7 +41,6 @@ MOST_PARTS = 256
 """Of a text; each of them is a job of its own."""
 
 Decide = Callable[[Span], Decision]
-Of = Mapping[str, Voice]
 
 
 class Parts:
@@ -59,29 +60,31 @@ class Parts:
         said = text[span.start : span.end]
         return language.choose(None, span.voice.language, said, self._detect, self._default)
 
-    def of(self, request: SpeechRequest, own: Of, decide: Decide) -> Spans:
-        """In the order of the text; their characters add up to it. `own` are the account's voices. Raises
+    def of(self, request: SpeechRequest, own: Own, decide: Decide) -> Spans:
+        """In the order of the text; their characters add up to it. `own` has the account's voices. Raises
         InvalidRequest for a voice that there is not, and for a text of which a cast has nothing to say."""
         text = request.text
         voice, spans = self._voiced(request, own)
-        if request.by_sentence and any(route.sentences for route in self._catalogue.routes):
-            spans = [part for span in spans for part in self._sentences(span, text, own, decide)]
         if len(spans) > MOST_PARTS:
             raise InvalidRequest(
-                f"Invalid 'input': it changes its voice or language too often, into {len(spans)} parts; "
+                f"Invalid 'input': it changes its voice too often, into {len(spans)} turns; "
                 f"{MOST_PARTS} can be spoken in one request.",
                 param="input",
             )
+        if request.by_sentence and any(route.sentences for route in self._catalogue.routes):
+            spans = list(self._by_sentence(spans, text, decide))
+            if not request.cast and not voice.cast:
+                voice = _named({span.voice.id: span.voice for span in spans})
         return Spans(voice, tuple(_charged(spans, len(text))))
 
-    def _voiced(self, request: SpeechRequest, own: Of) -> tuple[Voice, list[Span]]:
+    def _voiced(self, request: SpeechRequest, own: Own) -> tuple[Voice, list[Span]]:
         if not request.cast:
-            voice = self._catalogue.resolve_voice(request.voice, own)
+            voice = self._catalogue.resolve_voice(request.voice, own.voices)
             if not voice.cast:
                 return voice, [Span(0, len(request.text), voice, 0, request.language)]
-            members = self._members(voice.cast, own, "voice")
+            members = resolve_members(self._catalogue, voice.cast, own, "voice", voice)
         else:
-            members = self._members(request.cast, own, "voice.cast.")
+            members = resolve_members(self._catalogue, request.cast, own, "voice.cast.")
             voice = _named(members)
         turns = casting.turns(request.text, members)
         if not turns:
@@ -90,22 +93,6 @@ class Parts:
             )
         spans = [Span(turn.start, turn.end, members[turn.name], 0, request.language) for turn in turns]
         return voice, self._understood(spans, request.text)
-
-    def _members(self, cast: Sequence[tuple[str, str]], own: Of, field: str) -> dict[str, Voice]:
-        """`field` ends in a dot where the name of the member belongs to it."""
-        members: dict[str, Voice] = {}
-        for name, wanted in cast:
-            param = f"{field}{name}" if field.endswith(".") else field
-            try:
-                members[name] = self._catalogue.resolve_voice(wanted, own)
-            except InvalidRequest as error:
-                raise InvalidRequest(error.message, param=param, code=error.code) from None
-            if members[name].cast:
-                raise InvalidRequest(
-                    f"Invalid value for '{param}': '{wanted[:80]}' is a cast itself; name one voice.",
-                    param=param,
-                )
-        return members
 
     def _understood(self, spans: list[Span], text: str) -> list[Span]:
         """A turn that is too short to tell its language is in that of the whole dialogue."""
@@ -120,41 +107,66 @@ class Parts:
             for span in spans
         ]
 
-    def _sentences(self, span: Span, text: str, own: Of, decide: Decide) -> Iterator[Span]:
-        """Neighbours that are spoken alike are one: fewer jobs, and a better melody."""
-        said = text[span.start : span.end]
-        main = self.choose(span, text)
-        ends = sentence_ends(said, main.tag)
-        pieces = language.sentences(said, ends, main.tag, self._detect, self._default)
-        tags = {piece.tag for piece in pieces} - {main.tag}
-        spoken = {tag: self._elsewhere(tag, span, own, decide) for tag in tags}
-        main_span = span._replace(language=main.tag, source=main.source)
-        for part, alike in groupby(_saying(pieces, said), lambda piece: spoken.get(piece.tag) or main_span):
-            found = list(alike)
-            yield part._replace(start=span.start + found[0].start, end=span.start + found[-1].end)
+    def _by_sentence(self, spans: Sequence[Span], text: str, decide: Decide) -> Iterator[Span]:
+        """As long as there is room for more parts; what is left of a turn then stays one."""
+        room = MOST_PARTS - len(spans)
+        for span in spans:
+            main = self.choose(span, text)
+            whole = span._replace(language=main.tag, source=main.source)
+            routed = self._routed(whole, decide)
+            found = list(islice(self._sentences(span, routed or whole, text, decide), room + 1))
+            room -= len(found) - 1
+            yield from found[:-1]
+            last = found[-1]
+            yield last if last.end == span.end else (routed or whole)._replace(start=last.start)
 
-    def _elsewhere(self, tag: str, span: Span, own: Of, decide: Decide) -> Span | None:
-        """How sentences in this language are spoken; None where no route is meant for them, or nobody there
-        can speak them with this voice or the route's."""
-        if not any(route.sentences for route in self._catalogue.routes.of(tag)):
+    def _sentences(self, asked: Span, whole: Span, text: str, decide: Decide) -> Iterator[Span]:
+        """Neighbours that are spoken alike are one: fewer jobs, and a better melody."""
+        said, main = text[whole.start : whole.end], whole.language or self._default
+        is_routed = any(route.sentences for route in self._catalogue.routes.of(main))
+        pieces = language.sentences(said, sentence_ends(said, main), main, self._detect, self._default)
+        tags = {piece.tag for piece in pieces} - {main}
+        others = {tag: asked._replace(language=tag, source="detected") for tag in tags}
+        spoken = {tag: self._elsewhere(other, is_routed, decide) for tag, other in others.items()}
+        for part, alike in groupby(_saying(pieces, said), lambda piece: spoken.get(piece.tag) or whole):
+            found = list(alike)
+            yield part._replace(start=whole.start + found[0].start, end=whole.start + found[-1].end)
+
+    def _elsewhere(self, span: Span, is_main_routed: bool, decide: Decide) -> Span | None:
+        """How sentences in this language are spoken; None where they stay with the rest. Where the rest has
+        a route of its own, they do not: that was not meant for them."""
+        if (routed := self._routed(span, decide)) is not None:
+            return routed
+        decision = decide(span)
+        if decision.route is not None and not decision.route.sentences:
             return None
-        wanted = span._replace(language=tag, source="detected")
-        decision = decide(wanted)
+        if decision.error is None:
+            return span if is_main_routed else None
+        # Letters that nobody there can read would be noise: it is an error, as for a whole text of them.
+        return span if base(span.language or "") in language.OF_A_SCRIPT else None
+
+    def _routed(self, span: Span, decide: Decide) -> Span | None:
+        """By the route that is meant for the sentences of its language, with the voice or the route's; None
+        where there is none, or nobody there can speak with either."""
+        decision = decide(span)
         route = decision.route
         if route is None or not route.sentences:
             return None
         if decision.error is not None and route.voice is not None:
             try:
-                wanted = wanted._replace(voice=self._catalogue.resolve_voice(route.voice, own))
+                span = span._replace(voice=self._catalogue.resolve_voice(route.voice))
             except InvalidRequest:
                 return None
-            decision = decide(wanted)
-        return wanted if decision.error is None else None
+            decision = decide(span)
+        return span if decision.error is None else None
 
 
 def _named(members: Mapping[str, Voice]) -> Voice:
-    """A cast that was sent with the text is named by its voices."""
-    name = "+".join(dict.fromkeys(voice.id for voice in members.values()))
+    """Several voices that have no name together are named by theirs."""
+    ids = dict.fromkeys(voice.id for voice in members.values())
+    if len(ids) == 1:
+        return next(iter(members.values()))
+    name = "+".join(ids)
     return Voice(id=name, name=name, bindings=())
 
 

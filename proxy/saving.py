@@ -11,13 +11,15 @@ from typing import Protocol
 from policies import casting, lexicon
 from policies.lexicon import MOST_LEXICONS, Words
 from proxy.catalogue import Catalogue
+from proxy.config import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
-from proxy.library import Library
+from proxy.library import NOTHING, Library
+from proxy.members import resolve_members
 from proxy.storage import lexicons, voices
 from proxy.storage.audit import Act
 from proxy.storage.lexicons import LexiconRecord
 from proxy.storage.store import AlreadyExists, Store
-from proxy.storage.voices import VoiceRecord
+from proxy.storage.voices import NewCast, VoiceRecord
 
 
 class Purges(Protocol):
@@ -79,23 +81,23 @@ class Saving:
     async def add_cast(
         self,
         account: str | None,
-        name: str,
-        cast: Mapping[str, str],
+        cast: NewCast,
         *,
         most: int | None = None,
         act: Act | None = None,
     ) -> VoiceRecord:
-        """Raises InvalidRequest for a member that cannot be spoken with, Conflict where the name is taken,
-        NotAllowed where the plan has no room for one more voice. Without an account it is everybody's."""
-        if (wrong := casting.fault(list(cast))) is not None:
+        """Without an account it is everybody's. Raises InvalidRequest for a name or a member that cannot be
+        spoken with, Conflict where the name is taken, NotAllowed where the plan has no room for one more."""
+        if (wrong := casting.fault(list(cast.members))) is not None:
             raise InvalidRequest(f"Invalid value for 'cast': {wrong}.", param="cast")
-        await self._check_members(account, cast)
-        if account is None and name in self._configured:
-            raise _taken(name)
+        self._check_name(cast.name)
+        await self._check_members(account, cast.members)
         try:
-            record = await voices.add_cast(self.store, account, name, cast, most=most, act=act)
+            record = await voices.add_cast(self.store, account, cast, most=most, act=act)
         except AlreadyExists:
-            raise _taken(name) from None
+            raise Conflict(
+                f"There is a voice with the name '{cast.name[:80]}' already.", param="name"
+            ) from None
         if record is None:
             raise NotAllowed(
                 f"Your plan has room for {most} voices of your own, and you have them; delete one first.",
@@ -104,6 +106,13 @@ class Saving:
             )
         self.library.forget(account)
         return record
+
+    async def saved(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        """By its id, whosever it is; or by its name, that of the account, or of the operator (None)."""
+        if not id_or_name.isprintable():
+            return None
+        found = await voices.get(self.store, id_or_name)
+        return found or await voices.named(self.store, account, id_or_name)
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Raises NotFound where somebody else was quicker."""
@@ -116,29 +125,32 @@ class Saving:
         self.library.forget(account)
         await self._cache.purge_lexicon(account)
 
+    def _check_name(self, name: str) -> None:
+        """A saved voice comes first where one is named: it must not stand before what others mean by it."""
+        if "/" in name:
+            raise InvalidRequest(
+                "Invalid value for 'name': it must have no '/', by which engines' own voices are named.",
+                param="name",
+            )
+        if name in self._configured or name in built_in_voices():
+            raise Conflict(f"'{name[:80]}' is a voice of the server; take another name.", param="name")
+
     async def _check_members(self, account: str | None, cast: Mapping[str, str]) -> None:
         if self._catalogue is None:
             return
-        own = {} if account is None else (await self.library.own(account)).voices
-        for who, wanted in cast.items():
-            try:
-                voice = self._catalogue.resolve_voice(wanted, own)
-            except InvalidRequest as error:
-                raise InvalidRequest(error.message, param=f"cast.{who}", code=error.code) from None
-            if voice.cast:
-                raise InvalidRequest(
-                    f"Invalid value for 'cast.{who}': it must be one voice, and that is a cast itself.",
-                    param=f"cast.{who}",
-                )
+        own = NOTHING if account is None else await self.library.own(account)
+        resolve_members(self._catalogue, cast.items(), own, "cast.")
 
 
 def no_voice(id_: str) -> NotFound:
     return NotFound(f"The voice '{id_[:80]}' does not exist.", param="voice", code="voice_not_found")
 
 
+def not_own(id_: str) -> NotFound:
+    """To be deleted, and there, but not saved by whoever asks."""
+    message = f"The voice '{id_[:80]}' is the server's, not yours; only what you saved can be deleted."
+    return NotFound(message, param="voice", code="voice_not_found")
+
+
 def no_lexicon(name: str) -> NotFound:
     return NotFound(f"The account has no lexicon '{name[:80]}'.", param="lexicon", code="lexicon_not_found")
-
-
-def _taken(name: str) -> Conflict:
-    return Conflict(f"There is a voice with the name '{name[:80]}' already.", param="name")

@@ -17,10 +17,9 @@ _MOST_BYTES = round(MOST_S * OUTPUT_RATE_HZ) * SAMPLE_BYTES
 
 
 class Ahead:
-    """`speaking` is who speaks it, once somebody does; `made` is set when nobody is at it any more. With
-    `after` nobody is asked before that one is made: in the line behind it a deadline would run out."""
+    """`speaking` is who speaks it, once somebody does; `made` is set when nobody is at it any more."""
 
-    def __init__(self, first_audio: FirstAudio, asked: Asked, after: Ahead | None = None) -> None:
+    def __init__(self, first_audio: FirstAudio, asked: Asked) -> None:
         self.speaking: Speaking | None = None
         self.made = asyncio.Event()
         self._first_audio = first_audio
@@ -29,7 +28,8 @@ class Ahead:
         self._bytes = 0
         self._has_more = asyncio.Event()
         self._has_room = asyncio.Event()
-        self._task = asyncio.create_task(self._make(after))
+        self._is_stopped = False
+        self._task = asyncio.create_task(self._make())
         self._task.add_done_callback(self._end)
 
     def __repr__(self) -> str:
@@ -63,7 +63,10 @@ class Ahead:
 
     def stop(self) -> None:
         """Nobody wants any more of it."""
-        self._task.cancel()
+        # Once: a second time would interrupt an engine that is being closed.
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._task.cancel()
 
     async def close(self) -> None:
         """Leaves nothing running, and no failure that nobody asked for."""
@@ -72,9 +75,7 @@ class Ahead:
         if not self._task.cancelled():
             self._task.exception()
 
-    async def _make(self, after: Ahead | None) -> None:
-        if after is not None:
-            await after.made.wait()
+    async def _make(self) -> None:
         speaking = self.speaking = await self._first_audio.of(self._asked)
         try:
             async with aclosing(speaking.chunks()) as chunks:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -15,9 +17,11 @@ from proxy.ledger import Hold
 from proxy.planning import Plan
 from proxy.relay.ahead import Ahead
 from proxy.relay.levels import Levels, levelled
+from proxy.speaking import Speaking
 from proxy.speech import Speech
 from proxy.wire import SpeechRequest
 from proxy.word_times import SpokenWord
+from speech_engine import EngineError
 
 
 async def begin_speech(
@@ -26,7 +30,7 @@ async def begin_speech(
     """Returns when there are bytes to send: within the first part's budget to first audio, and a second more
     where its voice was never heard before and has to be measured."""
     if len(plan.parts) == 1:
-        return await first_audio.of(Asked(request, plan, 0, hold))
+        return await first_audio.of(Asked(request, plan, 0, hold, hold.waited_s))
     relay = Relay(first_audio, levels, request, plan, hold)
     try:
         await relay.begin()
@@ -114,8 +118,7 @@ class Relay:
 
     async def _part(self, number: int) -> AsyncGenerator[bytes, None]:
         """Its sound, at the level of all; the next part is asked as soon as there is any of it."""
-        ahead = self._ask(number)
-        speaking = await ahead.begun()
+        ahead, speaking = await self._begun(number)
         if number + 1 < len(self._plan.parts):
             self._ask(number + 1)
         if self._levels is None:
@@ -126,19 +129,33 @@ class Relay:
             async for pcm in sound:
                 yield pcm
 
-    def _ask(self, number: int) -> Ahead:
-        if number == len(self._asked):
-            asked = Asked(self._request, self._plan, number, self._hold)
-            self._asked.append(Ahead(self._first_audio, asked, self._before(number)))
+    async def _begun(self, number: int) -> tuple[Ahead, Speaking]:
+        """A part that failed while the one before it was heard is asked once more: whoever was busy then may
+        be free now, and nobody has waited for it yet. It has what is left of its time since its turn came."""
+        if number == 0:
+            self._ask(0, self._hold.waited_s)
+        since = asyncio.get_running_loop().time()
+        try:
+            return self._asked[number], await self._asked[number].begun()
+        except EngineError as error:
+            waited_s = asyncio.get_running_loop().time() - since
+            is_late = waited_s > self._first_audio.budget_s(self._plan.parts[number]) / 2
+            if number == 0 or is_late or not error.may_fall_back:
+                raise
+        self._asked.pop()
+        again = self._ask(number, waited_s)
+        return again, await again.begun()
+
+    def _ask(self, number: int, waited_s: float = 0.0) -> Ahead:
+        free = partial(self._free, number) if number else None
+        asked = Asked(self._request, self._plan, number, self._hold, waited_s, free)
+        self._asked.append(Ahead(self._first_audio, asked))
         return self._asked[number]
 
-    def _before(self, number: int) -> Ahead | None:
-        """The part that must be made before this one can be: by an engine that does one at a time."""
-        if number == 0:
-            return None
-        engine = self._plan.parts[number].candidates[0].model.engine
-        is_busy = self._hold.parts[number - 1].engine == engine and self._first_audio.has_one_slot(engine)
-        return self._asked[number - 1] if is_busy else None
+    async def _free(self, number: int, engine: str) -> None:
+        """The part before must be made first where an engine does one at a time."""
+        if self._hold.parts[number - 1].engine == engine and self._first_audio.has_one_slot(engine):
+            await self._asked[number - 1].made.wait()
 
 
 def _meet(plan: Plan) -> bool:

@@ -54,6 +54,7 @@ cast = { Ana = "ana", Ben = "ben" }
 """
 CAST = {"Ana": "ana", "Ben": "ben", "Rui": "rui", "Tak": "both"}
 THAI = "สวัสดีครับ ยินดีต้อนรับสู่กรุงเทพ "
+JAPANESE = "今日はとても天気がいいので、公園を散歩しましょう。"
 ENGLISH = (
     "This is a sentence in English which is long enough to be most of the text, and then some more of it. "
 )
@@ -96,6 +97,21 @@ async def test_a_name_may_stand_for_a_voice_of_the_accounts_own(tmp_path: Path) 
     assert caught.value.param == "voice.cast.Me"
 
 
+async def test_in_a_cast_of_the_operators_no_name_is_the_accounts_own(tmp_path: Path) -> None:
+    ana = Voice(id="voice_1", name="ana", bindings=(Binding("two", "v"),))
+    mine, stage = (
+        Voice(id=f"voice_{name}", name=name, bindings=(), cast=(("Ana", "ana"),))
+        for name in ("mine", "stage")
+    )
+    own = Own((ana, mine), (stage,), NOTHING._lexicons)
+    async with inside(tmp_path, CONFIG, engines()) as server:
+        found = [
+            planned(server.worker.planner, "[Ana] Hi.", {"voice": voice}, own).parts[0].voice.id
+            for voice in ("mine", "stage", "talk", {"cast": {"Ana": "ana"}})
+        ]
+    assert found == ["voice_1", "ana", "ana", "voice_1"]
+
+
 @pytest.mark.parametrize(
     ("text", "more", "field", "code"),
     [
@@ -106,6 +122,7 @@ async def test_a_name_may_stand_for_a_voice_of_the_accounts_own(tmp_path: Path) 
         ("[Ana] [Ben]", {}, "input", "invalid_value"),
         ("[Ana] ... [Ben] !", {}, "input", "invalid_value"),
         ("[Ana] Hi. [Ben] Ho. " * (MOST_PARTS // 2 + 1), {}, "input", "invalid_value"),
+        ("[Ana] Hi. [Ben] Ho. " * (MOST_PARTS // 2 + 1), {"language": "auto"}, "input", "invalid_value"),
         ("[Ana] Hi. [Ben] Ho.", {"model": "one/m"}, "voice", "voice_not_available"),
     ],
 )
@@ -160,10 +177,33 @@ async def test_signs_alone_are_no_part(tmp_path: Path, sign: str) -> None:
 
 
 async def test_a_voice_that_is_not_there_gives_way_to_the_routes_own(tmp_path: Path) -> None:
-    """And where the route names none, nobody else speaks for it: the sentence stays with the others."""
-    japanese = "今日はとても天気がいいので、公園を散歩しましょう。"
-    found = await spans(tmp_path, f"{ENGLISH * 2}{THAI}{japanese}", voice="ana", language="auto")
+    found = await spans(tmp_path, f"{ENGLISH * 2}{JAPANESE}", voice="ana", language="auto")
     assert [(voice, tag) for voice, tag, _ in found] == [("ana", "en"), ("three/v", "ja")]
+
+
+async def test_so_it_does_where_most_of_the_text_is_in_that_language(tmp_path: Path) -> None:
+    """And what is in another one was not meant by that route."""
+    found = await spans(tmp_path, f"{JAPANESE * 3}{ENGLISH}", voice="ana", language="auto")
+    assert [(voice, tag) for voice, tag, _ in found] == [("three/v", "ja"), ("ana", "en")]
+
+
+async def test_whoever_spoke_is_named(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG, engines()) as server:
+        answers = [
+            await server.speech(text, model="all", voice="ana", language="auto")
+            for text in (ENGLISH, f"{ENGLISH}{JAPANESE}", JAPANESE)
+        ]
+        rows = await server.usage()
+    named = ["ana", "ana+three/v", "three/v"]
+    assert [answer.headers["x-voxgate-voice"] for answer in answers] == named
+    assert sorted(row.voice for row in rows) == named
+
+
+@pytest.mark.parametrize("text", [f"{ENGLISH * 2}{THAI}", f"{THAI * 3}{ENGLISH}"])
+async def test_letters_that_nobody_can_read_with_this_voice_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await spans(tmp_path, text, voice="ana", language="auto")
+    assert (refused.value.param, refused.value.code) == ("voice", "voice_not_available")
 
 
 async def test_a_model_that_was_named_speaks_all_and_is_told_each_language(tmp_path: Path) -> None:
@@ -174,13 +214,40 @@ async def test_a_model_that_was_named_speaks_all_and_is_told_each_language(tmp_p
     assert told == [("en", ["one/m"]), ("th", ["one/m"])]
 
 
-@pytest.mark.parametrize("more", [{}, {"language": "en"}, {"language": "auto"}])
+@pytest.mark.parametrize("more", [{}, {"language": "en"}])
 async def test_otherwise_a_text_is_one_part(tmp_path: Path, more: Mapping[str, object]) -> None:
     async with inside(tmp_path, CONFIG, engines()) as server:
         text = f"{ENGLISH * 2}{THAI}"
         plan = planned(server.worker.planner, text, {"voice": "ana", **more})
     (part,) = plan.parts
     assert (part.start, part.end, part.characters) == (0, len(text), len(text))
+
+
+async def test_a_text_that_goes_to_and_fro_too_often_stays_with_one_from_there_on(tmp_path: Path) -> None:
+    text = "Yes it is. ดี! " * (MOST_PARTS // 2 - 1)
+    cast = f"[Tak] {text}{text}[Ana] Hi. [Tak] Ho."
+    async with inside(tmp_path, CONFIG, engines()) as server:
+        planner = server.worker.planner
+        fitting = planned(planner, text, {"voice": "both", "language": "auto"}).parts
+        over = planned(planner, f"{text}{text}", {"voice": "both", "language": "auto"}).parts
+        turns = planned(planner, cast, {"language": "auto"}).parts
+    assert [part.language for part in fitting] == ["en", "th"] * (MOST_PARTS // 2 - 1)
+    assert [part.language for part in over] == [*["en", "th"] * (MOST_PARTS // 2 - 1), "en", "en"]
+    assert over[-1].end == 2 * len(text)
+    # Nobody who has a turn goes without.
+    assert (len(turns), [part.voice.id for part in turns[-2:]]) == (MOST_PARTS, ["ana", "both"])
+
+
+async def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    example = "Good morning. สวัสดีครับ ยินดีต้อนรับ. Let us begin."
+    assert f'"{example}" is' in (Path(__file__).parents[2] / "docs/http.md").read_text()
+    config = f"{CONFIG}[[routes]]\nlanguage = 'en'\ncandidates = ['one/m']\nsentences = true"
+    asked = engines()
+    async with inside(tmp_path, config, asked) as server:
+        answer = await server.speech(example, model="all", voice="both", language="auto")
+    assert answer.headers["x-voxgate-engine"] == "one/m, three/m"
+    said = {name: [job.segments[0].spoken for job in engine.jobs] for name, engine in asked.items()}
+    assert said == {"one": ["Good morning.", "Let us begin."], "two": [], "three": ["สวัสดีครับ ยินดีต้อนรับ."]}
 
 
 async def test_a_plan_is_held_for_by_its_parts(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_three_languages_by_three_engines_in_one_stream(server: Server) -> None:
     assert " ".join(words for _, words in found).split() == MIXED.split()
     assert [voice for voice, _ in found] == ["nova", "malee", "nova", "ben", "nova"]
     assert answer.headers["x-voxgate-engine"] == "loud/standard, quiet/standard, usual/standard"
-    assert (answer.headers["x-voxgate-voice"], answer.headers["x-voxgate-language"]) == ("world", "en")
+    assert (answer.headers["x-voxgate-voice"], answer.headers["x-voxgate-language"]) == ("world+ben", "en")
 
 
 @pytest.mark.parametrize("language", [None, "en"])
