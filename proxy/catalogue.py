@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from policies.costs import Rate
 from policies.licence import Licences, Settled
 from policies.plans import Terms
-from policies.routing import Binding, Model, Offer, Routed, Routes, Voice, is_open
+from policies.routing import Binding, Model, Offer, Route, Routed, Routes, Voice, is_open
 from proxy.config import Config, VoiceSection
 from proxy.engines.live import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from proxy.model_names import Fault, misnamed
+from proxy.nearest import hint
 
 _NO_VOICES: Mapping[str, Voice] = {}
 
@@ -82,6 +83,19 @@ class Catalogue:
                 return Routed(route, models)
         return None
 
+    def missing(self, route: Route) -> list[str]:
+        """Of a route's candidates those that are not there just now, each with the reason."""
+        return [self._why_missing(full) for full in route.candidates if not self._named(full)]
+
+    def _why_missing(self, full: str) -> str:
+        engine, _, model = full.partition("/")
+        if engine not in self._engines:
+            return f"no [engines.{engine}] for {full}"
+        known = [info.id for info in self._engines[engine].models()]
+        if not known:
+            return f"{engine} is {self._engines[engine].state}, so {full} is not there"
+        return f"{engine} has no model of {full!r}; {hint(model, known)}"
+
     def is_coming(self, name: str, tag: str) -> bool:
         """Whether a route that may speak for this alias has candidates whose engine is only just starting."""
         if name not in self._aliases:
@@ -103,15 +117,18 @@ class Catalogue:
         found = self._all_named(wanted) or [model for model in self.models() if model.info.id == name]
         if found:
             return found
-        engine = wanted[0].partition("/")[0]
-        if engine in self._engines and not self._engines[engine].models():
-            # It has never been up, so nobody can say whether it has the model: not a 404, ask again.
-            raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
+        self._check_known(wanted[0])
         raise NotFound(
             f"The model '{name[:80]}' does not exist or you do not have access to it.",
             param="model",
             code="model_not_found",
         )
+
+    def _check_known(self, full: str) -> None:
+        """Of an engine that has never been up nobody can say what it has: not its absence, but ask again."""
+        engine = full.partition("/")[0]
+        if engine in self._engines and not self._engines[engine].models():
+            raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
 
     def hedge_s(self, engine: str) -> float:
         """After so long without audio from it the next candidate is asked too; 0 for never."""
@@ -153,6 +170,7 @@ class Catalogue:
             ids = ", ".join(voice.id for voice in found)
             message = f"The voice name '{wanted[:80]}' is not unique; use one of the ids: {ids}."
         else:
+            self._check_known(wanted)
             message = f"The voice '{wanted[:80]}' does not exist. GET /v1/audio/voices lists those that do."
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
