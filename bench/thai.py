@@ -78,6 +78,7 @@ async def main() -> None:
     began = time.perf_counter()
     gc.collect()
     collected = time.perf_counter() - began
+    gc.freeze()  # as a worker does, once it has loaded all that it needs
     print(f"{CHARACTERS} characters; the median of {ROUNDS} rounds, the worst stall")
     print(f"warm {took * 1000:.0f} ms, +{grown >> 20} MiB; a full collection then {collected * 1000:.0f} ms")
     print(_ROW.format("text", "at once", "ms each", "stall ms", "p99 late ms"))

@@ -6,6 +6,7 @@ The supervisor alone starts it. Worker 0 has the control socket, and is the one 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -89,6 +90,9 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
     # Before all else: a migration may wait for minutes, and the supervisor may die meanwhile.
     inbox = _watch(pipe, [each.getsockname() for each in control])
     async with open_worker(config, registry.load()) as worker:
+        # What is loaded stays: else each full collection would look through it, and the loop would wait.
+        gc.collect()
+        gc.freeze()
         public = _server(worker.public, _drain_s(config))
         private = _server(worker.control, 1)
         helping = [
