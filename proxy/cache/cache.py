@@ -24,14 +24,16 @@ from proxy.cache.looking import Looking
 from proxy.cache.names import Names, Sought
 from proxy.cache.recording import Recording
 from proxy.cache.replay import Replay
+from proxy.errors import RequestFailed
 from proxy.sections import Config
 from proxy.speech import Speech
+from proxy.storage.store import StorageFailed
 
 _MEGABYTE = 1_000_000
 _DAY_S = 24 * 60 * 60.0
 _END_S = 5.0
 _KNOWN_S = 10.0
-"""By then every worker has seen that a voice is gone: they look again after five seconds."""
+"""By then every worker has seen that a voice or a word is gone: they look again after five seconds."""
 
 _NOT_LOOKED = nullcontext(OFF)
 
@@ -80,8 +82,8 @@ class Cache:
         self._disk.kept_s = section.days * _DAY_S
 
     def look(self, sought: Sought, first_audio_s: float) -> AbstractAsyncContextManager[Looked]:
-        """What there is for the request. An equal one that is being spoken is waited for, but no longer than
-        half the time to first audio. What is spoken in the block is kept if it was told so by its end."""
+        """What there is for the request. An equal one that is being spoken is waited for, unless it is its
+        client who takes his time. What is spoken in the block is kept if it was told so by its end."""
         asked, planned = sought.request.cache, sought.plan.terms.cache
         if not self._most_bytes or not caching.is_wanted(asked, planned, self._is_on):
             return _NOT_LOOKED
@@ -89,7 +91,7 @@ class Cache:
         path = self._disk.path(self._names.shelf(sought), self._names.clip(sought, first))
         if (clip := self._disk.remembered(path)) is not None:
             self._counts.hit()
-            return nullcontext(Looked(clip, None, 0.0))
+            return nullcontext(Looked(clip))
         return self._looked(sought, Path(path), caching.patience_s(first_audio_s))
 
     def replay(self, looked: Looked) -> Speech:
@@ -99,19 +101,15 @@ class Cache:
     async def purge_voice(self, account: str | None, voice_id: str) -> None:
         """Nothing spoken by this voice is given out again; with None, whoever's account it was spoken for.
         What is being spoken meanwhile is not kept."""
-        is_one = self._names.is_of_voice(account, voice_id)
-        await self._purge(is_one)
-        self._start(self._later, self._purge_again(is_one))
+        await self._purge_twice(self._names.is_of_voice(account, voice_id))
 
     async def purge_lexicon(self, account: str) -> None:
         """Nothing is given out again in which this account's lexicons, or any others, had a word to say."""
-        await self._purge(self._names.is_of_lexicons(account))
+        await self._purge_twice(self._names.is_of_lexicons(account))
 
     async def purge_account(self, account: str) -> None:
         """Nothing spoken for this account is given out again."""
-        is_one = self._names.is_of_account(account)
-        await self._purge(is_one)
-        self._start(self._later, self._purge_again(is_one))
+        await self._purge_twice(self._names.is_of_account(account))
 
     async def sweep(self) -> None:
         """Room for what comes: each worker adds up to its share of a sixteenth before it looks again."""
@@ -132,13 +130,20 @@ class Cache:
 
     @asynccontextmanager
     async def _looked(self, sought: Sought, path: Path, patience_s: float) -> AsyncIterator[Looked]:
-        looking, looked = Looking(self._disk, self._flights, path), OFF
+        looking, looked = Looking(self._disk, self._flights, path, patience_s), OFF
         began = time.monotonic()
         try:
-            await self._look(looking, patience_s)
-            looked = Looked(looking.clip, self._recording(looking), time.monotonic() - began)
+            await self._look(looking)
+            # Whoever waited longer has half of the time to first audio left all the same.
+            waited_s = min(time.monotonic() - began, patience_s)
+            looked = Looked(looking.clip, self._recording(looking), looking.flight, waited_s)
             (self._counts.missed if looking.clip is None else self._counts.hit)()
             yield looked
+        except (RequestFailed, StorageFailed):
+            if looking.flight is not None and looking.flight.age_s > patience_s:
+                # What fails slowly would fail each of them in turn.
+                looking.flight.land("alone")
+            raise
         finally:
             if looking.clip is not None:
                 looking.clip.close()
@@ -146,10 +151,9 @@ class Cache:
                 # Nobody waits for it: neither the client's last bytes, nor whoever is cancelled.
                 self._start(self._ending, self._land(looking, looked, sought))
 
-    async def _look(self, looking: Looking, patience_s: float) -> None:
+    async def _look(self, looking: Looking) -> None:
         try:
-            async with asyncio.timeout(patience_s):
-                await looking.look()
+            await looking.look()
         except TimeoutError:
             pass
         except OSError as error:
@@ -163,8 +167,9 @@ class Cache:
             return None
 
         def given_up(error: OSError | None) -> None:
-            flight.land("alone")
-            if error is not None:
+            was_purged = isinstance(error, FileNotFoundError)
+            flight.land("again" if was_purged else "alone")
+            if error is not None and not was_purged:
                 self._tell(error)
 
         return Recording(lock, caching.largest(self._most_bytes), self._disk.threads, given_up)
@@ -204,6 +209,10 @@ class Cache:
             await self._disk.purge(is_one)
         except OSError as error:
             _log.error("cache.purge.failed", reason=error.strerror)
+
+    async def _purge_twice(self, is_one: Callable[[str], bool]) -> None:
+        await self._purge(is_one)
+        self._start(self._later, self._purge_again(is_one))
 
     async def _purge_again(self, is_one: Callable[[str], bool]) -> None:
         await asyncio.sleep(_KNOWN_S)

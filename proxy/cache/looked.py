@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from proxy.cache.clips import About, Clip
+from proxy.cache.flights import Flight
 from proxy.cache.recorded import Recorded
 from proxy.cache.recording import Recording
 from proxy.ledger import Hold
@@ -14,18 +15,23 @@ State = Literal["hit", "miss", "off"]
 
 
 class Looked:
-    """`waited_s` is how long an equal request was waited for; it is gone from the time to first audio.
+    """`waited_s` is the part of the time to first audio that went by with waiting for an equal request.
     `about` and `speakers`, one for each part, are there once it is known that the sound is to be kept."""
 
     def __init__(
-        self, clip: Clip | None, recording: Recording | None, waited_s: float, state: State | None = None
+        self,
+        clip: Clip | None = None,
+        recording: Recording | None = None,
+        flight: Flight | None = None,
+        waited_s: float = 0.0,
     ) -> None:
         self.clip = clip
         self.recording = recording
         self.waited_s = waited_s
-        self.state: State = state or ("miss" if clip is None else "hit")
+        self.state: State = "hit" if clip is not None else "off" if recording is None else "miss"
         self.about: About | None = None
         self.speakers: tuple[str, ...] = ()
+        self._flight = flight
         self._recorded: Recorded | None = None
 
     def __repr__(self) -> str:
@@ -33,9 +39,9 @@ class Looked:
 
     def record(self, speech: Speech) -> Speech:
         """The speech that is to be taken in its place."""
-        if self.recording is None:
+        if self.recording is None or self._flight is None:
             return speech
-        self._recorded = Recorded(speech, self.recording)
+        self._recorded = Recorded(speech, self.recording, self._flight)
         return self._recorded
 
     def keep(self, hold: Hold) -> None:
@@ -56,4 +62,4 @@ class Looked:
         )
 
 
-OFF = Looked(None, None, 0.0, "off")
+OFF = Looked()

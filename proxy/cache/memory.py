@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,7 +19,8 @@ class _Kept:
     def __init__(self, clip: Clip, now: float) -> None:
         self.clip = clip
         self.touched = now
-        self.seen = now
+        # Its shelf may have been taken away while it was written, or read.
+        self.seen = -math.inf
 
 
 class Memory:

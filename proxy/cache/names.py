@@ -79,7 +79,8 @@ class Names:
 
     def shelf(self, sought: Sought) -> str:
         parts = sought.plan.parts
-        voices = {part.voice.id for part in parts}
+        # The one that was asked for as well: a cast of which one member speaks goes with both.
+        voices = {sought.plan.voice.id, *(part.voice.id for part in parts)}
         voice = self._tag("voice", voices.pop().encode()) if len(voices) == 1 else _SEVERAL
         kind = "lexicon" if any(part.lexicon.digest for part in parts) else "plain"
         return f"{self._tag('account', sought.account.encode())}.{voice}.{kind}"

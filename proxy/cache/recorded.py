@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from proxy.audio.formats import Chunk
+from proxy.cache.flights import Flight
 from proxy.cache.recording import Recording
 from proxy.speech import Speech
 from proxy.word_times import SpokenWord
@@ -14,10 +15,11 @@ from proxy.word_times import SpokenWord
 class Recorded:
     """Fits `proxy.speech.Speech`."""
 
-    def __init__(self, speech: Speech, recording: Recording) -> None:
+    def __init__(self, speech: Speech, recording: Recording, flight: Flight) -> None:
         self.is_whole = False
         self._speech = speech
         self._recording = recording
+        self._flight = flight
 
     def __repr__(self) -> str:
         return f"<Recorded {self._speech!r}>"
@@ -38,11 +40,13 @@ class Recorded:
         async with aclosing(self._speech.chunks()) as chunks:
             async for chunk in chunks:
                 self._recording.add(chunk.data)
-                yield chunk
+                with self._flight.held_up():
+                    yield chunk
 
     def last_chunk(self) -> Chunk:
         chunk = self._speech.last_chunk()
         self._recording.add(chunk.data)
+        self._flight.hold_up()
         self.is_whole = True
         return chunk
 

@@ -19,7 +19,8 @@ _MOST_WAITING = 16 * BLOCK_BYTES
 
 class Recording:
     """Holds the name until `end`. `given_up` is told once of what will not be kept: with the error where it
-    is the disk that does not do it, with None where it is too large or was purged."""
+    is the disk that does not do it, a FileNotFoundError where its shelf was purged, and None where it is too
+    large."""
 
     def __init__(
         self,
@@ -85,8 +86,6 @@ class Recording:
     async def _on_disk(self, step: Callable[[], None]) -> None:
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, step)
-        except FileNotFoundError:
-            self._give_up()  # its shelf was purged meanwhile
         except OSError as error:
             self._give_up(error)
 

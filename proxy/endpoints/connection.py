@@ -33,6 +33,7 @@ class Connection:
         self._receive = receive
         self._send = send
         self._block: asyncio.Timeout | None = None
+        self._head: Message | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'left' if self._has_left else 'open'}>"
@@ -82,8 +83,9 @@ class Connection:
             raise ClientLeft
 
     async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        """They go out with the first bytes, in one write; until then a failure has a status of its own."""
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
-        await self._tell({"type": "http.response.start", "status": status, "headers": raw})
+        self._head = {"type": "http.response.start", "status": status, "headers": raw}
 
     async def send(self, data: bytes) -> None:
         """Returns when the server has taken the bytes, which waits for a slow client."""
@@ -96,8 +98,12 @@ class Connection:
         await self._tell({"type": "http.response.body", "body": data, "more_body": False})
 
     async def _tell(self, message: Message) -> None:
-        if not self._has_left:
-            await self._send(message)
+        if self._has_left:
+            return
+        if self._head is not None:
+            head, self._head = self._head, None
+            await self._send(head)
+        await self._send(message)
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

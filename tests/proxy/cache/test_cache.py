@@ -332,6 +332,15 @@ async def test_what_could_not_be_settled_is_not_kept(tmp_path: Path) -> None:
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 
+async def test_a_hit_that_cannot_be_settled_is_an_error_and_not_half_an_answer(tmp_path: Path) -> None:
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await ask(server)
+        assert found(await ask(server)) == "hit"
+        await server.worker.store.write(Statement("ALTER TABLE usage RENAME TO away"))
+        answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, "cache": True})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "storage_unavailable")
+
+
 async def test_an_idempotent_request_is_kept_and_a_hit_is_recorded_for_its_key(tmp_path: Path) -> None:
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server:

@@ -13,16 +13,19 @@ from proxy.cache.memory import Memory
 
 def _put(memory: Memory, path: Path, sound: bytes) -> None:
     path.write_bytes(sound)
-    about = About(
+    memory.put(str(path), Clip(_about(len(sound)), sound, None, Identity.of(path.stat())))
+
+
+def _about(audio_bytes: int) -> About:
+    return About(
         spoken_by="one/m",
         engine="one",
         model="m",
         samples=1,
         sample_rate_hz=24_000,
         words=None,
-        audio_bytes=len(sound),
+        audio_bytes=audio_bytes,
     )
-    memory.put(str(path), Clip(about, sound, None, Identity.of(path.stat())))
 
 
 def _has(memory: Memory, path: Path) -> bool:
@@ -57,17 +60,30 @@ def test_what_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory, gone, replaced = Memory(1_000), tmp_path / "gone", tmp_path / "replaced"
+    monkeypatch.setattr("proxy.cache.memory.BELIEVED_S", 3600.0)
     for path in (gone, replaced):
         _put(memory, path, bytes(100))
+        assert _has(memory, path)
     gone.unlink()
     other = tmp_path / "other"
     other.write_bytes(bytes(100))
     os.utime(other, ns=(0, replaced.stat().st_mtime_ns))
     other.rename(replaced)
-    monkeypatch.setattr("proxy.cache.memory.BELIEVED_S", 3600.0)
     assert _has(memory, gone)
     assert _has(memory, replaced)
     monkeypatch.setattr("proxy.cache.memory.BELIEVED_S", 0.0)
     assert not _has(memory, gone)
     assert not _has(memory, replaced)
     assert "0 clips, 0 bytes" in repr(memory)
+
+
+def test_what_was_taken_away_before_it_came_to_memory_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.cache.memory.BELIEVED_S", 3600.0)
+    memory, path = Memory(1_000), tmp_path / "a"
+    path.write_bytes(bytes(100))
+    identity = Identity.of(path.stat())
+    path.unlink()
+    memory.put(str(path), Clip(_about(100), bytes(100), None, identity))
+    assert not _has(memory, path)

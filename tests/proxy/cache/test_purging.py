@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.proxy.cache.conftest import AS_SHIPPED
 from tests.proxy.cache.keeping import ask, found, kept, landed, other_account, reopened, speaking
 from tests.proxy.cache.test_flights import Gate, asking, held_up
 from tests.proxy.endpoints.inside import Inside
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
 
 WORDS = {"there": "dare"}
+
+pytestmark = AS_SHIPPED
 
 
 async def states(server: Inside, secret: str | None = None) -> str:
@@ -127,13 +130,14 @@ async def test_those_who_wait_are_not_given_what_was_purged(tmp_path: Path) -> N
     assert len(engine.jobs) == 2
 
 
+@pytest.mark.parametrize("what", ["voice", "everybody's voice", "lexicon", "account"])
 async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setattr("proxy.cache.cache._KNOWN_S", 0.2)
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        await purge(server, "voice")
-        await ask(server)
+        await purge(server, what)
+        await ask(server, lexicon=WORDS)
         await landed(tmp_path)
         assert len(kept(tmp_path)) == 1
         (again,) = server.worker.cache._later
@@ -148,6 +152,20 @@ async def test_closing_an_account_deletes_what_it_heard(tmp_path: Path) -> None:
         await landed(tmp_path)
         assert len(kept(tmp_path)) == 2
         assert (await server.administer("DELETE", "accounts/bob")).status_code == 200
+        assert len(kept(tmp_path)) == 1
+        assert found(await ask(server)) == "hit"
+
+
+async def test_deleting_a_cast_deletes_what_only_one_of_it_said(tmp_path: Path) -> None:
+    body = {"name": "duo", "cast": {"Ana": "ana", "Ben": "ben"}}
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        made = await server.ask("POST", "/v1/voices", body=body)
+        assert made.status_code == 200, made.text
+        for voice, text in (("duo", "[Ana] Hello there."), ("ana", "Hello there.")):
+            assert found(await ask(server, voice=voice, input=text)) == "miss"
+        await landed(tmp_path)
+        assert len(kept(tmp_path)) == 2
+        assert (await server.ask("DELETE", f"/v1/voices/{made.json()['id']}")).status_code == 200
         assert len(kept(tmp_path)) == 1
         assert found(await ask(server)) == "hit"
 
