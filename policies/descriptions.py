@@ -65,12 +65,14 @@ _QUALITY = {
     "clear": "clear crisp articulate clara claro nítida nítido ชัดเจน ชัด",
     "conversational": "conversational casual chatty conversa coloquial informal conversacional สนทนา "
     "เป็นกันเอง",
-    "deep": "deep low bass baritone grave profunda profundo ทุ้ม ต่ำ",
+    "dark": "dark escura escuro sombria sombrio oscura oscuro",
+    "deep": "deep deepest bass baritone profunda profundo ทุ้ม",
     "energetic": "energetic lively excited dynamic enérgica enérgico energética energético vivaz dinámica "
     "dinámico กระตือรือร้น มีพลัง",
     "friendly": "friendly kind gentle-hearted amigável simpática simpático amable amistosa amistoso เป็นมิตร "
     "ใจดี",
     "high": "high high-pitched aguda agudo fina แหลม สูง",
+    "low": "low lowest low-pitched grave baixa baixo baja bajo ต่ำ",
     "news": "news newsreader anchor notícias jornalística jornalístico noticias periodística ข่าว ผู้ประกาศ",
     "professional": "professional formal corporate business profissional corporativa profesional มืออาชีพ "
     "ทางการ",
@@ -85,7 +87,7 @@ _QUALITY = {
 }
 # What is in every description, and tells nothing.
 _EMPTY = (
-    "language idioma lengua língua speaking more mais más quite bem "
+    "language idioma lengua língua speaking speaks fala habla more mais más quite bem "
     "a an and the with of for in who that is very voice voices speaker accent like sound sounding uma um e o "
     "com de do da para em que voz vozes muito una y el la con los las muy acento sotaque falante เสียง ภาษา ที่ "
     "และ มี คน"

@@ -23,6 +23,7 @@ MOST_SPOKEN = 200
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _IPA = re.compile(r"/([^/<>&\"]*[^/<>&\"\s][^/<>&\"]*)/")
 _PINYIN = re.compile(r"(\([a-zü]{1,6}[1-5]\))+", re.IGNORECASE)
@@ -145,6 +146,11 @@ def sound_of(word: str, spoken: str) -> Pronunciation | None:
     return Pronunciation(word, "pinyin", spoken) if _PINYIN.fullmatch(spoken) else None
 
 
+def is_tag(name: str) -> bool:
+    """Whether it is a language with, perhaps, a script or a region: its texts have the lexicon by itself."""
+    return _LANGUAGE.fullmatch(name) is not None
+
+
 def usual_name(name: str) -> str:
     """A language tag as it is usually written, any other name as it is."""
     return language.usual(name) if _TAG.fullmatch(name) else name
@@ -162,24 +168,27 @@ def usual_words(words: Words) -> dict[str, str]:
     return {_usual(word): _usual(spoken) for word, spoken in words.items()}
 
 
-def words_fault(words: Words, most: int = MOST_WORDS) -> str | None:
+def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False) -> str | None:
     """What the entries must be, where one is something else. It counts entries and never repeats one: they
-    are the user's text."""
+    are the user's text. To whoever wrote them here in a file or a command the word `is_named`, unless it is
+    itself what is wrong."""
     if len(words) > most:
         return f"at most {most} words; got {len(words)}"
     for number, (word, spoken) in enumerate(words.items(), 1):
+        entry = f"entry {number}"
         for text, what, most_characters in ((word, "word", MOST_WORD), (spoken, "spoken form", MOST_SPOKEN)):
             if not 1 <= len(text) <= most_characters or _CONTROL.search(text) or not _usual(text):
                 return (
-                    f"words with what is said for them; entry {number} has a {what} that is not 1 to "
+                    f"words with what is said for them; {entry} has a {what} that is not 1 to "
                     f"{most_characters} printable characters"
                 )
+            entry = f"{word!r}" if is_named else entry
         if (
             spoken.strip().startswith("/")
             and spoken.strip().endswith("/")
             and not _IPA.fullmatch(spoken.strip())
         ):
-            return f"words with what is said for them; between the slashes of entry {number} is no IPA"
+            return f"words with what is said for them; between the slashes of {entry} is no IPA"
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,6 +18,11 @@ _TAG = re.compile(r"\b([a-z]{2}-[A-Za-z]{2})\b")
 _POINTS = {"gender": 3, "language": 3, "age": 2, "quality": 2, "word": 1}
 _ONLY_ONE = ("gender", "language")
 """Who is said to be another one is not meant, however well all else fits."""
+_AKIN = ({"deep", "low"},)
+"""Qualities that are half of one another."""
+
+Speaks = Callable[[Voice, str], bool]
+"""Whether anybody would speak this language with the voice."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -39,25 +44,43 @@ class _Trait(NamedTuple):
         return f"{self.kind}: {self.value}"
 
 
-def match(description: str, voices: Iterable[Voice]) -> list[Match]:
-    """The best first, by id where two are as good; none that has nothing of it."""
-    wanted = _traits(description)
+def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = None) -> list[Match]:
+    """The best first, by id where two are as good; none that has nothing of it. With `speaks`, none whose
+    engines refuse the language either, and a voice of no language has a half of any that they speak."""
+    wanted = _wished(description)
     most = sum(_POINTS[trait.kind] for trait in wanted)
     matches = []
     for voice in voices:
-        found = _found(wanted, voice)
+        found = _found(wanted, voice, speaks)
         if points := sum(found.values()):
             reasons = tuple(trait.shown for trait in found if found[trait])
             matches.append(Match(voice, round(points / most, 2), reasons))
     return sorted(matches, key=lambda each: (-each.score, each.voice.id))
 
 
-def _found(wanted: Iterable[_Trait], voice: Voice) -> dict[_Trait, float]:
+def _wished(description: str) -> list[_Trait]:
+    """British English is one wish, not two."""
+    traits = _traits(description)
+    tags = {trait.value for trait in traits if trait.kind == "language"}
+    general = {language.base(tag) for tag in tags if tag != language.base(tag)}
+    return [trait for trait in traits if trait.kind != "language" or trait.value not in general]
+
+
+def _found(wanted: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> dict[_Trait, float]:
     """What of it the voice has, each with its points; nothing at all where it is another one."""
     known = _known(voice)
+    tags = [trait for trait in wanted if trait.kind == "language"]
+    spoken = [trait for trait in tags if speaks is None or speaks(voice, trait.value)]
+    if tags and not spoken:
+        return {}
+    if speaks is not None and not any(other.kind == "language" for other in known):
+        half = dict.fromkeys(spoken, 0.5)
+    else:
+        half = {}
     points: dict[_Trait, float] = {}
     for trait in wanted:
-        part = max((_likeness(trait, other) for other in known if other.kind == trait.kind), default=0.0)
+        likeness = (_likeness(trait, other) for other in known if other.kind == trait.kind)
+        part = max(likeness, default=half.get(trait, 0.0))
         points[trait] = part * _POINTS[trait.kind]
     for kind in _ONLY_ONE:
         asked = [points[trait] for trait in points if trait.kind == kind]
@@ -68,7 +91,7 @@ def _found(wanted: Iterable[_Trait], voice: Voice) -> dict[_Trait, float]:
 
 def _likeness(wanted: _Trait, has: _Trait) -> float:
     if wanted.kind != "language":
-        return float(wanted == has)
+        return 1.0 if wanted == has else 0.5 if {wanted.value, has.value} in _AKIN else 0.0
     if wanted.value.lower() in (has.value.lower(), language.base(has.value)):
         return 1.0
     # Brazilian was wanted, and this is some Portuguese.

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from policies.plans import Plan
 from policies.price import Price, in_credits
-from policies.routing import Route
-from proxy import limits_address, model_names
+from proxy import checking_texts, limits_address, model_names
 from proxy.config import Config
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Opened, Registry
-from proxy.reading.routes import missing_engines
+from proxy.finding import Finding
 from proxy.sections import PluginSection
 from proxy.storage import address
+from proxy.told import Told
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One line of the answer. `ok` is false for what an operator has to mend, `is_warning` true for what
-    should be known of the rest."""
-
-    kind: str
-    name: str
-    ok: bool
-    note: str
-    is_warning: bool = False
-
-    def plain(self) -> dict[str, Any]:
-        return msgspec.structs.asdict(self)
-
-
-def check_config(config: Config, registry: Registry) -> list[Finding]:
+def check_config(config: Config, registry: Registry, told: Told = Told()) -> list[Finding]:  # noqa: B008 - frozen
+    """With what was `told`, also whether names of models and voices, which only engines know, are right."""
     findings = [Finding("config", config.source, True, f"data in {config.data}")]
     findings += _server(config)
     findings += [
@@ -41,19 +26,13 @@ def check_config(config: Config, registry: Registry) -> list[Finding]:
     ]
     findings += [_engine(config, registry, name) for name in config.engines]
     findings += [Finding("plan", plan.name, True, _plan(plan)) for plan in config.plans.values()]
-    findings += _models(config)
-    findings += [_route(config, registry, route) for route in config.routes]
+    findings += _models(config, told)
+    findings += checking_texts.routes(config, registry, told)
     findings += _settings(config, registry)
     findings += [_default(config.models, "default_model", config.server.default_model)]
     findings += [_default(config.voices, "default_voice", config.server.default_voice)]
-    findings += [
-        Finding("voice", remark.key, True, remark.text, is_warning=True)
-        for remark in config.warnings
-        if remark.key.startswith("voices.")
-    ]
-    findings += [
-        Finding("lexicon", name, True, f"{len(words)} word(s)") for name, words in config.lexicons.items()
-    ]
+    findings += checking_texts.voices(config, told)
+    findings += [*checking_texts.lexicons(config), checking_texts.cache(config)]
     count = len(config.voices)
     return [*findings, Finding("voices", f"{count}", True, ", ".join(config.voices) or "none of our own")]
 
@@ -69,9 +48,10 @@ def _server(config: Config) -> list[Finding]:
     ]
 
 
-def _models(config: Config) -> list[Finding]:
-    """Only what sections list can be known here: of other engines' models /readyz speaks when they run."""
-    known = model_names.listed(config)
+def _models(config: Config, told: Told) -> list[Finding]:
+    """What sections list, and engines have told: of others' models /readyz speaks when they run."""
+    asked = {engine: [info.id for info in infos] for engine, infos in told.models.items()}
+    known = {**asked, **model_names.listed(config)}
     faults = [*model_names.misnamed(config, known), *model_names.without_cost(config, known)]
     wrong = {fault.where for fault in faults}
     well = {alias: names for alias, names in config.models.items() if alias not in wrong}
@@ -79,21 +59,6 @@ def _models(config: Config) -> list[Finding]:
         *(Finding("model", alias, True, ", ".join(names)) for alias, names in well.items()),
         *(Finding("model", fault.where, False, fault.reason) for fault in faults),
     ]
-
-
-def _route(config: Config, registry: Registry, route: Route) -> Finding:
-    """A route never stops anything: whatever of it is not there is passed over."""
-    missing = missing_engines(route, config.engines)
-    warnings = [f"no [engines.{engine}] for {full}" for full, engine in missing.items()]
-    there = [full for full in route.candidates if full not in missing]
-    if missing and not there:
-        return Finding("route", route.language, True, f"not used: {', '.join(warnings)}", is_warning=True)
-    if route.front_end is not None and route.front_end not in registry.plugins("front_end"):
-        warnings.append(f"the front_end {route.front_end} is not installed, so plain prepares its texts")
-    if route.voice is not None and route.voice not in config.voices and "/" not in route.voice:
-        warnings.append(f"there is no voice {route.voice!r} here")
-    speaks = ", ".join(there) or "whoever the request names"
-    return Finding("route", route.language, True, "; ".join((speaks, *warnings)), is_warning=bool(warnings))
 
 
 def _settings(config: Config, registry: Registry) -> list[Finding]:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 from rich.console import Console
 
-from proxy import __version__, banner, config, supervisor, tables, telemetry
+from proxy import __version__, banner, config, supervisor, tables, telemetry, told
 from proxy.checking import check_config
+from proxy.checking_texts import front_end_remarks
 from proxy.commands.accounts import accounts
 from proxy.commands.answers import AsJson, ConfigFile, print_answer
 from proxy.commands.asking import answer
@@ -86,13 +88,16 @@ def serve(
     given = {"host": host, "port": port, "workers": workers}
     server = {key: value for key, value in given.items() if value is not None}
 
+    plugins = registry.load()
+
     def read() -> Config:
-        return config.load(config_file, server=server)
+        read = config.load(config_file, server=server)
+        return replace(read, warnings=(*read.warnings, *front_end_remarks(read, plugins)))
 
     def announce(base_url: str, dev_key: str | None) -> None:
         print(banner.text(base_url, dev_key), flush=True)  # noqa: T201 - the one thing printed, for a person
 
-    sys.exit(supervisor.serve(read(), read, registry.load(), announce))
+    sys.exit(supervisor.serve(read(), read, plugins, announce))
 
 
 @app.command()
@@ -115,7 +120,7 @@ def check(
         findings = list(check_plugin(plugin, given, voice))
     else:
         loaded, plugins = config.load(config_file), registry.load()
-        findings = check_config(loaded, plugins) + missing_plans(loaded)
+        findings = check_config(loaded, plugins, told.ask(loaded, plugins)) + missing_plans(loaded)
         if live:
             # Imported here: it brings the whole worker.
             from proxy.live_check import check_live

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +35,7 @@ __all__ = [
     "Server",
     "Storage",
     "VoiceSection",
+    "built_in_voices",
     "load",
 ]
 
@@ -68,6 +70,16 @@ def load(
     reader.raise_if_wrong()
     data = str((folder / config.server.data).absolute())
     return msgspec.structs.replace(config, data=data, source=str(file or config.source))
+
+
+def built_in_voices() -> frozenset[str]:
+    """The names that stand for a voice of the server's wherever an engine for one of them is configured."""
+    return frozenset(_shipped()["voices"])
+
+
+@cache
+def _shipped() -> Mapping[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -115,7 +127,7 @@ def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any]) -> None:
 
 
 def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Config:
-    shipped = tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
+    shipped = _shipped()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)

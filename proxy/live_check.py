@@ -11,12 +11,12 @@ from policies import costs
 from policies.language import base
 from policies.routing import Model
 from proxy.catalogue import Catalogue
-from proxy.checking import Finding
 from proxy.config import Config
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.key import Key
 from proxy.engines.live import open_engines
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
+from proxy.finding import Finding
 from proxy.telemetry import Metrics
 from speech_engine import (
     ANY_LANGUAGE,

@@ -12,7 +12,7 @@ from policies import estimate, language, price, routing
 from policies.language import Detect, Source
 from policies.lexicon import EMPTY, Lexicon
 from policies.plans import Terms
-from policies.routing import Candidate, Decision, FrontEndNames, Rules, Voice, Wanted
+from policies.routing import Candidate, Decision, FrontEndNames, Route, Rules, Voice, Wanted
 from proxy.catalogue import Catalogue
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.library import NOTHING, Own
@@ -106,8 +106,25 @@ class Planner:
         spans = self._spans(request, terms, own).spans
         return [(span, self.decide(request, terms, span)) for span in spans]
 
+    def remarks(self, decision: Decision) -> list[str]:
+        """What of the routes of this language is not there: nothing else tells why they are passed over."""
+        remarks = []
+        for route in self._catalogue.routes.of(decision.wanted.language):
+            missing = "; ".join(self._catalogue.missing(route))
+            if missing:
+                fate = "goes on without some" if route == decision.route else "is passed over"
+                remarks.append(f"the route {route.language} {fate}: {missing}")
+            if route == decision.route:
+                return [*remarks, *self._unprepared(route)]
+        return remarks
+
+    def _unprepared(self, route: Route) -> list[str]:
+        if route.front_end is None or route.front_end in self._rules.front_ends.installed:
+            return []
+        return [f"the front_end {route.front_end} is not there, so plain prepares the text"]
+
     def _spans(self, request: SpeechRequest, terms: Terms | None, own: Own) -> Spans:
-        return self._parts.of(request, own.voices, lambda span: self.decide(request, terms, span))
+        return self._parts.of(request, own, lambda span: self.decide(request, terms, span))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span) -> Part:
         """One part of a request, and who would speak it; raises as `plan`."""

@@ -8,10 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 from proxy import runtime
-from proxy.checking import Finding
 from proxy.commands.asking import answer
 from proxy.config import Config
 from proxy.doctor.database import ANSWER_S, open_to_read
+from proxy.finding import Finding
 from proxy.runtime import CommandRefused
 from proxy.storage import accounts
 from proxy.storage.address import is_postgres

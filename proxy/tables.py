@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from proxy.checking import Finding
+from proxy.finding import Finding
 
 
 def check(findings: list[Finding]) -> Table:
@@ -150,10 +150,13 @@ def plans(answer: dict[str, Any]) -> Table:
 
 
 def usage(answer: dict[str, Any]) -> RenderableType:
-    table = _table("id", "started", "account", "model", "voice", "outcome", "s", "credits", "refunded", "usd")
+    table = _table(
+        *("id", "started", "account", "model", "voice", "outcome", "cache"),
+        *("s", "credits", "refunded", "usd"),
+    )
     for row in answer["data"]:
         model = f"{row['engine']}/{row['model']}"
-        cells = (row["id"], row["started"], row["account"], model, row["voice"], row["outcome"])
+        cells = (row["id"], row["started"], row["account"], model, row["voice"], row["outcome"], row["cache"])
         seconds = _number(row["audio_ms"] / 1000)
         _add(table, *cells, seconds, *(_number(row[name]) for name in ("credits", "refunded", "cost_usd")))
     return _whole(table, answer)

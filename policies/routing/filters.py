@@ -13,6 +13,8 @@ from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
 Name = Literal["voice", "plan", "licence", "language", "pitch", "emotion"]
 """The last three are what a model is capable of."""
+_MOST_LISTED = 12
+_USUAL = ("en", "zh", "hi", "es", "fr", "ar", "pt", "ru", "de", "ja")
 
 
 class Asked(NamedTuple):
@@ -105,9 +107,17 @@ def _not_spoken(models: Sequence[Model], asked: Asked) -> NoCandidate:
     spoken = {known.tag for model in models for known in model.info.languages if known.quality != "poor"}
     message = (
         f"{_names(models)} cannot speak the language '{asked.wanted.language}' well enough; "
-        f"it speaks: {', '.join(sorted(spoken)) or 'none'}."
+        f"it speaks {_some(sorted(spoken))}."
     )
     return NoCandidate("language", "unsupported_language", message)
+
+
+def _some(tags: Sequence[str]) -> str:
+    """All of a few; of a provider's sixty those that most texts are in."""
+    if len(tags) <= _MOST_LISTED:
+        return ", ".join(tags) or "none"
+    usual = [tag for tag in _USUAL if tag in tags]
+    return f"{len(tags)} languages, among them {', '.join(usual or tags[:3])}"
 
 
 def _has_pitch(model: Model, asked: Asked) -> bool:

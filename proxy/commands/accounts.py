@@ -71,7 +71,10 @@ def accounts_show(account: str, config_file: ConfigFile = None, as_json: AsJson 
 @accounts.command("set-plan")
 def accounts_set_plan(
     account: str,
-    plan: str,
+    plan: Annotated[str | None, typer.Argument(help="The new plan.")] = None,
+    plan_option: Annotated[
+        str | None, typer.Option("--plan", help="The same, written as create has it.")
+    ] = None,
     allowance: _Allowance = "",
     rpm: _Rpm = "",
     streams: _Streams = "",
@@ -82,8 +85,10 @@ def accounts_set_plan(
     as_json: AsJson = False,
 ) -> None:
     """Change an account's plan; what was agreed with it before stays, unless it is said anew."""
+    if (plan is None) == (plan_option is None):
+        raise CommandRefused("PLAN: name the plan, once")
     limits = {"rpm": rpm, "streams": streams, "voices": voices, "max_characters": max_characters}
-    body = {"plan": plan, "agreed": _agreed(agreed, allowance, limits)}
+    body = {"plan": plan or plan_option, "agreed": _agreed(agreed, allowance, limits)}
     ask(config_file, as_json, tables.account, "POST", path("accounts", account), body)
 
 
@@ -120,7 +125,7 @@ def accounts_correct(
 
 @accounts.command("close")
 def accounts_close(account: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Close an account: its keys stop working, its usage stays."""
+    """Close an account: its keys stop working, what it saved is deleted, its usage stays."""
     ask(config_file, as_json, tables.account, "DELETE", path("accounts", account))
 
 

@@ -14,6 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from policies import lexicon
 from proxy.commands.answers import AsJson, ConfigFile
 from proxy.commands.asking import OfAccount, ask, path
 from proxy.runtime import CommandRefused
@@ -23,6 +24,7 @@ lexicons = typer.Typer(help="Lexicons: how words are spoken.", no_args_is_help=T
 
 _Account = Annotated[str, typer.Option(help="Whose, by id or name.")]
 _NOTHING: dict[str, str] = {}
+_CSV_NAMES = ["word", "spoken"]
 
 
 @lexicons.command("list")
@@ -51,11 +53,12 @@ def lexicons_set(
     as_json: AsJson = False,
 ) -> None:
     """Make these the words of an account's lexicon, in the place of those that it had."""
-    if not account:
-        raise CommandRefused("--account: say whose lexicon it is; everybody's are in the config file")
+    _check_named(account)
     words = {**(_read(file) if file else _NOTHING), **dict(map(_entry, entries or ()))}
     if not words:
         raise CommandRefused("say what is spoken for a word: nginx='engine x', or --file WORDS.csv")
+    if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
+        raise CommandRefused(f"the lexicon must have {wrong}")
     ask(config_file, as_json, _one, "PUT", path("lexicons", name), {"account": account, "words": words})
 
 
@@ -64,7 +67,13 @@ def lexicons_delete(
     name: str, account: _Account = "", config_file: ConfigFile = None, as_json: AsJson = False
 ) -> None:
     """Take an account's lexicon away."""
-    ask(config_file, as_json, _gone, "DELETE", path("lexicons", name), account=account or None)
+    _check_named(account)
+    ask(config_file, as_json, _gone, "DELETE", path("lexicons", name), account=account)
+
+
+def _check_named(account: str) -> None:
+    if not account:
+        raise CommandRefused("--account: say whose lexicon it is; everybody's are in the config file")
 
 
 def _entry(text: str) -> tuple[str, str]:
@@ -76,7 +85,7 @@ def _entry(text: str) -> tuple[str, str]:
 
 def _read(file: Path) -> dict[str, str]:
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")
         if file.suffix == ".csv":
             return _rows(csv.reader(text.splitlines(), skipinitialspace=True), file)
         found = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
@@ -90,10 +99,12 @@ def _read(file: Path) -> dict[str, str]:
 def _rows(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
     words: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
-        if row and len(row) != 2:
+        cells = [cell.strip() for cell in row]
+        if cells and len(cells) != 2:
             raise CommandRefused(f"--file: line {number} of {file} must be: word,spoken")
-        if row:
-            words[row[0].strip()] = row[1].strip()
+        # A first line may name the columns, as spreadsheets and our own help do.
+        if cells and not (number == 1 and [cell.lower() for cell in cells] == _CSV_NAMES):
+            words[cells[0]] = cells[1]
     return words
 
 

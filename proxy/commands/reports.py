@@ -18,7 +18,9 @@ def usage(
     until: Annotated[str | None, typer.Option(help="Before this day or time, UTC.")] = None,
     by: Annotated[
         str | None,
-        typer.Option(help="Sums by day, month, engine, model, voice, language, key, account or outcome."),
+        typer.Option(
+            help="Sums by day, month, engine, model, voice, language, key, account, outcome or cache."
+        ),
     ] = None,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV, all rows unless there is a limit.")

@@ -12,6 +12,7 @@ from rich.text import Text
 from proxy import config, runtime, tables
 from proxy.commands.answers import AsJson, ConfigFile
 from proxy.commands.asking import ask
+from proxy.commands.voices import cast_of
 from proxy.runtime import CommandRefused
 
 route = typer.Typer(no_args_is_help=True, help="Which engine speaks what.")
@@ -29,6 +30,9 @@ _SOURCES = {
 def explain(
     text: Annotated[str, typer.Option(help="What would be spoken.")],
     voice: Annotated[str | None, typer.Option(help="A voice; the default one if not given.")] = None,
+    cast: Annotated[
+        str | None, typer.Option(help="Several, with the names that the text has: Ana=nova,Ben=onyx.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="A model; the default one if not given.")] = None,
     language: Annotated[str | None, typer.Option(help="What the request says its language is.")] = None,
     key_of: Annotated[
@@ -42,7 +46,10 @@ def explain(
     if not runtime.is_held(_data(config_file)):
         # What an engine speaks, only the engine knows, and only a server has engines.
         raise CommandRefused("no server runs here, so no engine can be asked; start it: voxgate serve")
-    asked = {"input": text, "voice": voice, "model": model, "language": language, "account": key_of}
+    if voice is not None and cast is not None:
+        raise CommandRefused("--voice and --cast: take one of them")
+    speaks = voice if cast is None else {"cast": cast_of(cast)}
+    asked = {"input": text, "voice": speaks, "model": model, "language": language, "account": key_of}
     body = {name: value for name, value in asked.items() if value is not None}
     ask(config_file, as_json, _shown, "POST", "route/explain", body)
 
@@ -61,6 +68,7 @@ def _part(part: dict[str, Any]) -> list[RenderableType]:
         Text(f"language: {part['language']} ({_SOURCES[part['source']]})"),
         Text(f"voice: {part['voice']}"),
         Text(f"route: {routed}"),
+        *(Text(f"note: {note}", "yellow") for note in part["notes"]),
         tables.verdicts(part),
     ]
     if (error := part["error"]) is not None:

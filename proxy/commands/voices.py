@@ -28,21 +28,33 @@ def voices_add(
     name: str,
     cast: Annotated[str, typer.Option(help="Who speaks with which voice: Ana=nova,Ben=onyx.")],
     account: Annotated[str | None, typer.Option(help="Whose it is; everybody's, if not given.")] = None,
+    description: Annotated[str, typer.Option(help="What it is like; by it, it is found.")] = "",
+    tags: Annotated[str, typer.Option(help="The same in single words: warm,calm.")] = "",
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Save a cast as a voice: texts such as "[Ana] Hello. [Ben] Hi." are spoken by several."""
-    body = {"name": name, "cast": _cast(cast), "account": account}
+    words = [tag.strip() for tag in tags.split(",") if tag.strip()]
+    beside = {"account": account, "description": description, "tags": words}
+    body = {"name": name, "cast": cast_of(cast), **beside}
     ask(config_file, as_json, _one, "POST", "voices", body)
 
 
 @voices.command("delete")
-def voices_delete(voice: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Take a saved voice, by its id, away."""
-    ask(config_file, as_json, _gone, "DELETE", path("voices", voice))
+def voices_delete(
+    voice: str,
+    account: Annotated[
+        str | None, typer.Option(help="Whose it is, if it is named; everybody's, if not given.")
+    ] = None,
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a saved voice, by its id or its name, away."""
+    ask(config_file, as_json, _gone, "DELETE", path("voices", voice), account=account)
 
 
-def _cast(text: str) -> dict[str, str]:
+def cast_of(text: str) -> dict[str, str]:
+    """Who speaks with which voice; raises CommandRefused."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if not pairs or not all(who.strip() and voice.strip() for who, _, voice in pairs):
         raise CommandRefused(f"--cast: {text!r} names nobody with a voice; write Ana=nova,Ben=onyx")

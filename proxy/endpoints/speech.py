@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
+from itertools import accumulate
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -32,6 +34,9 @@ from speech_engine import EngineError
 
 BUFFERED_WAV_S = 60.0
 """A WAV estimated up to here is sent whole, with true sizes, as players that trust a header need it."""
+
+_MOST_IN_A_HEADER = 1000
+"""Characters of a name there: a cast has one of many, and proxies take a few thousand for all headers."""
 
 _NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
 
@@ -182,7 +187,10 @@ async def _send_whole(connection: Connection, answer: Answer, media_type: str, b
 
 def _in_a_header(name: str) -> str:
     """Engines name voices as they like; a header takes printable ASCII, and never a line feed."""
-    return name if name.isascii() and name.isprintable() else quote(name, safe="/ ")
+    if name.isascii() and name.isprintable():
+        return name[:_MOST_IN_A_HEADER]
+    letters = [quote(letter, safe="/ ") for letter in name]
+    return "".join(letters[: bisect_right(list(accumulate(map(len, letters))), _MOST_IN_A_HEADER)])
 
 
 def _event(value: AudioDelta | AudioDone | AudioError) -> bytes:

@@ -13,16 +13,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policies import matching
-from policies.language import base
 from policies.matching import Match
 from policies.routing import Voice
 from proxy.catalogue import Catalogue
-from proxy.endpoints.admin.fields import Name, body
+from proxy.endpoints.admin.fields import Name, Reason, Tags, body
+from proxy.endpoints.known_voices import KnownVoices
 from proxy.endpoints.replies import reply
 from proxy.errors import InvalidRequest, UnsupportedMediaType
 from proxy.library import voice_of
 from proxy.plans import Plans
-from proxy.saving import Saving, no_voice
+from proxy.saving import Saving, not_own
 from proxy.storage import voices as saved
 
 _CREATED = 1_767_225_600
@@ -33,11 +33,17 @@ Cast = Annotated[
 ]
 
 
-class NewVoice(msgspec.Struct, frozen=True):
-    """A cast to be saved: who speaks with which voice."""
+class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A cast to be saved: who speaks with which voice. By its description and tags it is found."""
 
     name: Name
     cast: Cast
+    description: Reason = ""
+    tags: Tags = ()
+
+    @property
+    def saved(self) -> saved.NewCast:
+        return saved.NewCast(name=self.name, members=self.cast, tags=self.tags, description=self.description)
 
 
 class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,33 +117,29 @@ class Voices:
         query = request.query_params
         if query.get("format") not in (None, "names"):
             raise InvalidRequest("Invalid value for 'format': it must be names, or left out.", param="format")
-        voices = await self._all(request)
-        found = [
-            voice
-            for voice in voices
-            if _speaks(voice, query.get("language")) and _is_of(voice, query.get("gender"))
-        ]
+        known = await self._known(request)
+        tag = query.get("language")
+        found = known.in_language(tag) if tag else known.voices
+        found = [voice for voice in found if _is_of(voice, query.get("gender"))]
         matches = None
         if "describe" in query:
             # In a thread: an engine may list thousands of voices, each with a description.
-            matches = await asyncio.to_thread(matching.match, _described(query["describe"]), found)
+            described = _described(query["describe"])
+            matches = await asyncio.to_thread(matching.match, described, found, known.may_speak)
             found = [match.voice for match in matches]
         if "format" in query:
             ids = [voice.id for voice in found]
             return reply(VoiceNames(data=ids, voices=ids))
-        by_id = {voice.id: voice for voice in voices}
         if matches is not None:
-            matched = [_matched(match, by_id) for match in matches]
+            matched = [_matched(match, known) for match in matches]
             return reply(VoiceMatches(data=matched, voices=matched))
-        entries = [entry(voice, by_id) for voice in found]
+        entries = [_entry(voice, known) for voice in found]
         return reply(VoiceList(data=entries, voices=entries))
 
     async def retrieve(self, request: Request) -> Response:
         wanted = request.path_params["id"]
-        by_id = {voice.id: voice for voice in await self._all(request)}
-        if wanted not in by_id:
-            raise no_voice(wanted)
-        return reply(entry(by_id[wanted], by_id))
+        known = await self._known(request)
+        return reply(_entry(known.named(wanted), known))
 
     async def create(self, request: Request) -> Response:
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
@@ -148,23 +150,24 @@ class Voices:
         sent = await body(request, NewVoice)
         caller = request.scope["state"]["caller"]
         most = self._plans.terms(caller).voices
-        record = await self._saving.add_cast(caller.account, sent.name, sent.cast, most=most)
-        made = voice_of(record)
-        return reply(entry(made, {voice.id: voice for voice in await self._all(request)}))
+        record = await self._saving.add_cast(caller.account, sent.saved, most=most)
+        return reply(_entry(voice_of(record), await self._known(request)))
 
     async def delete(self, request: Request) -> Response:
-        wanted = request.path_params["id"]
-        record = await saved.get(self._saving.store, wanted) if wanted.isprintable() else None
-        if record is None or record.account != request.scope["state"]["caller"].account:
-            raise no_voice(wanted)
+        wanted, account = request.path_params["id"], request.scope["state"]["caller"].account
+        record = await self._saving.saved(account, wanted)
+        if record is None or record.account != account:
+            # Raises where there is no such voice at all.
+            (await self._known(request)).named(wanted)
+            raise not_own(wanted)
         await self._saving.delete_voice(record)
         return reply(DeletedVoice(id=record.id))
 
-    async def _all(self, request: Request) -> list[Voice]:
-        """The caller's own first; nobody's own where nobody said who asks."""
+    async def _known(self, request: Request) -> KnownVoices:
+        """Nobody's own where nobody said who asks."""
         caller = request.scope["state"].get("caller")
         own = await self._saving.library.own("" if caller is None else caller.account)
-        return [*own.listed, *self._catalogue.voices()]
+        return KnownVoices(own, self._catalogue)
 
 
 def routes(catalogue: Catalogue, saving: Saving, plans: Plans) -> list[Route]:
@@ -194,15 +197,7 @@ def _is_of(voice: Voice, wanted: str | None) -> bool:
     return not wanted or (voice.gender or "").lower() == wanted.lower()
 
 
-def _speaks(voice: Voice, wanted: str | None) -> bool:
-    """`pt` finds `pt-BR`; a voice without a language speaks all of its engine's, so it is always found."""
-    has = voice.language
-    return not wanted or has is None or wanted.lower() in (has.lower(), base(has))
-
-
-def entry(voice: Voice, by_id: dict[str, Voice]) -> VoiceEntry:
-    """A cast is on the engines of its voices."""
-    speaking = [by_id[id_] for _, id_ in voice.cast if id_ in by_id] if voice.cast else [voice]
+def _entry(voice: Voice, known: KnownVoices) -> VoiceEntry:
     return VoiceEntry(
         id=voice.id,
         name=voice.name,
@@ -217,10 +212,10 @@ def entry(voice: Voice, by_id: dict[str, Voice]) -> VoiceEntry:
         tags=list(voice.tags),
         description=voice.description,
         cast=dict(voice.cast) or None,
-        engines=list(dict.fromkeys(binding.engine for each in speaking for binding in each.bindings)),
+        engines=known.engines(voice),
     )
 
 
-def _matched(match: Match, by_id: dict[str, Voice]) -> MatchedVoice:
-    plain = msgspec.structs.asdict(entry(match.voice, by_id))
+def _matched(match: Match, known: KnownVoices) -> MatchedVoice:
+    plain = msgspec.structs.asdict(_entry(match.voice, known))
     return MatchedVoice(**plain, score=match.score, reasons=list(match.reasons))

@@ -110,9 +110,10 @@ ADMIN_LIBRARY = (
     Operation(
         "delete_saved_voice",
         "DELETE /admin/voices/{id}",
-        "Delete a saved voice, whosever it is",
+        "Delete a saved voice by its id, or by its name that of the account or everybody's",
         json(voices.DeletedVoice),
         "admin",
+        queries=(ACCOUNT,),
         failures=(NotFound,),
     ),
     Operation(

@@ -27,6 +27,6 @@ def _words(reader: Reader, table: dict[str, object], key: str) -> Words:
             words[word] = spoken
         else:
             reader.fault(f"{key}.{word}", "must be what is said for the word, a text in quotes")
-    if (wrong := lexicon.words_fault(words)) is not None:
+    if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
         reader.fault(key, f"must have {wrong}")
     return lexicon.usual_words(words)

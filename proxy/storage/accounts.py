@@ -40,6 +40,7 @@ UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETU
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
 _CLOSE = f"UPDATE accounts SET closed = coalesce(closed, :closed) WHERE id = :id RETURNING {_COLUMNS}"
+_TAKE_AWAY = [f"DELETE FROM {table} WHERE account = :id" for table in ("lexicons", "voices")]
 _PLANS_IN_USE = "SELECT DISTINCT plan FROM accounts WHERE closed IS NULL"
 
 
@@ -130,9 +131,11 @@ async def change(
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:
-    """Its keys are dead from now on; closing twice keeps the first time. Forget its callers afterwards."""
+    """Its keys are dead from now on, what it saved is gone; closing twice keeps the first time. Forget its
+    callers afterwards."""
     row: Params = {"id": account, "closed": act.at if act else await store.now()}
-    rows, *_ = await store.write(Statement(_CLOSE, row), *audit.added(act, _WAS_CLOSED))
+    saved = [Statement(sql, {"id": account}) for sql in _TAKE_AWAY]
+    rows, *_ = await store.write(Statement(_CLOSE, row), *audit.added(act, _WAS_CLOSED), *saved)
     return _one(rows)
 
 

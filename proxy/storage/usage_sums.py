@@ -11,7 +11,7 @@ import msgspec
 from proxy.storage.store import Params, Store
 from proxy.storage.usage import IN_PERIOD, IN_PERIOD_OF_ACCOUNT, Period
 
-By = Literal["day", "month", "engine", "model", "voice", "language", "key", "account", "outcome"]
+By = Literal["day", "month", "engine", "model", "voice", "language", "key", "account", "outcome", "cache"]
 SIDES: tuple[By, ...] = get_args(By)
 
 DAY = 86_400_000_000

@@ -16,7 +16,7 @@ from proxy.storage.store import Params, Row, Statement, Store
 
 Kind = Literal["sample", "mix", "cast", "catalogue"]
 
-_COLUMNS = "id, account, name, kind, revision, created, members"
+_COLUMNS = "id, account, name, kind, revision, created, members, tags, description"
 _ORDER = "ORDER BY created DESC, id DESC"
 _BEFORE = f"(created < :at OR (created = :at AND id < :id)) {_ORDER} LIMIT :limit"
 _PAGE = f"SELECT {_COLUMNS} FROM voices WHERE {_BEFORE}"
@@ -24,11 +24,12 @@ _PAGE_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM voices WHERE account = :account AND 
 _PLACE = "SELECT created FROM voices WHERE id = :id"
 _FOR_ACCOUNT = f"SELECT {_COLUMNS} FROM voices WHERE account = :account OR account IS NULL {_ORDER}"
 _GET = f"SELECT {_COLUMNS} FROM voices WHERE id = :id"
+_NAMED = f"SELECT {_COLUMNS} FROM voices WHERE coalesce(account, '') = :account AND name = :name"
 # As with lexicons: two of an account cannot both be the last that there is room for.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :account"
 _INSERT = f"""
 INSERT INTO voices ({_COLUMNS})
-SELECT :id, CAST(:account AS TEXT), :name, :kind, 1, :created, :members
+SELECT :id, CAST(:account AS TEXT), :name, :kind, 1, :created, :members, :tags, :description
 WHERE CAST(:most AS BIGINT) IS NULL
     OR (SELECT count(*) FROM voices WHERE account = :account) < CAST(:most AS BIGINT)
 RETURNING {_COLUMNS}
@@ -37,16 +38,23 @@ _WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
 _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
 
 
-class VoiceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`account` None is the operator's. `members` are a cast's: who speaks with which voice, in order."""
+class NewCast(msgspec.Struct, frozen=True, kw_only=True):
+    """What is saved: `members` say who speaks with which voice, in order; by the rest it is found."""
+
+    name: str
+    members: Mapping[str, str]
+    tags: tuple[str, ...] = ()
+    description: str = ""
+
+
+class VoiceRecord(NewCast, frozen=True, kw_only=True):
+    """`account` None is the operator's."""
 
     id: str
     account: str | None
-    name: str
     kind: Kind
     revision: int
     created: int
-    members: Mapping[str, str]
 
 
 async def page(store: Store, account: str | None, place: Place, limit: int) -> list[VoiceRecord]:
@@ -70,11 +78,16 @@ async def get(store: Store, id_: str) -> VoiceRecord | None:
     return _record(rows[0]) if rows else None
 
 
+async def named(store: Store, account: str | None, name: str) -> VoiceRecord | None:
+    """The account's own of this name, or the operator's."""
+    rows = await store.read(_NAMED, {"account": account or "", "name": name})
+    return _record(rows[0]) if rows else None
+
+
 async def add_cast(
     store: Store,
     account: str | None,
-    name: str,
-    members: Mapping[str, str],
+    cast: NewCast,
     *,
     most: int | None = None,
     act: Act | None = None,
@@ -84,10 +97,12 @@ async def add_cast(
     row: Params = {
         "id": act.subject if act else new_id("voice"),
         "account": account,
-        "name": name,
+        "name": cast.name,
         "kind": "cast",
         "created": act.at if act else await store.now(),
-        "members": encode_json(members),
+        "members": encode_json(cast.members),
+        "tags": encode_json(cast.tags),
+        "description": cast.description,
         "most": most,
     }
     _, rows, *_ = await store.write(
@@ -103,4 +118,5 @@ async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
 
 
 def _record(row: Row) -> VoiceRecord:
-    return msgspec.convert({**row, "members": decode_json(row["members"])}, VoiceRecord)
+    told = {column: decode_json(row[column]) for column in ("members", "tags")}
+    return msgspec.convert({**row, **told}, VoiceRecord)

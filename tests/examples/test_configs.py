@@ -29,6 +29,14 @@ def test_an_example_has_no_fault_and_nothing_that_has_no_effect(file: Path) -> N
     assert loaded.warnings == ()
 
 
+def test_without_keys_the_languages_say_what_is_not_used() -> None:
+    loaded = config.load(EXAMPLES / "config.languages.toml", {})
+    findings = check_config(loaded, registry.load())
+    assert {finding.name for finding in findings if not finding.ok} == {"minimax", "elevenlabs"}
+    thai = next(finding for finding in findings if (finding.kind, finding.name) == ("route", "th"))
+    assert thai.note.startswith("not used: elevenlabs, for elevenlabs/eleven_v3, cannot run")
+
+
 @pytest.fixture(scope="module")
 def languages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """As whoever tries it first runs it: without the keys of providers."""

@@ -59,7 +59,25 @@ def test_sentences_in_the_language_of_the_whole_keep_its_region() -> None:
 
 def test_without_a_detector_scripts_alone_change_the_language() -> None:
     text = "The door is open. สวัสดีครับ! Good morning to all."
-    assert [tag for _, tag in spoken(text, "en", None)] == ["en", "th", "th"]
+    assert [tag for _, tag in spoken(text, "en", None)] == ["en", "th", "en"]
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "tags"),
+    [
+        ("Good morning! สวัสดีครับ! Thank you. ขอบคุณครับ! ", "th", ["en", "th", "en", "th"]),
+        ("Wir sind nicht da. สวัสดีครับ! Danke. ", "th", ["de", "th", "de"]),
+        ("Це добрий вечір. Thank you. Так. ", "uk", ["uk", "en", "uk"]),
+        ("今日は暑いです。OK. 了解。", "ja", ["ja", "en", "ja"]),
+        # Numbers and signs have no letters of their own.
+        ("The door is open. สวัสดีครับ! 1234. 5! Bye. ", "en", ["en", "th", "th", "th", "en"]),
+        ("Добро вече. Hvala. ", "sr", ["sr", "sr"]),
+    ],
+)
+def test_a_short_sentence_in_latin_letters_is_never_spoken_as_another_script(
+    text: str, whole: str, tags: list[str]
+) -> None:
+    assert [tag for _, tag in spoken(text, whole)] == tags
 
 
 def test_a_script_that_languages_share_leaves_a_text_in_its_language() -> None:

@@ -144,14 +144,14 @@ def test_a_language_has_one_name_however_it_is_written() -> None:
         ({}, None),
         ({"w" * 100: "s" * 200}, None),
         ({"a": "b", "w" * 101: "s"}, "entry 2 has a word"),
-        ({"w": "s" * 201}, "entry 1 has a spoken form"),
+        ({"w": "s" * 201}, "'w' has a spoken form"),
         ({"": "s"}, "entry 1 has a word"),
-        ({"w": ""}, "entry 1 has a spoken form"),
-        ({"w": " "}, "entry 1 has a spoken form"),
-        ({"w": "\u200b"}, "entry 1 has a spoken form"),
+        ({"w": ""}, "'w' has a spoken form"),
+        ({"w": " "}, "'w' has a spoken form"),
+        ({"w": "\u200b"}, "'w' has a spoken form"),
         ({"w\x00": "s"}, "entry 1 has a word"),
-        ({"w": "s\ns"}, "entry 1 has a spoken form"),
-        ({"w": "\ud800"}, "entry 1 has a spoken form"),
+        ({"w": "s\ns"}, "'w' has a spoken form"),
+        ({"w": "\ud800"}, "'w' has a spoken form"),
         ({"w": "/<b>/"}, "no IPA"),
         ({"w": "//"}, "no IPA"),
         ({"w": "/"}, "no IPA"),
@@ -162,7 +162,7 @@ def test_a_language_has_one_name_however_it_is_written() -> None:
     ],
 )
 def test_what_an_entry_may_be(words: dict[str, str], fault: str | None) -> None:
-    told = lexicon.words_fault(words)
+    told = lexicon.words_fault(words, is_named=True)
     assert (told is None) is (fault is None)
     assert fault is None or fault in (told or "")
 
@@ -174,4 +174,13 @@ def test_words_are_kept_composed_and_without_blanks_around_them() -> None:
 def test_nothing_shows_what_is_in_a_lexicon() -> None:
     found = merged([{"canary": "/kəˈnɛəri/"}])
     assert "canary" not in repr((found, found.sounds, Lexicons({"en": {"canary": "x"}})))
-    assert "canary" not in (lexicon.words_fault({"canary": ""}) or "")
+
+
+@pytest.mark.parametrize("spoken", ["canary" * 40, "/<canary>/"])
+def test_a_fault_names_the_word_only_where_it_may_and_never_what_is_said_for_it(spoken: str) -> None:
+    words = {"good": "well", "bad": spoken}
+    counted = lexicon.words_fault(words) or ""
+    named = lexicon.words_fault(words, is_named=True) or ""
+    assert named == counted.replace("entry 2", "'bad'") != counted
+    assert not any(other in named for other in ("good", "well", "canary"))
+    assert "entry 1 has a word" in (lexicon.words_fault({"": "x"}, is_named=True) or "")

@@ -72,6 +72,27 @@ def test_who_is_found_in_which_order(description: str, ids: list[str]) -> None:
     assert found(description) == ids
 
 
+def test_with_engines_to_ask_a_language_that_they_refuse_is_nobodys() -> None:
+    def speaks(voice: Voice, tag: str) -> bool:
+        return tag in ("en-GB", "pt") and voice.id != "rui"
+
+    def found_by(description: str) -> dict[str, float]:
+        return {each.voice.id: each.score for each in match(description, VOICES, speaks)}
+
+    assert found_by("warm older woman, Thai") == {}
+    # Whoever has no language has a half of what the engine speaks; who has another one is not meant.
+    assert found_by("British English narrator") == {"cloud/7": 0.7, "nova": 0.3, "plain": 0.3}
+    assert found_by("Portuguese") == {"bia": 1.0, "nova": 0.5, "plain": 0.5}
+    assert set(found_by("bright")) == {"bia"}
+
+
+def test_low_is_half_of_deep() -> None:
+    low = Voice(id="low", name="x", bindings=(), tags=("low",))
+    deep = Voice(id="deep", name="y", bindings=(), tags=("deep",))
+    scores = [{each.voice.id: each.score for each in match(wish, (low, deep))} for wish in ("deep", "low")]
+    assert scores == [{"deep": 1.0, "low": 0.5}, {"deep": 0.5, "low": 1.0}]
+
+
 def test_half_of_a_wish_is_worth_less_than_all_of_it() -> None:
     scores = {each.voice.id: each.score for each in match("young Brazilian woman", VOICES)}
     assert scores == {"bia": 1.0, "nova": 0.38}

@@ -69,6 +69,7 @@ def test_an_account_is_made_found_changed_and_closed(run: Run) -> None:
     assert (made["name"], made["plan"]) == ("ada", "pro")
     assert run("accounts", "show", "ada", "--json").json["id"] == made["id"]
     assert run("accounts", "set-plan", "ada", "free", "--json").json["plan"] == "free"
+    assert run("accounts", "set-plan", "ada", "--plan", "basic", "--json").json["plan"] == "basic"
     assert [row["name"] for row in run("accounts", "list", "--json").json["data"]] == ["ada"]
     assert run("accounts", "close", made["id"], "--json").json["closed"] is not None
 
@@ -122,6 +123,8 @@ def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) ->
         (("accounts", "show", ""), "'' names none of the accounts"),
         (("accounts", "close", ".."), "'..' names none of the accounts"),
         (("accounts", "close", "ada/"), "'ada/' names none of the accounts"),
+        (("accounts", "set-plan", "ada"), "PLAN: name the plan, once"),
+        (("accounts", "set-plan", "ada", "pro", "--plan", "free"), "PLAN: name the plan, once"),
         (("keys", "create", "--account", "nobody"), "There is no account 'nobody'."),
         (("keys", "create", "--account", "ada", "--role", "root"), "one of speech, admin"),
         (("keys", "create", "--account", "ada", "--expires", "soon"), "--expires: 'soon' is not a span"),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from proxy.first_audio import FirstAudio
+from proxy.speaking import Speaking
 from proxy.storage.costs import Cost
 from speech_engine import Finished, Started, errors
 from tests.proxy.endpoints.inside import Inside, envelope, inside
@@ -155,6 +158,34 @@ async def test_a_client_that_leaves_ends_all_who_were_asked(tmp_path: Path) -> N
         (row,) = await server.usage()
     assert [engine.open for engine in asked.values()] == [0, 0, 0]
     assert (row.outcome, row.samples) == ("left", 0)
+
+
+async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaves = asyncio.Event()
+    begun: list[Speaking] = []
+    attempt = FirstAudio.attempt
+
+    async def kept(*args: Any) -> Speaking:
+        """Else it would be closed as what nobody has a name for, which may be at any time."""
+        begun.append(await attempt(*args))
+        return begun[-1]
+
+    async def linger() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            leaves.set()
+            await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(FirstAudio, "attempt", kept)
+    asked = engines([linger], [Started(RATE_HZ), *sound(0.5), *SILENT], WELL)
+    async with inside(tmp_path, THREE, asked) as server:
+        await server.raw_speech(BODY, leaves)
+        assert [len(engine.jobs) for engine in asked.values()] == [1, 1, 0]
+        assert len(begun) == 1
+        assert [engine.open for engine in asked.values()] == [0, 0, 0]
 
 
 _REFUSED = [

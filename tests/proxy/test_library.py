@@ -14,6 +14,7 @@ from proxy.library import NOTHING, Library
 from proxy.storage import accounts, lexicons, open_store, voices
 from proxy.storage.accounts import Account
 from proxy.storage.store import StorageFailed
+from proxy.storage.voices import NewCast
 from tests.proxy.storage.watched import WatchedStore
 
 SHARED = {"pt": {"Ana": "shared", "Rui": "shared"}}
@@ -38,7 +39,7 @@ def library(store: WatchedStore) -> Library:
 
 
 async def add(store: WatchedStore, account: str | None, name: str) -> str:
-    made = await voices.add_cast(store, account, name, {"Ana": "nova"})
+    made = await voices.add_cast(store, account, NewCast(name=name, members={"Ana": "nova"}))
     assert made is not None
     return made.id
 

@@ -51,6 +51,7 @@ def test_a_lexicon_is_set_listed_and_deleted(run: Run, ada: str) -> None:
     ("name", "text"),
     [
         ("words.csv", 'Ana,Âna\n\n"São Paulo", "sampa" \n'),
+        ("words.csv", '\ufeffWord, spoken\nAna,Âna\n"São Paulo",sampa\n'),
         ("words.toml", 'Ana = "Âna"\n"São Paulo" = "sampa"\n'),
         ("words.json", '{"Ana": "Âna", "São Paulo": "sampa"}'),
     ],
@@ -62,6 +63,13 @@ def test_words_come_from_a_file_and_those_of_the_line_win(
     file.write_text(text)
     run("lexicons", "set", "pt", "Ana=own", "--account", ada, "--file", str(file))
     assert words(run, "pt") == {"Ana": "own", "São Paulo": "sampa"}
+
+
+def test_a_word_may_be_called_word(run: Run, ada: str, tmp_path: Path) -> None:
+    file = tmp_path / "words.csv"
+    file.write_text("Ana,Âna\nword,spoken\n")
+    run("lexicons", "set", "pt", "--account", ada, "--file", str(file))
+    assert words(run, "pt") == {"Ana": "Âna", "word": "spoken"}
 
 
 @pytest.mark.parametrize(
@@ -92,16 +100,26 @@ def test_a_file_that_has_no_words_is_refused(
         (("lexicons", "set", "pt", "Ana", "--account", "ada"), "write word=spoken"),
         (("lexicons", "set", "pt", "--account", "ada"), "say what is spoken for a word"),
         (("lexicons", "set", "pt", "Ana=x"), "--account: say whose lexicon it is"),
-        (("lexicons", "set", "pt", "Ana=", "--account", "ada"), "'words': it must be words"),
+        (
+            ("lexicons", "set", "pt", "Ana=", "--account", "ada"),
+            "'Ana' has a spoken form that is not 1 to 200",
+        ),
         (("lexicons", "set", "none", "a=b", "--account", "ada"), "'name': it must be a name"),
         (("lexicons", "set", "pt", "a=b", "--account", "bob"), "no account 'bob'"),
         (("lexicons", "list", "gone"), "no lexicon 'gone'"),
-        (("lexicons", "delete", "pt"), "'account'"),
+        (("lexicons", "delete", "pt"), "--account: say whose lexicon it is"),
         (("voices", "add", "stage", "--cast", "Ana"), "write Ana=nova,Ben=onyx"),
         (("voices", "add", "stage", "--cast", "Ana=nova,ana=onyx"), "its names must differ"),
         (("voices", "add", "stage", "--cast", "Ana=nova", "--account", "bob"), "no account 'bob'"),
-        (("voices", "add", "alloy", "--cast", "Ana=onyx"), "voice with the name 'alloy' already"),
-        (("voices", "delete", "alloy"), "voice 'alloy' does not exist"),
+        (("voices", "add", "alloy", "--cast", "Ana=onyx"), "'alloy' is a voice of the server"),
+        (
+            ("voices", "add", "nova", "--cast", "Ana=onyx", "--account", "ada"),
+            "'nova' is a voice of the server",
+        ),
+        (("voices", "add", "a/b", "--cast", "Ana=onyx", "--account", "ada"), "'name': it must have no '/'"),
+        (("voices", "delete", "alloy"), "'alloy' is in the configuration"),
+        (("voices", "delete", "stage"), "No voice 'stage' was saved for everybody"),
+        (("voices", "delete", "stage", "--account", "ada"), "The account has no voice 'stage'"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(run: Run, ada: str, arguments: tuple[str, ...], told: str) -> None:
@@ -123,7 +141,17 @@ def test_a_cast_is_added_listed_and_deleted(run: Run, ada: str) -> None:
     only = run("voices", "list", "--account", ada, "--json").json
     assert [voice["id"] for voice in only["data"]] == [own["id"]]
     assert f"{own['id']} is gone" in run("voices", "delete", own["id"]).out
-    assert "does not exist" in refused(run("voices", "delete", own["id"]))
+    assert "No voice" in refused(run("voices", "delete", own["id"]))
+    assert run("voices", "delete", "stage", "--json").json["id"] == shared["id"]
+    again = run("voices", "add", "stage", "--cast", "Ana=nova", "--account", ada, "--json").json
+    assert "No voice 'stage' was saved" in refused(run("voices", "delete", "stage"))
+    assert run("voices", "delete", "stage", "--account", ada, "--json").json["id"] == again["id"]
+
+
+def test_a_cast_is_added_with_what_it_is_found_by(run: Run, ada: str) -> None:
+    like = ("--tags", "warm, calm", "--description", "Two friends.")
+    made = run("voices", "add", "stage", "--cast", "Ana=nova", *like, "--json").json
+    assert (made["tags"], made["description"]) == (["warm", "calm"], "Two friends.")
 
 
 def test_beside_a_live_server_they_are_heard_at_once(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from proxy import live_check
-from proxy.checking import Finding
 from proxy.cli import app
+from proxy.finding import Finding
 from proxy.live_check import check_live
 from speech_engine import EngineUnauthorized, Finished, Language, Started
 from tests.proxy.endpoints.inside import with_engines

@@ -49,6 +49,7 @@ def test_what_is_not_configured_is_told_at_start_and_the_rest_serves(running: se
     told = {line["key"]: line["reason"] for line in lines if line["event"] == "config.read.warned"}
     assert told == {
         "routes.th.candidates": "'gone/thai' cannot speak: no [engines.gone] here",
+        "routes.th.front_end": "the front_end gone is not installed, so plain prepares its texts",
         "voices.ana.minimax": "the voice cannot speak there: no [engines.minimax] here",
     }
     assert running.speech(THAI).headers["x-voxgate-engine"] == "tone/standard"
@@ -70,6 +71,46 @@ def test_the_cli_explains_what_a_request_would_do(running: server.Server) -> Non
     shown = running.cli("route", "explain", "--text", THAI, "--voice", "espeak/f3").stdout
     assert "voice: The voice 'espeak/f3' is on espeak, not on tone/standard." in shown
     assert "400 voice_not_available" in shown
+
+
+def test_check_asks_the_running_server_for_models_and_voices(running: server.Server, tmp_path: Path) -> None:
+    data = running.config.parent / "data"
+    file = tmp_path / "new.toml"
+    text = _CONFIG.replace('"gone/thai", "tone/standard"', '"espeak/standard"').replace('"f3"', '"f33"')
+    file.write_text(
+        text.replace("[server]", f'[server]\ndata = "{data}"')
+        + '[[routes]]\nlanguage = "es"\ncandidates = ["tone/standrad"]\n'
+    )
+    command = [str(VOXGATE), "check", "--config", str(file), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    notes = {each["name"]: each["note"] for each in json.loads(done.stdout) if each["note"]}
+    assert done.returncode == 1
+    assert notes["th"].startswith("not used: espeak/standard does not speak th well enough")
+    assert notes["es"].startswith("not used: tone has no model of 'tone/standrad'")
+    assert notes["routes.es"].endswith("did you mean standard?")
+    assert notes["voices.ana.espeak"].startswith("espeak has no voice 'f33'; did you mean f3?")
+
+
+def test_the_cli_explains_what_is_passed_over_and_why(running: server.Server) -> None:
+    found = explained(running, "--text", THAI)
+    assert found["notes"] == [
+        "the route th goes on without some: no [engines.gone] for gone/thai",
+        "the front_end gone is not there, so plain prepares the text",
+    ]
+    assert explained(running, "--text", "Hello.", "--language", "en-NG")["notes"] == [
+        "the route en-NG is passed over: no [engines.minimax] for minimax/speech-2.8-hd"
+    ]
+    shown = running.cli("route", "explain", "--text", "Hello.", "--language", "en-NG").stdout
+    assert "note: the route en-NG is passed over" in shown
+    assert explained(running, "--text", "Hello.", "--language", "fr")["notes"] == []
+
+
+def test_the_cli_explains_a_cast(running: server.Server) -> None:
+    options = ("--text", "[Ana] Hello. [Ben] Hi.", "--cast", "Ana=alloy,Ben=espeak/f3")
+    answer = json.loads(running.cli("route", "explain", *options, "--json").stdout)
+    assert [part["voice"] for part in answer["parts"]] == ["alloy", "espeak/f3"]
+    both = running.cli("route", "explain", *options, "--voice", "alloy", check=False)
+    assert (both.returncode, both.stderr.strip()) == (1, "--voice and --cast: take one of them")
 
 
 def test_the_cli_explains_it_for_one_account(running: server.Server) -> None:

@@ -13,6 +13,7 @@ from proxy.budgets import Budgets, Spend
 from proxy.endpoints.replies import reply
 from proxy.engines.live import Engines, EngineStatus
 from proxy.engines.registry import Registry
+from speech_engine import ModelInfo
 
 
 class FailedPlugin(msgspec.Struct, frozen=True):
@@ -21,10 +22,20 @@ class FailedPlugin(msgspec.Struct, frozen=True):
     reason: str
 
 
-class ShownEngine(EngineStatus, frozen=True):
-    """An engine, and what it has cost where it has a budget."""
+class SpokenLanguage(msgspec.Struct, frozen=True):
+    """A language tag, `*` for any, and how well it is spoken."""
 
-    budgets: tuple[Spend, ...] = ()
+    tag: str
+    quality: str
+
+
+class ShownEngine(EngineStatus, frozen=True, kw_only=True):
+    """An engine with the languages of each of its models, the ids of its voices, and what it has cost where
+    it has a budget."""
+
+    languages: dict[str, list[SpokenLanguage]]
+    voices: list[str]
+    budgets: tuple[Spend, ...]
 
 
 class EngineStatuses(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +61,17 @@ class EngineList:
         used_up = await self._budgets.used_up(status.name)
         if used_up and status.state == "ready":
             status = msgspec.structs.replace(status, state="budget", reason=used_up)
-        return ShownEngine(**msgspec.structs.asdict(status), budgets=await self._budgets.spends(status.name))
+        engine = self._engines[status.name]
+        return ShownEngine(
+            **msgspec.structs.asdict(status),
+            languages={f"{status.name}/{info.id}": _spoken(info) for info in engine.models()},
+            voices=[voice.id for voice in engine.voices()],
+            budgets=await self._budgets.spends(status.name),
+        )
+
+
+def _spoken(info: ModelInfo) -> list[SpokenLanguage]:
+    return [SpokenLanguage(each.tag, each.quality) for each in info.languages]
 
 
 def routes(engines: Engines, registry: Registry, budgets: Budgets) -> list[Route]:

@@ -41,6 +41,10 @@ NeededReason = Annotated[
         description="a text of 1 to 500 printable characters",
     ),
 ]
+Tags = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=50, pattern=_PRINTABLE)], ...],
+    Meta(max_length=20, description="a list of up to 20 texts of 1 to 50 printable characters"),
+]
 AccountName = Annotated[
     str,
     Meta(min_length=1, max_length=100, pattern=_PRINTABLE, description="the id or the name of an account"),

@@ -78,7 +78,8 @@ class Refusal(ErrorDetail, frozen=True):
 
 class ExplainedPart(msgspec.Struct, frozen=True, kw_only=True):
     """From `start` to `end` of the text. `source` is where the language is known from; `models` are in the
-    order in which they would be asked, `candidates` those that are left of them."""
+    order in which they would be asked, `candidates` those that are left of them; `notes` say what of the
+    language's routes is not there."""
 
     start: int
     end: int
@@ -88,6 +89,7 @@ class ExplainedPart(msgspec.Struct, frozen=True, kw_only=True):
     route: ShownRoute | None
     models: list[JudgedModel]
     candidates: list[ShownCandidate]
+    notes: list[str]
     error: Refusal | None
 
 
@@ -147,6 +149,7 @@ class Explanations:
                 ShownCandidate(model=each.model.name, voice=each.engine_voice, front_end=each.front_end)
                 for each in decision.candidates
             ],
+            notes=self._planner.remarks(decision),
             error=self._refusal(model, decision),
         )
 

@@ -10,21 +10,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.endpoints.admin.administration import Administration, check_open
-from proxy.endpoints.admin.fields import AccountName, Name, body
+from proxy.endpoints.admin.fields import AccountName, body
 from proxy.endpoints.pages import page
 from proxy.endpoints.replies import reply
-from proxy.endpoints.voices import Cast, DeletedVoice
-from proxy.saving import Saving, no_voice
+from proxy.endpoints.voices import DeletedVoice, NewVoice
+from proxy.errors import NotFound
+from proxy.saving import Saving
 from proxy.storage import voices
 from proxy.storage.ids import new_id
 from proxy.storage.voices import Kind, VoiceRecord
 
 
-class NewSavedVoice(msgspec.Struct, frozen=True):
+class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
     """A cast to be saved, for one account, or for everybody where none is named."""
 
-    name: Name
-    cast: Cast
     account: AccountName | None = None
 
 
@@ -38,6 +37,8 @@ class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
     type: Kind
     created: int
     cast: dict[str, str]
+    tags: tuple[str, ...]
+    description: str
 
 
 class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,18 +92,31 @@ class AdminVoices:
         act = await self._administration.act(
             request, "voice.created", new_id("voice"), account or "", name=sent.name, cast=sent.cast
         )
-        return reply(_shown(await self._saving.add_cast(account, sent.name, sent.cast, act=act)), 201)
+        return reply(_shown(await self._saving.add_cast(account, sent.saved, act=act)), 201)
 
     async def delete(self, request: Request) -> Response:
         wanted = request.path_params["id"]
-        record = await voices.get(self._administration.store, wanted) if wanted.isprintable() else None
-        if record is None:
-            raise no_voice(wanted)
+        account = await self._administration.asked_account(request)
+        record = await self._saving.saved(account, wanted)
+        if record is None or account not in (None, record.account):
+            raise self._not_saved(wanted, account)
         act = await self._administration.act(
             request, "voice.deleted", record.id, record.account or "", name=record.name
         )
         await self._saving.delete_voice(record, act)
         return reply(DeletedVoice(id=record.id))
+
+    def _not_saved(self, wanted: str, account: str | None) -> NotFound:
+        if wanted in self._administration.config.voices:
+            why = f"The voice '{wanted[:80]}' is in the configuration; only what was saved can be deleted."
+        elif account is None:
+            why = (
+                f"No voice '{wanted[:80]}' was saved for everybody; "
+                "an account's is named by its id, or with the account."
+            )
+        else:
+            why = f"The account has no voice '{wanted[:80]}'."
+        return NotFound(why, param="voice", code="voice_not_found")
 
     def _configured(self) -> list[ConfiguredVoice]:
         return [
@@ -134,4 +148,6 @@ def _shown(record: VoiceRecord) -> SavedVoice:
         type=record.kind,
         created=record.created,
         cast=dict(record.members),
+        tags=record.tags,
+        description=record.description,
     )

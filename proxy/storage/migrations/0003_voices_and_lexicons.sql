@@ -1,5 +1,6 @@
 -- The library: voices that were saved here. Without an account it is the operator's, for everybody. `members` is
--- a cast's, a JSON object of who speaks with which voice; the revision rises when a voice sounds otherwise.
+-- a cast's, a JSON object of who speaks with which voice; the revision rises when a voice sounds otherwise. By
+-- `tags`, a JSON array, and the description it is found.
 CREATE TABLE voices (
     id       TEXT PRIMARY KEY,
     account  TEXT REFERENCES accounts (id),
@@ -7,7 +8,9 @@ CREATE TABLE voices (
     kind     TEXT NOT NULL CHECK (kind IN ('sample', 'mix', 'cast', 'catalogue')),
     revision BIGINT NOT NULL DEFAULT 1,
     created  BIGINT NOT NULL,
-    members  TEXT NOT NULL DEFAULT '{}'
+    members  TEXT NOT NULL DEFAULT '{}',
+    tags     TEXT NOT NULL DEFAULT '[]',
+    description TEXT NOT NULL DEFAULT ''
 );
 
 -- Of the operator's, too, each has a name of its own: NULL would be no name's equal.

@@ -22,7 +22,7 @@ from policies.routing import (
     Wanted,
     decide,
 )
-from speech_engine import ModelInfo
+from speech_engine import Language, ModelInfo
 from tests.policies.routing import worlds
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info, plan, voice
 
@@ -100,6 +100,28 @@ def decided(
 def error(decision: Decision) -> NoCandidate:
     assert decision.error is not None
     return decision.error
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ((), "it speaks none."),
+        (("yo", "en"), "it speaks en, yo."),
+        (
+            tuple(f"{letter}a" for letter in "bcdefghijklm"),
+            "it speaks ba, ca, da, ea, fa, ga, ha, ia, ja, ka, la, ma.",
+        ),
+        (
+            (*(f"{letter}a" for letter in "bcdefghijkl"), "pt", "en"),
+            "it speaks 13 languages, among them en, pt, ja.",
+        ),
+        (tuple(f"{letter}b" for letter in "bcdefghijklmn"), "it speaks 13 languages, among them bb, cb, db."),
+    ],
+)
+def test_a_refused_language_names_the_others_or_some_of_many(tags: tuple[str, ...], told: str) -> None:
+    model = Model("red", info("th", languages=tuple(Language(tag) for tag in tags)))
+    decision = decide(Offer(models=(model,)), voice("red"), Wanted(language="th"), ANYONE, NO_RULES)
+    assert error(decision).message.endswith(told)
 
 
 CLOUD, UNPAID, CLOSED = (

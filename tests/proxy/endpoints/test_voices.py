@@ -12,7 +12,9 @@ import pytest
 from proxy import keys
 from proxy.storage import accounts, key_records
 from proxy.storage.key_records import NewKey
+from speech_engine import Language
 from tests.proxy.endpoints.inside import TONE, Inside, envelope, inside
+from tests.proxy.endpoints.scripted import Scripted
 
 CONFIG = f"""{TONE}
 [plans.small]
@@ -110,6 +112,64 @@ async def test_only_what_one_saved_can_be_deleted(server: Inside, wanted: str) -
     assert (answer.status_code, envelope(answer)["param"]) == (404, "voice")
 
 
+async def test_it_is_shown_and_deleted_by_its_name_too(server: Inside, stranger: str) -> None:
+    voice = (await save(server, name="an interview")).json()
+    theirs = (await save(server, stranger, name="an interview")).json()
+    found = await server.ask("GET", "/v1/voices/an%20interview")
+    assert (found.status_code, found.json()) == (200, voice)
+    assert (await server.ask("GET", "/v1/voices/Slow")).json()["id"] == "tone/slow"
+    gone = await server.ask("DELETE", "/v1/voices/an%20interview")
+    assert gone.json()["id"] == voice["id"]
+    assert (await server.ask("DELETE", "/v1/voices/an%20interview")).status_code == 404
+    assert theirs["id"] in await ids(server, stranger)
+
+
+@pytest.mark.parametrize("wanted", ["ana", "tone/tone", "stage"])
+async def test_what_the_server_has_is_not_ones_own_to_delete(server: Inside, wanted: str) -> None:
+    await server.administer("POST", "voices", {"name": "stage", "cast": CAST})
+    answer = await server.ask("DELETE", f"/v1/voices/{wanted}")
+    error = envelope(answer)
+    assert (answer.status_code, error["code"]) == (404, "voice_not_found")
+    assert f"'{wanted}' is the server's, not yours" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("ana", 409), ("duo", 409), ("alloy", 409), ("onyx", 409), ("a/b", 400), ("/", 400)]
+)
+async def test_no_saved_voice_stands_before_one_of_the_server(server: Inside, name: str, status: int) -> None:
+    for answer in (
+        await save(server, name=name),
+        await server.administer("POST", "voices", {"name": name, "cast": CAST, "account": server.account.id}),
+    ):
+        assert (answer.status_code, envelope(answer)["param"]) == (status, "name")
+    assert sorted(await ids(server)) == ["alloy", "ana", "chai", "duo"]
+
+
+async def test_a_cast_is_found_by_its_description_and_tags(server: Inside) -> None:
+    like = {"description": "Two friends in a quarrel.", "tags": ["raspy", "dialogue"]}
+    voice = (await save(server, None, **like)).json()
+    assert {key: voice[key] for key in like} == like
+    for described in ("quarrel", "hoarse"):
+        assert await ids(server, query=f"describe={described}") == [voice["id"]]
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        {"description": "x" * 501},
+        {"description": "a\x00b"},
+        {"tags": "warm"},
+        {"tags": [""]},
+        {"tags": ["x" * 51]},
+        {"tags": ["x"] * 21},
+        {"tags": [1]},
+    ],
+)
+async def test_what_describes_a_cast_has_its_limits(server: Inside, like: dict[str, object]) -> None:
+    answer = await save(server, None, **like)
+    assert (answer.status_code, envelope(answer)["param"]) == (400, next(iter(like)))
+
+
 async def test_a_name_is_given_once(server: Inside) -> None:
     await save(server)
     answer = await save(server, cast={"Eva": "ana"})
@@ -204,7 +264,9 @@ async def test_an_administrator_saves_for_an_account_and_leaves_a_trace(
     assert configured["ana"]["engines"] == ["tone"]
     assert configured["duo"]["cast"] == {"Ana": "ana", "Chai": "chai"}
     assert [made["id"] in await ids(server, key) for key in (None, stranger)] == [False, True]
-    await server.administer("DELETE", f"voices/{made['id']}")
+    elsewhere = await server.administer("DELETE", f"voices/{made['id']}?account=ada")
+    assert (elsewhere.status_code, envelope(elsewhere)["code"]) == (404, "voice_not_found")
+    await server.administer("DELETE", "voices/stage?account=bob")
     acts = (await server.administer("GET", "audit?account=bob")).json()["data"]
     assert [(act["action"], act["subject"]) for act in acts] == [
         ("voice.deleted", made["id"]),
@@ -235,7 +297,6 @@ async def test_a_configured_voice_says_all_that_is_known_of_it(server: Inside) -
     ("described", "found"),
     [
         ("warm older woman", ["ana"]),
-        ("a man who speaks Thai", ["chai"]),
         ("bedtime", ["ana"]),
         ("ชาย", ["chai"]),
         ("klingon", []),
@@ -250,6 +311,26 @@ async def test_voices_are_found_by_what_is_known_of_them(
     assert all(0 < voice["score"] <= 1 and voice["reasons"] for voice in answer["data"])
     names = (await server.ask("GET", f"/v1/voices?describe={described}&format=names")).json()
     assert names["data"] == found
+
+
+async def test_a_voice_of_no_language_has_what_its_engine_speaks(server: Inside) -> None:
+    answer = await server.ask("GET", "/v1/voices?describe=a man who speaks Thai")
+    first, *others = answer.json()["data"]
+    assert (first["id"], first["score"]) == ("chai", 1)
+    alloy = next(voice for voice in others if voice["id"] == "alloy")
+    assert (alloy["score"], alloy["reasons"]) == (0.25, ["language: th"])
+
+
+async def test_voices_whose_engine_refuses_the_language_are_left_out(tmp_path: Path) -> None:
+    # alloy's engine speaks whatever there is, mute's speaks Thai too badly to be asked for it.
+    text = TONE + '\n[engines.mute]\n[voices.somchai]\nmute = "v"\ngender = "male"\n'
+    text += '[voices.thai]\nmute = "v"\nlanguage = "th"\n[voices.pair]\ncast = { Ana = "somchai" }\n'
+    mute = Scripted(languages=(Language("en"), Language("th", "poor")))
+    async with inside(tmp_path, text, {"mute": mute}) as server:
+        for query in ("language=th", "describe=Thai", "describe=warm older man, Thai"):
+            assert await ids(server, query=query) == ["alloy"]
+        assert set(await ids(server, query="language=en")) == {"alloy", "somchai", "pair", "mute/v"}
+        assert (await ids(server, query="describe=English man"))[0] == "somchai"
 
 
 async def test_a_description_is_asked_for_beside_the_filters(server: Inside) -> None:

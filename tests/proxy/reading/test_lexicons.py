@@ -26,7 +26,7 @@ def test_words_are_kept_under_the_usual_name_of_their_language(tmp_path: Path) -
         ("[lexicons.pt]\nAna = 1", "lexicons.pt.Ana: must be what is said for the word, a text in quotes"),
         ("[lexicons.none]\na = 'b'", "lexicons.none: must have a name of 1 to 64 letters"),
         ('[lexicons."a b"]\na = "b"', "lexicons.a b: must have a name of 1 to 64 letters"),
-        ("[lexicons.pt]\nAna = ''", "lexicons.pt: must have words with what is said for them; entry 1 has a"),
+        ("[lexicons.pt]\nAna = ''", "lexicons.pt: must have words with what is said for them; 'Ana' has a"),
         ("[lexicons.pt]\na = 'b'\n[lexicons.PT]\na = 'b'", "lexicons.PT: is there twice"),
     ],
 )

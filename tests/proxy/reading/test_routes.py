@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from policies.routing import Route
-from proxy.checking import Finding, check_config
+from proxy.checking import check_config
 from proxy.config import Config
 from proxy.engines import registry
+from proxy.finding import Finding
 from proxy.sections import PluginSection, Remark
 from tests.proxy.reading.files import faults, load
 

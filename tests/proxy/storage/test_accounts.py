@@ -7,12 +7,13 @@ import asyncio
 import msgspec
 import pytest
 
-from proxy.storage import accounts, audit
+from proxy.storage import accounts, audit, lexicons, voices
 from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
 from proxy.storage.ids import new_id
 from proxy.storage.place import NEWEST, Place
 from proxy.storage.store import AlreadyExists, Statement, Store
+from proxy.storage.voices import NewCast
 from tests.proxy.storage.changes import to_plan
 
 
@@ -143,6 +144,19 @@ async def test_closing_twice_keeps_the_first_time(store: Store) -> None:
     assert await accounts.close(store, ada.id) == closed
     with pytest.raises(AlreadyExists):
         await accounts.create(store, name="ada", plan="free")
+
+
+async def test_what_a_closed_account_saved_is_gone_and_nobody_elses(store: Store) -> None:
+    ada, bob = [await accounts.create(store, name=name, plan="free") for name in ("ada", "bob")]
+    for owner in (ada.id, bob.id):
+        await lexicons.put(store, owner, "en", {"SQL": "sequel"}, most=9)
+        await voices.add_cast(store, owner, NewCast(name="talk", members={"Ana": "nova"}))
+    await voices.add_cast(store, None, NewCast(name="stage", members={"Ana": "nova"}))
+    await accounts.close(store, ada.id)
+    assert await lexicons.of_account(store, ada.id) == []
+    assert [voice.name for voice in await voices.for_account(store, ada.id)] == ["stage"]
+    assert [lexicon.name for lexicon in await lexicons.of_account(store, bob.id)] == ["en"]
+    assert [voice.name for voice in await voices.for_account(store, bob.id)] == ["stage", "talk"]
 
 
 async def test_an_account_that_does_not_exist_is_none(store: Store) -> None:

@@ -32,6 +32,7 @@ def rows() -> list[UsageRow]:
             voice=f"voice_{n % 4}",
             language=("en", "th")[n % 2],
             outcome=_OUTCOMES[n % 3],
+            cache=("off", "hit", "miss")[n % 3],
             started=_START + n * _DAY // 3,
             samples=n * 1_001,
             characters=n,

@@ -12,7 +12,7 @@ from proxy.storage.audit import Act
 from proxy.storage.ids import new_id
 from proxy.storage.place import NEWEST
 from proxy.storage.store import AlreadyExists, MissingReference, Store
-from proxy.storage.voices import VoiceRecord
+from proxy.storage.voices import NewCast, VoiceRecord
 
 CAST = {"Ben": "onyx", "Ana": "nova"}
 
@@ -23,7 +23,9 @@ async def ada(store: Store) -> Account:
 
 
 async def add(store: Store, account: Account | None, name: str) -> VoiceRecord:
-    made = await voices.add_cast(store, None if account is None else account.id, name, CAST)
+    made = await voices.add_cast(
+        store, None if account is None else account.id, NewCast(name=name, members=CAST)
+    )
     assert made is not None
     return made
 
@@ -34,6 +36,22 @@ async def test_a_cast_is_kept_in_the_order_of_its_members(store: Store, ada: Acc
     assert (made.account, made.name, made.kind, made.revision) == (ada.id, "dialogue", "cast", 1)
     assert list(made.members.items()) == [("Ben", "onyx"), ("Ana", "nova")]
     assert await voices.get(store, made.id) == made
+
+
+async def test_it_is_kept_with_what_it_is_found_by(store: Store, ada: Account) -> None:
+    cast = NewCast(name="talk", members=CAST, tags=("warm", "calm"), description="Two friends.")
+    made = await voices.add_cast(store, ada.id, cast)
+    assert made is not None
+    assert (made.tags, made.description) == (("warm", "calm"), "Two friends.")
+    assert await voices.get(store, made.id) == made
+
+
+async def test_a_name_is_that_of_one_account_or_of_the_operator(store: Store, ada: Account) -> None:
+    own, everybodys = await add(store, ada, "a"), await add(store, None, "a")
+    assert await voices.named(store, ada.id, "a") == own
+    assert await voices.named(store, None, "a") == everybodys
+    assert await voices.named(store, ada.id, own.id) is None
+    assert await voices.named(store, "acc_nobody", "a") is None
 
 
 async def test_an_account_may_speak_with_its_own_and_with_the_operators(store: Store, ada: Account) -> None:
@@ -77,16 +95,19 @@ async def test_a_name_is_there_once_for_each_owner(store: Store, ada: Account, i
 async def test_no_more_are_made_than_there_is_room_for(store: Store, ada: Account) -> None:
     await add(store, None, "everybody's")
     made = await asyncio.gather(
-        *(voices.add_cast(store, ada.id, str(number), CAST, most=3) for number in range(8))
+        *(
+            voices.add_cast(store, ada.id, NewCast(name=str(number), members=CAST), most=3)
+            for number in range(8)
+        )
     )
     assert sum(record is not None for record in made) == 3
     assert len(await voices.page(store, ada.id, NEWEST, 99)) == 3
-    assert await voices.add_cast(store, ada.id, "none", CAST, most=0) is None
+    assert await voices.add_cast(store, ada.id, NewCast(name="none", members=CAST), most=0) is None
 
 
 async def test_a_voice_of_nobody_is_refused(store: Store) -> None:
     with pytest.raises(MissingReference):
-        await voices.add_cast(store, "acc_nobody", "x", CAST)
+        await voices.add_cast(store, "acc_nobody", NewCast(name="x", members=CAST))
 
 
 async def test_an_act_is_written_where_something_was_done(store: Store, ada: Account) -> None:
@@ -94,11 +115,13 @@ async def test_an_act_is_written_where_something_was_done(store: Store, ada: Acc
         return Act(id=f"aud_{number}", at=number, actor="x", action=action, subject=id_, account=ada.id)
 
     id_ = new_id("voice")
-    made = await voices.add_cast(store, ada.id, "a", CAST, act=act(1, id_, "voice.created"))
+    made = await voices.add_cast(
+        store, ada.id, NewCast(name="a", members=CAST), act=act(1, id_, "voice.created")
+    )
     assert made is not None
     assert (made.id, made.created) == (id_, 1)
     full = await voices.add_cast(
-        store, ada.id, "b", CAST, most=1, act=act(2, new_id("voice"), "voice.created")
+        store, ada.id, NewCast(name="b", members=CAST), most=1, act=act(2, new_id("voice"), "voice.created")
     )
     assert full is None
     await voices.delete(store, id_, act(3, id_, "voice.deleted"))

@@ -1,0 +1,124 @@
+"""`voxgate check`: who would speak which texts, how they are prepared, and what is kept of it."""
+
+from __future__ import annotations
+
+from policies import lexicon, routing
+from policies.language import base
+from policies.lexicon import Words
+from policies.routing import Route
+from proxy.config import Config
+from proxy.engines.registry import EngineConfigError, Registry
+from proxy.finding import Finding
+from proxy.nearest import hint
+from proxy.reading.routes import missing_engines
+from proxy.sections import Remark
+from proxy.told import Told
+
+
+def routes(config: Config, registry: Registry, told: Told) -> list[Finding]:
+    return [_route(config, registry, told, route) for route in config.routes]
+
+
+def voices(config: Config, told: Told) -> list[Finding]:
+    """Those that cannot speak on some engine, as far as anybody can tell."""
+    written = [remark for remark in config.warnings if remark.key.startswith("voices.")]
+    unknown = [
+        Remark(f"voices.{name}.{engine}", f"{engine} has no voice {voice!r}; {_like(voice, told, engine)}")
+        for name, section in config.voices.items()
+        for engine, voice in section.bindings.items()
+        if told.voices.get(engine) and voice not in told.voices[engine]
+    ]
+    return [Finding("voice", each.key, True, each.text, is_warning=True) for each in (*written, *unknown)]
+
+
+def lexicons(config: Config) -> list[Finding]:
+    return [_lexicon(name, words) for name, words in config.lexicons.items()]
+
+
+def cache(config: Config) -> Finding:
+    section = config.cache
+    if section.megabytes == 0:
+        plans = ", ".join(name for name, plan in config.plans.items() if plan.cache)
+        wanted = "on = true asks for it" if section.on else f"plans ask for it: {plans}" if plans else ""
+        note = f"megabytes = 0: nothing is kept{f', though {wanted}' if wanted else ''}"
+        return Finding("cache", "none", True, note, is_warning=bool(wanted))
+    name = "on" if section.on else "where asked for"
+    return Finding("cache", name, True, f"up to {section.megabytes} MB, for {section.days:g} day(s)")
+
+
+def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
+    """For the log of a server: front-ends that nobody has, of routes that somebody speaks."""
+    installed = registry.plugins("front_end")
+    return tuple(
+        Remark(f"routes.{route.language}.front_end", _no_front_end(route.front_end))
+        for route in config.routes
+        if route.front_end is not None
+        and route.front_end not in installed
+        and (not route.candidates or len(missing_engines(route, config.engines)) < len(route.candidates))
+    )
+
+
+def _route(config: Config, registry: Registry, told: Told, route: Route) -> Finding:
+    """A route never stops anything: whatever of it is not there is passed over."""
+    faults = {full: _fault(config, registry, told, full, route.language) for full in route.candidates}
+    warnings = [fault for fault in faults.values() if fault]
+    there = [full for full, fault in faults.items() if not fault]
+    if faults and not there:
+        return Finding("route", route.language, True, f"not used: {', '.join(warnings)}", is_warning=True)
+    notes = [", ".join(there) or "whoever the request names"]
+    if route.front_end is not None and (remark := _front_end(registry, told, route)):
+        warnings.append(remark)
+    elif route.front_end is not None:
+        notes.append(f"prepared by {route.front_end}")
+    if route.voice is not None and route.voice not in config.voices and "/" not in route.voice:
+        warnings.append(f"there is no voice {route.voice!r} here")
+    return Finding("route", route.language, True, "; ".join((*notes, *warnings)), is_warning=bool(warnings))
+
+
+def _fault(config: Config, registry: Registry, told: Told, full: str, tag: str) -> str:
+    """Why a candidate would not speak, where that is known."""
+    engine, _, name = full.partition("/")
+    if engine not in config.engines:
+        return f"no [engines.{engine}] for {full}"
+    try:
+        registry.engine(engine, config.engines[engine])
+    except EngineConfigError:
+        return f"{engine}, for {full}, cannot run"
+    infos = told.models.get(engine)
+    if infos is None:
+        return ""
+    info = next((info for info in infos if info.id == name), None)
+    if info is None:
+        return f"{engine} has no model of {full!r}; {hint(name, [info.id for info in infos])}"
+    return "" if routing.speaks(info, tag) else f"{full} does not speak {tag} well enough"
+
+
+def _front_end(registry: Registry, told: Told, route: Route) -> str:
+    name = route.front_end or ""
+    if name not in registry.plugins("front_end"):
+        return _no_front_end(name)
+    made_for = told.front_ends.get(name, frozenset())
+    if not made_for or base(route.language) in made_for:
+        return ""
+    return f"prepared by {name}, which was made for {', '.join(sorted(made_for))}"
+
+
+def _no_front_end(name: str | None) -> str:
+    return f"the front_end {name} is not installed, so plain prepares its texts"
+
+
+def _lexicon(name: str, words: Words) -> Finding:
+    count = f"{len(words)} word(s)"
+    if lexicon.usual_name(name) == name and lexicon.is_tag(name):
+        return Finding("lexicon", name, True, f"{count}, in texts of the language {name}")
+    note = f"{count}, only where a request names it"
+    tag = name.replace("_", "-")
+    if tag != name and lexicon.is_tag(tag):
+        note += f"; for texts of the language write it [lexicons.{lexicon.usual_name(tag)}]"
+        return Finding("lexicon", name, True, note, is_warning=True)
+    return Finding("lexicon", name, True, note)
+
+
+def _like(voice: str, told: Told, engine: str) -> str:
+    near = hint(voice, sorted(told.voices[engine]))
+    return near if near.startswith("did") else "voxgate engines --json lists those it has"

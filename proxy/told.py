@@ -1,0 +1,74 @@
+"""What `voxgate check` can ask beside the file: the front-ends, and a running server for its engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from proxy import runtime
+from proxy.commands.asking import answer
+from proxy.config import Config
+from proxy.engines.registry import Registry
+from proxy.opening import Wanted, open_plugin
+from proxy.runtime import CommandRefused
+from proxy.sections import PluginSection
+from speech_engine import Language, ModelInfo
+
+
+class Told(msgspec.Struct, frozen=True):
+    """`models` and `voices` are those of engines that could be asked, `front_ends` have the languages that
+    they were made for."""
+
+    models: Mapping[str, tuple[ModelInfo, ...]] = {}
+    voices: Mapping[str, frozenset[str]] = {}
+    front_ends: Mapping[str, frozenset[str]] = {}
+
+
+def ask(config: Config, registry: Registry) -> Told:
+    """Nothing of what could not be asked: a check goes on without."""
+    front_ends = asyncio.run(_front_ends(config, registry))
+    try:
+        rows = answer(config, "GET", "engines")["data"] if runtime.is_held(Path(config.data)) else []
+    except (CommandRefused, TimeoutError):
+        rows = []
+    # The file may name another plugin by now than the server that still runs with the one before.
+    there = [row for row in rows if row["name"] in config.engines and _is_same(config, row) and row["models"]]
+    return Told(
+        {row["name"]: _models(row) for row in there},
+        {row["name"]: frozenset(row["voices"]) for row in there},
+        front_ends,
+    )
+
+
+def _is_same(config: Config, row: Mapping[str, Any]) -> bool:
+    return bool(config.engines[row["name"]].plugin == row["plugin"])
+
+
+def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
+    """With the languages alone: nothing else is looked at."""
+    return tuple(
+        ModelInfo(
+            id=name.partition("/")[2],
+            languages=tuple(Language(**each) for each in languages),
+            sample_rate_hz=0,
+        )
+        for name, languages in row["languages"].items()
+    )
+
+
+async def _front_ends(config: Config, registry: Registry) -> dict[str, frozenset[str]]:
+    """Those that routes name. They are opened and not warmed, so that no dictionary is read."""
+    named = {route.front_end for route in config.routes if route.front_end}
+    found = {}
+    async with AsyncExitStack() as stack:
+        for name in sorted(named & registry.plugins("front_end").keys()):
+            section = config.front_ends.get(name, PluginSection())
+            opened = await open_plugin(stack, registry, Wanted("front_end", name, section, False))
+            if opened is not None:
+                found[name] = frozenset(getattr(opened, "languages", ()))
+    return found

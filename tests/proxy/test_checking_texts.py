@@ -1,0 +1,166 @@
+"""`voxgate check`: what it says of routes, voices, lexicons and the cache, whoever could be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy import told
+from proxy.checking import check_config
+from proxy.config import Config
+from proxy.engines import registry
+from proxy.finding import Finding
+from proxy.told import Told
+from speech_engine import Language, ModelInfo
+from tests.proxy.reading.files import load
+
+_TONE = '[engines.tone]\n[engines.espeak]\n[voices.alloy]\ntone = "tone"\n'
+_STANDARD = ModelInfo(
+    id="standard", languages=(Language("es"), Language("th", "poor")), sample_rate_hz=24_000
+)
+_RUNNING = Told(
+    {"espeak": (_STANDARD,), "tone": (_STANDARD,)},
+    {"espeak": frozenset(("m3", "m4"))},
+    {"latin": frozenset(("pt", "es", "en")), "pythainlp": frozenset(("th",)), "plain": frozenset()},
+)
+
+
+def findings(config: Config, kind: str, asked: Told = _RUNNING) -> dict[str, Finding]:
+    return {each.name: each for each in check_config(config, registry.load(), asked) if each.kind == kind}
+
+
+def route(folder: Path, lines: str, asked: Told = _RUNNING) -> Finding:
+    tag = lines.split('"')[1]
+    return findings(load(folder, f"{_TONE}[[routes]]\n{lines}"), "route", asked)[tag]
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        ('language = "es"\ncandidates = ["tone/standard"]', "tone/standard"),
+        (
+            'language = "es"\ncandidates = ["tone/standard"]\nfront_end = "latin"',
+            "tone/standard; prepared by latin",
+        ),
+        (
+            'language = "es-MX"\ncandidates = ["tone/standard"]\nfront_end = "latin"',
+            "tone/standard; prepared by latin",
+        ),
+        ('language = "fr"\nfront_end = "plain"', "whoever the request names; prepared by plain"),
+    ],
+)
+def test_a_route_that_works_says_who_speaks_and_who_prepares(tmp_path: Path, lines: str, note: str) -> None:
+    found = route(tmp_path, lines)
+    assert (found.ok, found.is_warning, found.note) == (True, False, note)
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        (
+            'language = "es"\ncandidates = ["tone/standrad"]',
+            "not used: tone has no model of 'tone/standrad'; did you mean standard?",
+        ),
+        (
+            'language = "th"\ncandidates = ["espeak/standard"]',
+            "not used: espeak/standard does not speak th well enough",
+        ),
+        (
+            'language = "es"\ncandidates = ["gone/a", "tone/standard"]',
+            "tone/standard; no [engines.gone] for gone/a",
+        ),
+        (
+            'language = "es"\nfront_end = "pythainlp"',
+            "whoever the request names; prepared by pythainlp, which was made for th",
+        ),
+        (
+            'language = "es"\nfront_end = "latim"',
+            "whoever the request names; the front_end latim is not installed, so plain prepares its texts",
+        ),
+    ],
+)
+def test_a_route_that_does_not_do_what_it_says_is_noted(tmp_path: Path, lines: str, note: str) -> None:
+    found = route(tmp_path, lines)
+    assert (found.ok, found.is_warning, found.note) == (True, True, note)
+
+
+def test_a_route_whose_engines_cannot_run_is_not_used(tmp_path: Path) -> None:
+    lines = '[[routes]]\nlanguage = "th"\ncandidates = ["cloud/eleven_v3"]'
+    engine = '[engines.cloud]\nplugin = "elevenlabs"\napi_key = "env:NO_SUCH_KEY"\n'
+    found = findings(load(tmp_path, f"{_TONE}{engine}{lines}"), "route")["th"]
+    assert (found.is_warning, found.note) == (True, "not used: cloud, for cloud/eleven_v3, cannot run")
+
+
+def test_nobody_is_judged_who_was_not_asked(tmp_path: Path) -> None:
+    text = f'{_TONE}[[routes]]\nlanguage = "th"\ncandidates = ["tone/standrad"]\n[voices.ana]\nespeak = "m33"'
+    config = load(tmp_path, text)
+    assert findings(config, "route", Told())["th"].note == "tone/standrad"
+    assert findings(config, "voice", Told()) == {}
+
+
+def test_an_alias_that_names_no_model_of_a_running_engine_is_wrong(tmp_path: Path) -> None:
+    config = load(tmp_path, f'{_TONE}[models]\nmine = ["tone/standrad"]')
+    found = findings(config, "model")["mine"]
+    assert not found.ok
+    assert "did you mean standard?" in found.note
+
+
+def test_a_voice_that_its_engine_does_not_have_is_noted(tmp_path: Path) -> None:
+    config = load(tmp_path, f'{_TONE}[voices.ana]\nespeak = "m33"\n[voices.ben]\nespeak = "m4"')
+    found = findings(config, "voice")
+    assert found["voices.ana.espeak"].note == "espeak has no voice 'm33'; did you mean m3?"
+    assert found["voices.ana.espeak"].is_warning
+    assert "voices.ben.espeak" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "note", "is_warning"),
+    [
+        ("pt", "1 word(s), in texts of the language pt", False),
+        ("pt-BR", "1 word(s), in texts of the language pt-BR", False),
+        ("brands", "1 word(s), only where a request names it", False),
+        ("portuguese", "1 word(s), only where a request names it", False),
+        ("in_house", "1 word(s), only where a request names it", False),
+        (
+            "pt_br",
+            "1 word(s), only where a request names it; for texts of the language write it [lexicons.pt-BR]",
+            True,
+        ),
+    ],
+)
+def test_a_lexicon_says_when_it_counts(tmp_path: Path, name: str, note: str, is_warning: bool) -> None:
+    found = findings(load(tmp_path, f'[lexicons.{name}]\na = "b"'), "lexicon")[name]
+    assert (found.note, found.is_warning) == (note, is_warning)
+
+
+@pytest.mark.parametrize(
+    ("lines", "name", "note", "is_warning"),
+    [
+        ("", "where asked for", "up to 1024 MB, for 30 day(s)", False),
+        ("[cache]\non = true\nmegabytes = 5\ndays = 0.5", "on", "up to 5 MB, for 0.5 day(s)", False),
+        ("[cache]\nmegabytes = 0", "none", "megabytes = 0: nothing is kept", False),
+        (
+            "[cache]\non = true\nmegabytes = 0",
+            "none",
+            "megabytes = 0: nothing is kept, though on = true asks for it",
+            True,
+        ),
+        (
+            "[cache]\nmegabytes = 0\n[plans.a]\ncache = true\n[plans.b]",
+            "none",
+            "megabytes = 0: nothing is kept, though plans ask for it: a",
+            True,
+        ),
+    ],
+)
+def test_the_cache_has_a_line(tmp_path: Path, lines: str, name: str, note: str, is_warning: bool) -> None:
+    (found,) = findings(load(tmp_path, lines), "cache").values()
+    assert (found.name, found.note, found.is_warning) == (name, note, is_warning)
+
+
+def test_without_a_server_front_ends_alone_are_asked(tmp_path: Path) -> None:
+    config = load(tmp_path, '[[routes]]\nlanguage = "es"\nfront_end = "latin"')
+    asked = told.ask(config, registry.load())
+    assert (asked.models, asked.voices) == ({}, {})
+    assert asked.front_ends["latin"] == {"pt", "es", "en"}
