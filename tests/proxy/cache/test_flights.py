@@ -197,7 +197,8 @@ async def test_what_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> None:
             await asyncio.wait(asked[2:])
         gate.opens.set()
         answers = await asyncio.gather(*asked)
-    assert [found(answer) for answer in answers] == ["miss", "off", "off", "off"]
+    assert sorted(map(found, answers[:2])) == ["miss", "off"]
+    assert [found(answer) for answer in answers[2:]] == ["off", "off"]
     assert {len(answer.content) for answer in answers} == {2 * round(6.5 * RATE_HZ)}
     assert len(engine.jobs) == 4
     assert not kept(tmp_path)
