@@ -1,0 +1,82 @@
+"""The budget of a run: which files and tests are over it. A report, never a failure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePath
+
+import pytest
+
+from tests.suite.folders import is_soak
+
+FILE_S = 15.0
+TEST_S = 5.0
+KEPT = Path(__file__).parent / "file_seconds.txt"
+"""Seconds by file, longest first, from an earlier run: with these the long files begin first."""
+
+_WORTH_KEEPING_S = 1.0
+
+
+class Budget:
+    """Adds up what each test took, in every process of the run, and starts the long files first."""
+
+    def __init__(self, keep: bool) -> None:
+        self._keep = keep
+        self._tests: defaultdict[str, float] = defaultdict(float)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        kept = seconds_by_file(KEPT.read_text()) if KEPT.exists() else {}
+        # The sort is stable: inside a file the tests stay in order.
+        items.sort(key=lambda item: -kept.get(item.nodeid.partition("::")[0], 0.0))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._tests[report.nodeid] += report.duration
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        tests = {name: spent for name, spent in self._tests.items() if not _is_soak(name)}
+        files = by_file(tests)
+        if self._keep:
+            KEPT.write_text(lines_of(files))
+        over = [*over_budget(files, FILE_S), *over_budget(tests, TEST_S)]
+        terminalreporter.section("budget")
+        for name, spent in over:
+            terminalreporter.write_line(f"{spent:7.1f} s  {name}")
+        terminalreporter.write_line(
+            f"budget: a file {FILE_S:.0f} s, a test {TEST_S:.0f} s; over it: {len(over)} of "
+            f"{len(files)} files and {len(tests)} tests"
+        )
+
+
+def by_file(tests: Mapping[str, float]) -> dict[str, float]:
+    """The sum of each file, from seconds by test."""
+    files: defaultdict[str, float] = defaultdict(float)
+    for name, spent in tests.items():
+        files[name.partition("::")[0]] += spent
+    return dict(files)
+
+
+def over_budget(spent: Mapping[str, float], limit_s: float) -> list[tuple[str, float]]:
+    """Those that took longer than the limit, longest first."""
+    return _longest_first((name, seconds) for name, seconds in spent.items() if seconds > limit_s)
+
+
+def lines_of(files: Mapping[str, float]) -> str:
+    """The text of the kept file; short ones are not worth a line."""
+    rows = _longest_first((name, spent) for name, spent in files.items() if spent >= _WORTH_KEEPING_S)
+    return "".join(f"{spent:.1f} {name}\n" for name, spent in rows)
+
+
+def seconds_by_file(lines: str) -> dict[str, float]:
+    """What `lines_of` wrote."""
+    rows = (line.split(maxsplit=1) for line in lines.splitlines())
+    return {name: float(spent) for spent, name in rows}
+
+
+def _longest_first(rows: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+
+def _is_soak(nodeid: str) -> bool:
+    return is_soak(PurePath(nodeid.partition("::")[0]))

@@ -1,0 +1,79 @@
+"""Markers by folder: which tests are `unit`, and which are `soak`."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+import pytest
+
+TESTS = Path(__file__).parent.parent
+
+UNIT = (
+    "plugins/latin",
+    "plugins/plain",
+    "plugins/pycld2",
+    "plugins/pythainlp",
+    "policies",
+    "proxy/audio",
+    "proxy/reading",
+    "speech_engine",
+    "suite",
+)
+"""Their tests open no process, no port and no database: `tests.suite.guard` fails a test that does."""
+
+NOT_UNIT = {
+    "plugins/pythainlp/test_front_end.py": "one test looks at a fresh process",
+    "proxy/reading/test_engines.py": "one test asks the command line",
+    "speech_engine/host": "hosts listen on sockets",
+    "speech_engine/test_provider.py": "a fake provider listens on a port",
+}
+"""What lies in the folders above and is not held to their rule, each with its reason."""
+
+SOAK = "soak"
+"""A folder of this name holds what is long; `make test` leaves it out, `make soak` runs it alone."""
+
+
+class Folders:
+    """Marks what is collected. A run of `-m unit` does not even read the other folders."""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", "unit: opens no process, no port and no database")
+        config.addinivalue_line("markers", "soak: long; to be run before a release")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            path = _in_tests(item.path)
+            if is_soak(path):
+                item.add_marker(pytest.mark.soak)
+            elif is_unit(path):
+                item.add_marker(pytest.mark.unit)
+
+    def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
+        if config.getoption("markexpr") != "unit":
+            return None
+        path = _in_tests(collection_path)
+        return None if is_unit(path) or (collection_path.is_dir() and _leads_to_unit(path)) else True
+
+
+def is_soak(path: PurePath) -> bool:
+    """Whether a path inside `tests` is long."""
+    return SOAK in path.parts
+
+
+def is_unit(path: PurePath) -> bool:
+    """Whether a path inside `tests` is held to the rule of `UNIT`."""
+    return _is_in(path, UNIT) and not _is_in(path, tuple(NOT_UNIT)) and not is_soak(path)
+
+
+def _is_in(path: PurePath, table: tuple[str, ...]) -> bool:
+    return any(path.is_relative_to(each) for each in table)
+
+
+def _leads_to_unit(path: PurePath) -> bool:
+    return any(PurePath(each).is_relative_to(path) for each in UNIT)
+
+
+def _in_tests(path: Path) -> PurePath:
+    """The path inside `tests`; the root itself for what is outside."""
+    return path.relative_to(TESTS) if path.is_relative_to(TESTS) else PurePath()
