@@ -11,13 +11,11 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-STALLED_S = 30.0
-
 
 class ImpatientProtocol(HttpToolsProtocol):
     """Aborts the connection when its write buffer has not shrunk for `stalled_s`."""
 
-    stalled_s = STALLED_S
+    stalled_s: float
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,3 +64,12 @@ class ImpatientProtocol(HttpToolsProtocol):
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
+
+
+def protocol(stall_s: float) -> type[ImpatientProtocol]:
+    """A protocol that cuts off a client which takes no bytes for so long."""
+
+    class Protocol(ImpatientProtocol):
+        stalled_s = stall_s
+
+    return Protocol

@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.sections import Config, Server
 
-NEEDS_RESTART = ("host", "port", "workers", "data", "metrics", "dev_key", "detector")
+NEEDS_RESTART = ("host", "port", "workers", "data", "stall_s", "metrics", "dev_key", "detector")
 """Of [server]: what was bound, opened or started once. So are all of [storage], [limits], [upstream],
 [engines], [front_ends] and [detectors]."""
 

@@ -51,6 +51,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "data"
     )
     drain_s: _Seconds = 30.0
+    stall_s: _Seconds = 30.0
     first_audio_s: _Seconds = 9.0
     commercial: Switch = True
     public_catalogue: Switch = False

@@ -25,7 +25,7 @@ from proxy import dev_key, telemetry
 from proxy.app import Worker, open_worker
 from proxy.config import Config
 from proxy.engines import registry
-from proxy.http_protocol import ImpatientProtocol
+from proxy.http_protocol import protocol
 from proxy.retention import keep_usage
 from proxy.storage import accounts
 from proxy.storage.store import StorageFailed, StorageUnreachable
@@ -93,8 +93,9 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         # What is loaded stays: else each full collection would look through it, and the loop would wait.
         gc.collect()
         gc.freeze()
-        public = _server(worker.public, _drain_s(config))
-        private = _server(worker.control, 1)
+        stall_s = config.server.stall_s
+        public = _server(worker.public, stall_s, _drain_s(config))
+        private = _server(worker.control, stall_s, 1)
         helping = [
             asyncio.create_task(_listen(pipe, inbox, worker, public)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
@@ -157,12 +158,12 @@ async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key:
     pipe.send(Ready(key))
 
 
-def _server(app: ASGIApp, drain_s: int) -> uvicorn.Server:
+def _server(app: ASGIApp, stall_s: float, drain_s: int) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
             interface="asgi3",  # uvicorn would take a bound method for the older kind
-            http=ImpatientProtocol,
+            http=protocol(stall_s),
             loop="none",
             ws="none",
             lifespan="off",

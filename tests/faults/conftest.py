@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.kills import place
 from tests.server import Server, running
+
+__all__ = ["folder", "place", "server"]
 
 
 @pytest.fixture(scope="module")

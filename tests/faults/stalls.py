@@ -1,0 +1,82 @@
+"""Clients that stop reading: what a server does with them, for any limit of its patience."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from tests.faults.processes import state, until, worker
+from tests.server import Server
+
+CLIENTS = 8
+_LONG = "A sentence of middling length for a client that sleeps. " * 70
+
+
+@contextmanager
+def _stalled(server: Server, count: int) -> Iterator[list[socket.socket]]:
+    """Connections that have asked for minutes of PCM, taken the first bytes, and then nothing more."""
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    body = json.dumps(
+        {"model": "espeak/standard", "voice": "alloy", "input": _LONG, "response_format": "pcm"}
+    ).encode()
+    head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
+    request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    clients = []
+    try:
+        for _ in range(count):
+            client = socket.socket()
+            clients.append(client)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(20.0)
+            client.connect((host, int(port)))
+            client.sendall(request)
+            assert client.recv(12) == b"HTTP/1.1 200"
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+def _is_over(client: socket.socket) -> bool:
+    """Whether the server has ended the connection, once what it had already sent is read."""
+    client.settimeout(5.0)
+    try:
+        while client.recv(65536):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def expect_stalled_clients_to_be_cut_off(server: Server, stall_s: float) -> None:
+    """Eight clients that take no bytes hold no slot, little memory, and end once `stall_s` is over."""
+    process = worker(server)
+    before = process.memory_info().rss
+    began = time.monotonic()
+    with _stalled(server, CLIENTS) as clients:
+        # Eight clips of minutes through one slot, with nobody reading: each is made, and makes room.
+        until(lambda: _running(server) == 0, within_s=20.0)
+        assert server.speech("Next, please.", model="espeak/standard").status_code == 200
+        # 8 MB of audio each were made; what the worker holds of them is its write buffers.
+        assert process.memory_info().rss - before < 32 * 1024 * 1024
+        until(lambda: len(_answers(server)) == CLIENTS + 1, within_s=stall_s + 20.0)
+        assert time.monotonic() - began >= stall_s
+        with ThreadPoolExecutor(CLIENTS) as reading:
+            assert list(reading.map(_is_over, clients)) == [True] * CLIENTS
+    assert sum(not line["complete"] for line in _answers(server)) == CLIENTS
+
+
+def _running(server: Server) -> int:
+    return int(state(server, "espeak")["running"])
+
+
+def _answers(server: Server) -> list[dict[str, object]]:
+    """The log's lines on requests for speech that are over."""
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    return [line for line in lines if line.get("route") == "/v1/audio/speech"]

@@ -1,0 +1,7 @@
+"""What is long shares its fixtures with `tests/faults`."""
+
+from __future__ import annotations
+
+from tests.faults.conftest import folder, place, server
+
+__all__ = ["folder", "place", "server"]
