@@ -36,6 +36,11 @@ espeak = "f3"
 """A config whose default engine says in tones what it was asked to say; see plugins/tone/README.md."""
 
 
+class MintedKey(NamedTuple):
+    id: str
+    secret: str
+
+
 class Server(NamedTuple):
     """One that runs. `url` is the root, without /v1; `key` a speech key; `log` its stderr so far."""
 
@@ -57,6 +62,22 @@ class Server(NamedTuple):
         return subprocess.run(
             [VOXGATE, *arguments], env=environ, capture_output=True, text=True, timeout=60, check=check
         )
+
+    def control(self) -> httpx2.Client:
+        """The operator's way in, by the server's control socket: `/admin/…` without a key."""
+        socket = Path(os.readlink(self.data / "run")) / "control.sock"
+        transport = httpx2.HTTPTransport(uds=str(socket))
+        return httpx2.Client(transport=transport, base_url="http://control", timeout=30.0)
+
+    def mint_key(self, account: str = "dev", *, plan: str = "", role: str = "speech") -> MintedKey:
+        """A new key; with a plan, of a new account. Quicker than two commands, each with its own imports."""
+        with self.control() as control:
+            if plan:
+                made = control.post("/admin/accounts", json={"name": account, "plan": plan})
+                assert made.is_success, made.text
+            made = control.post("/admin/keys", json={"account": account, "role": role})
+        assert made.is_success, made.text
+        return MintedKey(made.json()["id"], made.json()["key"])
 
     def speech(self, text: str, **more: object) -> httpx2.Response:
         body = {"model": "tts-1", "voice": "alloy", "input": text, **more}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import httpx2
@@ -40,6 +39,5 @@ def programs(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Iter
 @pytest.fixture(scope="package")
 def admin(servers: Servers) -> Iterator[httpx2.Client]:
     server = servers.shut.server
-    minted = server.cli("keys", "create", "--account", "dev", "--role", "admin", "--json")
-    with server.client(json.loads(minted.stdout)["key"]) as client:
+    with server.client(server.mint_key(role="admin").secret) as client:
         yield client

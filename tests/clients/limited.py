@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import time
@@ -136,8 +135,7 @@ def limited_in(folder: Path) -> Iterator[Limited]:
     """Skips the test that asks for it where Redis is absent."""
     folder.mkdir()
     with redis_server() as redis, running(folder, _CONFIG.format(redis=redis.url, rpm=RPM)) as server:
-        minted = server.cli("keys", "create", "--account", "dev", "--role", "admin", "--json")
-        with server.client(json.loads(minted.stdout)["key"]) as admin:
+        with server.client(server.mint_key(role="admin").secret) as admin:
             yield Limited(server, redis, admin)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.kills import place
+from tests.faults.leaving import scene
 from tests.server import Server, running
 
-__all__ = ["folder", "place", "server"]
+__all__ = ["folder", "place", "scene", "server"]
 
 
 @pytest.fixture(scope="module")

@@ -92,8 +92,7 @@ class Killing:
 
     def _under_load(self, server: Server, points: Sequence[str]) -> None:
         if not self._key:
-            server.cli("accounts", "create", "ada", "--plan", "metered")
-            self._key = server.cli("keys", "create", "--account", "ada").stdout.split()[0]
+            self._key = server.mint_key("ada", plan="metered").secret
         with load(server.url, [self._key] * CLIENTS) as asking:
             for point in points:
                 self._answered(asking, 3)

@@ -143,8 +143,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     """What became of all cases; some take as long as a silence may last, so they wait beside the others."""
     with clouds() as fakes:
         with running(tmp_path_factory.mktemp("clouds"), _config(fakes), environ=ENVIRON) as server:
-            server.cli("accounts", "create", "matrix", "--plan", "matrix")
-            key = server.cli("keys", "create", "--account", "matrix").stdout.split()[0]
+            key = server.mint_key("matrix", plan="matrix").secret
             heard = _all_heard(server, key, fakes)
             counted = _counted(httpx2.get(server.metrics).text)
             asked = _asked(fakes)

@@ -66,8 +66,7 @@ class Shop:
         self.url = url
 
     def key(self, plan: str) -> str:
-        self.server.cli("accounts", "create", plan, "--plan", plan)
-        return self.server.cli("keys", "create", "--account", plan).stdout.split()[0]
+        return self.server.mint_key(plan, plan=plan).secret
 
     def client(self, key: str) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.server.url}/v1", api_key=key, max_retries=0, timeout=60)

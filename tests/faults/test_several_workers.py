@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -51,13 +50,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             yield Cluster(server, database, redis)
 
 
-def _key(cluster: Cluster, name: str, plan: str) -> tuple[str, str]:
-    """A new account's key: its id and its secret."""
-    cluster.server.cli("accounts", "create", name, "--plan", plan)
-    made = json.loads(cluster.server.cli("keys", "create", "--account", name, "--json").stdout)
-    return made["id"], made["key"]
-
-
 def _is_whole(server: Server) -> bool:
     return metric(server, "voxgate_workers_ready") == WORKERS
 
@@ -74,7 +66,7 @@ def test_metrics_are_the_sum_of_all_workers(cluster: Cluster) -> None:
 
 
 def test_requests_a_minute_are_exact_over_all_workers(cluster: Cluster) -> None:
-    _, secret = _key(cluster, "counted", "counted")
+    _, secret = cluster.server.mint_key("counted", plan="counted")
     asker = Asker(cluster.server, secret)
     with ThreadPoolExecutor(6) as clients:
         answers = list(clients.map(lambda _: asker.speech(), range(2 * RPM)))
@@ -89,7 +81,7 @@ def test_requests_a_minute_are_exact_over_all_workers(cluster: Cluster) -> None:
 
 
 def test_a_revoked_key_is_dead_on_every_worker_within_five_seconds(cluster: Cluster) -> None:
-    id_, secret = _key(cluster, "leaver", "spare")
+    id_, secret = cluster.server.mint_key("leaver", plan="spare")
     asker = Asker(cluster.server, secret)
     believed: set[int] = set()
     while len(believed) < WORKERS:  # each has looked at it, and believes it
@@ -125,7 +117,7 @@ def test_a_killed_worker_is_missed_by_nobody_but_its_own_clients(cluster: Cluste
 
 
 def test_without_redis_nobody_is_let_through_uncounted_and_it_is_found_again(cluster: Cluster) -> None:
-    _, secret = _key(cluster, "limited", "counted")
+    _, secret = cluster.server.mint_key("limited", plan="counted")
     asker = Asker(cluster.server, secret)
     assert asker.speech().status_code == 200
     cluster.redis.stop()
