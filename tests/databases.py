@@ -177,5 +177,10 @@ def _reachable(binaries: Path, folder: Path) -> Path:
     """Where `nobody` can run them: a home folder is often closed to others."""
     if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in binaries.parents):
         return binaries
-    shutil.copytree(binaries.parent, folder / "installed")
-    return folder / "installed" / binaries.name
+    package, installed = binaries.parent.parent, folder / "installed"
+    shutil.copytree(binaries.parent, installed / package.name / binaries.parent.name)
+    # What the programs are linked to lies beside the package, and they look for it from where they are.
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, installed / libraries.name)
+    return installed / package.name / binaries.parent.name / binaries.name

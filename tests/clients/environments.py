@@ -35,14 +35,14 @@ class Node(NamedTuple):
 def python(name: str) -> Path:
     """The interpreter of the environment of `<name>.txt`. Raises `Absent`."""
     pins = PINS / f"{name}.txt"
-    return _built(name, [pins], lambda folder: _install_wheels(folder, pins)) / "bin" / "python"
+    return built(name, _texts([pins]), lambda folder: _install_wheels(folder, pins)) / "bin" / "python"
 
 
 @cache
 def modules(name: str) -> Path:
     """The node_modules of the lock file in `<name>/`. Raises `Absent`."""
     pins = [PINS / name / file for file in ("package.json", "package-lock.json")]
-    return _built(name, pins, lambda folder: _install_packages(folder, pins)) / "node_modules"
+    return built(name, _texts(pins), lambda folder: _install_packages(folder, pins)) / "node_modules"
 
 
 @cache
@@ -81,8 +81,11 @@ def _install_packages(folder: Path, pins: list[Path]) -> None:
     _run([*found.npm, "ci", *quick], cwd=folder, env=environ)
 
 
-def _built(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path:
-    """The folder, whole or not at all: built under another name, then renamed, by one builder at a time."""
+def built(name: str, pins: list[str], install: Callable[[Path], None]) -> Path:
+    """The folder of what these pins name, whole or not at all; raises `Absent`.
+
+    It is built under another name, then renamed, by one builder at a time.
+    """
     made = cache_folder() / f"{name}-{_digest(pins)}"
     if made.exists():
         return made
@@ -101,9 +104,13 @@ def _built(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path
     return made
 
 
-def _digest(pins: list[Path]) -> str:
+def _texts(files: list[Path]) -> list[str]:
+    return [file.read_text() for file in files]
+
+
+def _digest(pins: list[str]) -> str:
     """Of all that a build depends on, so that whatever changes gets a folder of its own."""
-    parts = [sys.version, platform.machine(), *(pin.read_text() for pin in pins)]
+    parts = [sys.version, platform.machine(), *pins]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from proxy.cli import app
+from tests import shells
 from tests.server import VOXGATE
 
 _COMPLETE = {
@@ -79,11 +79,14 @@ def test_with_json_a_program_reads_all_of_stdout(tmp_path: Path, arguments: str)
 def test_the_generated_completion_works_in_a_real_shell(
     tmp_path: Path, shell: str, line: str, offered: list[str]
 ) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"this machine has no {shell}")
-    script = _COMPLETE[shell].format(words=line, line=line)
+    found, script = shells.shell(shell), _COMPLETE[shell].format(words=line, line=line)
     done = subprocess.run(
-        [shell, "-c", script], cwd=tmp_path, env=environ(tmp_path), capture_output=True, text=True, check=True
+        [found.program, "-c", script],
+        cwd=tmp_path,
+        env={**environ(tmp_path), **found.environ},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     # Some shells put the help behind the word.
     assert [word.split("\t")[0] for word in done.stdout.split("\n") if word] == offered
@@ -91,12 +94,16 @@ def test_the_generated_completion_works_in_a_real_shell(
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_installed_for_the_shell_it_is_asked_in(tmp_path: Path, shell: str) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"this machine has no {shell}")
+    found = shells.shell(shell)
     # A last command of its own: a shell would become the only one, and could not be found as its parent.
-    command = [shell, "-c", "voxgate --install-completion; true"]
+    command = [found.program, "-c", "voxgate --install-completion; true"]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environ(tmp_path), capture_output=True, text=True, check=True
+        command,
+        cwd=tmp_path,
+        env={**environ(tmp_path), **found.environ},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert f"{shell} completion installed" in done.stdout, done.stderr
     written = [file.read_text() for file in tmp_path.rglob("*") if file.is_file()]
