@@ -1,4 +1,4 @@
-"""docs/operations.md: the commands, metrics and log events that there are, and no others."""
+"""docs/commands.md and docs/monitoring.md: the commands, metrics and log events that there are, and no others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATES = ("starting", "ready", "restarting", "failed")
 
 
 def test_every_command_is_documented() -> None:
-    documented = [code for row in _table("Commands") for code in pages.codes(row[0])]
+    documented = [code for row in pages.rows(pages.doc("commands.md")) for code in pages.codes(row[0])]
     assert sorted(documented) == sorted(_commands(typer.main.get_command(app), "voxgate"))
 
 
@@ -38,7 +38,7 @@ def test_every_log_event_is_documented_with_its_level() -> None:
 
 
 def _table(heading: str) -> list[list[str]]:
-    return pages.rows(pages.section(pages.doc("operations.md"), heading))
+    return pages.rows(pages.section(pages.doc("monitoring.md"), heading))
 
 
 def _commands(command: object, name: str) -> Iterator[str]:

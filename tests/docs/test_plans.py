@@ -54,7 +54,7 @@ def test_the_plans_are_the_shipped_ones() -> None:
             *map(shown, (plan.rpm, plan.streams, plan.voices)),
         ]
         for plan in shipped.values()
-    ] == table("What a plan is")
+    ] == table("Choose a plan")
 
 
 @pytest.mark.parametrize(("priced", "characters", "heard_s", "charged"), table("What a request costs"))
@@ -66,7 +66,7 @@ def test_charges(priced: str, characters: str, heard_s: str, charged: str) -> No
 
 @pytest.mark.parametrize(
     ("language", "characters", "speed", "seconds", "by_second", "by_minute"),
-    table("Held first, then charged"),
+    table("Holds"),
 )
 def test_holds(
     language: str, characters: str, speed: str, seconds: str, by_second: str, by_minute: str
@@ -90,7 +90,7 @@ def test_cycles(made: str, at: str, start: str, end: str) -> None:
     assert (cycle.start, cycle.end) == (micros(start), micros(end))
 
 
-@pytest.mark.parametrize(("plan", "allowance", "left"), table("A change in mid-cycle"))
+@pytest.mark.parametrize(("plan", "allowance", "left"), table("Change a plan"))
 def test_changes(plan: str, allowance: str, left: str) -> None:
     spent = int(re.findall(r"(\d+) credits into", _PAGE)[0]) * MICRO
     new = config.load(pages.ROOT / "config.toml", {}).plans[plan.strip("`")].allowance
@@ -98,7 +98,7 @@ def test_changes(plan: str, allowance: str, left: str) -> None:
     assert (in_credits(new), in_credits(new - spent)) == (allowance, left)
 
 
-@pytest.mark.parametrize(("streams", "cap", "live", "of_key", "answer"), table("For one key"))
+@pytest.mark.parametrize(("streams", "cap", "live", "of_key", "answer"), table("Limit one key"))
 def test_caps(streams: str, cap: str, live: str, of_key: str, answer: str) -> None:
     both = terms(Plan(name="p", streams=int(streams)), caps=Caps(streams=int(cap)))
     found = admit(0, both, Live(int(live), int(of_key)), Standing(None, 0))

@@ -17,7 +17,7 @@ from tests.proxy.reading.files import faults, load
 
 ROOT = Path(__file__).parents[3]
 SECOND = Price(60 * MICRO, "minute")
-TO_PEOPLE = Prices(speech=SECOND, conversion=SECOND, training=Price(300 * MICRO, "job"))
+TO_PEOPLE = Prices(speech=SECOND)
 
 
 def of(folder: Path, plan: str) -> Plan:
@@ -70,10 +70,7 @@ def test_the_example_for_creators_loads_and_charges_by_the_minute() -> None:
         ("unlimited", "", None),
     ]
     for name in ("free", "basic", "pro"):
-        prices = plans[name].prices
-        assert prices.speech == Price(10 * MICRO, "minute")
-        assert prices.conversion == Price(5 * MICRO, "minute")
-        assert prices.training == Price(50 * MICRO, "job")
+        assert plans[name].prices == Prices(speech=Price(10 * MICRO, "minute"))
 
 
 def test_the_files_plans_replace_the_shipped_ones_but_for_unlimited(tmp_path: Path) -> None:
