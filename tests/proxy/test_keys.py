@@ -61,7 +61,12 @@ def test_any_text_is_judged_without_an_error(text: str) -> None:
     assert not keys.is_well_formed(text)
 
 
-@pytest.mark.parametrize("wrapped", [f"{KEY}\n", f" {KEY}", f"Bearer {KEY}", KEY.upper(), "sk-vg-", KEY * 2])
+@pytest.mark.parametrize(
+    "wrapped",
+    [f"{KEY}\n", f" {KEY}", f"Bearer {KEY}", KEY.upper(), "sk-vg-", KEY * 2],
+    # The same names in every process of a run, though each mints a key of its own.
+    ids=["newline", "space", "scheme", "upper case", "prefix alone", "twice"],
+)
 def test_a_key_with_something_around_it_is_rejected(wrapped: str) -> None:
     assert not keys.is_well_formed(wrapped)
 
