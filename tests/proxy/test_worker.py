@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -51,10 +51,10 @@ async def test_a_worker_that_waits_for_its_database_ends_with_its_supervisor(tmp
 
 async def test_a_worker_that_cannot_understand_its_supervisor_ends_with_a_reason(tmp_path: Path) -> None:
     async with _worker(Config(data=str(tmp_path / "data"))) as child, asyncio.timeout(SOON_S):
-        messages = child.messages()
-        assert isinstance(await anext(messages), Ready)
-        child.send(Revision(2, b"\xc1"))
-        broken = await anext(messages)
+        async with aclosing(child.messages()) as messages:
+            assert isinstance(await anext(messages), Ready)
+            child.send(Revision(2, b"\xc1"))
+            broken = await anext(messages)
         assert isinstance(broken, Broken)
         assert (broken.reason, broken.lasting) == ("DecodeError, see the log", False)
         assert await child.process.wait() == 1
@@ -65,7 +65,8 @@ async def test_a_worker_that_cannot_announce_itself_ends_with_a_reason(tmp_path:
     config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, dev_key=True))
     (tmp_path / "data" / "dev-key").mkdir(parents=True)
     async with _worker(config) as child, asyncio.timeout(SOON_S):
-        broken = await anext(child.messages())
+        async with aclosing(child.messages()) as messages:
+            broken = await anext(messages)
         assert isinstance(broken, Broken)
         assert broken.reason.startswith("IsADirectoryError")
         assert await child.process.wait() == 1

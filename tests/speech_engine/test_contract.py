@@ -133,6 +133,9 @@ def flattened(problems: list[BaseException]) -> list[BaseException]:
 
 async def test_an_engine_that_keeps_its_slots_hangs_and_is_refused() -> None:
     said = await verdicts(KeepsItsSlot)
+    for stuck in asyncio.all_tasks() - {asyncio.current_task()}:
+        stuck.cancel()
+        await asyncio.wait([stuck])
     for name in ("test_closing_early_frees_the_engine", "test_cancelling_frees_the_engine"):
         assert isinstance(said[name], TimeoutError | ContractBroken)
     assert said["test_it_speaks_every_segment_in_order_and_says_when_it_is_done"] is None

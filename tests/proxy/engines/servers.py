@@ -30,6 +30,7 @@ class Bare:
         self.changed = asyncio.Condition()
         self.url = ""
         self._ends = ends
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def until(self, is_so: Callable[[], bool], within_s: float = 5.0) -> None:
         async with asyncio.timeout(within_s), self.changed:
@@ -38,6 +39,10 @@ class Bare:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             await self._answer_all(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
@@ -47,6 +52,14 @@ class Bare:
             self.open -= 1
             async with self.changed:
                 self.changed.notify_all()
+
+    async def close(self) -> None:
+        """Ends every connection that is open."""
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        if serving:
+            await asyncio.wait(serving)
 
     async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -58,10 +71,12 @@ class Bare:
             await reader.readexactly(int(length))
             answering = asyncio.create_task(self._answer(writer))
             leaving = asyncio.create_task(reader.read(1))
-            await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
-            answering.cancel()
-            leaving.cancel()
-            await asyncio.wait((answering, leaving))
+            try:
+                await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                answering.cancel()
+                leaving.cancel()
+                await asyncio.wait((answering, leaving))
             if self._ends or answering.cancelled() or answering.exception():
                 return
 
@@ -88,6 +103,7 @@ async def bare(*acts: Act, ends: bool = False, context: ssl.SSLContext | None = 
         yield provider
     finally:
         server.close()
+        await provider.close()
 
 
 def answer(body: bytes = b"{}", status: str = "200 OK", *headers: str) -> bytes:

@@ -158,6 +158,7 @@ async def test_one_request_settled_by_two_workers_is_charged_once(two: list[Ledg
     assert await moved(store) == [("spend", False, -4)]
 
 
+@pytest.mark.usefixtures("leaves_holds")
 async def test_the_holds_of_a_dead_worker_are_gone_after_their_time(timed: WatchedStore) -> None:
     """At once, where they were in the memory of the one that died."""
     under = terms(10, streams=1)

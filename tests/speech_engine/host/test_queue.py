@@ -6,6 +6,8 @@ import pytest
 
 from tests.speech_engine.host.visitors import Crowd, steps
 
+pytestmark = pytest.mark.usefixtures("everybody_goes")
+
 
 @pytest.mark.parametrize(
     ("arrivals", "order"),

@@ -6,6 +6,7 @@ Who leaves has made as much audio as was estimated.
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 from speech_engine.errors import EngineError
 from speech_engine.host.queue import FairQueue
@@ -37,6 +38,9 @@ class Visitor:
     def cancel(self) -> None:
         self._task.cancel()
 
+    async def ended(self) -> None:
+        await asyncio.wait([self._task])
+
     async def _visit(self) -> None:
         try:
             async with self._queue.turn(*self._asks) as turn:
@@ -61,11 +65,14 @@ class Visitor:
 
 
 class Crowd:
-    """All who came, in the order in which they came."""
+    """All who came, in the order in which they came; `together` has every crowd of the running test."""
+
+    together: ClassVar[list[Crowd]] = []
 
     def __init__(self, slots: int, limit: int) -> None:
         self.queue = FairQueue(slots, limit)
         self.all: list[Visitor] = []
+        self.together.append(self)
 
     def comes(
         self, tenant: str, deadline_s: float = 3600.0, estimated_s: float = 0.0, share: float = 1.0
@@ -80,6 +87,13 @@ class Crowd:
     @property
     def waiting(self) -> list[Visitor]:
         return [visitor for visitor in self.all if not visitor.is_inside and not visitor.end]
+
+    async def go(self) -> None:
+        """Sends everybody away who is left; then nobody waits and no slot is taken."""
+        for visitor in self.all:
+            visitor.cancel()
+        await asyncio.gather(*(visitor.ended() for visitor in self.all))
+        assert (self.queue.running, self.queue.waiting) == (0, 0)
 
     async def order(self) -> list[str]:
         """Lets everybody leave, one after another; the tenants in the order in which they were inside."""
