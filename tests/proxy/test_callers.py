@@ -179,6 +179,8 @@ async def test_a_read_that_began_before_a_revocation_is_neither_kept_nor_joined(
     await key_records.revoke(store, record.id)
     callers.forget(record.id)
     late = asyncio.create_task(callers.identify(key.reveal()))
+    await asyncio.sleep(0)  # it has asked, while the early read is under way
+    assert repr(callers) == "<Callers 0 kept, 2 being read>"
     store.may_answer.set()
     assert (await early).key == record.id
     with pytest.raises(InvalidKey):

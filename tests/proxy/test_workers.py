@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -111,9 +110,7 @@ async def test_who_does_not_answer_in_time_is_left_out_and_answers_no_later_ques
     kept = make(2, answer=late)
     async with _kept(kept) as workers:
         await kept.served.wait()
-        began = time.monotonic()
         first = await workers.ask(MetricsAsked, [0, 1], 0.3)
-        assert time.monotonic() - began < 0.8
         assert [each.worker for each in first] == [0]
         second = await workers.ask(MetricsAsked, [0, 1], SOON_S)
     assert [(each.worker, each.answer.question) for each in second] == [(0, 2), (1, 2)]

@@ -10,6 +10,7 @@ import threading
 import time
 from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
@@ -19,6 +20,9 @@ from proxy.kept_files import Lock
 from tests.faults.processes import until
 from tests.proxy.cache.keeping import CONFIG, ask, found, kept, landed, reopened, revise, speaking
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 MOST = 1_000_000
 DAY_S = 24 * 60 * 60.0
@@ -70,7 +74,7 @@ async def test_the_folder_is_bounded_and_what_was_used_longest_ago_goes_first(tm
     async with speaking(tmp_path, Scripted(*spoken(1.25))) as server:
         for number in range(40):
             assert found(await ask(server, seed=number)) == "miss"
-            await landed(tmp_path)
+            await asyncio.to_thread(until, lambda: not server.worker.cache._ending)  # the sweep is part of it
             assert sum(path.stat().st_size for path in kept(tmp_path)) <= MOST
             if number == 10:
                 favourite = min(kept(tmp_path), key=lambda path: path.stat().st_mtime_ns)
@@ -188,20 +192,38 @@ def _repair(path: Path) -> None:
 async def test_a_disk_that_is_too_slow_does_not_hold_an_answer_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_go_on, create_part = threading.Event(), Lock.create_part
+    loop, create_part = asyncio.get_running_loop(), Lock.create_part
+    is_written, hangs, may_go_on = asyncio.Event(), asyncio.Event(), threading.Event()
 
-    def hanging(lock: Lock) -> FileIO:
-        may_go_on.wait(20)
-        return create_part(lock)
+    class Slow(FileIO):
+        """A file whose second block waits."""
 
-    monkeypatch.setattr(Lock, "create_part", hanging)
+        def write(self, data: Buffer) -> int:
+            if self.tell():
+                loop.call_soon_threadsafe(hangs.set)
+                may_go_on.wait()
+            count = super().write(data)
+            loop.call_soon_threadsafe(is_written.set)
+            return count
+
+    def slow(lock: Lock) -> FileIO:
+        with create_part(lock) as part:
+            return Slow(os.dup(part.fileno()), "w")
+
     text = CONFIG.replace("megabytes = 1", "megabytes = 100")
+    events = spoken(120.0)
+    # One block is on the disk and the second on its way there while the rest is spoken.
+    engine = Scripted(*events[:100], is_written.wait, *events[100:200], hangs.wait, *events[200:])
     with structlog.testing.capture_logs() as logs:
-        async with speaking(tmp_path, Scripted(*spoken(120.0)), text=text) as server:
-            answer = await ask(server, input="word " * 300)
-            assert (found(answer), len(answer.content)) == ("miss", 240 * RATE_HZ)
-            assert "voxgate_cache_failures_total 1.0" in server.worker.metrics.text()
-            may_go_on.set()
+        async with speaking(tmp_path, engine, text=text) as server:
+            # Not before: the worker writes a secret of its own when it starts.
+            monkeypatch.setattr(Lock, "create_part", slow)
+            try:
+                answer = await ask(server, input="word " * 300)
+                assert (found(answer), len(answer.content)) == ("miss", 240 * RATE_HZ)
+                assert "voxgate_cache_failures_total 1.0" in server.worker.metrics.text()
+            finally:
+                may_go_on.set()
             await landed(tmp_path)
             assert not kept(tmp_path)
     reasons = [line["reason"] for line in logs if line["event"] == "cache.keep.failed"]
