@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import structlog
 
@@ -52,9 +53,19 @@ STATUSES: dict[int, type[EngineError]] = {
 SECRET = "The text was: attack at dawn"
 
 
-@pytest.mark.parametrize("shape", ["", "older:"])
+@pytest.mark.parametrize("field", ["code", "status"])
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_name_says_what_it_is_whatever_the_status(name: str, shape: str) -> None:
+def test_a_name_says_what_it_is_whatever_the_status(name: str, field: str) -> None:
+    told = refusals.read(msgspec.json.encode({"detail": {field: name, "message": SECRET}}))
+    for status in (400, 401, 429):
+        error = refusals.error(told, status, {})
+        assert type(error) is NAMES[name]
+        assert name in error.message
+
+
+@pytest.mark.parametrize("shape", ["", "older:"])
+@pytest.mark.parametrize("name", ["quota_exceeded", "voice_not_found"])
+async def test_a_name_is_found_in_both_of_its_places(name: str, shape: str) -> None:
     async with rig() as made:
         for status in (400, 401, 429):
             made.provider.fail("5xx", status=status, code=shape + name)
@@ -63,12 +74,22 @@ async def test_a_name_says_what_it_is_whatever_the_status(name: str, shape: str)
             assert name in error.message
 
 
-@pytest.mark.parametrize("code", ["never_heard_of", "bare:Not Found", "html:"])
+@pytest.mark.parametrize(
+    "body",
+    [b'{"detail":{"code":"never_heard_of","message":"No."}}', b'{"detail":"Not Found"}', b"<html>No.</html>"],
+    ids=["unknown", "bare", "page"],
+)
 @pytest.mark.parametrize("status", STATUSES)
-async def test_without_a_name_that_is_known_the_status_decides(status: int, code: str) -> None:
+def test_without_a_name_that_is_known_the_status_decides(status: int, body: bytes) -> None:
+    assert isinstance(refusals.error(refusals.read(body), status, {}), STATUSES[status])
+
+
+@pytest.mark.parametrize("code", ["never_heard_of", "bare:Not Found", "html:"])
+async def test_a_status_decides_whatever_body_comes_with_it(code: str) -> None:
     async with rig() as made:
-        made.provider.fail("5xx", status=status, code=code)
-        assert isinstance(await refused(made.engine, asked("Hello.")), STATUSES[status])
+        for status in (404, 429, 503):
+            made.provider.fail("5xx", status=status, code=code)
+            assert isinstance(await refused(made.engine, asked("Hello.")), STATUSES[status])
 
 
 async def test_a_list_of_faults_is_the_texts() -> None:

@@ -61,6 +61,14 @@ TEXT = "A text that nobody else may read."
 
 
 @pytest.mark.parametrize("code", CODES)
+def test_a_code_is_its_class(code: int) -> None:
+    error = faults.of_code(BaseResp(code, "Nobody else may read this."))
+    assert type(error) is CODES[code]
+    assert str(code) in error.message
+    assert "Nobody" not in error.message
+
+
+@pytest.mark.parametrize("code", [1004, 1026, 2042, 4711])
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_code_is_its_class_however_it_was_asked(code: int, stream: bool) -> None:
     async with rig(stream=stream) as running:
