@@ -24,7 +24,7 @@ _PAGE = "http.md"
 
 async def test_every_endpoint_is_documented(tmp_path: Path) -> None:
     table = pages.rows(pages.section(pages.doc(_PAGE), "Endpoints"))
-    documented = [pages.codes(row[0])[0] for row in table]
+    documented = [code for row in table for code in pages.codes(row[0])]
     async with open_worker(Config(data=str(tmp_path)), Registry({}, [])) as worker:
         routes = [route for route in worker.app.routes if isinstance(route, Route)]
         assert len(routes) == len(worker.app.routes)
