@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from tests.faults.streams import Stream, stream
 from tests.server import TONE, running, stop
 
 STREAMS = 20
-DRAIN_S = 20
+DRAIN_S = 60
+"""Far more than the clips last: what the drain cuts off is not whole."""
 TEXT = "Each of these is heard to its end."
 _CONFIG = TONE.replace("[server]", f"[server]\ndrain_s = {DRAIN_S}").replace(
     "[engines.tone]", f"[engines.tone]\nslots = {STREAMS}"
@@ -29,10 +29,8 @@ def test_every_clip_under_way_is_finished_and_settled(folder: Path) -> None:
         for each in streams:
             each.read(2_400)
         server.process.send_signal(signal.SIGTERM)
-        asked = time.monotonic()
         _read_all(streams)
         assert stop(server.process) == 0
-        assert time.monotonic() - asked < DRAIN_S
     rows = usage_rows(server)
     for each in streams:
         assert (rows[each.id].outcome, 2 * rows[each.id].samples) == ("finished", each.heard)
