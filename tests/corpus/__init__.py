@@ -1,0 +1,1 @@
+"""A recorded corpus of requests and answers, replayed against real servers; CONTRIBUTING.md says how."""

@@ -1,0 +1,15 @@
+"""Everything but speech at the largest of the servers: as recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.corpus import replay
+from tests.corpus.conftest import WorldOf
+from tests.corpus.steps import Topic
+from tests.corpus.topics import HOUSE
+
+
+@pytest.mark.parametrize("topic", HOUSE, ids=lambda topic: topic.name)
+def test_a_topic_is_answered_as_it_was_recorded(topic: Topic, world_of: WorldOf) -> None:
+    replay.check(topic, world_of(topic.world))
