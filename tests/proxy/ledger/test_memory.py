@@ -1,0 +1,101 @@
+"""Holds in memory: an account that is idle is forgotten, one with something under way never is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.ledger import Ledger, memory, open_ledger
+from proxy.storage import open_store
+from tests.proxy.ledger.asking import ANCHOR, Account, heard, open_accounts, speak, stands, terms, wanted
+from tests.proxy.storage.watched import WatchedStore
+
+_NAMES = ("acc_ada", "acc_ben", "acc_cyd", "acc_dan")
+
+
+@pytest.fixture
+async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WatchedStore]:
+    monkeypatch.setattr(memory, "_IDLE_KEPT", 2)
+    async with open_store("sqlite", tmp_path) as opened:
+        await open_accounts(opened, dict.fromkeys(_NAMES, ANCHOR))
+        yield WatchedStore(opened, await opened.now())
+
+
+@pytest.fixture
+async def ledger(store: WatchedStore) -> AsyncIterator[Ledger]:
+    async with open_ledger(store) as opened:
+        yield opened
+
+
+async def visit(ledger: Ledger, *accounts: str) -> None:
+    for account in accounts:
+        await stands(ledger, wanted(account=account))
+
+
+async def test_an_account_with_a_request_under_way_is_not_forgotten(ledger: Ledger) -> None:
+    async with ledger.hold(wanted(credits=60)) as hold:
+        await visit(ledger, "acc_ben", "acc_cyd", "acc_dan")
+        assert await stands(ledger, wanted()) == Account(40, 0, 1)
+        heard(hold, 60)
+        await hold.settle("finished")
+    assert await stands(ledger, wanted()) == Account(40, 0, 0)
+
+
+async def test_the_account_that_was_used_longest_ago_is_forgotten_first(
+    ledger: Ledger, store: WatchedStore
+) -> None:
+    await visit(ledger, "acc_ada", "acc_ben", "acc_ada", "acc_cyd")
+    read = store.reads
+    await visit(ledger, "acc_ada", "acc_cyd")
+    assert store.reads == read, "both are known"
+    await visit(ledger, "acc_ben")
+    assert store.reads == read + 1, "this one was forgotten, and is read again"
+
+
+async def test_an_account_whose_request_is_settled_is_forgotten_like_any_other(
+    ledger: Ledger, store: WatchedStore
+) -> None:
+    await speak(ledger, wanted(), 7)
+    await visit(ledger, "acc_ben", "acc_cyd")
+    read = store.reads
+    assert await stands(ledger, wanted()) == Account(93, 0, 0)
+    assert store.reads == read + 1
+
+
+async def test_an_account_that_is_being_read_is_not_forgotten(ledger: Ledger, store: WatchedStore) -> None:
+    store.may_answer.clear()
+    taking = [asyncio.create_task(ledger.holds.take(wanted(f"req_{name}", account=name))) for name in _NAMES]
+    await store.was_asked.wait()
+    store.may_answer.set()
+    await asyncio.gather(*taking)
+    for name in _NAMES:
+        assert await stands(ledger, wanted(account=name)) == Account(90, 0, 1)
+        ledger.holds.drop(f"req_{name}", name)
+
+
+async def test_a_hold_of_the_cycle_before_takes_nothing_of_this_ones_allowance(
+    ledger: Ledger, store: WatchedStore
+) -> None:
+    async with ledger.hold(wanted(credits=60)) as hold:
+        store.seconds = 32 * 86_400
+        assert await stands(ledger, wanted()) == Account(100, 0, 1)
+        heard(hold, 60)
+        await hold.settle("finished")
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+
+
+async def test_many_holds_at_once_add_up(ledger: Ledger) -> None:
+    under = terms(100)
+    async with (
+        ledger.hold(wanted("req_1", 10, under=under)) as one,
+        ledger.hold(wanted("req_2", 20, under=under)) as two,
+        ledger.hold(wanted("req_3", 30, under=under)) as three,
+    ):
+        assert await stands(ledger, wanted(under=under)) == Account(40, 0, 3)
+        for hold, seconds in ((one, 1), (two, 2), (three, 3)):
+            heard(hold, seconds)
+            await hold.settle("finished")
+    assert await stands(ledger, wanted(under=under)) == Account(94, 0, 0)
