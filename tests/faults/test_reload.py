@@ -14,7 +14,7 @@ from tests.faults.processes import until
 from tests.faults.streams import stream
 from tests.server import TONE, Server, running
 
-STREAMS = 50
+STREAMS = 20
 _SLOTS = TONE.replace("[engines.tone]", "[engines.tone]\nslots = 64")
 _TEXT = "Not one of these may be cut by what goes on beside them."
 
@@ -33,7 +33,7 @@ def _hang_up(server: Server, text: str, event: str) -> dict[str, object]:
     return answers()[0]
 
 
-def test_fifty_streams_outlive_a_reload_and_new_requests_have_the_new_voice(folder: Path) -> None:
+def test_streams_under_way_outlive_a_reload_and_new_requests_have_the_new_voice(folder: Path) -> None:
     with running(folder, _SLOTS) as server, ExitStack() as stack:
         streams = [stack.enter_context(stream(server, "tone/slow", _TEXT)) for _ in range(STREAMS)]
         assert server.speech("Too early.", voice="narrator").json()["error"]["code"] == "voice_not_found"
@@ -80,12 +80,15 @@ def test_a_plan_that_accounts_are_on_cannot_be_dropped(server: Server) -> None:
     good = server.config.read_text()
     plans = "[plans.old]\nrpm = 30\n[plans.spare]\n[plans.new]\n"
     _hang_up(server, good + plans, "config.reload.started")
-    server.cli("accounts", "create", "faithful", "--plan", "old")
+    with server.control() as control:
+        control.post("/admin/accounts", json={"name": "faithful", "plan": "old"}).raise_for_status()
     refused = _hang_up(server, good + "[plans.new]\n", "config.reload.refused")
     assert refused["reason"] == "plans: accounts are on old; give them another plan first"
-    server.cli("accounts", "set-plan", "faithful", "new")
+    with server.control() as control:
+        control.post("/admin/accounts/faithful", json={"plan": "new"}).raise_for_status()
     started = _hang_up(server, good + "[plans.new]\n", "config.reload.started")
     assert started["changed"] == ["plans"]
-    server.cli("accounts", "close", "faithful")
+    with server.control() as control:
+        control.delete("/admin/accounts/faithful").raise_for_status()
     # A closed account needs no plan.
     assert _hang_up(server, good, "config.reload.started")["changed"] == ["plans"]
