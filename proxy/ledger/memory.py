@@ -134,12 +134,15 @@ class MemoryHolds:
             task.exception()
 
     async def _account(self, id_: str) -> _Account:
-        account = self._accounts.setdefault(id_, _Account())
-        self._accounts.move_to_end(id_)
-        if account.pools is None:
+        was_read = False
+        while (account := self._accounts.setdefault(id_, _Account())).pools is None:
+            was_read = True
             async with account.reading:
                 if account.pools is None:
                     account.pools = await entries.pools(self.store, id_)
+        # Only now: others may have come while it was read, and its caller is about to take a hold of it.
+        self._accounts.move_to_end(id_)
+        if was_read:
             self._forget_idle()
         return account
 
