@@ -8,6 +8,7 @@ import pytest
 
 from proxy.engines.paced import Pace, PacedEngine
 from speech_engine import EngineLimited, Finished
+from tests.proxy.endpoints.scripted import Scripted
 from tests.proxy.engines.keys import WELL, Turns, job
 
 
@@ -90,3 +91,12 @@ async def test_a_job_that_would_be_late_never_reaches_the_provider() -> None:
         _ = [event async for event in engine.speak(job(deadline_s=1.0))]
     assert len(cloud.jobs) == 1
     assert [voice.id for voice in engine.voices()] == ["v"]
+
+
+async def test_a_paced_job_that_is_closed_has_ended_the_engines() -> None:
+    inner = Scripted(*WELL)
+    speaking = PacedEngine(inner, Pace(None), 2).speak(job())
+    await anext(speaking)
+    assert inner.open == 1
+    await speaking.aclose()
+    assert inner.open == 0

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.ledger import Ledger, memory, open_ledger
+from policies.price import MICRO
+from proxy.ledger import Ledger, memory, movements, open_ledger
+from proxy.ledger.movements import Told
 from proxy.storage import open_store
+from proxy.storage.store import Row, Statement, Store
 from tests.proxy.ledger.asking import ANCHOR, Account, heard, open_accounts, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
@@ -28,6 +31,20 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def ledger(store: WatchedStore) -> AsyncIterator[Ledger]:
     async with open_ledger(store) as opened:
         yield opened
+
+
+class SlowStore(WatchedStore):
+    """A store whose writes wait for the test."""
+
+    def __init__(self, store: Store, start: int) -> None:
+        super().__init__(store, start)
+        self.is_writing = asyncio.Event()
+        self.may_write = asyncio.Event()
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        self.is_writing.set()
+        await self.may_write.wait()
+        return await super().write(*statements)
 
 
 async def visit(ledger: Ledger, *accounts: str) -> None:
@@ -99,3 +116,19 @@ async def test_many_holds_at_once_add_up(ledger: Ledger) -> None:
             heard(hold, seconds)
             await hold.settle("finished")
     assert await stands(ledger, wanted(under=under)) == Account(94, 0, 0)
+
+
+async def test_a_write_is_waited_for_when_its_request_is_cancelled_and_the_ledger_closes(
+    store: WatchedStore,
+) -> None:
+    slow = SlowStore(store, await store.now())
+    async with open_ledger(slow) as ledger:
+        granting = asyncio.create_task(
+            movements.grant(ledger, "acc_ada", 7 * MICRO, None, Told("control", "a gift"))
+        )
+        await slow.is_writing.wait()
+        granting.cancel()
+        await asyncio.wait([granting])
+        asyncio.get_running_loop().call_later(0.05, slow.may_write.set)
+    async with open_ledger(store) as another:
+        assert await stands(another, wanted()) == Account(100, 7, 0)
