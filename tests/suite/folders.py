@@ -34,7 +34,7 @@ SOAK = "soak"
 
 
 class Folders:
-    """Marks what is collected. A run of `-m unit` does not even read the other folders."""
+    """Marks what is collected. A run of `-m unit` or `-m soak` does not even read the other files."""
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "unit: opens no process, no port and no database")
@@ -50,10 +50,15 @@ class Folders:
                 item.add_marker(pytest.mark.unit)
 
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
-        if config.getoption("markexpr") != "unit":
-            return None
-        path = _in_tests(collection_path)
-        return None if is_unit(path) or (collection_path.is_dir() and _leads_to_unit(path)) else True
+        path, is_folder = _in_tests(collection_path), collection_path.is_dir()
+        match config.getoption("markexpr"):
+            case "unit":
+                wanted = is_unit(path) or (is_folder and _leads_to_unit(path))
+            case "soak":
+                wanted = is_soak(path) or is_folder
+            case _:
+                wanted = True
+        return None if wanted else True
 
 
 def is_soak(path: PurePath) -> bool:
