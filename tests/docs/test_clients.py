@@ -1,4 +1,4 @@
-"""docs/clients.md: a section for every client, the versions that were run, and the table as it is proven."""
+"""docs/clients.md: a section for every client, and the versions that were run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import re
 
 import pytest
 
-from tests.clients.checklist import ROWS, cells
 from tests.clients.clients import CLIENTS
 from tests.clients.environments import PINS
 from tests.docs import pages
 from tests.docs.pages import ROOT
 
 _PAGE = "clients.md"
-_TABLE = "What is proven"
-_SDKS = ("py3", "py1", "js7", "js6")
 
 # Where each pinned client is pinned; the rest is either replayed or asks by hand.
 _PINNED = {
@@ -29,13 +26,9 @@ _PINNED = {
 }
 
 
-def test_the_table_is_the_one_that_the_tests_go_by() -> None:
-    assert _table() in pages.section(pages.doc(_PAGE), _TABLE), f"\n{_table()}"
-
-
 def test_every_client_has_its_section_and_no_other_has_one() -> None:
     headings = re.findall(r"^## (.+)$", pages.doc(_PAGE), re.MULTILINE)
-    assert headings == [*(client.title for client in CLIENTS.values()), _TABLE]
+    assert headings == [client.title for client in CLIENTS.values()]
 
 
 @pytest.mark.parametrize("client", _PINNED)
@@ -52,20 +45,3 @@ def _version(pins: str, package: str) -> str:
     found = re.search(rf"^{re.escape(package)}==(\S+)$", pins, re.MULTILINE)
     assert found, package
     return found[1]
-
-
-def _table() -> str:
-    """Without the rows that nobody proves yet."""
-    lines = [("behaviour", "clients"), ("---", "---")]
-    for number, row in ROWS.items():
-        proven = [client for client in CLIENTS if client in cells(row)]
-        if proven:
-            lines.append((f"{number}. {row.behaviour}", ", ".join(_short(proven))))
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _short(proven: list[str]) -> list[str]:
-    """OpenAI's four SDKs in one word where they are all there."""
-    if not set(_SDKS) <= set(proven):
-        return proven
-    return ["SDKs", *(client for client in proven if client not in _SDKS)]
