@@ -88,6 +88,7 @@ async def test_an_account_that_is_being_read_is_not_forgotten(ledger: Ledger, st
     await store.was_asked.wait()
     store.may_answer.set()
     await asyncio.gather(*taking)
+    assert store.reads == len(_NAMES)
     for name in _NAMES:
         assert await stands(ledger, wanted(account=name)) == Account(90, 0, 1)
         ledger.holds.drop(f"req_{name}", name)
