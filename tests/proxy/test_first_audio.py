@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from policies import estimate
 from proxy.first_audio import FirstAudio
 from proxy.speaking import Speaking
 from proxy.storage.costs import Cost
@@ -259,3 +260,14 @@ async def test_who_waited_in_our_own_line_costs_nothing(tmp_path: Path) -> None:
         assert list(await asyncio.gather(ask(server), ask(server))) == [(200, "two/m")] * 2
         assert sorted(cost.engine for cost in await costs(server)) == ["one", "two", "two"]
     assert len(asked["one"].jobs) == 1
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+async def test_the_cap_on_an_engine_counts_what_is_heard_after_the_speed_is_changed(
+    tmp_path: Path, speed: float
+) -> None:
+    one = Scripted(*WELL, speed=(1.0, 1.0))
+    async with inside(tmp_path, UNHEDGED, {**engines(WELL, WELL, WELL), "one": one}) as server:
+        await server.ask("POST", "/v1/audio/speech", body={**BODY, "speed": speed})
+    (job,) = one.jobs
+    assert job.max_samples == round(estimate.cap_seconds(job.estimated_s) * RATE_HZ * speed)
