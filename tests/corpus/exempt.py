@@ -78,7 +78,7 @@ def plain(value: Any, known: Mapping[str, str], field: str = "") -> Any:
         return [plain(entry, known, field) for entry in value]
     if field in TIMES and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         return "<there>"
-    if field in COUNTS and isinstance(value, int):
+    if field in COUNTS and isinstance(value, (int, float)):
         return "<there>"
     return text(value, known) if isinstance(value, str) else value
 

@@ -51,7 +51,7 @@ def _no_row(steps: Steps) -> None:
 
 
 def _louder(steps: Steps) -> None:
-    _named(steps, "speaks again")["answer"]["audio"]["loudness_db"] += 0.5
+    _named(steps, "speaks again")["answer"]["audio"]["loudness_db"] += 1.0
 
 
 def _one_sample_less(steps: Steps) -> None:

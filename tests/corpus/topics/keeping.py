@@ -33,7 +33,7 @@ _cache = (
     _cached("a failure is not kept", "Hello.", voice="breaks"),
     _cached("the failure again", "Hello.", voice="breaks"),
     _cached("another engine steps in", "Hello.", voice="breaks", model="with-spare"),
-    _cached("another engine steps in again", "Hello.", voice="breaks", model="with-spare"),
+    # Not asked again: its take may be found at once, or a moment later.
     _cached("a dialogue", "[Ana] Hi. [Ben] Ho.", voice="pair", model="tone"),
     _cached("the dialogue again", "[Ana] Hi. [Ben] Ho.", voice="pair", model="tone"),
     put("a lexicon changes", "/v1/lexicons/en", {"words": {"welcome": "well come"}}, "cached"),

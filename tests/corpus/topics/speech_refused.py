@@ -147,6 +147,7 @@ _casts = (
         "[Ana] Is it far? [Ben] Not at all.",
         voice={"cast": {"Ana": "alloy", "Ben": "breaks"}},
         model="with-spare",
+        **_JSON,
         **_BY,
     ),
 )
