@@ -13,9 +13,7 @@ from policies.fallback import share_s
     ("left_s", "others", "share"),
     [(9.0, 0, 9.0), (9.0, -1, 9.0), (9.0, 1, 5.4), (9.0, 5, 5.4), (0.0, 1, 0.0)],
 )
-def test_the_last_one_may_take_all_and_whoever_stands_before_it_less(
-    left_s: float, others: int, share: float
-) -> None:
+def test_the_last_one_may_take_all_and_those_before_it_less(left_s: float, others: int, share: float) -> None:
     assert share_s(left_s, others) == pytest.approx(share)
 
 

@@ -32,7 +32,7 @@ def test_the_oldest_of_the_last_ones_must_have_left_the_window(
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0.0, 40.0), max_size=60))
-def test_whoever_waits_as_told_never_sends_more_than_so_many_in_any_minute(
+def test_a_sender_that_waits_as_told_never_sends_too_many_in_any_minute(
     most: int, pauses: list[float]
 ) -> None:
     sent: deque[float] = deque(maxlen=most)

@@ -139,7 +139,7 @@ async def test_a_plans_budget_is_each_accounts_own_on_all_engines_together(tmp_p
         assert await speakers(server, 2) == ["engine_unavailable"] * 2
 
 
-async def test_engines_that_cost_nothing_are_open_to_whoever_has_used_up_its_budget(tmp_path: Path) -> None:
+async def test_an_account_without_budget_may_use_engines_that_cost_nothing(tmp_path: Path) -> None:
     free = config().replace('[engines.two]\n\ncosts = { "*" = { usd = 1, per = "job" } }', "[engines.two]")
     assert free != config()
     async with inside(tmp_path, free, pair(), plan="small") as server:

@@ -92,6 +92,6 @@ def test_the_commands_status_is_1_where_one_fails(
     assert '"live"' not in plain.output
 
 
-def test_whoever_asks_for_help_is_told_who_pays() -> None:
+def test_the_help_says_who_pays() -> None:
     told = CliRunner().invoke(app, ["check", "--help"], env={"COLUMNS": "300", "TERMINAL_WIDTH": "300"})
     assert "the providers bill you" in told.output

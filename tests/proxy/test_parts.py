@@ -187,7 +187,7 @@ async def test_so_it_does_where_most_of_the_text_is_in_that_language(tmp_path: P
     assert [(voice, tag) for voice, tag, _ in found] == [("three/v", "ja"), ("ana", "en")]
 
 
-async def test_whoever_spoke_is_named(tmp_path: Path) -> None:
+async def test_the_speaker_is_named(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG, engines()) as server:
         answers = [
             await server.speech(text, model="all", voice="ana", language="auto")

@@ -123,7 +123,7 @@ def test_a_part_has_another_name_when_it_sounds_otherwise(field: str) -> None:
     assert (_name(REQUEST, other) == _name()) is (field in UNHEARD_OF_PART)
 
 
-def test_whoever_speaks_and_whatever_of_it_changes_makes_another_name() -> None:
+def test_another_speaker_or_any_change_of_one_makes_another_name() -> None:
     front = msgspec.structs.replace(_candidate(), front_end="latin")
     parts = [
         PART,

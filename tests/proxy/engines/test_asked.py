@@ -49,7 +49,7 @@ def _load(health: Health) -> tuple[int, int]:
     return health.running, health.waiting
 
 
-async def test_whoever_waits_for_a_slot_has_not_been_asked() -> None:
+async def test_an_engine_is_not_asked_while_its_job_waits_for_a_slot() -> None:
     cloud, first, second = Turns(SILENT, slots=1), Told(), Told()
     engine = guarded(cloud)
     async with asyncio.TaskGroup() as group:
@@ -62,7 +62,7 @@ async def test_whoever_waits_for_a_slot_has_not_been_asked() -> None:
     assert (first.said, second.said, len(cloud.jobs)) == ([True], [], 1)
 
 
-async def test_whoever_waits_for_the_pace_has_not_been_asked() -> None:
+async def test_an_engine_is_not_asked_while_its_job_waits_for_the_pace() -> None:
     cloud, second = Turns(WELL), Told()
     engine = guarded(cloud, rpm=1)
     await drain(engine.speak(job()))

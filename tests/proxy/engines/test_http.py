@@ -171,7 +171,7 @@ async def test_a_thousand_cancelled_requests_leave_every_connection_free() -> No
     assert answers == [(200, b"free")] * 20
 
 
-async def test_whoever_finds_all_connections_taken_waits_no_longer_than_it_may() -> None:
+async def test_a_request_waits_for_a_free_connection_no_longer_than_it_may() -> None:
     async with bare(begun(), forever) as server, open_http(Upstream(connections=1)) as client:
         async with client.send(post(server.url)):
             with pytest.raises(EngineTimeout):

@@ -193,7 +193,7 @@ async def test_a_caller_cancelled_again_and_again_leaves_nothing_behind(
     assert await is_at_rest(ledger)
 
 
-async def test_a_grant_counts_even_if_whoever_gave_it_has_left(ledger: Ledger, lossy: LossyStore) -> None:
+async def test_a_grant_counts_even_if_its_request_was_cancelled(ledger: Ledger, lossy: LossyStore) -> None:
     assert await stands(ledger, wanted()) == Account(100, 0, 0)
     lossy.fates.append("answer late")
     granting = asyncio.create_task(

@@ -87,7 +87,7 @@ async def test_the_second_time_is_short_by_what_its_listener_has_waited(tmp_path
     assert 2.5 < second_s < first_s - 0.5
 
 
-async def test_whoever_comes_second_is_not_asked_behind_the_answers_own_part_either(tmp_path: Path) -> None:
+async def test_the_second_candidate_is_not_asked_behind_the_answers_own_part_either(tmp_path: Path) -> None:
     """The one slot is that of the part before, and who was to speak this one instead has failed."""
     two = Scripted(errors.EngineFailed("x"))
     three = Scripted(*speech(0.3, lambda: asyncio.sleep(1.2)))

@@ -90,7 +90,7 @@ async def test_all_of_it_comes_in_order_and_then_nothing() -> None:
         assert await ahead.next() is None
 
 
-async def test_whoever_waits_may_be_cancelled_and_nothing_is_lost() -> None:
+async def test_a_reader_that_waits_may_be_cancelled_and_nothing_is_lost() -> None:
     async with reading(Endless(50)) as ahead:
         whole, given_up = 0, 0
         for patience in cycle(range(6)):

@@ -51,7 +51,7 @@ async def test_as_many_as_there_are_slots_are_inside() -> None:
         ("", "a", "the newcomer"),
     ],
 )
-async def test_a_full_queue_sends_away_the_newest_of_whoever_floods_it(
+async def test_a_full_queue_sends_away_the_newest_of_the_tenant_that_floods_it(
     waiting: str, newcomer: str, sent_away: str
 ) -> None:
     crowd = Crowd(slots=1, limit=len(waiting))

@@ -185,7 +185,7 @@ async def test_the_pace_is_learnt_from_jobs_that_finished_only() -> None:
 
 
 @in_simulated_time
-async def test_a_full_queue_sends_away_the_newest_of_whoever_has_most_seconds_in_it() -> None:
+async def test_a_full_queue_sends_away_the_newest_of_the_tenant_with_most_seconds() -> None:
     crowd = Crowd(slots=1, limit=5)
     crowd.comes("z")
     waiting = [crowd.comes("a", estimated_s=30.0) for _ in range(2)]

@@ -88,7 +88,7 @@ def test_nobody_has_a_second_turn_before_everyone_waiting_has_had_one(arrivals: 
 
 @given(moves=MOVES)
 @settings(deadline=None)
-def test_whoever_was_sent_away_had_the_longest_line(moves: list[Move]) -> None:
+def test_the_tenant_that_was_sent_away_had_the_longest_line(moves: list[Move]) -> None:
     """The flood's newest loses, so that one account's flood cannot shut the others out."""
 
     async def play() -> None:
