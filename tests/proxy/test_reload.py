@@ -29,6 +29,7 @@ _OTHER: dict[str, Any] = {
     "workers": 2,
     "data": "x",
     "drain_s": 1.0,
+    "stall_s": 1.0,
     "first_audio_s": 1.0,
     "commercial": False,
     "public_catalogue": True,

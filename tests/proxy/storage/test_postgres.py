@@ -163,8 +163,8 @@ async def test_a_migration_may_take_longer_than_an_answer(
         ((":hunter2@", ":swordfish@"), "password authentication failed", False),
         (("/postgres?", "/nowhere?"), 'database "nowhere" does not exist', False),
         (("host=/", "host=/nowhere/"), "No such file or directory", True),
-        (("host=/tmp", "port=x&host=/tmp"), "is no address that can be used", False),
-        (("host=/tmp", "sslmode=hunter2&host=/tmp"), "is no address that can be used", False),
+        (("host=", "port=x&host="), "is no address that can be used", False),
+        (("host=", "sslmode=hunter2&host="), "is no address that can be used", False),
     ],
 )
 async def test_who_cannot_connect_says_where_and_why_but_no_password(
