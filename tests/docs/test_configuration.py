@@ -49,7 +49,7 @@ _NO_VALUE = ("none", "needed", "the section's name")
 )
 def test_every_key_is_documented_with_its_default(heading: str, section: type[msgspec.Struct]) -> None:
     table = pages.rows(pages.section(pages.doc(_PAGE), heading))
-    documented = {pages.codes(key)[0]: _value(default) for key, _type, default, _meaning in table}
+    documented = {pages.codes(key)[0]: _value(default) for key, default, _meaning in table}
     actual = {
         field.encode_name: _default(field)
         for field in msgspec.structs.fields(section)
