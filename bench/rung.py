@@ -25,13 +25,13 @@ from policies.plans import UNLIMITED, Plan, Prices, terms
 from policies.price import MICRO, Price
 from proxy import dev_key, telemetry, wire
 from proxy.app import Worker, open_worker
-from proxy.config import Config, EngineSection, Server, Storage, VoiceSection
+from proxy.config.config_toml import Config, EngineSection, Server, Storage, VoiceSection
+from proxy.config.sections import LimitsStore
 from proxy.endpoints.connection import Connection
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.http_protocol import ImpatientProtocol
 from proxy.ledger import Wanted
-from proxy.sections import LimitsStore
 from proxy.wire import SpeechRequest
 
 RUNGS = ("bare", "auth", "routed", "policies", "ledger", "shared", "pipeline")

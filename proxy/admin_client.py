@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from proxy import runtime
-from proxy.config import Config
+from proxy.config.config_toml import Config
 from proxy.runtime import CommandRefused, DataHeld
 
 _STARTING_S = 5.0

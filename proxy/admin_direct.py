@@ -12,7 +12,7 @@ from proxy import runtime
 from proxy.app import control_app
 from proxy.cache import open_cache
 from proxy.callers import Callers
-from proxy.config import Config
+from proxy.config.config_toml import Config
 from proxy.endpoints import admin
 from proxy.endpoints.turns import Turns
 from proxy.ledger import open_ledger

@@ -21,7 +21,8 @@ from proxy.budgets import Budgets
 from proxy.cache import Cache, open_cache
 from proxy.callers import Callers
 from proxy.catalogue import Catalogue
-from proxy.config import Config, Server
+from proxy.config.config_toml import Config, Server
+from proxy.config.sections import PluginSection
 from proxy.detecting import Detecting, open_detector
 from proxy.endpoints import admin, health, lexicons, me, models, openapi, speech, usage, voices, welcome
 from proxy.endpoints.degraded import Parts
@@ -41,7 +42,6 @@ from proxy.planning import Planner
 from proxy.plans import Plans
 from proxy.relay import Levels
 from proxy.saving import Saving
-from proxy.sections import PluginSection
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics

@@ -14,8 +14,8 @@ import msgspec
 import structlog
 
 from policies.cycles import cycle_at, day_at
+from proxy.config.sections import EngineSection
 from proxy.ledger import Wanted
-from proxy.sections import EngineSection
 from proxy.storage import costs
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable

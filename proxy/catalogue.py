@@ -8,11 +8,11 @@ from policies.costs import Rate
 from policies.licence import Licences, Settled
 from policies.plans import Terms
 from policies.routing import Binding, Model, Offer, Route, Routed, Routes, Voice, is_open
-from proxy.config import Config, VoiceSection
+from proxy.config.config_toml import Config, VoiceSection
+from proxy.config.model_names import Fault, misnamed
+from proxy.config.nearest import hint
 from proxy.engines.live import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
-from proxy.model_names import Fault, misnamed
-from proxy.nearest import hint
 
 _NO_VOICES: Mapping[str, Voice] = {}
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from policies.plans import Plan
 from policies.price import Price, in_credits
-from proxy import checking_texts, limits_address, model_names
-from proxy.config import Config
+from proxy import checking_texts
+from proxy.config import limits_address, model_names, storage_address
+from proxy.config.config_toml import Config
+from proxy.config.sections import PluginSection
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Opened, Registry
 from proxy.finding import Finding
-from proxy.sections import PluginSection
-from proxy.storage import address
 from proxy.told import Told
 
 
@@ -42,7 +42,7 @@ def _server(config: Config) -> list[Finding]:
     kept = f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
     return [
         Finding("address", f"{server.host}:{server.port}", True, f"{server.workers} worker(s)"),
-        Finding("storage", address.shown(config.storage.url), True, kept),
+        Finding("storage", storage_address.shown(config.storage.url), True, kept),
         Finding("limits", limits_address.shown(config.limits.url), True, "where requests are counted"),
         Finding("metrics", server.metrics or "none", True, "Prometheus text" if server.metrics else ""),
     ]

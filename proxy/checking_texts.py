@@ -6,12 +6,12 @@ from policies import lexicon, routing
 from policies.language import base
 from policies.lexicon import Words
 from policies.routing import Route
-from proxy.config import Config
+from proxy.config.config_toml import Config
+from proxy.config.nearest import hint
+from proxy.config.routes import missing_engines
+from proxy.config.sections import Remark
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.finding import Finding
-from proxy.nearest import hint
-from proxy.reading.routes import missing_engines
-from proxy.sections import Remark
 from proxy.told import Told
 
 

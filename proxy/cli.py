@@ -12,7 +12,7 @@ import typer
 from msgspec.structs import replace
 from rich.console import Console
 
-from proxy import __version__, banner, config, supervisor, tables, telemetry, told
+from proxy import __version__, banner, supervisor, tables, telemetry, told
 from proxy.checking import check_config
 from proxy.checking_texts import front_end_remarks
 from proxy.commands.accounts import accounts
@@ -26,7 +26,8 @@ from proxy.commands.lexicons import lexicons
 from proxy.commands.reports import audit, plans, usage
 from proxy.commands.route import route
 from proxy.commands.voices import voices
-from proxy.config import Config, ConfigError
+from proxy.config import config_toml
+from proxy.config.config_toml import Config, ConfigError
 from proxy.engines import registry
 from proxy.plans_in_use import missing_plans
 from proxy.plugin_check import check_plugin
@@ -91,7 +92,7 @@ def serve(
     plugins = registry.load()
 
     def read() -> Config:
-        read = config.load(config_file, server=server)
+        read = config_toml.load(config_file, server=server)
         return replace(read, warnings=(*read.warnings, *front_end_remarks(read, plugins)))
 
     def announce(base_url: str, dev_key: str | None) -> None:
@@ -116,10 +117,10 @@ def check(
     """Validate the configuration whole, start nothing, and print what would be served; or try a plugin."""
     if plugin is not None:
         # Its settings are the defaults, unless a file was named.
-        given = config.load(config_file) if config_file else None
+        given = config_toml.load(config_file) if config_file else None
         findings = list(check_plugin(plugin, given, voice))
     else:
-        loaded, plugins = config.load(config_file), registry.load()
+        loaded, plugins = config_toml.load(config_file), registry.load()
         findings = check_config(loaded, plugins, told.ask(loaded, plugins)) + missing_plans(loaded)
         if live:
             # Imported here: it brings the whole worker.
@@ -134,7 +135,7 @@ def check(
 @app.command()
 def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the engines with their state and models; without a server, what the config names."""
-    loaded = config.load(config_file)
+    loaded = config_toml.load(config_file)
 
     if supervisor.is_running(loaded):
         print_answer(answer(loaded, "GET", "engines"), as_json, tables.engines)

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
+from proxy.config.sections import PluginSection
 from proxy.engines.registry import Registry
 from proxy.opening import Wanted, open_plugin
-from proxy.sections import PluginSection
 from speech_engine import Detector
 
 SHIPPED = "pycld2"

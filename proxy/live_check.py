@@ -11,7 +11,7 @@ from policies import costs
 from policies.language import base
 from policies.routing import Model
 from proxy.catalogue import Catalogue
-from proxy.config import Config
+from proxy.config.config_toml import Config
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.key import Key
 from proxy.engines.live import open_engines

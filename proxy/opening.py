@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from proxy.config.sections import PluginSection
 from proxy.engines.registry import EngineConfigError, Opened, Registry
-from proxy.sections import PluginSection
 from speech_engine import Context, Hosted
 
 _log = structlog.get_logger()

@@ -14,11 +14,11 @@ import msgspec
 import structlog
 
 from proxy import plugin_folder
+from proxy.config.sections import Config, EngineSection
 from proxy.engines import environments, registry
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.finding import Finding
-from proxy.sections import Config, EngineSection
 from speech_engine import Context, Plugin
 from speech_engine.testing.verdicts import Verdict, verdicts
 

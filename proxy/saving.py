@@ -11,7 +11,7 @@ from typing import Protocol
 from policies import casting, lexicon
 from policies.lexicon import MOST_LEXICONS, Words
 from proxy.catalogue import Catalogue
-from proxy.config import built_in_voices
+from proxy.config.config_toml import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.library import NOTHING, Library
 from proxy.members import resolve_members

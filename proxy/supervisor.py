@@ -15,14 +15,14 @@ import structlog
 
 from proxy import runtime
 from proxy.children import Child
-from proxy.config import Config, ConfigError
+from proxy.config.config_toml import Config, ConfigError
+from proxy.config.reload import Reload, dropped_plans, merge
+from proxy.config.secret import environ_for_hosts
 from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.figures import Told
 from proxy.metrics_page import ANSWER_S, MetricsPage
-from proxy.reload import Reload, dropped_plans, merge
 from proxy.runtime import CannotServe
-from proxy.secret import environ_for_hosts
 from proxy.workers import Workers
 from speech_engine.host.pipe import Message, Metrics, MetricsAsked, PlansAsked, PlansInUse, Revision
 

@@ -12,11 +12,11 @@ import msgspec
 
 from proxy import runtime
 from proxy.commands.asking import answer
-from proxy.config import Config
+from proxy.config.config_toml import Config
+from proxy.config.sections import PluginSection
 from proxy.engines.registry import Registry
 from proxy.opening import Wanted, open_plugin
 from proxy.runtime import CommandRefused
-from proxy.sections import PluginSection
 from speech_engine import Language, ModelInfo
 
 

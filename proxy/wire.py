@@ -12,8 +12,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from policies import casting, language, lexicon
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
-from proxy import fields
 from proxy.audio.formats import FORMATS
+from proxy.config import fields
 from proxy.errors import InvalidRequest
 
 MAX_INPUT = 4096

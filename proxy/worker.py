@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 
 from proxy import dev_key, telemetry
 from proxy.app import Worker, open_worker
-from proxy.config import Config
+from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.http_protocol import protocol
 from proxy.retention import keep_usage

@@ -24,8 +24,8 @@ from proxy.cache.looking import Looking
 from proxy.cache.names import Names, Sought
 from proxy.cache.recording import Recording
 from proxy.cache.replay import Replay
+from proxy.config.sections import Config
 from proxy.errors import RequestFailed
-from proxy.sections import Config
 from proxy.speech import Speech
 from proxy.storage.store import StorageFailed
 

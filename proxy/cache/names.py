@@ -15,8 +15,8 @@ import msgspec
 import proxy
 from policies import caching
 from policies.caching import Voiced
+from proxy.config.sections import Config
 from proxy.planning import Part, Plan
-from proxy.sections import Config
 from proxy.wire import SpeechRequest
 
 RESOLVED = frozenset({"model", "voice", "cast", "language", "by_sentence", "lexicon"})

@@ -14,7 +14,7 @@ from proxy.cache import secret
 from proxy.cache.cache import Cache, Counts
 from proxy.cache.disk import Disk
 from proxy.cache.names import Names
-from proxy.sections import Config
+from proxy.config.sections import Config
 
 _SWEEP_S = 60 * 60.0
 

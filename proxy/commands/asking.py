@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import typer
 
-from proxy import config
 from proxy.commands.answers import print_answer
-from proxy.config import Config
+from proxy.config import config_toml
+from proxy.config.config_toml import Config
 from proxy.runtime import CommandRefused
 
 Limit = Annotated[int | None, typer.Option(help="How many, 1 to 1000; 100 if not given.")]
@@ -35,7 +35,7 @@ def ask(
     **query: str | int | None,
 ) -> Any:
     """Prints the answer, and gives it."""
-    found = answer(config.load(config_file), method, path, body, **query)
+    found = answer(config_toml.load(config_file), method, path, body, **query)
     print_answer(found, as_json, show)
     return found
 
@@ -45,7 +45,7 @@ def ask_patiently(config_file: Path | None, as_json: bool, show: Callable[[Any],
     from proxy.admin_client import admin_client
 
     async def asked() -> Any:
-        async with admin_client(config.load(config_file), _LONG_S) as client:
+        async with admin_client(config_toml.load(config_file), _LONG_S) as client:
             return await client.ask("GET", path)
 
     found = asyncio.run(asked())
@@ -61,7 +61,7 @@ def ask_all(
 
     async def asked() -> Any:
         rows: list[Any] = []
-        async with admin_client(config.load(config_file), _LONG_S) as client:
+        async with admin_client(config_toml.load(config_file), _LONG_S) as client:
             page = await client.ask("GET", path, limit=_MOST_A_PAGE, **query)
             while page["has_more"]:
                 rows += page["data"]
@@ -87,7 +87,7 @@ def copy(config_file: Path | None, path: str, **query: str | int | None) -> None
     from proxy.admin_client import admin_client
 
     async def copied() -> None:
-        async with admin_client(config.load(config_file), _LONG_S) as client:
+        async with admin_client(config_toml.load(config_file), _LONG_S) as client:
             async with aclosing(client.parts(path, **query)) as parts:
                 async for part in parts:
                     sys.stdout.buffer.write(part)

@@ -9,10 +9,11 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from proxy import config, runtime, tables
+from proxy import runtime, tables
 from proxy.commands.answers import AsJson, ConfigFile
 from proxy.commands.asking import ask
 from proxy.commands.voices import cast_of
+from proxy.config import config_toml
 from proxy.runtime import CommandRefused
 
 route = typer.Typer(no_args_is_help=True, help="Which engine speaks what.")
@@ -55,7 +56,7 @@ def explain(
 
 
 def _data(config_file: ConfigFile) -> Path:
-    return Path(config.load(config_file).data)
+    return Path(config_toml.load(config_file).data)
 
 
 def _shown(answer: dict[str, Any]) -> RenderableType:

@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from proxy import runtime
-from proxy.config import Config
+from proxy.config.config_toml import Config
 from proxy.doctor.result import Result, ok, wrong
 
 ANSWER_S = 4.0

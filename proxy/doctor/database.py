@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from proxy.config import Config
+from proxy.config.config_toml import Config
+from proxy.config.storage_address import is_postgres, shown
 from proxy.doctor.result import Result, note, ok, wrong
-from proxy.storage.address import is_postgres, shown
 from proxy.storage.schema import shipped
 from proxy.storage.store import StorageFailed
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy import config
-from proxy.config import Config, ConfigError
+from proxy.config import config_toml
+from proxy.config.config_toml import Config, ConfigError
 from proxy.doctor import addresses, database, folder, installation, limits, machine, plugins, server
 from proxy.doctor.result import Result, note, ok, wrong
 
@@ -54,7 +54,7 @@ def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterato
     for check in _OF_THE_MACHINE:
         yield from within(deadline_s, check)
     try:
-        loaded = config.load(config_file)
+        loaded = config_toml.load(config_file)
     except ConfigError as error:
         yield from (wrong("config", fault, "mend that line of the file") for fault in str(error).splitlines())
         names = ", ".join(check.name for check in _OF_THE_CONFIG)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from proxy.config import Config
+from proxy.config.config_toml import Config
+from proxy.config.storage_address import is_postgres
 from proxy.doctor.result import Result, note, ok, wrong
-from proxy.storage.address import is_postgres
 
 FULL_BYTES = 64 * 2**20
 NEARLY_FULL_BYTES = 1024 * 2**20

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proxy.config import Config
+from proxy.config.config_toml import Config
+from proxy.config.limits_address import is_memory, shown
 from proxy.doctor.result import Result, ok, wrong
-from proxy.limits_address import is_memory, shown
 
 ANSWER_S = 4.0
 

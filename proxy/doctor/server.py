@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy import runtime
-from proxy.config import Config
+from proxy.config.config_toml import Config
 from proxy.doctor.result import Result, note, ok, wrong
 
 ANSWER_S = 4.0

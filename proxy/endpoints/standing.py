@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies.plans import Caps, Terms
-from proxy import credits
+from proxy.config import credits
 from proxy.endpoints.times import iso
 from proxy.ledger import Ledger, Payer
 from proxy.storage import entries

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policies.price import Per
-from proxy import credits
+from proxy.config import credits
 from proxy.endpoints.csv_reply import CsvReply
 from proxy.endpoints.pages import MOST, asked_limit, page
 from proxy.endpoints.replies import reply

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from proxy.sections import Upstream
+from proxy.config.sections import Upstream
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
 from speech_engine.http import MOST_BYTES, HttpForm, HttpRequest
 

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 import structlog
 
-from proxy.config import Config, EngineSection
+from proxy.config.config_toml import Config, EngineSection
 from proxy.engines.asked import OnAsked, nobody_asks
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine

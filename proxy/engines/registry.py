@@ -15,10 +15,10 @@ import msgspec
 import pluggy
 import structlog
 
-from proxy import fields
-from proxy.config import EngineSection
-from proxy.nearest import hint
-from proxy.sections import PluginSection
+from proxy.config import fields
+from proxy.config.config_toml import EngineSection
+from proxy.config.nearest import hint
+from proxy.config.sections import PluginSection
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Create, Kind, Missing
 from speech_engine.worker_module import worker_engine

@@ -18,11 +18,11 @@ import structlog
 
 from proxy import kept_files
 from proxy.background import UNWATCHED, Repeated, Watch
+from proxy.config.sections import Server
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.idempotency import files
 from proxy.idempotency.files import Found, Head
 from proxy.idempotency.recording import Recording
-from proxy.sections import Server
 from proxy.storage import usage
 from proxy.storage.store import Store
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from proxy.storage.address import check_url, is_postgres
+from proxy.config.storage_address import check_url, is_postgres
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Store

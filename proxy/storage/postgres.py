@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
-from proxy.storage.address import shown
+from proxy.config.storage_address import shown
 from proxy.storage.numbered import numbered
 from proxy.storage.postgres_faults import DRIVER_FAULTS, WORTH_ANOTHER_TRY, refusal
 from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUnreachable

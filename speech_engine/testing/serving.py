@@ -16,7 +16,6 @@ import uvicorn
 
 from speech_engine.testing.provider import Provider
 
-
 _GRACE_S = 1
 """For answers that are under way when a fake is to end."""
 

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy import config
 from proxy.checking import check_config
-from proxy.config import EngineSection, Server, Storage, VoiceSection
+from proxy.config import config_toml
+from proxy.config.config_toml import EngineSection, Server, Storage, VoiceSection
+from proxy.config.engines import CostSection
+from proxy.config.plans import PlanSection, PriceSection
+from proxy.config.routes import RouteSection
+from proxy.config.sections import CacheSection, LimitsStore, Upstream
 from proxy.engines import registry
-from proxy.reading.engines import CostSection
-from proxy.reading.plans import PlanSection, PriceSection
-from proxy.reading.routes import RouteSection
-from proxy.sections import CacheSection, LimitsStore, Upstream
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, Block
 
@@ -63,17 +63,17 @@ def test_the_sections_refused_for_now_are_the_documented_ones(tmp_path: Path) ->
     for section in named:
         file = tmp_path / "config.toml"
         file.write_text(f"[{section}]")
-        with pytest.raises(config.ConfigError, match=f"{section}: this version does not enforce"):
-            config.load(file, {})
-    assert set(named) == set(config._LATER)
+        with pytest.raises(config_toml.ConfigError, match=f"{section}: this version does not enforce"):
+            config_toml.load(file, {})
+    assert set(named) == set(config_toml._LATER)
 
 
 def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = pages.blocks(pages.ROOT / "docs" / _PAGE, "console")[0].text
     monkeypatch.chdir(tmp_path)
     Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[marks]\n')
-    with pytest.raises(config.ConfigError) as raised:
-        config.load(None, {})
+    with pytest.raises(config_toml.ConfigError) as raised:
+        config_toml.load(None, {})
     assert shown == f"$ voxgate check\n{raised.value}\n"
 
 
@@ -90,7 +90,7 @@ def test_every_example_is_a_configuration_without_a_fault(block: Block, tmp_path
     own = "" if "[engines.espeak]" in block.text or "[engines" not in block.text else "[engines.espeak]\n"
     file.write_text(own + block.text)
     secrets = dict.fromkeys(re.findall(r"env:(\w+)", block.text), "a secret")
-    findings = check_config(config.load(file, secrets), registry.load())
+    findings = check_config(config_toml.load(file, secrets), registry.load())
     assert [finding.note for finding in findings if not finding.ok] == []
 
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from proxy.app import open_worker
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.config import Config
+from proxy.config.config_toml import Config
 from proxy.engines.registry import Registry
 from proxy.wire import SpeechBody
 from tests.docs import pages

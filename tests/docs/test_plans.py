@@ -14,7 +14,7 @@ from policies.cycles import cycle_at
 from policies.plans import Caps, Limit, Plan, terms
 from policies.price import MICRO, Price, ahead, charge, in_credits
 from policies.quota import Split, Standing, split
-from proxy import config
+from proxy.config import config_toml
 from tests.docs import pages
 
 _PAGE = pages.doc("plans.md")
@@ -45,7 +45,7 @@ def shown(limit: Limit) -> str:
 
 
 def test_the_plans_are_the_shipped_ones() -> None:
-    shipped = config.load(pages.ROOT / "config.toml", {}).plans
+    shipped = config_toml.load(pages.ROOT / "config.toml", {}).plans
     assert [
         [
             f"`{plan.name}`",
@@ -93,7 +93,7 @@ def test_cycles(made: str, at: str, start: str, end: str) -> None:
 @pytest.mark.parametrize(("plan", "allowance", "left"), table("Change a plan"))
 def test_changes(plan: str, allowance: str, left: str) -> None:
     spent = int(re.findall(r"(\d+) credits into", _PAGE)[0]) * MICRO
-    new = config.load(pages.ROOT / "config.toml", {}).plans[plan.strip("`")].allowance
+    new = config_toml.load(pages.ROOT / "config.toml", {}).plans[plan.strip("`")].allowance
     assert isinstance(new, int)
     assert (in_credits(new), in_credits(new - spent)) == (allowance, left)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.reload import NEEDS_RESTART
-from proxy.sections import Config, Server
+from proxy.config.reload import NEEDS_RESTART
+from proxy.config.sections import Config, Server
 from tests.docs import pages
 
 _SECTIONS = set(Config.__struct_fields__) - {"server", "secrets", "data", "source", "warnings"}

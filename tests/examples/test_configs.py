@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy import config
 from proxy.checking import check_config
+from proxy.config import config_toml
 from proxy.engines import registry
 from tests.server import Server, running
 from tests.sound import decoded
@@ -23,14 +23,14 @@ KEYS = ("MINIMAX_API_KEY", "ELEVENLABS_API_KEY")
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
 def test_an_example_has_no_fault_and_nothing_that_has_no_effect(file: Path) -> None:
-    loaded = config.load(file, dict.fromkeys(KEYS, "a secret"))
+    loaded = config_toml.load(file, dict.fromkeys(KEYS, "a secret"))
     findings = check_config(loaded, registry.load())
     assert [finding.note for finding in findings if not finding.ok] == []
     assert loaded.warnings == ()
 
 
 def test_without_keys_the_languages_say_what_is_not_used() -> None:
-    loaded = config.load(EXAMPLES / "config.languages.toml", {})
+    loaded = config_toml.load(EXAMPLES / "config.languages.toml", {})
     findings = check_config(loaded, registry.load())
     assert {finding.name for finding in findings if not finding.ok} == {"minimax", "elevenlabs"}
     thai = next(finding for finding in findings if (finding.kind, finding.name) == ("route", "th"))

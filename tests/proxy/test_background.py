@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.background import Repeated
+from proxy.config.sections import Server
 from proxy.idempotency import open_answers
-from proxy.sections import Server
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
 

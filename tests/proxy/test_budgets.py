@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from proxy import budgets as budgets_module
 from proxy import tables
 from proxy.budgets import Budgets
-from proxy.sections import EngineSection
+from proxy.config.sections import EngineSection
 from proxy.storage import costs
 from proxy.storage.costs import Cost
 from proxy.storage.store import Params, Store

@@ -9,7 +9,7 @@ from policies import plans
 from policies.plans import Plan
 from policies.routing import Binding, Offer, Route, Voice
 from proxy.catalogue import Catalogue
-from proxy.config import Config, EngineSection, VoiceSection
+from proxy.config.config_toml import Config, EngineSection, VoiceSection
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.live import Engines, LiveEngine

@@ -8,12 +8,12 @@ import pytest
 
 from proxy import told
 from proxy.checking import check_config
-from proxy.config import Config
+from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.finding import Finding
 from proxy.told import Told
 from speech_engine import Language, ModelInfo
-from tests.proxy.reading.files import load
+from tests.proxy.config.files import load
 
 _TONE = '[engines.tone]\n[engines.espeak]\n[voices.alloy]\ntone = "tone"\n'
 _STANDARD = ModelInfo(

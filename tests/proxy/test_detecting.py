@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from policies import language
+from proxy.config.sections import PluginSection
 from proxy.detecting import open_detector
 from proxy.engines import registry
 from proxy.engines.registry import Registry
-from proxy.sections import PluginSection
 from speech_engine import Context, Hosted, Plugin
 from speech_engine.plugin import Create
 

@@ -13,9 +13,10 @@ import pytest
 import structlog
 from starlette.types import Message
 
-from proxy import config, kept_files
+from proxy import kept_files
+from proxy.config import config_toml
+from proxy.config.sections import Server
 from proxy.idempotency import open_answers
-from proxy.sections import Server
 from proxy.storage import open_store
 from proxy.storage.store import Statement
 from tests.faults.processes import until
@@ -230,7 +231,7 @@ async def test_a_bound_of_a_reload_counts_from_then_on(tmp_path: Path) -> None:
     async def bound(server: Inside, megabytes: int) -> None:
         file = tmp_path / "config.toml"
         file.write_text(CONFIG.replace("idempotency_mb = 1", f"idempotency_mb = {megabytes}"))
-        server.worker.revise(config.load(file, {}))
+        server.worker.revise(config_toml.load(file, {}))
 
     async with speaking(tmp_path, Scripted(*spoken(6.0))) as server:
         assert [is_replay(await ask(server, "one")) for _ in range(2)] == [False, False]

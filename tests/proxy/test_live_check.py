@@ -13,10 +13,10 @@ from proxy.cli import app
 from proxy.finding import Finding
 from proxy.live_check import check_live
 from speech_engine import EngineUnauthorized, Finished, Language, Started
+from tests.proxy.config.files import load
 from tests.proxy.endpoints.inside import with_engines
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, Step, sound
 from tests.proxy.engines.keys import SILENT
-from tests.proxy.reading.files import load
 
 ONE = """
 [engines.cloud]

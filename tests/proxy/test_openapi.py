@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from proxy import errors
 from proxy.app import open_worker
-from proxy.config import Config, Server
+from proxy.config.config_toml import Config, Server
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
 from tests import server

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.config import Server
+from proxy.config.config_toml import Server
 from speech_engine import Audio, Encoded, Event, Finished, Started, Word, Words, errors
 from tests.proxy.endpoints.inside import Inside, envelope, inside
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, sound, spoken

@@ -11,7 +11,7 @@ from policies.plans import Plan, Prices
 from policies.price import Price
 from policies.routing import Route
 from proxy.catalogue import Catalogue
-from proxy.config import Config, EngineSection, VoiceSection
+from proxy.config.config_toml import Config, EngineSection, VoiceSection
 from proxy.endpoints.replies import encode_json
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine

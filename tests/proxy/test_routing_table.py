@@ -16,7 +16,7 @@ from policies.lexicon import Lexicons
 from policies.plans import Plan
 from policies.routing import Binding, FrontEndNames, Route, Voice
 from proxy.catalogue import Catalogue
-from proxy.config import Config, EngineSection, Server, VoiceSection
+from proxy.config.config_toml import Config, EngineSection, Server, VoiceSection
 from proxy.endpoints.replies import encode_json
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.live import Engines

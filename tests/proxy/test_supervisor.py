@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy import runtime, supervisor
-from proxy.config import Config, EngineSection
+from proxy.config.config_toml import Config, EngineSection
 from proxy.engines import registry
 from tests.faults.processes import until
 from tests.server import TONE, VOXGATE, stop

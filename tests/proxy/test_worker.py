@@ -12,7 +12,7 @@ import msgspec
 
 from proxy import runtime
 from proxy.children import Child
-from proxy.config import Config, Storage
+from proxy.config.config_toml import Config, Storage
 from speech_engine.host.pipe import Broken, Ready, Revision
 
 SOON_S = 20.0

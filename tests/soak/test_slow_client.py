@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.sections import Server as Section
+from proxy.config.sections import Server as Section
 from tests.faults.stalls import expect_stalled_clients_to_be_cut_off
 from tests.server import Server
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policies.plans import Overrides
+from proxy.config.sections import Config
 from proxy.endpoints.admin import agreed, keys
 from proxy.endpoints.admin.administration import Administration, check_open
 from proxy.endpoints.admin.agreed import AgreedChange, ShownAgreed
@@ -20,7 +21,6 @@ from proxy.endpoints.pages import MOST, page
 from proxy.endpoints.replies import reply
 from proxy.endpoints.standing import Balance, ShownCycle
 from proxy.errors import Conflict, InvalidRequest
-from proxy.sections import Config
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account, Change, Overtaken
 from proxy.storage.ids import new_id

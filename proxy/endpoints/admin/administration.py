@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from proxy.cache import Cache
 from proxy.callers import Callers
+from proxy.config.sections import Config
 from proxy.endpoints import standing as standings
 from proxy.endpoints.admin import agreed
 from proxy.endpoints.admin.fields import can_be_named
@@ -16,7 +17,6 @@ from proxy.endpoints.standing import Standing
 from proxy.endpoints.turns import Turns
 from proxy.errors import Conflict, NotFound
 from proxy.ledger import Ledger
-from proxy.sections import Config
 from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act

@@ -10,12 +10,12 @@ from msgspec import UNSET, Meta, UnsetType
 
 from policies.plans import NotAgreed, Overrides, Prices, Terms, terms
 from policies.price import Price
-from proxy import credits
+from proxy.config import credits
+from proxy.config.plans import read_prices
+from proxy.config.reader import Reader
+from proxy.config.sections import Config
 from proxy.endpoints.admin.fields import Credits, Dollars, Some, SomeOrNone, micro
 from proxy.errors import InvalidRequest
-from proxy.reading.plans import read_prices
-from proxy.reading.reader import Reader
-from proxy.sections import Config
 
 
 class AgreedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy import credits, wire
-from proxy import fields as structs
+from proxy import wire
+from proxy.config import credits
+from proxy.config import fields as structs
 from proxy.endpoints.connection import Connection
 from proxy.errors import InvalidRequest
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proxy import credits
+from proxy.config import credits
 from proxy.endpoints.admin.administration import Administration, check_open
 from proxy.endpoints.admin.fields import (
     Name,

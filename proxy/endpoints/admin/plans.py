@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policies.plans import Agreed, Limit, Plan
-from proxy import credits
+from proxy.config import credits
 from proxy.endpoints.admin.administration import Administration
 from proxy.endpoints.admin.agreed import ShownPrices, shown_prices
 from proxy.endpoints.replies import reply

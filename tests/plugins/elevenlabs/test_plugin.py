@@ -16,8 +16,8 @@ import pytest
 from plugins.elevenlabs import plugin
 from plugins.elevenlabs.fake import KEY
 from plugins.elevenlabs.settings import ElevenLabsSettings
+from proxy.config.sections import EngineSection
 from proxy.engines.registry import EngineConfigError, load
-from proxy.sections import EngineSection
 from tests.server import running, stop
 from tests.sound import decoded
 

@@ -16,8 +16,8 @@ from plugins.minimax.fake.app import KEY, FakeMinimax
 from plugins.minimax.settings import MinimaxSettings
 from plugins.tone.decode import decode
 from plugins.tone.frames import Clock, frame_symbols, symbol_pcm
+from proxy.config.sections import Upstream
 from proxy.engines.http import open_http
-from proxy.sections import Upstream
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
 from speech_engine.testing import collect, job
 from speech_engine.testing.provider import Provider

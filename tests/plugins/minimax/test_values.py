@@ -11,7 +11,7 @@ from plugins.minimax import languages, plugin, usage
 from plugins.minimax.fake import rules
 from plugins.minimax.models import MODELS
 from plugins.minimax.settings import MinimaxSettings
-from proxy.config import EngineSection
+from proxy.config.config_toml import EngineSection
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec
 

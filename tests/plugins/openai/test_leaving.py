@@ -14,8 +14,8 @@ import structlog
 from plugins.openai.fake.app import provider
 from plugins.openai.plugin import create
 from plugins.openai.settings import OpenAISettings
+from proxy.config.sections import Upstream
 from proxy.engines.http import open_http
-from proxy.sections import Upstream
 from speech_engine import Context, Engine, Finished
 from speech_engine.testing import collect, job
 from speech_engine.testing.serving import served

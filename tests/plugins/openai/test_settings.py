@@ -14,8 +14,8 @@ import pytest
 
 from plugins.openai import plugin
 from plugins.openai.settings import OpenAISettings
-from proxy import fields
-from proxy.config import EngineSection
+from proxy.config import fields
+from proxy.config.config_toml import EngineSection
 from proxy.engines.registry import InProcessSpec, load
 from speech_engine import Language
 

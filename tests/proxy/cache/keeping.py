@@ -9,8 +9,9 @@ from pathlib import Path
 
 import httpx2
 
-from proxy import config, keys
+from proxy import keys
 from proxy.app import open_worker
+from proxy.config import config_toml
 from proxy.storage import accounts, key_records
 from proxy.storage.key_records import NewKey
 from tests.faults.processes import until
@@ -57,7 +58,7 @@ async def speaking(
 async def reopened(folder: Path, before: Inside, one: Scripted) -> AsyncIterator[Inside]:
     """Another worker over the same folder, with the same keys."""
     registry = with_engines({"one": one, "two": Scripted()})
-    async with open_worker(config.load(folder / "config.toml", {}), registry) as worker:
+    async with open_worker(config_toml.load(folder / "config.toml", {}), registry) as worker:
         yield before._replace(worker=worker)
 
 
@@ -73,7 +74,7 @@ def revise(server: Inside, folder: Path, text: str) -> None:
     """As a reload does it."""
     file = folder / "config.toml"
     file.write_text(text)
-    server.worker.revise(config.load(file, {}))
+    server.worker.revise(config_toml.load(file, {}))
 
 
 def kept(folder: Path) -> list[Path]:

@@ -20,9 +20,9 @@ from policies.routing import Binding, Candidate, Model, Voice
 from proxy import kept_files
 from proxy.cache import secret
 from proxy.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, Names, Sought
+from proxy.config.sections import Config, EngineSection, PluginSection
 from proxy.kept_files import Lock
 from proxy.planning import Part, Plan
-from proxy.sections import Config, EngineSection, PluginSection
 from proxy.wire import SpeechRequest
 from speech_engine import ModelInfo
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from proxy import config
-from proxy.config import Config
+from proxy.config import config_toml
+from proxy.config.config_toml import Config
 from proxy.doctor.result import Result
 
 
@@ -14,7 +14,7 @@ def configured(folder: Path, text: str = "[engines.tone]\n") -> Config:
     """Its data folder is `folder/data`, which is not there yet."""
     file = folder / "config.toml"
     file.write_text(text)
-    return config.load(file, {})
+    return config_toml.load(file, {})
 
 
 def only(results: Iterable[Result]) -> Result:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import Config
+from proxy.config.config_toml import Config
 from proxy.doctor import database, examination
 from proxy.doctor.result import Result
 from proxy.storage import open_store

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from proxy import config, runtime
+from proxy import runtime
+from proxy.config import config_toml
 from proxy.doctor import addresses
 from proxy.doctor.server import server
 from tests.proxy.doctor.asked import configured, only
@@ -135,5 +136,5 @@ def test_what_a_killed_server_left_is_told(tmp_path: Path) -> None:
     with running(tmp_path) as killed:
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
-        result = only(server(config.load(killed.config, {})))
+        result = only(server(config_toml.load(killed.config, {})))
     assert (result.state, "killed" in result.found) == ("note", True)

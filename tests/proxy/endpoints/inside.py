@@ -13,8 +13,9 @@ import msgspec
 from starlette.types import Message
 
 from policies.plans import UNLIMITED
-from proxy import config, keys
+from proxy import keys
 from proxy.app import Worker, open_worker
+from proxy.config import config_toml
 from proxy.endpoints.replies import encode_json
 from proxy.engines import registry
 from proxy.engines.registry import Registry
@@ -121,7 +122,7 @@ async def inside(
     """Opens a worker on this config; `engines` are plugins of the test's own, by name."""
     file = folder / "config.toml"
     file.write_text(text)
-    async with open_worker(config.load(file, {}), with_engines(engines or {})) as worker:
+    async with open_worker(config_toml.load(file, {}), with_engines(engines or {})) as worker:
         account = await accounts.create(worker.store, name="ada", plan=plan)
         secrets = [await _key(worker, account, role) for role in ("speech", "admin")]
         yield Inside(worker, account, *secrets)

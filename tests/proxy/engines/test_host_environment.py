@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from proxy.secret import environ_for_hosts, variables
+from proxy.config.secret import environ_for_hosts, variables
 from tests.server import TONE, Server, running
 
 SECRET = "sk-never-to-be-told"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.sections import Upstream
 from proxy.engines.http import open_http
-from proxy.sections import Upstream
 from speech_engine import (
     EngineError,
     EngineFailed,

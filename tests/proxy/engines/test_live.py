@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from proxy.config import Config, EngineSection
+from proxy.config.config_toml import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.live import Engines, open_engines
 from proxy.telemetry import Metrics

@@ -1,0 +1,1 @@
+"""config.toml as frozen sections, with the readers that check them; addresses and secrets."""

@@ -1,0 +1,164 @@
+"""config.toml → one frozen `Config`. An error names the file, the key, and what would be right.
+
+Precedence: shipped defaults < the file < VOXGATE_SECTION__KEY < the command line. The result is plain
+data, so that the supervisor can parse once and hand it to every worker.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from proxy.config.engines import read_engines
+from proxy.config.lexicons import read_lexicons
+from proxy.config.names import read_models, shipped_models
+from proxy.config.plans import read_plans
+from proxy.config.plugins import read_plugins
+from proxy.config.reader import ConfigError, Reader
+from proxy.config.routes import read_routes, shipped_routes
+from proxy.config.secret import variables
+from proxy.config.sections import Config, EngineSection, Server, Storage, VoiceSection
+from proxy.config.stores import check_shared, read_cache, read_limits, read_server, read_storage
+from proxy.config.upstream import read_upstream
+from proxy.config.voices import check_casts, read_voices, shipped_voices
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "EngineSection",
+    "Server",
+    "Storage",
+    "VoiceSection",
+    "built_in_voices",
+    "load",
+]
+
+T = TypeVar("T")
+
+_SECTIONS = (
+    *("server", "storage", "limits", "upstream", "cache", "plans", "engines", "models", "routes", "voices"),
+    *("lexicons", "front_ends", "detectors"),
+)
+_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "cache", "engines")
+_LATER = ("marks", "runners")
+
+
+def load(
+    path: Path | None = None, environ: Mapping[str, str] = os.environ, server: Mapping[str, Any] | None = None
+) -> Config:
+    """Reads the file (or VOXGATE_CONFIG, or ./config.toml, or nothing); raises ConfigError.
+
+    `server` holds what the command line says of [server].
+    """
+    file = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
+    if file is None and Path("config.toml").exists():
+        file = Path("config.toml")
+    raw = {} if file is None else _parse(file)
+    reader = Reader(str(file) if file else "defaults")
+    _refuse_other_sections(reader, raw)
+    _merge_environment(raw, environ)
+    for key, value in (server or {}).items():
+        _put(raw, ["server", key], value)
+    folder = file.parent if file else Path()
+    config = _read(reader, raw, environ, folder)
+    reader.raise_if_wrong()
+    data = str((folder / config.server.data).absolute())
+    return msgspec.structs.replace(config, data=data, source=str(file or config.source))
+
+
+def built_in_voices() -> frozenset[str]:
+    """The names that stand for a voice of the server's wherever an engine for one of them is configured."""
+    return frozenset(_shipped()["voices"])
+
+
+@cache
+def _shipped() -> Mapping[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        # tomllib's own error is a ValueError too, as are bytes that are no text and endless numbers.
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+
+
+def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """VOXGATE_SERVER__PORT=8001, VOXGATE_ENGINES__ESPEAK__PROCESSES=2; values are TOML scalars or text."""
+    for name, text in environ.items():
+        path = name.lower().removeprefix("voxgate_").split("__")
+        if not name.startswith("VOXGATE_") or path[0] not in _FROM_ENVIRONMENT or len(path) < 2:
+            continue
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except (ValueError, RecursionError):
+            value = text
+        _put(raw, path, value)
+
+
+def _put(raw: dict[str, Any], path: list[str], value: object) -> None:
+    """Where the file has no table on the way, its own fault there is the one to tell."""
+    table: object = raw
+    for step in path[:-1]:
+        if not isinstance(table, dict):
+            return
+        table = table.setdefault(step, {})
+    if isinstance(table, dict):
+        table[path[-1]] = value
+
+
+def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any]) -> None:
+    for section in raw:
+        if section in _LATER:
+            reader.fault(section, "this version does not enforce this section yet; remove it")
+        elif section not in _SECTIONS:
+            reader.unknown(section, section, _SECTIONS)
+
+
+def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Config:
+    shipped = _shipped()
+    server = read_server(reader, raw.get("server", {}))
+    storage = read_storage(reader, raw.get("storage", {}), environ, folder)
+    limits = read_limits(reader, raw.get("limits", {}), environ, folder)
+    check_shared(reader, server, storage, limits)
+    engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
+    voices = _beside(
+        read_voices(reader, raw.get("voices", {}), engines, shipped["voices"]),
+        shipped_voices(shipped["voices"], engines),
+    )
+    check_casts(reader, voices, raw.get("voices", {}), engines)
+    return Config(
+        server=server,
+        storage=storage,
+        limits=limits,
+        upstream=read_upstream(reader, raw.get("upstream", {}), environ, folder),
+        cache=read_cache(reader, raw.get("cache", {})),
+        plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
+        engines=engines,
+        models=_beside(
+            read_models(reader, raw.get("models", {}), engines), shipped_models(shipped["models"], engines)
+        ),
+        routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
+        front_ends=read_plugins(reader, raw.get("front_ends", {}), "front_ends", environ, folder),
+        detectors=read_plugins(reader, raw.get("detectors", {}), "detectors", environ, folder),
+        lexicons=read_lexicons(reader, raw.get("lexicons", {})),
+        voices=voices,
+        warnings=reader.warnings,
+        secrets=tuple(sorted(set(variables(raw)))),
+    )
+
+
+def _beside(own: dict[str, T], shipped: dict[str, T]) -> dict[str, T]:
+    """The file's entries come first in every list."""
+    return own | {name: value for name, value in shipped.items() if name not in own}

@@ -1,0 +1,77 @@
+"""[engines.NAME]: the server's own keys, what the provider takes, and the plugin's settings beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from policies.costs import PerUnit, Rate
+from proxy.config import fields
+from proxy.config.reader import Reader
+from proxy.config.secret import SecretMissing, resolve
+from proxy.config.sections import EngineSection
+
+
+class CostSection(msgspec.Struct, frozen=True):
+    """One model's line in `costs`, as it is written."""
+
+    usd: Annotated[float, msgspec.Meta(ge=0, le=1_000_000, description="US dollars, 0 to 1000000")]
+    per: Annotated[
+        PerUnit, msgspec.Meta(description='"second", "minute", "hour", "character", "unit" or "job"')
+    ]
+
+
+def read_engines(
+    reader: Reader, value: object, environ: Mapping[str, str], folder: Path
+) -> dict[str, EngineSection]:
+    own = {field.key for field in fields.fields_of(EngineSection)} - {"settings", "fault"}
+    engines: dict[str, EngineSection] = {}
+    for name, section in reader.table(value, "engines").items():
+        key = f"engines.{name}"
+        table = reader.table(section, key)
+        if "/" in name or name != name.lower():
+            reader.fault(key, "an engine's name must be lower case, without a slash")
+        common = {"plugin": name, **{k: v for k, v in table.items() if k in own - {"costs"}}}
+        settings = {k: v for k, v in table.items() if k not in own}
+        settings, fault = checked_settings(reader, settings, key, environ, folder)
+        engines[name] = msgspec.structs.replace(
+            reader.struct(EngineSection, common, key) or EngineSection(plugin=name),
+            costs=_costs(reader, table, f"{key}.costs"),
+            settings=settings,
+            fault=fault,
+        )
+    return engines
+
+
+def checked_settings(
+    reader: Reader, settings: dict[str, Any], key: str, environ: Mapping[str, str], folder: Path
+) -> tuple[dict[str, Any], str]:
+    """What env: and file: name, in its place. One that is missing is the fault of this plugin alone, told in
+    the second value: the others serve."""
+    for where in fields.too_wide(settings, key):
+        reader.fault(where, "must be a number that fits 64 bits")
+
+    def secret(value: Any) -> Any:
+        if isinstance(value, str):
+            return resolve(value, environ, folder)
+        return [secret(each) for each in value] if isinstance(value, list) else value
+
+    resolved: dict[str, Any] = {}
+    for name, value in settings.items():
+        try:
+            resolved[name] = secret(value)
+        except SecretMissing as error:
+            return settings, f"{key}.{name}: {error}"
+    return resolved, ""
+
+
+def _costs(reader: Reader, engine: Mapping[str, Any], key: str) -> dict[str, Rate]:
+    costs: dict[str, Rate] = {}
+    for model, value in reader.table(engine.get("costs", {}), key).items():
+        section = reader.section(CostSection, value, f"{key}.{model}")
+        if section is not None:
+            costs[model] = Rate(section.usd, section.per)
+    return costs

@@ -1,0 +1,82 @@
+"""Where a configuration names an engine's models, held against the models that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from proxy.config.config_toml import Config, EngineSection
+from proxy.config.nearest import hint
+
+Known = Mapping[str, Sequence[str]]
+"""An engine's models, for each engine that can say which it has."""
+
+
+class Fault(NamedTuple):
+    """`where` is an alias, or the key of a route, a cost or a price."""
+
+    where: str
+    reason: str
+
+
+class _Name(NamedTuple):
+    where: str
+    engine: str
+    model: str
+
+
+def listed(config: Config) -> Known:
+    """The models of those engines whose section lists them."""
+    lists = {name: section.settings.get("models") for name, section in config.engines.items()}
+    return {name: models for name, models in lists.items() if isinstance(models, list) and models}
+
+
+def misnamed(config: Config, known: Known) -> list[Fault]:
+    return [
+        Fault(
+            name.where,
+            f"{name.engine} has no model of {f'{name.engine}/{name.model}'!r}; "
+            f"{hint(name.model, known[name.engine])}",
+        )
+        for name in _names(config)
+        if known.get(name.engine) and name.model not in known[name.engine]
+    ]
+
+
+def without_cost(config: Config, known: Known) -> list[Fault]:
+    """Models that an engine with a budget may be asked for, whose cost would count in no budget."""
+    offered = {(engine, model) for engine, models in known.items() for model in models}
+    offered |= {(name.engine, name.model) for name in _spoken_by(config) if name.engine not in known}
+    return [
+        Fault(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
+        for engine, model in sorted(offered)
+        if _is_unseen(config.engines.get(engine), model)
+    ]
+
+
+def _is_unseen(section: EngineSection | None, model: str) -> bool:
+    if section is None or (section.budget_usd_day is None and section.budget_usd_month is None):
+        return False
+    return not section.costs.keys() & {model, "*"}
+
+
+def _names(config: Config) -> Iterator[_Name]:
+    yield from _spoken_by(config)
+    for engine, section in config.engines.items():
+        for model in section.costs.keys() - {"*"}:
+            yield _Name(f"engines.{engine}.costs.{model}", engine, model)
+    for plan in config.plans.values():
+        for full in plan.prices.models:
+            engine, slash, model = full.partition("/")
+            if slash:
+                yield _Name(f"plans.{plan.name}.prices.models.{full}", engine, model)
+
+
+def _spoken_by(config: Config) -> Iterator[_Name]:
+    """What aliases and routes may have speak."""
+    routes = {f"routes.{route.language}": route.candidates for route in config.routes}
+    for where, fulls in (*config.models.items(), *routes.items()):
+        for full in fulls:
+            engine, slash, model = full.partition("/")
+            if slash:
+                yield _Name(where, engine, model)

@@ -1,0 +1,155 @@
+"""[plans.NAME]: credits as they are written, and exact micro-credits as they count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from policies.plans import UNLIMITED, Agreed, Limit, Plan, Prices
+from policies.price import FREE, Price
+from proxy.config.credits import micro
+from proxy.config.reader import Reader
+from proxy.config.sections import EngineSection, Switch, Usd
+
+Engines = Mapping[str, EngineSection]
+
+_KINDS = ("speech", "conversion", "cached", "training")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+# Up to here a number of six decimals is the same again after the float that TOML makes of it.
+_Credits = Annotated[int, msgspec.Meta(ge=0, le=10**9)] | Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+_Some = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | Agreed | None
+_SomeOrNone = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | Agreed | None
+
+
+class PlanSection(msgspec.Struct, frozen=True):
+    """A plan as it is written. A limit that is left out is none, and so is a price."""
+
+    price: Annotated[
+        str,
+        msgspec.Meta(max_length=100, description='a text for people, such as "$19", or "" where it is free'),
+    ] = ""
+    allowance: Annotated[
+        _Credits | Agreed | None, msgspec.Meta(description='credits a cycle, 0 to 1000000000, or "account"')
+    ] = None
+    rpm: Annotated[_Some, msgspec.Meta(description='requests a minute, 1 to 1000000, or "account"')] = None
+    streams: Annotated[
+        _Some, msgspec.Meta(description='requests at the same time, 1 to 1000000, or "account"')
+    ] = None
+    voices: Annotated[_SomeOrNone, msgspec.Meta(description='voices, 0 to 1000000, or "account"')] = None
+    max_characters: Annotated[
+        _Some, msgspec.Meta(description='characters a request, 1 to 1000000, or "account"')
+    ] = None
+    engines: (
+        Annotated[tuple[str, ...], msgspec.Meta(description='a list of engines, ["espeak", "…"]')] | None
+    ) = None
+    prices: Annotated[
+        dict[str, Any],
+        msgspec.Meta(description='a table of prices, { speech = { credits = 1, per = "second" } }'),
+    ] = {}
+    cache: Switch = False
+    one_shot: Switch = True
+    local_only: Switch = False
+    share: Annotated[float, msgspec.Meta(ge=0.01, le=100, description="a number, 0.01 to 100")] = 1.0
+    budget_usd_day: Usd = None
+    budget_usd_month: Usd = None
+
+
+class PriceSection(msgspec.Struct, frozen=True):
+    """A price as it is written."""
+
+    credits: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=10**6)] | Annotated[float, msgspec.Meta(ge=0, le=1e6)],
+        msgspec.Meta(description="credits, 0 to 1000000"),
+    ]
+    per: Annotated[
+        Literal["second", "minute", "character", "job"],
+        msgspec.Meta(description='"second", "minute", "character" or "job"'),
+    ]
+
+
+def read_plans(reader: Reader, value: object, engines: Engines) -> dict[str, Plan]:
+    """The plans of one file, and UNLIMITED beside them where the file has no such plan of its own."""
+    plans: dict[str, Plan] = {}
+    for name, written in reader.table(value, "plans").items():
+        key = f"plans.{name}"
+        if not _NAME.fullmatch(name):
+            reader.fault(key, "a plan's name must be of a to z, 0 to 9, - and _, 64 characters at most")
+        section = reader.section(PlanSection, written, key)
+        if section is not None:
+            plans[name] = _plan(reader, name, section, engines)
+    plans.setdefault(UNLIMITED.name, UNLIMITED)
+    return plans
+
+
+def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> Plan:
+    key = f"plans.{name}"
+    if _is_nothing(section.price):
+        reader.fault(f"{key}.price", f'must be "" where the plan is free; {section.price!r} counts as paid')
+    for engine in section.engines or ():
+        _check_engine(reader, f"{key}.engines", engine, engines)
+    return Plan(
+        name=name,
+        price=section.price,
+        allowance=_allowance(reader, f"{key}.allowance", section.allowance),
+        rpm=section.rpm,
+        streams=section.streams,
+        voices=section.voices,
+        max_characters=section.max_characters,
+        engines=section.engines,
+        prices=read_prices(reader, f"{key}.prices", section.prices, engines),
+        cache=section.cache,
+        one_shot=section.one_shot,
+        local_only=section.local_only,
+        share=section.share,
+        budget_usd_day=section.budget_usd_day,
+        budget_usd_month=section.budget_usd_month,
+    )
+
+
+def _allowance(reader: Reader, key: str, written: float | Agreed | None) -> Limit:
+    return written if written is None or written == "account" else _micro(reader, key, written)
+
+
+def read_prices(reader: Reader, key: str, table: Mapping[str, Any], engines: Engines) -> Prices:
+    """What a plan takes, or what was agreed with one account."""
+    for name in table:
+        if name not in (*_KINDS, "models"):
+            reader.unknown(f"{key}.{name}", name, (*_KINDS, "models"))
+    models = reader.table(table.get("models", {}), f"{key}.models")
+    for model in models:
+        _check_engine(reader, f"{key}.models", model.partition("/")[0], engines)
+    return Prices(
+        **{kind: _price(reader, f"{key}.{kind}", table[kind]) for kind in _KINDS if kind in table},
+        models={model: _price(reader, f"{key}.models.{model}", price) for model, price in models.items()},
+    )
+
+
+def _price(reader: Reader, key: str, value: object) -> Price:
+    section = reader.section(PriceSection, value, key)
+    if section is None:
+        return FREE
+    amount = _micro(reader, f"{key}.credits", section.credits)
+    return Price(amount * 60, "minute") if section.per == "second" else Price(amount, section.per)
+
+
+def _micro(reader: Reader, key: str, credits: float) -> int:
+    """Exact: a price that was rounded in silence would be another one than what people were told."""
+    try:
+        return micro(credits)
+    except ValueError:
+        reader.fault(key, f"must have 6 decimals at most; got {credits!r}")
+        return 0
+
+
+def _check_engine(reader: Reader, key: str, engine: str, engines: Engines) -> None:
+    if engine not in engines:
+        reader.fault(key, f"{engine!r}: no [engines.{engine}] here; known: {', '.join(engines) or 'none'}")
+
+
+def _is_nothing(price: str) -> bool:
+    """What a person reads as free, and the plan's rules would not: "$0", "0.00", "free"."""
+    digits = re.sub(r"\D", "", price)
+    return price.strip().lower() == "free" or (bool(digits) and not digits.strip("0"))

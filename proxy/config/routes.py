@@ -1,0 +1,87 @@
+"""[[routes]]: who speaks a language. Of engines that are not there the next candidate speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+from policies.language import usual
+from policies.routing import Route
+from proxy.config.reader import Reader
+from proxy.config.sections import EngineSection, Switch, Tag
+
+Engines = Mapping[str, EngineSection]
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, description="a name in quotes")]
+
+
+class RouteSection(msgspec.Struct, frozen=True):
+    """A route as it is written."""
+
+    language: Tag
+    candidates: Annotated[
+        tuple[str, ...], msgspec.Meta(description='a list of models, ["engine/model", "…"]')
+    ] = ()
+    front_end: _Name | None = None
+    sentences: Switch = False
+    voice: _Name | None = None
+
+
+def read_routes(
+    reader: Reader, value: object, engines: Engines, shipped: Sequence[Route]
+) -> tuple[Route, ...]:
+    """Those of the file, then the shipped ones of other languages."""
+    if not isinstance(value, list):
+        reader.fault("routes", "must be a list of tables, each under [[routes]]")
+        return ()
+    routes: dict[str, Route] = {}
+    for number, written in enumerate(value, 1):
+        key = _key(number, written)
+        section = reader.section(RouteSection, written, key)
+        if section is None:
+            continue
+        route = _route(section)
+        if route.language in routes:
+            reader.fault(f"{key}.language", f"another route is for {route.language} already")
+        routes[route.language] = route
+        _check(reader, key, route)
+        if route not in shipped:
+            _warn(reader, key, route, engines)
+    return (*routes.values(), *(route for route in shipped if route.language not in routes))
+
+
+def shipped_routes(value: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
+    """Ours, whether or not their engines are there: nobody is warned of them at start."""
+    return tuple(_route(msgspec.convert(written, RouteSection)) for written in value)
+
+
+def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
+    """The candidates that nobody can be asked for here, each with the engine that is not configured."""
+    named = {full: full.partition("/")[0] for full in route.candidates}
+    return {full: engine for full, engine in named.items() if engine not in engines}
+
+
+def _route(section: RouteSection) -> Route:
+    return Route(**{**msgspec.structs.asdict(section), "language": usual(section.language)})
+
+
+def _key(number: int, written: object) -> str:
+    """A table of a list has no name; a language tells it better than a number."""
+    tag = written.get("language") if isinstance(written, dict) else None
+    return f"routes.{tag if isinstance(tag, str) and tag else number}"
+
+
+def _check(reader: Reader, key: str, route: Route) -> None:
+    for full in route.candidates:
+        engine, slash, model = full.partition("/")
+        if not (engine and slash and model):
+            reader.fault(f"{key}.candidates", f'{full!r} must be written "engine/model"')
+    if not route.candidates and route.front_end is None and not route.sentences:
+        reader.fault(key, "says nothing; it needs candidates, a front_end or sentences")
+
+
+def _warn(reader: Reader, key: str, route: Route, engines: Engines) -> None:
+    for full, engine in missing_engines(route, engines).items():
+        reader.warn(f"{key}.candidates", f"{full!r} cannot speak: no [engines.{engine}] here")

@@ -1,0 +1,233 @@
+"""What a configuration is once read: frozen sections, each field with what would be right there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from policies.costs import Rate
+from policies.lexicon import Words
+from policies.plans import Plan
+from policies.routing import Route
+from proxy.config import limits_address, storage_address
+
+_Port = Annotated[
+    int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
+]
+_Seconds = Annotated[
+    float, msgspec.Meta(gt=0, le=3600, description="a number of seconds, above 0 and up to 3600")
+]
+Switch = Annotated[bool, msgspec.Meta(description="true or false")]
+_Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
+_Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
+
+
+Tag = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z",
+        max_length=35,
+        description='a language tag such as "en" or "pt-BR"',
+    ),
+]
+Usd = Annotated[
+    Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None,
+    msgspec.Meta(description="US dollars, 0 to 1000000000"),
+]
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: _Text = "127.0.0.1"
+    port: _Port = 8000
+    workers: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=64, description="a number of workers, 1 to 64; more than one need PostgreSQL and Redis"
+        ),
+    ] = 1
+    data: Annotated[str, msgspec.Meta(min_length=1, description="a folder, relative to the config file")] = (
+        "data"
+    )
+    drain_s: _Seconds = 30.0
+    stall_s: _Seconds = 30.0
+    first_audio_s: _Seconds = 9.0
+    commercial: Switch = True
+    public_catalogue: Switch = False
+    default_model: _Text = "tts-1"
+    default_voice: _Text = "alloy"
+    fill_missing: Switch = False
+    default_language: Tag = "en"
+    detector: Annotated[str, msgspec.Meta(description='the name of a detector, or "" for none')] = "pycld2"
+    cors_origins: _Texts = ()
+    trusted_proxies: _Texts = ()
+    usage_days: Annotated[
+        int, msgspec.Meta(ge=0, le=36_500, description="a number of days, or 0 to keep usage for good")
+    ] = 0
+    idempotency_mb: Annotated[
+        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, or 0 for none")
+    ] = 256
+    metrics: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^\Z|^[^:\s]+:\d{1,5}\Z", description='"host:port" of the metrics page, or "" for none'
+        ),
+    ] = "127.0.0.1:9464"
+    dev_key: Switch = False
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`url` as it is used: what the file may have named with env: or file: stands in its place."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1,
+            description='"sqlite", "postgresql://USER:PASSWORD@HOST/DATABASE", "env:NAME" or "file:PATH"',
+        ),
+    ] = "sqlite"
+
+    def __repr__(self) -> str:
+        return f"<Storage {storage_address.shown(self.url)}>"
+
+
+class LimitsStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[limits]: where requests a minute are counted. `url` as it is used, as in [storage]."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1,
+            description='"memory", "redis://USER:PASSWORD@HOST:PORT/NUMBER", "env:NAME" or "file:PATH"',
+        ),
+    ] = "memory"
+
+    def __repr__(self) -> str:
+        return f"<LimitsStore {limits_address.shown(self.url)}>"
+
+
+class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[upstream]: how cloud engines reach their providers. `proxy` as it is used, as in [storage]."""
+
+    proxy: Annotated[
+        str,
+        msgspec.Meta(
+            description='"http://USER:PASSWORD@HOST:PORT", "env:NAME", "file:PATH", or "" for what the '
+            "environment says"
+        ),
+    ] = ""
+    ca_file: Annotated[str, msgspec.Meta(description='a file of certificates, or "" for the system\'s')] = ""
+    connections: Annotated[
+        int, msgspec.Meta(ge=1, le=10_000, description="a number of connections, 1 to 10000")
+    ] = 100
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.connections} connections>"
+
+
+class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[cache]: whether answers are kept where neither request nor plan says so, how much and how long."""
+
+    on: Switch = False
+    megabytes: Annotated[
+        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, or 0 for none")
+    ] = 1024
+    days: Annotated[float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0")] = 30.0
+
+
+class EngineSection(msgspec.Struct, frozen=True):
+    """[engines.NAME]: these keys are the server's, all others are the plugin's own settings.
+
+    `costs` has what the provider takes, by model; "*" stands for all models without a line of their own.
+    `fault` says why the section cannot be used, where one of its secrets is not there.
+    """
+
+    plugin: _Text
+    hosted: Switch = True
+    processes: Annotated[int, msgspec.Meta(ge=1, le=64, description="a number of processes, 1 to 64")] = 1
+    queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
+    tick_s: _Seconds = 5.0
+    concurrency: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None,
+        msgspec.Meta(description="how many requests at the same time, 1 to 10000"),
+    ] = None
+    rpm: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None,
+        msgspec.Meta(description="requests a minute, 1 to 1000000"),
+    ] = None
+    budget_usd_day: Usd = None
+    budget_usd_month: Usd = None
+    hedge_s: Annotated[
+        float, msgspec.Meta(ge=0, le=60, description="a number of seconds, or 0 for never")
+    ] = 0.0
+    accept_licence: Annotated[
+        str, msgspec.Meta(description='the name of the licence that you accept, or "" for none')
+    ] = ""
+    paid_use_basis: Annotated[
+        str, msgspec.Meta(max_length=500, description="a text of up to 500 characters")
+    ] = ""
+    costs: dict[str, Rate] = {}
+    fault: str = ""
+    settings: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<EngineSection {self.plugin}>"
+
+
+class PluginSection(msgspec.Struct, frozen=True):
+    """[front_ends.NAME] and [detectors.NAME]: all keys are the plugin's own. `fault` is as an engine's."""
+
+    fault: str = ""
+    settings: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<PluginSection {len(self.settings)} settings>"
+
+
+class VoiceSection(msgspec.Struct, frozen=True):
+    """[voices.NAME]: every key that is not one of these names an engine and the voice's id there. `cast` has
+    other voices in place of engines: who speaks with which."""
+
+    language: _Text | None = None
+    gender: _Text | None = None
+    age: _Text | None = None
+    tags: _Texts = ()
+    description: Annotated[str, msgspec.Meta(description="a text in quotes")] = ""
+    cast: Annotated[
+        dict[str, str],
+        msgspec.Meta(description='a table of names and voices, { Ana = "nova", Ben = "onyx" }'),
+    ] = {}
+    bindings: dict[str, str] = {}
+
+
+class Remark(NamedTuple):
+    """What an operator should know of a key that is no fault."""
+
+    key: str
+    text: str
+
+
+class Config(msgspec.Struct, frozen=True):
+    """`secrets` names the environment variables that hold any; what they hold is where it is used.
+    `warnings` is what of the file has no effect."""
+
+    server: Server = Server()
+    storage: Storage = Storage()
+    limits: LimitsStore = LimitsStore()
+    upstream: Upstream = Upstream()
+    cache: CacheSection = CacheSection()
+    plans: dict[str, Plan] = {}
+    engines: dict[str, EngineSection] = {}
+    models: dict[str, tuple[str, ...]] = {}
+    routes: tuple[Route, ...] = ()
+    front_ends: dict[str, PluginSection] = {}
+    detectors: dict[str, PluginSection] = {}
+    voices: dict[str, VoiceSection] = {}
+    lexicons: dict[str, Words] = {}
+    warnings: tuple[Remark, ...] = ()
+    secrets: tuple[str, ...] = ()
+    data: str = "data"
+    source: str = "the built-in defaults"
+
+    def __repr__(self) -> str:
+        return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"

@@ -1,0 +1,52 @@
+"""[upstream]: how cloud engines reach their providers. What is wrong is told at once, not by every engine."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from proxy.config.reader import Reader
+from proxy.config.secret import SecretMissing, resolve
+from proxy.config.sections import Upstream
+
+
+def read_upstream(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Upstream:
+    named = reader.section(Upstream, value, "upstream") or Upstream()
+    return replace(
+        named,
+        proxy=_proxy(reader, named.proxy, environ, folder),
+        ca_file=_ca_file(reader, named.ca_file, folder),
+    )
+
+
+def _proxy(reader: Reader, named: str, environ: Mapping[str, str], folder: Path) -> str:
+    """A fault never repeats the address, which may hold a password."""
+    try:
+        url = resolve(named, environ, folder)
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except SecretMissing as error:
+        reader.fault("upstream.proxy", str(error))
+        return ""
+    except ValueError:
+        is_address = False
+    if url and not is_address:
+        reader.fault("upstream.proxy", 'must be an address, "http://USER:PASSWORD@HOST:PORT"')
+    return url
+
+
+def _ca_file(reader: Reader, named: str, folder: Path) -> str:
+    if not named:
+        return ""
+    file = (folder / named).absolute()
+    try:
+        ssl.create_default_context(cafile=file)
+    except ssl.SSLError:
+        reader.fault("upstream.ca_file", f"{named!r} has no certificate, or one that cannot be read")
+    except OSError as error:
+        reader.fault("upstream.ca_file", f"{named!r} cannot be read: {error.strerror}")
+    return str(file)

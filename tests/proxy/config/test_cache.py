@@ -1,0 +1,40 @@
+"""[cache]: off as shipped, taken on by a reload, and what is wrong in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.config.reload import merge
+from proxy.config.sections import CacheSection, Config
+from tests.proxy.config.files import faults, load
+
+
+def test_it_is_off_as_shipped_and_read_as_written(tmp_path: Path) -> None:
+    assert load(tmp_path, "").cache == CacheSection(on=False, megabytes=1024, days=30.0)
+    written = load(tmp_path, "[cache]\non = true\nmegabytes = 5\ndays = 0.5\n")
+    assert written.cache == CacheSection(on=True, megabytes=5, days=0.5)
+    assert load(tmp_path, "", VOXGATE_CACHE__MEGABYTES="7").cache.megabytes == 7
+
+
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("on = 1", "true or false"),
+        ("megabytes = -1", "a number of megabytes"),
+        ("megabytes = 1.5", "a number of megabytes"),
+        ("days = 0", "a number of days"),
+        ("day = 1", "days"),
+    ],
+)
+def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, line: str, right: str) -> None:
+    (fault,) = faults(tmp_path, f"[cache]\n{line}\n")
+    assert fault.startswith(f"cache.{line.partition(' ')[0]}: ")
+    assert right in fault
+
+
+def test_a_reload_takes_it_on() -> None:
+    read = Config(cache=CacheSection(on=True))
+    reload = merge(Config(), read)
+    assert (reload.config, reload.changed, reload.needs_restart) == (read, ("cache",), ())

@@ -1,0 +1,35 @@
+"""[lexicons.NAME]: names, words, and what is wrong with them, told by their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.config.files import faults, load
+
+
+def test_words_are_kept_under_the_usual_name_of_their_language(tmp_path: Path) -> None:
+    text = '[lexicons.PT-br]\nAna = " Âna "\n"São  Paulo" = "sampa"\n[lexicons.brands]\nnginx = "engine x"\n'
+    assert load(tmp_path, text).lexicons == {
+        "pt-BR": {"Ana": "Âna", "São Paulo": "sampa"},
+        "brands": {"nginx": "engine x"},
+    }
+    assert load(tmp_path, "").lexicons == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("lexicons = 1", "lexicons: must be a table, [lexicons]"),
+        ("[lexicons]\npt = 1", "lexicons.pt: must be a table, [lexicons.pt]"),
+        ("[lexicons.pt]\nAna = 1", "lexicons.pt.Ana: must be what is said for the word, a text in quotes"),
+        ("[lexicons.none]\na = 'b'", "lexicons.none: must have a name of 1 to 64 letters"),
+        ('[lexicons."a b"]\na = "b"', "lexicons.a b: must have a name of 1 to 64 letters"),
+        ("[lexicons.pt]\nAna = ''", "lexicons.pt: must have words with what is said for them; 'Ana' has a"),
+        ("[lexicons.pt]\na = 'b'\n[lexicons.PT]\na = 'b'", "lexicons.PT: is there twice"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> None:
+    (told,) = faults(tmp_path, text)
+    assert told.startswith(fault)

@@ -1,0 +1,150 @@
+"""What a reload takes on, and what it leaves for a restart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from policies.costs import Rate
+from policies.plans import Plan, Prices
+from policies.price import Price
+from policies.routing import Route
+from proxy.config.reload import NEEDS_RESTART, dropped_plans, merge
+from proxy.config.sections import (
+    Config,
+    EngineSection,
+    LimitsStore,
+    PluginSection,
+    Server,
+    Storage,
+    Upstream,
+    VoiceSection,
+)
+
+_OTHER: dict[str, Any] = {
+    "host": "0.0.0.0",
+    "port": 9,
+    "workers": 2,
+    "data": "x",
+    "drain_s": 1.0,
+    "stall_s": 1.0,
+    "first_audio_s": 1.0,
+    "commercial": False,
+    "public_catalogue": True,
+    "default_model": "x",
+    "default_voice": "x",
+    "fill_missing": True,
+    "default_language": "pt",
+    "detector": "",
+    "cors_origins": ("https://x",),
+    "trusted_proxies": ("10.0.0.0/8",),
+    "usage_days": 1,
+    "idempotency_mb": 1,
+    "metrics": "",
+    "dev_key": True,
+}
+
+
+@pytest.mark.parametrize("field", Server.__struct_fields__)
+def test_each_setting_of_the_server_is_taken_on_or_named(field: str) -> None:
+    running = Config()
+    read = Config(server=msgspec.structs.replace(Server(), **{field: _OTHER[field]}))
+    reload = merge(running, read)
+    if field in NEEDS_RESTART:
+        assert (reload.changed, reload.needs_restart) == ((), (f"server.{field}",))
+        assert reload.config.server == running.server
+    else:
+        assert (reload.changed, reload.needs_restart) == ((f"server.{field}",), ())
+        assert reload.config.server == read.server
+
+
+_LATE = Config(
+    engines={"late": EngineSection("tone")},
+    models={"m": ("late/standard",)},
+    routes=(Route(language="th", candidates=("late/standard",)),),
+    voices={"v": VoiceSection(bindings={"late": "x"})},
+)
+
+
+def test_models_routes_and_voices_are_taken_on() -> None:
+    read = msgspec.structs.replace(_LATE, engines={})
+    reload = merge(Config(), read)
+    assert (reload.changed, reload.needs_restart) == (("models", "routes", "voices"), ())
+    assert reload.config == read
+
+
+def test_lexicons_are_taken_on_whatever_becomes_of_the_engines() -> None:
+    read = msgspec.structs.replace(_LATE, lexicons={"pt": {"Ana": "Âna"}})
+    reload = merge(Config(), read)
+    assert "lexicons" in reload.changed
+    assert reload.config.lexicons == read.lexicons
+
+
+def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
+    running = Config(engines={"espeak": EngineSection("espeak")}, models={"tts-1": ("espeak/standard",)})
+    reload = merge(running, _LATE)
+    assert (reload.changed, reload.needs_restart) == ((), ("engines", "models", "routes", "voices"))
+    assert reload.config == running
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [
+        ("storage", Storage("postgresql://db/voxgate")),
+        ("limits", LimitsStore("redis://cache")),
+        ("upstream", Upstream(connections=7)),
+        ("front_ends", {"plain": PluginSection(settings={"a": 1})}),
+        ("detectors", {"pycld2": PluginSection(settings={"a": 1})}),
+    ],
+)
+def test_what_was_opened_once_waits_for_a_restart(name: str, section: object) -> None:
+    reload = merge(Config(), msgspec.structs.replace(Config(), **{name: section}))
+    assert reload == (Config(), (), (name,))
+
+
+def plans(*given: Plan) -> dict[str, Plan]:
+    return {plan.name: plan for plan in given}
+
+
+ESPEAK = {"espeak": EngineSection("espeak")}
+FREE, PRO = Plan(name="free", rpm=10), Plan(name="pro")
+_PRICES = Prices(speech=Price(60, "minute"), models={"espeak/standard": Price(1, "character")})
+_WITH_COSTS = {"espeak": EngineSection("espeak", costs={"*": Rate(0.1, "hour")})}
+
+
+def test_plans_are_taken_on_at_once() -> None:
+    running, read = Config(plans=plans(FREE)), Config(plans=plans(Plan(name="free", rpm=20), PRO))
+    assert merge(running, read) == (read, ("plans",), ())
+
+
+def test_plans_do_not_wait_for_engines_that_they_do_not_name() -> None:
+    running = Config(engines=ESPEAK)
+    read = Config(plans=plans(Plan(name="small", engines=("espeak",))))
+    reload = merge(running, read)
+    assert (reload.changed, reload.needs_restart) == (("plans",), ("engines",))
+    assert (reload.config.plans, reload.config.engines) == (read.plans, ESPEAK)
+
+
+def test_plans_of_an_engine_that_is_not_there_yet_wait_for_it() -> None:
+    running = Config(engines=ESPEAK, plans=plans(FREE))
+    read = msgspec.structs.replace(_LATE, plans=plans(Plan(name="free", engines=("late",))))
+    reload = merge(running, read)
+    assert (reload.changed, reload.config) == ((), running)
+    assert set(reload.needs_restart) == {"engines", "models", "routes", "voices", "plans"}
+
+
+def test_the_plans_that_would_be_gone_are_named() -> None:
+    running = Config(plans=plans(FREE, PRO, Plan(name="old")))
+    assert dropped_plans(running, Config(plans=plans(Plan(name="new"), PRO))) == ("free", "old")
+    assert dropped_plans(running, Config(plans=plans(PRO, Plan(name="old"), Plan(name="free", rpm=1)))) == ()
+
+
+def test_a_configuration_with_plans_reaches_a_worker_whole() -> None:
+    read = Config(plans=plans(Plan(name="free", rpm="account", prices=_PRICES), PRO), engines=_WITH_COSTS)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(read), type=Config) == read
+
+
+def test_an_unchanged_file_changes_nothing() -> None:
+    assert merge(Config(), Config()) == (Config(), (), ())

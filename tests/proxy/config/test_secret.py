@@ -1,0 +1,42 @@
+"""`env:NAME` and `file:PATH`: what they name, and a plain sentence where it is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.config.secret import SecretMissing, resolve
+
+
+def test_a_name_is_replaced_by_what_it_names(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("  hunter2 \n")
+    assert resolve("env:KEY", {"KEY": "hunter2\n"}, tmp_path) == "hunter2"
+    assert resolve("file:key", {}, tmp_path) == "hunter2"
+    assert resolve(f"file:{tmp_path / 'key'}", {}, Path("/nowhere")) == "hunter2"
+
+
+@pytest.mark.parametrize("text", ["hunter2", "postgresql://u:p@db/x", "environment", "ENV:KEY", ""])
+def test_anything_else_stands_for_itself(text: str, tmp_path: Path) -> None:
+    assert resolve(text, {"KEY": "no"}, tmp_path) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("env:KEY", "env:KEY is not set"),
+        ("env:", "env: is not set"),
+        ("env:BLANK", "env:BLANK is empty"),
+        ("file:none", "/none cannot be read: No such file"),
+        ("file:", "cannot be read: Is a directory"),
+        ("file:blank", "file:blank is empty"),
+        ("file:binary", "/binary is not text"),
+    ],
+)
+def test_what_is_not_there_is_said_by_name(text: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "blank").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xffhunter2")
+    with pytest.raises(SecretMissing) as caught:
+        resolve(text, {"BLANK": " "}, tmp_path)
+    assert fault in str(caught.value)
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,52 @@
+"""The thirteen built-in voices are found by how they sound, in the words of espeak's README."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from policies.matching import match
+from policies.routing import Voice
+from proxy.catalogue import Catalogue
+from proxy.config import config_toml
+from proxy.engines.live import Engines
+from tests.proxy.config.files import load
+
+README = Path(__file__).parents[3] / "plugins/espeak/README.md"
+
+
+def shipped(folder: Path) -> dict[str, Voice]:
+    found = Catalogue(load(folder, ""), Engines({}, {})).voices()
+    return {voice.id: voice for voice in found}
+
+
+@pytest.mark.parametrize(
+    ("described", "best"),
+    [
+        ("deep male", ["onyx"]),
+        ("a man with a low voice", ["cedar", "onyx", "verse"]),
+        ("warm woman", ["nova"]),
+        ("voz feminina grave", ["sage"]),
+        ("high, clear man", ["fable"]),
+    ],
+)
+def test_who_sounds_like_it_comes_first(tmp_path: Path, described: str, best: list[str]) -> None:
+    found = match(described, shipped(tmp_path).values())
+    scores = {each.voice.id: each.score for each in found}
+    assert {each.voice.id for each in found[: len(best)]} == set(best)
+    assert max(scores[name] for name in scores if name not in best) < min(scores[name] for name in best)
+
+
+def test_their_tags_are_the_words_of_the_readme(tmp_path: Path) -> None:
+    rows = re.findall(r"^\| (\w+) \| `(\w+)` \| (.+) \|$", README.read_text(), re.MULTILINE)
+    voices = shipped(tmp_path)
+    told = {name: (voice, words) for name, voice, words in rows if name in voices}
+    assert (
+        told.keys() == voices.keys() == config_toml.built_in_voices() - {"nigerian-male", "nigerian-female"}
+    )
+    for name, (espeak, words) in told.items():
+        assert voices[name].on("espeak") == espeak
+        assert all(tag in words for tag in voices[name].tags), name
+        assert voices[name].tags
