@@ -18,9 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from proxy import keys
-from proxy.keys import Key
-from proxy.storage import accounts, key_records, open_store, usage
+from proxy.storage import accounts, api_key, key_records, open_store, usage
+from proxy.storage.api_key import Key
 from proxy.storage.store import Statement, Store
 from proxy.storage.usage import UsageRow
 from tests.databases import postgres
@@ -47,7 +46,7 @@ _ROW = UsageRow(
 
 
 async def main(addresses: dict[str, str]) -> None:
-    key = keys.mint()
+    key = api_key.mint()
     found: dict[tuple[str, int], dict[str, list[float]]] = {}
     for _ in range(ROUNDS):
         for name, url in addresses.items():

@@ -16,9 +16,8 @@ from typing import NamedTuple
 import msgspec
 
 from policies.plans import Caps, Overrides
-from proxy import keys
 from proxy.errors import InvalidKey
-from proxy.storage import key_records
+from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyStanding, Role
 from proxy.storage.store import Store
 
@@ -68,9 +67,9 @@ class Callers:
         """Raises InvalidKey; its message shows the last four characters of what was sent and no more."""
         if (caller := self.kept(secret)) is not None:
             return caller
-        if not keys.is_well_formed(secret):
+        if not api_key.is_well_formed(secret):
             raise InvalidKey(_message(secret, _why_malformed(secret)))
-        digest = keys.digest(secret)
+        digest = api_key.digest(secret)
         # Shielded: whoever asked first may hang up, and the others still want the answer.
         answer = await asyncio.shield(self._ask_once(digest))
         if isinstance(answer, Caller):
@@ -81,7 +80,7 @@ class Callers:
         """Whose key it is, where that was looked up within the last seconds."""
         if not secret.isascii():
             return None
-        digest = keys.digest(secret)
+        digest = api_key.digest(secret)
         kept = self._kept.get(digest)
         if kept is None or self._clock() >= kept.until:
             return None
@@ -90,7 +89,7 @@ class Callers:
 
     def is_known(self, secret: str) -> bool:
         """Whether the key was good when it was last looked at: who sends such a one is not guessing."""
-        return keys.digest(secret) in self._kept
+        return api_key.digest(secret) in self._kept
 
     def forget(self, id_: str) -> None:
         """Drops what is kept of a key or of a whole account, by its id. Call it after the commit."""
@@ -170,6 +169,6 @@ def _message(secret: str, reason: str) -> str:
 
 
 def _why_malformed(secret: str) -> str:
-    if secret.startswith(keys.PREFIX):
+    if secret.startswith(api_key.PREFIX):
         return "Check that it was copied whole."
-    return f"This server's keys begin with {keys.PREFIX}."
+    return f"This server's keys begin with {api_key.PREFIX}."

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from policies.plans import UNLIMITED
-from proxy import keys
-from proxy.storage import accounts, key_records
+from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.store import Store
 
@@ -18,12 +17,12 @@ async def ensure(store: Store, data: Path) -> str:
     """The key that still works, or a new one."""
     file = data / "dev-key"
     kept = file.read_text().strip() if file.exists() else ""
-    if keys.is_well_formed(kept):
-        standing = await key_records.by_hash(store, keys.digest(kept))
+    if api_key.is_well_formed(kept):
+        standing = await key_records.by_hash(store, api_key.digest(kept))
         if standing is not None and standing.revoked is None and standing.closed is None:
             return kept
     account = await _open_account(store)
-    secret = keys.mint()
+    secret = api_key.mint()
     await key_records.create(store, secret, key_records.NewKey(account=account.id, name="make serve"))
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as written:

@@ -14,10 +14,10 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from weakref import WeakValueDictionary
 
 from policies import rate
-from proxy import keys
 from proxy.callers import Caller, Callers
 from proxy.errors import InvalidKey, RateLimited, StorageUnavailable
 from proxy.limits import Limit, Limits
+from proxy.storage import api_key
 
 MOST_BY_ADDRESS = 20
 MOST_BY_PREFIX = 10
@@ -86,7 +86,7 @@ class Logins:
 
 def _limits(secret: str, address: str) -> list[Limit]:
     limits = [Limit("failures-address", _network(address), MOST_BY_ADDRESS)]
-    if keys.is_well_formed(secret):
+    if api_key.is_well_formed(secret):
         # Something mistyped or foreign is no guess at a key of ours, and many send the same.
         prefix = hashlib.sha256(secret[:_PREFIX_LENGTH].encode()).hexdigest()
         limits.append(Limit("failures-prefix", prefix, MOST_BY_PREFIX))

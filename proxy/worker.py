@@ -26,8 +26,8 @@ from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.http_protocol import protocol
-from proxy.retention import keep_usage
 from proxy.storage import accounts
+from proxy.storage.retention import keep_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from speech_engine.host.pipe import (
     Broken,

@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 from policies.plans import Caps, Overrides
-from proxy.keys import Key
 from proxy.storage import audit
+from proxy.storage.api_key import Key
 from proxy.storage.audit import Act
 from proxy.storage.columns import decode_json, encode_json
 from proxy.storage.ids import new_id

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from proxy import keys
 from proxy.logins import MOST_BY_ADDRESS
+from proxy.storage import api_key
 from tests.server import TONE, Server, running
 
 
@@ -21,7 +21,7 @@ def behind_a_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
 
 
 def _ask(server: Server, key: str = "", forwarded: str = "") -> httpx2.Response:
-    headers = {"authorization": f"Bearer {key or keys.mint().reveal()}"}
+    headers = {"authorization": f"Bearer {key or api_key.mint().reveal()}"}
     if forwarded:
         headers["x-forwarded-for"] = forwarded
     return httpx2.get(f"{server.url}/v1/models", headers=headers)

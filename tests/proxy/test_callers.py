@@ -10,12 +10,11 @@ import pytest
 
 from policies.plans import Caps, Overrides
 from proxy import callers as callers_module
-from proxy import keys
 from proxy.callers import Caller, Callers
 from proxy.errors import InvalidKey
-from proxy.keys import Key
-from proxy.storage import accounts, key_records, open_store
+from proxy.storage import accounts, api_key, key_records, open_store
 from proxy.storage.accounts import Account
+from proxy.storage.api_key import Key
 from proxy.storage.key_records import KeyRecord, NewKey
 from proxy.storage.store import StorageFailed
 from tests.proxy.storage.changes import to_plan
@@ -42,7 +41,7 @@ async def ada(store: WatchedStore) -> Account:
 
 @pytest.fixture
 def key() -> Key:
-    return keys.mint()
+    return api_key.mint()
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ async def test_a_good_key_is_its_caller(callers: Callers, ada: Account, key: Key
 async def test_a_caller_brings_what_was_agreed_with_its_account_and_the_caps_of_its_key(
     callers: Callers, store: WatchedStore
 ) -> None:
-    agreed, caps, key = Overrides(streams=3, engines=("tone",)), Caps(rpm=5), keys.mint()
+    agreed, caps, key = Overrides(streams=3, engines=("tone",)), Caps(rpm=5), api_key.mint()
     bob = await accounts.create(store, name="bob", plan="free", agreed=agreed)
     await key_records.create(store, key, NewKey(account=bob.id, caps=caps))
     caller = await callers.identify(key.reveal())
@@ -84,7 +83,7 @@ async def test_what_cannot_be_a_key_is_refused_without_asking_the_store(
 async def test_a_key_nobody_has_is_refused_every_time_by_the_store(
     callers: Callers, store: WatchedStore
 ) -> None:
-    unknown = keys.mint().reveal()
+    unknown = api_key.mint().reveal()
     assert "No such key" in await refused(callers, unknown)
     await refused(callers, unknown)
     assert store.reads == 2
@@ -108,7 +107,7 @@ async def test_a_refusal_shows_the_last_four_characters_and_no_more(
 
 
 async def test_a_refusal_of_one_of_our_own_keys_is_masked_too(callers: Callers) -> None:
-    unknown = keys.mint().reveal()
+    unknown = api_key.mint().reveal()
     message = await refused(callers, unknown)
     assert message.startswith(f"Incorrect API key provided: sk-…{unknown[-4:]}. ")
     assert unknown[6:-4] not in message
@@ -161,7 +160,7 @@ async def test_a_forgotten_key_is_dead_at_once(
 async def test_forgetting_one_key_leaves_the_others_kept(
     callers: Callers, store: WatchedStore, ada: Account, key: Key, record: KeyRecord
 ) -> None:
-    other = keys.mint()
+    other = api_key.mint()
     await key_records.create(store, other, NewKey(account=ada.id))
     await callers.identify(key.reveal())
     await callers.identify(other.reveal())
@@ -225,7 +224,7 @@ async def test_a_store_that_fails_is_no_wrong_key_and_is_asked_again(
 async def test_a_key_is_never_good_past_its_expiry(
     callers: Callers, store: WatchedStore, ada: Account
 ) -> None:
-    key = keys.mint()
+    key = api_key.mint()
     await key_records.create(store, key, NewKey(account=ada.id, expires=await store.now() + 2 * _SECOND))
     await callers.identify(key.reveal())
     store.seconds = 1.999
@@ -256,7 +255,7 @@ async def test_only_so_many_are_kept_and_the_least_used_goes_first(
 ) -> None:
     monkeypatch.setattr(callers_module, "_MOST_KEPT", 2)
     callers = Callers(store, store.monotonic)
-    often, seldom, new = [keys.mint() for _ in range(3)]
+    often, seldom, new = [api_key.mint() for _ in range(3)]
     for key in (often, seldom, new):
         await key_records.create(store, key, NewKey(account=ada.id))
     for key in (often, seldom, often, new, often):

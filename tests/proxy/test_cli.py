@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 import structlog
 
-from proxy import __version__, cli, keys, runtime, telemetry
+from proxy import __version__, cli, runtime, telemetry
 from proxy.endpoints import edge
+from proxy.storage import api_key
 from tests.proxy.endpoints.inside import TONE
 from tests.server import VOXGATE
 
@@ -86,7 +87,7 @@ def test_the_command_itself_prints_json_and_nothing_else(folder: Path) -> None:
 def test_a_key_is_made_listed_rotated_and_revoked(run: Run) -> None:
     run("accounts", "create", "ada")
     made = run("keys", "create", "--account", "ada", "--name", "bot", "--expires", "30d", "--json").json
-    assert keys.is_well_formed(made["key"])
+    assert api_key.is_well_formed(made["key"])
     assert made["expires"] - made["created"] == pytest.approx(30 * 86_400e6, abs=60e6)
     new = run("keys", "rotate", made["id"], "--json").json
     assert (new["name"], new["expires"]) == ("bot", made["expires"])
@@ -101,7 +102,7 @@ def test_a_key_is_shown_to_a_person_once_and_whole(run: Run) -> None:
     run("accounts", "create", "ada")
     ran = run("keys", "create", "--account", "ada")
     secret = ran.out.split("\n", 1)[0].strip()
-    assert keys.is_well_formed(secret)
+    assert api_key.is_well_formed(secret)
     assert "Shown this once" in ran.out
     assert secret not in run("keys", "list").out
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy import dev_key, keys
-from proxy.storage import accounts, key_records, open_store
+from proxy import dev_key
+from proxy.storage import accounts, api_key, key_records, open_store
 
 
 async def test_a_closed_account_gets_a_successor_and_no_dead_key(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ async def test_a_closed_account_gets_a_successor_and_no_dead_key(tmp_path: Path)
             assert account.plan == "unlimited"
             await accounts.close(store, account.id)
             given.append(await dev_key.ensure(store, tmp_path))
-            standing = await key_records.by_hash(store, keys.digest(given[-1]))
+            standing = await key_records.by_hash(store, api_key.digest(given[-1]))
             assert standing is not None
             assert (standing.revoked, standing.closed) == (None, None)
         assert len(set(given)) == 3

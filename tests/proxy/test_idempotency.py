@@ -8,8 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from proxy import keys
-from proxy.storage import accounts, key_records
+from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKey
 from proxy.storage.store import Statement
 from speech_engine import errors
@@ -99,7 +98,7 @@ async def test_accounts_have_keys_of_their_own(tmp_path: Path) -> None:
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server:
         bob = await accounts.create(server.worker.store, name="bob", plan="unlimited")
-        secret = keys.mint()
+        secret = api_key.mint()
         await key_records.create(server.worker.store, secret, NewKey(account=bob.id, role="speech"))
         answers = [
             await ask(server),

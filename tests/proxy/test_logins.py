@@ -9,12 +9,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from proxy import keys
 from proxy.callers import KEPT_S, Caller, Callers
 from proxy.errors import InvalidKey, LimitsUnavailable, RateLimited, RequestFailed, StorageUnavailable
 from proxy.limits import Limits, open_limits
 from proxy.logins import MOST_BY_ADDRESS, MOST_BY_PREFIX, Logins
-from proxy.storage import accounts, key_records
+from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKey
 from proxy.storage.store import Store
 from tests.proxy.storage.watched import WatchedStore
@@ -33,7 +32,7 @@ async def limits() -> AsyncIterator[Limits]:
 
 async def _key(store: Store, name: str = "ada") -> str:
     account = await accounts.create(store, name=name, plan="free")
-    secret = keys.mint()
+    secret = api_key.mint()
     await key_records.create(store, secret, NewKey(account=account.id))
     return secret.reveal()
 
@@ -41,12 +40,12 @@ async def _key(store: Store, name: str = "ada") -> str:
 async def _fail(logins: Logins, address: str, times: int, secret: str = "") -> None:
     for _ in range(times):
         with pytest.raises(InvalidKey):
-            await logins.identify(secret or keys.mint().reveal(), address)
+            await logins.identify(secret or api_key.mint().reveal(), address)
 
 
 async def _refusal(logins: Logins, address: str, secret: str = "") -> RateLimited:
     with pytest.raises(RateLimited) as refused:
-        await logins.identify(secret or keys.mint().reveal(), address)
+        await logins.identify(secret or api_key.mint().reveal(), address)
     assert (refused.value.status, refused.value.code) == (429, "rate_limit_exceeded")
     assert 1 <= (refused.value.retry_after_s or 0) <= 60
     return refused.value
@@ -82,10 +81,10 @@ async def test_of_many_wrong_keys_at_once_so_many_are_told_so(store: Store, kind
         async with open_limits(url) as limits:
             logins, known = Logins(Callers(store), limits), await _key(store)
             await logins.identify(known, HOME)
-            wrong = [keys.mint().reveal() for _ in range(200)]
+            wrong = [api_key.mint().reveal() for _ in range(200)]
             told = await _statuses(logins, HOME, *wrong, known)
             assert told == {401: MOST_BY_ADDRESS, 429: 200 - MOST_BY_ADDRESS, 200: 1}
-            same = [keys.mint().reveal()] * 50
+            same = [api_key.mint().reveal()] * 50
             told = await _statuses(logins, AWAY, *same)
             assert told == {401: MOST_BY_PREFIX, 429: 50 - MOST_BY_PREFIX}
 
@@ -103,13 +102,13 @@ async def test_no_more_are_looked_up_at_once_than_may_fail(
     logins = Logins(Callers(watched), limits)
     watched.may_answer.clear()
     async with asyncio.TaskGroup() as tasks:
-        wrong = (keys.mint().reveal() for _ in range(200))
+        wrong = (api_key.mint().reveal() for _ in range(200))
         told = tasks.create_task(_statuses(logins, HOME, *wrong))
         await watched.was_asked.wait()
         monkeypatch.setattr("proxy.logins._WAIT_S", 0.01)
         with pytest.raises(StorageUnavailable):
             async with asyncio.timeout(30):
-                await logins.identify(keys.mint().reveal(), HOME)
+                await logins.identify(api_key.mint().reveal(), HOME)
         assert watched.reads == MOST_BY_ADDRESS
         watched.may_answer.set()
     assert told.result() == {401: MOST_BY_ADDRESS, 429: 200 - MOST_BY_ADDRESS}
@@ -117,7 +116,7 @@ async def test_no_more_are_looked_up_at_once_than_may_fail(
 
 
 async def test_guesses_at_one_key_from_many_addresses_are_slowed(store: Store, limits: Limits) -> None:
-    logins, wrong = Logins(Callers(store), limits), keys.mint().reveal()
+    logins, wrong = Logins(Callers(store), limits), api_key.mint().reveal()
     for number in range(MOST_BY_PREFIX):
         await _fail(logins, f"192.0.2.{number}", 1, wrong)
     refusal = await _refusal(logins, AWAY, wrong)
@@ -188,7 +187,7 @@ async def test_without_redis_known_keys_pass_and_others_are_told_to_come_again(s
             caller = await logins.identify(known, HOME)
             server.stop()
             assert await logins.identify(known, HOME) == caller
-            for secret in (new, keys.mint().reveal(), "sk-nothing"):
+            for secret in (new, api_key.mint().reveal(), "sk-nothing"):
                 with pytest.raises(LimitsUnavailable):
                     await logins.identify(secret, HOME)
             server.start()

@@ -11,14 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policies.plans import Caps
-from proxy import keys
 from proxy.endpoints.admin.administration import Administration
 from proxy.endpoints.admin.fields import AccountName, Label, Some, body, can_be_named
 from proxy.endpoints.pages import page
 from proxy.endpoints.replies import reply
 from proxy.endpoints.standing import ShownCaps
 from proxy.errors import InvalidRequest, NotFound
-from proxy.storage import key_records
+from proxy.storage import api_key, key_records
 from proxy.storage.ids import new_id
 from proxy.storage.key_records import KeyRecord, Role
 
@@ -87,7 +86,7 @@ class Keys:
         told = key_records.NewKey(
             account=account.id, role=wanted.role, name=wanted.name, expires=expires, caps=caps
         )
-        secret = keys.mint()
+        secret = api_key.mint()
         return _minted(await key_records.create(self._store, secret, told, act), secret)
 
     async def list_(self, request: Request) -> Response:
@@ -113,7 +112,7 @@ class Keys:
         act = await self._administration.act(
             request, "key.rotated", new_id("key"), key.account, replaces=key.id
         )
-        secret = keys.mint()
+        secret = api_key.mint()
         rotated = await key_records.rotate(self._store, key.id, secret, act)
         if rotated is None:
             raise InvalidRequest(
@@ -144,7 +143,7 @@ def shown(record: KeyRecord) -> KeyEntry:
     return KeyEntry(**_plain(record))
 
 
-def _minted(record: KeyRecord, secret: keys.Key) -> Response:
+def _minted(record: KeyRecord, secret: api_key.Key) -> Response:
     return reply(MintedKey(**_plain(record), key=secret.reveal()), 201)
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import httpx2
 
-from proxy import keys
 from proxy.app import open_worker
 from proxy.config import config_toml
-from proxy.storage import accounts, key_records
+from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKey
 from tests.faults.processes import until
 from tests.proxy.endpoints.inside import Inside, inside, with_engines
@@ -65,7 +64,7 @@ async def reopened(folder: Path, before: Inside, one: Scripted) -> AsyncIterator
 async def other_account(server: Inside, name: str = "bob", plan: str = "unlimited") -> str:
     """Its key."""
     account = await accounts.create(server.worker.store, name=name, plan=plan)
-    secret = keys.mint()
+    secret = api_key.mint()
     await key_records.create(server.worker.store, secret, NewKey(account=account.id, role="speech"))
     return secret.reveal()
 

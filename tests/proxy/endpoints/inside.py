@@ -13,13 +13,12 @@ import msgspec
 from starlette.types import Message
 
 from policies.plans import UNLIMITED
-from proxy import keys
 from proxy.app import Worker, open_worker
 from proxy.config import config_toml
 from proxy.endpoints.replies import encode_json
 from proxy.engines import registry
 from proxy.engines.registry import Registry
-from proxy.storage import accounts, key_records, usage
+from proxy.storage import accounts, api_key, key_records, usage
 from proxy.storage.accounts import Account
 from proxy.storage.key_records import NewKey, Role
 from proxy.storage.usage import UsageRow
@@ -162,6 +161,6 @@ def _plugin(name: str, engine: Engine) -> Plugin:
 
 
 async def _key(worker: Worker, account: Account, role: Role) -> str:
-    secret = keys.mint()
+    secret = api_key.mint()
     await key_records.create(worker.store, secret, NewKey(account=account.id, role=role))
     return secret.reveal()

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from starlette.types import Message
 
-from proxy import keys
+from proxy.storage import api_key
 from tests.proxy.endpoints.inside import TONE, Inside, envelope, inside
 
 SPEECH = "/v1/audio/speech"
@@ -34,7 +34,7 @@ async def test_a_blank_or_foreign_authorization_is_no_key(server: Inside, header
 
 
 async def test_a_wrong_key_is_refused_before_the_path_is_looked_at(server: Inside) -> None:
-    secret = keys.mint().reveal()
+    secret = api_key.mint().reveal()
     answer = await server.ask("GET", "/nope", key=secret)
     error = envelope(answer)
     assert (answer.status_code, error["code"]) == (401, "invalid_api_key")

@@ -9,8 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from proxy import keys
-from proxy.storage import accounts, key_records
+from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKey
 from speech_engine import Language
 from tests.proxy.endpoints.inside import TONE, Inside, envelope, inside
@@ -46,7 +45,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Inside]:
 async def stranger(server: Inside) -> str:
     """The key of another account."""
     bob = await accounts.create(server.worker.store, name="bob", plan="small")
-    secret = keys.mint()
+    secret = api_key.mint()
     await key_records.create(server.worker.store, secret, NewKey(account=bob.id))
     return secret.reveal()
 

@@ -7,8 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from proxy import keys
-from proxy.storage import accounts, audit, key_records
+from proxy.storage import accounts, api_key, audit, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.ids import new_id
@@ -42,26 +41,28 @@ async def test_a_change_and_its_act_are_one_unit(store: Store) -> None:
 
 
 async def test_what_changes_nothing_is_no_act(store: Store, ada: Account) -> None:
-    key = await key_records.create(store, keys.mint(), NewKey(account=ada.id))
+    key = await key_records.create(store, api_key.mint(), NewKey(account=ada.id))
     for _ in range(2):
         await key_records.revoke(store, key.id, await act(store, "key.revoked", key.id, ada.id))
         await accounts.close(store, ada.id, await act(store, "account.closed", ada.id, ada.id))
     assert sorted(await told(store)) == [("account.closed", ada.id), ("key.revoked", key.id)]
     rotation = await act(store, "key.rotated", new_id("key"), ada.id)
-    assert await key_records.rotate(store, key.id, keys.mint(), rotation) is None
+    assert await key_records.rotate(store, key.id, api_key.mint(), rotation) is None
     assert len(await told(store)) == 2
 
 
 async def test_of_many_rotations_at_once_one_is_an_act(store: Store, ada: Account) -> None:
-    key = await key_records.create(store, keys.mint(), NewKey(account=ada.id))
+    key = await key_records.create(store, api_key.mint(), NewKey(account=ada.id))
     acts = [await act(store, "key.rotated", new_id("key"), ada.id) for _ in range(8)]
-    rotated = await asyncio.gather(*(key_records.rotate(store, key.id, keys.mint(), each) for each in acts))
+    rotated = await asyncio.gather(
+        *(key_records.rotate(store, key.id, api_key.mint(), each) for each in acts)
+    )
     (new,) = [record for record in rotated if record is not None]
     assert await told(store) == [("key.rotated", new.id)]
 
 
 async def test_of_many_revocations_at_once_one_is_an_act(store: Store, ada: Account) -> None:
-    key = await key_records.create(store, keys.mint(), NewKey(account=ada.id))
+    key = await key_records.create(store, api_key.mint(), NewKey(account=ada.id))
     acts = [
         msgspec.structs.replace(await act(store, "key.revoked", key.id, ada.id), at=1_000 + number)
         for number in range(8)

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from proxy import retention
 from proxy.ledger.verify import verify
-from proxy.storage import accounts, costs, entries, usage
+from proxy.storage import accounts, costs, entries, retention, usage
 from proxy.storage.costs import Cost
 from proxy.storage.entries import Entry
 from proxy.storage.store import Statement, Store
