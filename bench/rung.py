@@ -23,7 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bench.clip import PLUGIN, clip
 from policies.plans import UNLIMITED, Plan, Prices, terms
 from policies.price import MICRO, Price
-from proxy import dev_key, telemetry, wire
+from proxy import telemetry, wire
+from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config, EngineSection, Server, Storage, VoiceSection
 from proxy.config.sections import LimitsStore

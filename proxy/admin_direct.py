@@ -9,15 +9,15 @@ from pathlib import Path
 import httpx2
 
 from proxy import runtime
+from proxy.access.callers import Callers
+from proxy.access.limits import MEMORY, open_limits
+from proxy.access.usage_throttle import Turns
 from proxy.app import control_app
 from proxy.cache import open_cache
-from proxy.callers import Callers
 from proxy.config.config_toml import Config
 from proxy.endpoints import admin
-from proxy.endpoints.turns import Turns
 from proxy.ledger import open_ledger
 from proxy.library import Library
-from proxy.limits import MEMORY, open_limits
 from proxy.saving import Saving
 from proxy.storage import open_store
 from proxy.telemetry import Metrics

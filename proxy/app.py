@@ -16,10 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from proxy import wire
-from proxy.admission import Admission
+from proxy.access.admission import Admission
+from proxy.access.callers import Callers
+from proxy.access.limits import Limits, open_limits
+from proxy.access.logins import Logins
+from proxy.access.plans import Plans
+from proxy.access.usage_throttle import Turns
 from proxy.budgets import Budgets
 from proxy.cache import Cache, open_cache
-from proxy.callers import Callers
 from proxy.catalogue import Catalogue
 from proxy.config.config_toml import Config, Server
 from proxy.config.sections import PluginSection
@@ -28,18 +32,14 @@ from proxy.endpoints import admin, health, lexicons, me, models, openapi, speech
 from proxy.endpoints.degraded import Parts
 from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exception
 from proxy.endpoints.once import Once
-from proxy.endpoints.turns import Turns
 from proxy.engines.live import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.first_audio import FirstAudio
 from proxy.idempotency import Answers, open_answers
 from proxy.ledger import Ledger, open_ledger
 from proxy.library import Library
-from proxy.limits import Limits, open_limits
-from proxy.logins import Logins
 from proxy.pipeline import Pipeline
 from proxy.planning import Planner
-from proxy.plans import Plans
 from proxy.relay import Levels
 from proxy.saving import Saving
 from proxy.storage import open_store

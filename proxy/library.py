@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, NotThere, Words
 from policies.routing import Voice
-from proxy.callers import KEPT_S
+from proxy.access.callers import KEPT_S
 from proxy.errors import InvalidRequest
 from proxy.storage import lexicons, voices
 from proxy.storage.store import Store

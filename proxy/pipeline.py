@@ -10,9 +10,9 @@ from contextlib import aclosing, asynccontextmanager
 import structlog
 
 from policies import price
+from proxy.access.callers import Caller
 from proxy.audio.formats import Chunk
 from proxy.cache import Cache, Clip, Looked, Sought
-from proxy.callers import Caller
 from proxy.errors import RequestFailed, from_engine
 from proxy.first_audio import FirstAudio, about
 from proxy.ledger import Hold, Ledger, SpokenPart, Wanted

@@ -21,7 +21,8 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from proxy import dev_key, telemetry
+from proxy import telemetry
+from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry

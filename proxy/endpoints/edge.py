@@ -18,6 +18,8 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policies.rate import Window
+from proxy.access.limits import rate_headers
+from proxy.access.logins import Logins
 from proxy.background import without_values
 from proxy.endpoints.replies import failure_reply
 from proxy.errors import (
@@ -31,8 +33,6 @@ from proxy.errors import (
     StorageUnavailable,
     UpstreamFailed,
 )
-from proxy.limits import rate_headers
-from proxy.logins import Logins
 from proxy.storage.store import StorageFailed
 from proxy.telemetry import Metrics
 

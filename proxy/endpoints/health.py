@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from proxy.access.limits import Limits
 from proxy.endpoints.degraded import Degraded, Parts
 from proxy.endpoints.replies import reply
 from proxy.errors import LimitsUnavailable, RequestFailed
-from proxy.limits import Limits
 from proxy.storage.store import StorageFailed, Store
 
 _STORE_S = 2.0

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from proxy.access.plans import Plans
 from proxy.catalogue import Catalogue
 from proxy.endpoints.replies import reply
 from proxy.errors import NotFound
-from proxy.plans import Plans
 
 _CREATED = 1_767_225_600
 """The start of 2026: clients want a number in seconds that stays the same, and nothing reads it."""

@@ -16,10 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
 from proxy import wire
-from proxy.admission import Admission
+from proxy.access.admission import Admission
+from proxy.access.callers import Caller
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.audio.wav import wav_header
-from proxy.callers import Caller
 from proxy.endpoints.connection import Connection
 from proxy.endpoints.once import Once
 from proxy.endpoints.replies import encode_json

@@ -16,12 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policies.price import Per
+from proxy.access.usage_throttle import Turns
 from proxy.config import credits
 from proxy.endpoints.csv_reply import CsvReply
 from proxy.endpoints.pages import MOST, asked_limit, page
 from proxy.endpoints.replies import reply
 from proxy.endpoints.times import asked_moment, iso
-from proxy.endpoints.turns import Turns
 from proxy.errors import InvalidRequest
 from proxy.storage import usage, usage_sums
 from proxy.storage.place import LAST_MOMENT, NEWEST, Place

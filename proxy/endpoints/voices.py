@@ -15,13 +15,13 @@ from starlette.routing import Route
 from policies import matching
 from policies.matching import Match
 from policies.routing import Voice
+from proxy.access.plans import Plans
 from proxy.catalogue import Catalogue
 from proxy.endpoints.admin.fields import Name, Reason, Tags, body
 from proxy.endpoints.known_voices import KnownVoices
 from proxy.endpoints.replies import reply
 from proxy.errors import InvalidRequest, UnsupportedMediaType
 from proxy.library import voice_of
-from proxy.plans import Plans
 from proxy.saving import Saving, not_own
 from proxy.storage import voices as saved
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from proxy.logins import MOST_BY_ADDRESS
+from proxy.access.logins import MOST_BY_ADDRESS
 from proxy.storage import api_key
 from tests.server import TONE, Server, running
 

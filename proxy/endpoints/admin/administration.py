@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
+from proxy.access.callers import Callers
+from proxy.access.usage_throttle import Turns
 from proxy.cache import Cache
-from proxy.callers import Callers
 from proxy.config.sections import Config
 from proxy.endpoints import standing as standings
 from proxy.endpoints.admin import agreed
 from proxy.endpoints.admin.fields import can_be_named
 from proxy.endpoints.replies import encode_json
 from proxy.endpoints.standing import Standing
-from proxy.endpoints.turns import Turns
 from proxy.errors import Conflict, NotFound
 from proxy.ledger import Ledger
 from proxy.storage import accounts

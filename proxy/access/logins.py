@@ -14,9 +14,9 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from weakref import WeakValueDictionary
 
 from policies import rate
-from proxy.callers import Caller, Callers
+from proxy.access.callers import Caller, Callers
+from proxy.access.limits import Limit, Limits
 from proxy.errors import InvalidKey, RateLimited, StorageUnavailable
-from proxy.limits import Limit, Limits
 from proxy.storage import api_key
 
 MOST_BY_ADDRESS = 20

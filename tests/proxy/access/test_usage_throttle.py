@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from proxy.endpoints.turns import MOST_A_MINUTE
+from proxy.access.usage_throttle import MOST_A_MINUTE
 from proxy.endpoints.usage import LOOK_BACK_DAYS
 from proxy.storage.store import Params, Row, Statement
 from tests.proxy.endpoints.inside import Inside, envelope

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from proxy.callers import KEPT_S, Caller, Callers
+from proxy.access.callers import KEPT_S, Caller, Callers
+from proxy.access.limits import Limits, open_limits
+from proxy.access.logins import MOST_BY_ADDRESS, MOST_BY_PREFIX, Logins
 from proxy.errors import InvalidKey, LimitsUnavailable, RateLimited, RequestFailed, StorageUnavailable
-from proxy.limits import Limits, open_limits
-from proxy.logins import MOST_BY_ADDRESS, MOST_BY_PREFIX, Logins
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKey
 from proxy.storage.store import Store
@@ -105,7 +105,7 @@ async def test_no_more_are_looked_up_at_once_than_may_fail(
         wrong = (api_key.mint().reveal() for _ in range(200))
         told = tasks.create_task(_statuses(logins, HOME, *wrong))
         await watched.was_asked.wait()
-        monkeypatch.setattr("proxy.logins._WAIT_S", 0.01)
+        monkeypatch.setattr("proxy.access.logins._WAIT_S", 0.01)
         with pytest.raises(StorageUnavailable):
             async with asyncio.timeout(30):
                 await logins.identify(api_key.mint().reveal(), HOME)

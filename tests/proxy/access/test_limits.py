@@ -13,9 +13,9 @@ import pytest
 
 from policies.plans import Caps, Plan, Terms, terms
 from policies.rate import Window
+from proxy.access.limits import Limit, Limits, open_limits, rate_headers
+from proxy.access.limits_memory import MemoryWindows
 from proxy.errors import LimitsUnavailable, RateLimited
-from proxy.limits import Limit, Limits, open_limits, rate_headers
-from proxy.limits_memory import MemoryWindows
 from tests.redis_server import RedisServer, redis_server
 
 """For what may take 1.5 s on a machine with other things to do."""
@@ -175,7 +175,7 @@ _PROCESS = """
 import asyncio, sys
 from policies.plans import Plan, terms
 from proxy.errors import RateLimited
-from proxy.limits import open_limits
+from proxy.access.limits import open_limits
 
 async def main(url, account):
     admitted = 0

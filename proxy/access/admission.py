@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from policies.plans import Terms
 from policies.rate import Window
-from proxy.callers import Caller
-from proxy.limits import Limits
-from proxy.plans import Plans
+from proxy.access.callers import Caller
+from proxy.access.limits import Limits
+from proxy.access.plans import Plans
 
 
 class Admitted(NamedTuple):

@@ -21,8 +21,8 @@ from limits.limits import safe_string
 from policies import rate
 from policies.plans import Terms
 from policies.rate import Window
+from proxy.access.limits_memory import MemoryWindows
 from proxy.errors import LimitsUnavailable, RateLimited
-from proxy.limits_memory import MemoryWindows
 
 MEMORY = "memory"
 _ANSWER_S = 1.5
@@ -133,7 +133,7 @@ async def open_limits(url: str) -> AsyncIterator[Limits]:
         yield Limits(MemoryWindows(), time.monotonic)
         return
     # Not needed by those who stay with one worker, and not free.
-    from proxy.limits_redis import open_redis
+    from proxy.access.limits_redis import open_redis
 
     async with open_redis(url) as storage:
         yield Limits(storage, time.time)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from policies import rate
-from proxy.callers import Caller
+from proxy.access.callers import Caller
+from proxy.access.limits import Limit, Limits
 from proxy.errors import RateLimited
-from proxy.limits import Limit, Limits
 
 MOST_A_MINUTE = 60
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policies.plans import NotAgreed, Plan, Terms, terms
-from proxy.callers import Caller
+from proxy.access.callers import Caller
 from proxy.errors import NotAllowed
 
 _MOST_KEPT = 10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy import dev_key
+from proxy.access import dev_key
 from proxy.storage import accounts, api_key, key_records, open_store
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from policies.plans import Caps, Overrides
-from proxy import callers as callers_module
-from proxy.callers import Caller, Callers
+from proxy.access import callers as callers_module
+from proxy.access.callers import Caller, Callers
 from proxy.errors import InvalidKey
 from proxy.storage import accounts, api_key, key_records, open_store
 from proxy.storage.accounts import Account

@@ -1,0 +1,1 @@
+"""Who asks, under which plan, and how often: callers, logins, plans, request windows."""
