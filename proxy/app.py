@@ -22,7 +22,6 @@ from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.plans import Plans
 from proxy.access.usage_throttle import Turns
-from proxy.budgets import Budgets
 from proxy.cache import Cache, open_cache
 from proxy.catalogue import Catalogue
 from proxy.config.config_toml import Config, Server
@@ -37,6 +36,7 @@ from proxy.engines.registry import Registry
 from proxy.first_audio import FirstAudio
 from proxy.idempotency import Answers, open_answers
 from proxy.ledger import Ledger, open_ledger
+from proxy.ledger.budgets import Budgets
 from proxy.library import Library
 from proxy.pipeline import Pipeline
 from proxy.planning import Planner

@@ -13,10 +13,10 @@ from policies import estimate, fallback, segments
 from policies.lexicon import pronounced
 from policies.routing import Candidate
 from proxy.audio.frames import open_frames
-from proxy.budgets import Budgets
 from proxy.catalogue import Catalogue
 from proxy.engines.live import Engines
 from proxy.ledger import Attempt, Hold
+from proxy.ledger.budgets import Budgets
 from proxy.planning import Part, Plan
 from proxy.speaking import Speaking
 from proxy.text import FrontEnds

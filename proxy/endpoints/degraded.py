@@ -8,10 +8,10 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from proxy.budgets import Budgets
 from proxy.catalogue import Catalogue
 from proxy.engines.live import Engines
 from proxy.engines.registry import Registry
+from proxy.ledger.budgets import Budgets
 from proxy.storage.store import StorageFailed
 
 _BUDGETS_S = 2.0

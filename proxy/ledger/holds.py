@@ -11,7 +11,7 @@ from policies.admission import Live, Refusal
 from policies.cycles import Cycle
 from policies.plans import Terms
 from policies.quota import Split, Standing
-from proxy.ledger.arrears import Arrears
+from proxy.ledger.pending_writes import Arrears
 from proxy.storage.entries import Entry
 from proxy.storage.store import Statement, Store
 

@@ -14,8 +14,8 @@ from policies.cycles import Cycle, cycle_at
 from policies.plans import Terms
 from policies.quota import Standing
 from proxy.background import UNWATCHED, Watch
-from proxy.ledger.arrears import Arrears
 from proxy.ledger.holds import Held, Payer, Position, Refused, Wanted
+from proxy.ledger.pending_writes import Arrears
 from proxy.storage import entries
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.store import Statement, Store

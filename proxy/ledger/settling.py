@@ -10,7 +10,7 @@ import structlog
 
 from proxy.ledger.holds import Holds, Wanted
 from proxy.ledger.refunds import Told, give_back
-from proxy.ledger.tries import in_time, insist
+from proxy.ledger.retry import in_time, insist
 from proxy.storage import entries
 from proxy.storage.entries import Entry
 from proxy.storage.store import AlreadyExists, Statement, StorageFailed, StorageUnreachable

@@ -12,9 +12,9 @@ from policies.admission import Refusal, admit
 from policies.cycles import cycle_at
 from policies.quota import Split
 from proxy.background import UNWATCHED, Repeated, Watch
-from proxy.ledger.arrears import Arrears
 from proxy.ledger.holds import Held, Payer, Position, Refused, Wanted
-from proxy.ledger.tries import in_time, insist
+from proxy.ledger.pending_writes import Arrears
+from proxy.ledger.retry import in_time, insist
 from proxy.storage import entries, holds
 from proxy.storage.entries import Entry
 from proxy.storage.holds import Found

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.budgets import Budgets
 from proxy.ledger import Wanted
+from proxy.ledger.budgets import Budgets
 from proxy.text import FrontEnds
 from tests.proxy.endpoints.inside import Inside, envelope, inside
 from tests.proxy.endpoints.scripted import Scripted, spoken

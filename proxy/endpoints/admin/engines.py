@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proxy.budgets import Budgets, Spend
 from proxy.endpoints.replies import reply
 from proxy.engines.live import Engines, EngineStatus
 from proxy.engines.registry import Registry
+from proxy.ledger.budgets import Budgets, Spend
 from speech_engine import ModelInfo
 
 

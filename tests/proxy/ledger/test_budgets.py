@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 from structlog.testing import capture_logs
 
-from proxy import budgets as budgets_module
 from proxy import tables
-from proxy.budgets import Budgets
 from proxy.config.sections import EngineSection
+from proxy.ledger import budgets as budgets_module
+from proxy.ledger.budgets import Budgets
 from proxy.storage import costs
 from proxy.storage.costs import Cost
 from proxy.storage.store import Params, Store
