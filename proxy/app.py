@@ -34,7 +34,7 @@ from proxy.endpoints.once import Once
 from proxy.engines.live import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.first_audio import FirstAudio
-from proxy.idempotency import Answers, open_answers
+from proxy.kept import Answers, open_answers
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.library import Library

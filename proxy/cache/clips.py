@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy import kept_files
+from proxy.kept import kept_files
 from proxy.word_times import SpokenWord
 
 BLOCK_BYTES = 256 * 1024

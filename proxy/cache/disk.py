@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from proxy import kept_files
 from proxy.cache import clips
 from proxy.cache.clips import Clip
 from proxy.cache.folder import Folder
 from proxy.cache.memory import Memory
-from proxy.kept_files import Lock, Swept
+from proxy.kept import kept_files
+from proxy.kept.kept_files import Lock, Swept
 
 T = TypeVar("T")
 

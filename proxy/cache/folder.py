@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from proxy import kept_files
-from proxy.kept_files import Swept
+from proxy.kept import kept_files
+from proxy.kept.kept_files import Swept
 
 _DOTS = 2
 _GONE = "gone-"

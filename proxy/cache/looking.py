@@ -11,7 +11,7 @@ from pathlib import Path
 from proxy.cache.clips import Clip
 from proxy.cache.disk import Disk
 from proxy.cache.flights import Flight, Flights
-from proxy.kept_files import Lock
+from proxy.kept.kept_files import Lock
 
 _LOOK_AGAIN_S = 0.05
 """While another worker speaks: processes have nothing to tell one another by but the folder."""

@@ -11,7 +11,7 @@ from functools import partial
 from io import FileIO
 
 from proxy.cache.clips import BLOCK_BYTES, About, Identity
-from proxy.kept_files import Lock
+from proxy.kept.kept_files import Lock
 
 _MOST_WAITING = 16 * BLOCK_BYTES
 """So far the disk may lag behind; past it the answer goes on alone."""

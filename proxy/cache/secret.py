@@ -6,7 +6,7 @@ import secrets
 import time
 from pathlib import Path
 
-from proxy import kept_files
+from proxy.kept import kept_files
 
 _BYTES = 32
 _LOOK_AGAIN_S = 0.01

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientLeft, RequestTooLarge
-from proxy.idempotency import Recording
+from proxy.kept import Recording
 
 Settle = Callable[[], Awaitable[None]]
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from proxy.endpoints.connection import Connection
 from proxy.errors import InvalidRequest
-from proxy.idempotency import Answers, KeptAnswer, Sent
+from proxy.kept import Answers, KeptAnswer, Sent
 from proxy.telemetry import Metrics
 
 _KEY = re.compile(r"[ -~]{1,255}")

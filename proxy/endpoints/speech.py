@@ -25,7 +25,7 @@ from proxy.endpoints.once import Once
 from proxy.endpoints.replies import encode_json
 from proxy.endpoints.spoken import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
 from proxy.errors import UnsupportedMediaType, from_engine
-from proxy.idempotency import Sent
+from proxy.kept import Sent
 from proxy.library import Library
 from proxy.pipeline import Answer, Pipeline
 from proxy.planning import Plan, Planner

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from proxy.background import Repeated
 from proxy.config.sections import Server
-from proxy.idempotency import open_answers
+from proxy.kept import open_answers
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
 
@@ -70,8 +70,8 @@ async def test_kept_answers_are_swept_again_after_a_sweep_that_broke(
             raise ValueError(SECRET)
         loop.call_soon_threadsafe(again.set)
 
-    monkeypatch.setattr("proxy.kept_files.sweep", sweep)
-    monkeypatch.setattr("proxy.idempotency.answers._SWEEP_S", 0.01)
+    monkeypatch.setattr("proxy.kept.kept_files.sweep", sweep)
+    monkeypatch.setattr("proxy.kept.answers._SWEEP_S", 0.01)
     metrics = Metrics()
     async with open_answers(store, tmp_path, Server(idempotency_mb=1), metrics), asyncio.timeout(10):
         await again.wait()

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from proxy import kept_files
-from proxy.kept_files import Lock
+from proxy.kept import kept_files
+from proxy.kept.kept_files import Lock
 from tests.faults.processes import until
 from tests.proxy.cache.keeping import CONFIG, ask, found, kept, landed, reopened, revise, speaking
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken

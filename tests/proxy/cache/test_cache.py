@@ -30,7 +30,7 @@ from tests.proxy.cache.keeping import (
     speaking,
 )
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
-from tests.proxy.idempotent import KEY
+from tests.proxy.kept.idempotent import KEY
 
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 SHAPES: dict[str, dict[str, str]] = {

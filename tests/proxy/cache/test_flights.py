@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from starlette.types import Message
 
-from proxy import kept_files
+from proxy.kept import kept_files
 from speech_engine import Finished, errors
 from tests.proxy.cache.conftest import AS_SHIPPED
 from tests.proxy.cache.keeping import BODY, CONFIG, ask, found, kept, reopened, speaking, turns

@@ -17,11 +17,11 @@ import proxy
 from policies.lexicon import Lexicon
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Candidate, Model, Voice
-from proxy import kept_files
 from proxy.cache import secret
 from proxy.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, Names, Sought
 from proxy.config.sections import Config, EngineSection, PluginSection
-from proxy.kept_files import Lock
+from proxy.kept import kept_files
+from proxy.kept.kept_files import Lock
 from proxy.planning import Part, Plan
 from proxy.wire import SpeechRequest
 from speech_engine import ModelInfo

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy import kept_files
-from proxy.kept_files import Lock
+from proxy.kept import kept_files
+from proxy.kept.kept_files import Lock
 from tests.proxy.endpoints.scripted import Scripted, spoken
-from tests.proxy.idempotent import ask, is_replay, speaking
+from tests.proxy.kept.idempotent import ask, is_replay, speaking
 
 
 async def test_an_answer_that_ended_between_the_look_and_the_lock_is_found(

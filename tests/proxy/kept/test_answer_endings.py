@@ -13,16 +13,15 @@ import pytest
 import structlog
 from starlette.types import Message
 
-from proxy import kept_files
 from proxy.config import config_toml
 from proxy.config.sections import Server
-from proxy.idempotency import open_answers
+from proxy.kept import kept_files, open_answers
 from proxy.storage import open_store
 from proxy.storage.store import Statement
 from tests.faults.processes import until
 from tests.proxy.endpoints.inside import Inside
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
-from tests.proxy.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
+from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
 
 MOST = 1_000_000
 SMALL = 60_000

@@ -14,7 +14,7 @@ from proxy.storage.store import Statement
 from speech_engine import errors
 from tests.proxy.endpoints.inside import Inside, envelope, inside
 from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
-from tests.proxy.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
+from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
 
 DAY = 24 * 60 * 60 * 1_000_000
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy import kept_files
+from proxy.kept import kept_files
 
 _PREFIX_BYTES = 4
 _MOST_HEAD_BYTES = 64 * 1024

@@ -8,8 +8,8 @@ from io import FileIO
 
 import structlog
 
-from proxy.idempotency.files import Head
-from proxy.kept_files import Lock
+from proxy.kept.answer_files import Head
+from proxy.kept.kept_files import Lock
 
 _BLOCK_BYTES = 256 * 1024
 """Kept in memory until there is so much: most answers are written in one go, at their end."""

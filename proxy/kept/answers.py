@@ -16,13 +16,12 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from proxy import kept_files
 from proxy.background import UNWATCHED, Repeated, Watch
 from proxy.config.sections import Server
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
-from proxy.idempotency import files
-from proxy.idempotency.files import Found, Head
-from proxy.idempotency.recording import Recording
+from proxy.kept import answer_files, kept_files
+from proxy.kept.answer_files import Found, Head
+from proxy.kept.answer_recording import Recording
 from proxy.storage import usage
 from proxy.storage.store import Store
 
@@ -125,7 +124,7 @@ class Answers:
 
     async def _kept(self, path: Path, sent: Sent) -> KeptAnswer | None:
         try:
-            found = await asyncio.to_thread(files.find, path)
+            found = await asyncio.to_thread(answer_files.find, path)
         except OSError:
             return None
         if found is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy import kept_files
+from proxy.kept import kept_files
 
 
 def test_a_lock_has_one_holder_however_many_ask(tmp_path: Path) -> None:
