@@ -31,7 +31,7 @@ from proxy.endpoints import admin, health, lexicons, me, models, openapi, speech
 from proxy.endpoints.degraded import Parts
 from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exception
 from proxy.endpoints.once import Once
-from proxy.engines.live import Engines, open_engines
+from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.first_audio import FirstAudio
 from proxy.kept import Answers, open_answers

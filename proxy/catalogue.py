@@ -11,7 +11,7 @@ from policies.routing import Binding, Model, Offer, Route, Routed, Routes, Voice
 from proxy.config.config_toml import Config, VoiceSection
 from proxy.config.model_names import Fault, misnamed
 from proxy.config.nearest import hint
-from proxy.engines.live import Engines
+from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 
 _NO_VOICES: Mapping[str, Voice] = {}

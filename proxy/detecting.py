@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from proxy.config.sections import PluginSection
+from proxy.engines.plugin_instances import Wanted, open_plugin
 from proxy.engines.registry import Registry
-from proxy.opening import Wanted, open_plugin
 from speech_engine import Detector
 
 SHIPPED = "pycld2"

@@ -14,7 +14,7 @@ from policies.lexicon import pronounced
 from policies.routing import Candidate
 from proxy.audio.frames import open_frames
 from proxy.catalogue import Catalogue
-from proxy.engines.live import Engines
+from proxy.engines.engine_list import Engines
 from proxy.ledger import Attempt, Hold
 from proxy.ledger.budgets import Budgets
 from proxy.planning import Part, Plan

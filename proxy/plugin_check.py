@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from proxy import plugin_folder
 from proxy.config.sections import Config, EngineSection
-from proxy.engines import environments, registry
+from proxy.engines import environments, plugin_folder, registry
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.finding import Finding

@@ -14,10 +14,10 @@ import msgspec
 import structlog
 
 from proxy import runtime
-from proxy.children import Child
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reload import Reload, dropped_plans, merge
 from proxy.config.secret import environ_for_hosts
+from proxy.engines.children import Child
 from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.figures import Told

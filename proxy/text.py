@@ -13,8 +13,8 @@ import structlog
 from policies.lexicon import EMPTY, Words
 from policies.routing import FrontEndNames
 from proxy.config.sections import PluginSection
+from proxy.engines.plugin_instances import Wanted, open_plugin
 from proxy.engines.registry import Registry
-from proxy.opening import Wanted, open_plugin
 from speech_engine import EngineError, EngineFailed, FrontEnd, Segment
 
 _log = structlog.get_logger()

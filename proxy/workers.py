@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
-from proxy.children import Child, Keeper
+from proxy.engines.children import Child, Keeper
 from speech_engine.host.pipe import Answer, Message, Metrics, PlansInUse, Question, Ready, WorkerGivenUp
 
 _log = structlog.get_logger()

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from proxy.catalogue import Catalogue
-from proxy.engines.live import Engines
+from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.ledger.budgets import Budgets
 from proxy.storage.store import StorageFailed

@@ -15,9 +15,9 @@ import msgspec
 import structlog
 
 from policies import backoff
-from proxy.engines.asked import OnAsked, nobody_asks
+from proxy.engines.dispatch import OnAsked, nobody_asks
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.key import REFUSED, Key, Watch
+from proxy.engines.provider_key import REFUSED, Key, Watch
 from speech_engine import (
     Audio,
     Encoded,

@@ -15,7 +15,7 @@ import grpc
 import msgspec
 import structlog
 
-from proxy.engines.asked import OnAsked, nobody_asks
+from proxy.engines.dispatch import OnAsked, nobody_asks
 from speech_engine import API_VERSION, Event, ModelInfo, SpeechJob, VoiceInfo
 from speech_engine.errors import EngineUnavailable
 from speech_engine.events import Finished

@@ -13,8 +13,8 @@ import msgspec
 import structlog
 
 from policies.heartbeat import is_frozen
-from proxy.children import Child, Keeper
 from proxy.engines import environments
+from proxy.engines.children import Child, Keeper
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine.host.pipe import BeginHost, HostState, Message, Tick

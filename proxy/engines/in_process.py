@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import structlog
 
-from proxy.engines.asked import OnAsked, nobody_asks
+from proxy.engines.dispatch import OnAsked, nobody_asks
 from proxy.engines.paced import PacedEngine
 from speech_engine import Engine, Event, ModelInfo, SpeechJob, VoiceInfo
 from speech_engine.host.messages import Failed, Health

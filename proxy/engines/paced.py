@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from policies import pacing
-from proxy.engines.asked import OnAsked, nobody_asks
+from proxy.engines.dispatch import OnAsked, nobody_asks
 from speech_engine import Engine, EngineLimited, EngineVoices, Event, SpeechJob, VoiceInfo
 
 _SHORTEST_PAUSE_S = 1.0

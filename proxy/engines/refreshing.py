@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from proxy.engines.guarded import GuardedEngine
-from proxy.engines.key import Key
+from proxy.engines.provider_key import Key
 from speech_engine import EngineError, EngineRefreshes, EngineTimeout
 
 REFRESH_S = 300.0

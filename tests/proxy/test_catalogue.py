@@ -10,9 +10,9 @@ from policies.plans import Plan
 from policies.routing import Binding, Offer, Route, Voice
 from proxy.catalogue import Catalogue
 from proxy.config.config_toml import Config, EngineSection, VoiceSection
+from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.live import Engines, LiveEngine
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import ModelInfo, VoiceInfo
 from tests.proxy.endpoints.scripted import Scripted

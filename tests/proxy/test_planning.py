@@ -13,9 +13,9 @@ from policies.routing import Route
 from proxy.catalogue import Catalogue
 from proxy.config.config_toml import Config, EngineSection, VoiceSection
 from proxy.endpoints.replies import encode_json
+from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.live import Engines, LiveEngine
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.planning import Planner
 from proxy.wire import Defaults, SpeechRequest, parse_speech

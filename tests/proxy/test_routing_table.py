@@ -18,8 +18,8 @@ from policies.routing import Binding, FrontEndNames, Route, Voice
 from proxy.catalogue import Catalogue
 from proxy.config.config_toml import Config, EngineSection, Server, VoiceSection
 from proxy.endpoints.replies import encode_json
+from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.live import Engines
 from proxy.errors import RequestFailed
 from proxy.library import Own
 from proxy.planning import Planner

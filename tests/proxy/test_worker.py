@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from proxy import runtime
-from proxy.children import Child
 from proxy.config.config_toml import Config, Storage
+from proxy.engines.children import Child
 from speech_engine.host.pipe import Broken, Ready, Revision
 
 SOON_S = 20.0

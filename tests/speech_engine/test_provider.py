@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from proxy.config.sections import Upstream
-from proxy.engines.http import AiohttpClient, open_http
+from proxy.engines.upstream_http import AiohttpClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
 from speech_engine.testing.faults import GARBAGE, Fault, Receive, Scope, Send, scripted
 from speech_engine.testing.provider import Provider, Report, hum

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.endpoints.replies import reply
-from proxy.engines.live import Engines, EngineStatus
+from proxy.engines.engine_list import Engines, EngineStatus
 from proxy.engines.registry import Registry
 from proxy.ledger.budgets import Budgets, Spend
 from speech_engine import ModelInfo

@@ -14,7 +14,7 @@ from plugins.elevenlabs.fake import KEY, Account, fake
 from plugins.elevenlabs.settings import ElevenLabsSettings
 from plugins.tone.decode import decode
 from proxy.config.sections import Upstream
-from proxy.engines.http import open_http
+from proxy.engines.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob, Words
 from speech_engine.testing import job, speaking
 from speech_engine.testing.provider import Provider

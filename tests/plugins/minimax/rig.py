@@ -17,7 +17,7 @@ from plugins.minimax.settings import MinimaxSettings
 from plugins.tone.decode import decode
 from plugins.tone.frames import Clock, frame_symbols, symbol_pcm
 from proxy.config.sections import Upstream
-from proxy.engines.http import open_http
+from proxy.engines.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
 from speech_engine.testing import collect, job
 from speech_engine.testing.provider import Provider

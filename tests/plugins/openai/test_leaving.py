@@ -15,7 +15,7 @@ from plugins.openai.fake.app import provider
 from plugins.openai.plugin import create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
-from proxy.engines.http import open_http
+from proxy.engines.upstream_http import open_http
 from speech_engine import Context, Engine, Finished
 from speech_engine.testing import collect, job
 from speech_engine.testing.serving import served

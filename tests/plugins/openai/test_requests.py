@@ -12,7 +12,7 @@ from plugins.openai.engine import OpenAIEngine
 from plugins.openai.fake.app import provider
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
-from proxy.engines.http import open_http
+from proxy.engines.upstream_http import open_http
 from speech_engine import EngineVoice, HttpAnswer, HttpClient, HttpRequest, Mix, SpeechJob, VoiceNotFound
 from speech_engine.testing import collect, job
 from speech_engine.testing.serving import served

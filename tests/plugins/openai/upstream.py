@@ -13,7 +13,7 @@ from plugins.openai.fake.app import provider
 from plugins.openai.plugin import create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
-from proxy.engines.http import open_http
+from proxy.engines.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
 from speech_engine.testing import speaking
 from speech_engine.testing.provider import Provider

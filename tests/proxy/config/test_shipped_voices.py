@@ -11,7 +11,7 @@ from policies.matching import match
 from policies.routing import Voice
 from proxy.catalogue import Catalogue
 from proxy.config import config_toml
-from proxy.engines.live import Engines
+from proxy.engines.engine_list import Engines
 from tests.proxy.config.files import load
 
 README = Path(__file__).parents[3] / "plugins/espeak/README.md"

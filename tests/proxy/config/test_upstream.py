@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config.sections import Upstream
 from tests.proxy.config.files import faults, load
-from tests.proxy.engines.test_http import CERTIFICATE
+from tests.proxy.engines.test_upstream_http import CERTIFICATE
 
 PROXY = "http://ada:hunter2@gate.example:3128"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.children import Child
+from proxy.engines.children import Child
 from speech_engine.host.pipe import BeginHost, Broken, tell
 
 _THREAD = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.children import Child, Keeper
+from proxy.engines.children import Child, Keeper
 from speech_engine.host.pipe import Drain, Message, Metrics, MetricsAsked, Ready
 
 BEGIN = """

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config.config_toml import Config, EngineSection
 from proxy.engines import registry
-from proxy.engines.live import Engines, open_engines
+from proxy.engines.engine_list import Engines, open_engines
 from proxy.telemetry import Metrics
 from speech_engine import EngineBusy, EngineFailed, EngineVoice, Finished, Segment, SpeechJob
 from speech_engine.host.pipe import HostState

@@ -13,15 +13,15 @@ import msgspec
 import structlog
 
 from proxy.config.config_toml import Config, EngineSection
-from proxy.engines.asked import OnAsked, nobody_asks
+from proxy.engines.dispatch import OnAsked, nobody_asks
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine
-from proxy.engines.http import open_http
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.key import Watch
 from proxy.engines.paced import Pace, PacedEngine
+from proxy.engines.provider_key import Watch
 from proxy.engines.refreshing import refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
+from proxy.engines.upstream_http import open_http
 from speech_engine import (
     Context,
     Engine,

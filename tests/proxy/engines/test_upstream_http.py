@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import Upstream
-from proxy.engines.http import open_http
+from proxy.engines.upstream_http import open_http
 from speech_engine import (
     EngineError,
     EngineFailed,
