@@ -23,7 +23,9 @@ from proxy.access.logins import Logins
 from proxy.access.plans import Plans
 from proxy.access.usage_throttle import Turns
 from proxy.cache import Cache, open_cache
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.library import Library
+from proxy.catalogue.library_editor import Saving
 from proxy.config.config_toml import Config, Server
 from proxy.config.sections import PluginSection
 from proxy.detecting import Detecting, open_detector
@@ -37,11 +39,9 @@ from proxy.first_audio import FirstAudio
 from proxy.kept import Answers, open_answers
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
-from proxy.library import Library
 from proxy.pipeline import Pipeline
 from proxy.planning import Planner
 from proxy.relay import Levels
-from proxy.saving import Saving
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics

@@ -13,7 +13,7 @@ from policies import estimate, fallback, segments
 from policies.lexicon import pronounced
 from policies.routing import Candidate
 from proxy.audio.frames import open_frames
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger import Attempt, Hold
 from proxy.ledger.budgets import Budgets

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from policies import costs
 from policies.language import base
 from policies.routing import Model
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import open_engines
 from proxy.engines.guarded import GuardedEngine

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from policies import casting, language
 from policies.language import Chosen, Detect, Piece, Source, base
 from policies.routing import Decision, Voice
-from proxy.catalogue import Catalogue
+from proxy.catalogue.cast_members import resolve_members
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.library import Own
 from proxy.errors import InvalidRequest
-from proxy.library import Own
-from proxy.members import resolve_members
 from proxy.wire import SpeechRequest
 from speech_engine import cleaning
 from speech_engine.sentences import sentence_ends

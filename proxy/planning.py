@@ -13,9 +13,9 @@ from policies.language import Detect, Source
 from policies.lexicon import EMPTY, Lexicon
 from policies.plans import Terms
 from policies.routing import Candidate, Decision, FrontEndNames, Route, Rules, Voice, Wanted
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.library import NOTHING, Own
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
-from proxy.library import NOTHING, Own
 from proxy.parts import Parts, Span, Spans
 from proxy.wire import SpeechRequest
 

@@ -14,9 +14,9 @@ from starlette.routing import Route
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
 from proxy import wire
+from proxy.catalogue.library_editor import Saving, no_lexicon
 from proxy.endpoints.admin.fields import body
 from proxy.endpoints.replies import reply
-from proxy.saving import Saving, no_lexicon
 from proxy.storage import lexicons
 from proxy.storage.lexicons import LexiconRecord
 from proxy.storage.store import Store

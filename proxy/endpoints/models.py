@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.access.plans import Plans
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
 from proxy.endpoints.replies import reply
 from proxy.errors import NotFound
 

@@ -20,13 +20,13 @@ from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.audio.wav import wav_header
+from proxy.catalogue.library import Library
 from proxy.endpoints.connection import Connection
 from proxy.endpoints.once import Once
 from proxy.endpoints.replies import encode_json
 from proxy.endpoints.spoken import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
 from proxy.errors import UnsupportedMediaType, from_engine
 from proxy.kept import Sent
-from proxy.library import Library
 from proxy.pipeline import Answer, Pipeline
 from proxy.planning import Plan, Planner
 from proxy.wire import SpeechRequest

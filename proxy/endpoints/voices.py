@@ -16,13 +16,13 @@ from policies import matching
 from policies.matching import Match
 from policies.routing import Voice
 from proxy.access.plans import Plans
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.known_voices import KnownVoices
+from proxy.catalogue.library import voice_of
+from proxy.catalogue.library_editor import Saving, not_own
 from proxy.endpoints.admin.fields import Name, Reason, Tags, body
-from proxy.endpoints.known_voices import KnownVoices
 from proxy.endpoints.replies import reply
 from proxy.errors import InvalidRequest, UnsupportedMediaType
-from proxy.library import voice_of
-from proxy.saving import Saving, not_own
 from proxy.storage import voices as saved
 
 _CREATED = 1_767_225_600

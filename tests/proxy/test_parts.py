@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Voice
 from proxy import wire
+from proxy.catalogue.library import NOTHING, Own
 from proxy.endpoints.replies import encode_json
 from proxy.errors import InvalidRequest
-from proxy.library import NOTHING, Own
 from proxy.parts import MOST_PARTS
 from proxy.planning import Plan, Planner
 from proxy.wire import Defaults

@@ -10,7 +10,7 @@ from policies import plans
 from policies.plans import Plan, Prices
 from policies.price import Price
 from policies.routing import Route
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config, EngineSection, VoiceSection
 from proxy.endpoints.replies import encode_json
 from proxy.engines.engine_list import Engines, LiveEngine

@@ -15,13 +15,13 @@ from policies import plans
 from policies.lexicon import Lexicons
 from policies.plans import Plan
 from policies.routing import Binding, FrontEndNames, Route, Voice
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.library import Own
 from proxy.config.config_toml import Config, EngineSection, Server, VoiceSection
 from proxy.endpoints.replies import encode_json
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.errors import RequestFailed
-from proxy.library import Own
 from proxy.planning import Planner
 from proxy.wire import Defaults, parse_speech
 from speech_engine import Language

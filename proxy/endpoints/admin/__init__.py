@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
+from proxy.catalogue.library_editor import Saving
 from proxy.endpoints.admin import accounts, audit, engines, keys, lexicons, money, plans, route, usage, voices
 from proxy.endpoints.admin.administration import Administration
-from proxy.saving import Saving
 
 __all__ = ["Administration", "engine_routes", "library_routes", "route_routes", "routes"]
 

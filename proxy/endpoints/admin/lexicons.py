@@ -10,6 +10,7 @@ from starlette.routing import Route
 from policies import lexicon
 from policies.lexicon import MOST_WORDS
 from proxy import wire
+from proxy.catalogue.library_editor import Saving
 from proxy.endpoints.admin.administration import Administration, check_open
 from proxy.endpoints.admin.fields import AccountName, body
 from proxy.endpoints.lexicons import (
@@ -22,7 +23,6 @@ from proxy.endpoints.lexicons import (
 )
 from proxy.endpoints.replies import reply
 from proxy.errors import InvalidRequest
-from proxy.saving import Saving
 
 
 class NewLexicon(msgspec.Struct, frozen=True):

@@ -13,12 +13,12 @@ from starlette.routing import Route
 from policies.plans import Terms
 from policies.routing import Decision, Verdict
 from proxy import wire
+from proxy.catalogue.library import Library
 from proxy.endpoints.admin import agreed
 from proxy.endpoints.admin.administration import Administration
 from proxy.endpoints.admin.fields import AccountName, raw_body
 from proxy.endpoints.replies import reply
 from proxy.errors import Conflict, ErrorDetail
-from proxy.library import Library
 from proxy.parts import Span
 from proxy.planning import Planner
 from proxy.storage.accounts import Account

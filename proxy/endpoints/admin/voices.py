@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from proxy.catalogue.library_editor import Saving
 from proxy.endpoints.admin.administration import Administration, check_open
 from proxy.endpoints.admin.fields import AccountName, body
 from proxy.endpoints.pages import page
 from proxy.endpoints.replies import reply
 from proxy.endpoints.voices import DeletedVoice, NewVoice
 from proxy.errors import NotFound
-from proxy.saving import Saving
 from proxy.storage import voices
 from proxy.storage.ids import new_id
 from proxy.storage.voices import Kind, VoiceRecord

@@ -9,7 +9,7 @@ import pytest
 
 from policies.matching import match
 from policies.routing import Voice
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
 from proxy.config import config_toml
 from proxy.engines.engine_list import Engines
 from tests.proxy.config.files import load

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from policies import plans
 from policies.plans import Plan
 from policies.routing import Binding, Offer, Route, Voice
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config, EngineSection, VoiceSection
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosted import HostedEngine

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from policies.routing import Voice
-from proxy.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.library import Own
 from proxy.errors import InvalidRequest
-from proxy.library import Own
 
 
 def resolve_members(

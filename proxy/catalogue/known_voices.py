@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from policies import routing
 from policies.language import base
 from policies.routing import Voice
-from proxy.catalogue import Catalogue
-from proxy.library import Own
-from proxy.saving import no_voice
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.library import Own
+from proxy.catalogue.library_editor import no_voice
 from speech_engine import ModelInfo
 
 

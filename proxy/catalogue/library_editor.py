@@ -10,11 +10,11 @@ from typing import Protocol
 
 from policies import casting, lexicon
 from policies.lexicon import MOST_LEXICONS, Words
-from proxy.catalogue import Catalogue
+from proxy.catalogue.cast_members import resolve_members
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.library import NOTHING, Library
 from proxy.config.config_toml import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
-from proxy.library import NOTHING, Library
-from proxy.members import resolve_members
 from proxy.storage import lexicons, voices
 from proxy.storage.audit import Act
 from proxy.storage.lexicons import LexiconRecord

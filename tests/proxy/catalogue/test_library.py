@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from policies.lexicon import EMPTY
+from proxy.catalogue.library import NOTHING, Library
 from proxy.errors import InvalidRequest
-from proxy.library import NOTHING, Library
 from proxy.storage import accounts, lexicons, open_store, voices
 from proxy.storage.accounts import Account
 from proxy.storage.store import StorageFailed
@@ -168,7 +168,7 @@ async def test_words_are_put_together_again_only_where_one_has_changed(
 async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     store: WatchedStore, ada: Account, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.library._MOST_KEPT", 5000)
+    monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 5000)
     await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
     kept = await library.own(ada.id)
     for nobody in ("1", "2"):
@@ -181,7 +181,7 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     assert (await library.own(ada.id)).lexicon(None, "pt").words["Ana"] == "x" * 3500
     assert repr(library).startswith("<Library 1 ")
     # One that is larger than all the room there is is kept all the same.
-    monkeypatch.setattr("proxy.library._MOST_KEPT", 1)
+    monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 1)
     store.seconds = 5
     kept = await library.own(ada.id)
     assert await library.own(ada.id) is kept
