@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bench.clip import PLUGIN, clip
 from policies.plans import UNLIMITED, Plan, Prices, terms
 from policies.price import MICRO, Price
-from proxy import telemetry, wire
+from proxy import telemetry
 from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config, EngineSection, Server, Storage, VoiceSection
@@ -33,7 +33,8 @@ from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.http_protocol import ImpatientProtocol
 from proxy.ledger import Wanted
-from proxy.wire import SpeechRequest
+from proxy.speech import speech_request
+from proxy.speech.speech_request import SpeechRequest
 
 RUNGS = ("bare", "auth", "routed", "policies", "ledger", "shared", "pipeline")
 _CLIP = clip()
@@ -59,7 +60,9 @@ class Rung:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send)
-        request = wire.parse_speech(await connection.body(wire.MAX_BODY_BYTES), wire.Defaults())
+        request = speech_request.parse_speech(
+            await connection.body(speech_request.MAX_BODY_BYTES), speech_request.Defaults()
+        )
         state = scope["state"]
         match self._name:
             case "routed":

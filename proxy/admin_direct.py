@@ -13,12 +13,12 @@ from proxy.access.callers import Callers
 from proxy.access.limits import MEMORY, open_limits
 from proxy.access.usage_throttle import Turns
 from proxy.app import control_app
-from proxy.cache import open_cache
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import Saving
 from proxy.config.config_toml import Config
 from proxy.endpoints import admin
 from proxy.ledger import open_ledger
+from proxy.speech.cache import open_cache
 from proxy.storage import open_store
 from proxy.telemetry import Metrics
 

@@ -15,37 +15,36 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from proxy import wire
 from proxy.access.admission import Admission
 from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.plans import Plans
 from proxy.access.usage_throttle import Turns
-from proxy.cache import Cache, open_cache
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import Saving
 from proxy.config.config_toml import Config, Server
 from proxy.config.sections import PluginSection
-from proxy.detecting import Detecting, open_detector
 from proxy.endpoints import admin, health, lexicons, me, models, openapi, speech, usage, voices, welcome
 from proxy.endpoints.degraded import Parts
 from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exception
 from proxy.endpoints.once import Once
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
-from proxy.first_audio import FirstAudio
 from proxy.kept import Answers, open_answers
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
-from proxy.pipeline import Pipeline
-from proxy.planning import Planner
-from proxy.relay import Levels
+from proxy.speech import Levels, speech_request
+from proxy.speech.cache import Cache, open_cache
+from proxy.speech.candidate_race import FirstAudio
+from proxy.speech.front_ends import FrontEnds, open_front_ends
+from proxy.speech.language_detection import Detecting, open_detector
+from proxy.speech.pipeline import Pipeline
+from proxy.speech.planning import Planner
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
-from proxy.text import FrontEnds, open_front_ends
 
 _EXPOSED = (
     *("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms"),
@@ -216,7 +215,7 @@ def _cors(server: Server) -> list[Middleware]:
     return [origins]
 
 
-def _defaults(server: Server) -> wire.Defaults:
+def _defaults(server: Server) -> speech_request.Defaults:
     if not server.fill_missing:
-        return wire.Defaults()
-    return wire.Defaults(server.default_model, server.default_voice)
+        return speech_request.Defaults()
+    return speech_request.Defaults(server.default_model, server.default_voice)

@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
-from proxy import wire
 from proxy.catalogue.library_editor import Saving, no_lexicon
 from proxy.endpoints.admin.fields import body
 from proxy.endpoints.replies import reply
+from proxy.speech import speech_request
 from proxy.storage import lexicons
 from proxy.storage.lexicons import LexiconRecord
 from proxy.storage.store import Store
@@ -93,7 +93,7 @@ class Lexicons:
 
     async def put(self, request: Request) -> Response:
         sent = await body(request, LexiconBody, MAX_BODY_BYTES)
-        words = wire.words(sent.words, "words", MOST_WORDS)
+        words = speech_request.words(sent.words, "words", MOST_WORDS)
         kept = await self._saving.put_lexicon(_account(request), request.path_params["name"], words)
         return reply(entry(kept))
 

@@ -15,7 +15,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
-from proxy import wire
 from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.audio.formats import MEDIA_TYPES
@@ -27,9 +26,10 @@ from proxy.endpoints.replies import encode_json
 from proxy.endpoints.spoken import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
 from proxy.errors import UnsupportedMediaType, from_engine
 from proxy.kept import Sent
-from proxy.pipeline import Answer, Pipeline
-from proxy.planning import Plan, Planner
-from proxy.wire import SpeechRequest
+from proxy.speech import speech_request
+from proxy.speech.pipeline import Answer, Pipeline
+from proxy.speech.planning import Plan, Planner
+from proxy.speech.speech_request import SpeechRequest
 from speech_engine import EngineError
 
 BUFFERED_WAV_S = 60.0
@@ -58,7 +58,7 @@ class SpeechEndpoint:
         planner: Planner,
         pipeline: Pipeline,
         once: Once,
-        defaults: wire.Defaults,
+        defaults: speech_request.Defaults,
     ) -> None:
         self._admission = admission
         self._library = library
@@ -74,8 +74,8 @@ class SpeechEndpoint:
         connection = Connection(scope, receive, send)
         if connection.header(b"content-type").lower().startswith("multipart/"):
             raise UnsupportedMediaType("Send JSON, with content-type: application/json.")
-        body = await connection.body(wire.MAX_BODY_BYTES)
-        request = wire.parse_speech(body, self._defaults)
+        body = await connection.body(speech_request.MAX_BODY_BYTES)
+        request = speech_request.parse_speech(body, self._defaults)
         key = self._once.key(connection)
         state = scope["state"]
         id_, caller = state["request_id"], state["caller"]
@@ -108,7 +108,7 @@ def routes(
     planner: Planner,
     pipeline: Pipeline,
     once: Once,
-    defaults: wire.Defaults,
+    defaults: speech_request.Defaults,
 ) -> list[Route]:
     endpoint = SpeechEndpoint(admission, library, planner, pipeline, once, defaults)
     return [Route("/v1/audio/speech", endpoint, methods=["POST"])]

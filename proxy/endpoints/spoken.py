@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 from proxy.errors import ErrorDetail
-from proxy.pipeline import Answer
-from proxy.wire import SpeechRequest
+from proxy.speech.pipeline import Answer
+from proxy.speech.speech_request import SpeechRequest
 
 _TOKENS_A_SECOND = 20
 

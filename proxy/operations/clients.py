@@ -18,8 +18,8 @@ from proxy.errors import (
 )
 from proxy.operations.library import LIBRARY
 from proxy.operations.operation import BODY, PAGE, SINCE, UNTIL, Header, Operation, Query, json
+from proxy.speech.speech_request import SpeechBody
 from proxy.storage.usage_sums import SIDES
-from proxy.wire import SpeechBody
 
 SPEECH_HEADERS = {
     "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",

@@ -15,7 +15,7 @@ from proxy.app import open_worker
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config.config_toml import Config
 from proxy.engines.registry import Registry
-from proxy.wire import SpeechBody
+from proxy.speech.speech_request import SpeechBody
 from tests.docs import pages
 from tests.server import Server
 
@@ -46,9 +46,8 @@ def test_every_format_is_documented_with_its_content_type() -> None:
 
 
 def test_every_header_of_our_own_is_documented(shipped: Server) -> None:
-    documented = {
-        pages.codes(row[0])[0] for row in pages.rows(pages.section(pages.doc(_PAGE), "Headers of an answer"))
-    }
+    table = pages.rows(pages.section(pages.doc(_PAGE), "Headers of an answer"))
+    documented = {code for row in table for code in pages.codes(row[0])}
     answer = shipped.speech("Hello.")
     assert answer.status_code == 200
     sent = {name for name in answer.headers if name.startswith(("x-", "openai-"))}

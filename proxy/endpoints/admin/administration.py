@@ -8,7 +8,6 @@ from starlette.requests import Request
 
 from proxy.access.callers import Callers
 from proxy.access.usage_throttle import Turns
-from proxy.cache import Cache
 from proxy.config.sections import Config
 from proxy.endpoints import standing as standings
 from proxy.endpoints.admin import agreed
@@ -17,6 +16,7 @@ from proxy.endpoints.replies import encode_json
 from proxy.endpoints.standing import Standing
 from proxy.errors import Conflict, NotFound
 from proxy.ledger import Ledger
+from proxy.speech.cache import Cache
 from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act

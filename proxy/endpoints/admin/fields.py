@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy import wire
 from proxy.config import credits
 from proxy.config import fields as structs
 from proxy.endpoints.connection import Connection
 from proxy.errors import InvalidRequest
+from proxy.speech import speech_request
 
 _MAX_BODY_BYTES = 64 * 1024
 # No control characters: no database keeps a NUL, and no terminal shows the others as they are.
@@ -72,7 +72,7 @@ SomeOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number
 
 async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
     """Raises InvalidRequest naming the field that is wrong."""
-    return wire.parse(type_, await raw_body(request, most_bytes))
+    return speech_request.parse(type_, await raw_body(request, most_bytes))
 
 
 async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:

@@ -9,7 +9,6 @@ from starlette.routing import Route
 
 from policies import lexicon
 from policies.lexicon import MOST_WORDS
-from proxy import wire
 from proxy.catalogue.library_editor import Saving
 from proxy.endpoints.admin.administration import Administration, check_open
 from proxy.endpoints.admin.fields import AccountName, body
@@ -23,6 +22,7 @@ from proxy.endpoints.lexicons import (
 )
 from proxy.endpoints.replies import reply
 from proxy.errors import InvalidRequest
+from proxy.speech import speech_request
 
 
 class NewLexicon(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class AdminLexicons:
         sent = await body(request, NewLexicon, MAX_BODY_BYTES)
         account = await self._administration.account(sent.account)
         check_open(account)
-        words = wire.words(sent.words, "words", MOST_WORDS)
+        words = speech_request.words(sent.words, "words", MOST_WORDS)
         name = lexicon.usual_name(request.path_params["name"])
         act = await self._administration.act(request, "lexicon.set", name[:64], account.id, words=len(words))
         return reply(entry(await self._saving.put_lexicon(account.id, name, words, act)))

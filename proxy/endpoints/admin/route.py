@@ -12,15 +12,15 @@ from starlette.routing import Route
 
 from policies.plans import Terms
 from policies.routing import Decision, Verdict
-from proxy import wire
 from proxy.catalogue.library import Library
 from proxy.endpoints.admin import agreed
 from proxy.endpoints.admin.administration import Administration
 from proxy.endpoints.admin.fields import AccountName, raw_body
 from proxy.endpoints.replies import reply
 from proxy.errors import Conflict, ErrorDetail
-from proxy.parts import Span
-from proxy.planning import Planner
+from proxy.speech import speech_request
+from proxy.speech.planning import Planner
+from proxy.speech.split_text import Span
 from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -34,9 +34,10 @@ class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
     input: Annotated[str, Meta(min_length=1, description="a text of 1 to 4096 characters")]
     model: Annotated[_Name, Meta(description="the id of a model")] | None = None
-    voice: Annotated[_Name | wire.VoiceReference, Meta(description="as in a request for speech")] | None = (
-        None
-    )
+    voice: (
+        Annotated[_Name | speech_request.VoiceReference, Meta(description="as in a request for speech")]
+        | None
+    ) = None
     language: Annotated[str, Meta(description="a language tag such as en, pt-BR or es-419, or auto")] = ""
     pitch: Annotated[float, Meta(description="a number of semitones from -12 to 12")] = 0.0
     emotion: Annotated[str, Meta(description="a text of 1 to 64 characters")] | None = None
@@ -111,9 +112,11 @@ class Explanations:
 
     async def explain(self, request: Request) -> Response:
         body = await raw_body(request)
-        question = wire.parse(RouteQuestion, body)
+        question = speech_request.parse(RouteQuestion, body)
         server = self._administration.config.server
-        asked = wire.parse_speech(body, wire.Defaults(server.default_model, server.default_voice))
+        asked = speech_request.parse_speech(
+            body, speech_request.Defaults(server.default_model, server.default_voice)
+        )
         account = None if question.account is None else await self._administration.account(question.account)
         own = await self._library.own(_NOBODY if account is None else account.id)
         decided = self._planner.explain(asked, self._terms(account), own)

@@ -19,7 +19,7 @@ from proxy.endpoints.admin.accounts import AccountChange, NewAccount
 from proxy.endpoints.admin.agreed import AgreedChange
 from proxy.endpoints.admin.keys import NewKey, WantedCaps
 from proxy.endpoints.admin.money import NewCorrection, NewGrant, NewRefund
-from proxy.wire import SpeechBody
+from proxy.speech.speech_request import SpeechBody
 
 
 class Cake(msgspec.Struct, frozen=True):

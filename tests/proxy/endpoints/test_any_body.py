@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from proxy import wire
 from proxy.audio.formats import FORMATS
+from proxy.speech import speech_request
 from tests.proxy.endpoints.inside import TONE, Inside, envelope, inside
 
 SECRET = "the cat sat on seventeen mats"
@@ -39,7 +39,8 @@ likely = {
     | st.dictionaries(st.text(max_size=5), st.text(max_size=9)),
 }
 fields = {
-    name: st.one_of(likely.get(name, json_values), json_values) for name in wire.SpeechBody.__struct_fields__
+    name: st.one_of(likely.get(name, json_values), json_values)
+    for name in speech_request.SpeechBody.__struct_fields__
 }
 bodies = st.fixed_dictionaries({}, optional=fields)
 whole_bodies = st.fixed_dictionaries(
@@ -62,7 +63,7 @@ async def check(server: Inside, content: bytes) -> int:
         return answer.status_code
     assert answer.status_code in (400, 404)
     assert error["type"] == "invalid_request_error"
-    assert error["param"] is None or error["param"] in wire.SpeechBody.__struct_fields__
+    assert error["param"] is None or error["param"] in speech_request.SpeechBody.__struct_fields__
     return answer.status_code
 
 

@@ -1,8 +1,0 @@
-"""Several parts of a text, each by its own engine and voice, spoken as one stream."""
-
-from __future__ import annotations
-
-from proxy.relay.levels import Levels
-from proxy.relay.relay import begin_speech
-
-__all__ = ["Levels", "begin_speech"]

@@ -1,0 +1,148 @@
+"""A whole answer on the disk: its bytes as they were sent, and behind them what else is told with them.
+
+Everything that reads waits for the disk and raises OSError.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from io import FileIO
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.kept import kept_files
+from proxy.speech.word_times import SpokenWord
+
+BLOCK_BYTES = 256 * 1024
+"""So much is read at once; what is smaller is in memory when it is found."""
+
+_LENGTH_BYTES = 4
+_MOST_ABOUT_BYTES = 4 * 1024 * 1024
+TOUCHED_S = 60.0
+"""For so long after a use further uses are not written down."""
+
+
+class About(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Beside the bytes: who spoke them, as the header says it and as the usage row does, and when which word
+    is heard."""
+
+    spoken_by: str
+    engine: str
+    model: str
+    samples: int
+    sample_rate_hz: int
+    words: tuple[SpokenWord, ...] | None
+    audio_bytes: int
+
+    def __repr__(self) -> str:
+        return f"<About {self.audio_bytes} bytes of {self.spoken_by}>"
+
+    def encoded(self) -> bytes:
+        about = msgspec.msgpack.encode(self)
+        return about + len(about).to_bytes(_LENGTH_BYTES)
+
+
+class Identity(NamedTuple):
+    """Which file it is that a name stands for."""
+
+    inode: int
+    written_ns: int
+
+    @classmethod
+    def of(cls, stat: os.stat_result) -> Identity:
+        return cls(stat.st_ino, stat.st_mtime_ns)
+
+
+class Clip:
+    """`start` is the beginning of the sound, or all of it; then there is no `rest`."""
+
+    def __init__(self, about: About, start: bytes, rest: FileIO | None, identity: Identity) -> None:
+        self.about = about
+        self.start = start
+        self.rest = rest
+        self.identity = identity
+
+    def __repr__(self) -> str:
+        return f"<Clip {self.about!r}>"
+
+    @property
+    def seconds(self) -> float:
+        return self.about.samples / self.about.sample_rate_hz
+
+    def read(self, at: int) -> bytes:
+        """From this byte of the sound on, a block or what is left."""
+        assert self.rest is not None
+        data = os.pread(self.rest.fileno(), min(BLOCK_BYTES, self.about.audio_bytes - at), at)
+        if not data:
+            raise OSError("a kept answer was cut short")
+        return data
+
+    def close(self) -> None:
+        if self.rest is not None:
+            self.rest.close()
+
+
+def load(path: Path, oldest: float) -> Clip | None:
+    """The one of this name, now used; None where there is none, or only an old or a damaged one."""
+    file = kept_files.find(path)
+    if file is None:
+        return None
+    clip = None
+    try:
+        stat = os.fstat(file.fileno())
+        if stat.st_mtime >= oldest:
+            clip = _read(file, stat)
+            _touch(file.fileno(), stat)
+    finally:
+        if clip is None or clip.rest is None:
+            file.close()
+    return clip
+
+
+def identity(path: str) -> Identity | None:
+    """Of what has this name now. Not for a thread: it asks for what the system has in memory of late."""
+    try:
+        return Identity.of(os.stat(path))
+    except OSError:
+        return None
+
+
+def touch(path: str) -> None:
+    """It was used just now: those that were not are the first to go."""
+    _touch(path, os.stat(path))
+
+
+def _touch(file: str | int, stat: os.stat_result) -> None:
+    now = time.time_ns()
+    if now - stat.st_atime_ns > TOUCHED_S * 1e9:
+        os.utime(file, ns=(now, stat.st_mtime_ns))
+
+
+def _read(file: FileIO, stat: os.stat_result) -> Clip | None:
+    start = file.read(BLOCK_BYTES) or b""
+    about = _about(file, stat.st_size)
+    if about is None:
+        return None
+    is_whole = about.audio_bytes <= len(start)
+    return Clip(
+        about,
+        start[: about.audio_bytes],
+        None if is_whole else file,
+        Identity.of(stat),
+    )
+
+
+def _about(file: FileIO, size: int) -> About | None:
+    """None for a file that is not ours, or was damaged: it is replaced when it is next asked for."""
+    end = size - _LENGTH_BYTES
+    length = int.from_bytes(os.pread(file.fileno(), _LENGTH_BYTES, max(0, end)))
+    if not 0 < length <= min(end, _MOST_ABOUT_BYTES):
+        return None
+    try:
+        about = msgspec.msgpack.decode(os.pread(file.fileno(), length, end - length), type=About)
+    except msgspec.DecodeError:
+        return None
+    return about if about.audio_bytes == end - length > 0 else None

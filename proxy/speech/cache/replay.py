@@ -1,0 +1,60 @@
+"""A kept answer as a speech: the same bytes, without anybody speaking."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from proxy.audio.formats import Chunk
+from proxy.speech.cache.clips import Clip
+from proxy.speech.word_times import SpokenWord
+from speech_engine import EngineFailed
+
+
+class Replay:
+    """Fits `proxy.speech.speech.Speech`. `threads` read what is not in memory."""
+
+    def __init__(self, clip: Clip, threads: ThreadPoolExecutor) -> None:
+        self._clip = clip
+        self._about = clip.about
+        self._threads = threads
+        self._at = 0
+        self._last = clip.start
+
+    def __repr__(self) -> str:
+        return f"<Replay of {self._clip!r}>"
+
+    @property
+    def engine(self) -> str:
+        return self._about.spoken_by
+
+    @property
+    def words(self) -> Sequence[SpokenWord] | None:
+        return self._about.words
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self._about.sample_rate_hz
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        loop = asyncio.get_running_loop()
+        while (after := self._at + len(self._last)) < self._about.audio_bytes:
+            yield self._chunk(self._last)
+            self._at = after
+            try:
+                self._last = await loop.run_in_executor(self._threads, self._clip.read, after)
+            except OSError as error:
+                raise EngineFailed(f"A kept answer could not be read: {error.strerror}.") from None
+
+    def last_chunk(self) -> Chunk:
+        return self._chunk(self._last)
+
+    async def close(self) -> None:
+        self._clip.close()
+
+    def _chunk(self, data: bytes) -> Chunk:
+        """With its share of the samples: how they lie in the bytes is known of the whole alone."""
+        about = self._about
+        before, after = (about.samples * at // about.audio_bytes for at in (self._at, self._at + len(data)))
+        return Chunk(data, after - before, about.sample_rate_hz)

@@ -1,0 +1,167 @@
+"""One candidate speaking: its events in, the bytes of the answer out.
+
+Before the first audio a failure means that another candidate may try; after it, that the answer breaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from policies.routing import Candidate
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence
+from proxy.audio.frames import Frames, open_frames
+from proxy.audio.sound import Sound
+from proxy.audio.tail import Tail
+from proxy.speech.word_times import SpokenWord, WordPlaces
+from speech_engine import (
+    Audio,
+    Encoded,
+    EngineFailed,
+    EngineTimeout,
+    Event,
+    Finished,
+    SpeechJob,
+    Started,
+    Words,
+)
+
+STALL_S = 20.0
+"""The longest pause between two events of an answer. Nothing else notices a host that is frozen."""
+
+
+class Speaking:
+    """`seconds` is what the engine made so far, `units` what its provider counted in the end."""
+
+    def __init__(
+        self, candidate: Candidate, job: SpeechJob, places: WordPlaces, factor: float, format_: str
+    ) -> None:
+        self.candidate = candidate
+        self.job = job
+        self.has_begun = False
+        self.sample_rate_hz = OUTPUT_RATE_HZ
+        self.seconds = 0.0
+        self.units: float | None = None
+        self._places = places
+        self._words: list[SpokenWord] = []
+        self._factor = factor
+        self._format = format_
+        self._out: Sound | Frames | None = None
+        self._rate_hz = 0
+        self._tail = Tail()
+        self._segment = 0
+        self._first = Chunk()
+        self._finished = False
+        self._events: AsyncGenerator[Event, None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Speaking {self.job!r} as {self._format}>"
+
+    @property
+    def engine(self) -> str:
+        return self.candidate.model.name
+
+    @property
+    def words(self) -> Sequence[SpokenWord] | None:
+        return self._words if self.candidate.model.info.times_words else None
+
+    def timed(self, left_s: float) -> SpeechJob:
+        """Its job, with the time that is left for it."""
+        return msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
+
+    async def begin(self, events: AsyncGenerator[Event, None]) -> None:
+        """Returns when there are bytes of audio to send. The caller keeps the time."""
+        self._events = events
+        while not self._finished and not (self._first.data and self.seconds):
+            self._first += await self._next_chunk()
+        if self._out is not None and not isinstance(self._out, Sound) and not self.seconds:
+            raise EngineFailed("The engine gave encoded audio without a single frame.")
+        self.has_begun = True
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """What `begin` took, then the rest as it comes, all but the `last_chunk`."""
+        if self._first.data:
+            yield self._first
+        while not self._finished:
+            try:
+                async with asyncio.timeout(STALL_S):
+                    chunk = await self._next_chunk()
+            except TimeoutError:
+                raise EngineTimeout("The engine fell silent in the middle.") from None
+            if chunk.data:
+                yield chunk
+
+    def last_chunk(self) -> Chunk:
+        """The flushed end of the sound; never empty. To be asked for once `chunks` is through."""
+        if self._out is None:
+            # Nothing to hear in the text ("."): a short silence is a valid file, no bytes are not.
+            self._out = Sound(OUTPUT_RATE_HZ, self._format)
+            self._tail.rest = self._out.feed(silence(OUTPUT_RATE_HZ // 10))
+        return self._tail.rest + self._out.flush()
+
+    async def close(self) -> None:
+        """Ends the engine's work, if it is not over, and lets go of the encoder."""
+        if self._events is not None:
+            await self._events.aclose()
+        if isinstance(self._out, Sound):
+            self._out.close()
+
+    async def _next_chunk(self) -> Chunk:
+        assert self._events is not None
+        event = await anext(self._events, None)
+        match event:
+            case Started(sample_rate_hz=rate_hz):
+                self._rate_hz = rate_hz
+            case Audio(segment=segment, pcm=pcm):
+                return self._pcm(segment, pcm)
+            case Encoded(format=format_, data=data):
+                return self._encoded(format_, data)
+            case Words():
+                self._hear(event)
+            case Finished(units=units):
+                self._finished, self.units = True, units
+            case None:
+                raise EngineFailed("The engine ended without finishing.")
+        return Chunk()
+
+    def _pcm(self, segment: int, pcm: bytes) -> Chunk:
+        if not self._rate_hz or segment < self._segment:
+            raise EngineFailed("The engine gave audio before it started, or out of order.")
+        self._segment = segment
+        self._count(len(pcm) // SAMPLE_BYTES, self._rate_hz)
+        if self._out is None:
+            self._out = Sound(self._rate_hz, self._format, factor=self._factor)
+        elif not isinstance(self._out, Sound):
+            raise EngineFailed("The engine mixed PCM with encoded audio.")
+        return self._tail.less(self._out.feed(pcm))
+
+    def _encoded(self, format_: str, data: bytes) -> Chunk:
+        if format_ not in self.job.formats:
+            raise EngineFailed(f"The engine gave {format_}, which it was not asked for.")
+        if self._out is None:
+            self._out = open_frames(format_)
+        if self._out is None or isinstance(self._out, Sound):
+            raise EngineFailed("The engine mixed PCM with encoded audio.")
+        chunk = self._out.feed(data)
+        self.sample_rate_hz = chunk.sample_rate_hz
+        self._count(chunk.samples, chunk.sample_rate_hz)
+        return self._tail.less(chunk)
+
+    def _count(self, samples: int, rate_hz: int) -> None:
+        # In seconds: what an engine encoded itself may have another rate than it states.
+        self.seconds += samples / rate_hz
+        limit, stated_hz = self.job.max_samples, self.candidate.model.info.sample_rate_hz
+        if limit is not None and self.seconds > limit / stated_hz + 1.0:
+            raise EngineFailed("The engine spoke on past its limit.")
+
+    def _hear(self, words: Words) -> None:
+        if not self._rate_hz or not 0 <= words.segment < len(self.job.segments):
+            raise EngineFailed("The engine timed words of a segment that it was not given.")
+        for word in words.words:
+            seconds = word.sample_offset / self._rate_hz / self._factor
+            found = self._places.locate(words.segment, word, seconds)
+            # The words of one expansion are one word of the text, which begins with the first of them.
+            if not self._words or self._words[-1].place != found.place:
+                self._words.append(found)

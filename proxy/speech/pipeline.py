@@ -1,0 +1,170 @@
+"""The one path every speech takes: plan → hold → prepare → first audio → bytes → settle."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+
+import structlog
+
+from policies import price
+from proxy.access.callers import Caller
+from proxy.audio.formats import Chunk
+from proxy.errors import RequestFailed, from_engine
+from proxy.ledger import Hold, Ledger, SpokenPart, Wanted
+from proxy.speech import Levels, begin_speech
+from proxy.speech.cache import Cache, Clip, Looked, Sought
+from proxy.speech.candidate_race import FirstAudio, about
+from proxy.speech.planning import Plan
+from proxy.speech.speech import Speech
+from proxy.speech.speech_request import SpeechRequest
+from proxy.telemetry import Metrics
+from speech_engine import EngineError
+
+_log = structlog.get_logger()
+
+
+class Answer:
+    """A speech that has begun: its first bytes exist, so headers may go out."""
+
+    def __init__(self, plan: Plan, speech: Speech, hold: Hold) -> None:
+        self.plan = plan
+        self.speech = speech
+        self._hold = hold
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.speech!r}, {self._hold!r}>"
+
+    @property
+    def cache(self) -> str:
+        """Whether it is a kept one: hit, miss or off."""
+        return self._hold.spent.cache
+
+    @property
+    def samples(self) -> int:
+        """Written so far: all of it, once `chunks` is through."""
+        return self._hold.spent.samples
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.speech.sample_rate_hz
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """All bytes but the last, each counted as written when it has been taken."""
+        async with aclosing(self.speech.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk.data
+                self._write(chunk)
+
+    def last(self) -> bytes:
+        """The end of the sound, never empty; to be given out only after `settle`."""
+        chunk = self.speech.last_chunk()
+        self._write(chunk)
+        return chunk.data
+
+    async def settle(self) -> None:
+        """Returns when it is on disk that this was spoken to its end, and charged."""
+        await self._hold.settle("finished")
+
+    async def whole(self) -> bytes:
+        """All of it, for an answer that goes out in one piece: until then none of it counts as written."""
+        async with aclosing(self.speech.chunks()) as chunks:
+            parts = [chunk async for chunk in chunks]
+        for chunk in parts:
+            self._write(chunk)
+        return b"".join([*(chunk.data for chunk in parts), self.last()])
+
+    def _write(self, chunk: Chunk) -> None:
+        self._hold.spent.samples += chunk.samples
+        self._hold.spent.sample_rate_hz = self.speech.sample_rate_hz
+
+
+class Pipeline:
+    def __init__(
+        self, first_audio: FirstAudio, levels: Levels, cache: Cache, ledger: Ledger, metrics: Metrics
+    ) -> None:
+        self._first_audio = first_audio
+        self._levels = levels
+        self._cache = cache
+        self._ledger = ledger
+        self._metrics = metrics
+
+    def __repr__(self) -> str:
+        return f"<Pipeline over {self._first_audio!r}>"
+
+    @asynccontextmanager
+    async def speech(
+        self, id_: str, caller: Caller, request: SpeechRequest, plan: Plan, has_left: Callable[[], bool]
+    ) -> AsyncIterator[Answer]:
+        """An answer whose first bytes exist. `has_left` tells a client's departure from our own shutdown."""
+        sought = Sought(caller.account, request, plan)
+        async with (
+            self._cache.look(sought, self._first_audio.budget_s(plan.parts[0])) as looked,
+            self._ledger.hold(_wanted(id_, caller, sought, looked.clip)) as hold,
+        ):
+            hold.waited_s, spent = looked.waited_s, hold.spent
+            spent.characters, spent.format = len(request.text), request.format
+            spent.voice, spent.language, spent.cache = plan.voice.id, plan.language, looked.state
+            hold.speaks(
+                [SpokenPart(characters=part.characters, estimated_s=part.estimated_s) for part in plan.parts]
+            )
+            speech: Speech | None = None
+            began = time.monotonic()
+            try:
+                speech = await self._begun(sought, looked, hold)
+                spent.first_byte_ms = round((time.monotonic() - began) * 1000)
+                yield Answer(plan, speech, hold)
+                looked.keep(hold)
+            except EngineError as error:
+                failure = from_engine(error)
+                if speech is not None:
+                    _log.warning("engine.speak.broken", **about(id_, hold.now.speaker, error))
+                await self._settle_failed(hold, failure, error)
+                raise failure from None
+            except asyncio.CancelledError:
+                await hold.settle("left" if has_left() else "failed")
+                raise
+            finally:
+                if speech is not None:
+                    await speech.close()
+                for heard in hold.heard():
+                    self._metrics.spoken(*heard)
+
+    async def _begun(self, sought: Sought, looked: Looked, hold: Hold) -> Speech:
+        if looked.clip is not None:
+            hold.spent.engine, hold.spent.model = looked.clip.about.engine, looked.clip.about.model
+            return self._cache.replay(looked)
+        began = time.monotonic()
+        speech = await begin_speech(self._first_audio, self._levels, sought.request, sought.plan, hold)
+        self._metrics.first_audio(hold.now.speaker, time.monotonic() - began)
+        return looked.record(speech)
+
+    async def _settle_failed(self, hold: Hold, failure: RequestFailed, error: EngineError) -> None:
+        hold.spent.error = failure.code
+        await hold.settle("failed")
+        self._metrics.failed(hold.now.engine, type(error).__name__)
+
+
+def _wanted(id_: str, caller: Caller, sought: Sought, clip: Clip | None) -> Wanted:
+    plan = sought.plan
+    return Wanted(
+        request=id_,
+        account=caller.account,
+        key=caller.key,
+        anchor=caller.anchor,
+        terms=plan.terms,
+        amount=plan.amount if clip is None else _price_of(clip, sought),
+        estimated_s=plan.estimated_s if clip is None else clip.seconds,
+    )
+
+
+def _price_of(clip: Clip, sought: Sought) -> int:
+    """Exact, since its length is known."""
+    return price.charge(
+        sought.plan.terms.prices.cached,
+        samples=clip.about.samples,
+        rate_hz=clip.about.sample_rate_hz,
+        characters=len(sought.request.text),
+    )

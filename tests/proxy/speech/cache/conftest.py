@@ -1,0 +1,17 @@
+"""Tests change the folder behind the worker's back, and most want it to be noticed at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.speech.cache import memory
+
+AS_SHIPPED = pytest.mark.parametrize("believed_s", [-1.0, memory.BELIEVED_S], indirect=True)
+"""For what must hold both where memory is never believed and where it is for as long as a server does."""
+
+
+@pytest.fixture(autouse=True)
+def believed_s(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> float:
+    seconds: float = getattr(request, "param", -1.0)
+    monkeypatch.setattr("proxy.speech.cache.memory.BELIEVED_S", seconds)
+    return seconds

@@ -1,0 +1,251 @@
+"""Whatever can be heard is in the name of an answer, and nothing that cannot."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import proxy
+from policies.lexicon import Lexicon
+from policies.plans import UNLIMITED, terms
+from policies.routing import Binding, Candidate, Model, Voice
+from proxy.config.sections import Config, EngineSection, PluginSection
+from proxy.kept import kept_files
+from proxy.kept.kept_files import Lock
+from proxy.speech.cache import secret
+from proxy.speech.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, Names, Sought
+from proxy.speech.planning import Part, Plan
+from proxy.speech.speech_request import SpeechRequest
+from speech_engine import ModelInfo
+
+SECRET = bytes(range(32))
+TEXT = "Hello there."
+REQUEST = SpeechRequest(
+    model="tts-1",
+    text=TEXT,
+    voice="ana",
+    format="mp3",
+    answer="audio",
+    speed=1.0,
+    language=None,
+    pitch=0.0,
+    emotion=None,
+    seed=None,
+)
+OTHERWISE: dict[str, Any] = {
+    "model": "one/m",
+    "text": "Hello, there.",
+    "voice": "ben",
+    "format": "wav",
+    "answer": "sse",
+    "speed": 1.01,
+    "language": "en-GB",
+    "pitch": -1.0,
+    "emotion": "happy",
+    "seed": 0,
+    "lexicon": {"there": "their"},
+    "cast": (("Ana", "nova"),),
+    "by_sentence": True,
+    "cache": True,
+}
+"""For each field of a request another value than it has above."""
+
+
+def _candidate(engine: str = "one", **info: object) -> Candidate:
+    model = ModelInfo(id="m", languages=(), sample_rate_hz=24_000)
+    return Candidate(Model(engine, msgspec.structs.replace(model, **info)), "v")
+
+
+def _voice(**more: object) -> Voice:
+    voice = Voice(id="ana", name="Ana", bindings=(Binding("one", "v"),))
+    return msgspec.structs.replace(voice, **more)
+
+
+PART = Part(_voice(), "en", (_candidate(), _candidate("two")), 0, len(TEXT), 1.0, len(TEXT))
+OTHER_PARTS: dict[str, Any] = {
+    "voice": _voice(id="ben"),
+    "language": "en-GB",
+    "candidates": (_candidate("three"),),
+    "start": 1,
+    "end": 5,
+    "estimated_s": 2.0,
+    "characters": 3,
+    "source": "default",
+    "route": "en",
+    "lexicon": Lexicon({"a": "b"}, digest="of it"),
+}
+"""For each field of a part another value than it has above."""
+
+
+def _name(
+    request: SpeechRequest = REQUEST,
+    *parts: Part,
+    account: str = "acc_1",
+    key: bytes = SECRET,
+    config: Config | None = None,
+    revisions: Mapping[str, str] | None = None,
+) -> str:
+    names = Names(key, (revisions or {}).__getitem__ if revisions else lambda _: "")
+    names.revise(config or Config())
+    parts = parts or (PART,)
+    plan = Plan(parts[0].voice, parts[0].language, parts, 1.0, terms(UNLIMITED), 0)
+    sought = Sought(account, request, plan)
+    return names.clip(sought, [part.candidates[0].model.name for part in parts])
+
+
+def test_every_field_of_a_request_is_looked_at_here() -> None:
+    assert set(OTHERWISE) == set(SpeechRequest.__struct_fields__)
+    assert set(SpeechRequest.__struct_fields__) >= RESOLVED | UNHEARD
+
+
+def test_every_field_of_a_part_is_looked_at_here() -> None:
+    assert set(OTHER_PARTS) == set(Part.__struct_fields__)
+    assert set(Part.__struct_fields__) >= UNHEARD_OF_PART
+
+
+@pytest.mark.parametrize("field", SpeechRequest.__struct_fields__)
+def test_a_request_has_another_name_when_it_sounds_otherwise(field: str) -> None:
+    other = msgspec.structs.replace(REQUEST, **{field: OTHERWISE[field]})
+    assert (_name(other) == _name()) is (field in RESOLVED | UNHEARD)
+
+
+@pytest.mark.parametrize("field", Part.__struct_fields__)
+def test_a_part_has_another_name_when_it_sounds_otherwise(field: str) -> None:
+    other = msgspec.structs.replace(PART, **{field: OTHER_PARTS[field]})
+    assert (_name(REQUEST, other) == _name()) is (field in UNHEARD_OF_PART)
+
+
+def test_another_speaker_or_any_change_of_one_makes_another_name() -> None:
+    front = msgspec.structs.replace(_candidate(), front_end="latin")
+    parts = [
+        PART,
+        msgspec.structs.replace(PART, voice=_voice(revision="2")),
+        msgspec.structs.replace(PART, candidates=(_candidate("two"),)),
+        msgspec.structs.replace(PART, candidates=(_candidate(digest="of the checkpoint"),)),
+        msgspec.structs.replace(PART, candidates=(_candidate(id="n"),)),
+        msgspec.structs.replace(PART, candidates=(front,)),
+        msgspec.structs.replace(PART, candidates=(msgspec.structs.replace(_candidate(), engine_voice="w"),)),
+    ]
+    names = [_name(REQUEST, part) for part in parts]
+    assert len(set(names)) == len(names)
+
+
+def test_what_nobody_hears_of_a_voice_or_of_later_candidates_changes_nothing() -> None:
+    described = msgspec.structs.replace(PART, voice=_voice(description="warm", name="Anna"))
+    alone = msgspec.structs.replace(PART, candidates=PART.candidates[:1])
+    assert _name(REQUEST, described) == _name(REQUEST, alone) == _name()
+
+
+def test_the_order_of_parts_is_heard() -> None:
+    ben = msgspec.structs.replace(PART, voice=_voice(id="ben"))
+    assert _name(REQUEST, PART, ben) != _name(REQUEST, ben, PART)
+
+
+def test_another_account_another_secret_and_another_version_share_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [_name(), _name(account="acc_2"), _name(key=bytes(32))]
+    monkeypatch.setattr(proxy, "__version__", "99.0.0")
+    assert len({*names, _name()}) == 4
+
+
+def test_rules_and_settings_that_changed_share_nothing() -> None:
+    def engine(**settings: object) -> Config:
+        return Config(engines={"one": EngineSection("espeak", settings=settings)})
+
+    configs = [
+        Config(),
+        engine(a=1),
+        engine(a=2),
+        Config(front_ends={"plain": PluginSection(settings={"a": 1})}),
+        Config(engines={"one": EngineSection("tone", settings={"a": 1})}),
+    ]
+    names = [_name(config=config) for config in configs]
+    names += [_name(revisions={"plain": revision}) for revision in "12"]
+    assert len(set(names)) == len(names)
+    unheard = Config(engines={"one": EngineSection("espeak", settings={"a": 1}, processes=2)})
+    assert _name(config=unheard) == _name(config=engine(a=1))
+    others = Config(engines={"two": EngineSection("espeak", settings={"a": 1})})
+    assert _name(config=others) == _name()
+
+
+_REQUESTS = st.builds(
+    SpeechRequest,
+    model=st.just("tts-1"),
+    text=st.text(min_size=1, max_size=6),
+    voice=st.just("ana"),
+    format=st.sampled_from(["mp3", "wav"]),
+    answer=st.sampled_from(["audio", "sse", "json"]),
+    speed=st.sampled_from([1.0, 1.5, 4.0]),
+    language=st.none(),
+    pitch=st.sampled_from([0.0, -12.0]),
+    emotion=st.none() | st.text(max_size=3),
+    seed=st.none() | st.integers(0, 3),
+    cache=st.none() | st.booleans(),
+)
+
+
+@given(_REQUESTS, _REQUESTS)
+def test_two_requests_have_one_name_if_nobody_could_hear_a_difference(
+    one: SpeechRequest, other: SpeechRequest
+) -> None:
+    def heard(request: SpeechRequest) -> SpeechRequest:
+        return msgspec.structs.replace(request, answer="audio", cache=None)
+
+    assert (_name(one) == _name(other)) is (heard(one) == heard(other))
+
+
+def test_names_tell_nothing() -> None:
+    names = Names(SECRET, lambda _: "")
+    plan = Plan(PART.voice, "en", (PART,), 1.0, terms(UNLIMITED), 0)
+    sought = Sought("acc_1", REQUEST, plan)
+    said = names.shelf(sought) + names.clip(sought, ["one/m"]) + repr(names) + repr(sought)
+    for canary in ("acc_1", "Hello", "Ana"):
+        assert canary not in said
+
+
+def test_the_secret_is_made_once_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    file, made = tmp_path / "cache-key", set[bytes]()
+    starting = threading.Barrier(8)
+
+    def ensure() -> None:
+        starting.wait()
+        made.add(secret.ensure(file))
+
+    threads = [threading.Thread(target=ensure) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == {file.read_bytes()}
+    assert len(file.read_bytes()) == 32
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["cache-key"]
+
+
+def test_a_secret_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
+    file = tmp_path / "cache-key"
+    file.write_bytes(b"short")
+    assert len(secret.ensure(file)) == 32
+    assert secret.ensure(file) == secret.ensure(file)
+
+
+def test_a_secret_that_another_worker_made_meanwhile_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, take = tmp_path / "cache-key", kept_files.take
+
+    def late(path: Path) -> Lock | None:
+        file.write_bytes(SECRET)
+        return take(path)
+
+    monkeypatch.setattr(kept_files, "take", late)
+    assert secret.ensure(file) == SECRET

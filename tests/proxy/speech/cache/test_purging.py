@@ -1,0 +1,196 @@
+"""What is deleted is not given out again: not by voice, not by lexicon, not by account, and by no worker."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.endpoints.inside import Inside
+from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.speech.cache.conftest import AS_SHIPPED
+from tests.proxy.speech.cache.keeping import ask, found, kept, landed, other_account, reopened, speaking
+from tests.proxy.speech.cache.test_flights import Gate, asking, held_up
+
+WORDS = {"there": "dare"}
+
+pytestmark = AS_SHIPPED
+
+
+async def states(server: Inside, secret: str | None = None) -> str:
+    """Of a request by each voice, and by one with a lexicon."""
+    answers = [
+        await ask(server, secret=secret, voice="ana"),
+        await ask(server, secret=secret, voice="ben"),
+        await ask(server, secret=secret, voice="ana", lexicon=WORDS),
+    ]
+    return " ".join(found(answer) for answer in answers)
+
+
+async def purge(server: Inside, what: str) -> None:
+    cache, account = server.worker.cache, server.account.id
+    match what:
+        case "voice":
+            await cache.purge_voice(account, "ana")
+        case "everybody's voice":
+            await cache.purge_voice(None, "ana")
+        case "lexicon":
+            await cache.purge_lexicon(account)
+        case "account":
+            await cache.purge_account(account)
+
+
+@pytest.mark.parametrize(
+    ("what", "own", "others"),
+    [
+        ("voice", "miss hit miss", "hit hit hit"),
+        ("everybody's voice", "miss hit miss", "miss hit miss"),
+        ("lexicon", "hit hit miss", "hit hit hit"),
+        ("account", "miss miss miss", "hit hit hit"),
+    ],
+)
+async def test_a_purge_takes_what_it_names_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, own: str, others: str
+) -> None:
+    # However much it believes of its memory, it knows of its own purges.
+    monkeypatch.setattr("proxy.speech.cache.memory.BELIEVED_S", 3600.0)
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        bob = await other_account(server)
+        for _ in range(2):
+            first = [await states(server), await states(server, secret=bob)]
+        assert first == ["hit hit hit"] * 2
+        await purge(server, what)
+        assert [await states(server), await states(server, secret=bob)] == [own, others]
+
+
+async def test_the_sound_is_gone_from_the_disk(tmp_path: Path) -> None:
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await ask(server)
+        await landed(tmp_path)
+        assert len(kept(tmp_path)) == 1
+        (tmp_path / "data" / "cache" / "lost+found").mkdir()
+        await purge(server, "voice")
+        assert not [path for path in (tmp_path / "data" / "cache").rglob("*") if path.is_file()]
+
+
+async def test_what_began_before_a_purge_does_not_land_after_it(tmp_path: Path) -> None:
+    gate = Gate()
+    engine = held_up(gate)
+    async with speaking(tmp_path, engine) as server:
+        (first,) = asking(server, 1)
+        await gate.reached.wait()
+        await purge(server, "voice")
+        gate.opens.set()
+        assert len((await first).content) == RATE_HZ
+        await landed(tmp_path)
+        assert not kept(tmp_path)
+        assert "voxgate_cache_failures_total 0.0" in server.worker.metrics.text()
+        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+
+
+async def test_what_began_before_a_purge_does_not_spoil_what_began_after_it(tmp_path: Path) -> None:
+    gate = Gate(only_first=True)
+    engine = held_up(gate)
+    async with speaking(tmp_path, engine) as server, reopened(tmp_path, server, engine) as other:
+        (first,) = asking(server, 1)
+        await gate.reached.wait()
+        await purge(server, "voice")
+        assert found(await ask(other)) == "miss"
+        await landed(tmp_path)
+        written = [path.read_bytes() for path in kept(tmp_path)]
+        gate.opens.set()
+        await first
+        await landed(tmp_path)
+        assert [path.read_bytes() for path in kept(tmp_path)] == written
+        assert len(written) == 1
+        assert found(await ask(other)) == "hit"
+
+
+async def test_a_purge_by_one_worker_is_soon_one_for_all(tmp_path: Path) -> None:
+    engine = Scripted(*spoken(0.5))
+    async with speaking(tmp_path, engine) as server, reopened(tmp_path, server, engine) as other:
+        await ask(server)
+        assert [found(await ask(each)) for each in (server, other)] == ["hit", "hit"]
+        await purge(server, "voice")
+        assert found(await ask(other)) == "miss"
+
+
+async def test_those_who_wait_are_not_given_what_was_purged(tmp_path: Path) -> None:
+    gate = Gate(only_first=True)
+    engine = held_up(gate)
+    async with speaking(tmp_path, engine) as server:
+        waiting = asking(server, 2)
+        await gate.reached.wait()
+        await purge(server, "voice")
+        gate.opens.set()
+        answers = await asyncio.gather(*waiting)
+    assert [found(answer) for answer in answers] == ["miss", "miss"]
+    assert len(engine.jobs) == 2
+
+
+@pytest.mark.parametrize("what", ["voice", "everybody's voice", "lexicon", "account"])
+async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr("proxy.speech.cache.cache._KNOWN_S", 0.2)
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await purge(server, what)
+        await ask(server, lexicon=WORDS)
+        await landed(tmp_path)
+        assert len(kept(tmp_path)) == 1
+        (again,) = server.worker.cache._later
+        await again
+        assert not kept(tmp_path)
+
+
+async def test_closing_an_account_deletes_what_it_heard(tmp_path: Path) -> None:
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await ask(server)
+        await ask(server, secret=await other_account(server))
+        await landed(tmp_path)
+        assert len(kept(tmp_path)) == 2
+        assert (await server.administer("DELETE", "accounts/bob")).status_code == 200
+        assert len(kept(tmp_path)) == 1
+        assert found(await ask(server)) == "hit"
+
+
+async def test_deleting_a_cast_deletes_what_only_one_of_it_said(tmp_path: Path) -> None:
+    body = {"name": "duo", "cast": {"Ana": "ana", "Ben": "ben"}}
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        made = await server.ask("POST", "/v1/voices", body=body)
+        assert made.status_code == 200, made.text
+        for voice, text in (("duo", "[Ana] Hello there."), ("ana", "Hello there.")):
+            assert found(await ask(server, voice=voice, input=text)) == "miss"
+        await landed(tmp_path)
+        assert len(kept(tmp_path)) == 2
+        assert (await server.ask("DELETE", f"/v1/voices/{made.json()['id']}")).status_code == 200
+        assert len(kept(tmp_path)) == 1
+        assert found(await ask(server)) == "hit"
+
+
+async def test_a_lexicon_that_is_changed_takes_what_was_said_by_it_away(tmp_path: Path) -> None:
+    async def put(spoken_as: str) -> None:
+        words = {"words": {"there": spoken_as}}
+        assert (await server.ask("PUT", "/v1/lexicons/en", body=words)).status_code == 200
+
+    engine = Scripted(*spoken(0.5))
+    async with speaking(tmp_path, engine) as server:
+        assert found(await ask(server, input="No word of it.", lexicon="none")) == "miss"
+        await put("dare")
+        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+        await put("thare")
+        await landed(tmp_path)
+        assert len(kept(tmp_path)) == 1
+        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+        assert found(await ask(server, input="No word of it.", lexicon="none")) == "hit"
+    assert len(engine.jobs) == 3
+
+
+async def test_a_folder_that_is_emptied_by_hand_is_only_empty(tmp_path: Path) -> None:
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await ask(server)
+        await landed(tmp_path)
+        shutil.rmtree(tmp_path / "data" / "cache")
+        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]

@@ -1,0 +1,88 @@
+"""What is learned of a voice's loudness: from its first seconds, once, and within bounds."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies.routing import Candidate, Model
+from proxy.speech.levels import TARGET_LUFS, Level, Levels
+from speech_engine import ModelInfo
+from tests.proxy.audio.test_loudness import measured, pcm, sine
+
+
+def candidate(engine: str, voice: str) -> Candidate:
+    return Candidate(Model(engine, ModelInfo(id="m", languages=(), sample_rate_hz=24_000)), voice)
+
+
+def heard(level: Level, seconds: float, decibels: float) -> None:
+    level.meter().feed(pcm(sine(seconds, decibels=decibels)))
+
+
+def moved(level: Level, decibels: float) -> float | None:
+    """How loud a sound of this level becomes."""
+    return measured(level.gain().feed(pcm(sine(3, decibels=decibels))))
+
+
+@pytest.mark.parametrize("decibels", [-30, -16, -6, 0])
+def test_a_voice_is_brought_to_the_level_of_all(decibels: float) -> None:
+    level = Level()
+    heard(level, 3.1, decibels)
+    assert moved(level, decibels) == pytest.approx(TARGET_LUFS, abs=0.2)
+
+
+def test_three_seconds_are_enough_in_one_piece_or_in_several() -> None:
+    level = Level()
+    for _ in range(3):
+        assert not level.is_known
+        heard(level, 1.0, -20)
+    assert level.is_known
+
+
+def test_what_it_says_softly_stays_softer() -> None:
+    level = Level()
+    heard(level, 3.1, -16)
+    loud, soft = moved(level, -16), moved(level, -24)
+    assert loud is not None
+    assert soft == pytest.approx(loud - 8, abs=0.1)
+
+
+def test_silence_before_the_first_word_does_not_count() -> None:
+    level = Level()
+    level.meter().feed(bytes(4 * 48_000))
+    was_known = level.is_known
+    heard(level, 3.1, -20)
+    assert (was_known, level.is_known) == (False, True)
+    assert moved(level, -20) == pytest.approx(TARGET_LUFS, abs=0.3)
+
+
+def test_nobody_listens_to_silence_for_ever() -> None:
+    level = Level()
+    level.meter().feed(bytes(31 * 48_000))
+    assert level.is_known
+
+
+def test_of_silence_nothing_is_learned_and_noise_is_not_made_speech() -> None:
+    silent, hissing = Level(), Level()
+    silent.meter().feed(bytes(48_000))
+    assert moved(silent, -20) == pytest.approx(-23, abs=0.1)
+    heard(hissing, 3.1, -60)
+    assert moved(hissing, -60) == pytest.approx(-63 + 15, abs=0.2)
+
+
+def test_each_voice_of_each_model_has_its_own_and_keeps_it() -> None:
+    levels = Levels()
+    voices = [candidate("one", "v"), candidate("one", "w"), candidate("two", "v")]
+    assert len({id(levels.of(voice)) for voice in voices}) == 3
+    heard(levels.of(voices[0]), 3.1, -10)
+    assert levels.of(voices[0]).is_known
+    assert not levels.of(voices[1]).is_known
+
+
+def test_voices_nobody_uses_any_more_are_forgotten() -> None:
+    levels = Levels()
+    first = levels.of(candidate("one", "first"))
+    for number in range(5000):
+        levels.of(candidate("one", "first"))
+        levels.of(candidate("one", str(number)))
+    assert levels.of(candidate("one", "first")) is first
+    assert repr(levels) == "<Levels of 4096 voices>"

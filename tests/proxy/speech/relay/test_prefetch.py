@@ -1,0 +1,148 @@
+"""A part read ahead: bounded, in order, and with its failure kept until its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import cycle
+from typing import cast
+
+import pytest
+
+from policies.routing import Candidate, Model
+from proxy.speech.candidate_race import Asked, FirstAudio
+from proxy.speech.candidate_stream import Speaking
+from proxy.speech.prefetch import MOST_S, Ahead
+from proxy.speech.word_times import WordPlaces
+from speech_engine import Audio, EngineFailed, EngineVoice, Event, Finished, ModelInfo, SpeechJob, Started
+from tests.proxy.endpoints.scripted import RATE_HZ
+
+CHUNK = bytes(RATE_HZ // 5)
+CANDIDATE = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")
+JOB = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
+
+
+class Endless:
+    """Stands for `FirstAudio`: its one engine speaks so many chunks, counting those that were taken."""
+
+    def __init__(self, chunks: int, error: EngineFailed | None = None) -> None:
+        self.taken = 0
+        self.is_closed = False
+        self._chunks = chunks
+        self._error = error
+
+    async def of(self, _asked: object) -> Speaking:
+        speaking = Speaking(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm")
+        await speaking.begin(self._events())
+        return speaking
+
+    async def _events(self) -> AsyncGenerator[Event, None]:
+        try:
+            yield Started(RATE_HZ)
+            for self.taken in range(1, self._chunks + 1):  # noqa: B020 - counted where a test sees it
+                yield Audio(0, CHUNK)
+                await asyncio.sleep(0)
+            if self._error is not None:
+                raise self._error
+            yield Finished()
+        finally:
+            self.is_closed = True
+
+
+@asynccontextmanager
+async def reading(engine: Endless) -> AsyncIterator[Ahead]:
+    ahead = Ahead(cast(FirstAudio, engine), cast(Asked, None))
+    try:
+        yield ahead
+    finally:
+        await ahead.close()
+
+
+async def turns() -> None:
+    """Long enough for whoever can go on to have done so."""
+    for _ in range(2000):
+        await asyncio.sleep(0)
+
+
+async def test_so_much_is_kept_and_then_the_engine_waits_until_some_is_taken() -> None:
+    engine = Endless(900)
+    async with reading(engine) as ahead:
+        await ahead.begun()
+        await turns()
+        kept = engine.taken
+        assert kept / 10 == pytest.approx(MOST_S, abs=0.5)
+        await turns()
+        assert engine.taken == kept
+        for _ in range(100):
+            assert await ahead.next()
+        await turns()
+        assert engine.taken == pytest.approx(kept + 100, abs=3)
+    assert engine.is_closed
+
+
+async def test_all_of_it_comes_in_order_and_then_nothing() -> None:
+    async with reading(Endless(900)) as ahead:
+        whole = b""
+        while (pcm := await ahead.next()) is not None:
+            whole += pcm
+        assert len(whole) == 900 * len(CHUNK)
+        assert await ahead.next() is None
+
+
+async def test_a_reader_that_waits_may_be_cancelled_and_nothing_is_lost() -> None:
+    async with reading(Endless(50)) as ahead:
+        whole, given_up = 0, 0
+        for patience in cycle(range(6)):
+            waiting = asyncio.create_task(ahead.next())
+            for _ in range(patience):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait((waiting,))
+            if waiting.cancelled():
+                given_up += 1
+            elif (pcm := waiting.result()) is None:
+                break
+            else:
+                whole += len(pcm)
+        assert whole == 50 * len(CHUNK)
+        assert given_up >= 10
+
+
+async def test_a_failure_waits_for_what_was_made_before_it() -> None:
+    async with reading(Endless(5, EngineFailed("x"))) as ahead:
+        await ahead.begun()
+        await turns()
+        # All but the last bytes, which a speech keeps back.
+        heard = 0
+        while heard < 5 * len(CHUNK) - 64:
+            heard += len(await ahead.next() or b"")
+        for _ in range(2):
+            with pytest.raises(EngineFailed):
+                await ahead.next()
+
+
+async def test_one_that_nobody_heard_ends_quietly() -> None:
+    engine = Endless(5, EngineFailed("x"))
+    async with reading(engine):
+        await turns()
+    assert engine.is_closed
+
+
+async def test_others_get_a_turn_between_any_two_chunks_that_are_there_already() -> None:
+    """Encoding half a minute in one go would keep the whole server waiting."""
+    seen: list[int] = []
+    heard = 0
+
+    async def other() -> None:
+        while True:
+            seen.append(heard)
+            await asyncio.sleep(0)
+
+    async with reading(Endless(50)) as ahead:
+        await turns()
+        beside = asyncio.create_task(other())
+        while await ahead.next() is not None:
+            heard += 1
+        beside.cancel()
+    assert set(seen) >= set(range(1, heard))

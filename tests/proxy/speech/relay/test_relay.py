@@ -1,0 +1,237 @@
+"""Many parts, one stream: who is asked when, who takes over, and how it ends for each that is under way."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from starlette.types import Message
+
+from speech_engine import Finished, Started, Word, Words, errors
+from tests.proxy.endpoints.inside import envelope
+from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.proxy.speech.relay.voices import CONFIG, body, hear, said, speech, stage, telling
+
+SECOND = RATE_HZ * 2
+"""Bytes of one."""
+
+
+async def test_each_says_its_own_in_order_in_one_stream_with_nothing_between(tmp_path: Path) -> None:
+    one, two, three = Scripted(*spoken(1.0)), Scripted(*spoken(0.5)), Scripted(*spoken(0.25))
+    async with stage(tmp_path, one, two, three) as server:
+        content = await hear(server, "[Ana] Olá. Tudo bem? [Ben] Hi. [Cid] สวัสดี [Ana] Tchau.")
+        (row,) = await server.usage()
+    assert [said(job) for job in one.jobs] == ["Olá. Tudo bem?", "Tchau."]
+    assert [said(job) for engine in (two, three) for job in engine.jobs] == ["Hi.", "สวัสดี"]
+    assert len(content) == (1.0 + 0.5 + 0.25 + 1.0) * SECOND
+    assert (row.engine, row.model, row.outcome) == ("one+two+three", "m", "finished")
+    assert (row.samples, row.voice) == (len(content) // 2, "ana+ben+cid+dot")
+    assert [engine.open for engine in (one, two, three)] == [0, 0, 0]
+
+
+async def test_the_next_is_asked_while_one_is_heard_and_the_one_after_it_is_not(tmp_path: Path) -> None:
+    goes_on, is_made = asyncio.Event(), asyncio.Event()
+    one, two = Scripted(*speech(1.0, goes_on.wait)), Scripted(*speech(0.5, telling(is_made)))
+    three = Scripted(*spoken(0.5))
+    asked: list[list[int]] = []
+
+    async def look(message: Message) -> None:
+        if message.get("body") and not goes_on.is_set():
+            async with asyncio.timeout(5):
+                await is_made.wait()
+            asked.append([len(engine.jobs) for engine in (one, two, three)])
+            goes_on.set()
+
+    async with stage(tmp_path, one, two, three) as server:
+        sent = await server.raw_speech(body("[Ana] Olá. [Ben] Hi. [Cid] สวัสดี"), on_sent=look)
+    assert asked == [[1, 1, 0]]
+    assert not sent[-1]["more_body"]
+    assert [len(engine.jobs) for engine in (one, two, three)] == [1, 1, 1]
+
+
+async def test_an_engine_with_one_slot_is_asked_when_it_has_made_the_part_before(tmp_path: Path) -> None:
+    """In line behind its own answer a part would lose its time to first audio."""
+    one = Scripted(*speech(0.3, lambda: asyncio.sleep(1.2)))
+    one.slots = 1
+    config = f"[server]\nfirst_audio_s = 1\n{CONFIG}"
+    async with stage(tmp_path, one, config=config) as server:
+        content = await hear(server, "[Ana] Um. [Ana] Dois. [Ana] Três.")
+    assert [said(job) for job in one.jobs] == ["Um.", "Dois.", "Três."]
+    assert len(content) == round(0.9 * RATE_HZ) * 2
+
+
+async def test_a_part_falls_back_before_its_first_sound(tmp_path: Path) -> None:
+    one, two, three = Scripted(*spoken(1.0)), Scripted(errors.EngineFailed("x")), Scripted(*spoken(0.5))
+    async with stage(tmp_path, one, two, three) as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body=body("[Ana] Olá. [Dot] Hi. [Ana] Tchau."))
+        (row,) = await server.usage()
+    assert len(answer.content) == 2.5 * SECOND
+    assert (row.engine, row.outcome) == ("one+three", "finished")
+    assert [said(job) for job in three.jobs] == ["Hi."]
+
+
+async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> None:
+    """What they take in all is more than any one of them has."""
+    late = [lambda: asyncio.sleep(0.5), *spoken(0.1)]
+    config = f"[server]\nfirst_audio_s = 1.2\n{CONFIG}"
+    async with stage(tmp_path, *(Scripted(*late) for _ in range(3)), config=config) as server:
+        content = await hear(server, "[Ana] Olá. [Ben] Hi. [Cid] Oi.")
+    assert len(content) == round(0.3 * RATE_HZ) * 2
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        [errors.EngineFailed("x")],
+        [asyncio.Event().wait],
+        [Started(RATE_HZ), *sound(0.3), errors.EngineFailed("x")],
+        [Started(RATE_HZ), *sound(0.3)],
+    ],
+    ids=["at once", "silent", "midway", "no end"],
+)
+@pytest.mark.parametrize("audio_format", ["pcm", "mp3"])
+async def test_a_later_part_that_cannot_be_spoken_breaks_the_answer_and_costs_nothing(
+    tmp_path: Path, second: list[Step], audio_format: str
+) -> None:
+    config = (
+        f"[server]\nfirst_audio_s = 1\n{CONFIG}[plans.paid]\nprices.speech = {{ credits = 1, per = 'job' }}"
+    )
+    one, two = Scripted(*spoken(1.0)), Scripted(*second)
+    async with stage(tmp_path, one, two, config=config, plan="paid") as server:
+        sent = await server.raw_speech(body("[Ana] Olá. [Ben] Hi. [Ana] Oi.", response_format=audio_format))
+        (row,) = await server.usage()
+        failures = server.worker.metrics.text()
+    assert sent[0]["status"] == 200
+    assert all(message["more_body"] for message in sent[1:])
+    assert (row.outcome, row.credits) == ("failed", 0)
+    assert row.error in ("engine_unavailable", "engine_timeout")
+    assert 'voxgate_engine_failures_total{engine="two"' in failures
+    assert 'voxgate_engine_failures_total{engine="one"' not in failures
+    assert (one.open, two.open) == (0, 0)
+
+
+async def test_the_first_part_that_cannot_be_spoken_is_an_http_error(tmp_path: Path) -> None:
+    one, two = Scripted(errors.EngineUnavailable("x", retry_after_s=3.0)), Scripted(*spoken(1.0))
+    async with stage(tmp_path, one, two) as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body=body("[Ana] Olá. [Ben] Hi."))
+        (row,) = await server.usage()
+    assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_unavailable")
+    assert not two.jobs
+    assert (row.engine, row.outcome) == ("one", "failed")
+
+
+@pytest.mark.parametrize("audio_format", ["json", "wav"])
+async def test_where_nothing_is_sent_yet_a_later_failure_is_an_http_error_too(
+    tmp_path: Path, audio_format: str
+) -> None:
+    one, two = Scripted(*spoken(1.0)), Scripted(errors.EngineFailed("x"))
+    async with stage(tmp_path, one, two) as server:
+        asked = body("[Ana] Olá. [Ben] Hi.", response_format=audio_format)
+        answer = await server.ask("POST", "/v1/audio/speech", body=asked)
+        (row,) = await server.usage()
+    assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_unavailable")
+    assert (row.outcome, row.samples) == ("failed", 0)
+
+
+@pytest.mark.parametrize("is_first_silent", [True, False])
+async def test_who_leaves_stops_all_that_is_under_way(tmp_path: Path, is_first_silent: bool) -> None:
+    leaves, never = asyncio.Event(), asyncio.Event()
+    one = Scripted(telling(leaves), never.wait) if is_first_silent else Scripted(*speech(1.0, never.wait))
+    two = Scripted(*speech(2.0, telling(leaves), never.wait))
+    async with stage(tmp_path, one, two) as server:
+        async with asyncio.timeout(5):
+            await server.raw_speech(body("[Ana] Olá. [Ben] Hi."), leaves)
+        (row,) = await server.usage()
+    assert row.outcome == "left"
+    assert len(two.jobs) == (0 if is_first_silent else 1)
+    assert (one.open, two.open) == (0, 0)
+
+
+async def test_who_leaves_between_two_parts_pays_for_what_was_written(tmp_path: Path) -> None:
+    leaves = asyncio.Event()
+    config = f"""{CONFIG}
+[plans.paid]
+prices.speech = {{ credits = 1, per = "second" }}
+prices.models."two" = {{ credits = 100, per = "second" }}
+"""
+    one, two = Scripted(*spoken(1.0)), Scripted(asyncio.Event().wait)
+    written = 0
+
+    async def count(message: Message) -> None:
+        nonlocal written
+        written += len(message.get("body", b""))
+        # All of the first part but the last bytes, which wait for more.
+        if written >= SECOND - 128:
+            leaves.set()
+
+    async with stage(tmp_path, one, two, config=config, plan="paid") as server:
+        await server.raw_speech(body("[Ana] Olá. [Ben] Hi."), leaves, count)
+        (row,) = await server.usage()
+    assert (row.outcome, two.open) == ("left", 0)
+    assert 0 < row.samples <= RATE_HZ
+    assert row.credits == -(-row.samples * 10**6 // RATE_HZ)
+
+
+async def test_who_leaves_pays_for_a_part_ahead_that_bills_on_submit(tmp_path: Path) -> None:
+    leaves, never = asyncio.Event(), asyncio.Event()
+    config = f"""{CONFIG}
+[plans.paid]
+prices.models."two" = {{ credits = 1, per = "character" }}
+prices.models."three" = {{ credits = 100, per = "character" }}
+"""
+    one = Scripted(*speech(1.0, never.wait))
+    two, three = (Scripted(telling(leaves), never.wait, billed_on_submit=True) for _ in range(2))
+    async with stage(tmp_path, one, two, three, config=config, plan="paid") as server:
+        await server.raw_speech(body("[Ana] Olá. [Ben] Hi. [Cid] Oi."), leaves)
+        (row,) = await server.usage()
+    assert (row.outcome, row.credits) == ("left", len("[Ben] Hi. ") * 10**6)
+
+
+async def test_words_of_all_parts_point_into_the_text_and_into_the_sound(tmp_path: Path) -> None:
+    def timed(seconds: float, end: int) -> list[Step]:
+        return [Started(RATE_HZ), Words((Word(RATE_HZ // 10, 0, end),)), *sound(seconds), Finished()]
+
+    one, three = Scripted(*timed(1.0, 3), times_words=True), Scripted(*timed(0.5, 2), times_words=True)
+    text = "[Ana] Olá. [Ben] Hi. [Cid] Oi."
+    async with stage(tmp_path, one, Scripted(*spoken(0.5)), three) as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body=body(text, response_format="json"))
+    found = [(word["word"], word["start_seconds"]) for word in answer.json()["words"]]
+    assert found == [("Olá", 0.1), ("Oi", 1.6)]
+    for word in answer.json()["words"]:
+        assert text[word["source_start"] : word["source_end"]] == word["word"]
+
+
+async def test_a_dialogue_of_one_turn_is_as_direct_as_any_other_speech(tmp_path: Path) -> None:
+    """Bytes that the engine encoded itself pass; only where parts meet are they made of PCM."""
+    one = Scripted(*spoken(0.5), formats=("mp3",))
+    async with stage(tmp_path, one, Scripted(*spoken(0.5))) as server:
+        await hear(server, "[Ana] Olá.", response_format="mp3")
+        await hear(server, "[Ana] Olá. [Ben] Hi.", response_format="mp3")
+    assert [job.formats for job in one.jobs] == [("mp3",), ()]
+
+
+async def test_what_each_part_was_costs_what_its_engine_takes(tmp_path: Path) -> None:
+    config = CONFIG.replace(
+        "[engines.one]", '[engines.one]\ncosts = { "*" = { usd = 0.01, per = "character" } }'
+    )
+    config = config.replace("[engines.two]", '[engines.two]\ncosts = { "*" = { usd = 0.5, per = "second" } }')
+    async with stage(tmp_path, Scripted(*spoken(1.0)), Scripted(*spoken(2.0)), config=config) as server:
+        await hear(server, "[Ana] Olá. [Ben] Hi. [Ana] Oi.")
+        rows = await server.worker.store.read("SELECT * FROM costs ORDER BY attempt", {})
+        (row,) = await server.usage()
+    # What is between the tags is what an engine was given, its blanks included.
+    assert [(cost["engine"], cost["characters"], cost["micro_usd"]) for cost in rows] == [
+        ("one", len(" Olá. "), 60_000),
+        ("two", len(" Hi. "), 1_000_000),
+        ("one", len(" Oi."), 40_000),
+    ]
+    assert row.micro_usd == 1_100_000
+
+
+async def test_the_seconds_of_every_engine_are_counted_as_its_own(tmp_path: Path) -> None:
+    async with stage(tmp_path, Scripted(*spoken(1.0)), Scripted(*spoken(2.0))) as server:
+        await hear(server, "[Ana] Olá. [Ben] Hi. [Ana] Oi.")
+        metrics = server.worker.metrics.text()
+    assert 'voxgate_speech_seconds_total{engine="one",model="m"} 2.0' in metrics
+    assert 'voxgate_speech_seconds_total{engine="two",model="m"} 2.0' in metrics

@@ -1,0 +1,172 @@
+"""Front-ends: every installed one opened, a broken one left out alone, and texts prepared off the loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from proxy.engines import registry
+from proxy.engines.registry import Registry
+from proxy.speech.front_ends import open_front_ends
+from speech_engine import Context, EngineFailed, Hosted, Plugin, Segment
+from speech_engine.plugin import Create, Missing
+
+
+class NoSettings(msgspec.Struct, frozen=True):
+    """There is nothing to set."""
+
+
+class Witness:
+    """Says in which thread it was asked, and in which language."""
+
+    def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
+        return (Segment(f"{threading.current_thread().name} {language} {dict(lexicon)}", 0, len(text)),)
+
+
+@asynccontextmanager
+async def witness(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Witness]:
+    yield Witness()
+
+
+@asynccontextmanager
+async def broken(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Witness]:
+    yield _without_a_dictionary()
+
+
+def _without_a_dictionary() -> Witness:
+    raise OSError("no dictionary")
+
+
+def plugins(**by_name: Create | Hosted) -> Registry:
+    made = {
+        ("front_end", name): Plugin(kind="front_end", name=name, settings=NoSettings, create=create)
+        for name, create in by_name.items()
+    }
+    return Registry(made, [])
+
+
+async def test_the_installed_front_end_cuts_sentences() -> None:
+    async with open_front_ends(registry.load()) as front_ends:
+        prepared = await front_ends.prepare("plain", "One. Two.", "en")
+    assert [segment.spoken for segment in prepared] == ["One.", "Two."]
+
+
+async def test_a_text_is_prepared_in_another_thread_with_its_language() -> None:
+    async with open_front_ends(plugins(witness=witness)) as front_ends:
+        (segment,) = await front_ends.prepare("witness", "Hi.", "pt-BR")
+    thread, rest = segment.spoken.split(" ", 1)
+    assert rest == "pt-BR {}"
+    assert thread != threading.current_thread().name
+
+
+async def test_a_front_end_is_given_the_words_and_a_thread_where_they_are_many() -> None:
+    quick = type("Quick", (Witness,), {"is_quick": True})
+
+    @asynccontextmanager
+    async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Witness]:
+        yield quick()
+
+    many = {f"w{number}": "x" for number in range(1000)}
+    async with open_front_ends(plugins(quick=create)) as front_ends:
+        (few,) = await front_ends.prepare("quick", "Hi.", "en", {"Ana": "Âna"})
+        (lots,) = await front_ends.prepare("quick", "Hi.", "en", many)
+    here = threading.current_thread().name
+    assert few.spoken == f"{here} en {{'Ana': 'Âna'}}"
+    assert not lots.spoken.startswith(here)
+
+
+async def test_a_front_end_that_cannot_start_is_left_out_alone() -> None:
+    hosted = Hosted("some.module")
+    async with open_front_ends(plugins(broken=broken, hosted=hosted, witness=witness)) as front_ends:
+        assert await front_ends.prepare("witness", "Hi.", "en")
+        assert repr(front_ends) == "<FrontEnds witness>"
+        with pytest.raises(KeyError):
+            await front_ends.prepare("broken", "Hi.", "en")
+
+
+class Needy(msgspec.Struct, frozen=True):
+    """Cannot be made without being told."""
+
+    dictionary: str
+
+
+async def test_a_front_end_that_needs_settings_or_breaks_on_a_text_takes_nobody_along() -> None:
+    class Breaking:
+        def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
+            raise ZeroDivisionError(text)
+
+    @asynccontextmanager
+    async def breaking(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Breaking]:
+        yield Breaking()
+
+    found = plugins(breaking=breaking, witness=witness)
+    needy = Plugin(kind="front_end", name="needy", settings=Needy, create=witness)
+    registry_ = Registry(
+        {
+            **{("front_end", n): p for n, p in found.plugins("front_end").items()},
+            ("front_end", "needy"): needy,
+        },
+        [],
+    )
+    async with open_front_ends(registry_) as front_ends:
+        assert repr(front_ends) == "<FrontEnds breaking, witness>"
+        with pytest.raises(EngineFailed) as failed:
+            await front_ends.prepare("breaking", "Canary.", "en")
+    assert "Canary" not in str(failed.value)
+
+
+async def test_one_that_is_routed_is_warm_when_the_server_is_ready_and_others_are_not() -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.is_warm = False
+
+        def warm(self) -> None:
+            self.is_warm = True
+
+        def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
+            return (Segment(f"{text} {self.is_warm}", 0, len(text)),)
+
+    @asynccontextmanager
+    async def slow(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Slow]:
+        yield Slow()
+
+    async with open_front_ends(plugins(used=slow, idle=slow), routed={"used"}) as front_ends:
+        (used,) = await front_ends.prepare("used", "Hi.", "en")
+        (idle,) = await front_ends.prepare("idle", "Hi.", "en")
+    assert (used.spoken, idle.spoken) == ("Hi. True", "Hi. False")
+
+
+async def test_one_that_cannot_get_warm_serves_all_the_same() -> None:
+    class Cold(Witness):
+        def warm(self) -> None:
+            raise OSError("no dictionary")
+
+    @asynccontextmanager
+    async def cold(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Cold]:
+        yield Cold()
+
+    with capture_logs() as logs:
+        async with open_front_ends(plugins(cold=cold), routed={"cold"}) as front_ends:
+            assert await front_ends.prepare("cold", "Hi.", "en")
+    assert [log["event"] for log in logs] == ["front_end.warm.failed"]
+
+
+@pytest.mark.parametrize(("routed", "events"), [((), []), (("needy",), ["plugin.start.refused"])])
+async def test_one_that_lacks_something_is_told_of_only_where_it_is_asked_for(
+    routed: tuple[str, ...], events: list[str]
+) -> None:
+    lacking = (Missing("the library x", "install it"),)
+    needy = Plugin(
+        kind="front_end", name="needy", settings=NoSettings, create=witness, missing=lambda _: lacking
+    )
+    with capture_logs() as logs:
+        async with open_front_ends(
+            Registry({("front_end", "needy"): needy}, []), routed=routed
+        ) as front_ends:
+            assert repr(front_ends) == "<FrontEnds >"
+    assert [log["event"] for log in logs] == events

@@ -1,0 +1,156 @@
+"""The server's detector: opened by name, alone, and never in the way of a speech."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from policies import language
+from proxy.config.sections import PluginSection
+from proxy.engines import registry
+from proxy.engines.registry import Registry
+from proxy.speech.language_detection import open_detector
+from speech_engine import Context, Hosted, Plugin
+from speech_engine.plugin import Create
+
+
+class NoSettings(msgspec.Struct, frozen=True):
+    """There is nothing to set."""
+
+
+class Answering:
+    """Gives what it is told to, whether that is a tag or not."""
+
+    def __init__(self, answer: Callable[[str], object]) -> None:
+        self._answer = answer
+
+    def detect(self, text: str) -> object:
+        return self._answer(text)
+
+
+def answering(answer: Callable[[str], object]) -> Create:
+    @asynccontextmanager
+    async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Answering]:
+        yield Answering(answer)
+
+    return create
+
+
+@asynccontextmanager
+async def broken(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Answering]:
+    yield _without_a_model()
+
+
+def _without_a_model() -> Answering:
+    raise OSError("no model")
+
+
+def plugins(**by_name: Create | Hosted) -> Registry:
+    made = {
+        ("detector", name): Plugin(kind="detector", name=name, settings=NoSettings, create=create)
+        for name, create in by_name.items()
+    }
+    return Registry(made, [])
+
+
+async def test_the_shipped_one_hears_a_language() -> None:
+    async with open_detector(registry.load()) as detect:
+        assert repr(detect) == "<Detecting pycld2>"
+        chosen = language.choose(None, None, "Onde fica a estação de trem?", detect)
+    assert chosen == language.Chosen("pt", "detected")
+
+
+async def test_another_is_opened_by_its_name_and_no_other_with_it() -> None:
+    opened = plugins(pycld2=broken, mine=answering(lambda _text: "sw"))
+    with capture_logs() as logs:
+        async with open_detector(opened, "mine") as detect:
+            assert detect("Habari") == "sw"
+    assert logs == []
+
+
+async def test_it_is_opened_with_the_settings_of_its_section() -> None:
+    class Fixed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """What it always says."""
+
+        tag: str = "en"
+
+    @asynccontextmanager
+    async def create(_name: str, settings: Fixed, _context: Context) -> AsyncIterator[Answering]:
+        yield Answering(lambda _text: settings.tag)
+
+    plugin = Plugin(kind="detector", name="mine", settings=Fixed, create=create)
+    found = Registry({("detector", "mine"): plugin}, [])
+    async with open_detector(found, "mine", PluginSection(settings={"tag": "sw"})) as detect:
+        assert detect("Habari") == "sw"
+    with capture_logs() as logs:
+        async with open_detector(found, "mine", PluginSection(settings={"tga": "sw"})) as detect:
+            assert detect("Habari") is None
+    (log,) = logs
+    assert (log["event"], log["plugin"]) == ("plugin.start.refused", "mine")
+    assert "tga" in log["reason"]
+
+
+async def test_without_a_name_nothing_is_opened_and_nothing_said() -> None:
+    with capture_logs() as logs:
+        async with open_detector(registry.load(), "") as detect:
+            assert detect("Onde fica a estação de trem?") is None
+    assert logs == []
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("broken", "plugin.start.failed"),
+        ("hosted", "plugin.start.refused"),
+        ("needy", "plugin.start.refused"),
+        ("absent", "plugin.start.refused"),
+    ],
+)
+async def test_one_that_cannot_start_is_logged_and_detects_nothing(name: str, event: str) -> None:
+    class Needy(msgspec.Struct, frozen=True):
+        """Cannot be made without being told."""
+
+        model: str
+
+    made = plugins(broken=broken, hosted=Hosted("some.module")).plugins("detector")
+    made["needy"] = Plugin(kind="detector", name="needy", settings=Needy, create=answering(str))
+    with capture_logs() as logs:
+        async with open_detector(Registry({("detector", n): p for n, p in made.items()}, []), name) as detect:
+            assert detect("Onde fica a estação?") is None
+            assert repr(detect) == "<Detecting nothing>"
+    assert [(log["event"], log["plugin"]) for log in logs] == [(event, name)]
+
+
+async def test_one_that_breaks_on_a_text_is_unsure_and_the_text_stays_out_of_the_log() -> None:
+    def breaking(text: str) -> str:
+        raise ZeroDivisionError(text)
+
+    with capture_logs() as logs:
+        async with open_detector(plugins(mine=answering(breaking)), "mine") as detect:
+            assert detect("Canary.") is None
+    (log,) = logs
+    assert (log["event"], log["error"]) == ("detector.detect.failed", "ZeroDivisionError")
+    assert "Canary" not in str(log)
+
+
+@pytest.mark.parametrize("answer", [7, b"pt", ["pt"], "português", ""])
+async def test_an_answer_that_is_no_tag_is_unsure(answer: object) -> None:
+    async with open_detector(plugins(mine=answering(lambda _text: answer)), "mine") as detect:
+        assert language.choose(None, None, "Bom dia", detect) == language.Chosen("en", "default")
+
+
+async def test_what_it_opened_is_closed_with_it() -> None:
+    closed = []
+
+    @asynccontextmanager
+    async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Answering]:
+        yield Answering(str.lower)
+        closed.append("mine")
+
+    async with open_detector(plugins(mine=create), "mine"):
+        assert closed == []
+    assert closed == ["mine"]

@@ -1,0 +1,303 @@
+"""A speech request, parsed once: every limit, every lenient form, and no input that breaks the parser."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from proxy.audio.formats import FORMATS
+from proxy.errors import InvalidRequest
+from proxy.speech import speech_request
+from proxy.speech.speech_request import Defaults, SpeechRequest
+
+NAMES = speech_request.SpeechBody.__struct_fields__
+SECRET = "the cat sat on seventeen mats"
+WHOLE: dict[str, Any] = {"model": "gpt-4o-mini-tts", "input": "Hello.", "voice": "alloy"}
+
+
+def parse(body: object, defaults: Defaults | None = None) -> SpeechRequest:
+    return speech_request.parse_speech(json.dumps(body).encode(), defaults or Defaults())
+
+
+def refused(body: object) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(body)
+    return caught.value
+
+
+def test_three_fields_are_enough() -> None:
+    request = parse(WHOLE)
+    assert (request.model, request.text, request.voice) == ("gpt-4o-mini-tts", "Hello.", "alloy")
+    assert (request.format, request.answer, request.speed, request.pitch) == ("mp3", "audio", 1.0, 0.0)
+    assert (request.language, request.emotion, request.seed) == (None, None, None)
+
+
+def test_the_repr_does_not_show_the_text() -> None:
+    assert SECRET not in repr(parse({**WHOLE, "input": SECRET}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read_as"),
+    [
+        ("input", "x" * 4096, "x" * 4096),
+        ("input", "😀" * 4096, "😀" * 4096),
+        ("input", " . ", " . "),
+        ("speed", 0.25, 0.25),
+        ("speed", 4, 4.0),
+        ("speed", None, 1.0),
+        ("pitch", -12, -12.0),
+        ("pitch", 12.0, 12.0),
+        ("seed", 0, 0),
+        ("seed", 2**32 - 1, 2**32 - 1),
+        ("emotion", "x" * 64, "x" * 64),
+        ("voice", {"id": "alloy", "name": "ignored"}, "alloy"),
+        ("voice", "x" * 256, "x" * 256),
+        ("language", "auto", None),
+        ("language", "Auto", None),
+        ("language", "", None),
+        ("language", None, None),
+        ("language", "th", "th"),
+        ("language", "PT-br", "pt-BR"),
+        ("language", "es-419", "es-419"),
+        ("language", "zh-Hant-TW", "zh-Hant-TW"),
+        ("response_format", None, "mp3"),
+        *((("response_format", name, name)) for name in FORMATS),
+        ("response_format", "OPUS", "opus"),
+        ("response_format", "Wav", "wav"),
+        ("stream_format", None, "audio"),
+        ("stream_format", "sse", "sse"),
+    ],
+)
+def test_what_is_within_the_limits_is_taken(field: str, value: object, read_as: object) -> None:
+    request = parse({**WHOLE, field: value})
+    seen = {"input": "text", "response_format": "format", "stream_format": "answer"}
+    assert getattr(request, seen.get(field, field)) == read_as
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("input", "x" * 4097, "string_above_max_length"),
+        ("input", "", "invalid_value"),
+        ("input", " \n\t\u3000", "invalid_value"),
+        ("input", 17, "invalid_value"),
+        ("input", ["x"], "invalid_value"),
+        ("input", None, "missing_required_parameter"),
+        ("model", None, "missing_required_parameter"),
+        ("model", "", "invalid_value"),
+        ("model", "x" * 257, "invalid_value"),
+        ("voice", None, "missing_required_parameter"),
+        ("voice", "", "invalid_value"),
+        ("voice", {}, "invalid_value"),
+        ("voice", {"id": ""}, "invalid_value"),
+        ("voice", {"id": 7}, "invalid_value"),
+        ("voice", ["alloy"], "invalid_value"),
+        ("speed", 0.24, "invalid_value"),
+        ("speed", 4.01, "invalid_value"),
+        ("speed", "1.0", "invalid_value"),
+        ("speed", True, "invalid_value"),
+        ("speed", 10**300, "invalid_value"),
+        ("pitch", 12.01, "invalid_value"),
+        ("seed", -1, "invalid_value"),
+        ("seed", 2**32, "invalid_value"),
+        ("seed", 0.5, "invalid_value"),
+        ("seed", True, "invalid_value"),
+        ("emotion", "", "invalid_value"),
+        ("emotion", "x" * 65, "invalid_value"),
+        ("language", "x", "invalid_value"),
+        ("language", "english", "invalid_value"),
+        ("language", "en_US", "invalid_value"),
+        ("language", "en\n", "invalid_value"),
+        ("language", "en-US\r\nx: y", "invalid_value"),
+        ("language", "auto\n", "invalid_value"),
+        ("language", "en" + "-abcdefgh" * 4, "invalid_value"),
+        ("instructions", "x" * 4097, "string_above_max_length"),
+        ("response_format", "ogg", "invalid_value"),
+        ("response_format", "", "invalid_value"),
+        ("response_format", 3, "invalid_value"),
+        ("stream_format", "SSE", "invalid_value"),
+        ("stream_format", "", "invalid_value"),
+    ],
+)
+def test_what_is_past_a_limit_names_its_field(field: str, value: object, code: str) -> None:
+    failure = refused({**WHOLE, field: value})
+    assert (failure.param, failure.code, failure.status) == (field, code, 400)
+    assert f"'{field}'" in failure.message
+    assert "type " not in failure.message.replace(f"'{field}'", ""), "a client is told values, not types"
+    assert len(failure.message) < 400
+
+
+def test_a_cast_is_names_and_their_voices_in_order() -> None:
+    request = parse({**WHOLE, "voice": {"cast": {"Ben": "onyx", "Ana": "nova"}}})
+    assert (request.voice, request.cast) == ("", (("Ben", "onyx"), ("Ana", "nova")))
+
+
+@pytest.mark.parametrize(
+    ("voice", "field"),
+    [
+        ({"cast": {}}, "voice.cast"),
+        ({"cast": {f"n{number}": "nova" for number in range(17)}}, "voice.cast"),
+        ({"cast": {"": "nova"}}, "voice.cast"),
+        ({"cast": {"Ana": "nova", "ANA": "onyx"}}, "voice.cast"),
+        ({"cast": {"[Ana]": "nova"}}, "voice.cast"),
+        ({"cast": {"Ana": ""}}, "voice"),
+        ({"cast": {"Ana": 7}}, "voice"),
+        ({"cast": ["Ana"]}, "voice"),
+        ({"cast": {"Ana": "nova"}, "id": "onyx"}, "voice"),
+        ({"cast": None}, "voice"),
+    ],
+)
+def test_what_is_no_cast_names_its_field(voice: object, field: str) -> None:
+    failure = refused({**WHOLE, "voice": voice})
+    assert (failure.param, failure.status) == (field, 400)
+    assert f"'{field}'" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_by_sentence"), [("auto", True), ("Auto", True), ("", False), ("en", False), (None, False)]
+)
+def test_only_auto_asks_for_each_sentence_in_its_language(sent: str | None, is_by_sentence: bool) -> None:
+    assert parse({**WHOLE, "language": sent}).by_sentence == is_by_sentence
+
+
+@pytest.mark.parametrize("field", ["model", "input", "voice"])
+def test_a_missing_field_is_named(field: str) -> None:
+    failure = refused({key: value for key, value in WHOLE.items() if key != field})
+    assert (failure.param, failure.code) == (field, "missing_required_parameter")
+    assert failure.message == f"Missing required parameter: '{field}'."
+
+
+def test_keys_nobody_knows_are_ignored() -> None:
+    assert parse({**WHOLE, "stream": True, "volume_multiplier": 2, "": None, "ref_audio": [1]}) == parse(
+        WHOLE
+    )
+
+
+def test_instructions_are_taken_and_ignored() -> None:
+    for text in ("", "x" * 4096, None):
+        assert parse({**WHOLE, "instructions": text}) == parse(WHOLE)
+
+
+def test_of_a_key_sent_twice_the_last_counts() -> None:
+    body = b'{"model": 1, "model": "tts-1", "input": "a", "input": "b", "voice": "alloy"}'
+    request = speech_request.parse_speech(body, Defaults())
+    assert (request.model, request.text) == ("tts-1", "b")
+
+
+def test_json_answers_take_their_own_audio_format() -> None:
+    assert (parse({**WHOLE, "response_format": "JSON"}).answer) == "json"
+    assert parse({**WHOLE, "response_format": "json"}).format == "mp3"
+    assert parse({**WHOLE, "response_format": "json", "audio_format": "FLAC"}).format == "flac"
+    for wrong in ("json", "ogg", 1):
+        failure = refused({**WHOLE, "response_format": "json", "audio_format": wrong})
+        assert failure.param == "audio_format"
+
+
+def test_json_cannot_come_as_events() -> None:
+    failure = refused({**WHOLE, "response_format": "json", "stream_format": "sse"})
+    assert failure.param == "stream_format"
+
+
+@pytest.mark.parametrize(
+    ("model", "answer"),
+    [("tts-1", "audio"), ("tts-1-hd", "audio"), ("gpt-4o-mini-tts", "sse"), ("x/y", "sse")],
+)
+def test_openais_older_models_answer_events_with_plain_audio(model: str, answer: str) -> None:
+    assert parse({**WHOLE, "model": model, "stream_format": "sse"}).answer == answer
+
+
+def test_defaults_fill_what_is_absent_or_null_and_nothing_else() -> None:
+    defaults = Defaults("tts-1", "nova")
+    filled = parse({"input": "Hi.", "model": None}, defaults)
+    assert (filled.model, filled.voice) == ("tts-1", "nova")
+    given_ = parse({**WHOLE}, defaults)
+    assert (given_.model, given_.voice) == (WHOLE["model"], WHOLE["voice"])
+    with pytest.raises(InvalidRequest):
+        parse({**WHOLE, "voice": ""}, defaults)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"{",
+        b'{"model": "a"} {}',
+        b"\xff\xfe{}",
+        b"\x00",
+        b'{"input": NaN}',
+        b'{"speed": 1e999}',
+        b'{"speed": Infinity}',
+        b'{"seed": ' + b"9" * 5000 + b"}",
+        b'{"input": "\\ud800"}',
+        b'{"input": "\xed\xa0\x80"}',
+        b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"x": ' * 5000 + b"1" + b"}" * 5000,
+        '{"input": "caf\u00e9"}'.encode("latin-1"),
+        b"model=tts-1&input=x",
+    ],
+)
+def test_what_is_no_json_object_says_so(body: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        speech_request.parse_speech(body, Defaults())
+    assert (caught.value.code, caught.value.param) == ("invalid_json", None)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**30, 10**31)
+    | st.floats()
+    | st.text(max_size=10)
+    | st.sampled_from([SECRET, "\ud800", "\x00"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+close = st.fixed_dictionaries(
+    {"input": st.just(SECRET)},
+    optional={name: json_values | st.just(WHOLE.get(name)) for name in NAMES if name != "input"},
+)
+anything = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), json_values, max_size=8)
+
+
+def never_breaks(body: bytes) -> None:
+    try:
+        request = speech_request.parse_speech(body, Defaults())
+    except InvalidRequest as failure:
+        assert failure.param is None or failure.param in NAMES  # noqa: PT017 - either way out is right
+        assert SECRET not in failure.message  # noqa: PT017
+        return
+    assert 1 <= len(request.text) <= speech_request.MAX_INPUT
+    assert request.format in FORMATS
+    assert 0.25 <= request.speed <= 4.0
+    assert request.language is None or request.language.replace("-", "").isalnum()
+
+
+@given(st.one_of(anything, close))
+@example({**WHOLE, "language": "en\n"})
+@example({**WHOLE, "speed": 10**400})
+@settings(max_examples=400, deadline=None)
+def test_any_fields_are_a_request_or_a_refusal(body: dict[str, Any]) -> None:
+    never_breaks(json.dumps(body).encode())
+
+
+@given(st.one_of(st.binary(max_size=200), json_values.map(lambda value: json.dumps(value).encode())))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_a_request_or_a_refusal(body: bytes) -> None:
+    never_breaks(body)
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_damaged_body_is_a_request_or_a_refusal(data: st.DataObject) -> None:
+    body = bytearray(json.dumps({**WHOLE, "input": SECRET, "speed": 1.5, "language": "pt-BR"}).encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    never_breaks(bytes(body))
