@@ -28,10 +28,10 @@ from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config, EngineSection, Server, Storage, VoiceSection
 from proxy.config.sections import LimitsStore
-from proxy.endpoints.connection import Connection
 from proxy.engines import registry
 from proxy.engines.registry import Registry
-from proxy.http_protocol import ImpatientProtocol
+from proxy.http.connection import Connection
+from proxy.http.protocol import ImpatientProtocol
 from proxy.ledger import Wanted
 from proxy.speech import speech_request
 from proxy.speech.speech_request import SpeechRequest

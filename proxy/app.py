@@ -28,10 +28,10 @@ from proxy.config.config_toml import Config, Server
 from proxy.config.sections import PluginSection
 from proxy.endpoints import admin, health, lexicons, me, models, openapi, speech, usage, voices, welcome
 from proxy.endpoints.degraded import Parts
-from proxy.endpoints.edge import Failures, Keys, RequestIds, raise_http_exception
-from proxy.endpoints.once import Once
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
+from proxy.http.edge import Failures, Keys, RequestIds, raise_http_exception
+from proxy.http.idempotency import Once
 from proxy.kept import Answers, open_answers
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets

@@ -26,7 +26,7 @@ from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
-from proxy.http_protocol import protocol
+from proxy.http.protocol import protocol
 from proxy.storage import accounts
 from proxy.storage.retention import keep_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable

@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from proxy.access.limits import Limits
 from proxy.endpoints.degraded import Degraded, Parts
-from proxy.endpoints.replies import reply
 from proxy.errors import LimitsUnavailable, RequestFailed
+from proxy.http.replies import reply
 from proxy.storage.store import StorageFailed, Store
 
 _STORE_S = 2.0

@@ -14,8 +14,8 @@ from starlette.routing import Route
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
 from proxy.catalogue.library_editor import Saving, no_lexicon
-from proxy.endpoints.admin.fields import body
-from proxy.endpoints.replies import reply
+from proxy.http.body import body
+from proxy.http.replies import reply
 from proxy.speech import speech_request
 from proxy.storage import lexicons
 from proxy.storage.lexicons import LexiconRecord

@@ -9,9 +9,9 @@ from starlette.routing import Route
 
 from policies.plans import Terms
 from proxy.access.plans import Plans
-from proxy.endpoints.replies import reply
 from proxy.endpoints.standing import Balance, ShownCaps, ShownCycle, standing
 from proxy.errors import InvalidKey
+from proxy.http.replies import reply
 from proxy.ledger import Ledger
 from proxy.storage import accounts, key_records
 from proxy.storage.key_records import KeyRecord, Role

@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from proxy.access.plans import Plans
 from proxy.catalogue.catalogue import Catalogue
-from proxy.endpoints.replies import reply
 from proxy.errors import NotFound
+from proxy.http.replies import reply
 
 _CREATED = 1_767_225_600
 """The start of 2026: clients want a number in seconds that stays the same, and nothing reads it."""

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proxy.endpoints.replies import encode_json
-from proxy.openapi import document
+from proxy.http.openapi import document
+from proxy.http.replies import encode_json
 
 
 class Description:

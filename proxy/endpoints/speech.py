@@ -20,11 +20,11 @@ from proxy.access.callers import Caller
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.audio.wav import wav_header
 from proxy.catalogue.library import Library
-from proxy.endpoints.connection import Connection
-from proxy.endpoints.once import Once
-from proxy.endpoints.replies import encode_json
 from proxy.endpoints.spoken import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
 from proxy.errors import UnsupportedMediaType, from_engine
+from proxy.http.connection import Connection
+from proxy.http.idempotency import Once
+from proxy.http.replies import encode_json
 from proxy.kept import Sent
 from proxy.speech import speech_request
 from proxy.speech.pipeline import Answer, Pipeline

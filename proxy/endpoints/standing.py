@@ -8,7 +8,7 @@ import msgspec
 
 from policies.plans import Caps, Terms
 from proxy.config import credits
-from proxy.endpoints.times import iso
+from proxy.http.times import iso
 from proxy.ledger import Ledger, Payer
 from proxy.storage import entries
 

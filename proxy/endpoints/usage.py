@@ -18,11 +18,11 @@ from starlette.routing import Route
 from policies.price import Per
 from proxy.access.usage_throttle import Turns
 from proxy.config import credits
-from proxy.endpoints.csv_reply import CsvReply
-from proxy.endpoints.pages import MOST, asked_limit, page
-from proxy.endpoints.replies import reply
-from proxy.endpoints.times import asked_moment, iso
 from proxy.errors import InvalidRequest
+from proxy.http.csv_reply import CsvReply
+from proxy.http.paging import MOST, asked_limit, page
+from proxy.http.replies import reply
+from proxy.http.times import asked_moment, iso
 from proxy.storage import usage, usage_sums
 from proxy.storage.place import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store

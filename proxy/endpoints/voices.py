@@ -20,9 +20,9 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.library import voice_of
 from proxy.catalogue.library_editor import Saving, not_own
-from proxy.endpoints.admin.fields import Name, Reason, Tags, body
-from proxy.endpoints.replies import reply
 from proxy.errors import InvalidRequest, UnsupportedMediaType
+from proxy.http.body import Name, Reason, Tags, body
+from proxy.http.replies import reply
 from proxy.storage import voices as saved
 
 _CREATED = 1_767_225_600

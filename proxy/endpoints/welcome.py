@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy import __version__
-from proxy.endpoints.replies import reply
+from proxy.http.replies import reply
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,10 +11,10 @@ from proxy.errors import (
     RateLimited,
     UpstreamFailed,
 )
+from proxy.http.operation import ACCOUNT, BODY, PAGE, SINCE, Operation, json
 from proxy.ledger.verify import Verdict
 from proxy.operations.clients import USAGE_QUERIES
 from proxy.operations.library import ADMIN_LIBRARY
-from proxy.operations.operation import ACCOUNT, BODY, PAGE, SINCE, Operation, json
 
 _ACCOUNTS = (
     Operation(

@@ -16,8 +16,8 @@ from proxy.errors import (
     UnsupportedMediaType,
     UpstreamFailed,
 )
+from proxy.http.operation import BODY, PAGE, SINCE, UNTIL, Header, Operation, Query, json
 from proxy.operations.library import LIBRARY
-from proxy.operations.operation import BODY, PAGE, SINCE, UNTIL, Header, Operation, Query, json
 from proxy.speech.speech_request import SpeechBody
 from proxy.storage.usage_sums import SIDES
 

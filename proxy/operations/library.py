@@ -6,7 +6,7 @@ from proxy.endpoints import lexicons, voices
 from proxy.endpoints.admin import lexicons as admin_lexicons
 from proxy.endpoints.admin import voices as admin_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UnsupportedMediaType
-from proxy.operations.operation import ACCOUNT, BODY, PAGE, Operation, Query, json
+from proxy.http.operation import ACCOUNT, BODY, PAGE, Operation, Query, json
 
 _VOICE_QUERIES = (
     Query("language", "Only voices of this language: `pt` finds `pt-BR` too."),

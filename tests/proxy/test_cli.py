@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from proxy import __version__, cli, runtime, telemetry
-from proxy.endpoints import edge
+from proxy.http import edge
 from proxy.storage import api_key
 from tests.proxy.endpoints.inside import TONE
 from tests.server import VOXGATE

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import errors
-from proxy.endpoints.replies import failure_reply
 from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed, from_engine
+from proxy.http.replies import failure_reply
 from speech_engine import errors as engine_errors
 from speech_engine.errors import EngineError
 

@@ -15,12 +15,12 @@ from proxy.config.sections import Config
 from proxy.endpoints.admin import agreed, keys
 from proxy.endpoints.admin.administration import Administration, check_open
 from proxy.endpoints.admin.agreed import AgreedChange, ShownAgreed
-from proxy.endpoints.admin.fields import Name, body
 from proxy.endpoints.admin.keys import KeyEntry
-from proxy.endpoints.pages import MOST, page
-from proxy.endpoints.replies import reply
 from proxy.endpoints.standing import Balance, ShownCycle
 from proxy.errors import Conflict, InvalidRequest
+from proxy.http.body import Name, body
+from proxy.http.paging import MOST, page
+from proxy.http.replies import reply
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account, Change, Overtaken
 from proxy.storage.ids import new_id

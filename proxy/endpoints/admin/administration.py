@@ -11,10 +11,10 @@ from proxy.access.usage_throttle import Turns
 from proxy.config.sections import Config
 from proxy.endpoints import standing as standings
 from proxy.endpoints.admin import agreed
-from proxy.endpoints.admin.fields import can_be_named
-from proxy.endpoints.replies import encode_json
 from proxy.endpoints.standing import Standing
 from proxy.errors import Conflict, NotFound
+from proxy.http.body import can_be_named
+from proxy.http.replies import encode_json
 from proxy.ledger import Ledger
 from proxy.speech.cache import Cache
 from proxy.storage import accounts

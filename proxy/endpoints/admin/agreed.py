@@ -14,8 +14,8 @@ from proxy.config import credits
 from proxy.config.plans import read_prices
 from proxy.config.reader import Reader
 from proxy.config.sections import Config
-from proxy.endpoints.admin.fields import Credits, Dollars, Some, SomeOrNone, micro
 from proxy.errors import InvalidRequest
+from proxy.http.body import Credits, Dollars, Some, SomeOrNone, micro
 
 
 class AgreedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

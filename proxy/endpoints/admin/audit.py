@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.endpoints.admin.administration import Administration
-from proxy.endpoints.pages import page
-from proxy.endpoints.replies import reply
-from proxy.endpoints.times import asked_moment, iso
+from proxy.http.paging import page
+from proxy.http.replies import reply
+from proxy.http.times import asked_moment, iso
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.columns import decode_json

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proxy.endpoints.replies import reply
 from proxy.engines.engine_list import Engines, EngineStatus
 from proxy.engines.registry import Registry
+from proxy.http.replies import reply
 from proxy.ledger.budgets import Budgets, Spend
 from speech_engine import ModelInfo
 

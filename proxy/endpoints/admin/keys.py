@@ -12,11 +12,11 @@ from starlette.routing import Route
 
 from policies.plans import Caps
 from proxy.endpoints.admin.administration import Administration
-from proxy.endpoints.admin.fields import AccountName, Label, Some, body, can_be_named
-from proxy.endpoints.pages import page
-from proxy.endpoints.replies import reply
 from proxy.endpoints.standing import ShownCaps
 from proxy.errors import InvalidRequest, NotFound
+from proxy.http.body import AccountName, Label, Some, body, can_be_named
+from proxy.http.paging import page
+from proxy.http.replies import reply
 from proxy.storage import api_key, key_records
 from proxy.storage.ids import new_id
 from proxy.storage.key_records import KeyRecord, Role

@@ -11,7 +11,6 @@ from policies import lexicon
 from policies.lexicon import MOST_WORDS
 from proxy.catalogue.library_editor import Saving
 from proxy.endpoints.admin.administration import Administration, check_open
-from proxy.endpoints.admin.fields import AccountName, body
 from proxy.endpoints.lexicons import (
     MAX_BODY_BYTES,
     DeletedLexicon,
@@ -20,8 +19,9 @@ from proxy.endpoints.lexicons import (
     listed,
     whole,
 )
-from proxy.endpoints.replies import reply
 from proxy.errors import InvalidRequest
+from proxy.http.body import AccountName, body
+from proxy.http.replies import reply
 from proxy.speech import speech_request
 
 

@@ -12,21 +12,12 @@ from starlette.routing import Route
 
 from proxy.config import credits
 from proxy.endpoints.admin.administration import Administration, check_open
-from proxy.endpoints.admin.fields import (
-    Name,
-    NeededReason,
-    Reason,
-    SignedCredits,
-    SomeCredits,
-    body,
-    can_be_named,
-    micro,
-)
-from proxy.endpoints.pages import page
-from proxy.endpoints.replies import reply
 from proxy.endpoints.standing import Balance
-from proxy.endpoints.times import iso
 from proxy.errors import InvalidRequest, NotFound
+from proxy.http.body import Name, NeededReason, Reason, SignedCredits, SomeCredits, body, can_be_named, micro
+from proxy.http.paging import page
+from proxy.http.replies import reply
+from proxy.http.times import iso
 from proxy.ledger import movements, verify
 from proxy.ledger.movements import Told
 from proxy.storage import audit, entries

@@ -13,7 +13,7 @@ from policies.plans import Agreed, Limit, Plan
 from proxy.config import credits
 from proxy.endpoints.admin.administration import Administration
 from proxy.endpoints.admin.agreed import ShownPrices, shown_prices
-from proxy.endpoints.replies import reply
+from proxy.http.replies import reply
 from proxy.storage import accounts
 
 

@@ -15,9 +15,9 @@ from policies.routing import Decision, Verdict
 from proxy.catalogue.library import Library
 from proxy.endpoints.admin import agreed
 from proxy.endpoints.admin.administration import Administration
-from proxy.endpoints.admin.fields import AccountName, raw_body
-from proxy.endpoints.replies import reply
 from proxy.errors import Conflict, ErrorDetail
+from proxy.http.body import AccountName, raw_body
+from proxy.http.replies import reply
 from proxy.speech import speech_request
 from proxy.speech.planning import Planner
 from proxy.speech.split_text import Span

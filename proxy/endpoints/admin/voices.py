@@ -11,11 +11,11 @@ from starlette.routing import Route
 
 from proxy.catalogue.library_editor import Saving
 from proxy.endpoints.admin.administration import Administration, check_open
-from proxy.endpoints.admin.fields import AccountName, body
-from proxy.endpoints.pages import page
-from proxy.endpoints.replies import reply
 from proxy.endpoints.voices import DeletedVoice, NewVoice
 from proxy.errors import NotFound
+from proxy.http.body import AccountName, body
+from proxy.http.paging import page
+from proxy.http.replies import reply
 from proxy.storage import voices
 from proxy.storage.ids import new_id
 from proxy.storage.voices import Kind, VoiceRecord

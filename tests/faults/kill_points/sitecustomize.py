@@ -50,7 +50,7 @@ def _before(point: str, method: Callable[..., Any], applies: Callable[..., bool]
 
 
 def _arm() -> None:
-    from proxy.endpoints.connection import Connection
+    from proxy.http.connection import Connection
     from proxy.ledger import stored
     from proxy.ledger.hold import Hold
     from proxy.ledger.memory import MemoryHolds

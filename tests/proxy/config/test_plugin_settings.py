@@ -15,8 +15,8 @@ from policies.routing import FrontEndNames
 from proxy.app import open_worker
 from proxy.config.config_toml import Config, EngineSection, Server, VoiceSection
 from proxy.config.sections import PluginSection
-from proxy.endpoints.replies import encode_json
 from proxy.engines.registry import Registry
+from proxy.http.replies import encode_json
 from proxy.speech.front_ends import open_front_ends
 from proxy.speech.language_detection import open_detector
 from proxy.speech.speech_request import Defaults, parse_speech

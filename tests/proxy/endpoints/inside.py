@@ -15,9 +15,9 @@ from starlette.types import Message
 from policies.plans import UNLIMITED
 from proxy.app import Worker, open_worker
 from proxy.config import config_toml
-from proxy.endpoints.replies import encode_json
 from proxy.engines import registry
 from proxy.engines.registry import Registry
+from proxy.http.replies import encode_json
 from proxy.storage import accounts, api_key, key_records, usage
 from proxy.storage.accounts import Account
 from proxy.storage.key_records import NewKey, Role

@@ -12,11 +12,11 @@ from policies.price import Price
 from policies.routing import Route
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config, EngineSection, VoiceSection
-from proxy.endpoints.replies import encode_json
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.http.replies import encode_json
 from proxy.speech.planning import Planner
 from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 from speech_engine import Language

@@ -18,10 +18,10 @@ from policies.routing import Binding, FrontEndNames, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Own
 from proxy.config.config_toml import Config, EngineSection, Server, VoiceSection
-from proxy.endpoints.replies import encode_json
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.errors import RequestFailed
+from proxy.http.replies import encode_json
 from proxy.speech.planning import Planner
 from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import Language

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Voice
 from proxy.catalogue.library import NOTHING, Own
-from proxy.endpoints.replies import encode_json
 from proxy.errors import InvalidRequest
+from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.planning import Plan, Planner
 from proxy.speech.speech_request import Defaults

@@ -13,7 +13,7 @@ import pytest
 
 from policies.plans import UNLIMITED, terms
 from proxy.access.callers import Caller
-from proxy.endpoints.replies import encode_json
+from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.storage.store import Statement
 from speech_engine import Encoded, Finished, Started, Word, Words, errors

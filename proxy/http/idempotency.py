@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 
-from proxy.endpoints.connection import Connection
 from proxy.errors import InvalidRequest
+from proxy.http.connection import Connection
 from proxy.kept import Answers, KeptAnswer, Sent
 from proxy.telemetry import Metrics
 

@@ -21,7 +21,6 @@ from policies.rate import Window
 from proxy.access.limits import rate_headers
 from proxy.access.logins import Logins
 from proxy.background import without_values
-from proxy.endpoints.replies import failure_reply
 from proxy.errors import (
     ClientLeft,
     InternalError,
@@ -33,6 +32,7 @@ from proxy.errors import (
     StorageUnavailable,
     UpstreamFailed,
 )
+from proxy.http.replies import failure_reply
 from proxy.storage.store import StorageFailed
 from proxy.telemetry import Metrics
 

@@ -16,9 +16,9 @@ from proxy.errors import (
     NotAllowed,
     StorageUnavailable,
 )
+from proxy.http.operation import JSON, Failure, Header, Operation, Query, Struct
 from proxy.operations import OPERATIONS
 from proxy.operations.clients import SOME_SPEECH_HEADERS, SPEECH_HEADERS
-from proxy.operations.operation import JSON, Failure, Header, Operation, Query, Struct
 
 _ABOUT = """\
 OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.

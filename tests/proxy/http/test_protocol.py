@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from proxy.http_protocol import ImpatientProtocol
+from proxy.http.protocol import ImpatientProtocol
 
 STALLED_S = 0.3
 REST = bytes(48 * 1024)

@@ -19,9 +19,9 @@ from proxy.config.config_toml import Config, Server
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
 from tests import server
-from tests.proxy import described
-from tests.proxy.described import Document, faults, operation, operations, violations
 from tests.proxy.endpoints.inside import inside
+from tests.proxy.http import described
+from tests.proxy.http.described import Document, faults, operation, operations, violations
 
 _SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
 _CAST = {"name": "stage", "cast": {"Ana": "alloy", "Ben": "tone/slow"}}

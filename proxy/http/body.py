@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from proxy.config import credits
 from proxy.config import fields as structs
-from proxy.endpoints.connection import Connection
 from proxy.errors import InvalidRequest
+from proxy.http.connection import Connection
 from proxy.speech import speech_request
 
 _MAX_BODY_BYTES = 64 * 1024

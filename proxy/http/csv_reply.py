@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from proxy.endpoints.connection import Connection
+from proxy.http.connection import Connection
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

@@ -1,0 +1,1 @@
+"""The edge of a request: id, key, failures, body, answer, idempotency, paging."""
