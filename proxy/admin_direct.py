@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 
-from proxy import runtime
+from proxy import api_admin, runtime
 from proxy.access.callers import Callers
 from proxy.access.limits import MEMORY, open_limits
 from proxy.access.usage_throttle import Turns
@@ -16,7 +16,6 @@ from proxy.app import control_app
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import Saving
 from proxy.config.config_toml import Config
-from proxy.endpoints import admin
 from proxy.ledger import open_ledger
 from proxy.speech.cache import open_cache
 from proxy.storage import open_store
@@ -34,9 +33,9 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 open_limits(MEMORY) as limits,
                 open_cache(config, _no_revision, metrics.cache) as cache,
             ):
-                parts = admin.Administration(store, ledger, Callers(store), config, Turns(limits), cache)
+                parts = api_admin.Administration(store, ledger, Callers(store), config, Turns(limits), cache)
                 saving = Saving(store, Library(store, config.lexicons), cache, config.voices)
-                routes = [*admin.routes(parts), *admin.library_routes(parts, saving)]
+                routes = [*api_admin.routes(parts), *api_admin.library_routes(parts, saving)]
                 yield httpx2.ASGITransport(app=control_app(routes, metrics))
 
 

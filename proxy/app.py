@@ -15,19 +15,20 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from proxy import api_admin
 from proxy.access.admission import Admission
 from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.plans import Plans
 from proxy.access.usage_throttle import Turns
+from proxy.api import health, lexicons, me, models, openapi, speech, usage, voices, welcome
+from proxy.api.readiness import Parts
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import Saving
 from proxy.config.config_toml import Config, Server
 from proxy.config.sections import PluginSection
-from proxy.endpoints import admin, health, lexicons, me, models, openapi, speech, usage, voices, welcome
-from proxy.endpoints.degraded import Parts
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.http.edge import Failures, Keys, RequestIds, raise_http_exception
@@ -144,12 +145,14 @@ class Worker:
         )
 
     def _administration(self, config: Config, budgets: Budgets, saving: Saving) -> list[Route]:
-        parts = admin.Administration(self.store, self.ledger, self._callers, config, self.turns, self.cache)
+        parts = api_admin.Administration(
+            self.store, self.ledger, self._callers, config, self.turns, self.cache
+        )
         return [
-            *admin.routes(parts),
-            *admin.library_routes(parts, saving),
-            *admin.engine_routes(self.engines, self._registry, budgets),
-            *admin.route_routes(parts, self.planner, saving.library),
+            *api_admin.routes(parts),
+            *api_admin.library_routes(parts, saving),
+            *api_admin.engine_routes(self.engines, self._registry, budgets),
+            *api_admin.route_routes(parts, self.planner, saving.library),
         ]
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from proxy import __version__
+from proxy.api_admin.operations import OPERATIONS
+from proxy.api_admin.operations.clients import SOME_SPEECH_HEADERS, SPEECH_HEADERS
 from proxy.errors import (
     ErrorEnvelope,
     InternalError,
@@ -17,8 +19,6 @@ from proxy.errors import (
     StorageUnavailable,
 )
 from proxy.http.operation import JSON, Failure, Header, Operation, Query, Struct
-from proxy.operations import OPERATIONS
-from proxy.operations.clients import SOME_SPEECH_HEADERS, SPEECH_HEADERS
 
 _ABOUT = """\
 OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.

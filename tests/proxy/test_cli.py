@@ -16,7 +16,7 @@ import structlog
 from proxy import __version__, cli, runtime, telemetry
 from proxy.http import edge
 from proxy.storage import api_key
-from tests.proxy.endpoints.inside import TONE
+from tests.proxy.api.inside import TONE
 from tests.server import VOXGATE
 
 

@@ -13,9 +13,9 @@ from proxy.cli import app
 from proxy.finding import Finding
 from proxy.live_check import check_live
 from speech_engine import EngineUnauthorized, Finished, Language, Started
+from tests.proxy.api.inside import with_engines
+from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound
 from tests.proxy.config.files import load
-from tests.proxy.endpoints.inside import with_engines
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, Step, sound
 from tests.proxy.engines.keys import SILENT
 
 ONE = """

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from proxy.access.usage_throttle import MOST_A_MINUTE
-from proxy.endpoints.usage import LOOK_BACK_DAYS
+from proxy.api.usage import LOOK_BACK_DAYS
 from proxy.storage.store import Params, Row, Statement
-from tests.proxy.endpoints.inside import Inside, envelope
+from tests.proxy.api.inside import Inside, envelope
 
 _MANY = 5_000
 _DAY = 86_400_000_000

@@ -10,8 +10,8 @@ import pytest
 
 from proxy.storage import voices
 from proxy.storage.voices import NewCast
-from tests.proxy.endpoints.inside import Inside, envelope, inside
-from tests.proxy.endpoints.scripted import Scripted, spoken
+from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.scripted import Scripted, spoken
 
 CONFIG = """
 [engines.one]

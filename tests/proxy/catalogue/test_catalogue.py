@@ -15,7 +15,7 @@ from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import ModelInfo, VoiceInfo
-from tests.proxy.endpoints.scripted import Scripted
+from tests.proxy.api.scripted import Scripted
 
 OWN = {
     "alloy": VoiceSection(bindings={"one": "v"}),

@@ -14,9 +14,9 @@ from proxy.checking import check_config
 from proxy.config.config_toml import Config
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from speech_engine import Context, Engine, Plugin
+from tests.proxy.api.inside import inside
+from tests.proxy.api.scripted import Scripted
 from tests.proxy.config.files import faults, load
-from tests.proxy.endpoints.inside import inside
-from tests.proxy.endpoints.scripted import Scripted
 
 SECRET = "sk-never-to-be-told"
 

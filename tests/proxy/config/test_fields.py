@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from proxy.api_admin.account_overrides import AgreedChange
+from proxy.api_admin.accounts import AccountChange, NewAccount
+from proxy.api_admin.keys import NewKey, WantedCaps
+from proxy.api_admin.money import NewCorrection, NewGrant, NewRefund
 from proxy.config import fields
 from proxy.config.engines import CostSection
 from proxy.config.fields import Fault, Faults
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.sections import EngineSection, LimitsStore, Server, Storage, VoiceSection
-from proxy.endpoints.admin.accounts import AccountChange, NewAccount
-from proxy.endpoints.admin.agreed import AgreedChange
-from proxy.endpoints.admin.keys import NewKey, WantedCaps
-from proxy.endpoints.admin.money import NewCorrection, NewGrant, NewRefund
 from proxy.speech.speech_request import SpeechBody
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from proxy.checking import check_config
 from proxy.engines.registry import Registry
+from tests.proxy.api.inside import TONE, inside
 from tests.proxy.config.files import load
-from tests.proxy.endpoints.inside import TONE, inside
 
 CLOUD = """
 [engines.cloud]

@@ -21,8 +21,8 @@ from proxy.speech.front_ends import open_front_ends
 from proxy.speech.language_detection import open_detector
 from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import Context, Plugin, Segment
-from tests.proxy.endpoints.inside import NoSettings
-from tests.proxy.endpoints.scripted import Scripted
+from tests.proxy.api.inside import NoSettings
+from tests.proxy.api.scripted import Scripted
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from proxy.engines.guarded import GuardedEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.paced import Pace, PacedEngine
 from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, SpeechJob, VoiceInfo
-from tests.proxy.endpoints.scripted import Scripted, Step, spoken
+from tests.proxy.api.scripted import Scripted, Step, spoken
 
 WELL = tuple(spoken(0.1))
 

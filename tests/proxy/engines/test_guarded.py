@@ -25,7 +25,7 @@ from speech_engine import (
     UnsupportedText,
     VoiceNotFound,
 )
-from tests.proxy.endpoints.scripted import RATE_HZ, spoken
+from tests.proxy.api.scripted import RATE_HZ, spoken
 from tests.proxy.engines.keys import SILENT, WELL, Told, Turns, guarded, heard, job, later
 
 FAULTY = (EngineFailed("it broke"),)

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.engines.paced import Pace, PacedEngine
 from speech_engine import EngineLimited, Finished
-from tests.proxy.endpoints.scripted import Scripted
+from tests.proxy.api.scripted import Scripted
 from tests.proxy.engines.keys import WELL, Turns, job
 
 

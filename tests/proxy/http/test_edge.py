@@ -10,7 +10,7 @@ import pytest
 from starlette.types import Message
 
 from proxy.storage import api_key
-from tests.proxy.endpoints.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import TONE, Inside, envelope, inside
 
 SPEECH = "/v1/audio/speech"
 

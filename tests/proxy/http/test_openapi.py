@@ -19,7 +19,7 @@ from proxy.config.config_toml import Config, Server
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
 from tests import server
-from tests.proxy.endpoints.inside import inside
+from tests.proxy.api.inside import inside
 from tests.proxy.http import described
 from tests.proxy.http.described import Document, faults, operation, operations, violations
 

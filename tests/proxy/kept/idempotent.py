@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx2
 
-from tests.proxy.endpoints.inside import Inside, inside
-from tests.proxy.endpoints.scripted import Scripted
+from tests.proxy.api.inside import Inside, inside
+from tests.proxy.api.scripted import Scripted
 
 CONFIG = """
 [server]

@@ -19,8 +19,8 @@ from proxy.kept import kept_files, open_answers
 from proxy.storage import open_store
 from proxy.storage.store import Statement
 from tests.faults.processes import until
-from tests.proxy.endpoints.inside import Inside
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.inside import Inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
 
 MOST = 1_000_000

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.kept import kept_files
 from proxy.kept.kept_files import Lock
-from tests.proxy.endpoints.scripted import Scripted, spoken
+from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.kept.idempotent import ask, is_replay, speaking
 
 

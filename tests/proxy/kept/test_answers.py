@@ -12,8 +12,8 @@ from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKey
 from proxy.storage.store import Statement
 from speech_engine import errors
-from tests.proxy.endpoints.inside import Inside, envelope, inside
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
 
 DAY = 24 * 60 * 60 * 1_000_000

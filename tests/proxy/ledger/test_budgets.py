@@ -20,8 +20,8 @@ from proxy.storage.costs import Cost
 from proxy.storage.store import Params, Store
 from proxy.telemetry import Metrics
 from speech_engine import EngineExhausted, EngineUnavailable
-from tests.proxy.endpoints.inside import Inside, envelope, inside
-from tests.proxy.endpoints.scripted import Scripted, spoken
+from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.ledger.asking import wanted
 
 DAY = 86_400_000_000

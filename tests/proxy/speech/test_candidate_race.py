@@ -14,8 +14,8 @@ from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import Speaking
 from proxy.storage.costs import Cost
 from speech_engine import Finished, Started, errors
-from tests.proxy.endpoints.inside import Inside, envelope, inside
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT
 
 THREE = """

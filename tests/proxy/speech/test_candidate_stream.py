@@ -11,8 +11,8 @@ import pytest
 
 from proxy.audio.libav import audio_frame
 from speech_engine import Audio, Encoded, Event, Finished, Started, Word, Words
-from tests.proxy.endpoints.inside import inside
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.inside import inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.sound import decoded, tone
 
 CONFIG = "[engines.one]\n"

@@ -10,8 +10,8 @@ from starlette.types import Message
 
 from proxy.config.config_toml import Server
 from speech_engine import Audio, Encoded, Event, Finished, Started, Word, Words, errors
-from tests.proxy.endpoints.inside import Inside, envelope, inside
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, sound, spoken
+from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.sound import decoded
 
 PAIR = """

@@ -10,8 +10,8 @@ import pytest
 from starlette.types import Message
 
 from speech_engine import Encoded, Event, Finished, SpeechJob, Started
-from tests.proxy.endpoints.inside import inside
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, sound, spoken
+from tests.proxy.api.inside import inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.test_pipeline import BODY, PAIR, ask
 
 

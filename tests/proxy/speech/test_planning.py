@@ -20,7 +20,7 @@ from proxy.http.replies import encode_json
 from proxy.speech.planning import Planner
 from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 from speech_engine import Language
-from tests.proxy.endpoints.scripted import Scripted
+from tests.proxy.api.scripted import Scripted
 
 DEAR = Plan(
     name="dear",

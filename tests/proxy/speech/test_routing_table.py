@@ -25,7 +25,7 @@ from proxy.http.replies import encode_json
 from proxy.speech.planning import Planner
 from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import Language
-from tests.proxy.endpoints.scripted import Scripted
+from tests.proxy.api.scripted import Scripted
 
 # house: here, with bad Yoruba. xtts: here, Thai alone, not for paid use. The next three send texts away, and
 # two of them have a model with the id `v3`. far is an engine that no alias, route or other voice has.

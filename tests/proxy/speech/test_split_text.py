@@ -18,8 +18,8 @@ from proxy.speech import speech_request
 from proxy.speech.planning import Plan, Planner
 from proxy.speech.speech_request import Defaults
 from proxy.speech.split_text import MOST_PARTS
-from tests.proxy.endpoints.inside import envelope, inside
-from tests.proxy.endpoints.scripted import Scripted, spoken
+from tests.proxy.api.inside import envelope, inside
+from tests.proxy.api.scripted import Scripted, spoken
 
 CONFIG = """
 [engines.one]

@@ -10,8 +10,8 @@ import pytest
 from proxy.ledger import Wanted
 from proxy.ledger.budgets import Budgets
 from proxy.speech.front_ends import FrontEnds
-from tests.proxy.endpoints.inside import Inside, envelope, inside
-from tests.proxy.endpoints.scripted import Scripted, spoken
+from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.speech.test_pipeline import BODY, BUDGET, PAIR, ask
 
 PAID = (

@@ -14,8 +14,8 @@ from proxy.config import config_toml
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKey
 from tests.faults.processes import until
-from tests.proxy.endpoints.inside import Inside, inside, with_engines
-from tests.proxy.endpoints.scripted import Scripted
+from tests.proxy.api.inside import Inside, inside, with_engines
+from tests.proxy.api.scripted import Scripted
 
 CONFIG = """
 [engines.one]

@@ -18,7 +18,7 @@ import structlog
 from proxy.kept import kept_files
 from proxy.kept.kept_files import Lock
 from tests.faults.processes import until
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.speech.cache.keeping import CONFIG, ask, found, kept, landed, reopened, revise, speaking
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.storage.store import Statement
 from speech_engine import Encoded, Finished, Started, Word, Words, errors
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import KEY
 from tests.proxy.speech.cache.keeping import (
     BODY,

@@ -12,8 +12,8 @@ from starlette.types import Message
 
 from proxy.kept import kept_files
 from speech_engine import Finished, errors
-from tests.proxy.endpoints.inside import Inside
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.proxy.api.inside import Inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.cache.conftest import AS_SHIPPED
 from tests.proxy.speech.cache.keeping import BODY, CONFIG, ask, found, kept, reopened, speaking, turns
 

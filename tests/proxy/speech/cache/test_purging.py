@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.endpoints.inside import Inside
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.inside import Inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.speech.cache.conftest import AS_SHIPPED
 from tests.proxy.speech.cache.keeping import ask, found, kept, landed, other_account, reopened, speaking
 from tests.proxy.speech.cache.test_flights import Gate, asking, held_up

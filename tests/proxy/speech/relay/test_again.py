@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speech_engine import EngineError, Event, Finished, SpeechJob, Started, errors
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, body, hear, said, speech, stage
 
 SECOND = RATE_HZ * 2

@@ -16,7 +16,7 @@ from proxy.speech.candidate_stream import Speaking
 from proxy.speech.prefetch import MOST_S, Ahead
 from proxy.speech.word_times import WordPlaces
 from speech_engine import Audio, EngineFailed, EngineVoice, Event, Finished, ModelInfo, SpeechJob, Started
-from tests.proxy.endpoints.scripted import RATE_HZ
+from tests.proxy.api.scripted import RATE_HZ
 
 CHUNK = bytes(RATE_HZ // 5)
 CANDIDATE = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")

@@ -9,8 +9,8 @@ import pytest
 from starlette.types import Message
 
 from speech_engine import Finished, Started, Word, Words, errors
-from tests.proxy.endpoints.inside import envelope
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.proxy.api.inside import envelope
+from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, body, hear, said, speech, stage, telling
 
 SECOND = RATE_HZ * 2

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from speech_engine import Event, Finished, SpeechJob, Started
-from tests.proxy.endpoints.inside import Inside, inside
-from tests.proxy.endpoints.scripted import RATE_HZ, Scripted, Step, sound
+from tests.proxy.api.inside import Inside, inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound
 
 CONFIG = """
 [engines.one]

@@ -1,0 +1,103 @@
+"""GET /healthz (the process answers) and /readyz (it can serve, and what is degraded)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from proxy.access.limits import Limits
+from proxy.api.readiness import Degraded, Parts
+from proxy.errors import LimitsUnavailable, RequestFailed
+from proxy.http.replies import reply
+from proxy.storage.store import StorageFailed, Store
+
+_STORE_S = 2.0
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    status: Literal["ready", "unready"]
+    reasons: list[str]
+    degraded: list[Degraded]
+
+
+class Standing:
+    """What the supervisor tells a worker of the server as a whole."""
+
+    def __init__(self) -> None:
+        self.is_draining = False
+        self.given_up: dict[int, str] = {}
+
+    def __repr__(self) -> str:
+        return f"<Standing{' draining,' if self.is_draining else ''} {len(self.given_up)} workers given up>"
+
+
+class Health:
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        parts: Parts,
+        default_model: str,
+        standing: Standing,
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._parts = parts
+        self._default_model = default_model
+        self._standing = standing
+
+    async def live(self, _request: Request) -> Response:
+        return reply(Liveness())
+
+    async def ready(self, _request: Request) -> Response:
+        storage, limits = await asyncio.gather(self._storage(), self._counts())
+        reasons = [reason for reason in (self._draining(), storage, limits, self._model()) if reason]
+        degraded = [*await self._parts.degraded(), *self._given_up()]
+        readiness = Readiness("unready" if reasons else "ready", reasons, degraded)
+        return reply(readiness, 503 if reasons else 200)
+
+    def _draining(self) -> str:
+        return "draining: the server is shutting down" if self._standing.is_draining else ""
+
+    async def _storage(self) -> str:
+        try:
+            async with asyncio.timeout(_STORE_S):
+                await self._store.read("SELECT 1 AS one", {})
+        except (StorageFailed, TimeoutError):
+            return "storage: the database does not answer"
+        return ""
+
+    async def _counts(self) -> str:
+        try:
+            await self._limits.check()
+        except LimitsUnavailable:
+            return "limits: requests cannot be counted"
+        return ""
+
+    def _model(self) -> str:
+        try:
+            models = self._parts.catalogue.resolve_model(self._default_model)
+        except RequestFailed as failure:
+            return f"default_model {self._default_model}: {failure.message}"
+        if any(self._parts.engines[model.engine].state == "ready" for model in models):
+            return ""
+        return f"default_model {self._default_model}: none of its engines is ready"
+
+    def _given_up(self) -> list[Degraded]:
+        return [
+            Degraded(worker=number, state="failed", reason=reason)
+            for number, reason in self._standing.given_up.items()
+        ]
+
+
+def routes(health: Health) -> list[Route]:
+    return [Route("/healthz", health.live), Route("/readyz", health.ready)]

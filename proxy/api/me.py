@@ -1,0 +1,100 @@
+"""GET /v1/me: what a key's owner may know of it: the account, the plan, its limits, what is left."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policies.plans import Terms
+from proxy.access.plans import Plans
+from proxy.api.balance import Balance, ShownCaps, ShownCycle, standing
+from proxy.errors import InvalidKey
+from proxy.http.replies import reply
+from proxy.ledger import Ledger
+from proxy.storage import accounts, key_records
+from proxy.storage.key_records import KeyRecord, Role
+
+
+class OwnAccount(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+
+
+class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that asks; `hint` is how its secret ends."""
+
+    id: str
+    name: str
+    role: Role
+    hint: str
+    caps: ShownCaps
+
+
+class OwnPlan(msgspec.Struct, frozen=True):
+    """`price` is for people, and "" where the plan is free."""
+
+    name: str
+    price: str
+
+
+class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The account's, all its keys together; null is no limit, and of engines all of them."""
+
+    rpm: int | None
+    streams: int | None
+    voices: int | None
+    max_characters: int | None
+    engines: tuple[str, ...] | None
+
+
+class MeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`streams` counts the account's requests under way."""
+
+    account: OwnAccount
+    key: OwnKey
+    plan: OwnPlan
+    limits: OwnLimits
+    cycle: ShownCycle
+    credits: Balance
+    streams: int
+
+
+class Me:
+    def __init__(self, ledger: Ledger, plans: Plans) -> None:
+        self._ledger = ledger
+        self._plans = plans
+
+    async def show(self, request: Request) -> Response:
+        caller = request.scope["state"]["caller"]
+        terms = self._plans.terms(caller)
+        account = await accounts.get(self._ledger.store, caller.account)
+        key = await key_records.get(self._ledger.store, caller.key)
+        if account is None or key is None:
+            raise InvalidKey("This key is no longer known here.")
+        found = await standing(self._ledger, account.id, key.id, account.anchor, terms)
+        return reply(
+            MeAnswer(
+                account=OwnAccount(account.id, account.name),
+                key=_key(key),
+                plan=OwnPlan(terms.plan, self._plans.by_name[terms.plan].price),
+                limits=_limits(terms),
+                cycle=found.cycle,
+                credits=found.credits,
+                streams=found.live,
+            )
+        )
+
+
+def routes(ledger: Ledger, plans: Plans) -> list[Route]:
+    return [Route("/v1/me", Me(ledger, plans).show, methods=["GET"])]
+
+
+def _key(key: KeyRecord) -> OwnKey:
+    caps = ShownCaps(**msgspec.structs.asdict(key.caps))
+    return OwnKey(id=key.id, name=key.name, role=key.role, hint=key.hint, caps=caps)
+
+
+def _limits(terms: Terms) -> OwnLimits:
+    return OwnLimits(**{name: getattr(terms, name) for name in OwnLimits.__struct_fields__})

@@ -1,0 +1,197 @@
+"""POST /v1/audio/speech: bytes as they come, one WAV with true sizes, server-sent events, or JSON."""
+
+from __future__ import annotations
+
+import base64
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+from itertools import accumulate
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from policies.plans import Terms
+from proxy.access.admission import Admission
+from proxy.access.callers import Caller
+from proxy.api.speech_answers import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
+from proxy.audio.formats import MEDIA_TYPES
+from proxy.audio.wav import wav_header
+from proxy.catalogue.library import Library
+from proxy.errors import UnsupportedMediaType, from_engine
+from proxy.http.connection import Connection
+from proxy.http.idempotency import Once
+from proxy.http.replies import encode_json
+from proxy.kept import Sent
+from proxy.speech import speech_request
+from proxy.speech.pipeline import Answer, Pipeline
+from proxy.speech.planning import Plan, Planner
+from proxy.speech.speech_request import SpeechRequest
+from speech_engine import EngineError
+
+BUFFERED_WAV_S = 60.0
+"""A WAV estimated up to here is sent whole, with true sizes, as players that trust a header need it."""
+
+_MOST_IN_A_HEADER = 1000
+"""Characters of a name there: a cast has one of many, and proxies take a few thousand for all headers."""
+
+_NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
+
+
+class _Asked(NamedTuple):
+    id: str
+    caller: Caller
+    request: SpeechRequest
+    terms: Terms
+
+
+class SpeechEndpoint:
+    """An ASGI app of its own: it must see the disconnect, and must be able not to end an answer."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        library: Library,
+        planner: Planner,
+        pipeline: Pipeline,
+        once: Once,
+        defaults: speech_request.Defaults,
+    ) -> None:
+        self._admission = admission
+        self._library = library
+        self._planner = planner
+        self._pipeline = pipeline
+        self._once = once
+        self._defaults = defaults
+
+    def __repr__(self) -> str:
+        return f"<SpeechEndpoint {self._pipeline!r}>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
+        if connection.header(b"content-type").lower().startswith("multipart/"):
+            raise UnsupportedMediaType("Send JSON, with content-type: application/json.")
+        body = await connection.body(speech_request.MAX_BODY_BYTES)
+        request = speech_request.parse_speech(body, self._defaults)
+        key = self._once.key(connection)
+        state = scope["state"]
+        id_, caller = state["request_id"], state["caller"]
+        admitted = await self._admission.admit(caller)
+        state["rate"] = admitted.window
+        speak = partial(self._speak, _Asked(id_, caller, request, admitted.terms), state)
+        if key is None:
+            await speak(connection)
+        else:
+            await self._once.answer(connection, Sent(id_, caller.account, key, body), speak)
+
+    async def _speak(self, asked: _Asked, state: dict[str, Any], connection: Connection) -> None:
+        id_, caller, request, terms = asked
+        plan = await self._planner.planned(request, terms, await self._library.own(caller.account))
+        if caller.role == "admin":
+            state["route"] = plan.told
+        write = _WRITERS[request.answer]
+        if _is_whole_wav(connection, request, plan):
+            write = _write_wav
+        async with connection.watched():
+            async with self._pipeline.speech(
+                id_, caller, request, plan, lambda: connection.was_cut
+            ) as answer:
+                await write(connection, request, answer)
+
+
+def routes(
+    admission: Admission,
+    library: Library,
+    planner: Planner,
+    pipeline: Pipeline,
+    once: Once,
+    defaults: speech_request.Defaults,
+) -> list[Route]:
+    endpoint = SpeechEndpoint(admission, library, planner, pipeline, once, defaults)
+    return [Route("/v1/audio/speech", endpoint, methods=["POST"])]
+
+
+def _is_whole_wav(connection: Connection, request: SpeechRequest, plan: Plan) -> bool:
+    if request.format != "wav" or request.answer != "audio" or plan.estimated_s > BUFFERED_WAV_S:
+        return False
+    return connection.header(b"x-stainless-raw-response") != "stream"
+
+
+def _headers(answer: Answer, media_type: str) -> list[tuple[str, str]]:
+    return [
+        ("content-type", media_type),
+        *_NEVER_STORE,
+        ("x-voxgate-engine", answer.speech.engine),
+        ("x-voxgate-voice", _in_a_header(answer.plan.voice.id)),
+        ("x-voxgate-language", answer.plan.language),
+        ("x-voxgate-sample-rate", str(answer.speech.sample_rate_hz)),
+        ("x-voxgate-cache", answer.cache),
+    ]
+
+
+async def _write_audio(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
+    await connection.start(200, _headers(answer, MEDIA_TYPES[request.format]))
+    async with aclosing(answer.chunks()) as chunks:
+        async for data in chunks:
+            await connection.send(data)
+    await connection.end(answer.last(), answer.settle)
+
+
+async def _write_wav(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
+    await _send_whole(connection, answer, MEDIA_TYPES["wav"], await _whole(request, answer))
+
+
+async def _write_json(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
+    audio = await _whole(request, answer)
+    body = encode_json(spoken_answer(request, answer, audio))
+    await _send_whole(connection, answer, "application/json", body)
+
+
+async def _write_events(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
+    await connection.start(200, _headers(answer, "text/event-stream; charset=utf-8"))
+    try:
+        async with aclosing(answer.chunks()) as chunks:
+            async for data in chunks:
+                await connection.send(_delta(data))
+        last = _delta(answer.last())
+    except EngineError as error:
+        await connection.send(_event(AudioError(error=from_engine(error).body().error)))
+        raise
+    await connection.end(last + _event(AudioDone(usage=speech_usage(request, answer))), answer.settle)
+
+
+def _delta(data: bytes) -> bytes:
+    return _event(AudioDelta(audio=base64.b64encode(data).decode()))
+
+
+_Write = Callable[[Connection, SpeechRequest, Answer], Awaitable[None]]
+_WRITERS: dict[str, _Write] = {"audio": _write_audio, "sse": _write_events, "json": _write_json}
+
+
+async def _whole(request: SpeechRequest, answer: Answer) -> bytes:
+    audio = await answer.whole()
+    if request.format == "wav":
+        # It began as a stream of unknown length; now the sizes are known, and players trust them.
+        audio = wav_header(answer.samples) + audio[len(wav_header(None)) :]
+    return audio
+
+
+async def _send_whole(connection: Connection, answer: Answer, media_type: str, body: bytes) -> None:
+    headers = _headers(answer, media_type)
+    await connection.start(200, [*headers, ("content-length", str(len(body)))])
+    await connection.end(body, answer.settle)
+
+
+def _in_a_header(name: str) -> str:
+    """Engines name voices as they like; a header takes printable ASCII, and never a line feed."""
+    if name.isascii() and name.isprintable():
+        return name[:_MOST_IN_A_HEADER]
+    letters = [quote(letter, safe="/ ") for letter in name]
+    return "".join(letters[: bisect_right(list(accumulate(map(len, letters))), _MOST_IN_A_HEADER)])
+
+
+def _event(value: AudioDelta | AudioDone | AudioError) -> bytes:
+    return b"data: " + encode_json(value) + b"\n\n"

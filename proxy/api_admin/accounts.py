@@ -1,0 +1,209 @@
+"""/admin/accounts: made, listed, shown with all that they have, changed, closed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policies.plans import Overrides
+from proxy.api.balance import Balance, ShownCycle
+from proxy.api_admin import account_overrides, keys
+from proxy.api_admin.account_overrides import AgreedChange, ShownAgreed
+from proxy.api_admin.administration import Administration, check_open
+from proxy.api_admin.keys import KeyEntry
+from proxy.config.sections import Config
+from proxy.errors import Conflict, InvalidRequest
+from proxy.http.body import Name, body
+from proxy.http.paging import MOST, page
+from proxy.http.replies import reply
+from proxy.storage import accounts, key_records
+from proxy.storage.accounts import Account, Change, Overtaken
+from proxy.storage.ids import new_id
+from proxy.storage.place import NEWEST
+from proxy.storage.store import AlreadyExists
+
+RESERVED = ("/grants", "/corrections", "/entries")
+"""What stands behind an account in a path: a name that ended so could not be told from it."""
+_LOST = ("", ".", "..")
+"""Parts of a path that somebody on the way tidies up."""
+
+_Agreed = Annotated[
+    AgreedChange, Meta(description='an object with what is agreed, such as {"allowance": 1000, "rpm": 60}')
+]
+
+
+class NewAccount(msgspec.Struct, frozen=True):
+    """`plan` is `free` where it is not sent, or the first one where the configuration has no `free`."""
+
+    name: Name
+    plan: Name | None = None
+    agreed: _Agreed | UnsetType = UNSET
+
+
+class AccountChange(msgspec.Struct, frozen=True):
+    """One of the two at least."""
+
+    plan: Name | UnsetType = UNSET
+    agreed: _Agreed | UnsetType = UNSET
+
+
+class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are microseconds UTC; cycles are counted from the anchor."""
+
+    id: str
+    name: str
+    plan: str
+    created: int
+    closed: int | None
+    anchor: int
+    agreed: ShownAgreed
+
+
+class AccountList(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[AccountEntry]
+    has_more: bool
+    last_id: str | None
+
+
+class AccountStanding(AccountEntry, frozen=True, kw_only=True):
+    """`cycle` and `balance` are null where the account's plan is not in force: the configuration has it no
+    more, or leaves to the account what was never agreed. `streams` counts requests under way. Of more than
+    a thousand keys these are the newest."""
+
+    cycle: ShownCycle | None
+    balance: Balance | None
+    streams: int
+    keys: list[KeyEntry]
+
+
+class Accounts:
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+        self._store = administration.store
+        self._config = administration.config
+
+    async def create(self, request: Request) -> Response:
+        wanted = await body(request, NewAccount)
+        _check_name(wanted.name)
+        plan = wanted.plan or _usual(self._config)
+        terms = self._agree(Overrides(), wanted.agreed, plan)
+        details = {"name": wanted.name, **_said(plan, terms)}
+        id_ = new_id("acc")
+        act = await self._administration.act(request, "account.created", id_, id_, **details)
+        try:
+            created = await accounts.create(self._store, name=wanted.name, plan=plan, agreed=terms, act=act)
+        except AlreadyExists:
+            raise Conflict(
+                f"There is an account with the name '{wanted.name}' already.", param="name"
+            ) from None
+        return reply(shown(created), 201)
+
+    async def list_(self, request: Request) -> Response:
+        store = self._store
+        found = await page(
+            request,
+            lambda id_: accounts.place_of(store, id_),
+            lambda place, limit: accounts.page(store, place, limit),
+        )
+        data = [shown(account) for account in found.rows]
+        return reply(AccountList(data=data, has_more=found.has_more, last_id=found.last_id))
+
+    async def show(self, request: Request) -> Response:
+        account = await self._administration.account(request.path_params["id"])
+        held = await key_records.page(self._store, account.id, NEWEST, MOST)
+        found = await self._administration.standing(account)
+        whole = AccountStanding(
+            **msgspec.structs.asdict(shown(account)),
+            cycle=found.cycle if found else None,
+            balance=found.credits if found else None,
+            streams=found.live if found else 0,
+            keys=[keys.shown(key) for key in held],
+        )
+        return reply(whole)
+
+    async def change(self, request: Request) -> Response:
+        account = await self._administration.account(request.path_params["id"])
+        change = await body(request, AccountChange)
+        if change.plan is UNSET and change.agreed is UNSET:
+            raise InvalidRequest(
+                "Missing required parameter: 'plan', or 'agreed'.",
+                param="plan",
+                code="missing_required_parameter",
+            )
+
+        async def decide(read: Account) -> Change:
+            check_open(read)
+            plan = read.plan if change.plan is UNSET else change.plan
+            terms = self._agree(read.agreed, change.agreed, plan)
+            before = _said(read.plan, read.agreed)
+            details = {"name": read.name, **_said(plan, terms), "before": before}
+            act = await self._administration.act(request, "account.changed", read.id, read.id, **details)
+            return Change(plan, terms, act)
+
+        try:
+            changed = await accounts.change(self._store, account.id, decide)
+        except Overtaken:
+            raise Conflict(
+                f"The account '{account.name}' is being changed by others; look at it, and try again."
+            ) from None
+        self._administration.callers.forget(account.id)
+        return reply(shown(changed or account))
+
+    async def close(self, request: Request) -> Response:
+        account = await self._administration.account(request.path_params["id"])
+        act = await self._administration.act(request, "account.closed", account.id, account.id)
+        closed = await accounts.close(self._store, account.id, act)
+        self._administration.callers.forget(account.id)
+        await self._administration.cache.purge_account(account.id)
+        return reply(shown(closed or account))
+
+    def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:
+        terms = before if change is UNSET else account_overrides.changed(before, change, self._config)
+        account_overrides.check(plan, terms, self._config)
+        return terms
+
+
+def routes(administration: Administration) -> list[Route]:
+    of_accounts = Accounts(administration)
+    return [
+        Route("/admin/accounts", of_accounts.list_, methods=["GET"]),
+        Route("/admin/accounts", of_accounts.create, methods=["POST"]),
+        Route("/admin/accounts/{id:path}", of_accounts.show, methods=["GET"]),
+        Route("/admin/accounts/{id:path}", of_accounts.change, methods=["POST"]),
+        Route("/admin/accounts/{id:path}", of_accounts.close, methods=["DELETE"]),
+    ]
+
+
+def shown(account: Account) -> AccountEntry:
+    plain = msgspec.structs.asdict(account)
+    return AccountEntry(**{**plain, "agreed": account_overrides.shown(account.agreed)})
+
+
+def _check_name(name: str) -> None:
+    """Raises InvalidRequest for a name by which the account could not be asked for again."""
+    if name.endswith(RESERVED):
+        raise InvalidRequest(
+            f"Invalid value for 'name': it must not end in {' or '.join(RESERVED)}.", param="name"
+        )
+    if any(part in _LOST for part in name.split("/")):
+        raise InvalidRequest(
+            "Invalid value for 'name': it must not begin or end with a slash, nor have two in a row, nor be "
+            "a . or .. between slashes.",
+            param="name",
+        )
+
+
+def _said(plan: str, terms: Overrides) -> dict[str, object]:
+    return {"plan": plan, "agreed": account_overrides.shown(terms)}
+
+
+def _usual(config: Config) -> str:
+    return "free" if "free" in config.plans else next(iter(config.plans))

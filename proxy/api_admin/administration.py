@@ -1,0 +1,81 @@
+"""What every administration handler works with, and the acts that it leaves behind."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from starlette.requests import Request
+
+from proxy.access.callers import Callers
+from proxy.access.usage_throttle import Turns
+from proxy.api import balance as standings
+from proxy.api.balance import Standing
+from proxy.api_admin import account_overrides
+from proxy.config.sections import Config
+from proxy.errors import Conflict, NotFound
+from proxy.http.body import can_be_named
+from proxy.http.replies import encode_json
+from proxy.ledger import Ledger
+from proxy.speech.cache import Cache
+from proxy.storage import accounts
+from proxy.storage.accounts import Account
+from proxy.storage.audit import Act
+from proxy.storage.ids import new_id
+from proxy.storage.store import Store
+
+CONTROL = "control"
+"""The actor where there is no key: whoever can open control.sock owns the server."""
+
+
+class Administration(NamedTuple):
+    """One for each revision of the configuration: what plans and engines there are follows from it."""
+
+    store: Store
+    ledger: Ledger
+    callers: Callers
+    config: Config
+    turns: Turns
+    cache: Cache
+
+    async def account(self, id_or_name: str) -> Account:
+        """Raises NotFound."""
+        account = await accounts.get(self.store, id_or_name) if can_be_named(id_or_name) else None
+        if account is None:
+            raise NotFound(f"There is no account '{id_or_name[:80]}'.", param="account")
+        return account
+
+    async def standing(self, account: Account) -> Standing | None:
+        """None where its plan is not in force."""
+        terms = account_overrides.in_force(account.plan, account.agreed, self.config)
+        if terms is None:
+            return None
+        return await standings.standing(self.ledger, account.id, "", account.anchor, terms)
+
+    async def asked_account(self, request: Request) -> str | None:
+        """The id of the account that the query names, None where it names none."""
+        named = request.query_params.get("account")
+        return None if named is None else (await self.account(named)).id
+
+    async def act(self, request: Request, action: str, subject: str, account: str, **details: object) -> Act:
+        return Act(
+            id=new_id("aud"),
+            at=await self.store.now(),
+            actor=_actor(request),
+            action=action,
+            subject=subject,
+            account=account,
+            details=encode_json(details).decode(),
+        )
+
+
+def check_open(account: Account) -> None:
+    """Raises Conflict: what a closed account was on, and what it had, stays as it was."""
+    if account.closed is not None:
+        raise Conflict(
+            f"The account '{account.name}' is closed; its books stay as they are.", param="account"
+        )
+
+
+def _actor(request: Request) -> str:
+    caller = request.scope["state"].get("caller")
+    return CONTROL if caller is None else caller.key

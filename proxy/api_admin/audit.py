@@ -1,0 +1,64 @@
+"""/admin/audit: who changed what."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from proxy.api_admin.administration import Administration
+from proxy.http.paging import page
+from proxy.http.replies import reply
+from proxy.http.times import asked_moment, iso
+from proxy.storage import audit
+from proxy.storage.audit import Act
+from proxy.storage.columns import decode_json
+
+
+class ShownAct(msgspec.Struct, frozen=True, kw_only=True):
+    """`actor` is the id of an administrator's key, or `control` for the CLI; `subject` is the id of the
+    account, key or request that was changed."""
+
+    id: str
+    at: str
+    actor: str
+    action: str
+    subject: str
+    account: str
+    details: dict[str, Any]
+
+
+class ActList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[ShownAct]
+    has_more: bool
+    last_id: str | None
+
+
+class Audit:
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+
+    async def list_(self, request: Request) -> Response:
+        account = await self._administration.asked_account(request)
+        since = asked_moment(request, "since") or 0
+        store = self._administration.store
+        found = await page(
+            request,
+            lambda id_: audit.place_of(store, id_),
+            lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
+        )
+        data = [_shown(act) for act in found.rows]
+        return reply(ActList(data=data, has_more=found.has_more, last_id=found.last_id))
+
+
+def routes(administration: Administration) -> list[Route]:
+    return [Route("/admin/audit", Audit(administration).list_, methods=["GET"])]
+
+
+def _shown(act: Act) -> ShownAct:
+    plain = msgspec.structs.asdict(act)
+    return ShownAct(**{**plain, "at": iso(act.at), "details": decode_json(act.details)})

@@ -1,0 +1,152 @@
+"""/admin/keys: made, listed, revoked, rotated; a secret is shown once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policies.plans import Caps
+from proxy.api.balance import ShownCaps
+from proxy.api_admin.administration import Administration
+from proxy.errors import InvalidRequest, NotFound
+from proxy.http.body import AccountName, Label, Some, body, can_be_named
+from proxy.http.paging import page
+from proxy.http.replies import reply
+from proxy.storage import api_key, key_records
+from proxy.storage.ids import new_id
+from proxy.storage.key_records import KeyRecord, Role
+
+
+class WantedCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What this key may do, where that is less than its account."""
+
+    rpm: Some | None = None
+    streams: Some | None = None
+    max_characters: Some | None = None
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    account: AccountName
+    role: Annotated[Role, Meta(description="one of speech, admin")] = "speech"
+    name: Label = ""
+    expires_in_s: (
+        Annotated[int, Meta(ge=1, le=100 * 365 * 86_400, description="a number of seconds, at least 1")]
+        | None
+    ) = None
+    caps: Annotated[WantedCaps, Meta(description="an object with rpm, streams, max_characters")] = (
+        WantedCaps()
+    )
+
+
+class KeyEntry(KeyRecord, frozen=True, kw_only=True):
+    """A key without its secret."""
+
+    caps: ShownCaps = ShownCaps()
+
+
+class KeyList(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[KeyEntry]
+    has_more: bool
+    last_id: str | None
+
+
+class MintedKey(KeyEntry, frozen=True, kw_only=True):
+    """A key with its secret, which is shown this once."""
+
+    key: str
+
+    def __repr__(self) -> str:
+        return f"<MintedKey {self.id}>"
+
+
+class Keys:
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+        self._store = administration.store
+        self._callers = administration.callers
+
+    async def create(self, request: Request) -> Response:
+        wanted = await body(request, NewKey)
+        account = await self._administration.account(wanted.account)
+        if account.closed is not None:
+            raise InvalidRequest(f"The account '{account.name}' is closed.", param="account")
+        caps = Caps(**msgspec.structs.asdict(wanted.caps))
+        act = await self._administration.act(
+            request, "key.created", new_id("key"), account.id, role=wanted.role, name=wanted.name, caps=caps
+        )
+        expires = None if wanted.expires_in_s is None else act.at + wanted.expires_in_s * 1_000_000
+        told = key_records.NewKey(
+            account=account.id, role=wanted.role, name=wanted.name, expires=expires, caps=caps
+        )
+        secret = api_key.mint()
+        return _minted(await key_records.create(self._store, secret, told, act), secret)
+
+    async def list_(self, request: Request) -> Response:
+        account = await self._administration.asked_account(request)
+        found = await page(
+            request,
+            lambda id_: key_records.place_of(self._store, id_, account),
+            lambda place, limit: key_records.page(self._store, account, place, limit),
+        )
+        data = [shown(record) for record in found.rows]
+        return reply(KeyList(data=data, has_more=found.has_more, last_id=found.last_id))
+
+    async def revoke(self, request: Request) -> Response:
+        key = await self._get(request.path_params["id"])
+        act = await self._administration.act(request, "key.revoked", key.id, key.account)
+        revoked = await key_records.revoke(self._store, key.id, act)
+        self._callers.forget(key.id)
+        return reply(shown(revoked or key))
+
+    async def rotate(self, request: Request) -> Response:
+        """A new secret with all that the old key is; the old one is dead afterwards."""
+        key = await self._get(request.path_params["id"])
+        act = await self._administration.act(
+            request, "key.rotated", new_id("key"), key.account, replaces=key.id
+        )
+        secret = api_key.mint()
+        rotated = await key_records.rotate(self._store, key.id, secret, act)
+        if rotated is None:
+            raise InvalidRequest(
+                f"The key {key.id} is revoked, has expired, or its account is closed; create a new one.",
+                param="id",
+            )
+        self._callers.forget(key.id)
+        return _minted(rotated, secret)
+
+    async def _get(self, id_: str) -> KeyRecord:
+        key = await key_records.get(self._store, id_) if can_be_named(id_) else None
+        if key is None:
+            raise NotFound(f"There is no key '{id_[:80]}'; keys are named by their id (key_…).", param="id")
+        return key
+
+
+def routes(administration: Administration) -> list[Route]:
+    of_keys = Keys(administration)
+    return [
+        Route("/admin/keys", of_keys.list_, methods=["GET"]),
+        Route("/admin/keys", of_keys.create, methods=["POST"]),
+        Route("/admin/keys/{id}", of_keys.revoke, methods=["DELETE"]),
+        Route("/admin/keys/{id}/rotate", of_keys.rotate, methods=["POST"]),
+    ]
+
+
+def shown(record: KeyRecord) -> KeyEntry:
+    return KeyEntry(**_plain(record))
+
+
+def _minted(record: KeyRecord, secret: api_key.Key) -> Response:
+    return reply(MintedKey(**_plain(record), key=secret.reveal()), 201)
+
+
+def _plain(record: KeyRecord) -> dict[str, Any]:
+    caps = ShownCaps(**msgspec.structs.asdict(record.caps))
+    return {**msgspec.structs.asdict(record), "caps": caps}

@@ -1,0 +1,73 @@
+"""/admin/lexicons: the lexicons of any account, and the operator's own to be read."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policies import lexicon
+from policies.lexicon import MOST_WORDS
+from proxy.api.lexicons import MAX_BODY_BYTES, DeletedLexicon, WordsField, entry, listed, whole
+from proxy.api_admin.administration import Administration, check_open
+from proxy.catalogue.library_editor import Saving
+from proxy.errors import InvalidRequest
+from proxy.http.body import AccountName, body
+from proxy.http.replies import reply
+from proxy.speech import speech_request
+
+
+class NewLexicon(msgspec.Struct, frozen=True):
+    """What the account's lexicon is from now on."""
+
+    account: AccountName
+    words: WordsField
+
+    def __repr__(self) -> str:
+        return f"<NewLexicon {len(self.words)} words>"
+
+
+class AdminLexicons:
+    def __init__(self, administration: Administration, saving: Saving) -> None:
+        self._administration = administration
+        self._saving = saving
+        self._shared = administration.config.lexicons
+
+    async def list_(self, request: Request) -> Response:
+        account = await self._administration.asked_account(request)
+        return reply(await listed(self._administration.store, account, self._shared))
+
+    async def show(self, request: Request) -> Response:
+        account = await self._administration.asked_account(request)
+        name = request.path_params["name"]
+        return reply(await whole(self._administration.store, account, name, self._shared))
+
+    async def put(self, request: Request) -> Response:
+        sent = await body(request, NewLexicon, MAX_BODY_BYTES)
+        account = await self._administration.account(sent.account)
+        check_open(account)
+        words = speech_request.words(sent.words, "words", MOST_WORDS)
+        name = lexicon.usual_name(request.path_params["name"])
+        act = await self._administration.act(request, "lexicon.set", name[:64], account.id, words=len(words))
+        return reply(entry(await self._saving.put_lexicon(account.id, name, words, act)))
+
+    async def delete(self, request: Request) -> Response:
+        account = await self._administration.asked_account(request)
+        if account is None:
+            raise InvalidRequest(
+                "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
+            )
+        name = lexicon.usual_name(request.path_params["name"])
+        act = await self._administration.act(request, "lexicon.deleted", name[:64], account)
+        return reply(DeletedLexicon(name=await self._saving.delete_lexicon(account, name, act)))
+
+
+def routes(administration: Administration, saving: Saving) -> list[Route]:
+    lexicons = AdminLexicons(administration, saving)
+    return [
+        Route("/admin/lexicons", lexicons.list_, methods=["GET"]),
+        Route("/admin/lexicons/{name}", lexicons.show, methods=["GET"]),
+        Route("/admin/lexicons/{name}", lexicons.put, methods=["PUT"]),
+        Route("/admin/lexicons/{name}", lexicons.delete, methods=["DELETE"]),
+    ]

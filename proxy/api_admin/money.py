@@ -1,0 +1,196 @@
+"""Credits by hand: grants, corrections and refunds, an account's entries, and whether the books agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from proxy.api.balance import Balance
+from proxy.api_admin.administration import Administration, check_open
+from proxy.config import credits
+from proxy.errors import InvalidRequest, NotFound
+from proxy.http.body import Name, NeededReason, Reason, SignedCredits, SomeCredits, body, can_be_named, micro
+from proxy.http.paging import page
+from proxy.http.replies import reply
+from proxy.http.times import iso
+from proxy.ledger import movements, verify
+from proxy.ledger.movements import Told
+from proxy.storage import audit, entries
+from proxy.storage.accounts import Account
+from proxy.storage.entries import GRANTED, Entry, Kind
+
+
+class NewGrant(msgspec.Struct, frozen=True):
+    """The same `reference` again, with the same account and credits, changes nothing and gives the entry."""
+
+    credits: SomeCredits
+    reference: Name | None = None
+    reason: Reason = ""
+
+
+class NewCorrection(msgspec.Struct, frozen=True):
+    """`credits` below zero take some away."""
+
+    credits: SignedCredits
+    reason: NeededReason
+
+
+class NewRefund(msgspec.Struct, frozen=True):
+    """All that the request was charged, where `credits` does not say how much of it."""
+
+    reason: NeededReason
+    credits: SomeCredits | None = None
+
+
+class ShownEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One movement; `credits` are below zero for what was spent. `cycle` is the start of the cycle whose
+    allowance is meant, and null for granted credits."""
+
+    id: str
+    account: str
+    at: str
+    kind: Kind
+    credits: float
+    pool: Literal["allowance", "granted"]
+    cycle: str | None
+    request: str | None
+    reference: str | None
+    reason: str
+    actor: str
+
+
+class EntryList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[ShownEntry]
+    has_more: bool = False
+    last_id: str | None = None
+
+
+class MovedEntry(ShownEntry, frozen=True, kw_only=True):
+    """`balance` is what the account has after it; null where its plan is not in force."""
+
+    balance: Balance | None
+
+
+class Refund(EntryList, frozen=True, kw_only=True):
+    """`credits` came back in all, by an entry for each pool; `balance` as after a grant."""
+
+    credits: float
+    balance: Balance | None
+
+
+class Money:
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+        self._ledger = administration.ledger
+
+    async def grant(self, request: Request) -> Response:
+        account = await self._open_account(request.path_params["id"])
+        wanted = await body(request, NewGrant)
+        amount = micro(wanted.credits, "credits")
+        details = {**_details(amount, wanted.reason), "reference": wanted.reference}
+        told = await self._told(request, "credits.granted", account.id, account.id, details)
+        entry = await movements.grant(self._ledger, account.id, amount, wanted.reference, told)
+        return await self._moved(account, entry)
+
+    async def correct(self, request: Request) -> Response:
+        account = await self._open_account(request.path_params["id"])
+        wanted = await body(request, NewCorrection)
+        amount = micro(wanted.credits, "credits")
+        if amount == 0:
+            raise InvalidRequest("Invalid value for 'credits': it must not be 0.", param="credits")
+        details = _details(amount, wanted.reason)
+        told = await self._told(request, "credits.corrected", account.id, account.id, details)
+        return await self._moved(account, await movements.correct(self._ledger, account.id, amount, told))
+
+    async def refund(self, request: Request) -> Response:
+        id_ = request.path_params["id"]
+        wanted = await body(request, NewRefund)
+        amount = None if wanted.credits is None else micro(wanted.credits, "credits")
+        if not can_be_named(id_):
+            raise NotFound("There is no request with such an id.", param="request")
+        spent = await entries.of_request(self._ledger.store, id_)
+        charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
+        # One that was charged nothing is refused below, whosever it is.
+        account = await self._open_account(spent[0].account) if spent else None
+        details = _details(charged if amount is None else amount, wanted.reason)
+        told = await self._told(request, "credits.refunded", id_, account.id if account else "", details)
+        back = await movements.refund(self._ledger, id_, amount, told)
+        assert account is not None, "what was charged nothing is refused above"
+        refund = Refund(
+            data=[_shown(entry) for entry in back],
+            credits=credits.number(sum(entry.amount for entry in back)),
+            balance=await self._balance(account),
+        )
+        return reply(refund, 201)
+
+    async def entries(self, request: Request) -> Response:
+        account = (await self._administration.account(request.path_params["id"])).id
+        store = self._ledger.store
+        found = await page(
+            request,
+            lambda id_: entries.place_of(store, id_, account),
+            lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
+        )
+        data = [_shown(entry) for entry in found.rows]
+        return reply(EntryList(data=data, has_more=found.has_more, last_id=found.last_id))
+
+    async def verify(self, _request: Request) -> Response:
+        return reply(await verify.verify(self._ledger.store))
+
+    async def _moved(self, account: Account, entry: Entry) -> Response:
+        shown = msgspec.structs.asdict(_shown(entry))
+        return reply(MovedEntry(**shown, balance=await self._balance(account)), 201)
+
+    async def _balance(self, account: Account) -> Balance | None:
+        found = await self._administration.standing(account)
+        return found.credits if found else None
+
+    async def _open_account(self, id_or_name: str) -> Account:
+        """Raises NotFound, and Conflict where it is closed."""
+        account = await self._administration.account(id_or_name)
+        check_open(account)
+        return account
+
+    async def _told(
+        self, request: Request, action: str, subject: str, account: str, details: Mapping[str, Any]
+    ) -> Told:
+        act = await self._administration.act(request, action, subject, account, **details)
+        return Told(act.actor, details["reason"], audit.added(act))
+
+
+def routes(administration: Administration) -> list[Route]:
+    money = Money(administration)
+    return [
+        Route("/admin/accounts/{id:path}/grants", money.grant, methods=["POST"]),
+        Route("/admin/accounts/{id:path}/corrections", money.correct, methods=["POST"]),
+        Route("/admin/accounts/{id:path}/entries", money.entries, methods=["GET"]),
+        Route("/admin/requests/{id}/refund", money.refund, methods=["POST"]),
+        Route("/admin/ledger", money.verify, methods=["GET"]),
+    ]
+
+
+def _details(amount: int, reason: str) -> dict[str, Any]:
+    return {"credits": credits.number(amount), "reason": reason}
+
+
+def _shown(entry: Entry) -> ShownEntry:
+    is_granted = entry.pool == GRANTED
+    return ShownEntry(
+        id=entry.id,
+        account=entry.account,
+        at=iso(entry.at),
+        kind=entry.kind,
+        credits=credits.number(entry.amount),
+        pool="granted" if is_granted else "allowance",
+        cycle=None if is_granted else iso(entry.pool),
+        request=entry.request,
+        reference=entry.reference,
+        reason=entry.reason,
+        actor=entry.actor,
+    )

@@ -1,0 +1,172 @@
+"""/admin/route/explain: who would speak a request, and what every filter says; nothing is spoken."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policies.plans import Terms
+from policies.routing import Decision, Verdict
+from proxy.api_admin import account_overrides
+from proxy.api_admin.administration import Administration
+from proxy.catalogue.library import Library
+from proxy.errors import Conflict, ErrorDetail
+from proxy.http.body import AccountName, raw_body
+from proxy.http.replies import reply
+from proxy.speech import speech_request
+from proxy.speech.planning import Planner
+from proxy.speech.split_text import Span
+from proxy.storage.accounts import Account
+
+_Name = Annotated[str, Meta(min_length=1, max_length=256)]
+_NOBODY = ""
+"""An account that there is not: it has what everybody may use."""
+
+
+class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for speech that is only explained, with any of its fields: model and voice are the server's
+    default ones where they are left out. It is answered for an account; without one no plan is asked."""
+
+    input: Annotated[str, Meta(min_length=1, description="a text of 1 to 4096 characters")]
+    model: Annotated[_Name, Meta(description="the id of a model")] | None = None
+    voice: (
+        Annotated[_Name | speech_request.VoiceReference, Meta(description="as in a request for speech")]
+        | None
+    ) = None
+    language: Annotated[str, Meta(description="a language tag such as en, pt-BR or es-419, or auto")] = ""
+    pitch: Annotated[float, Meta(description="a number of semitones from -12 to 12")] = 0.0
+    emotion: Annotated[str, Meta(description="a text of 1 to 64 characters")] | None = None
+    account: AccountName | None = None
+
+
+class ShownRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """The route that matched, as it is written."""
+
+    language: str
+    candidates: tuple[str, ...]
+    front_end: str | None
+    sentences: bool
+    voice: str | None
+
+
+class JudgedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """`refused_by` is the first filter that refused it, null where it passed all of them: voice, plan,
+    licence, language, pitch, emotion."""
+
+    model: str
+    refused_by: str | None
+    reason: str
+
+
+class ShownCandidate(msgspec.Struct, frozen=True, kw_only=True):
+    """`voice` is the engine's own id."""
+
+    model: str
+    voice: str
+    front_end: str
+
+
+class Refusal(ErrorDetail, frozen=True):
+    """What a client would be answered."""
+
+    status: int
+
+
+class ExplainedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """From `start` to `end` of the text. `source` is where the language is known from; `models` are in the
+    order in which they would be asked, `candidates` those that are left of them; `notes` say what of the
+    language's routes is not there."""
+
+    start: int
+    end: int
+    voice: str
+    language: str
+    source: Literal["request", "voice", "script", "detected", "default"]
+    route: ShownRoute | None
+    models: list[JudgedModel]
+    candidates: list[ShownCandidate]
+    notes: list[str]
+    error: Refusal | None
+
+
+class RouteAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`plan` is that of the account."""
+
+    object: Literal["route"] = "route"
+    model: str
+    account: str | None
+    plan: str | None
+    parts: list[ExplainedPart]
+
+
+class Explanations:
+    def __init__(self, administration: Administration, planner: Planner, library: Library) -> None:
+        self._administration = administration
+        self._planner = planner
+        self._library = library
+
+    async def explain(self, request: Request) -> Response:
+        body = await raw_body(request)
+        question = speech_request.parse(RouteQuestion, body)
+        server = self._administration.config.server
+        asked = speech_request.parse_speech(
+            body, speech_request.Defaults(server.default_model, server.default_voice)
+        )
+        account = None if question.account is None else await self._administration.account(question.account)
+        own = await self._library.own(_NOBODY if account is None else account.id)
+        decided = self._planner.explain(asked, self._terms(account), own)
+        return reply(
+            RouteAnswer(
+                model=asked.model,
+                account=None if account is None else account.id,
+                plan=None if account is None else account.plan,
+                parts=[self._part(asked.model, span, decision) for span, decision in decided],
+            )
+        )
+
+    def _terms(self, account: Account | None) -> Terms | None:
+        """Raises Conflict where the account's requests are refused before anything is routed."""
+        if account is None:
+            return None
+        terms = account_overrides.in_force(account.plan, account.agreed, self._administration.config)
+        if terms is None:
+            raise Conflict(f"The plan '{account.plan}' of this account is not in force.", param="account")
+        return terms
+
+    def _part(self, model: str, span: Span, decision: Decision) -> ExplainedPart:
+        route = decision.route
+        return ExplainedPart(
+            start=span.start,
+            end=span.end,
+            voice=decision.voice.id,
+            language=decision.wanted.language,
+            source=decision.wanted.source,
+            route=None if route is None else ShownRoute(**msgspec.structs.asdict(route)),
+            models=[_judged(verdict) for verdict in decision.verdicts],
+            candidates=[
+                ShownCandidate(model=each.model.name, voice=each.engine_voice, front_end=each.front_end)
+                for each in decision.candidates
+            ],
+            notes=self._planner.remarks(decision),
+            error=self._refusal(model, decision),
+        )
+
+    def _refusal(self, model: str, decision: Decision) -> Refusal | None:
+        if decision.error is None:
+            return None
+        failure = self._planner.failure(decision.error, model, decision.wanted.language)
+        return Refusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
+
+
+def routes(administration: Administration, planner: Planner, library: Library) -> list[Route]:
+    explanations = Explanations(administration, planner, library)
+    return [Route("/admin/route/explain", explanations.explain, methods=["POST"])]
+
+
+def _judged(verdict: Verdict) -> JudgedModel:
+    return JudgedModel(model=verdict.model.name, refused_by=verdict.refused_by, reason=verdict.reason)

@@ -1,0 +1,153 @@
+"""/admin/voices: what was saved of voices, by accounts and by the operator for everybody."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from proxy.api.voices import DeletedVoice, NewVoice
+from proxy.api_admin.administration import Administration, check_open
+from proxy.catalogue.library_editor import Saving
+from proxy.errors import NotFound
+from proxy.http.body import AccountName, body
+from proxy.http.paging import page
+from proxy.http.replies import reply
+from proxy.storage import voices
+from proxy.storage.ids import new_id
+from proxy.storage.voices import Kind, VoiceRecord
+
+
+class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
+    """A cast to be saved, for one account, or for everybody where none is named."""
+
+    account: AccountName | None = None
+
+
+class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """`account` is null where it is everybody's; `created` is in microseconds UTC. `cast` has who speaks with
+    which voice."""
+
+    id: str
+    account: str | None
+    name: str
+    type: Kind
+    created: int
+    cast: dict[str, str]
+    tags: tuple[str, ...]
+    description: str
+
+
+class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice of the configuration: on which engines, or who speaks in it with which voice."""
+
+    name: str
+    language: str | None
+    gender: str | None
+    engines: list[str]
+    cast: dict[str, str]
+
+
+class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest first; beside them, those of the configuration."""
+
+    object: Literal["list"] = "list"
+    data: list[SavedVoice]
+    configured: list[ConfiguredVoice]
+    has_more: bool
+    last_id: str | None
+
+
+class AdminVoices:
+    def __init__(self, administration: Administration, saving: Saving) -> None:
+        self._administration = administration
+        self._saving = saving
+
+    async def list_(self, request: Request) -> Response:
+        account = await self._administration.asked_account(request)
+        store = self._administration.store
+        found = await page(
+            request,
+            lambda id_: voices.place_of(store, id_),
+            lambda place, limit: voices.page(store, account, place, limit),
+        )
+        whole = SavedVoiceList(
+            data=[_shown(record) for record in found.rows],
+            configured=self._configured(),
+            has_more=found.has_more,
+            last_id=found.last_id,
+        )
+        return reply(whole)
+
+    async def create(self, request: Request) -> Response:
+        sent = await body(request, NewSavedVoice)
+        account = None
+        if sent.account is not None:
+            of_account = await self._administration.account(sent.account)
+            check_open(of_account)
+            account = of_account.id
+        act = await self._administration.act(
+            request, "voice.created", new_id("voice"), account or "", name=sent.name, cast=sent.cast
+        )
+        return reply(_shown(await self._saving.add_cast(account, sent.saved, act=act)), 201)
+
+    async def delete(self, request: Request) -> Response:
+        wanted = request.path_params["id"]
+        account = await self._administration.asked_account(request)
+        record = await self._saving.saved(account, wanted)
+        if record is None or account not in (None, record.account):
+            raise self._not_saved(wanted, account)
+        act = await self._administration.act(
+            request, "voice.deleted", record.id, record.account or "", name=record.name
+        )
+        await self._saving.delete_voice(record, act)
+        return reply(DeletedVoice(id=record.id))
+
+    def _not_saved(self, wanted: str, account: str | None) -> NotFound:
+        if wanted in self._administration.config.voices:
+            why = f"The voice '{wanted[:80]}' is in the configuration; only what was saved can be deleted."
+        elif account is None:
+            why = (
+                f"No voice '{wanted[:80]}' was saved for everybody; "
+                "an account's is named by its id, or with the account."
+            )
+        else:
+            why = f"The account has no voice '{wanted[:80]}'."
+        return NotFound(why, param="voice", code="voice_not_found")
+
+    def _configured(self) -> list[ConfiguredVoice]:
+        return [
+            ConfiguredVoice(
+                name=name,
+                language=section.language,
+                gender=section.gender,
+                engines=list(section.bindings),
+                cast=dict(section.cast),
+            )
+            for name, section in self._administration.config.voices.items()
+        ]
+
+
+def routes(administration: Administration, saving: Saving) -> list[Route]:
+    of_library = AdminVoices(administration, saving)
+    return [
+        Route("/admin/voices", of_library.list_, methods=["GET"]),
+        Route("/admin/voices", of_library.create, methods=["POST"]),
+        Route("/admin/voices/{id}", of_library.delete, methods=["DELETE"]),
+    ]
+
+
+def _shown(record: VoiceRecord) -> SavedVoice:
+    return SavedVoice(
+        id=record.id,
+        account=record.account,
+        name=record.name,
+        type=record.kind,
+        created=record.created,
+        cast=dict(record.members),
+        tags=record.tags,
+        description=record.description,
+    )

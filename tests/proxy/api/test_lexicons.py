@@ -1,0 +1,226 @@
+"""/v1/lexicons, and what is heard of them: an account's words before the operator's, a request's first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from plugins.tone.decode import decode
+from proxy.storage import accounts, api_key, key_records
+from proxy.storage.key_records import NewKey
+from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.sound import decoded
+
+SHARED = """
+[lexicons.pt]
+Sampaio = "sam pie o"
+[lexicons.pt-BR]
+Sampaio = "sampaiu"
+[lexicons.brands]
+nginx = "engine x"
+"""
+TEXT = "Ana Sampaio, nginx."
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> Any:
+    async with inside(tmp_path, TONE + SHARED) as opened:
+        yield opened
+
+
+async def heard(server: Inside, text: str = TEXT, **more: object) -> str:
+    answer = await server.speech(text, response_format="wav", **more)
+    assert answer.status_code == 200, answer.text
+    return " ".join(decode(*decoded(answer.content, "wav")))
+
+
+async def put(server: Inside, name: str, words: object, key: str | None = None) -> httpx2.Response:
+    return await server.ask("PUT", f"/v1/lexicons/{name}", key=key, body={"words": words})
+
+
+async def other_key(server: Inside) -> str:
+    bob = await accounts.create(server.worker.store, name="bob", plan="unlimited")
+    secret = api_key.mint()
+    await key_records.create(server.worker.store, secret, NewKey(account=bob.id))
+    return secret.reveal()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "Ana Sampaio, nginx."),
+        ({"language": "pt"}, "Ana sam pie o, nginx."),
+        ({"language": "pt-br"}, "Ana sampaiu, nginx."),
+        ({"language": "pt", "lexicon": "brands"}, "Ana sam pie o, engine x."),
+        ({"lexicon": "PT-br"}, "Ana sampaiu, nginx."),
+        ({"language": "pt", "lexicon": "None"}, "Ana Sampaio, nginx."),
+        ({"language": "pt", "lexicon": {"ana": "Aninha", "nginx": "x"}}, "Aninha sam pie o, x."),
+        ({"language": "pt", "lexicon": {"sampaio": "S"}}, "Ana S, nginx."),
+        ({"language": "pt", "lexicon": {}}, "Ana sam pie o, nginx."),
+        ({"language": "pt", "lexicon": ""}, "Ana sam pie o, nginx."),
+        ({"language": "pt", "lexicon": None}, "Ana sam pie o, nginx."),
+        ({"lexicon": {"Ana": "/ˈænə/"}}, "Ana Sampaio, nginx."),
+    ],
+)
+async def test_what_is_said_for_a_word(server: Inside, asked: dict[str, object], said: str) -> None:
+    assert await heard(server, TEXT, **asked) == said
+
+
+async def test_an_accounts_own_words_are_said_at_once_and_by_nobody_else(server: Inside) -> None:
+    kept = await put(server, "PT", {"Sampaio": "own", "Ana": " Â\u0303na "})
+    assert kept.status_code == 200
+    entry = kept.json()
+    assert entry.pop("changed_at") > 1_700_000_000
+    assert entry == {"object": "lexicon", "name": "pt", "owner": "account", "size": 2, "revision": 1}
+    assert await heard(server, language="pt-BR") == "Ẫna own, nginx."
+    stranger = await server.ask(
+        "POST",
+        "/v1/audio/speech",
+        key=await other_key(server),
+        body={"model": "tts-1", "voice": "alloy", "input": TEXT, "language": "pt", "response_format": "wav"},
+    )
+    assert decode(*decoded(stranger.content, "wav")) == ("Ana sam pie o, nginx.",)
+    assert (await put(server, "pt", {"Ana": "again"})).json()["revision"] == 2
+    assert await heard(server, language="pt") == "again sam pie o, nginx."
+    assert (await server.ask("DELETE", "/v1/lexicons/pt")).json() == {
+        "object": "lexicon.deleted",
+        "name": "pt",
+        "deleted": True,
+    }
+    assert await heard(server, language="pt") == "Ana sam pie o, nginx."
+
+
+async def test_the_list_has_ones_own_and_the_operators_to_be_read(server: Inside) -> None:
+    await put(server, "th", {"กทม": "กรุงเทพ"})
+    await put(server, "pt", {"a": "b"})
+    listed = (await server.ask("GET", "/v1/lexicons")).json()
+    assert [(each["name"], each["owner"], each["size"], each["revision"]) for each in listed["data"]] == [
+        ("pt", "account", 1, 1),
+        ("th", "account", 1, 1),
+        ("pt", "server", 1, None),
+        ("pt-BR", "server", 1, None),
+        ("brands", "server", 1, None),
+    ]
+    assert (await server.ask("GET", "/v1/lexicons/pt")).json()["words"] == {"a": "b"}
+    assert (await server.ask("GET", "/v1/lexicons/pt-br")).json()["words"] == {"Sampaio": "sampaiu"}
+    theirs = (await server.ask("GET", "/v1/lexicons", key=await other_key(server))).json()
+    assert {each["owner"] for each in theirs["data"]} == {"server"}
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("name", ["nobody", "none", "a%20b", "%00", "x" * 200])
+async def test_one_that_is_not_there_is_a_404(server: Inside, method: str, name: str) -> None:
+    answer = await server.ask(method, f"/v1/lexicons/{name}")
+    error = envelope(answer)
+    assert (answer.status_code, error["code"], error["param"]) == (404, "lexicon_not_found", "lexicon")
+    assert len(error["message"]) < 200
+
+
+async def test_the_operators_own_cannot_be_deleted_over_http(server: Inside) -> None:
+    assert (await server.ask("DELETE", "/v1/lexicons/brands")).status_code == 404
+    assert await heard(server, lexicon="brands") == "Ana Sampaio, engine x."
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "param"),
+    [
+        ("none", {"a": "b"}, "name"),
+        ("a%20b", {"a": "b"}, "name"),
+        ("pt", {"a": "canary\n"}, "words"),
+        ("pt", {"canary" * 20: "b"}, "words"),
+        ("pt", {"canary": ""}, "words"),
+        ("pt", {"canary": "/<>/"}, "words"),
+        ("pt", {str(number): "b" for number in range(1001)}, "words"),
+        ("pt", {"a": 1}, "words"),
+        ("pt", ["canary"], "words"),
+        ("pt", None, "words"),
+    ],
+)
+async def test_what_cannot_be_kept_is_refused_without_showing_it(
+    server: Inside, name: str, words: object, param: str
+) -> None:
+    answer = await put(server, name, words)
+    error = envelope(answer)
+    assert (answer.status_code, error["param"]) == (400, param)
+    assert "canary" not in error["message"]
+    assert all(each["owner"] == "server" for each in (await server.ask("GET", "/v1/lexicons")).json()["data"])
+
+
+async def test_a_lexicon_may_be_as_large_as_it_says(server: Inside) -> None:
+    words = {f"{number:04}{'ก' * 96}": "ข" * 200 for number in range(1000)}
+    assert (await put(server, "large", words)).json()["size"] == 1000
+    too_large = await put(server, "large", {"a": "b" * 3_000_000})
+    assert (too_large.status_code, envelope(too_large)["code"]) == (413, "request_too_large")
+
+
+async def test_an_account_has_fifty_lexicons_at_most(server: Inside) -> None:
+    for number in range(50):
+        assert (await put(server, f"l{number}", {"a": "b"})).status_code == 200
+    answer = await put(server, "one-more", {"a": "b"})
+    assert (answer.status_code, envelope(answer)["code"]) == (403, "too_many_lexicons")
+    assert (await put(server, "l7", {"c": "d"})).json()["revision"] == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ("nobody", "lexicon_not_found"),
+        ("x" * 999, "lexicon_not_found"),
+        ({"": "x"}, "invalid_value"),
+        ({"canary": "a\x07"}, "invalid_value"),
+        ({str(number): "x" for number in range(101)}, "invalid_value"),
+        ({"a": 1}, "invalid_value"),
+        (["canary"], "invalid_value"),
+        (True, "invalid_value"),
+    ],
+)
+async def test_a_request_that_asks_for_a_lexicon_wrongly_is_told_so(
+    server: Inside, wanted: object, code: str
+) -> None:
+    answer = await server.speech(lexicon=wanted)
+    error = envelope(answer)
+    assert (answer.status_code, error["param"], error["code"]) == (400, "lexicon", code)
+    assert "canary" not in error["message"]
+    assert len(error["message"]) < 250
+
+
+async def test_words_point_into_the_users_text_and_prices_count_it(server: Inside) -> None:
+    answer = (await server.speech(TEXT, language="pt", lexicon="brands", response_format="json")).json()
+    assert answer["usage"]["characters"] == len(TEXT)
+    for word in answer["words"]:
+        assert TEXT[word["source_start"] : word["source_end"]] == word["word"]
+    assert "nginx" in {word["word"].strip(".,") for word in answer["words"]}
+
+
+async def test_an_administrator_keeps_lexicons_for_an_account_and_leaves_a_trace(server: Inside) -> None:
+    sent = {"account": "ada", "words": {"Ana": "Âna"}}
+    assert (await server.administer("PUT", "lexicons/PT-br", sent)).json()["name"] == "pt-BR"
+    assert await heard(server, language="pt-BR") == "Âna sampaiu, nginx."
+    listed = (await server.administer("GET", "lexicons?account=ada")).json()["data"]
+    assert [(each["name"], each["owner"]) for each in listed][:2] == [("pt-BR", "account"), ("pt", "server")]
+    words = (await server.administer("GET", "lexicons/pt-br?account=ada")).json()["words"]
+    assert words == {"Ana": "Âna"}
+    assert (await server.administer("GET", "lexicons/pt-br")).json()["owner"] == "server"
+    gone = await server.administer("DELETE", "lexicons/pt-br?account=ada")
+    assert gone.json()["deleted"]
+    again = await server.administer("DELETE", "lexicons/pt-br?account=ada")
+    unnamed = await server.administer("DELETE", "lexicons/pt-br")
+    assert [(each.status_code, envelope(each)["param"]) for each in (again, unnamed)] == [
+        (404, "lexicon"),
+        (400, "account"),
+    ]
+    acts = (await server.administer("GET", "audit?account=ada")).json()["data"]
+    assert [(act["action"], act["subject"], act["details"]) for act in acts] == [
+        ("lexicon.deleted", "pt-BR", {}),
+        ("lexicon.set", "pt-BR", {"words": 1}),
+    ]
+
+
+async def test_a_closed_account_gets_no_lexicon(server: Inside) -> None:
+    await accounts.create(server.worker.store, name="bob", plan="unlimited")
+    await server.administer("DELETE", "accounts/bob")
+    answer = await server.administer("PUT", "lexicons/pt", {"account": "bob", "words": {"a": "b"}})
+    assert (answer.status_code, envelope(answer)["param"]) == (409, "account")

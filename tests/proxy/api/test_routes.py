@@ -1,0 +1,276 @@
+"""Routes as clients and operators meet them: who speaks, who is listed, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.storage import accounts
+from speech_engine import EngineUnavailable, Language
+from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.scripted import Scripted, spoken
+from tests.proxy.storage.changes import to_plan
+
+CONFIG = """
+[server]
+detector = ""
+[engines.house]
+[engines.thai]
+[engines.closed]
+[models]
+tts-1 = ["house/m"]
+only-closed = ["closed/m"]
+[[routes]]
+language = "th"
+candidates = ["gone/m", "thai/m", "house/m"]
+[[routes]]
+language = "pt"
+front_end = "gone"
+[voices.alloy]
+house = "v"
+thai = "v"
+closed = "v"
+[voices.malee]
+thai = "v"
+language = "th"
+[plans.small]
+engines = ["house"]
+[plans.sold]
+price = "$9"
+[plans.private]
+local_only = true
+"""
+THAI = "สวัสดีครับ"
+LICENCE = "its licence, 'CPML', is not accepted: engines.closed.accept_licence"
+
+
+def engines() -> dict[str, Scripted]:
+    return {
+        "house": Scripted(*spoken(0.2)),
+        "thai": Scripted(*spoken(0.2), languages=(Language("th"),), is_local=False, paid_use=False),
+        "closed": Scripted(*spoken(0.2), must_accept_licence=True, licence="CPML"),
+    }
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Inside]:
+    async with inside(tmp_path, CONFIG, engines()) as opened:
+        yield opened
+
+
+async def explained(server: Inside, text: str, **more: object) -> dict[str, Any]:
+    answer = await server.administer("POST", "route/explain", {"input": text, **more})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def models(server: Inside, path: str = "/v1/models") -> set[str]:
+    return {model["id"] for model in (await server.ask("GET", path)).json()["data"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "engine"),
+    [
+        ({"input": THAI}, "thai/m"),
+        ({"input": "Hello.", "language": "th"}, "thai/m"),
+        ({"input": "Hello.", "language": "th-TH"}, "thai/m"),
+        ({"input": "Hello.", "voice": "malee"}, "thai/m"),
+        ({"input": "Hello."}, "house/m"),
+        ({"input": "Olá.", "language": "pt-BR"}, "house/m"),
+        ({"input": THAI, "model": "house/m"}, "house/m"),
+        ({"input": THAI, "model": "house"}, "house/m"),
+        ({"input": "Hello.", "model": "m"}, "house/m"),
+    ],
+)
+async def test_the_route_of_the_language_speaks_unless_a_model_was_named(
+    server: Inside, asked: dict[str, Any], engine: str
+) -> None:
+    answer = await server.speech(**{"text": asked["input"], **asked})
+    assert (answer.status_code, answer.headers["x-voxgate-engine"]) == (200, engine)
+
+
+async def test_a_route_falls_back_to_its_next_candidate(tmp_path: Path) -> None:
+    down = engines() | {"thai": Scripted(EngineUnavailable("down"))}
+    async with inside(tmp_path, CONFIG, down) as server:
+        answer = await server.speech(THAI)
+        refused = await server.speech(THAI, voice="malee")
+    assert (answer.status_code, answer.headers["x-voxgate-engine"]) == (200, "house/m")
+    assert (refused.status_code, envelope(refused)["code"]) == (503, "engine_unavailable")
+
+
+async def test_only_administrators_are_told_the_route(server: Inside) -> None:
+    body = {"model": "tts-1", "voice": "alloy", "input": THAI}
+    told = await server.ask("POST", "/v1/audio/speech", key=server.admin_key, body=body)
+    assert told.headers["x-voxgate-route"] == "th (script), route th: thai/m, house/m"
+    assert "x-voxgate-route" not in (await server.speech(THAI)).headers
+    english = await server.ask(
+        "POST", "/v1/audio/speech", key=server.admin_key, body={**body, "input": "Hi."}
+    )
+    assert english.headers["x-voxgate-route"] == "en (default), no route: house/m"
+
+
+async def test_a_decision_is_explained_with_every_filter(server: Inside) -> None:
+    body = await explained(server, THAI)
+    (part,) = body["parts"]
+    assert (part["language"], part["source"], part["voice"]) == ("th", "script", "alloy")
+    assert part["route"] == {
+        "language": "th",
+        "candidates": ["gone/m", "thai/m", "house/m"],
+        "front_end": None,
+        "sentences": False,
+        "voice": None,
+    }
+    assert [model["model"] for model in part["models"]] == ["thai/m", "house/m"]
+    assert part["candidates"] == [
+        {"model": "thai/m", "voice": "v", "front_end": "plain"},
+        {"model": "house/m", "voice": "v", "front_end": "plain"},
+    ]
+    assert part["error"] is None
+
+
+async def test_a_decision_for_an_account_asks_its_plan_and_charges_nothing(server: Inside) -> None:
+    await server.administer("POST", "accounts", {"name": "bob", "plan": "small"})
+    body = await explained(server, THAI, account="bob", voice="malee")
+    (part,) = body["parts"]
+    assert body["plan"] == "small"
+    assert [(model["model"], model["refused_by"]) for model in part["models"]] == [
+        ("thai/m", "plan"),
+        ("house/m", "voice"),
+    ]
+    assert part["error"]["status"] == 403
+    assert (part["error"]["code"], part["error"]["param"]) == ("model_not_allowed", "model")
+    assert await server.usage() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({}, 400, "input"),
+        ({"input": "Hi.", "voice": "nobody"}, 400, "voice"),
+        ({"input": "Hi.", "model": "gone"}, 404, "model"),
+        ({"input": "Hi.", "account": "nobody"}, 404, "account"),
+        ({"input": "Hi.", "account": ""}, 400, "account"),
+        ({"input": "Hi.", "language": "Thai!"}, 400, "language"),
+        ({"input": "Hi.", "account": "away"}, 409, "account"),
+    ],
+)
+async def test_a_question_that_has_no_answer_names_the_field(
+    server: Inside, body: dict[str, Any], status: int, param: str
+) -> None:
+    store = server.worker.store
+    away = await accounts.create(store, name="away", plan="small")
+    await accounts.change(store, away.id, to_plan("gone"))
+    answer = await server.administer("POST", "route/explain", body)
+    assert (answer.status_code, envelope(answer)["param"]) == (status, param)
+
+
+@pytest.mark.parametrize(
+    ("plan", "listed"),
+    [
+        ("unlimited", {"tts-1", "house/m", "thai/m"}),
+        ("small", {"tts-1", "house/m"}),
+        ("sold", {"tts-1", "house/m"}),
+        ("private", {"tts-1", "house/m"}),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/audio/models"])
+async def test_everybody_is_listed_what_their_plan_may_use(
+    tmp_path: Path, plan: str, listed: set[str], path: str
+) -> None:
+    only_house = CONFIG.replace('candidates = ["gone/m", "thai/m", "house/m"]', 'candidates = ["gone/m"]')
+    async with inside(tmp_path, only_house, engines(), plan) as server:
+        assert await models(server, path) == listed
+        for name in ("thai/m", "closed/m"):
+            answer = await server.ask("GET", f"/v1/models/{name}")
+            assert (answer.status_code == 200) == (name in listed)
+
+
+async def test_an_alias_is_listed_where_a_route_may_speak_for_it(server: Inside) -> None:
+    assert await models(server) == {"tts-1", "only-closed", "house/m", "thai/m"}
+
+
+async def test_a_public_catalogue_shows_what_some_plan_may_use(tmp_path: Path) -> None:
+    public = CONFIG.replace("[server]", "[server]\npublic_catalogue = true")
+    async with inside(tmp_path, public, engines()) as server:
+        answer = await server.ask("GET", "/v1/models", key="")
+    assert {each["id"] for each in answer.json()["data"]} >= {"house/m", "thai/m"}
+    assert "closed/m" not in answer.text
+
+
+async def test_who_has_no_plan_in_force_is_told_so_by_the_list(server: Inside) -> None:
+    await accounts.change(server.worker.store, server.account.id, to_plan("gone"))
+    answer = await server.ask("GET", "/v1/models")
+    assert (answer.status_code, envelope(answer)["code"]) == (403, "plan_not_found")
+
+
+@pytest.mark.parametrize(
+    ("more", "plan", "code"),
+    [
+        ("", "unlimited", "licence_not_accepted"),
+        ('accept_licence = "MIT"', "unlimited", "licence_not_accepted"),
+        ('accept_licence = "CPML"', "unlimited", None),
+        ('accept_licence = "CPML"', "sold", None),
+        ('accept_licence = "CPML"', "small", "model_not_allowed"),
+    ],
+)
+async def test_a_licence_is_accepted_before_anybody_is_served(
+    tmp_path: Path, more: str, plan: str, code: str | None
+) -> None:
+    text = CONFIG.replace("[engines.closed]", f"[engines.closed]\n{more}")
+    async with inside(tmp_path, text, engines(), plan) as server:
+        answer = await server.speech("Hello.", model="closed/m")
+        ready = (await server.ask("GET", "/readyz")).json()
+        assert ("closed/m" in await models(server)) == (code is None)
+    if code is None:
+        assert answer.status_code == 200
+    else:
+        assert (answer.status_code, envelope(answer)["code"], envelope(answer)["param"]) == (
+            403,
+            code,
+            "model",
+        )
+    told = [each["reason"] for each in ready["degraded"] if each.get("model") == "closed/m"]
+    assert told == ([] if "CPML" in more else [LICENCE])
+
+
+@pytest.mark.parametrize(
+    ("line", "section", "status"),
+    [
+        ("", "server", 403),
+        ("commercial = false", "server", 200),
+        ('paid_use_basis = "an agreement of 2026"', "engines.thai", 200),
+    ],
+)
+async def test_a_plan_with_a_price_needs_a_licence_for_paid_use(
+    tmp_path: Path, line: str, section: str, status: int
+) -> None:
+    text = CONFIG.replace(f"[{section}]", f"[{section}]\n{line}")
+    async with inside(tmp_path, text, engines(), "sold") as server:
+        answer = await server.speech(THAI, model="thai/m")
+        assert ("thai/m" in await models(server)) == (status == 200)
+    assert answer.status_code == status
+    if status == 403:
+        assert envelope(answer)["code"] == "paid_use_forbidden"
+
+
+async def test_explaining_needs_an_administrator(server: Inside) -> None:
+    answer = await server.ask("POST", "/admin/route/explain", body={"input": "Hi."})
+    assert answer.status_code == 403
+
+
+async def test_what_the_operator_saved_for_everybody_is_explained_without_an_account(server: Inside) -> None:
+    saved = await server.administer("POST", "voices", {"name": "talk", "cast": {"Ana": "alloy"}})
+    assert saved.status_code == 201, saved.text
+    answer = await server.administer("POST", "route/explain", {"input": "[Ana] Hi.", "voice": "talk"})
+    assert [part["voice"] for part in answer.json()["parts"]] == ["alloy"]
+
+
+@pytest.mark.parametrize("auto", ["auto", "Auto", "AUTO"])
+async def test_a_long_text_of_any_languages_is_planned_as_a_short_one_is(server: Inside, auto: str) -> None:
+    answer = await server.speech("Hello there, my friends. " * 100, language=auto)
+    assert answer.status_code == 200
+    assert answer.headers["x-voxgate-engine"] == "house/m"

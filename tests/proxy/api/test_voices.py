@@ -1,0 +1,354 @@
+"""Casts that are saved as voices: for one account or for everybody; and voices found by a description."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from proxy.storage import accounts, api_key, key_records
+from proxy.storage.key_records import NewKey
+from speech_engine import Language
+from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.scripted import Scripted
+
+CONFIG = f"""{TONE}
+[plans.small]
+voices = 2
+[voices.ana]
+tone = "tone"
+language = "pt-BR"
+gender = "female"
+age = "old"
+tags = ["warm"]
+description = "Reads bedtime stories."
+[voices.chai]
+tone = "slow"
+language = "th"
+gender = "male"
+[voices.duo]
+cast = {{ Ana = "ana", Chai = "chai" }}
+"""
+CAST = {"Ana": "alloy", "Ben": "tone/slow"}
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Inside]:
+    async with inside(tmp_path, CONFIG, plan="small") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def stranger(server: Inside) -> str:
+    """The key of another account."""
+    bob = await accounts.create(server.worker.store, name="bob", plan="small")
+    secret = api_key.mint()
+    await key_records.create(server.worker.store, secret, NewKey(account=bob.id))
+    return secret.reveal()
+
+
+async def save(server: Inside, key: str | None = None, **body: object) -> httpx2.Response:
+    sent = {"name": "dialogue", "cast": CAST, **body}
+    return await server.ask("POST", "/v1/audio/voices", key=key, body=sent)
+
+
+async def ids(server: Inside, key: str | None = None, query: str = "") -> list[str]:
+    answer = await server.ask("GET", f"/v1/voices?{query}", key=key)
+    return [voice["id"] for voice in answer.json()["data"] if not voice["id"].startswith("tone/")]
+
+
+async def test_a_saved_cast_is_a_voice_of_ones_own(server: Inside) -> None:
+    answer = await save(server)
+    voice = answer.json()
+    assert answer.status_code == 200
+    assert (voice["object"], voice["name"], voice["type"]) == ("audio.voice", "dialogue", "cast")
+    assert voice["id"].startswith("voice_")
+    assert 1_700_000_000 < voice["created_at"] < 4_000_000_000
+    assert (voice["cast"], voice["engines"]) == (CAST, ["tone"])
+    assert (await server.ask("GET", f"/v1/audio/voices/{voice['id']}")).json() == voice
+    assert (await ids(server))[0] == voice["id"]
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+async def test_it_is_spoken_by_its_id_and_by_its_name(server: Inside, by: str) -> None:
+    voice = (await save(server)).json()
+    answer = await server.speech("[Ana] Hello. [Ben] Hi.", voice=voice[by])
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-voxgate-voice"] == voice["id"]
+
+
+async def test_nobody_else_hears_of_it(server: Inside, stranger: str) -> None:
+    voice = (await save(server)).json()
+    assert voice["id"] not in await ids(server, stranger)
+    for wanted in (voice["id"], voice["name"]):
+        body = {"model": "tts-1", "voice": wanted, "input": "Hi."}
+        spoken = await server.ask("POST", "/v1/audio/speech", key=stranger, body=body)
+        assert (spoken.status_code, envelope(spoken)["code"]) == (400, "voice_not_found")
+    for method in ("GET", "DELETE"):
+        found = await server.ask(method, f"/v1/voices/{voice['id']}", key=stranger)
+        assert (found.status_code, envelope(found)["code"]) == (404, "voice_not_found")
+    assert (await save(server, stranger)).status_code == 200
+    assert voice["id"] in await ids(server)
+
+
+async def test_it_can_be_deleted_once(server: Inside) -> None:
+    id_ = (await save(server)).json()["id"]
+    gone = await server.ask("DELETE", f"/v1/audio/voices/{id_}")
+    assert gone.json() == {"object": "audio.voice.deleted", "id": id_, "deleted": True}
+    for again in ("DELETE", "GET"):
+        answer = await server.ask(again, f"/v1/audio/voices/{id_}")
+        assert (answer.status_code, envelope(answer)["code"]) == (404, "voice_not_found")
+    spoken = await server.speech("[Ana] Hi.", voice=id_)
+    assert (spoken.status_code, envelope(spoken)["code"]) == (400, "voice_not_found")
+
+
+@pytest.mark.parametrize("wanted", ["ana", "alloy", "tone/tone", "voice_nobody", "%00", "duo"])
+async def test_only_what_one_saved_can_be_deleted(server: Inside, wanted: str) -> None:
+    answer = await server.ask("DELETE", f"/v1/voices/{wanted}")
+    assert (answer.status_code, envelope(answer)["param"]) == (404, "voice")
+
+
+async def test_it_is_shown_and_deleted_by_its_name_too(server: Inside, stranger: str) -> None:
+    voice = (await save(server, name="an interview")).json()
+    theirs = (await save(server, stranger, name="an interview")).json()
+    found = await server.ask("GET", "/v1/voices/an%20interview")
+    assert (found.status_code, found.json()) == (200, voice)
+    assert (await server.ask("GET", "/v1/voices/Slow")).json()["id"] == "tone/slow"
+    gone = await server.ask("DELETE", "/v1/voices/an%20interview")
+    assert gone.json()["id"] == voice["id"]
+    assert (await server.ask("DELETE", "/v1/voices/an%20interview")).status_code == 404
+    assert theirs["id"] in await ids(server, stranger)
+
+
+@pytest.mark.parametrize("wanted", ["ana", "tone/tone", "stage"])
+async def test_what_the_server_has_is_not_ones_own_to_delete(server: Inside, wanted: str) -> None:
+    await server.administer("POST", "voices", {"name": "stage", "cast": CAST})
+    answer = await server.ask("DELETE", f"/v1/voices/{wanted}")
+    error = envelope(answer)
+    assert (answer.status_code, error["code"]) == (404, "voice_not_found")
+    assert f"'{wanted}' is the server's, not yours" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("ana", 409), ("duo", 409), ("alloy", 409), ("onyx", 409), ("a/b", 400), ("/", 400)]
+)
+async def test_no_saved_voice_stands_before_one_of_the_server(server: Inside, name: str, status: int) -> None:
+    for answer in (
+        await save(server, name=name),
+        await server.administer("POST", "voices", {"name": name, "cast": CAST, "account": server.account.id}),
+    ):
+        assert (answer.status_code, envelope(answer)["param"]) == (status, "name")
+    assert sorted(await ids(server)) == ["alloy", "ana", "chai", "duo"]
+
+
+async def test_a_cast_is_found_by_its_description_and_tags(server: Inside) -> None:
+    like = {"description": "Two friends in a quarrel.", "tags": ["raspy", "dialogue"]}
+    voice = (await save(server, None, **like)).json()
+    assert {key: voice[key] for key in like} == like
+    for described in ("quarrel", "hoarse"):
+        assert await ids(server, query=f"describe={described}") == [voice["id"]]
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        {"description": "x" * 501},
+        {"description": "a\x00b"},
+        {"tags": "warm"},
+        {"tags": [""]},
+        {"tags": ["x" * 51]},
+        {"tags": ["x"] * 21},
+        {"tags": [1]},
+    ],
+)
+async def test_what_describes_a_cast_has_its_limits(server: Inside, like: dict[str, object]) -> None:
+    answer = await save(server, None, **like)
+    assert (answer.status_code, envelope(answer)["param"]) == (400, next(iter(like)))
+
+
+async def test_a_name_is_given_once(server: Inside) -> None:
+    await save(server)
+    answer = await save(server, cast={"Eva": "ana"})
+    assert (answer.status_code, envelope(answer)["param"]) == (409, "name")
+    assert answer.headers["x-should-retry"] == "false"
+
+
+async def test_the_plan_says_how_many_voices_there_may_be(server: Inside) -> None:
+    first = (await save(server, name="1")).json()
+    await save(server, name="2")
+    answer = await save(server, name="3")
+    error = envelope(answer)
+    assert (answer.status_code, error["code"], error["type"]) == (403, "too_many_voices", "permission_error")
+    assert " 2 " in error["message"]
+    await server.ask("DELETE", f"/v1/voices/{first['id']}")
+    assert (await save(server, name="3")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        ({"cast": {"Ana": "nobody"}}, "cast.Ana", "voice_not_found"),
+        ({"cast": {"Ana": "ana", "Ben": "duo"}}, "cast.Ben", "invalid_value"),
+        ({"cast": {}}, "cast", "invalid_value"),
+        ({"cast": {"": "ana"}}, "cast", "invalid_value"),
+        ({"cast": {"[Ana]": "ana"}}, "cast", "invalid_value"),
+        ({"cast": {"ana": "ana", "ANA": "chai"}}, "cast", "invalid_value"),
+        ({"cast": {str(number): "ana" for number in range(17)}}, "cast", "invalid_value"),
+        ({"cast": {"Ana": 1}}, "cast", "invalid_value"),
+        ({"cast": ["ana"]}, "cast", "invalid_value"),
+        ({"cast": None}, "cast", "missing_required_parameter"),
+        ({"name": ""}, "name", "invalid_value"),
+        ({"name": "x" * 101}, "name", "invalid_value"),
+        ({"name": "a\nb"}, "name", "invalid_value"),
+        ({"name": None}, "name", "missing_required_parameter"),
+    ],
+)
+async def test_what_is_no_cast_is_refused_by_its_field(
+    server: Inside, body: dict[str, object], param: str, code: str
+) -> None:
+    answer = await save(server, None, **body)
+    error = envelope(answer)
+    assert (answer.status_code, error["param"], error["code"]) == (400, param, code)
+
+
+async def test_a_cast_of_ones_own_cannot_be_in_another(server: Inside) -> None:
+    await save(server, name="inner")
+    answer = await save(server, name="outer", cast={"Ana": "inner"})
+    error = envelope(answer)
+    assert (answer.status_code, error["param"], error["code"]) == (400, "cast.Ana", "invalid_value")
+
+
+async def test_cloning_is_refused_with_what_is_not_there_yet(server: Inside) -> None:
+    async with server.client() as client:
+        answer = await client.post(
+            "/v1/audio/voices",
+            data={"name": "mine", "consent": "cons_1"},
+            files={"audio_sample": ("sample.wav", b"RIFF", "audio/wav")},
+        )
+    error = envelope(answer)
+    assert (answer.status_code, error["code"]) == (415, "unsupported_media_type")
+    assert "audio_sample" in error["message"]
+
+
+async def test_the_operators_cast_is_everybodys(server: Inside, stranger: str) -> None:
+    made = await server.administer("POST", "voices", {"name": "stage", "cast": CAST})
+    id_ = made.json()["id"]
+    assert made.status_code == 201
+    assert [id_ in await ids(server, key) for key in (None, stranger)] == [True, True]
+    assert (await server.ask("DELETE", f"/v1/voices/{id_}")).status_code == 404
+    assert (await server.speech("[Ben] Hi.", voice="stage")).status_code == 200
+    own = (await save(server, name="stage")).json()["id"]
+    assert (await server.speech("[Ben] Hi.", voice="stage")).headers["x-voxgate-voice"] == own
+    taken = await server.administer("POST", "voices", {"name": "ana", "cast": CAST})
+    assert (taken.status_code, envelope(taken)["param"]) == (409, "name")
+    assert (await server.administer("DELETE", f"voices/{id_}")).json()["deleted"]
+    assert id_ not in await ids(server, stranger)
+    assert (await server.administer("DELETE", f"voices/{id_}")).status_code == 404
+
+
+async def test_an_administrator_saves_for_an_account_and_leaves_a_trace(
+    server: Inside, stranger: str
+) -> None:
+    made = (
+        await server.administer("POST", "voices", {"name": "stage", "cast": CAST, "account": "bob"})
+    ).json()
+    listed = (await server.administer("GET", "voices?account=bob")).json()
+    assert [(voice["id"], voice["type"], voice["cast"]) for voice in listed["data"]] == [
+        (made["id"], "cast", CAST)
+    ]
+    configured = {voice["name"]: voice for voice in listed["configured"]}
+    assert configured["ana"]["engines"] == ["tone"]
+    assert configured["duo"]["cast"] == {"Ana": "ana", "Chai": "chai"}
+    assert [made["id"] in await ids(server, key) for key in (None, stranger)] == [False, True]
+    elsewhere = await server.administer("DELETE", f"voices/{made['id']}?account=ada")
+    assert (elsewhere.status_code, envelope(elsewhere)["code"]) == (404, "voice_not_found")
+    await server.administer("DELETE", "voices/stage?account=bob")
+    acts = (await server.administer("GET", "audit?account=bob")).json()["data"]
+    assert [(act["action"], act["subject"]) for act in acts] == [
+        ("voice.deleted", made["id"]),
+        ("voice.created", made["id"]),
+    ]
+    assert acts[1]["details"] == {"name": "stage", "cast": CAST}
+
+
+async def test_a_public_catalogue_has_nobodys_own(tmp_path: Path) -> None:
+    public = TONE.replace("[server]", "[server]\npublic_catalogue = true")
+    async with inside(tmp_path, public) as server:
+        own = (await save(server)).json()["id"]
+        everybodys = (await server.administer("POST", "voices", {"name": "stage", "cast": CAST})).json()["id"]
+        listed = await ids(server, "")
+    assert own not in listed
+    assert everybodys in listed
+
+
+async def test_a_configured_voice_says_all_that_is_known_of_it(server: Inside) -> None:
+    voice = (await server.ask("GET", "/v1/voices/ana")).json()
+    assert (voice["age"], voice["tags"], voice["description"]) == ("old", ["warm"], "Reads bedtime stories.")
+    duo = (await server.ask("GET", "/v1/voices/duo")).json()
+    assert (duo["type"], duo["cast"], duo["engines"]) == ("cast", {"Ana": "ana", "Chai": "chai"}, ["tone"])
+    assert (await server.speech("[Ana] Olá. [Chai] Hi.", voice="duo")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("described", "found"),
+    [
+        ("warm older woman", ["ana"]),
+        ("bedtime", ["ana"]),
+        ("ชาย", ["chai"]),
+        ("klingon", []),
+    ],
+)
+async def test_voices_are_found_by_what_is_known_of_them(
+    server: Inside, described: str, found: list[str]
+) -> None:
+    answer = (await server.ask("GET", f"/v1/voices?describe={described}")).json()
+    assert answer["data"] == answer["voices"]
+    assert [voice["id"] for voice in answer["data"]] == found
+    assert all(0 < voice["score"] <= 1 and voice["reasons"] for voice in answer["data"])
+    names = (await server.ask("GET", f"/v1/voices?describe={described}&format=names")).json()
+    assert names["data"] == found
+
+
+async def test_a_voice_of_no_language_has_what_its_engine_speaks(server: Inside) -> None:
+    answer = await server.ask("GET", "/v1/voices?describe=a man who speaks Thai")
+    first, *others = answer.json()["data"]
+    assert (first["id"], first["score"]) == ("chai", 1)
+    alloy = next(voice for voice in others if voice["id"] == "alloy")
+    assert (alloy["score"], alloy["reasons"]) == (0.25, ["language: th"])
+
+
+async def test_voices_whose_engine_refuses_the_language_are_left_out(tmp_path: Path) -> None:
+    # alloy's engine speaks whatever there is, mute's speaks Thai too badly to be asked for it.
+    text = TONE + '\n[engines.mute]\n[voices.somchai]\nmute = "v"\ngender = "male"\n'
+    text += '[voices.thai]\nmute = "v"\nlanguage = "th"\n[voices.pair]\ncast = { Ana = "somchai" }\n'
+    mute = Scripted(languages=(Language("en"), Language("th", "poor")))
+    async with inside(tmp_path, text, {"mute": mute}) as server:
+        for query in ("language=th", "describe=Thai", "describe=warm older man, Thai"):
+            assert await ids(server, query=query) == ["alloy"]
+        assert set(await ids(server, query="language=en")) == {"alloy", "somchai", "pair", "mute/v"}
+        assert (await ids(server, query="describe=English man"))[0] == "somchai"
+
+
+async def test_a_description_is_asked_for_beside_the_filters(server: Inside) -> None:
+    assert await ids(server, query="describe=woman or man&language=th") == ["chai"]
+
+
+@pytest.mark.parametrize("described", ["", "%20", "x" * 501])
+async def test_a_description_that_says_nothing_is_refused(server: Inside, described: str) -> None:
+    answer = await server.ask("GET", f"/v1/voices?describe={described}")
+    assert (answer.status_code, envelope(answer)["param"]) == (400, "describe")
+
+
+async def test_what_is_purged_with_a_change_is_told_to_the_cache(tmp_path: Path) -> None:
+    text: Any = TONE + '\n[cache]\non = true\n[lexicons.th]\na = "b"\n'
+    async with inside(tmp_path, text) as server:
+        await server.ask("PUT", "/v1/lexicons/en", body={"words": {"Ana": "one"}})
+        first = await server.speech("Ana.", response_format="wav", language="en")
+        again = await server.speech("Ana.", response_format="wav", language="en")
+        await server.ask("PUT", "/v1/lexicons/en", body={"words": {"Ana": "two"}})
+        after = await server.speech("Ana.", response_format="wav", language="en")
+    assert [each.headers["x-voxgate-cache"] for each in (first, again, after)] == ["miss", "hit", "miss"]
+    assert after.content != first.content == again.content
