@@ -12,7 +12,7 @@ import typer
 from msgspec.structs import replace
 from rich.console import Console
 
-from proxy import __version__, banner, supervisor, tables, telemetry, told
+from proxy import __version__, banner, tables, telemetry, told
 from proxy.checking import check_config
 from proxy.checking_texts import front_end_remarks
 from proxy.commands.accounts import accounts
@@ -31,7 +31,8 @@ from proxy.config.config_toml import Config, ConfigError
 from proxy.engines import registry
 from proxy.plans_in_use import missing_plans
 from proxy.plugin_check import check_plugin
-from proxy.runtime import CommandRefused
+from proxy.processes import supervisor
+from proxy.processes.runtime import CommandRefused
 from proxy.storage.store import StorageFailed
 
 app = typer.Typer(

@@ -7,13 +7,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from proxy import runtime
 from proxy.commands.asking import answer
 from proxy.config.config_toml import Config
 from proxy.config.storage_address import is_postgres
 from proxy.doctor.database import ANSWER_S, open_to_read
 from proxy.finding import Finding
-from proxy.runtime import CommandRefused
+from proxy.processes import runtime
+from proxy.processes.runtime import CommandRefused
 from proxy.storage import accounts
 from proxy.storage.store import StorageFailed
 

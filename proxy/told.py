@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from proxy import runtime
 from proxy.commands.asking import answer
 from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection
 from proxy.engines.plugin_instances import Wanted, open_plugin
 from proxy.engines.registry import Registry
-from proxy.runtime import CommandRefused
+from proxy.processes import runtime
+from proxy.processes.runtime import CommandRefused
 from speech_engine import Language, ModelInfo
 
 

@@ -13,7 +13,7 @@ from proxy import tables
 from proxy.commands.answers import AsJson, ConfigFile
 from proxy.commands.asking import ask, ask_all, path
 from proxy.commands.numbers import credits_of, whole
-from proxy.runtime import CommandRefused
+from proxy.processes.runtime import CommandRefused
 
 accounts = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
 

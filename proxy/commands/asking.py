@@ -15,7 +15,7 @@ import typer
 from proxy.commands.answers import print_answer
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
-from proxy.runtime import CommandRefused
+from proxy.processes.runtime import CommandRefused
 
 Limit = Annotated[int | None, typer.Option(help="How many, 1 to 1000; 100 if not given.")]
 Since = Annotated[str | None, typer.Option(help="Not before this day or time, UTC: 2026-01-31.")]
@@ -42,7 +42,7 @@ def ask(
 
 def ask_patiently(config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str) -> Any:
     """Prints an answer that may take its time, and gives it."""
-    from proxy.admin_client import admin_client
+    from proxy.processes.admin_client import admin_client
 
     async def asked() -> Any:
         async with admin_client(config_toml.load(config_file), _LONG_S) as client:
@@ -57,7 +57,7 @@ def ask_all(
     config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str, **query: str | None
 ) -> None:
     """Prints a list to its end, however many pages it has."""
-    from proxy.admin_client import admin_client
+    from proxy.processes.admin_client import admin_client
 
     async def asked() -> Any:
         rows: list[Any] = []
@@ -73,7 +73,7 @@ def ask_all(
 
 def answer(loaded: Config, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
     # Imported here: it brings the whole worker, which would double the memory of the supervisor.
-    from proxy.admin_client import admin_client
+    from proxy.processes.admin_client import admin_client
 
     async def asked() -> Any:
         async with admin_client(loaded) as client:
@@ -84,7 +84,7 @@ def answer(loaded: Config, method: str, path: str, body: Any = None, **query: st
 
 def copy(config_file: Path | None, path: str, **query: str | int | None) -> None:
     """An answer that is no JSON, and may be long: to stdout as it comes."""
-    from proxy.admin_client import admin_client
+    from proxy.processes.admin_client import admin_client
 
     async def copied() -> None:
         async with admin_client(config_toml.load(config_file), _LONG_S) as client:

@@ -17,7 +17,7 @@ from rich.text import Text
 from policies import lexicon
 from proxy.commands.answers import AsJson, ConfigFile
 from proxy.commands.asking import OfAccount, ask, path
-from proxy.runtime import CommandRefused
+from proxy.processes.runtime import CommandRefused
 from proxy.tables import grid
 
 lexicons = typer.Typer(help="Lexicons: how words are spoken.", no_args_is_help=True)

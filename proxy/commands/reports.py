@@ -9,7 +9,7 @@ import typer
 from proxy import tables
 from proxy.commands.answers import AsJson, ConfigFile
 from proxy.commands.asking import Limit, OfAccount, Since, ask, copy
-from proxy.runtime import CommandRefused
+from proxy.processes.runtime import CommandRefused
 
 
 def usage(

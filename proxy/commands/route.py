@@ -9,12 +9,13 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from proxy import runtime, tables
+from proxy import tables
 from proxy.commands.answers import AsJson, ConfigFile
 from proxy.commands.asking import ask
 from proxy.commands.voices import cast_of
 from proxy.config import config_toml
-from proxy.runtime import CommandRefused
+from proxy.processes import runtime
+from proxy.processes.runtime import CommandRefused
 
 route = typer.Typer(no_args_is_help=True, help="Which engine speaks what.")
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from proxy.commands.answers import AsJson, ConfigFile
 from proxy.commands.asking import OfAccount, ask, ask_all, path
-from proxy.runtime import CommandRefused
+from proxy.processes.runtime import CommandRefused
 from proxy.tables import grid
 
 voices = typer.Typer(help="Voices that were saved.", no_args_is_help=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from proxy import runtime
 from proxy.config.config_toml import Config
 from proxy.doctor.result import Result, ok, wrong
+from proxy.processes import runtime
 
 ANSWER_S = 4.0
 """The metrics page itself may wait 2 s for its worker."""

@@ -6,8 +6,8 @@ import os
 import resource
 from collections.abc import Iterator
 
-from proxy import runtime
 from proxy.doctor.result import Result, note, ok, wrong
+from proxy.processes import runtime
 
 FEWEST_FILES = 512
 ENOUGH_FILES = 4096

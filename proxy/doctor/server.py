@@ -10,9 +10,9 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from proxy import runtime
 from proxy.config.config_toml import Config
 from proxy.doctor.result import Result, note, ok, wrong
+from proxy.processes import runtime
 
 ANSWER_S = 4.0
 

@@ -39,15 +39,15 @@ class Asker:
 
 
 def workers(server: Server) -> dict[int, psutil.Process]:
-    """By number: `-m proxy.worker PIPE NUMBER …`."""
+    """By number: `-m proxy.processes.worker PIPE NUMBER …`."""
     found = {}
     for child in children(server):
         try:
             line = child.cmdline()
         except psutil.NoSuchProcess:
             continue
-        if "proxy.worker" in line and not is_over(child):
-            found[int(line[line.index("proxy.worker") + 2])] = child
+        if "proxy.processes.worker" in line and not is_over(child):
+            found[int(line[line.index("proxy.processes.worker") + 2])] = child
     return found
 
 

@@ -33,7 +33,7 @@ def children(server: Server) -> list[psutil.Process]:
 
 
 def worker(server: Server) -> psutil.Process:
-    return _child(server, lambda process: "proxy.worker" in process.cmdline())
+    return _child(server, lambda process: "proxy.processes.worker" in process.cmdline())
 
 
 def host(server: Server, engine: str) -> psutil.Process:

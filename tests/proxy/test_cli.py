@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 import structlog
 
-from proxy import __version__, cli, runtime, telemetry
+from proxy import __version__, cli, telemetry
 from proxy.http import edge
+from proxy.processes import runtime
 from proxy.storage import api_key
 from tests.proxy.api.inside import TONE
 from tests.server import VOXGATE

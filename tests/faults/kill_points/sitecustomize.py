@@ -69,5 +69,5 @@ def _arm() -> None:
     )
 
 
-if "proxy.worker" in sys.orig_argv:
+if "proxy.processes.worker" in sys.orig_argv:
     _arm()

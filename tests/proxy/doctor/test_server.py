@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from proxy import runtime
 from proxy.config import config_toml
 from proxy.doctor import addresses
 from proxy.doctor.server import server
+from proxy.processes import runtime
 from tests.proxy.doctor.asked import configured, only
 from tests.server import TONE, VOXGATE, Server, free_port, running
 

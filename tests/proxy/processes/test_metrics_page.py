@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.figures import Told
-from proxy.metrics_page import MetricsPage
+from proxy.processes.metrics_page import MetricsPage
+from proxy.processes.metrics_sum import Told
 from tests.server import free_port
 
 

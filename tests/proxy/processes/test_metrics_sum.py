@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.figures import Figures, Told
+from proxy.processes.metrics_sum import Figures, Told
 from proxy.telemetry import Metrics
 
 

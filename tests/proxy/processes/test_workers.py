@@ -11,7 +11,7 @@ from typing import Protocol
 import pytest
 
 from proxy.engines.children import Child
-from proxy.workers import Workers
+from proxy.processes.workers import Workers
 from speech_engine.host.pipe import Broken, Metrics, MetricsAsked, WorkerGivenUp
 from tests.faults.processes import until
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy import runtime, supervisor
 from proxy.config.config_toml import Config, EngineSection
 from proxy.engines import registry
+from proxy.processes import runtime, supervisor
 from tests.faults.processes import until
 from tests.server import TONE, VOXGATE, stop
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from proxy import runtime
 from proxy.config.config_toml import Config, Storage
 from proxy.engines.children import Child
+from proxy.processes import runtime
 from speech_engine.host.pipe import Broken, Ready, Revision
 
 SOON_S = 20.0
@@ -27,7 +27,7 @@ async def _worker(config: Config) -> AsyncIterator[Child]:
         runtime.runtime_folder(Path(config.data)) as folder,
         runtime.control_socket(folder) as control,
     ):
-        child = await Child.start("proxy.worker", "0", inherit=(http.fileno(), control.fileno()))
+        child = await Child.start("proxy.processes.worker", "0", inherit=(http.fileno(), control.fileno()))
         try:
             child.send(Revision(1, msgspec.msgpack.encode(config)))
             yield child

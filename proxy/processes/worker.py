@@ -1,4 +1,4 @@
-"""A worker's process: `python -m proxy.worker PIPE_FD NUMBER HTTP_FD [CONTROL_FD]`.
+"""A worker's process: `python -m proxy.processes.worker PIPE_FD NUMBER HTTP_FD [CONTROL_FD]`.
 
 The supervisor alone starts it. Worker 0 has the control socket, and is the one that makes the dev key.
 """

@@ -13,17 +13,17 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from proxy import runtime
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reload import Reload, dropped_plans, merge
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.children import Child
 from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
-from proxy.figures import Told
-from proxy.metrics_page import ANSWER_S, MetricsPage
-from proxy.runtime import CannotServe
-from proxy.workers import Workers
+from proxy.processes import runtime
+from proxy.processes.metrics_page import ANSWER_S, MetricsPage
+from proxy.processes.metrics_sum import Told
+from proxy.processes.runtime import CannotServe
+from proxy.processes.workers import Workers
 from speech_engine.host.pipe import Message, Metrics, MetricsAsked, PlansAsked, PlansInUse, Revision
 
 _SETTLING_S = 12.0
@@ -192,7 +192,7 @@ class Supervisor:
         inherit = [self._http.fileno()]
         if number == 0:
             inherit.append(self._control.fileno())
-        child = await Child.start("proxy.worker", str(number), inherit=tuple(inherit))
+        child = await Child.start("proxy.processes.worker", str(number), inherit=tuple(inherit))
         told: list[Message] = [self._newest(), *self._hosts.states.values(), *self._workers.given_up()]
         for message in told:
             child.send(message)

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx2
 
-from proxy import runtime
 from proxy.config.config_toml import Config
-from proxy.runtime import CommandRefused, DataHeld
+from proxy.processes import runtime
+from proxy.processes.runtime import CommandRefused, DataHeld
 
 _STARTING_S = 5.0
 _TELLING_S = 10.0
@@ -62,7 +62,7 @@ async def admin_client(config: Config, within_s: float = _STARTING_S + 25.0) -> 
                 yield AdminClient(http, is_live=True)
             return
     # Imported here: beside a live server a command needs none of the server, and starts twice as fast.
-    from proxy.admin_direct import direct_transport
+    from proxy.processes.admin_direct import direct_transport
 
     async with direct_transport(config) as transport, _http(transport, None) as http:
         yield AdminClient(http, is_live=False)

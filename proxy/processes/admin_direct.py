@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 
-from proxy import api_admin, runtime
+from proxy import api_admin
 from proxy.access.callers import Callers
 from proxy.access.limits import MEMORY, open_limits
 from proxy.access.usage_throttle import Turns
@@ -17,6 +17,7 @@ from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import Saving
 from proxy.config.config_toml import Config
 from proxy.ledger import open_ledger
+from proxy.processes import runtime
 from proxy.speech.cache import open_cache
 from proxy.storage import open_store
 from proxy.telemetry import Metrics

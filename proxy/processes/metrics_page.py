@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from proxy.figures import Figures, Told
-from proxy.runtime import CannotServe
+from proxy.processes.metrics_sum import Figures, Told
+from proxy.processes.runtime import CannotServe
 from speech_engine.host.pipe import HostState
 
 ANSWER_S = 2.0

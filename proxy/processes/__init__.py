@@ -1,0 +1,1 @@
+"""The supervisor, its workers, and the way to a live server."""
