@@ -12,9 +12,7 @@ import typer
 from msgspec.structs import replace
 from rich.console import Console
 
-from proxy import __version__, banner, tables, telemetry, told
-from proxy.checking import check_config
-from proxy.checking_texts import front_end_remarks
+from proxy import __version__, banner, tables, telemetry
 from proxy.commands.accounts import accounts
 from proxy.commands.answers import AsJson, ConfigFile, print_answer
 from proxy.commands.asking import answer
@@ -28,9 +26,12 @@ from proxy.commands.route import route
 from proxy.commands.voices import voices
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
+from proxy.diagnosis import probes
+from proxy.diagnosis.config_check import check_config
+from proxy.diagnosis.plans_in_use import missing_plans
+from proxy.diagnosis.plugin_check import check_plugin
+from proxy.diagnosis.text_check import front_end_remarks
 from proxy.engines import registry
-from proxy.plans_in_use import missing_plans
-from proxy.plugin_check import check_plugin
 from proxy.processes import supervisor
 from proxy.processes.runtime import CommandRefused
 from proxy.storage.store import StorageFailed
@@ -122,10 +123,10 @@ def check(
         findings = list(check_plugin(plugin, given, voice))
     else:
         loaded, plugins = config_toml.load(config_file), registry.load()
-        findings = check_config(loaded, plugins, told.ask(loaded, plugins)) + missing_plans(loaded)
+        findings = check_config(loaded, plugins, probes.ask(loaded, plugins)) + missing_plans(loaded)
         if live:
             # Imported here: it brings the whole worker.
-            from proxy.live_check import check_live
+            from proxy.diagnosis.live_check import check_live
 
             findings += asyncio.run(check_live(loaded, plugins))
     print_answer(findings, as_json, tables.check)

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from proxy.finding import Finding
+from proxy.diagnosis.finding import Finding
 
 
 def check(findings: list[Finding]) -> Table:

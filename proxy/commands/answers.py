@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from proxy.finding import Finding
+from proxy.diagnosis.finding import Finding
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="The config file; else VOXGATE_CONFIG, else ./config.toml.")

@@ -13,7 +13,7 @@ from proxy.commands.answers import AsJson, ConfigFile, print_answer
 def doctor(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Look for what keeps this machine from serving, and say what to do; starts nothing."""
     # Imported here: it brings all that it examines, which no other command needs.
-    from proxy.doctor.examination import examine
+    from proxy.diagnosis.doctor.examination import examine
 
     results = list(examine(config_file))
     is_well = all(result.state != "wrong" for result in results)

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.checking import check_config
 from proxy.config import config_toml
 from proxy.config.config_toml import EngineSection, Server, Storage, VoiceSection
 from proxy.config.engines import CostSection
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.routes import RouteSection
 from proxy.config.sections import CacheSection, LimitsStore, Upstream
+from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, Block

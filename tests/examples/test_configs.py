@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.checking import check_config
 from proxy.config import config_toml
+from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from tests.server import Server, running
 from tests.sound import decoded

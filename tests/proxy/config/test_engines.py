@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.checking import check_config
 from proxy.config.config_toml import Config
+from proxy.diagnosis.config_check import check_config
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from speech_engine import Context, Engine, Plugin
 from tests.proxy.api.inside import inside

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.checking import check_config
+from proxy.diagnosis.config_check import check_config
 from proxy.engines.registry import Registry
 from tests.proxy.api.inside import TONE, inside
 from tests.proxy.config.files import load

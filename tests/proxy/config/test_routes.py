@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from policies.routing import Route
-from proxy.checking import check_config
 from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection, Remark
+from proxy.diagnosis.config_check import check_config
+from proxy.diagnosis.finding import Finding
 from proxy.engines import registry
-from proxy.finding import Finding
 from tests.proxy.config.files import faults, load
 
 THAI = Route(language="th", candidates=("xtts/thai", "elevenlabs/eleven_v3"), front_end="pythainlp")

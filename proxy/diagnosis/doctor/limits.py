@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from proxy.config.config_toml import Config
 from proxy.config.limits_address import is_memory, shown
-from proxy.doctor.result import Result, ok, wrong
+from proxy.diagnosis.doctor.result import Result, ok, wrong
 
 ANSWER_S = 4.0
 

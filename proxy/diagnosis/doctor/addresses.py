@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from proxy.config.config_toml import Config
-from proxy.doctor.result import Result, ok, wrong
+from proxy.diagnosis.doctor.result import Result, ok, wrong
 from proxy.processes import runtime
 
 ANSWER_S = 4.0

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
-from proxy.doctor import addresses, database, folder, installation, limits, machine, plugins, server
-from proxy.doctor.result import Result, note, ok, wrong
+from proxy.diagnosis.doctor import addresses, database, folder, installation, limits, machine, plugins, server
+from proxy.diagnosis.doctor.result import Result, note, ok, wrong
 
 DEADLINE_S = 15.0
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from proxy.config.config_toml import Config
 from proxy.config.storage_address import is_postgres
-from proxy.doctor.result import Result, note, ok, wrong
+from proxy.diagnosis.doctor.result import Result, note, ok, wrong
 
 FULL_BYTES = 64 * 2**20
 NEARLY_FULL_BYTES = 1024 * 2**20

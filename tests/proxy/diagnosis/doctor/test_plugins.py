@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from plugins.espeak.plugin import EspeakSettings, missing
-from proxy.doctor.plugins import engines
+from proxy.diagnosis.doctor.plugins import engines
 from tests.faults import plugin_folders
-from tests.proxy.doctor.asked import configured, only
+from tests.proxy.diagnosis.doctor.asked import configured, only
 from tests.server import VOXGATE
 
 _LISTS_PACKAGES = """

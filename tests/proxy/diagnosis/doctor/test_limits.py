@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.doctor import limits
-from proxy.doctor.result import Result
-from tests.proxy.doctor.asked import configured, only
+from proxy.diagnosis.doctor import limits
+from proxy.diagnosis.doctor.result import Result
+from tests.proxy.diagnosis.doctor.asked import configured, only
 from tests.redis_server import RedisServer, redis_server
 from tests.server import free_port
 

@@ -10,9 +10,9 @@ from proxy.config.config_toml import Config
 from proxy.config.nearest import hint
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark
+from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.probes import Told
 from proxy.engines.registry import EngineConfigError, Registry
-from proxy.finding import Finding
-from proxy.told import Told
 
 
 def routes(config: Config, registry: Registry, told: Told) -> list[Finding]:

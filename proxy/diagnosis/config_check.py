@@ -6,14 +6,14 @@ from typing import Any
 
 from policies.plans import Plan
 from policies.price import Price, in_credits
-from proxy import checking_texts
 from proxy.config import limits_address, model_names, storage_address
 from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection
+from proxy.diagnosis import text_check
+from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.probes import Told
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Opened, Registry
-from proxy.finding import Finding
-from proxy.told import Told
 
 
 def check_config(config: Config, registry: Registry, told: Told = Told()) -> list[Finding]:  # noqa: B008 - frozen
@@ -27,12 +27,12 @@ def check_config(config: Config, registry: Registry, told: Told = Told()) -> lis
     findings += [_engine(config, registry, name) for name in config.engines]
     findings += [Finding("plan", plan.name, True, _plan(plan)) for plan in config.plans.values()]
     findings += _models(config, told)
-    findings += checking_texts.routes(config, registry, told)
+    findings += text_check.routes(config, registry, told)
     findings += _settings(config, registry)
     findings += [_default(config.models, "default_model", config.server.default_model)]
     findings += [_default(config.voices, "default_voice", config.server.default_voice)]
-    findings += checking_texts.voices(config, told)
-    findings += [*checking_texts.lexicons(config), checking_texts.cache(config)]
+    findings += text_check.voices(config, told)
+    findings += [*text_check.lexicons(config), text_check.cache(config)]
     count = len(config.voices)
     return [*findings, Finding("voices", f"{count}", True, ", ".join(config.voices) or "none of our own")]
 

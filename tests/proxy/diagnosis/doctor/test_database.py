@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import Config
-from proxy.doctor import database, examination
-from proxy.doctor.result import Result
+from proxy.diagnosis.doctor import database, examination
+from proxy.diagnosis.doctor.result import Result
 from proxy.storage import open_store
 from proxy.storage.schema import shipped
 from proxy.storage.store import Statement
 from tests.databases import Postgres
-from tests.proxy.doctor.asked import configured, only
+from tests.proxy.diagnosis.doctor.asked import configured, only
 from tests.server import free_port
 
 _NEWER = "INSERT INTO schema_version (version, name, applied) VALUES (9999, 'tomorrow', 0)"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.doctor.examination import Check, within
-from proxy.doctor.result import Result, ok
-from tests.proxy.doctor.asked import only
+from proxy.diagnosis.doctor.examination import Check, within
+from proxy.diagnosis.doctor.result import Result, ok
+from tests.proxy.diagnosis.doctor.asked import only
 from tests.server import VOXGATE, free_port
 
 

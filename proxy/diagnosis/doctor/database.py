@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from proxy.config.config_toml import Config
 from proxy.config.storage_address import is_postgres, shown
-from proxy.doctor.result import Result, note, ok, wrong
+from proxy.diagnosis.doctor.result import Result, note, ok, wrong
 from proxy.storage.schema import shipped
 from proxy.storage.store import StorageFailed
 

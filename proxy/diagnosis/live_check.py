@@ -12,11 +12,11 @@ from policies.language import base
 from policies.routing import Model
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config
+from proxy.diagnosis.finding import Finding
 from proxy.engines.engine_list import open_engines
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.provider_key import Key
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
-from proxy.finding import Finding
 from proxy.telemetry import Metrics
 from speech_engine import (
     ANY_LANGUAGE,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxy import live_check
 from proxy.cli import app
-from proxy.finding import Finding
-from proxy.live_check import check_live
+from proxy.diagnosis import live_check
+from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.live_check import check_live
 from speech_engine import EngineUnauthorized, Finished, Language, Started
 from tests.proxy.api.inside import with_engines
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config.config_toml import Config
-from proxy.doctor.result import Result, note, ok, wrong
+from proxy.diagnosis.doctor.result import Result, note, ok, wrong
 from proxy.processes import runtime
 
 ANSWER_S = 4.0

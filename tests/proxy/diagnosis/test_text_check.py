@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy import told
-from proxy.checking import check_config
 from proxy.config.config_toml import Config
+from proxy.diagnosis import probes
+from proxy.diagnosis.config_check import check_config
+from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.probes import Told
 from proxy.engines import registry
-from proxy.finding import Finding
-from proxy.told import Told
 from speech_engine import Language, ModelInfo
 from tests.proxy.config.files import load
 
@@ -161,6 +161,6 @@ def test_the_cache_has_a_line(tmp_path: Path, lines: str, name: str, note: str, 
 
 def test_without_a_server_front_ends_alone_are_asked(tmp_path: Path) -> None:
     config = load(tmp_path, '[[routes]]\nlanguage = "es"\nfront_end = "latin"')
-    asked = told.ask(config, registry.load())
+    asked = probes.ask(config, registry.load())
     assert (asked.models, asked.voices) == ({}, {})
     assert asked.front_ends["latin"] == {"pt", "es", "en"}

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.plugin_folders import IDLE
 from tests.server import VOXGATE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BELL = (
     (ROOT / "examples" / "beep" / "first" / "first_beep.py")
     .read_text()

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from proxy.config import config_toml
-from proxy.doctor import addresses
-from proxy.doctor.server import server
+from proxy.diagnosis.doctor import addresses
+from proxy.diagnosis.doctor.server import server
 from proxy.processes import runtime
-from tests.proxy.doctor.asked import configured, only
+from tests.proxy.diagnosis.doctor.asked import configured, only
 from tests.server import TONE, VOXGATE, Server, free_port, running
 
 

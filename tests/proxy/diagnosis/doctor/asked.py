@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
-from proxy.doctor.result import Result
+from proxy.diagnosis.doctor.result import Result
 
 
 def configured(folder: Path, text: str = "[engines.tone]\n") -> Config:

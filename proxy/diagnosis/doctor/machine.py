@@ -6,7 +6,7 @@ import os
 import resource
 from collections.abc import Iterator
 
-from proxy.doctor.result import Result, note, ok, wrong
+from proxy.diagnosis.doctor.result import Result, note, ok, wrong
 from proxy.processes import runtime
 
 FEWEST_FILES = 512

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import NamedTuple
 
-from proxy.doctor.result import Result, ok, wrong
+from proxy.diagnosis.doctor.result import Result, ok, wrong
 
 DISTRIBUTION = "voxgate"
 _AGAIN = "install voxgate again: make install, or pip install --upgrade voxgate"

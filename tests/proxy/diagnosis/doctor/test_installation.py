@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.doctor import installation
-from proxy.doctor.installation import Requirement
-from tests.proxy.doctor.asked import only
+from proxy.diagnosis.doctor import installation
+from proxy.diagnosis.doctor.installation import Requirement
+from tests.proxy.diagnosis.doctor.asked import only
 from tests.server import VOXGATE
 
 
@@ -99,7 +99,7 @@ def test_where_the_command_line_itself_cannot_be_loaded_it_says_what_to_do(tmp_p
 
 def test_the_installed_command_begins_there() -> None:
     scripts = metadata.entry_points(group="console_scripts", name="voxgate")
-    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
     assert project["scripts"]["voxgate"] == "proxy.__main__:main"
     # The others are fakes of providers, for people who want to try without an account.
     assert {name.rpartition("-")[0] for name in project["scripts"] if name != "voxgate"} == {"voxgate-fake"}

@@ -10,8 +10,8 @@ from pathlib import Path
 from proxy.commands.asking import answer
 from proxy.config.config_toml import Config
 from proxy.config.storage_address import is_postgres
-from proxy.doctor.database import ANSWER_S, open_to_read
-from proxy.finding import Finding
+from proxy.diagnosis.doctor.database import ANSWER_S, open_to_read
+from proxy.diagnosis.finding import Finding
 from proxy.processes import runtime
 from proxy.processes.runtime import CommandRefused
 from proxy.storage import accounts

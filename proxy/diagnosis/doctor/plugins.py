@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proxy.checking import check_config
 from proxy.config.config_toml import Config
-from proxy.doctor.result import Result, ok, wrong
+from proxy.diagnosis.config_check import check_config
+from proxy.diagnosis.doctor.result import Result, ok, wrong
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, Registry
 

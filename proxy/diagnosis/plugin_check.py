@@ -14,10 +14,10 @@ import msgspec
 import structlog
 
 from proxy.config.sections import Config, EngineSection
+from proxy.diagnosis.finding import Finding
 from proxy.engines import environments, plugin_folder, registry
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
-from proxy.finding import Finding
 from speech_engine import Context, Plugin
 from speech_engine.testing.verdicts import Verdict, verdicts
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy.doctor import folder
-from tests.proxy.doctor.asked import configured, only
+from proxy.diagnosis.doctor import folder
+from tests.proxy.diagnosis.doctor.asked import configured, only
 
 
 class Measured(NamedTuple):
