@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     try:
-        from proxy import cli
+        from proxy.cli import main
     except ModuleNotFoundError as error:
         if (error.name or "proxy").partition(".")[0] in ("proxy", "policies", "speech_engine"):
             raise
@@ -15,7 +15,7 @@ def main() -> None:
             f"voxgate is not installed whole: there is no module {error.name}; install it again: "
             "make install, or pip install --upgrade voxgate"
         )
-    cli.main()
+    main.main()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from proxy.commands.asking import answer
+from proxy.cli.admin_requests import answer
 from proxy.config.config_toml import Config
 from proxy.config.storage_address import is_postgres
 from proxy.diagnosis.doctor.database import ANSWER_S, open_to_read

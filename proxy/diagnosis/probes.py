@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.commands.asking import answer
+from proxy.cli.admin_requests import answer
 from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection
 from proxy.engines.plugin_instances import Wanted, open_plugin

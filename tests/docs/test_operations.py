@@ -10,7 +10,7 @@ import httpx2
 import typer.main
 from typer.core import TyperGroup
 
-from proxy.cli import app
+from proxy.cli.main import app
 from tests.docs import pages
 from tests.docs.pages import ROOT
 from tests.server import Server

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxy.cli import app
+from proxy.cli.main import app
 from proxy.diagnosis import live_check
 from proxy.diagnosis.finding import Finding
 from proxy.diagnosis.live_check import check_live

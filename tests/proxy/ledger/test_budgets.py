@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from structlog.testing import capture_logs
 
-from proxy import tables
+from proxy.cli import tables
 from proxy.config.sections import EngineSection
 from proxy.ledger import budgets as budgets_module
 from proxy.ledger.budgets import Budgets

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from proxy import tables
-from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import Limit, ask, ask_patiently, path
-from proxy.commands.numbers import credits_of
+from proxy.cli import tables
+from proxy.cli.admin_requests import Limit, ask, ask_patiently, path
+from proxy.cli.numbers import credits_of
+from proxy.cli.output import AsJson, ConfigFile
 
 ledger = typer.Typer(help="The ledger: every movement of credits.", no_args_is_help=True)
 

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from proxy import tables
-from proxy.commands.answers import AsJson, print_answer
+from proxy.cli import tables
+from proxy.cli.output import AsJson, print_answer
 from proxy.engines import environment_build, environments, plugin_folder, registry
 from proxy.engines.environments import Environment, EnvironmentRefused
 from proxy.engines.registry import Registry

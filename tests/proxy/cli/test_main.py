@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 import structlog
 
-from proxy import __version__, cli, telemetry
+from proxy import __version__, telemetry
+from proxy.cli import main
 from proxy.http import edge
 from proxy.processes import runtime
 from proxy.storage import api_key
@@ -51,7 +52,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     def ran(*arguments: str) -> Ran:
         monkeypatch.setattr(sys, "argv", ["voxgate", *arguments])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            main.main()
         printed = capsys.readouterr()
         return Ran(int(caught.value.code or 0), printed.out, printed.err)
 

@@ -9,10 +9,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import OfAccount, ask, ask_all, path
+from proxy.cli.admin_requests import OfAccount, ask, ask_all, path
+from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.tables import grid
 from proxy.processes.runtime import CommandRefused
-from proxy.tables import grid
 
 voices = typer.Typer(help="Voices that were saved.", no_args_is_help=True)
 

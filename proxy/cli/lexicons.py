@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from policies import lexicon
-from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import OfAccount, ask, path
+from proxy.cli.admin_requests import OfAccount, ask, path
+from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.tables import grid
 from proxy.processes.runtime import CommandRefused
-from proxy.tables import grid
 
 lexicons = typer.Typer(help="Lexicons: how words are spoken.", no_args_is_help=True)
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from proxy import tables
-from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import Limit, OfAccount, Since, ask, copy
+from proxy.cli import tables
+from proxy.cli.admin_requests import Limit, OfAccount, Since, ask, copy
+from proxy.cli.output import AsJson, ConfigFile
 from proxy.processes.runtime import CommandRefused
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from proxy.storage import entries, open_store, usage
 from proxy.storage.store import Statement
+from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.proxy.storage.test_usage import ROW
-from tests.proxy.test_cli import Run, folder, refused, run
 
 __all__ = ["folder", "run"]
 
@@ -60,7 +60,7 @@ def test_what_has_no_option_is_agreed_in_a_file(folder: Path, run: Run) -> None:
 
 
 def test_lists_go_on_to_their_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.commands.asking._MOST_A_PAGE", 2)
+    monkeypatch.setattr("proxy.cli.admin_requests._MOST_A_PAGE", 2)
     names = [f"account-{number}" for number in range(5)]
     for name in names:
         run("accounts", "create", name)

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
-from proxy.cli import app
+from proxy.cli.main import app
 from tests import shells
 from tests.server import VOXGATE
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from policies.plans import Overrides
-from proxy import tables
-from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import ask, ask_all, path
-from proxy.commands.numbers import credits_of, whole
+from proxy.cli import tables
+from proxy.cli.admin_requests import ask, ask_all, path
+from proxy.cli.numbers import credits_of, whole
+from proxy.cli.output import AsJson, ConfigFile
 from proxy.processes.runtime import CommandRefused
 
 accounts = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)

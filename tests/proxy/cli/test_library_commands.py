@@ -10,7 +10,7 @@ import pytest
 from plugins.tone.decode import decode
 from tests import server
 from tests.faults.processes import until
-from tests.proxy.test_cli import Run, folder, refused, run
+from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.sound import decoded
 
 __all__ = ["folder", "run"]

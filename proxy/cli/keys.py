@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from proxy import tables
-from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import OfAccount, ask, ask_all, path
-from proxy.commands.numbers import span_s
+from proxy.cli import tables
+from proxy.cli.admin_requests import OfAccount, ask, ask_all, path
+from proxy.cli.numbers import span_s
+from proxy.cli.output import AsJson, ConfigFile
 
 keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=True)
 

@@ -1,4 +1,4 @@
-"""`voxgate …`: serve, check and engines; all other commands are in proxy/commands."""
+"""`voxgate …`: serve, check and engines; all other commands are in proxy/cli."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import typer
 from msgspec.structs import replace
 from rich.console import Console
 
-from proxy import __version__, banner, tables, telemetry
-from proxy.commands.accounts import accounts
-from proxy.commands.answers import AsJson, ConfigFile, print_answer
-from proxy.commands.asking import answer
-from proxy.commands.doctor import doctor
-from proxy.commands.env import env
-from proxy.commands.keys import keys
-from proxy.commands.ledger import ledger
-from proxy.commands.lexicons import lexicons
-from proxy.commands.reports import audit, plans, usage
-from proxy.commands.route import route
-from proxy.commands.voices import voices
+from proxy import __version__, telemetry
+from proxy.cli import banner, tables
+from proxy.cli.accounts import accounts
+from proxy.cli.admin_requests import answer
+from proxy.cli.doctor import doctor
+from proxy.cli.env import env
+from proxy.cli.keys import keys
+from proxy.cli.ledger import ledger
+from proxy.cli.lexicons import lexicons
+from proxy.cli.output import AsJson, ConfigFile, print_answer
+from proxy.cli.reports import audit, plans, usage
+from proxy.cli.route import route
+from proxy.cli.voices import voices
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
 from proxy.diagnosis import probes

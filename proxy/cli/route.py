@@ -9,10 +9,10 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from proxy import tables
-from proxy.commands.answers import AsJson, ConfigFile
-from proxy.commands.asking import ask
-from proxy.commands.voices import cast_of
+from proxy.cli import tables
+from proxy.cli.admin_requests import ask
+from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.voices import cast_of
 from proxy.config import config_toml
 from proxy.processes import runtime
 from proxy.processes.runtime import CommandRefused

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import typer
 
-from proxy.commands.answers import print_answer
+from proxy.cli.output import print_answer
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
 from proxy.processes.runtime import CommandRefused

@@ -6,8 +6,8 @@ import sys
 
 import msgspec
 
-from proxy import tables
-from proxy.commands.answers import AsJson, ConfigFile, print_answer
+from proxy.cli import tables
+from proxy.cli.output import AsJson, ConfigFile, print_answer
 
 
 def doctor(config_file: ConfigFile = None, as_json: AsJson = False) -> None:

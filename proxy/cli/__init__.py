@@ -1,0 +1,1 @@
+"""The commands of `voxgate`, a file for each group; `proxy/cli/main.py` puts them together."""
