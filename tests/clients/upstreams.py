@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from plugins.openai.fake.habits import HABITS
+from fakes.openai.habits import HABITS
 from tests.server import Server, running, stop
 
 _COMMAND = (sys.executable, "-m", "tests.plugins.openai.tone_fake")

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 import httpx2
 import msgspec
 
-from plugins.elevenlabs.fake import KEY as ELEVENLABS_KEY
-from plugins.minimax.fake.app import KEY as MINIMAX_KEY
+from fakes.elevenlabs import KEY as ELEVENLABS_KEY
+from fakes.minimax.app import KEY as MINIMAX_KEY
 from speech_engine.testing.faults import Fault
 from speech_engine.testing.provider import Report, Seen
 from tests.server import stop

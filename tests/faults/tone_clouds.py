@@ -12,10 +12,10 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from plugins.elevenlabs.fake import Account
-from plugins.elevenlabs.fake import fake as elevenlabs
-from plugins.minimax.fake.app import FakeMinimax
-from plugins.openai.fake.app import provider as openai
+from fakes.elevenlabs import Account
+from fakes.elevenlabs import fake as elevenlabs
+from fakes.minimax.app import FakeMinimax
+from fakes.openai.app import provider as openai
 from speech_engine.testing.provider import Provider
 from speech_engine.testing.serving import served
 from tests.tones import tones

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from fakes.elevenlabs import KEY, Account, fake
 from plugins.elevenlabs.engine import ElevenLabsEngine, create
-from plugins.elevenlabs.fake import KEY, Account, fake
 from plugins.elevenlabs.settings import ElevenLabsSettings
 from plugins.tone.decode import decode
 from proxy.config.sections import Upstream

@@ -15,7 +15,7 @@ import soundfile
 from elevenlabs import AsyncElevenLabs, UnprocessableEntityError, VoiceSettings
 from elevenlabs.core import ApiError, RequestOptions
 
-from plugins.elevenlabs.fake import KEY, Account, fake
+from fakes.elevenlabs import KEY, Account, fake
 from speech_engine.testing.provider import Provider
 from speech_engine.testing.serving import served
 from tests.plugins.elevenlabs.rig import VOICE, heard

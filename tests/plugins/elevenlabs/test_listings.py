@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugins.elevenlabs.fake.account import MODELS
+from fakes.elevenlabs.account import MODELS
 from speech_engine import (
     EngineExhausted,
     EngineFailed,

@@ -13,8 +13,8 @@ import httpx2
 import msgspec
 import pytest
 
+from fakes.elevenlabs import KEY
 from plugins.elevenlabs import plugin
-from plugins.elevenlabs.fake import KEY
 from plugins.elevenlabs.settings import ElevenLabsSettings
 from proxy.config.sections import EngineSection
 from proxy.engines.registry import EngineConfigError, load

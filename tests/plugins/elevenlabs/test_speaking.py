@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from plugins.elevenlabs.fake.account import SMALL_LIMIT
+from fakes.elevenlabs.account import SMALL_LIMIT
 from speech_engine import (
     Audio,
     EngineFailed,

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 import structlog
 
+from fakes.minimax.account import Account
+from fakes.minimax.app import KEY, FakeMinimax
 from plugins.minimax.engine import MinimaxEngine, create
-from plugins.minimax.fake.account import Account
-from plugins.minimax.fake.app import KEY, FakeMinimax
 from plugins.minimax.settings import MinimaxSettings
 from plugins.tone.decode import decode
 from plugins.tone.frames import Clock, frame_symbols, symbol_pcm

@@ -10,8 +10,8 @@ import httpx2
 import msgspec
 import pytest
 
-from plugins.minimax.fake.account import Account
-from plugins.minimax.fake.app import KEY
+from fakes.minimax.account import Account
+from fakes.minimax.app import KEY
 from tests.plugins.minimax.rig import MODEL, VOICE, asked, refused, rig, toned
 from tests.sound import decoded
 
@@ -122,7 +122,7 @@ async def test_it_counts_requests_by_the_minute() -> None:
 
 
 def test_it_runs_as_a_program_and_takes_faults_from_other_processes() -> None:
-    command = [sys.executable, "-m", "plugins.minimax.fake", "--port", "0"]
+    command = [sys.executable, "-m", "fakes.minimax", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from plugins.minimax.fake.app import KEY
+from fakes.minimax.app import KEY
 from tests.server import Server, running
 from tests.sound import decoded
 
@@ -46,7 +46,7 @@ class Together(NamedTuple):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Together]:
-    command = [sys.executable, "-m", "plugins.minimax.fake", "--port", "0"]
+    command = [sys.executable, "-m", "fakes.minimax", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

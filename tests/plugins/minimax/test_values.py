@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from fakes.minimax import rules
 from plugins.minimax import languages, plugin, usage
-from plugins.minimax.fake import rules
 from plugins.minimax.models import MODELS
 from plugins.minimax.settings import MinimaxSettings
 from proxy.config.config_toml import EngineSection

@@ -7,7 +7,7 @@ import wave
 
 import pytest
 
-from plugins.minimax.fake.account import SYSTEM_VOICES, UNUSED_S, Account
+from fakes.minimax.account import SYSTEM_VOICES, UNUSED_S, Account
 from plugins.minimax.faults import IdTaken
 from speech_engine import (
     CloneRequest,

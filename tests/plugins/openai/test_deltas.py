@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.openai.habits import HABITS
+from fakes.openai.streams import events
 from plugins.openai.deltas import Deltas, audio_of
-from plugins.openai.fake.habits import HABITS
-from plugins.openai.fake.streams import events
 from speech_engine import EngineError, EngineFailed, EngineLimited
 
 AUDIO = [b"\xff\xf3" + bytes(100), bytes(range(256)), b"\0"]

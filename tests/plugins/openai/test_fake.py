@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from plugins.openai.fake.app import provider
+from fakes.openai.app import provider
 from plugins.tone.decode import decode
 from speech_engine.testing.serving import Served, served
 from tests.sound import decoded

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.openai.fake.sound import encoded, wav_header
+from fakes.openai.sound import encoded, wav_header
 from plugins.openai.hearing import Hearing
 from plugins.openai.settings import Format
 from speech_engine import Audio, EngineExhausted, EngineFailed, Event, Started

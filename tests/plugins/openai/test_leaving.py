@@ -11,7 +11,7 @@ import psutil
 import pytest
 import structlog
 
-from plugins.openai.fake.app import provider
+from fakes.openai.app import provider
 from plugins.openai.plugin import create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from fakes.openai.app import provider
 from plugins.openai.engine import OpenAIEngine
-from plugins.openai.fake.app import provider
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http

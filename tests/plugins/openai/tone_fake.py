@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugins.openai.fake.app import provider
+from fakes.openai.app import provider
 from speech_engine.testing.serving import run
 from tests.tones import tones
 

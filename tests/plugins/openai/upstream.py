@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from fakes.openai.app import provider
 from plugins.openai.engine import OpenAIEngine
-from plugins.openai.fake.app import provider
 from plugins.openai.plugin import create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import av
 
-from plugins.minimax.fake.rules import AudioSetting, Speech, without_pauses
+from fakes.minimax.rules import AudioSetting, Speech, without_pauses
 
 VOICE_RATE_HZ = 24_000
 _SAMPLE_BYTES = 2

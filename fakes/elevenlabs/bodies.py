@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from plugins.elevenlabs.fake.refusing import refuse_fields
+from fakes.elevenlabs.refusing import refuse_fields
 
 T = TypeVar("T")
 Unit = Annotated[float, msgspec.Meta(ge=0, le=1)]

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from plugins.openai.fake.bodies import Body, Refused, checked
-from plugins.openai.fake.habits import HABITS, Habits
-from plugins.openai.fake.sound import MEDIA_TYPES, encoded, faster
-from plugins.openai.fake.streams import envelope, error_event, events
+from fakes.openai.bodies import Body, Refused, checked
+from fakes.openai.habits import HABITS, Habits
+from fakes.openai.sound import MEDIA_TYPES, encoded, faster
+from fakes.openai.streams import envelope, error_event, events
 from speech_engine.testing.faults import Fault, scripted
 from speech_engine.testing.provider import Provider, hum
 

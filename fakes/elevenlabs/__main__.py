@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugins.elevenlabs.fake.app import fake
+from fakes.elevenlabs.app import fake
 from speech_engine.testing.serving import run
 
 

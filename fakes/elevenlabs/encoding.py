@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import av
 
-from plugins.elevenlabs.fake.refusing import refuse_fields
+from fakes.elevenlabs.refusing import refuse_fields
 
 VOICE_RATE_HZ = 24_000
 

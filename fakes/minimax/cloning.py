@@ -6,9 +6,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from plugins.minimax.fake import rules, sound
-from plugins.minimax.fake.account import SYSTEM_VOICES, Account, is_voice_id
-from plugins.minimax.fake.answers import answer, envelope
+from fakes.minimax import rules, sound
+from fakes.minimax.account import SYSTEM_VOICES, Account, is_voice_id
+from fakes.minimax.answers import answer, envelope
 from speech_engine.testing.forms import Form
 
 _TAKEN, _LENGTH, _PROMPT, _NO_VOICE = 2039, 2037, 2048, 2042

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from plugins.elevenlabs.fake import refusing
-from plugins.elevenlabs.fake.account import KEY, Account
-from plugins.elevenlabs.fake.library import Library
-from plugins.elevenlabs.fake.refusing import Refused
-from plugins.elevenlabs.fake.speaking import Speaker
+from fakes.elevenlabs import refusing
+from fakes.elevenlabs.account import KEY, Account
+from fakes.elevenlabs.library import Library
+from fakes.elevenlabs.refusing import Refused
+from fakes.elevenlabs.speaking import Speaker
 from speech_engine.testing.faults import Fault, scripted
 from speech_engine.testing.provider import Provider, hum
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from starlette.responses import HTMLResponse, Response
 
-from plugins.minimax.fake.sound import Clip
+from fakes.minimax.sound import Clip
 from plugins.minimax.usage import characters
 
 TRACE = "04ece790375f3ca2edbb44e8c4c200bf"

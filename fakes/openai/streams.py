@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from plugins.openai.fake.bodies import Refused
-from plugins.openai.fake.habits import Habits
+from fakes.openai.bodies import Refused
+from fakes.openai.habits import Habits
 
 
 def events(pieces: Iterator[bytes], characters: int, habits: Habits) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from plugins.elevenlabs.fake.refusing import refuse_fields
+from fakes.elevenlabs.refusing import refuse_fields
 from speech_engine.testing.forms import Form, form_of
 
 

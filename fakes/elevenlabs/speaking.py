@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from plugins.elevenlabs.fake import answers, bodies
-from plugins.elevenlabs.fake.account import Account
-from plugins.elevenlabs.fake.encoding import VOICE_RATE_HZ, Format, decoded, encoded
-from plugins.elevenlabs.fake.forms import demanded
-from plugins.elevenlabs.fake.refusing import refuse, refuse_as_before, refuse_fields, request_id
+from fakes.elevenlabs import answers, bodies
+from fakes.elevenlabs.account import Account
+from fakes.elevenlabs.encoding import VOICE_RATE_HZ, Format, decoded, encoded
+from fakes.elevenlabs.forms import demanded
+from fakes.elevenlabs.refusing import refuse, refuse_as_before, refuse_fields, request_id
 from speech_engine.testing.faults import Fault, scripted
 from speech_engine.testing.forms import Form
 

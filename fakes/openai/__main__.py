@@ -1,8 +1,8 @@
-"""`python -m plugins.openai.fake --port N`, also installed as `voxgate-fake-openai`."""
+"""`python -m fakes.openai --port N`, also installed as `voxgate-fake-openai`."""
 
 from __future__ import annotations
 
-from plugins.openai.fake.app import provider
+from fakes.openai.app import provider
 from speech_engine.testing.serving import run
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from plugins.openai.fake.habits import Habits
+from fakes.openai.habits import Habits
 
 _LONGEST = 4096
 _KNOWN = ("model", "input", "voice", "instructions", "response_format", "speed", "stream_format")

@@ -1,8 +1,8 @@
-"""`python -m plugins.minimax.fake --port N`, or `voxgate-fake-minimax`."""
+"""`python -m fakes.minimax --port N`, or `voxgate-fake-minimax`."""
 
 from __future__ import annotations
 
-from plugins.minimax.fake.app import FakeMinimax
+from fakes.minimax.app import FakeMinimax
 from speech_engine.testing.serving import run
 
 

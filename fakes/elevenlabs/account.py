@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from plugins.elevenlabs.fake.refusing import refuse, refuse_as_before
+from fakes.elevenlabs.refusing import refuse, refuse_as_before
 
 KEY = "fake-elevenlabs-key"
 SMALL_LIMIT = 200

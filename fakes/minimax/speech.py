@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from plugins.minimax.fake import answers, rules, sound
-from plugins.minimax.fake.account import Account
-from plugins.minimax.fake.answers import envelope
-from plugins.minimax.fake.sound import Clip
+from fakes.minimax import answers, rules, sound
+from fakes.minimax.account import Account
+from fakes.minimax.answers import envelope
+from fakes.minimax.sound import Clip
 from speech_engine.testing.faults import Fault
 
 _CHUNK_BYTES = 4_801

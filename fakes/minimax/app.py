@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from plugins.minimax.fake import rules
-from plugins.minimax.fake.account import Account
-from plugins.minimax.fake.answers import answer, envelope, gateway
-from plugins.minimax.fake.cloning import Studio
-from plugins.minimax.fake.speech import Mouth
+from fakes.minimax import rules
+from fakes.minimax.account import Account
+from fakes.minimax.answers import answer, envelope, gateway
+from fakes.minimax.cloning import Studio
+from fakes.minimax.speech import Mouth
 from speech_engine.testing.faults import Fault, scripted
 from speech_engine.testing.forms import form_of
 from speech_engine.testing.provider import Provider, hum

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from plugins.elevenlabs.fake import bodies
-from plugins.elevenlabs.fake.account import MODELS, Account
-from plugins.elevenlabs.fake.forms import demanded
-from plugins.elevenlabs.fake.refusing import refuse, refuse_as_before, refuse_fields
+from fakes.elevenlabs import bodies
+from fakes.elevenlabs.account import MODELS, Account
+from fakes.elevenlabs.forms import demanded
+from fakes.elevenlabs.refusing import refuse, refuse_as_before, refuse_fields
 
 _GENDERS = ("female", "male", "neutral")
 

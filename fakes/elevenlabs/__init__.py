@@ -3,7 +3,7 @@
 The WebSocket (`stream-input`) is not there: this engine does not use it.
 """
 
-from plugins.elevenlabs.fake.account import KEY, Account
-from plugins.elevenlabs.fake.app import fake
+from fakes.elevenlabs.account import KEY, Account
+from fakes.elevenlabs.app import fake
 
 __all__ = ["KEY", "Account", "fake"]
