@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from speech_engine import cleaning
+from speech_engine.text import cleaning
 
 MOST_NAMES = 16
 MOST_CHARACTERS = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
-from speech_engine.words import Words
+from speech_engine.text.words import Words
 
 # A word may mean two things: a grandmother is a woman, and old.
 _GENDER = {

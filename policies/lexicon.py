@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from policies import language
-from speech_engine import Alphabet, Pronunciation, Segment, cleaning
-from speech_engine.words import words_of
+from speech_engine import Alphabet, Pronunciation, Segment
+from speech_engine.text import cleaning
+from speech_engine.text.words import words_of
 
 NONE_BY_NAME = "none"
 """The name that no lexicon has: whoever asks for it wants none at all."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from speech_engine.events import Word, Words
-from speech_engine.joining import Call
+from speech_engine.text.joining import Call
 from speech_engine.values import Segment
 
 _WORD = re.compile(r"\S+")

@@ -13,9 +13,9 @@ from plugins.elevenlabs.speech import Speech
 from speech_engine.cloning import CloneRequest
 from speech_engine.errors import EngineExhausted
 from speech_engine.events import Event
-from speech_engine.joining import joined
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.plugin import Context
+from speech_engine.text.joining import joined
 from speech_engine.values import SpeechJob
 
 _SLOTS = 2

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from speech_engine.text.words import words_of
 from speech_engine.values import Alphabet, Pronunciation, Segment
-from speech_engine.words import words_of
 
 _MODELS = frozenset(("eleven_flash_v2", "eleven_turbo_v2", "eleven_monolingual_v1"))
 """All others pass over the tags, and the word is said as they think right."""

@@ -17,7 +17,7 @@ from plugins.elevenlabs.sounds import Mp3Sound, PcmSound, Sound
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
 from speech_engine.http import HttpAnswer
-from speech_engine.joining import Call
+from speech_engine.text.joining import Call
 from speech_engine.values import SpeechJob
 
 _NO_SOUND = re.compile(r"application/json|text/", re.IGNORECASE)

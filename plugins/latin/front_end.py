@@ -21,10 +21,10 @@ from plugins.latin.rules import (
     times,
 )
 from plugins.latin.spanish.language import spanish
-from speech_engine.draft import MASK, Draft
-from speech_engine.sentences import sentence_ends
+from speech_engine.text.draft import MASK, Draft
+from speech_engine.text.sentences import sentence_ends
+from speech_engine.text.verbatim import keep_addresses
 from speech_engine.values import Segment
-from speech_engine.verbatim import keep_addresses
 
 _LANGUAGES = {"en": english, "es": spanish, "pt": portuguese}
 

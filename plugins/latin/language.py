@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 Form = Literal["alone", "masculine", "feminine"]
 """How a number agrees: with nothing (Spanish `uno`), or with the noun it stands before (`un`, `una`)."""

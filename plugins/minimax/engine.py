@@ -26,7 +26,7 @@ from speech_engine import (
     Started,
     VoiceInfo,
 )
-from speech_engine.joining import joined
+from speech_engine.text.joining import joined
 
 _SLOTS = 16
 _END_S = 0.25

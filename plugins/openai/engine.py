@@ -26,7 +26,7 @@ from speech_engine import (
     VoiceInfo,
     VoiceNotFound,
 )
-from speech_engine.joining import Call, joined
+from speech_engine.text.joining import Call, joined
 
 _LIST_S = 8.0
 """All of a refresh has ten seconds."""

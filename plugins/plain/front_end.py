@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from speech_engine.draft import Draft
-from speech_engine.sentences import sentence_ends
+from speech_engine.text.draft import Draft
+from speech_engine.text.sentences import sentence_ends
+from speech_engine.text.verbatim import keep_addresses
 from speech_engine.values import Segment
-from speech_engine.verbatim import keep_addresses
 
 
 class PlainFrontEnd:

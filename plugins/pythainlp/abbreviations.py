@@ -10,7 +10,7 @@ from pythainlp.corpus import thai_female_names, thai_male_names
 from plugins.pythainlp.dates import ERAS, SHORT_MONTHS
 from plugins.pythainlp.measures import CLEAR
 from plugins.pythainlp.rule import THAI, Rule, one_of
-from speech_engine.draft import MASK
+from speech_engine.text.draft import MASK
 
 _TITLES = {
     "ดร.": "ดอกเตอร์",

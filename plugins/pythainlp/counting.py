@@ -7,7 +7,7 @@ import unicodedata
 
 from plugins.pythainlp.numbers import DASH, NUMBER, QUANTITY, cardinal, digits, number, quantity
 from plugins.pythainlp.rule import THAI, Rule, follows
-from speech_engine.draft import MASK
+from speech_engine.text.draft import MASK
 
 _OVER = "ทับ"
 _SCORES = ("ชนะ", "แพ้", "เสมอ", "เสมอกัน", "สกอร์")

@@ -24,9 +24,9 @@ from plugins.pythainlp.repeats import Repeats
 from plugins.pythainlp.rule import Blanks
 from plugins.pythainlp.turn import Turn
 from plugins.pythainlp.words import Words
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
+from speech_engine.text.verbatim import keep_addresses
 from speech_engine.values import Segment
-from speech_engine.verbatim import keep_addresses
 
 _ZERO_WIDTH = "\u200b"
 # The joiner has no place in Thai, though other scripts need it. As many characters as before: places stay.

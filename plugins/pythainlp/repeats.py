@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from plugins.pythainlp.rule import THAI, Rule
 from plugins.pythainlp.words import Words
-from speech_engine.draft import MASK
+from speech_engine.text.draft import MASK
 
 # Spelling asks for a blank on either side; where the first was left out, the second is a pause.
 _SET_OFF = re.compile(r"(?<=\s)ๆ")

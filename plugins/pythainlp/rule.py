@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from plugins.pythainlp.turn import Turn
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 THAI = "\u0e01-\u0e2e\u0e30-\u0e3a\u0e40-\u0e45\u0e47-\u0e4e"
 """What words are made of, for a character class: no ฯ and ๆ, no ฿, digits and marks of sections."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 from plugins.pythainlp.rule import THAI
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 _ENOUGH = 60
 """Characters after which the next blank will do."""

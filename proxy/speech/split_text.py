@@ -14,8 +14,8 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Own
 from proxy.errors import InvalidRequest
 from proxy.speech.speech_request import SpeechRequest
-from speech_engine import cleaning
-from speech_engine.sentences import sentence_ends
+from speech_engine.text import cleaning
+from speech_engine.text.sentences import sentence_ends
 
 
 class Span(NamedTuple):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from policies import casting
 from policies.casting import MOST_CHARACTERS, MOST_NAMES, Turn
-from speech_engine import cleaning
+from speech_engine.text import cleaning
 
 CAST = ("Ana", "Ben")
 

@@ -12,7 +12,7 @@ from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
 from plugins.latin.scales import in_order
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 MONTHS = in_order("January February March April May June July August September October November December")
 _SHORT = in_order("Jan Feb Mar Apr - Jun Jul Aug Sep Oct Nov Dec")

@@ -11,7 +11,7 @@ from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_femi
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
 from plugins.latin.scales import in_order
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 MONTHS = in_order("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro")
 _MONTH_NAMES = {name[:length]: number for number, name in enumerate(MONTHS, 1) for length in (3, len(name))}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from plugins.latin.amounts import INNER_STOP
 from plugins.latin.language import Language, Rule
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 _TITLE_STOP = r"(?:\.(?!\s*\Z)|(?=\.))"
 _CLOSING_STOP = rf"(?:{INNER_STOP}|(?=\.))"

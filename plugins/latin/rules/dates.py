@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from plugins.latin.amounts import LEFT, RIGHT, SPACE, one_of
 from plugins.latin.language import Language, Rule
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _ISO = re.compile(rf"{LEFT}(?P<year>[0-9]{{4}})-(?P<month>[0-9]{{2}})-(?P<day>[0-9]{{2}}){RIGHT}")

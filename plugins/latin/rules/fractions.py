@@ -7,7 +7,7 @@ import unicodedata
 
 from plugins.latin.amounts import LEFT, RIGHT, SPACE, one_of
 from plugins.latin.language import Form, Language, Rule
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 _WORD = r"[^\W\d_]+"
 _PLAIN = rf"(?:(?P<whole>[0-9]{{1,6}}){SPACE})?(?P<over>[1-9][0-9]?)/(?P<under>[1-9][0-9]{{0,2}})"

@@ -9,7 +9,7 @@ from plugins.latin.amounts import DASH, RIGHT, SIGNED, SPACE, Amount, amount, on
 from plugins.latin.language import Currency, Form, Language, Rule
 from plugins.latin.rules.measures import is_attribute
 from plugins.latin.scales import MILLION
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 _CODE = re.compile("[A-Z]{3}")
 _NOT_WITHIN = r"[\w$€£₦¥]"

@@ -7,7 +7,7 @@ import re
 from plugins.latin.amounts import LEFT, Amount, one_of
 from plugins.latin.language import Language, Roman, Rule
 from plugins.latin.rules.counts import form_at
-from speech_engine.draft import MASK, Draft
+from speech_engine.text.draft import MASK, Draft
 
 _ROMAN = r"(?P<roman>(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?!\w)"
 # Those behind the first, alone or with a word between: séculos XIX, XX e XXI. One letter may be another thing

@@ -6,7 +6,7 @@ import re
 
 from plugins.latin.amounts import spelled
 from plugins.latin.language import Language, Rule
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 # Fewer digits are no telephone number: +10 people, 10-20 calls.
 ABROAD = re.compile(

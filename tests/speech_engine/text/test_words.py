@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_engine.words import Words, words_of
+from speech_engine.text.words import Words, words_of
 
 
 @pytest.mark.parametrize(

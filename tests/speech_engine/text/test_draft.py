@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from speech_engine import Rewritten, Segment, cleaning
-from speech_engine.draft import MASK, Draft
+from speech_engine import Rewritten, Segment
+from speech_engine.text import cleaning
+from speech_engine.text.draft import MASK, Draft
 
 NUMBER = re.compile(r"\d+")
 WORD = re.compile(r"\w+")

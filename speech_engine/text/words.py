@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from speech_engine import cleaning
+from speech_engine.text import cleaning
 
 # Written without spaces between words, so that a word may begin or end anywhere: Thai, Lao, Burmese, Khmer,
 # Japanese, Chinese.

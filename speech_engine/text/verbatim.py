@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from speech_engine.draft import Draft
+from speech_engine.text.draft import Draft
 
 # Those that are words of a language as well are left out: a blank may just be missing.
 _DOMAINS = "com|org|net|edu|gov|info|io|ai|app|dev|tv|br|pt|es|uk|ng|mx|ar|de|fr|eu|th|jp"

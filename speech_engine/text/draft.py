@@ -8,9 +8,9 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from speech_engine import cleaning
+from speech_engine.text import cleaning
+from speech_engine.text.words import words_of
 from speech_engine.values import Rewritten, Segment
-from speech_engine.words import words_of
 
 MASK = "\0"
 """Stands for every decided character in `Draft.open`; no cleaned text has it."""

@@ -1,0 +1,1 @@
+"""A text on its way to speech: cleaning, sentences, drafts, words."""
