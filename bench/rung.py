@@ -32,7 +32,7 @@ from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.http.connection import Connection
 from proxy.http.protocol import ImpatientProtocol
-from proxy.ledger import Wanted
+from proxy.ledger import HoldRequest
 from proxy.speech import speech_request
 from proxy.speech.speech_request import SpeechRequest
 
@@ -73,12 +73,12 @@ class Rung:
                 await self._settled(await self._admitted(request, state))
         await Response(_CLIP, media_type="audio/mpeg")(scope, receive, send)
 
-    async def _admitted(self, request: SpeechRequest, state: dict[str, Any]) -> Wanted:
+    async def _admitted(self, request: SpeechRequest, state: dict[str, Any]) -> HoldRequest:
         caller = state["caller"]
         admitted = await self._worker.admission.admit(caller)
         state["rate"] = admitted.window
         plan = self._worker.planner.plan(request, admitted.terms)
-        return Wanted(
+        return HoldRequest(
             request=state["request_id"],
             account=caller.account,
             key=caller.key,
@@ -88,7 +88,7 @@ class Rung:
             estimated_s=plan.estimated_s,
         )
 
-    async def _settled(self, wanted: Wanted) -> None:
+    async def _settled(self, wanted: HoldRequest) -> None:
         async with self._worker.ledger.hold(wanted) as hold:
             hold.spent.engine, hold.spent.model = "clip", "clip"
             hold.spent.samples = 6 * hold.spent.sample_rate_hz

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from proxy.storage import accounts, api_key, key_records, open_store, usage
-from proxy.storage.api_key import Key
+from proxy.storage.api_key import ApiKey
 from proxy.storage.store import Statement, Store
 from proxy.storage.usage import UsageRow
 from tests.databases import postgres
@@ -61,11 +61,11 @@ async def main(addresses: dict[str, str]) -> None:
 
 
 async def _measure(
-    store: Store, name: str, key: Key, found: dict[tuple[str, int], dict[str, list[float]]]
+    store: Store, name: str, key: ApiKey, found: dict[tuple[str, int], dict[str, list[float]]]
 ) -> None:
     if await key_records.by_hash(store, key.digest) is None:
         account = await accounts.create(store, name=secrets.token_hex(8), plan="free")
-        await key_records.create(store, key, key_records.NewKey(account=account.id))
+        await key_records.create(store, key, key_records.NewKeyRecord(account=account.id))
     work: dict[str, Callable[[], Awaitable[object]]] = {
         "usage rows": lambda: store.write(_new_row()),
         "key lookups": lambda: key_records.by_hash(store, key.digest),

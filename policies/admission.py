@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from policies.plans import Terms
-from policies.quota import Split, Standing, split
+from policies.quota import CreditStanding, Split, split
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class Refusal(msgspec.Struct, frozen=True):
     limit: int
 
 
-def admit(amount: int, terms: Terms, live: Live, standing: Standing) -> Split | Refusal:
+def admit(amount: int, terms: Terms, live: Live, standing: CreditStanding) -> Split | Refusal:
     """How the request's hold is split, or the first limit that it would break. Streams come first: they
     are free again in a moment, and credits are not."""
     if terms.streams is not None and live.account >= terms.streams:

@@ -10,7 +10,7 @@ import msgspec
 _LARGEST_SHARE = 4
 
 
-class Voiced(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """A part of a text, by who speaks it and how: all of it that can be heard. `revision` is the voice's,
     `checkpoint` the model's; `lexicon` stands for the entries in force, `settings` for the configuration."""
 
@@ -43,7 +43,7 @@ def patience_s(first_audio_s: float) -> float:
     return first_audio_s / 2
 
 
-def name(secret: bytes, account: str, sound: Sequence[object], parts: Sequence[Voiced]) -> str:
+def name(secret: bytes, account: str, sound: Sequence[object], parts: Sequence[SpeakerUse]) -> str:
     """Of what an account hears. Only equal sound has an equal name, and without the secret nobody can tell
     from it what is said, or to whom."""
     return tag(secret, msgspec.msgpack.encode((account, sound, parts)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
-from speech_engine.text.words import Words
+from speech_engine.text.words import WordFinder
 
 # A word may mean two things: a grandmother is a woman, and old.
 _GENDER = {
@@ -121,7 +121,7 @@ def _people() -> dict[str, str]:
     }
 
 
-VOCABULARY = Words(
+VOCABULARY = WordFinder(
     {
         **dict.fromkeys(map(plain, _EMPTY.split()), ""),
         **_words("quality", _QUALITY),

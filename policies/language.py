@@ -74,14 +74,14 @@ _PHRASE_LETTERS = {"th": 15, "zh": 8, "ja": 10}
 _CASES: dict[int, Callable[[str], str]] = {2: str.upper, 4: str.title}
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class LanguageChoice(msgspec.Struct, frozen=True):
     """The language of a text, and who said so. A region comes only from a request or a voice."""
 
     tag: str
     source: Source
 
 
-class Piece(NamedTuple):
+class LanguageSpan(NamedTuple):
     """A sentence, or a phrase of one in another script, and the language to speak it in."""
 
     start: int
@@ -133,31 +133,31 @@ def choose(
     text: str,
     detect: Detect | None = None,
     default: str = DEFAULT,
-) -> Chosen:
+) -> LanguageChoice:
     """Explicit field > voice's language > what the script gives away > what is detected > the default."""
     if explicit:
-        return Chosen(explicit, "request")
+        return LanguageChoice(explicit, "request")
     if of_voice:
-        return Chosen(of_voice, "voice")
-    return _told(text, detect) or Chosen(base(default), "default")
+        return LanguageChoice(of_voice, "voice")
+    return _told(text, detect) or LanguageChoice(base(default), "default")
 
 
-def _told(text: str, detect: Detect | None) -> Chosen | None:
+def _told(text: str, detect: Detect | None) -> LanguageChoice | None:
     """What a text says itself, its addresses left out."""
     # Looking for addresses costs more than all the rest, and few texts have any.
     prose = _ADDRESS.sub(" ", text) if any(hint in text for hint in _HINTS) else text
     script = by_script(prose)
     if script and script not in _SHARED:
-        return Chosen(script, "script")
+        return LanguageChoice(script, "script")
     found = base((detect and detect(prose[:_LOOKED_AT])) or "")
     if script and found != script and found not in _SHARED[script]:
-        return Chosen(script, "script")
-    return Chosen(found, "detected") if found else None
+        return LanguageChoice(script, "script")
+    return LanguageChoice(found, "detected") if found else None
 
 
 def sentences(
     text: str, ends: Iterable[int], whole: str, detect: Detect | None = None, default: str = DEFAULT
-) -> tuple[Piece, ...]:
+) -> tuple[LanguageSpan, ...]:
     """The language of each sentence; `ends` say where they end, `whole` is what was chosen for the text.
 
     One that is too short, or that the detector is not sure of, is spoken as the one before it, the first as
@@ -165,7 +165,7 @@ def sentences(
     a piece of its own; a name or a quoted word is not. The pieces tile the text, and one in the language of
     the whole has its region.
     """
-    pieces: list[Piece] = []
+    pieces: list[LanguageSpan] = []
     latin, scripted = whole if base(whole) not in _NEVER_LATIN else base(default), whole
     for start, end in pairwise(sorted({0, *ends, len(text)})):
         cuts = [start + cut for cut in _phrase_starts(text[start:end])]
@@ -175,7 +175,7 @@ def sentences(
             is_latin = _is_latin(text[first:last])
             tag = _tag_of(text[first:last], detect, latin if cuts or is_latin else before, scripted)
             tag = whole if tag == base(whole) else tag
-            pieces.append(Piece(first, last, tag))
+            pieces.append(LanguageSpan(first, last, tag))
             latin = tag if base(tag) not in _NEVER_LATIN else latin
             scripted = tag if is_latin is False else scripted
     return tuple(pieces)

@@ -12,7 +12,7 @@ from speech_engine import ModelInfo
 Obstacle = Literal["not_accepted", "not_for_paid_use"]
 
 
-class Settled(msgspec.Struct, frozen=True):
+class AcceptedLicence(msgspec.Struct, frozen=True):
     """What the operator has written for an engine: the licence that is accepted, and on which ground its
     models are used for money where their licence forbids that (an agreement of one's own, say)."""
 
@@ -20,14 +20,14 @@ class Settled(msgspec.Struct, frozen=True):
     paid_use_basis: str = ""
 
 
-_NOTHING = Settled()
+_NOTHING = AcceptedLicence()
 
 
 class Licences(msgspec.Struct, frozen=True):
     """`settled` is by engine. Only a server that `is_commercial` sells anything, whatever its plans cost."""
 
     is_commercial: bool = True
-    settled: Mapping[str, Settled] = {}
+    settled: Mapping[str, AcceptedLicence] = {}
 
     def obstacle(self, engine: str, info: ModelInfo, is_paid: bool) -> Obstacle | None:
         """What keeps a plan from this model, if anything does; `is_paid` is whether the plan has a price."""

@@ -30,7 +30,7 @@ def in_credits(micro: int) -> str:
     return f"-{text}" if micro < 0 else text
 
 
-class Piece(NamedTuple):
+class PricedPart(NamedTuple):
     """A part of an answer: its price, what was written of it, and the characters that it stands for. With
     `at_least_s` so much of it is paid for, however little was heard."""
 
@@ -43,10 +43,10 @@ class Piece(NamedTuple):
 def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
     """For what was written. Nothing written costs nothing; a part of a job or of a text costs the whole,
     since nobody can say how much of it was heard."""
-    return total((Piece(price, samples, characters),), rate_hz)
+    return total((PricedPart(price, samples, characters),), rate_hz)
 
 
-def total(pieces: Iterable[Piece], rate_hz: int) -> int:
+def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
     """For all parts of an answer, each by its own price; the sum is rounded, not the parts."""
     by_time = others = 0
     for price, samples, characters, at_least_s in pieces:

@@ -16,7 +16,7 @@ class Split(msgspec.Struct, frozen=True):
         return self.allowance + self.granted
 
 
-class Standing(msgspec.Struct, frozen=True):
+class CreditStanding(msgspec.Struct, frozen=True):
     """What an account has at one moment, live holds already taken off. `allowance` None is no limit.
 
     It is the plan's allowance of this moment less what the cycle has spent, and never a number that was set
@@ -33,7 +33,7 @@ class Standing(msgspec.Struct, frozen=True):
         return None if self.allowance is None else self.allowance + self.granted
 
 
-def split(amount: int, standing: Standing) -> Split | None:
+def split(amount: int, standing: CreditStanding) -> Split | None:
     """How `amount` would be held, or None where there is not so much. Holds never oversell; what costs
     nothing is held even by who has less than nothing."""
     if standing.allowance is None:

@@ -21,26 +21,26 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.plans import Plans
-from proxy.access.usage_throttle import Turns
+from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import health, lexicons, me, models, openapi, speech, usage, voices, welcome
-from proxy.api.readiness import Parts
+from proxy.api.readiness import Dependencies
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
-from proxy.catalogue.library_editor import Saving
+from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config, Server
 from proxy.config.sections import PluginSection
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
-from proxy.http.edge import Failures, Keys, RequestIds, raise_http_exception
-from proxy.http.idempotency import Once
-from proxy.kept import Answers, open_answers
+from proxy.http.edge import Failures, KeyCheck, RequestIds, raise_http_exception
+from proxy.http.idempotency import Idempotency
+from proxy.kept import KeptAnswers, open_answers
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.speech import Levels, speech_request
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends
-from proxy.speech.language_detection import Detecting, open_detector
+from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.planning import Planner
 from proxy.storage import open_store
@@ -58,16 +58,16 @@ _EXPOSED = (
 """What a script in a browser may read of an answer from another origin."""
 
 
-class Opened(NamedTuple):
+class WorkerResources(NamedTuple):
     """What lives as long as the worker, in the order in which it is opened."""
 
     store: Store
     ledger: Ledger
-    answers: Answers
+    answers: KeptAnswers
     limits: Limits
     engines: Engines
     front_ends: FrontEnds
-    detector: Detecting
+    detector: LanguageDetection
     cache: Cache
     metrics: Metrics
 
@@ -76,14 +76,14 @@ class Worker:
     """One worker, wired. What lives as long as it does is opened once; the rest is built anew from each
     revision of the configuration, and requests under way end in the one that they began in."""
 
-    def __init__(self, config: Config, registry: Registry, opened: Opened) -> None:
+    def __init__(self, config: Config, registry: Registry, opened: WorkerResources) -> None:
         self.store, self.ledger, self._answers, self.limits = opened[:4]
         self.engines, self._front_ends, self._detector, self.cache, self.metrics = opened[4:]
-        self.standing = health.Standing()
+        self.standing = health.ServerState()
         self._registry = registry
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, self.limits)
-        self.turns = Turns(self.limits)
+        self.turns = UsageThrottle(self.limits)
         self._levels = Levels()
         self.revise(config)
 
@@ -105,18 +105,18 @@ class Worker:
         plans = Plans(config.plans)
         self.admission = Admission(plans, self.limits)
         library = Library(self.store, config.lexicons)
-        saving = Saving(self.store, library, self.cache, config.voices, catalogue)
+        saving = LibraryEditor(self.store, library, self.cache, config.voices, catalogue)
         self.planner = Planner(catalogue, self._front_ends.names, self._detector, server.default_language)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         first_audio = FirstAudio(catalogue, self.engines, self._front_ends, budgets, server.first_audio_s)
         self.cache.revise(config)
         self.pipeline = Pipeline(first_audio, self._levels, self.cache, self.ledger, self.metrics)
         self._answers.bound(server.idempotency_mb)
-        once = Once(self._answers, self.metrics)
-        readiness = health.Health(
+        once = Idempotency(self._answers, self.metrics)
+        readiness = health.HealthEndpoints(
             self.store,
             self.limits,
-            Parts(catalogue, self.engines, self._registry, budgets),
+            Dependencies(catalogue, self.engines, self._registry, budgets),
             server.default_model,
             self.standing,
         )
@@ -140,11 +140,11 @@ class Worker:
                 Middleware(RequestIds, metrics=self.metrics),
                 *_cors(server),
                 Middleware(Failures),
-                Middleware(Keys, logins=self._logins, public_catalogue=server.public_catalogue),
+                Middleware(KeyCheck, logins=self._logins, public_catalogue=server.public_catalogue),
             ],
         )
 
-    def _administration(self, config: Config, budgets: Budgets, saving: Saving) -> list[Route]:
+    def _administration(self, config: Config, budgets: Budgets, saving: LibraryEditor) -> list[Route]:
         parts = api_admin.Administration(
             self.store, self.ledger, self._callers, config, self.turns, self.cache
         )
@@ -169,7 +169,9 @@ async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worke
         open_detector(registry, name, config.detectors.get(name, PluginSection())) as detector,
         open_cache(config, front_ends.revision, metrics.cache, metrics) as cache,
     ):
-        opened = Opened(store, ledger, answers, limits, engines, front_ends, detector, cache, metrics)
+        opened = WorkerResources(
+            store, ledger, answers, limits, engines, front_ends, detector, cache, metrics
+        )
         yield Worker(config, registry, opened)
 
 

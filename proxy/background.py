@@ -26,7 +26,7 @@ UNWATCHED: Watch = _Nobody()
 """Where nobody reads metrics, as beside a command."""
 
 
-class Repeated:
+class RepeatingTask:
     """A task that takes its turn again and again, with a pause after each. Make it in a running loop."""
 
     def __init__(self, name: str, turn: Callable[[], Awaitable[None]], pause_s: float, watch: Watch) -> None:
@@ -34,7 +34,7 @@ class Repeated:
         self._task = asyncio.create_task(repeat(name, turn, pause_s, watch), name=name)
 
     def __repr__(self) -> str:
-        return f"<Repeated {self._name}>"
+        return f"<RepeatingTask {self._name}>"
 
     async def close(self) -> None:
         """Returns when it has ended, in the middle of a turn too."""

@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from speech_engine.testing.faults import CutOff, Fault
+from speech_engine.testing.faults import CutOff, ScriptedFault
 
 _PIECE_BYTES = 4_097
 """Odd, so that samples and lines are torn."""
@@ -48,7 +48,7 @@ class Streamed(Response):
             self._leave()
 
 
-def lines(text: str, seconds: float, audio: bytes, fault: Fault | None) -> bytes:
+def lines(text: str, seconds: float, audio: bytes, fault: ScriptedFault | None) -> bytes:
     """The audio with times: objects a line, an empty line among them, and times from the answer's start."""
     found = [_line(text, seconds, audio, number) for number in range(_LINES)]
     found.insert(1, b"")

@@ -15,7 +15,7 @@ from fakes.elevenlabs.account import KEY, Account
 from fakes.elevenlabs.library import Library
 from fakes.elevenlabs.refusing import Refused
 from fakes.elevenlabs.speaking import Speaker
-from speech_engine.testing.faults import Fault, scripted
+from speech_engine.testing.faults import ScriptedFault, scripted
 from speech_engine.testing.provider import Provider, hum
 
 EMPTY = "empty"
@@ -45,7 +45,7 @@ class _Door:
         await (answer or self._app)(scope, receive, send)
 
 
-def _answer(request: Request, fault: Fault | None) -> Response | None:
+def _answer(request: Request, fault: ScriptedFault | None) -> Response | None:
     if request.headers.get("xi-api-key") != KEY:
         return refusing.refuse(401, "invalid_api_key", "Invalid API key.").response
     if fault is None:

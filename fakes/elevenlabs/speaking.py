@@ -14,7 +14,7 @@ from fakes.elevenlabs.account import Account
 from fakes.elevenlabs.encoding import VOICE_RATE_HZ, Format, decoded, encoded
 from fakes.elevenlabs.forms import demanded
 from fakes.elevenlabs.refusing import refuse, refuse_as_before, refuse_fields, request_id
-from speech_engine.testing.faults import Fault, scripted
+from speech_engine.testing.faults import ScriptedFault, scripted
 from speech_engine.testing.forms import Form
 
 _DEFAULT_FORMAT = "mp3_44100_128"
@@ -125,7 +125,7 @@ def _format(request: Request) -> Format:
     return Format.read(request.query_params.get("output_format", _DEFAULT_FORMAT))
 
 
-def _disguised(wanted: Format, fault: Fault | None) -> Format:
+def _disguised(wanted: Format, fault: ScriptedFault | None) -> Format:
     if fault is None or fault.name != "wrong_codec":
         return wanted
     return Format.read("wav_24000" if wanted.kind.container == "mp3" else "mp3_44100_128")

@@ -21,7 +21,7 @@ from fakes.minimax.account import Account
 from fakes.minimax.answers import answer, envelope, gateway
 from fakes.minimax.cloning import Studio
 from fakes.minimax.speech import Mouth
-from speech_engine.testing.faults import Fault, scripted
+from speech_engine.testing.faults import ScriptedFault, scripted
 from speech_engine.testing.forms import form_of
 from speech_engine.testing.provider import Provider, hum
 
@@ -50,7 +50,7 @@ class FakeMinimax:
         return self._mouth.unknown
 
     def _routes(self) -> list[Route]:
-        def route(path: str, told: Callable[[Request, Fault | None], Awaitable[Response]]) -> Route:
+        def route(path: str, told: Callable[[Request, ScriptedFault | None], Awaitable[Response]]) -> Route:
             async def endpoint(request: Request) -> Response:
                 fault = scripted(request.scope)
                 return _refusal(request, fault, self._key) or await told(request, fault)
@@ -66,15 +66,15 @@ class FakeMinimax:
             route("files/upload", self._upload),
         ]
 
-    async def _speak(self, request: Request, fault: Fault | None) -> Response:
+    async def _speak(self, request: Request, fault: ScriptedFault | None) -> Response:
         return self._mouth.answer(await _json(request), fault)
 
-    async def _upload(self, request: Request, fault: Fault | None) -> Response:
+    async def _upload(self, request: Request, fault: ScriptedFault | None) -> Response:
         form = form_of(request.headers.get("content-type", ""), await request.body())
         return self._studio.upload(form)
 
 
-def _refusal(request: Request, fault: Fault | None, key: str) -> Response | None:
+def _refusal(request: Request, fault: ScriptedFault | None, key: str) -> Response | None:
     if request.headers.get("authorization") != f"Bearer {key}":
         return answer(envelope(_BAD_KEY, "login fail"))
     if fault is None:
@@ -90,8 +90,8 @@ def _refusal(request: Request, fault: Fault | None, key: str) -> Response | None
 
 def _with_json(
     told: Callable[[dict[str, Any]], Response],
-) -> Callable[[Request, Fault | None], Awaitable[Response]]:
-    async def endpoint(request: Request, fault: Fault | None) -> Response:
+) -> Callable[[Request, ScriptedFault | None], Awaitable[Response]]:
+    async def endpoint(request: Request, fault: ScriptedFault | None) -> Response:
         raw = await _json(request)
         return told(raw) if isinstance(raw, dict) else answer(envelope(rules.INVALID, "body"))
 

@@ -12,7 +12,7 @@ from fakes.minimax import answers, rules, sound
 from fakes.minimax.account import Account
 from fakes.minimax.answers import envelope
 from fakes.minimax.sound import Clip
-from speech_engine.testing.faults import Fault
+from speech_engine.testing.faults import ScriptedFault
 
 _CHUNK_BYTES = 4_801
 """Odd, so that PCM is cut within a sample."""
@@ -28,7 +28,7 @@ class Mouth:
         self._voice = voice
         self._dice = random.Random(7)
 
-    def answer(self, raw: Any, fault: Fault | None) -> Response:
+    def answer(self, raw: Any, fault: ScriptedFault | None) -> Response:
         if not self._account.may_ask():
             return answers.answer(envelope(1002, "rate limit", data=None))
         self.unknown += rules.unknown(raw)
@@ -42,7 +42,7 @@ class Mouth:
                 return answers.answer(envelope(code, "voice id", data=None))
         return self._spoken(asked, fault)
 
-    def _spoken(self, asked: rules.Speech, fault: Fault | None) -> Response:
+    def _spoken(self, asked: rules.Speech, fault: ScriptedFault | None) -> Response:
         format_ = asked.audio_setting.format
         if fault and fault.name == "wrong_codec":
             format_ = "flac" if format_ != "flac" else "wav"
@@ -52,7 +52,7 @@ class Mouth:
         events = answers.torn(self._events(asked, clip, fault), self._dice)
         return StreamingResponse(answers.as_they_come(events), media_type="text/event-stream")
 
-    def _events(self, asked: rules.Speech, clip: Clip, fault: Fault | None) -> Iterator[bytes]:
+    def _events(self, asked: rules.Speech, clip: Clip, fault: ScriptedFault | None) -> Iterator[bytes]:
         end = self._dice.choice((b"\n", b"\r\n"))
         said = 0
         for start in range(0, len(clip.data), _CHUNK_BYTES):
@@ -70,7 +70,7 @@ class Mouth:
         yield answers.event(_silenced(_last(asked, clip, again), fault), end)
 
 
-def _whole(asked: rules.Speech, clip: Clip, fault: Fault | None) -> dict[str, Any]:
+def _whole(asked: rules.Speech, clip: Clip, fault: ScriptedFault | None) -> dict[str, Any]:
     return _silenced(_last(asked, clip, _odd(clip.data.hex(), fault)), fault)
 
 
@@ -79,11 +79,11 @@ def _last(asked: rules.Speech, clip: Clip, audio: str) -> dict[str, Any]:
     return envelope(data={"audio": audio, "status": 2, "ced": ""}, extra_info=info)
 
 
-def _odd(digits: str, fault: Fault | None) -> str:
+def _odd(digits: str, fault: ScriptedFault | None) -> str:
     return digits[:-1] if fault and fault.code == "odd_hex" else digits
 
 
-def _silenced(body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
+def _silenced(body: dict[str, Any], fault: ScriptedFault | None) -> dict[str, Any]:
     """`empty` has been seen of the real one under bursts, `null_data` is in its reference."""
     if fault and fault.code == "empty":
         body["data"]["audio"] = ""

@@ -15,7 +15,7 @@ from fakes.openai.bodies import Body, Refused, checked
 from fakes.openai.habits import HABITS, Habits
 from fakes.openai.sound import MEDIA_TYPES, encoded, faster
 from fakes.openai.streams import envelope, error_event, events
-from speech_engine.testing.faults import Fault, scripted
+from speech_engine.testing.faults import ScriptedFault, scripted
 from speech_engine.testing.provider import Provider, hum
 
 Voice = Callable[[str], bytes]
@@ -70,7 +70,7 @@ class _Server:
 
         return listing
 
-    def _spoken(self, body: Body, fault: Fault | None) -> Response:
+    def _spoken(self, body: Body, fault: ScriptedFault | None) -> Response:
         format_ = "wav" if self._habits.always_wav else body.format
         sound = encoded(faster(self._voice(body.input), body.speed), format_)
         if fault and fault.name == "wrong_codec":
@@ -83,7 +83,7 @@ class _Server:
             out = self._broken_off(out, fault)
         return StreamingResponse(out, media_type=self._habits.label or label)
 
-    def _broken_off(self, pieces: Iterator[bytes], fault: Fault) -> Iterator[bytes]:
+    def _broken_off(self, pieces: Iterator[bytes], fault: ScriptedFault) -> Iterator[bytes]:
         sent = 0
         for piece in pieces:
             if sent >= fault.after_bytes:
@@ -92,7 +92,7 @@ class _Server:
             sent += len(piece)
         yield error_event(_scripted_refusal(fault), self._habits)
 
-    def _refusal(self, refused: Refused, fault: Fault | None) -> Response:
+    def _refusal(self, refused: Refused, fault: ScriptedFault | None) -> Response:
         told = self._worded(refused)
         if fault and fault.name == "error_in_200":
             return Response(told, media_type="audio/mpeg")
@@ -113,14 +113,14 @@ class _Server:
                 return msgspec.json.encode({"error": envelope(refused)})
 
 
-def _check(request: Request, fault: Fault | None) -> None:
+def _check(request: Request, fault: ScriptedFault | None) -> None:
     if request.headers.get("authorization", "").endswith(" wrong"):
         raise Refused(401, "Incorrect API key provided.", "invalid_api_key")
     if fault and fault.name in ("429", "5xx", "error_in_200"):
         raise _scripted_refusal(fault)
 
 
-def _scripted_refusal(fault: Fault) -> Refused:
+def _scripted_refusal(fault: ScriptedFault) -> Refused:
     if fault.name == "429":
         code = fault.code or "rate_limit_exceeded"
         kind = "insufficient_quota" if code == "insufficient_quota" else "requests"

@@ -6,14 +6,14 @@ from policies.routing.decision import (
     Decision,
     FrontEndNames,
     Offer,
-    Routed,
+    RoutingResult,
     Rules,
     Verdict,
     decide,
 )
 from policies.routing.filters import find_language, is_allowed, is_open, speaks
 from policies.routing.routes import Routes
-from policies.routing.values import PLAIN, Binding, Candidate, Model, NoCandidate, Route, Voice, Wanted
+from policies.routing.values import PLAIN, Binding, Candidate, Model, NoCandidate, Route, RoutingQuery, Voice
 
 __all__ = [
     "PLAIN",
@@ -25,12 +25,12 @@ __all__ = [
     "NoCandidate",
     "Offer",
     "Route",
-    "Routed",
     "Routes",
+    "RoutingQuery",
+    "RoutingResult",
     "Rules",
     "Verdict",
     "Voice",
-    "Wanted",
     "decide",
     "find_language",
     "is_allowed",

@@ -10,8 +10,8 @@ from policies import language
 from policies.licence import Licences
 from policies.plans import Terms
 from policies.routing import filters
-from policies.routing.filters import FILTERS, Asked, Filter
-from policies.routing.values import PLAIN, Candidate, Model, NoCandidate, Route, Voice, Wanted
+from policies.routing.filters import FILTERS, Filter, FilterInput
+from policies.routing.values import PLAIN, Candidate, Model, NoCandidate, Route, RoutingQuery, Voice
 from speech_engine import ModelInfo
 
 
@@ -29,7 +29,7 @@ class Rules(msgspec.Struct, frozen=True):
     front_ends: FrontEndNames = FrontEndNames()
 
 
-class Routed(msgspec.Struct, frozen=True):
+class RoutingResult(msgspec.Struct, frozen=True):
     """A route, and those of its candidates that there are just now."""
 
     route: Route
@@ -42,7 +42,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     models: tuple[Model, ...]
     is_pinned: bool = False
-    routed: Routed | None = None
+    routed: RoutingResult | None = None
 
     @property
     def in_order(self) -> tuple[Model, ...]:
@@ -63,17 +63,17 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Either candidates, in order, or the one `error`, of the filter that emptied the list."""
 
     voice: Voice
-    wanted: Wanted
+    wanted: RoutingQuery
     route: Route | None
     verdicts: tuple[Verdict, ...]
     candidates: tuple[Candidate, ...]
     error: NoCandidate | None = None
 
 
-def decide(offer: Offer, voice: Voice, wanted: Wanted, terms: Terms | None, rules: Rules) -> Decision:
+def decide(offer: Offer, voice: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
     """Asks voice, plan, licence, language, pitch and emotion, in this order; without terms the plan is not
     asked. Raises nothing: the error is in the decision."""
-    asked = Asked(voice, wanted, terms, rules.licences)
+    asked = FilterInput(voice, wanted, terms, rules.licences)
     route = None if offer.routed is None else offer.routed.route
     judged = [(model, _refusing(model, asked)) for model in offer.in_order]
     candidates = [
@@ -91,7 +91,7 @@ def decide(offer: Offer, voice: Voice, wanted: Wanted, terms: Terms | None, rule
     )
 
 
-def _refusing(model: Model, asked: Asked) -> Filter | None:
+def _refusing(model: Model, asked: FilterInput) -> Filter | None:
     """The first filter that the model does not pass; those behind it are not asked."""
     for filter_ in FILTERS:
         if not filter_.passes(model, asked):
@@ -99,19 +99,19 @@ def _refusing(model: Model, asked: Asked) -> Filter | None:
     return None
 
 
-def _verdict(model: Model, refusing: Filter | None, asked: Asked) -> Verdict:
+def _verdict(model: Model, refusing: Filter | None, asked: FilterInput) -> Verdict:
     if refusing is None:
         return Verdict(model)
     return Verdict(model, refusing.name, refusing.refusal((model,), asked).message)
 
 
-def _emptied(judged: Sequence[tuple[Model, Filter | None]], asked: Asked) -> NoCandidate:
+def _emptied(judged: Sequence[tuple[Model, Filter | None]], asked: FilterInput) -> NoCandidate:
     """The error of the last filter that anybody reached; none has passed it."""
     last = max((refusing for _, refusing in judged if refusing is not None), key=FILTERS.index)
     return last.refusal([model for model, refusing in judged if refusing is last], asked)
 
 
-def _front_end(info: ModelInfo, route: Route | None, wanted: Wanted, rules: Rules) -> str:
+def _front_end(info: ModelInfo, route: Route | None, wanted: RoutingQuery, rules: Rules) -> str:
     """The route's; where it names none, a model that cannot read numbers gets its language's own."""
     names = rules.front_ends
     if route is not None and route.front_end is not None:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from policies import language
 from policies.licence import Licences
 from policies.plans import Terms
-from policies.routing.values import Model, NoCandidate, Voice, Wanted
+from policies.routing.values import Model, NoCandidate, RoutingQuery, Voice
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
 Name = Literal["voice", "plan", "licence", "language", "pitch", "emotion"]
@@ -17,11 +17,11 @@ _MOST_LISTED = 12
 _USUAL = ("en", "zh", "hi", "es", "fr", "ar", "pt", "ru", "de", "ja")
 
 
-class Asked(NamedTuple):
+class FilterInput(NamedTuple):
     """What every filter looks at."""
 
     voice: Voice
-    wanted: Wanted
+    wanted: RoutingQuery
     terms: Terms | None
     licences: Licences
 
@@ -30,8 +30,8 @@ class Filter(NamedTuple):
     """`passes` judges one model; `refusal` is the error for those that came so far, where none has passed."""
 
     name: Name
-    passes: Callable[[Model, Asked], bool]
-    refusal: Callable[[Sequence[Model], Asked], NoCandidate]
+    passes: Callable[[Model, FilterInput], bool]
+    refusal: Callable[[Sequence[Model], FilterInput], NoCandidate]
 
 
 def is_allowed(model: Model, terms: Terms) -> bool:
@@ -63,32 +63,32 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
     return by_tag.get(tag.lower()) or by_tag.get(language.base(tag)) or by_tag.get(ANY_LANGUAGE)
 
 
-def _is_bound(model: Model, asked: Asked) -> bool:
+def _is_bound(model: Model, asked: FilterInput) -> bool:
     return asked.voice.on(model.engine) is not None
 
 
-def _no_voice(models: Sequence[Model], asked: Asked) -> NoCandidate:
+def _no_voice(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
     where = ", ".join(sorted({binding.engine for binding in asked.voice.bindings})) or "no engine"
     message = f"The voice '{asked.voice.id}' is on {where}, not on {_names(models)}."
     return NoCandidate("voice", "voice_not_available", message)
 
 
-def _is_in_plan(model: Model, asked: Asked) -> bool:
+def _is_in_plan(model: Model, asked: FilterInput) -> bool:
     return asked.terms is None or is_allowed(model, asked.terms)
 
 
-def _not_in_plan(models: Sequence[Model], asked: Asked) -> NoCandidate:
+def _not_in_plan(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
     plan = asked.terms.plan if asked.terms else ""
     message = f"Your plan '{plan}' does not have {_names(models)}."
     return NoCandidate("model", "model_not_allowed", message, is_forbidden=True)
 
 
-def _is_licensed(model: Model, asked: Asked) -> bool:
+def _is_licensed(model: Model, asked: FilterInput) -> bool:
     is_paid = asked.terms is not None and asked.terms.is_paid
     return asked.licences.obstacle(model.engine, model.info, is_paid) is None
 
 
-def _not_licensed(models: Sequence[Model], asked: Asked) -> NoCandidate:
+def _not_licensed(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
     """Of several the first one's: it is the one that was wanted most."""
     first = models[0]
     if asked.licences.obstacle(first.engine, first.info, is_paid=False) is not None:
@@ -99,11 +99,11 @@ def _not_licensed(models: Sequence[Model], asked: Asked) -> NoCandidate:
     return NoCandidate("model", "paid_use_forbidden", message, is_forbidden=True)
 
 
-def _is_spoken(model: Model, asked: Asked) -> bool:
+def _is_spoken(model: Model, asked: FilterInput) -> bool:
     return speaks(model.info, asked.wanted.language)
 
 
-def _not_spoken(models: Sequence[Model], asked: Asked) -> NoCandidate:
+def _not_spoken(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
     spoken = {known.tag for model in models for known in model.info.languages if known.quality != "poor"}
     message = (
         f"{_names(models)} cannot speak the language '{asked.wanted.language}' well enough; "
@@ -120,21 +120,21 @@ def _some(tags: Sequence[str]) -> str:
     return f"{len(tags)} languages, among them {', '.join(usual or tags[:3])}"
 
 
-def _has_pitch(model: Model, asked: Asked) -> bool:
+def _has_pitch(model: Model, asked: FilterInput) -> bool:
     return model.info.pitch[0] <= asked.wanted.pitch <= model.info.pitch[1]
 
 
-def _no_pitch(models: Sequence[Model], asked: Asked) -> NoCandidate:
+def _no_pitch(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
     low, high = models[0].info.pitch
     message = f"'pitch' must be from {low:g} to {high:g} on {models[0].name}."
     return NoCandidate("pitch", "unsupported_value", message)
 
 
-def _has_emotion(model: Model, asked: Asked) -> bool:
+def _has_emotion(model: Model, asked: FilterInput) -> bool:
     return asked.wanted.emotion is None or asked.wanted.emotion in model.info.emotions
 
 
-def _no_emotion(models: Sequence[Model], asked: Asked) -> NoCandidate:
+def _no_emotion(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
     known = ", ".join(models[0].info.emotions) or "none"
     message = f"'emotion' is not one that {models[0].name} can express; it knows: {known}."
     return NoCandidate("emotion", "unsupported_value", message)

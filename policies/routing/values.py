@@ -66,7 +66,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     voice: str | None = None
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks of whoever speaks it; `source` is where its language is known from."""
 
     language: str

@@ -11,7 +11,7 @@ from proxy.access.limits import Limits
 from proxy.access.plans import Plans
 
 
-class Admitted(NamedTuple):
+class AdmittedRequest(NamedTuple):
     """A request that was counted. `window` is the limit that will refuse first, where there is one."""
 
     terms: Terms
@@ -26,7 +26,7 @@ class Admission:
     def __repr__(self) -> str:
         return f"<Admission {self._plans!r}, {self._limits!r}>"
 
-    async def admit(self, caller: Caller) -> Admitted:
+    async def admit(self, caller: Caller) -> AdmittedRequest:
         """Raises RateLimited, NotAllowed where the account's plan is none, and LimitsUnavailable."""
         terms = self._plans.terms(caller)
-        return Admitted(terms, await self._limits.admit(caller.account, caller.key, terms))
+        return AdmittedRequest(terms, await self._limits.admit(caller.account, caller.key, terms))

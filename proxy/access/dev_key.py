@@ -23,7 +23,7 @@ async def ensure(store: Store, data: Path) -> str:
             return kept
     account = await _open_account(store)
     secret = api_key.mint()
-    await key_records.create(store, secret, key_records.NewKey(account=account.id, name="make serve"))
+    await key_records.create(store, secret, key_records.NewKeyRecord(account=account.id, name="make serve"))
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as written:
         written.write(secret.reveal() + "\n")

@@ -14,7 +14,7 @@ from proxy.errors import RateLimited
 MOST_A_MINUTE = 60
 
 
-class Turns:
+class UsageThrottle:
     """One for each worker. Whoever asks over control.sock owns the server, and is not counted."""
 
     def __init__(self, limits: Limits) -> None:
@@ -22,7 +22,7 @@ class Turns:
         self._taken: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<Turns, {len(self._taken)} taken>"
+        return f"<UsageThrottle, {len(self._taken)} taken>"
 
     async def count(self, caller: Caller) -> None:
         """Raises RateLimited, and LimitsUnavailable."""

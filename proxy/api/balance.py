@@ -35,13 +35,13 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     available: float | None
 
 
-class Standing(NamedTuple):
+class AccountBalance(NamedTuple):
     cycle: ShownCycle
     credits: Balance
     live: int
 
 
-async def standing(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> Standing:
+async def standing(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:
     payer = Payer(account=account, key=key, anchor=anchor, terms=terms)
     position = await ledger.holds.position(payer)
     pools = await entries.pools(ledger.store, account)
@@ -54,7 +54,7 @@ async def standing(ledger: Ledger, account: str, key: str, anchor: int, terms: T
         granted=credits.number(granted),
         available=_number(position.standing.available),
     )
-    return Standing(ShownCycle(iso(start), iso(end)), balance, position.live.account)
+    return AccountBalance(ShownCycle(iso(start), iso(end)), balance, position.live.account)
 
 
 def _number(micro: int | None) -> float | None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.access.limits import Limits
-from proxy.api.readiness import Degraded, Parts
+from proxy.api.readiness import DegradedPart, Dependencies
 from proxy.errors import LimitsUnavailable, RequestFailed
 from proxy.http.replies import reply
 from proxy.storage.store import StorageFailed, Store
@@ -26,10 +26,10 @@ class Liveness(msgspec.Struct, frozen=True):
 class Readiness(msgspec.Struct, frozen=True):
     status: Literal["ready", "unready"]
     reasons: list[str]
-    degraded: list[Degraded]
+    degraded: list[DegradedPart]
 
 
-class Standing:
+class ServerState:
     """What the supervisor tells a worker of the server as a whole."""
 
     def __init__(self) -> None:
@@ -40,14 +40,14 @@ class Standing:
         return f"<Standing{' draining,' if self.is_draining else ''} {len(self.given_up)} workers given up>"
 
 
-class Health:
+class HealthEndpoints:
     def __init__(
         self,
         store: Store,
         limits: Limits,
-        parts: Parts,
+        parts: Dependencies,
         default_model: str,
-        standing: Standing,
+        standing: ServerState,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -92,12 +92,12 @@ class Health:
             return ""
         return f"default_model {self._default_model}: none of its engines is ready"
 
-    def _given_up(self) -> list[Degraded]:
+    def _given_up(self) -> list[DegradedPart]:
         return [
-            Degraded(worker=number, state="failed", reason=reason)
+            DegradedPart(worker=number, state="failed", reason=reason)
             for number, reason in self._standing.given_up.items()
         ]
 
 
-def routes(health: Health) -> list[Route]:
+def routes(health: HealthEndpoints) -> list[Route]:
     return [Route("/healthz", health.live), Route("/readyz", health.ready)]

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
-from proxy.catalogue.library_editor import Saving, no_lexicon
+from proxy.catalogue.library_editor import LibraryEditor, no_lexicon
 from proxy.http.body import body
 from proxy.http.replies import reply
 from proxy.speech import speech_request
@@ -79,8 +79,8 @@ class DeletedLexicon(msgspec.Struct, frozen=True, kw_only=True):
     deleted: bool = True
 
 
-class Lexicons:
-    def __init__(self, saving: Saving, shared: Mapping[str, Words]) -> None:
+class LexiconEndpoints:
+    def __init__(self, saving: LibraryEditor, shared: Mapping[str, Words]) -> None:
         self._saving = saving
         self._shared = shared
 
@@ -102,8 +102,8 @@ class Lexicons:
         return reply(DeletedLexicon(name=await self._saving.delete_lexicon(_account(request), name)))
 
 
-def routes(saving: Saving, shared: Mapping[str, Words]) -> list[Route]:
-    of_account = Lexicons(saving, shared)
+def routes(saving: LibraryEditor, shared: Mapping[str, Words]) -> list[Route]:
+    of_account = LexiconEndpoints(saving, shared)
     return [
         Route("/v1/lexicons", of_account.list_, methods=["GET"]),
         Route("/v1/lexicons/{name}", of_account.show, methods=["GET"]),

@@ -17,7 +17,7 @@ from proxy.storage.store import StorageFailed
 _BUDGETS_S = 2.0
 
 
-class Degraded(msgspec.Struct, frozen=True, kw_only=True):
+class DegradedPart(msgspec.Struct, frozen=True, kw_only=True):
     """What others do without: an engine (with its state), a plugin (with the stage it failed at), a model
     or voice of the configuration that its engine does not know, or a worker that is given up."""
 
@@ -31,7 +31,7 @@ class Degraded(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Parts(NamedTuple):
+class Dependencies(NamedTuple):
     """What of a worker may be missing while the rest serves."""
 
     catalogue: Catalogue
@@ -39,20 +39,24 @@ class Parts(NamedTuple):
     registry: Registry
     budgets: Budgets
 
-    async def degraded(self) -> list[Degraded]:
-        plugins = [Degraded(plugin=f.name, stage=f.stage, reason=f.reason) for f in self.registry.faults]
-        models = [Degraded(model=name, reason=reason) for name, reason in self.catalogue.unusable_models()]
-        voices = [Degraded(voice=name, reason=reason) for name, reason in self.catalogue.unusable_voices()]
+    async def degraded(self) -> list[DegradedPart]:
+        plugins = [DegradedPart(plugin=f.name, stage=f.stage, reason=f.reason) for f in self.registry.faults]
+        models = [
+            DegradedPart(model=name, reason=reason) for name, reason in self.catalogue.unusable_models()
+        ]
+        voices = [
+            DegradedPart(voice=name, reason=reason) for name, reason in self.catalogue.unusable_voices()
+        ]
         return [*await self._engines(), *plugins, *models, *voices]
 
-    async def _engines(self) -> list[Degraded]:
+    async def _engines(self) -> list[DegradedPart]:
         spent = await self._spent()
         states = {
             name: "budget" if engine.state == "ready" and name in spent else engine.state
             for name, engine in self.engines.items()
         }
         return [
-            Degraded(engine=name, state=state, reason=f"{state}: see voxgate engines")
+            DegradedPart(engine=name, state=state, reason=f"{state}: see voxgate engines")
             for name, state in states.items()
             if state != "ready"
         ]

@@ -23,12 +23,12 @@ from proxy.audio.wav import wav_header
 from proxy.catalogue.library import Library
 from proxy.errors import UnsupportedMediaType, from_engine
 from proxy.http.connection import Connection
-from proxy.http.idempotency import Once
+from proxy.http.idempotency import Idempotency
 from proxy.http.replies import encode_json
-from proxy.kept import Sent
+from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
 from proxy.speech.pipeline import Answer, Pipeline
-from proxy.speech.planning import Plan, Planner
+from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine import EngineError
 
@@ -57,7 +57,7 @@ class SpeechEndpoint:
         library: Library,
         planner: Planner,
         pipeline: Pipeline,
-        once: Once,
+        once: Idempotency,
         defaults: speech_request.Defaults,
     ) -> None:
         self._admission = admission
@@ -85,7 +85,7 @@ class SpeechEndpoint:
         if key is None:
             await speak(connection)
         else:
-            await self._once.answer(connection, Sent(id_, caller.account, key, body), speak)
+            await self._once.answer(connection, KeyedRequest(id_, caller.account, key, body), speak)
 
     async def _speak(self, asked: _Asked, state: dict[str, Any], connection: Connection) -> None:
         id_, caller, request, terms = asked
@@ -107,14 +107,14 @@ def routes(
     library: Library,
     planner: Planner,
     pipeline: Pipeline,
-    once: Once,
+    once: Idempotency,
     defaults: speech_request.Defaults,
 ) -> list[Route]:
     endpoint = SpeechEndpoint(admission, library, planner, pipeline, once, defaults)
     return [Route("/v1/audio/speech", endpoint, methods=["POST"])]
 
 
-def _is_whole_wav(connection: Connection, request: SpeechRequest, plan: Plan) -> bool:
+def _is_whole_wav(connection: Connection, request: SpeechRequest, plan: SpeechPlan) -> bool:
     if request.format != "wav" or request.answer != "audio" or plan.estimated_s > BUFFERED_WAV_S:
         return False
     return connection.header(b"x-stainless-raw-response") != "stream"

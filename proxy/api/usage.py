@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policies.price import Per
-from proxy.access.usage_throttle import Turns
+from proxy.access.usage_throttle import UsageThrottle
 from proxy.config import credits
 from proxy.errors import InvalidRequest
 from proxy.http.csv_reply import CsvReply
@@ -100,7 +100,7 @@ LOOK_BACK_DAYS = 400
 class Reports:
     """What usage there is, in the words of one view."""
 
-    def __init__(self, store: Store, turns: Turns, view: View) -> None:
+    def __init__(self, store: Store, turns: UsageThrottle, view: View) -> None:
         self._store = store
         self._turns = turns
         self._view = view
@@ -180,7 +180,7 @@ class OwnUsage:
         return await self._reports.answer(request, request.scope["state"]["caller"].account)
 
 
-def routes(store: Store, turns: Turns) -> list[Route]:
+def routes(store: Store, turns: UsageThrottle) -> list[Route]:
     return [Route("/v1/usage", OwnUsage(Reports(store, turns, OWN)).list_, methods=["GET"])]
 
 

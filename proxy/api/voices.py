@@ -19,9 +19,9 @@ from proxy.access.plans import Plans
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.library import voice_of
-from proxy.catalogue.library_editor import Saving, not_own
+from proxy.catalogue.library_editor import LibraryEditor, not_own
 from proxy.errors import InvalidRequest, UnsupportedMediaType
-from proxy.http.body import Name, Reason, Tags, body
+from proxy.http.body import Name, ReasonText, Tags, body
 from proxy.http.replies import reply
 from proxy.storage import voices as saved
 
@@ -38,7 +38,7 @@ class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Name
     cast: Cast
-    description: Reason = ""
+    description: ReasonText = ""
     tags: Tags = ()
 
     @property
@@ -108,7 +108,7 @@ class DeletedVoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Voices:
-    def __init__(self, catalogue: Catalogue, saving: Saving, plans: Plans) -> None:
+    def __init__(self, catalogue: Catalogue, saving: LibraryEditor, plans: Plans) -> None:
         self._catalogue = catalogue
         self._saving = saving
         self._plans = plans
@@ -170,7 +170,7 @@ class Voices:
         return KnownVoices(own, self._catalogue)
 
 
-def routes(catalogue: Catalogue, saving: Saving, plans: Plans) -> list[Route]:
+def routes(catalogue: Catalogue, saving: LibraryEditor, plans: Plans) -> list[Route]:
     voices = Voices(catalogue, saving, plans)
     return [
         Route(path, endpoint, methods=[method])

@@ -13,7 +13,7 @@ from proxy import __version__
 from proxy.http.replies import reply
 
 
-class Welcome(msgspec.Struct, frozen=True, kw_only=True):
+class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Says that a voxgate is here; `base_url` is what an OpenAI client wants to be told."""
 
     object: Literal["server"] = "server"
@@ -27,4 +27,4 @@ def routes() -> list[Route]:
 
 
 async def _welcome(request: Request) -> Response:
-    return reply(Welcome(base_url=f"{request.base_url}v1"))
+    return reply(WelcomeAnswer(base_url=f"{request.base_url}v1"))

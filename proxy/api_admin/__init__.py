@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from proxy.api_admin import accounts, audit, engines, keys, lexicons, money, plans, route, usage, voices
 from proxy.api_admin.administration import Administration
-from proxy.catalogue.library_editor import Saving
+from proxy.catalogue.library_editor import LibraryEditor
 
 __all__ = ["Administration", "engine_routes", "library_routes", "route_routes", "routes"]
 
@@ -27,6 +27,6 @@ def routes(administration: Administration) -> list[Route]:
     ]
 
 
-def library_routes(administration: Administration, saving: Saving) -> list[Route]:
+def library_routes(administration: Administration, saving: LibraryEditor) -> list[Route]:
     """Apart, since what is saved by them is purged from a worker's cache."""
     return [*lexicons.routes(administration, saving), *voices.routes(administration, saving)]

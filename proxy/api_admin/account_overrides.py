@@ -56,7 +56,7 @@ class ShownPrices(msgspec.Struct, frozen=True):
     models: dict[str, ShownPrice]
 
 
-class ShownAgreed(msgspec.Struct, frozen=True, kw_only=True):
+class ShownOverrides(msgspec.Struct, frozen=True, kw_only=True):
     """What was agreed, in credits; null leaves the plan's word."""
 
     allowance: float | None
@@ -107,8 +107,8 @@ def in_force(plan: str, agreed: Overrides, config: Config) -> Terms | None:
         return None
 
 
-def shown(agreed: Overrides) -> ShownAgreed:
-    return ShownAgreed(
+def shown(agreed: Overrides) -> ShownOverrides:
+    return ShownOverrides(
         allowance=None if agreed.allowance is None else credits.number(agreed.allowance),
         rpm=agreed.rpm,
         streams=agreed.streams,

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from policies.plans import Overrides
 from proxy.api.balance import Balance, ShownCycle
 from proxy.api_admin import account_overrides, keys
-from proxy.api_admin.account_overrides import AgreedChange, ShownAgreed
+from proxy.api_admin.account_overrides import AgreedChange, ShownOverrides
 from proxy.api_admin.administration import Administration, check_open
 from proxy.api_admin.keys import KeyEntry
 from proxy.config.sections import Config
@@ -61,7 +61,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     closed: int | None
     anchor: int
-    agreed: ShownAgreed
+    agreed: ShownOverrides
 
 
 class AccountList(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from proxy.access.callers import Callers
-from proxy.access.usage_throttle import Turns
+from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import balance as standings
-from proxy.api.balance import Standing
+from proxy.api.balance import AccountBalance
 from proxy.api_admin import account_overrides
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
@@ -34,7 +34,7 @@ class Administration(NamedTuple):
     ledger: Ledger
     callers: Callers
     config: Config
-    turns: Turns
+    turns: UsageThrottle
     cache: Cache
 
     async def account(self, id_or_name: str) -> Account:
@@ -44,7 +44,7 @@ class Administration(NamedTuple):
             raise NotFound(f"There is no account '{id_or_name[:80]}'.", param="account")
         return account
 
-    async def standing(self, account: Account) -> Standing | None:
+    async def standing(self, account: Account) -> AccountBalance | None:
         """None where its plan is not in force."""
         terms = account_overrides.in_force(account.plan, account.agreed, self.config)
         if terms is None:

@@ -67,7 +67,7 @@ class MintedKey(KeyEntry, frozen=True, kw_only=True):
         return f"<MintedKey {self.id}>"
 
 
-class Keys:
+class KeyEndpoints:
     def __init__(self, administration: Administration) -> None:
         self._administration = administration
         self._store = administration.store
@@ -83,7 +83,7 @@ class Keys:
             request, "key.created", new_id("key"), account.id, role=wanted.role, name=wanted.name, caps=caps
         )
         expires = None if wanted.expires_in_s is None else act.at + wanted.expires_in_s * 1_000_000
-        told = key_records.NewKey(
+        told = key_records.NewKeyRecord(
             account=account.id, role=wanted.role, name=wanted.name, expires=expires, caps=caps
         )
         secret = api_key.mint()
@@ -130,7 +130,7 @@ class Keys:
 
 
 def routes(administration: Administration) -> list[Route]:
-    of_keys = Keys(administration)
+    of_keys = KeyEndpoints(administration)
     return [
         Route("/admin/keys", of_keys.list_, methods=["GET"]),
         Route("/admin/keys", of_keys.create, methods=["POST"]),
@@ -143,7 +143,7 @@ def shown(record: KeyRecord) -> KeyEntry:
     return KeyEntry(**_plain(record))
 
 
-def _minted(record: KeyRecord, secret: api_key.Key) -> Response:
+def _minted(record: KeyRecord, secret: api_key.ApiKey) -> Response:
     return reply(MintedKey(**_plain(record), key=secret.reveal()), 201)
 
 

@@ -11,7 +11,7 @@ from policies import lexicon
 from policies.lexicon import MOST_WORDS
 from proxy.api.lexicons import MAX_BODY_BYTES, DeletedLexicon, WordsField, entry, listed, whole
 from proxy.api_admin.administration import Administration, check_open
-from proxy.catalogue.library_editor import Saving
+from proxy.catalogue.library_editor import LibraryEditor
 from proxy.errors import InvalidRequest
 from proxy.http.body import AccountName, body
 from proxy.http.replies import reply
@@ -29,7 +29,7 @@ class NewLexicon(msgspec.Struct, frozen=True):
 
 
 class AdminLexicons:
-    def __init__(self, administration: Administration, saving: Saving) -> None:
+    def __init__(self, administration: Administration, saving: LibraryEditor) -> None:
         self._administration = administration
         self._saving = saving
         self._shared = administration.config.lexicons
@@ -63,7 +63,7 @@ class AdminLexicons:
         return reply(DeletedLexicon(name=await self._saving.delete_lexicon(account, name, act)))
 
 
-def routes(administration: Administration, saving: Saving) -> list[Route]:
+def routes(administration: Administration, saving: LibraryEditor) -> list[Route]:
     lexicons = AdminLexicons(administration, saving)
     return [
         Route("/admin/lexicons", lexicons.list_, methods=["GET"]),

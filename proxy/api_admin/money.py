@@ -14,12 +14,21 @@ from proxy.api.balance import Balance
 from proxy.api_admin.administration import Administration, check_open
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import Name, NeededReason, Reason, SignedCredits, SomeCredits, body, can_be_named, micro
+from proxy.http.body import (
+    Name,
+    NeededReason,
+    ReasonText,
+    SignedCredits,
+    SomeCredits,
+    body,
+    can_be_named,
+    micro,
+)
 from proxy.http.paging import page
 from proxy.http.replies import reply
 from proxy.http.times import iso
 from proxy.ledger import movements, verify
-from proxy.ledger.movements import Told
+from proxy.ledger.movements import Reason
 from proxy.storage import audit, entries
 from proxy.storage.accounts import Account
 from proxy.storage.entries import GRANTED, Entry, Kind
@@ -30,7 +39,7 @@ class NewGrant(msgspec.Struct, frozen=True):
 
     credits: SomeCredits
     reference: Name | None = None
-    reason: Reason = ""
+    reason: ReasonText = ""
 
 
 class NewCorrection(msgspec.Struct, frozen=True):
@@ -159,9 +168,9 @@ class Money:
 
     async def _told(
         self, request: Request, action: str, subject: str, account: str, details: Mapping[str, Any]
-    ) -> Told:
+    ) -> Reason:
         act = await self._administration.act(request, action, subject, account, **details)
-        return Told(act.actor, details["reason"], audit.added(act))
+        return Reason(act.actor, details["reason"], audit.added(act))
 
 
 def routes(administration: Administration) -> list[Route]:

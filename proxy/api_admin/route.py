@@ -71,7 +71,7 @@ class ShownCandidate(msgspec.Struct, frozen=True, kw_only=True):
     front_end: str
 
 
-class Refusal(ErrorDetail, frozen=True):
+class ShownRefusal(ErrorDetail, frozen=True):
     """What a client would be answered."""
 
     status: int
@@ -91,7 +91,7 @@ class ExplainedPart(msgspec.Struct, frozen=True, kw_only=True):
     models: list[JudgedModel]
     candidates: list[ShownCandidate]
     notes: list[str]
-    error: Refusal | None
+    error: ShownRefusal | None
 
 
 class RouteAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,11 +156,11 @@ class Explanations:
             error=self._refusal(model, decision),
         )
 
-    def _refusal(self, model: str, decision: Decision) -> Refusal | None:
+    def _refusal(self, model: str, decision: Decision) -> ShownRefusal | None:
         if decision.error is None:
             return None
         failure = self._planner.failure(decision.error, model, decision.wanted.language)
-        return Refusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
+        return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
 
 
 def routes(administration: Administration, planner: Planner, library: Library) -> list[Route]:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from proxy.api.voices import DeletedVoice, NewVoice
 from proxy.api_admin.administration import Administration, check_open
-from proxy.catalogue.library_editor import Saving
+from proxy.catalogue.library_editor import LibraryEditor
 from proxy.errors import NotFound
 from proxy.http.body import AccountName, body
 from proxy.http.paging import page
@@ -62,7 +62,7 @@ class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdminVoices:
-    def __init__(self, administration: Administration, saving: Saving) -> None:
+    def __init__(self, administration: Administration, saving: LibraryEditor) -> None:
         self._administration = administration
         self._saving = saving
 
@@ -131,7 +131,7 @@ class AdminVoices:
         ]
 
 
-def routes(administration: Administration, saving: Saving) -> list[Route]:
+def routes(administration: Administration, saving: LibraryEditor) -> list[Route]:
     of_library = AdminVoices(administration, saving)
     return [
         Route("/admin/voices", of_library.list_, methods=["GET"]),

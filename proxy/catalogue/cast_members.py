@@ -6,12 +6,16 @@ from collections.abc import Iterable
 
 from policies.routing import Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import Own
+from proxy.catalogue.library import AccountLibrary
 from proxy.errors import InvalidRequest
 
 
 def resolve_members(
-    catalogue: Catalogue, cast: Iterable[tuple[str, str]], own: Own, field: str, saved: Voice | None = None
+    catalogue: Catalogue,
+    cast: Iterable[tuple[str, str]],
+    own: AccountLibrary,
+    field: str,
+    saved: Voice | None = None,
 ) -> dict[str, Voice]:
     """`own` has the account's voices, `saved` is the voice that the cast belongs to, if there is one yet.
     Raises InvalidRequest; `field` ends in a dot where the name of the member belongs to it."""

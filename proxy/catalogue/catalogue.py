@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from policies.costs import Rate
-from policies.licence import Licences, Settled
+from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
-from policies.routing import Binding, Model, Offer, Route, Routed, Routes, Voice, is_open
+from policies.routing import Binding, Model, Offer, Route, Routes, RoutingResult, Voice, is_open
 from proxy.config.config_toml import Config, VoiceSection
-from proxy.config.model_names import Fault, misnamed
+from proxy.config.model_names import ModelNameFault, misnamed
 from proxy.config.nearest import hint
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
@@ -31,7 +31,7 @@ class Catalogue:
         self.licences = Licences(
             config.server.commercial,
             {
-                name: Settled(section.accept_licence, section.paid_use_basis)
+                name: AcceptedLicence(section.accept_licence, section.paid_use_basis)
                 for name, section in config.engines.items()
             },
         )
@@ -75,12 +75,12 @@ class Catalogue:
             return Offer(models=(), routed=routed)
         return Offer(models=tuple(self.resolve_model(name)), is_pinned=is_pinned, routed=routed)
 
-    def _routed(self, tag: str) -> Routed | None:
+    def _routed(self, tag: str) -> RoutingResult | None:
         """The route of this language that can be used: one with none of its candidates is not there."""
         for route in self._routes.of(tag):
             models = tuple(self._all_named(route.candidates))
             if models or not route.candidates:
-                return Routed(route, models)
+                return RoutingResult(route, models)
         return None
 
     def missing(self, route: Route) -> list[str]:
@@ -174,15 +174,15 @@ class Catalogue:
             message = f"The voice '{wanted[:80]}' does not exist. GET /v1/audio/voices lists those that do."
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
-    def unusable_models(self) -> list[Fault]:
+    def unusable_models(self) -> list[ModelNameFault]:
         """Where the configuration names a model which its engine, now that it can be asked, does not have."""
         known = {name: [info.id for info in engine.models()] for name, engine in self._engines.items()}
         return [*misnamed(self._config, known), *self._unlicensed()]
 
-    def _unlicensed(self) -> list[Fault]:
+    def _unlicensed(self) -> list[ModelNameFault]:
         """Those that serve nobody before the operator has accepted their licence."""
         return [
-            Fault(
+            ModelNameFault(
                 model.name,
                 f"its licence, {model.info.licence!r}, is not accepted: "
                 f"engines.{model.engine}.accept_licence",

@@ -8,7 +8,7 @@ from policies import routing
 from policies.language import base
 from policies.routing import Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import Own
+from proxy.catalogue.library import AccountLibrary
 from proxy.catalogue.library_editor import no_voice
 from speech_engine import ModelInfo
 
@@ -16,7 +16,7 @@ from speech_engine import ModelInfo
 class KnownVoices:
     """The caller's own come first."""
 
-    def __init__(self, own: Own, catalogue: Catalogue) -> None:
+    def __init__(self, own: AccountLibrary, catalogue: Catalogue) -> None:
         listed = catalogue.voices()
         self.voices = [*own.listed, *listed]
         self._own = own

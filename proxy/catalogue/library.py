@@ -25,7 +25,7 @@ _MOST_KEPT = 50_000_000
 _NO_WORDS = 1000
 
 
-class Own:
+class AccountLibrary:
     """One account's: its voices and those that the operator saved for everybody, and its lexicons before the
     operator's. `voices` has them under their ids and their names: ids before names, its own before all."""
 
@@ -37,7 +37,7 @@ class Own:
         self._lexicons = lexicons
 
     def __repr__(self) -> str:
-        return f"<Own {len(self.listed)} voices, {self._lexicons!r}>"
+        return f"<AccountLibrary {len(self.listed)} voices, {self._lexicons!r}>"
 
     def members(self, cast: Voice | None = None) -> Mapping[str, Voice]:
         """What a member's name may stand for before the catalogue's voices: in a cast of the account's own,
@@ -61,7 +61,7 @@ def _by_id_and_name(voices: Sequence[Voice]) -> Mapping[str, Voice]:
     return {voice.name: voice for voice in reversed(voices)} | {voice.id: voice for voice in voices}
 
 
-NOTHING = Own((), (), Lexicons({}))
+NOTHING = AccountLibrary((), (), Lexicons({}))
 """Of a caller without an account, on a server without lexicons."""
 
 
@@ -101,7 +101,7 @@ class _Worded(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    own: Own
+    own: AccountLibrary
     worded: _Worded
     until: float
 
@@ -119,12 +119,12 @@ class Library:
         self._words = shared
         self._weight = 0
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._asked: dict[str, asyncio.Task[Own]] = {}
+        self._asked: dict[str, asyncio.Task[AccountLibrary]] = {}
 
     def __repr__(self) -> str:
         return f"<Library {len(self._kept)} accounts kept, {self._shared.lexicons!r}>"
 
-    async def own(self, account: str) -> Own:
+    async def own(self, account: str) -> AccountLibrary:
         kept = self._kept.get(account)
         if kept is not None and self._clock() < kept.until:
             return kept.own
@@ -141,27 +141,27 @@ class Library:
         else:
             self._asked.pop(account, None)
 
-    def _ask_once(self, account: str) -> asyncio.Task[Own]:
+    def _ask_once(self, account: str) -> asyncio.Task[AccountLibrary]:
         task = self._asked.get(account)
         if task is None:
             task = self._asked[account] = asyncio.create_task(self._ask(account))
             task.add_done_callback(lambda done: self._landed(account, done))
         return task
 
-    def _landed(self, account: str, task: asyncio.Task[Own]) -> None:
+    def _landed(self, account: str, task: asyncio.Task[AccountLibrary]) -> None:
         if self._asked.get(account) is task:
             del self._asked[account]
         # Looked at, so that a failed read whose requests have all hung up is not reported as lost.
         if not task.cancelled():
             task.exception()
 
-    async def _ask(self, account: str) -> Own:
+    async def _ask(self, account: str) -> AccountLibrary:
         asked_at = self._clock()
         saved, standing = await asyncio.gather(
             voices.for_account(self._store, account), lexicons.standing(self._store, account)
         )
         worded = await self._worded(account, standing)
-        found = Own(
+        found = AccountLibrary(
             tuple(voice_of(record) for record in saved if record.account is not None),
             tuple(voice_of(record) for record in saved if record.account is None),
             worded.lexicons,

@@ -30,7 +30,7 @@ class Purges(Protocol):
     async def purge_lexicon(self, account: str) -> None: ...
 
 
-class Saving:
+class LibraryEditor:
     """`configured` are the names of the voices of the configuration. `catalogue` is None where no engine
     runs: then nobody can say what voices there are beside."""
 
@@ -49,7 +49,7 @@ class Saving:
         self._catalogue = catalogue
 
     def __repr__(self) -> str:
-        return f"<Saving over {self.library!r}>"
+        return f"<LibraryEditor over {self.library!r}>"
 
     async def put_lexicon(
         self, account: str, name: str, words: Words, act: Act | None = None

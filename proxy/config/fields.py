@@ -19,7 +19,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 _NOTHING = (NoneType, msgspec.UnsetType)
 
 
-class Fault(NamedTuple):
+class FieldFault(NamedTuple):
     """One field that is wrong. `expected` completes the sentence "… must be …"."""
 
     field: str
@@ -28,10 +28,10 @@ class Fault(NamedTuple):
     value: object = None
 
 
-class Faults(Exception):
+class FieldFaults(Exception):
     """Everything that is wrong with one mapping."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[FieldFault]) -> None:
         super().__init__(", ".join(fault.field for fault in faults))
         self.faults = faults
 
@@ -69,23 +69,23 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
     """The struct; raises Faults. Keys that it does not know are not looked at: see `unknown`; but those of a
     struct inside it are, where that one forbids them."""
     values: dict[str, Any] = {}
-    faults: list[Fault] = []
+    faults: list[FieldFault] = []
     for field in fields_of(type_):
         value = raw.get(field.key, msgspec.UNSET)
         if value is None and null_is_absent:
             value = msgspec.UNSET
         if value is msgspec.UNSET:
             if field.required:
-                faults.append(Fault(field.key, "missing", field.expected))
+                faults.append(FieldFault(field.key, "missing", field.expected))
             continue
         try:
             values[field.name] = _value(field, value)
         except msgspec.ValidationError:
-            faults.append(Fault(field.key, "wrong", field.expected, value))
-        except Faults as inner:
+            faults.append(FieldFault(field.key, "wrong", field.expected, value))
+        except FieldFaults as inner:
             faults += [fault._replace(field=f"{field.key}.{fault.field}") for fault in inner.faults]
     if faults:
-        raise Faults(faults)
+        raise FieldFaults(faults)
     return type_(**values)
 
 
@@ -95,7 +95,7 @@ def _value(field: Field, value: object) -> Any:
         return msgspec.convert(value, field.type)
     if strange := unknown(inner, value):
         known = ", ".join(each.key for each in fields_of(inner))
-        raise Faults([Fault(name, "unknown", f"one of {known}") for name in strange])
+        raise FieldFaults([FieldFault(name, "unknown", f"one of {known}") for name in strange])
     return read(inner, value)
 
 

@@ -12,7 +12,7 @@ Known = Mapping[str, Sequence[str]]
 """An engine's models, for each engine that can say which it has."""
 
 
-class Fault(NamedTuple):
+class ModelNameFault(NamedTuple):
     """`where` is an alias, or the key of a route, a cost or a price."""
 
     where: str
@@ -31,9 +31,9 @@ def listed(config: Config) -> Known:
     return {name: models for name, models in lists.items() if isinstance(models, list) and models}
 
 
-def misnamed(config: Config, known: Known) -> list[Fault]:
+def misnamed(config: Config, known: Known) -> list[ModelNameFault]:
     return [
-        Fault(
+        ModelNameFault(
             name.where,
             f"{name.engine} has no model of {f'{name.engine}/{name.model}'!r}; "
             f"{hint(name.model, known[name.engine])}",
@@ -43,12 +43,12 @@ def misnamed(config: Config, known: Known) -> list[Fault]:
     ]
 
 
-def without_cost(config: Config, known: Known) -> list[Fault]:
+def without_cost(config: Config, known: Known) -> list[ModelNameFault]:
     """Models that an engine with a budget may be asked for, whose cost would count in no budget."""
     offered = {(engine, model) for engine, models in known.items() for model in models}
     offered |= {(name.engine, name.model) for name in _spoken_by(config) if name.engine not in known}
     return [
-        Fault(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
+        ModelNameFault(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
         for engine, model in sorted(offered)
         if _is_unseen(config.engines.get(engine), model)
     ]

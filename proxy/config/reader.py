@@ -50,7 +50,7 @@ class Reader:
         """None, with a fault for each field that is wrong. Other keys are left to whoever collects them."""
         try:
             return fields.read(type_, raw)
-        except fields.Faults as error:
+        except fields.FieldFaults as error:
             for fault in error.faults:
                 got = "it is missing" if fault.kind == "missing" else f"got {_shown(fault.value)}"
                 self.fault(f"{key}.{fault.field}", f"must be {fault.expected}; {got}")

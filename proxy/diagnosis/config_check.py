@@ -11,12 +11,12 @@ from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
 from proxy.diagnosis.finding import Finding
-from proxy.diagnosis.probes import Told
+from proxy.diagnosis.probes import ProbeResults
 from proxy.engines.environments import EnvironmentRefused, interpreter
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Opened, Registry
+from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
 
 
-def check_config(config: Config, registry: Registry, told: Told = Told()) -> list[Finding]:  # noqa: B008 - frozen
+def check_config(config: Config, registry: Registry, told: ProbeResults = ProbeResults()) -> list[Finding]:  # noqa: B008 - frozen
     """With what was `told`, also whether names of models and voices, which only engines know, are right."""
     findings = [Finding("config", config.source, True, f"data in {config.data}")]
     findings += _server(config)
@@ -48,7 +48,7 @@ def _server(config: Config) -> list[Finding]:
     ]
 
 
-def _models(config: Config, told: Told) -> list[Finding]:
+def _models(config: Config, told: ProbeResults) -> list[Finding]:
     """What sections list, and engines have told: of others' models /readyz speaks when they run."""
     asked = {engine: [info.id for info in infos] for engine, infos in told.models.items()}
     known = {**asked, **model_names.listed(config)}
@@ -64,7 +64,7 @@ def _models(config: Config, told: Told) -> list[Finding]:
 def _settings(config: Config, registry: Registry) -> list[Finding]:
     """[front_ends] and [detectors]: what is wrong with their settings, or with their names."""
     findings = []
-    sections: list[tuple[Opened, str, PluginSection]] = [
+    sections: list[tuple[InstanceKind, str, PluginSection]] = [
         *(("front_end", name, section) for name, section in config.front_ends.items()),
         *(("detector", name, section) for name, section in config.detectors.items()),
     ]

@@ -15,7 +15,7 @@ from proxy.config.config_toml import Config
 from proxy.diagnosis.finding import Finding
 from proxy.engines.engine_list import open_engines
 from proxy.engines.guarded import GuardedEngine
-from proxy.engines.provider_key import Key
+from proxy.engines.provider_key import ProviderKey
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.telemetry import Metrics
 from speech_engine import (
@@ -61,7 +61,7 @@ def _is_cloud(config: Config, registry: Registry, name: str) -> bool:
     return isinstance(spec, InProcessSpec) and spec.is_guarded
 
 
-async def _tried(catalogue: Catalogue, engine: GuardedEngine, key: Key) -> Finding:
+async def _tried(catalogue: Catalogue, engine: GuardedEngine, key: ProviderKey) -> Finding:
     name = f"{engine.name} key {key.number}" if len(engine.keys) > 1 else engine.name
     try:
         async with asyncio.timeout(LONGEST_S):
@@ -73,7 +73,7 @@ async def _tried(catalogue: Catalogue, engine: GuardedEngine, key: Key) -> Findi
     return Finding("live", name, True, note)
 
 
-async def _spoken(catalogue: Catalogue, engine: str, key: Key) -> str:
+async def _spoken(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     """What was heard, in words; raises EngineError."""
     if not key.engine.models():
         raise EngineFailed(key.reason or "It names no model.")
@@ -104,7 +104,7 @@ async def _spoken(catalogue: Catalogue, engine: str, key: Key) -> str:
     return ", ".join(parts)
 
 
-def _voice(catalogue: Catalogue, engine: str, key: Key) -> str:
+def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     """The first that the configuration binds, else the engine's own first one."""
     bound = (
         binding.engine_voice

@@ -19,7 +19,7 @@ from proxy.engines import environments, plugin_folder, registry
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from speech_engine import Context, Plugin
-from speech_engine.testing.verdicts import Verdict, verdicts
+from speech_engine.testing.verdicts import RuleVerdict, verdicts
 
 _PATIENCE_S = 600.0
 
@@ -80,18 +80,18 @@ def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> It
         timeout=_PATIENCE_S,
         check=False,
     )
-    said = [msgspec.json.decode(line, type=Verdict) for line in done.stdout.splitlines()]
+    said = [msgspec.json.decode(line, type=RuleVerdict) for line in done.stdout.splitlines()]
     if said and said[-1].broken.startswith("ModuleNotFoundError"):
-        said[-1] = Verdict(said[-1].rule, said[-1].broken + hint)
+        said[-1] = RuleVerdict(said[-1].rule, said[-1].broken + hint)
     if done.returncode:
-        said.append(Verdict("it does not end its process", f"it ended with status {done.returncode}"))
+        said.append(RuleVerdict("it does not end its process", f"it ended with status {done.returncode}"))
     yield from _findings(said)
 
 
-async def _all(answers: Any) -> list[Verdict]:
+async def _all(answers: Any) -> list[RuleVerdict]:
     return [verdict async for verdict in answers]
 
 
-def _findings(said: Iterable[Verdict]) -> Iterator[Finding]:
+def _findings(said: Iterable[RuleVerdict]) -> Iterator[Finding]:
     for verdict in said:
         yield Finding("rule", verdict.rule, not verdict.broken, verdict.broken or "kept")

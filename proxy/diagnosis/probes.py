@@ -13,14 +13,14 @@ import msgspec
 from proxy.cli.admin_requests import answer
 from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection
-from proxy.engines.plugin_instances import Wanted, open_plugin
+from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from proxy.processes import runtime
 from proxy.processes.runtime import CommandRefused
 from speech_engine import Language, ModelInfo
 
 
-class Told(msgspec.Struct, frozen=True):
+class ProbeResults(msgspec.Struct, frozen=True):
     """`models` and `voices` are those of engines that could be asked, `front_ends` have the languages that
     they were made for."""
 
@@ -29,7 +29,7 @@ class Told(msgspec.Struct, frozen=True):
     front_ends: Mapping[str, frozenset[str]] = {}
 
 
-def ask(config: Config, registry: Registry) -> Told:
+def ask(config: Config, registry: Registry) -> ProbeResults:
     """Nothing of what could not be asked: a check goes on without."""
     front_ends = asyncio.run(_front_ends(config, registry))
     try:
@@ -38,7 +38,7 @@ def ask(config: Config, registry: Registry) -> Told:
         rows = []
     # The file may name another plugin by now than the server that still runs with the one before.
     there = [row for row in rows if row["name"] in config.engines and _is_same(config, row) and row["models"]]
-    return Told(
+    return ProbeResults(
         {row["name"]: _models(row) for row in there},
         {row["name"]: frozenset(row["voices"]) for row in there},
         front_ends,
@@ -68,7 +68,7 @@ async def _front_ends(config: Config, registry: Registry) -> dict[str, frozenset
     async with AsyncExitStack() as stack:
         for name in sorted(named & registry.plugins("front_end").keys()):
             section = config.front_ends.get(name, PluginSection())
-            opened = await open_plugin(stack, registry, Wanted("front_end", name, section, False))
+            opened = await open_plugin(stack, registry, PluginRequest("front_end", name, section, False))
             if opened is not None:
                 found[name] = frozenset(getattr(opened, "languages", ()))
     return found

@@ -11,15 +11,15 @@ from proxy.config.nearest import hint
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark
 from proxy.diagnosis.finding import Finding
-from proxy.diagnosis.probes import Told
+from proxy.diagnosis.probes import ProbeResults
 from proxy.engines.registry import EngineConfigError, Registry
 
 
-def routes(config: Config, registry: Registry, told: Told) -> list[Finding]:
+def routes(config: Config, registry: Registry, told: ProbeResults) -> list[Finding]:
     return [_route(config, registry, told, route) for route in config.routes]
 
 
-def voices(config: Config, told: Told) -> list[Finding]:
+def voices(config: Config, told: ProbeResults) -> list[Finding]:
     """Those that cannot speak on some engine, as far as anybody can tell."""
     written = [remark for remark in config.warnings if remark.key.startswith("voices.")]
     unknown = [
@@ -58,7 +58,7 @@ def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
     )
 
 
-def _route(config: Config, registry: Registry, told: Told, route: Route) -> Finding:
+def _route(config: Config, registry: Registry, told: ProbeResults, route: Route) -> Finding:
     """A route never stops anything: whatever of it is not there is passed over."""
     faults = {full: _fault(config, registry, told, full, route.language) for full in route.candidates}
     warnings = [fault for fault in faults.values() if fault]
@@ -75,7 +75,7 @@ def _route(config: Config, registry: Registry, told: Told, route: Route) -> Find
     return Finding("route", route.language, True, "; ".join((*notes, *warnings)), is_warning=bool(warnings))
 
 
-def _fault(config: Config, registry: Registry, told: Told, full: str, tag: str) -> str:
+def _fault(config: Config, registry: Registry, told: ProbeResults, full: str, tag: str) -> str:
     """Why a candidate would not speak, where that is known."""
     engine, _, name = full.partition("/")
     if engine not in config.engines:
@@ -93,7 +93,7 @@ def _fault(config: Config, registry: Registry, told: Told, full: str, tag: str) 
     return "" if routing.speaks(info, tag) else f"{full} does not speak {tag} well enough"
 
 
-def _front_end(registry: Registry, told: Told, route: Route) -> str:
+def _front_end(registry: Registry, told: ProbeResults, route: Route) -> str:
     name = route.front_end or ""
     if name not in registry.plugins("front_end"):
         return _no_front_end(name)
@@ -119,6 +119,6 @@ def _lexicon(name: str, words: Words) -> Finding:
     return Finding("lexicon", name, True, note)
 
 
-def _like(voice: str, told: Told, engine: str) -> str:
+def _like(voice: str, told: ProbeResults, engine: str) -> str:
     near = hint(voice, sorted(told.voices[engine]))
     return near if near.startswith("did") else "voxgate engines --json lists those it has"

@@ -17,7 +17,7 @@ from proxy.engines.dispatch import OnAsked, nobody_asks
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.paced import Pace, PacedEngine
+from proxy.engines.paced import PacedEngine, ProviderPace
 from proxy.engines.provider_key import Watch
 from proxy.engines.refreshing import refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
@@ -33,7 +33,7 @@ from speech_engine import (
     SpeechJob,
     VoiceInfo,
 )
-from speech_engine.host.messages import Health
+from speech_engine.host.messages import HealthReport
 from speech_engine.host.pipe import HostState
 from speech_engine.host.running import introduction
 
@@ -59,8 +59,8 @@ class FailedEngine:
     def voices(self) -> tuple[VoiceInfo, ...]:
         return ()
 
-    async def health(self) -> Health:
-        return Health(0, 0, 0)
+    async def health(self) -> HealthReport:
+        return HealthReport(0, 0, 0)
 
     async def speak(self, job: SpeechJob, _on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
         # A loop, though it raises at once: a function without a `yield` would be no generator, and the
@@ -194,4 +194,4 @@ class _Opening:
         """Several workers share what the provider allows: each takes its part of it."""
         slots = section.concurrency or introduction(engine).slots
         pace = None if section.rpm is None else max(1, section.rpm // self._workers)
-        return PacedEngine(engine, Pace(pace), max(1, slots // self._workers))
+        return PacedEngine(engine, ProviderPace(pace), max(1, slots // self._workers))

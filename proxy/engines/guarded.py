@@ -17,7 +17,7 @@ import structlog
 from policies import backoff
 from proxy.engines.dispatch import OnAsked, nobody_asks
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.provider_key import REFUSED, Key, Watch
+from proxy.engines.provider_key import REFUSED, ProviderKey, Watch
 from speech_engine import (
     Audio,
     Encoded,
@@ -29,7 +29,7 @@ from speech_engine import (
     SpeechJob,
     VoiceInfo,
 )
-from speech_engine.host.messages import Health
+from speech_engine.host.messages import HealthReport
 
 _NEARLY_S = 0.1
 """A try that is cancelled so shortly before its deadline was cancelled for it."""
@@ -42,7 +42,7 @@ _log = structlog.get_logger()
 class GuardedEngine:
     def __init__(self, name: str, engines: Sequence[InProcessEngine], watch: Watch) -> None:
         self.name = name
-        self.keys = [Key(name, number, engine, watch) for number, engine in enumerate(engines, 1)]
+        self.keys = [ProviderKey(name, number, engine, watch) for number, engine in enumerate(engines, 1)]
         self._watch = watch
 
     def __repr__(self) -> str:
@@ -72,9 +72,9 @@ class GuardedEngine:
     def voices(self) -> tuple[VoiceInfo, ...]:
         return next((voices for key in self.keys if (voices := key.engine.voices())), ())
 
-    async def health(self) -> Health:
+    async def health(self) -> HealthReport:
         found = [await key.engine.health() for key in self.keys]
-        return Health(
+        return HealthReport(
             sum(each.slots for each in found),
             sum(each.running for each in found),
             sum(each.waiting for each in found),
@@ -102,7 +102,7 @@ class GuardedEngine:
                 _log.info("engine.retry.started", engine=self.name, job=job.id, error=type(error).__name__)
             await asyncio.sleep(delay_s)
 
-    def _choose(self) -> Key:
+    def _choose(self) -> ProviderKey:
         """The first key that may be tried: others are there for when it may not."""
         for key in self.keys:
             if key.may_try:
@@ -123,7 +123,7 @@ class GuardedEngine:
 class _Try:
     """One try of one key, and what it says of it."""
 
-    def __init__(self, key: Key, deadline: float, on_asked: OnAsked) -> None:
+    def __init__(self, key: ProviderKey, deadline: float, on_asked: OnAsked) -> None:
         self.has_begun = False
         self._on_asked = on_asked
         self._key = key

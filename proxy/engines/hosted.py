@@ -92,7 +92,7 @@ class HostedEngine:
         self.name = name
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, _Process] = {}
-        self._welcome = messages.Welcome(API_VERSION, 0, (), ())
+        self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -137,15 +137,15 @@ class HostedEngine:
             self._later(self._greet(state))
         self.changed.set()
 
-    async def health(self) -> messages.Health:
+    async def health(self) -> messages.HealthReport:
         """The sum over the processes that answer."""
         asked = [
-            process.ask("Health", messages.HealthAsked(), messages.Health, HEALTH_S)
+            process.ask("Health", messages.HealthAsked(), messages.HealthReport, HEALTH_S)
             for process in list(self._processes.values())
         ]
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        healthy = [answer for answer in answers if isinstance(answer, messages.Health)]
-        return messages.Health(
+        healthy = [answer for answer in answers if isinstance(answer, messages.HealthReport)]
+        return messages.HealthReport(
             sum(answer.slots for answer in healthy),
             sum(answer.running for answer in healthy),
             sum(answer.waiting for answer in healthy),
@@ -224,8 +224,8 @@ class HostedEngine:
         """Says Hello until it is answered, or until there is other news of that process."""
         while self.states.get(state.process) is state:
             try:
-                welcome: messages.Welcome | None = await process.ask(
-                    "Hello", messages.Hello(API_VERSION), messages.Welcome, HELLO_S
+                welcome: messages.HelloReply | None = await process.ask(
+                    "Hello", messages.Hello(API_VERSION), messages.HelloReply, HELLO_S
                 )
             except grpc.aio.AioRpcError as error:
                 _log.warning("host.hello.failed", engine=self.name, status=error.code().name)

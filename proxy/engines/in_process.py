@@ -10,7 +10,7 @@ import structlog
 from proxy.engines.dispatch import OnAsked, nobody_asks
 from proxy.engines.paced import PacedEngine
 from speech_engine import Engine, Event, ModelInfo, SpeechJob, VoiceInfo
-from speech_engine.host.messages import Failed, Health
+from speech_engine.host.messages import Failed, HealthReport
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
 from speech_engine.host.running import introduction, spooled
@@ -70,7 +70,7 @@ class InProcessEngine:
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._welcome.voices
 
-    async def health(self) -> Health:
+    async def health(self) -> HealthReport:
         return self._queue.health()
 
     async def speak(self, job: SpeechJob, on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:

@@ -17,7 +17,7 @@ _LONGEST_PAUSE_S = 60.0
 """A provider that says more is asked again all the same: a slip of its clock must not cost a day."""
 
 
-class Pace:
+class ProviderPace:
     """All that one key is asked: `most` a minute, None for no limit; `pause` is the provider's own word."""
 
     def __init__(self, most: int | None) -> None:
@@ -27,7 +27,7 @@ class Pace:
         self._paused_until = 0.0
 
     def __repr__(self) -> str:
-        return f"<Pace {len(self._sent)} of {self._most or 'any number'} a minute>"
+        return f"<ProviderPace {len(self._sent)} of {self._most or 'any number'} a minute>"
 
     def pause(self, told_s: float | None) -> None:
         now = asyncio.get_running_loop().time()
@@ -52,7 +52,7 @@ class Pace:
 class PacedEngine:
     """Fits `speech_engine.Engine`, around one."""
 
-    def __init__(self, engine: Engine, pace: Pace, slots: int) -> None:
+    def __init__(self, engine: Engine, pace: ProviderPace, slots: int) -> None:
         self.inner = engine
         self.slots = slots
         self.models = engine.models

@@ -8,22 +8,22 @@ from typing import Any, NamedTuple
 import structlog
 
 from proxy.config.sections import PluginSection
-from proxy.engines.registry import EngineConfigError, Opened, Registry
+from proxy.engines.registry import EngineConfigError, InstanceKind, Registry
 from speech_engine import Context, Hosted
 
 _log = structlog.get_logger()
 
 
-class Wanted(NamedTuple):
+class PluginRequest(NamedTuple):
     """`is_asked_for` in the configuration: one that is only installed may lack something without a word."""
 
-    kind: Opened
+    kind: InstanceKind
     name: str
     section: PluginSection
     is_asked_for: bool
 
 
-async def open_plugin(stack: AsyncExitStack, registry: Registry, wanted: Wanted) -> Any | None:
+async def open_plugin(stack: AsyncExitStack, registry: Registry, wanted: PluginRequest) -> Any | None:
     """An instance with its section's settings, until the stack ends; None, and a line in the log, where the
     plugin is not there, lacks something, is set wrongly or fails."""
     kind, name, section, is_asked_for = wanted

@@ -40,7 +40,7 @@ class Watch(Protocol):
     def breaker(self, engine: str, key: int, is_open: bool) -> None: ...
 
 
-class Key:
+class ProviderKey:
     """`was_heard`: its provider has been asked what it has, and answered. `rests` is set while it is open."""
 
     def __init__(self, owner: str, number: int, engine: InProcessEngine, watch: Watch) -> None:
@@ -54,7 +54,7 @@ class Key:
         self._watch = watch
 
     def __repr__(self) -> str:
-        return f"<Key {self.number}: {'closed' if self.breaker.is_closed else self.reason}>"
+        return f"<ProviderKey {self.number}: {'closed' if self.breaker.is_closed else self.reason}>"
 
     @property
     def may_try(self) -> bool:

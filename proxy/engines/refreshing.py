@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from proxy.engines.guarded import GuardedEngine
-from proxy.engines.provider_key import Key
+from proxy.engines.provider_key import ProviderKey
 from speech_engine import EngineError, EngineRefreshes, EngineTimeout
 
 REFRESH_S = 300.0
@@ -51,7 +51,7 @@ async def _greeted(guarded: GuardedEngine) -> None:
         return
 
 
-async def _keep(guarded: GuardedEngine, key: Key, engine: EngineRefreshes) -> None:
+async def _keep(guarded: GuardedEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
     while True:
         await _refresh(guarded, key, engine)
         try:
@@ -63,7 +63,7 @@ async def _keep(guarded: GuardedEngine, key: Key, engine: EngineRefreshes) -> No
         await asyncio.sleep(REFRESH_S if key.breaker.is_refused else PROBE_S)
 
 
-async def _refresh(guarded: GuardedEngine, key: Key, engine: EngineRefreshes) -> None:
+async def _refresh(guarded: GuardedEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
     failure: EngineError
     try:
         async with asyncio.timeout(ANSWER_S):

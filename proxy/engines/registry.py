@@ -28,7 +28,7 @@ API_KEY = "api_key"
 _Key = tuple[str, str]
 """A plugin's kind and name."""
 
-Opened = Literal["front_end", "detector"]
+InstanceKind = Literal["front_end", "detector"]
 """The kinds that are opened once, under their own names, with the settings of [front_ends] or [detectors]."""
 
 _log = structlog.get_logger()
@@ -144,7 +144,7 @@ class Registry:
             reason = type(error).__name__
         raise EngineConfigError(f"engines.{name}: its plugin cannot say what is missing: {reason}")
 
-    def settings(self, kind: Opened, name: str, section: PluginSection) -> Any:
+    def settings(self, kind: InstanceKind, name: str, section: PluginSection) -> Any:
         """What a plugin that is opened once is created with; raises EngineConfigError."""
         key = f"{kind}s.{name}"
         plugin = self._plugins.get((kind, name))
@@ -278,7 +278,7 @@ def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any])
     faults = [f"{section}.{key}: no such key" for key in fields.unknown(type_, raw)]
     try:
         settings = fields.read(type_, raw)
-    except fields.Faults as error:
+    except fields.FieldFaults as error:
         faults += [f"{section}.{fault.field}: must be {fault.expected}" for fault in error.faults]
     if faults:
         known = ", ".join(field.key for field in fields.fields_of(type_))

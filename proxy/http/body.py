@@ -30,7 +30,7 @@ Name = Annotated[
 Label = Annotated[
     str, Meta(max_length=100, pattern=_PRINTABLE, description="a text of up to 100 printable characters")
 ]
-Reason = Annotated[
+ReasonText = Annotated[
     str, Meta(max_length=500, pattern=_PRINTABLE, description="a text of up to 500 printable characters")
 ]
 NeededReason = Annotated[

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientLeft, RequestTooLarge
-from proxy.kept import Recording
+from proxy.kept import AnswerRecording
 
 Settle = Callable[[], Awaitable[None]]
 
@@ -38,7 +38,7 @@ class Connection:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'left' if self._has_left else 'open'}>"
 
-    def recorded(self, recording: Recording) -> RecordedConnection:
+    def recorded(self, recording: AnswerRecording) -> RecordedConnection:
         """The same line, to be used in place of this one."""
         return RecordedConnection(self._scope, self._receive, self._send, recording)
 
@@ -126,7 +126,7 @@ class RecordedConnection(Connection):
     """What goes out is recorded as well, so the block is carried to its end for a client that has left: its
     next try gets the answer. Where that cannot be, leaving is what it always is."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, recording: Recording) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, recording: AnswerRecording) -> None:
         super().__init__(scope, receive, send)
         self._recording = recording
 

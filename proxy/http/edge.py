@@ -154,7 +154,7 @@ class Failures:
             await answer(scope, receive, send)
 
 
-class Keys:
+class KeyCheck:
     """Authentication, before route, method and body: who has no key learns nothing."""
 
     def __init__(self, app: ASGIApp, logins: Logins, public_catalogue: bool) -> None:

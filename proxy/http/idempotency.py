@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from proxy.errors import InvalidRequest
 from proxy.http.connection import Connection
-from proxy.kept import Answers, KeptAnswer, Sent
+from proxy.kept import KeptAnswer, KeptAnswers, KeyedRequest
 from proxy.telemetry import Metrics
 
 _KEY = re.compile(r"[ -~]{1,255}")
@@ -16,13 +16,13 @@ _NAME = "Idempotency-Key"
 Answering = Callable[[Connection], Awaitable[None]]
 
 
-class Once:
-    def __init__(self, answers: Answers, metrics: Metrics) -> None:
+class Idempotency:
+    def __init__(self, answers: KeptAnswers, metrics: Metrics) -> None:
         self._answers = answers
         self._metrics = metrics
 
     def __repr__(self) -> str:
-        return f"<Once by {self._answers!r}>"
+        return f"<Idempotency by {self._answers!r}>"
 
     def key(self, connection: Connection) -> str | None:
         """None where there is none, or where none are heeded; raises InvalidRequest for what is no key."""
@@ -36,7 +36,7 @@ class Once:
             )
         return sent[0]
 
-    async def answer(self, connection: Connection, sent: Sent, answering: Answering) -> None:
+    async def answer(self, connection: Connection, sent: KeyedRequest, answering: Answering) -> None:
         """With what was answered before; else by `answering`, while that is recorded."""
         async with self._answers.claim(sent) as claimed:
             if isinstance(claimed, KeptAnswer):

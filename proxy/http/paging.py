@@ -15,12 +15,12 @@ MOST = 1000
 _USUAL = 100
 
 
-class Placed(Protocol):
+class PlacedRow(Protocol):
     @property
     def id(self) -> str: ...
 
 
-Row = TypeVar("Row", bound=Placed)
+Row = TypeVar("Row", bound=PlacedRow)
 
 
 class Page(msgspec.Struct, Generic[Row], frozen=True):

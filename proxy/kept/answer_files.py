@@ -32,14 +32,14 @@ class Head(msgspec.Struct, frozen=True):
         return len(head).to_bytes(_PREFIX_BYTES) + head
 
 
-class Found(NamedTuple):
+class StoredAnswer(NamedTuple):
     """A whole answer; `file` stands at its first byte. It stays readable whatever becomes of its name."""
 
     head: Head
     file: FileIO
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path) -> StoredAnswer | None:
     file = kept_files.find(path)
     if file is None:
         return None
@@ -47,7 +47,7 @@ def find(path: Path) -> Found | None:
     if head is None:
         file.close()
         return None
-    return Found(head, file)
+    return StoredAnswer(head, file)
 
 
 def _head(file: FileIO) -> Head | None:

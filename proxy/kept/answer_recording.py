@@ -17,7 +17,7 @@ _BLOCK_BYTES = 256 * 1024
 _log = structlog.get_logger()
 
 
-class Recording:
+class AnswerRecording:
     """Whatever the disk does, the answer goes on: what cannot be kept is reported once and given up.
 
     In this order: `begin`, `add` for each piece, `complete`, the settlement, `keep`; and `close` at any time.
@@ -36,7 +36,7 @@ class Recording:
         self._is_kept = False
 
     def __repr__(self) -> str:
-        return f"<Recording of {self._head.request}, {self._written} bytes written>"
+        return f"<AnswerRecording of {self._head.request}, {self._written} bytes written>"
 
     @property
     def will_be_kept(self) -> bool:

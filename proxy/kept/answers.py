@@ -16,12 +16,12 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from proxy.background import UNWATCHED, Repeated, Watch
+from proxy.background import UNWATCHED, RepeatingTask, Watch
 from proxy.config.sections import Server
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.kept import answer_files, kept_files
-from proxy.kept.answer_files import Found, Head
-from proxy.kept.answer_recording import Recording
+from proxy.kept.answer_files import Head, StoredAnswer
+from proxy.kept.answer_recording import AnswerRecording
 from proxy.storage import usage
 from proxy.storage.store import Store
 
@@ -33,7 +33,7 @@ _MEGABYTE = 1_000_000
 _log = structlog.get_logger()
 
 
-class Sent(msgspec.Struct, frozen=True):
+class KeyedRequest(msgspec.Struct, frozen=True):
     """A request that carries a key: who sent which body under it."""
 
     request: str
@@ -42,7 +42,7 @@ class Sent(msgspec.Struct, frozen=True):
     body: bytes
 
     def __repr__(self) -> str:
-        return f"<Sent {self.request}>"
+        return f"<KeyedRequest {self.request}>"
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class Sent(msgspec.Struct, frozen=True):
 class KeptAnswer:
     """A whole answer from before."""
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: StoredAnswer) -> None:
         self.headers = found.head.headers
         self._found = found
 
@@ -72,7 +72,7 @@ class KeptAnswer:
         self._found.file.close()
 
 
-class Answers:
+class KeptAnswers:
     """`workers` share the folder and its bound. Nothing is kept in memory: the folder is all there is."""
 
     def __init__(self, store: Store, folder: Path, megabytes: int, workers: int) -> None:
@@ -83,7 +83,7 @@ class Answers:
         self._unswept_bytes = 0
 
     def __repr__(self) -> str:
-        return f"<Answers up to {self._most_bytes // _MEGABYTE} MB>"
+        return f"<KeptAnswers up to {self._most_bytes // _MEGABYTE} MB>"
 
     @property
     def are_kept(self) -> bool:
@@ -93,7 +93,7 @@ class Answers:
         self._most_bytes = megabytes * _MEGABYTE
 
     @asynccontextmanager
-    async def claim(self, sent: Sent) -> AsyncIterator[KeptAnswer | Recording]:
+    async def claim(self, sent: KeyedRequest) -> AsyncIterator[KeptAnswer | AnswerRecording]:
         """What was answered before; or the right, ours alone until the end of the block, to answer now.
 
         Raises RequestUnderWay and IdempotencyKeyReused.
@@ -122,7 +122,7 @@ class Answers:
         except OSError as error:
             _log.warning("answer.sweep.failed", reason=error.strerror)
 
-    async def _kept(self, path: Path, sent: Sent) -> KeptAnswer | None:
+    async def _kept(self, path: Path, sent: KeyedRequest) -> KeptAnswer | None:
         try:
             found = await asyncio.to_thread(answer_files.find, path)
         except OSError:
@@ -142,12 +142,12 @@ class Answers:
             unless_kept.pop_all()
             return KeptAnswer(found)
 
-    async def _recording(self, path: Path, sent: Sent) -> Recording:
+    async def _recording(self, path: Path, sent: KeyedRequest) -> AnswerRecording:
         most_bytes = self._most_bytes // 4
         try:
             lock = await asyncio.to_thread(kept_files.take, path)
         except OSError as error:
-            recording = Recording(None, sent.head, most_bytes)
+            recording = AnswerRecording(None, sent.head, most_bytes)
             recording.give_up(error)
             return recording
         if lock is None:
@@ -155,9 +155,9 @@ class Answers:
                 "A request with this Idempotency-Key is still under way. Try again when it has ended.",
                 param="Idempotency-Key",
             )
-        return Recording(lock, sent.head, most_bytes)
+        return AnswerRecording(lock, sent.head, most_bytes)
 
-    async def _end(self, recording: Recording) -> None:
+    async def _end(self, recording: AnswerRecording) -> None:
         await recording.close()
         self._unswept_bytes += recording.kept_bytes
         if self._unswept_bytes > self._most_bytes // 16 // self._workers:
@@ -167,10 +167,10 @@ class Answers:
 @asynccontextmanager
 async def open_answers(
     store: Store, data: Path, server: Server, watch: Watch = UNWATCHED
-) -> AsyncIterator[Answers]:
-    answers = Answers(store, data / "idempotency", server.idempotency_mb, server.workers)
+) -> AsyncIterator[KeptAnswers]:
+    answers = KeptAnswers(store, data / "idempotency", server.idempotency_mb, server.workers)
     # An answer does not outlive its day on a server that nobody asks anything.
-    sweeping = Repeated("sweep of kept answers", answers.sweep, _SWEEP_S, watch)
+    sweeping = RepeatingTask("sweep of kept answers", answers.sweep, _SWEEP_S, watch)
     try:
         yield answers
     finally:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from proxy.ledger.charging import SpokenPart
-from proxy.ledger.hold import Attempt, Hold, Spent
-from proxy.ledger.holds import Payer, Wanted
+from proxy.ledger.hold import Attempt, AttemptCost, Hold
+from proxy.ledger.holds import HoldRequest, Payer
 from proxy.ledger.ledger import Ledger, open_ledger
 from proxy.storage.usage import Outcome
 
-__all__ = ["Attempt", "Hold", "Ledger", "Outcome", "Payer", "Spent", "SpokenPart", "Wanted", "open_ledger"]
+__all__ = [
+    "Attempt",
+    "AttemptCost",
+    "Hold",
+    "HoldRequest",
+    "Ledger",
+    "Outcome",
+    "Payer",
+    "SpokenPart",
+    "open_ledger",
+]

@@ -15,7 +15,7 @@ import structlog
 
 from policies.cycles import cycle_at, day_at
 from proxy.config.sections import EngineSection
-from proxy.ledger import Wanted
+from proxy.ledger import HoldRequest
 from proxy.storage import costs
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable
@@ -69,7 +69,7 @@ class Budgets:
     def __repr__(self) -> str:
         return f"<Budgets of {sum(map(bool, self._of_engine.values()))} engines>"
 
-    async def check(self, engine: str, wanted: Wanted) -> None:
+    async def check(self, engine: str, wanted: HoldRequest) -> None:
         """Raises EngineUnavailable where the engine's or the account's money is spent."""
         for budget in self._of_engine.get(engine, ()):
             await self._check(budget, is_account=False)
@@ -137,6 +137,6 @@ def _budgets(name: str, section: EngineSection) -> tuple[_Budget, ...]:
     return tuple(_Budget(name, period, usd) for period, usd in pairs if usd is not None)
 
 
-def _account_budgets(wanted: Wanted) -> list[_Budget]:
+def _account_budgets(wanted: HoldRequest) -> list[_Budget]:
     pairs = (("day", wanted.terms.budget_usd_day), ("month", wanted.terms.budget_usd_month))
     return [_Budget(wanted.account, period, usd) for period, usd in pairs if usd is not None]

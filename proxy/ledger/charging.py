@@ -10,7 +10,7 @@ import msgspec
 
 from policies import price
 from policies.plans import Prices
-from policies.price import FREE, Piece, Price
+from policies.price import FREE, Price, PricedPart
 
 
 class SpokenPart(msgspec.Struct, kw_only=True):
@@ -49,7 +49,7 @@ def charge(
 ) -> Charge:
     """Of the parts that are `owed` at least the estimate, whatever was heard of them."""
     pieces = [
-        Piece(
+        PricedPart(
             prices.of_model(part.engine, part.model),
             heard,
             part.characters,
@@ -60,7 +60,7 @@ def charge(
     return _charge(pieces, rate_hz)
 
 
-def _charge(pieces: Sequence[Piece], rate_hz: int) -> Charge:
+def _charge(pieces: Sequence[PricedPart], rate_hz: int) -> Charge:
     amount = price.total(pieces, rate_hz)
     several = {piece.price for piece in pieces}
     first = pieces[0].price if pieces else FREE

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Check(NamedTuple):
+class ConsistencyCheck(NamedTuple):
     name: str
     sql: str
     """Gives `subject` and `found` of the rows after the id `:after`, up to `:upto`."""
@@ -18,7 +18,7 @@ class Walk(NamedTuple):
     """A table, by its ids."""
 
     table: str
-    checks: tuple[Check, ...]
+    checks: tuple[ConsistencyCheck, ...]
 
 
 _OF_USAGE = "usage.id > :after AND usage.id <= :upto"
@@ -41,14 +41,14 @@ _LEFT = _amount("entries.request", "allowance", "granted", "allowance:refund", "
 USAGE = Walk(
     "usage",
     (
-        Check(
+        ConsistencyCheck(
             "a request costs what its entries say",
             f"""
             SELECT id AS subject, 'usage ' || credits || ', entries ' || -{_SPENT} AS found
             FROM usage WHERE {_OF_USAGE} AND credits <> -{_SPENT}
             """,
         ),
-        Check(
+        ConsistencyCheck(
             "a charge follows from its price",
             f"""
             SELECT id AS subject, outcome || ', ' || credits || ' for ' || samples || ' samples' AS found
@@ -61,14 +61,14 @@ USAGE = Walk(
                 ELSE price_micro END
             """,
         ),
-        Check(
+        ConsistencyCheck(
             "what failed was not charged, or was given back",
             f"""
             SELECT id AS subject, credits || ' charged' AS found FROM usage
             WHERE {_OF_USAGE} AND outcome = 'failed' AND credits <> 0
             """,
         ),
-        Check(
+        ConsistencyCheck(
             "a request shows what was given back of it",
             f"""
             SELECT id AS subject, 'usage ' || refunded || ', entries ' || {_BACK} AS found
@@ -82,7 +82,7 @@ USAGE = Walk(
 ENTRIES = Walk(
     "entries",
     (
-        Check(
+        ConsistencyCheck(
             "no request spends from one pool twice, or for another account",
             f"""
             SELECT coalesce(entries.request, entries.id) AS subject, 'entry ' || entries.id AS found
@@ -97,7 +97,7 @@ ENTRIES = Walk(
             )
             """,
         ),
-        Check(
+        ConsistencyCheck(
             "nothing is refunded beyond what was charged",
             f"""
             SELECT coalesce(entries.request, entries.id) AS subject, 'left to pay: ' || -{_LEFT} AS found

@@ -10,12 +10,12 @@ import msgspec
 
 from policies import costs, price, quota
 from policies.costs import Rate
-from policies.price import Piece
+from policies.price import PricedPart
 from policies.routing import Model
 from proxy.ledger import charging
 from proxy.ledger.charging import Charge, SpokenPart
-from proxy.ledger.holds import Held, Holds, Wanted
-from proxy.ledger.settling import End, Settling
+from proxy.ledger.holds import HeldCredits, HoldRequest, Holds
+from proxy.ledger.settling import End, Settlement
 from proxy.storage import entries, usage
 from proxy.storage.costs import Cost
 from proxy.storage.costs import added as cost_added
@@ -58,7 +58,7 @@ class Attempt(msgspec.Struct, kw_only=True):
         return costs.micro_usd(self.rate, seconds=made.seconds, characters=self.characters, units=made.units)
 
 
-class Spent(msgspec.Struct, kw_only=True):
+class AttemptCost(msgspec.Struct, kw_only=True):
     """What a request has come to so far; the pipeline fills it in as it learns. Where several engines or
     models speak, their names are joined by a plus, in the order of their parts."""
 
@@ -78,15 +78,15 @@ class Spent(msgspec.Struct, kw_only=True):
 class Hold:
     """`settle` counts once, later calls do nothing. `waited_s` is what the request had waited before it."""
 
-    def __init__(self, holds: Holds, wanted: Wanted, held: Held) -> None:
-        self.spent = Spent()
+    def __init__(self, holds: Holds, wanted: HoldRequest, held: HeldCredits) -> None:
+        self.spent = AttemptCost()
         self.waited_s = 0.0
         self.attempts: list[Attempt] = []
         self.parts: tuple[SpokenPart, ...] = ()
         self.wanted = wanted
         self._holds = holds
         self._held = held
-        self._settling = Settling(holds, wanted)
+        self._settling = Settlement(holds, wanted)
         self._settled = False
         self._is_away = False
         self._owed: Outcome = "failed"
@@ -165,7 +165,7 @@ class Hold:
     def _charge(self, outcome: Outcome) -> Charge:
         spent, prices = self.spent, self.wanted.terms.prices
         if spent.cache == "hit":
-            parts = (Piece(prices.cached, spent.samples, spent.characters),)
+            parts = (PricedPart(prices.cached, spent.samples, spent.characters),)
             found = Charge(price.total(parts, spent.sample_rate_hz), prices.cached)
         else:
             found = charging.charge(

@@ -10,8 +10,8 @@ import msgspec
 from policies.admission import Live, Refusal
 from policies.cycles import Cycle
 from policies.plans import Terms
-from policies.quota import Split, Standing
-from proxy.ledger.pending_writes import Arrears
+from policies.quota import CreditStanding, Split
+from proxy.ledger.pending_writes import PendingWrites
 from proxy.storage.entries import Entry
 from proxy.storage.store import Statement, Store
 
@@ -25,7 +25,7 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms
 
 
-class Wanted(Payer, frozen=True, kw_only=True):
+class HoldRequest(Payer, frozen=True, kw_only=True):
     """One request's hold: whose it is, and the most that it is expected to cost."""
 
     request: str
@@ -33,7 +33,7 @@ class Wanted(Payer, frozen=True, kw_only=True):
     estimated_s: float = 0.0
 
 
-class Held(msgspec.Struct, frozen=True):
+class HeldCredits(msgspec.Struct, frozen=True):
     """A hold that was taken. It settles in the cycle it was taken in, however late that is."""
 
     split: Split
@@ -41,7 +41,7 @@ class Held(msgspec.Struct, frozen=True):
     at: int
 
 
-class Refused(Exception):
+class HoldRefused(Exception):
     """The account's limits do not allow it now."""
 
     def __init__(self, refusal: Refusal, cycle: Cycle) -> None:
@@ -53,7 +53,7 @@ class Refused(Exception):
 class Position(msgspec.Struct, frozen=True):
     """Where an account stands: its credits, live holds taken off, and its requests under way."""
 
-    standing: Standing
+    standing: CreditStanding
     live: Live
     cycle: Cycle
 
@@ -63,13 +63,13 @@ class Holds(Protocol):
     written in its time."""
 
     store: Store
-    arrears: Arrears
+    arrears: PendingWrites
 
-    async def take(self, wanted: Wanted) -> Held:
+    async def take(self, wanted: HoldRequest) -> HeldCredits:
         """Raises Refused. What it gives is taken until `settle` or `drop`, or until this process ends."""
         ...
 
-    async def settle(self, wanted: Wanted, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
+    async def settle(self, wanted: HoldRequest, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
         """One unit of work: the entries, their balances, what is written `beside`, and the end of the hold.
 
         Carried out even if the caller is cancelled. Raises what `Store.write` does; then the hold stands.

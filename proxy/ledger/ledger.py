@@ -12,7 +12,7 @@ from policies.price import MICRO, in_credits
 from proxy.background import UNWATCHED, Watch
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.ledger.hold import Hold
-from proxy.ledger.holds import Holds, Refused, Wanted
+from proxy.ledger.holds import HoldRefused, HoldRequest, Holds
 from proxy.ledger.memory import MemoryHolds
 from proxy.ledger.stored import StoredHolds
 from proxy.storage.store import Store
@@ -29,11 +29,11 @@ class Ledger:
         return f"<Ledger {self.holds!r}>"
 
     @asynccontextmanager
-    async def hold(self, wanted: Wanted) -> AsyncIterator[Hold]:
+    async def hold(self, wanted: HoldRequest) -> AsyncIterator[Hold]:
         """Raises RateLimited or QuotaExceeded; then nothing is held, and nothing written down."""
         try:
             held = await self.holds.take(wanted)
-        except Refused as refused:
+        except HoldRefused as refused:
             raise _failure(refused.refusal, refused.cycle, wanted) from None
         hold = Hold(self.holds, wanted, held)
         try:
@@ -56,7 +56,7 @@ def credits_text(micro: int) -> str:
     return in_credits(micro // _SHOWN * _SHOWN)
 
 
-def _failure(refusal: Refusal, cycle: Cycle, wanted: Wanted) -> RequestFailed:
+def _failure(refusal: Refusal, cycle: Cycle, wanted: HoldRequest) -> RequestFailed:
     if refusal.reason == "credits":
         resets = datetime.fromtimestamp(cycle.end / 1e6, UTC)
         return QuotaExceeded(

@@ -12,10 +12,10 @@ from collections.abc import Coroutine, Sequence
 from policies.admission import Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
 from policies.plans import Terms
-from policies.quota import Standing
+from policies.quota import CreditStanding
 from proxy.background import UNWATCHED, Watch
-from proxy.ledger.holds import Held, Payer, Position, Refused, Wanted
-from proxy.ledger.pending_writes import Arrears
+from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
+from proxy.ledger.pending_writes import PendingWrites
 from proxy.storage import entries
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.store import Statement, Store
@@ -28,7 +28,7 @@ class _Account:
 
     def __init__(self) -> None:
         self.pools: dict[int, int] | None = None
-        self.live: dict[str, tuple[str, Held]] = {}
+        self.live: dict[str, tuple[str, HeldCredits]] = {}
         self.writing = 0
         self.reading = asyncio.Lock()
         self._cycle = Cycle(0, 0)
@@ -52,7 +52,7 @@ class _Account:
             allowance -= sum(hold.split.allowance for hold in held if hold.cycle.start == cycle.start)
         granted = pools.get(GRANTED, 0) - sum(hold.split.granted for hold in held)
         of_key = sum(1 for owner, _ in self.live.values() if owner == key)
-        return Position(Standing(allowance, granted), Live(len(held), of_key), cycle)
+        return Position(CreditStanding(allowance, granted), Live(len(held), of_key), cycle)
 
     def apply(self, moved: Sequence[Entry]) -> None:
         if self.pools is not None:
@@ -63,7 +63,7 @@ class _Account:
 class MemoryHolds:
     def __init__(self, store: Store, watch: Watch = UNWATCHED) -> None:
         self.store = store
-        self.arrears = Arrears(watch)
+        self.arrears = PendingWrites(watch)
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -71,19 +71,19 @@ class MemoryHolds:
         live = sum(len(account.live) for account in self._accounts.values())
         return f"<MemoryHolds {live} live, {len(self._accounts)} accounts>"
 
-    async def take(self, wanted: Wanted) -> Held:
+    async def take(self, wanted: HoldRequest) -> HeldCredits:
         now = await self.store.now()
         account = await self._account(wanted.account)
         # From here on without a wait: nobody else's hold comes between the look and the taking.
         position = account.position(wanted.key, wanted.terms, account.cycle(wanted.anchor, now))
         split = admit(wanted.amount, wanted.terms, position.live, position.standing)
         if isinstance(split, Refusal):
-            raise Refused(split, position.cycle)
-        held = Held(split, position.cycle, now)
+            raise HoldRefused(split, position.cycle)
+        held = HeldCredits(split, position.cycle, now)
         account.live[wanted.request] = (wanted.key, held)
         return held
 
-    async def settle(self, wanted: Wanted, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
+    async def settle(self, wanted: HoldRequest, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
         await self._carry_out(self._settle(wanted, moved, beside))
 
     def drop(self, request: str, account: str) -> None:
@@ -110,7 +110,7 @@ class MemoryHolds:
         # The write is carried out whoever waits for it, so what follows from it must be too.
         await asyncio.shield(task)
 
-    async def _settle(self, wanted: Wanted, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
+    async def _settle(self, wanted: HoldRequest, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
         account = self._accounts.setdefault(wanted.account, _Account())
         account.writing += 1
         try:

@@ -6,16 +6,16 @@ from __future__ import annotations
 from policies.price import in_credits
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.ledger.ledger import Ledger
-from proxy.ledger.refunds import Told, give_back
+from proxy.ledger.refunds import Reason, give_back
 from proxy.storage import accounts, entries
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.ids import new_id
 from proxy.storage.store import AlreadyExists
 
-__all__ = ["Told", "correct", "grant", "refund"]
+__all__ = ["Reason", "correct", "grant", "refund"]
 
 
-async def grant(ledger: Ledger, account: str, micro: int, reference: str | None, told: Told) -> Entry:
+async def grant(ledger: Ledger, account: str, micro: int, reference: str | None, told: Reason) -> Entry:
     """Credits on top of every allowance, which stay until they are spent. The same reference again, with the
     same account and amount, gives the entry that is there: payments are told more than once. Raises Conflict
     where it was used for something else."""
@@ -33,14 +33,14 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
     return entry
 
 
-async def correct(ledger: Ledger, account: str, micro: int, told: Told) -> Entry:
+async def correct(ledger: Ledger, account: str, micro: int, told: Reason) -> Entry:
     """More or fewer granted credits, where something went wrong; below zero too."""
     entry = await _granted(ledger, account, micro, "correction", told, None)
     await ledger.holds.move([entry], told.beside)
     return entry
 
 
-async def refund(ledger: Ledger, request: str, micro: int | None, told: Told) -> list[Entry]:
+async def refund(ledger: Ledger, request: str, micro: int | None, told: Reason) -> list[Entry]:
     """What a request was charged, or a part of it, back to the pools that it came from; as granted credits
     where its cycle is over. A request is refunded once. Raises NotFound, Conflict, InvalidRequest."""
     spent = await entries.spent(ledger.store, request)
@@ -62,7 +62,7 @@ async def refund(ledger: Ledger, request: str, micro: int | None, told: Told) ->
 
 
 async def _granted(
-    ledger: Ledger, account: str, micro: int, kind: entries.Kind, told: Told, reference: str | None
+    ledger: Ledger, account: str, micro: int, kind: entries.Kind, told: Reason, reference: str | None
 ) -> Entry:
     return Entry(
         id=new_id("ent"),

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from proxy.background import Repeated, Watch
+from proxy.background import RepeatingTask, Watch
 from proxy.storage.store import StorageFailed
 
 AGAIN_S = 0.5
@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 Work = Callable[[], Awaitable[None]]
 
 
-class Arrears:
+class PendingWrites:
     """Make it in a running loop. `are_clear` is set while nothing is owed."""
 
     def __init__(self, watch: Watch) -> None:
@@ -31,10 +31,10 @@ class Arrears:
         self.are_clear.set()
         self._owed: dict[str, Work] = {}
         self._is_owing = asyncio.Event()
-        self._paying = Repeated("arrears", self._turn, 0.0, watch)
+        self._paying = RepeatingTask("arrears", self._turn, 0.0, watch)
 
     def __repr__(self) -> str:
-        return f"<Arrears of {len(self._owed)}>"
+        return f"<PendingWrites of {len(self._owed)}>"
 
     def owe(self, name: str, work: Work) -> bool:
         """Whether it will be tried; what has the same name is in its place. It may be done more than once."""

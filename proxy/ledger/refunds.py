@@ -13,7 +13,7 @@ from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.store import Statement
 
 
-class Told(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True):
     """By whom and why; `beside` is written in the same unit of work (the audit)."""
 
     actor: str
@@ -21,7 +21,9 @@ class Told(msgspec.Struct, frozen=True):
     beside: Sequence[Statement] = ()
 
 
-async def give_back(holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, told: Told) -> list[Entry]:
+async def give_back(
+    holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, told: Reason
+) -> list[Entry]:
     """Of what one request spent, to the pools that it came from: what was spent last comes back first. Raises
     AlreadyExists where it was refunded before."""
     now = await holds.store.now()
@@ -32,7 +34,7 @@ async def give_back(holds: Holds, spent: Sequence[Entry], micro: int, anchor: in
     return [entry for entry in back if entry.amount]
 
 
-def _entries(spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, told: Told) -> list[Entry]:
+def _entries(spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, told: Reason) -> list[Entry]:
     """For each pool one, even of nothing: their ids are what makes a second refund impossible."""
     back: list[Entry] = []
     left = micro

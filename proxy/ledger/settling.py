@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from proxy.ledger.holds import Holds, Wanted
-from proxy.ledger.refunds import Told, give_back
+from proxy.ledger.holds import HoldRequest, Holds
+from proxy.ledger.refunds import Reason, give_back
 from proxy.ledger.retry import in_time, insist
 from proxy.storage import entries
 from proxy.storage.entries import Entry
 from proxy.storage.store import AlreadyExists, Statement, StorageFailed, StorageUnreachable
 from proxy.storage.usage import Outcome
 
-_BROKEN_OFF = Told("voxgate", "the answer was broken off while its settlement was being written")
+_BROKEN_OFF = Reason("voxgate", "the answer was broken off while its settlement was being written")
 
 _log = structlog.get_logger()
 
@@ -29,16 +29,16 @@ class End(msgspec.Struct, frozen=True):
     beside: Sequence[Statement]
 
 
-class Settling:
+class Settlement:
     """Of one request. It has the request's own id, so it cannot be counted twice."""
 
-    def __init__(self, holds: Holds, wanted: Wanted) -> None:
+    def __init__(self, holds: Holds, wanted: HoldRequest) -> None:
         self._holds = holds
         self._wanted = wanted
         self._is_in_doubt = False
 
     def __repr__(self) -> str:
-        return f"<Settling {self._wanted.request}{', in doubt' if self._is_in_doubt else ''}>"
+        return f"<Settlement {self._wanted.request}{', in doubt' if self._is_in_doubt else ''}>"
 
     async def write(self, end: End) -> None:
         """Returns after the commit. Raises StorageFailed, in time; where it is StorageUnreachable, or the

@@ -11,13 +11,13 @@ import structlog
 from policies.admission import Refusal, admit
 from policies.cycles import cycle_at
 from policies.quota import Split
-from proxy.background import UNWATCHED, Repeated, Watch
-from proxy.ledger.holds import Held, Payer, Position, Refused, Wanted
-from proxy.ledger.pending_writes import Arrears
+from proxy.background import UNWATCHED, RepeatingTask, Watch
+from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
+from proxy.ledger.pending_writes import PendingWrites
 from proxy.ledger.retry import in_time, insist
 from proxy.storage import entries, holds
 from proxy.storage.entries import Entry
-from proxy.storage.holds import Found
+from proxy.storage.holds import AccountHolds
 from proxy.storage.joined import joined
 from proxy.storage.store import AlreadyExists, Params, Statement, StorageFailed, StorageUnreachable, Store
 
@@ -36,29 +36,29 @@ class StoredHolds:
 
     def __init__(self, store: Store, watch: Watch = UNWATCHED) -> None:
         self.store = store
-        self.arrears = Arrears(watch)
+        self.arrears = PendingWrites(watch)
         self._worker = secrets.token_hex(8)
         self._live: set[str] = set()
         self._lost: dict[str, float] = {}
-        self._taking: set[asyncio.Task[Split | Found]] = set()
-        self._renewing = Repeated("holds renewal", self._renew, RENEW_S, watch)
+        self._taking: set[asyncio.Task[Split | AccountHolds]] = set()
+        self._renewing = RepeatingTask("holds renewal", self._renew, RENEW_S, watch)
 
     def __repr__(self) -> str:
         return f"<StoredHolds {len(self._live)} live of worker {self._worker}>"
 
-    async def take(self, wanted: Wanted) -> Held:
+    async def take(self, wanted: HoldRequest) -> HeldCredits:
         now = await self.store.now()
         cycle = cycle_at(wanted.anchor, now)
         row = {**_place(wanted, cycle.start, now), **self._row(wanted, now)}
         taken = await self._take(row, wanted.request)
         if isinstance(taken, Split):
             self._live.add(wanted.request)
-            return Held(taken, cycle, now)
+            return HeldCredits(taken, cycle, now)
         refusal = admit(wanted.amount, wanted.terms, taken.live, taken.standing)
         assert isinstance(refusal, Refusal), "the statement and the policy are the same rule"
-        raise Refused(refusal, cycle)
+        raise HoldRefused(refusal, cycle)
 
-    async def settle(self, wanted: Wanted, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
+    async def settle(self, wanted: HoldRequest, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
         await self.store.write(joined((*beside, *_added(moved), holds.dropped(wanted.request))))
         self._live.discard(wanted.request)
 
@@ -98,7 +98,7 @@ class StoredHolds:
             await asyncio.wait(self._taking)
         await self.arrears.close()
 
-    async def _take(self, row: Params, request: str) -> Split | Found:
+    async def _take(self, row: Params, request: str) -> Split | AccountHolds:
         taking = asyncio.create_task(holds.take(self.store, row))
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
@@ -113,7 +113,7 @@ class StoredHolds:
             self._lose(request, may_come=True)
             raise
 
-    def _lose_taken(self, taken: asyncio.Task[Split | Found], request: str) -> None:
+    def _lose_taken(self, taken: asyncio.Task[Split | AccountHolds], request: str) -> None:
         error = None if taken.cancelled() else taken.exception()
         self._lose(request, may_come=taken.cancelled() or isinstance(error, StorageUnreachable))
 
@@ -130,7 +130,7 @@ class StoredHolds:
             if until <= now and self._lost.get(request) == until:
                 del self._lost[request]
 
-    def _row(self, wanted: Wanted, now: int) -> Params:
+    def _row(self, wanted: HoldRequest, now: int) -> Params:
         return {
             "request": wanted.request,
             "worker": self._worker,

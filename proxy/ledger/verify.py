@@ -28,7 +28,7 @@ class Contradiction(msgspec.Struct, frozen=True):
     found: str
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class VerifyResult(msgspec.Struct, frozen=True):
     """The counts are of what was looked at. Of each check the first contradictions are listed."""
 
     is_clean: bool
@@ -39,7 +39,7 @@ class Verdict(msgspec.Struct, frozen=True):
     contradictions: list[Contradiction]
 
 
-async def verify(store: Store) -> Verdict:
+async def verify(store: Store) -> VerifyResult:
     """Takes seconds for a million entries; nothing else waits for it."""
     found = _Found()
     now = await store.now()
@@ -53,7 +53,7 @@ async def verify(store: Store) -> Verdict:
     requests = await _walk(store, USAGE, found)
     entries = await _walk(store, ENTRIES, found)
     (holds,) = await store.read_long(_LIVE, {"now": now})
-    return Verdict(not found.all, entries, requests, balances, holds["live"], found.all)
+    return VerifyResult(not found.all, entries, requests, balances, holds["live"], found.all)
 
 
 class _Found:

@@ -11,10 +11,10 @@ import httpx2
 from proxy import api_admin
 from proxy.access.callers import Callers
 from proxy.access.limits import MEMORY, open_limits
-from proxy.access.usage_throttle import Turns
+from proxy.access.usage_throttle import UsageThrottle
 from proxy.app import control_app
 from proxy.catalogue.library import Library
-from proxy.catalogue.library_editor import Saving
+from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config
 from proxy.ledger import open_ledger
 from proxy.processes import runtime
@@ -34,8 +34,10 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 open_limits(MEMORY) as limits,
                 open_cache(config, _no_revision, metrics.cache) as cache,
             ):
-                parts = api_admin.Administration(store, ledger, Callers(store), config, Turns(limits), cache)
-                saving = Saving(store, Library(store, config.lexicons), cache, config.voices)
+                parts = api_admin.Administration(
+                    store, ledger, Callers(store), config, UsageThrottle(limits), cache
+                )
+                saving = LibraryEditor(store, Library(store, config.lexicons), cache, config.voices)
                 routes = [*api_admin.routes(parts), *api_admin.library_routes(parts, saving)]
                 yield httpx2.ASGITransport(app=control_app(routes, metrics))
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from proxy.processes.metrics_sum import Figures, Told
+from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
 from proxy.processes.runtime import CannotServe
 from speech_engine.host.pipe import HostState
 
@@ -31,14 +31,14 @@ class MetricsPage(Collector):
         self,
         address: str,
         workers: int,
-        ask: Callable[[], Awaitable[list[Told]]],
+        ask: Callable[[], Awaitable[list[WorkerMetrics]]],
         hosts: Callable[[], Iterable[HostState]],
     ) -> None:
         self._address = address
         self._workers = workers
         self._ask = ask
         self._hosts = hosts
-        self._figures = Figures()
+        self._figures = MetricsSum()
         self._asking = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: Callable[[], None] = lambda: None
@@ -99,7 +99,7 @@ class MetricsPage(Collector):
             lives.add_metric(labels, state.generation)
         return (ready, lives)
 
-    def _told(self) -> list[Told]:
+    def _told(self) -> list[WorkerMetrics]:
         assert self._loop is not None
         gathering = self._gathered()
         try:
@@ -113,5 +113,5 @@ class MetricsPage(Collector):
             asked.cancel()  # nobody wants the answers any more
             return []
 
-    async def _gathered(self) -> list[Told]:
+    async def _gathered(self) -> list[WorkerMetrics]:
         return await self._ask()

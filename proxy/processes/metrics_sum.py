@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 _LASTING = ("counter", "histogram")
 
 
-class Told(NamedTuple):
+class WorkerMetrics(NamedTuple):
     """What one worker said in one of its lives."""
 
     worker: int
@@ -34,15 +34,15 @@ _Place = tuple[str, tuple[tuple[str, str], ...]]
 _Figures = dict[_Family, dict[_Place, float]]
 
 
-class Figures:
+class MetricsSum:
     def __init__(self) -> None:
         self._last: dict[int, tuple[int, _Figures]] = {}
         self._of_ended_lives: _Figures = {}
 
     def __repr__(self) -> str:
-        return f"<Figures of {len(self._last)} workers>"
+        return f"<MetricsSum of {len(self._last)} workers>"
 
-    def summed(self, told: Iterable[Told]) -> Iterator[Metric]:
+    def summed(self, told: Iterable[WorkerMetrics]) -> Iterator[Metric]:
         """What has the same name and labels is one figure."""
         sums: _Figures = {}
         for each in told:
@@ -54,7 +54,7 @@ class Figures:
             _add(sums, figures)
         return _page(sums)
 
-    def _remember(self, told: Told, lasting: _Figures) -> None:
+    def _remember(self, told: WorkerMetrics, lasting: _Figures) -> None:
         generation, before = self._last.get(told.worker, (told.generation, {}))
         if generation != told.generation:
             _add(self._of_ended_lives, before)

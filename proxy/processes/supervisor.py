@@ -21,10 +21,10 @@ from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.processes import runtime
 from proxy.processes.metrics_page import ANSWER_S, MetricsPage
-from proxy.processes.metrics_sum import Told
+from proxy.processes.metrics_sum import WorkerMetrics
 from proxy.processes.runtime import CannotServe
 from proxy.processes.workers import Workers
-from speech_engine.host.pipe import Message, Metrics, MetricsAsked, PlansAsked, PlansInUse, Revision
+from speech_engine.host.pipe import Message, MetricsAsked, MetricsReport, PlansAsked, PlansInUse, Revision
 
 _SETTLING_S = 12.0
 """Past the drain: cancelled answers settle, the store closes."""
@@ -203,10 +203,10 @@ class Supervisor:
             host, port = self._http.getsockname()[:2]
             self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", dev_key)
 
-    async def _metrics(self) -> list[Told]:
+    async def _metrics(self) -> list[WorkerMetrics]:
         answered = await self._workers.ask(MetricsAsked, self._workers.ready, ANSWER_S)
         return [
-            Told(worker, generation, answer.text)
+            WorkerMetrics(worker, generation, answer.text)
             for worker, generation, answer in answered
-            if isinstance(answer, Metrics)
+            if isinstance(answer, MetricsReport)
         ]

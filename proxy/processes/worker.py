@@ -35,8 +35,8 @@ from speech_engine.host.pipe import (
     Drain,
     HostState,
     Message,
-    Metrics,
     MetricsAsked,
+    MetricsReport,
     ParentPipe,
     PlansAsked,
     PlansInUse,
@@ -199,7 +199,7 @@ async def _listen(
             case WorkerGivenUp() as other:
                 worker.standing.given_up[other.worker] = other.reason
             case MetricsAsked(question):
-                pipe.send(Metrics(question, worker.metrics.text()))
+                pipe.send(MetricsReport(question, worker.metrics.text()))
             case PlansAsked() as asked:
                 # Beside the rest: the database may take its time, and the supervisor has more to say.
                 task = asyncio.create_task(_tell_plans(pipe, worker, asked))

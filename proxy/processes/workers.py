@@ -10,12 +10,12 @@ from typing import NamedTuple
 import structlog
 
 from proxy.engines.children import Child, Keeper
-from speech_engine.host.pipe import Answer, Message, Metrics, PlansInUse, Question, Ready, WorkerGivenUp
+from speech_engine.host.pipe import Answer, Message, MetricsReport, PlansInUse, Question, Ready, WorkerGivenUp
 
 _log = structlog.get_logger()
 
 
-class Answered(NamedTuple):
+class WorkerAnswer(NamedTuple):
     """What a worker said, and in which of its lives."""
 
     worker: int
@@ -38,7 +38,7 @@ class Workers:
         self._is_served = False
         self._dev_key: str | None = None
         self._questions = itertools.count(1)
-        self._asked: dict[tuple[int, int], asyncio.Future[Answered]] = {}
+        self._asked: dict[tuple[int, int], asyncio.Future[WorkerAnswer]] = {}
         self._keepers = [self._keeper(number) for number in range(count)]
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ class Workers:
 
     async def ask(
         self, question: Callable[[int], Question], numbers: list[int], within_s: float
-    ) -> list[Answered]:
+    ) -> list[WorkerAnswer]:
         """The answers of those that give one in time. `question` makes it, given its number."""
         id_ = next(self._questions)
         asked = {(id_, number): asyncio.get_running_loop().create_future() for number in numbers}
@@ -124,7 +124,7 @@ class Workers:
         match message:
             case Ready():
                 self._dev_key = message.dev_key or self._dev_key
-            case Metrics() | PlansInUse():
+            case MetricsReport() | PlansInUse():
                 asked = self._asked.get((message.question, number))
                 if asked is not None and not asked.done():
-                    asked.set_result(Answered(number, self._keepers[number].generation, message))
+                    asked.set_result(WorkerAnswer(number, self._keepers[number].generation, message))

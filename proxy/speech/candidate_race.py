@@ -17,9 +17,9 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger import Attempt, Hold
 from proxy.ledger.budgets import Budgets
-from proxy.speech.candidate_stream import Speaking
+from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.front_ends import FrontEnds
-from proxy.speech.planning import Part, Plan
+from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
@@ -38,20 +38,20 @@ _log = structlog.get_logger()
 Free = Callable[[str], Awaitable[None]]
 
 
-class Asked(NamedTuple):
+class PartRequest(NamedTuple):
     """The part of a request with this number, and the hold that its tries are written to. `waited_s` is gone
     from its time to first audio. `free` returns when the request itself does not keep an engine busy any
     more: in line behind its own answer a part would lose its time."""
 
     request: SpeechRequest
-    plan: Plan
+    plan: SpeechPlan
     number: int
     hold: Hold
     waited_s: float = 0.0
     free: Free | None = None
 
     def __repr__(self) -> str:
-        return f"<Asked {self.hold!r}>"
+        return f"<PartRequest {self.hold!r}>"
 
     @property
     def part(self) -> Part:
@@ -85,9 +85,9 @@ class FirstAudio:
     def __repr__(self) -> str:
         return f"<FirstAudio within {self._within_s:g} s of {self._engines!r}>"
 
-    async def of(self, asked: Asked) -> Speaking:
+    async def of(self, asked: PartRequest) -> CandidateStream:
         """The first candidate's that gives audio within the one budget for all; else the last one's error."""
-        return await _Asking(self, asked, self.budget_s(asked.part) - asked.waited_s).first()
+        return await CandidateRace(self, asked, self.budget_s(asked.part) - asked.waited_s).first()
 
     def budget_s(self, part: Part) -> float:
         """To the first audio of a part, whoever speaks it."""
@@ -100,7 +100,7 @@ class FirstAudio:
     def hedge_s(self, candidate: Candidate) -> float:
         return self._catalogue.hedge_s(candidate.model.engine)
 
-    async def attempt(self, asked: Asked, candidate: Candidate, left_s: float) -> Speaking:
+    async def attempt(self, asked: PartRequest, candidate: Candidate, left_s: float) -> CandidateStream:
         """One candidate up to its first audio; cancelled or failed, it leaves nothing running."""
         deadline = asyncio.get_running_loop().time() + left_s
         text, request = asked.text, asked.request
@@ -114,13 +114,13 @@ class FirstAudio:
             job = _job(asked, candidate, prepared)
             places = WordPlaces(text, job.segments, asked.part.start)
             factor = request.speed / job.speed
-            speaking = Speaking(candidate, job, places, factor, asked.format)
+            speaking = CandidateStream(candidate, job, places, factor, asked.format)
             attempt = self._attempt_of(speaking, asked)
             asked.hold.attempts.append(attempt)
             await self._begin(speaking, attempt, deadline)
         return speaking
 
-    async def _begin(self, speaking: Speaking, attempt: Attempt, deadline: float) -> None:
+    async def _begin(self, speaking: CandidateStream, attempt: Attempt, deadline: float) -> None:
         job = speaking.timed(deadline - asyncio.get_running_loop().time())
         try:
             await speaking.begin(self._engines[attempt.engine].speak(job, attempt.asked))
@@ -132,7 +132,7 @@ class FirstAudio:
             if not speaking.has_begun:
                 await speaking.close()
 
-    def _attempt_of(self, speaking: Speaking, asked: Asked) -> Attempt:
+    def _attempt_of(self, speaking: CandidateStream, asked: PartRequest) -> Attempt:
         model = speaking.candidate.model
         return Attempt(
             engine=model.engine,
@@ -145,10 +145,10 @@ class FirstAudio:
         )
 
 
-class _Asking:
+class CandidateRace:
     """The way through the candidates of one part."""
 
-    def __init__(self, first_audio: FirstAudio, asked: Asked, within_s: float) -> None:
+    def __init__(self, first_audio: FirstAudio, asked: PartRequest, within_s: float) -> None:
         self._first_audio = first_audio
         self._asked = asked
         self._hold = asked.hold
@@ -156,9 +156,9 @@ class _Asking:
         self._deadline = self._loop.time() + within_s
         self._left = deque(asked.part.candidates)
         self._failure: EngineError = EngineTimeout("No engine was tried.")
-        self._running: dict[asyncio.Task[Speaking | None], Candidate] = {}
+        self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
-    async def first(self) -> Speaking:
+    async def first(self) -> CandidateStream:
         while self._left and self._failure.may_fall_back and self._loop.time() < self._deadline:
             candidate = self._left.popleft()
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
@@ -168,7 +168,7 @@ class _Asking:
                 return speaking
         raise self._failure
 
-    async def _tried(self, candidate: Candidate) -> Speaking | None:
+    async def _tried(self, candidate: Candidate) -> CandidateStream | None:
         """None where another one is to be asked; `_failure` says why."""
         await self._come_free(candidate)
         self._hold.spoken_by(self._asked.number, candidate.model)
@@ -192,8 +192,8 @@ class _Asking:
             await self._asked.free(candidate.model.engine)
             self._deadline += self._loop.time() - since
 
-    async def _hedged(self, candidate: Candidate) -> Speaking | None:
-        winner: Speaking | None = None
+    async def _hedged(self, candidate: Candidate) -> CandidateStream | None:
+        winner: CandidateStream | None = None
         try:
             winner = await self._first_of(candidate)
         finally:
@@ -208,7 +208,7 @@ class _Asking:
                 raise
         return winner
 
-    async def _first_of(self, candidate: Candidate) -> Speaking | None:
+    async def _first_of(self, candidate: Candidate) -> CandidateStream | None:
         """This one, and beside it the next as soon as it keeps us waiting; whoever is first speaks."""
         self._start(candidate)
         while self._running:
@@ -245,7 +245,7 @@ def about(id_: str, model: str, error: EngineError) -> dict[str, str]:
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.message}
 
 
-def _job(asked: Asked, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
+def _job(asked: PartRequest, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
     request, part, hold = asked.request, asked.part, asked.hold
     info = candidate.model.info
     native = min(max(request.speed, info.speed[0]), info.speed[1])

@@ -32,7 +32,7 @@ STALL_S = 20.0
 """The longest pause between two events of an answer. Nothing else notices a host that is frozen."""
 
 
-class Speaking:
+class CandidateStream:
     """`seconds` is what the engine made so far, `units` what its provider counted in the end."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Speaking:
         self._events: AsyncGenerator[Event, None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Speaking {self.job!r} as {self._format}>"
+        return f"<CandidateStream {self.job!r} as {self._format}>"
 
     @property
     def engine(self) -> str:

@@ -13,7 +13,7 @@ import structlog
 from policies.lexicon import EMPTY, Words
 from policies.routing import FrontEndNames
 from proxy.config.sections import PluginSection
-from proxy.engines.plugin_instances import Wanted, open_plugin
+from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from speech_engine import EngineError, EngineFailed, FrontEnd, Segment
 
@@ -81,7 +81,7 @@ async def open_front_ends(
         opened: dict[str, FrontEnd] = {}
         for name in registry.plugins("front_end"):
             section = sections.get(name, PluginSection())
-            wanted = Wanted("front_end", name, section, name in routed or name in sections)
+            wanted = PluginRequest("front_end", name, section, name in routed or name in sections)
             front_end = await open_plugin(stack, registry, wanted)
             if front_end is None:
                 continue

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from proxy.config.sections import PluginSection
-from proxy.engines.plugin_instances import Wanted, open_plugin
+from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from speech_engine import Detector
 
@@ -17,7 +17,7 @@ SHIPPED = "pycld2"
 _log = structlog.get_logger()
 
 
-class Detecting:
+class LanguageDetection:
     """Called with a text, it gives a tag or None: without a detector, and for a text that breaks it, None.
 
     It runs where it is called, in the event loop: a detector is fast by its promise, and handing a text to
@@ -29,7 +29,7 @@ class Detecting:
         self._detector = detector
 
     def __repr__(self) -> str:
-        return f"<Detecting {self._name if self._detector else 'nothing'}>"
+        return f"<LanguageDetection {self._name if self._detector else 'nothing'}>"
 
     def __call__(self, text: str) -> str | None:
         if self._detector is None:
@@ -48,7 +48,7 @@ async def open_detector(
     registry: Registry,
     name: str = SHIPPED,
     section: PluginSection = PluginSection(),  # noqa: B008 - frozen
-) -> AsyncIterator[Detecting]:
+) -> AsyncIterator[LanguageDetection]:
     """The detector `name`, with its section's settings. Only that one: others may be slow to load, and large.
 
     Where it is not installed or fails, that is logged, and nothing is detected: speech goes on without, as
@@ -58,6 +58,6 @@ async def open_detector(
         detector = None
         if name:
             detector = await open_plugin(
-                stack, registry, Wanted("detector", name, section, is_asked_for=True)
+                stack, registry, PluginRequest("detector", name, section, is_asked_for=True)
             )
-        yield Detecting(name, detector)
+        yield LanguageDetection(name, detector)

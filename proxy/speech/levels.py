@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
 from proxy.audio.loudness import STEP_S, Gain, Meter, is_sound, lufs
-from proxy.speech.prefetch import Ahead
+from proxy.speech.prefetch import Prefetch
 
 TARGET_LUFS = -19.0
 """What is usual for speech in one channel; the voices of most engines are near it."""
@@ -70,7 +70,7 @@ class Levels:
         return level
 
 
-async def levelled(ahead: Ahead, level: Level) -> AsyncGenerator[bytes, None]:
+async def levelled(ahead: Prefetch, level: Level) -> AsyncGenerator[bytes, None]:
     """Its sound with one gain throughout. A voice that was never heard keeps us waiting until it is
     measured: a second at most, and no longer than the part."""
     meter = level.meter()

@@ -13,11 +13,11 @@ from policies import price
 from proxy.access.callers import Caller
 from proxy.audio.formats import Chunk
 from proxy.errors import RequestFailed, from_engine
-from proxy.ledger import Hold, Ledger, SpokenPart, Wanted
+from proxy.ledger import Hold, HoldRequest, Ledger, SpokenPart
 from proxy.speech import Levels, begin_speech
-from proxy.speech.cache import Cache, Clip, Looked, Sought
+from proxy.speech.cache import Cache, CacheLookup, CacheQuestion, Clip
 from proxy.speech.candidate_race import FirstAudio, about
-from proxy.speech.planning import Plan
+from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech import Speech
 from proxy.speech.speech_request import SpeechRequest
 from proxy.telemetry import Metrics
@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 class Answer:
     """A speech that has begun: its first bytes exist, so headers may go out."""
 
-    def __init__(self, plan: Plan, speech: Speech, hold: Hold) -> None:
+    def __init__(self, plan: SpeechPlan, speech: Speech, hold: Hold) -> None:
         self.plan = plan
         self.speech = speech
         self._hold = hold
@@ -96,10 +96,10 @@ class Pipeline:
 
     @asynccontextmanager
     async def speech(
-        self, id_: str, caller: Caller, request: SpeechRequest, plan: Plan, has_left: Callable[[], bool]
+        self, id_: str, caller: Caller, request: SpeechRequest, plan: SpeechPlan, has_left: Callable[[], bool]
     ) -> AsyncIterator[Answer]:
         """An answer whose first bytes exist. `has_left` tells a client's departure from our own shutdown."""
-        sought = Sought(caller.account, request, plan)
+        sought = CacheQuestion(caller.account, request, plan)
         async with (
             self._cache.look(sought, self._first_audio.budget_s(plan.parts[0])) as looked,
             self._ledger.hold(_wanted(id_, caller, sought, looked.clip)) as hold,
@@ -132,7 +132,7 @@ class Pipeline:
                 for heard in hold.heard():
                     self._metrics.spoken(*heard)
 
-    async def _begun(self, sought: Sought, looked: Looked, hold: Hold) -> Speech:
+    async def _begun(self, sought: CacheQuestion, looked: CacheLookup, hold: Hold) -> Speech:
         if looked.clip is not None:
             hold.spent.engine, hold.spent.model = looked.clip.about.engine, looked.clip.about.model
             return self._cache.replay(looked)
@@ -147,9 +147,9 @@ class Pipeline:
         self._metrics.failed(hold.now.engine, type(error).__name__)
 
 
-def _wanted(id_: str, caller: Caller, sought: Sought, clip: Clip | None) -> Wanted:
+def _wanted(id_: str, caller: Caller, sought: CacheQuestion, clip: Clip | None) -> HoldRequest:
     plan = sought.plan
-    return Wanted(
+    return HoldRequest(
         request=id_,
         account=caller.account,
         key=caller.key,
@@ -160,7 +160,7 @@ def _wanted(id_: str, caller: Caller, sought: Sought, clip: Clip | None) -> Want
     )
 
 
-def _price_of(clip: Clip, sought: Sought) -> int:
+def _price_of(clip: Clip, sought: CacheQuestion) -> int:
     """Exact, since its length is known."""
     return price.charge(
         sought.plan.terms.prices.cached,

@@ -12,12 +12,12 @@ from policies import estimate, language, price, routing
 from policies.language import Detect, Source
 from policies.lexicon import EMPTY, Lexicon
 from policies.plans import Terms
-from policies.routing import Candidate, Decision, FrontEndNames, Route, Rules, Voice, Wanted
+from policies.routing import Candidate, Decision, FrontEndNames, Route, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import NOTHING, Own
+from proxy.catalogue.library import NOTHING, AccountLibrary
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.split_text import Parts, Span, Spans
+from proxy.speech.split_text import Span, Spans, TextSplitter
 
 _LONG = 1000
 _MOST_TOLD = 1000
@@ -48,7 +48,7 @@ class Part(msgspec.Struct, frozen=True):
         return f"{self.language} ({self.source}), {route}: {names}"
 
 
-class Plan(msgspec.Struct, frozen=True):
+class SpeechPlan(msgspec.Struct, frozen=True):
     """What will be spoken in which parts, under which terms, and the price of their dearest candidates. The
     parts are in the order of the text, and their characters add up to it; mostly there is one. `voice` and
     `language` are what the answer names."""
@@ -78,12 +78,12 @@ class Planner:
     ) -> None:
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends)
-        self._parts = Parts(catalogue, detect, default_language)
+        self._parts = TextSplitter(catalogue, detect, default_language)
 
     def __repr__(self) -> str:
         return f"<Planner over {self._catalogue!r}>"
 
-    def plan(self, request: SpeechRequest, terms: Terms, own: Own = NOTHING) -> Plan:
+    def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = NOTHING) -> SpeechPlan:
         """Raises InvalidRequest or NotFound, naming the field that left nobody to speak; NotAllowed where it
         was the plan or a licence; UpstreamFailed where an engine has never been up, so that nobody can tell.
         `own` is what the account has itself: voices and lexicons."""
@@ -91,7 +91,7 @@ class Planner:
         voice, spans = self._spans(request, terms, own)
         return _planned(voice, request, terms, [self.part(request, terms, span) for span in spans], own)
 
-    async def planned(self, request: SpeechRequest, terms: Terms, own: Own) -> Plan:
+    async def planned(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
         """As `plan`. To tell the sentences of a long text apart takes milliseconds, so that is done in a
         thread."""
         if request.by_sentence and len(request.text) > _LONG:
@@ -99,7 +99,7 @@ class Planner:
         return self.plan(request, terms, own)
 
     def explain(
-        self, request: SpeechRequest, terms: Terms | None, own: Own = NOTHING
+        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
     ) -> list[tuple[Span, Decision]]:
         """How `plan` would decide, and why; the errors of its parts are in the decisions. Without terms no
         plan is asked."""
@@ -123,7 +123,7 @@ class Planner:
             return []
         return [f"the front_end {route.front_end} is not there, so plain prepares the text"]
 
-    def _spans(self, request: SpeechRequest, terms: Terms | None, own: Own) -> Spans:
+    def _spans(self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary) -> Spans:
         return self._parts.of(request, own, lambda span: self.decide(request, terms, span))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span) -> Part:
@@ -148,7 +148,7 @@ class Planner:
         """The same with all that led to it, and with the error where there is nobody; raises NotFound where
         the model is unknown, and UpstreamFailed."""
         chosen = self._parts.choose(span, request.text)
-        wanted = Wanted(
+        wanted = RoutingQuery(
             language=chosen.tag, source=chosen.source, pitch=request.pitch, emotion=request.emotion
         )
         offer = self._catalogue.offer(request.model, chosen.tag)
@@ -164,9 +164,11 @@ class Planner:
         return failure(error.message, param=error.field, code=error.code)
 
 
-def _planned(voice: Voice, request: SpeechRequest, terms: Terms, planned: Sequence[Part], own: Own) -> Plan:
+def _planned(
+    voice: Voice, request: SpeechRequest, terms: Terms, planned: Sequence[Part], own: AccountLibrary
+) -> SpeechPlan:
     parts = [_worded(part, own.lexicon(request.lexicon, part.language)) for part in planned]
-    return Plan(
+    return SpeechPlan(
         voice=voice,
         language=_spoken_most(parts),
         parts=tuple(parts),

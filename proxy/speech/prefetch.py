@@ -7,8 +7,8 @@ from collections import deque
 from contextlib import aclosing
 
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
-from proxy.speech.candidate_race import Asked, FirstAudio
-from proxy.speech.candidate_stream import Speaking
+from proxy.speech.candidate_race import FirstAudio, PartRequest
+from proxy.speech.candidate_stream import CandidateStream
 
 MOST_S = 30.0
 """Of a part that is kept in memory; past it the engine waits."""
@@ -16,11 +16,11 @@ MOST_S = 30.0
 _MOST_BYTES = round(MOST_S * OUTPUT_RATE_HZ) * SAMPLE_BYTES
 
 
-class Ahead:
+class Prefetch:
     """`speaking` is who speaks it, once somebody does; `made` is set when nobody is at it any more."""
 
-    def __init__(self, first_audio: FirstAudio, asked: Asked) -> None:
-        self.speaking: Speaking | None = None
+    def __init__(self, first_audio: FirstAudio, asked: PartRequest) -> None:
+        self.speaking: CandidateStream | None = None
         self.made = asyncio.Event()
         self._first_audio = first_audio
         self._asked = asked
@@ -33,9 +33,9 @@ class Ahead:
         self._task.add_done_callback(self._end)
 
     def __repr__(self) -> str:
-        return f"<Ahead {self.speaking!r}, {self._bytes} bytes>"
+        return f"<Prefetch {self.speaking!r}, {self._bytes} bytes>"
 
-    async def begun(self) -> Speaking:
+    async def begun(self) -> CandidateStream:
         """Returns when there is sound of it; takes none. Raises what its engines did, as `next` does."""
         await self._more()
         if self.speaking is None:

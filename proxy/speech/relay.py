@@ -13,11 +13,11 @@ from proxy.audio.encode import open_encoder
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
 from proxy.audio.tail import Tail
 from proxy.ledger import Hold
-from proxy.speech.candidate_race import Asked, FirstAudio
-from proxy.speech.candidate_stream import Speaking
+from proxy.speech.candidate_race import FirstAudio, PartRequest
+from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.levels import Levels, levelled
-from proxy.speech.planning import Plan
-from proxy.speech.prefetch import Ahead
+from proxy.speech.planning import SpeechPlan
+from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech import Speech
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.word_times import SpokenWord
@@ -25,12 +25,12 @@ from speech_engine import EngineError
 
 
 async def begin_speech(
-    first_audio: FirstAudio, levels: Levels, request: SpeechRequest, plan: Plan, hold: Hold
+    first_audio: FirstAudio, levels: Levels, request: SpeechRequest, plan: SpeechPlan, hold: Hold
 ) -> Speech:
     """Returns when there are bytes to send: within the first part's budget to first audio, and a second more
     where its voice was never heard before and has to be measured."""
     if len(plan.parts) == 1:
-        return await first_audio.of(Asked(request, plan, 0, hold, hold.waited_s))
+        return await first_audio.of(PartRequest(request, plan, 0, hold, hold.waited_s))
     relay = Relay(first_audio, levels, request, plan, hold)
     try:
         await relay.begin()
@@ -46,7 +46,7 @@ class Relay:
     sample_rate_hz = OUTPUT_RATE_HZ
 
     def __init__(
-        self, first_audio: FirstAudio, levels: Levels, request: SpeechRequest, plan: Plan, hold: Hold
+        self, first_audio: FirstAudio, levels: Levels, request: SpeechRequest, plan: SpeechPlan, hold: Hold
     ) -> None:
         self.has_begun = False
         self._first_audio = first_audio
@@ -54,7 +54,7 @@ class Relay:
         self._request = request
         self._plan = plan
         self._hold = hold
-        self._asked: list[Ahead] = []
+        self._asked: list[Prefetch] = []
         self._fed = 0
         self._encoder = open_encoder(request.format)
         self._tail = Tail()
@@ -129,7 +129,7 @@ class Relay:
             async for pcm in sound:
                 yield pcm
 
-    async def _begun(self, number: int) -> tuple[Ahead, Speaking]:
+    async def _begun(self, number: int) -> tuple[Prefetch, CandidateStream]:
         """A part that failed while the one before it was heard is asked once more: whoever was busy then may
         be free now, and nobody has waited for it yet. It has what is left of its time since its turn came."""
         if number == 0:
@@ -146,10 +146,10 @@ class Relay:
         again = self._ask(number, waited_s)
         return again, await again.begun()
 
-    def _ask(self, number: int, waited_s: float = 0.0) -> Ahead:
+    def _ask(self, number: int, waited_s: float = 0.0) -> Prefetch:
         free = partial(self._free, number) if number else None
-        asked = Asked(self._request, self._plan, number, self._hold, waited_s, free)
-        self._asked.append(Ahead(self._first_audio, asked))
+        asked = PartRequest(self._request, self._plan, number, self._hold, waited_s, free)
+        self._asked.append(Prefetch(self._first_audio, asked))
         return self._asked[number]
 
     async def _free(self, number: int, engine: str) -> None:
@@ -158,7 +158,7 @@ class Relay:
             await self._asked[number - 1].made.wait()
 
 
-def _meet(plan: Plan) -> bool:
+def _meet(plan: SpeechPlan) -> bool:
     """Whether different voices may be heard in one answer, of which one may be louder than another."""
     voices = {
         (candidate.model.name, candidate.engine_voice) for part in plan.parts for candidate in part.candidates

@@ -216,7 +216,7 @@ def _object(body: bytes) -> dict[str, Any]:
 def _read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
     try:
         return fields.read(type_, raw, null_is_absent=True)
-    except fields.Faults as error:
+    except fields.FieldFaults as error:
         fault = error.faults[0]
     if fault.kind == "missing":
         raise _missing(fault.field)
@@ -238,7 +238,7 @@ def _missing(field: str) -> InvalidRequest:
     )
 
 
-def _unknown(fault: fields.Fault) -> InvalidRequest:
+def _unknown(fault: fields.FieldFault) -> InvalidRequest:
     return InvalidRequest(
         f"Unknown parameter: '{fault.field[:80]}'; it must be {fault.expected}.",
         param=fault.field[:80],
@@ -246,7 +246,7 @@ def _unknown(fault: fields.Fault) -> InvalidRequest:
     )
 
 
-def _invalid(fault: fields.Fault) -> InvalidRequest:
+def _invalid(fault: fields.FieldFault) -> InvalidRequest:
     # Numbers and switches are shown as they came; texts are not, they could be what was to be spoken.
     is_number = isinstance(fault.value, (int, float)) and fault.field != "input"
     shown = f"; got {str(fault.value)[:40]}" if is_number else ""

@@ -7,11 +7,11 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from policies import casting, language
-from policies.language import Chosen, Detect, Piece, Source, base
+from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base
 from policies.routing import Decision, Voice
 from proxy.catalogue.cast_members import resolve_members
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import Own
+from proxy.catalogue.library import AccountLibrary
 from proxy.errors import InvalidRequest
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine.text import cleaning
@@ -43,7 +43,7 @@ MOST_PARTS = 256
 Decide = Callable[[Span], Decision]
 
 
-class Parts:
+class TextSplitter:
     """`detect` and `default` are for texts that nobody has named a language for."""
 
     def __init__(self, catalogue: Catalogue, detect: Detect | None, default: str) -> None:
@@ -52,15 +52,15 @@ class Parts:
         self._default = default
 
     def __repr__(self) -> str:
-        return f"<Parts by {self._catalogue.routes!r}>"
+        return f"<TextSplitter by {self._catalogue.routes!r}>"
 
-    def choose(self, span: Span, text: str) -> Chosen:
+    def choose(self, span: Span, text: str) -> LanguageChoice:
         if span.language is not None:
-            return Chosen(span.language, span.source)
+            return LanguageChoice(span.language, span.source)
         said = text[span.start : span.end]
         return language.choose(None, span.voice.language, said, self._detect, self._default)
 
-    def of(self, request: SpeechRequest, own: Own, decide: Decide) -> Spans:
+    def of(self, request: SpeechRequest, own: AccountLibrary, decide: Decide) -> Spans:
         """In the order of the text; their characters add up to it. `own` has the account's voices. Raises
         InvalidRequest for a voice that there is not, and for a text of which a cast has nothing to say."""
         text = request.text
@@ -77,7 +77,7 @@ class Parts:
                 voice = _named({span.voice.id: span.voice for span in spans})
         return Spans(voice, tuple(_charged(spans, len(text))))
 
-    def _voiced(self, request: SpeechRequest, own: Own) -> tuple[Voice, list[Span]]:
+    def _voiced(self, request: SpeechRequest, own: AccountLibrary) -> tuple[Voice, list[Span]]:
         if not request.cast:
             voice = self._catalogue.resolve_voice(request.voice, own.voices)
             if not voice.cast:
@@ -170,9 +170,9 @@ def _named(members: Mapping[str, Voice]) -> Voice:
     return Voice(id=name, name=name, bindings=())
 
 
-def _saying(pieces: Sequence[Piece], said: str) -> Iterator[Piece]:
+def _saying(pieces: Sequence[LanguageSpan], said: str) -> Iterator[LanguageSpan]:
     """The pieces; one that says nothing goes with the one before it, the first with the one behind it."""
-    waiting: Piece | None = None
+    waiting: LanguageSpan | None = None
     for piece in pieces:
         if waiting is None:
             waiting = piece

@@ -19,7 +19,7 @@ _CHECKSUM_LENGTH = 6
 _SHAPE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM_LENGTH + _CHECKSUM_LENGTH}}}")
 
 
-class Key:
+class ApiKey:
     """A secret in hand: shown to its owner once, by `reveal`. Nothing else prints it.
 
     A plain class on purpose: msgspec and friends would write a struct's fields out unasked.
@@ -31,7 +31,7 @@ class Key:
         self.__secret = secret
 
     def __repr__(self) -> str:
-        return f"<Key …{self.hint}>"
+        return f"<ApiKey …{self.hint}>"
 
     def reveal(self) -> str:
         return self.__secret
@@ -46,10 +46,10 @@ class Key:
         return self.__secret[-4:]
 
 
-def mint() -> Key:
+def mint() -> ApiKey:
     """A new key with 190 random bits."""
     body = PREFIX + "".join(secrets.choice(_BASE62) for _ in range(_RANDOM_LENGTH))
-    return Key(body + _checksum(body))
+    return ApiKey(body + _checksum(body))
 
 
 def is_well_formed(text: str) -> bool:

@@ -38,7 +38,7 @@ GROUP BY pool
 """
 
 
-class Balance(msgspec.Struct, frozen=True):
+class PoolBalance(msgspec.Struct, frozen=True):
     """Of one pool: what the balance says, and the sum of its entries. `is_kept`: there is such a balance."""
 
     pool: int
@@ -58,14 +58,14 @@ async def accounts(store: Store) -> AsyncIterator[str]:
         yield account
 
 
-async def balances(store: Store, account: str, now: int, most: int) -> list[Balance]:
+async def balances(store: Store, account: str, now: int, most: int) -> list[PoolBalance]:
     """Each pool of an account; no query looks at more than `most` of its settled entries."""
     since = now - SETTLED_US
     settled = await _settled(store, account, since, most)
     rows = await store.read_long(_NOW, {"account": account, "since": since})
     found = {row["pool"]: row for row in rows}
     return [
-        Balance(
+        PoolBalance(
             pool,
             found[pool]["balance"] if pool in found else 0,
             settled[pool] + (found[pool]["fresh"] if pool in found else 0),

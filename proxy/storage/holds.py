@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from policies.admission import Live
-from policies.quota import Split, Standing
+from policies.quota import CreditStanding, Split
 from proxy.storage.columns import encode_json
 from proxy.storage.store import Params, Row, Statement, Store
 
@@ -52,14 +52,14 @@ _RENEW = f"UPDATE holds SET expires = :expires WHERE worker = :worker AND reques
 _SWEEP = "DELETE FROM holds WHERE expires < :long_ago"
 
 
-class Found(msgspec.Struct, frozen=True):
+class AccountHolds(msgspec.Struct, frozen=True):
     """What the rows say of an account at one moment."""
 
-    standing: Standing
+    standing: CreditStanding
     live: Live
 
 
-async def take(store: Store, wanted: Params) -> Split | Found:
+async def take(store: Store, wanted: Params) -> Split | AccountHolds:
     """Takes the hold where the account's limits allow it: the decision of `policies.admission.admit`, made
     where all workers meet. Where they do not, it gives what was found at that moment."""
     account = {"account": wanted["account"]}
@@ -69,14 +69,16 @@ async def take(store: Store, wanted: Params) -> Split | Found:
     return _found(row)
 
 
-async def find(store: Store, place: Params) -> Found:
+async def find(store: Store, place: Params) -> AccountHolds:
     (row,) = await store.read(_STANDING, place)
     return _found(row)
 
 
-def _found(row: Row) -> Found:
+def _found(row: Row) -> AccountHolds:
     allowance = None if row["allowance"] is None else int(row["allowance"])
-    return Found(Standing(allowance, int(row["granted"])), Live(row["streams"], row["key_streams"]))
+    return AccountHolds(
+        CreditStanding(allowance, int(row["granted"])), Live(row["streams"], row["key_streams"])
+    )
 
 
 def dropped(request: str) -> Statement:

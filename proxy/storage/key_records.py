@@ -8,7 +8,7 @@ import msgspec
 
 from policies.plans import Caps, Overrides
 from proxy.storage import audit
-from proxy.storage.api_key import Key
+from proxy.storage.api_key import ApiKey
 from proxy.storage.audit import Act
 from proxy.storage.columns import decode_json, encode_json
 from proxy.storage.ids import new_id
@@ -65,7 +65,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     caps: Caps = Caps()
 
 
-class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What its maker says of a key. `caps` are tighter than its account's limits, where they say anything."""
 
     account: str
@@ -90,7 +90,7 @@ class KeyStanding(msgspec.Struct, frozen=True):
     caps: Caps
 
 
-async def create(store: Store, key: Key, wanted: NewKey, act: Act | None = None) -> KeyRecord:
+async def create(store: Store, key: ApiKey, wanted: NewKeyRecord, act: Act | None = None) -> KeyRecord:
     """With the id that the act is about, where there is one. Raises MissingReference when there is no such
     account."""
     row: Params = {
@@ -129,7 +129,7 @@ async def revoke(store: Store, key: str, act: Act | None = None) -> KeyRecord | 
     return _one(rows)
 
 
-async def rotate(store: Store, old: str, new: Key, act: Act | None = None) -> KeyRecord | None:
+async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) -> KeyRecord | None:
     """In one unit: a key with the old one's account, role, name, expiry and caps, and the old one revoked.
     The act is about the new one.
 

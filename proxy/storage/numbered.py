@@ -21,7 +21,7 @@ _TOKEN = re.compile(
 )
 
 
-class Numbered(NamedTuple):
+class NumberedSql(NamedTuple):
     """SQL with `$1`, `$2`, …, and the name that each number stands for, in order."""
 
     sql: str
@@ -29,7 +29,7 @@ class Numbered(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def numbered(sql: str) -> Numbered:
+def numbered(sql: str) -> NumberedSql:
     """A name that comes twice keeps its number, so that its value is sent once."""
     names: dict[str, int] = {}
 
@@ -40,7 +40,7 @@ def numbered(sql: str) -> Numbered:
         return f"${names.setdefault(name, len(names) + 1)}"
 
     translated = _TOKEN.sub(number, sql)
-    return Numbered(translated, tuple(names))
+    return NumberedSql(translated, tuple(names))
 
 
 def renamed(sql: str, suffix: str) -> str:

@@ -34,7 +34,7 @@ class Hello(msgspec.Struct, frozen=True):
     api_version: int
 
 
-class Welcome(msgspec.Struct, frozen=True):
+class HelloReply(msgspec.Struct, frozen=True):
     api_version: int
     slots: Annotated[int, msgspec.Meta(ge=1)]
     models: tuple[ModelInfo, ...]
@@ -45,7 +45,7 @@ class HealthAsked(msgspec.Struct, frozen=True):
     pass
 
 
-class Health(msgspec.Struct, frozen=True):
+class HealthReport(msgspec.Struct, frozen=True):
     """`waiting_s` is the audio that those who wait are estimated to be."""
 
     slots: int

@@ -88,7 +88,7 @@ class MetricsAsked(msgspec.Struct, frozen=True, tag="metrics_asked"):
     question: int
 
 
-class Metrics(msgspec.Struct, frozen=True, tag="metrics"):
+class MetricsReport(msgspec.Struct, frozen=True, tag="metrics"):
     question: int
     text: str
 
@@ -112,7 +112,7 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 
 Question = MetricsAsked | PlansAsked
-Answer = Metrics | PlansInUse
+Answer = MetricsReport | PlansInUse
 Message = BeginHost | Revision | Ready | Broken | HostState | Tick | WorkerGivenUp | Question | Answer | Drain
 
 _encode = msgspec.msgpack.Encoder().encode

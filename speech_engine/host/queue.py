@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.host.fair import FairOrder, Ticket
-from speech_engine.host.messages import Health
+from speech_engine.host.messages import HealthReport
 from speech_engine.host.pace import Pace, forecast
 
 SHORTEST_RETRY_S = 1.0
@@ -26,7 +26,7 @@ CLEARLY_LATE = 1.25
 _TOO_LONG = "The wait would be too long."
 
 
-class Turn(Ticket):
+class QueueTurn(Ticket):
     """One visitor's turn, from its arrival on. Who holds the slot sets `has_finished` when all was made."""
 
     def __init__(self, tenant: str, deadline_s: float, estimated_s: float, share: float) -> None:
@@ -50,8 +50,8 @@ class FairQueue:
     def __init__(self, slots: int, limit: int) -> None:
         self.slots = slots
         self.limit = limit
-        self._running: set[Turn] = set()
-        self._order: FairOrder[Turn] = FairOrder()
+        self._running: set[QueueTurn] = set()
+        self._order: FairOrder[QueueTurn] = FairOrder()
         self._pace = Pace()
         self._review_at = 0.0
 
@@ -66,16 +66,16 @@ class FairQueue:
     def waiting(self) -> int:
         return self._order.waiting
 
-    def health(self) -> Health:
-        return Health(self.slots, self.running, self.waiting, self._order.waiting_s)
+    def health(self) -> HealthReport:
+        return HealthReport(self.slots, self.running, self.waiting, self._order.waiting_s)
 
     @asynccontextmanager
     async def turn(
         self, tenant: str, deadline_s: float, estimated_s: float = 0.0, share: float = 1.0
-    ) -> AsyncIterator[Turn]:
+    ) -> AsyncIterator[QueueTurn]:
         """Holds one slot. Raises EngineBusy where there is no room to wait or the wait would be too long, at
         once or as soon as that is clear, and EngineTimeout past the deadline."""
-        turn = Turn(tenant, deadline_s, estimated_s, share)
+        turn = QueueTurn(tenant, deadline_s, estimated_s, share)
         self._order.push(turn)
         self._let_in()
         if turn.is_waiting:
@@ -86,11 +86,11 @@ class FairQueue:
             # What broke off before any audio came has held the slot all the same.
             self._release(turn, turn.made_s or turn.estimated_s)
 
-    def made(self, turn: Turn, seconds: float) -> None:
+    def made(self, turn: QueueTurn, seconds: float) -> None:
         """So much more audio came out of the slot that `turn` holds."""
         self._order.made(turn, seconds)
 
-    async def _wait(self, turn: Turn) -> None:
+    async def _wait(self, turn: QueueTurn) -> None:
         self._judge(turn)
         try:
             async with asyncio.timeout_at(turn.deadline_at):
@@ -105,7 +105,7 @@ class FairQueue:
                 raise EngineTimeout("No slot became free in time.") from None
             raise
 
-    def _judge(self, newcomer: Turn) -> None:
+    def _judge(self, newcomer: QueueTurn) -> None:
         """Sends away the newcomer if it would wait in vain, or else somebody if there is one too many."""
         left_s = newcomer.left_s
         # The walk through the line is spared where it could not matter.
@@ -117,7 +117,7 @@ class FairQueue:
             _tell(loser, "The queue is full.", self._starts_in_s(loser))
             self._order.discard(loser)
 
-    def _release(self, turn: Turn, cost_s: float) -> None:
+    def _release(self, turn: QueueTurn, cost_s: float) -> None:
         self._running.remove(turn)
         self._order.end(turn, cost_s)
         if turn.has_finished:
@@ -149,12 +149,12 @@ class FairQueue:
         for turn in late:
             self._order.discard(turn)
 
-    def _starts_in_s(self, turn: Turn) -> float:
+    def _starts_in_s(self, turn: QueueTurn) -> float:
         """As predicted; 0 while nothing is known. What is too far off to matter is not told apart."""
         far_s = turn.left_s + LONGEST_RETRY_S
         return next((s for other, s in self._forecast() if other is turn or s > far_s), 0.0)
 
-    def _forecast(self) -> Iterator[tuple[Turn, float]]:
+    def _forecast(self) -> Iterator[tuple[QueueTurn, float]]:
         """Everybody in line, in the order of their turns, and when each would begin; nobody while the pace is
         not known."""
         pace = self._pace.value
@@ -173,7 +173,7 @@ class FairQueue:
         return [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
 
 
-def _tell(turn: Turn, reason: str, retry_after_s: float) -> None:
+def _tell(turn: QueueTurn, reason: str, retry_after_s: float) -> None:
     # One cancelled in this very step is done already and only has not left yet.
     if turn.is_waiting:
         retry_after_s = min(LONGEST_RETRY_S, max(SHORTEST_RETRY_S, retry_after_s))

@@ -16,7 +16,7 @@ from speech_engine import API_VERSION
 from speech_engine.engine import Engine, EngineVoices
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
-from speech_engine.host.messages import Failed, Frame, Welcome
+from speech_engine.host.messages import Failed, Frame, HelloReply
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.queue import FairQueue
 from speech_engine.host.spool import Spool
@@ -89,12 +89,12 @@ async def _fill(spool: Spool, speech: AsyncGenerator[Event, None], pulse: Pulse)
         spool.end()
 
 
-def introduction(engine: Engine) -> Welcome:
+def introduction(engine: Engine) -> HelloReply:
     """What an engine says of itself, asked once and before it serves: raising or nonsense ends it there."""
     voices = engine.voices() if isinstance(engine, EngineVoices) else ()
-    welcome = Welcome(API_VERSION, engine.slots, engine.models(), voices)
+    welcome = HelloReply(API_VERSION, engine.slots, engine.models(), voices)
     try:
-        return msgspec.convert(msgspec.to_builtins(welcome), Welcome)
+        return msgspec.convert(msgspec.to_builtins(welcome), HelloReply)
     except msgspec.ValidationError as error:
         raise EngineFailed(f"The engine describes itself wrongly: {error}.") from None
 

@@ -30,10 +30,10 @@ class HostServer:
     def __repr__(self) -> str:
         return f"<HostServer {self._queue!r}>"
 
-    async def hello(self, _asked: messages.Hello, _call: Any) -> messages.Welcome:
+    async def hello(self, _asked: messages.Hello, _call: Any) -> messages.HelloReply:
         return self._welcome
 
-    async def health(self, _asked: messages.HealthAsked, _call: Any) -> messages.Health:
+    async def health(self, _asked: messages.HealthAsked, _call: Any) -> messages.HealthReport:
         return self._queue.health()
 
     async def speak(self, job: SpeechJob, call: Any) -> AsyncIterator[messages.Frame]:

@@ -13,12 +13,12 @@ import msgspec
 
 from speech_engine.host.log import HostLogger
 from speech_engine.plugin import Context
-from speech_engine.testing.verdicts import Verdict, verdicts
+from speech_engine.testing.verdicts import RuleVerdict, verdicts
 from speech_engine.worker_module import worker_engine
 
 
 async def _try(module: str, name: str, voice: str | None, answers: int) -> None:
-    def answer(verdict: Verdict) -> None:
+    def answer(verdict: RuleVerdict) -> None:
         os.write(answers, msgspec.json.encode(verdict) + b"\n")
 
     rule = "its worker can be imported, and takes the settings"
@@ -26,9 +26,9 @@ async def _try(module: str, name: str, voice: str | None, answers: int) -> None:
         settings_type, create = worker_engine(module)
         settings = msgspec.json.decode(sys.stdin.buffer.read(), type=settings_type)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as the verdict
-        answer(Verdict(rule, f"{type(error).__name__}: {error}".split("\n", 1)[0]))
+        answer(RuleVerdict(rule, f"{type(error).__name__}: {error}".split("\n", 1)[0]))
         return
-    answer(Verdict(rule))
+    answer(RuleVerdict(rule))
     context = Context(HostLogger(name))
     async for verdict in verdicts(lambda: create(name, settings, context), voice):
         answer(verdict)

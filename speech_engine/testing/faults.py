@@ -22,7 +22,7 @@ GARBAGE = b"\xff\xfe<html>\x00{]" * 40
 KEY = "voxgate.fault"
 
 
-class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ScriptedFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What happens to the next `count` requests whose path has `path` in it, or those for speech.
 
     `after_bytes` of the answer's body go out unharmed before it hangs, is cut off or names an error. `status`
@@ -40,9 +40,9 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pause_s: Annotated[float, msgspec.Meta(ge=0)] = 0.005
 
 
-def scripted(scope: Scope) -> Fault | None:
+def scripted(scope: Scope) -> ScriptedFault | None:
     """The fault, of those that a provider words itself, that this request is to meet."""
-    fault: Fault | None = scope.get(KEY)
+    fault: ScriptedFault | None = scope.get(KEY)
     return fault
 
 
@@ -50,10 +50,10 @@ class CutOff(Exception):
     """The answer ends here, without its end."""
 
 
-class Harmed:
+class FaultyAnswer:
     """What goes out, harmed on its way by a fault that needs no words."""
 
-    def __init__(self, fault: Fault | None, send: Send) -> None:
+    def __init__(self, fault: ScriptedFault | None, send: Send) -> None:
         self.fault = fault
         self.is_whole = False
         self._send = send
@@ -83,7 +83,7 @@ class Harmed:
         await self._part(GARBAGE, more=False)
         raise CutOff
 
-    async def _drip(self, body: bytes, fault: Fault) -> None:
+    async def _drip(self, body: bytes, fault: ScriptedFault) -> None:
         for start in range(0, len(body), fault.piece_bytes):
             await self._part(body[start : start + fault.piece_bytes], more=True)
             await asyncio.sleep(fault.pause_s)

@@ -19,17 +19,17 @@ from speech_engine.testing.faults import (
     App,
     Broken,
     CutOff,
-    Fault,
-    Harmed,
+    FaultyAnswer,
     Receive,
     Scope,
+    ScriptedFault,
     Send,
     Told,
     for_ever,
 )
 
 
-class Seen(msgspec.Struct, kw_only=True):
+class RequestRecord(msgspec.Struct, kw_only=True):
     """One request. `json` is its body where that is JSON; `left_at` is when the client was gone too early."""
 
     number: int
@@ -46,13 +46,13 @@ class Seen(msgspec.Struct, kw_only=True):
     left_at: float | None = None
 
     def __repr__(self) -> str:
-        return f"<Seen {self.number}: {self.method} {self.path} {self.status}>"
+        return f"<RequestRecord {self.number}: {self.method} {self.path} {self.status}>"
 
 
 class Report(msgspec.Struct):
     """What GET /_fake/requests answers; times are those of `time.monotonic()`, the same in all processes."""
 
-    requests: list[Seen]
+    requests: list[RequestRecord]
     open: int
 
 
@@ -60,8 +60,8 @@ class Provider:
     """`speech` is a part of the paths that faults concern where they name none."""
 
     def __init__(self, app: App, speech: str) -> None:
-        self.seen: list[Seen] = []
-        self.faults: list[Fault] = []
+        self.seen: list[RequestRecord] = []
+        self.faults: list[ScriptedFault] = []
         self._app = app
         self._speech = speech
         self._changed = asyncio.Event()
@@ -73,12 +73,12 @@ class Provider:
     def open(self) -> int:
         return sum(not each.is_over for each in self.seen)
 
-    def spoken(self) -> list[Seen]:
+    def spoken(self) -> list[RequestRecord]:
         """The requests for speech, without those that only look around."""
         return [each for each in self.seen if self._speech in each.path]
 
     def fail(self, name: Told | Broken, **more: Any) -> None:
-        self.faults.append(Fault(name=name, **more))
+        self.faults.append(ScriptedFault(name=name, **more))
 
     def reset(self) -> None:
         self.seen.clear()
@@ -102,7 +102,7 @@ class Provider:
     def _control(self, path: str, body: bytes) -> tuple[int, bytes]:
         if path == "/_fake/faults":
             try:
-                self.faults += msgspec.json.decode(body, type=list[Fault])
+                self.faults += msgspec.json.decode(body, type=list[ScriptedFault])
             except msgspec.DecodeError as error:
                 said = f'a list of faults is wanted, such as [{{"name": "429"}}]: {error}'
                 return 400, msgspec.json.encode({"error": said})
@@ -121,7 +121,7 @@ class Provider:
         seen.fault = fault.name if fault else ""
         self.seen.append(seen)
         self._changed.set()
-        answer = Harmed(fault, _counted(seen, send))
+        answer = FaultyAnswer(fault, _counted(seen, send))
         speaking = asyncio.create_task(self._answered(scope, body, answer))
         leaving = asyncio.create_task(_gone(receive))
         try:
@@ -140,7 +140,7 @@ class Provider:
         if not speaking.cancelled():
             speaking.result()
 
-    async def _answered(self, scope: Scope, body: bytes, answer: Harmed) -> None:
+    async def _answered(self, scope: Scope, body: bytes, answer: FaultyAnswer) -> None:
         fault = answer.fault
         if fault and fault.name == "hang_before":
             await for_ever()
@@ -156,7 +156,7 @@ class Provider:
             # Returning in the middle of an answer makes the server close the connection under the client.
             return
 
-    def _next(self, path: str) -> Fault | None:
+    def _next(self, path: str) -> ScriptedFault | None:
         for index, fault in enumerate(self.faults):
             if (fault.path or self._speech) in path:
                 left = msgspec.structs.replace(fault, count=fault.count - 1) if fault.count > 1 else None
@@ -177,13 +177,13 @@ def _inner(path: str) -> str:
     return "/" + path.split("/", 3)[-1] if path.startswith("/_at/") else path
 
 
-def _noted(number: int, scope: Scope, body: bytes) -> Seen:
+def _noted(number: int, scope: Scope, body: bytes) -> RequestRecord:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     try:
         parsed = msgspec.json.decode(body) if body else None
     except msgspec.DecodeError:
         parsed = None
-    return Seen(
+    return RequestRecord(
         number=number,
         method=scope["method"],
         path=scope["path"],
@@ -194,7 +194,7 @@ def _noted(number: int, scope: Scope, body: bytes) -> Seen:
     )
 
 
-def _counted(seen: Seen, send: Send) -> Send:
+def _counted(seen: RequestRecord, send: Send) -> Send:
     async def counting(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             seen.status = message["status"]

@@ -20,7 +20,7 @@ _GRACE_S = 1
 """For answers that are under way when a fake is to end."""
 
 
-class Served:
+class ServedApp:
     """One that runs. `url` is its root."""
 
     def __init__(self, provider: Provider, server: uvicorn.Server, url: str) -> None:
@@ -29,7 +29,7 @@ class Served:
         self._server = server
 
     def __repr__(self) -> str:
-        return f"<Served {self.provider!r} on {self.url}>"
+        return f"<ServedApp {self.provider!r} on {self.url}>"
 
     @property
     def connections(self) -> int:
@@ -74,14 +74,14 @@ class _Beside(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(provider: Provider) -> AsyncIterator[Served]:
+async def served(provider: Provider) -> AsyncIterator[ServedApp]:
     """Serves on a free port while the block runs."""
     # Listening already: who connects before the server has begun waits in the kernel's queue.
     listener = _listener("127.0.0.1", 0)
     server = _Beside(_config(provider))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="fake provider")
     try:
-        yield Served(provider, server, _url(listener))
+        yield ServedApp(provider, server, _url(listener))
     finally:
         server.end()
         await serving

@@ -15,17 +15,17 @@ Open = Callable[[], AbstractAsyncContextManager[Engine]]
 """Creates the engine; called for each rule anew."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class RuleVerdict(msgspec.Struct, frozen=True):
     """One rule, in words. `broken` is empty where it was kept, else what happened in place of it."""
 
     rule: str
     broken: str = ""
 
 
-async def verdicts(open_engine: Open, voice: str | None = None) -> AsyncIterator[Verdict]:
+async def verdicts(open_engine: Open, voice: str | None = None) -> AsyncIterator[RuleVerdict]:
     """One for each rule. The engine speaks with `voice`, else with the first that it brings along."""
     kind = await _contract(open_engine, voice)
-    if isinstance(kind, Verdict):
+    if isinstance(kind, RuleVerdict):
         yield kind
         return
     for name in vars(EngineContract):
@@ -33,16 +33,16 @@ async def verdicts(open_engine: Open, voice: str | None = None) -> AsyncIterator
             yield await _verdict(kind(), name)
 
 
-async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract] | Verdict:
+async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract] | RuleVerdict:
     rule = "it can be created, and has a model and a voice"
     try:
         async with open_engine() as engine:
             language = engine.models()[0].languages[0].tag
             voices = engine.voices() if isinstance(engine, EngineVoices) else ()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as the verdict
-        return Verdict(rule, _told(error))
+        return RuleVerdict(rule, _told(error))
     if voice is None and not voices:
-        return Verdict(rule, "it brings no voice along: name one that it knows with --voice")
+        return RuleVerdict(rule, "it brings no voice along: name one that it knows with --voice")
     given = {
         "voice": voice or voices[0].id,
         "language": "en" if language == ANY_LANGUAGE else language,
@@ -51,13 +51,13 @@ async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract
     return type("Contract", (EngineContract,), given)
 
 
-async def _verdict(contract: EngineContract, name: str) -> Verdict:
+async def _verdict(contract: EngineContract, name: str) -> RuleVerdict:
     rule = name.removeprefix("test_").replace("_", " ")
     try:
         await getattr(contract, name)()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as the verdict
-        return Verdict(rule, _told(error))
-    return Verdict(rule)
+        return RuleVerdict(rule, _told(error))
+    return RuleVerdict(rule)
 
 
 def _told(error: BaseException) -> str:

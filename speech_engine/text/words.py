@@ -23,13 +23,13 @@ _BEFORE = 2
 _START = re.compile(rf"(?<![^\W{_UNSPACED}])\S|[{_UNSPACED}]")
 
 
-class Found(NamedTuple):
+class FoundWord(NamedTuple):
     start: int
     end: int
     spoken: str
 
 
-class Words:
+class WordFinder:
     """A lexicon ready to be looked for. Not one large pattern: to compile that takes longer than to speak."""
 
     def __init__(self, lexicon: Mapping[str, str]) -> None:
@@ -41,9 +41,9 @@ class Words:
         self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
 
     def __repr__(self) -> str:
-        return f"<Words {len(self._spoken)}>"
+        return f"<WordFinder {len(self._spoken)}>"
 
-    def find(self, text: str, boundaries: Collection[int] | None = None) -> Iterator[Found]:
+    def find(self, text: str, boundaries: Collection[int] | None = None) -> Iterator[FoundWord]:
         """In a cleaned text, in order, and apart. With `boundaries` a word begins and ends at two of these
         places; without, where no letter stands beside it."""
         lowered = _lowered(text)
@@ -57,7 +57,7 @@ class Words:
                     continue
                 said = self._said(text[start:end], lowered[start:end])
                 if said is not None and _ends(text, end, boundaries) and _is_whole(text, start, end):
-                    yield Found(start, end, said)
+                    yield FoundWord(start, end, said)
                     at = end
                     break
 
@@ -88,11 +88,11 @@ class Words:
 
 
 @lru_cache(maxsize=64)
-def _of(items: tuple[tuple[str, str], ...]) -> Words:
-    return Words(dict(items))
+def _of(items: tuple[tuple[str, str], ...]) -> WordFinder:
+    return WordFinder(dict(items))
 
 
-def words_of(lexicon: Mapping[str, str]) -> Words:
+def words_of(lexicon: Mapping[str, str]) -> WordFinder:
     return _of(tuple(lexicon.items()))
 
 

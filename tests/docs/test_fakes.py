@@ -8,7 +8,7 @@ from typing import get_args
 
 import msgspec
 
-from speech_engine.testing.faults import Broken, Fault, Told
+from speech_engine.testing.faults import Broken, ScriptedFault, Told
 from tests.docs import pages
 
 _TEXT = (pages.ROOT / "docs" / "engines.md").read_text()
@@ -21,10 +21,10 @@ def test_the_table_has_every_fault_and_no_other() -> None:
 
 
 def test_every_field_of_a_fault_is_said() -> None:
-    fields = {field.encode_name for field in msgspec.structs.fields(Fault)}
+    fields = {field.encode_name for field in msgspec.structs.fields(ScriptedFault)}
     assert fields - set(re.findall(r"`(\w+)`", _SECTION)) == set()
 
 
 def test_the_shown_line_is_a_list_of_faults() -> None:
     (body,) = re.findall(r"-d '(.+)'", _SECTION)
-    assert msgspec.convert(json.loads(body), list[Fault])[0].count == 2
+    assert msgspec.convert(json.loads(body), list[ScriptedFault])[0].count == 2

@@ -13,7 +13,7 @@ from policies.admission import Live, Refusal, admit
 from policies.cycles import cycle_at
 from policies.plans import Caps, Limit, Plan, terms
 from policies.price import MICRO, Price, ahead, charge, in_credits
-from policies.quota import Split, Standing, split
+from policies.quota import CreditStanding, Split, split
 from proxy.config import config_toml
 from tests.docs import pages
 
@@ -80,7 +80,7 @@ def test_holds(
 
 @pytest.mark.parametrize(("allowance", "granted", "wanted", "first", "then"), table("Two pools"))
 def test_splits(allowance: str, granted: str, wanted: str, first: str, then: str) -> None:
-    found = split(int(wanted), Standing(int(allowance), int(granted)))
+    found = split(int(wanted), CreditStanding(int(allowance), int(granted)))
     assert found == (None if "refused" in (first, then) else Split(int(first), int(then)))
 
 
@@ -101,6 +101,6 @@ def test_changes(plan: str, allowance: str, left: str) -> None:
 @pytest.mark.parametrize(("streams", "cap", "live", "of_key", "answer"), table("Limit one key"))
 def test_caps(streams: str, cap: str, live: str, of_key: str, answer: str) -> None:
     both = terms(Plan(name="p", streams=int(streams)), caps=Caps(streams=int(cap)))
-    found = admit(0, both, Live(int(live), int(of_key)), Standing(None, 0))
+    found = admit(0, both, Live(int(live), int(of_key)), CreditStanding(None, 0))
     refused = {"streams": "refused by the account", "key_streams": "refused by the key"}
     assert (refused[found.reason] if isinstance(found, Refusal) else "allowed") == answer

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.ledger.verify import Verdict, verify
+from proxy.ledger.verify import VerifyResult, verify
 from proxy.storage import open_store, usage
 from proxy.storage.usage import UsageRow
 
@@ -22,7 +22,7 @@ class Books(NamedTuple):
 
     rows: dict[str, UsageRow]
     spent: dict[str, int]
-    verdict: Verdict
+    verdict: VerifyResult
 
     @property
     def total(self) -> int:

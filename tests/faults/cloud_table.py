@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from speech_engine.testing.faults import Broken, Fault, Told
+from speech_engine.testing.faults import Broken, ScriptedFault, Told
 from tests.faults.clouds import Plugin
 
 View = str | tuple[int, str]
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
     plugin: Plugin
     case: str
-    faults: tuple[Fault, ...]
+    faults: tuple[ScriptedFault, ...]
     alone: View
     beside: View
     asked: int = 1
@@ -49,8 +49,8 @@ class Row(NamedTuple):
         return self.error == _TIMEOUT
 
 
-def _is(name: Told | Broken, **more: Any) -> tuple[Fault, ...]:
-    return (Fault(name=name, **more),)
+def _is(name: Told | Broken, **more: Any) -> tuple[ScriptedFault, ...]:
+    return (ScriptedFault(name=name, **more),)
 
 
 _HARMLESS = _is("slow", piece_bytes=4096, pause_s=0)
@@ -64,36 +64,38 @@ _FAILED, _STUMBLED, _LIMITED, _TIMEOUT = "EngineFailed", "EngineStumbled", "Engi
 _UNAUTHORIZED, _EXHAUSTED, _CONTENT = "EngineUnauthorized", "EngineExhausted", "ContentRefused"
 
 
-def _mended(plugin: Plugin, case: str, faults: tuple[Fault, ...], error: str, **more: Any) -> Row:
+def _mended(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], error: str, **more: Any) -> Row:
     """The second try is whole, and nobody else need be asked."""
     return Row(plugin, case, faults, WHOLE, WHOLE, asked=2, error=error, retries=1, **more)
 
 
-def _given_up(plugin: Plugin, case: str, faults: tuple[Fault, ...], error: str, **more: Any) -> Row:
+def _given_up(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], error: str, **more: Any) -> Row:
     """Three tries, of which the provider bills none."""
     return Row(plugin, case, faults, UNAVAILABLE, OTHER, asked=3, took=False, error=error, retries=2, **more)
 
 
-def _failed(plugin: Plugin, case: str, faults: tuple[Fault, ...], **more: Any) -> Row:
+def _failed(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], **more: Any) -> Row:
     """No audio, and nobody knows what the provider did: it may bill, so it is not asked again."""
     return Row(plugin, case, faults, UNAVAILABLE, OTHER, error=_FAILED, **more)
 
 
-def _silent(plugin: Plugin, case: str, faults: tuple[Fault, ...], **more: Any) -> Row:
+def _silent(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], **more: Any) -> Row:
     return Row(plugin, case, faults, TIMED_OUT, OTHER, error=_TIMEOUT, **more)
 
 
-def _breaks(plugin: Plugin, case: str, faults: tuple[Fault, ...], error: str = _FAILED, **more: Any) -> Row:
+def _breaks(
+    plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], error: str = _FAILED, **more: Any
+) -> Row:
     """Audio has gone out: nobody is asked again."""
     return Row(plugin, case, faults, BROKEN, BROKEN, error=error, **more)
 
 
-def _alarms(plugin: Plugin, case: str, faults: tuple[Fault, ...], error: str) -> Row:
+def _alarms(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], error: str) -> Row:
     """The operator's to mend, and never the client's."""
     return Row(plugin, case, faults, UNAVAILABLE, OTHER, took=False, error=error, is_alarm=True)
 
 
-def _whole(plugin: Plugin, case: str, faults: tuple[Fault, ...] = (), **more: Any) -> Row:
+def _whole(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...] = (), **more: Any) -> Row:
     return Row(plugin, case, faults, WHOLE, WHOLE, **more)
 
 

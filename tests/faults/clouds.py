@@ -13,8 +13,8 @@ import msgspec
 
 from fakes.elevenlabs import KEY as ELEVENLABS_KEY
 from fakes.minimax.app import KEY as MINIMAX_KEY
-from speech_engine.testing.faults import Fault
-from speech_engine.testing.provider import Report, Seen
+from speech_engine.testing.faults import ScriptedFault
+from speech_engine.testing.provider import Report, RequestRecord
 from tests.server import stop
 
 Plugin = Literal["openai", "elevenlabs", "minimax"]
@@ -73,7 +73,7 @@ class Clouds:
             f'costs."*" = {{ usd = {COSTS_MICRO / 1e6:f}, per = "character" }}\n{kind.settings}{settings}'
         )
 
-    def fail(self, name: str, plugin: Plugin, faults: Sequence[Fault]) -> None:
+    def fail(self, name: str, plugin: Plugin, faults: Sequence[ScriptedFault]) -> None:
         """Scripts what the next requests for speech of this engine meet."""
         path = _path(name, plugin)
         self._ask(plugin, "faults", [msgspec.structs.replace(fault, path=path) for fault in faults])
@@ -82,7 +82,7 @@ class Clouds:
         found = self._http.get(f"{self._urls[plugin]}/_fake/requests").content
         return msgspec.json.decode(found, type=Report)
 
-    def spoken(self, name: str, plugin: Plugin) -> list[Seen]:
+    def spoken(self, name: str, plugin: Plugin) -> list[RequestRecord]:
         """This engine's requests for speech."""
         return [each for each in self.report(plugin).requests if each.path.startswith(_path(name, plugin))]
 

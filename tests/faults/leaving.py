@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from speech_engine.testing.faults import Fault
+from speech_engine.testing.faults import ScriptedFault
 from tests.faults.clouds import ENVIRON, KINDS, PLUGINS, Clouds, Plugin, clouds
 from tests.faults.processes import until, worker
 from tests.server import Server, running
@@ -106,7 +106,7 @@ async def expect_leavers_to_leave_nothing(scene: Scene, leavers: int) -> None:
     await _speak(scene, plugin)
     until(lambda: scene.clouds.open(plugin) == 0)
     before = scene.sockets
-    scene.clouds.fail(plugin, plugin, [Fault(name="hang_after", after_bytes=1_500, count=leavers)])
+    scene.clouds.fail(plugin, plugin, [ScriptedFault(name="hang_after", after_bytes=1_500, count=leavers)])
     for _ in range(leavers // TOGETHER):
         await asyncio.gather(*(_come_and_go(scene, plugin) for _ in range(TOGETHER)))
     until(lambda: scene.clouds.open(plugin) == 0)

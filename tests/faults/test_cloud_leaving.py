@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from speech_engine.testing.faults import Fault
+from speech_engine.testing.faults import ScriptedFault
 from tests.faults.clouds import PLUGINS, Plugin
 from tests.faults.leaving import TEXT, Client, Scene, expect_leavers_to_leave_nothing
 from tests.faults.processes import until
@@ -15,10 +15,10 @@ SURELY_S = 10.0
 """Far below the time that the provider would speak or hang; the room is for a busy machine."""
 
 _STAGES = {
-    "before the provider answered": Fault(name="hang_before"),
-    "before any audio": Fault(name="hang_after"),
-    "after the first byte": Fault(name="hang_after", after_bytes=15_000),
-    "midstream": Fault(name="slow", piece_bytes=500, pause_s=0.02),
+    "before the provider answered": ScriptedFault(name="hang_before"),
+    "before any audio": ScriptedFault(name="hang_after"),
+    "after the first byte": ScriptedFault(name="hang_after", after_bytes=15_000),
+    "midstream": ScriptedFault(name="slow", piece_bytes=500, pause_s=0.02),
 }
 _HEARS = {"after the first byte": 1, "midstream": 2_000}
 _STATUSES = {"before the provider answered": None, "before any audio": 200}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from policies.admission import Live, Refusal, admit
 from policies.plans import Caps, Plan, Terms, terms
-from policies.quota import Split, Standing
+from policies.quota import CreditStanding, Split
 
 
 def allowed(streams: int | None = None, key: int | None = None) -> Terms:
@@ -18,20 +18,20 @@ def allowed(streams: int | None = None, key: int | None = None) -> Terms:
 @pytest.mark.parametrize(
     ("streams", "key", "live", "standing", "answer"),
     [
-        (None, None, Live(1000, 1000), Standing(None, 0), Split(7, 0)),
-        (2, None, Live(1, 1), Standing(10, 0), Split(7, 0)),
-        (2, None, Live(2, 0), Standing(10, 0), Refusal("streams", 2)),
-        (2, None, Live(3, 0), Standing(10, 0), Refusal("streams", 2)),
-        (5, 1, Live(1, 1), Standing(10, 0), Refusal("key_streams", 1)),
-        (5, 1, Live(1, 0), Standing(10, 0), Split(7, 0)),
-        (1, 1, Live(1, 1), Standing(0, 0), Refusal("streams", 1)),
-        (5, 1, Live(0, 0), Standing(4, 2), Refusal("credits", 6)),
-        (5, 1, Live(0, 0), Standing(-4, 2), Refusal("credits", -2)),
-        (1, 1, Live(0, 0), Standing(4, 3), Split(4, 3)),
+        (None, None, Live(1000, 1000), CreditStanding(None, 0), Split(7, 0)),
+        (2, None, Live(1, 1), CreditStanding(10, 0), Split(7, 0)),
+        (2, None, Live(2, 0), CreditStanding(10, 0), Refusal("streams", 2)),
+        (2, None, Live(3, 0), CreditStanding(10, 0), Refusal("streams", 2)),
+        (5, 1, Live(1, 1), CreditStanding(10, 0), Refusal("key_streams", 1)),
+        (5, 1, Live(1, 0), CreditStanding(10, 0), Split(7, 0)),
+        (1, 1, Live(1, 1), CreditStanding(0, 0), Refusal("streams", 1)),
+        (5, 1, Live(0, 0), CreditStanding(4, 2), Refusal("credits", 6)),
+        (5, 1, Live(0, 0), CreditStanding(-4, 2), Refusal("credits", -2)),
+        (1, 1, Live(0, 0), CreditStanding(4, 3), Split(4, 3)),
     ],
 )
 def test_the_first_limit_that_is_reached_answers(
-    streams: int | None, key: int | None, live: Live, standing: Standing, answer: Split | Refusal
+    streams: int | None, key: int | None, live: Live, standing: CreditStanding, answer: Split | Refusal
 ) -> None:
     assert admit(7, allowed(streams, key), live, standing) == answer
 
@@ -40,9 +40,9 @@ lives = st.builds(Live, st.integers(0, 8), st.integers(0, 8))
 limits = st.none() | st.integers(1, 6)
 
 
-@given(st.integers(0, 100), limits, limits, lives, st.builds(Standing, *[st.integers(-50, 100)] * 2))
+@given(st.integers(0, 100), limits, limits, lives, st.builds(CreditStanding, *[st.integers(-50, 100)] * 2))
 def test_nothing_is_admitted_past_any_limit(
-    amount: int, streams: int | None, key: int | None, live: Live, standing: Standing
+    amount: int, streams: int | None, key: int | None, live: Live, standing: CreditStanding
 ) -> None:
     answer = admit(amount, allowed(streams, key), live, standing)
     if isinstance(answer, Split):
@@ -56,10 +56,14 @@ def test_nothing_is_admitted_past_any_limit(
 
 
 @given(
-    st.integers(0, 100), limits, st.integers(1, 6), lives, st.builds(Standing, *[st.integers(-50, 100)] * 2)
+    st.integers(0, 100),
+    limits,
+    st.integers(1, 6),
+    lives,
+    st.builds(CreditStanding, *[st.integers(-50, 100)] * 2),
 )
 def test_a_keys_cap_only_ever_refuses_more(
-    amount: int, streams: int | None, key: int, live: Live, standing: Standing
+    amount: int, streams: int | None, key: int, live: Live, standing: CreditStanding
 ) -> None:
     without = admit(amount, allowed(streams), live, standing)
     capped = admit(amount, allowed(streams, key), live, standing)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import caching
-from policies.caching import Voiced
+from policies.caching import SpeakerUse
 
 SECRET = bytes(range(32))
-PART = Voiced(
+PART = SpeakerUse(
     start=0,
     end=5,
     language="en",
@@ -50,7 +50,7 @@ def test_one_answer_may_take_a_quarter_and_a_wait_half() -> None:
     assert caching.patience_s(9.0) == 4.5
 
 
-@pytest.mark.parametrize("field", Voiced.__struct_fields__)
+@pytest.mark.parametrize("field", SpeakerUse.__struct_fields__)
 def test_any_other_part_is_another_sound(field: str) -> None:
     value = getattr(PART, field)
     other = value + 1 if isinstance(value, int) else value + (("x",) if isinstance(value, tuple) else "x")
@@ -81,6 +81,6 @@ def _name(
     secret: bytes = SECRET,
     account: str = "ada",
     sound: Sequence[object] = ("text",),
-    parts: Sequence[Voiced] = (PART,),
+    parts: Sequence[SpeakerUse] = (PART,),
 ) -> str:
     return caching.name(secret, account, sound, parts)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import language
-from policies.language import Chosen, Detect
+from policies.language import Detect, LanguageChoice
 
 
 @pytest.mark.parametrize(
@@ -61,46 +61,48 @@ def says(**by_beginning: str) -> Detect:
 @pytest.mark.parametrize(
     ("explicit", "of_voice", "text", "chosen"),
     [
-        ("pt-BR", "th", "สวัสดี", Chosen("pt-BR", "request")),
-        (None, "en-NG", "สวัสดี", Chosen("en-NG", "voice")),
-        (None, None, "สวัสดี", Chosen("th", "script")),
-        (None, None, "Bom dia", Chosen("pt", "detected")),
-        (None, None, "Hello", Chosen("en", "default")),
-        (None, None, "...", Chosen("en", "default")),
+        ("pt-BR", "th", "สวัสดี", LanguageChoice("pt-BR", "request")),
+        (None, "en-NG", "สวัสดี", LanguageChoice("en-NG", "voice")),
+        (None, None, "สวัสดี", LanguageChoice("th", "script")),
+        (None, None, "Bom dia", LanguageChoice("pt", "detected")),
+        (None, None, "Hello", LanguageChoice("en", "default")),
+        (None, None, "...", LanguageChoice("en", "default")),
     ],
 )
 def test_request_then_voice_then_script_then_detector_then_default(
-    explicit: str | None, of_voice: str | None, text: str, chosen: Chosen
+    explicit: str | None, of_voice: str | None, text: str, chosen: LanguageChoice
 ) -> None:
     assert language.choose(explicit, of_voice, text, says(Bom="pt", Hello="")) == chosen
 
 
 def test_without_a_detector_the_script_and_the_default_decide() -> None:
-    assert language.choose(None, None, "Bom dia") == Chosen("en", "default")
-    assert language.choose(None, None, "Bom dia", None, "pt") == Chosen("pt", "default")
-    assert language.choose(None, None, "Добрий вечір") == Chosen("ru", "script")
+    assert language.choose(None, None, "Bom dia") == LanguageChoice("en", "default")
+    assert language.choose(None, None, "Bom dia", None, "pt") == LanguageChoice("pt", "default")
+    assert language.choose(None, None, "Добрий вечір") == LanguageChoice("ru", "script")
 
 
 def test_a_region_comes_from_a_request_or_a_voice_alone() -> None:
-    assert language.choose(None, None, "Bom dia", says(Bom="PT-br")) == Chosen("pt", "detected")
-    assert language.choose(None, None, "Hello", None, "pt-BR") == Chosen("pt", "default")
+    assert language.choose(None, None, "Bom dia", says(Bom="PT-br")) == LanguageChoice("pt", "detected")
+    assert language.choose(None, None, "Hello", None, "pt-BR") == LanguageChoice("pt", "default")
 
 
 @pytest.mark.parametrize(
     ("text", "heard", "chosen"),
     [
-        ("Добрий вечір", "uk", Chosen("uk", "detected")),
-        ("Добрый вечер", "ru", Chosen("ru", "detected")),
-        ("Добрый вечер", "en", Chosen("ru", "script")),
-        ("Добрый вечер", "", Chosen("ru", "script")),
-        ("صبح بخیر", "fa", Chosen("fa", "detected")),
-        ("नमस्कार", "mr", Chosen("mr", "detected")),
-        ("早上好", "ja", Chosen("zh", "script")),
-        ("สวัสดี", "lo", Chosen("th", "script")),
-        ("Καλημέρα", "en", Chosen("el", "script")),
+        ("Добрий вечір", "uk", LanguageChoice("uk", "detected")),
+        ("Добрый вечер", "ru", LanguageChoice("ru", "detected")),
+        ("Добрый вечер", "en", LanguageChoice("ru", "script")),
+        ("Добрый вечер", "", LanguageChoice("ru", "script")),
+        ("صبح بخیر", "fa", LanguageChoice("fa", "detected")),
+        ("नमस्कार", "mr", LanguageChoice("mr", "detected")),
+        ("早上好", "ja", LanguageChoice("zh", "script")),
+        ("สวัสดี", "lo", LanguageChoice("th", "script")),
+        ("Καλημέρα", "en", LanguageChoice("el", "script")),
     ],
 )
-def test_a_detector_is_heard_where_languages_share_a_script(text: str, heard: str, chosen: Chosen) -> None:
+def test_a_detector_is_heard_where_languages_share_a_script(
+    text: str, heard: str, chosen: LanguageChoice
+) -> None:
     assert language.choose(None, None, text, lambda _text: heard) == chosen
 
 

@@ -6,35 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.quota import Split, Standing, settled, split
+from policies.quota import CreditStanding, Split, settled, split
 
 amounts = st.integers(0, 10**13)
 pools = st.integers(-(10**12), 10**13)
-standings = st.builds(Standing, pools, pools)
+standings = st.builds(CreditStanding, pools, pools)
 splits = st.builds(Split, amounts, amounts)
 
 
 @pytest.mark.parametrize(
     ("amount", "standing", "held"),
     [
-        (30, Standing(100, 0), Split(30, 0)),
-        (100, Standing(100, 50), Split(100, 0)),
-        (120, Standing(100, 50), Split(100, 20)),
-        (150, Standing(100, 50), Split(100, 50)),
-        (151, Standing(100, 50), None),
-        (20, Standing(0, 20), Split(0, 20)),
-        (20, Standing(-5, 25), Split(0, 20)),
-        (21, Standing(-5, 25), None),
-        (50, Standing(100, -50), Split(50, 0)),
-        (51, Standing(100, -50), None),
-        (1, Standing(0, 0), None),
-        (0, Standing(0, 0), Split(0, 0)),
-        (0, Standing(-5, -5), Split(0, 0)),
-        (10**15, Standing(None, 0), Split(10**15, 0)),
-        (5, Standing(None, -7), Split(5, 0)),
+        (30, CreditStanding(100, 0), Split(30, 0)),
+        (100, CreditStanding(100, 50), Split(100, 0)),
+        (120, CreditStanding(100, 50), Split(100, 20)),
+        (150, CreditStanding(100, 50), Split(100, 50)),
+        (151, CreditStanding(100, 50), None),
+        (20, CreditStanding(0, 20), Split(0, 20)),
+        (20, CreditStanding(-5, 25), Split(0, 20)),
+        (21, CreditStanding(-5, 25), None),
+        (50, CreditStanding(100, -50), Split(50, 0)),
+        (51, CreditStanding(100, -50), None),
+        (1, CreditStanding(0, 0), None),
+        (0, CreditStanding(0, 0), Split(0, 0)),
+        (0, CreditStanding(-5, -5), Split(0, 0)),
+        (10**15, CreditStanding(None, 0), Split(10**15, 0)),
+        (5, CreditStanding(None, -7), Split(5, 0)),
     ],
 )
-def test_how_an_amount_is_held(amount: int, standing: Standing, held: Split | None) -> None:
+def test_how_an_amount_is_held(amount: int, standing: CreditStanding, held: Split | None) -> None:
     assert split(amount, standing) == held
 
 
@@ -56,7 +56,7 @@ def test_what_a_charge_comes_to(charge: int, held: Split, by_pool: Split) -> Non
 
 
 @given(amounts, standings)
-def test_a_hold_is_the_amount_and_never_more_than_there_is(amount: int, standing: Standing) -> None:
+def test_a_hold_is_the_amount_and_never_more_than_there_is(amount: int, standing: CreditStanding) -> None:
     held = split(amount, standing)
     available = standing.available
     assert available is not None
@@ -70,10 +70,10 @@ def test_a_hold_is_the_amount_and_never_more_than_there_is(amount: int, standing
 
 
 @given(standings, st.lists(st.integers(0, 10**12), max_size=30))
-def test_holds_together_never_oversell(standing: Standing, wanted: list[int]) -> None:
+def test_holds_together_never_oversell(standing: CreditStanding, wanted: list[int]) -> None:
     allowance, granted, taken = standing.allowance or 0, standing.granted, 0
     for amount in wanted:
-        held = split(amount, Standing(allowance, granted))
+        held = split(amount, CreditStanding(allowance, granted))
         if held is not None:
             allowance, granted, taken = allowance - held.allowance, granted - held.granted, taken + amount
     assert taken <= max(0, standing.available or 0)
@@ -92,13 +92,13 @@ def test_all_of_a_charge_is_settled_and_no_pool_gets_back_more_than_it_held(char
 
 @given(standings, amounts, amounts)
 def test_what_is_settled_beyond_a_hold_is_owed_and_refuses_the_next(
-    standing: Standing, amount: int, beyond: int
+    standing: CreditStanding, amount: int, beyond: int
 ) -> None:
     held = split(amount, standing)
     if held is None:
         return
     by_pool = settled(amount + beyond, held)
-    after = Standing((standing.allowance or 0) - by_pool.allowance, standing.granted - by_pool.granted)
+    after = CreditStanding((standing.allowance or 0) - by_pool.allowance, standing.granted - by_pool.granted)
     assert after.available == (standing.available or 0) - amount - beyond
     if after.available <= 0:
         assert split(1, after) is None
@@ -108,6 +108,6 @@ def test_what_is_settled_beyond_a_hold_is_owed_and_refuses_the_next(
 def test_a_change_of_plan_counts_at_once_and_what_is_spent_stays_spent(
     before: int, after: int, spent: int, granted: int
 ) -> None:
-    then, now = Standing(before - spent, granted), Standing(after - spent, granted)
+    then, now = CreditStanding(before - spent, granted), CreditStanding(after - spent, granted)
     assert (now.available or 0) - (then.available or 0) == after - before
     assert (split(1, now) is None) == (after - spent + granted < 1)

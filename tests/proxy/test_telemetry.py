@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.background import Repeated
+from proxy.background import RepeatingTask
 from proxy.config.sections import Server
 from proxy.kept import open_answers
 from proxy.storage.store import Store
@@ -28,7 +28,7 @@ async def test_a_turn_that_breaks_is_logged_without_its_words_and_counted() -> N
         raise ZeroDivisionError(SECRET)
 
     with capture_logs() as logs:
-        repeated = Repeated("a task", turn, 0.0, metrics)
+        repeated = RepeatingTask("a task", turn, 0.0, metrics)
         async with asyncio.timeout(10):
             await third.wait()
         await repeated.close()
@@ -50,7 +50,7 @@ async def test_closing_ends_a_turn_in_the_middle() -> None:
         finally:
             ended.set()
 
-    repeated = Repeated("a task", turn, 0.0, Metrics())
+    repeated = RepeatingTask("a task", turn, 0.0, Metrics())
     await begun.wait()
     async with asyncio.timeout(10):
         await repeated.close()

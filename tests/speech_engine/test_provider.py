@@ -15,9 +15,9 @@ import pytest
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import AiohttpClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
-from speech_engine.testing.faults import GARBAGE, Fault, Receive, Scope, Send, scripted
+from speech_engine.testing.faults import GARBAGE, Receive, Scope, ScriptedFault, Send, scripted
 from speech_engine.testing.provider import Provider, Report, hum
-from speech_engine.testing.serving import Served, served
+from speech_engine.testing.serving import ServedApp, served
 
 SPEECH = b"0123456789" * 1000
 
@@ -35,7 +35,7 @@ async def _echoing(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-async def fake() -> AsyncIterator[Served]:
+async def fake() -> AsyncIterator[ServedApp]:
     async with served(Provider(_echoing, "/speak")) as running:
         yield running
 
@@ -46,7 +46,7 @@ async def http() -> AsyncIterator[AiohttpClient]:
         yield client
 
 
-def _request(fake: Served, path: str = "/v1/speak", body: bytes = b"", **more: float) -> HttpRequest:
+def _request(fake: ServedApp, path: str = "/v1/speak", body: bytes = b"", **more: float) -> HttpRequest:
     headers = {"content-type": "application/json"}
     return HttpRequest(method="POST", url=fake.url + path, headers=headers, body=body, **more)
 
@@ -67,7 +67,7 @@ async def _until_it_breaks(http: AiohttpClient, request: HttpRequest) -> tuple[b
     return heard, None
 
 
-async def test_what_was_asked_is_written_down(fake: Served, http: AiohttpClient) -> None:
+async def test_what_was_asked_is_written_down(fake: ServedApp, http: AiohttpClient) -> None:
     assert await _ask(http, _request(fake, "/v1/speak?a=b", b'{"text": "hi"}')) == (200, SPEECH)
     (seen,) = fake.provider.spoken()
     assert (seen.method, seen.path, seen.query, seen.json) == ("POST", "/v1/speak", "a=b", {"text": "hi"})
@@ -94,7 +94,7 @@ async def test_who_has_heard_all_has_not_left(http: AiohttpClient) -> None:
 
 @pytest.mark.parametrize(("name", "status"), [("429", 429), ("5xx", 502)])
 async def test_the_fake_words_what_its_provider_would(
-    fake: Served, http: AiohttpClient, name: Any, status: int
+    fake: ServedApp, http: AiohttpClient, name: Any, status: int
 ) -> None:
     fake.provider.fail(name, count=2, status=502)
     answers = [(await _ask(http, _request(fake)))[0] for _ in range(3)]
@@ -102,7 +102,7 @@ async def test_the_fake_words_what_its_provider_would(
     assert [seen.fault for seen in fake.provider.seen] == [name, name, ""]
 
 
-async def test_a_fault_waits_for_its_own_path(fake: Served, http: AiohttpClient) -> None:
+async def test_a_fault_waits_for_its_own_path(fake: ServedApp, http: AiohttpClient) -> None:
     fake.provider.fail("429")
     fake.provider.fail("5xx", path="/voices")
     answers = [(await _ask(http, _request(fake, path)))[0] for path in ("/models", "/voices", "/v1/speak")]
@@ -124,14 +124,14 @@ async def test_each_place_of_a_fake_has_faults_of_its_own(http: AiohttpClient) -
 
 
 @pytest.mark.parametrize("after_bytes", [0, 1500, len(SPEECH), 2 * len(SPEECH)])
-async def test_truncated_is_never_a_clean_end(fake: Served, http: AiohttpClient, after_bytes: int) -> None:
+async def test_truncated_is_never_a_clean_end(fake: ServedApp, http: AiohttpClient, after_bytes: int) -> None:
     fake.provider.fail("truncated", after_bytes=after_bytes)
     heard, error = await _until_it_breaks(http, _request(fake))
     assert heard == SPEECH[:after_bytes]
     assert isinstance(error, EngineFailed)
 
 
-async def test_hang_after_gives_its_bytes_and_then_nothing(fake: Served, http: AiohttpClient) -> None:
+async def test_hang_after_gives_its_bytes_and_then_nothing(fake: ServedApp, http: AiohttpClient) -> None:
     fake.provider.fail("hang_after", after_bytes=1500)
     heard, error = await _until_it_breaks(http, _request(fake, silence_s=0.2))
     assert heard == SPEECH[:1500]
@@ -140,7 +140,7 @@ async def test_hang_after_gives_its_bytes_and_then_nothing(fake: Served, http: A
     assert fake.provider.seen[0].left_at is not None
 
 
-async def test_hang_before_gives_nothing_and_notes_who_left(fake: Served, http: AiohttpClient) -> None:
+async def test_hang_before_gives_nothing_and_notes_who_left(fake: ServedApp, http: AiohttpClient) -> None:
     fake.provider.fail("hang_before")
     asking = asyncio.create_task(_ask(http, _request(fake)))
     await fake.provider.until(lambda: fake.provider.open == 1)
@@ -154,14 +154,14 @@ async def test_hang_before_gives_nothing_and_notes_who_left(fake: Served, http: 
     assert 0 <= seen.left_at - left < 1
 
 
-async def test_garbage_has_the_answers_own_head(fake: Served, http: AiohttpClient) -> None:
+async def test_garbage_has_the_answers_own_head(fake: ServedApp, http: AiohttpClient) -> None:
     fake.provider.fail("garbage")
     async with http.send(_request(fake)) as answer:
         assert (answer.status, answer.headers["x-code"]) == (200, "a")
         assert await answer.read() == GARBAGE
 
 
-async def test_slow_is_whole_in_small_pieces(fake: Served, http: AiohttpClient) -> None:
+async def test_slow_is_whole_in_small_pieces(fake: ServedApp, http: AiohttpClient) -> None:
     fake.provider.fail("slow", piece_bytes=500, pause_s=0.001)
     pieces = []
     async with http.send(_request(fake)) as answer:
@@ -171,8 +171,8 @@ async def test_slow_is_whole_in_small_pieces(fake: Served, http: AiohttpClient) 
     assert len(pieces) > 5
 
 
-async def test_another_process_scripts_it_over_http(fake: Served, http: AiohttpClient) -> None:
-    faults = msgspec.json.encode([Fault(name="5xx", status=500)])
+async def test_another_process_scripts_it_over_http(fake: ServedApp, http: AiohttpClient) -> None:
+    faults = msgspec.json.encode([ScriptedFault(name="5xx", status=500)])
     assert (await _ask(http, _request(fake, "/_fake/faults", faults)))[0] == 200
     assert (await _ask(http, _request(fake, body=b"{}")))[0] == 500
     _, told = await _ask(http, HttpRequest(method="GET", url=f"{fake.url}/_fake/requests"))
@@ -183,7 +183,9 @@ async def test_another_process_scripts_it_over_http(fake: Served, http: AiohttpC
 
 
 @pytest.mark.parametrize("body", [b'{"name": "429"}', b'[{"name": "4299"}]', b"429, please", b""])
-async def test_what_is_no_list_of_faults_is_told_so(fake: Served, http: AiohttpClient, body: bytes) -> None:
+async def test_what_is_no_list_of_faults_is_told_so(
+    fake: ServedApp, http: AiohttpClient, body: bytes
+) -> None:
     status, told = await _ask(http, _request(fake, "/_fake/faults", body))
     assert status == 400
     assert b"a list of faults is wanted" in told

@@ -14,7 +14,7 @@ from proxy.errors import (
     UpstreamFailed,
 )
 from proxy.http.operation import ACCOUNT, BODY, PAGE, SINCE, Operation, json
-from proxy.ledger.verify import Verdict
+from proxy.ledger.verify import VerifyResult
 
 _ACCOUNTS = (
     Operation(
@@ -107,7 +107,7 @@ _MONEY = (
         "verify_ledger",
         "GET /admin/ledger",
         "Whether the books agree with one another",
-        json(Verdict),
+        json(VerifyResult),
         "admin",
     ),
 )

@@ -116,8 +116,8 @@ _OWN = (
 )
 
 _SERVER = (
-    Operation("welcome", "GET /", "Says that a voxgate is here", json(welcome.Welcome), "open"),
-    Operation("welcome_v1", "GET /v1", "The same", json(welcome.Welcome), "open"),
+    Operation("welcome", "GET /", "Says that a voxgate is here", json(welcome.WelcomeAnswer), "open"),
+    Operation("welcome_v1", "GET /v1", "The same", json(welcome.WelcomeAnswer), "open"),
     Operation("openapi", "GET /openapi.json", "This document", json(), "open"),
     Operation("is_live", "GET /healthz", "200 while the process answers", json(health.Liveness), "open"),
     Operation(

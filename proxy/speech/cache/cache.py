@@ -21,10 +21,10 @@ from proxy.errors import RequestFailed
 from proxy.speech.cache.clips import Clip
 from proxy.speech.cache.disk import Disk
 from proxy.speech.cache.flights import Flights, Landed
-from proxy.speech.cache.looked import OFF, Looked
-from proxy.speech.cache.looking import Looking
-from proxy.speech.cache.names import Names, Sought
-from proxy.speech.cache.recording import Recording
+from proxy.speech.cache.looked import OFF, CacheLookup
+from proxy.speech.cache.looking import CacheSearch
+from proxy.speech.cache.names import CacheQuestion, Names
+from proxy.speech.cache.recording import ClipRecording
 from proxy.speech.cache.replay import Replay
 from proxy.speech.speech import Speech
 from proxy.storage.store import StorageFailed
@@ -81,7 +81,7 @@ class Cache:
         self._most_bytes = section.megabytes * _MEGABYTE
         self._disk.kept_s = section.days * _DAY_S
 
-    def look(self, sought: Sought, first_audio_s: float) -> AbstractAsyncContextManager[Looked]:
+    def look(self, sought: CacheQuestion, first_audio_s: float) -> AbstractAsyncContextManager[CacheLookup]:
         """What there is for the request. An equal one that is being spoken is waited for, unless it is its
         client who takes his time. What is spoken in the block is kept if it was told so by its end."""
         asked, planned = sought.request.cache, sought.plan.terms.cache
@@ -91,10 +91,10 @@ class Cache:
         path = self._disk.path(self._names.shelf(sought), self._names.clip(sought, first))
         if (clip := self._disk.remembered(path)) is not None:
             self._counts.hit()
-            return nullcontext(Looked(clip))
+            return nullcontext(CacheLookup(clip))
         return self._looked(sought, Path(path), caching.patience_s(first_audio_s))
 
-    def replay(self, looked: Looked) -> Speech:
+    def replay(self, looked: CacheLookup) -> Speech:
         assert looked.clip is not None
         return Replay(looked.clip, self._disk.threads)
 
@@ -129,14 +129,16 @@ class Cache:
         self._disk.close()
 
     @asynccontextmanager
-    async def _looked(self, sought: Sought, path: Path, patience_s: float) -> AsyncIterator[Looked]:
-        looking, looked = Looking(self._disk, self._flights, path, patience_s), OFF
+    async def _looked(
+        self, sought: CacheQuestion, path: Path, patience_s: float
+    ) -> AsyncIterator[CacheLookup]:
+        looking, looked = CacheSearch(self._disk, self._flights, path, patience_s), OFF
         began = time.monotonic()
         try:
             await self._look(looking)
             # Whoever waited longer has half of the time to first audio left all the same.
             waited_s = min(time.monotonic() - began, patience_s)
-            looked = Looked(looking.clip, self._recording(looking), looking.flight, waited_s)
+            looked = CacheLookup(looking.clip, self._recording(looking), looking.flight, waited_s)
             (self._counts.missed if looking.clip is None else self._counts.hit)()
             yield looked
         except (RequestFailed, StorageFailed):
@@ -151,7 +153,7 @@ class Cache:
                 # Nobody waits for it: neither the client's last bytes, nor whoever is cancelled.
                 self._start(self._ending, self._land(looking, looked, sought))
 
-    async def _look(self, looking: Looking) -> None:
+    async def _look(self, looking: CacheSearch) -> None:
         try:
             await looking.look()
         except TimeoutError:
@@ -161,7 +163,7 @@ class Cache:
         if looking.flight is not None and looking.lock is None:
             looking.flight.land("again")
 
-    def _recording(self, looking: Looking) -> Recording | None:
+    def _recording(self, looking: CacheSearch) -> ClipRecording | None:
         lock, flight = looking.lock, looking.flight
         if looking.clip is not None or lock is None or flight is None:
             return None
@@ -172,9 +174,9 @@ class Cache:
             if error is not None and not was_purged:
                 self._tell(error)
 
-        return Recording(lock, caching.largest(self._most_bytes), self._disk.threads, given_up)
+        return ClipRecording(lock, caching.largest(self._most_bytes), self._disk.threads, given_up)
 
-    async def _land(self, looking: Looking, looked: Looked, sought: Sought) -> None:
+    async def _land(self, looking: CacheSearch, looked: CacheLookup, sought: CacheQuestion) -> None:
         landed: Landed = "again"
         try:
             if looked.recording is not None:
@@ -189,7 +191,9 @@ class Cache:
         if self._unswept_bytes > self._most_bytes // 16 // self._workers:
             await self.sweep()
 
-    async def _end(self, recording: Recording, looked: Looked, looking: Looking, sought: Sought) -> Landed:
+    async def _end(
+        self, recording: ClipRecording, looked: CacheLookup, looking: CacheSearch, sought: CacheQuestion
+    ) -> Landed:
         """Kept under the name of those who really spoke, which those who wait for it take as well."""
         about, path = looked.about, looking.path
         if about is not None:

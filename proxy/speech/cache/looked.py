@@ -7,21 +7,21 @@ from typing import Literal
 from proxy.ledger import Hold
 from proxy.speech.cache.clips import About, Clip
 from proxy.speech.cache.flights import Flight
-from proxy.speech.cache.recorded import Recorded
-from proxy.speech.cache.recording import Recording
+from proxy.speech.cache.recorded import RecordedSpeech
+from proxy.speech.cache.recording import ClipRecording
 from proxy.speech.speech import Speech
 
 State = Literal["hit", "miss", "off"]
 
 
-class Looked:
+class CacheLookup:
     """`waited_s` is the part of the time to first audio that went by with waiting for an equal request.
     `about` and `speakers`, one for each part, are there once it is known that the sound is to be kept."""
 
     def __init__(
         self,
         clip: Clip | None = None,
-        recording: Recording | None = None,
+        recording: ClipRecording | None = None,
         flight: Flight | None = None,
         waited_s: float = 0.0,
     ) -> None:
@@ -32,7 +32,7 @@ class Looked:
         self.about: About | None = None
         self.speakers: tuple[str, ...] = ()
         self._flight = flight
-        self._recorded: Recorded | None = None
+        self._recorded: RecordedSpeech | None = None
 
     def __repr__(self) -> str:
         return f"<Looked: {self.state}>"
@@ -41,7 +41,7 @@ class Looked:
         """The speech that is to be taken in its place."""
         if self.recording is None or self._flight is None:
             return speech
-        self._recorded = Recorded(speech, self.recording, self._flight)
+        self._recorded = RecordedSpeech(speech, self.recording, self._flight)
         return self._recorded
 
     def keep(self, hold: Hold) -> None:
@@ -62,4 +62,4 @@ class Looked:
         )
 
 
-OFF = Looked()
+OFF = CacheLookup()

@@ -17,7 +17,7 @@ _LOOK_AGAIN_S = 0.05
 """While another worker speaks: processes have nothing to tell one another by but the folder."""
 
 
-class Looking:
+class CacheSearch:
     """What it has come to holds `clip`, or `flight` and mostly `lock`; or nothing, and the request is spoken
     as if there were no cache. Whatever it holds when it is cancelled is its caller's to give back."""
 
@@ -31,7 +31,7 @@ class Looking:
         self._patience_s = patience_s
 
     def __repr__(self) -> str:
-        return f"<Looking, {'found' if self.clip else 'speaking' if self.flight else 'waiting'}>"
+        return f"<CacheSearch, {'found' if self.clip else 'speaking' if self.flight else 'waiting'}>"
 
     async def look(self) -> None:
         """Ends with one of the three. `patience_s` is for each step of the disk, for a client who keeps an

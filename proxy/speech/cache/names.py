@@ -14,9 +14,9 @@ import msgspec
 
 import proxy
 from policies import caching
-from policies.caching import Voiced
+from policies.caching import SpeakerUse
 from proxy.config.sections import Config
-from proxy.speech.planning import Part, Plan
+from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 
 RESOLVED = frozenset({"model", "voice", "cast", "language", "by_sentence", "lexicon"})
@@ -35,15 +35,15 @@ _MOST_TAGS = 4096
 _SEVERAL = "several"
 
 
-class Sought(NamedTuple):
+class CacheQuestion(NamedTuple):
     """An account's request and its plan."""
 
     account: str
     request: SpeechRequest
-    plan: Plan
+    plan: SpeechPlan
 
     def __repr__(self) -> str:
-        return f"<Sought {self.request!r}>"
+        return f"<CacheQuestion {self.request!r}>"
 
 
 class Names:
@@ -69,7 +69,7 @@ class Names:
             for name, settings in sections.items()
         }
 
-    def clip(self, sought: Sought, speakers: Sequence[str]) -> str:
+    def clip(self, sought: CacheQuestion, speakers: Sequence[str]) -> str:
         """Of what is heard where these speak the parts, each one an `engine/model` among the part's own."""
         request, parts = sought.request, sought.plan.parts
         voiced = [self._voiced(part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
@@ -77,7 +77,7 @@ class Names:
         sound = [proxy.__version__, *(getattr(request, field) for field in _HEARD)]
         return caching.name(self._secret, sought.account, sound, voiced)
 
-    def shelf(self, sought: Sought) -> str:
+    def shelf(self, sought: CacheQuestion) -> str:
         parts = sought.plan.parts
         # The one that was asked for as well: a cast of which one member speaks goes with both.
         voices = {sought.plan.voice.id, *(part.voice.id for part in parts)}
@@ -107,10 +107,10 @@ class Names:
     def _new_tag(self, kind: str, data: bytes) -> str:
         return caching.tag(self._secret, kind.encode() + b"\0" + data)[:_TAG_DIGITS]
 
-    def _voiced(self, part: Part, speaker: str) -> Voiced:
+    def _voiced(self, part: Part, speaker: str) -> SpeakerUse:
         candidate = next(each for each in part.candidates if each.model.name == speaker)
         model = candidate.model
-        return Voiced(
+        return SpeakerUse(
             start=part.start,
             end=part.end,
             language=part.language,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from proxy.background import UNWATCHED, Repeated, Watch
+from proxy.background import UNWATCHED, RepeatingTask, Watch
 from proxy.config.sections import Config
 from proxy.speech.cache import secret
 from proxy.speech.cache.cache import Cache, Counts
@@ -30,7 +30,7 @@ async def open_cache(
     cache = Cache(Disk(data / "cache"), names, counts, config.server.workers)
     cache.revise(config)
     # At once, and again where nobody asks anything: what is too old does not stay for want of newer things.
-    sweeping = Repeated("sweep of the audio cache", cache.sweep, _SWEEP_S, watch)
+    sweeping = RepeatingTask("sweep of the audio cache", cache.sweep, _SWEEP_S, watch)
     try:
         yield cache
     finally:

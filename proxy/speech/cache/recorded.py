@@ -7,22 +7,22 @@ from contextlib import aclosing
 
 from proxy.audio.formats import Chunk
 from proxy.speech.cache.flights import Flight
-from proxy.speech.cache.recording import Recording
+from proxy.speech.cache.recording import ClipRecording
 from proxy.speech.speech import Speech
 from proxy.speech.word_times import SpokenWord
 
 
-class Recorded:
+class RecordedSpeech:
     """Fits `proxy.speech.speech.Speech`."""
 
-    def __init__(self, speech: Speech, recording: Recording, flight: Flight) -> None:
+    def __init__(self, speech: Speech, recording: ClipRecording, flight: Flight) -> None:
         self.is_whole = False
         self._speech = speech
         self._recording = recording
         self._flight = flight
 
     def __repr__(self) -> str:
-        return f"<Recorded {self._speech!r}>"
+        return f"<RecordedSpeech {self._speech!r}>"
 
     @property
     def engine(self) -> str:

@@ -17,7 +17,7 @@ _MOST_WAITING = 16 * BLOCK_BYTES
 """So far the disk may lag behind; past it the answer goes on alone."""
 
 
-class Recording:
+class ClipRecording:
     """Holds the name until `end`. `given_up` is told once of what will not be kept: with the error where it
     is the disk that does not do it, a FileNotFoundError where its shelf was purged, and None where it is too
     large."""
@@ -42,7 +42,7 @@ class Recording:
         self._is_given_up = False
 
     def __repr__(self) -> str:
-        return f"<Recording of {self.audio_bytes} bytes{', given up' if self._is_given_up else ''}>"
+        return f"<ClipRecording of {self.audio_bytes} bytes{', given up' if self._is_given_up else ''}>"
 
     def add(self, data: bytes) -> None:
         if self._is_given_up:

@@ -21,7 +21,7 @@ from speech_engine import (
     VoiceNotFound,
 )
 from speech_engine.testing import collect, speaking
-from speech_engine.testing.faults import Fault
+from speech_engine.testing.faults import ScriptedFault
 from tests.plugins.elevenlabs.rig import (
     MODEL,
     SMALL,
@@ -253,20 +253,20 @@ async def test_silence_is_waited_for_no_longer_than_the_deadline() -> None:
 @pytest.mark.parametrize(
     ("fault", "word_times"),
     [
-        (Fault(name="truncated", after_bytes=30_000), False),
-        (Fault(name="truncated", after_bytes=30_000), True),
-        (Fault(name="truncated"), False),
-        (Fault(name="error_midstream"), False),
-        (Fault(name="error_midstream"), True),
-        (Fault(name="error_midstream", code="broken"), True),
-        (Fault(name="wrong_codec"), False),
-        (Fault(name="wrong_codec"), True),
-        (Fault(name="error_in_200", code="empty"), False),
-        (Fault(name="error_in_200", code="html:"), False),
-        (Fault(name="error_in_200", code="html:"), True),
+        (ScriptedFault(name="truncated", after_bytes=30_000), False),
+        (ScriptedFault(name="truncated", after_bytes=30_000), True),
+        (ScriptedFault(name="truncated"), False),
+        (ScriptedFault(name="error_midstream"), False),
+        (ScriptedFault(name="error_midstream"), True),
+        (ScriptedFault(name="error_midstream", code="broken"), True),
+        (ScriptedFault(name="wrong_codec"), False),
+        (ScriptedFault(name="wrong_codec"), True),
+        (ScriptedFault(name="error_in_200", code="empty"), False),
+        (ScriptedFault(name="error_in_200", code="html:"), False),
+        (ScriptedFault(name="error_in_200", code="html:"), True),
     ],
 )
-async def test_a_broken_answer_is_never_a_whole_one(fault: Fault, word_times: bool) -> None:
+async def test_a_broken_answer_is_never_a_whole_one(fault: ScriptedFault, word_times: bool) -> None:
     async with rig(word_times=word_times) as made:
         made.provider.faults.append(fault)
         _, error = await until_it_fails(made.engine, asked(*LONG))

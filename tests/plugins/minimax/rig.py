@@ -21,7 +21,7 @@ from proxy.engines.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
 from speech_engine.testing import collect, job
 from speech_engine.testing.provider import Provider
-from speech_engine.testing.serving import Served, served
+from speech_engine.testing.serving import ServedApp, served
 from tests.sound import decoded
 
 VOICE = "English_expressive_narrator"
@@ -32,7 +32,7 @@ RATE_HZ = 24_000
 class Rig(NamedTuple):
     engine: MinimaxEngine
     fake: FakeMinimax
-    at: Served
+    at: ServedApp
 
     @property
     def provider(self) -> Provider:

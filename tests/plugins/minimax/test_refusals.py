@@ -26,7 +26,7 @@ from speech_engine import (
     VoiceNotFound,
 )
 from speech_engine.testing import collect, speaking
-from speech_engine.testing.faults import Fault
+from speech_engine.testing.faults import ScriptedFault
 from tests.plugins.minimax.rig import asked, audio_of, refused, rig, toned
 
 CODES: dict[int, type[EngineError]] = {
@@ -212,7 +212,7 @@ async def test_silence_is_a_timeout(
 async def test_later_calls_of_a_job_have_no_deadline_but_the_longest_pause() -> None:
     texts = ("Hi.", "x" * 9_999)
     async with rig(silence_s=0.3) as running:
-        running.provider.faults += [Fault(name="slow", pause_s=0), Fault(name="hang_before")]
+        running.provider.faults += [ScriptedFault(name="slow", pause_s=0), ScriptedFault(name="hang_before")]
         error = await asyncio.wait_for(refused(running.engine, asked(*texts, deadline_s=60.0)), 20.0)
         assert [seen.fault for seen in running.provider.seen] == ["slow", "hang_before"]
     assert type(error) is EngineTimeout
@@ -227,12 +227,12 @@ async def test_a_slow_answer_is_still_one() -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
     [
-        pytest.param(Fault(name="error_midstream", code="1033"), 200, 1033, id="from the body"),
-        pytest.param(Fault(name="5xx", status=502), 502, 0, id="from a header"),
+        pytest.param(ScriptedFault(name="error_midstream", code="1033"), 200, 1033, id="from the body"),
+        pytest.param(ScriptedFault(name="5xx", status=502), 502, 0, id="from a header"),
     ],
 )
 async def test_a_failure_is_logged_with_the_providers_trace_and_nothing_of_the_user(
-    fault: Fault, status: int, code: int
+    fault: ScriptedFault, status: int, code: int
 ) -> None:
     async with rig() as running:
         running.provider.faults.append(fault)

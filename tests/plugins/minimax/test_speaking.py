@@ -11,7 +11,7 @@ import pytest
 from plugins.minimax.models import MODELS
 from speech_engine import Audio, Encoded, Finished, Started
 from speech_engine.testing import collect, speaking
-from speech_engine.testing.faults import Fault, Receive, Scope, Send
+from speech_engine.testing.faults import Receive, Scope, ScriptedFault, Send
 from tests.plugins.minimax.rig import Rig, asked, audio_of, heard, rig, toned
 
 TEXTS = ("The first sentence.", "Olá, você está bem?", "สวัสดี ครับ.")
@@ -102,8 +102,8 @@ async def test_a_closed_job_hangs_up_within_a_tenth_of_a_second() -> None:
         assert await _seconds_until_left(running) < 0.1
 
 
-def _faults(name: str) -> list[Fault]:
-    return [msgspec.convert({"name": name, "after_bytes": 40_000}, Fault)]
+def _faults(name: str) -> list[ScriptedFault]:
+    return [msgspec.convert({"name": name, "after_bytes": 40_000}, ScriptedFault)]
 
 
 async def _listen(running: Rig, is_heard: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fakes.openai.app import provider
 from plugins.tone.decode import decode
-from speech_engine.testing.serving import Served, served
+from speech_engine.testing.serving import ServedApp, served
 from tests.sound import decoded
 from tests.tones import tones
 
@@ -18,13 +18,13 @@ TEXT = "Hello there, world."
 
 
 @pytest.fixture
-async def fake() -> AsyncIterator[Served]:
+async def fake() -> AsyncIterator[ServedApp]:
     async with served(provider(tones)) as running:
         yield running
 
 
 @pytest.fixture
-async def sdk(fake: Served) -> AsyncIterator[openai.AsyncOpenAI]:
+async def sdk(fake: ServedApp) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(base_url=f"{fake.url}/v1", api_key="sk-good", max_retries=0) as client:
         yield client
 
@@ -87,7 +87,7 @@ async def test_a_voice_may_be_an_object(sdk: openai.AsyncOpenAI) -> None:
     assert answer.content == tones(TEXT)
 
 
-async def test_a_wrong_key_is_refused(fake: Served) -> None:
+async def test_a_wrong_key_is_refused(fake: ServedApp) -> None:
     async with openai.AsyncOpenAI(base_url=f"{fake.url}/v1", api_key="wrong", max_retries=0) as sdk:
         with pytest.raises(openai.AuthenticationError):
             await sdk.audio.speech.create(model="tts-1", voice="alloy", input=TEXT)
@@ -95,7 +95,7 @@ async def test_a_wrong_key_is_refused(fake: Served) -> None:
 
 @pytest.mark.parametrize(("code", "retry_after"), [("", "3"), ("insufficient_quota", None)])
 async def test_it_has_had_enough_when_told_to(
-    fake: Served, sdk: openai.AsyncOpenAI, code: str, retry_after: str | None
+    fake: ServedApp, sdk: openai.AsyncOpenAI, code: str, retry_after: str | None
 ) -> None:
     fake.provider.fail("429", code=code, retry_after=retry_after)
     with pytest.raises(openai.RateLimitError) as caught:

@@ -61,7 +61,7 @@ def test_wrong_settings_are_refused_by_their_name(wrong: dict[str, Any]) -> None
     if strange:
         assert strange == [name]
         return
-    with pytest.raises(fields.Faults) as caught:
+    with pytest.raises(fields.FieldFaults) as caught:
         fields.read(OpenAISettings, wrong)
     (fault,) = caught.value.faults
     assert fault.field == name

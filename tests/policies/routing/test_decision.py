@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from policies import routing
-from policies.licence import Licences, Settled
+from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.routing import (
     Candidate,
@@ -16,10 +16,10 @@ from policies.routing import (
     NoCandidate,
     Offer,
     Route,
-    Routed,
+    RoutingQuery,
+    RoutingResult,
     Rules,
     Voice,
-    Wanted,
     decide,
 )
 from speech_engine import Language, ModelInfo
@@ -35,10 +35,12 @@ FIELDS = {
     "emotion": "emotion",
 }
 """The filters in their order, and the field of the request that each one blames."""
-ENGLISH = Wanted(language="en")
+ENGLISH = RoutingQuery(language="en")
 
 
-def passes(model: Model, filter_: str, by: Voice, wanted: Wanted, terms: Terms | None, rules: Rules) -> bool:
+def passes(
+    model: Model, filter_: str, by: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules
+) -> bool:
     """One filter's promise, as the documentation has it."""
     stated = model.info
     is_paid = terms is not None and terms.is_paid
@@ -54,7 +56,7 @@ def passes(model: Model, filter_: str, by: Voice, wanted: Wanted, terms: Terms |
 
 @given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
 def test_candidates_are_those_that_no_filter_forbids_in_their_order(
-    offer: Offer, by: Voice, wanted: Wanted, terms: Terms | None, rules: Rules
+    offer: Offer, by: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules
 ) -> None:
     decision = decide(offer, by, wanted, terms, rules)
     assert [verdict.model for verdict in decision.verdicts] == list(offer.in_order)
@@ -67,7 +69,7 @@ def test_candidates_are_those_that_no_filter_forbids_in_their_order(
 
 @given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
 def test_who_is_refused_is_refused_by_the_first_filter_that_forbids(
-    offer: Offer, by: Voice, wanted: Wanted, terms: Terms | None, rules: Rules
+    offer: Offer, by: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules
 ) -> None:
     for verdict in decide(offer, by, wanted, terms, rules).verdicts:
         if verdict.refused_by is not None:
@@ -78,7 +80,7 @@ def test_who_is_refused_is_refused_by_the_first_filter_that_forbids(
 
 @given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
 def test_there_are_candidates_or_the_error_of_the_filter_that_left_none(
-    offer: Offer, by: Voice, wanted: Wanted, terms: Terms | None, rules: Rules
+    offer: Offer, by: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules
 ) -> None:
     decision = decide(offer, by, wanted, terms, rules)
     assert (decision.error is None) == bool(decision.candidates)
@@ -92,7 +94,7 @@ def test_there_are_candidates_or_the_error_of_the_filter_that_left_none(
 
 
 def decided(
-    model: ModelInfo, by: Voice, wanted: Wanted, terms: Terms = ANYONE, rules: Rules = NO_RULES
+    model: ModelInfo, by: Voice, wanted: RoutingQuery, terms: Terms = ANYONE, rules: Rules = NO_RULES
 ) -> Decision:
     return decide(Offer(models=(Model("red", model),)), by, wanted, terms, rules)
 
@@ -120,7 +122,7 @@ def error(decision: Decision) -> NoCandidate:
 )
 def test_a_refused_language_names_the_others_or_some_of_many(tags: tuple[str, ...], told: str) -> None:
     model = Model("red", info("th", languages=tuple(Language(tag) for tag in tags)))
-    decision = decide(Offer(models=(model,)), voice("red"), Wanted(language="th"), ANYONE, NO_RULES)
+    decision = decide(Offer(models=(model,)), voice("red"), RoutingQuery(language="th"), ANYONE, NO_RULES)
     assert error(decision).message.endswith(told)
 
 
@@ -152,7 +154,7 @@ CLOUD, UNPAID, CLOSED = (
         (
             info("en"),
             voice("red"),
-            Wanted(language="en", pitch=1),
+            RoutingQuery(language="en", pitch=1),
             ANYONE,
             "pitch",
             "unsupported_value",
@@ -161,7 +163,7 @@ CLOUD, UNPAID, CLOSED = (
         (
             info("en", emotions=("happy",)),
             voice("red"),
-            Wanted(language="en", emotion="sad"),
+            RoutingQuery(language="en", emotion="sad"),
             ANYONE,
             "emotion",
             "unsupported_value",
@@ -170,7 +172,7 @@ CLOUD, UNPAID, CLOSED = (
     ],
 )
 def test_an_empty_list_names_the_filter_that_emptied_it(
-    model: ModelInfo, by: Voice, wanted: Wanted, terms: Terms, field: str, code: str, is_forbidden: bool
+    model: ModelInfo, by: Voice, wanted: RoutingQuery, terms: Terms, field: str, code: str, is_forbidden: bool
 ) -> None:
     found = error(decided(model, by, wanted, terms))
     assert (found.field, found.code, found.is_forbidden) == (field, code, is_forbidden)
@@ -196,7 +198,7 @@ def test_a_candidate_is_a_model_with_its_own_engines_voice() -> None:
 
 def test_a_route_replaces_an_alias_and_never_a_model_that_was_named() -> None:
     named, routed = Model("red", info("en")), Model("blue", info("en"))
-    by_route = Routed(Route(language="en"), (routed,))
+    by_route = RoutingResult(Route(language="en"), (routed,))
     for is_pinned, speaking in ((False, routed), (True, named)):
         offer = Offer(models=(named,), is_pinned=is_pinned, routed=by_route)
         found = decide(offer, voice("red", "blue"), ENGLISH, ANYONE, NO_RULES)
@@ -206,7 +208,7 @@ def test_a_route_replaces_an_alias_and_never_a_model_that_was_named() -> None:
 
 def test_a_route_without_candidates_leaves_the_request_its_model() -> None:
     named = Model("red", info("en"))
-    offer = Offer(models=(named,), routed=Routed(Route(language="en", front_end="reader"), ()))
+    offer = Offer(models=(named,), routed=RoutingResult(Route(language="en", front_end="reader"), ()))
     rules = Rules(front_ends=FrontEndNames(frozenset(("plain", "reader"))))
     found = decide(offer, voice("red"), ENGLISH, ANYONE, rules)
     assert found.candidates == (Candidate(named, "red-v", "reader"),)
@@ -229,18 +231,18 @@ def test_texts_are_prepared_as_the_route_says_or_as_the_model_needs(
 ) -> None:
     model = Model("red", info("en", "th", reads_numbers=reads_numbers))
     names = FrontEndNames(frozenset(("plain", "reader", "english")), {"en": "english"})
-    routed = Routed(Route(language=tag, front_end=written), (model,))
+    routed = RoutingResult(Route(language=tag, front_end=written), (model,))
     offer = Offer(models=(model,), is_pinned=is_pinned, routed=routed)
-    found = decide(offer, voice("red"), Wanted(language=tag), ANYONE, Rules(front_ends=names))
+    found = decide(offer, voice("red"), RoutingQuery(language=tag), ANYONE, Rules(front_ends=names))
     assert [candidate.front_end for candidate in found.candidates] == [front_end]
 
 
 def test_what_the_operator_settled_opens_a_model() -> None:
     closed = info("en", must_accept_licence=True, licence="CPML", paid_use=False)
     paid, free = plan(price="$9"), plan()
-    accepted, with_basis = Settled("CPML"), Settled("CPML", "an agreement")
+    accepted, with_basis = AcceptedLicence("CPML"), AcceptedLicence("CPML", "an agreement")
     for settled, terms, is_open in (
-        (Settled(), free, False),
+        (AcceptedLicence(), free, False),
         (accepted, free, True),
         (accepted, paid, False),
         (with_basis, paid, True),

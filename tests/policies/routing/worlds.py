@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from policies.licence import Licences, Settled
+from policies.licence import AcceptedLicence, Licences
 from policies.plans import UNLIMITED, Plan, Terms, terms
-from policies.routing import Binding, FrontEndNames, Model, Offer, Route, Routed, Rules, Voice, Wanted
+from policies.routing import (
+    Binding,
+    FrontEndNames,
+    Model,
+    Offer,
+    Route,
+    RoutingQuery,
+    RoutingResult,
+    Rules,
+    Voice,
+)
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 from speech_engine.models import Quality
 
@@ -52,11 +62,11 @@ offers = st.builds(
     Offer,
     models=lists,
     is_pinned=st.booleans(),
-    routed=st.none() | st.builds(Routed, routes, lists | st.just(())),
+    routed=st.none() | st.builds(RoutingResult, routes, lists | st.just(())),
 )
 voices = st.lists(st.sampled_from(ENGINES), min_size=1, unique=True).map(lambda names: voice(*names))
 wishes = st.builds(
-    Wanted,
+    RoutingQuery,
     language=st.sampled_from(["en", "EN-ng", "pt-PT", "th", "xx"]),
     pitch=st.sampled_from([0.0, 2.0]),
     emotion=st.sampled_from([None, "happy"]),
@@ -67,7 +77,9 @@ plans = st.none() | st.builds(
     engines=st.none() | st.lists(st.sampled_from(ENGINES), unique=True).map(tuple),
     local_only=st.booleans(),
 )
-settled = st.builds(Settled, st.sampled_from(["", "cpml", "MIT"]), st.sampled_from(["", "an agreement"]))
+settled = st.builds(
+    AcceptedLicence, st.sampled_from(["", "cpml", "MIT"]), st.sampled_from(["", "an agreement"])
+)
 rules = st.builds(
     Rules,
     st.builds(Licences, st.booleans(), st.dictionaries(st.sampled_from(ENGINES), settled)),

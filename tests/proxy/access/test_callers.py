@@ -14,8 +14,8 @@ from proxy.access.callers import Caller, Callers
 from proxy.errors import InvalidKey
 from proxy.storage import accounts, api_key, key_records, open_store
 from proxy.storage.accounts import Account
-from proxy.storage.api_key import Key
-from proxy.storage.key_records import KeyRecord, NewKey
+from proxy.storage.api_key import ApiKey
+from proxy.storage.key_records import KeyRecord, NewKeyRecord
 from proxy.storage.store import StorageFailed
 from tests.proxy.storage.changes import to_plan
 from tests.proxy.storage.watched import WatchedStore
@@ -40,13 +40,13 @@ async def ada(store: WatchedStore) -> Account:
 
 
 @pytest.fixture
-def key() -> Key:
+def key() -> ApiKey:
     return api_key.mint()
 
 
 @pytest.fixture
-async def record(store: WatchedStore, ada: Account, key: Key) -> KeyRecord:
-    return await key_records.create(store, key, NewKey(account=ada.id, role="admin"))
+async def record(store: WatchedStore, ada: Account, key: ApiKey) -> KeyRecord:
+    return await key_records.create(store, key, NewKeyRecord(account=ada.id, role="admin"))
 
 
 async def refused(callers: Callers, secret: str) -> str:
@@ -57,7 +57,9 @@ async def refused(callers: Callers, secret: str) -> str:
     return caught.value.message
 
 
-async def test_a_good_key_is_its_caller(callers: Callers, ada: Account, key: Key, record: KeyRecord) -> None:
+async def test_a_good_key_is_its_caller(
+    callers: Callers, ada: Account, key: ApiKey, record: KeyRecord
+) -> None:
     expected = Caller(account=ada.id, key=record.id, plan="free", role="admin", anchor=ada.created)
     assert await callers.identify(key.reveal()) == expected
 
@@ -67,13 +69,13 @@ async def test_a_caller_brings_what_was_agreed_with_its_account_and_the_caps_of_
 ) -> None:
     agreed, caps, key = Overrides(streams=3, engines=("tone",)), Caps(rpm=5), api_key.mint()
     bob = await accounts.create(store, name="bob", plan="free", agreed=agreed)
-    await key_records.create(store, key, NewKey(account=bob.id, caps=caps))
+    await key_records.create(store, key, NewKeyRecord(account=bob.id, caps=caps))
     caller = await callers.identify(key.reveal())
     assert (caller.agreed, caller.caps) == (agreed, caps)
 
 
 async def test_what_cannot_be_a_key_is_refused_without_asking_the_store(
-    callers: Callers, store: WatchedStore, key: Key
+    callers: Callers, store: WatchedStore, key: ApiKey
 ) -> None:
     for text in ("", "sk-", "sk-proj-abcdefghijklmnop", key.reveal()[:-1], "ключ", "\ud800", "x" * 10_000):
         await refused(callers, text)
@@ -114,7 +116,7 @@ async def test_a_refusal_of_one_of_our_own_keys_is_masked_too(callers: Callers) 
 
 
 async def test_a_good_answer_is_kept_for_five_seconds(
-    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
 ) -> None:
     for store.seconds in (0.0, 1.0, 4.999):
         await callers.identify(key.reveal())
@@ -125,7 +127,7 @@ async def test_a_good_answer_is_kept_for_five_seconds(
 
 
 async def test_a_revoked_key_is_dead_within_five_seconds(
-    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
 ) -> None:
     await callers.identify(key.reveal())
     await key_records.revoke(store, record.id)
@@ -134,7 +136,7 @@ async def test_a_revoked_key_is_dead_within_five_seconds(
 
 
 async def test_the_five_seconds_count_from_before_the_read(
-    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
 ) -> None:
     store.may_answer.clear()
     first = asyncio.create_task(callers.identify(key.reveal()))
@@ -149,7 +151,7 @@ async def test_the_five_seconds_count_from_before_the_read(
 
 @pytest.mark.parametrize("what", ["key", "account"])
 async def test_a_forgotten_key_is_dead_at_once(
-    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord, what: str
+    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord, what: str
 ) -> None:
     await callers.identify(key.reveal())
     await key_records.revoke(store, record.id)
@@ -158,10 +160,10 @@ async def test_a_forgotten_key_is_dead_at_once(
 
 
 async def test_forgetting_one_key_leaves_the_others_kept(
-    callers: Callers, store: WatchedStore, ada: Account, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, ada: Account, key: ApiKey, record: KeyRecord
 ) -> None:
     other = api_key.mint()
-    await key_records.create(store, other, NewKey(account=ada.id))
+    await key_records.create(store, other, NewKeyRecord(account=ada.id))
     await callers.identify(key.reveal())
     await callers.identify(other.reveal())
     callers.forget(record.id)
@@ -170,7 +172,7 @@ async def test_forgetting_one_key_leaves_the_others_kept(
 
 
 async def test_a_read_that_began_before_a_revocation_is_neither_kept_nor_joined(
-    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
 ) -> None:
     store.may_answer.clear()
     early = asyncio.create_task(callers.identify(key.reveal()))
@@ -188,7 +190,7 @@ async def test_a_read_that_began_before_a_revocation_is_neither_kept_nor_joined(
 
 
 async def test_a_hundred_requests_at_once_are_one_read(
-    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
 ) -> None:
     answers = await asyncio.gather(*(callers.identify(key.reveal()) for _ in range(100)))
     assert {answer.key for answer in answers} == {record.id}
@@ -196,7 +198,7 @@ async def test_a_hundred_requests_at_once_are_one_read(
 
 
 async def test_the_first_of_many_may_hang_up_without_hurting_the_others(
-    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
 ) -> None:
     store.may_answer.clear()
     requests = [asyncio.create_task(callers.identify(key.reveal())) for _ in range(10)]
@@ -210,7 +212,7 @@ async def test_the_first_of_many_may_hang_up_without_hurting_the_others(
 
 
 async def test_a_store_that_fails_is_no_wrong_key_and_is_asked_again(
-    callers: Callers, store: WatchedStore, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
 ) -> None:
     store.is_broken = True
     answers = await asyncio.gather(
@@ -225,7 +227,9 @@ async def test_a_key_is_never_good_past_its_expiry(
     callers: Callers, store: WatchedStore, ada: Account
 ) -> None:
     key = api_key.mint()
-    await key_records.create(store, key, NewKey(account=ada.id, expires=await store.now() + 2 * _SECOND))
+    await key_records.create(
+        store, key, NewKeyRecord(account=ada.id, expires=await store.now() + 2 * _SECOND)
+    )
     await callers.identify(key.reveal())
     store.seconds = 1.999
     await callers.identify(key.reveal())
@@ -235,14 +239,14 @@ async def test_a_key_is_never_good_past_its_expiry(
 
 
 async def test_the_keys_of_a_closed_account_are_dead(
-    callers: Callers, store: WatchedStore, ada: Account, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, ada: Account, key: ApiKey, record: KeyRecord
 ) -> None:
     await accounts.close(store, ada.id)
     assert "closed" in await refused(callers, key.reveal())
 
 
 async def test_a_new_plan_counts_once_the_account_is_forgotten(
-    callers: Callers, store: WatchedStore, ada: Account, key: Key, record: KeyRecord
+    callers: Callers, store: WatchedStore, ada: Account, key: ApiKey, record: KeyRecord
 ) -> None:
     assert (await callers.identify(key.reveal())).plan == "free"
     await accounts.change(store, ada.id, to_plan("pro"))
@@ -257,7 +261,7 @@ async def test_only_so_many_are_kept_and_the_least_used_goes_first(
     callers = Callers(store, store.monotonic)
     often, seldom, new = [api_key.mint() for _ in range(3)]
     for key in (often, seldom, new):
-        await key_records.create(store, key, NewKey(account=ada.id))
+        await key_records.create(store, key, NewKeyRecord(account=ada.id))
     for key in (often, seldom, often, new, often):
         await callers.identify(key.reveal())
     assert store.reads == 3
@@ -266,7 +270,7 @@ async def test_only_so_many_are_kept_and_the_least_used_goes_first(
     assert repr(callers) == "<Callers 2 kept, 0 being read>"
 
 
-async def test_nothing_here_shows_a_secret(callers: Callers, key: Key, record: KeyRecord) -> None:
+async def test_nothing_here_shows_a_secret(callers: Callers, key: ApiKey, record: KeyRecord) -> None:
     caller = await callers.identify(key.reveal())
     shown = f"{caller!r} {callers!r} {record!r}"
     assert caller.key in shown

@@ -14,7 +14,7 @@ from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import MOST_BY_ADDRESS, MOST_BY_PREFIX, Logins
 from proxy.errors import InvalidKey, LimitsUnavailable, RateLimited, RequestFailed, StorageUnavailable
 from proxy.storage import accounts, api_key, key_records
-from proxy.storage.key_records import NewKey
+from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.store import Store
 from tests.proxy.storage.watched import WatchedStore
 from tests.redis_server import redis_server
@@ -33,7 +33,7 @@ async def limits() -> AsyncIterator[Limits]:
 async def _key(store: Store, name: str = "ada") -> str:
     account = await accounts.create(store, name=name, plan="free")
     secret = api_key.mint()
-    await key_records.create(store, secret, NewKey(account=account.id))
+    await key_records.create(store, secret, NewKeyRecord(account=account.id))
     return secret.reveal()
 
 

@@ -20,7 +20,7 @@ from proxy.engines.registry import Registry
 from proxy.http.replies import encode_json
 from proxy.storage import accounts, api_key, key_records, usage
 from proxy.storage.accounts import Account
-from proxy.storage.key_records import NewKey, Role
+from proxy.storage.key_records import NewKeyRecord, Role
 from proxy.storage.usage import UsageRow
 from speech_engine import Context, Engine, Plugin
 from speech_engine.plugin import Kind
@@ -162,5 +162,5 @@ def _plugin(name: str, engine: Engine) -> Plugin:
 
 async def _key(worker: Worker, account: Account, role: Role) -> str:
     secret = api_key.mint()
-    await key_records.create(worker.store, secret, NewKey(account=account.id, role=role))
+    await key_records.create(worker.store, secret, NewKeyRecord(account=account.id, role=role))
     return secret.reveal()

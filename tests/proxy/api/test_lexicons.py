@@ -10,7 +10,7 @@ import pytest
 
 from plugins.tone.decode import decode
 from proxy.storage import accounts, api_key, key_records
-from proxy.storage.key_records import NewKey
+from proxy.storage.key_records import NewKeyRecord
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.sound import decoded
 
@@ -44,7 +44,7 @@ async def put(server: Inside, name: str, words: object, key: str | None = None) 
 async def other_key(server: Inside) -> str:
     bob = await accounts.create(server.worker.store, name="bob", plan="unlimited")
     secret = api_key.mint()
-    await key_records.create(server.worker.store, secret, NewKey(account=bob.id))
+    await key_records.create(server.worker.store, secret, NewKeyRecord(account=bob.id))
     return secret.reveal()
 
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from proxy.storage import accounts, api_key, key_records
-from proxy.storage.key_records import NewKey
+from proxy.storage.key_records import NewKeyRecord
 from speech_engine import Language
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted
@@ -46,7 +46,7 @@ async def stranger(server: Inside) -> str:
     """The key of another account."""
     bob = await accounts.create(server.worker.store, name="bob", plan="small")
     secret = api_key.mint()
-    await key_records.create(server.worker.store, secret, NewKey(account=bob.id))
+    await key_records.create(server.worker.store, secret, NewKeyRecord(account=bob.id))
     return secret.reveal()
 
 

@@ -16,7 +16,7 @@ from proxy.api_admin.keys import NewKey, WantedCaps
 from proxy.api_admin.money import NewCorrection, NewGrant, NewRefund
 from proxy.config import fields
 from proxy.config.engines import CostSection
-from proxy.config.fields import Fault, Faults
+from proxy.config.fields import FieldFault, FieldFaults
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.sections import EngineSection, LimitsStore, Server, Storage, VoiceSection
 from proxy.speech.speech_request import SpeechBody
@@ -29,8 +29,8 @@ class Cake(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = msgspec.field(default=(), name="labels")
 
 
-def faults(raw: dict[str, Any], **more: bool) -> list[Fault]:
-    with pytest.raises(Faults) as caught:
+def faults(raw: dict[str, Any], **more: bool) -> list[FieldFault]:
+    with pytest.raises(FieldFaults) as caught:
         fields.read(Cake, raw, **more)
     return caught.value.faults
 
@@ -43,17 +43,17 @@ def test_what_is_right_becomes_the_struct() -> None:
 
 def test_every_fault_is_told_with_its_field_and_what_is_right() -> None:
     assert faults({"layers": 0, "icing": "chocolate", "labels": "x"}) == [
-        Fault("name", "missing", "a name"),
-        Fault("layers", "wrong", "a number of layers", 0),
-        Fault("icing", "wrong", "a short word", "chocolate"),
-        Fault("labels", "wrong", "of type tuple", "x"),
+        FieldFault("name", "missing", "a name"),
+        FieldFault("layers", "wrong", "a number of layers", 0),
+        FieldFault("icing", "wrong", "a short word", "chocolate"),
+        FieldFault("labels", "wrong", "of type tuple", "x"),
     ]
 
 
 def test_null_is_a_value_unless_it_means_absent() -> None:
     assert [fault.field for fault in faults({"name": "x", "layers": None})] == ["layers"]
     assert fields.read(Cake, {"name": "x", "layers": None, "icing": None}, null_is_absent=True) == Cake("x")
-    assert faults({"name": None}, null_is_absent=True) == [Fault("name", "missing", "a name")]
+    assert faults({"name": None}, null_is_absent=True) == [FieldFault("name", "missing", "a name")]
 
 
 class Box(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,13 +67,13 @@ class Parcel(msgspec.Struct, frozen=True):
 @pytest.mark.parametrize(
     ("inside", "fault"),
     [
-        ({"size": 0}, Fault("box.size", "wrong", "a size", 0)),
-        ({"sise": 1}, Fault("box.sise", "unknown", "one of size")),
-        (7, Fault("box", "wrong", "a box", 7)),
+        ({"size": 0}, FieldFault("box.size", "wrong", "a size", 0)),
+        ({"sise": 1}, FieldFault("box.sise", "unknown", "one of size")),
+        (7, FieldFault("box", "wrong", "a box", 7)),
     ],
 )
-def test_a_fault_inside_a_closed_struct_has_its_own_name(inside: object, fault: Fault) -> None:
-    with pytest.raises(Faults) as caught:
+def test_a_fault_inside_a_closed_struct_has_its_own_name(inside: object, fault: FieldFault) -> None:
+    with pytest.raises(FieldFaults) as caught:
         fields.read(Parcel, {"box": inside})
     assert caught.value.faults == [fault]
 
@@ -84,7 +84,7 @@ def test_inside_a_closed_struct_null_is_a_value() -> None:
 
 
 def test_a_fault_shows_no_value_in_its_exception() -> None:
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(FieldFaults) as caught:
         fields.read(Cake, {"name": "x", "icing": "a secret"})
     assert "secret" not in str(caught.value)
 
@@ -117,7 +117,7 @@ def test_everything_that_people_write_is_described_in_words(struct: type[msgspec
 def test_any_mapping_is_a_struct_or_faults_of_known_fields(raw: dict[str, Any], null_is_absent: bool) -> None:
     try:
         cake = fields.read(Cake, raw, null_is_absent=null_is_absent)
-    except Faults as error:
+    except FieldFaults as error:
         named = [fault.field for fault in error.faults]
         assert set(named) <= {"name", "layers", "icing", "labels"}
         assert len(named) == len(set(named)) > 0

@@ -10,7 +10,7 @@ from proxy.config.config_toml import Config
 from proxy.diagnosis import probes
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.finding import Finding
-from proxy.diagnosis.probes import Told
+from proxy.diagnosis.probes import ProbeResults
 from proxy.engines import registry
 from speech_engine import Language, ModelInfo
 from tests.proxy.config.files import load
@@ -19,18 +19,18 @@ _TONE = '[engines.tone]\n[engines.espeak]\n[voices.alloy]\ntone = "tone"\n'
 _STANDARD = ModelInfo(
     id="standard", languages=(Language("es"), Language("th", "poor")), sample_rate_hz=24_000
 )
-_RUNNING = Told(
+_RUNNING = ProbeResults(
     {"espeak": (_STANDARD,), "tone": (_STANDARD,)},
     {"espeak": frozenset(("m3", "m4"))},
     {"latin": frozenset(("pt", "es", "en")), "pythainlp": frozenset(("th",)), "plain": frozenset()},
 )
 
 
-def findings(config: Config, kind: str, asked: Told = _RUNNING) -> dict[str, Finding]:
+def findings(config: Config, kind: str, asked: ProbeResults = _RUNNING) -> dict[str, Finding]:
     return {each.name: each for each in check_config(config, registry.load(), asked) if each.kind == kind}
 
 
-def route(folder: Path, lines: str, asked: Told = _RUNNING) -> Finding:
+def route(folder: Path, lines: str, asked: ProbeResults = _RUNNING) -> Finding:
     tag = lines.split('"')[1]
     return findings(load(folder, f"{_TONE}[[routes]]\n{lines}"), "route", asked)[tag]
 
@@ -95,8 +95,8 @@ def test_a_route_whose_engines_cannot_run_is_not_used(tmp_path: Path) -> None:
 def test_nobody_is_judged_who_was_not_asked(tmp_path: Path) -> None:
     text = f'{_TONE}[[routes]]\nlanguage = "th"\ncandidates = ["tone/standrad"]\n[voices.ana]\nespeak = "m33"'
     config = load(tmp_path, text)
-    assert findings(config, "route", Told())["th"].note == "tone/standrad"
-    assert findings(config, "voice", Told()) == {}
+    assert findings(config, "route", ProbeResults())["th"].note == "tone/standrad"
+    assert findings(config, "voice", ProbeResults()) == {}
 
 
 def test_an_alias_that_names_no_model_of_a_running_engine_is_wrong(tmp_path: Path) -> None:

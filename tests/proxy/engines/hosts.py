@@ -13,7 +13,7 @@ import grpc
 from proxy.engines.hosted import HostedEngine
 from speech_engine import API_VERSION, Event, SpeechJob
 from speech_engine.host import messages
-from speech_engine.host.messages import Hello, Welcome
+from speech_engine.host.messages import Hello, HelloReply
 from speech_engine.host.pipe import HostState
 from tests.speech_engine.host.fakes import MODEL, until
 
@@ -48,8 +48,8 @@ class _Odd(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no typ
         self._answers = answers
 
     def service(self, details: Any) -> Any:
-        async def hello(_asked: Hello, _call: Any) -> Welcome:
-            return Welcome(self._version, 4, (MODEL,), ())
+        async def hello(_asked: Hello, _call: Any) -> HelloReply:
+            return HelloReply(self._version, 4, (MODEL,), ())
 
         async def speak(_job: bytes, _call: Any) -> AsyncIterator[bytes]:
             for answer in self._answers:

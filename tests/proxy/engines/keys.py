@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.paced import Pace, PacedEngine
+from proxy.engines.paced import PacedEngine, ProviderPace
 from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, SpeechJob, VoiceInfo
 from tests.proxy.api.scripted import Scripted, Step, spoken
 
@@ -75,7 +75,7 @@ class Told:
 def guarded(
     *engines: Turns, watch: Told | None = None, queue: int = 64, rpm: int | None = None
 ) -> GuardedEngine:
-    keys = [InProcessEngine(PacedEngine(each, Pace(rpm), each.slots), queue) for each in engines]
+    keys = [InProcessEngine(PacedEngine(each, ProviderPace(rpm), each.slots), queue) for each in engines]
     return GuardedEngine("cloud", keys, watch or Told())
 
 

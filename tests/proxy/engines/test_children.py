@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.engines.children import Child, Keeper
-from speech_engine.host.pipe import Drain, Message, Metrics, MetricsAsked, Ready
+from speech_engine.host.pipe import Drain, Message, MetricsAsked, MetricsReport, Ready
 
 BEGIN = """
 import os, signal, sys, time
@@ -135,7 +135,7 @@ async def test_what_a_child_says_is_passed_on(nursery: Make) -> None:
     await kept.until("ready")
     kept.children[0].send(MetricsAsked(7))
     await kept.until("restarting")
-    assert kept.said == [Ready(), Metrics(7, "counted")]
+    assert kept.said == [Ready(), MetricsReport(7, "counted")]
     await _in_time(kept.keeper.stop(0.0))
     await _in_time(running)
 

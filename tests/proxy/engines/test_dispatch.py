@@ -12,7 +12,7 @@ import pytest
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine
 from speech_engine import EngineStumbled, Event, Started
-from speech_engine.host.messages import Health
+from speech_engine.host.messages import HealthReport
 from tests.proxy.engines.hosts import hosted
 from tests.proxy.engines.keys import SILENT, WELL, Turns, guarded, job
 from tests.speech_engine.host.fakes import FakeEngine, host, speak_for_ever
@@ -45,7 +45,7 @@ async def shows(engine: GuardedEngine | HostedEngine, *, running: int, waiting: 
         await asyncio.sleep(0.01)
 
 
-def _load(health: Health) -> tuple[int, int]:
+def _load(health: HealthReport) -> tuple[int, int]:
     return health.running, health.waiting
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from speech_engine import EngineBusy, EngineUnavailable, Event, Finished, SpeechJob, Started
 from speech_engine.host import messages
-from speech_engine.host.messages import Health
+from speech_engine.host.messages import HealthReport
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import (
     MODEL,
@@ -68,7 +68,7 @@ async def test_of_several_processes_the_least_busy_is_asked(folder: Path) -> Non
             for each in speaking:
                 await anext(each)
             assert len(one.jobs) == len(two.jobs) == 2
-            assert await voice.health() == Health(slots=4, running=4, waiting=0)
+            assert await voice.health() == HealthReport(slots=4, running=4, waiting=0)
             for each in speaking:
                 await each.aclose()
             assert repr(voice) == "<HostedEngine fake: ready, 0 running>"

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from proxy.engines.paced import Pace, PacedEngine
+from proxy.engines.paced import PacedEngine, ProviderPace
 from speech_engine import EngineLimited, Finished
 from tests.proxy.api.scripted import Scripted
 from tests.proxy.engines.keys import WELL, Turns, job
 
 
-async def taken(pace: Pace, within_s: float = 0.0) -> bool:
+async def taken(pace: ProviderPace, within_s: float = 0.0) -> bool:
     try:
         await pace.turn(within_s)
     except EngineLimited:
@@ -21,7 +21,7 @@ async def taken(pace: Pace, within_s: float = 0.0) -> bool:
 
 
 async def test_so_many_go_at_once_and_the_next_is_told_when() -> None:
-    pace = Pace(3)
+    pace = ProviderPace(3)
     assert [await taken(pace) for _ in range(4)] == [True, True, True, False]
     with pytest.raises(EngineLimited) as raised:
         await pace.turn(5.0)
@@ -30,7 +30,7 @@ async def test_so_many_go_at_once_and_the_next_is_told_when() -> None:
 
 async def test_those_that_wait_go_when_the_window_lets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policies.pacing.WINDOW_S", 0.2)
-    pace, loop, moments = Pace(2), asyncio.get_running_loop(), []
+    pace, loop, moments = ProviderPace(2), asyncio.get_running_loop(), []
 
     async def go() -> None:
         await pace.turn(60.0)
@@ -43,7 +43,7 @@ async def test_those_that_wait_go_when_the_window_lets_them(monkeypatch: pytest.
 
 async def test_one_who_leaves_while_waiting_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policies.pacing.WINDOW_S", 0.2)
-    pace = Pace(1)
+    pace = ProviderPace(1)
     await pace.turn(0.0)
     waiting = asyncio.create_task(pace.turn(60.0))
     await asyncio.sleep(0)
@@ -54,10 +54,10 @@ async def test_one_who_leaves_while_waiting_takes_no_turn(monkeypatch: pytest.Mo
 
 
 async def test_without_a_limit_nothing_is_waited_for_or_remembered() -> None:
-    pace = Pace(None)
+    pace = ProviderPace(None)
     for _ in range(1000):
         await pace.turn(0.0)
-    assert repr(pace) == "<Pace 0 of any number a minute>"
+    assert repr(pace) == "<ProviderPace 0 of any number a minute>"
 
 
 @pytest.mark.parametrize(("told_s", "pause_s"), [(30.0, 30.0), (None, 1.0), (0.0, 1.0), (86_400.0, 60.0)])
@@ -65,7 +65,7 @@ async def test_without_a_limit_nothing_is_waited_for_or_remembered() -> None:
 async def test_a_provider_that_says_so_is_left_alone(
     told_s: float | None, pause_s: float, most: int | None
 ) -> None:
-    pace = Pace(most)
+    pace = ProviderPace(most)
     engine = PacedEngine(Turns([EngineLimited("x", retry_after_s=told_s)]), pace, 2)
     with pytest.raises(EngineLimited):
         _ = [event async for event in engine.speak(job())]
@@ -75,7 +75,7 @@ async def test_a_provider_that_says_so_is_left_alone(
 
 
 async def test_a_pause_is_never_made_shorter_by_another() -> None:
-    pace = Pace(None)
+    pace = ProviderPace(None)
     pace.pause(30.0)
     pace.pause(2.0)
     with pytest.raises(EngineLimited) as raised:
@@ -84,7 +84,7 @@ async def test_a_pause_is_never_made_shorter_by_another() -> None:
 
 
 async def test_a_job_that_would_be_late_never_reaches_the_provider() -> None:
-    cloud, pace = Turns(WELL), Pace(1)
+    cloud, pace = Turns(WELL), ProviderPace(1)
     engine = PacedEngine(cloud, pace, 2)
     assert isinstance([event async for event in engine.speak(job())][-1], Finished)
     with pytest.raises(EngineLimited):
@@ -95,7 +95,7 @@ async def test_a_job_that_would_be_late_never_reaches_the_provider() -> None:
 
 async def test_a_paced_job_that_is_closed_has_ended_the_engines() -> None:
     inner = Scripted(*WELL)
-    speaking = PacedEngine(inner, Pace(None), 2).speak(job())
+    speaking = PacedEngine(inner, ProviderPace(None), 2).speak(job())
     await anext(speaking)
     assert inner.open == 1
     await speaking.aclose()

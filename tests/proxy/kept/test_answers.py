@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from proxy.storage import accounts, api_key, key_records
-from proxy.storage.key_records import NewKey
+from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.store import Statement
 from speech_engine import errors
 from tests.proxy.api.inside import Inside, envelope, inside
@@ -99,7 +99,7 @@ async def test_accounts_have_keys_of_their_own(tmp_path: Path) -> None:
     async with speaking(tmp_path, engine) as server:
         bob = await accounts.create(server.worker.store, name="bob", plan="unlimited")
         secret = api_key.mint()
-        await key_records.create(server.worker.store, secret, NewKey(account=bob.id, role="speech"))
+        await key_records.create(server.worker.store, secret, NewKeyRecord(account=bob.id, role="speech"))
         answers = [
             await ask(server),
             await ask(server, secret=secret.reveal(), input="Another text."),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from policies.plans import Caps, Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
-from proxy.ledger import Attempt, Hold, Ledger, SpokenPart, Wanted
+from proxy.ledger import Attempt, Hold, HoldRequest, Ledger, SpokenPart
 from proxy.ledger.verify import verify
 from proxy.storage import entries
 from proxy.storage.store import Params, Statement, Store
@@ -61,8 +61,8 @@ def wanted(
     under: Terms | None = None,
     account: str = "acc_ada",
     key: str = "key_ada",
-) -> Wanted:
-    return Wanted(
+) -> HoldRequest:
+    return HoldRequest(
         request=request,
         account=account,
         key=key,
@@ -108,13 +108,13 @@ def submitted(hold: Hold, number: int = 0, *, was_taken: bool = True) -> None:
     )
 
 
-async def speak(ledger: Ledger, request: Wanted, seconds: float) -> None:
+async def speak(ledger: Ledger, request: HoldRequest, seconds: float) -> None:
     async with ledger.hold(request) as hold:
         heard(hold, seconds)
         await hold.settle("finished")
 
 
-async def stands(ledger: Ledger, request: Wanted) -> Account:
+async def stands(ledger: Ledger, request: HoldRequest) -> Account:
     found = await ledger.holds.position(request)
     allowance = found.standing.allowance
     return Account(

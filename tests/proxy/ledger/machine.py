@@ -14,9 +14,9 @@ from policies.plans import Plan, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO
 from proxy.errors import Conflict
-from proxy.ledger import Hold, Outcome, Wanted, movements
-from proxy.ledger.holds import Refused
-from proxy.ledger.movements import Told
+from proxy.ledger import Hold, HoldRequest, Outcome, movements
+from proxy.ledger.holds import HoldRefused
+from proxy.ledger.movements import Reason
 from proxy.ledger.stored import StoredHolds
 from proxy.ledger.verify import verify
 from proxy.storage import usage
@@ -24,7 +24,7 @@ from tests.proxy.ledger.asking import heard_in_parts, part, submitted
 from tests.proxy.ledger.books import FOR_EVER, HOLD_US, Refusal, Said, Text
 from tests.proxy.ledger.world import ACCOUNTS, DAY_S, PLANS, Open, World
 
-TOLD = Told("control")
+TOLD = Reason("control")
 
 
 said = st.builds(
@@ -55,10 +55,10 @@ class LedgerMachine(World):
         expires = now + HOLD_US if self.store.is_shared else FOR_EVER
         refusals: list[Refusal] = []
         for request, place, answer in sorted(
-            zip(wanted, places, answers, strict=True), key=lambda asked: isinstance(asked[2], Refused)
+            zip(wanted, places, answers, strict=True), key=lambda asked: isinstance(asked[2], HoldRefused)
         ):
             refusal = self.books[account].take(request.request, request.key, text, terms, now, expires)
-            if isinstance(answer, Refused):
+            if isinstance(answer, HoldRefused):
                 refusals.append((answer.refusal.reason, answer.refusal.limit))
                 assert refusal == refusals[-1]
             else:
@@ -66,9 +66,9 @@ class LedgerMachine(World):
                 assert answer.wanted is request
                 self.open[request.request] = Open(account, place, answer)
 
-    def _wanted(self, account: str, key: int, text: Text, terms: Terms) -> Wanted:
+    def _wanted(self, account: str, key: int, text: Text, terms: Terms) -> HoldRequest:
         self.requests += 1
-        return Wanted(
+        return HoldRequest(
             request=f"req_{self.requests}",
             account=account,
             key=self.keys[account][key],
@@ -78,12 +78,12 @@ class LedgerMachine(World):
             estimated_s=text.estimated_s,
         )
 
-    async def _take(self, wanted: list[Wanted], places: list[int]) -> list[Hold | Refused]:
-        async def take(request: Wanted, place: int) -> Hold | Refused:
+    async def _take(self, wanted: list[HoldRequest], places: list[int]) -> list[Hold | HoldRefused]:
+        async def take(request: HoldRequest, place: int) -> Hold | HoldRefused:
             keeper = self.keepers[place]
             try:
                 return Hold(keeper, request, await keeper.take(request))
-            except Refused as refused:
+            except HoldRefused as refused:
                 return refused
 
         return await asyncio.gather(*map(take, wanted, places))

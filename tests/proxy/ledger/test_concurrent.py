@@ -10,8 +10,8 @@ import pytest
 
 from policies.price import MICRO
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
-from proxy.ledger import Hold, Ledger, Wanted, movements, open_ledger
-from proxy.ledger.movements import Told
+from proxy.ledger import Hold, HoldRequest, Ledger, movements, open_ledger
+from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Store
@@ -33,7 +33,7 @@ class Ending:
         self.have_asked = asyncio.Event()
         self._asked = 0
 
-    async def hold(self, ledger: Ledger, request: Wanted, of: int) -> None:
+    async def hold(self, ledger: Ledger, request: HoldRequest, of: int) -> None:
         try:
             async with ledger.hold(request) as hold:
                 self.holds.append(hold)
@@ -51,7 +51,7 @@ class Ending:
             self.have_asked.set()
 
 
-async def all_at_once(ledgers: list[Ledger], requests: list[Wanted]) -> Ending:
+async def all_at_once(ledgers: list[Ledger], requests: list[HoldRequest]) -> Ending:
     """All of them ask, in turn of this ledger and that; who gets a hold keeps it until all have an answer."""
     ending = Ending()
     asking = [
@@ -72,7 +72,7 @@ async def two(store: Store) -> AsyncIterator[list[Ledger]]:
 
 
 async def test_of_many_holds_exactly_those_are_taken_that_are_paid_for(store: Store, ledger: Ledger) -> None:
-    await movements.grant(ledger, "acc_ada", 40 * MICRO, None, Told("control"))
+    await movements.grant(ledger, "acc_ada", 40 * MICRO, None, Reason("control"))
     under = terms(33)
     ending = await all_at_once([ledger], [wanted(f"req_{n}", 1, under=under) for n in range(REQUESTS)])
     assert len(ending.holds) == 73
@@ -137,7 +137,7 @@ async def test_what_one_worker_holds_or_grants_the_other_sees(two: list[Ledger])
     request = wanted(credits=30)
     async with one.hold(request):
         assert await stands(other, request) == Account(70, 0, 1)
-    await movements.grant(one, "acc_ada", 7 * MICRO, None, Told("control"))
+    await movements.grant(one, "acc_ada", 7 * MICRO, None, Reason("control"))
     assert await stands(other, request) == Account(100, 7, 0)
 
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from policies.price import MICRO, Price
 from proxy.ledger import Ledger, Outcome, movements, open_ledger
-from proxy.ledger.movements import Told
+from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, Store
@@ -29,7 +29,7 @@ from tests.proxy.ledger.asking import (
 from tests.proxy.storage.watched import WatchedStore
 
 A_CHARACTER, A_JOB = Price(MICRO // 100, "character"), Price(3 * MICRO, "job")
-TOLD = Told("control")
+TOLD = Reason("control")
 _DAY_S = 86_400
 
 

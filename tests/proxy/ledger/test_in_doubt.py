@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from policies.price import MICRO
 from proxy.errors import Conflict
-from proxy.ledger import Ledger, Outcome, Wanted, movements, open_ledger
-from proxy.ledger.movements import Told
+from proxy.ledger import HoldRequest, Ledger, Outcome, movements, open_ledger
+from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import StorageUnreachable, Store
 from tests.proxy.ledger.asking import (
@@ -57,7 +57,7 @@ async def outcomes(store: Store) -> list[Outcome]:
 
 
 async def settles(
-    ledger: Ledger, lossy: LossyStore, *fates: Fate, request: Wanted | None = None, seconds: float = 4
+    ledger: Ledger, lossy: LossyStore, *fates: Fate, request: HoldRequest | None = None, seconds: float = 4
 ) -> None:
     async with ledger.hold(request or wanted()) as hold:
         heard(hold, seconds)
@@ -117,7 +117,7 @@ async def test_what_was_never_charged_is_not_given_back(ledger: Ledger, lossy: L
 
 @on_a_line
 async def test_both_pools_get_theirs_back(ledger: Ledger, lossy: LossyStore) -> None:
-    await movements.grant(ledger, "acc_ada", 50 * MICRO, None, Told("control"))
+    await movements.grant(ledger, "acc_ada", 50 * MICRO, None, Reason("control"))
     request = wanted(credits=120)
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *LOST, request=request, seconds=110)
@@ -133,7 +133,7 @@ async def test_an_operator_may_have_been_faster(ledger: Ledger, lossy: LossyStor
         lossy.fates += LOST
         with pytest.raises(StorageUnreachable):
             await hold.settle("finished")
-        await movements.refund(ledger, "req_1", None, Told("control"))
+        await movements.refund(ledger, "req_1", None, Reason("control"))
     await made_up(ledger)
     assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
     assert await is_at_rest(ledger)
@@ -197,14 +197,14 @@ async def test_a_grant_counts_even_if_its_request_was_cancelled(ledger: Ledger, 
     assert await stands(ledger, wanted()) == Account(100, 0, 0)
     lossy.fates.append("answer late")
     granting = asyncio.create_task(
-        movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", Told("control"))
+        movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", Reason("control"))
     )
     await lossy.was_written.wait()
     granting.cancel()
     lossy.may_answer.set()
     with pytest.raises(asyncio.CancelledError):
         await granting
-    await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", Told("control"))
+    await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", Reason("control"))
     assert await stands(ledger, wanted()) == Account(100, 7, 0)
 
 
@@ -228,12 +228,12 @@ async def test_a_movement_whose_answer_was_lost_is_done_once(
 ) -> None:
     await speak(ledger, wanted(), 4)
     lossy.fates += fates
-    await movements.correct(ledger, "acc_ada", -2 * MICRO, Told("control"))
+    await movements.correct(ledger, "acc_ada", -2 * MICRO, Reason("control"))
     for reference in (None, "invoice 1"):
         lossy.fates += fates
-        await movements.grant(ledger, "acc_ada", 10 * MICRO, reference, Told("control"))
+        await movements.grant(ledger, "acc_ada", 10 * MICRO, reference, Reason("control"))
     lossy.fates += fates
-    (back,) = await movements.refund(ledger, "req_1", None, Told("control"))
+    (back,) = await movements.refund(ledger, "req_1", None, Reason("control"))
     assert back.amount == 4 * MICRO
     assert await stands(ledger, wanted()) == Account(100, 18, 0)
     assert await is_at_rest(ledger)
@@ -242,10 +242,10 @@ async def test_a_movement_whose_answer_was_lost_is_done_once(
 @on_a_line
 async def test_a_refund_in_doubt_is_not_taken_for_somebody_elses(ledger: Ledger, lossy: LossyStore) -> None:
     await speak(ledger, wanted(), 4)
-    await movements.refund(ledger, "req_1", None, Told("control", "the first"))
+    await movements.refund(ledger, "req_1", None, Reason("control", "the first"))
     lossy.fates.append("never sent")
     with pytest.raises(Conflict):
-        await movements.refund(ledger, "req_1", None, Told("control", "the second"))
+        await movements.refund(ledger, "req_1", None, Reason("control", "the second"))
     assert await stands(ledger, wanted()) == Account(100, 0, 0)
 
 

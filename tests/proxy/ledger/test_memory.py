@@ -10,7 +10,7 @@ import pytest
 
 from policies.price import MICRO
 from proxy.ledger import Ledger, memory, movements, open_ledger
-from proxy.ledger.movements import Told
+from proxy.ledger.movements import Reason
 from proxy.storage import open_store
 from proxy.storage.store import Row, Statement, Store
 from tests.proxy.ledger.asking import ANCHOR, Account, heard, open_accounts, speak, stands, terms, wanted
@@ -125,7 +125,7 @@ async def test_a_write_is_waited_for_when_its_request_is_cancelled_and_the_ledge
     slow = SlowStore(store, await store.now())
     async with open_ledger(slow) as ledger:
         granting = asyncio.create_task(
-            movements.grant(ledger, "acc_ada", 7 * MICRO, None, Told("control", "a gift"))
+            movements.grant(ledger, "acc_ada", 7 * MICRO, None, Reason("control", "a gift"))
         )
         await slow.is_writing.wait()
         granting.cancel()

@@ -10,7 +10,7 @@ import pytest
 from policies.price import MICRO
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.ledger import Ledger, movements, open_ledger
-from proxy.ledger.movements import Told
+from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
 from proxy.storage import entries, usage
 from proxy.storage.store import AlreadyExists, Store
@@ -18,7 +18,7 @@ from proxy.storage.usage import UsageRow
 from tests.proxy.ledger.asking import ANCHOR, Account, moved, open_accounts, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
-TOLD = Told("control", "a gift")
+TOLD = Reason("control", "a gift")
 _DAY_S = 86_400
 
 
@@ -88,7 +88,7 @@ async def test_a_refund_gives_back_what_was_charged_where_it_came_from(ledger: L
     request = wanted(credits=8, under=terms(5))
     await speak(ledger, request, 8)
     assert await stands(ledger, request) == Account(0, 17, 0)
-    back = await movements.refund(ledger, "req_1", None, Told("key_admin", "a complaint"))
+    back = await movements.refund(ledger, "req_1", None, Reason("key_admin", "a complaint"))
     assert [(entry.actor, entry.reason) for entry in back] == [("key_admin", "a complaint")] * 2
     assert await stands(ledger, request) == Account(5, 20, 0)
     assert await moved(store) == [
@@ -198,14 +198,14 @@ async def test_what_is_told_beside_a_movement_is_written_with_it_or_not_at_all(
     ledger: Ledger, store: Store
 ) -> None:
     note = usage.added(_note("req_note"))
-    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Told("control", beside=(note,)))
+    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", beside=(note,)))
     assert [row.id for row in await usage.list_(store)] == ["req_note"]
     # The same note cannot be written twice, and so neither can what it stands beside.
     with pytest.raises(AlreadyExists):
-        await movements.correct(ledger, "acc_ada", MICRO, Told("control", beside=(note,)))
+        await movements.correct(ledger, "acc_ada", MICRO, Reason("control", beside=(note,)))
     # A grant that was there already writes nothing more.
     other = usage.added(_note("req_other"))
-    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Told("control", beside=(other,)))
+    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", beside=(other,)))
     assert [row.id for row in await usage.list_(store)] == ["req_note"]
     assert await stands(ledger, wanted()) == Account(100, 1, 0)
 

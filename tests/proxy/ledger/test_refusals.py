@@ -8,23 +8,23 @@ import pytest
 
 from policies.price import MICRO
 from proxy.errors import QuotaExceeded, RateLimited
-from proxy.ledger import Ledger, Wanted, movements, open_ledger
+from proxy.ledger import HoldRequest, Ledger, movements, open_ledger
 from proxy.ledger.ledger import credits_text
-from proxy.ledger.movements import Told
+from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import Store
 from tests.proxy.ledger.asking import Account, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
 
-async def out_of_credits(ledger: Ledger, request: Wanted) -> QuotaExceeded:
+async def out_of_credits(ledger: Ledger, request: HoldRequest) -> QuotaExceeded:
     with pytest.raises(QuotaExceeded) as caught:
         async with ledger.hold(request):
             pytest.fail("it was let through")
     return caught.value
 
 
-async def too_many(ledger: Ledger, request: Wanted) -> RateLimited:
+async def too_many(ledger: Ledger, request: HoldRequest) -> RateLimited:
     with pytest.raises(RateLimited) as caught:
         async with ledger.hold(request):
             pytest.fail("it was let through")
@@ -80,7 +80,7 @@ async def test_who_spoke_beyond_the_last_credit_owes_the_rest(ledger: Ledger) ->
 
 
 async def test_granted_credits_count_beside_the_allowance(ledger: Ledger) -> None:
-    await movements.grant(ledger, "acc_ada", 7 * MICRO, None, Told("control"))
+    await movements.grant(ledger, "acc_ada", 7 * MICRO, None, Reason("control"))
     assert "has 12 left" in (await out_of_credits(ledger, wanted(credits=13, under=terms(5)))).message
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from policies.price import MICRO, Price
 from proxy.ledger import Ledger, movements, open_ledger
-from proxy.ledger.movements import Told
+from proxy.ledger.movements import Reason
 from proxy.ledger.verify import Contradiction, verify
 from proxy.storage import books, entries
 from proxy.storage.store import Statement, Store
 from tests.proxy.ledger.asking import ANCHOR, heard, open_accounts, speak, submitted, terms, wanted
 
-TOLD = Told("control")
+TOLD = Reason("control")
 _SETTLED_US = books.SETTLED_US
 
 

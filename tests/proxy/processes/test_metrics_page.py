@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from proxy.processes.metrics_page import MetricsPage
-from proxy.processes.metrics_sum import Told
+from proxy.processes.metrics_sum import WorkerMetrics
 from tests.server import free_port
 
 
@@ -13,14 +13,14 @@ async def test_scrapes_at_once_each_get_an_answer() -> None:
     address = f"127.0.0.1:{free_port()}"
     asked, at_once, most_at_once = 0, 0, 0
 
-    async def ask() -> list[Told]:
+    async def ask() -> list[WorkerMetrics]:
         nonlocal asked, at_once, most_at_once
         asked, at_once = asked + 1, at_once + 1
         number, most_at_once = asked, max(most_at_once, at_once)
         # A worker needs a moment, in which the next scrape arrives.
         await asyncio.sleep(0.05)
         at_once -= 1
-        return [Told(0, 1, f"# TYPE answer gauge\nanswer {number}\n")]
+        return [WorkerMetrics(0, 1, f"# TYPE answer gauge\nanswer {number}\n")]
 
     page = MetricsPage(address, 1, ask, lambda: ())
     page.start()
@@ -35,8 +35,8 @@ async def test_scrapes_at_once_each_get_an_answer() -> None:
 async def test_the_page_says_how_many_workers_are_in_it() -> None:
     address = f"127.0.0.1:{free_port()}"
 
-    async def ask() -> list[Told]:
-        return [Told(number, 1, "# TYPE answers counter\nanswers_total 2\n") for number in (0, 2)]
+    async def ask() -> list[WorkerMetrics]:
+        return [WorkerMetrics(number, 1, "# TYPE answers counter\nanswers_total 2\n") for number in (0, 2)]
 
     page = MetricsPage(address, 3, ask, lambda: ())
     page.start()
@@ -52,7 +52,7 @@ async def test_the_page_says_how_many_workers_are_in_it() -> None:
 async def test_a_page_is_given_though_nobody_answers_at_all() -> None:
     address = f"127.0.0.1:{free_port()}"
 
-    async def ask() -> list[Told]:
+    async def ask() -> list[WorkerMetrics]:
         await asyncio.Event().wait()
         return []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.processes.metrics_sum import Figures, Told
+from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
 from proxy.telemetry import Metrics
 
 
@@ -17,7 +17,7 @@ def _text(requests: int, in_flight: int = 0, first_audio_s: tuple[float, ...] = 
     return metrics.text()
 
 
-def _page(figures: Figures, *told: Told) -> dict[str, float]:
+def _page(figures: MetricsSum, *told: WorkerMetrics) -> dict[str, float]:
     return {
         f"{sample.name}{sample.labels.get('le', '')}": sample.value
         for family in figures.summed(told)
@@ -26,7 +26,9 @@ def _page(figures: Figures, *told: Told) -> dict[str, float]:
 
 
 def test_the_same_figure_of_two_workers_is_their_sum() -> None:
-    page = _page(Figures(), Told(0, 1, _text(3, 1, (0.02, 3.0))), Told(1, 1, _text(4, 2, (0.02,))))
+    page = _page(
+        MetricsSum(), WorkerMetrics(0, 1, _text(3, 1, (0.02, 3.0))), WorkerMetrics(1, 1, _text(4, 2, (0.02,)))
+    )
     assert page["voxgate_requests_total"] == 7
     assert page["voxgate_requests_in_flight"] == 3
     assert page["voxgate_first_audio_seconds_count"] == 3
@@ -35,36 +37,39 @@ def test_the_same_figure_of_two_workers_is_their_sum() -> None:
 
 
 def test_what_one_alone_has_is_there() -> None:
-    page = _page(Figures(), Told(0, 1, _text(0)), Told(1, 1, _text(2)))
+    page = _page(MetricsSum(), WorkerMetrics(0, 1, _text(0)), WorkerMetrics(1, 1, _text(2)))
     assert page["voxgate_requests_total"] == 2
 
 
 def test_a_worker_that_does_not_answer_keeps_its_counters_and_not_its_gauges() -> None:
-    figures = Figures()
-    _page(figures, Told(0, 1, _text(3, 1)), Told(1, 1, _text(4, 2)))
-    page = _page(figures, Told(0, 1, _text(5, 1)))
+    figures = MetricsSum()
+    _page(figures, WorkerMetrics(0, 1, _text(3, 1)), WorkerMetrics(1, 1, _text(4, 2)))
+    page = _page(figures, WorkerMetrics(0, 1, _text(5, 1)))
     assert (page["voxgate_requests_total"], page["voxgate_requests_in_flight"]) == (9, 1)
 
 
 def test_a_new_life_counts_on_from_the_last_one() -> None:
-    figures = Figures()
+    figures = MetricsSum()
     counted = [
-        _page(figures, Told(0, generation, _text(requests)))["voxgate_requests_total"]
+        _page(figures, WorkerMetrics(0, generation, _text(requests)))["voxgate_requests_total"]
         for generation, requests in [(1, 3), (1, 5), (2, 1), (2, 4), (4, 0), (4, 2)]
     ]
     assert counted == [3, 5, 6, 9, 9, 11]
 
 
 def test_what_has_no_figure_yet_is_on_the_page() -> None:
-    names = {family.name for family in Figures().summed([Told(0, 1, _text(0)), Told(1, 1, _text(0))])}
+    names = {
+        family.name
+        for family in MetricsSum().summed([WorkerMetrics(0, 1, _text(0)), WorkerMetrics(1, 1, _text(0))])
+    }
     assert {"voxgate_requests", "voxgate_requests_in_flight", "voxgate_first_audio_seconds"} <= names
 
 
 def test_of_a_folder_that_all_share_each_tells_the_whole() -> None:
-    def told(worker: int, evicted: int, left_bytes: int) -> Told:
+    def told(worker: int, evicted: int, left_bytes: int) -> WorkerMetrics:
         metrics = Metrics()
         metrics.cache.swept(evicted, left_bytes)
-        return Told(worker, 1, metrics.text())
+        return WorkerMetrics(worker, 1, metrics.text())
 
-    page = _page(Figures(), told(0, 2, 5_000), told(1, 3, 4_000))
+    page = _page(MetricsSum(), told(0, 2, 5_000), told(1, 3, 4_000))
     assert (page["voxgate_cache_bytes"], page["voxgate_cache_evictions_total"]) == (5_000, 5)

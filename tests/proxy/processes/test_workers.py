@@ -12,7 +12,7 @@ import pytest
 
 from proxy.engines.children import Child
 from proxy.processes.workers import Workers
-from speech_engine.host.pipe import Broken, Metrics, MetricsAsked, WorkerGivenUp
+from speech_engine.host.pipe import Broken, MetricsAsked, MetricsReport, WorkerGivenUp
 from tests.faults.processes import until
 
 SOON_S = 20.0
@@ -101,7 +101,7 @@ async def test_a_question_is_answered_by_each_for_its_life(make: Make) -> None:
         await _until(lambda: workers.ready == [0, 1])
         answered = await workers.ask(MetricsAsked, workers.ready, SOON_S)
     assert [(each.worker, each.generation) for each in answered] == [(0, 1), (1, 2)]
-    texts = [each.answer.text for each in answered if isinstance(each.answer, Metrics)]
+    texts = [each.answer.text for each in answered if isinstance(each.answer, MetricsReport)]
     assert texts == ["0", "1"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from policies import estimate
 from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.candidate_stream import Speaking
+from proxy.speech.candidate_stream import CandidateStream
 from proxy.storage.costs import Cost
 from speech_engine import Finished, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
@@ -165,10 +165,10 @@ async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaves = asyncio.Event()
-    begun: list[Speaking] = []
+    begun: list[CandidateStream] = []
     attempt = FirstAudio.attempt
 
-    async def kept(*args: Any) -> Speaking:
+    async def kept(*args: Any) -> CandidateStream:
         """Else it would be closed as what nobody has a name for, which may be at any time."""
         begun.append(await attempt(*args))
         return begun[-1]

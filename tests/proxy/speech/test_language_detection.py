@@ -61,7 +61,7 @@ async def test_the_shipped_one_hears_a_language() -> None:
     async with open_detector(registry.load()) as detect:
         assert repr(detect) == "<Detecting pycld2>"
         chosen = language.choose(None, None, "Onde fica a estação de trem?", detect)
-    assert chosen == language.Chosen("pt", "detected")
+    assert chosen == language.LanguageChoice("pt", "detected")
 
 
 async def test_another_is_opened_by_its_name_and_no_other_with_it() -> None:
@@ -140,7 +140,7 @@ async def test_one_that_breaks_on_a_text_is_unsure_and_the_text_stays_out_of_the
 @pytest.mark.parametrize("answer", [7, b"pt", ["pt"], "português", ""])
 async def test_an_answer_that_is_no_tag_is_unsure(answer: object) -> None:
     async with open_detector(plugins(mine=answering(lambda _text: answer)), "mine") as detect:
-        assert language.choose(None, None, "Bom dia", detect) == language.Chosen("en", "default")
+        assert language.choose(None, None, "Bom dia", detect) == language.LanguageChoice("en", "default")
 
 
 async def test_what_it_opened_is_closed_with_it() -> None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Voice
-from proxy.catalogue.library import NOTHING, Own
+from proxy.catalogue.library import NOTHING, AccountLibrary
 from proxy.errors import InvalidRequest
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
-from proxy.speech.planning import Plan, Planner
+from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.speech_request import Defaults
 from proxy.speech.split_text import MOST_PARTS
 from tests.proxy.api.inside import envelope, inside
@@ -64,7 +64,9 @@ def engines() -> dict[str, Scripted]:
     return {name: Scripted(*spoken(0.1)) for name in ("one", "two", "three")}
 
 
-def planned(planner: Planner, text: str, more: Mapping[str, object], own: Own = NOTHING) -> Plan:
+def planned(
+    planner: Planner, text: str, more: Mapping[str, object], own: AccountLibrary = NOTHING
+) -> SpeechPlan:
     body = {"model": "all", "voice": {"cast": CAST}, "input": text, **more}
     return planner.plan(speech_request.parse_speech(encode_json(body), Defaults()), terms(UNLIMITED), own)
 
@@ -88,7 +90,7 @@ async def test_a_saved_cast_is_a_voice(tmp_path: Path) -> None:
 
 async def test_a_name_may_stand_for_a_voice_of_the_accounts_own(tmp_path: Path) -> None:
     mine = Voice(id="voice_1", name="mine", bindings=(Binding("two", "v"),))
-    own, cast = Own((mine,), (), NOTHING._lexicons), {"voice": {"cast": {"Me": "mine"}}}
+    own, cast = AccountLibrary((mine,), (), NOTHING._lexicons), {"voice": {"cast": {"Me": "mine"}}}
     async with inside(tmp_path, CONFIG, engines()) as server:
         plan = planned(server.worker.planner, "[Me] Hi.", cast, own)
         with pytest.raises(InvalidRequest) as caught:
@@ -103,7 +105,7 @@ async def test_in_a_cast_of_the_operators_no_name_is_the_accounts_own(tmp_path: 
         Voice(id=f"voice_{name}", name=name, bindings=(), cast=(("Ana", "ana"),))
         for name in ("mine", "stage")
     )
-    own = Own((ana, mine), (stage,), NOTHING._lexicons)
+    own = AccountLibrary((ana, mine), (stage,), NOTHING._lexicons)
     async with inside(tmp_path, CONFIG, engines()) as server:
         found = [
             planned(server.worker.planner, "[Ana] Hi.", {"voice": voice}, own).parts[0].voice.id

@@ -14,7 +14,7 @@ from proxy.storage import api_key
 
 BASE62 = string.ascii_letters + string.digits
 KEY = api_key.mint().reveal()
-minted = st.builds(api_key.mint).map(api_key.Key.reveal)
+minted = st.builds(api_key.mint).map(api_key.ApiKey.reveal)
 places = st.integers(0, len(KEY) - 1)
 in_alphabet = st.sampled_from(BASE62)
 
@@ -81,7 +81,7 @@ def test_no_two_keys_are_alike() -> None:
 
 
 def test_a_key_shows_its_last_four_characters_and_no_more() -> None:
-    key = api_key.Key(KEY)
+    key = api_key.ApiKey(KEY)
     shown = [repr(key), str(key), f"{key}", f"{[key]}", f"{key!r:>60}"]
     assert all(KEY[-4:] in text for text in shown)
     assert not any(KEY[6:-4] in text for text in shown)
@@ -92,9 +92,9 @@ def test_a_key_shows_its_last_four_characters_and_no_more() -> None:
 def test_a_key_cannot_be_encoded_by_accident(encode: object) -> None:
     assert callable(encode)
     with pytest.raises(TypeError):
-        encode(api_key.Key(KEY))
+        encode(api_key.ApiKey(KEY))
 
 
 def test_the_digest_is_sha_256_of_the_whole_key() -> None:
     assert api_key.digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert api_key.Key(KEY).digest == api_key.digest(KEY)
+    assert api_key.ApiKey(KEY).digest == api_key.digest(KEY)

@@ -11,7 +11,7 @@ from proxy.storage import accounts, api_key, audit, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.ids import new_id
-from proxy.storage.key_records import NewKey
+from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.place import Place
 from proxy.storage.store import AlreadyExists, Store
 
@@ -41,7 +41,7 @@ async def test_a_change_and_its_act_are_one_unit(store: Store) -> None:
 
 
 async def test_what_changes_nothing_is_no_act(store: Store, ada: Account) -> None:
-    key = await key_records.create(store, api_key.mint(), NewKey(account=ada.id))
+    key = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
     for _ in range(2):
         await key_records.revoke(store, key.id, await act(store, "key.revoked", key.id, ada.id))
         await accounts.close(store, ada.id, await act(store, "account.closed", ada.id, ada.id))
@@ -52,7 +52,7 @@ async def test_what_changes_nothing_is_no_act(store: Store, ada: Account) -> Non
 
 
 async def test_of_many_rotations_at_once_one_is_an_act(store: Store, ada: Account) -> None:
-    key = await key_records.create(store, api_key.mint(), NewKey(account=ada.id))
+    key = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
     acts = [await act(store, "key.rotated", new_id("key"), ada.id) for _ in range(8)]
     rotated = await asyncio.gather(
         *(key_records.rotate(store, key.id, api_key.mint(), each) for each in acts)
@@ -62,7 +62,7 @@ async def test_of_many_rotations_at_once_one_is_an_act(store: Store, ada: Accoun
 
 
 async def test_of_many_revocations_at_once_one_is_an_act(store: Store, ada: Account) -> None:
-    key = await key_records.create(store, api_key.mint(), NewKey(account=ada.id))
+    key = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
     acts = [
         msgspec.structs.replace(await act(store, "key.revoked", key.id, ada.id), at=1_000 + number)
         for number in range(8)

@@ -10,7 +10,7 @@ import pytest
 
 from policies.admission import Live, Refusal, admit
 from policies.plans import Caps, Plan, terms
-from policies.quota import Split, Standing
+from policies.quota import CreditStanding, Split
 from proxy.storage import entries, holds, open_store
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.store import Params, Store
@@ -70,7 +70,7 @@ async def test_what_costs_nothing_is_held_below_zero_too(postgres: Store) -> Non
     await _give(postgres, "acc_owing", _POOL, -30)
     place = _place("acc_owing", 20)
     own: Params = {"request": "r", "worker": "w", "streams": None, "key_streams": None, "expires": _LATER}
-    owing = holds.Found(Standing(-10, 0), Live(0, 0))
+    owing = holds.AccountHolds(CreditStanding(-10, 0), Live(0, 0))
     assert await holds.take(postgres, {**place, **own, "amount": 1}) == owing
     assert await holds.take(postgres, {**place, **own, "amount": 0}) == Split(0, 0)
-    assert await holds.find(postgres, place) == holds.Found(Standing(-10, 0), Live(1, 1))
+    assert await holds.find(postgres, place) == holds.AccountHolds(CreditStanding(-10, 0), Live(1, 1))

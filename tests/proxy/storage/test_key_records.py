@@ -9,7 +9,7 @@ import pytest
 from policies.plans import Caps
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
-from proxy.storage.key_records import KeyRecord, NewKey
+from proxy.storage.key_records import KeyRecord, NewKeyRecord
 from proxy.storage.place import NEWEST, Place
 from proxy.storage.store import AlreadyExists, MissingReference, Store
 from tests.proxy.storage.changes import to_plan
@@ -26,7 +26,7 @@ async def listed(store: Store, account: str | None = None) -> list[KeyRecord]:
 
 async def test_a_key_is_kept_with_its_hint_and_without_its_secret(store: Store, ada: Account) -> None:
     key = api_key.mint()
-    wanted = NewKey(account=ada.id, role="admin", name="laptop", expires=17)
+    wanted = NewKeyRecord(account=ada.id, role="admin", name="laptop", expires=17)
     record = await key_records.create(store, key, wanted)
     assert record.id.startswith("key_")
     assert (record.role, record.name, record.expires, record.revoked) == ("admin", "laptop", 17, None)
@@ -39,20 +39,22 @@ async def test_a_key_is_kept_with_its_hint_and_without_its_secret(store: Store, 
 
 async def test_a_key_of_nobody_is_refused(store: Store) -> None:
     with pytest.raises(MissingReference):
-        await key_records.create(store, api_key.mint(), NewKey(account="acc_nobody"))
+        await key_records.create(store, api_key.mint(), NewKeyRecord(account="acc_nobody"))
 
 
 async def test_the_same_key_cannot_be_kept_twice(store: Store, ada: Account) -> None:
     key = api_key.mint()
-    await key_records.create(store, key, NewKey(account=ada.id))
+    await key_records.create(store, key, NewKeyRecord(account=ada.id))
     with pytest.raises(AlreadyExists):
-        await key_records.create(store, key, NewKey(account=ada.id))
+        await key_records.create(store, key, NewKeyRecord(account=ada.id))
 
 
 async def test_keys_are_listed_for_one_account_or_for_all(store: Store, ada: Account) -> None:
     bob = await accounts.create(store, name="bob", plan="free")
-    hers = {(await key_records.create(store, api_key.mint(), NewKey(account=ada.id))).id for _ in range(3)}
-    his = {(await key_records.create(store, api_key.mint(), NewKey(account=bob.id))).id}
+    hers = {
+        (await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))).id for _ in range(3)
+    }
+    his = {(await key_records.create(store, api_key.mint(), NewKeyRecord(account=bob.id))).id}
     assert {record.id for record in await listed(store, ada.id)} == hers
     assert {record.id for record in await listed(store, bob.id)} == his
     assert {record.id for record in await listed(store)} == hers | his
@@ -60,8 +62,8 @@ async def test_keys_are_listed_for_one_account_or_for_all(store: Store, ada: Acc
 
 async def test_keys_are_paged_newest_first(store: Store, ada: Account) -> None:
     bob = await accounts.create(store, name="bob", plan="free")
-    made = [await key_records.create(store, api_key.mint(), NewKey(account=ada.id)) for _ in range(5)]
-    his = await key_records.create(store, api_key.mint(), NewKey(account=bob.id))
+    made = [await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id)) for _ in range(5)]
+    his = await key_records.create(store, api_key.mint(), NewKeyRecord(account=bob.id))
     seen: list[KeyRecord] = []
     place = NEWEST
     while page := await key_records.page(store, ada.id, place, 2):
@@ -77,8 +79,8 @@ async def test_keys_are_paged_newest_first(store: Store, ada: Account) -> None:
 
 async def test_a_dead_key_is_not_rotated_and_stays_as_it_is(store: Store, ada: Account) -> None:
     bob = await accounts.create(store, name="bob", plan="free")
-    expired = await key_records.create(store, api_key.mint(), NewKey(account=ada.id, expires=17))
-    orphan = await key_records.create(store, api_key.mint(), NewKey(account=bob.id))
+    expired = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id, expires=17))
+    orphan = await key_records.create(store, api_key.mint(), NewKeyRecord(account=bob.id))
     await accounts.close(store, bob.id)
     for dead in (expired, orphan):
         assert await key_records.rotate(store, dead.id, api_key.mint()) is None
@@ -86,7 +88,7 @@ async def test_a_dead_key_is_not_rotated_and_stays_as_it_is(store: Store, ada: A
 
 
 async def test_revoking_twice_keeps_the_first_time(store: Store, ada: Account) -> None:
-    record = await key_records.create(store, api_key.mint(), NewKey(account=ada.id))
+    record = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
     revoked = await key_records.revoke(store, record.id)
     assert revoked is not None
     assert revoked.revoked is not None
@@ -98,7 +100,7 @@ async def test_revoking_twice_keeps_the_first_time(store: Store, ada: Account) -
 
 async def test_the_standing_of_a_key_has_its_account_in_it(store: Store, ada: Account) -> None:
     key = api_key.mint()
-    record = await key_records.create(store, key, NewKey(account=ada.id))
+    record = await key_records.create(store, key, NewKeyRecord(account=ada.id))
     await accounts.change(store, ada.id, to_plan("pro"))
     standing = await key_records.by_hash(store, key.digest)
     assert standing is not None
@@ -117,7 +119,7 @@ async def test_rotating_gives_a_key_of_the_same_kind_and_revokes_the_old_one(
 ) -> None:
     caps = Caps(rpm=5, streams=2)
     expires = await store.now() + 3_600_000_000
-    wanted = NewKey(account=ada.id, role="admin", name="x", expires=expires, caps=caps)
+    wanted = NewKeyRecord(account=ada.id, role="admin", name="x", expires=expires, caps=caps)
     old = await key_records.create(store, api_key.mint(), wanted)
     new = api_key.mint()
     rotated = await key_records.rotate(store, old.id, new)
@@ -135,7 +137,7 @@ async def test_rotating_gives_a_key_of_the_same_kind_and_revokes_the_old_one(
 async def test_of_many_rotations_at_once_one_succeeds(store: Store, ada: Account) -> None:
     # In rounds: the first may find fewer connections open than it takes to meet.
     for _ in range(10):
-        old = await key_records.create(store, api_key.mint(), NewKey(account=ada.id))
+        old = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
         rotated = await asyncio.gather(*(key_records.rotate(store, old.id, api_key.mint()) for _ in range(8)))
         (new,) = [record for record in rotated if record is not None]
         assert [record for record in await listed(store) if record.revoked is None] == [new]

@@ -13,7 +13,7 @@ import pytest
 
 from speech_engine import API_VERSION, Audio, ContentRefused, EngineBusy, Event, Finished, SpeechJob, Started
 from speech_engine.host import messages
-from speech_engine.host.messages import Failed, Health, HealthAsked, Hello, Welcome
+from speech_engine.host.messages import Failed, HealthAsked, HealthReport, Hello, HelloReply
 from tests.speech_engine.host.fakes import (
     CHUNK,
     MODEL,
@@ -69,11 +69,11 @@ class Caller:
         decode = messages.decoder(messages.Frame)
         return self._channel.unary_stream(messages.method("Speak"), messages.encode, decode)(wanted)
 
-    async def health(self) -> Health:
-        found: Health = await self.ask("Health", HealthAsked(), Health)
+    async def health(self) -> HealthReport:
+        found: HealthReport = await self.ask("HealthReport", HealthAsked(), HealthReport)
         return found
 
-    async def until_health(self, wanted: Health) -> None:
+    async def until_health(self, wanted: HealthReport) -> None:
         async with asyncio.timeout(10.0):
             while True:
                 if await self.health() == wanted:
@@ -89,7 +89,9 @@ async def caller(address: Path) -> AsyncIterator[Caller]:
 
 async def test_hello_tells_version_slots_and_models(address: Path) -> None:
     async with host(FakeEngine(slots=3), address), caller(address) as server:
-        assert await server.ask("Hello", Hello(API_VERSION), Welcome) == Welcome(API_VERSION, 3, (MODEL,), ())
+        assert await server.ask("Hello", Hello(API_VERSION), HelloReply) == HelloReply(
+            API_VERSION, 3, (MODEL,), ()
+        )
 
 
 async def test_an_answer_is_the_engines_events(address: Path) -> None:
@@ -110,7 +112,7 @@ async def test_a_failure_is_the_last_frame(address: Path, speak: Any, failed: Fa
     async with host(FakeEngine(speak), address), caller(address) as server:
         frames = [frame async for frame in server.speak(job())]
         assert frames[-1] == failed
-        assert await server.health() == Health(slots=2, running=0, waiting=0)
+        assert await server.health() == HealthReport(slots=2, running=0, waiting=0)
 
 
 async def test_a_bug_is_logged_by_its_place_and_without_the_text(address: Path) -> None:
@@ -127,18 +129,18 @@ async def test_a_call_that_is_cancelled_frees_its_slot(address: Path) -> None:
         speaking = server.speak(job("job_1"))
         assert await speaking.read() == Started(RATE_HZ)
         waiting = server.speak(job("job_2"))
-        await server.until_health(Health(slots=1, running=1, waiting=1))
+        await server.until_health(HealthReport(slots=1, running=1, waiting=1))
         speaking.cancel()
         assert await waiting.read() == Started(RATE_HZ)
         waiting.cancel()
-        await server.until_health(Health(slots=1, running=0, waiting=0))
+        await server.until_health(HealthReport(slots=1, running=0, waiting=0))
 
 
 async def test_a_reader_that_stalls_holds_no_slot_and_misses_nothing(address: Path) -> None:
     async with host(FakeEngine(speak_long, slots=1), address), caller(address) as server:
         stalled = aiter(server.speak(job()))
         assert await anext(stalled) == Started(RATE_HZ)
-        await server.until_health(Health(slots=1, running=0, waiting=0))
+        await server.until_health(HealthReport(slots=1, running=0, waiting=0))
         frames = [frame async for frame in stalled]
     assert frames == [*(Audio(number, CHUNK) for number in range(LONG)), Finished()]
 
@@ -156,7 +158,7 @@ async def test_a_stalled_answer_that_is_cancelled_is_let_go(address: Path) -> No
         assert await stalled.read() == Started(RATE_HZ)
         assert (await server.health()).running == 1
         stalled.cancel()
-        await server.until_health(Health(slots=1, running=0, waiting=0))
+        await server.until_health(HealthReport(slots=1, running=0, waiting=0))
 
 
 async def test_a_full_queue_says_busy(address: Path) -> None:
@@ -172,6 +174,6 @@ async def test_a_full_queue_says_busy(address: Path) -> None:
 async def test_a_method_of_another_version_is_unknown_and_not_a_crash(address: Path) -> None:
     async with host(FakeEngine(), address), caller(address) as server:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await server.ask("Train", HealthAsked(), Health)
+            await server.ask("Train", HealthAsked(), HealthReport)
         assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
         assert (await server.health()).running == 0

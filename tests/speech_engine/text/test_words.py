@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_engine.text.words import Words, words_of
+from speech_engine.text.words import WordFinder, words_of
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ from speech_engine.text.words import Words, words_of
     ],
 )
 def test_whole_words_are_found_the_longest_first(text: str, words: dict[str, str], said: str) -> None:
-    assert Words(words).replaced(text) == said
+    assert WordFinder(words).replaced(text) == said
 
 
 def test_a_word_that_stands_for_itself_keeps_its_capitals() -> None:
@@ -52,14 +52,14 @@ def test_a_word_that_stands_for_itself_keeps_its_capitals() -> None:
 
 
 def test_with_boundaries_a_word_is_what_lies_between_two_of_them() -> None:
-    words = Words({"ตาก": "X", "ตา": "Y"})
+    words = WordFinder({"ตาก": "X", "ตา": "Y"})
     assert [tuple(found) for found in words.find("ตากลม", {0, 2, 5})] == [(0, 2, "Y")]
     assert [tuple(found) for found in words.find("ตากลม", {0, 3, 5})] == [(0, 3, "X")]
     assert list(words.find("ตากลม", {1, 5})) == []
 
 
 def test_no_repr_shows_a_word() -> None:
-    assert repr(Words({"canary": "x"})) == "<Words 1>"
+    assert repr(WordFinder({"canary": "x"})) == "<WordFinder 1>"
 
 
 ALPHABET = st.text(st.sampled_from("aAbB .ไท\u0301é"), max_size=12)
@@ -69,7 +69,7 @@ ALPHABET = st.text(st.sampled_from("aAbB .ไท\u0301é"), max_size=12)
 def test_what_is_found_is_in_order_apart_and_a_word_of_the_lexicon(
     text: str, lexicon: dict[str, str]
 ) -> None:
-    found = list(Words(lexicon).find(text))
+    found = list(WordFinder(lexicon).find(text))
     assert all(one.end <= other.start for one, other in pairwise(found))
     for each in found:
         word = text[each.start : each.end]
@@ -85,4 +85,4 @@ def test_spaced_words_are_as_a_plain_look_in_the_lexicon_would_have_them(
 ) -> None:
     text = " ".join(texts)
     plain = re.sub(r"\w+", lambda match: lexicon.get(match[0], lexicon.get(match[0].lower(), match[0])), text)
-    assert Words(lexicon).replaced(text) == plain
+    assert WordFinder(lexicon).replaced(text) == plain

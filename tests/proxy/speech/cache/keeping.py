@@ -12,7 +12,7 @@ import httpx2
 from proxy.app import open_worker
 from proxy.config import config_toml
 from proxy.storage import accounts, api_key, key_records
-from proxy.storage.key_records import NewKey
+from proxy.storage.key_records import NewKeyRecord
 from tests.faults.processes import until
 from tests.proxy.api.inside import Inside, inside, with_engines
 from tests.proxy.api.scripted import Scripted
@@ -65,7 +65,7 @@ async def other_account(server: Inside, name: str = "bob", plan: str = "unlimite
     """Its key."""
     account = await accounts.create(server.worker.store, name=name, plan=plan)
     secret = api_key.mint()
-    await key_records.create(server.worker.store, secret, NewKey(account=account.id, role="speech"))
+    await key_records.create(server.worker.store, secret, NewKeyRecord(account=account.id, role="speech"))
     return secret.reveal()
 
 

@@ -21,8 +21,8 @@ from proxy.config.sections import Config, EngineSection, PluginSection
 from proxy.kept import kept_files
 from proxy.kept.kept_files import Lock
 from proxy.speech.cache import secret
-from proxy.speech.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, Names, Sought
-from proxy.speech.planning import Part, Plan
+from proxy.speech.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, CacheQuestion, Names
+from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine import ModelInfo
 
@@ -96,8 +96,8 @@ def _name(
     names = Names(key, (revisions or {}).__getitem__ if revisions else lambda _: "")
     names.revise(config or Config())
     parts = parts or (PART,)
-    plan = Plan(parts[0].voice, parts[0].language, parts, 1.0, terms(UNLIMITED), 0)
-    sought = Sought(account, request, plan)
+    plan = SpeechPlan(parts[0].voice, parts[0].language, parts, 1.0, terms(UNLIMITED), 0)
+    sought = CacheQuestion(account, request, plan)
     return names.clip(sought, [part.candidates[0].model.name for part in parts])
 
 
@@ -205,8 +205,8 @@ def test_two_requests_have_one_name_if_nobody_could_hear_a_difference(
 
 def test_names_tell_nothing() -> None:
     names = Names(SECRET, lambda _: "")
-    plan = Plan(PART.voice, "en", (PART,), 1.0, terms(UNLIMITED), 0)
-    sought = Sought("acc_1", REQUEST, plan)
+    plan = SpeechPlan(PART.voice, "en", (PART,), 1.0, terms(UNLIMITED), 0)
+    sought = CacheQuestion("acc_1", REQUEST, plan)
     said = names.shelf(sought) + names.clip(sought, ["one/m"]) + repr(names) + repr(sought)
     for canary in ("acc_1", "Hello", "Ana"):
         assert canary not in said

@@ -11,9 +11,9 @@ from typing import cast
 import pytest
 
 from policies.routing import Candidate, Model
-from proxy.speech.candidate_race import Asked, FirstAudio
-from proxy.speech.candidate_stream import Speaking
-from proxy.speech.prefetch import MOST_S, Ahead
+from proxy.speech.candidate_race import FirstAudio, PartRequest
+from proxy.speech.candidate_stream import CandidateStream
+from proxy.speech.prefetch import MOST_S, Prefetch
 from proxy.speech.word_times import WordPlaces
 from speech_engine import Audio, EngineFailed, EngineVoice, Event, Finished, ModelInfo, SpeechJob, Started
 from tests.proxy.api.scripted import RATE_HZ
@@ -32,8 +32,8 @@ class Endless:
         self._chunks = chunks
         self._error = error
 
-    async def of(self, _asked: object) -> Speaking:
-        speaking = Speaking(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm")
+    async def of(self, _asked: object) -> CandidateStream:
+        speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm")
         await speaking.begin(self._events())
         return speaking
 
@@ -51,8 +51,8 @@ class Endless:
 
 
 @asynccontextmanager
-async def reading(engine: Endless) -> AsyncIterator[Ahead]:
-    ahead = Ahead(cast(FirstAudio, engine), cast(Asked, None))
+async def reading(engine: Endless) -> AsyncIterator[Prefetch]:
+    ahead = Prefetch(cast(FirstAudio, engine), cast(PartRequest, None))
     try:
         yield ahead
     finally:
