@@ -18,6 +18,18 @@ class ClientLeft(Exception):
     """The client hung up or was cut off: not a failure, since nobody is left to see one."""
 
 
+class CommandRefused(Exception):
+    """What was asked on the command line cannot be done; the message is for the person who asked."""
+
+
+class CannotServe(CommandRefused):
+    """The server, or a command that needs the data folder, cannot begin; the message says what to do."""
+
+
+class DataHeld(CannotServe):
+    """Another process has the data folder just now."""
+
+
 class ErrorDetail(msgspec.Struct, frozen=True):
     """What went wrong, as OpenAI's clients read it: `code` for programs, `message` for people."""
 

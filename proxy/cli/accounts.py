@@ -13,7 +13,7 @@ from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.numbers import credits_of, whole
 from proxy.cli.output import AsJson, ConfigFile
-from proxy.processes.runtime import CommandRefused
+from proxy.errors import CommandRefused
 
 accounts = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
 

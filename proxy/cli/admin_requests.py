@@ -15,7 +15,7 @@ import typer
 from proxy.cli.output import print_answer
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
-from proxy.processes.runtime import CommandRefused
+from proxy.errors import CommandRefused
 
 Limit = Annotated[int | None, typer.Option(help="How many, 1 to 1000; 100 if not given.")]
 Since = Annotated[str | None, typer.Option(help="Not before this day or time, UTC: 2026-01-31.")]
@@ -72,14 +72,10 @@ def ask_all(
 
 
 def answer(loaded: Config, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
-    # Imported here: it brings the whole worker, which would double the memory of the supervisor.
-    from proxy.processes.admin_client import admin_client
+    # Imported here: the supervisor, which is started by a command too, has no use for an HTTP client.
+    from proxy.processes.admin_client import ask_once
 
-    async def asked() -> Any:
-        async with admin_client(loaded) as client:
-            return await client.ask(method, path, body, **query)
-
-    return asyncio.run(asked())
+    return ask_once(loaded, method, path, body, **query)
 
 
 def copy(config_file: Path | None, path: str, **query: str | int | None) -> None:

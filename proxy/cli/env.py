@@ -14,7 +14,7 @@ from proxy.cli.output import AsJson, print_answer
 from proxy.engines import environment_build, environments, plugin_folder, registry
 from proxy.engines.environments import Environment, EnvironmentRefused
 from proxy.engines.registry import Registry
-from proxy.processes.runtime import CommandRefused
+from proxy.errors import CommandRefused
 from speech_engine import Hosted
 
 env = typer.Typer(

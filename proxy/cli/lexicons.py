@@ -18,7 +18,7 @@ from policies import lexicon
 from proxy.cli.admin_requests import OfAccount, ask, path
 from proxy.cli.output import AsJson, ConfigFile
 from proxy.cli.tables import grid
-from proxy.processes.runtime import CommandRefused
+from proxy.errors import CommandRefused
 
 lexicons = typer.Typer(help="Lexicons: how words are spoken.", no_args_is_help=True)
 

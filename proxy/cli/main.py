@@ -33,8 +33,8 @@ from proxy.diagnosis.plans_in_use import missing_plans
 from proxy.diagnosis.plugin_check import check_plugin
 from proxy.diagnosis.text_check import front_end_remarks
 from proxy.engines import registry
+from proxy.errors import CommandRefused
 from proxy.processes import supervisor
-from proxy.processes.runtime import CommandRefused
 from proxy.storage.store import StorageFailed
 
 app = typer.Typer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.processes.runtime import CommandRefused
+from proxy.errors import CommandRefused
 
 _CREDITS = re.compile(r"-?\d{1,10}(\.\d{1,6})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,10}", re.ASCII)

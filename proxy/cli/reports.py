@@ -9,7 +9,7 @@ import typer
 from proxy.cli import tables
 from proxy.cli.admin_requests import Limit, OfAccount, Since, ask, copy
 from proxy.cli.output import AsJson, ConfigFile
-from proxy.processes.runtime import CommandRefused
+from proxy.errors import CommandRefused
 
 
 def usage(

@@ -14,8 +14,8 @@ from proxy.cli.admin_requests import ask
 from proxy.cli.output import AsJson, ConfigFile
 from proxy.cli.voices import cast_of
 from proxy.config import config_toml
+from proxy.errors import CommandRefused
 from proxy.processes import runtime
-from proxy.processes.runtime import CommandRefused
 
 route = typer.Typer(no_args_is_help=True, help="Which engine speaks what.")
 

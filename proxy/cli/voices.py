@@ -12,7 +12,7 @@ from rich.text import Text
 from proxy.cli.admin_requests import OfAccount, ask, ask_all, path
 from proxy.cli.output import AsJson, ConfigFile
 from proxy.cli.tables import grid
-from proxy.processes.runtime import CommandRefused
+from proxy.errors import CommandRefused
 
 voices = typer.Typer(help="Voices that were saved.", no_args_is_help=True)
 

@@ -7,13 +7,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from proxy.cli.admin_requests import answer
 from proxy.config.config_toml import Config
 from proxy.config.storage_address import is_postgres
 from proxy.diagnosis.doctor.database import ANSWER_S, open_to_read
 from proxy.diagnosis.finding import Finding
+from proxy.errors import CommandRefused
 from proxy.processes import runtime
-from proxy.processes.runtime import CommandRefused
 from proxy.storage import accounts
 from proxy.storage.store import StorageFailed
 
@@ -35,8 +34,11 @@ def missing_plans(config: Config) -> list[Finding]:
 
 def _counted(config: Config) -> dict[str, int]:
     """How many open accounts each plan has. Reads only: the database may be of an older voxgate."""
+    # Imported here: the supervisor, which checks too, has no use for an HTTP client.
+    from proxy.processes.admin_client import ask_once
+
     if runtime.is_held(Path(config.data)):
-        told = answer(config, "GET", "plans")
+        told = ask_once(config, "GET", "plans")
         of_its_own: dict[str, int] = {row["name"]: row["accounts"] for row in told["data"]}
         missing: dict[str, int] = told["missing"]
         return of_its_own | missing

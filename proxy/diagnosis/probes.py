@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 
-from proxy.cli.admin_requests import answer
 from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
+from proxy.errors import CommandRefused
 from proxy.processes import runtime
-from proxy.processes.runtime import CommandRefused
 from speech_engine import Language, ModelInfo
 
 
@@ -31,9 +30,12 @@ class ProbeResults(msgspec.Struct, frozen=True):
 
 def ask(config: Config, registry: Registry) -> ProbeResults:
     """Nothing of what could not be asked: a check goes on without."""
+    # Imported here: the supervisor, which checks too, has no use for an HTTP client.
+    from proxy.processes.admin_client import ask_once
+
     front_ends = asyncio.run(_front_ends(config, registry))
     try:
-        rows = answer(config, "GET", "engines")["data"] if runtime.is_held(Path(config.data)) else []
+        rows = ask_once(config, "GET", "engines")["data"] if runtime.is_held(Path(config.data)) else []
     except (CommandRefused, TimeoutError):
         rows = []
     # The file may name another plugin by now than the server that still runs with the one before.

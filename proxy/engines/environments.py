@@ -20,7 +20,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy import __version__
-from proxy.processes.runtime import CommandRefused
+from proxy.errors import CommandRefused
 from speech_engine import Hosted
 
 MANIFEST = "environment.json"

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from proxy.engines.registry import GROUP
-from proxy.processes.runtime import CommandRefused
+from proxy.errors import CommandRefused
 
 
 def entries_of(folder: Path) -> tuple[EntryPoint, ...]:

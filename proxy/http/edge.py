@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policies.rate import Window
 from proxy.access.limits import rate_headers
 from proxy.access.logins import Logins
-from proxy.background import without_values
 from proxy.errors import (
     ClientLeft,
     InternalError,
@@ -34,7 +33,7 @@ from proxy.errors import (
 )
 from proxy.http.replies import failure_reply
 from proxy.storage.store import StorageFailed
-from proxy.telemetry import Metrics
+from proxy.telemetry import Metrics, without_values
 
 _log = structlog.get_logger()
 

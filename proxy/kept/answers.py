@@ -16,7 +16,6 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from proxy.background import UNWATCHED, RepeatingTask, Watch
 from proxy.config.sections import Server
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.kept import answer_files, kept_files
@@ -24,6 +23,7 @@ from proxy.kept.answer_files import Head, StoredAnswer
 from proxy.kept.answer_recording import AnswerRecording
 from proxy.storage import usage
 from proxy.storage.store import Store
+from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
 
 KEPT_S = 24 * 60 * 60
 _SWEEP_S = 60 * 60.0

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from policies.admission import Refusal
 from policies.cycles import Cycle
 from policies.price import MICRO, in_credits
-from proxy.background import UNWATCHED, Watch
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.ledger.hold import Hold
 from proxy.ledger.holds import HoldRefused, HoldRequest, Holds
 from proxy.ledger.memory import MemoryHolds
 from proxy.ledger.stored import StoredHolds
 from proxy.storage.store import Store
+from proxy.telemetry import UNWATCHED, Watch
 
 _SHOWN = MICRO // 100
 

@@ -13,12 +13,12 @@ from policies.admission import Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
 from policies.plans import Terms
 from policies.quota import CreditStanding
-from proxy.background import UNWATCHED, Watch
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites
 from proxy.storage import entries
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.store import Statement, Store
+from proxy.telemetry import UNWATCHED, Watch
 
 _IDLE_KEPT = 10_000
 

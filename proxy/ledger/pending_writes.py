@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from proxy.background import RepeatingTask, Watch
 from proxy.storage.store import StorageFailed
+from proxy.telemetry import RepeatingTask, Watch
 
 AGAIN_S = 0.5
 MOST = 10_000

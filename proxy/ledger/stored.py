@@ -11,7 +11,6 @@ import structlog
 from policies.admission import Refusal, admit
 from policies.cycles import cycle_at
 from policies.quota import Split
-from proxy.background import UNWATCHED, RepeatingTask, Watch
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites
 from proxy.ledger.retry import in_time, insist
@@ -20,6 +19,7 @@ from proxy.storage.entries import Entry
 from proxy.storage.holds import AccountHolds
 from proxy.storage.joined import joined
 from proxy.storage.store import AlreadyExists, Params, Statement, StorageFailed, StorageUnreachable, Store
+from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
 
 HOLD_S = 60
 """How long a hold outlives the worker that took it."""

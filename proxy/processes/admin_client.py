@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 
 from proxy.config.config_toml import Config
+from proxy.errors import CommandRefused, DataHeld
 from proxy.processes import runtime
-from proxy.processes.runtime import CommandRefused, DataHeld
 
 _STARTING_S = 5.0
 _TELLING_S = 10.0
@@ -66,6 +66,16 @@ async def admin_client(config: Config, within_s: float = _STARTING_S + 25.0) -> 
 
     async with direct_transport(config) as transport, _http(transport, None) as http:
         yield AdminClient(http, is_live=False)
+
+
+def ask_once(config: Config, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
+    """One request and its answer's JSON, for a caller without an event loop; raises CommandRefused."""
+
+    async def asked() -> Any:
+        async with admin_client(config) as client:
+            return await client.ask(method, path, body, **query)
+
+    return asyncio.run(asked())
 
 
 def _given(query: Mapping[str, str | int | None]) -> dict[str, str | int]:

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from proxy.errors import CannotServe
 from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
-from proxy.processes.runtime import CannotServe
 from speech_engine.host.pipe import HostState
 
 ANSWER_S = 2.0

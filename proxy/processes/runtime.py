@@ -11,21 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from proxy.errors import CannotServe, DataHeld
+
 CONTROL = "control.sock"
 _LINK = "run"
 _LOOKS, _LOOK_S = 20, 0.02
-
-
-class CommandRefused(Exception):
-    """What was asked on the command line cannot be done; the message is for the person who asked."""
-
-
-class CannotServe(CommandRefused):
-    """The server, or a command that needs the data folder, cannot begin; the message says what to do."""
-
-
-class DataHeld(CannotServe):
-    """Another process has the data folder just now."""
 
 
 @contextmanager

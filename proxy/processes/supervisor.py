@@ -19,10 +19,10 @@ from proxy.config.secret import environ_for_hosts
 from proxy.engines.children import Child
 from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.errors import CannotServe
 from proxy.processes import runtime
 from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
-from proxy.processes.runtime import CannotServe
 from proxy.processes.workers import Workers
 from speech_engine.host.pipe import Message, MetricsAsked, MetricsReport, PlansAsked, PlansInUse, Revision
 

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from proxy.background import UNWATCHED, Watch, repeat
 from proxy.storage import costs, usage
 from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry import UNWATCHED, Watch, repeat
 
 BATCH = 5000
 EVERY_S = 3600.0

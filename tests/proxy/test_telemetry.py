@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.background import RepeatingTask
 from proxy.config.sections import Server
 from proxy.kept import open_answers
 from proxy.storage.store import Store
-from proxy.telemetry import Metrics
+from proxy.telemetry import Metrics, RepeatingTask
 
 SECRET = "what a user sent"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import structlog
 
-from proxy.background import UNWATCHED, RepeatingTask, Watch
 from proxy.config.sections import Config
 from proxy.speech.cache import secret
 from proxy.speech.cache.cache import Cache, Counts
 from proxy.speech.cache.disk import Disk
 from proxy.speech.cache.names import Names
+from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
 
 _SWEEP_S = 60 * 60.0
 

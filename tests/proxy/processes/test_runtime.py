@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.errors import CannotServe
 from proxy.processes import runtime
-from proxy.processes.runtime import CannotServe
 
 
 def _rights(path: Path) -> int:
