@@ -24,6 +24,7 @@ from proxy.access.plans import Plans
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import health, lexicons, me, models, openapi, speech, usage, voices, welcome
 from proxy.api.readiness import Dependencies
+from proxy.api_admin.operations import OPERATIONS
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
@@ -133,7 +134,7 @@ class Worker:
                 *health.routes(readiness),
                 *administration,
                 *welcome.routes(),
-                *openapi.routes(server.public_catalogue),
+                *openapi.routes(OPERATIONS, server.public_catalogue),
             ],
             [
                 *_proxies(server),

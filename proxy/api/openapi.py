@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from starlette.requests import Request
@@ -9,13 +10,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.http.openapi import document
+from proxy.http.operation import Operation
 from proxy.http.replies import encode_json
 
 
 class Description:
     """Made when it is first asked for: most servers never are."""
 
-    def __init__(self, public_catalogue: bool) -> None:
+    def __init__(self, operations: Sequence[Operation], public_catalogue: bool) -> None:
+        self._operations = operations
         self._public_catalogue = public_catalogue
 
     async def show(self, _request: Request) -> Response:
@@ -23,8 +26,8 @@ class Description:
 
     @cached_property
     def _encoded(self) -> bytes:
-        return encode_json(document(self._public_catalogue))
+        return encode_json(document(self._operations, self._public_catalogue))
 
 
-def routes(public_catalogue: bool) -> list[Route]:
-    return [Route("/openapi.json", Description(public_catalogue).show)]
+def routes(operations: Sequence[Operation], public_catalogue: bool) -> list[Route]:
+    return [Route("/openapi.json", Description(operations, public_catalogue).show)]

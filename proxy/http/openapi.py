@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from proxy import __version__
-from proxy.api_admin.operations import OPERATIONS
-from proxy.api_admin.operations.clients import SOME_SPEECH_HEADERS, SPEECH_HEADERS
 from proxy.errors import (
     ErrorEnvelope,
     InternalError,
@@ -18,7 +16,16 @@ from proxy.errors import (
     NotAllowed,
     StorageUnavailable,
 )
-from proxy.http.operation import JSON, Failure, Header, Operation, Query, Struct
+from proxy.http.operation import (
+    JSON,
+    SOME_SPEECH_HEADERS,
+    SPEECH_HEADERS,
+    Failure,
+    Header,
+    Operation,
+    Query,
+    Struct,
+)
 
 _ABOUT = """\
 OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.
@@ -36,9 +43,9 @@ _HEADERS = {
 """On each answer whose description names them; of others only some have them."""
 
 
-def document(public_catalogue: bool = False) -> dict[str, Any]:
+def document(operations: Sequence[Operation], public_catalogue: bool = False) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation, public_catalogue)
     return {
         "openapi": "3.1.0",
@@ -58,8 +65,8 @@ def document(public_catalogue: bool = False) -> dict[str, Any]:
                 for headers, is_required in ((_HEADERS, True), (SOME_SPEECH_HEADERS, False))
                 for name, meaning in headers.items()
             },
-            "responses": {_name(failures): _failure(failures) for failures in _failure_groups()},
-            "schemas": _schemas(),
+            "responses": {_name(failures): _failure(failures) for failures in _failure_groups(operations)},
+            "schemas": _schemas(operations),
         },
     }
 
@@ -144,8 +151,8 @@ def _by_status(operation: Operation) -> list[tuple[Failure, ...]]:
     return [tuple(grouped[status]) for status in sorted(grouped)]
 
 
-def _failure_groups() -> Iterable[tuple[Failure, ...]]:
-    return dict.fromkeys(group for operation in OPERATIONS for group in _by_status(operation))
+def _failure_groups(operations: Sequence[Operation]) -> Iterable[tuple[Failure, ...]]:
+    return dict.fromkeys(group for operation in operations for group in _by_status(operation))
 
 
 def _name(failures: tuple[Failure, ...]) -> str:
@@ -194,10 +201,10 @@ def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
     return _ref(structs[0]) if len(structs) == 1 else {"anyOf": [_ref(struct) for struct in structs]}
 
 
-def _schemas() -> dict[str, Any]:
-    taken = {operation.takes for operation in OPERATIONS if operation.takes}
-    given = {struct for operation in OPERATIONS for structs in operation.gives.values() for struct in structs}
-    given |= {operation.unwell for operation in OPERATIONS if operation.unwell} | {ErrorEnvelope}
+def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
+    taken = {operation.takes for operation in operations if operation.takes}
+    given = {struct for operation in operations for structs in operation.gives.values() for struct in structs}
+    given |= {operation.unwell for operation in operations if operation.unwell} | {ErrorEnvelope}
     answers = {name: _complete(schema) for name, schema in _components(given).items()}
     return dict(sorted({**_components(taken), **answers}.items()))
 

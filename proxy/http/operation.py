@@ -74,3 +74,19 @@ PAGE = (
 SINCE = Query("since", "Not before this day (`2026-01-31`) or time (`2026-01-31T12:00:00Z`), UTC.")
 UNTIL = Query("until", "Before this day or time.")
 ACCOUNT = Query("account", "Only this account's, by its id or name.")
+
+SPEECH_HEADERS = {
+    "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
+    "x-voxgate-voice": "The id of the voice.",
+    "x-voxgate-language": "The language it was spoken in.",
+    "x-voxgate-sample-rate": "In Hz.",
+    "x-voxgate-cache": "`off`: this version has no cache.",
+}
+SOME_SPEECH_HEADERS = {
+    "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
+    "matched, and the candidates in order; failures after routing have it too.",
+    "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
+    "x-ratelimit-limit-requests": "Requests a minute that are allowed, where there is a limit.",
+    "x-ratelimit-remaining-requests": "How many of them are left.",
+    "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
+}

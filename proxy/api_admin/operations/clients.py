@@ -17,25 +17,21 @@ from proxy.errors import (
     UnsupportedMediaType,
     UpstreamFailed,
 )
-from proxy.http.operation import BODY, PAGE, SINCE, UNTIL, Header, Operation, Query, json
+from proxy.http.operation import (
+    BODY,
+    PAGE,
+    SINCE,
+    SOME_SPEECH_HEADERS,
+    SPEECH_HEADERS,
+    UNTIL,
+    Header,
+    Operation,
+    Query,
+    json,
+)
 from proxy.speech.speech_request import SpeechBody
 from proxy.storage.usage_sums import SIDES
 
-SPEECH_HEADERS = {
-    "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
-    "x-voxgate-voice": "The id of the voice.",
-    "x-voxgate-language": "The language it was spoken in.",
-    "x-voxgate-sample-rate": "In Hz.",
-    "x-voxgate-cache": "`off`: this version has no cache.",
-}
-SOME_SPEECH_HEADERS = {
-    "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
-    "matched, and the candidates in order; failures after routing have it too.",
-    "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
-    "x-ratelimit-limit-requests": "Requests a minute that are allowed, where there is a limit.",
-    "x-ratelimit-remaining-requests": "How many of them are left.",
-    "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
-}
 _IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     "A request that comes again with the same key is answered with the same bytes, and charged once.",
