@@ -13,6 +13,8 @@ from proxy.cli import banner
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, ROOT
 
+_TWO_SCREENS = 100
+
 
 @pytest.mark.parametrize("page", [*PAGES, *PLUGIN_PAGES], ids=pages.name)
 def test_links_lead_to_a_page_and_a_heading_that_exist(page: Path) -> None:
@@ -28,6 +30,15 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         (ROOT / link.partition("#")[0]).resolve() for link in pages.links((ROOT / "README.md").read_text())
     }
     assert set(PAGES) - {ROOT / "README.md"} <= linked
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=pages.name)
+def test_a_page_of_more_than_two_screens_begins_with_its_contents(page: Path) -> None:
+    text = page.read_text()
+    if len(text.splitlines()) > _TWO_SCREENS:
+        first, *parts = re.split(r"^(?=## )", pages.prose(text), flags=re.MULTILINE)
+        tops = {anchor for part in parts for anchor in pages.anchors(part.splitlines()[0])}
+        assert tops <= {link.removeprefix("#") for link in pages.links(first)}
 
 
 def test_every_plugin_has_a_page() -> None:
