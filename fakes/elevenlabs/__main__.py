@@ -1,4 +1,4 @@
-"""`voxgate-fake-elevenlabs --port N`."""
+"""`python -m fakes.elevenlabs --port N`: the provider as a program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from speech_engine.testing.serving import run
 
 
 def main() -> None:
-    run(fake(), "voxgate-fake-elevenlabs")
+    run(fake(), "fakes.elevenlabs")
 
 
 if __name__ == "__main__":

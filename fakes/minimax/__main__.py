@@ -1,4 +1,4 @@
-"""`python -m fakes.minimax --port N`, or `voxgate-fake-minimax`."""
+"""`python -m fakes.minimax --port N`: the provider as a program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from speech_engine.testing.serving import run
 
 
 def main() -> None:
-    run(FakeMinimax().provider, "voxgate-fake-minimax")
+    run(FakeMinimax().provider, "fakes.minimax")
 
 
 if __name__ == "__main__":

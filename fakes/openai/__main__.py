@@ -1,4 +1,4 @@
-"""`python -m fakes.openai --port N`, also installed as `voxgate-fake-openai`."""
+"""`python -m fakes.openai --port N`: the provider as a program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from speech_engine.testing.serving import run
 
 
 def main() -> None:
-    run(provider(), "voxgate-fake-openai")
+    run(provider(), "fakes.openai")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class ServerState:
         self.given_up: dict[int, str] = {}
 
     def __repr__(self) -> str:
-        return f"<Standing{' draining,' if self.is_draining else ''} {len(self.given_up)} workers given up>"
+        state = " draining," if self.is_draining else ""
+        return f"<ServerState{state} {len(self.given_up)} workers given up>"
 
 
 class HealthEndpoints:

@@ -37,8 +37,8 @@ class ServedApp:
 
 
 class _Beside(uvicorn.Server):
-    """One in the event loop of a test. It ends at once: uvicorn itself looks for its end every 0.1 s, and then
-    waits as long again, which adds up where each test has a server of its own."""
+    """A server in the event loop of a test, which ends at once: uvicorn itself looks every 0.1 s whether it
+    should end, then waits as long again, and that adds up where each test has a server of its own."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

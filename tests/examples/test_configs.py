@@ -76,7 +76,7 @@ def test_the_cast_of_the_languages_is_spoken(languages: Server) -> None:
 
 @contextmanager
 def _fake(name: str) -> Iterator[str]:
-    command = [sys.executable, "-m", f"plugins.{name}.fake", "--port", "0"]
+    command = [sys.executable, "-m", f"fakes.{name}", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -35,7 +35,7 @@ class CacheLookup:
         self._recorded: RecordedSpeech | None = None
 
     def __repr__(self) -> str:
-        return f"<Looked: {self.state}>"
+        return f"<CacheLookup: {self.state}>"
 
     def record(self, speech: Speech) -> Speech:
         """The speech that is to be taken in its place."""

@@ -37,7 +37,7 @@ elevenlabs = "fakeVoice01"
 
 @contextmanager
 def fake_program() -> Iterator[str]:
-    command = [str(Path(sys.executable).parent / "voxgate-fake-elevenlabs"), "--port", "0"]
+    command = [sys.executable, "-m", "fakes.elevenlabs", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None

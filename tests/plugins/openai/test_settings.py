@@ -100,9 +100,9 @@ def test_the_front_loads_no_library() -> None:
 
 
 def test_the_fake_is_a_program() -> None:
-    command = Path(sys.executable).with_name("voxgate-fake-openai")
-    with subprocess.Popen([command, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "fakes.openai", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         process.terminate()
-    assert re.fullmatch(r"voxgate-fake-openai serves on http://127\.0\.0\.1:\d+\n", line)
+    assert re.fullmatch(r"fakes\.openai serves on http://127\.0\.0\.1:\d+\n", line)

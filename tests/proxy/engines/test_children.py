@@ -15,7 +15,7 @@ from speech_engine.host.pipe import Drain, Message, MetricsAsked, MetricsReport,
 
 BEGIN = """
 import os, signal, sys, time
-from speech_engine.host.pipe import Broken, Drain, Metrics, MetricsAsked, ParentPipe, Ready
+from speech_engine.host.pipe import Broken, Drain, MetricsAsked, MetricsReport, ParentPipe, Ready
 pipe = ParentPipe(int(sys.argv[1]))
 """
 
@@ -25,7 +25,7 @@ CRASHES = "sys.exit(3)\n"
 TORN = "pipe.send(Broken('it is torn', lasting=True))\nsys.exit(1)\n"
 STUCK = "pipe.send(Broken('it is stuck', lasting=True))\nsignal.pause()\n"
 LINGERS = "os.close(int(sys.argv[1]))\nsignal.pause()\n"
-ASKED = "pipe.send(Ready())\npipe.receive()\npipe.send(Metrics(7, 'counted'))\n"
+ASKED = "pipe.send(Ready())\npipe.receive()\npipe.send(MetricsReport(7, 'counted'))\n"
 
 Told = tuple[str, int, str]
 

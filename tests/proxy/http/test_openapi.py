@@ -203,7 +203,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
     assert leave_out == requests | {
         "NewGrant",
         "NewRefund",
-        "Degraded",
+        "DegradedPart",
         "RouteQuestion",
         "NewVoice",
         "NewSavedVoice",

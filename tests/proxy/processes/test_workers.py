@@ -32,7 +32,7 @@ while True:
         case _:
             break
 """
-_ANSWER = "pipe.send(Metrics(question, number))"
+_ANSWER = "pipe.send(MetricsReport(question, number))"
 
 
 class Kept:
@@ -106,7 +106,7 @@ async def test_a_question_is_answered_by_each_for_its_life(make: Make) -> None:
 
 
 async def test_who_does_not_answer_in_time_is_left_out_and_answers_no_later_question(make: Make) -> None:
-    late = "time.sleep(0.8 if number == '1' and question == 1 else 0); pipe.send(Metrics(question, number))"
+    late = f"time.sleep(0.8 if number == '1' and question == 1 else 0); {_ANSWER}"
     kept = make(2, answer=late)
     async with _kept(kept) as workers:
         await kept.served.wait()

@@ -59,7 +59,7 @@ def plugins(**by_name: Create | Hosted) -> Registry:
 
 async def test_the_shipped_one_hears_a_language() -> None:
     async with open_detector(registry.load()) as detect:
-        assert repr(detect) == "<Detecting pycld2>"
+        assert repr(detect) == "<LanguageDetection pycld2>"
         chosen = language.choose(None, None, "Onde fica a estação de trem?", detect)
     assert chosen == language.LanguageChoice("pt", "detected")
 
@@ -121,7 +121,7 @@ async def test_one_that_cannot_start_is_logged_and_detects_nothing(name: str, ev
     with capture_logs() as logs:
         async with open_detector(Registry({("detector", n): p for n, p in made.items()}, []), name) as detect:
             assert detect("Onde fica a estação?") is None
-            assert repr(detect) == "<Detecting nothing>"
+            assert repr(detect) == "<LanguageDetection nothing>"
     assert [(log["event"], log["plugin"]) for log in logs] == [(event, name)]
 
 

@@ -70,7 +70,7 @@ class Caller:
         return self._channel.unary_stream(messages.method("Speak"), messages.encode, decode)(wanted)
 
     async def health(self) -> HealthReport:
-        found: HealthReport = await self.ask("HealthReport", HealthAsked(), HealthReport)
+        found: HealthReport = await self.ask("Health", HealthAsked(), HealthReport)
         return found
 
     async def until_health(self, wanted: HealthReport) -> None:

@@ -100,7 +100,5 @@ def test_where_the_command_line_itself_cannot_be_loaded_it_says_what_to_do(tmp_p
 def test_the_installed_command_begins_there() -> None:
     scripts = metadata.entry_points(group="console_scripts", name="voxgate")
     project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
-    assert project["scripts"]["voxgate"] == "proxy.__main__:main"
-    # The others are fakes of providers, for people who want to try without an account.
-    assert {name.rpartition("-")[0] for name in project["scripts"] if name != "voxgate"} == {"voxgate-fake"}
+    assert project["scripts"] == {"voxgate": "proxy.__main__:main"}
     assert callable(next(iter(scripts)).load())
