@@ -15,7 +15,7 @@ UNIT = (
     "plugins/pythainlp",
     "policies",
     "proxy/audio",
-    "proxy/reading",
+    "proxy/config",
     "speech_engine",
     "suite",
 )
@@ -23,7 +23,9 @@ UNIT = (
 
 NOT_UNIT = {
     "plugins/pythainlp/test_front_end.py": "one test looks at a fresh process",
-    "proxy/reading/test_engines.py": "one test asks the command line",
+    "proxy/config/test_engines.py": "one test asks the command line",
+    "proxy/config/test_model_names.py": "one test asks a running worker",
+    "proxy/config/test_plugin_settings.py": "some tests open a worker",
     "speech_engine/host": "hosts listen on sockets",
     "speech_engine/test_provider.py": "a fake provider listens on a port",
 }
