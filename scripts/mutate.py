@@ -1,0 +1,184 @@
+"""Break the code on purpose, one place at a time, and see whether the tests notice.
+
+    .venv/bin/python scripts/mutate.py [--jobs N] [NAME …]
+
+Each file in `scripts/mutations` lists mutants: a path, the old text, the new text, and the tests that must
+fail then. A mutant is applied in a copy of the tree, so the checkout stays as it is. A mutant that no test
+notices has survived; it is expected to survive where its list gives a reason. The status is 1 when fewer than
+nine of ten are killed, or when one survives without a reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+LISTS = Path(__file__).parent / "mutations"
+LEAST_KILLED = 0.9
+_TESTS_S = 300.0
+_FAILED = 1
+"""pytest's status when tests ran and some failed; all others but 0 mean that they could not run."""
+
+
+class Mutant(NamedTuple):
+    """One change that tests should notice. `survives` is the reason why none can, where there is one."""
+
+    topic: str
+    path: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    survives: str = ""
+
+    @property
+    def title(self) -> str:
+        first = self.old.strip().partition("\n")[0]
+        return f"{self.topic}: {self.path}: {first[:70]}"
+
+
+class Outcome(NamedTuple):
+    mutant: Mutant
+    is_killed: bool
+    detail: str = ""
+
+
+def read_mutants(names: list[str]) -> list[Mutant]:
+    """The mutants of the named lists, or of all."""
+    files = [LISTS / f"{name}.toml" for name in names] or sorted(LISTS.glob("*.toml"))
+    return [
+        Mutant(
+            file.stem,
+            row["path"],
+            row["old"],
+            row["new"],
+            tuple(row.get("tests", ())),
+            row.get("survives", ""),
+        )
+        for file in files
+        for row in tomllib.loads(file.read_text())["mutant"]
+    ]
+
+
+def fault(mutant: Mutant) -> str:
+    """What is wrong with a mutant itself: its code has moved on since it was written."""
+    file = ROOT / mutant.path
+    if not file.is_file():
+        return "there is no such file"
+    count = file.read_text().count(mutant.old)
+    if count != 1:
+        return f"the old text stands {count} times in the file"
+    missing = [test for test in mutant.tests if not (ROOT / test.partition("::")[0]).exists()]
+    return f"there are no tests {', '.join(missing)}" if missing else ""
+
+
+def try_mutant(mutant: Mutant, tree: Path) -> Outcome:
+    """Apply the mutant in the copy of the tree, run its tests there, and take it back."""
+    file = tree / mutant.path
+    original = file.read_text()
+    file.write_text(original.replace(mutant.old, mutant.new))
+    try:
+        status = _run_tests(mutant.tests, tree)
+    finally:
+        file.write_text(original)
+    if status is None:
+        return Outcome(mutant, True, "the tests hung")
+    if status not in (0, _FAILED):
+        # The module cannot be imported any more, say: noticed, but by no assertion.
+        return Outcome(mutant, True, f"pytest ended with status {status}")
+    return Outcome(mutant, status == _FAILED)
+
+
+def _run_tests(tests: tuple[str, ...], tree: Path) -> int | None:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    # In front of the installed packages: servers that a test starts must run the mutant too.
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=tree,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(_TESTS_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.wait()
+        return None
+
+
+def copy_tree(target: Path) -> Path:
+    """The files that git knows or would take, without what it ignores."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def try_all(mutants: list[Mutant], jobs: int) -> list[Outcome]:
+    """The outcomes in the order of the mutants. Each job has a copy of the tree of its own."""
+    outcomes = []
+    with tempfile.TemporaryDirectory() as folder:
+        trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for number in range(jobs):
+            trees.put(copy_tree(Path(folder) / str(number)))
+
+        def try_in_a_free_tree(mutant: Mutant) -> Outcome:
+            tree = trees.get()
+            try:
+                return try_mutant(mutant, tree)
+            finally:
+                trees.put(tree)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            for outcome in pool.map(try_in_a_free_tree, mutants):
+                verdict = "killed  " if outcome.is_killed else "SURVIVED"
+                print(verdict, outcome.mutant.title, outcome.detail, flush=True)
+                outcomes.append(outcome)
+    return outcomes
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
+    parser.add_argument("--check", action="store_true", help="only see whether they fit the code")
+    parser.add_argument("names", nargs="*", help="lists; all if none is named")
+    options = parser.parse_args()
+    mutants = read_mutants(options.names)
+    stale = [f"{mutant.title}: {wrong}" for mutant in mutants if (wrong := fault(mutant))]
+    if stale:
+        print("These mutants do not fit the code any more:", *stale, sep="\n  ")
+        return 1
+    if options.check:
+        print(f"{len(mutants)} mutants fit the code")
+        return 0
+    outcomes = try_all(mutants, options.jobs)
+    survivors = [outcome.mutant for outcome in outcomes if not outcome.is_killed]
+    killed = len(outcomes) - len(survivors)
+    print(f"\n{killed} of {len(outcomes)} mutants killed")
+    for mutant in survivors:
+        print(f"  survived: {mutant.title}: {mutant.survives or 'NO REASON GIVEN'}")
+    is_good = killed >= LEAST_KILLED * len(outcomes) and all(mutant.survives for mutant in survivors)
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
