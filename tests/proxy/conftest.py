@@ -39,3 +39,10 @@ async def priced(store_url: str, tmp_path: Path) -> AsyncIterator[Inside]:
     text = f'{PRICED}\n[storage]\nurl = "{store_url}"\n'
     async with inside(tmp_path, text, plan="free") as opened:
         yield opened
+
+
+@pytest.fixture
+async def priced_once(tmp_path: Path) -> AsyncIterator[Inside]:
+    """The same on SQLite alone, for what is refused before it reaches a database."""
+    async with inside(tmp_path, PRICED, plan="free") as opened:
+        yield opened

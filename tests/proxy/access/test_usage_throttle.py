@@ -132,15 +132,15 @@ async def test_groups_are_so_many_at_most_the_dearest_or_newest_ones(priced: Ins
 @pytest.mark.parametrize(
     "query", ["by=day&after=req_1", "by=day&format=csv&after=req_1", "format=csv&after=req_1"]
 )
-async def test_what_is_not_paged_has_nothing_to_go_on_from(priced: Inside, query: str) -> None:
-    answer = await priced.ask("GET", f"/v1/usage?{query}")
+async def test_what_is_not_paged_has_nothing_to_go_on_from(priced_once: Inside, query: str) -> None:
+    answer = await priced_once.ask("GET", f"/v1/usage?{query}")
     assert (answer.status_code, envelope(answer)["param"]) == (400, "after")
 
 
 @pytest.mark.parametrize("more", ["", "&format=csv", "&by=day", "&by=day&format=csv"])
-async def test_a_limit_that_cannot_be_is_refused_whatever_is_asked(priced: Inside, more: str) -> None:
+async def test_a_limit_that_cannot_be_is_refused_whatever_is_asked(priced_once: Inside, more: str) -> None:
     for limit in ("foo", "0", "1001"):
         for path in ("/v1/usage", "/admin/usage"):
-            key = priced.admin_key if path.startswith("/admin") else None
-            answer = await priced.ask("GET", f"{path}?limit={limit}{more}", key=key)
+            key = priced_once.admin_key if path.startswith("/admin") else None
+            answer = await priced_once.ask("GET", f"{path}?limit={limit}{more}", key=key)
             assert (answer.status_code, envelope(answer)["param"]) == (400, "limit")

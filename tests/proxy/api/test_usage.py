@@ -228,9 +228,9 @@ async def test_csv_goes_over_pages_and_obeys_a_limit(books: Books, monkeypatch: 
         ("after=%00", "after"),
     ],
 )
-async def test_what_cannot_be_asked_is_refused_by_name(priced: Inside, query: str, param: str) -> None:
-    own = await priced.ask("GET", f"/v1/usage?{query}")
-    told = await priced.administer("GET", f"usage?{query}")
+async def test_what_cannot_be_asked_is_refused_by_name(priced_once: Inside, query: str, param: str) -> None:
+    own = await priced_once.ask("GET", f"/v1/usage?{query}")
+    told = await priced_once.administer("GET", f"usage?{query}")
     for answer in (own, told):
         assert (answer.status_code, envelope(answer)["param"]) == (400, param)
 

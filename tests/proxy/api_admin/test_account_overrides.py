@@ -124,16 +124,16 @@ async def test_what_is_agreed_counts_at_once(priced: Inside) -> None:
     ],
 )
 async def test_a_change_that_cannot_be_is_refused_by_name(
-    priced: Inside, body: dict[str, Any], param: str, says: str
+    priced_once: Inside, body: dict[str, Any], param: str, says: str
 ) -> None:
-    before = (await priced.administer("GET", "accounts/ada")).json()
+    before = (await priced_once.administer("GET", "accounts/ada")).json()
     for path, sent in (("accounts/ada", body), ("accounts", {"name": "bob", **body})):
-        answer = await priced.administer("POST", path, sent)
+        answer = await priced_once.administer("POST", path, sent)
         error = envelope(answer)
         assert (answer.status_code, error["param"]) == (400, param)
         assert says in error["message"]
-    assert (await priced.administer("GET", "accounts/ada")).json() == before
-    assert (await priced.administer("GET", "accounts/bob")).status_code == 404
+    assert (await priced_once.administer("GET", "accounts/ada")).json() == before
+    assert (await priced_once.administer("GET", "accounts/bob")).status_code == 404
 
 
 async def test_what_a_plan_leaves_to_the_account_cannot_be_taken_back(priced: Inside) -> None:
@@ -171,7 +171,7 @@ async def test_an_account_whose_plan_is_gone_is_shown_without_a_balance(priced: 
     assert (answer.status_code, answer.json()["balance"], answer.json()["cycle"]) == (200, None, None)
 
 
-async def test_a_name_that_a_path_could_not_tell_apart_is_refused(priced: Inside) -> None:
+async def test_a_name_that_a_path_could_not_tell_apart_is_refused(priced_once: Inside) -> None:
     for name in (
         "ada/grants",
         "x/corrections",
@@ -184,7 +184,7 @@ async def test_a_name_that_a_path_could_not_tell_apart_is_refused(priced: Inside
         "a/../b",
         "./a",
     ):
-        answer = await priced.administer("POST", "accounts", {"name": name})
+        answer = await priced_once.administer("POST", "accounts", {"name": name})
         assert (answer.status_code, envelope(answer)["param"]) == (400, "name")
 
 
@@ -224,6 +224,6 @@ async def test_a_keys_caps_are_shown_kept_by_rotation_and_hold(priced: Inside) -
     ("caps", "param"),
     [({"rpm": 0}, "caps.rpm"), ({"rpms": 1}, "caps.rpms"), ({"streams": "1"}, "caps.streams"), (5, "caps")],
 )
-async def test_caps_that_cannot_be_are_refused_by_name(priced: Inside, caps: object, param: str) -> None:
-    answer = await priced.administer("POST", "keys", {"account": "ada", "caps": caps})
+async def test_caps_that_cannot_be_are_refused_by_name(priced_once: Inside, caps: object, param: str) -> None:
+    answer = await priced_once.administer("POST", "keys", {"account": "ada", "caps": caps})
     assert (answer.status_code, envelope(answer)["param"]) == (400, param)

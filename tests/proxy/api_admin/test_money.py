@@ -164,9 +164,9 @@ async def test_what_was_spent_is_an_entry_with_its_request(priced: Inside) -> No
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "1.5", "٣", "99999999999"])
-async def test_a_limit_that_cannot_be_is_refused(priced: Inside, limit: str) -> None:
+async def test_a_limit_that_cannot_be_is_refused(priced_once: Inside, limit: str) -> None:
     for path in ("accounts/ada/entries", "audit", "usage"):
-        answer = await priced.administer("GET", f"{path}?limit={limit}")
+        answer = await priced_once.administer("GET", f"{path}?limit={limit}")
         assert (answer.status_code, envelope(answer)["param"]) == (400, "limit")
 
 
