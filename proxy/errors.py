@@ -175,7 +175,8 @@ class UpstreamFailed(RequestFailed):
     status, default_code = 503, "engine_unavailable"
 
 
-_ENGINE_FAULTS: dict[type[EngineError], tuple[str, str]] = {
+_ENGINE_FAULTS: dict[type, tuple[str, str]] = {
+    EngineError: ("engine_unavailable", "The engine failed to speak this. Please try again."),
     engine_errors.EngineFailed: ("engine_unavailable", "The engine failed to speak this. Please try again."),
     engine_errors.EngineUnavailable: ("engine_unavailable", "The engine is not available right now."),
     engine_errors.EngineBusy: ("engine_unavailable", "The engine is busy; its queue is full."),
@@ -186,7 +187,7 @@ _ENGINE_FAULTS: dict[type[EngineError], tuple[str, str]] = {
     engine_errors.EngineTimeout: ("engine_timeout", "The engine gave no audio in time."),
 }
 
-_REQUEST_FAULTS: dict[type[EngineError], tuple[str, str]] = {
+_REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.UnsupportedLanguage: ("unsupported_language", "language"),
     engine_errors.UnsupportedText: ("unsupported_text", "input"),
     engine_errors.VoiceNotFound: ("voice_not_found", "voice"),
@@ -196,9 +197,15 @@ _REQUEST_FAULTS: dict[type[EngineError], tuple[str, str]] = {
 
 
 def from_engine(error: EngineError) -> RequestFailed:
-    """What a client is told when no candidate gave audio and this was the last one's error."""
-    if (request_fault := _REQUEST_FAULTS.get(type(error))) is not None:
-        code, param = request_fault
-        return InvalidRequest(error.message, code=code, param=param)
-    code, message = _ENGINE_FAULTS.get(type(error), _ENGINE_FAULTS[engine_errors.EngineFailed])
-    return UpstreamFailed(message, code=code, retry_after_s=error.retry_after_s or 1.0)
+    """Return what a client reads when no candidate gave audio and this was the last one's error.
+
+    A class that is in no table counts as its nearest parent: a plugin's own kind of UnsupportedText stays a 400.
+    """
+    for kind in type(error).__mro__:
+        if (request_fault := _REQUEST_FAULTS.get(kind)) is not None:
+            code, param = request_fault
+            return InvalidRequest(error.message, code=code, param=param)
+        if (engine_fault := _ENGINE_FAULTS.get(kind)) is not None:
+            code, message = engine_fault
+            return UpstreamFailed(message, code=code, retry_after_s=error.retry_after_s or 1.0)
+    raise AssertionError("every EngineError has EngineError in its line")

@@ -49,6 +49,18 @@ def test_the_class_decides_the_status(kind: type[EngineError], status: int, code
     assert (failure.status, failure.code) == (status, code)
 
 
+def test_a_plugins_own_kind_of_an_error_has_the_status_of_its_parent() -> None:
+    class TextWithMusic(engine_errors.UnsupportedText):
+        """A closer word for what is wrong with the text."""
+
+    class StillLoading(engine_errors.EngineTimeout):
+        """A closer word for why there was no audio."""
+
+    refused, late = from_engine(TextWithMusic("No notes, please.")), from_engine(StillLoading("soon"))
+    assert (refused.status, refused.code, refused.param) == (400, "unsupported_text", "input")
+    assert (late.status, late.code) == (503, "engine_timeout")
+
+
 def test_an_error_a_plugin_made_up_is_the_engines_failure() -> None:
     class MadeUp(EngineError):
         """Not one of ours."""
