@@ -199,7 +199,7 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
 def from_engine(error: EngineError) -> RequestFailed:
     """Return what a client reads when no candidate gave audio and this was the last one's error.
 
-    A class that is in no table counts as its nearest parent: a plugin's own kind of UnsupportedText stays a 400.
+    A class in no table counts as its nearest parent: a plugin's own kind of UnsupportedText stays a 400.
     """
     for kind in type(error).__mro__:
         if (request_fault := _REQUEST_FAULTS.get(kind)) is not None:
