@@ -104,6 +104,11 @@ _BY_NAME: dict[str, type[EngineError]] = {
 }
 
 
+def name_of(error: EngineError) -> str:
+    """The name that another process knows the error by: its class's, or the nearest parent's of this module."""
+    return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _BY_NAME), "EngineFailed")
+
+
 def error_named(name: str, message: str, *, retry_after_s: float | None = None) -> EngineError:
     """The error another process described; a class this version does not know becomes EngineFailed."""
     return _BY_NAME.get(name, EngineFailed)(message, retry_after_s=retry_after_s)

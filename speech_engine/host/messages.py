@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from speech_engine.errors import EngineError, error_named
+from speech_engine.errors import EngineError, error_named, name_of
 from speech_engine.events import Audio, Encoded, Finished, Started, Words
 from speech_engine.models import ModelInfo, VoiceInfo
 
@@ -64,7 +64,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
     @classmethod
     def of(cls, error: EngineError) -> Failed:
-        return cls(type(error).__name__, error.message, error.may_fall_back, error.retry_after_s)
+        return cls(name_of(error), error.message, error.may_fall_back, error.retry_after_s)
 
     def to_error(self) -> EngineError:
         return error_named(self.error, self.message, retry_after_s=self.retry_after_s)

@@ -42,6 +42,16 @@ async def refuse(job: SpeechJob) -> AsyncGenerator[Event, None]:
     yield Started(RATE_HZ)
 
 
+class NotInVerse(ContentRefused):
+    """An engine's own kind of refusal."""
+
+
+async def refuse_in_its_own_words(job: SpeechJob) -> AsyncGenerator[Event, None]:
+    if job.id:
+        raise NotInVerse("Not this.")
+    yield Started(RATE_HZ)
+
+
 async def have_a_bug(job: SpeechJob) -> AsyncGenerator[Event, None]:
     yield Started(RATE_HZ)
     raise KeyError(job.segments[0].spoken)
@@ -104,6 +114,7 @@ async def test_an_answer_is_the_engines_events(address: Path) -> None:
     ("speak", "failed"),
     [
         (refuse, Failed("ContentRefused", "Not this.", may_fall_back=False)),
+        (refuse_in_its_own_words, Failed("ContentRefused", "Not this.", may_fall_back=False)),
         (have_a_bug, Failed("EngineFailed", "The engine broke while speaking.", may_fall_back=True)),
         (just_end, Failed("EngineFailed", "The engine ended without finishing.", may_fall_back=True)),
     ],
