@@ -105,7 +105,7 @@ _BY_NAME: dict[str, type[EngineError]] = {
 
 
 def name_of(error: EngineError) -> str:
-    """The name that another process knows the error by: its class's, or the nearest parent's of this module."""
+    """The name by which another process knows the error: its class, or the nearest parent in this module."""
     return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _BY_NAME), "EngineFailed")
 
 
