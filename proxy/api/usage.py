@@ -24,7 +24,7 @@ from proxy.http.paging import MOST, asked_limit, page
 from proxy.http.replies import reply
 from proxy.http.times import asked_moment, iso
 from proxy.storage import usage, usage_sums
-from proxy.storage.place import LAST_MOMENT, NEWEST, Place
+from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store
 from proxy.storage.usage import Outcome, Period, UsageRow
 from proxy.storage.usage_sums import SIDES, By, UsageSum

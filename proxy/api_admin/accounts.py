@@ -23,8 +23,7 @@ from proxy.http.paging import MOST, page
 from proxy.http.replies import reply
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account, Change, Overtaken
-from proxy.storage.ids import new_id
-from proxy.storage.place import NEWEST
+from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import AlreadyExists
 
 RESERVED = ("/grants", "/corrections", "/entries")

@@ -20,7 +20,7 @@ from proxy.speech.cache import Cache
 from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
-from proxy.storage.ids import new_id
+from proxy.storage.rows import new_id
 from proxy.storage.store import Store
 
 CONTROL = "control"

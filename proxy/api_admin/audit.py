@@ -15,7 +15,7 @@ from proxy.http.replies import reply
 from proxy.http.times import asked_moment, iso
 from proxy.storage import audit
 from proxy.storage.audit import Act
-from proxy.storage.columns import decode_json
+from proxy.storage.rows import decode_json
 
 
 class ShownAct(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,8 +18,8 @@ from proxy.http.body import AccountName, Label, Some, body, can_be_named
 from proxy.http.paging import page
 from proxy.http.replies import reply
 from proxy.storage import api_key, key_records
-from proxy.storage.ids import new_id
 from proxy.storage.key_records import KeyRecord, Role
+from proxy.storage.rows import new_id
 
 
 class WantedCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from proxy.http.body import AccountName, body
 from proxy.http.paging import page
 from proxy.http.replies import reply
 from proxy.storage import voices
-from proxy.storage.ids import new_id
+from proxy.storage.rows import new_id
 from proxy.storage.voices import Kind, VoiceRecord
 
 

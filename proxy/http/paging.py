@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 
 from proxy.errors import InvalidRequest
-from proxy.storage.place import NEWEST, Place
+from proxy.storage.rows import NEWEST, Place
 
 MOST = 1000
 _USUAL = 100

@@ -9,7 +9,7 @@ from proxy.ledger.ledger import Ledger
 from proxy.ledger.refunds import Reason, give_back
 from proxy.storage import accounts, entries
 from proxy.storage.entries import GRANTED, Entry
-from proxy.storage.ids import new_id
+from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists
 
 __all__ = ["Reason", "correct", "grant", "refund"]

@@ -17,7 +17,7 @@ from proxy.ledger.retry import in_time, insist
 from proxy.storage import entries, holds
 from proxy.storage.entries import Entry
 from proxy.storage.holds import AccountHolds
-from proxy.storage.joined import joined
+from proxy.storage.postgres_sql import join_writes
 from proxy.storage.store import AlreadyExists, Params, Statement, StorageFailed, StorageUnreachable, Store
 from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
 
@@ -59,7 +59,7 @@ class StoredHolds:
         raise HoldRefused(refusal, cycle)
 
     async def settle(self, wanted: HoldRequest, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
-        await self.store.write(joined((*beside, *_added(moved), holds.dropped(wanted.request))))
+        await self.store.write(join_writes((*beside, *_added(moved), holds.dropped(wanted.request))))
         self._live.discard(wanted.request)
 
     def drop(self, request: str, account: str) -> None:

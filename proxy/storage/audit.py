@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.storage.inserts import columns, insert_sql
-from proxy.storage.place import NEWEST, Place
+from proxy.storage.rows import NEWEST, Place, columns, insert_sql
 from proxy.storage.store import Params, Statement, Store
 
 

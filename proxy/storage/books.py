@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from proxy.storage.place import Place
+from proxy.storage.rows import Place
 from proxy.storage.store import Params, Store
 
 SETTLED_US = 2 * 24 * 60 * 60 * 1_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.storage.inserts import insert, insert_sql
+from proxy.storage.rows import insert, insert_sql
 from proxy.storage.store import Statement, Store
 
 

@@ -7,8 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage.inserts import columns, insert, insert_sql
-from proxy.storage.place import Place
+from proxy.storage.rows import Place, columns, insert, insert_sql
 from proxy.storage.store import Params, Statement, Store
 
 Kind = Literal["spend", "grant", "refund", "correction"]

@@ -12,7 +12,7 @@ import msgspec
 
 from policies.admission import Live
 from policies.quota import CreditStanding, Split
-from proxy.storage.columns import encode_json
+from proxy.storage.rows import encode_json
 from proxy.storage.store import Params, Row, Statement, Store
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:account, 0))"

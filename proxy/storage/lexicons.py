@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.storage import audit
 from proxy.storage.audit import Act
-from proxy.storage.columns import decode_json, encode_json
+from proxy.storage.rows import decode_json, encode_json
 from proxy.storage.store import Params, Row, Statement, Store
 
 _COLUMNS = "account, name, words, revision, changed"

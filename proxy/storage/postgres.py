@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypeVar
 import asyncpg
 
 from proxy.config.storage_address import shown
-from proxy.storage.numbered import numbered
 from proxy.storage.postgres_faults import DRIVER_FAULTS, WORTH_ANOTHER_TRY, refusal
+from proxy.storage.postgres_sql import number_parameters
 from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUnreachable
 
 READERS = 4
@@ -214,7 +214,7 @@ async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
 
 
 def _call(statement: Statement) -> _Call:
-    sql, names = numbered(statement.sql)
+    sql, names = number_parameters(statement.sql)
     missing = [name for name in names if name not in statement.params]
     if missing:
         raise StorageFailed(f"the statement has no value for :{', :'.join(missing)}")

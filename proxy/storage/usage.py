@@ -7,8 +7,7 @@ from typing import Literal
 import msgspec
 
 from policies.price import Per
-from proxy.storage.inserts import columns, insert, insert_sql
-from proxy.storage.place import LAST_MOMENT, NEWEST, Place
+from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, insert_sql
 from proxy.storage.store import Params, Statement, Store
 
 Outcome = Literal["finished", "left", "failed"]

@@ -9,9 +9,7 @@ import msgspec
 
 from proxy.storage import audit
 from proxy.storage.audit import Act
-from proxy.storage.columns import decode_json, encode_json
-from proxy.storage.ids import new_id
-from proxy.storage.place import Place
+from proxy.storage.rows import Place, decode_json, encode_json, new_id
 from proxy.storage.store import Params, Row, Statement, Store
 
 Kind = Literal["sample", "mix", "cast", "catalogue"]

@@ -10,8 +10,7 @@ import pytest
 from proxy.storage import accounts, audit, lexicons, voices
 from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
-from proxy.storage.ids import new_id
-from proxy.storage.place import NEWEST, Place
+from proxy.storage.rows import NEWEST, Place, new_id
 from proxy.storage.store import AlreadyExists, Statement, Store
 from proxy.storage.voices import NewCast
 from tests.proxy.storage.changes import to_plan

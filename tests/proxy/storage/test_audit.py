@@ -10,9 +10,8 @@ import pytest
 from proxy.storage import accounts, api_key, audit, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
-from proxy.storage.ids import new_id
 from proxy.storage.key_records import NewKeyRecord
-from proxy.storage.place import Place
+from proxy.storage.rows import Place, new_id
 from proxy.storage.store import AlreadyExists, Store
 
 

@@ -10,7 +10,7 @@ from policies.plans import Caps
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.key_records import KeyRecord, NewKeyRecord
-from proxy.storage.place import NEWEST, Place
+from proxy.storage.rows import NEWEST, Place
 from proxy.storage.store import AlreadyExists, MissingReference, Store
 from tests.proxy.storage.changes import to_plan
 

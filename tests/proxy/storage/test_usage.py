@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from proxy.storage import usage
-from proxy.storage.place import NEWEST
+from proxy.storage.rows import NEWEST
 from proxy.storage.store import AlreadyExists, StorageFailed, Store
 from proxy.storage.usage import Period, UsageRow
 

@@ -9,8 +9,7 @@ import pytest
 from proxy.storage import accounts, audit, voices
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
-from proxy.storage.ids import new_id
-from proxy.storage.place import NEWEST
+from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import AlreadyExists, MissingReference, Store
 from proxy.storage.voices import NewCast, VoiceRecord
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.storage.numbered import numbered
+from proxy.storage.postgres_sql import number_parameters
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ from proxy.storage.numbered import numbered
 def test_parameters_are_numbered_in_the_order_they_come(
     sql: str, translated: str, names: tuple[str, ...]
 ) -> None:
-    assert numbered(sql) == (translated, names)
+    assert number_parameters(sql) == (translated, names)
 
 
 def test_each_text_is_translated_once() -> None:
-    assert numbered("SELECT :once") is numbered("SELECT :once")
+    assert number_parameters("SELECT :once") is number_parameters("SELECT :once")

@@ -1,0 +1,53 @@
+"""What all queries on tables share: ids, INSERTs, structs in a column, and the place where a page ended."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from proxy.storage.store import Statement
+
+IdPrefix = Literal["acc", "key", "ent", "aud", "voice"]
+LAST_MOMENT = 2**63 - 1
+
+
+class Place(NamedTuple):
+    """The moment and the id of the last row of a page. Rows are listed the newest first.
+
+    The next page goes on behind this row, even when rows were added in the meantime.
+    """
+
+    at: int
+    id: str
+
+
+NEWEST = Place(LAST_MOMENT, "")
+
+
+def new_id(prefix: IdPrefix) -> str:
+    """Make the id of a row: a prefix for what it names, and 96 random bits."""
+    return f"{prefix}_{secrets.token_hex(12)}"
+
+
+def columns(type_: type[msgspec.Struct]) -> str:
+    """List the fields of a struct as columns, so that the struct and its table cannot drift apart."""
+    return ", ".join(type_.__struct_fields__)
+
+
+def insert_sql(table: str, type_: type[msgspec.Struct]) -> str:
+    values = ", ".join(f":{name}" for name in type_.__struct_fields__)
+    return f"INSERT INTO {table} ({columns(type_)}) VALUES ({values})"
+
+
+def insert(sql: str, row: msgspec.Struct) -> Statement:
+    return Statement(sql, msgspec.structs.asdict(row))
+
+
+def encode_json(value: Any) -> str:
+    """Write a struct as JSON: both databases keep it in a column, and an operator can read it."""
+    return msgspec.json.encode(value).decode()
+
+
+decode_json = msgspec.json.Decoder().decode
