@@ -18,8 +18,7 @@ from policies.plans import Terms
 from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.api.speech_answers import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
-from proxy.audio.formats import MEDIA_TYPES
-from proxy.audio.wav import wav_header
+from proxy.audio.formats import MEDIA_TYPES, wav_header
 from proxy.catalogue.library import Library
 from proxy.errors import UnsupportedMediaType, from_engine
 from proxy.http.connection import Connection

@@ -1,1 +1,1 @@
-"""From an engine's PCM to the bytes a client asked for."""
+"""The way from an engine's PCM to the bytes that a client asked for: resample, speed, loudness, encode."""

@@ -1,6 +1,6 @@
-"""From 24 kHz PCM to a client's format, as it comes: each encoder gives one valid stream.
+"""Encoders from 24 kHz PCM to a client's format: each one gives one valid stream, piece by piece.
 
-An encoder is synchronous and belongs to one request; whoever opened it closes it, at any point.
+An encoder is synchronous and belongs to one request. Its owner may close it at any point.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from typing import NamedTuple, Protocol
 
 import av
 
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence, wav_header
+from proxy.audio.frames_ogg import last_granule
 from proxy.audio.libav import Sink, audio_frame
-from proxy.audio.ogg import last_granule
 from proxy.audio.steps import SoundFailed
-from proxy.audio.wav import wav_header
 
 
 class Encoder(Protocol):
-    """`feed` whole samples, `flush` once at the end, `close` always (also midway, also twice)."""
+    """`feed` takes whole samples, `flush` comes once at the end, `close` always: midway and twice too."""
 
     def feed(self, pcm: bytes) -> Chunk: ...
 
@@ -37,10 +36,10 @@ class _Codec(NamedTuple):
     encoding: Mapping[str, str]
 
 
-# Everything here serves the first bytes: by default each of these gathers far more before it gives any.
+# Every option here serves the first bytes: by default each encoder gathers far more before it gives any.
 _CODECS: dict[str, _Codec] = {
-    # No ID3 and no Xing frame: clients join the bodies of several answers. Without the bit reservoir a
-    # frame depends on none before it, which costs nothing at this rate and gives the first one earlier.
+    # No ID3 and no Xing frame: clients join the bodies of several answers. Without the bit reservoir, a
+    # frame depends on no frame before it. That costs nothing at this rate and gives the first one earlier.
     "mp3": _Codec(
         "mp3",
         "libmp3lame",
@@ -48,7 +47,7 @@ _CODECS: dict[str, _Codec] = {
         {"write_xing": "0", "id3v2_version": "0"},
         {"compression_level": "7", "reservoir": "0"},
     ),
-    # A page is out one packet after it is full; half the length would cost a quarter more bytes.
+    # A page is out one packet after it is full. Half the length would cost a quarter more bytes.
     "opus": _Codec("ogg", "libopus", 32_000, {"page_duration": "40000"}, {"application": "voip"}),
     "aac": _Codec("adts", "aac", 64_000, {}, {"aac_coder": "fast"}),
     "flac": _Codec("flac", "flac", None, {"metadata_header_padding": "0"}, {"frame_size": "1152"}),
@@ -61,7 +60,7 @@ _EMPTY_ANSWER_SAMPLES = OUTPUT_RATE_HZ // 10
 
 
 def open_encoder(audio_format: str) -> Encoder:
-    """An encoder for one answer, of a length that nobody knows yet."""
+    """Open an encoder for one answer, whose length is not known yet."""
     if audio_format == "pcm":
         return _Plain(b"")
     if audio_format == "wav":
@@ -70,7 +69,7 @@ def open_encoder(audio_format: str) -> Encoder:
 
 
 class _Plain:
-    """The samples themselves, with a header before them or none."""
+    """The samples themselves, with or without a header before them."""
 
     def __init__(self, header: bytes) -> None:
         self._header = header
@@ -96,7 +95,7 @@ class _Plain:
 
 
 class _Compressed:
-    """A libav encoder and muxer; the covered samples are read off what the muxer let go."""
+    """A libav encoder and muxer. The bytes that the muxer let go tell which samples are covered."""
 
     def __init__(self, codec: _Codec) -> None:
         self._codec = codec
@@ -108,7 +107,7 @@ class _Compressed:
         self._closed = False
         with self._faults():
             muxing = {**codec.muxing, "flush_packets": "1"}
-            # Threads of its own would cost each answer more than they bring.
+            # Threads for each answer would cost more than they bring.
             encoding = {**codec.encoding, "threads": "1"}
             self._container = av.open(self._sink, "w", format=codec.container, options=muxing)
             stream = self._container.add_stream(
@@ -131,7 +130,7 @@ class _Compressed:
 
     def flush(self) -> Chunk:
         if not self._fed:
-            # An empty body is no file in these formats; nobody pays for a moment of silence.
+            # An empty body is no valid file in these formats. The moment of silence costs nothing.
             self._encode(audio_frame(silence(_EMPTY_ANSWER_SAMPLES)))
         self._encode(None)
         self._closed = True
@@ -146,7 +145,7 @@ class _Compressed:
         try:
             self._container.close()
         except av.error.FFmpegError:
-            # Only the end of a file that nobody is waiting for; freeing the encoder is what matters.
+            # Only the end of a file is lost, and no client waits for it. The encoder is freed all the same.
             pass
 
     def _encode(self, frame: av.AudioFrame | None) -> None:
@@ -165,7 +164,7 @@ class _Compressed:
             raise SoundFailed(f"{self._codec.codec} failed: {error}") from error
 
     def _note(self, packet: av.Packet[av.AudioStream]) -> None:
-        """Positions count from the first sample fed; the encoder's own delay lies before zero."""
+        """Note where a packet ends. Position 0 is the first sample: the encoder's delay is before it."""
         if packet.pts is None or packet.time_base is None:
             return
         clock: Fraction = packet.time_base * OUTPUT_RATE_HZ

@@ -1,9 +1,11 @@
-"""What the server can answer with: the six formats, their one sample rate, and a `Chunk` of any of them.
+"""What the server answers with: the six formats, their one sample rate, chunks of them, and a WAV's header.
 
-Imports no codec, so that parsing a request does not load one.
+This module imports no codec, so that parsing a request does not load one.
 """
 
 from __future__ import annotations
+
+import struct
 
 import msgspec
 
@@ -11,6 +13,11 @@ OUTPUT_RATE_HZ = 24_000
 """Every answer is mono at this rate, whatever the engine's own: clients of `pcm` never look at headers."""
 
 SAMPLE_BYTES = 2
+
+_TAIL_BYTES = 64
+_UNKNOWN = 0xFFFFFFFF
+_WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_RIFF_REST = _WAV_HEADER.size - 8
 
 MEDIA_TYPES: dict[str, str] = {
     "mp3": "audio/mpeg",
@@ -28,8 +35,8 @@ FORMATS: tuple[str, ...] = tuple(MEDIA_TYPES)
 class Chunk(msgspec.Struct, frozen=True):
     """The next bytes of an answer, and how many samples they newly cover.
 
-    The samples of all chunks add up to exactly what went in, and are never ahead of it: a stream cut
-    short is billed for what a listener could hear.
+    The samples of all chunks add up to exactly what went in, and they are never ahead of the bytes: when a
+    stream is cut short, the bill is for what a listener could hear.
     """
 
     data: bytes = b""
@@ -43,5 +50,52 @@ class Chunk(msgspec.Struct, frozen=True):
         return Chunk(self.data + later.data, self.samples + later.samples, later.sample_rate_hz)
 
 
+class Tail:
+    """The last bytes of an answer, kept back while it goes out: they wait for the settlement.
+
+    `rest` is what is kept back now. It is never empty once there was sound, so that there is a last chunk.
+    """
+
+    def __init__(self) -> None:
+        self.rest = Chunk()
+
+    def exchange(self, chunk: Chunk) -> Chunk:
+        """Add the chunk to the tail, and give what is older than the tail: bytes and samples alike."""
+        whole = self.rest + chunk
+        kept = min(len(whole.data), _TAIL_BYTES)
+        given = len(whole.data) - kept
+        samples = whole.samples * given // max(1, len(whole.data))
+        rate_hz = whole.sample_rate_hz
+        self.rest = Chunk(whole.data[given:], whole.samples - samples, rate_hz)
+        return Chunk(whole.data[:given], samples, rate_hz)
+
+
 def silence(samples: int) -> bytes:
     return bytes(samples * SAMPLE_BYTES)
+
+
+def wav_header(frames: int | None) -> bytes:
+    """Give the 44 bytes before a WAV's samples, without a `LIST` chunk, which breaks simple clients.
+
+    `frames` is None while the answer is streamed. Then the sizes say unknown: zeros would read as no audio.
+    """
+    data_bytes = _UNKNOWN if frames is None else frames * SAMPLE_BYTES
+    if data_bytes > _UNKNOWN - _RIFF_REST:
+        data_bytes = riff_bytes = _UNKNOWN
+    else:
+        riff_bytes = data_bytes + _RIFF_REST
+    return _WAV_HEADER.pack(
+        b"RIFF",
+        riff_bytes,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,  # integer PCM
+        1,  # mono
+        OUTPUT_RATE_HZ,
+        OUTPUT_RATE_HZ * SAMPLE_BYTES,
+        SAMPLE_BYTES,
+        SAMPLE_BYTES * 8,
+        b"data",
+        data_bytes,
+    )

@@ -1,20 +1,30 @@
-"""What an engine encoded itself, so that its bytes can pass: whole frames, their samples counted."""
+"""Audio that an engine encoded itself: whole frames pass as they are, and their samples are counted.
+
+MP3 and Opus have files of their own.
+"""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from proxy.audio.formats import SAMPLE_BYTES, Chunk
-from proxy.audio.frames_adts import AdtsFrames
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
 from proxy.audio.frames_mp3 import Mp3Frames
 from proxy.audio.frames_ogg import OpusPages
+from speech_engine import EngineFailed
+
+_ADTS_RATES_HZ = (
+    *(96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000),
+    *(22_050, 16_000, 12_000, 11_025, 8_000, 7_350),
+)
+_ADTS_HEADER_BYTES = 7
+_ADTS_BLOCK_SAMPLES = 1024
 
 
 class Frames(Protocol):
-    """`feed` an engine's bytes as they come; each chunk has whole frames only. `flush` at the end.
+    """`feed` takes an engine's bytes as they come, and gives whole frames only. `flush` comes at the end.
 
-    Both raise EngineFailed at bytes that are not the format. A cut last frame is dropped: no player
-    can use it.
+    Both raise EngineFailed when the bytes are not in the format. A last frame that is cut is dropped: no
+    player can use it.
     """
 
     def feed(self, data: bytes) -> Chunk: ...
@@ -23,8 +33,10 @@ class Frames(Protocol):
 
 
 def open_frames(audio_format: str) -> Frames | None:
-    """None for a format that has to be encoded anew: the frames of FLAC have no length, and a WAV's sizes
-    have to be true."""
+    """Give the frames of a format, or None where the server has to encode anew.
+
+    That is so for FLAC, whose frames do not tell their length, and for WAV, whose sizes have to be true.
+    """
     match audio_format:
         case "mp3":
             return Mp3Frames()
@@ -51,3 +63,49 @@ class PcmFrames:
 
     def flush(self) -> Chunk:
         return Chunk()
+
+
+class AdtsFrames:
+    """AAC as ADTS: each frame says how long it is and how many samples it has.
+
+    Some streams hide twice their stated rate in their frames. The seconds are the same then.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._frames = 0
+        self._sample_rate_hz = OUTPUT_RATE_HZ
+
+    def feed(self, data: bytes) -> Chunk:
+        held = self._held + data
+        at = samples = 0
+        while at + _ADTS_HEADER_BYTES <= len(held):
+            size = self._frame_bytes(held, at)
+            if at + size > len(held):
+                break
+            samples += _ADTS_BLOCK_SAMPLES * ((held[at + 6] & 3) + 1)
+            self._frames += 1
+            at += size
+        self._held = held[at:]
+        return Chunk(held[:at], samples, self._sample_rate_hz)
+
+    def flush(self) -> Chunk:
+        if self._held and not self._frames:
+            raise EngineFailed("the engine's AAC stream ended before its first whole frame")
+        return Chunk(sample_rate_hz=self._sample_rate_hz)
+
+    def _frame_bytes(self, held: bytes, at: int) -> int:
+        begin = int.from_bytes(held[at : at + _ADTS_HEADER_BYTES], "big")
+        rate, size = begin >> 34 & 0xF, begin >> 13 & 0x1FFF
+        # Twelve bits of ones, then the version, then a layer that is always 0.
+        if (
+            begin >> 44 != 0xFFF
+            or begin >> 41 & 3
+            or rate >= len(_ADTS_RATES_HZ)
+            or size < _ADTS_HEADER_BYTES
+        ):
+            raise EngineFailed(f"the engine's AAC stream is broken after {self._frames} frames")
+        if self._frames and _ADTS_RATES_HZ[rate] != self._sample_rate_hz:
+            raise EngineFailed("the engine's AAC stream changes its sample rate")
+        self._sample_rate_hz = _ADTS_RATES_HZ[rate]
+        return size

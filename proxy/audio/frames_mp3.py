@@ -1,6 +1,6 @@
-"""An engine's own MP3: its frames counted, its tags and indexes taken out.
+"""An engine's own MP3: its frames are counted, its tags and indexes are taken out.
 
-Tags would end up in the middle of what clients join together, and a Xing frame plays as silence.
+Clients join several answers, and a tag would end up in the middle. A Xing frame plays as silence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SAMPLE_RATES_HZ = {0: (11_025, 12_000, 8_000), 2: (22_050, 24_000, 16_000), 3: 
 _LAYER_3 = 1
 _MONO = 3
 _KINDS = 16
-"""Of frames that an expression is made of. A stream with more of them goes frame by frame."""
+"""The most kinds of frames in one expression. A stream with more kinds goes frame by frame."""
 
 _HEADER_BYTES = 4
 _ID3V1_BYTES = 128
@@ -35,11 +35,11 @@ class FrameHeader(NamedTuple):
     sample_rate_hz: int
 
     index_at: int
-    """Where a Xing or Info mark stands, if the frame is an index: behind the side information."""
+    """Where a Xing or Info mark stands when the frame is an index: behind the side information."""
 
 
 def frame_header(data: bytes) -> FrameHeader | None:
-    """What the four bytes say, None when they do not begin a frame whose length they give."""
+    """Read a header of four bytes, or give None when no frame of known length begins with them."""
     sync, version, layer = data[0] << 3 | data[1] >> 5, data[1] >> 3 & 3, data[1] >> 1 & 3
     bit_rate, rate, padding = data[2] >> 4, data[2] >> 2 & 3, data[2] >> 1 & 1
     # Bit rate 0 is "free format": nobody serves it, and its frames can only be found by searching.
@@ -53,7 +53,7 @@ def frame_header(data: bytes) -> FrameHeader | None:
 
 
 class Mp3Frames:
-    """MPEG 1, 2 and 2.5 layer III, any bit rate; several files behind one another are one stream."""
+    """MPEG 1, 2 and 2.5 layer III at any bit rate. Several files that follow each other are one stream."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -65,9 +65,6 @@ class Mp3Frames:
         self._frame: re.Pattern[bytes] | None = None
         self._run: re.Pattern[bytes] | None = None
         self._sample_rate_hz = OUTPUT_RATE_HZ
-
-    def __repr__(self) -> str:
-        return f"<Mp3Frames {self._frames} frames at {self._sample_rate_hz} Hz>"
 
     def feed(self, data: bytes) -> Chunk:
         self._held += data
@@ -102,10 +99,10 @@ class Mp3Frames:
         self._skip -= dropped
 
     def _plain_run(self) -> tuple[int, int]:
-        """The bytes and samples of the whole frames at the front whose headers have been seen before.
+        """Count the bytes and samples of the whole frames at the front whose headers are known already.
 
-        Nearly all frames of a stream are such, and an expression steps over them without a turn of ours for
-        each: looked at one by one they would cost more than all else that is done for a clip passed through.
+        Nearly all frames of a stream are like that. An expression steps over them at once: one by one, they
+        would cost more than everything else that the server does for a clip that passes.
         """
         if self._run is None:
             return 0, 0
@@ -115,7 +112,7 @@ class Mp3Frames:
         shortest, longest = min(self._sizes), max(self._sizes)
         frames = end // shortest
         if longest - shortest > 1 or (longest > shortest and frames >= shortest):
-            # Of several lengths that differ by more than a padding byte, only counting tells.
+            # When lengths differ by more than a padding byte, the frames have to be counted.
             frames = sum(1 for _ in self._frame.finditer(held, 0, end)) if self._frame else 0
         self._frames += frames
         return end, frames * self._frame_samples
@@ -132,7 +129,7 @@ class Mp3Frames:
         self._run = re.compile(any_of + b"*+", re.DOTALL)
 
     def _next_header(self) -> FrameHeader | None:
-        """The header at the front, None until there is more; tags before it are skipped."""
+        """Read the header at the front and skip tags before it. None means that more bytes are needed."""
         while len(self._held) >= _HEADER_BYTES:
             tag_bytes = _tag_bytes(self._held)
             if tag_bytes is None:
@@ -157,14 +154,14 @@ class Mp3Frames:
 
 
 def _frame_expression(begin: bytes, header: FrameHeader) -> bytes:
-    """A whole frame that begins with these four bytes and has no index in it."""
+    """Build the expression for a whole frame that begins with these four bytes and has no index in it."""
     index, vbri = header.index_at - _HEADER_BYTES, _VBRI_AT - _HEADER_BYTES
     marks = b"(?!.{%d}(?:Xing|Info))(?!.{%d}VBRI)" % (index, vbri)
     return re.escape(begin) + marks + b".{%d}" % (header.frame_bytes - _HEADER_BYTES)
 
 
 def _tag_bytes(held: bytearray) -> int | None:
-    """How long the tag at the front is: None where there is none, 0 where more bytes must tell."""
+    """Give the length of the tag at the front: None without a tag, 0 when more bytes are needed."""
     if held.startswith(b"TAG"):
         return _ID3V1_BYTES
     if not held.startswith(b"ID3"):
@@ -179,7 +176,7 @@ def _tag_bytes(held: bytearray) -> int | None:
 
 
 def _is_tag_frame(frame: bytes, header: FrameHeader) -> bool:
-    """A frame that holds an index instead of sound: its side information is all zeros."""
+    """Tell whether a frame holds an index in the place of sound: its side information is all zeros."""
     if not _has_index_mark(frame, 0, header):
         return False
     at = _VBRI_AT if frame[_VBRI_AT : _VBRI_AT + 4] == b"VBRI" else header.index_at

@@ -1,32 +1,52 @@
-"""An engine's own Opus in Ogg: whole pages, whose positions tell how much sound they end."""
+"""Pages of Ogg: how far they reach, and an engine's own Opus as whole pages whose samples are counted."""
 
 from __future__ import annotations
 
 from proxy.audio.formats import Chunk
-from proxy.audio.ogg import page_bytes
 from speech_engine import EngineFailed
 
 OPUS_RATE_HZ = 48_000
 """Positions count at this rate, whatever the sound was made at."""
 
 _MARK = b"OggS"
-_FIXED_BYTES = 27
+_HEADER_BYTES = 27
 _FIRST_PAGE = 2
 _HEAD = b"OpusHead"
 _PRE_SKIP_AT = 10
 _NO_PACKET_ENDS = -1
 
 
+def last_granule(pages: bytes) -> int | None:
+    """Give the position at the end of the last whole packet in `pages`, or None without one.
+
+    `pages` are whole ones. A muxer gathers packets, so only its pages tell what is out.
+    """
+    granule = None
+    at = 0
+    while (size := page_bytes(pages, at)) is not None:
+        position = int.from_bytes(pages[at + 6 : at + 14], "little", signed=True)
+        if position != _NO_PACKET_ENDS:
+            granule = position
+        at += size
+    return granule
+
+
+def page_bytes(data: bytes, at: int) -> int | None:
+    """Give the length of the page that begins at `at`, or None where there is no whole page."""
+    if not data.startswith(_MARK, at) or at + _HEADER_BYTES > len(data):
+        return None
+    body_at = at + _HEADER_BYTES + data[at + 26]
+    end = body_at + sum(data[at + _HEADER_BYTES : body_at])
+    return end - at if end <= len(data) else None
+
+
 class OpusPages:
-    """Fits `frames.Frames`. Of several files behind one another each is counted from its own start."""
+    """Opus in Ogg. When several files follow each other, each one counts from its own start."""
 
     def __init__(self) -> None:
         self._held = b""
         self._begun = 0
         self._position = 0
-
-    def __repr__(self) -> str:
-        return f"<OpusPages to {self._position} of file {self._begun}>"
 
     def feed(self, data: bytes) -> Chunk:
         held = self._held + data
@@ -45,11 +65,11 @@ class OpusPages:
         return Chunk(sample_rate_hz=OPUS_RATE_HZ)
 
     def _samples(self, page: bytes) -> int:
-        """How much sound this page ends that none before it did."""
+        """Count the samples that this page ends and that no page before it did."""
         if page[5] & _FIRST_PAGE:
-            body = page[_FIXED_BYTES + page[26] :]
+            body = page[_HEADER_BYTES + page[26] :]
             if not body.startswith(_HEAD) or len(body) < _PRE_SKIP_AT + 2:
-                raise EngineFailed("the engine's Ogg stream holds something else than Opus")
+                raise EngineFailed("the engine's Ogg stream holds something other than Opus")
             # What a decoder needs to settle is counted in the positions, and never heard.
             self._position = int.from_bytes(body[_PRE_SKIP_AT : _PRE_SKIP_AT + 2], "little")
             self._begun += 1

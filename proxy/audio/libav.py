@@ -1,4 +1,4 @@
-"""What libav is handed: our PCM as its frames, and something to write into."""
+"""The objects that libav works with: frames of our PCM, and a sink that it writes into."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.audio.formats import OUTPUT_RATE_HZ
 
 
 def audio_frame(pcm: bytes, position: int = 0) -> av.AudioFrame:
-    """One frame of 24 kHz mono; `position` is its first sample's place in the stream."""
+    """Make one frame of 24 kHz mono. `position` is the place of its first sample in the stream."""
     samples = np.frombuffer(pcm, "<i2").astype(np.int16, copy=False)
     frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
     frame.sample_rate = OUTPUT_RATE_HZ
@@ -21,7 +21,7 @@ def audio_frame(pcm: bytes, position: int = 0) -> av.AudioFrame:
 
 
 class Sink:
-    """What a muxer writes into; it can only be written to, as a socket."""
+    """The file that a muxer writes into. Like a socket, it cannot seek."""
 
     def __init__(self) -> None:
         self._held = bytearray()

@@ -1,4 +1,4 @@
-"""How loud speech is, as ITU-R BS.1770 measures it, and bringing it to another level without clipping."""
+"""The loudness of speech, as ITU-R BS.1770 measures it, and a gain that changes it without clipping."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ STEP_S = 0.1
 _STEPS_A_BLOCK = 4
 _SILENCE_LUFS = -70.0
 _RELATIVE_GATE = 0.1
-"""Ten decibels below the mean of what is no silence: pauses do not count."""
+"""Ten decibels below the mean of the sound: pauses do not count."""
 
 _OFFSET_DB = -0.691
 _SILENCE_POWER = 10 ** ((_SILENCE_LUFS - _OFFSET_DB) / 10)
 _FULL_SCALE = 32768.0
 
 _HEARD_S = 0.1
-"""Of the weighting's answer to a click, after which it is 100 dB below: its lowest corner is at 38 Hz."""
+"""The length of the filters' answer to a click. After it, the answer is 100 dB lower."""
 
 _KNEE = 0.8
 
 
 def is_sound(power: float) -> bool:
-    """Whether a step of this power is more than silence."""
+    """Tell whether a step of this power is more than silence."""
     return power > _SILENCE_POWER
 
 
 def lufs(powers: list[float]) -> float | None:
-    """The gated loudness of steps of sound, in order; None where all of it is silence."""
+    """Compute the gated loudness of steps of sound, in order. None means that all of it is silence."""
     steps = np.asarray(powers)
     if len(steps) == 0:
         return None
@@ -49,7 +49,7 @@ def lufs(powers: list[float]) -> float | None:
 
 
 class Meter:
-    """Weighs a stream of PCM as ears do; `powers` grows by one for each tenth of a second."""
+    """Weighs a stream of PCM as ears do. `powers` grows by one for each tenth of a second."""
 
     def __init__(self, sample_rate_hz: int = OUTPUT_RATE_HZ, powers: list[float] | None = None) -> None:
         self.powers: list[float] = [] if powers is None else powers
@@ -58,9 +58,6 @@ class Meter:
         self._weighting = _weighting(sample_rate_hz)
         self._before: Samples = np.zeros(self._reach)
         self._waiting = b""
-
-    def __repr__(self) -> str:
-        return f"<Meter, {len(self.powers)} steps>"
 
     def feed(self, pcm: bytes) -> None:
         waiting = self._waiting + pcm
@@ -80,13 +77,10 @@ class Meter:
 
 
 class Gain:
-    """A `Step`. What it would make too loud is bent towards full scale, and never clipped."""
+    """A `Step` that makes sound louder or softer. It bends what is too loud, and never clips."""
 
     def __init__(self, decibels: float) -> None:
         self._factor = 10 ** (decibels / 20)
-
-    def __repr__(self) -> str:
-        return f"<Gain {20 * math.log10(self._factor):+.1f} dB>"
 
     def feed(self, pcm: bytes) -> bytes:
         samples = np.frombuffer(pcm, "<i2") * (self._factor / _FULL_SCALE)
@@ -104,8 +98,10 @@ class Gain:
 
 @lru_cache(maxsize=8)
 def _weighting(sample_rate_hz: int) -> NDArray[np.complexfloating[Any, Any]]:
-    """The standard's two filters as one spectrum. It gives them for 48 kHz; these are the analogue ones that
-    they were made from, at any rate."""
+    """Build the standard's two filters as one spectrum, for any rate.
+
+    The standard gives its filters for 48 kHz only, so these are made from the analogue ones behind them.
+    """
     taps = round(_HEARD_S * sample_rate_hz)
     click = np.zeros(taps)
     click[0] = 1.0
@@ -115,7 +111,7 @@ def _weighting(sample_rate_hz: int) -> NDArray[np.complexfloating[Any, Any]]:
 
 
 def _shelf(sample_rate_hz: int) -> tuple[Samples, Samples]:
-    """The head in the way of the sound: 4 dB more above some 1.7 kHz."""
+    """Build the filter for what a head does to sound: 4 dB more above about 1.7 kHz."""
     corner_hz, gain_db, q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
     k = math.tan(math.pi * corner_hz / sample_rate_hz)
     high = 10 ** (gain_db / 20)
@@ -126,7 +122,7 @@ def _shelf(sample_rate_hz: int) -> tuple[Samples, Samples]:
 
 
 def _high_pass(sample_rate_hz: int) -> tuple[Samples, Samples]:
-    """Deep sounds count less. The standard's own has a gain above one, which the offset makes up for."""
+    """Build the filter by which deep sounds count less. `_OFFSET_DB` makes up for the standard's gain."""
     corner_hz, q = 38.13547087602444, 0.5003270373238773
     k = math.tan(math.pi * corner_hz / sample_rate_hz)
     under = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k])
@@ -134,7 +130,7 @@ def _high_pass(sample_rate_hz: int) -> tuple[Samples, Samples]:
 
 
 def _biquad(samples: Samples, over: Samples, under: Samples) -> Samples:
-    """Sample by sample; only ever run over one click."""
+    """Filter sample by sample. It is slow, and runs over one click only."""
     found = np.zeros(len(samples))
     first = second = 0.0
     for at, sample in enumerate(samples):

@@ -1,4 +1,4 @@
-"""From an engine's sample rate to the one every answer has."""
+"""The step from an engine's sample rate to the one that every answer has."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PEAK = np.float32(32767)
 
 
 class Resample:
-    """A `Step`; n samples become n x 24000 / rate, rounded, once flushed.
+    """A `Step`. After the flush, n samples have become n x 24000 / rate, rounded.
 
-    It works on floats: soxr would add dither to 16-bit samples, and silence would no longer be silent.
+    It works on floats: soxr adds dither to 16-bit samples, and silence would not stay silent.
     """
 
     def __init__(self, source_rate_hz: int) -> None:
@@ -38,5 +38,5 @@ class Resample:
 
 
 def _pcm(floats: NDArray[np.float32]) -> bytes:
-    # A loud sound overshoots between its samples; wrapping round would be heard as a crack.
+    # A loud sound overshoots between its samples. Without the clip, listeners would hear a crack.
     return np.clip(np.rint(floats), -_PEAK, _PEAK).astype("<i2").tobytes()

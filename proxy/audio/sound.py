@@ -1,7 +1,7 @@
 """The way of one answer's sound: an engine's PCM → 24 kHz → its speed → marks → the client's format.
 
-Synchronous: 100 ms of an engine's sound cost about a millisecond (at a quarter of the speed, where they
-become 400, up to four), so the event loop may run it.
+It is synchronous, and the event loop may run it: 100 ms of an engine's sound cost about a millisecond.
+At a quarter of the speed these become 400 ms, and cost up to four milliseconds.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 8_000, 192_000
 
 
 class Sound:
-    """One answer being made. `feed` what the engine gives, `flush` at its end, `close` whatever happens.
+    """The sound of one answer. `feed` takes what the engine gives, `flush` comes at its end, `close` always.
 
-    The chunks' samples add up to what a listener hears, after speed. `factor` is the speed that the
-    engine did not do itself.
+    The samples of the chunks add up to what a listener hears, after the speed has changed. `factor` is the
+    part of the speed that the engine did not do itself.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ def _fitting(source_rate_hz: int, factor: float) -> list[Step]:
     steps: list[Step] = []
     if source_rate_hz != OUTPUT_RATE_HZ:
         steps.append(Resample(source_rate_hz))
-    # What is left of 1.1 / 1.1 must not cost a filter.
+    # The rounding error of 1.1 / 1.1 must not cost a filter.
     if not math.isclose(factor, 1.0, rel_tol=1e-6):
         steps.append(Speed(factor))
     return steps

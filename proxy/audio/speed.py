@@ -1,4 +1,4 @@
-"""Speaking faster or slower than the engine did, at the same pitch."""
+"""The step that makes speech faster or slower at the same pitch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_WINDOWS = 32
 
 
 class Speed:
-    """A `Step`; n samples become n / factor, rounded, once flushed, and are never ahead of that."""
+    """A `Step`. After the flush, n samples have become n / factor, rounded; before it, never more."""
 
     def __init__(self, factor: float) -> None:
         if not SLOWEST <= factor <= FASTEST:
@@ -35,7 +35,7 @@ class Speed:
         return self._pushed(pcm)
 
     def flush(self) -> bytes:
-        """Silence pushes the rest out: at its own end the filter swallows up to a window of speech."""
+        """Push the rest out with silence: at its end, the filter swallows up to a window of speech."""
         tail = b""
         for _ in range(_MOST_WINDOWS):
             if self._missing() <= 0:
@@ -67,9 +67,9 @@ class Speed:
 
 
 def _stages(factor: float) -> tuple[float, ...]:
-    """Equal factors of 0.5 to 2 each.
+    """Split a factor into equal ones of 0.5 to 2 each.
 
-    Above 2 the filter drops samples where it should blend them, and fails on a chunk of one sample.
+    Above 2, the filter drops samples where it should blend them, and it fails on a chunk of one sample.
     """
     count = max(1, math.ceil(abs(math.log2(factor))))
     return (min(2.0, max(0.5, factor ** (1 / count))),) * count
@@ -77,7 +77,7 @@ def _stages(factor: float) -> tuple[float, ...]:
 
 def _tempo_graph(factor: float) -> av.filter.Graph:
     graph = av.filter.Graph()
-    # By default each graph, and so each answer, starts a thread for every core.
+    # By default each graph starts a thread for every core, and each answer has a graph.
     graph.threads = 1
     source = graph.add_abuffer(sample_rate=OUTPUT_RATE_HZ, format="s16", layout="mono")
     tempos = [graph.add("atempo", str(stage)) for stage in _stages(factor)]

@@ -1,4 +1,4 @@
-"""What every step between an engine and the encoder looks like, and how steps are chained."""
+"""The interface of the steps between an engine and the encoder, and how they are chained."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 class SoundFailed(Exception):
-    """A step or an encoder broke: the server's fault, so the request fails and nobody pays."""
+    """A step or an encoder broke. That is the server's fault, so the request fails and costs nothing."""
 
 
 class Step(Protocol):
-    """PCM in, PCM out, in order; a step may hold some back until `flush`, after which it is spent.
+    """PCM in, PCM out, in order and in whole samples. A step may keep some back until `flush`.
 
-    A `speech_engine.MarkStream` is one too. Chunks are whole samples.
+    After `flush`, a step takes no more. A `speech_engine.MarkStream` is a step too.
     """
 
     def feed(self, pcm: bytes) -> bytes: ...
@@ -30,7 +30,7 @@ def feed_through(steps: Sequence[Step], pcm: bytes) -> bytes:
 
 
 def flush_through(steps: Sequence[Step]) -> bytes:
-    """What the steps still hold; what one lets go passes through those after it."""
+    """Take what the steps still hold. What one step lets go passes through the steps after it."""
     pcm = b""
     for step in steps:
         pcm = (step.feed(pcm) if pcm else b"") + step.flush()

@@ -11,10 +11,9 @@ from collections.abc import AsyncGenerator, Sequence
 import msgspec
 
 from policies.routing import Candidate
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Tail, silence
 from proxy.audio.frames import Frames, open_frames
 from proxy.audio.sound import Sound
-from proxy.audio.tail import Tail
 from proxy.speech.word_times import SpokenWord, WordPlaces
 from speech_engine import (
     Audio,
@@ -135,7 +134,7 @@ class CandidateStream:
             self._out = Sound(self._rate_hz, self._format, factor=self._factor)
         elif not isinstance(self._out, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
-        return self._tail.less(self._out.feed(pcm))
+        return self._tail.exchange(self._out.feed(pcm))
 
     def _encoded(self, format_: str, data: bytes) -> Chunk:
         if format_ not in self.job.formats:
@@ -147,7 +146,7 @@ class CandidateStream:
         chunk = self._out.feed(data)
         self.sample_rate_hz = chunk.sample_rate_hz
         self._count(chunk.samples, chunk.sample_rate_hz)
-        return self._tail.less(chunk)
+        return self._tail.exchange(chunk)
 
     def _count(self, samples: int, rate_hz: int) -> None:
         # In seconds: what an engine encoded itself may have another rate than it states.

@@ -10,8 +10,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
-from proxy.audio.tail import Tail
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Tail
 from proxy.ledger import Hold
 from proxy.speech.candidate_race import FirstAudio, PartRequest
 from proxy.speech.candidate_stream import CandidateStream
@@ -114,7 +113,7 @@ class Relay:
             async with aclosing(self._part(number)) as sound:
                 async for pcm in sound:
                     self._fed += len(pcm) // SAMPLE_BYTES
-                    yield self._tail.less(self._encoder.feed(pcm))
+                    yield self._tail.exchange(self._encoder.feed(pcm))
 
     async def _part(self, number: int) -> AsyncGenerator[bytes, None]:
         """Its sound, at the level of all; the next part is asked as soon as there is any of it."""

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from plugins.tone.decode import decode
-from proxy.audio.ogg import page_bytes
+from proxy.audio.frames_ogg import page_bytes
 from tests.server import TONE, Server, running
 from tests.sound import decoded
 

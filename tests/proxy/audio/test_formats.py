@@ -1,8 +1,16 @@
-"""The six formats, their labels, and chunks of them."""
+"""The six formats, their labels, chunks of them, and the header of a WAV."""
 
 from __future__ import annotations
 
-from proxy.audio.formats import FORMATS, MEDIA_TYPES, Chunk, silence
+import io
+import struct
+import wave
+
+import pytest
+import soundfile
+
+from proxy.audio.formats import FORMATS, MEDIA_TYPES, Chunk, silence, wav_header
+from tests.sound import tone
 
 
 def test_the_six_formats_have_the_labels_clients_choose_a_decoder_by() -> None:
@@ -27,3 +35,32 @@ def test_a_chunk_never_shows_its_audio() -> None:
 
 def test_silence_is_two_zero_bytes_a_sample() -> None:
     assert silence(3) == b"\0" * 6
+
+
+@pytest.mark.parametrize("frames", [0, 1, 24_000])
+def test_a_header_of_known_length_is_true(frames: int) -> None:
+    with wave.open(io.BytesIO(wav_header(frames) + bytes(2 * frames))) as file:
+        assert file.getparams()[:4] == (1, 2, 24_000, frames)
+        assert len(file.readframes(frames + 1)) == 2 * frames
+
+
+def test_a_streamed_header_says_unknown_and_is_read_to_the_end() -> None:
+    pcm = tone(440, 0.5)
+    header = wav_header(None)
+    assert (header[4:8], header[40:44]) == (b"\xff" * 4, b"\xff" * 4)
+    samples, sample_rate_hz = soundfile.read(io.BytesIO(header + pcm), dtype="int16")
+    assert (sample_rate_hz, samples.tobytes()) == (24_000, pcm)
+    with wave.open(io.BytesIO(header + pcm)) as file:
+        assert file.getframerate() == 24_000
+
+
+@pytest.mark.parametrize("frames", [None, 480])
+def test_the_samples_follow_44_bytes_with_no_chunk_between(frames: int | None) -> None:
+    header = wav_header(frames)
+    assert len(header) == 44
+    assert header[:4] + header[8:16] + header[36:40] == b"RIFFWAVEfmt data"
+    assert struct.unpack("<I", header[16:20]) == (16,)
+
+
+def test_a_wav_too_long_for_its_size_fields_says_unknown() -> None:
+    assert wav_header(2**31) == wav_header(None)

@@ -76,7 +76,7 @@ def test_what_is_something_else_is_a_failure(format_: str, damaged: bytes) -> No
 
 
 def test_what_is_in_the_ogg_must_be_opus() -> None:
-    with pytest.raises(EngineFailed, match="something else than Opus"):
+    with pytest.raises(EngineFailed, match="something other than Opus"):
         _passed("opus", [WHOLE["opus"].replace(b"OpusHead", b"\x01vorbis ")])
     with pytest.raises(EngineFailed, match="no beginning"):
         _passed("opus", [WHOLE["opus"][WHOLE["opus"].index(b"OggS", 4) :]])
