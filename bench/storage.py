@@ -77,7 +77,7 @@ async def _measure(
 
 
 def _new_row() -> Statement:
-    return usage.added(msgspec.structs.replace(_ROW, id=secrets.token_hex(12)))
+    return usage.insert_statement(msgspec.structs.replace(_ROW, id=secrets.token_hex(12)))
 
 
 async def _rate(do: Callable[[], Awaitable[object]], tasks: int) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from proxy.ledger.memory import MemoryHolds
+from proxy.ledger.memory_holds import MemoryHolds
 from speech_engine.host.queue import FairQueue
 
 __all__ = ["leaks", "leaves_holds", "loop_leaks"]

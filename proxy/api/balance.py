@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from policies.plans import Caps, Terms
+from policies.limits import Caps
+from policies.plans import Terms
 from proxy.config import credits
 from proxy.http.times import iso
 from proxy.ledger import Ledger, Payer
@@ -46,13 +47,13 @@ async def standing(ledger: Ledger, account: str, key: str, anchor: int, terms: T
     position = await ledger.holds.position(payer)
     pools = await entries.pools(ledger.store, account)
     start, end = position.cycle.start, position.cycle.end
-    left, granted = position.standing.allowance, position.standing.granted
+    left, granted = position.credits.allowance, position.credits.granted
     balance = Balance(
         allowance=_number(terms.allowance),
         used=credits.number(-pools.get(start, 0)),
         left=_number(left),
         granted=credits.number(granted),
-        available=_number(position.standing.available),
+        available=_number(position.credits.available),
     )
     return AccountBalance(ShownCycle(iso(start), iso(end)), balance, position.live.account)
 

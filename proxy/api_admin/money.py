@@ -170,7 +170,7 @@ class Money:
         self, request: Request, action: str, subject: str, account: str, details: Mapping[str, Any]
     ) -> Reason:
         act = await self._administration.act(request, action, subject, account, **details)
-        return Reason(act.actor, details["reason"], audit.added(act))
+        return Reason(act.actor, details["reason"], audit.insert_statements(act))
 
 
 def routes(administration: Administration) -> list[Route]:

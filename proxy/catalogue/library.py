@@ -158,7 +158,7 @@ class Library:
     async def _ask(self, account: str) -> AccountLibrary:
         asked_at = self._clock()
         saved, standing = await asyncio.gather(
-            voices.for_account(self._store, account), lexicons.standing(self._store, account)
+            voices.for_account(self._store, account), lexicons.revisions(self._store, account)
         )
         worded = await self._worded(account, standing)
         found = AccountLibrary(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from policies.limits import AGREEABLE
 from policies.plans import Plan
 from policies.price import Price, in_credits
 from proxy.config import limits_address, model_names, storage_address
 from proxy.config.config_toml import Config
+from proxy.config.credits import shown_limits
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
 from proxy.diagnosis.finding import Finding
@@ -102,19 +104,16 @@ def _hosted(spec: HostedEngineSpec) -> Finding:
 
 
 def _plan(plan: Plan) -> str:
-    kinds = {kind: getattr(plan.prices, kind) for kind in ("speech", "conversion", "cached", "training")}
-    allowance = in_credits(plan.allowance) if isinstance(plan.allowance, int) else plan.allowance
+    prices = {"speech": plan.prices.speech, "cached": plan.prices.cached, **plan.prices.models}
     parts = [
         plan.price or "free",
-        f"allowance {_limit(allowance)}",
-        f"rpm {_limit(plan.rpm)}",
-        f"streams {_limit(plan.streams)}",
-        *(f"{what} {_price(price)}" for what, price in {**kinds, **plan.prices.models}.items()),
+        *(f"{name} {_limit(limit)}" for name, limit in shown_limits(plan, AGREEABLE).items()),
+        *(f"{what} {_price(price)}" for what, price in prices.items()),
     ]
     return ", ".join(parts)
 
 
-def _limit(limit: int | str | None) -> str:
+def _limit(limit: float | str | None) -> str:
     if limit is None:
         return "unlimited"
     return "per account" if limit == "account" else str(limit)

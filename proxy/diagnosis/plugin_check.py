@@ -6,22 +6,27 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
-from proxy.config.sections import Config, EngineSection
+from proxy.config.sections import Config, EngineSection, Upstream
 from proxy.diagnosis.finding import Finding
 from proxy.engines import environments, plugin_folder, registry
 from proxy.engines.environments import EnvironmentRefused
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
-from speech_engine import Context, Plugin
+from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
+from proxy.engines.upstream_http import open_http
+from speech_engine import Context, Engine, EngineRefreshes, Plugin
 from speech_engine.testing.verdicts import RuleVerdict, verdicts
 
 _PATIENCE_S = 600.0
+
+Create = Callable[[], AbstractAsyncContextManager[Engine]]
 
 
 def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iterator[Finding]:
@@ -42,7 +47,7 @@ def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iter
 
 
 def _check_engine(
-    folder: Path, loaded: Registry, plugin: Plugin, config: Config | None, voice: str | None
+    folder: Path, loaded: Registry, plugin: Plugin[Any], config: Config | None, voice: str | None
 ) -> Iterator[Finding]:
     name, section = _section(plugin, config)
     try:
@@ -53,12 +58,11 @@ def _check_engine(
     if isinstance(spec, HostedEngineSpec):
         yield from _check_hosted(folder, spec, voice)
         return
-    context = Context(structlog.get_logger())
-    answers = verdicts(lambda: spec.create(name, spec.settings, context), voice)
-    yield from _findings(asyncio.run(_all(answers)))
+    upstream = config.upstream if config else Upstream()
+    yield from _findings(asyncio.run(_check_in_process(spec, upstream, voice)))
 
 
-def _section(plugin: Plugin, config: Config | None) -> tuple[str, EngineSection]:
+def _section(plugin: Plugin[Any], config: Config | None) -> tuple[str, EngineSection]:
     sections = config.engines.items() if config else ()
     fitting = (pair for pair in sections if pair[1].plugin == plugin.name)
     return next(fitting, (plugin.name, EngineSection(plugin.name)))
@@ -88,8 +92,26 @@ def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> It
     yield from _findings(said)
 
 
-async def _all(answers: Any) -> list[RuleVerdict]:
-    return [verdict async for verdict in answers]
+async def _check_in_process(
+    spec: InProcessSpec[Any], upstream: Upstream, voice: str | None
+) -> list[RuleVerdict]:
+    """Try the engine of each key, with the HTTP client that the server would lend to it."""
+    said: list[RuleVerdict] = []
+    async with open_http(upstream) as http:
+        for number, create in enumerate(spec.creators(Context(structlog.get_logger(), http=http)), 1):
+            of_key = f" (key {number})" if len(spec.settings) > 1 else ""
+            async for verdict in verdicts(partial(_refreshed, create), voice):
+                said.append(RuleVerdict(f"{verdict.rule}{of_key}", verdict.broken))
+    return said
+
+
+@asynccontextmanager
+async def _refreshed(create: Create) -> AsyncIterator[Engine]:
+    """An engine that knows what its provider has, as in a server that has started."""
+    async with create() as engine:
+        if isinstance(engine, EngineRefreshes):
+            await engine.refresh()
+        yield engine
 
 
 def _findings(said: Iterable[RuleVerdict]) -> Iterator[Finding]:

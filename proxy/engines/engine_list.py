@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import msgspec
 import structlog
@@ -176,13 +177,10 @@ class _Opening:
             _log.warning("engine.start.failed", engine=name, exc_info=error)
             return FailedEngine(name, f"{type(error).__name__}: {error}")
 
-    async def _create(self, spec: InProcessSpec, section: EngineSection) -> LiveEngine:
+    async def _create(self, spec: InProcessSpec[Any], section: EngineSection) -> LiveEngine:
         """A local one as it is; one of the cloud once for each of its keys, behind a guard."""
         context = Context(_log.bind(engine=spec.name), http=self._http)
-        created = [
-            await self._stack.enter_async_context(spec.create(spec.name, settings, context))
-            for settings in spec.settings
-        ]
+        created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
             return InProcessEngine(created[0], section.queue)
         engines = [InProcessEngine(self._paced(each, section), section.queue) for each in created]

@@ -7,9 +7,11 @@ name for `voxgate check`, `voxgate engines` and /readyz.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Generic, Literal, NamedTuple, get_args
 
 import msgspec
 import pluggy
@@ -19,8 +21,8 @@ from proxy.config import fields
 from proxy.config.config_toml import EngineSection
 from proxy.config.nearest import hint
 from proxy.config.sections import PluginSection
-from speech_engine import Hosted, Plugin
-from speech_engine.plugin import Create, Kind, Missing
+from speech_engine import Context, Engine, Hosted, Plugin
+from speech_engine.plugin import Create, Kind, Missing, S
 from speech_engine.worker_module import worker_engine
 
 GROUP = "voxgate"
@@ -54,14 +56,18 @@ class HostedEngineSpec(NamedTuple):
         return self.hosted.module
 
 
-class InProcessSpec(NamedTuple):
-    """An engine for the server to create in its own process, once for each of its `settings`: where a cloud
-    engine has several keys, they differ in the key. `is_guarded` is for those of the cloud."""
+class InProcessSpec(NamedTuple, Generic[S]):
+    """An engine for the server to create in its own process, once for each of its `settings`. Where a cloud
+    engine has several keys, its settings differ in the key. `is_guarded` is true for engines of the cloud."""
 
     name: str
-    create: Create
-    settings: tuple[msgspec.Struct, ...]
+    create: Create[S]
+    settings: tuple[S, ...]
     is_guarded: bool
+
+    def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
+        """Return one function for each key. It creates the engine that speaks with this key."""
+        return [partial(self.create, self.name, settings, context) for settings in self.settings]
 
     def __repr__(self) -> str:
         return f"<InProcessSpec {self.name}>"  # settings may hold an engine's key
@@ -69,7 +75,7 @@ class InProcessSpec(NamedTuple):
 
 class _Hooks:
     @pluggy.HookspecMarker(GROUP)
-    def voxgate_register(self) -> tuple[Plugin, ...]:
+    def voxgate_register(self) -> tuple[Plugin[Any], ...]:
         """Gives the plugins of a module. Called once, at start."""
         raise NotImplementedError
 
@@ -90,7 +96,7 @@ class Registry:
 
     def __init__(
         self,
-        plugins: Mapping[_Key, Plugin],
+        plugins: Mapping[_Key, Plugin[Any]],
         faults: Iterable[PluginFault],
         entries: Mapping[_Key, str] | None = None,
     ) -> None:
@@ -101,14 +107,14 @@ class Registry:
     def __repr__(self) -> str:
         return f"<Registry {sorted(name for _, name in self._plugins)}, {len(self.faults)} faults>"
 
-    def plugins(self, kind: str) -> dict[str, Plugin]:
+    def plugins(self, kind: str) -> dict[str, Plugin[Any]]:
         return {name: plugin for (found, name), plugin in self._plugins.items() if found == kind}
 
-    def plugins_of(self, entry: str) -> tuple[Plugin, ...]:
+    def plugins_of(self, entry: str) -> tuple[Plugin[Any], ...]:
         """What the module behind one entry point gives."""
         return tuple(plugin for key, plugin in self._plugins.items() if self._entries.get(key) == entry)
 
-    def engine(self, name: str, section: EngineSection) -> HostedEngineSpec | InProcessSpec:
+    def engine(self, name: str, section: EngineSection) -> HostedEngineSpec | InProcessSpec[msgspec.Struct]:
         """How to run a configured engine; raises EngineConfigError with what to mend."""
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
@@ -175,7 +181,7 @@ def load(more: Iterable[EntryPoint] = ()) -> Registry:
     manager = _Manager(GROUP)
     manager.add_hookspecs(_Hooks)
     faults: list[PluginFault] = []
-    found: dict[_Key, Plugin] = {}
+    found: dict[_Key, Plugin[Any]] = {}
     entries: dict[_Key, str] = {}
     added = {entry.name: entry for entry in more}
     installed = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
@@ -201,7 +207,7 @@ def _register(
     manager: _Manager,
     name: str,
     module: object,
-    found: dict[_Key, Plugin],
+    found: dict[_Key, Plugin[Any]],
     faults: list[PluginFault],
 ) -> None:
     stage = "register"
@@ -220,7 +226,7 @@ def _register(
     found.update({(plugin.kind, plugin.name): plugin for plugin in plugins})
 
 
-def _create_of(name: str, module: str) -> Create:
+def _create_of(name: str, module: str) -> Create[Any]:
     try:
         return worker_engine(module)[1]
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as its fault
@@ -232,7 +238,7 @@ class _Nonsense(Exception):
     """A hook's answer that is not what the hook promises."""
 
 
-def _judge(answers: list[Any], found: Mapping[_Key, Plugin]) -> tuple[Plugin, ...]:
+def _judge(answers: list[Any], found: Mapping[_Key, Plugin[Any]]) -> tuple[Plugin[Any], ...]:
     if not answers:
         raise _Nonsense("it has no voxgate_register(), or one that gives None")
     plugins = answers[0]

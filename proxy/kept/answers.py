@@ -131,7 +131,7 @@ class KeptAnswers:
             return None
         with ExitStack() as unless_kept:
             unless_kept.callback(found.file.close)
-            started = await usage.finished(self._store, found.head.request, sent.account)
+            started = await usage.find_finished(self._store, found.head.request, sent.account)
             if started is None or await self._store.now() - started > KEPT_S * 1_000_000:
                 return None
             if found.head.digest != sent.head.digest:

@@ -51,13 +51,13 @@ def _before(point: str, method: Callable[..., Any], applies: Callable[..., bool]
 
 def _arm() -> None:
     from proxy.http.connection import Connection
-    from proxy.ledger import stored
+    from proxy.ledger import stored_holds
     from proxy.ledger.hold import Hold
-    from proxy.ledger.memory import MemoryHolds
-    from proxy.ledger.stored import StoredHolds
+    from proxy.ledger.memory_holds import MemoryHolds
+    from proxy.ledger.stored_holds import StoredHolds
 
-    stored.HOLD_S = int(os.environ.get("KILL_HOLD_S", stored.HOLD_S))
-    stored.RENEW_S = stored.HOLD_S / 3
+    stored_holds.HOLD_S = int(os.environ.get("KILL_HOLD_S", stored_holds.HOLD_S))
+    stored_holds.RENEW_S = stored_holds.HOLD_S / 3
     for holds in (MemoryHolds, StoredHolds):
         holds.take = _after("after_hold", holds.take, lambda *_: True)  # type: ignore[method-assign]
     Connection.send = _after(  # type: ignore[method-assign]

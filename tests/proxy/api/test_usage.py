@@ -68,7 +68,7 @@ async def books(priced: Inside) -> Books:
         for who, account in (("a", priced.account.id), ("b", bob["id"]))
         for n in range(20)
     ]
-    await priced.worker.store.write(*map(usage.added, rows))
+    await priced.worker.store.write(*map(usage.insert_statement, rows))
     return Books(priced, [row for row in rows if row.account == priced.account.id], key)
 
 
@@ -118,7 +118,7 @@ async def test_usage_is_paged_newest_first(books: Books) -> None:
             break
         query = f"?limit=7&after={page['last_id']}"
         newer = msgspec.structs.replace(books.hers[0], id=f"req_new{len(seen)}", started=_JANUARY + 99 * _DAY)
-        await books.server.worker.store.write(usage.added(newer))
+        await books.server.worker.store.write(usage.insert_statement(newer))
     assert seen == [row.id for row in reversed(books.hers)]
 
 

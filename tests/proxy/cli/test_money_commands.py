@@ -112,7 +112,9 @@ def test_a_refund_says_how_much_came_back_and_shows_no_entry_of_nothing(folder: 
         for each in (pool, entries.GRANTED)
     ]
     asyncio.run(
-        written(folder / "data", *(statement for entry in spent for statement in entries.added(entry)))
+        written(
+            folder / "data", *(statement for entry in spent for statement in entries.insert_statements(entry))
+        )
     )
     refund = ("ledger", "refund", "req_1", "--credits", "0.5", "--reason", "sorry")
     printed = run(*refund)
@@ -155,7 +157,7 @@ def test_usage_is_listed_summed_and_exported(folder: Path, run: Run) -> None:
         msgspec.structs.replace(ROW, id=f"req_{n}", credits=n * 500_000, voice="=1+1", micro_usd=250_000)
         for n in range(3)
     ]
-    asyncio.run(written(folder / "data", *map(usage.added, rows)))
+    asyncio.run(written(folder / "data", *map(usage.insert_statement, rows)))
     listed = run("usage", "--limit", "2", "--json").json
     assert [(row["id"], row["credits"], row["cost_usd"]) for row in listed["data"]] == [
         ("req_2", 1, 0.25),

@@ -65,7 +65,7 @@ async def test_usage_that_is_too_old_goes_when_the_server_starts(tmp_path: Path)
         for hours in (1, 23, 25, 1000)
     ]
     async with open_store("sqlite", tmp_path / "data") as store:
-        await store.write(*map(usage.added, rows))
+        await store.write(*map(usage.insert_statement, rows))
     with server.running(tmp_path, _CONFIG) as started:
         _await_in(started.log, "usage.delete.complete")
         left = json.loads(started.cli("usage", "--json").stdout)["data"]
