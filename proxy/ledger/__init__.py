@@ -1,21 +1,21 @@
-"""hold → settle: what a request may cost, kept back before it begins; what it did cost, once, at its end."""
+"""The ledger: it holds what a request may cost before it begins, and settles what it did cost at its end."""
 
 from __future__ import annotations
 
-from proxy.ledger.charging import SpokenPart
-from proxy.ledger.hold import Attempt, AttemptCost, Hold
+from proxy.ledger.charges import SpokenPart
+from proxy.ledger.hold import Attempt, Hold, RequestTotals
 from proxy.ledger.holds import HoldRequest, Payer
 from proxy.ledger.ledger import Ledger, open_ledger
 from proxy.storage.usage import Outcome
 
 __all__ = [
     "Attempt",
-    "AttemptCost",
     "Hold",
     "HoldRequest",
     "Ledger",
     "Outcome",
     "Payer",
+    "RequestTotals",
     "SpokenPart",
     "open_ledger",
 ]

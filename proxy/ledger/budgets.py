@@ -69,12 +69,12 @@ class Budgets:
     def __repr__(self) -> str:
         return f"<Budgets of {sum(map(bool, self._of_engine.values()))} engines>"
 
-    async def check(self, engine: str, wanted: HoldRequest) -> None:
+    async def check(self, engine: str, hold_request: HoldRequest) -> None:
         """Raises EngineUnavailable where the engine's or the account's money is spent."""
         for budget in self._of_engine.get(engine, ()):
             await self._check(budget, is_account=False)
-        if engine in self._costly and wanted.terms.has_budget:
-            for budget in _account_budgets(wanted):
+        if engine in self._costly and hold_request.terms.has_budget:
+            for budget in _account_budgets(hold_request):
                 await self._check(budget, is_account=True)
 
     async def spends(self, engine: str) -> tuple[Spend, ...]:
@@ -137,6 +137,6 @@ def _budgets(name: str, section: EngineSection) -> tuple[_Budget, ...]:
     return tuple(_Budget(name, period, usd) for period, usd in pairs if usd is not None)
 
 
-def _account_budgets(wanted: HoldRequest) -> list[_Budget]:
-    pairs = (("day", wanted.terms.budget_usd_day), ("month", wanted.terms.budget_usd_month))
-    return [_Budget(wanted.account, period, usd) for period, usd in pairs if usd is not None]
+def _account_budgets(hold_request: HoldRequest) -> list[_Budget]:
+    pairs = (("day", hold_request.terms.budget_usd_day), ("month", hold_request.terms.budget_usd_month))
+    return [_Budget(hold_request.account, period, usd) for period, usd in pairs if usd is not None]

@@ -1,6 +1,6 @@
-"""What contradicts what among rows: each check is a query over a slice of one table, and what its rows name.
+"""The checks of the books: each is a query that finds rows in a slice of one table that contradict others.
 
-The ids of entries follow from their request, so that whatever belongs together is found by primary keys.
+The ids of entries follow from their request, so that rows that belong together are found by primary keys.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import NamedTuple
 class ConsistencyCheck(NamedTuple):
     name: str
     sql: str
-    """Gives `subject` and `found` of the rows after the id `:after`, up to `:upto`."""
+    """A query for `subject` and `found` of wrong rows, after the id `:after` and up to `:upto`."""
 
 
 class Walk(NamedTuple):
-    """A table, by its ids."""
+    """A table that is walked by its ids, and the checks on its rows."""
 
     table: str
     checks: tuple[ConsistencyCheck, ...]
@@ -26,7 +26,7 @@ _OF_ENTRIES = "entries.id > :after AND entries.id <= :upto"
 
 
 def _amount(request: str, *kinds: str) -> str:
-    """Of the entries of a request, with these ends to their ids; nothing where there are none."""
+    """Write the SQL for the sum of a request's entries with these ends to their ids. No entry counts as 0."""
     parts = [
         f"coalesce((SELECT amount FROM entries AS one WHERE one.id = {request} || ':{kind}'), 0)"
         for kind in kinds
@@ -77,7 +77,7 @@ USAGE = Walk(
         ),
     ),
 )
-"""Usage rows may be gone, since operators do not keep them for ever; entries never are."""
+"""Usage rows may be gone, because operators delete old ones. Entries are never deleted."""
 
 ENTRIES = Walk(
     "entries",

@@ -1,10 +1,10 @@
-"""One request's place in the ledger: what it has come to so far, and its one settlement."""
+"""The hold of one request: what the request has come to so far, and its one settlement."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -12,20 +12,20 @@ from policies import costs, price, quota
 from policies.costs import Rate
 from policies.price import PricedPart
 from policies.routing import Model
-from proxy.ledger import charging
-from proxy.ledger.charging import Charge, SpokenPart
+from proxy.ledger import charges
+from proxy.ledger.charges import Charge, SpokenPart
 from proxy.ledger.holds import HeldCredits, HoldRequest, Holds
-from proxy.ledger.settling import End, Settlement
+from proxy.ledger.settlement import End, Settlement
 from proxy.storage import entries, usage
 from proxy.storage.costs import Cost
-from proxy.storage.costs import added as cost_added
+from proxy.storage.costs import insert_statement as insert_cost
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable
 from proxy.storage.usage import Outcome, UsageRow
 
 
-class Made(Protocol):
-    """What one try has come to so far; whoever speaks it counts."""
+class AttemptOutput(Protocol):
+    """What one attempt has given so far, as its speaker counts it."""
 
     @property
     def seconds(self) -> float: ...
@@ -35,32 +35,37 @@ class Made(Protocol):
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One try of one engine, for the part with this number. `was_taken`: it was really asked, and has not
-    said that it did nothing. Until then a request waits in lines of our own: no provider bills for that."""
+    """One try of one engine, for the part with this number.
+
+    `was_dispatched` is true when the engine has the job and has not said that it did nothing. Before that,
+    the job waits in a queue of our own, and no provider bills for it.
+    """
 
     engine: str
     model: str
     characters: int
-    made: Made
+    output: AttemptOutput
     part: int = 0
     rate: Rate | None = None
     billed_on_submit: bool = False
-    was_taken: bool = False
+    was_dispatched: bool = False
 
-    def asked(self, is_asked: bool) -> None:
-        self.was_taken = is_asked
+    def note_dispatch(self, is_dispatched: bool) -> None:
+        self.was_dispatched = is_dispatched
 
     @property
     def micro_usd(self) -> int:
         if self.rate is None:
             return 0
-        made = self.made
-        return costs.micro_usd(self.rate, seconds=made.seconds, characters=self.characters, units=made.units)
+        seconds, units = self.output.seconds, self.output.units
+        return costs.micro_usd(self.rate, seconds=seconds, characters=self.characters, units=units)
 
 
-class AttemptCost(msgspec.Struct, kw_only=True):
-    """What a request has come to so far; the pipeline fills it in as it learns. Where several engines or
-    models speak, their names are joined by a plus, in the order of their parts."""
+class RequestTotals(msgspec.Struct, kw_only=True):
+    """What a request has come to so far. The pipeline fills it in as it learns.
+
+    When several engines or models speak, a plus joins their names, in the order of their parts.
+    """
 
     engine: str = ""
     model: str = ""
@@ -75,87 +80,102 @@ class AttemptCost(msgspec.Struct, kw_only=True):
     cache: str = "off"
 
 
-class Hold:
-    """`settle` counts once, later calls do nothing. `waited_s` is what the request had waited before it."""
+class PartSeconds(NamedTuple):
+    """How long an engine was heard in one part."""
 
-    def __init__(self, holds: Holds, wanted: HoldRequest, held: HeldCredits) -> None:
-        self.spent = AttemptCost()
+    engine: str
+    model: str
+    seconds: float
+
+
+class Hold:
+    """The credits that are kept back for one request. `settle` counts once, and later calls do nothing.
+
+    `waited_s` is the time that the request had waited before its hold.
+    """
+
+    def __init__(self, holds: Holds, hold_request: HoldRequest, held: HeldCredits) -> None:
+        self.spent = RequestTotals()
         self.waited_s = 0.0
         self.attempts: list[Attempt] = []
         self.parts: tuple[SpokenPart, ...] = ()
-        self.wanted = wanted
+        self.hold_request = hold_request
         self._holds = holds
         self._held = held
-        self._settling = Settlement(holds, wanted)
+        self._settlement = Settlement(holds, hold_request)
         self._settled = False
         self._is_away = False
-        self._owed: Outcome = "failed"
+        self._late_outcome: Outcome = "failed"
 
     def __repr__(self) -> str:
-        return f"<Hold {self.wanted.request} {'settled' if self._settled else 'open'}>"
+        return f"<Hold {self.hold_request.request} {'settled' if self._settled else 'open'}>"
 
     @property
-    def now(self) -> SpokenPart:
-        """The part whose turn it is; who has it in hand is to blame where the answer breaks."""
+    def current_part(self) -> SpokenPart:
+        """The part whose turn it is. When the answer breaks, its engine is to blame."""
         return next(part for part in reversed(self.parts) if part.begins is not None)
 
-    def speaks(self, parts: Sequence[SpokenPart]) -> None:
-        """Before any of them is asked for."""
+    def begin_parts(self, parts: Sequence[SpokenPart]) -> None:
+        """Set the parts of the answer. Call it before an engine is asked for any of them."""
         self.parts = tuple(parts)
         self.parts[0].begins = 0
 
-    def heard(self) -> list[tuple[str, str, float]]:
-        """Of each part that an engine spoke and that was written by now: engine, model, seconds."""
-        shares = charging.written(self.parts, self.spent.samples)
+    def spoken_parts(self) -> list[PartSeconds]:
+        """List the parts that an engine spoke and that were written by now."""
+        shares = charges.written_samples(self.parts, self.spent.samples)
         return [
-            (part.engine, part.model, samples / self.spent.sample_rate_hz)
+            PartSeconds(part.engine, part.model, samples / self.spent.sample_rate_hz)
             for part, samples in zip(self.parts, shares, strict=True)
             if samples and part.engine
         ]
 
-    def spoken_by(self, part: int, model: Model) -> None:
-        """Who has the part in hand now: its price, and how it bills, are what counts at the settlement."""
+    def assign_part(self, part: int, model: Model) -> None:
+        """Note which model speaks a part. Its price and its way of billing count at the settlement."""
         self.parts[part].engine, self.parts[part].model = model.engine, model.info.id
         self.spent.engine = "+".join(dict.fromkeys(part.engine for part in self.parts if part.engine))
         self.spent.model = "+".join(dict.fromkeys(part.model for part in self.parts if part.model))
 
     async def settle(self, outcome: Outcome) -> None:
-        """Returns after the commit: only then may the last chunk go out."""
+        """Write the end of the request. It returns after the commit: only then may the last chunk go out."""
         if self._settled:
             return
-        # Who was not given the last chunk has no whole answer, and does not owe for one.
-        self._owed = "left" if outcome == "left" else "failed"
+        # A client that did not get the last chunk has no whole answer, and does not owe for one.
+        self._late_outcome = "left" if outcome == "left" else "failed"
         try:
-            await self._settling.write(self._end(outcome))
+            await self._settlement.write(self._end(outcome))
         except StorageUnreachable:
             self._is_away = True
             raise
         self._settled = True
 
     async def abandon(self) -> None:
-        """The end of a block that was left: it settles as failed. Nothing is held after it, come what may;
-        what the database does not take now is owed."""
+        """Settle a request that was left as failed. After it nothing is held in any case.
+
+        When the database does not take the settlement now, it is written later.
+        """
         if self._settled:
             return
         try:
-            # Whoever has waited for the database once has waited long enough.
+            # A caller that has waited for the database once has waited long enough.
             if not self._is_away:
                 with suppress(StorageFailed):
                     await self.settle("failed")
         finally:
             if not self._settled:
-                self._holds.drop(self.wanted.request, self.wanted.account)
-                self._settling.owe(self._end(self._owed))
+                self._holds.drop(self.hold_request.request, self.hold_request.account)
+                self._settlement.write_later(self._end(self._late_outcome))
 
     def _paid_whole(self, outcome: Outcome) -> set[int]:
-        """The parts that are paid for whole: left by the client when whoever had them in hand, and bills for
-        that, had been asked."""
+        """List the parts that cost their whole price though the client left.
+
+        These are the parts whose engine had the job, and bills as soon as it has a job.
+        """
         if outcome != "left":
             return set()
         return {
             attempt.part
             for attempt in self.attempts
-            if attempt.was_taken and attempt.billed_on_submit and self._has_in_hand(attempt)
+            if attempt.was_dispatched and attempt.billed_on_submit and self._has_in_hand(attempt)
         }
 
     def _has_in_hand(self, attempt: Attempt) -> bool:
@@ -163,12 +183,12 @@ class Hold:
         return (attempt.engine, attempt.model) == (part.engine, part.model)
 
     def _charge(self, outcome: Outcome) -> Charge:
-        spent, prices = self.spent, self.wanted.terms.prices
+        spent, prices = self.spent, self.hold_request.terms.prices
         if spent.cache == "hit":
             parts = (PricedPart(prices.cached, spent.samples, spent.characters),)
             found = Charge(price.total(parts, spent.sample_rate_hz), prices.cached)
         else:
-            found = charging.charge(
+            found = charges.compute_charge(
                 self.parts, spent.samples, spent.sample_rate_hz, prices, self._paid_whole(outcome)
             )
         return found if outcome != "failed" else Charge(0, found.price)
@@ -178,43 +198,45 @@ class Hold:
         return End(outcome, self._entries(charge.amount), self._beside(outcome, charge))
 
     def _entries(self, charge: int) -> list[Entry]:
-        wanted, at = self.wanted, self._held.at
+        hold_request, at = self.hold_request, self._held.at
         split = quota.settled(charge, self._held.split)
         pools = ((self._held.cycle.start, split.allowance), (GRANTED, split.granted))
         return [
-            entries.spend(wanted.request, wanted.account, pool, amount, at=at, actor=wanted.key)
+            entries.spend(
+                hold_request.request, hold_request.account, pool, amount, at=at, actor=hold_request.key
+            )
             for pool, amount in pools
             if amount
         ]
 
     def _beside(self, outcome: Outcome, charge: Charge) -> list[Statement]:
-        taken = [attempt for attempt in self.attempts if attempt.rate is not None and attempt.was_taken]
+        taken = [attempt for attempt in self.attempts if attempt.rate is not None and attempt.was_dispatched]
         row = UsageRow(
-            id=self.wanted.request,
-            account=self.wanted.account,
-            key=self.wanted.key,
+            id=self.hold_request.request,
+            account=self.hold_request.account,
+            key=self.hold_request.key,
             started=self._held.at,
             outcome=outcome,
             credits=charge.amount,
             price_micro=charge.price.micro,
             price_per=charge.price.per,
-            units=sum(attempt.made.units or 0.0 for attempt in self.attempts) or None,
+            units=sum(attempt.output.units or 0.0 for attempt in self.attempts) or None,
             micro_usd=sum(attempt.micro_usd for attempt in taken),
             **msgspec.structs.asdict(self.spent),
         )
-        costs_ = [cost_added(self._cost(number, attempt)) for number, attempt in enumerate(taken, 1)]
-        return [usage.added(row), *costs_]
+        costs_ = [insert_cost(self._cost(number, attempt)) for number, attempt in enumerate(taken, 1)]
+        return [usage.insert_statement(row), *costs_]
 
     def _cost(self, number: int, attempt: Attempt) -> Cost:
         return Cost(
-            request=self.wanted.request,
+            request=self.hold_request.request,
             attempt=number,
-            account=self.wanted.account,
+            account=self.hold_request.account,
             at=self._held.at,
             engine=attempt.engine,
             model=attempt.model,
             characters=attempt.characters,
-            audio_ms=round(attempt.made.seconds * 1000),
-            units=attempt.made.units,
+            audio_ms=round(attempt.output.seconds * 1000),
+            units=attempt.output.units,
             micro_usd=attempt.micro_usd,
         )

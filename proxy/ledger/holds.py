@@ -1,4 +1,4 @@
-"""The interface of what keeps holds: in memory beside SQLite, as rows on PostgreSQL; one rule for both."""
+"""The interface of holds: in memory beside SQLite, as rows on PostgreSQL. One rule decides for both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from proxy.storage.store import Statement, Store
 
 
 class Payer(msgspec.Struct, frozen=True, kw_only=True):
-    """An account under its terms, by one of its keys; its cycles are counted from the anchor."""
+    """An account under its terms, by one of its keys. Its cycles are counted from the anchor."""
 
     account: str
     key: str
@@ -26,7 +26,7 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldRequest(Payer, frozen=True, kw_only=True):
-    """One request's hold: whose it is, and the most that it is expected to cost."""
+    """The hold that a request needs: for which account, and the most that it is expected to cost."""
 
     request: str
     amount: int
@@ -51,39 +51,45 @@ class HoldRefused(Exception):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where an account stands: its credits, live holds taken off, and its requests under way."""
+    """The balance of an account: its credits less its live holds, and its requests under way."""
 
-    standing: CreditStanding
+    credits: CreditStanding
     live: Live
     cycle: Cycle
 
 
 class Holds(Protocol):
-    """Every method may be called concurrently, for the same account too. `arrears` are what could not be
-    written in its time."""
+    """Keeps the holds of accounts. Every method may be called concurrently, for the same account too.
+
+    `pending` has the writes that could not be done in their time.
+    """
 
     store: Store
-    arrears: PendingWrites
+    pending: PendingWrites
 
-    async def take(self, wanted: HoldRequest) -> HeldCredits:
-        """Raises Refused. What it gives is taken until `settle` or `drop`, or until this process ends."""
+    async def take(self, hold_request: HoldRequest) -> HeldCredits:
+        """Take a hold until `settle` or `drop`, or until this process ends. Raises HoldRefused."""
         ...
 
-    async def settle(self, wanted: HoldRequest, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
-        """One unit of work: the entries, their balances, what is written `beside`, and the end of the hold.
+    async def settle(
+        self, hold_request: HoldRequest, new_entries: Sequence[Entry], beside: Sequence[Statement]
+    ) -> None:
+        """Write the entries, their balances and what is `beside`, and end the hold, in one unit of work.
 
-        Carried out even if the caller is cancelled. Raises what `Store.write` does; then the hold stands.
+        It is carried out even when the caller is cancelled. It raises what `Store.write` raises, and then
+        the hold stays.
         """
         ...
 
     def drop(self, request: str, account: str) -> None:
-        """Ends a hold that nothing could be written for. Nobody has to wait for it."""
+        """End a hold for which nothing could be written. It returns at once."""
         ...
 
     async def move(self, entries: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
-        """Entries that belong to no hold, of one account: grants, refunds, corrections.
+        """Write entries of one account that belong to no hold: grants, refunds, corrections.
 
-        Carried out once, even if the caller is cancelled or an answer lost. Raises what `Store.write` does.
+        It is carried out once, even when the caller is cancelled or an answer is lost. It raises what
+        `Store.write` raises.
         """
         ...
 

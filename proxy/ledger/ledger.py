@@ -1,4 +1,4 @@
-"""The only writer of balances. Which keeper of holds it has follows from the store."""
+"""The ledger: the only writer of balances. The store decides which kind of holds it has."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from policies.price import MICRO, in_credits
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.ledger.hold import Hold
 from proxy.ledger.holds import HoldRefused, HoldRequest, Holds
-from proxy.ledger.memory import MemoryHolds
-from proxy.ledger.stored import StoredHolds
+from proxy.ledger.memory_holds import MemoryHolds
+from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage.store import Store
 from proxy.telemetry import UNWATCHED, Watch
 
@@ -29,13 +29,13 @@ class Ledger:
         return f"<Ledger {self.holds!r}>"
 
     @asynccontextmanager
-    async def hold(self, wanted: HoldRequest) -> AsyncIterator[Hold]:
-        """Raises RateLimited or QuotaExceeded; then nothing is held, and nothing written down."""
+    async def hold(self, hold_request: HoldRequest) -> AsyncIterator[Hold]:
+        """Hold credits for a request. After RateLimited or QuotaExceeded nothing is held or written."""
         try:
-            held = await self.holds.take(wanted)
+            held = await self.holds.take(hold_request)
         except HoldRefused as refused:
-            raise _failure(refused.refusal, refused.cycle, wanted) from None
-        hold = Hold(self.holds, wanted, held)
+            raise _failure(refused.refusal, refused.cycle, hold_request) from None
+        hold = Hold(self.holds, hold_request, held)
         try:
             yield hold
         finally:
@@ -52,18 +52,18 @@ async def open_ledger(store: Store, watch: Watch = UNWATCHED) -> AsyncIterator[L
 
 
 def credits_text(micro: int) -> str:
-    """For messages: at most two decimals, downwards, so that nobody is promised what is not there."""
+    """Format credits for messages: at most two decimals, rounded down, so that no message says too much."""
     return in_credits(micro // _SHOWN * _SHOWN)
 
 
-def _failure(refusal: Refusal, cycle: Cycle, wanted: HoldRequest) -> RequestFailed:
+def _failure(refusal: Refusal, cycle: Cycle, hold_request: HoldRequest) -> RequestFailed:
     if refusal.reason == "credits":
         resets = datetime.fromtimestamp(cycle.end / 1e6, UTC)
         return QuotaExceeded(
-            f"You exceeded your current quota: this needs about {_up(wanted.amount)} credits, and your plan "
-            f"'{wanted.terms.plan}' has {_left(refusal.limit, f'{resets:%Y-%m-%d}')}."
+            f"You exceeded your current quota: this needs about {_up(hold_request.amount)} credits, "
+            f"and your plan '{hold_request.terms.plan}' has {_left(refusal.limit, f'{resets:%Y-%m-%d}')}."
         )
-    whose = "your key" if refusal.reason == "key_streams" else f"your plan '{wanted.terms.plan}'"
+    whose = "your key" if refusal.reason == "key_streams" else f"your plan '{hold_request.terms.plan}'"
     streams = "stream" if refusal.limit == 1 else "streams"
     return RateLimited(
         f"Rate limit reached: {whose} allows {refusal.limit} {streams} at the same time. "

@@ -1,5 +1,7 @@
-"""Movements that belong to no request under way: grants, refunds, corrections. Each is an entry with a
-reason, an actor, and its place in the audit, all in one unit of work."""
+"""Movements of credits that belong to no request under way: grants, refunds, corrections.
+
+Each is an entry with a reason, an actor and a line in the audit, all in one unit of work.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,15 @@ from proxy.storage.store import AlreadyExists
 __all__ = ["Reason", "correct", "grant", "refund"]
 
 
-async def grant(ledger: Ledger, account: str, micro: int, reference: str | None, told: Reason) -> Entry:
-    """Credits on top of every allowance, which stay until they are spent. The same reference again, with the
-    same account and amount, gives the entry that is there: payments are told more than once. Raises Conflict
-    where it was used for something else."""
-    entry = await _granted(ledger, account, micro, "grant", told, reference)
+async def grant(ledger: Ledger, account: str, micro: int, reference: str | None, reason: Reason) -> Entry:
+    """Grant credits on top of every allowance. They stay until they are spent.
+
+    Payments may be reported twice: the same reference with the same account and amount gives the entry that
+    is there. Raises Conflict when the reference was used for something else.
+    """
+    entry = await _granted_entry(ledger, account, micro, "grant", reason, reference)
     try:
-        await ledger.holds.move([entry], told.beside)
+        await ledger.holds.move([entry], reason.beside)
     except AlreadyExists:
         assert reference is not None
         earlier = await entries.of_reference(ledger.store, reference)
@@ -33,16 +37,19 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
     return entry
 
 
-async def correct(ledger: Ledger, account: str, micro: int, told: Reason) -> Entry:
-    """More or fewer granted credits, where something went wrong; below zero too."""
-    entry = await _granted(ledger, account, micro, "correction", told, None)
-    await ledger.holds.move([entry], told.beside)
+async def correct(ledger: Ledger, account: str, micro: int, reason: Reason) -> Entry:
+    """Correct the granted credits after a mistake, up or down. They may go below zero."""
+    entry = await _granted_entry(ledger, account, micro, "correction", reason, None)
+    await ledger.holds.move([entry], reason.beside)
     return entry
 
 
-async def refund(ledger: Ledger, request: str, micro: int | None, told: Reason) -> list[Entry]:
-    """What a request was charged, or a part of it, back to the pools that it came from; as granted credits
-    where its cycle is over. A request is refunded once. Raises NotFound, Conflict, InvalidRequest."""
+async def refund(ledger: Ledger, request: str, micro: int | None, reason: Reason) -> list[Entry]:
+    """Give back what a request was charged, or a part of it, to the pools that it came from.
+
+    When the cycle is over, the credits come back as granted ones. A request is refunded once. Raises
+    NotFound, Conflict, InvalidRequest.
+    """
     spent = await entries.spent(ledger.store, request)
     charged = -sum(entry.amount for entry in spent)
     if not spent:
@@ -56,13 +63,13 @@ async def refund(ledger: Ledger, request: str, micro: int | None, told: Reason) 
     assert account is not None, "accounts are closed, and never deleted"
     amount = charged if micro is None else micro
     try:
-        return await give_back(ledger.holds, spent, amount, account.anchor, told)
+        return await give_back(ledger.holds, spent, amount, account.anchor, reason)
     except AlreadyExists:
         raise Conflict(f"The request {request} was refunded before.", param="request") from None
 
 
-async def _granted(
-    ledger: Ledger, account: str, micro: int, kind: entries.Kind, told: Reason, reference: str | None
+async def _granted_entry(
+    ledger: Ledger, account: str, micro: int, kind: entries.Kind, reason: Reason, reference: str | None
 ) -> Entry:
     return Entry(
         id=new_id("ent"),
@@ -72,6 +79,6 @@ async def _granted(
         kind=kind,
         at=await ledger.store.now(),
         reference=reference,
-        reason=told.reason,
-        actor=told.actor,
+        reason=reason.reason,
+        actor=reason.actor,
     )

@@ -1,4 +1,4 @@
-"""What a request was charged, given back: the one way for it, whoever wants it."""
+"""Refunds: the one way to give back what a request was charged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from proxy.storage.store import Statement
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """By whom and why; `beside` is written in the same unit of work (the audit)."""
+    """Who moves credits, and why. `beside` is written in the same unit of work: it is the audit."""
 
     actor: str
     reason: str = ""
@@ -22,20 +22,22 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 async def give_back(
-    holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, told: Reason
+    holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, reason: Reason
 ) -> list[Entry]:
-    """Of what one request spent, to the pools that it came from: what was spent last comes back first. Raises
-    AlreadyExists where it was refunded before."""
+    """Give back what one request spent, or a part, to the pools that it came from.
+
+    What was spent last comes back first. Raises AlreadyExists when the request was refunded before.
+    """
     now = await holds.store.now()
-    back = _entries(spent, micro, cycle_at(anchor, now), now, told)
-    shown = usage.refunded(spent[0].request or "", micro)
-    # In the order of settlements: two that lock the same balances the other way round block each other.
-    await holds.move(back[::-1], (shown, *told.beside))
+    back = _entries(spent, micro, cycle_at(anchor, now), now, reason)
+    shown = usage.refund_statement(spent[0].request or "", micro)
+    # In the order of settlements. In the other order, a refund and a settlement would block each other.
+    await holds.move(back[::-1], (shown, *reason.beside))
     return [entry for entry in back if entry.amount]
 
 
-def _entries(spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, told: Reason) -> list[Entry]:
-    """For each pool one, even of nothing: their ids are what makes a second refund impossible."""
+def _entries(spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, reason: Reason) -> list[Entry]:
+    """Make one entry for each pool, even of nothing: their ids make a second refund impossible."""
     back: list[Entry] = []
     left = micro
     for entry in reversed(spent):
@@ -45,18 +47,14 @@ def _entries(spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, told: R
             Entry(
                 id=entries.refund_id(entry.id),
                 account=entry.account,
-                pool=_pool(entry, cycle),
+                # The allowance of a cycle that is over cannot be spent, so it comes back as granted credits.
+                pool=entry.pool if entry.pool == cycle.start else GRANTED,
                 amount=amount,
                 kind="refund",
                 at=now,
                 request=entry.request,
-                reason=told.reason,
-                actor=told.actor,
+                reason=reason.reason,
+                actor=reason.actor,
             )
         )
     return back
-
-
-def _pool(spent: Entry, cycle: Cycle) -> int:
-    """Nobody can spend the allowance of a cycle that is over, so what comes back of that one is granted."""
-    return spent.pool if spent.pool == cycle.start else GRANTED

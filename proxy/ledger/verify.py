@@ -1,7 +1,7 @@
-"""`voxgate ledger verify`: whether the books agree with one another, by the rows alone.
+"""`voxgate ledger verify`: it checks by the rows alone whether the books agree with each other.
 
-It changes nothing, and may run beside a busy server: it looks at a few thousand rows at a time, and what it
-compares is of one moment, or older than anything that is still written to.
+It changes nothing, and may run beside a busy server. It reads a few thousand rows at a time. What it
+compares is of one moment, or so old that it does not change any more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BALANCES = "a balance is the sum of its entries"
 
 
 class Contradiction(msgspec.Struct, frozen=True):
-    """What is wrong, and with whom: the id of an account or a request."""
+    """What is wrong, and the id of the account or request that is wrong."""
 
     check: str
     subject: str
@@ -29,7 +29,7 @@ class Contradiction(msgspec.Struct, frozen=True):
 
 
 class VerifyResult(msgspec.Struct, frozen=True):
-    """The counts are of what was looked at. Of each check the first contradictions are listed."""
+    """How many rows were checked, and the first contradictions of each check."""
 
     is_clean: bool
     entries: int
@@ -40,7 +40,7 @@ class VerifyResult(msgspec.Struct, frozen=True):
 
 
 async def verify(store: Store) -> VerifyResult:
-    """Takes seconds for a million entries; nothing else waits for it."""
+    """Check the books. It takes seconds for a million entries, and nothing else waits for it."""
     found = _Found()
     now = await store.now()
     balances = 0
@@ -48,8 +48,8 @@ async def verify(store: Store) -> VerifyResult:
         for balance in await books.balances(store, account, now, SLICE):
             balances += balance.is_kept
             if balance.amount != balance.entries:
-                told = f"pool {balance.pool}: balance {balance.amount}, entries {balance.entries}"
-                found.add(_BALANCES, account, told)
+                difference = f"pool {balance.pool}: balance {balance.amount}, entries {balance.entries}"
+                found.add(_BALANCES, account, difference)
     requests = await _walk(store, USAGE, found)
     entries = await _walk(store, ENTRIES, found)
     (holds,) = await store.read_long(_LIVE, {"now": now})
@@ -57,24 +57,21 @@ async def verify(store: Store) -> VerifyResult:
 
 
 class _Found:
-    """One of each check and subject, and of each check no more than are shown."""
+    """The contradictions: each check and subject once, and no more of a check than are shown."""
 
     def __init__(self) -> None:
         self.all: list[Contradiction] = []
         self._of_check: Counter[str] = Counter()
 
-    def __repr__(self) -> str:
-        return f"<_Found {len(self.all)}>"
-
-    def add(self, check: str, subject: str, told: str) -> None:
-        contradiction = Contradiction(check, subject, told)
+    def add(self, check: str, subject: str, difference: str) -> None:
+        contradiction = Contradiction(check, subject, difference)
         if self._of_check[check] < _SHOWN and contradiction not in self.all:
             self._of_check[check] += 1
             self.all.append(contradiction)
 
 
 async def _walk(store: Store, walk: Walk, found: _Found) -> int:
-    """How many rows there were."""
+    """Run the checks of a table over all its rows, slice by slice, and count the rows."""
     total, after = 0, ""
     while True:
         sql = f"SELECT id FROM {walk.table} WHERE id > :after ORDER BY id LIMIT :most"
@@ -83,8 +80,8 @@ async def _walk(store: Store, walk: Walk, found: _Found) -> int:
         if not slice_["count"]:
             return total
         for check in walk.checks:
-            asked: Params = {"after": after, "upto": slice_["upto"]}
-            for row in await store.read_long(f"{check.sql} LIMIT {_SHOWN}", asked):
+            bounds_of_slice: Params = {"after": after, "upto": slice_["upto"]}
+            for row in await store.read_long(f"{check.sql} LIMIT {_SHOWN}", bounds_of_slice):
                 found.add(check.name, row["subject"], row["found"])
         total += slice_["count"]
         after = slice_["upto"]

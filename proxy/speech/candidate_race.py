@@ -105,7 +105,7 @@ class FirstAudio:
         deadline = asyncio.get_running_loop().time() + left_s
         text, request = asked.text, asked.request
         async with asyncio.timeout_at(deadline):
-            await self._budgets.check(candidate.model.engine, asked.hold.wanted)
+            await self._budgets.check(candidate.model.engine, asked.hold.hold_request)
             prepared = await self._front_ends.prepare(
                 candidate.front_end, text, asked.part.language, asked.part.lexicon.words
             )
@@ -123,10 +123,10 @@ class FirstAudio:
     async def _begin(self, speaking: CandidateStream, attempt: Attempt, deadline: float) -> None:
         job = speaking.timed(deadline - asyncio.get_running_loop().time())
         try:
-            await speaking.begin(self._engines[attempt.engine].speak(job, attempt.asked))
+            await speaking.begin(self._engines[attempt.engine].speak(job, attempt.note_dispatch))
         except EngineError as error:
             # Whoever refused a text has not begun with it, and no provider bills for that.
-            attempt.was_taken &= isinstance(error, (EngineFailed, EngineTimeout))
+            attempt.was_dispatched &= isinstance(error, (EngineFailed, EngineTimeout))
             raise
         finally:
             if not speaking.has_begun:
@@ -138,7 +138,7 @@ class FirstAudio:
             engine=model.engine,
             model=model.info.id,
             characters=len(asked.text),
-            made=speaking,
+            output=speaking,
             part=asked.number,
             rate=self._catalogue.rate(model),
             billed_on_submit=model.info.billed_on_submit,
@@ -164,14 +164,14 @@ class CandidateRace:
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
             speaking = await (self._hedged(candidate) if hedge_s else self._tried(candidate))
             if speaking is not None:
-                self._hold.spoken_by(self._asked.number, speaking.candidate.model)
+                self._hold.assign_part(self._asked.number, speaking.candidate.model)
                 return speaking
         raise self._failure
 
     async def _tried(self, candidate: Candidate) -> CandidateStream | None:
         """None where another one is to be asked; `_failure` says why."""
         await self._come_free(candidate)
-        self._hold.spoken_by(self._asked.number, candidate.model)
+        self._hold.assign_part(self._asked.number, candidate.model)
         left_s = fallback.share_s(self._deadline - self._loop.time(), len(self._left))
         try:
             return await self._first_audio.attempt(self._asked, candidate, left_s)
@@ -180,7 +180,7 @@ class CandidateRace:
         except EngineError as error:
             failure = error
         _log.warning(
-            "engine.speak.refused", **about(self._hold.wanted.request, candidate.model.name, failure)
+            "engine.speak.refused", **about(self._hold.hold_request.request, candidate.model.name, failure)
         )
         self._failure = failure
         return None
@@ -252,8 +252,8 @@ def _job(asked: PartRequest, candidate: Candidate, prepared: tuple[Segment, ...]
     factor = request.speed / native
     passes = factor == 1.0 and asked.format in info.formats and open_frames(asked.format) is not None
     return SpeechJob(
-        id=hold.wanted.request,
-        tenant=hold.wanted.account,
+        id=hold.hold_request.request,
+        tenant=hold.hold_request.account,
         estimated_s=part.estimated_s,
         share=asked.plan.terms.share,
         model=info.id,

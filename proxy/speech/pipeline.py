@@ -107,7 +107,7 @@ class Pipeline:
             hold.waited_s, spent = looked.waited_s, hold.spent
             spent.characters, spent.format = len(request.text), request.format
             spent.voice, spent.language, spent.cache = plan.voice.id, plan.language, looked.state
-            hold.speaks(
+            hold.begin_parts(
                 [SpokenPart(characters=part.characters, estimated_s=part.estimated_s) for part in plan.parts]
             )
             speech: Speech | None = None
@@ -120,7 +120,7 @@ class Pipeline:
             except EngineError as error:
                 failure = from_engine(error)
                 if speech is not None:
-                    _log.warning("engine.speak.broken", **about(id_, hold.now.speaker, error))
+                    _log.warning("engine.speak.broken", **about(id_, hold.current_part.speaker, error))
                 await self._settle_failed(hold, failure, error)
                 raise failure from None
             except asyncio.CancelledError:
@@ -129,7 +129,7 @@ class Pipeline:
             finally:
                 if speech is not None:
                     await speech.close()
-                for heard in hold.heard():
+                for heard in hold.spoken_parts():
                     self._metrics.spoken(*heard)
 
     async def _begun(self, sought: CacheQuestion, looked: CacheLookup, hold: Hold) -> Speech:
@@ -138,13 +138,13 @@ class Pipeline:
             return self._cache.replay(looked)
         began = time.monotonic()
         speech = await begin_speech(self._first_audio, self._levels, sought.request, sought.plan, hold)
-        self._metrics.first_audio(hold.now.speaker, time.monotonic() - began)
+        self._metrics.first_audio(hold.current_part.speaker, time.monotonic() - began)
         return looked.record(speech)
 
     async def _settle_failed(self, hold: Hold, failure: RequestFailed, error: EngineError) -> None:
         hold.spent.error = failure.code
         await hold.settle("failed")
-        self._metrics.failed(hold.now.engine, type(error).__name__)
+        self._metrics.failed(hold.current_part.engine, type(error).__name__)
 
 
 def _wanted(id_: str, caller: Caller, sought: CacheQuestion, clip: Clip | None) -> HoldRequest:

@@ -82,7 +82,7 @@ async def create(
         "created": act.at if act else await store.now(),
         "agreed": encode_json(agreed),
     }
-    (created,), *_ = await store.write(Statement(_INSERT, row), *audit.added(act))
+    (created,), *_ = await store.write(Statement(_INSERT, row), *audit.insert_statements(act))
     return _account(created)
 
 
@@ -120,7 +120,7 @@ async def change(
         after: Params = {"new_plan": decided.plan, "new_agreed": encode_json(decided.agreed)}
         *_, changed = await store.write(
             Statement(_HOLD, {"id": read.id}),
-            *audit.added(decided.act, _ACT_IF, before),
+            *audit.insert_statements(decided.act, _ACT_IF, before),
             Statement(_CHANGE, {**before, **after}),
         )
         if changed:
@@ -133,7 +133,7 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
     callers afterwards."""
     row: Params = {"id": account, "closed": act.at if act else await store.now()}
     saved = [Statement(sql, {"id": account}) for sql in _TAKE_AWAY]
-    rows, *_ = await store.write(Statement(_CLOSE, row), *audit.added(act, _WAS_CLOSED), *saved)
+    rows, *_ = await store.write(Statement(_CLOSE, row), *audit.insert_statements(act, _WAS_CLOSED), *saved)
     return _one(rows)
 
 

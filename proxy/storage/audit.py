@@ -33,7 +33,7 @@ _AT = "SELECT at FROM audit WHERE id = :id"
 _NO_FACTS: Params = {}
 
 
-def added(act: Act | None, only_if: str = "", facts: Params = _NO_FACTS) -> tuple[Statement, ...]:
+def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FACTS) -> tuple[Statement, ...]:
     """For one unit of work with the change; nothing without an act. `only_if` is SQL over the act's own
     values, and further facts, that is true where the change does happen: revoking twice is one act."""
     if act is None:

@@ -35,7 +35,7 @@ _OF_ENGINE = "SELECT coalesce(sum(micro_usd), 0) AS total FROM costs WHERE engin
 _OF_ACCOUNT = "SELECT coalesce(sum(micro_usd), 0) AS total FROM costs WHERE account = :owner AND at >= :since"
 
 
-def added(cost: Cost) -> Statement:
+def insert_statement(cost: Cost) -> Statement:
     return insert(_INSERT, cost)
 
 

@@ -73,9 +73,12 @@ def refund_id(spend_id: str) -> str:
     return f"{spend_id}:refund"
 
 
-def added(entry: Entry) -> tuple[Statement, Statement]:
-    """The entry and its balance, for one unit of work. A second entry with its id or reference makes the
-    whole unit fail with AlreadyExists, so that nothing is counted twice."""
+def insert_statements(entry: Entry) -> tuple[Statement, Statement]:
+    """Write an entry and its balance, for one unit of work.
+
+    A second entry with its id or reference makes the whole unit fail with AlreadyExists, so that nothing is
+    counted twice.
+    """
     moved: Params = {"account": entry.account, "pool": entry.pool, "amount": entry.amount}
     return insert(_INSERT, entry), Statement(_MOVE, moved)
 

@@ -55,7 +55,7 @@ _SWEEP = "DELETE FROM holds WHERE expires < :long_ago"
 class AccountHolds(msgspec.Struct, frozen=True):
     """What the rows say of an account at one moment."""
 
-    standing: CreditStanding
+    credits: CreditStanding
     live: Live
 
 
@@ -81,7 +81,7 @@ def _found(row: Row) -> AccountHolds:
     )
 
 
-def dropped(request: str) -> Statement:
+def drop_statement(request: str) -> Statement:
     return Statement(_DROP, {"request": request})
 
 

@@ -99,7 +99,7 @@ async def create(store: Store, key: ApiKey, wanted: NewKeyRecord, act: Act | Non
         **msgspec.structs.asdict(wanted),
         "caps": encode_json(wanted.caps),
     }
-    (created,), *_ = await store.write(Statement(_INSERT, row), *audit.added(act))
+    (created,), *_ = await store.write(Statement(_INSERT, row), *audit.insert_statements(act))
     return _record(created)
 
 
@@ -123,7 +123,7 @@ async def get(store: Store, key: str) -> KeyRecord | None:
 async def revoke(store: Store, key: str, act: Act | None = None) -> KeyRecord | None:
     """Dead for good; revoking twice keeps the first time. Forget its callers afterwards."""
     row: Params = {"id": key, "revoked": act.at if act else await store.now()}
-    rows, *_ = await store.write(Statement(_REVOKE, row), *audit.added(act, _WAS_REVOKED))
+    rows, *_ = await store.write(Statement(_REVOKE, row), *audit.insert_statements(act, _WAS_REVOKED))
     return _one(rows)
 
 
@@ -141,7 +141,7 @@ async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) ->
         Statement(_HOLD, {"id": old}),
         Statement(_INSERT_LIKE, row),
         Statement(_REVOKE_REPLACED, {"id": old, "new_id": new_key, "now": now}),
-        *audit.added(act, _WAS_MADE),
+        *audit.insert_statements(act, _WAS_MADE),
     )
     return _one(rows)
 

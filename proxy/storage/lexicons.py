@@ -45,8 +45,8 @@ class LexiconRecord(msgspec.Struct, frozen=True, kw_only=True):
         return f"<LexiconRecord {self.name} of {self.account}, {len(self.words)} words>"
 
 
-async def standing(store: Store, account: str) -> tuple[tuple[str, int, int], ...]:
-    """By name: what is otherwise as soon as one of them was changed, made or deleted."""
+async def revisions(store: Store, account: str) -> tuple[tuple[str, int, int], ...]:
+    """List name, revision and time of each lexicon. The list differs after every change."""
     rows = await store.read(_STANDING, {"account": account})
     return tuple((row["name"], row["revision"], row["changed"]) for row in rows)
 
@@ -85,14 +85,14 @@ async def put(
     _, rows, *_ = await store.write(
         Statement(_HOLD, {"account": account}),
         Statement(_SET, row),
-        *audit.added(act, _WAS_SET, {"of": account, "name": name}),
+        *audit.insert_statements(act, _WAS_SET, {"of": account, "name": name}),
     )
     return _record(rows[0]) if rows else None
 
 
 async def delete(store: Store, account: str, name: str, act: Act | None = None) -> bool:
     """Whether it was there."""
-    acts = audit.added(act, _IS_THERE, {"of": account, "name": name})
+    acts = audit.insert_statements(act, _IS_THERE, {"of": account, "name": name})
     *_, rows = await store.write(*acts, Statement(_DELETE, {"account": account, "name": name}))
     return bool(rows)
 

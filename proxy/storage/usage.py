@@ -70,12 +70,12 @@ _REFUNDED = "UPDATE usage SET refunded = :amount WHERE id = :id"
 _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND outcome = 'finished'"
 
 
-def added(row: UsageRow) -> Statement:
+def insert_statement(row: UsageRow) -> Statement:
     """For one unit of work with what the request moved; a second row for it makes the unit AlreadyExists."""
     return insert(_INSERT, row)
 
 
-def refunded(request: str, amount: int) -> Statement:
+def refund_statement(request: str, amount: int) -> Statement:
     """For one unit of work with the entries that give it back; of a row that is not kept any more nothing."""
     return Statement(_REFUNDED, {"id": request, "amount": amount})
 
@@ -109,7 +109,7 @@ async def place_of(store: Store, id_: str, account: str | None) -> Place | None:
     return Place(rows[0]["started"], id_) if rows else None
 
 
-async def finished(store: Store, id_: str, account: str) -> int | None:
+async def find_finished(store: Store, id_: str, account: str) -> int | None:
     """When a request of this account started that was spoken to its end, and charged; None for any other."""
     rows = await store.read(_FINISHED, {"id": id_, "account": account})
     return int(rows[0]["started"]) if rows else None

@@ -104,14 +104,16 @@ async def add_cast(
         "most": most,
     }
     _, rows, *_ = await store.write(
-        Statement(_HOLD, {"account": account}), Statement(_INSERT, row), *audit.added(act, _WAS_MADE)
+        Statement(_HOLD, {"account": account}),
+        Statement(_INSERT, row),
+        *audit.insert_statements(act, _WAS_MADE),
     )
     return _record(rows[0]) if rows else None
 
 
 async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
     """Whether it was there."""
-    *_, rows = await store.write(*audit.added(act, _WAS_MADE), Statement(_DELETE, {"id": id_}))
+    *_, rows = await store.write(*audit.insert_statements(act, _WAS_MADE), Statement(_DELETE, {"id": id_}))
     return bool(rows)
 
 

@@ -22,7 +22,7 @@ ANCHOR = 1_700_000_000_000_000
 _OPEN = "INSERT INTO accounts (id, name, plan, created, anchor) VALUES (:id, :id, 'pro', :anchor, :anchor)"
 
 
-class Made(NamedTuple):
+class Output(NamedTuple):
     """What an attempt has come to."""
 
     seconds: float
@@ -74,7 +74,9 @@ def wanted(
 
 
 def heard(hold: Hold, seconds: float, *, engine: str = "tone", characters: int = 5) -> None:
-    heard_in_parts(hold, part(engine, characters, hold.wanted.estimated_s), samples=round(seconds * RATE_HZ))
+    heard_in_parts(
+        hold, part(engine, characters, hold.hold_request.estimated_s), samples=round(seconds * RATE_HZ)
+    )
 
 
 def part(engine: str, characters: int, estimated_s: float, begins: int | None = None) -> SpokenPart:
@@ -86,13 +88,13 @@ def part(engine: str, characters: int, estimated_s: float, begins: int | None = 
 def heard_in_parts(hold: Hold, *parts: SpokenPart, samples: int) -> None:
     """So many samples were written of the answer; the parts begin where they say."""
     spent = hold.spent
-    hold.speaks(parts)
+    hold.begin_parts(parts)
     spent.engine, spent.model = parts[0].engine, parts[0].model
     spent.characters = sum(part.characters for part in parts)
     spent.samples, spent.sample_rate_hz = samples, RATE_HZ
 
 
-def submitted(hold: Hold, number: int = 0, *, was_taken: bool = True) -> None:
+def submitted(hold: Hold, number: int = 0, *, was_dispatched: bool = True) -> None:
     """The part with this number, to a model that bills its operator as soon as it has a text."""
     spoken = hold.parts[number]
     hold.attempts.append(
@@ -100,10 +102,10 @@ def submitted(hold: Hold, number: int = 0, *, was_taken: bool = True) -> None:
             engine=spoken.engine,
             model=spoken.model,
             characters=spoken.characters,
-            made=Made(0.0),
+            output=Output(0.0),
             part=number,
             billed_on_submit=True,
-            was_taken=was_taken,
+            was_dispatched=was_dispatched,
         )
     )
 
@@ -116,9 +118,9 @@ async def speak(ledger: Ledger, request: HoldRequest, seconds: float) -> None:
 
 async def stands(ledger: Ledger, request: HoldRequest) -> Account:
     found = await ledger.holds.position(request)
-    allowance = found.standing.allowance
+    allowance = found.credits.allowance
     return Account(
-        None if allowance is None else allowance / MICRO, found.standing.granted / MICRO, found.live.account
+        None if allowance is None else allowance / MICRO, found.credits.granted / MICRO, found.live.account
     )
 
 
@@ -142,7 +144,7 @@ async def held(store: Store) -> list[str]:
 async def made_up(ledger: Ledger) -> None:
     """Returns when nothing is owed any more."""
     async with asyncio.timeout(20):
-        await ledger.holds.arrears.are_clear.wait()
+        await ledger.holds.pending.all_written.wait()
 
 
 async def is_at_rest(ledger: Ledger) -> bool:

@@ -17,7 +17,7 @@ from proxy.errors import Conflict
 from proxy.ledger import Hold, HoldRequest, Outcome, movements
 from proxy.ledger.holds import HoldRefused
 from proxy.ledger.movements import Reason
-from proxy.ledger.stored import StoredHolds
+from proxy.ledger.stored_holds import StoredHolds
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from tests.proxy.ledger.asking import heard_in_parts, part, submitted
@@ -63,7 +63,7 @@ class LedgerMachine(World):
                 assert refusal == refusals[-1]
             else:
                 assert refusal is None
-                assert answer.wanted is request
+                assert answer.hold_request is request
                 self.open[request.request] = Open(account, place, answer)
 
     def _wanted(self, account: str, key: int, text: Text, terms: Terms) -> HoldRequest:
@@ -230,7 +230,7 @@ class LedgerMachine(World):
             wanted = self._wanted(account, 0, Text((Said("tone", 1, 1),)), terms)
             for keeper in self.keepers:
                 position = self.run(keeper.position(wanted))
-                standing = position.standing
+                standing = position.credits
                 assert (standing.allowance, standing.granted) == books.standing(terms, now)
                 live = [hold for hold in books.taken.values() if hold.expires > now]
                 assert position.live.account == len(live)

@@ -10,13 +10,15 @@ from policies.costs import Rate
 from proxy.ledger import Attempt, Ledger, Outcome
 from proxy.storage import usage
 from proxy.storage.store import Store
-from tests.proxy.ledger.asking import Made, heard, moved, wanted
+from tests.proxy.ledger.asking import Output, heard, moved, wanted
 
 A_MINUTE, A_CHARACTER, A_UNIT = Rate(0.06, "minute"), Rate(0.0001, "character"), Rate(0.002, "unit")
 
 
-def attempt(engine: str, made: Made, rate: Rate | None, *, was_taken: bool = True) -> Attempt:
-    return Attempt(engine=engine, model="standard", characters=5, made=made, rate=rate, was_taken=was_taken)
+def attempt(engine: str, output: Output, rate: Rate | None, *, was_dispatched: bool = True) -> Attempt:
+    return Attempt(
+        engine=engine, model="standard", characters=5, output=output, rate=rate, was_dispatched=was_dispatched
+    )
 
 
 async def costs(store: Store) -> list[tuple[Any, ...]]:
@@ -27,9 +29,9 @@ async def costs(store: Store) -> list[tuple[Any, ...]]:
 async def test_each_attempt_is_a_cost_of_its_own_losing_ones_too(store: Store, ledger: Ledger) -> None:
     async with ledger.hold(wanted()) as hold:
         hold.attempts += [
-            attempt("one", Made(0.0), A_CHARACTER),
-            attempt("two", Made(1.5, 7.0), A_UNIT),
-            attempt("three", Made(30.0), A_MINUTE),
+            attempt("one", Output(0.0), A_CHARACTER),
+            attempt("two", Output(1.5, 7.0), A_UNIT),
+            attempt("three", Output(30.0), A_MINUTE),
         ]
         heard(hold, 2, engine="three")
         await hold.settle("finished")
@@ -49,7 +51,7 @@ async def test_what_a_provider_took_is_on_record_however_the_request_ended(
     store: Store, ledger: Ledger, outcome: Outcome
 ) -> None:
     async with ledger.hold(wanted()) as hold:
-        hold.attempts.append(attempt("one", Made(10.0), A_MINUTE))
+        hold.attempts.append(attempt("one", Output(10.0), A_MINUTE))
         await hold.settle(outcome)
     assert await costs(store) == [(1, "one", 10_000, None, 10_000)]
 
@@ -57,9 +59,9 @@ async def test_what_a_provider_took_is_on_record_however_the_request_ended(
 async def test_an_attempt_that_was_refused_or_has_no_rate_costs_nothing(store: Store, ledger: Ledger) -> None:
     async with ledger.hold(wanted()) as hold:
         hold.attempts += [
-            attempt("refused", Made(0.0), A_CHARACTER, was_taken=False),
-            attempt("ours", Made(2.0), None),
-            attempt("theirs", Made(2.0), A_CHARACTER),
+            attempt("refused", Output(0.0), A_CHARACTER, was_dispatched=False),
+            attempt("ours", Output(2.0), None),
+            attempt("theirs", Output(2.0), A_CHARACTER),
         ]
         await hold.settle("finished")
     assert await costs(store) == [(1, "theirs", 2_000, None, 500)]
@@ -70,12 +72,12 @@ async def test_what_an_attempt_made_is_counted_when_it_is_settled(store: Store, 
         seconds = 0.0
         units: float | None = None
 
-    made = Growing()
+    growing = Growing()
     async with ledger.hold(wanted()) as hold:
         hold.attempts.append(
-            Attempt(engine="one", model="m", characters=5, made=made, rate=A_MINUTE, was_taken=True)
+            Attempt(engine="one", model="m", characters=5, output=growing, rate=A_MINUTE, was_dispatched=True)
         )
-        made.seconds = 60.0
+        growing.seconds = 60.0
         await hold.settle("finished")
-        made.seconds = 999.0
+        growing.seconds = 999.0
     assert await costs(store) == [(1, "one", 60_000, None, 60_000)]

@@ -82,7 +82,7 @@ async def spent(
         units=None,
         micro_usd=round(usd * 1e6),
     )
-    await server.worker.store.write(costs.added(row))
+    await server.worker.store.write(costs.insert_statement(row))
 
 
 @pytest.mark.parametrize("period", ["day", "month"])

@@ -273,7 +273,7 @@ async def test_nobody_waits_longer_for_a_settlement_than_its_one_deadline(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many tries there are; and who has waited that long does not wait again on leaving."""
-    monkeypatch.setattr("proxy.ledger.retry.WITHIN_S", 0.2)
+    monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
     async with asyncio.timeout(5):
         async with ledger.hold(wanted()) as hold:
             heard(hold, 4)

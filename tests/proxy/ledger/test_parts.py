@@ -10,7 +10,7 @@ from policies.plans import Terms
 from policies.price import MICRO, Price
 from policies.routing import Model
 from proxy.ledger import Ledger, Outcome, SpokenPart
-from proxy.ledger.charging import written
+from proxy.ledger.charges import written_samples
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Store
@@ -130,16 +130,16 @@ async def test_a_part_that_another_engine_took_over_is_not_billed_for_the_first(
     async with ledger.hold(wanted(credits=100, under=priced())) as hold:
         heard_in_parts(hold, part("tone", 5, 4, 0), part("dear", 5, 2, None), samples=RATE_HZ)
         submitted(hold, 1)
-        hold.spoken_by(1, model("tone"))
+        hold.assign_part(1, model("tone"))
         await hold.settle("left")
     assert await moved(store) == [("spend", False, -1)]
 
 
 async def test_a_row_names_its_engines_in_the_order_of_the_parts(ledger: Ledger, store: Store) -> None:
     async with ledger.hold(wanted(under=priced())) as hold:
-        hold.speaks([SpokenPart(characters=1, estimated_s=1) for _ in range(4)])
+        hold.begin_parts([SpokenPart(characters=1, estimated_s=1) for _ in range(4)])
         for number, engine in ((0, "flat"), (2, "dear"), (1, "tone"), (3, "flat")):
-            hold.spoken_by(number, model(engine))
+            hold.assign_part(number, model(engine))
         await hold.settle("finished")
     (row,) = await usage.list_(store)
     assert (row.engine, row.model) == ("flat+tone+dear", "standard")
@@ -150,7 +150,7 @@ async def test_what_was_heard_is_told_by_who_spoke_it(ledger: Ledger) -> None:
     async with ledger.hold(wanted(under=priced())) as hold:
         parts = [part("tone", 5, 4, 0), part("", 5, 2, RATE_HZ), part("dear", 5, 2, 3 * RATE_HZ)]
         heard_in_parts(hold, *parts, part("flat", 5, 2), samples=round(3.5 * RATE_HZ))
-        assert hold.heard() == [("tone", "standard", 1.0), ("dear", "standard", 0.5)]
+        assert hold.spoken_parts() == [("tone", "standard", 1.0), ("dear", "standard", 0.5)]
 
 
 begins = st.lists(st.integers(0, 1000), max_size=5).map(lambda found: [0, *sorted(found)])
@@ -162,7 +162,7 @@ def test_the_shares_of_the_parts_are_all_that_was_written(
 ) -> None:
     parts = [part("tone", 1, 1, begin) for begin in begins if begin <= samples]
     parts += [part("tone", 1, 1) for _ in range(waiting)]
-    shares = list(written(parts, samples))
+    shares = list(written_samples(parts, samples))
     assert sum(shares) == samples
     assert all(share >= 0 for share in shares)
     for number, begin in enumerate(begins[: len(parts) - waiting]):

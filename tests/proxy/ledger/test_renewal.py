@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.ledger import Ledger, open_ledger
-from proxy.ledger.stored import StoredHolds
+from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import holds
 from proxy.storage.store import StorageUnreachable, Store
 from proxy.telemetry import Metrics
@@ -106,8 +106,8 @@ async def is_renewed(store: Store) -> None:
 async def test_holds_under_way_are_renewed_by_themselves(
     lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.ledger.stored.RENEW_S", 0.01)
-    monkeypatch.setattr("proxy.ledger.stored.HOLD_S", 1)
+    monkeypatch.setattr("proxy.ledger.stored_holds.RENEW_S", 0.01)
+    monkeypatch.setattr("proxy.ledger.stored_holds.HOLD_S", 1)
     async with open_ledger(lossy) as ledger, ledger.hold(wanted()):
         await is_renewed(lossy)
         # A database that was away for a moment does not end it for good.
@@ -120,7 +120,7 @@ async def test_holds_under_way_are_renewed_by_themselves(
 async def test_a_renewal_that_breaks_is_counted_and_the_next_one_comes(
     lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.ledger.stored.RENEW_S", 0.01)
+    monkeypatch.setattr("proxy.ledger.stored_holds.RENEW_S", 0.01)
     metrics = Metrics()
     async with open_ledger(lossy, metrics) as ledger, ledger.hold(wanted()):
         await is_renewed(lossy)
@@ -135,7 +135,7 @@ async def test_what_nobody_renewed_for_long_is_swept_away(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = await lossy.now()
-    monkeypatch.setattr("proxy.ledger.stored.HOLD_S", -601)
+    monkeypatch.setattr("proxy.ledger.stored_holds.HOLD_S", -601)
     async with open_ledger(lossy) as dead:
         await dead.holds.take(wanted("req_dead"))
     monkeypatch.undo()

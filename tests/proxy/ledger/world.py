@@ -15,8 +15,8 @@ from policies.plans import Caps, Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
 from proxy.ledger import Hold, Ledger
-from proxy.ledger.memory import MemoryHolds
-from proxy.ledger.stored import StoredHolds
+from proxy.ledger.memory_holds import MemoryHolds
+from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import open_store
 from tests.proxy.ledger.asking import ANCHOR, open_accounts
 from tests.proxy.ledger.books import Books

@@ -76,14 +76,14 @@ async def test_pages_go_on_where_the_last_one_ended(store: Store) -> None:
         Act(id=f"aud_{n:02}", at=n // 2, actor="a", action="x.y", subject="s", account=f"acc_{n % 3}")
         for n in range(20)
     ]
-    await store.write(*(statement for each in acts for statement in audit.added(each)))
+    await store.write(*(statement for each in acts for statement in audit.insert_statements(each)))
     seen: list[Act] = []
     place = Place(2**63 - 1, "")
     while page := await audit.list_(store, place=place, limit=3):
         seen += page
         assert len(seen) <= len(acts), "a page began again where it was"
         newer = Act(id=f"aud_n{len(seen)}", at=99, actor="a", action="x.y", subject="s", account="acc_0")
-        await store.write(*audit.added(newer))
+        await store.write(*audit.insert_statements(newer))
         found = await audit.place_of(store, page[-1].id)
         assert found == (page[-1].at, page[-1].id)
         place = found
@@ -96,6 +96,6 @@ async def test_acts_are_found_by_account_and_time(store: Store) -> None:
         Act(id=f"aud_{n}", at=n, actor="a", action="x.y", subject="s", account=f"acc_{n % 2}")
         for n in range(10)
     ]
-    await store.write(*(statement for each in acts for statement in audit.added(each)))
+    await store.write(*(statement for each in acts for statement in audit.insert_statements(each)))
     found = await audit.list_(store, account="acc_1", since=4, limit=100)
     assert found == [acts[9], acts[7], acts[5]]

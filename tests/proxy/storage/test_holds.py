@@ -34,7 +34,7 @@ async def _give(store: Store, account: str, pool: int, amount: int) -> None:
     entry = Entry(
         id=f"{account}:{pool}", account=account, pool=pool, amount=amount, kind="correction", at=_NOW
     )
-    await store.write(*entries.added(entry))
+    await store.write(*entries.insert_statements(entry))
 
 
 async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
@@ -51,7 +51,7 @@ async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
             place = _place(account, allowance, drawn.choice(["key_a", "key_b"]))
             amount = drawn.choice([0, 0, 1, 10, 30, 60])
             found = await holds.find(postgres, place)
-            expected = admit(amount, allowed, found.live, found.standing)
+            expected = admit(amount, allowed, found.live, found.credits)
             own: Params = {
                 "request": f"{account}:{request}",
                 "worker": "w",

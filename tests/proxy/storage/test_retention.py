@@ -40,7 +40,7 @@ async def used(store: Store, number: int, started: int) -> list[Statement]:
     entry = Entry(
         id=f"{id_}:granted", account=ROW.account, pool=0, amount=-24, kind="spend", at=started, request=id_
     )
-    return [usage.added(row), costs.added(cost), *entries.added(entry)]
+    return [usage.insert_statement(row), costs.insert_statement(cost), *entries.insert_statements(entry)]
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def by_hand(among: list[UsageRow], by: By) -> dict[str, tuple[int, ...]]:
 @pytest.fixture
 async def among(store: Store) -> list[UsageRow]:
     made = rows()
-    await store.write(*map(usage.added, made))
+    await store.write(*map(usage.insert_statement, made))
     return made
 
 

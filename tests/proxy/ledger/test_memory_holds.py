@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from policies.price import MICRO
-from proxy.ledger import Ledger, memory, movements, open_ledger
+from proxy.ledger import Ledger, memory_holds, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.storage import open_store
 from proxy.storage.store import Row, Statement, Store
@@ -21,7 +21,7 @@ _NAMES = ("acc_ada", "acc_ben", "acc_cyd", "acc_dan")
 
 @pytest.fixture
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WatchedStore]:
-    monkeypatch.setattr(memory, "_IDLE_KEPT", 2)
+    monkeypatch.setattr(memory_holds, "_IDLE_KEPT", 2)
     async with open_store("sqlite", tmp_path) as opened:
         await open_accounts(opened, dict.fromkeys(_NAMES, ANCHOR))
         yield WatchedStore(opened, await opened.now())

@@ -1,6 +1,6 @@
-"""Holds of the one worker that SQLite allows: in memory, since a killed process charges nothing.
+"""Holds in memory, for the one worker that SQLite allows: a killed process charges nothing.
 
-A request costs one durable commit that way, its settlement. The balances here follow that commit.
+In this way a request costs one durable commit, its settlement. The balances here follow that commit.
 """
 
 from __future__ import annotations
@@ -54,16 +54,16 @@ class _Account:
         of_key = sum(1 for owner, _ in self.live.values() if owner == key)
         return Position(CreditStanding(allowance, granted), Live(len(held), of_key), cycle)
 
-    def apply(self, moved: Sequence[Entry]) -> None:
+    def apply(self, new_entries: Sequence[Entry]) -> None:
         if self.pools is not None:
-            for entry in moved:
+            for entry in new_entries:
                 self.pools[entry.pool] = self.pools.get(entry.pool, 0) + entry.amount
 
 
 class MemoryHolds:
     def __init__(self, store: Store, watch: Watch = UNWATCHED) -> None:
         self.store = store
-        self.arrears = PendingWrites(watch)
+        self.pending = PendingWrites(watch)
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -71,27 +71,31 @@ class MemoryHolds:
         live = sum(len(account.live) for account in self._accounts.values())
         return f"<MemoryHolds {live} live, {len(self._accounts)} accounts>"
 
-    async def take(self, wanted: HoldRequest) -> HeldCredits:
+    async def take(self, hold_request: HoldRequest) -> HeldCredits:
         now = await self.store.now()
-        account = await self._account(wanted.account)
-        # From here on without a wait: nobody else's hold comes between the look and the taking.
-        position = account.position(wanted.key, wanted.terms, account.cycle(wanted.anchor, now))
-        split = admit(wanted.amount, wanted.terms, position.live, position.standing)
+        account = await self._account(hold_request.account)
+        # There is no wait from here on, so that no other hold comes between the look and the taking.
+        position = account.position(
+            hold_request.key, hold_request.terms, account.cycle(hold_request.anchor, now)
+        )
+        split = admit(hold_request.amount, hold_request.terms, position.live, position.credits)
         if isinstance(split, Refusal):
             raise HoldRefused(split, position.cycle)
         held = HeldCredits(split, position.cycle, now)
-        account.live[wanted.request] = (wanted.key, held)
+        account.live[hold_request.request] = (hold_request.key, held)
         return held
 
-    async def settle(self, wanted: HoldRequest, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
-        await self._carry_out(self._settle(wanted, moved, beside))
+    async def settle(
+        self, hold_request: HoldRequest, new_entries: Sequence[Entry], beside: Sequence[Statement]
+    ) -> None:
+        await self._carry_out(self._settle(hold_request, new_entries, beside))
 
     def drop(self, request: str, account: str) -> None:
         if account in self._accounts:
             self._accounts[account].live.pop(request, None)
 
-    async def move(self, moved: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
-        await self._carry_out(self._move(moved, beside))
+    async def move(self, new_entries: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
+        await self._carry_out(self._move(new_entries, beside))
 
     async def position(self, payer: Payer) -> Position:
         now = await self.store.now()
@@ -99,7 +103,7 @@ class MemoryHolds:
         return account.position(payer.key, payer.terms, account.cycle(payer.anchor, now))
 
     async def close(self) -> None:
-        await self.arrears.close()
+        await self.pending.close()
         if self._writing:
             await asyncio.wait(self._writing)
 
@@ -107,29 +111,31 @@ class MemoryHolds:
         task = asyncio.create_task(work)
         self._writing.add(task)
         task.add_done_callback(self._written)
-        # The write is carried out whoever waits for it, so what follows from it must be too.
+        # The write is carried out even when its caller is cancelled, so what follows from it must be too.
         await asyncio.shield(task)
 
-    async def _settle(self, wanted: HoldRequest, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
-        account = self._accounts.setdefault(wanted.account, _Account())
+    async def _settle(
+        self, hold_request: HoldRequest, new_entries: Sequence[Entry], beside: Sequence[Statement]
+    ) -> None:
+        account = self._accounts.setdefault(hold_request.account, _Account())
         account.writing += 1
         try:
-            await self.store.write(*_statements(moved), *beside)
+            await self.store.write(*_statements(new_entries), *beside)
         finally:
             account.writing -= 1
-        account.apply(moved)
-        account.live.pop(wanted.request, None)
+        account.apply(new_entries)
+        account.live.pop(hold_request.request, None)
 
-    async def _move(self, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
-        account = self._accounts.setdefault(moved[0].account, _Account())
-        # Not while the pools are being read: nobody could tell whether they had this in them.
+    async def _move(self, new_entries: Sequence[Entry], beside: Sequence[Statement]) -> None:
+        account = self._accounts.setdefault(new_entries[0].account, _Account())
+        # Not while the pools are being read: it would not be known whether they have this entry in them.
         async with account.reading:
-            await self.store.write(*_statements(moved), *beside)
-            account.apply(moved)
+            await self.store.write(*_statements(new_entries), *beside)
+            account.apply(new_entries)
 
     def _written(self, task: asyncio.Task[None]) -> None:
         self._writing.discard(task)
-        # Looked at, so that a failure whose caller has left is not reported as lost.
+        # The result is read, so that asyncio does not report a failure whose caller has left.
         if not task.cancelled():
             task.exception()
 
@@ -140,14 +146,14 @@ class MemoryHolds:
             async with account.reading:
                 if account.pools is None:
                     account.pools = await entries.pools(self.store, id_)
-        # Only now: others may have come while it was read, and its caller is about to take a hold of it.
+        # Only now: other accounts may have come during the read, and the caller is about to take a hold.
         self._accounts.move_to_end(id_)
         if was_read:
             self._forget_idle()
         return account
 
     def _forget_idle(self) -> None:
-        """The least recently used ones go, but never one whose requests or readings are under way."""
+        """Forget the least recently used accounts, but none whose requests or reads are under way."""
         if len(self._accounts) <= _IDLE_KEPT:
             return
         for id_, account in list(self._accounts.items())[: len(self._accounts) - _IDLE_KEPT]:
@@ -155,5 +161,5 @@ class MemoryHolds:
                 del self._accounts[id_]
 
 
-def _statements(moved: Sequence[Entry]) -> list[Statement]:
-    return [statement for entry in moved for statement in entries.added(entry)]
+def _statements(new_entries: Sequence[Entry]) -> list[Statement]:
+    return [statement for entry in new_entries for statement in entries.insert_statements(entry)]

@@ -1,4 +1,4 @@
-"""What a request is charged: each part that was spoken by its own model's price, and the sum rounded once."""
+"""The charge of a request: each spoken part by its own model's price, and the sum rounded once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from policies.price import FREE, Price, PricedPart
 
 
 class SpokenPart(msgspec.Struct, kw_only=True):
-    """A part of a request: who has it in hand, and from which sample of the answer on it is heard, None
-    until then. `characters` and `estimated_s` are of its text."""
+    """A part of a request, and the model that speaks it or tries to.
+
+    `begins` is the sample of the answer at which the part begins, None before its turn. `characters` and
+    `estimated_s` are of its text.
+    """
 
     characters: int
     estimated_s: float
@@ -25,37 +28,39 @@ class SpokenPart(msgspec.Struct, kw_only=True):
 
     @property
     def speaker(self) -> str:
-        """As `engine/model`; empty before anybody was tried."""
+        """The model as `engine/model`, or "" before one was tried."""
         return f"{self.engine}/{self.model}" if self.engine else ""
 
 
 class Charge(NamedTuple):
-    """What is charged, and the price that it follows from."""
+    """An amount, and the price that it follows from."""
 
     amount: int
     price: Price
 
 
-def written(parts: Sequence[SpokenPart], samples: int) -> Iterator[int]:
-    """Of each part its share of the answer's samples that were written: they end somewhere within one."""
+def written_samples(parts: Sequence[SpokenPart], samples: int) -> Iterator[int]:
+    """Give for each part how many of its samples were written. The last ones may end inside a part."""
     ends = [part.begins for part in parts[1:]]
     for part, end in zip_longest(parts, ends):
         begins = samples if part.begins is None else part.begins
         yield max(0, min(samples, samples if end is None else end) - begins)
 
 
-def charge(
+def compute_charge(
     parts: Sequence[SpokenPart], samples: int, rate_hz: int, prices: Prices, owed: Collection[int]
 ) -> Charge:
-    """Of the parts that are `owed` at least the estimate, whatever was heard of them."""
+    """Compute what the parts cost. A part that is `owed` costs at least its estimate, also when unheard."""
     pieces = [
         PricedPart(
             prices.of_model(part.engine, part.model),
-            heard,
+            samples_of_part,
             part.characters,
             part.estimated_s if number in owed else None,
         )
-        for number, (part, heard) in enumerate(zip(parts, written(parts, samples), strict=True))
+        for number, (part, samples_of_part) in enumerate(
+            zip(parts, written_samples(parts, samples), strict=True)
+        )
     ]
     return _charge(pieces, rate_hz)
 
@@ -65,6 +70,6 @@ def _charge(pieces: Sequence[PricedPart], rate_hz: int) -> Charge:
     several = {piece.price for piece in pieces}
     first = pieces[0].price if pieces else FREE
     if len(several) > 1 or (len(pieces) > 1 and first.per == "job"):
-        # The one price by which the books can prove it.
+        # This is the one price by which `verify` can prove the charge.
         return Charge(amount, Price(amount, "job"))
     return Charge(amount, first)

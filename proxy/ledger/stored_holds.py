@@ -1,4 +1,4 @@
-"""Holds of several workers: rows on PostgreSQL, decided where all of them meet, renewed while they live."""
+"""Holds as rows on PostgreSQL, for several workers: the database decides, and workers renew live holds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from policies.admission import Refusal, admit
 from policies.cycles import cycle_at
 from policies.quota import Split
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
-from proxy.ledger.pending_writes import PendingWrites
-from proxy.ledger.retry import in_time, insist
+from proxy.ledger.pending_writes import PendingWrites, in_time, write_with_retries
 from proxy.storage import entries, holds
 from proxy.storage.entries import Entry
 from proxy.storage.holds import AccountHolds
@@ -22,7 +21,7 @@ from proxy.storage.store import AlreadyExists, Params, Statement, StorageFailed,
 from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
 
 HOLD_S = 60
-"""How long a hold outlives the worker that took it."""
+"""The time that a hold outlives the worker that took it."""
 RENEW_S = 20.0
 _LONG = 10 * 60
 _SECOND = 1_000_000
@@ -31,12 +30,15 @@ _log = structlog.get_logger()
 
 
 class StoredHolds:
-    """Make it in a running loop. A `lost` hold is one that may be a row while nobody needs it, with the
-    moment from which it cannot come any more."""
+    """The holds of one worker. Create it in a running loop.
+
+    A `lost` hold may be a row though no request needs it. It is kept with the moment from which it cannot
+    come any more.
+    """
 
     def __init__(self, store: Store, watch: Watch = UNWATCHED) -> None:
         self.store = store
-        self.arrears = PendingWrites(watch)
+        self.pending = PendingWrites(watch)
         self._worker = secrets.token_hex(8)
         self._live: set[str] = set()
         self._lost: dict[str, float] = {}
@@ -46,57 +48,61 @@ class StoredHolds:
     def __repr__(self) -> str:
         return f"<StoredHolds {len(self._live)} live of worker {self._worker}>"
 
-    async def take(self, wanted: HoldRequest) -> HeldCredits:
+    async def take(self, hold_request: HoldRequest) -> HeldCredits:
         now = await self.store.now()
-        cycle = cycle_at(wanted.anchor, now)
-        row = {**_place(wanted, cycle.start, now), **self._row(wanted, now)}
-        taken = await self._take(row, wanted.request)
+        cycle = cycle_at(hold_request.anchor, now)
+        row = {**_place(hold_request, cycle.start, now), **self._row(hold_request, now)}
+        taken = await self._take(row, hold_request.request)
         if isinstance(taken, Split):
-            self._live.add(wanted.request)
+            self._live.add(hold_request.request)
             return HeldCredits(taken, cycle, now)
-        refusal = admit(wanted.amount, wanted.terms, taken.live, taken.standing)
+        refusal = admit(hold_request.amount, hold_request.terms, taken.live, taken.credits)
         assert isinstance(refusal, Refusal), "the statement and the policy are the same rule"
         raise HoldRefused(refusal, cycle)
 
-    async def settle(self, wanted: HoldRequest, moved: Sequence[Entry], beside: Sequence[Statement]) -> None:
-        await self.store.write(join_writes((*beside, *_added(moved), holds.dropped(wanted.request))))
-        self._live.discard(wanted.request)
+    async def settle(
+        self, hold_request: HoldRequest, new_entries: Sequence[Entry], beside: Sequence[Statement]
+    ) -> None:
+        await self.store.write(
+            join_writes((*beside, *_statements(new_entries), holds.drop_statement(hold_request.request)))
+        )
+        self._live.discard(hold_request.request)
 
     def drop(self, request: str, account: str) -> None:
         del account
         self._live.discard(request)
-        self._lose(request)
+        self._drop_later(request)
 
-    async def move(self, moved: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
+    async def move(self, new_entries: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
         is_in_doubt = False
 
         async def write() -> None:
             nonlocal is_in_doubt
             try:
-                await self.store.write(*_added(moved), *beside)
+                await self.store.write(*_statements(new_entries), *beside)
             except StorageUnreachable:
                 is_in_doubt = True
                 raise
 
         try:
             async with in_time():
-                await insist(write)
+                await write_with_retries(write)
         except AlreadyExists:
-            # By a try of our own, whose answer was lost; or by somebody else's entry.
-            if not is_in_doubt or not await entries.are_there(self.store, moved):
+            # The row is from an earlier try whose answer was lost, or it is another entry.
+            if not is_in_doubt or not await entries.are_there(self.store, new_entries):
                 raise
 
     async def position(self, payer: Payer) -> Position:
         now = await self.store.now()
         cycle = cycle_at(payer.anchor, now)
         found = await holds.find(self.store, _place(payer, cycle.start, now))
-        return Position(found.standing, found.live, cycle)
+        return Position(found.credits, found.live, cycle)
 
     async def close(self) -> None:
         await self._renewing.close()
         if self._taking:
             await asyncio.wait(self._taking)
-        await self.arrears.close()
+        await self.pending.close()
 
     async def _take(self, row: Params, request: str) -> Split | AccountHolds:
         taking = asyncio.create_task(holds.take(self.store, row))
@@ -105,22 +111,22 @@ class StoredHolds:
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            # It is carried out all the same, and would count until its time is over: away with it once it is
+            # The take is carried out all the same, and would count until it expires. It is dropped when it is
             # there, and not before.
-            taking.add_done_callback(lambda taken: self._lose_taken(taken, request))
+            taking.add_done_callback(lambda taken: self._drop_when_taken(taken, request))
             raise
         except StorageUnreachable:
-            self._lose(request, may_come=True)
+            self._drop_later(request, may_come=True)
             raise
 
-    def _lose_taken(self, taken: asyncio.Task[Split | AccountHolds], request: str) -> None:
+    def _drop_when_taken(self, taken: asyncio.Task[Split | AccountHolds], request: str) -> None:
         error = None if taken.cancelled() else taken.exception()
-        self._lose(request, may_come=taken.cancelled() or isinstance(error, StorageUnreachable))
+        self._drop_later(request, may_come=taken.cancelled() or isinstance(error, StorageUnreachable))
 
-    def _lose(self, request: str, *, may_come: bool = False) -> None:
-        """A row whose fate is unknown may still come after it was dropped, until its own time is over."""
+    def _drop_later(self, request: str, *, may_come: bool = False) -> None:
+        """Drop a row soon. When its fate is unknown, it may still come after that, until it expires."""
         self._lost[request] = _now() + HOLD_S if may_come else 0.0
-        self.arrears.owe("lost holds", self._drop_lost)
+        self.pending.add("lost holds", self._drop_lost)
 
     async def _drop_lost(self) -> None:
         now, lost = _now(), dict(self._lost)
@@ -130,19 +136,19 @@ class StoredHolds:
             if until <= now and self._lost.get(request) == until:
                 del self._lost[request]
 
-    def _row(self, wanted: HoldRequest, now: int) -> Params:
+    def _row(self, hold_request: HoldRequest, now: int) -> Params:
         return {
-            "request": wanted.request,
+            "request": hold_request.request,
             "worker": self._worker,
-            "amount": wanted.amount,
-            "streams": wanted.terms.streams,
-            "key_streams": wanted.terms.key.streams,
+            "amount": hold_request.amount,
+            "streams": hold_request.terms.streams,
+            "key_streams": hold_request.terms.key.streams,
             "expires": now + HOLD_S * _SECOND,
         }
 
     async def _renew(self) -> None:
         if self._lost:
-            self.arrears.owe("lost holds", self._drop_lost)
+            self.pending.add("lost holds", self._drop_lost)
         if not self._live:
             return
         try:
@@ -163,8 +169,8 @@ def _place(payer: Payer, pool: int, now: int) -> Params:
     }
 
 
-def _added(moved: Sequence[Entry]) -> list[Statement]:
-    return [statement for entry in moved for statement in entries.added(entry)]
+def _statements(new_entries: Sequence[Entry]) -> list[Statement]:
+    return [statement for entry in new_entries for statement in entries.insert_statements(entry)]
 
 
 def _now() -> float:
