@@ -1,4 +1,4 @@
-"""What an account may do: its plan, what was agreed with it alone, and a key's own tighter caps."""
+"""What an account may do: its plan, what was agreed with it alone, and the lower caps of a key."""
 
 from __future__ import annotations
 
@@ -7,99 +7,63 @@ from typing import Literal
 
 import msgspec
 
+from policies.limits import OF_KEYS, Caps, Limits, limit_values
 from policies.price import FREE, Price
 
 Agreed = Literal["account"]
-"""In the place of a plan's limit: each account of this plan has its own."""
-
-Limit = int | Agreed | None
-"""None: no limit."""
+"""The word in place of a plan's limit where each account of the plan has its own."""
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """Micro-credits for each kind of work. `models` has the dearer or cheaper ones among those that speak,
-    by `engine/model` or by the engine's name alone."""
+    """Micro-credits for each kind of work. `models` has other prices for models that speak, by
+    `engine/model` or by the engine's name alone."""
 
     speech: Price = FREE
-    conversion: Price = FREE
     cached: Price = FREE
-    training: Price = FREE
     models: Mapping[str, Price] = {}
 
     def of_model(self, engine: str, model: str) -> Price:
         return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`allowance` is in micro-credits a cycle; `price` is for people ("$19"), and "" where the plan is free.
-    `engines` None means all of them; `local_only` those alone that send no text to anybody else.
-    `share` is how much of a busy engine its accounts get, beside those of other plans. The budgets are what
-    providers may take for one account."""
+class Plan(Limits[int | Agreed], frozen=True, kw_only=True):
+    """What the accounts of one plan may do. `price` is a text for people ("$19"), and "" where the plan is
+    free. If `engines` is None, all may speak. `local_only` leaves those that send no text to anybody else.
+    `share` is how much of a busy engine its accounts get, beside those of other plans."""
 
     name: str
     price: str = ""
-    allowance: Limit = None
-    rpm: Limit = None
-    streams: Limit = None
-    voices: Limit = None
-    max_characters: Limit = None
     engines: tuple[str, ...] | None = None
     prices: Prices = Prices()
     cache: bool = False
-    one_shot: bool = True
     local_only: bool = False
     share: float = 1.0
-    budget_usd_day: float | None = None
-    budget_usd_month: float | None = None
 
 
 UNLIMITED = Plan(name="unlimited")
 """No limits, and everything free: the operator's own plan, there without being written anywhere."""
 
 
-class Overrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was agreed with one account, in the place of its plan's word. None leaves the plan's."""
+class Overrides(Limits[int], frozen=True, kw_only=True, omit_defaults=True):
+    """What was agreed with one account in place of its plan's terms. None leaves the plan's."""
 
-    allowance: int | None = None
-    rpm: int | None = None
-    streams: int | None = None
-    voices: int | None = None
-    max_characters: int | None = None
     engines: tuple[str, ...] | None = None
     prices: Prices | None = None
-    budget_usd_day: float | None = None
-    budget_usd_month: float | None = None
 
 
-class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one key may do, where that is less than its account. None adds nothing."""
-
-    rpm: int | None = None
-    streams: int | None = None
-    max_characters: int | None = None
-
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class Terms(Limits[int], frozen=True, kw_only=True):
     """What holds for one request: the plan, as agreed with the account, and the key's caps beside it.
 
-    None is no limit. The account's limits count all its keys together, the key's only itself.
+    The account's limits count all its keys together, the key's only itself.
     """
 
     plan: str
     is_paid: bool
-    allowance: int | None
-    rpm: int | None
-    streams: int | None
-    voices: int | None
-    max_characters: int | None
     engines: tuple[str, ...] | None
     prices: Prices
     cache: bool
-    one_shot: bool
     local_only: bool
     share: float
-    budget_usd_day: float | None
-    budget_usd_month: float | None
     key: Caps = Caps()
 
     @property
@@ -118,46 +82,27 @@ class NotAgreed(Exception):
 
 def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> Terms:  # noqa: B008 - frozen
     """Raises NotAgreed where the plan says "account" and the account says nothing: no limit is not meant."""
-    missing: list[str] = []
-
-    def limit(name: str) -> int | None:
-        own: int | None = getattr(agreed, name)
-        planned: Limit = getattr(plan, name)
-        if own is not None:
-            return own
-        if planned == "account":
-            missing.append(name)
-            return None
-        return planned
-
-    found = Terms(
+    limits = limit_values(plan) | {name: own for name, own in limit_values(agreed).items() if own is not None}
+    missing = tuple(name for name, limit in limits.items() if limit == "account")
+    if missing:
+        raise NotAgreed(plan.name, missing)
+    for name, row in OF_KEYS.items():
+        if row.per_request:
+            limits[name] = _lower(limits[name], getattr(caps, name))
+    return Terms(
         plan=plan.name,
         is_paid=bool(plan.price),
-        allowance=limit("allowance"),
-        rpm=limit("rpm"),
-        streams=limit("streams"),
-        voices=limit("voices"),
-        max_characters=_tighter(limit("max_characters"), caps.max_characters),
         engines=plan.engines if agreed.engines is None else agreed.engines,
         prices=agreed.prices or plan.prices,
         cache=plan.cache,
-        one_shot=plan.one_shot,
         local_only=plan.local_only,
         share=plan.share,
-        budget_usd_day=_first(agreed.budget_usd_day, plan.budget_usd_day),
-        budget_usd_month=_first(agreed.budget_usd_month, plan.budget_usd_month),
         key=caps,
+        **limits,
     )
-    if missing:
-        raise NotAgreed(plan.name, tuple(missing))
-    return found
 
 
-def _first(agreed: float | None, planned: float | None) -> float | None:
-    return planned if agreed is None else agreed
-
-
-def _tighter(limit: int | None, cap: int | None) -> int | None:
+def _lower(limit: int | None, cap: int | None) -> int | None:
     if limit is None or cap is None:
         return cap if limit is None else limit
     return min(limit, cap)

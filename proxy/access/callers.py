@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from policies.plans import Caps, Overrides
+from policies.limits import Caps
+from policies.plans import Overrides
 from proxy.errors import InvalidKey
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyStanding, Role

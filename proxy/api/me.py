@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from policies.plans import Terms
+from policies.limits import COUNTED, limit_values, with_limits
 from proxy.access.plans import Plans
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, standing
 from proxy.errors import InvalidKey
@@ -39,13 +39,10 @@ class OwnPlan(msgspec.Struct, frozen=True):
     price: str
 
 
+@with_limits(COUNTED, lambda row: row.plain | None)
 class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The account's, all its keys together; null is no limit, and of engines all of them."""
+    """The account's limits, for all its keys together. Null is no limit; `engines` null means all."""
 
-    rpm: int | None
-    streams: int | None
-    voices: int | None
-    max_characters: int | None
     engines: tuple[str, ...] | None
 
 
@@ -79,7 +76,7 @@ class Me:
                 account=OwnAccount(account.id, account.name),
                 key=_key(key),
                 plan=OwnPlan(terms.plan, self._plans.by_name[terms.plan].price),
-                limits=_limits(terms),
+                limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
                 cycle=found.cycle,
                 credits=found.credits,
                 streams=found.live,
@@ -94,7 +91,3 @@ def routes(ledger: Ledger, plans: Plans) -> list[Route]:
 def _key(key: KeyRecord) -> OwnKey:
     caps = ShownCaps(**msgspec.structs.asdict(key.caps))
     return OwnKey(id=key.id, name=key.name, role=key.role, hint=key.hint, caps=caps)
-
-
-def _limits(terms: Terms) -> OwnLimits:
-    return OwnLimits(**{name: getattr(terms, name) for name in OwnLimits.__struct_fields__})

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from policies.limits import LIMITS, with_limits
 from policies.plans import NotAgreed, Overrides, Prices, Terms, terms
 from policies.price import Price
 from proxy.config import credits
@@ -15,17 +16,14 @@ from proxy.config.plans import read_prices
 from proxy.config.reader import Reader
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest
-from proxy.http.body import Credits, Dollars, Some, SomeOrNone, micro
+from proxy.http.body import micro
 
 
+@with_limits(LIMITS, lambda row: row.number | UnsetType | None, default=UNSET)
 class AgreedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is left out stays as it is; null takes it back, so that the plan's word counts again."""
+    """A change of what is agreed. A field that is left out stays as it is; null takes it back, so that the
+    plan's own term counts again."""
 
-    allowance: Credits | UnsetType | None = UNSET
-    rpm: Some | UnsetType | None = UNSET
-    streams: Some | UnsetType | None = UNSET
-    voices: SomeOrNone | UnsetType | None = UNSET
-    max_characters: Some | UnsetType | None = UNSET
     engines: Annotated[list[str], Meta(description="a list of engines")] | UnsetType | None = UNSET
     prices: (
         Annotated[
@@ -35,8 +33,6 @@ class AgreedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         | UnsetType
         | None
     ) = UNSET
-    budget_usd_day: Dollars | UnsetType | None = UNSET
-    budget_usd_month: Dollars | UnsetType | None = UNSET
 
 
 class ShownPrice(msgspec.Struct, frozen=True):
@@ -50,31 +46,24 @@ class ShownPrices(msgspec.Struct, frozen=True):
     """`models` has those that differ among the models that speak, by `engine/model` or by engine."""
 
     speech: ShownPrice
-    conversion: ShownPrice
     cached: ShownPrice
-    training: ShownPrice
     models: dict[str, ShownPrice]
 
 
+@with_limits(LIMITS, lambda row: row.plain | None)
 class ShownOverrides(msgspec.Struct, frozen=True, kw_only=True):
-    """What was agreed, in credits; null leaves the plan's word."""
+    """What was agreed, in credits; null leaves the plan's own term."""
 
-    allowance: float | None
-    rpm: int | None
-    streams: int | None
-    voices: int | None
-    max_characters: int | None
     engines: tuple[str, ...] | None
     prices: ShownPrices | None
-    budget_usd_day: float | None
-    budget_usd_month: float | None
 
 
 def changed(before: Overrides, change: AgreedChange, config: Config) -> Overrides:
     """Raises InvalidRequest naming the field."""
     sent = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
-    if sent.get("allowance") is not None:
-        sent["allowance"] = micro(sent["allowance"], "agreed.allowance")
+    for name, row in LIMITS.items():
+        if row.unit == "credits" and sent.get(name) is not None:
+            sent[name] = micro(sent[name], f"agreed.{name}")
     if sent.get("engines") is not None:
         sent["engines"] = tuple(_known(engine, config) for engine in sent["engines"])
     if sent.get("prices") is not None:
@@ -108,34 +97,26 @@ def in_force(plan: str, agreed: Overrides, config: Config) -> Terms | None:
 
 
 def shown(agreed: Overrides) -> ShownOverrides:
-    return ShownOverrides(
-        allowance=None if agreed.allowance is None else credits.number(agreed.allowance),
-        rpm=agreed.rpm,
-        streams=agreed.streams,
-        voices=agreed.voices,
-        max_characters=agreed.max_characters,
-        engines=agreed.engines,
-        prices=None if agreed.prices is None else shown_prices(agreed.prices),
-        budget_usd_day=agreed.budget_usd_day,
-        budget_usd_month=agreed.budget_usd_month,
-    )
+    prices = None if agreed.prices is None else shown_prices(agreed.prices)
+    return ShownOverrides(engines=agreed.engines, prices=prices, **credits.shown_limits(agreed))
 
 
 def shown_prices(prices: Prices) -> ShownPrices:
     return ShownPrices(
         speech=_price(prices.speech),
-        conversion=_price(prices.conversion),
         cached=_price(prices.cached),
-        training=_price(prices.training),
         models=_models(prices.models),
     )
 
 
 class _Strict(Reader):
-    """Refuses at the first fault: a client mends one field at a time, and is told which."""
+    """Refuses at the first fault: a client mends one field at a time, and must know which one."""
 
     def fault(self, key: str, text: str) -> NoReturn:
         raise InvalidRequest(f"Invalid value for '{key}': {text}.", param=key)
+
+    def warn(self, key: str, text: str) -> NoReturn:
+        self.fault(key, text)
 
 
 def _known(engine: str, config: Config) -> str:

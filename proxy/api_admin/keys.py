@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from policies.plans import Caps
+from policies.limits import OF_KEYS, Caps, with_limits
 from proxy.api.balance import ShownCaps
 from proxy.api_admin.administration import Administration
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import AccountName, Label, Some, body, can_be_named
+from proxy.http.body import AccountName, Label, body, can_be_named
 from proxy.http.paging import page
 from proxy.http.replies import reply
 from proxy.storage import api_key, key_records
@@ -22,12 +22,9 @@ from proxy.storage.key_records import KeyRecord, Role
 from proxy.storage.rows import new_id
 
 
+@with_limits(OF_KEYS, lambda row: row.number | None, default=None)
 class WantedCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What this key may do, where that is less than its account."""
-
-    rpm: Some | None = None
-    streams: Some | None = None
-    max_characters: Some | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -38,9 +35,7 @@ class NewKey(msgspec.Struct, frozen=True):
         Annotated[int, Meta(ge=1, le=100 * 365 * 86_400, description="a number of seconds, at least 1")]
         | None
     ) = None
-    caps: Annotated[WantedCaps, Meta(description="an object with rpm, streams, max_characters")] = (
-        WantedCaps()
-    )
+    caps: Annotated[WantedCaps, Meta(description=f"an object with {', '.join(OF_KEYS)}")] = WantedCaps()
 
 
 class KeyEntry(KeyRecord, frozen=True, kw_only=True):

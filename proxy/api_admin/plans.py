@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from policies.plans import Agreed, Limit, Plan
+from policies.limits import LIMITS, LimitRow, with_limits
+from policies.plans import Agreed, Plan
 from proxy.api_admin.account_overrides import ShownPrices, shown_prices
 from proxy.api_admin.administration import Administration
 from proxy.config import credits
@@ -17,25 +18,22 @@ from proxy.http.replies import reply
 from proxy.storage import accounts
 
 
+def _limit(row: LimitRow) -> Any:
+    return row.plain | None if row.unit == "usd" else row.plain | Agreed | None
+
+
+@with_limits(LIMITS, _limit)
 class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """`allowance` is in credits a cycle. Null is no limit, `account` a limit of each account's own;
-    `engines` null means all. `accounts` counts those that are open."""
+    """A plan with its limits. A limit that is null is none, and `account` is a limit of each account's own.
+    `allowance` is in credits a cycle. `engines` null means all. `accounts` counts those that are open."""
 
     name: str
     price: str
-    allowance: float | Agreed | None
-    rpm: Limit
-    streams: Limit
-    voices: Limit
-    max_characters: Limit
     engines: tuple[str, ...] | None
     prices: ShownPrices
     cache: bool
-    one_shot: bool
     local_only: bool
     share: float
-    budget_usd_day: float | None
-    budget_usd_month: float | None
     accounts: int
 
 
@@ -64,7 +62,14 @@ def routes(administration: Administration) -> list[Route]:
 
 
 def _shown(plan: Plan, accounts_: int) -> ShownPlan:
-    allowance = credits.number(plan.allowance) if isinstance(plan.allowance, int) else plan.allowance
-    own: dict[str, Any] = {"allowance": allowance, "prices": shown_prices(plan.prices), "accounts": accounts_}
-    same = (name for name in ShownPlan.__struct_fields__ if name not in own)
-    return ShownPlan(**{name: getattr(plan, name) for name in same}, **own)
+    return ShownPlan(
+        name=plan.name,
+        price=plan.price,
+        engines=plan.engines,
+        prices=shown_prices(plan.prices),
+        cache=plan.cache,
+        local_only=plan.local_only,
+        share=plan.share,
+        accounts=accounts_,
+        **credits.shown_limits(plan),
+    )

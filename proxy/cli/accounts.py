@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from policies.limits import AGREEABLE
 from policies.plans import Overrides
 from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_all, path
+from proxy.cli.limit_options import limit_options
 from proxy.cli.numbers import credits_of, whole
 from proxy.cli.output import AsJson, ConfigFile
 from proxy.errors import CommandRefused
@@ -21,13 +23,7 @@ accounts = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
 _SIGNED = {"ignore_unknown_options": True}
 _NONE = "none"
 
-_Allowance = Annotated[
-    str, typer.Option(help="Agreed credits a cycle; none takes it back, as with the limits below.")
-]
-_Rpm = Annotated[str, typer.Option(help="Agreed requests a minute.")]
-_Streams = Annotated[str, typer.Option(help="Agreed requests at the same time.")]
-_Voices = Annotated[str, typer.Option(help="Agreed number of voices.")]
-_Characters = Annotated[str, typer.Option("--max-characters", help="Agreed characters a request.")]
+_of_account = limit_options(AGREEABLE, str, "", lambda row: f"Agreed {row.what}; none takes it back.")
 _AgreedFile = Annotated[
     Path | None,
     typer.Option(
@@ -38,21 +34,18 @@ _AgreedFile = Annotated[
 
 
 @accounts.command("create")
+@_of_account
 def accounts_create(
     name: str,
     plan: Annotated[str | None, typer.Option(help="Its plan; free, or the first one, if not given.")] = None,
-    allowance: _Allowance = "",
-    rpm: _Rpm = "",
-    streams: _Streams = "",
-    voices: _Voices = "",
-    max_characters: _Characters = "",
+    *,
+    limits: dict[str, str],
     agreed: _AgreedFile = None,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an account."""
-    limits = {"rpm": rpm, "streams": streams, "voices": voices, "max_characters": max_characters}
-    body = {"name": name, "plan": plan, "agreed": _agreed(agreed, allowance, limits)}
+    body = {"name": name, "plan": plan, "agreed": _agreed(agreed, limits)}
     ask(config_file, as_json, tables.account, "POST", "accounts", body)
 
 
@@ -69,17 +62,15 @@ def accounts_show(account: str, config_file: ConfigFile = None, as_json: AsJson 
 
 
 @accounts.command("set-plan")
+@_of_account
 def accounts_set_plan(
     account: str,
     plan: Annotated[str | None, typer.Argument(help="The new plan.")] = None,
     plan_option: Annotated[
         str | None, typer.Option("--plan", help="The same, written as create has it.")
     ] = None,
-    allowance: _Allowance = "",
-    rpm: _Rpm = "",
-    streams: _Streams = "",
-    voices: _Voices = "",
-    max_characters: _Characters = "",
+    *,
+    limits: dict[str, str],
     agreed: _AgreedFile = None,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
@@ -87,8 +78,7 @@ def accounts_set_plan(
     """Change an account's plan; what was agreed with it before stays, unless it is said anew."""
     if (plan is None) == (plan_option is None):
         raise CommandRefused("PLAN: name the plan, once")
-    limits = {"rpm": rpm, "streams": streams, "voices": voices, "max_characters": max_characters}
-    body = {"plan": plan or plan_option, "agreed": _agreed(agreed, allowance, limits)}
+    body = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
     ask(config_file, as_json, tables.account, "POST", path("accounts", account), body)
 
 
@@ -129,14 +119,13 @@ def accounts_close(account: str, config_file: ConfigFile = None, as_json: AsJson
     ask(config_file, as_json, tables.account, "DELETE", path("accounts", account))
 
 
-def _agreed(file: Path | None, allowance: str, limits: dict[str, str]) -> dict[str, Any] | None:
-    """What the file has, and the options in its place where both say something."""
+def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
+    """Return what the file says, with the options in its place where both say something."""
     agreed = _read(file) if file else {}
-    if allowance:
-        agreed["allowance"] = None if allowance == _NONE else credits_of(allowance, "--allowance")
     for name, text in limits.items():
+        read = credits_of if AGREEABLE[name].unit == "credits" else whole
         if text:
-            agreed[name] = None if text == _NONE else whole(text, f"--{name.replace('_', '-')}")
+            agreed[name] = None if text == _NONE else read(text, f"--{name.replace('_', '-')}")
     return agreed or None
 
 

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from policies.limits import OF_KEYS
 from proxy.cli import tables
 from proxy.cli.admin_requests import OfAccount, ask, ask_all, path
+from proxy.cli.limit_options import limit_options
 from proxy.cli.numbers import span_s
 from proxy.cli.output import AsJson, ConfigFile
 
@@ -15,22 +17,19 @@ keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=
 
 
 @keys.command("create")
+@limit_options(OF_KEYS, int | None, None, lambda row: f"Its own {row.what}, fewer than its account's.")
 def keys_create(
     account: Annotated[str, typer.Option(help="The account, by id or name.")],
     role: Annotated[str, typer.Option(help="speech or admin.")] = "speech",
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
     expires: Annotated[str, typer.Option(help="A span such as 12h, 30d or 52w; never, if not given.")] = "",
-    rpm: Annotated[
-        int | None, typer.Option(help="Requests a minute of this key, fewer than its account's.")
-    ] = None,
-    streams: Annotated[int | None, typer.Option(help="Its requests at the same time.")] = None,
-    max_characters: Annotated[int | None, typer.Option(help="Its characters a request.")] = None,
+    *,
+    limits: dict[str, int | None],
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, this once."""
-    caps = {"rpm": rpm, "streams": streams, "max_characters": max_characters}
-    body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": caps}
+    body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": limits}
     ask(config_file, as_json, tables.new_key, "POST", "keys", body)
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
+import msgspec
+
+from policies.limits import LIMITS, LimitRow, limit_values
 from policies.price import MICRO, in_credits
 
 
@@ -20,3 +25,12 @@ def number(micro: int) -> float:
     """For JSON, with the very digits of `in_credits`; millionths of a dollar are written the same way."""
     text = in_credits(micro)
     return float(text) if "." in text else int(text)
+
+
+def shown_limits(limits: msgspec.Struct, rows: Mapping[str, LimitRow] = LIMITS) -> dict[str, Any]:
+    """Return limits as people read them, by name: those in micro-credits become credits."""
+    shown = limit_values(limits, rows)
+    for name, row in rows.items():
+        if row.unit == "credits" and isinstance(shown[name], int):
+            shown[name] = number(shown[name])
+    return shown

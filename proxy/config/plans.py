@@ -8,22 +8,30 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from policies.plans import UNLIMITED, Agreed, Limit, Plan, Prices
+from policies.limits import LIMITS, LimitRow, limit_values, with_limits
+from policies.plans import UNLIMITED, Agreed, Plan, Prices
 from policies.price import FREE, Price
 from proxy.config.credits import micro
 from proxy.config.reader import Reader
-from proxy.config.sections import EngineSection, Switch, Usd
+from proxy.config.sections import EngineSection, Switch
 
 Engines = Mapping[str, EngineSection]
 
-_KINDS = ("speech", "conversion", "cached", "training")
+_KINDS = ("speech", "cached")
+# Keys that earlier versions took and never enforced. They are warned of, for this version only.
+_NOT_ENFORCED = ("one_shot",)
+_NOT_ENFORCED_PRICES = ("conversion", "training")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-# Up to here a number of six decimals is the same again after the float that TOML makes of it.
-_Credits = Annotated[int, msgspec.Meta(ge=0, le=10**9)] | Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-_Some = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | Agreed | None
-_SomeOrNone = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | Agreed | None
 
 
+def _written(row: LimitRow) -> Any:
+    """The type of a limit as the file has it."""
+    if row.unit == "usd":
+        return Annotated[row.number | None, msgspec.Meta(description=row.description)]
+    return Annotated[row.number | Agreed | None, msgspec.Meta(description=f'{row.description}, or "account"')]
+
+
+@with_limits(LIMITS, _written, default=None)
 class PlanSection(msgspec.Struct, frozen=True):
     """A plan as it is written. A limit that is left out is none, and so is a price."""
 
@@ -31,17 +39,6 @@ class PlanSection(msgspec.Struct, frozen=True):
         str,
         msgspec.Meta(max_length=100, description='a text for people, such as "$19", or "" where it is free'),
     ] = ""
-    allowance: Annotated[
-        _Credits | Agreed | None, msgspec.Meta(description='credits a cycle, 0 to 1000000000, or "account"')
-    ] = None
-    rpm: Annotated[_Some, msgspec.Meta(description='requests a minute, 1 to 1000000, or "account"')] = None
-    streams: Annotated[
-        _Some, msgspec.Meta(description='requests at the same time, 1 to 1000000, or "account"')
-    ] = None
-    voices: Annotated[_SomeOrNone, msgspec.Meta(description='voices, 0 to 1000000, or "account"')] = None
-    max_characters: Annotated[
-        _Some, msgspec.Meta(description='characters a request, 1 to 1000000, or "account"')
-    ] = None
     engines: (
         Annotated[tuple[str, ...], msgspec.Meta(description='a list of engines, ["espeak", "…"]')] | None
     ) = None
@@ -50,11 +47,8 @@ class PlanSection(msgspec.Struct, frozen=True):
         msgspec.Meta(description='a table of prices, { speech = { credits = 1, per = "second" } }'),
     ] = {}
     cache: Switch = False
-    one_shot: Switch = True
     local_only: Switch = False
     share: Annotated[float, msgspec.Meta(ge=0.01, le=100, description="a number, 0.01 to 100")] = 1.0
-    budget_usd_day: Usd = None
-    budget_usd_month: Usd = None
 
 
 class PriceSection(msgspec.Struct, frozen=True):
@@ -71,17 +65,27 @@ class PriceSection(msgspec.Struct, frozen=True):
 
 
 def read_plans(reader: Reader, value: object, engines: Engines) -> dict[str, Plan]:
-    """The plans of one file, and UNLIMITED beside them where the file has no such plan of its own."""
+    """Return the plans of one file, and UNLIMITED beside them if the file has no such plan of its own."""
     plans: dict[str, Plan] = {}
     for name, written in reader.table(value, "plans").items():
         key = f"plans.{name}"
         if not _NAME.fullmatch(name):
             reader.fault(key, "a plan's name must be of a to z, 0 to 9, - and _, 64 characters at most")
-        section = reader.section(PlanSection, written, key)
+        enforced = _enforced(reader, key, written, _NOT_ENFORCED) if isinstance(written, dict) else written
+        section = reader.section(PlanSection, enforced, key)
         if section is not None:
             plans[name] = _plan(reader, name, section, engines)
     plans.setdefault(UNLIMITED.name, UNLIMITED)
     return plans
+
+
+def _enforced(
+    reader: Reader, key: str, table: Mapping[str, Any], not_enforced: tuple[str, ...]
+) -> dict[str, Any]:
+    for name in not_enforced:
+        if name in table:
+            reader.warn(f"{key}.{name}", "not enforced by this version; remove it")
+    return {name: value for name, value in table.items() if name not in not_enforced}
 
 
 def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> Plan:
@@ -90,31 +94,25 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
         reader.fault(f"{key}.price", f'must be "" where the plan is free; {section.price!r} counts as paid')
     for engine in section.engines or ():
         _check_engine(reader, f"{key}.engines", engine, engines)
+    limits = limit_values(section)
+    for limit, row in LIMITS.items():
+        if row.unit == "credits" and isinstance(limits[limit], int | float):
+            limits[limit] = _micro(reader, f"{key}.{limit}", limits[limit])
     return Plan(
         name=name,
         price=section.price,
-        allowance=_allowance(reader, f"{key}.allowance", section.allowance),
-        rpm=section.rpm,
-        streams=section.streams,
-        voices=section.voices,
-        max_characters=section.max_characters,
         engines=section.engines,
         prices=read_prices(reader, f"{key}.prices", section.prices, engines),
         cache=section.cache,
-        one_shot=section.one_shot,
         local_only=section.local_only,
         share=section.share,
-        budget_usd_day=section.budget_usd_day,
-        budget_usd_month=section.budget_usd_month,
+        **limits,
     )
 
 
-def _allowance(reader: Reader, key: str, written: float | Agreed | None) -> Limit:
-    return written if written is None or written == "account" else _micro(reader, key, written)
-
-
-def read_prices(reader: Reader, key: str, table: Mapping[str, Any], engines: Engines) -> Prices:
-    """What a plan takes, or what was agreed with one account."""
+def read_prices(reader: Reader, key: str, written: Mapping[str, Any], engines: Engines) -> Prices:
+    """Return the prices of a plan, or those that were agreed with one account."""
+    table = _enforced(reader, key, written, _NOT_ENFORCED_PRICES)
     for name in table:
         if name not in (*_KINDS, "models"):
             reader.unknown(f"{key}.{name}", name, (*_KINDS, "models"))

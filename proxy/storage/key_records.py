@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from policies.plans import Caps, Overrides
+from policies.limits import Caps
+from policies.plans import Overrides
 from proxy.storage import audit
 from proxy.storage.api_key import ApiKey
 from proxy.storage.audit import Act

@@ -26,8 +26,6 @@ _TOML = [block for page in (*PAGES, *PLUGIN_PAGES) for block in pages.blocks(pag
 
 # What a struct collects under a name of its own, or is told by the reader, is no key of the file.
 _COLLECTED = ("settings", "bindings", "fault")
-# Read for one version more, and enforced by nothing: nobody should meet them here.
-_LEAVING = ("one_shot",)
 _NO_VALUE = ("none", "needed", "the section's name")
 
 
@@ -53,7 +51,7 @@ def test_every_key_is_documented_with_its_default(heading: str, section: type[ms
     actual = {
         field.encode_name: _default(field)
         for field in msgspec.structs.fields(section)
-        if field.name not in (*_COLLECTED, *_LEAVING)
+        if field.name not in _COLLECTED
     }
     assert documented == actual
 

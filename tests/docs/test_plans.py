@@ -11,7 +11,8 @@ import pytest
 from policies import estimate
 from policies.admission import Live, Refusal, admit
 from policies.cycles import cycle_at
-from policies.plans import Caps, Limit, Plan, terms
+from policies.limits import Caps
+from policies.plans import Plan, terms
 from policies.price import MICRO, Price, ahead, charge, in_credits
 from policies.quota import CreditStanding, Split, split
 from proxy.config import config_toml
@@ -40,7 +41,7 @@ def micros(day: str) -> int:
     return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * MICRO
 
 
-def shown(limit: Limit) -> str:
+def shown(limit: int | str | None) -> str:
     return "no limit" if limit is None else "per account" if limit == "account" else str(limit)
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.admission import Live, Refusal, admit
-from policies.plans import Caps, Plan, Terms, terms
+from policies.limits import Caps
+from policies.plans import Plan, Terms, terms
 from policies.quota import CreditStanding, Split
 
 

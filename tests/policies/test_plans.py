@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.plans import UNLIMITED, Caps, NotAgreed, Overrides, Plan, Prices, terms
+from policies.limits import Caps
+from policies.plans import UNLIMITED, NotAgreed, Overrides, Plan, Prices, terms
 from policies.price import FREE, Price
 
 LIMITS = ("allowance", "rpm", "streams", "voices", "max_characters")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from policies.plans import Caps, Overrides
+from policies.limits import Caps
+from policies.plans import Overrides
 from proxy.access import callers as callers_module
 from proxy.access.callers import Caller, Callers
 from proxy.errors import InvalidKey

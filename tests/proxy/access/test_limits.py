@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from policies.plans import Caps, Plan, Terms, terms
+from policies.limits import Caps
+from policies.plans import Plan, Terms, terms
 from policies.rate import Window
 from proxy.access.limits import Limit, Limits, open_limits, rate_headers
 from proxy.access.limits_memory import MemoryWindows

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from policies.plans import UNLIMITED, Plan, Prices
 from policies.price import FREE, MICRO, Price
 from proxy.config import config_toml
+from proxy.config.sections import Remark
 from tests.proxy.config.files import faults, load
 
 ROOT = Path(__file__).parents[3]
@@ -92,13 +93,10 @@ def test_every_key_of_a_plan_counts(tmp_path: Path) -> None:
         max_characters = 1000
         engines = ["espeak"]
         cache = true
-        one_shot = false
         local_only = true
         [plans.mine.prices]
         speech = { credits = 1, per = "second" }
-        conversion = { credits = 0.000001, per = "minute" }
         cached = { credits = 0.1, per = "character" }
-        training = { credits = 50, per = "job" }
         [plans.mine.prices.models]
         espeak = { credits = 0, per = "job" }
         "espeak/standard" = { credits = 0.25, per = "second" }
@@ -113,15 +111,27 @@ def test_every_key_of_a_plan_counts(tmp_path: Path) -> None:
         max_characters=1000,
         engines=("espeak",),
         cache=True,
-        one_shot=False,
         local_only=True,
         prices=Prices(
             speech=SECOND,
-            conversion=Price(1, "minute"),
             cached=Price(100_000, "character"),
-            training=Price(50 * MICRO, "job"),
             models={"espeak": FREE, "espeak/standard": Price(15 * MICRO, "minute")},
         ),
+    )
+
+
+def test_a_key_that_nothing_enforces_is_a_warning_and_counts_for_nothing(tmp_path: Path) -> None:
+    text = """
+        [plans.mine]
+        one_shot = false
+        prices.conversion = { credits = 5, per = "minute" }
+        prices.training = "any"
+    """
+    loaded = load(tmp_path, text)
+    assert loaded.plans["mine"] == Plan(name="mine")
+    assert loaded.warnings == tuple(
+        Remark(f"plans.mine.{key}", "not enforced by this version; remove it")
+        for key in ("one_shot", "prices.conversion", "prices.training")
     )
 
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from policies.plans import Caps, Plan, Prices, Terms
+from policies.limits import Caps
+from policies.plans import Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
 from proxy.ledger import Attempt, Hold, HoldRequest, Ledger, SpokenPart

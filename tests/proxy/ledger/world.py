@@ -11,7 +11,8 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from policies.plans import Caps, Plan, Prices, Terms
+from policies.limits import Caps
+from policies.plans import Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
 from proxy.ledger import Hold, Ledger

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from policies.admission import Live, Refusal, admit
-from policies.plans import Caps, Plan, terms
+from policies.limits import Caps
+from policies.plans import Plan, terms
 from policies.quota import CreditStanding, Split
 from proxy.storage import entries, holds, open_store
 from proxy.storage.entries import GRANTED, Entry

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from policies.plans import Caps
+from policies.limits import Caps
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.key_records import KeyRecord, NewKeyRecord

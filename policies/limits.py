@@ -1,0 +1,107 @@
+"""The table of limits: a field of `Limits` is one limit, and what reads or shows limits is made from it.
+
+The configuration, an account's own terms, HTTP answers and the options of commands take a new limit from
+here. What enforces it reads it from `Terms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, cast, get_args
+
+import msgspec
+
+S = TypeVar("S", bound=msgspec.Struct)
+N = TypeVar("N")
+"""What a limit that counts may be, besides None: `int`, or `int | Agreed`."""
+
+
+class LimitRow(NamedTuple):
+    """What must be said of one limit. `what` completes the sentence "It must be …".
+
+    A limit in `count` or in `credits` may be left to each account, and has an option of `voxgate accounts`.
+    Credits are held as micro-credits. A limit in `usd` is between the operator and providers only.
+    A limit `per_request` can be compared with one request alone; others count the requests of an account.
+    """
+
+    what: str
+    least: int = 1
+    most: int = 1_000_000
+    unit: Literal["count", "credits", "usd"] = "count"
+    per_request: bool = False
+
+    @property
+    def description(self) -> str:
+        return f"{self.what}, {self.least} to {self.most}"
+
+    @property
+    def number(self) -> Any:
+        """The type of a number within the limit's own bounds, as people write it."""
+        number = int if self.unit == "count" else float
+        return Annotated[number, msgspec.Meta(ge=self.least, le=self.most, description=self.description)]
+
+    @property
+    def plain(self) -> type[int] | type[float]:
+        """The type of a number that is shown to people."""
+        return int if self.unit == "count" else float
+
+
+_USD = LimitRow("US dollars", least=0, most=10**9, unit="usd")
+
+
+class Limits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
+    """The limits of a plan or of an account; None is no limit. Budgets are what providers may take for one
+    account."""
+
+    allowance: Annotated[N | None, LimitRow("credits a cycle", least=0, most=10**9, unit="credits")] = None
+    rpm: Annotated[N | None, LimitRow("requests a minute")] = None
+    streams: Annotated[N | None, LimitRow("requests at the same time")] = None
+    voices: Annotated[N | None, LimitRow("saved voices", least=0)] = None
+    max_characters: Annotated[N | None, LimitRow("characters a request", per_request=True)] = None
+    budget_usd_day: Annotated[float | None, _USD] = None
+    budget_usd_month: Annotated[float | None, _USD] = None
+
+
+class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The limits that one key may have too, where they are lower than its account's. None adds nothing."""
+
+    rpm: int | None = None
+    streams: int | None = None
+    max_characters: int | None = None
+
+
+def _row(annotation: Any) -> LimitRow:
+    return next(extra for extra in get_args(annotation) if isinstance(extra, LimitRow))
+
+
+LIMITS: Mapping[str, LimitRow] = {field.name: _row(field.type) for field in msgspec.structs.fields(Limits)}
+AGREEABLE: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit != "usd"}
+"""The limits that a plan may leave to each account."""
+COUNTED: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit == "count"}
+OF_KEYS: Mapping[str, LimitRow] = {name: LIMITS[name] for name in Caps.__struct_fields__}
+
+
+def with_limits(
+    rows: Mapping[str, LimitRow], type_of: Callable[[LimitRow], Any], default: Any = msgspec.NODEFAULT
+) -> Callable[[type[S]], type[S]]:
+    """Give a struct one more field for each limit. A class decorator: the struct keeps its name."""
+
+    def extend(base: type[S]) -> type[S]:
+        fields = [(name, type_of(row), default) for name, row in rows.items()]
+        extended = msgspec.defstruct(
+            base.__name__,
+            fields,
+            bases=(base,),
+            module=base.__module__,
+            namespace={"__doc__": base.__doc__},
+            kw_only=True,
+            frozen=True,
+        )
+        return cast("type[S]", extended)
+
+    return extend
+
+
+def limit_values(limits: msgspec.Struct, names: Iterable[str] = LIMITS) -> dict[str, Any]:
+    """Return limits of a struct, by name."""
+    return {name: getattr(limits, name) for name in names}

@@ -1,0 +1,55 @@
+"""The table of limits: each row comes out in the structs that are made from it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from msgspec import UNSET
+
+from policies.limits import AGREEABLE, COUNTED, LIMITS, OF_KEYS, with_limits
+from policies.plans import Overrides, Plan, Terms
+from proxy.api.me import OwnLimits
+from proxy.api_admin.account_overrides import AgreedChange, ShownOverrides
+from proxy.api_admin.keys import WantedCaps
+from proxy.api_admin.plans import ShownPlan
+from proxy.config.plans import PlanSection
+
+
+def test_a_key_may_cap_what_counts_and_an_account_may_agree_on_all_but_budgets() -> None:
+    assert set(OF_KEYS) <= set(COUNTED) <= set(AGREEABLE) <= set(LIMITS)
+    assert set(LIMITS) - set(AGREEABLE) == {"budget_usd_day", "budget_usd_month"}
+
+
+@pytest.mark.parametrize(
+    "type_", [Plan, Overrides, Terms, PlanSection, AgreedChange, ShownOverrides, ShownPlan]
+)
+def test_every_limit_is_where_limits_are_written_or_shown(type_: type[msgspec.Struct]) -> None:
+    assert set(LIMITS) <= set(type_.__struct_fields__)
+
+
+def test_answers_to_a_key_and_its_caps_have_their_own_part_of_the_limits() -> None:
+    assert set(OwnLimits.__struct_fields__) == {*COUNTED, "engines"}
+    assert set(WantedCaps.__struct_fields__) == set(OF_KEYS)
+
+
+def test_a_struct_with_limits_keeps_its_name_its_words_and_its_strictness() -> None:
+    @with_limits(COUNTED, lambda row: row.number | msgspec.UnsetType, default=UNSET)
+    class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """A section."""
+
+        name: str
+
+    assert (Section.__name__, Section.__doc__, Section.__module__) == ("Section", "A section.", __name__)
+    assert msgspec.structs.asdict(msgspec.convert({"name": "a", "rpm": 3}, Section))["rpm"] == 3
+    with pytest.raises(msgspec.ValidationError, match="unknown field"):
+        msgspec.convert({"name": "a", "rmp": 3}, Section)
+    with pytest.raises(msgspec.ValidationError, match=">= 1"):
+        msgspec.convert({"name": "a", "rpm": 0}, Section)
+
+
+def test_a_stored_agreement_of_an_earlier_version_is_read() -> None:
+    stored = b'{"rpm":3,"prices":{"speech":{"micro":5,"per":"job"},"training":{"micro":1,"per":"job"}}}'
+    read = msgspec.json.decode(stored, type=Overrides)
+    assert read.rpm == 3
+    assert read.prices is not None
+    assert read.prices.speech.micro == 5
