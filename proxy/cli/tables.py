@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from policies.limits import AGREEABLE
 from proxy.diagnosis.finding import Finding
 
 
@@ -139,12 +140,11 @@ def verdict(answer: dict[str, Any]) -> RenderableType:
 
 
 def plans(answer: dict[str, Any]) -> Table:
-    limits = ("allowance", "rpm", "streams", "voices", "max_characters")
-    table = _table("name", "price", *limits, "speech", "accounts")
+    table = _table("name", "price", *AGREEABLE, "speech", "accounts")
     for row in answer["data"]:
         speech = row["prices"]["speech"]
         price = f"{_number(speech['credits'])} a {speech['per']}" if speech["credits"] else "free"
-        cells = (row["name"], row["price"] or "free", *(_limit(row[name]) for name in limits))
+        cells = (row["name"], row["price"] or "free", *(_limit(row[name]) for name in AGREEABLE))
         _add(table, *cells, price, str(row["accounts"]))
     return table
 
