@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
 from speech_engine.http import NO_NETWORK, HttpClient
 
 Kind = Literal["engine", "front_end", "detector", "mark", "runner"]
+
+S = TypeVar("S", bound=msgspec.Struct)
+"""The settings of a plugin."""
 
 
 class Logger(Protocol):
@@ -61,7 +64,7 @@ class Hosted(msgspec.Struct, frozen=True):
     imports: tuple[str, ...] = ()
 
 
-Create = Callable[[str, Any, Context], AbstractAsyncContextManager[Any]]
+Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]
 """(name, settings, context) → an async context manager of what the kind asks for, e.g. an `Engine`."""
 
 
@@ -76,8 +79,9 @@ def _nothing_missing(_settings: Any) -> tuple[Missing, ...]:
     return ()
 
 
-class Plugin(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing a module brings along. `settings` is a msgspec struct that forbids unknown fields.
+class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
+    """One thing that a module brings along. `settings` is a msgspec struct that forbids unknown fields;
+    `create` and `missing` take such a struct.
 
     `missing` gives what the machine lacks for these settings: a library, a folder of data, a variable. It is
     asked by `voxgate doctor`, may look at files, starts nothing and tells no secret.
@@ -85,6 +89,6 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Kind
     name: str
-    settings: type[msgspec.Struct]
-    create: Create | Hosted
-    missing: Callable[[Any], tuple[Missing, ...]] = _nothing_missing
+    settings: type[S]
+    create: Create[S] | Hosted
+    missing: Callable[[S], tuple[Missing, ...]] = _nothing_missing

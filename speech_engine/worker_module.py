@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,7 @@ class WorkerModuleError(Exception):
     """The module named by `Hosted` does not give an engine plugin."""
 
 
-def worker_engine(module: str) -> tuple[type[msgspec.Struct], Create]:
+def worker_engine(module: str) -> tuple[type[msgspec.Struct], Create[Any]]:
     """The settings and the create of the engine that a worker module brings. Imports it."""
     register = getattr(importlib.import_module(module), "voxgate_register", None)
     plugins = register() if callable(register) else ()

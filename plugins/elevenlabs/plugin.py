@@ -7,5 +7,5 @@ from plugins.elevenlabs.settings import ElevenLabsSettings
 from speech_engine.plugin import Plugin
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[ElevenLabsSettings], ...]:
     return (Plugin(kind="engine", name="elevenlabs", settings=ElevenLabsSettings, create=create),)

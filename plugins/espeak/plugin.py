@@ -42,7 +42,7 @@ def missing(settings: EspeakSettings) -> tuple[Missing, ...]:
     )
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[EspeakSettings], ...]:
     return (
         Plugin(
             kind="engine",

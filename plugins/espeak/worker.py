@@ -185,5 +185,5 @@ async def _create(name: str, settings: EspeakSettings, context: Context) -> Asyn
         yield engine
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[EspeakSettings], ...]:
     return (Plugin(kind="engine", name="espeak", settings=EspeakSettings, create=_create),)

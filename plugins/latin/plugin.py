@@ -20,5 +20,5 @@ async def create(name: str, settings: LatinSettings, context: Context) -> AsyncI
     yield LatinFrontEnd()
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[LatinSettings], ...]:
     return (Plugin(kind="front_end", name="latin", settings=LatinSettings, create=create),)

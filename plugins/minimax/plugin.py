@@ -7,5 +7,5 @@ from plugins.minimax.settings import MinimaxSettings
 from speech_engine import Plugin
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[MinimaxSettings], ...]:
     return (Plugin(kind="engine", name="minimax", settings=MinimaxSettings, create=create),)

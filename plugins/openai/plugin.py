@@ -15,5 +15,5 @@ async def create(_name: str, settings: OpenAISettings, context: Context) -> Asyn
     yield OpenAIEngine(settings, context.http)
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[OpenAISettings], ...]:
     return (Plugin(kind="engine", name="openai", settings=OpenAISettings, create=create),)

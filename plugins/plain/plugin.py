@@ -20,5 +20,5 @@ async def create(name: str, settings: PlainSettings, context: Context) -> AsyncI
     yield PlainFrontEnd()
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[PlainSettings], ...]:
     return (Plugin(kind="front_end", name="plain", settings=PlainSettings, create=create),)

@@ -35,7 +35,7 @@ def missing(settings: LangidSettings) -> tuple[Missing, ...]:
     return (Missing("the library py3langid", "install voxgate with the extra py3langid"),)
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[LangidSettings], ...]:
     plugin = Plugin(
         kind="detector", name="py3langid", settings=LangidSettings, create=create, missing=missing
     )

@@ -20,5 +20,5 @@ async def create(name: str, settings: Cld2Settings, context: Context) -> AsyncIt
     yield Cld2Detector()
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[Cld2Settings], ...]:
     return (Plugin(kind="detector", name="pycld2", settings=Cld2Settings, create=create),)

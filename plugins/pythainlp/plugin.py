@@ -31,7 +31,7 @@ def missing(settings: PyThaiNlpSettings) -> tuple[Missing, ...]:
     return () if find_spec("pythainlp") else (_LIBRARY,)
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[PyThaiNlpSettings], ...]:
     plugin = Plugin(
         kind="front_end", name="pythainlp", settings=PyThaiNlpSettings, create=create, missing=missing
     )

@@ -36,6 +36,6 @@ class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         )
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[ToneSettings], ...]:
     hosted = Hosted("plugins.tone.worker", in_process=True)
     return (Plugin(kind="engine", name="tone", settings=ToneSettings, create=hosted),)

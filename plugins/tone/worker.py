@@ -72,5 +72,5 @@ async def create(name: str, settings: ToneSettings, context: Context) -> AsyncIt
     yield ToneEngine(name, settings, context.tick)
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[ToneSettings], ...]:
     return (Plugin(kind="engine", name="tone", settings=ToneSettings, create=create),)

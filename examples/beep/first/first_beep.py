@@ -37,5 +37,5 @@ async def create(name: str, settings: Settings, context: se.Context) -> AsyncIte
     yield Beep()
 
 
-def voxgate_register() -> tuple[se.Plugin, ...]:
+def voxgate_register() -> tuple[se.Plugin[Settings], ...]:
     return (se.Plugin(kind="engine", name="first-beep", settings=Settings, create=create),)

@@ -16,7 +16,7 @@ class BeepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     slots: Annotated[int, msgspec.Meta(ge=1)] = 4
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[BeepSettings], ...]:
     hosted = Hosted(
         "voxgate_beep.worker",
         packages=("anyascii>=0.3.2,<1",),

@@ -82,5 +82,5 @@ async def create(name: str, settings: BeepSettings, context: Context) -> AsyncIt
     yield Beep(settings)
 
 
-def voxgate_register() -> tuple[Plugin, ...]:
+def voxgate_register() -> tuple[Plugin[BeepSettings], ...]:
     return (Plugin(kind="engine", name="beep", settings=BeepSettings, create=create),)

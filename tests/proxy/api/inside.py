@@ -152,7 +152,7 @@ def envelope(answer: httpx2.Response) -> dict[str, Any]:
     return error
 
 
-def _plugin(name: str, engine: Engine) -> Plugin:
+def _plugin(name: str, engine: Engine) -> Plugin[NoSettings]:
     @asynccontextmanager
     async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Engine]:
         yield engine

@@ -49,7 +49,7 @@ async def saying(_name: str, settings: Settings, _context: Context) -> AsyncIter
     yield Saying(settings.said)
 
 
-def plugin(kind: str, name: str) -> dict[tuple[str, str], Plugin]:
+def plugin(kind: str, name: str) -> dict[tuple[str, str], Plugin[Settings]]:
     made = Plugin(kind=kind, name=name, settings=Settings, create=saying)  # type: ignore[arg-type]  # a Kind
     return {(kind, name): made}
 

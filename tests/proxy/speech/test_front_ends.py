@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,7 +30,7 @@ class Witness:
 
 
 @asynccontextmanager
-async def witness(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Witness]:
+async def witness(_name: str, _settings: msgspec.Struct, _context: Context) -> AsyncIterator[Witness]:
     yield Witness()
 
 
@@ -42,7 +43,7 @@ def _without_a_dictionary() -> Witness:
     raise OSError("no dictionary")
 
 
-def plugins(**by_name: Create | Hosted) -> Registry:
+def plugins(**by_name: Create[Any] | Hosted) -> Registry:
     made = {
         ("front_end", name): Plugin(kind="front_end", name=name, settings=NoSettings, create=create)
         for name, create in by_name.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,7 +33,7 @@ class Answering:
         return self._answer(text)
 
 
-def answering(answer: Callable[[str], object]) -> Create:
+def answering(answer: Callable[[str], object]) -> Create[Any]:
     @asynccontextmanager
     async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Answering]:
         yield Answering(answer)
@@ -49,7 +50,7 @@ def _without_a_model() -> Answering:
     raise OSError("no model")
 
 
-def plugins(**by_name: Create | Hosted) -> Registry:
+def plugins(**by_name: Create[Any] | Hosted) -> Registry:
     made = {
         ("detector", name): Plugin(kind="detector", name=name, settings=NoSettings, create=create)
         for name, create in by_name.items()
