@@ -5,14 +5,14 @@ An encoder is synchronous and belongs to one request. Its owner may close it at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import av
 
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, silence, wav_header
+from proxy.audio.formats import AUDIO_FORMATS, OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Codec, silence, wav_header
 from proxy.audio.frames_ogg import last_granule
 from proxy.audio.libav import Sink, audio_frame
 from proxy.audio.steps import SoundFailed
@@ -28,31 +28,6 @@ class Encoder(Protocol):
     def close(self) -> None: ...
 
 
-class _Codec(NamedTuple):
-    container: str
-    codec: str
-    bit_rate: int | None
-    muxing: Mapping[str, str]
-    encoding: Mapping[str, str]
-
-
-# Every option here serves the first bytes: by default each encoder gathers far more before it gives any.
-_CODECS: dict[str, _Codec] = {
-    # No ID3 and no Xing frame: clients join the bodies of several answers. Without the bit reservoir, a
-    # frame depends on no frame before it. That costs nothing at this rate and gives the first one earlier.
-    "mp3": _Codec(
-        "mp3",
-        "libmp3lame",
-        64_000,
-        {"write_xing": "0", "id3v2_version": "0"},
-        {"compression_level": "7", "reservoir": "0"},
-    ),
-    # A page is out one packet after it is full. Half the length would cost a quarter more bytes.
-    "opus": _Codec("ogg", "libopus", 32_000, {"page_duration": "40000"}, {"application": "voip"}),
-    "aac": _Codec("adts", "aac", 64_000, {}, {"aac_coder": "fast"}),
-    "flac": _Codec("flac", "flac", None, {"metadata_header_padding": "0"}, {"frame_size": "1152"}),
-}
-
 # Ogg counts Opus at this rate, whatever went in.
 _OPUS_CLOCK_HZ = 48_000
 
@@ -61,11 +36,10 @@ _EMPTY_ANSWER_SAMPLES = OUTPUT_RATE_HZ // 10
 
 def open_encoder(audio_format: str) -> Encoder:
     """Open an encoder for one answer, whose length is not known yet."""
-    if audio_format == "pcm":
-        return _Plain(b"")
-    if audio_format == "wav":
-        return _Plain(wav_header(None))
-    return _Compressed(_CODECS[audio_format])
+    codec = AUDIO_FORMATS[audio_format].codec
+    if codec is None:
+        return _Plain(wav_header(None) if audio_format == "wav" else b"")
+    return _Compressed(codec)
 
 
 class _Plain:
@@ -97,7 +71,7 @@ class _Plain:
 class _Compressed:
     """A libav encoder and muxer. The bytes that the muxer let go tell which samples are covered."""
 
-    def __init__(self, codec: _Codec) -> None:
+    def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._sink = Sink()
         self._fed = 0
@@ -111,7 +85,7 @@ class _Compressed:
             encoding = {**codec.encoding, "threads": "1"}
             self._container = av.open(self._sink, "w", format=codec.container, options=muxing)
             stream = self._container.add_stream(
-                codec.codec, rate=OUTPUT_RATE_HZ, layout="mono", options=encoding
+                codec.name, rate=OUTPUT_RATE_HZ, layout="mono", options=encoding
             )
         assert isinstance(stream, av.AudioStream)
         if codec.bit_rate is not None:
@@ -119,7 +93,7 @@ class _Compressed:
         self._stream = stream
 
     def __repr__(self) -> str:
-        return f"<Encoder {self._codec.codec}, {self._fed} samples in, {self._covered} out>"
+        return f"<Encoder {self._codec.name}, {self._fed} samples in, {self._covered} out>"
 
     def feed(self, pcm: bytes) -> Chunk:
         if pcm:
@@ -161,7 +135,7 @@ class _Compressed:
         try:
             yield
         except (av.error.FFmpegError, ValueError) as error:
-            raise SoundFailed(f"{self._codec.codec} failed: {error}") from error
+            raise SoundFailed(f"{self._codec.name} failed: {error}") from error
 
     def _note(self, packet: av.Packet[av.AudioStream]) -> None:
         """Note where a packet ends. Position 0 is the first sample: the encoder's delay is before it."""

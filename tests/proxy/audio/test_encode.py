@@ -12,9 +12,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.audio import encode
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import FORMATS
+from proxy.audio.formats import AUDIO_FORMATS, FORMATS
 from proxy.audio.steps import SoundFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone
@@ -108,13 +107,18 @@ def test_a_client_that_leaves_midway_leaves_nothing_behind(audio_format: str) ->
     assert open_containers() == []
 
 
+def _change_codec(monkeypatch: pytest.MonkeyPatch, audio_format: str, **change: object) -> None:
+    shipped = AUDIO_FORMATS[audio_format]
+    assert shipped.codec is not None
+    changed = shipped._replace(codec=shipped.codec._replace(**change))  # type: ignore[arg-type]
+    monkeypatch.setitem(AUDIO_FORMATS, audio_format, changed)
+
+
 def test_a_codec_that_is_missing_or_refuses_is_a_failure_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = encode._CODECS["mp3"]._replace(codec="no-such-codec")
-    monkeypatch.setitem(encode._CODECS, "mp3", missing)
+    _change_codec(monkeypatch, "mp3", name="no-such-codec")
     with pytest.raises(SoundFailed, match="no-such-codec"):
         open_encoder("mp3")
-    refusing = encode._CODECS["opus"]._replace(encoding={"frame_duration": "7"})
-    monkeypatch.setitem(encode._CODECS, "opus", refusing)
+    _change_codec(monkeypatch, "opus", encoding={"frame_duration": "7"})
     encoder = open_encoder("opus")
     with pytest.raises(SoundFailed, match="libopus failed"):
         encoder.feed(tone(440, 0.1))
