@@ -1,11 +1,9 @@
-"""`voxgate …`: serve, check and engines; all other commands are in proxy/cli."""
+"""`voxgate …`: puts the commands together, and serves."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,29 +11,42 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from proxy import __version__, telemetry
-from proxy.cli import banner, tables
 from proxy.cli.accounts import accounts
-from proxy.cli.admin_requests import answer
-from proxy.cli.doctor import doctor
+from proxy.cli.diagnosis import check, doctor, engines
 from proxy.cli.env import env
 from proxy.cli.keys import keys
 from proxy.cli.ledger import ledger
 from proxy.cli.lexicons import lexicons
-from proxy.cli.output import AsJson, ConfigFile, print_answer
+from proxy.cli.output import ConfigFile
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
 from proxy.cli.voices import voices
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
-from proxy.diagnosis import probes
-from proxy.diagnosis.config_check import check_config
-from proxy.diagnosis.plans_in_use import missing_plans
-from proxy.diagnosis.plugin_check import check_plugin
 from proxy.diagnosis.text_check import front_end_remarks
 from proxy.engines import registry
 from proxy.errors import CommandRefused
 from proxy.processes import supervisor
 from proxy.storage.store import StorageFailed
+
+_SERVING = "voxgate serves on {base}/v1"
+
+_TRY = """\
+voxgate serves on {base}/v1
+key: {key}
+
+Try it with curl:
+
+curl -s {base}/v1/audio/speech -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+-d '{{"model": "tts-1", "voice": "alloy", "input": "Hello from voxgate."}}' > hello.mp3
+
+or with OpenAI's Python SDK:
+
+from openai import OpenAI
+client = OpenAI(base_url="{base}/v1", api_key="{key}")
+client.audio.speech.create(model="tts-1", voice="alloy", input="Hello!").write_to_file("hello.mp3")
+
+Ctrl-C stops it."""
 
 app = typer.Typer(
     name="voxgate",
@@ -49,8 +60,6 @@ app.add_typer(lexicons, name="lexicons")
 app.add_typer(voices, name="voices")
 app.add_typer(env, name="env")
 app.add_typer(route, name="route")
-for command in (usage, plans, audit, doctor):
-    app.command()(command)
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -78,7 +87,6 @@ def main() -> None:
         sys.exit(1)
 
 
-@app.command()
 def serve(
     config_file: ConfigFile = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
@@ -99,49 +107,16 @@ def serve(
         return replace(read, warnings=(*read.warnings, *front_end_remarks(read, plugins)))
 
     def announce(base_url: str, dev_key: str | None) -> None:
-        print(banner.text(base_url, dev_key), flush=True)  # noqa: T201 - the one thing printed, for a person
+        print(banner(base_url, dev_key), flush=True)  # noqa: T201 - the one thing printed, for a person
 
     sys.exit(supervisor.serve(read(), read, plugins, announce))
 
 
-@app.command()
-def check(
-    config_file: ConfigFile = None,
-    plugin: Annotated[
-        Path | None, typer.Option(help="A folder with a plugin: try that, installed or not.")
-    ] = None,
-    voice: Annotated[str | None, typer.Option(help="The voice to try the plugin's engines with.")] = None,
-    live: Annotated[
-        bool,
-        typer.Option("--live", help="Have every cloud engine speak a sentence too: the providers bill you."),
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Validate the configuration whole, start nothing, and print what would be served; or try a plugin."""
-    if plugin is not None:
-        # Its settings are the defaults, unless a file was named.
-        given = config_toml.load(config_file) if config_file else None
-        findings = list(check_plugin(plugin, given, voice))
-    else:
-        loaded, plugins = config_toml.load(config_file), registry.load()
-        findings = check_config(loaded, plugins, probes.ask(loaded, plugins)) + missing_plans(loaded)
-        if live:
-            # Imported here: it brings the whole worker.
-            from proxy.diagnosis.live_check import check_live
-
-            findings += asyncio.run(check_live(loaded, plugins))
-    print_answer(findings, as_json, tables.check)
-    if any(not finding.ok for finding in findings):
-        sys.exit(1)
+for command in (usage, plans, audit, doctor, serve, check, engines):
+    app.command()(command)
 
 
-@app.command()
-def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List the engines with their state and models; without a server, what the config names."""
-    loaded = config_toml.load(config_file)
-
-    if supervisor.is_running(loaded):
-        print_answer(answer(loaded, "GET", "engines"), as_json, tables.engines)
-    else:
-        findings = [f for f in check_config(loaded, registry.load()) if f.kind in ("engine", "plugin")]
-        print_answer(findings, as_json, tables.check)
+def banner(base: str, key: str | None) -> str:
+    """What is printed once the server serves: with a key at hand, lines that work as they stand."""
+    reachable = base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    return (_SERVING if key is None else _TRY).format(base=reachable, key=key)

@@ -11,8 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from proxy.diagnosis.finding import Finding
-
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="The config file; else VOXGATE_CONFIG, else ./config.toml.")
 ]
@@ -23,12 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def print_answer(value: Any, as_json: bool, show: Callable[[Any], object]) -> None:
     if as_json:
-        plain = (
-            [item.plain() if isinstance(item, Finding) else item for item in value]
-            if isinstance(value, list)
-            else value
-        )
-        print(json.dumps(plain, indent=2))  # noqa: T201 - a command's answer
+        print(json.dumps(value, indent=2))  # noqa: T201 - a command's answer
     else:
         # Piped, a line stays a line: what is cut into columns can be neither copied nor searched.
         Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(show(value), soft_wrap=True)

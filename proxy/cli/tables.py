@@ -11,39 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from policies.limits import AGREEABLE
-from proxy.diagnosis.finding import Finding
-
-
-def check(findings: list[Finding]) -> Table:
-    table = _table("", "what", "name", "note")
-    for finding in findings:
-        mark = _MARKS["note" if finding.is_warning else "ok" if finding.ok else "wrong"]
-        _add(table, mark, finding.kind, finding.name, finding.note)
-    return table
-
-
-_MARKS = {"ok": Text("ok", "green"), "note": Text("note", "yellow"), "wrong": Text("wrong", "red")}
-
-
-def examination(answer: dict[str, Any]) -> Table:
-    table = _table("", "what", "found", "what to do")
-    for row in answer["data"]:
-        _add(table, _MARKS[row["state"]], row["check"], row["found"], row["do"])
-    return table
-
-
-def engines(answer: dict[str, Any]) -> RenderableType:
-    table = _table("engine", "plugin", "state", "models", "running", "waiting", "spent", "reason")
-    for row in answer["data"]:
-        load = f"{row['running']}/{row['slots']}"
-        models = ", ".join(row["models"])
-        spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
-        cells = (row["name"], row["plugin"], row["state"], models, load, str(row["waiting"]), spent)
-        _add(table, *cells, row["reason"])
-    faults = [
-        Text(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
-    ]
-    return Group(table, *faults)
 
 
 def environments(answer: dict[str, Any]) -> Table:
@@ -199,12 +166,6 @@ def _number(value: Any) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def _usd(value: float) -> str:
-    """Cents, and what is less than a dollar to the last millionth: a sentence costs no cent."""
-    whole, _, decimals = f"{value:.{2 if value >= 1 else 6}f}".partition(".")
-    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"
-
-
 def _limit(value: float | str | None) -> str:
     if value is None:
         return "no limit"
@@ -217,7 +178,7 @@ def _said(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in said if value not in (None, "", []))
 
 
-def grid(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+def grid(columns: tuple[str, ...], rows: Iterable[tuple[str | Text, ...]]) -> Table:
     table = _table(*columns)
     for row in rows:
         _add(table, *row)

@@ -12,59 +12,64 @@ from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
-from proxy.diagnosis.finding import Finding
-from proxy.diagnosis.probes import ProbeResults
+from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.diagnosis.probes import NOTHING_PROBED, ProbeResults
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
 
 
-def check_config(config: Config, registry: Registry, told: ProbeResults = ProbeResults()) -> list[Finding]:  # noqa: B008 - frozen
-    """With what was `told`, also whether names of models and voices, which only engines know, are right."""
-    findings = [Finding("config", config.source, True, f"data in {config.data}")]
+def check_config(config: Config, registry: Registry, probed: ProbeResults = NOTHING_PROBED) -> list[Finding]:
+    """Every finding of a configuration. Only engines know the names of models and voices, so `probed` has
+    them."""
+    findings = [ok("config", f"data in {config.data}", name=config.source)]
     findings += _server(config)
     findings += [
-        Finding("plugin", fault.name, False, f"failed at {fault.stage}: {fault.reason}")
+        wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=fault.name)
         for fault in registry.faults
     ]
     findings += [_engine(config, registry, name) for name in config.engines]
-    findings += [Finding("plan", plan.name, True, _plan(plan)) for plan in config.plans.values()]
-    findings += _models(config, told)
-    findings += text_check.routes(config, registry, told)
+    findings += [ok("plan", _plan(plan), name=plan.name) for plan in config.plans.values()]
+    findings += [
+        note("plan", remark.text, name=remark.key)
+        for remark in config.warnings
+        if remark.key.startswith("plans.")
+    ]
+    findings += _models(config, probed)
+    findings += text_check.routes(config, registry, probed)
     findings += _settings(config, registry)
     findings += [_default(config.models, "default_model", config.server.default_model)]
     findings += [_default(config.voices, "default_voice", config.server.default_voice)]
-    findings += text_check.voices(config, told)
+    findings += text_check.voices(config, probed)
     findings += [*text_check.lexicons(config), text_check.cache(config)]
     count = len(config.voices)
-    return [*findings, Finding("voices", f"{count}", True, ", ".join(config.voices) or "none of our own")]
+    return [*findings, ok("voices", ", ".join(config.voices) or "none of our own", name=f"{count}")]
 
 
 def _server(config: Config) -> list[Finding]:
     server = config.server
     kept = f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
     return [
-        Finding("address", f"{server.host}:{server.port}", True, f"{server.workers} worker(s)"),
-        Finding("storage", storage_address.shown(config.storage.url), True, kept),
-        Finding("limits", limits_address.shown(config.limits.url), True, "where requests are counted"),
-        Finding("metrics", server.metrics or "none", True, "Prometheus text" if server.metrics else ""),
+        ok("address", f"{server.workers} worker(s)", name=f"{server.host}:{server.port}"),
+        ok("storage", kept, name=storage_address.shown(config.storage.url)),
+        ok("limits", "where requests are counted", name=limits_address.shown(config.limits.url)),
+        ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none"),
     ]
 
 
-def _models(config: Config, told: ProbeResults) -> list[Finding]:
-    """What sections list, and engines have told: of others' models /readyz speaks when they run."""
-    asked = {engine: [info.id for info in infos] for engine, infos in told.models.items()}
-    known = {**asked, **model_names.listed(config)}
+def _models(config: Config, probed: ProbeResults) -> list[Finding]:
+    """Judge the models that sections list or engines named. The models of other engines stand in /readyz."""
+    named = {engine: [info.id for info in infos] for engine, infos in probed.models.items()}
+    known = {**named, **model_names.listed(config)}
     faults = [*model_names.misnamed(config, known), *model_names.without_cost(config, known)]
-    wrong = {fault.where for fault in faults}
-    well = {alias: names for alias, names in config.models.items() if alias not in wrong}
+    faulty = {fault.where for fault in faults}
     return [
-        *(Finding("model", alias, True, ", ".join(names)) for alias, names in well.items()),
-        *(Finding("model", fault.where, False, fault.reason) for fault in faults),
+        *(ok("model", ", ".join(n), name=alias) for alias, n in config.models.items() if alias not in faulty),
+        *(wrong("model", fault.reason, name=fault.where) for fault in faults),
     ]
 
 
 def _settings(config: Config, registry: Registry) -> list[Finding]:
-    """[front_ends] and [detectors]: what is wrong with their settings, or with their names."""
+    """Judge the settings and the names in [front_ends] and [detectors]."""
     findings = []
     sections: list[tuple[InstanceKind, str, PluginSection]] = [
         *(("front_end", name, section) for name, section in config.front_ends.items()),
@@ -73,13 +78,13 @@ def _settings(config: Config, registry: Registry) -> list[Finding]:
     for kind, name, section in sections:
         try:
             registry.settings(kind, name, section)
-            findings.append(Finding(kind, name, True, f"{len(section.settings)} setting(s)"))
+            findings.append(ok(kind, f"{len(section.settings)} setting(s)", name=name))
         except EngineConfigError as error:
-            findings.append(Finding(kind, name, False, str(error)))
+            findings.append(wrong(kind, str(error), name=name))
     detector = config.server.detector
     if detector and detector not in registry.plugins("detector"):
-        note = f"server.detector: {detector} is not installed; only a text's script tells its language"
-        findings.append(Finding("detector", detector, True, note, is_warning=True))
+        found = f"server.detector: {detector} is not installed; only a text's script tells its language"
+        findings.append(note("detector", found, name=detector))
     return findings
 
 
@@ -88,19 +93,14 @@ def _engine(config: Config, registry: Registry, name: str) -> Finding:
     try:
         spec = registry.engine(name, section)
     except EngineConfigError as error:
-        return Finding("engine", name, False, str(error))
-    if isinstance(spec, HostedEngineSpec):
-        return _hosted(spec)
-    return Finding("engine", name, True, f"{section.plugin}, in the server")
-
-
-def _hosted(spec: HostedEngineSpec) -> Finding:
-    plugin = spec.section.plugin
+        return wrong("engine", str(error), name=name)
+    if not isinstance(spec, HostedEngineSpec):
+        return ok("engine", f"{section.plugin}, in the server", name=name)
     try:
-        interpreter(plugin, spec.hosted)
+        interpreter(section.plugin, spec.hosted)
     except EnvironmentRefused as refused:
-        return Finding("engine", spec.name, False, str(refused))
-    return Finding("engine", spec.name, True, f"{plugin}, in {spec.section.processes} host process(es)")
+        return wrong("engine", str(refused), name=name)
+    return ok("engine", f"{section.plugin}, in {section.processes} host process(es)", name=name)
 
 
 def _plan(plan: Plan) -> str:
@@ -125,7 +125,5 @@ def _price(price: Price) -> str:
 
 def _default(known: Any, key: str, name: str) -> Finding:
     if name in known or "/" in name:
-        return Finding("default", key, True, name)
-    return Finding(
-        "default", key, False, f"server.{key}: {name!r} is not configured; /readyz will say unready"
-    )
+        return ok("default", name, name=key)
+    return wrong("default", f"server.{key}: {name!r} is not configured; /readyz will say unready", name=key)

@@ -1,21 +1,32 @@
-"""One line of what `voxgate check` found."""
+"""One line of what a command found: `voxgate check` with all that it tries, and `voxgate doctor`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import msgspec
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`ok` is false for what an operator has to mend, `is_warning` true for what should be known of the
-    rest."""
+    """What was looked at, how it is, and what to do about it. Only the verdict `wrong` makes a command fail.
 
-    kind: str
-    name: str
-    ok: bool
-    note: str
-    is_warning: bool = False
+    `name` tells things of one kind apart: engines, plans, rules. A `note` is worth knowing, no more.
+    """
 
-    def plain(self) -> dict[str, Any]:
-        return msgspec.structs.asdict(self)
+    what: str
+    verdict: Literal["ok", "note", "wrong"]
+    found: str
+    do: str = ""
+    name: str = ""
+
+
+def ok(what: str, found: str, *, name: str = "") -> Finding:
+    return Finding(what, "ok", found, name=name)
+
+
+def note(what: str, found: str, do: str = "", *, name: str = "") -> Finding:
+    return Finding(what, "note", found, do, name)
+
+
+def wrong(what: str, found: str, do: str = "", *, name: str = "") -> Finding:
+    return Finding(what, "wrong", found, do, name)

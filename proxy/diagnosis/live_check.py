@@ -1,4 +1,4 @@
-"""`voxgate check --live`: every key of every cloud engine is asked for one short sentence."""
+"""`voxgate check --live`: every key of every cloud engine speaks one short sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from policies.language import base
 from policies.routing import Model
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config
-from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.finding import Finding, ok, wrong
 from proxy.engines.engine_list import open_engines
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.provider_key import ProviderKey
@@ -23,7 +23,6 @@ from speech_engine import (
     Audio,
     EngineError,
     EngineFailed,
-    EngineTimeout,
     EngineVoice,
     Finished,
     ModelInfo,
@@ -39,7 +38,7 @@ _IN_ANY_LANGUAGE = "1, 2, 3."
 
 
 async def check_live(config: Config, registry: Registry) -> list[Finding]:
-    """One finding for each key. What the providers take for it is in no account's usage."""
+    """One finding for each key. No account's usage has what the providers take for it."""
     cloud = {name: section for name, section in config.engines.items() if _is_cloud(config, registry, name)}
     only = replace(config, engines=cloud)
     findings: list[Finding] = []
@@ -47,34 +46,34 @@ async def check_live(config: Config, registry: Registry) -> list[Finding]:
         catalogue = Catalogue(only, engines)
         for name, engine in engines.items():
             if isinstance(engine, GuardedEngine):
-                findings += [await _tried(catalogue, engine, key) for key in engine.keys]
+                findings += [await _try(catalogue, engine, key) for key in engine.keys]
             else:
-                findings.append(Finding("live", name, False, engine.reason))
-    return findings or [Finding("live", "none", True, "no engine of the cloud is configured")]
+                findings.append(wrong("live", engine.reason, name=name))
+    return findings or [ok("live", "no engine of the cloud is configured", name="none")]
 
 
 def _is_cloud(config: Config, registry: Registry, name: str) -> bool:
     try:
         spec = registry.engine(name, config.engines[name])
     except EngineConfigError:
-        return False  # told by the findings of the configuration
+        return False  # the findings of the configuration say why
     return isinstance(spec, InProcessSpec) and spec.is_guarded
 
 
-async def _tried(catalogue: Catalogue, engine: GuardedEngine, key: ProviderKey) -> Finding:
+async def _try(catalogue: Catalogue, engine: GuardedEngine, key: ProviderKey) -> Finding:
     name = f"{engine.name} key {key.number}" if len(engine.keys) > 1 else engine.name
     try:
         async with asyncio.timeout(LONGEST_S):
-            note = await _spoken(catalogue, engine.name, key)
+            found = await _speak(catalogue, engine.name, key)
     except TimeoutError:
-        return Finding("live", name, False, _told(EngineTimeout(f"It was silent for {LONGEST_S:g} s.")))
+        return wrong("live", f"It was silent for {LONGEST_S:g} s.", name=name)
     except EngineError as error:
-        return Finding("live", name, False, _told(error))
-    return Finding("live", name, True, note)
+        return wrong("live", error.message or type(error).__name__, name=name)
+    return ok("live", found, name=name)
 
 
-async def _spoken(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
-    """What was heard, in words; raises EngineError."""
+async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
+    """Speak the sentence, and say in words what came of it; raises EngineError."""
     if not key.engine.models():
         raise EngineFailed(key.reason or "It names no model.")
     info = key.engine.models()[0]
@@ -105,7 +104,7 @@ async def _spoken(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
 
 
 def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
-    """The first that the configuration binds, else the engine's own first one."""
+    """The first voice that the configuration binds, else the engine's own first one."""
     bound = (
         binding.engine_voice
         for voice in catalogue.voices()
@@ -139,7 +138,3 @@ def _text(info: ModelInfo) -> str:
 def _speaks_english(info: ModelInfo) -> bool:
     tags = {language.tag for language in info.languages}
     return not tags or ANY_LANGUAGE in tags or "en" in {base(tag) for tag in tags}
-
-
-def _told(error: EngineError) -> str:
-    return error.message or type(error).__name__

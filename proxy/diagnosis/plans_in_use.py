@@ -1,4 +1,4 @@
-"""`voxgate check`: the plans that accounts are on and the configuration lacks, as far as anybody can tell."""
+"""`voxgate check`: plans that accounts have and the configuration lacks, as far as that is known."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from proxy.config.config_toml import Config
 from proxy.config.storage_address import is_postgres
-from proxy.diagnosis.doctor.database import ANSWER_S, open_to_read
-from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.doctor.databases import ANSWER_S, open_to_read
+from proxy.diagnosis.finding import Finding, wrong
 from proxy.errors import CommandRefused
 from proxy.processes import runtime
 from proxy.storage import accounts
@@ -18,30 +18,28 @@ from proxy.storage.store import StorageFailed
 
 
 def missing_plans(config: Config) -> list[Finding]:
-    """One finding for each; none where neither a server nor the database answers."""
+    """One finding for each missing plan; none where neither a server nor the database answers."""
     try:
-        counted = _counted(config)
+        counts = _count(config)
     except (CommandRefused, StorageFailed, sqlite3.Error):
         return []
     return [
-        Finding(
-            "plan", name, False, f"{count} account(s) are on it, and it is not configured: they are refused"
-        )
-        for name, count in counted.items()
+        wrong("plan", f"{count} account(s) are on it, and it is not configured: they are refused", name=name)
+        for name, count in counts.items()
         if count and name not in config.plans
     ]
 
 
-def _counted(config: Config) -> dict[str, int]:
-    """How many open accounts each plan has. Reads only: the database may be of an older voxgate."""
+def _count(config: Config) -> dict[str, int]:
+    """How many open accounts each plan has. It only reads: the database may be of an older voxgate."""
     # Imported here: the supervisor, which checks too, has no use for an HTTP client.
     from proxy.processes.admin_client import ask_once
 
     if runtime.is_held(Path(config.data)):
-        told = ask_once(config, "GET", "plans")
-        of_its_own: dict[str, int] = {row["name"]: row["accounts"] for row in told["data"]}
-        missing: dict[str, int] = told["missing"]
-        return of_its_own | missing
+        answer = ask_once(config, "GET", "plans")
+        configured: dict[str, int] = {row["name"]: row["accounts"] for row in answer["data"]}
+        missing: dict[str, int] = answer["missing"]
+        return configured | missing
     if is_postgres(config.storage.url):
         return asyncio.run(_in_postgres(config.storage.url))
     file = Path(config.data) / "voxgate.db"
@@ -52,7 +50,7 @@ def _counted(config: Config) -> dict[str, int]:
 
 
 async def _in_postgres(url: str) -> dict[str, int]:
-    # Imported here: whoever stays with SQLite has no use for the driver.
+    # Imported here: a server with SQLite has no use for the driver.
     from proxy.storage.postgres import PostgresStore
 
     store = await PostgresStore.open(url, ANSWER_S)

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from proxy.config.sections import Config, EngineSection, Upstream
-from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.finding import Finding, ok, wrong
 from proxy.engines import environments, plugin_folder, registry
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
@@ -30,17 +30,17 @@ Create = Callable[[], AbstractAsyncContextManager[Engine]]
 
 
 def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iterator[Finding]:
-    """A line for each plugin and each rule, as they are tried. `config` may have settings for its engines."""
+    """A finding for each plugin and each rule, as they are tried. `config` may have its engines' settings."""
     entries = plugin_folder.entries_of(folder)
     loaded = registry.load(entries)
     for entry in entries:
         fault = next((fault for fault in loaded.faults if fault.name == entry.name), None)
         if fault is not None:
-            yield Finding("plugin", entry.name, False, f"failed at {fault.stage}: {fault.reason}")
+            yield wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=entry.name)
             continue
         plugins = loaded.plugins_of(entry.name)
         given = ", ".join(f"{plugin.kind} {plugin.name}" for plugin in plugins) or "nothing"
-        yield Finding("plugin", entry.name, True, f"gives {given}")
+        yield ok("plugin", f"gives {given}", name=entry.name)
         for plugin in plugins:
             if plugin.kind == "engine":
                 yield from _check_engine(folder, loaded, plugin, config, voice)
@@ -53,7 +53,7 @@ def _check_engine(
     try:
         spec = loaded.engine(name, section)
     except EngineConfigError as error:
-        yield Finding("engine", name, False, str(error))
+        yield wrong("engine", str(error), name=name)
         return
     if isinstance(spec, HostedEngineSpec):
         yield from _check_hosted(folder, spec, voice)
@@ -69,7 +69,7 @@ def _section(plugin: Plugin[Any], config: Config | None) -> tuple[str, EngineSec
 
 
 def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> Iterator[Finding]:
-    """In a process of its own, as it will live; under its environment's Python where that is built."""
+    """Try the engine in a process of its own, under its environment's Python where that is built."""
     try:
         interpreter, hint = environments.interpreter(spec.section.plugin, spec.hosted), ""
     except EnvironmentRefused as refused:
@@ -116,4 +116,7 @@ async def _refreshed(create: Create) -> AsyncIterator[Engine]:
 
 def _findings(said: Iterable[RuleVerdict]) -> Iterator[Finding]:
     for verdict in said:
-        yield Finding("rule", verdict.rule, not verdict.broken, verdict.broken or "kept")
+        if verdict.broken:
+            yield wrong("rule", verdict.broken, name=verdict.rule)
+        else:
+            yield ok("rule", "kept", name=verdict.rule)

@@ -1,4 +1,4 @@
-"""What `voxgate check` can ask beside the file: the front-ends, and a running server for its engines."""
+"""What `voxgate check` asks beside reading the file: the front-ends, and a running server for its engines."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ from speech_engine import Language, ModelInfo
 
 
 class ProbeResults(msgspec.Struct, frozen=True):
-    """`models` and `voices` are those of engines that could be asked, `front_ends` have the languages that
-    they were made for."""
+    """The models and voices of the engines that answered, and the languages of the front-ends."""
 
     models: Mapping[str, tuple[ModelInfo, ...]] = {}
     voices: Mapping[str, frozenset[str]] = {}
     front_ends: Mapping[str, frozenset[str]] = {}
 
 
+NOTHING_PROBED = ProbeResults()
+
+
 def ask(config: Config, registry: Registry) -> ProbeResults:
-    """Nothing of what could not be asked: a check goes on without."""
+    """Ask all; what does not answer is left out, and a check goes on without it."""
     # Imported here: the supervisor, which checks too, has no use for an HTTP client.
     from proxy.processes.admin_client import ask_once
 
@@ -52,7 +54,7 @@ def _is_same(config: Config, row: Mapping[str, Any]) -> bool:
 
 
 def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
-    """With the languages alone: nothing else is looked at."""
+    """Models with their languages alone, since the check looks at nothing else."""
     return tuple(
         ModelInfo(
             id=name.partition("/")[2],
@@ -64,7 +66,7 @@ def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
 
 
 async def _front_ends(config: Config, registry: Registry) -> dict[str, frozenset[str]]:
-    """Those that routes name. They are opened and not warmed, so that no dictionary is read."""
+    """The languages of the front-ends that routes name. They are not warmed, so no dictionary is read."""
     named = {route.front_end for route in config.routes if route.front_end}
     found = {}
     async with AsyncExitStack() as stack:

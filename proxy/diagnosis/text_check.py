@@ -10,25 +10,25 @@ from proxy.config.config_toml import Config
 from proxy.config.nearest import hint
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark
-from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.finding import Finding, note, ok
 from proxy.diagnosis.probes import ProbeResults
 from proxy.engines.registry import EngineConfigError, Registry
 
 
-def routes(config: Config, registry: Registry, told: ProbeResults) -> list[Finding]:
-    return [_route(config, registry, told, route) for route in config.routes]
+def routes(config: Config, registry: Registry, probed: ProbeResults) -> list[Finding]:
+    return [_route(config, registry, probed, route) for route in config.routes]
 
 
-def voices(config: Config, told: ProbeResults) -> list[Finding]:
-    """Those that cannot speak on some engine, as far as anybody can tell."""
+def voices(config: Config, probed: ProbeResults) -> list[Finding]:
+    """Note each voice that some engine cannot speak with, as far as that is known."""
     written = [remark for remark in config.warnings if remark.key.startswith("voices.")]
     unknown = [
-        Remark(f"voices.{name}.{engine}", f"{engine} has no voice {voice!r}; {_like(voice, told, engine)}")
+        Remark(f"voices.{name}.{engine}", f"{engine} has no voice {voice!r}; {_like(voice, probed, engine)}")
         for name, section in config.voices.items()
         for engine, voice in section.bindings.items()
-        if told.voices.get(engine) and voice not in told.voices[engine]
+        if probed.voices.get(engine) and voice not in probed.voices[engine]
     ]
-    return [Finding("voice", each.key, True, each.text, is_warning=True) for each in (*written, *unknown)]
+    return [note("voice", each.text, name=each.key) for each in (*written, *unknown)]
 
 
 def lexicons(config: Config) -> list[Finding]:
@@ -39,15 +39,16 @@ def cache(config: Config) -> Finding:
     section = config.cache
     if section.megabytes == 0:
         plans = ", ".join(name for name, plan in config.plans.items() if plan.cache)
-        wanted = "on = true asks for it" if section.on else f"plans ask for it: {plans}" if plans else ""
-        note = f"megabytes = 0: nothing is kept{f', though {wanted}' if wanted else ''}"
-        return Finding("cache", "none", True, note, is_warning=bool(wanted))
+        demand = "on = true asks for it" if section.on else f"plans ask for it: {plans}" if plans else ""
+        if demand:
+            return note("cache", f"megabytes = 0: nothing is kept, though {demand}", name="none")
+        return ok("cache", "megabytes = 0: nothing is kept", name="none")
     name = "on" if section.on else "where asked for"
-    return Finding("cache", name, True, f"up to {section.megabytes} MB, for {section.days:g} day(s)")
+    return ok("cache", f"up to {section.megabytes} MB, for {section.days:g} day(s)", name=name)
 
 
 def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
-    """For the log of a server: front-ends that nobody has, of routes that somebody speaks."""
+    """Front-ends that are not installed, of routes that some engine speaks. A server logs them."""
     installed = registry.plugins("front_end")
     return tuple(
         Remark(f"routes.{route.language}.front_end", _no_front_end(route.front_end))
@@ -58,24 +59,24 @@ def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
     )
 
 
-def _route(config: Config, registry: Registry, told: ProbeResults, route: Route) -> Finding:
-    """A route never stops anything: whatever of it is not there is passed over."""
-    faults = {full: _fault(config, registry, told, full, route.language) for full in route.candidates}
+def _route(config: Config, registry: Registry, probed: ProbeResults, route: Route) -> Finding:
+    """Judge a route. It never stops anything: what is not there is passed over."""
+    faults = {full: _fault(config, registry, probed, full, route.language) for full in route.candidates}
     warnings = [fault for fault in faults.values() if fault]
     there = [full for full, fault in faults.items() if not fault]
     if faults and not there:
-        return Finding("route", route.language, True, f"not used: {', '.join(warnings)}", is_warning=True)
+        return note("route", f"not used: {', '.join(warnings)}", name=route.language)
     notes = [", ".join(there) or "whoever the request names"]
-    if route.front_end is not None and (remark := _front_end(registry, told, route)):
+    if route.front_end is not None and (remark := _front_end(registry, probed, route)):
         warnings.append(remark)
     elif route.front_end is not None:
         notes.append(f"prepared by {route.front_end}")
     if route.voice is not None and route.voice not in config.voices and "/" not in route.voice:
         warnings.append(f"there is no voice {route.voice!r} here")
-    return Finding("route", route.language, True, "; ".join((*notes, *warnings)), is_warning=bool(warnings))
+    return (note if warnings else ok)("route", "; ".join((*notes, *warnings)), name=route.language)
 
 
-def _fault(config: Config, registry: Registry, told: ProbeResults, full: str, tag: str) -> str:
+def _fault(config: Config, registry: Registry, probed: ProbeResults, full: str, tag: str) -> str:
     """Why a candidate would not speak, where that is known."""
     engine, _, name = full.partition("/")
     if engine not in config.engines:
@@ -84,7 +85,7 @@ def _fault(config: Config, registry: Registry, told: ProbeResults, full: str, ta
         registry.engine(engine, config.engines[engine])
     except EngineConfigError:
         return f"{engine}, for {full}, cannot run"
-    infos = told.models.get(engine)
+    infos = probed.models.get(engine)
     if infos is None:
         return ""
     info = next((info for info in infos if info.id == name), None)
@@ -93,11 +94,11 @@ def _fault(config: Config, registry: Registry, told: ProbeResults, full: str, ta
     return "" if routing.speaks(info, tag) else f"{full} does not speak {tag} well enough"
 
 
-def _front_end(registry: Registry, told: ProbeResults, route: Route) -> str:
+def _front_end(registry: Registry, probed: ProbeResults, route: Route) -> str:
     name = route.front_end or ""
     if name not in registry.plugins("front_end"):
         return _no_front_end(name)
-    made_for = told.front_ends.get(name, frozenset())
+    made_for = probed.front_ends.get(name, frozenset())
     if not made_for or base(route.language) in made_for:
         return ""
     return f"prepared by {name}, which was made for {', '.join(sorted(made_for))}"
@@ -110,15 +111,15 @@ def _no_front_end(name: str | None) -> str:
 def _lexicon(name: str, words: Words) -> Finding:
     count = f"{len(words)} word(s)"
     if lexicon.usual_name(name) == name and lexicon.is_tag(name):
-        return Finding("lexicon", name, True, f"{count}, in texts of the language {name}")
-    note = f"{count}, only where a request names it"
+        return ok("lexicon", f"{count}, in texts of the language {name}", name=name)
+    found = f"{count}, only where a request names it"
     tag = name.replace("_", "-")
     if tag != name and lexicon.is_tag(tag):
-        note += f"; for texts of the language write it [lexicons.{lexicon.usual_name(tag)}]"
-        return Finding("lexicon", name, True, note, is_warning=True)
-    return Finding("lexicon", name, True, note)
+        section = f"[lexicons.{lexicon.usual_name(tag)}]"
+        return note("lexicon", f"{found}; for texts of the language write it {section}", name=name)
+    return ok("lexicon", found, name=name)
 
 
-def _like(voice: str, told: ProbeResults, engine: str) -> str:
-    near = hint(voice, sorted(told.voices[engine]))
+def _like(voice: str, probed: ProbeResults, engine: str) -> str:
+    near = hint(voice, sorted(probed.voices[engine]))
     return near if near.startswith("did") else "voxgate engines --json lists those it has"

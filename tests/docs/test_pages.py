@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import proxy
-from proxy.cli import banner
+from proxy.cli.main import banner
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, ROOT
 
@@ -66,7 +66,7 @@ def test_each_dependency_has_its_reason_and_no_other_has_one() -> None:
 
 def test_the_readme_shows_what_make_serve_prints() -> None:
     shown = pages.blocks(ROOT / "README.md", "console")[0].text
-    printed = banner.text("http://127.0.0.1:8000", "sk-vg-…")
+    printed = banner("http://127.0.0.1:8000", "sk-vg-…")
     assert shown == "$ make serve\n" + "".join(printed.splitlines(keepends=True)[:2])
 
 

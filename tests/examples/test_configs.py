@@ -25,16 +25,16 @@ KEYS = ("MINIMAX_API_KEY", "ELEVENLABS_API_KEY")
 def test_an_example_has_no_fault_and_nothing_that_has_no_effect(file: Path) -> None:
     loaded = config_toml.load(file, dict.fromkeys(KEYS, "a secret"))
     findings = check_config(loaded, registry.load())
-    assert [finding.note for finding in findings if not finding.ok] == []
+    assert [finding.found for finding in findings if finding.verdict == "wrong"] == []
     assert loaded.warnings == ()
 
 
 def test_without_keys_the_languages_say_what_is_not_used() -> None:
     loaded = config_toml.load(EXAMPLES / "config.languages.toml", {})
     findings = check_config(loaded, registry.load())
-    assert {finding.name for finding in findings if not finding.ok} == {"minimax", "elevenlabs"}
-    thai = next(finding for finding in findings if (finding.kind, finding.name) == ("route", "th"))
-    assert thai.note.startswith("not used: elevenlabs, for elevenlabs/eleven_v3, cannot run")
+    assert {finding.name for finding in findings if finding.verdict == "wrong"} == {"minimax", "elevenlabs"}
+    thai = next(finding for finding in findings if (finding.what, finding.name) == ("route", "th"))
+    assert thai.found.startswith("not used: elevenlabs, for elevenlabs/eleven_v3, cannot run")
 
 
 @pytest.fixture(scope="module")

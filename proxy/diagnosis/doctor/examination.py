@@ -5,27 +5,28 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
-from proxy.diagnosis.doctor import addresses, database, folder, installation, limits, machine, plugins, server
-from proxy.diagnosis.doctor.result import Result, note, ok, wrong
+from proxy.diagnosis.doctor import databases, installation, machine, server
+from proxy.diagnosis.finding import Finding, note, ok, wrong
 
 DEADLINE_S = 15.0
 
 
 class Check(NamedTuple):
     name: str
-    look: Callable[[], Iterator[Result]]
+    look: Callable[[], Iterator[Finding]]
 
 
 class ConfigCheck(NamedTuple):
-    """One that needs a configuration which can be read."""
+    """A check that needs a configuration which can be read."""
 
     name: str
-    look: Callable[[Config], Iterator[Result]]
+    look: Callable[[Config], Iterator[Finding]]
 
 
 _OF_THE_MACHINE = (
@@ -36,21 +37,21 @@ _OF_THE_MACHINE = (
 )
 
 _OF_THE_CONFIG = (
-    ConfigCheck("data folder", folder.writable),
-    ConfigCheck("disk", folder.room),
-    ConfigCheck("file system", folder.file_system),
+    ConfigCheck("data folder", machine.data_folder),
+    ConfigCheck("disk", machine.disk),
+    ConfigCheck("file system", machine.file_system),
     ConfigCheck("server", server.server),
-    ConfigCheck("port", addresses.port),
-    ConfigCheck("metrics port", addresses.metrics_port),
-    ConfigCheck("sqlite", database.sqlite_version),
-    ConfigCheck("database", database.database),
-    ConfigCheck("limits", limits.limits),
-    ConfigCheck("engines", plugins.engines),
+    ConfigCheck("port", server.port),
+    ConfigCheck("metrics port", server.metrics_port),
+    ConfigCheck("sqlite", databases.sqlite_version),
+    ConfigCheck("database", databases.database),
+    ConfigCheck("limits", databases.limits),
+    ConfigCheck("engines", installation.engines),
 )
 
 
-def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterator[Result]:
-    """The results, as they come."""
+def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterator[Finding]:
+    """The findings, as they come."""
     for check in _OF_THE_MACHINE:
         yield from within(deadline_s, check)
     try:
@@ -62,31 +63,27 @@ def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterato
         return
     yield ok("config", loaded.source)
     for of_config in _OF_THE_CONFIG:
-        yield from within(deadline_s, _bound(of_config, loaded))
+        yield from within(deadline_s, Check(of_config.name, partial(of_config.look, loaded)))
 
 
-def within(deadline_s: float, check: Check) -> list[Result]:
-    """What a check says; that it is stuck, if it is: nobody waits for its thread at the end."""
-    said: queue.Queue[list[Result] | Exception] = queue.Queue()
+def within(deadline_s: float, check: Check) -> list[Finding]:
+    """The findings of a check, or one that it is stuck: nobody waits for its thread at the end."""
+    answers: queue.Queue[list[Finding] | Exception] = queue.Queue()
 
     def look() -> None:
         try:
-            said.put(list(check.look()))
-        except Exception as error:  # noqa: BLE001 - the top of a background task: recorded as its result
-            said.put(error)
+            answers.put(list(check.look()))
+        except Exception as error:  # noqa: BLE001 - the top of a background task: recorded as its finding
+            answers.put(error)
 
     threading.Thread(target=look, daemon=True, name=check.name).start()
     try:
-        results = said.get(timeout=deadline_s)
+        findings = answers.get(timeout=deadline_s)
     except queue.Empty:
         do = "look at what it needs: a disk or a network that does not answer, a plugin that hangs"
         return [wrong(check.name, f"no answer within {deadline_s:g} s", do)]
-    if isinstance(results, Exception):
-        # Its class alone: a message may quote what is secret.
-        where = "please report this with the version of voxgate and of Python"
-        return [wrong(check.name, f"the check itself failed: {type(results).__name__}", where)]
-    return results
-
-
-def _bound(check: ConfigCheck, loaded: Config) -> Check:
-    return Check(check.name, lambda: check.look(loaded))
+    if isinstance(findings, Exception):
+        # The class alone: a message may quote what is secret.
+        do = "please report this with the version of voxgate and of Python"
+        return [wrong(check.name, f"the check itself failed: {type(findings).__name__}", do)]
+    return findings

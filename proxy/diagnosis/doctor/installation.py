@@ -1,6 +1,6 @@
-"""Is voxgate installed whole: the Python it needs, and each package in a version that it knows.
+"""What is installed: Python, the packages in versions that fit, and the plugins with what they need.
 
-Read from what the installer wrote down, so it works where importing would not.
+Versions are read from what the installer wrote down, so that works where importing would not.
 """
 
 from __future__ import annotations
@@ -12,10 +12,20 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import NamedTuple
 
-from proxy.diagnosis.doctor.result import Result, ok, wrong
+from proxy.config.config_toml import Config
+from proxy.diagnosis.config_check import check_config
+from proxy.diagnosis.finding import Finding, ok, wrong
+from proxy.engines import registry
+from proxy.engines.registry import EngineConfigError, Registry
 
 DISTRIBUTION = "voxgate"
 _AGAIN = "install voxgate again: make install, or pip install --upgrade voxgate"
+
+_DO = {
+    "plugin": "mend or uninstall the package that brings it",
+    "engine": "mend the section in the config file, or do what it says",
+    "default": "name a model and a voice that are configured",
+}
 
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(\[[^\]]*\])?\s*(?P<bounds>[^;]*)(;\s*(?P<marker>.*))?")
 _BOUND = re.compile(r"\s*(>=|<=|==|!=|<|>)\s*(\d+(?:\.\d+)*)\s*")
@@ -40,7 +50,7 @@ class Requirement(NamedTuple):
         return all(_COMPARE[sign](has, _release(bound)) for sign, bound in _BOUND.findall(self.bounds))
 
 
-def python() -> Iterator[Result]:
+def python() -> Iterator[Finding]:
     has = platform.python_version()
     installed = _distribution()
     bounds = (installed and installed.metadata["Requires-Python"]) or ""
@@ -50,7 +60,7 @@ def python() -> Iterator[Result]:
         yield wrong("python", f"{has}, voxgate needs {bounds}", "make install PYTHON=/path/to/such/a/python")
 
 
-def packages() -> Iterator[Result]:
+def packages() -> Iterator[Finding]:
     if _distribution() is None:
         yield wrong("packages", "voxgate itself is not installed here, so no plugin is either", _AGAIN)
         return
@@ -62,7 +72,7 @@ def packages() -> Iterator[Result]:
 
 
 def requirements() -> list[Requirement]:
-    """Those without which the server does not run; extras are their plugins' affair."""
+    """The packages without which the server does not run; extras are a matter of their plugins."""
     found = []
     installed = _distribution()
     for line in (installed and installed.requires) or ():
@@ -93,3 +103,27 @@ def _release(version: str) -> tuple[int, ...]:
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
+
+
+def engines(config: Config) -> Iterator[Finding]:
+    loaded = registry.load()
+    bad = [finding for finding in check_config(config, loaded) if finding.verdict == "wrong"]
+    for each in bad:
+        found = each.found if each.name in each.found else f"{each.name}: {each.found}"
+        yield wrong(each.what, found, _DO.get(each.what, ""))
+    sick = {finding.name for finding in bad if finding.what == "engine"}
+    for name in config.engines:
+        if name not in sick:
+            yield from _missing(config, loaded, name)
+
+
+def _missing(config: Config, loaded: Registry, name: str) -> Iterator[Finding]:
+    section = config.engines[name]
+    try:
+        missing = loaded.missing(name, section)
+    except EngineConfigError as error:
+        yield wrong("engine", str(error), _DO["engine"])
+        return
+    yield from (wrong("engine", f"{name}: {lack.what}", lack.do) for lack in missing)
+    if not missing:
+        yield ok("engine", f"{name}: nothing is missing")

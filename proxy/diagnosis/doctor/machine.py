@@ -1,20 +1,33 @@
-"""What the system grants a process: open files, and a short path for sockets."""
+"""What the machine grants: open files, short paths for sockets, a data folder, room on its disk."""
 
 from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
 
-from proxy.diagnosis.doctor.result import Result, note, ok, wrong
+from proxy.config.config_toml import Config
+from proxy.config.storage_address import is_postgres
+from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.processes import runtime
 
 FEWEST_FILES = 512
 ENOUGH_FILES = 4096
 _RAISE = "raise it: ulimit -n 65536, or LimitNOFILE=65536 in the systemd unit"
+FULL_BYTES = 64 * 2**20
+NEARLY_FULL_BYTES = 1024 * 2**20
+
+# SQLite's write-ahead log needs memory that all its readers share, which these do not give.
+_REMOTE = (
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs", "ocfs2"),
+    *(f"fuse.{name}" for name in ("sshfs", "s3fs", "glusterfs", "rclone", "gcsfuse", "davfs2", "ceph-fuse")),
+)
 
 
-def open_files() -> Iterator[Result]:
+def open_files() -> Iterator[Finding]:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY or limit >= ENOUGH_FILES:
         yield ok("open files", "no limit" if limit == resource.RLIM_INFINITY else f"up to {limit}")
@@ -24,14 +37,84 @@ def open_files() -> Iterator[Result]:
         yield wrong("open files", f"up to {limit}", _RAISE)
 
 
-def sockets() -> Iterator[Result]:
-    wanted = os.environ.get("XDG_RUNTIME_DIR", "")
+def sockets() -> Iterator[Finding]:
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
     base = runtime.runtime_base()
     if not os.access(base, os.W_OK | os.X_OK):
         do = "let this user write there, or set XDG_RUNTIME_DIR to a short path of its own"
         yield wrong("sockets", f"{base} cannot be written", do)
-    elif wanted and wanted != str(base):
+    elif named and named != str(base):
         do = "set XDG_RUNTIME_DIR to a folder that this user may write, with a path under 40 characters"
         yield note("sockets", f"in {base}: XDG_RUNTIME_DIR is too long, or cannot be written", do)
     else:
         yield ok("sockets", f"in {base}")
+
+
+class FileSystem(Protocol):
+    """What statvfs says of a file system."""
+
+    @property
+    def f_bavail(self) -> int: ...
+    @property
+    def f_frsize(self) -> int: ...
+    @property
+    def f_files(self) -> int: ...
+    @property
+    def f_favail(self) -> int: ...
+
+
+def data_folder(config: Config) -> Iterator[Finding]:
+    data = Path(config.data)
+    there = _nearest(data)
+    do = "make it a folder that this user may write to, or name another with [server] data"
+    if not there.is_dir():
+        yield wrong("data folder", f"{there} is not a folder", do)
+        return
+    try:
+        # A file is really written: by its mode root may write anywhere, but not on a read-only disk.
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        yield wrong("data folder", f"{there} cannot be written: {error.strerror}", do)
+        return
+    yield ok("data folder", str(data) if there == data else f"{data}, made at the first start")
+
+
+def disk(config: Config, measure: Callable[[Path], FileSystem] = os.statvfs) -> Iterator[Finding]:
+    measured = measure(_nearest(Path(config.data)))
+    free = measured.f_bavail * measured.f_frsize
+    found = f"{free / 1e9:,.2f} GB free"
+    do = "make room, or move the data folder: what cannot be written down is not answered either"
+    if free < FULL_BYTES or (measured.f_files and not measured.f_favail):
+        yield wrong("disk", found if measured.f_favail else f"{found}, but no file more can be made", do)
+    elif free < NEARLY_FULL_BYTES:
+        yield note("disk", found, do)
+    else:
+        yield ok("disk", found)
+
+
+def file_system(config: Config, mounts: Path = Path("/proc/self/mountinfo")) -> Iterator[Finding]:
+    if is_postgres(config.storage.url) or not mounts.exists():
+        return
+    kind = _kind(_nearest(Path(config.data)).resolve(), mounts.read_text())
+    if kind in _REMOTE:
+        do = "use a local disk: SQLite's write-ahead log does not work over a network"
+        yield wrong("file system", f"{config.data} is on {kind}", do)
+    else:
+        yield ok("file system", kind or "unknown")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or what it would be made in."""
+    return next(there for there in (folder, *folder.parents) if there.exists())
+
+
+def _kind(folder: Path, mounts: str) -> str:
+    """The file system under a folder; of mounts on the same place the last one counts."""
+    best, kind = -1, ""
+    for line in mounts.splitlines():
+        mount, _, rest = line.partition(" - ")
+        # Blanks in a path are written in octal there.
+        point = mount.split(" ")[4].encode().decode("unicode_escape")
+        if folder.is_relative_to(point) and len(point) >= best:
+            best, kind = len(point), rest.split(" ")[0]
+    return kind

@@ -130,5 +130,5 @@ async def test_a_secret_that_is_missing_takes_its_engine_alone_and_everybody_say
 
 def test_check_says_it_before_the_server_starts(tmp_path: Path) -> None:
     findings = check_config(load(tmp_path, "[engines.cloud]\napi_key = 'env:CLOUD_KEY'"), REGISTRY)
-    (finding,) = [each for each in findings if each.kind == "engine"]
-    assert (finding.ok, finding.note) == (False, _REASON)
+    (finding,) = [each for each in findings if each.what == "engine"]
+    assert (finding.verdict, finding.found) == ("wrong", _REASON)

@@ -21,7 +21,7 @@ UNSEEN = "cloud/tts-1-hd has no cost: its budget does not see it"
 def _wrong(folder: Path, more: str) -> dict[str, str]:
     """What `voxgate check` says of models; the engines themselves are not looked at."""
     findings = check_config(load(folder, CLOUD + more), Registry({}, []))
-    return {each.name: each.note for each in findings if each.kind == "model" and not each.ok}
+    return {each.name: each.found for each in findings if (each.what, each.verdict) == ("model", "wrong")}
 
 
 @pytest.mark.parametrize(

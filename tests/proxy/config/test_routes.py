@@ -30,7 +30,7 @@ def routes(folder: Path, text: str) -> tuple[Route, ...]:
 
 
 def found(config: Config, kind: str) -> dict[str, Finding]:
-    return {each.name: each for each in check_config(config, registry.load()) if each.kind == kind}
+    return {each.name: each for each in check_config(config, registry.load()) if each.what == kind}
 
 
 def test_two_routes_are_shipped_whether_or_not_their_engines_are_there(tmp_path: Path) -> None:
@@ -160,16 +160,16 @@ def test_check_says_who_speaks_and_warns_of_the_rest(
     tmp_path: Path, text: str, note: str, is_warning: bool
 ) -> None:
     finding = found(load(tmp_path, text), "route")["th"]
-    assert (finding.ok, finding.note, finding.is_warning) == (True, note, is_warning)
+    assert (finding.found, finding.verdict) == (note, "note" if is_warning else "ok")
 
 
 def test_check_warns_of_voices_and_of_a_detector_that_are_not_there(tmp_path: Path) -> None:
     loaded = load(tmp_path, '[server]\ndetector = "gone"\n[voices.ana]\nminimax = "ana-1"')
     voice, detector = found(loaded, "voice")["voices.ana.minimax"], found(loaded, "detector")["gone"]
     for finding in (voice, detector):
-        assert (finding.ok, finding.is_warning) == (True, True)
-    assert "[engines.minimax]" in voice.note
-    assert "only a text's script tells its language" in detector.note
+        assert finding.verdict == "note"
+    assert "[engines.minimax]" in voice.found
+    assert "only a text's script tells its language" in detector.found
     assert not found(load(tmp_path, '[server]\ndetector = ""'), "detector")
 
 
@@ -197,8 +197,8 @@ def test_settings_of_a_plugin_take_secrets_from_elsewhere(tmp_path: Path) -> Non
     ],
 )
 def test_check_fails_where_settings_cannot_be_used(tmp_path: Path, text: str, kind: str, says: str) -> None:
-    (finding,) = (each for each in found(load(tmp_path, text), kind).values() if not each.ok)
-    assert says in finding.note
+    (finding,) = (each for each in found(load(tmp_path, text), kind).values() if each.verdict == "wrong")
+    assert says in finding.found
 
 
 def test_an_engines_licence_is_the_servers_business_and_no_setting(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from proxy.cli.main import app
 from proxy.diagnosis import live_check
-from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.finding import Finding, wrong
 from proxy.diagnosis.live_check import check_live
 from speech_engine import EngineUnauthorized, Finished, Language, Started
 from tests.proxy.api.inside import with_engines
@@ -34,8 +34,8 @@ async def found(folder: Path, engine: Scripted, text: str = ONE) -> list[Finding
 async def test_it_tells_what_was_heard_and_what_it_costs(tmp_path: Path) -> None:
     engine = Scripted(*WELL)
     (finding,) = await found(tmp_path, engine)
-    assert (finding.kind, finding.name, finding.ok) == ("live", "cloud", True)
-    model, seconds, first, units, usd = finding.note.split(", ")
+    assert (finding.what, finding.name, finding.verdict) == ("live", "cloud", "ok")
+    model, seconds, first, units, usd = finding.found.split(", ")
     assert (model, seconds, units, usd) == ("cloud/m", "0.50 s of audio", "3 units", "$1.500000")
     assert first.startswith("first byte after ")
     (job,) = engine.jobs
@@ -68,12 +68,12 @@ async def test_what_went_wrong_is_told_in_words(
 ) -> None:
     if "silent" in note:
         monkeypatch.setattr(live_check, "LONGEST_S", 0.05)
-    assert await found(tmp_path, Scripted(*script)) == [Finding("live", "cloud", False, note)]
+    assert await found(tmp_path, Scripted(*script)) == [wrong("live", note, name="cloud")]
 
 
 async def test_engines_of_this_machine_are_left_alone(tmp_path: Path) -> None:
     (finding,) = await check_live(load(tmp_path, "[engines.tone]\nhosted = false"), with_engines({}))
-    assert (finding.ok, finding.note) == (True, "no engine of the cloud is configured")
+    assert (finding.verdict, finding.found) == ("ok", "no engine of the cloud is configured")
 
 
 @pytest.mark.parametrize(("script", "status"), [(WELL, 0), ([EngineUnauthorized("No.")], 1)])

@@ -27,7 +27,7 @@ _RUNNING = ProbeResults(
 
 
 def findings(config: Config, kind: str, asked: ProbeResults = _RUNNING) -> dict[str, Finding]:
-    return {each.name: each for each in check_config(config, registry.load(), asked) if each.kind == kind}
+    return {each.name: each for each in check_config(config, registry.load(), asked) if each.what == kind}
 
 
 def route(folder: Path, lines: str, asked: ProbeResults = _RUNNING) -> Finding:
@@ -52,7 +52,7 @@ def route(folder: Path, lines: str, asked: ProbeResults = _RUNNING) -> Finding:
 )
 def test_a_route_that_works_says_who_speaks_and_who_prepares(tmp_path: Path, lines: str, note: str) -> None:
     found = route(tmp_path, lines)
-    assert (found.ok, found.is_warning, found.note) == (True, False, note)
+    assert (found.verdict, found.found) == ("ok", note)
 
 
 @pytest.mark.parametrize(
@@ -82,35 +82,35 @@ def test_a_route_that_works_says_who_speaks_and_who_prepares(tmp_path: Path, lin
 )
 def test_a_route_that_does_not_do_what_it_says_is_noted(tmp_path: Path, lines: str, note: str) -> None:
     found = route(tmp_path, lines)
-    assert (found.ok, found.is_warning, found.note) == (True, True, note)
+    assert (found.verdict, found.found) == ("note", note)
 
 
 def test_a_route_whose_engines_cannot_run_is_not_used(tmp_path: Path) -> None:
     lines = '[[routes]]\nlanguage = "th"\ncandidates = ["cloud/eleven_v3"]'
     engine = '[engines.cloud]\nplugin = "elevenlabs"\napi_key = "env:NO_SUCH_KEY"\n'
     found = findings(load(tmp_path, f"{_TONE}{engine}{lines}"), "route")["th"]
-    assert (found.is_warning, found.note) == (True, "not used: cloud, for cloud/eleven_v3, cannot run")
+    assert (found.verdict, found.found) == ("note", "not used: cloud, for cloud/eleven_v3, cannot run")
 
 
 def test_nobody_is_judged_who_was_not_asked(tmp_path: Path) -> None:
     text = f'{_TONE}[[routes]]\nlanguage = "th"\ncandidates = ["tone/standrad"]\n[voices.ana]\nespeak = "m33"'
     config = load(tmp_path, text)
-    assert findings(config, "route", ProbeResults())["th"].note == "tone/standrad"
+    assert findings(config, "route", ProbeResults())["th"].found == "tone/standrad"
     assert findings(config, "voice", ProbeResults()) == {}
 
 
 def test_an_alias_that_names_no_model_of_a_running_engine_is_wrong(tmp_path: Path) -> None:
     config = load(tmp_path, f'{_TONE}[models]\nmine = ["tone/standrad"]')
     found = findings(config, "model")["mine"]
-    assert not found.ok
-    assert "did you mean standard?" in found.note
+    assert found.verdict == "wrong"
+    assert "did you mean standard?" in found.found
 
 
 def test_a_voice_that_its_engine_does_not_have_is_noted(tmp_path: Path) -> None:
     config = load(tmp_path, f'{_TONE}[voices.ana]\nespeak = "m33"\n[voices.ben]\nespeak = "m4"')
     found = findings(config, "voice")
-    assert found["voices.ana.espeak"].note == "espeak has no voice 'm33'; did you mean m3?"
-    assert found["voices.ana.espeak"].is_warning
+    assert found["voices.ana.espeak"].found == "espeak has no voice 'm33'; did you mean m3?"
+    assert found["voices.ana.espeak"].verdict == "note"
     assert "voices.ben.espeak" not in found
 
 
@@ -131,7 +131,7 @@ def test_a_voice_that_its_engine_does_not_have_is_noted(tmp_path: Path) -> None:
 )
 def test_a_lexicon_says_when_it_counts(tmp_path: Path, name: str, note: str, is_warning: bool) -> None:
     found = findings(load(tmp_path, f'[lexicons.{name}]\na = "b"'), "lexicon")[name]
-    assert (found.note, found.is_warning) == (note, is_warning)
+    assert (found.found, found.verdict) == (note, "note" if is_warning else "ok")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_lexicon_says_when_it_counts(tmp_path: Path, name: str, note: str, is_
 )
 def test_the_cache_has_a_line(tmp_path: Path, lines: str, name: str, note: str, is_warning: bool) -> None:
     (found,) = findings(load(tmp_path, lines), "cache").values()
-    assert (found.name, found.note, found.is_warning) == (name, note, is_warning)
+    assert (found.name, found.found, found.verdict) == (name, note, "note" if is_warning else "ok")
 
 
 def test_without_a_server_front_ends_alone_are_asked(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
-from proxy.diagnosis.doctor.result import Result
+from proxy.diagnosis.finding import Finding
 
 
 def configured(folder: Path, text: str = "[engines.tone]\n") -> Config:
@@ -17,8 +17,8 @@ def configured(folder: Path, text: str = "[engines.tone]\n") -> Config:
     return config_toml.load(file, {})
 
 
-def only(results: Iterable[Result]) -> Result:
+def only(results: Iterable[Finding]) -> Finding:
     """The one thing that a check says; what is not fine must come with something to do."""
     (result,) = results
-    assert bool(result.do) == (result.state != "ok"), result
+    assert bool(result.do) == (result.verdict != "ok"), result
     return result

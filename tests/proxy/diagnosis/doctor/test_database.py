@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import Config
-from proxy.diagnosis.doctor import database, examination
-from proxy.diagnosis.doctor.result import Result
+from proxy.diagnosis.doctor import databases, examination
+from proxy.diagnosis.finding import Finding
 from proxy.storage import open_store
 from proxy.storage.schema import shipped
 from proxy.storage.store import Statement
@@ -36,27 +36,27 @@ def the_file(loaded: Config) -> Path:
 
 
 def test_none_yet_is_fine_and_none_is_made(tmp_path: Path) -> None:
-    assert "made at the first start" in only(database.database(configured(tmp_path))).found
+    assert "made at the first start" in only(databases.database(configured(tmp_path))).found
     assert list(tmp_path.iterdir()) == [tmp_path / "config.toml"]
 
 
 def test_a_database_of_this_version_is_fine_and_left_as_it_was(used: Config) -> None:
     before = {file: file.read_bytes() for file in Path(used.data).iterdir()}
-    result = only(database.database(used))
-    assert (result.state, result.found) == ("ok", f"sqlite, schema {len(shipped())}")
+    result = only(databases.database(used))
+    assert (result.verdict, result.found) == ("ok", f"sqlite, schema {len(shipped())}")
     assert {file: file.read_bytes() for file in Path(used.data).iterdir()} == before
 
 
 async def test_one_in_use_is_read_beside_its_server(tmp_path: Path) -> None:
     async with open_store("sqlite", tmp_path / "data"):
-        assert only(database.database(configured(tmp_path))).state == "ok"
+        assert only(databases.database(configured(tmp_path))).verdict == "ok"
 
 
 def test_an_empty_one_is_brought_up_to_date_later(tmp_path: Path) -> None:
     loaded = configured(tmp_path)
     the_file(loaded).parent.mkdir()
     the_file(loaded).touch()
-    assert "schema 0, brought to" in only(database.database(loaded)).found
+    assert "schema 0, brought to" in only(databases.database(loaded)).found
 
 
 @pytest.mark.parametrize("content", [b"this is no database. " * 100, b"SQLite format 3\0" + b"\xff" * 4096])
@@ -64,8 +64,8 @@ def test_a_file_that_is_no_database_is_wrong(tmp_path: Path, content: bytes) -> 
     loaded = configured(tmp_path)
     the_file(loaded).parent.mkdir()
     the_file(loaded).write_bytes(content)
-    result = only(database.database(loaded))
-    assert (result.state, "backup" in result.do) == ("wrong", True)
+    result = only(databases.database(loaded))
+    assert (result.verdict, "backup" in result.do) == ("wrong", True)
     assert "database" in result.found
 
 
@@ -76,15 +76,15 @@ def test_a_damaged_one_is_wrong(used: Config) -> None:
     with the_file(used).open("r+b") as file:
         file.seek((root - 1) * page_bytes)
         file.write(b"\xff" * page_bytes)
-    assert "wrong" in {result.state for result in database.database(used)}
+    assert "wrong" in {result.verdict for result in databases.database(used)}
 
 
 def test_one_of_a_newer_version_is_wrong(used: Config) -> None:
     with closing(sqlite3.connect(the_file(used))) as connection:
         connection.execute(_NEWER)
         connection.commit()
-    result = only(database.database(used))
-    assert (result.state, "newer voxgate" in result.do) == ("wrong", True)
+    result = only(databases.database(used))
+    assert (result.verdict, "newer voxgate" in result.do) == ("wrong", True)
     assert f"has schema 9999, this voxgate knows schemas up to {len(shipped())}" in result.found
 
 
@@ -95,33 +95,33 @@ def test_an_old_sqlite_is_worth_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], state: str
 ) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
-    assert only(database.sqlite_version(configured(tmp_path))).state == state
+    assert only(databases.sqlite_version(configured(tmp_path))).verdict == state
 
 
 def on_postgres(folder: Path, url: str) -> Config:
     return configured(folder, f'[storage]\nurl = "{url}"\n')
 
 
-async def asked(loaded: Config) -> Result:
+async def asked(loaded: Config) -> Finding:
     """From a thread, as the command does it: the check runs a loop of its own."""
-    return only(await asyncio.to_thread(lambda: list(database.database(loaded))))
+    return only(await asyncio.to_thread(lambda: list(databases.database(loaded))))
 
 
 async def test_postgresql_is_asked_for_its_schema(tmp_path: Path, shared_postgres: Postgres) -> None:
     url = shared_postgres.url(search_path=shared_postgres.new_schema())
     loaded = on_postgres(tmp_path, url)
-    assert list(database.sqlite_version(loaded)) == []
+    assert list(databases.sqlite_version(loaded)) == []
     assert "schema 0, brought to" in (await asked(loaded)).found
     async with open_store(url, tmp_path) as store:
         assert (await asked(loaded)).found.endswith(f", schema {len(shipped())}")
         await store.write(Statement(_NEWER))
         newer = await asked(loaded)
-    assert (newer.state, "has schema 9999" in newer.found) == ("wrong", True)
+    assert (newer.verdict, "has schema 9999" in newer.found) == ("wrong", True)
 
 
 async def test_a_wrong_password_is_wrong_and_not_shown(tmp_path: Path, shared_postgres: Postgres) -> None:
     result = await asked(on_postgres(tmp_path, shared_postgres.url().replace("hunter2", "s3cret")))
-    assert (result.state, "[storage] url" in result.do) == ("wrong", True)
+    assert (result.verdict, "[storage] url" in result.do) == ("wrong", True)
     assert "s3cret" not in str(result)
     assert "authentication" in result.found
 
@@ -129,7 +129,7 @@ async def test_a_wrong_password_is_wrong_and_not_shown(tmp_path: Path, shared_po
 async def test_a_database_that_is_away_is_wrong(tmp_path: Path) -> None:
     url = f"postgresql://voxgate:s3cret@127.0.0.1:{free_port()}/voxgate"
     result = await asked(on_postgres(tmp_path, url))
-    assert (result.state, "cannot be reached" in result.found) == ("wrong", True)
+    assert (result.verdict, "cannot be reached" in result.found) == ("wrong", True)
     assert "s3cret" not in str(result)
 
 
@@ -138,5 +138,5 @@ async def test_a_database_that_says_nothing_is_not_waited_for(tmp_path: Path) ->
         url = f"postgresql://voxgate:s3cret@127.0.0.1:{silent.getsockname()[1]}/voxgate"
         async with asyncio.timeout(examination.DEADLINE_S):
             result = await asked(on_postgres(tmp_path, url))
-    assert result.state == "wrong"
+    assert result.verdict == "wrong"
     assert "did not answer" in result.found

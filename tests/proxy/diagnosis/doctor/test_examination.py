@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proxy.diagnosis.doctor.examination import Check, within
-from proxy.diagnosis.doctor.result import Result, ok
+from proxy.diagnosis.finding import Finding, ok
 from tests.proxy.diagnosis.doctor.asked import only
 from tests.server import VOXGATE, free_port
 
@@ -89,18 +89,18 @@ def test_no_secret_of_the_config_is_printed(tmp_path: Path) -> None:
 def test_a_check_that_hangs_does_not_hold_up_the_others() -> None:
     release = threading.Event()
 
-    def hang() -> Iterator[Result]:
+    def hang() -> Iterator[Finding]:
         release.wait()
         yield ok("disk", "after all")
 
     stuck = only(within(0.05, Check("disk", hang)))
     release.set()
-    assert (stuck.check, stuck.state, "no answer within" in stuck.found) == ("disk", "wrong", True)
+    assert (stuck.what, stuck.verdict, "no answer within" in stuck.found) == ("disk", "wrong", True)
 
 
 def test_a_check_that_fails_itself_tells_its_class_alone() -> None:
-    def fail() -> Iterator[Result]:
+    def fail() -> Iterator[Finding]:
         raise RuntimeError("hunter2")
 
     failed = only(within(5.0, Check("disk", fail)))
-    assert (failed.state, failed.found) == ("wrong", "the check itself failed: RuntimeError")
+    assert (failed.verdict, failed.found) == ("wrong", "the check itself failed: RuntimeError")

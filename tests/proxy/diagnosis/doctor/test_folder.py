@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy.diagnosis.doctor import folder
+from proxy.diagnosis.doctor import machine
 from tests.proxy.diagnosis.doctor.asked import configured, only
 
 
@@ -22,27 +22,27 @@ class Measured(NamedTuple):
 
 
 def test_a_folder_that_is_not_there_is_fine_and_is_not_made(tmp_path: Path) -> None:
-    result = only(folder.writable(configured(tmp_path)))
-    assert (result.state, "made at the first start" in result.found) == ("ok", True)
+    result = only(machine.data_folder(configured(tmp_path)))
+    assert (result.verdict, "made at the first start" in result.found) == ("ok", True)
     assert not (tmp_path / "data").exists()
 
 
 def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    assert only(folder.writable(configured(tmp_path))).state == "ok"
+    assert only(machine.data_folder(configured(tmp_path))).verdict == "ok"
     assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_a_file_in_its_place_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    result = only(folder.writable(configured(tmp_path)))
-    assert (result.state, result.found) == ("wrong", f"{tmp_path / 'data'} is not a folder")
+    result = only(machine.data_folder(configured(tmp_path)))
+    assert (result.verdict, result.found) == ("wrong", f"{tmp_path / 'data'} is not a folder")
 
 
 def test_a_folder_that_nobody_can_write_is_wrong(tmp_path: Path) -> None:
     # The kernel's own folder refuses root too.
-    result = only(folder.writable(configured(tmp_path, '[server]\ndata = "/proc/1"\n')))
-    assert result.state == "wrong"
+    result = only(machine.data_folder(configured(tmp_path, '[server]\ndata = "/proc/1"\n')))
+    assert result.verdict == "wrong"
     assert "/proc/1 cannot be written" in result.found
 
 
@@ -58,13 +58,13 @@ def test_a_folder_that_nobody_can_write_is_wrong(tmp_path: Path) -> None:
     ],
 )
 def test_a_disk_is_full_by_its_blocks_or_its_files(tmp_path: Path, measured: Measured, state: str) -> None:
-    assert only(folder.room(configured(tmp_path), lambda _folder: measured)).state == state
+    assert only(machine.disk(configured(tmp_path), lambda _folder: measured)).verdict == state
 
 
 def test_the_room_is_that_of_the_real_disk(tmp_path: Path) -> None:
     found = os.statvfs(tmp_path)
     free_gb = found.f_bavail * found.f_frsize / 1e9
-    said = float(only(folder.room(configured(tmp_path))).found.split(" ")[0].replace(",", ""))
+    said = float(only(machine.disk(configured(tmp_path))).found.split(" ")[0].replace(",", ""))
     assert said == pytest.approx(free_gb, abs=1.0)
 
 
@@ -85,10 +85,10 @@ def test_sqlite_needs_a_local_disk(tmp_path: Path, line: str, state: str) -> Non
     mounts.write_text(
         "1 0 0:1 / / rw - overlay overlay rw\n" + line.format(folder=str(place).replace(" ", r"\040")) + "\n"
     )
-    assert only(folder.file_system(configured(place), mounts)).state == state
+    assert only(machine.file_system(configured(place), mounts)).verdict == state
     postgres = configured(place, '[storage]\nurl = "postgresql://there/voxgate"\n')
-    assert list(folder.file_system(postgres, mounts)) == []
+    assert list(machine.file_system(postgres, mounts)) == []
 
 
 def test_the_real_mounts_can_be_read(tmp_path: Path) -> None:
-    assert only(folder.file_system(configured(tmp_path))).found not in ("", "unknown")
+    assert only(machine.file_system(configured(tmp_path))).found not in ("", "unknown")

@@ -19,8 +19,8 @@ from tests.server import VOXGATE
 
 
 def test_this_installation_is_whole() -> None:
-    assert only(installation.python()).state == "ok"
-    assert only(installation.packages()).state == "ok"
+    assert only(installation.python()).verdict == "ok"
+    assert only(installation.packages()).verdict == "ok"
 
 
 def test_every_requirement_of_ours_is_understood() -> None:
@@ -80,7 +80,7 @@ def test_what_is_missing_or_old_is_named(
 def test_a_folder_of_sources_is_no_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "DISTRIBUTION", "voxgate-of-another-name")
     result = only(installation.packages())
-    assert (result.state, "not installed" in result.found) == ("wrong", True)
+    assert (result.verdict, "not installed" in result.found) == ("wrong", True)
 
 
 def test_where_the_command_line_itself_cannot_be_loaded_it_says_what_to_do(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from plugins.espeak.plugin import EspeakSettings, missing
-from proxy.diagnosis.doctor.plugins import engines
+from proxy.diagnosis.doctor.installation import engines
 from tests.faults import plugin_folders
 from tests.proxy.diagnosis.doctor.asked import configured, only
 from tests.server import VOXGATE
@@ -71,7 +71,7 @@ def packages(tmp_path: Path) -> Path:
     ],
 )
 def test_what_is_wrong_with_a_section_is_named(tmp_path: Path, text: str, says: str) -> None:
-    wrong = [result for result in engines(configured(tmp_path, text)) if result.state == "wrong"]
+    wrong = [result for result in engines(configured(tmp_path, text)) if result.verdict == "wrong"]
     assert any(says in result.found for result in wrong), wrong
     assert all(result.do for result in wrong)
 
@@ -113,4 +113,4 @@ def test_an_engine_that_has_all_it_needs_is_one_line(tmp_path: Path) -> None:
     text = '[server]\ndefault_model = "tone/standard"\ndefault_voice = "tone/tone"\n[engines.tone]\n'
     assert only(engines(configured(tmp_path, text))).found == "tone: nothing is missing"
     results = list(engines(configured(tmp_path, text + "[engines.espeak]\n")))
-    assert [(result.check, result.state) for result in results] == [("engine", "ok"), ("engine", "ok")]
+    assert [(result.what, result.verdict) for result in results] == [("engine", "ok"), ("engine", "ok")]

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from proxy.config import config_toml
-from proxy.diagnosis.doctor import addresses
-from proxy.diagnosis.doctor.server import server
+from proxy.diagnosis.doctor.server import metrics_port, port, server
 from proxy.processes import runtime
 from tests.proxy.diagnosis.doctor.asked import configured, only
 from tests.server import TONE, VOXGATE, Server, free_port, running
@@ -79,26 +78,29 @@ def test_an_engine_that_failed_in_the_running_server_is_named(shared: Server) ->
 
 def test_the_server_of_another_folder_is_told_apart(shared: Server, tmp_path: Path) -> None:
     loaded = configured(tmp_path, shared.config.read_text())
-    for check in (addresses.port, addresses.metrics_port):
+    for check in (port, metrics_port):
         result = only(check(loaded))
-        assert result.state == "wrong"
+        assert result.verdict == "wrong"
         assert "of another data folder" in result.found
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\n\r\n{}", b"nonsense\r\n"])
 def test_a_port_that_another_program_has_is_wrong(tmp_path: Path, answer: bytes) -> None:
-    port = free_port()
-    loaded = configured(tmp_path, f'[server]\nport = {port}\nmetrics = "127.0.0.1:{port}"\n')
-    with listening(port, answer):
-        for check in (addresses.port, addresses.metrics_port):
+    number = free_port()
+    loaded = configured(tmp_path, f'[server]\nport = {number}\nmetrics = "127.0.0.1:{number}"\n')
+    with listening(number, answer):
+        for check in (port, metrics_port):
             result = only(check(loaded))
-            assert (result.state, result.found) == ("wrong", f"127.0.0.1:{port} is taken by another program")
+            assert (result.verdict, result.found) == (
+                "wrong",
+                f"127.0.0.1:{number} is taken by another program",
+            )
 
 
 def test_a_program_that_takes_the_connection_and_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         loaded = configured(tmp_path, f"[server]\nport = {silent.getsockname()[1]}\n")
-        assert "another program" in only(addresses.port(loaded)).found
+        assert "another program" in only(port(loaded)).found
 
 
 @pytest.mark.parametrize(
@@ -110,14 +112,14 @@ def test_a_program_that_takes_the_connection_and_says_nothing_is_not_waited_for(
     ],
 )
 def test_an_address_is_tried(tmp_path: Path, text: str, state: str, says: str) -> None:
-    result = only(addresses.port(configured(tmp_path, f"[server]\n{text}\n")))
-    assert (result.state, says in result.found) == (state, True), result
+    result = only(port(configured(tmp_path, f"[server]\n{text}\n")))
+    assert (result.verdict, says in result.found) == (state, True), result
 
 
 def test_a_metrics_port_that_cannot_be_one_is_wrong(tmp_path: Path) -> None:
     loaded = configured(tmp_path, '[server]\nmetrics = "127.0.0.1:70000"\n')
-    assert only(addresses.metrics_port(loaded)).state == "wrong"
-    assert list(addresses.metrics_port(configured(tmp_path, '[server]\nmetrics = ""\n'))) == []
+    assert only(metrics_port(loaded)).verdict == "wrong"
+    assert list(metrics_port(configured(tmp_path, '[server]\nmetrics = ""\n'))) == []
 
 
 def test_no_server_is_fine(tmp_path: Path) -> None:
@@ -137,4 +139,4 @@ def test_what_a_killed_server_left_is_told(tmp_path: Path) -> None:
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
         result = only(server(config_toml.load(killed.config, {})))
-    assert (result.state, "killed" in result.found) == ("note", True)
+    assert (result.verdict, "killed" in result.found) == ("note", True)

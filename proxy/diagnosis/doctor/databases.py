@@ -1,4 +1,4 @@
-"""The database: does it answer, is it whole, and is its schema one that this version knows."""
+"""The databases: does each answer, is it whole, and does it do what is asked of it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from proxy.config import limits_address, storage_address
 from proxy.config.config_toml import Config
-from proxy.config.storage_address import is_postgres, shown
-from proxy.diagnosis.doctor.result import Result, note, ok, wrong
+from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.storage.schema import shipped
 from proxy.storage.store import StorageFailed
 
@@ -24,22 +24,28 @@ _RESTORE = "stop the server and restore a backup; docs/backup.md says how"
 _NEWER = "start the newer voxgate again, or restore the backup from before it"
 _VERSION = "SELECT coalesce(max(version), 0) AS version FROM schema_version"
 
+_KEY = "voxgate:doctor"
+# A script writes it, as requests are counted: a copy, a full server, or a user without the right would still
+# answer a question. The same script deletes it, so nobody else can see it.
+_COUNT = "redis.call('set', KEYS[1], '') redis.call('del', KEYS[1])"
+_MEND_LIMITS = "start it, or mend [limits] url: host, port, number, user, password"
 
-def sqlite_version(config: Config) -> Iterator[Result]:
-    if is_postgres(config.storage.url):
+
+def sqlite_version(config: Config) -> Iterator[Finding]:
+    if storage_address.is_postgres(config.storage.url):
         return
     if sqlite3.sqlite_version_info >= SOUND_SQLITE:
         yield ok("sqlite", sqlite3.sqlite_version)
         return
-    says = (
+    found = (
         f"{sqlite3.sqlite_version}; before 3.51.3 the write-ahead log has a rare fault (WAL-reset), by which "
         "two connections at work in the same moment can damage a database"
     )
-    yield note("sqlite", says, "keep backups, and take a Python with a newer SQLite when there is one")
+    yield note("sqlite", found, "keep backups, and take a Python with a newer SQLite when there is one")
 
 
-def database(config: Config) -> Iterator[Result]:
-    if is_postgres(config.storage.url):
+def database(config: Config) -> Iterator[Finding]:
+    if storage_address.is_postgres(config.storage.url):
         yield _postgres(config.storage.url)
         return
     file = Path(config.data) / "voxgate.db"
@@ -55,8 +61,8 @@ def database(config: Config) -> Iterator[Result]:
 
 
 def open_to_read(file: Path) -> sqlite3.Connection:
-    """For reading. Where no log lies beside it, without locks too: those would leave files behind, which
-    might belong to another user than the server's."""
+    """Open the database to read it. Where no log lies beside it, this takes no locks: locks would leave files
+    behind, perhaps of another user than the server's."""
     is_clean = not file.with_name(f"{file.name}-wal").exists()
     mode = "immutable=1" if is_clean else "mode=ro"
     return sqlite3.connect(f"file:{quote(str(file))}?{mode}", uri=True, timeout=ANSWER_S)
@@ -70,22 +76,22 @@ def _sqlite_schema(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _whole(connection: sqlite3.Connection) -> Iterator[Result]:
-    """Reads all of it, as far as the time goes."""
+def _whole(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Read all of the database, as far as the time goes."""
     until = time.monotonic() + WHOLE_S
     connection.set_progress_handler(lambda: time.monotonic() > until, 10_000)
     try:
-        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
         return
-    if said != "ok":
-        yield wrong("database", f"it is damaged: {said.splitlines()[0]}", _RESTORE)
+    if verdict != "ok":
+        yield wrong("database", f"it is damaged: {verdict.splitlines()[0]}", _RESTORE)
 
 
-def _postgres(url: str) -> Result:
-    # Imported here: whoever stays with SQLite has no use for the driver.
+def _postgres(url: str) -> Finding:
+    # Imported here: a server with SQLite has no use for the driver.
     from proxy.storage.postgres import PostgresStore
 
     async def ask() -> int:
@@ -98,16 +104,46 @@ def _postgres(url: str) -> Result:
             await store.close()
 
     try:
-        return _of_version(asyncio.run(ask()), f"PostgreSQL at {shown(url)}")
+        return _of_version(asyncio.run(ask()), f"PostgreSQL at {storage_address.shown(url)}")
     except StorageFailed as error:
         do = "start it, or mend [storage] url: host, database, user, password"
         return wrong("database", str(error), do)
 
 
-def _of_version(version: int, where: str) -> Result:
+def _of_version(version: int, where: str) -> Finding:
     known = len(shipped())
     if version > known:
-        says = f"{where} has schema {version}, this voxgate knows schemas up to {known}"
-        return wrong("database", says, _NEWER)
+        found = f"{where} has schema {version}, this voxgate knows schemas up to {known}"
+        return wrong("database", found, _NEWER)
     later = "" if version == known else f", brought to {known} at the next start"
     return ok("database", f"{where}, schema {version}{later}")
+
+
+def limits(config: Config) -> Iterator[Finding]:
+    url = config.limits.url
+    if limits_address.is_memory(url):
+        return
+    # Imported here: a server that counts in memory has no use for the client.
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    where = f"Redis at {limits_address.shown(url)}"
+    client = redis.Redis.from_url(
+        url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=Retry(NoBackoff(), 0)
+    )
+    try:
+        client.eval(_COUNT, 1, _KEY)
+    except redis.TimeoutError:
+        yield wrong("limits", f"{where} did not answer within {ANSWER_S:g} s", _MEND_LIMITS)
+    except redis.AuthenticationError:
+        yield wrong("limits", f"{where} does not take this user and password", _MEND_LIMITS)
+    except redis.ConnectionError:
+        yield wrong("limits", f"{where} cannot be reached", _MEND_LIMITS)
+    except redis.ResponseError as error:
+        do = "let it take writes, and its user run scripts on the keys voxgate:*"
+        yield wrong("limits", f"{where} answers, but does not count: {error}", do)
+    else:
+        yield ok("limits", where)
+    finally:
+        client.close()

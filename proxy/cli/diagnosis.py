@@ -1,0 +1,126 @@
+"""`voxgate check`, `voxgate engines` and `voxgate doctor`: what is found, in one table."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from proxy.cli import admin_requests, tables
+from proxy.cli.output import AsJson, ConfigFile, print_answer
+from proxy.config import config_toml
+from proxy.diagnosis import probes
+from proxy.diagnosis.config_check import check_config
+from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.plans_in_use import missing_plans
+from proxy.diagnosis.plugin_check import check_plugin
+from proxy.engines import registry
+from proxy.processes import supervisor
+
+_MARKS = {"ok": Text("ok", "green"), "note": Text("note", "yellow"), "wrong": Text("wrong", "red")}
+
+
+def check(
+    config_file: ConfigFile = None,
+    plugin: Annotated[
+        Path | None, typer.Option(help="A folder with a plugin: try that, installed or not.")
+    ] = None,
+    voice: Annotated[str | None, typer.Option(help="The voice to try the plugin's engines with.")] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Have every cloud engine speak a sentence too: the providers bill you."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Validate the configuration whole, start nothing, and print what would be served; or try a plugin."""
+    if plugin is not None:
+        # Its settings are the defaults, unless a file was named.
+        given = config_toml.load(config_file) if config_file else None
+        findings = list(check_plugin(plugin, given, voice))
+    else:
+        loaded, plugins = config_toml.load(config_file), registry.load()
+        findings = check_config(loaded, plugins, probes.ask(loaded, plugins)) + missing_plans(loaded)
+        if live:
+            # Imported here: it brings the whole worker.
+            from proxy.diagnosis.live_check import check_live
+
+            findings += asyncio.run(check_live(loaded, plugins))
+    _print(findings, as_json)
+    if _has_faults(findings):
+        sys.exit(1)
+
+
+def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List the engines with their state and models; without a server, what the config names."""
+    loaded = config_toml.load(config_file)
+    if supervisor.is_running(loaded):
+        print_answer(admin_requests.answer(loaded, "GET", "engines"), as_json, _engines)
+    else:
+        _print([f for f in check_config(loaded, registry.load()) if f.what in ("engine", "plugin")], as_json)
+
+
+def doctor(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Look for what keeps this machine from serving, and say what to do; starts nothing."""
+    # Imported here: it brings all that it examines, which no other command needs.
+    from proxy.diagnosis.doctor.examination import examine
+
+    findings = list(examine(config_file))
+    rows = [{"check": f.what, "state": f.verdict, "found": f.found, "do": f.do} for f in findings]
+    answer = {"ok": not _has_faults(findings), "data": rows}
+    print_answer(answer, as_json, lambda _: _table(findings))
+    if _has_faults(findings):
+        sys.exit(1)
+
+
+def _has_faults(findings: list[Finding]) -> bool:
+    return any(finding.verdict == "wrong" for finding in findings)
+
+
+def _print(findings: list[Finding], as_json: bool) -> None:
+    rows = [
+        {
+            "kind": finding.what,
+            "name": finding.name,
+            "ok": finding.verdict != "wrong",
+            "note": finding.found,
+            "is_warning": finding.verdict == "note",
+        }
+        for finding in findings
+    ]
+    print_answer(rows, as_json, lambda _: _table(findings))
+
+
+def _table(findings: list[Finding]) -> Table:
+    """Columns in which no finding has a word are left out: `check` says what to do in its words, and what
+    `doctor` looks at needs no name."""
+    rows = [(_MARKS[f.verdict], f.what, f.name, f.found, f.do) for f in findings]
+    columns = ("", "what", "name", "found", "what to do")
+    kept = [number for number in range(len(columns)) if any(row[number] for row in rows)]
+    return tables.grid(tuple(columns[n] for n in kept), (tuple(row[n] for n in kept) for row in rows))
+
+
+def _engines(answer: dict[str, Any]) -> RenderableType:
+    rows = []
+    for row in answer["data"]:
+        load = f"{row['running']}/{row['slots']}"
+        models = ", ".join(row["models"])
+        spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
+        cells = (row["name"], row["plugin"], row["state"], models, load, str(row["waiting"]), spent)
+        rows.append((*cells, row["reason"]))
+    faults = [
+        Text(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
+    ]
+    columns = ("engine", "plugin", "state", "models", "running", "waiting", "spent", "reason")
+    return Group(tables.grid(columns, rows), *faults)
+
+
+def _usd(value: float) -> str:
+    """Cents, and what is less than a dollar to the last millionth: a sentence costs no cent."""
+    whole, _, decimals = f"{value:.{2 if value >= 1 else 6}f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"
