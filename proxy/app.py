@@ -168,7 +168,7 @@ async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worke
         open_engines(registry, config, metrics.engines) as engines,
         open_front_ends(registry, config.front_ends, _routed(config)) as front_ends,
         open_detector(registry, name, config.detectors.get(name, PluginSection())) as detector,
-        open_cache(config, front_ends.revision, metrics.cache, metrics) as cache,
+        open_cache(config, store, front_ends.revision, metrics.cache, metrics) as cache,
     ):
         opened = WorkerResources(
             store, ledger, answers, limits, engines, front_ends, detector, cache, metrics

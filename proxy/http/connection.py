@@ -133,21 +133,23 @@ class RecordedConnection(Connection):
     async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         listed = list(headers)
         await super().start(status, listed)
-        await self._recording.begin(listed)
+        self._recording.begin(listed)
 
     async def send(self, data: bytes) -> None:
         await super().send(data)
-        await self._recording.add(data)
+        self._recording.add(data)
+        # The client waits for the disk: a kept answer is a promise.
+        await self._recording.keep_up()
         self._leave_unless_kept()
 
     async def end(self, data: bytes, settle: Settle = nothing_to_settle) -> None:
         """The whole answer is on disk before its settlement, so what is paid for can be had."""
-        await self._recording.add(data)
+        self._recording.add(data)
         await self._recording.complete()
 
         async def settle_and_keep() -> None:
             await settle()
-            await self._recording.keep()
+            await self._recording.close(keep=True)
 
         await super().end(data, settle_and_keep)
 
@@ -155,7 +157,7 @@ class RecordedConnection(Connection):
         self._leave_unless_kept()
 
     def _leave_unless_kept(self) -> None:
-        if self._has_left and not self._recording.will_be_kept:
+        if self._has_left and self._recording.is_given_up:
             self._cut()
 
 

@@ -46,7 +46,7 @@ class Idempotency:
             try:
                 await answering(connection.recorded(claimed))
             finally:
-                if claimed.is_broken:
+                if claimed.failure is not None:
                     self._metrics.unrecorded()
 
 

@@ -1,6 +1,5 @@
-"""Answers kept for a request that is sent again with its Idempotency-Key: the same bytes, charged once."""
+"""Bytes that are kept for later requests: locked files, recordings, answers to Idempotency-Keys."""
 
-from proxy.kept.answer_recording import AnswerRecording
-from proxy.kept.answers import KeptAnswer, KeptAnswers, KeyedRequest, open_answers
+from proxy.kept.answers import AnswerRecording, KeptAnswer, KeptAnswers, KeyedRequest, open_answers
 
 __all__ = ["AnswerRecording", "KeptAnswer", "KeptAnswers", "KeyedRequest", "open_answers"]

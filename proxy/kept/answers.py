@@ -1,26 +1,28 @@
-"""Which answer belongs to a request that carries an Idempotency-Key: one that is kept, or one to be made.
+"""The answers that are kept for requests with an Idempotency-Key.
 
-A file is believed only if the usage row of its request says `finished`: the file is whole before the
+A file is believed only if the usage row of its request says `finished`. The file is whole before the
 settlement commits, so a kill between the two charges nothing and replays nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from functools import partial
+from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
 from proxy.config.sections import Server
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
-from proxy.kept import answer_files, kept_files
-from proxy.kept.answer_files import Head, StoredAnswer
-from proxy.kept.answer_recording import AnswerRecording
+from proxy.kept import locked_files
+from proxy.kept.folder import KeptFolder
+from proxy.kept.locked_files import Lock
+from proxy.kept.recording import Recording
 from proxy.storage import usage
 from proxy.storage.store import Store
 from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
@@ -29,12 +31,29 @@ KEPT_S = 24 * 60 * 60
 _SWEEP_S = 60 * 60.0
 _READ_BYTES = 256 * 1024
 _MEGABYTE = 1_000_000
+_PREFIX_BYTES = 4
+_MOST_HEAD_BYTES = 64 * 1024
 
 _log = structlog.get_logger()
 
 
+class Head(msgspec.Struct, frozen=True):
+    """The beginning of a file: the request that made the answer, the digest of its body, and its headers."""
+
+    request: str
+    digest: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Head of {self.request}>"
+
+    def encoded(self) -> bytes:
+        head = msgspec.msgpack.encode(self)
+        return len(head).to_bytes(_PREFIX_BYTES) + head
+
+
 class KeyedRequest(msgspec.Struct, frozen=True):
-    """A request that carries a key: who sent which body under it."""
+    """A request with a key: which account sent which body under it."""
 
     request: str
     account: str
@@ -46,108 +65,123 @@ class KeyedRequest(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Of its file. Nobody learns a key from it, and no two accounts share one."""
+        """The name of its file. Nobody learns a key from it, and no two accounts share one."""
         return hashlib.sha256(f"{self.account}\0{self.key}".encode()).hexdigest()
 
     @property
     def head(self) -> Head:
-        return Head(self.request, hashlib.sha256(self.body).digest(), ())
+        return Head(self.request, hashlib.sha256(self.body).digest())
+
+
+class StoredAnswer(NamedTuple):
+    """A whole answer on the disk. `file` stands at the first byte of the answer."""
+
+    head: Head
+    file: FileIO
 
 
 class KeptAnswer:
-    """A whole answer from before."""
+    """A whole answer from before. Its owner closes it."""
 
-    def __init__(self, found: StoredAnswer) -> None:
-        self.headers = found.head.headers
-        self._found = found
-
-    def __repr__(self) -> str:
-        return f"<KeptAnswer of {self._found.head.request}>"
+    def __init__(self, stored: StoredAnswer, folder: KeptFolder) -> None:
+        self.headers = stored.head.headers
+        self._file = stored.file
+        self._folder = folder
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        while data := await asyncio.to_thread(self._found.file.read, _READ_BYTES):
+        while data := await self._folder.run(partial(self._file.read, _READ_BYTES)):
             yield data
 
     def close(self) -> None:
-        self._found.file.close()
+        self._file.close()
+
+
+class AnswerRecording(Recording):
+    """An answer that goes to its client and to the disk. `begin` comes before all else."""
+
+    def __init__(self, lock: Lock | None, head: Head, most_bytes: int) -> None:
+        super().__init__(lock, most_bytes)
+        self._head = head
+
+    def begin(self, headers: Iterable[tuple[str, str]]) -> None:
+        self.add(msgspec.structs.replace(self._head, headers=tuple(headers)).encoded())
+
+    def on_given_up(self) -> None:
+        if self.failure is not None:
+            _log.warning("answer.keep.failed", request=self._head.request, reason=self.failure.strerror)
 
 
 class KeptAnswers:
-    """`workers` share the folder and its bound. Nothing is kept in memory: the folder is all there is."""
+    """All kept answers of this machine. The folder is all there is: nothing is kept in memory."""
 
-    def __init__(self, store: Store, folder: Path, megabytes: int, workers: int) -> None:
+    def __init__(self, store: Store, root: Path, megabytes: int, workers: int) -> None:
         self._store = store
-        self._folder = folder
-        self._workers = workers
-        self._most_bytes = megabytes * _MEGABYTE
-        self._unswept_bytes = 0
+        self._folder = KeptFolder(root, workers)
+        self._folder.kept_s = KEPT_S
+        self.bound(megabytes)
 
     def __repr__(self) -> str:
-        return f"<KeptAnswers up to {self._most_bytes // _MEGABYTE} MB>"
+        return f"<KeptAnswers in {self._folder!r}>"
 
     @property
     def are_kept(self) -> bool:
-        return self._most_bytes > 0
+        return self._folder.most_bytes > 0
 
     def bound(self, megabytes: int) -> None:
-        self._most_bytes = megabytes * _MEGABYTE
+        self._folder.most_bytes = megabytes * _MEGABYTE
 
     @asynccontextmanager
-    async def claim(self, sent: KeyedRequest) -> AsyncIterator[KeptAnswer | AnswerRecording]:
-        """What was answered before; or the right, ours alone until the end of the block, to answer now.
+    async def claim(self, request: KeyedRequest) -> AsyncIterator[KeptAnswer | AnswerRecording]:
+        """Give what was answered before. Otherwise give the right to answer now, until the end of the block.
 
         Raises RequestUnderWay and IdempotencyKeyReused.
         """
-        path = self._folder / sent.name
-        async with AsyncExitStack() as held:
-            kept = await self._kept(path, sent)
+        path = self._folder.root / request.name
+        async with AsyncExitStack() as closing:
+            kept = await self._find(path, request)
             if kept is None:
-                recording = await self._recording(path, sent)
-                held.push_async_callback(self._end, recording)
-                # Whoever held the key until now may have kept its answer since we looked.
-                kept = await self._kept(path, sent)
+                recording = await self._record(path, request)
+                closing.push_async_callback(self._end, recording)
+                # The one who had the key until now may have kept an answer since we looked.
+                kept = await self._find(path, request)
             if kept is None:
                 yield recording
             else:
-                held.callback(kept.close)
+                closing.callback(kept.close)
                 yield kept
 
     async def sweep(self) -> None:
-        """Room for what comes: each worker adds up to its share of a sixteenth before it looks again."""
-        self._unswept_bytes = 0
         try:
-            await asyncio.to_thread(
-                kept_files.sweep, [self._folder], self._most_bytes * 15 // 16, time.time() - KEPT_S
-            )
+            await self._folder.sweep()
         except OSError as error:
             _log.warning("answer.sweep.failed", reason=error.strerror)
 
-    async def _kept(self, path: Path, sent: KeyedRequest) -> KeptAnswer | None:
+    async def _find(self, path: Path, request: KeyedRequest) -> KeptAnswer | None:
         try:
-            found = await asyncio.to_thread(answer_files.find, path)
+            stored = await self._folder.fetch(partial(_load, path), _close)
         except OSError:
             return None
-        if found is None:
+        if stored is None:
             return None
         with ExitStack() as unless_kept:
-            unless_kept.callback(found.file.close)
-            started = await usage.find_finished(self._store, found.head.request, sent.account)
+            unless_kept.callback(stored.file.close)
+            started = await usage.find_finished(self._store, stored.head.request, request.account)
             if started is None or await self._store.now() - started > KEPT_S * 1_000_000:
                 return None
-            if found.head.digest != sent.head.digest:
+            if stored.head.digest != request.head.digest:
                 raise IdempotencyKeyReused(
                     "This Idempotency-Key was sent before with another body; a new request needs a new key.",
                     param="Idempotency-Key",
                 )
             unless_kept.pop_all()
-            return KeptAnswer(found)
+            return KeptAnswer(stored, self._folder)
 
-    async def _recording(self, path: Path, sent: KeyedRequest) -> AnswerRecording:
-        most_bytes = self._most_bytes // 4
+    async def _record(self, path: Path, request: KeyedRequest) -> AnswerRecording:
+        most_bytes = self._folder.largest_bytes
         try:
-            lock = await asyncio.to_thread(kept_files.take, path)
+            lock = await self._folder.take(path)
         except OSError as error:
-            recording = AnswerRecording(None, sent.head, most_bytes)
+            recording = AnswerRecording(None, request.head, most_bytes)
             recording.give_up(error)
             return recording
         if lock is None:
@@ -155,12 +189,11 @@ class KeptAnswers:
                 "A request with this Idempotency-Key is still under way. Try again when it has ended.",
                 param="Idempotency-Key",
             )
-        return AnswerRecording(lock, sent.head, most_bytes)
+        return AnswerRecording(lock, request.head, most_bytes)
 
     async def _end(self, recording: AnswerRecording) -> None:
         await recording.close()
-        self._unswept_bytes += recording.kept_bytes
-        if self._unswept_bytes > self._most_bytes // 16 // self._workers:
+        if recording.is_kept and self._folder.count(recording.size):
             await self.sweep()
 
 
@@ -169,9 +202,39 @@ async def open_answers(
     store: Store, data: Path, server: Server, watch: Watch = UNWATCHED
 ) -> AsyncIterator[KeptAnswers]:
     answers = KeptAnswers(store, data / "idempotency", server.idempotency_mb, server.workers)
-    # An answer does not outlive its day on a server that nobody asks anything.
+    # On a server without requests an answer does not outlive its day.
     sweeping = RepeatingTask("sweep of kept answers", answers.sweep, _SWEEP_S, watch)
     try:
         yield answers
     finally:
         await sweeping.close()
+
+
+def _load(path: Path) -> StoredAnswer | None:
+    file = locked_files.find(path)
+    if file is None:
+        return None
+    try:
+        head = _read_head(file)
+    except BaseException:
+        file.close()
+        raise
+    if head is None:
+        file.close()
+        return None
+    return StoredAnswer(head, file)
+
+
+def _read_head(file: FileIO) -> Head | None:
+    """None for a file that is not ours or was damaged. The next answer under its name replaces it."""
+    length = int.from_bytes(file.read(_PREFIX_BYTES) or b"")
+    if length > _MOST_HEAD_BYTES:
+        return None
+    try:
+        return msgspec.msgpack.decode(file.read(length) or b"", type=Head)
+    except msgspec.DecodeError:
+        return None
+
+
+def _close(stored: StoredAnswer) -> None:
+    stored.file.close()

@@ -62,14 +62,14 @@ async def test_kept_answers_are_swept_again_after_a_sweep_that_broke(
 ) -> None:
     sweeps, loop, again = 0, asyncio.get_running_loop(), asyncio.Event()
 
-    def sweep(*_arguments: object) -> None:
+    def sweep(*_arguments: object, **_options: object) -> None:
         nonlocal sweeps
         sweeps += 1
         if sweeps == 1:
             raise ValueError(SECRET)
         loop.call_soon_threadsafe(again.set)
 
-    monkeypatch.setattr("proxy.kept.kept_files.sweep", sweep)
+    monkeypatch.setattr("proxy.kept.locked_files.sweep", sweep)
     monkeypatch.setattr("proxy.kept.answers._SWEEP_S", 0.01)
     metrics = Metrics()
     async with open_answers(store, tmp_path, Server(idempotency_mb=1), metrics), asyncio.timeout(10):

@@ -1,6 +1,6 @@
-"""The audio cache: what an account was given before, it is given again, and nobody speaks.
+"""The audio cache: what an account was given before is given again, and nobody speaks.
 
-Of equal requests one is spoken and the others wait for it; a lock on the disk does the same for the workers
+Of equal requests one is spoken and the others wait for it. A lock on the disk does the same for the workers
 of one machine.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
@@ -18,30 +18,34 @@ import structlog
 from policies import caching
 from proxy.config.sections import Config
 from proxy.errors import RequestFailed
-from proxy.speech.cache.clips import Clip
-from proxy.speech.cache.disk import Disk
-from proxy.speech.cache.flights import Flights, Landed
-from proxy.speech.cache.looked import OFF, CacheLookup
-from proxy.speech.cache.looking import CacheSearch
-from proxy.speech.cache.names import CacheQuestion, Names
-from proxy.speech.cache.recording import ClipRecording
+from proxy.kept import secret
+from proxy.speech.cache.flights import Flights, Landing
+from proxy.speech.cache.lookup import OFF, CacheLookup
+from proxy.speech.cache.names import CacheQuestion, ClipOwner, Names
 from proxy.speech.cache.replay import Replay
+from proxy.speech.cache.search import CacheSearch
+from proxy.speech.cache.shelf import ClipRecording, Shelf
 from proxy.speech.speech import Speech
-from proxy.storage.store import StorageFailed
+from proxy.storage import clips
+from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
 
 _MEGABYTE = 1_000_000
 _DAY_S = 24 * 60 * 60.0
+_SWEEP_S = 60 * 60.0
 _END_S = 5.0
 _KNOWN_S = 10.0
-"""By then every worker has seen that a voice or a word is gone: they look again after five seconds."""
+"""By then every worker knows that a voice or a word is gone: they look again after five seconds."""
 
-_NOT_LOOKED = nullcontext(OFF)
+_NOT_LOOKED_UP = nullcontext(OFF)
 
 _log = structlog.get_logger()
 
+_Purge = Callable[[Store], Awaitable[set[str]]]
+
 
 class Counts(Protocol):
-    """What the operator is told of."""
+    """What the metrics count."""
 
     def hit(self) -> None: ...
 
@@ -55,180 +59,220 @@ class Counts(Protocol):
 
 
 class Cache:
-    """`workers` share the folder and its bound. Where the disk does not do it, requests are spoken as if
-    there were no cache; that is said once, until it does again."""
+    """The cache of one worker. If the disk or the index fails, requests are spoken as if there were no cache.
 
-    def __init__(self, disk: Disk, names: Names, counts: Counts, workers: int) -> None:
-        self._disk = disk
+    That failure is logged once, until the cache works again.
+    """
+
+    def __init__(self, shelf: Shelf, names: Names, counts: Counts) -> None:
+        self._shelf = shelf
         self._names = names
         self._counts = counts
-        self._workers = workers
         self._flights = Flights()
         self._ending: set[asyncio.Task[None]] = set()
         self._later: set[asyncio.Task[None]] = set()
         self._is_on = False
-        self._most_bytes = 0
-        self._unswept_bytes = 0
         self._is_failing = False
 
     def __repr__(self) -> str:
-        return f"<Cache up to {self._most_bytes // _MEGABYTE} MB, {self._flights!r}>"
+        return f"<Cache of {self._shelf!r}, {self._flights!r}>"
 
     def revise(self, config: Config) -> None:
         section = config.cache
         self._names.revise(config)
         self._is_on = section.on
-        self._most_bytes = section.megabytes * _MEGABYTE
-        self._disk.kept_s = section.days * _DAY_S
+        self._shelf.folder.most_bytes = section.megabytes * _MEGABYTE
+        self._shelf.folder.kept_s = section.days * _DAY_S
 
-    def look(self, sought: CacheQuestion, first_audio_s: float) -> AbstractAsyncContextManager[CacheLookup]:
-        """What there is for the request. An equal one that is being spoken is waited for, unless it is its
-        client who takes his time. What is spoken in the block is kept if it was told so by its end."""
-        asked, planned = sought.request.cache, sought.plan.terms.cache
-        if not self._most_bytes or not caching.is_wanted(asked, planned, self._is_on):
-            return _NOT_LOOKED
-        first = [part.candidates[0].model.name for part in sought.plan.parts]
-        path = self._disk.path(self._names.shelf(sought), self._names.clip(sought, first))
-        if (clip := self._disk.remembered(path)) is not None:
+    def look(self, question: CacheQuestion, first_audio_s: float) -> AbstractAsyncContextManager[CacheLookup]:
+        """Look up what there is for the request. What is spoken in the block is kept if `keep` is called.
+
+        If an equal request is being spoken, this one waits for it, unless that one waits for its own client.
+        """
+        is_requested, is_planned = question.request.cache, question.plan.terms.cache
+        if not self._shelf.folder.most_bytes or not caching.is_wanted(is_requested, is_planned, self._is_on):
+            return _NOT_LOOKED_UP
+        speakers = [part.candidates[0].model.name for part in question.plan.parts]
+        path = self._shelf.path(self._names.clip(question, speakers))
+        if (clip := self._shelf.remembered(path)) is not None:
             self._counts.hit()
             return nullcontext(CacheLookup(clip))
-        return self._looked(sought, Path(path), caching.patience_s(first_audio_s))
+        return self._search(question, Path(path), caching.patience_s(first_audio_s))
 
-    def replay(self, looked: CacheLookup) -> Speech:
-        assert looked.clip is not None
-        return Replay(looked.clip, self._disk.threads)
+    def replay(self, lookup: CacheLookup) -> Speech:
+        assert lookup.clip is not None
+        return Replay(lookup.clip, self._shelf.threads)
 
     async def purge_voice(self, account: str | None, voice_id: str) -> None:
-        """Nothing spoken by this voice is given out again; with None, whoever's account it was spoken for.
-        What is being spoken meanwhile is not kept."""
-        await self._purge_twice(self._names.is_of_voice(account, voice_id))
+        """Give nothing by this voice out again, and do not keep what is being spoken now.
+
+        Without an account this is for the clips of all accounts.
+        """
+        await self._purge_twice(lambda store: clips.purge_voice(store, account, voice_id))
 
     async def purge_lexicon(self, account: str) -> None:
-        """Nothing is given out again in which this account's lexicons, or any others, had a word to say."""
-        await self._purge_twice(self._names.is_of_lexicons(account))
+        """Give nothing out again that the account heard by any lexicon."""
+        await self._purge_twice(lambda store: clips.purge_lexicons(store, account))
 
     async def purge_account(self, account: str) -> None:
-        """Nothing spoken for this account is given out again."""
-        await self._purge_twice(self._names.is_of_account(account))
+        """Give nothing out again that was spoken for this account."""
+        await self._purge_twice(lambda store: clips.purge_account(store, account))
 
     async def sweep(self) -> None:
-        """Room for what comes: each worker adds up to its share of a sixteenth before it looks again."""
-        self._unswept_bytes = 0
+        """Remove what is too old, and make room for what comes."""
         try:
-            swept = await self._disk.sweep(self._most_bytes * 15 // 16)
+            swept = await self._shelf.folder.sweep(by_use=True)
         except OSError as error:
             self._tell(error)
         else:
             self._counts.swept(swept.removed, swept.left_bytes)
+
+    async def tidy(self) -> None:
+        """Sweep, and remove files without rows and rows without files."""
+        await self.sweep()
+        try:
+            await self._shelf.tidy()
+        except (OSError, StorageFailed) as error:
+            self._tell(error)
 
     async def close(self) -> None:
         for task in self._later:
             task.cancel()
         if self._ending or self._later:
             await asyncio.wait(self._ending | self._later, timeout=_END_S)
-        self._disk.close()
+        self._shelf.close()
 
     @asynccontextmanager
-    async def _looked(
-        self, sought: CacheQuestion, path: Path, patience_s: float
+    async def _search(
+        self, question: CacheQuestion, path: Path, patience_s: float
     ) -> AsyncIterator[CacheLookup]:
-        looking, looked = CacheSearch(self._disk, self._flights, path, patience_s), OFF
+        search, lookup = CacheSearch(self._shelf, self._flights, path, patience_s), OFF
         began = time.monotonic()
         try:
-            await self._look(looking)
-            # Whoever waited longer has half of the time to first audio left all the same.
+            await self._run(search)
+            # A request that waited longer still has half of the time to first audio left.
             waited_s = min(time.monotonic() - began, patience_s)
-            looked = CacheLookup(looking.clip, self._recording(looking), looking.flight, waited_s)
-            (self._counts.missed if looking.clip is None else self._counts.hit)()
-            yield looked
+            lookup = CacheLookup(search.clip, self._record(search, question), search.flight, waited_s)
+            (self._counts.missed if search.clip is None else self._counts.hit)()
+            yield lookup
         except (RequestFailed, StorageFailed):
-            if looking.flight is not None and looking.flight.age_s > patience_s:
-                # What fails slowly would fail each of them in turn.
-                looking.flight.land("alone")
+            if search.flight is not None and search.flight.age_s > patience_s:
+                # What fails slowly would fail each of the others in turn.
+                search.flight.land("alone")
             raise
         finally:
-            if looking.clip is not None:
-                looking.clip.close()
-            if looking.flight is not None:
-                # Nobody waits for it: neither the client's last bytes, nor whoever is cancelled.
-                self._start(self._ending, self._land(looking, looked, sought))
+            if search.clip is not None:
+                search.clip.close()
+            if search.flight is not None:
+                # Nobody waits for this: not the client's last bytes, and not a request that is cancelled.
+                self._start(self._ending, self._land(search, lookup, question))
 
-    async def _look(self, looking: CacheSearch) -> None:
+    async def _run(self, search: CacheSearch) -> None:
         try:
-            await looking.look()
+            await search.run()
         except TimeoutError:
             pass
         except OSError as error:
             self._tell(error)
-        if looking.flight is not None and looking.lock is None:
-            looking.flight.land("again")
+        if search.flight is not None and search.lock is None:
+            search.flight.land("again")
 
-    def _recording(self, looking: CacheSearch) -> ClipRecording | None:
-        lock, flight = looking.lock, looking.flight
-        if looking.clip is not None or lock is None or flight is None:
+    def _record(self, search: CacheSearch, question: CacheQuestion) -> ClipRecording | None:
+        lock, flight = search.lock, search.flight
+        if search.clip is not None or lock is None or flight is None:
             return None
 
         def given_up(error: OSError | None) -> None:
-            was_purged = isinstance(error, FileNotFoundError)
-            flight.land("again" if was_purged else "alone")
-            if error is not None and not was_purged:
+            flight.land("alone")
+            if error is not None:
                 self._tell(error)
 
-        return ClipRecording(lock, caching.largest(self._most_bytes), self._disk.threads, given_up)
+        return self._shelf.record(lock, ClipOwner.of(question), given_up)
 
-    async def _land(self, looking: CacheSearch, looked: CacheLookup, sought: CacheQuestion) -> None:
-        landed: Landed = "again"
+    async def _land(self, search: CacheSearch, lookup: CacheLookup, question: CacheQuestion) -> None:
+        landing: Landing = "again"
         try:
-            if looked.recording is not None:
-                landed = await self._end(looked.recording, looked, looking, sought)
-            elif looking.lock is not None:
-                await self._disk.release(looking.lock)
-        except OSError as error:
+            if lookup.recording is not None:
+                landing = await self._end(lookup.recording, lookup, search.path, question)
+            elif search.lock is not None:
+                await self._shelf.release(search.lock)
+        except (OSError, StorageFailed) as error:
             self._tell(error)
         finally:
-            assert looking.flight is not None
-            looking.flight.land(landed)
-        if self._unswept_bytes > self._most_bytes // 16 // self._workers:
+            assert search.flight is not None
+            search.flight.land(landing)
+        recording = lookup.recording
+        if recording is not None and recording.is_kept and self._shelf.folder.count(recording.size):
             await self.sweep()
 
     async def _end(
-        self, recording: ClipRecording, looked: CacheLookup, looking: CacheSearch, sought: CacheQuestion
-    ) -> Landed:
-        """Kept under the name of those who really spoke, which those who wait for it take as well."""
-        about, path = looked.about, looking.path
-        if about is not None:
-            path = path.with_name(self._names.clip(sought, looked.speakers))
-        if not await recording.end(about, path.name):
+        self, recording: ClipRecording, lookup: CacheLookup, path: Path, question: CacheQuestion
+    ) -> Landing:
+        """Keep the clip under the name of those who really spoke. Those who wait for it take it as well."""
+        if lookup.about is None:
+            await self._shelf.drop(recording)
             return "again"
-        sound, identity = recording.sound, recording.identity
-        if about is not None and sound is not None and identity is not None:
-            self._disk.remember(path, Clip(about, sound, None, identity))
+        path = path.with_name(self._names.clip(question, lookup.speakers))
+        if not await self._shelf.keep(recording, lookup.about, path):
+            return "again"
         self._is_failing = False
         self._counts.stored()
-        self._unswept_bytes += recording.audio_bytes
         return path
 
-    async def _purge(self, is_one: Callable[[str], bool]) -> None:
-        try:
-            await self._disk.purge(is_one)
-        except OSError as error:
-            _log.error("cache.purge.failed", reason=error.strerror)
+    async def _purge_twice(self, purge: _Purge) -> None:
+        await self._purge(purge)
+        self._start(self._later, self._purge_again(purge))
 
-    async def _purge_twice(self, is_one: Callable[[str], bool]) -> None:
-        await self._purge(is_one)
-        self._start(self._later, self._purge_again(is_one))
-
-    async def _purge_again(self, is_one: Callable[[str], bool]) -> None:
+    async def _purge_again(self, purge: _Purge) -> None:
         await asyncio.sleep(_KNOWN_S)
-        await self._purge(is_one)
+        await self._purge(purge)
+
+    async def _purge(self, purge: _Purge) -> None:
+        try:
+            await self._shelf.purge(purge)
+        except (OSError, StorageFailed) as error:
+            _log.error("cache.purge.failed", reason=_reason(error))
 
     def _start(self, tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def _tell(self, error: OSError) -> None:
+    def _tell(self, error: OSError | StorageFailed) -> None:
         self._counts.failed()
         if not self._is_failing:
             self._is_failing = True
-            _log.warning("cache.keep.failed", reason=error.strerror)
+            _log.warning("cache.keep.failed", reason=_reason(error))
+
+
+@asynccontextmanager
+async def open_cache(
+    config: Config,
+    store: Store,
+    front_end_revision: Callable[[str], str],
+    counts: Counts,
+    watch: Watch = UNWATCHED,
+) -> AsyncIterator[Cache]:
+    data = Path(config.data)
+    names = Names(await _secret(data / "cache-key"), front_end_revision)
+    cache = Cache(Shelf(data / "cache", store, names.folder_id, config.server.workers), names, counts)
+    cache.revise(config)
+    # At once, and every hour: on a server without requests, too, nothing stays for longer than it may.
+    sweeping = RepeatingTask("sweep of the audio cache", cache.tidy, _SWEEP_S, watch)
+    try:
+        yield cache
+    finally:
+        await sweeping.close()
+        await cache.close()
+
+
+async def _secret(file: Path) -> bytes:
+    try:
+        return await asyncio.to_thread(secret.ensure, file)
+    except OSError as error:
+        _log.warning("cache.secret.failed", reason=error.strerror)
+        return secret.for_now()
+
+
+def _reason(error: OSError | StorageFailed) -> str | None:
+    return error.strerror if isinstance(error, OSError) else str(error)

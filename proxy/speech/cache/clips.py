@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.kept import kept_files
+from proxy.kept import locked_files
 from proxy.speech.word_times import SpokenWord
 
 BLOCK_BYTES = 256 * 1024
@@ -87,7 +87,7 @@ class Clip:
 
 def load(path: Path, oldest: float) -> Clip | None:
     """The one of this name, now used; None where there is none, or only an old or a damaged one."""
-    file = kept_files.find(path)
+    file = locked_files.find(path)
     if file is None:
         return None
     clip = None

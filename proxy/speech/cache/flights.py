@@ -1,4 +1,4 @@
-"""Equal requests at the same time: one of them speaks, the others wait for how that ends."""
+"""Equal requests at the same time: one of them speaks, and the others wait for its end."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-Landed = Path | Literal["again", "alone"]
-"""Where it is kept now; or that somebody else should speak; or that each should, since it cannot be kept."""
+Landing = Path | Literal["again", "alone"]
+"""How a flight ends: with the file that is kept now; with `again`, if another request should speak; with
+`alone`, if each request should speak for itself, since the sound cannot be kept."""
 
 _LOOK_AGAIN_S = 0.05
 
 
 class Flight:
-    """One request that speaks for all of its kind, until it has landed. Its engine has clocks of its own;
-    what those who wait for it need not bear is its client, who may take his time."""
+    """One request that speaks for all equal ones, until it has landed.
+
+    Its engine has time limits of its own. Its client has none, so the others do not wait for long.
+    """
 
     def __init__(self, flights: Flights, path: Path) -> None:
         self._flights = flights
         self._path = path
-        self._landed: asyncio.Future[Landed] = asyncio.get_running_loop().create_future()
+        self._landed: asyncio.Future[Landing] = asyncio.get_running_loop().create_future()
         self._began = time.monotonic()
         self._held_up_s = 0.0
         self._held_up_since: float | None = None
@@ -36,12 +39,12 @@ class Flight:
 
     @property
     def held_up_s(self) -> float:
-        """How long its client has kept it waiting, in all."""
+        """How long its client has kept the flight waiting, in all."""
         since = self._held_up_since
         return self._held_up_s + (0.0 if since is None else time.monotonic() - since)
 
     def hold_up(self) -> None:
-        """From now on it is its client who is waited for."""
+        """From now on the flight waits for its client."""
         if self._held_up_since is None:
             self._held_up_since = time.monotonic()
 
@@ -53,16 +56,18 @@ class Flight:
         finally:
             self._held_up_s, self._held_up_since = self.held_up_s, None
 
-    def land(self, landed: Landed) -> None:
-        """Counts once; only where each is to speak for itself it is there still, to tell that, until it lands
-        a second time."""
+    def land(self, landing: Landing) -> None:
+        """End the flight. Only the first landing counts.
+
+        After `alone` the flight stays known, so that later requests hear of it, until it lands once more.
+        """
         if not self._landed.done():
-            self._landed.set_result(landed)
-        if landed != "alone":
+            self._landed.set_result(landing)
+        if landing != "alone":
             self._flights.forget(self._path, self)
 
-    async def landed(self, patience_s: float) -> Landed | None:
-        """None when its client has held it up for so long."""
+    async def landing(self, patience_s: float) -> Landing | None:
+        """Wait for the end. Return None when its client has held the flight up for so long."""
         while not self._landed.done():
             left_s = patience_s - self.held_up_s
             if left_s <= 0:
@@ -82,7 +87,7 @@ class Flights:
         return self._under_way.get(path)
 
     def begin(self, path: Path) -> Flight:
-        """In place of any that is under way; that one goes on for its own client."""
+        """Begin a flight in the place of any other one, which goes on for its own client."""
         flight = self._under_way[path] = Flight(self, path)
         return flight
 

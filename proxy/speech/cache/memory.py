@@ -1,31 +1,39 @@
-"""The small answers that were used last, in memory: what a hit would read from the disk again and again."""
+"""The small clips that were used last, in memory, so that a hit does not read them from the disk again."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from proxy.speech.cache import clips
 from proxy.speech.cache.clips import Clip
 
 BELIEVED_S = 1.0
-"""For so long after a look at the folder it is taken to be as it was. A look at every hit costs a tenth of a
-hit: it lets other threads of the process go first."""
+"""For so long after a look at the folder we take it to be as it was. A look at every hit costs a tenth of the
+hit, since it lets other threads of the process go first."""
 
 
 class _Kept:
     def __init__(self, clip: Clip, now: float) -> None:
         self.clip = clip
         self.touched = now
-        # Its shelf may have been taken away while it was written, or read.
+        # The file may have been removed while it was written, or read.
         self.seen = -math.inf
 
 
+class Remembered(NamedTuple):
+    """A clip, and whether its use is to be written down. That is due once a minute."""
+
+    clip: Clip
+    is_due: bool
+
+
 class Memory:
-    """Only in front of the folder: what has lost its name there is soon not given out here either. So
-    workers that share the folder need not tell one another what they took away."""
+    """A memory in front of the folder. A clip whose file has lost its name is soon not given out here either.
+    So workers that share the folder need not tell one another what they removed."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -35,8 +43,7 @@ class Memory:
     def __repr__(self) -> str:
         return f"<Memory of {len(self._kept)} clips, {self._bytes} bytes>"
 
-    def get(self, path: str, oldest: float) -> tuple[Clip, bool] | None:
-        """And whether its use is to be written down: not for each one of the same minute."""
+    def get(self, path: str, oldest: float) -> Remembered | None:
         kept = self._kept.get(path)
         if kept is None:
             return None
@@ -48,19 +55,18 @@ class Memory:
         is_due = now - kept.touched > clips.TOUCHED_S
         if is_due:
             kept.touched = now
-        return kept.clip, is_due
+        return Remembered(kept.clip, is_due)
 
     def put(self, path: str, clip: Clip) -> None:
-        """One that has no rest on the disk."""
+        """Remember a clip that has no rest on the disk."""
         self._drop(path)
         self._kept[path] = _Kept(clip, time.monotonic())
         self._bytes += len(clip.start)
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))
 
-    def forget(self, is_one: Callable[[str], bool]) -> None:
-        """These, at once."""
-        for path in [path for path in self._kept if is_one(path)]:
+    def forget(self, paths: Iterable[str]) -> None:
+        for path in paths:
             self._drop(path)
 
     def _drop(self, path: str) -> None:

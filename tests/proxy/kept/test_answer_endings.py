@@ -15,7 +15,7 @@ from starlette.types import Message
 
 from proxy.config import config_toml
 from proxy.config.sections import Server
-from proxy.kept import kept_files, open_answers
+from proxy.kept import locked_files, open_answers
 from proxy.storage import open_store
 from proxy.storage.store import Statement
 from tests.faults.processes import until
@@ -145,7 +145,7 @@ async def test_what_was_left_over_is_swept_when_a_worker_starts(tmp_path: Path) 
     (folder / f"{names[0]}.lock").touch()
     (folder / names[1]).write_bytes(b"old")
     (folder / names[2]).write_bytes(b"new")
-    held = kept_files.take(folder / names[3])
+    held = locked_files.take(folder / names[3])
     (folder / f"{names[3]}.part").write_bytes(b"under way in another worker")
     day = time.time() - 24 * 60 * 60 - 60
     os.utime(folder / names[1], (day, day))

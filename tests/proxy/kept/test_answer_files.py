@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.kept import kept_files
-from proxy.kept.kept_files import Lock
+from proxy.kept import locked_files
+from proxy.kept.locked_files import Lock
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.kept.idempotent import ask, is_replay, speaking
 
@@ -17,7 +17,7 @@ from tests.proxy.kept.idempotent import ask, is_replay, speaking
 async def test_an_answer_that_ended_between_the_look_and_the_lock_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take, has_looked, may_take = kept_files.take, threading.Event(), threading.Event()
+    take, has_looked, may_take = locked_files.take, threading.Event(), threading.Event()
 
     def late(path: Path) -> Lock | None:
         monkeypatch.undo()
@@ -27,7 +27,7 @@ async def test_an_answer_that_ended_between_the_look_and_the_lock_is_found(
 
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server:
-        monkeypatch.setattr(kept_files, "take", late)
+        monkeypatch.setattr(locked_files, "take", late)
         waiting = asyncio.create_task(ask(server))
         assert await asyncio.to_thread(has_looked.wait, 10.0)
         first = await ask(server)

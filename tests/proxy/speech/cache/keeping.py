@@ -77,8 +77,8 @@ def revise(server: Inside, folder: Path, text: str) -> None:
 
 
 def kept(folder: Path) -> list[Path]:
-    """Every file on every shelf."""
-    return sorted((folder / "data" / "cache").glob("*/*"))
+    """Every file of the cache."""
+    return sorted((folder / "data" / "cache").glob("*"))
 
 
 async def landed(folder: Path) -> None:

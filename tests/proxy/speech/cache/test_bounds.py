@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from proxy.kept import kept_files
-from proxy.kept.kept_files import Lock
+from proxy.kept import locked_files
+from proxy.kept.locked_files import Lock
 from tests.faults.processes import until
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.speech.cache.keeping import CONFIG, ask, found, kept, landed, reopened, revise, speaking
@@ -127,15 +127,16 @@ async def test_what_was_left_over_is_swept_when_a_worker_starts(tmp_path: Path) 
     other = whole.with_name("f" * 64)
     other.with_name(f"{other.name}.part").write_bytes(b"half")
     other.with_name(f"{other.name}.lock").touch()
-    gone = whole.parent.with_name("gone-0123")
-    gone.mkdir()
-    (gone / "clip").write_bytes(b"purged")
-    under_way = kept_files.take(whole.with_name("e" * 64))
+    old_shelves = [whole.with_name(name) for name in ("gone-0123", "acc.voice.plain")]
+    for shelf in old_shelves:
+        shelf.mkdir()
+        (shelf / "clip").write_bytes(b"of a version that had shelves")
+    whole.with_name("d" * 64).write_bytes(b"without rows, after a kill in the middle of a purge")
+    under_way = locked_files.take(whole.with_name("e" * 64))
     assert under_way is not None
     left = {whole.name, f"{'e' * 64}.lock"}
     async with reopened(tmp_path, server, Scripted()) as again:
         await asyncio.to_thread(until, lambda: {path.name for path in kept(tmp_path)} == left)
-        assert not gone.exists()
         assert found(await ask(again)) == "hit"
     under_way.release()
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from starlette.types import Message
 
-from proxy.kept import kept_files
+from proxy.kept import locked_files
 from speech_engine import Finished, errors
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
@@ -254,7 +254,7 @@ async def test_a_worker_that_speaks_too_long_is_not_waited_for(tmp_path: Path) -
 async def test_a_disk_that_hangs_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    may_go_on, real = threading.Event(), getattr(kept_files, step)
+    may_go_on, real = threading.Event(), getattr(locked_files, step)
 
     def hanging(path: Path) -> object:
         if "cache" in path.parts[-3:] and path.name != "cache-key":
@@ -262,7 +262,7 @@ async def test_a_disk_that_hangs_is_not_waited_for(
         return real(path)
 
     async with speaking(tmp_path, Scripted(*spoken(0.5)), text=IMPATIENT) as server:
-        monkeypatch.setattr(kept_files, step, hanging)
+        monkeypatch.setattr(locked_files, step, hanging)
         answer = await ask(server)
         may_go_on.set()
         monkeypatch.undo()

@@ -18,9 +18,8 @@ from policies.lexicon import Lexicon
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Candidate, Model, Voice
 from proxy.config.sections import Config, EngineSection, PluginSection
-from proxy.kept import kept_files
-from proxy.kept.kept_files import Lock
-from proxy.speech.cache import secret
+from proxy.kept import locked_files, secret
+from proxy.kept.locked_files import Lock
 from proxy.speech.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, CacheQuestion, Names
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
@@ -207,7 +206,7 @@ def test_names_tell_nothing() -> None:
     names = Names(SECRET, lambda _: "")
     plan = SpeechPlan(PART.voice, "en", (PART,), 1.0, terms(UNLIMITED), 0)
     sought = CacheQuestion("acc_1", REQUEST, plan)
-    said = names.shelf(sought) + names.clip(sought, ["one/m"]) + repr(names) + repr(sought)
+    said = names.folder_id + names.clip(sought, ["one/m"]) + repr(names) + repr(sought)
     for canary in ("acc_1", "Hello", "Ana"):
         assert canary not in said
 
@@ -241,11 +240,11 @@ def test_a_secret_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
 def test_a_secret_that_another_worker_made_meanwhile_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, take = tmp_path / "cache-key", kept_files.take
+    file, take = tmp_path / "cache-key", locked_files.take
 
     def late(path: Path) -> Lock | None:
         file.write_bytes(SECRET)
         return take(path)
 
-    monkeypatch.setattr(kept_files, "take", late)
+    monkeypatch.setattr(locked_files, "take", late)
     assert secret.ensure(file) == SECRET

@@ -7,12 +7,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+import structlog
 
+from proxy.kept.recording import Recording
+from proxy.storage.store import Statement
+from tests.faults.processes import until
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.speech.cache.conftest import AS_SHIPPED
-from tests.proxy.speech.cache.keeping import ask, found, kept, landed, other_account, reopened, speaking
-from tests.proxy.speech.cache.test_flights import Gate, asking, held_up
+from tests.proxy.speech.cache.keeping import BODY, ask, found, kept, landed, other_account, reopened, speaking
+from tests.proxy.speech.cache.test_flights import IMPATIENT, Gate, asking, held_up
 
 WORDS = {"there": "dare"}
 
@@ -93,13 +97,16 @@ async def test_what_began_before_a_purge_does_not_land_after_it(tmp_path: Path) 
 async def test_what_began_before_a_purge_does_not_spoil_what_began_after_it(tmp_path: Path) -> None:
     gate = Gate(only_first=True)
     engine = held_up(gate)
-    async with speaking(tmp_path, engine) as server, reopened(tmp_path, server, engine) as other:
+    async with (
+        speaking(tmp_path, engine, text=IMPATIENT) as server,
+        reopened(tmp_path, server, engine) as other,
+    ):
         (first,) = asking(server, 1)
         await gate.reached.wait()
         await purge(server, "voice")
         assert found(await ask(other)) == "miss"
-        await landed(tmp_path)
-        written = [path.read_bytes() for path in kept(tmp_path)]
+        await asyncio.to_thread(until, lambda: not other.worker.cache._ending)
+        written = [path.read_bytes() for path in kept(tmp_path) if not path.suffix]
         gate.opens.set()
         await first
         await landed(tmp_path)
@@ -194,3 +201,77 @@ async def test_a_folder_that_is_emptied_by_hand_is_only_empty(tmp_path: Path) ->
         await landed(tmp_path)
         shutil.rmtree(tmp_path / "data" / "cache")
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+
+
+async def test_a_purge_that_comes_between_the_name_and_the_file_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = Recording.complete
+    completed: list[str] = []
+
+    async def complete_late(recording: Recording, tail: bytes = b"", name: str | None = None) -> None:
+        await purge(server, "voice")
+        await complete(recording, tail, name)
+        completed.extend(path.name for path in kept(tmp_path) if not path.suffix)
+
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        monkeypatch.setattr(Recording, "complete", complete_late)
+        assert found(await ask(server)) == "miss"
+        await asyncio.to_thread(until, lambda: not server.worker.cache._ending)
+        assert len(completed) == 1
+        assert not kept(tmp_path)
+        monkeypatch.undo()
+        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+
+
+async def test_without_the_index_requests_are_spoken_as_if_there_were_no_cache(tmp_path: Path) -> None:
+    async def rename(old: str, new: str) -> None:
+        await server.worker.store.write(Statement(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    engine = Scripted(*spoken(0.5))
+    with structlog.testing.capture_logs() as logs:
+        async with speaking(tmp_path, engine) as server:
+            await rename("clips", "away")
+            for _ in range(2):
+                answer = await ask(server)
+                assert (found(answer), len(answer.content)) == ("miss", RATE_HZ)
+                await asyncio.to_thread(until, lambda: not server.worker.cache._ending)
+            assert not kept(tmp_path)
+            await purge(server, "voice")
+            await rename("away", "clips")
+            assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+    events = [line["event"] for line in logs if line["event"].startswith("cache")]
+    assert events == ["cache.keep.failed", "cache.purge.failed"]
+
+
+async def test_rows_whose_file_is_gone_are_forgotten_after_an_hour(tmp_path: Path) -> None:
+    async def rows() -> int:
+        (row,) = await server.worker.store.read("SELECT count(*) AS number FROM clips")
+        return int(row["number"])
+
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        for voice in ("ana", "ben"):
+            await ask(server, voice=voice)
+        await asyncio.to_thread(until, lambda: not server.worker.cache._ending)
+        gone, _ = kept(tmp_path)
+        gone.unlink()
+        await server.worker.cache.tidy()
+        assert await rows() == 2
+        hour = Statement("UPDATE clips SET began = began - 3600000001")
+        await server.worker.store.write(hour)
+        await server.worker.cache.tidy()
+        assert await rows() == 1
+        assert len(kept(tmp_path)) == 1
+
+
+async def test_what_is_not_kept_leaves_no_rows(tmp_path: Path) -> None:
+    leaves = asyncio.Event()
+    gate = Gate(only_first=True)
+    async with speaking(tmp_path, held_up(gate)) as server:
+        left = asyncio.create_task(server.raw_speech({**BODY, "cache": True}, leaves))
+        await gate.reached.wait()
+        leaves.set()
+        await left
+        await asyncio.to_thread(until, lambda: not server.worker.cache._ending)
+        assert await server.worker.store.read("SELECT * FROM clips") == []
+        assert not kept(tmp_path)

@@ -1,37 +1,36 @@
-"""Files that are kept for later requests: each whole or not there at all, made by one, and bounded together.
+"""Files kept for later requests: each is whole or not there, made by one worker, and bounded together.
 
-Everything here waits for the disk, so it is called in threads; every function raises OSError.
+Every function here waits for the disk, so threads call it; every function raises OSError.
 
-`NAME` is whole and never changes: it is written as `NAME.part` and renamed. `NAME.lock` says that one is
-being made, by a lock that ends with whoever holds it: a killed worker leaves no name stuck.
+`NAME` is a whole file and never changes: it is written as `NAME.part` and renamed. `NAME.lock` says that the
+file is being made. That lock ends with the process that holds it, so a killed worker leaves no name stuck.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 from io import FileIO
 from pathlib import Path
+from stat import S_ISDIR
 from typing import NamedTuple
 
 LOCK, PART = ".lock", ".part"
 
 
 class Swept(NamedTuple):
-    """How many were removed, and how much is left, in bytes."""
+    """How many files were removed, and how many bytes are left."""
 
     removed: int
     left_bytes: int
 
 
 class Lock:
-    """The right to make one file; held until it is let go of, or forgotten, or the process ends.
+    """The right to make one file. It ends with `release`, with the object, or with the process.
 
-    It has the folder itself open, not its name: what is written when the folder has been moved away goes
-    where the folder went.
+    It holds the folder open. If the folder is moved, the file goes with it.
     """
 
     def __init__(self, name: str, folder: int, file: FileIO) -> None:
@@ -39,31 +38,28 @@ class Lock:
         self._folder = folder
         self._file = file
 
-    def __repr__(self) -> str:
-        return f"<Lock {self.name}>"
-
     def __del__(self) -> None:
-        # Forgotten by a caller that was cancelled while a thread took it.
+        # A caller that was cancelled while a thread took the lock never gets it.
         self._close()
 
     def create_part(self) -> FileIO:
-        """What a killed worker left of the same file is gone."""
+        """Open the file to write to, empty: a killed worker may have left a half of it."""
         return FileIO(self.name + PART, "w", opener=_private_in(self._folder))
 
-    def complete_part(self, file: FileIO, as_name: str | None = None) -> None:
-        """Returns when the whole file and its name would outlive a power cut."""
+    def complete_part(self, file: FileIO, name: str | None = None) -> None:
+        """Give the file its name. Return when both would outlive a power cut."""
         os.fsync(file.fileno())
-        os.rename(self.name + PART, as_name or self.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        os.rename(self.name + PART, name or self.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         os.fsync(self._folder)
 
     def drop_part(self) -> None:
         _unlink(self.name + PART, self._folder)
 
-    def drop_whole(self) -> None:
-        _unlink(self.name, self._folder)
+    def drop_whole(self, name: str | None = None) -> None:
+        _unlink(name or self.name, self._folder)
 
     def release(self) -> None:
-        # The name first: whoever opens it after that makes a lock of its own, and none waits for this one.
+        # The name goes first. A process that opens it after that makes a new lock, and does not try ours.
         try:
             _unlink(self.name + LOCK, self._folder)
         finally:
@@ -77,7 +73,7 @@ class Lock:
 
 
 def find(path: Path) -> FileIO | None:
-    """It stays readable whatever becomes of its name."""
+    """Open a whole file. It stays readable when its name is removed or replaced."""
     try:
         return FileIO(path)
     except FileNotFoundError:
@@ -85,12 +81,12 @@ def find(path: Path) -> FileIO | None:
 
 
 def take(path: Path) -> Lock | None:
-    """The lock of a file; None while another one holds it, of this process or any other."""
+    """Take the lock of a file. Return None while this process or another one holds it."""
     while True:
         try:
             return _take(path)
         except FileNotFoundError:
-            continue  # the folder was taken away between two of our steps
+            continue  # the folder was removed between two of our steps
 
 
 def _take(path: Path) -> Lock | None:
@@ -106,30 +102,52 @@ def _take(path: Path) -> Lock | None:
         return Lock(path.name, folder, file)
 
 
-def sweep(folders: Iterable[Path], most_bytes: int, oldest: float, *, by_use: bool = False) -> Swept:
-    """Removes files last written before `oldest`, then the oldest ones, or those longest unused, until the
-    rest fits; and what killed workers left of files that they were making."""
-    whole: list[tuple[bool, float, int, Path]] = []
+def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False) -> Swept:
+    """Remove files that are too old, then others until the rest fits, and what killed workers left.
+
+    A file is too old if it was written before `oldest`. After that the oldest files go first; with `by_use`,
+    the least recently used ones.
+    """
+    whole: list[_WholeFile] = []
     total = 0
-    for path in (path for folder in folders for path in _listed(folder)):
+    for name in listed(folder):
+        path = folder / name
         try:
             stat = path.stat()
         except FileNotFoundError:
+            continue
+        if S_ISDIR(stat.st_mode):
             continue
         if path.suffix in (LOCK, PART):
             total += 0 if _drop_left_over(path) else stat.st_size
             continue
         used = stat.st_atime if by_use else stat.st_mtime
-        whole.append((stat.st_mtime >= oldest, used, stat.st_size, path))
+        whole.append(_WholeFile(stat.st_mtime >= oldest, used, stat.st_size, path))
         total += stat.st_size
     removed = 0
-    for is_young, _, size, path in sorted(whole):
-        if is_young and total <= most_bytes:
+    for file in sorted(whole):
+        if file.is_young and total <= most_bytes:
             break
-        path.unlink(missing_ok=True)
-        total -= size
+        file.path.unlink(missing_ok=True)
+        total -= file.size
         removed += 1
     return Swept(removed, total)
+
+
+def listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+class _WholeFile(NamedTuple):
+    """What a sweep knows of a file. The first ones of a sorted list go first."""
+
+    is_young: bool
+    used: float
+    size: int
+    path: Path
 
 
 def _locked(name: str, folder: int) -> FileIO | None:
@@ -140,17 +158,10 @@ def _locked(name: str, folder: int) -> FileIO | None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
-            # Its holder may have taken the name away between our two steps; then it would lock nobody out.
+            # Its holder may have removed the name between our two steps. Then the lock would keep nobody out.
             if _is_at(name, folder, file):
                 unless_locked.pop_all()
                 return file
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return [folder / name for name in os.listdir(folder)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _drop_left_over(path: Path) -> bool:

@@ -6,7 +6,7 @@ import secrets
 import time
 from pathlib import Path
 
-from proxy.kept import kept_files
+from proxy.kept import locked_files
 
 _BYTES = 32
 _LOOK_AGAIN_S = 0.01
@@ -15,7 +15,7 @@ _LOOK_AGAIN_S = 0.01
 def ensure(file: Path) -> bytes:
     """The one in the file, made on the first day, and everybody's. Waits for the disk; raises OSError."""
     while len(kept := _read(file)) < _BYTES:
-        lock = kept_files.take(file)
+        lock = locked_files.take(file)
         if lock is None:
             time.sleep(_LOOK_AGAIN_S)  # another worker makes it just now
             continue

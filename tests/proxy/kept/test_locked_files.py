@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.kept import kept_files
+from proxy.kept import locked_files
 
 
 def test_a_lock_has_one_holder_however_many_ask(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_a_lock_has_one_holder_however_many_ask(tmp_path: Path) -> None:
         nonlocal holders, most
         taken = 0
         while taken < 100:
-            lock = kept_files.take(tmp_path / "name")
+            lock = locked_files.take(tmp_path / "name")
             if lock is None:
                 continue
             taken += 1
@@ -42,8 +42,8 @@ def test_a_lock_has_one_holder_however_many_ask(tmp_path: Path) -> None:
 def test_a_file_that_is_found_stays_readable_when_its_name_goes(tmp_path: Path) -> None:
     path = tmp_path / "name"
     _keep(path, b"the answer")
-    found = kept_files.find(path)
-    assert kept_files.sweep([tmp_path], 0, 0.0) == (1, 0)
+    found = locked_files.find(path)
+    assert locked_files.sweep(tmp_path, 0, 0.0) == (1, 0)
     assert not list(tmp_path.iterdir())
     assert found is not None
     with found:
@@ -54,9 +54,9 @@ def test_a_lock_whose_name_was_taken_away_meanwhile_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "name"
-    first = kept_files.take(path)
+    first = locked_files.take(path)
     assert first is not None
-    opened = kept_files._private
+    opened = locked_files._private
 
     def released_once_opened(lock: str, flags: int, *, folder: int) -> int:
         number = opened(lock, flags, folder=folder)
@@ -64,19 +64,19 @@ def test_a_lock_whose_name_was_taken_away_meanwhile_is_none(
         first.release()
         return number
 
-    monkeypatch.setattr(kept_files, "_private", released_once_opened)
-    second = kept_files.take(path)
+    monkeypatch.setattr(locked_files, "_private", released_once_opened)
+    second = locked_files.take(path)
     assert second is not None
-    assert kept_files.take(path) is None
+    assert locked_files.take(path) is None
     second.release()
 
 
 def test_what_is_written_goes_where_its_folder_went(tmp_path: Path) -> None:
     path, away = tmp_path / "shelf" / "name", tmp_path / "away"
-    lock = kept_files.take(path)
+    lock = locked_files.take(path)
     assert lock is not None
     path.parent.rename(away)
-    other = kept_files.take(path)
+    other = locked_files.take(path)
     assert other is not None
     with other.create_part() as half, lock.create_part() as part:
         half.write(b"half of another one")
@@ -92,7 +92,7 @@ def test_what_is_written_goes_where_its_folder_went(tmp_path: Path) -> None:
 
 def test_what_is_written_into_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "shelf" / "name"
-    lock = kept_files.take(path)
+    lock = locked_files.take(path)
     assert lock is not None
     with lock.create_part() as part:
         path.parent.rename(tmp_path / "away")
@@ -106,7 +106,7 @@ def test_what_is_written_into_a_folder_that_is_gone_is_an_error(tmp_path: Path) 
 
 
 def test_a_file_may_get_another_name_than_its_lock(tmp_path: Path) -> None:
-    lock = kept_files.take(tmp_path / "name")
+    lock = locked_files.take(tmp_path / "name")
     assert lock is not None
     with lock.create_part() as part:
         part.write(b"whole")
@@ -117,8 +117,8 @@ def test_a_file_may_get_another_name_than_its_lock(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_forgotten_is_free(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    assert kept_files.take(tmp_path / "name") is not None
-    again = kept_files.take(tmp_path / "name")
+    assert locked_files.take(tmp_path / "name") is not None
+    again = locked_files.take(tmp_path / "name")
     assert again is not None
     again.release()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -136,12 +136,12 @@ def test_the_first_to_go_are_the_too_old_then_the_oldest_or_longest_unused(
     ):
         _keep(tmp_path / name, bytes(100))
         os.utime(tmp_path / name, (used, written))
-    assert kept_files.sweep([tmp_path], 250, 1_000.0, by_use=by_use) == (2, 200)
+    assert locked_files.sweep(tmp_path, 250, 1_000.0, by_use=by_use) == (2, 200)
     assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
 def _keep(path: Path, data: bytes) -> None:
-    lock = kept_files.take(path)
+    lock = locked_files.take(path)
     assert lock is not None
     with lock.create_part() as part:
         part.write(data)

@@ -1,0 +1,100 @@
+"""A folder of kept files as the event loop sees it: names, bytes and age, and not what the bytes mean."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from proxy.kept import locked_files
+from proxy.kept.locked_files import LOCK, PART, Lock, Swept
+
+T = TypeVar("T")
+
+_LARGEST_SHARE = 4
+_ROOM_SHARE = 16
+
+
+class KeptFolder:
+    """`workers` share the folder and its bound. Without `threads` the loop's own threads wait for the disk.
+
+    Every method that awaits may raise OSError.
+    """
+
+    def __init__(self, root: Path, workers: int, threads: Executor | None = None) -> None:
+        self.root = root
+        self.most_bytes = 0
+        self.kept_s = 0.0
+        self.threads = threads
+        self._workers = workers
+        self._unswept_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<KeptFolder {self.root.name} up to {self.most_bytes} bytes>"
+
+    @property
+    def largest_bytes(self) -> int:
+        """The most bytes that one file may take of the bound for all."""
+        return self.most_bytes // _LARGEST_SHARE
+
+    @property
+    def oldest(self) -> float:
+        """Files written before this moment are not given out again."""
+        return time.time() - self.kept_s
+
+    async def take(self, path: Path) -> Lock | None:
+        """Take the lock of a file. Return None while somebody makes the file."""
+        return await self.fetch(partial(locked_files.take, path), Lock.release)
+
+    async def fetch(self, step: Callable[[], T | None], undo: Callable[[T], None]) -> T | None:
+        """Return what the step gives. If the caller is cancelled meanwhile, `undo` gives it back."""
+        running = self.run(step)
+
+        def give_back(done: asyncio.Future[T | None]) -> None:
+            if done.cancelled() or done.exception() is not None:
+                return
+            if (result := done.result()) is not None:
+                undo(result)
+
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(give_back)
+            raise
+
+    def run(self, step: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self.threads, step)
+
+    def count(self, size: int) -> bool:
+        """Count a new file. Return whether a sweep is due: each worker may add its share of a sixteenth."""
+        self._unswept_bytes += size
+        return self._unswept_bytes > self.most_bytes // _ROOM_SHARE // self._workers
+
+    async def sweep(self, *, by_use: bool = False) -> Swept:
+        """Make room for a sixteenth of the bound."""
+        self._unswept_bytes = 0
+        room = self.most_bytes * (_ROOM_SHARE - 1) // _ROOM_SHARE
+        return await self.run(partial(locked_files.sweep, self.root, room, self.oldest, by_use=by_use))
+
+    async def names(self) -> set[str]:
+        """List the whole files."""
+        return await self.run(partial(_whole_files, self.root))
+
+    async def remove(self, names: Collection[str]) -> None:
+        """Remove files at once. Names that are not there are no error."""
+        if names:
+            await self.run(partial(_remove, self.root, names))
+
+
+def _whole_files(root: Path) -> set[str]:
+    names = (name for name in locked_files.listed(root) if not name.endswith((LOCK, PART)))
+    return {name for name in names if (root / name).is_file()}
+
+
+def _remove(root: Path, names: Collection[str]) -> None:
+    for name in names:
+        (root / name).unlink(missing_ok=True)
