@@ -37,7 +37,8 @@ from proxy.http.idempotency import Idempotency
 from proxy.kept import KeptAnswers, open_answers
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
-from proxy.speech import Levels, speech_request
+from proxy.speech import speech_request
+from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends
@@ -85,7 +86,7 @@ class Worker:
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, self.limits)
         self.turns = UsageThrottle(self.limits)
-        self._levels = Levels()
+        self._levels = LoudnessLevels()
         self.revise(config)
 
     def __repr__(self) -> str:

@@ -88,9 +88,9 @@ class SpeechEndpoint:
 
     async def _speak(self, asked: _Asked, state: dict[str, Any], connection: Connection) -> None:
         id_, caller, request, terms = asked
-        plan = await self._planner.planned(request, terms, await self._library.own(caller.account))
+        plan = await self._planner.plan_in_thread(request, terms, await self._library.own(caller.account))
         if caller.role == "admin":
-            state["route"] = plan.told
+            state["route"] = plan.description
         write = _WRITERS[request.answer]
         if _is_whole_wav(connection, request, plan):
             write = _write_wav

@@ -1,8 +1,5 @@
-"""Several parts of a text, each by its own engine and voice, spoken as one stream."""
+"""One request, spoken: from its body to the bytes of its answer and its settlement.
 
-from __future__ import annotations
-
-from proxy.speech.levels import Levels
-from proxy.speech.relay import begin_speech
-
-__all__ = ["Levels", "begin_speech"]
+`speech_request` parses, `planning` plans, `cache` looks up, `candidate_race` finds an engine that speaks,
+`candidate_stream` and `relay` give the sound, and `pipeline` puts them in order.
+"""

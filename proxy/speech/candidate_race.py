@@ -1,4 +1,4 @@
-"""The candidates in their order, until one of them gives audio: who waits for whom, and for how long."""
+"""The race of a part's candidates: they are tried in order, or side by side, until one gives audio."""
 
 from __future__ import annotations
 
@@ -34,21 +34,22 @@ from speech_engine import (
 
 _log = structlog.get_logger()
 
-
-Free = Callable[[str], Awaitable[None]]
+WaitUntilFree = Callable[[str], Awaitable[None]]
 
 
 class PartRequest(NamedTuple):
-    """The part of a request with this number, and the hold that its tries are written to. `waited_s` is gone
-    from its time to first audio. `free` returns when the request itself does not keep an engine busy any
-    more: in line behind its own answer a part would lose its time."""
+    """One part of a request to be spoken, and the hold that its attempts are written to.
+
+    `waited_s` is subtracted from its time to first audio. `wait_until_free` returns when an engine is not
+    busy with this same request any more: a part would lose its time behind its own answer.
+    """
 
     request: SpeechRequest
     plan: SpeechPlan
     number: int
     hold: Hold
     waited_s: float = 0.0
-    free: Free | None = None
+    wait_until_free: WaitUntilFree | None = None
 
     def __repr__(self) -> str:
         return f"<PartRequest {self.hold!r}>"
@@ -59,7 +60,7 @@ class PartRequest(NamedTuple):
 
     @property
     def format(self) -> str:
-        """Several parts meet as PCM, and are encoded as one."""
+        """The format that the part is made in: several parts meet as PCM, and are encoded as one."""
         return self.request.format if len(self.plan.parts) == 1 else "pcm"
 
     @property
@@ -68,6 +69,8 @@ class PartRequest(NamedTuple):
 
 
 class FirstAudio:
+    """Finds the engine for a part: it takes what a race needs, and starts one for each part."""
+
     def __init__(
         self,
         catalogue: Catalogue,
@@ -85,12 +88,16 @@ class FirstAudio:
     def __repr__(self) -> str:
         return f"<FirstAudio within {self._within_s:g} s of {self._engines!r}>"
 
-    async def of(self, asked: PartRequest) -> CandidateStream:
-        """The first candidate's that gives audio within the one budget for all; else the last one's error."""
-        return await CandidateRace(self, asked, self.budget_s(asked.part) - asked.waited_s).first()
+    async def begin(self, part_request: PartRequest) -> CandidateStream:
+        """Give the stream of the first candidate with audio, within one budget for all.
+
+        Raises the last candidate's error when there is none.
+        """
+        left_s = self.budget_s(part_request.part) - part_request.waited_s
+        return await CandidateRace(self, part_request, left_s).first()
 
     def budget_s(self, part: Part) -> float:
-        """To the first audio of a part, whoever speaks it."""
+        """Compute the time to the first audio of a part, for all its candidates together."""
         raised = max(candidate.model.info.first_audio_s or 0.0 for candidate in part.candidates)
         return max(self._within_s, raised)
 
@@ -100,61 +107,63 @@ class FirstAudio:
     def hedge_s(self, candidate: Candidate) -> float:
         return self._catalogue.hedge_s(candidate.model.engine)
 
-    async def attempt(self, asked: PartRequest, candidate: Candidate, left_s: float) -> CandidateStream:
-        """One candidate up to its first audio; cancelled or failed, it leaves nothing running."""
+    async def attempt(
+        self, part_request: PartRequest, candidate: Candidate, left_s: float
+    ) -> CandidateStream:
+        """Try one candidate up to its first audio. When cancelled or failed, it leaves nothing running."""
         deadline = asyncio.get_running_loop().time() + left_s
-        text, request = asked.text, asked.request
+        text, request = part_request.text, part_request.request
         async with asyncio.timeout_at(deadline):
-            await self._budgets.check(candidate.model.engine, asked.hold.hold_request)
+            await self._budgets.check(candidate.model.engine, part_request.hold.hold_request)
             prepared = await self._front_ends.prepare(
-                candidate.front_end, text, asked.part.language, asked.part.lexicon.words
+                candidate.front_end, text, part_request.part.language, part_request.part.lexicon.words
             )
             if not prepared:
                 raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
-            job = _job(asked, candidate, prepared)
-            places = WordPlaces(text, job.segments, asked.part.start)
+            job = _job(part_request, candidate, prepared)
+            places = WordPlaces(text, job.segments, part_request.part.start)
             factor = request.speed / job.speed
-            speaking = CandidateStream(candidate, job, places, factor, asked.format)
-            attempt = self._attempt_of(speaking, asked)
-            asked.hold.attempts.append(attempt)
-            await self._begin(speaking, attempt, deadline)
-        return speaking
+            stream = CandidateStream(candidate, job, places, factor, part_request.format)
+            attempt = self._attempt_of(stream, part_request)
+            part_request.hold.attempts.append(attempt)
+            await self._begin(stream, attempt, deadline)
+        return stream
 
-    async def _begin(self, speaking: CandidateStream, attempt: Attempt, deadline: float) -> None:
-        job = speaking.timed(deadline - asyncio.get_running_loop().time())
+    async def _begin(self, stream: CandidateStream, attempt: Attempt, deadline: float) -> None:
+        job = stream.job_with_deadline(deadline - asyncio.get_running_loop().time())
         try:
-            await speaking.begin(self._engines[attempt.engine].speak(job, attempt.note_dispatch))
+            await stream.begin(self._engines[attempt.engine].speak(job, attempt.note_dispatch))
         except EngineError as error:
-            # Whoever refused a text has not begun with it, and no provider bills for that.
+            # An engine that refused a text has not begun with it, and no provider bills for that.
             attempt.was_dispatched &= isinstance(error, (EngineFailed, EngineTimeout))
             raise
         finally:
-            if not speaking.has_begun:
-                await speaking.close()
+            if not stream.has_begun:
+                await stream.close()
 
-    def _attempt_of(self, speaking: CandidateStream, asked: PartRequest) -> Attempt:
-        model = speaking.candidate.model
+    def _attempt_of(self, stream: CandidateStream, part_request: PartRequest) -> Attempt:
+        model = stream.candidate.model
         return Attempt(
             engine=model.engine,
             model=model.info.id,
-            characters=len(asked.text),
-            output=speaking,
-            part=asked.number,
+            characters=len(part_request.text),
+            output=stream,
+            part=part_request.number,
             rate=self._catalogue.rate(model),
             billed_on_submit=model.info.billed_on_submit,
         )
 
 
 class CandidateRace:
-    """The way through the candidates of one part."""
+    """The way through the candidates of one part, one after the other or side by side."""
 
-    def __init__(self, first_audio: FirstAudio, asked: PartRequest, within_s: float) -> None:
+    def __init__(self, first_audio: FirstAudio, part_request: PartRequest, within_s: float) -> None:
         self._first_audio = first_audio
-        self._asked = asked
-        self._hold = asked.hold
+        self._part_request = part_request
+        self._hold = part_request.hold
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + within_s
-        self._left = deque(asked.part.candidates)
+        self._left = deque(part_request.part.candidates)
         self._failure: EngineError = EngineTimeout("No engine was tried.")
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
@@ -162,54 +171,55 @@ class CandidateRace:
         while self._left and self._failure.may_fall_back and self._loop.time() < self._deadline:
             candidate = self._left.popleft()
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
-            speaking = await (self._hedged(candidate) if hedge_s else self._tried(candidate))
-            if speaking is not None:
-                self._hold.assign_part(self._asked.number, speaking.candidate.model)
-                return speaking
+            stream = await (self._try_with_hedge(candidate) if hedge_s else self._try_candidate(candidate))
+            if stream is not None:
+                self._hold.assign_part(self._part_request.number, stream.candidate.model)
+                return stream
         raise self._failure
 
-    async def _tried(self, candidate: Candidate) -> CandidateStream | None:
-        """None where another one is to be asked; `_failure` says why."""
-        await self._come_free(candidate)
-        self._hold.assign_part(self._asked.number, candidate.model)
+    async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
+        """Try one candidate. None means that the next one is to be tried; `_failure` says why."""
+        await self._wait_until_free(candidate)
+        self._hold.assign_part(self._part_request.number, candidate.model)
         left_s = fallback.share_s(self._deadline - self._loop.time(), len(self._left))
         try:
-            return await self._first_audio.attempt(self._asked, candidate, left_s)
+            return await self._first_audio.attempt(self._part_request, candidate, left_s)
         except TimeoutError:
             failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
         except EngineError as error:
             failure = error
         _log.warning(
-            "engine.speak.refused", **about(self._hold.hold_request.request, candidate.model.name, failure)
+            "engine.speak.refused",
+            **error_details(self._hold.hold_request.request, candidate.model.name, failure),
         )
         self._failure = failure
         return None
 
-    async def _come_free(self, candidate: Candidate) -> None:
-        """No deadline runs meanwhile."""
-        if self._asked.free is not None:
+    async def _wait_until_free(self, candidate: Candidate) -> None:
+        """Wait for an engine that is busy with this request. The deadline moves by as much."""
+        if self._part_request.wait_until_free is not None:
             since = self._loop.time()
-            await self._asked.free(candidate.model.engine)
+            await self._part_request.wait_until_free(candidate.model.engine)
             self._deadline += self._loop.time() - since
 
-    async def _hedged(self, candidate: Candidate) -> CandidateStream | None:
+    async def _try_with_hedge(self, candidate: Candidate) -> CandidateStream | None:
         winner: CandidateStream | None = None
         try:
-            winner = await self._first_of(candidate)
+            winner = await self._first_to_speak(candidate)
         finally:
-            stopping = asyncio.create_task(self._stop())
+            stopping = asyncio.create_task(self._stop_losers())
             try:
                 await asyncio.shield(stopping)
             except asyncio.CancelledError:
-                # Nobody is left to take the winner, nor to close whom `_stop` is about to.
+                # The caller has left: the losers are still to be closed, and the winner too.
                 await stopping
                 if winner is not None:
                     await winner.close()
                 raise
         return winner
 
-    async def _first_of(self, candidate: Candidate) -> CandidateStream | None:
-        """This one, and beside it the next as soon as it keeps us waiting; whoever is first speaks."""
+    async def _first_to_speak(self, candidate: Candidate) -> CandidateStream | None:
+        """Start a candidate, and the next one beside it when it takes too long. The first to speak wins."""
         self._start(candidate)
         while self._running:
             newest = next(reversed(self._running.values()))
@@ -219,17 +229,17 @@ class CandidateRace:
                 self._start(self._left.popleft())
             for task in done:
                 del self._running[task]
-                if (speaking := task.result()) is not None:
-                    return speaking
+                if (stream := task.result()) is not None:
+                    return stream
                 if not self._failure.may_fall_back:
                     return None
         return None
 
     def _start(self, candidate: Candidate) -> None:
-        self._running[asyncio.create_task(self._tried(candidate))] = candidate
+        self._running[asyncio.create_task(self._try_candidate(candidate))] = candidate
 
-    async def _stop(self) -> None:
-        """The others are sent home; one that has just begun is closed as well."""
+    async def _stop_losers(self) -> None:
+        """Cancel the other candidates. One that has just begun to speak is closed."""
         for task in self._running:
             task.cancel()
         if not self._running:
@@ -240,22 +250,24 @@ class CandidateRace:
                 await late.close()
 
 
-def about(id_: str, model: str, error: EngineError) -> dict[str, str]:
-    """For the operator's log: most clients are told only that the engine failed."""
+def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
+    """Give the facts for the operator's log. Most clients learn only that the engine failed."""
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.message}
 
 
-def _job(asked: PartRequest, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
-    request, part, hold = asked.request, asked.part, asked.hold
+def _job(part_request: PartRequest, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
+    request, part, hold = part_request.request, part_request.part, part_request.hold
     info = candidate.model.info
     native = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native
-    passes = factor == 1.0 and asked.format in info.formats and open_frames(asked.format) is not None
+    passes = (
+        factor == 1.0 and part_request.format in info.formats and open_frames(part_request.format) is not None
+    )
     return SpeechJob(
         id=hold.hold_request.request,
         tenant=hold.hold_request.account,
         estimated_s=part.estimated_s,
-        share=asked.plan.terms.share,
+        share=part_request.plan.terms.share,
         model=info.id,
         voice=EngineVoice(candidate.engine_voice),
         segments=segments.fit(prepared, info.max_characters),
@@ -264,8 +276,8 @@ def _job(asked: PartRequest, candidate: Candidate, prepared: tuple[Segment, ...]
         pitch=request.pitch,
         emotion=request.emotion,
         seed=request.seed,
-        formats=(asked.format,) if passes else (),
-        # The cap is on what a listener hears; an engine that is slowed down afterwards makes less of it.
+        formats=(part_request.format,) if passes else (),
+        # The cap is on what a listener hears. An engine that is slowed down afterwards makes less.
         max_samples=round(estimate.cap_seconds(part.estimated_s) * info.sample_rate_hz * factor),
         pronunciations=pronounced(part.lexicon, info.phonemes, prepared),
     )

@@ -1,6 +1,6 @@
-"""One candidate speaking: its events in, the bytes of the answer out.
+"""The stream of one candidate: its events go in, the bytes of the answer come out.
 
-Before the first audio a failure means that another candidate may try; after it, that the answer breaks.
+When it fails before the first audio, another candidate may try. After that, the answer breaks.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from speech_engine import (
 )
 
 STALL_S = 20.0
-"""The longest pause between two events of an answer. Nothing else notices a host that is frozen."""
+"""The longest pause between two chunks. Nothing else notices a frozen host."""
 
 
 class CandidateStream:
-    """`seconds` is what the engine made so far, `units` what its provider counted in the end."""
+    """A candidate that speaks. `seconds` is what it gave so far, `units` its provider's count at the end."""
 
     def __init__(
         self, candidate: Candidate, job: SpeechJob, places: WordPlaces, factor: float, format_: str
@@ -66,12 +66,12 @@ class CandidateStream:
     def words(self) -> Sequence[SpokenWord] | None:
         return self._words if self.candidate.model.info.times_words else None
 
-    def timed(self, left_s: float) -> SpeechJob:
-        """Its job, with the time that is left for it."""
+    def job_with_deadline(self, left_s: float) -> SpeechJob:
+        """Give the job, with the time that is left for it."""
         return msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
 
     async def begin(self, events: AsyncGenerator[Event, None]) -> None:
-        """Returns when there are bytes of audio to send. The caller keeps the time."""
+        """Read events until there are bytes of audio to send. The caller keeps the time."""
         self._events = events
         while not self._finished and not (self._first.data and self.seconds):
             self._first += await self._next_chunk()
@@ -80,7 +80,7 @@ class CandidateStream:
         self.has_begun = True
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """What `begin` took, then the rest as it comes, all but the `last_chunk`."""
+        """Give what `begin` read, then the rest as it comes, without the `last_chunk`."""
         if self._first.data:
             yield self._first
         while not self._finished:
@@ -93,15 +93,15 @@ class CandidateStream:
                 yield chunk
 
     def last_chunk(self) -> Chunk:
-        """The flushed end of the sound; never empty. To be asked for once `chunks` is through."""
+        """Give the flushed end of the sound, which is never empty. Call it when `chunks` has ended."""
         if self._out is None:
-            # Nothing to hear in the text ("."): a short silence is a valid file, no bytes are not.
+            # The text has nothing to hear ("."): a short silence is a valid file, and no bytes are not.
             self._out = Sound(OUTPUT_RATE_HZ, self._format)
             self._tail.rest = self._out.feed(silence(OUTPUT_RATE_HZ // 10))
         return self._tail.rest + self._out.flush()
 
     async def close(self) -> None:
-        """Ends the engine's work, if it is not over, and lets go of the encoder."""
+        """End the engine's work, if it is not over, and free the encoder."""
         if self._events is not None:
             await self._events.aclose()
         if isinstance(self._out, Sound):
@@ -118,7 +118,7 @@ class CandidateStream:
             case Encoded(format=format_, data=data):
                 return self._encoded(format_, data)
             case Words():
-                self._hear(event)
+                self._add_words(event)
             case Finished(units=units):
                 self._finished, self.units = True, units
             case None:
@@ -149,18 +149,18 @@ class CandidateStream:
         return self._tail.exchange(chunk)
 
     def _count(self, samples: int, rate_hz: int) -> None:
-        # In seconds: what an engine encoded itself may have another rate than it states.
+        # In seconds: audio that an engine encoded itself may have another rate than the engine states.
         self.seconds += samples / rate_hz
         limit, stated_hz = self.job.max_samples, self.candidate.model.info.sample_rate_hz
         if limit is not None and self.seconds > limit / stated_hz + 1.0:
             raise EngineFailed("The engine spoke on past its limit.")
 
-    def _hear(self, words: Words) -> None:
+    def _add_words(self, words: Words) -> None:
         if not self._rate_hz or not 0 <= words.segment < len(self.job.segments):
             raise EngineFailed("The engine timed words of a segment that it was not given.")
         for word in words.words:
             seconds = word.sample_offset / self._rate_hz / self._factor
             found = self._places.locate(words.segment, word, seconds)
-            # The words of one expansion are one word of the text, which begins with the first of them.
+            # The words of one expansion are one word of the text. It begins with the first of them.
             if not self._words or self._words[-1].place != found.place:
                 self._words.append(found)

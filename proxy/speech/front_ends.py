@@ -1,4 +1,4 @@
-"""The user's text → segments, by the front-end that a candidate names."""
+"""The front-ends: each turns a user's text into segments for the candidates that name it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ import structlog
 
 from policies.lexicon import EMPTY, Words
 from policies.routing import FrontEndNames
-from proxy.config.sections import PluginSection
+from proxy.config.sections import Config, PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from speech_engine import EngineError, EngineFailed, FrontEnd, Segment
 
 _log = structlog.get_logger()
 
-
 _NO_SECTIONS: Mapping[str, PluginSection] = {}
 _QUICK_CHARACTERS = 1000
 _THREADS = 8
-"""Their own: a front-end that hangs must not take the threads that everything else runs in."""
+"""Front-ends have threads of their own, so that one that hangs takes no other work's threads."""
 
 
 class FrontEnds:
@@ -36,7 +35,7 @@ class FrontEnds:
 
     @property
     def names(self) -> FrontEndNames:
-        """As routing asks for them; of two that were made for one language it is the first by name."""
+        """The names for routing. When two are made for one language, the first by name is taken."""
         of_languages = {
             tag: name
             for name in sorted(self._by_name, reverse=True)
@@ -45,14 +44,16 @@ class FrontEnds:
         return FrontEndNames(frozenset(self._by_name), of_languages)
 
     def revision(self, name: str) -> str:
-        """Of a front-end: it changes whenever what it makes of a text does."""
+        """Give the revision of a front-end. It changes whenever its segments do."""
         return str(getattr(self._by_name.get(name), "revision", ""))
 
     async def prepare(
         self, front_end: str, text: str, language: str, words: Words = EMPTY.words
     ) -> tuple[Segment, ...]:
-        """In a thread: a front-end may look things up in large dictionaries. `words` are those of the
-        lexicons in force. Raises EngineError only."""
+        """Prepare a text in a thread, because a front-end may use large dictionaries.
+
+        `words` are those of the lexicons in force. Raises EngineError only.
+        """
         chosen = self._by_name[front_end]
         prepare = partial(chosen.prepare, text, language, words)
         try:
@@ -72,23 +73,35 @@ async def open_front_ends(
     sections: Mapping[str, PluginSection] = _NO_SECTIONS,
     routed: Collection[str] = (),
 ) -> AsyncIterator[FrontEnds]:
-    """One instance of every front-end that is installed, with its section's settings; one that fails is left
-    out, and logged. Those that are `routed` are warm when the server is ready: others may never be used, and
-    their dictionaries are large."""
+    """Open every installed front-end with its section's settings. One that fails is logged and left out.
+
+    Only those that are `routed` are warmed before the server is ready: others may never be used, and their
+    dictionaries are large.
+    """
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="front-end")
     async with AsyncExitStack() as stack:
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         opened: dict[str, FrontEnd] = {}
         for name in registry.plugins("front_end"):
             section = sections.get(name, PluginSection())
-            wanted = PluginRequest("front_end", name, section, name in routed or name in sections)
-            front_end = await open_plugin(stack, registry, wanted)
+            plugin_request = PluginRequest("front_end", name, section, name in routed or name in sections)
+            front_end = await open_plugin(stack, registry, plugin_request)
             if front_end is None:
                 continue
             opened[name] = front_end
             if name in routed:
                 await _warm(name, front_end, threads)
         yield FrontEnds(opened, threads)
+
+
+def routed_front_ends(config: Config) -> frozenset[str]:
+    """Return the front-ends of those routes that a configured engine can speak."""
+    spoken = (
+        route
+        for route in config.routes
+        if not route.candidates or any(name.partition("/")[0] in config.engines for name in route.candidates)
+    )
+    return frozenset(route.front_end for route in spoken if route.front_end)
 
 
 async def _warm(name: str, front_end: FrontEnd, threads: ThreadPoolExecutor) -> None:

@@ -1,4 +1,4 @@
-"""The detector of the server: one of those that are installed, opened by its name, and never in the way."""
+"""The language detector of the server: an installed one, opened by its name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _log = structlog.get_logger()
 
 
 class LanguageDetection:
-    """Called with a text, it gives a tag or None: without a detector, and for a text that breaks it, None.
+    """A function from a text to a tag. It gives None without a detector, and for a text that breaks it.
 
-    It runs where it is called, in the event loop: a detector is fast by its promise, and handing a text to
-    a thread would cost several times the work.
+    It runs in the event loop: a detector has to be fast, and a thread would cost several times its work.
     """
 
     def __init__(self, name: str, detector: Detector | None) -> None:
@@ -39,7 +38,7 @@ class LanguageDetection:
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its name only, it may quote the text
             _log.warning("detector.detect.failed", detector=self._name, error=type(error).__name__)
             return None
-        # A tag of another type would break routing far from here, and nobody would know whose it was.
+        # A tag of another type would break routing far from here, and the detector would be hard to blame.
         return found if isinstance(found, str) and found.isascii() else None
 
 
@@ -49,9 +48,9 @@ async def open_detector(
     name: str = SHIPPED,
     section: PluginSection = PluginSection(),  # noqa: B008 - frozen
 ) -> AsyncIterator[LanguageDetection]:
-    """The detector `name`, with its section's settings. Only that one: others may be slow to load, and large.
+    """Open the detector `name` with its section's settings. Others stay closed: they may be slow and large.
 
-    Where it is not installed or fails, that is logged, and nothing is detected: speech goes on without, as
+    When it is not installed or fails, that is logged and nothing is detected. Speech goes on without, as
     it does with "".
     """
     async with AsyncExitStack() as stack:

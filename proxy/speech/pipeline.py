@@ -14,10 +14,11 @@ from proxy.access.callers import Caller
 from proxy.audio.formats import Chunk
 from proxy.errors import RequestFailed, from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger, SpokenPart
-from proxy.speech import Levels, begin_speech
 from proxy.speech.cache import Cache, CacheLookup, CacheQuestion, Clip
-from proxy.speech.candidate_race import FirstAudio, about
+from proxy.speech.candidate_race import FirstAudio, error_details
+from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.planning import SpeechPlan
+from proxy.speech.relay import begin_speech
 from proxy.speech.speech import Speech
 from proxy.speech.speech_request import SpeechRequest
 from proxy.telemetry import Metrics
@@ -27,7 +28,7 @@ _log = structlog.get_logger()
 
 
 class Answer:
-    """A speech that has begun: its first bytes exist, so headers may go out."""
+    """An answer that has begun: its first bytes exist, so its headers may go out."""
 
     def __init__(self, plan: SpeechPlan, speech: Speech, hold: Hold) -> None:
         self.plan = plan
@@ -39,12 +40,12 @@ class Answer:
 
     @property
     def cache(self) -> str:
-        """Whether it is a kept one: hit, miss or off."""
+        """The state of the cache for this answer: hit, miss or off."""
         return self._hold.spent.cache
 
     @property
     def samples(self) -> int:
-        """Written so far: all of it, once `chunks` is through."""
+        """The samples written so far. They are all written when `chunks` has ended."""
         return self._hold.spent.samples
 
     @property
@@ -52,24 +53,24 @@ class Answer:
         return self.samples / self.speech.sample_rate_hz
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """All bytes but the last, each counted as written when it has been taken."""
+        """Give all bytes but the last. Each chunk counts as written when the next one is asked for."""
         async with aclosing(self.speech.chunks()) as chunks:
             async for chunk in chunks:
                 yield chunk.data
                 self._write(chunk)
 
     def last(self) -> bytes:
-        """The end of the sound, never empty; to be given out only after `settle`."""
+        """Give the end of the sound, which is never empty. Send it only after `settle`."""
         chunk = self.speech.last_chunk()
         self._write(chunk)
         return chunk.data
 
     async def settle(self) -> None:
-        """Returns when it is on disk that this was spoken to its end, and charged."""
+        """Settle the request as finished, and return when that is on the disk."""
         await self._hold.settle("finished")
 
     async def whole(self) -> bytes:
-        """All of it, for an answer that goes out in one piece: until then none of it counts as written."""
+        """Give the whole sound, for an answer in one piece. Before that, none of it counts as written."""
         async with aclosing(self.speech.chunks()) as chunks:
             parts = [chunk async for chunk in chunks]
         for chunk in parts:
@@ -83,7 +84,7 @@ class Answer:
 
 class Pipeline:
     def __init__(
-        self, first_audio: FirstAudio, levels: Levels, cache: Cache, ledger: Ledger, metrics: Metrics
+        self, first_audio: FirstAudio, levels: LoudnessLevels, cache: Cache, ledger: Ledger, metrics: Metrics
     ) -> None:
         self._first_audio = first_audio
         self._levels = levels
@@ -98,29 +99,31 @@ class Pipeline:
     async def speech(
         self, id_: str, caller: Caller, request: SpeechRequest, plan: SpeechPlan, has_left: Callable[[], bool]
     ) -> AsyncIterator[Answer]:
-        """An answer whose first bytes exist. `has_left` tells a client's departure from our own shutdown."""
-        sought = CacheQuestion(caller.account, request, plan)
+        """Speak a request: its answer's first bytes exist. `has_left` tells whether the client has gone."""
+        question = CacheQuestion(caller.account, request, plan)
         async with (
-            self._cache.look(sought, self._first_audio.budget_s(plan.parts[0])) as looked,
-            self._ledger.hold(_wanted(id_, caller, sought, looked.clip)) as hold,
+            self._cache.look(question, self._first_audio.budget_s(plan.parts[0])) as lookup,
+            self._ledger.hold(_hold_request(id_, caller, question, lookup.clip)) as hold,
         ):
-            hold.waited_s, spent = looked.waited_s, hold.spent
+            hold.waited_s, spent = lookup.waited_s, hold.spent
             spent.characters, spent.format = len(request.text), request.format
-            spent.voice, spent.language, spent.cache = plan.voice.id, plan.language, looked.state
+            spent.voice, spent.language, spent.cache = plan.voice.id, plan.language, lookup.state
             hold.begin_parts(
                 [SpokenPart(characters=part.characters, estimated_s=part.estimated_s) for part in plan.parts]
             )
             speech: Speech | None = None
             began = time.monotonic()
             try:
-                speech = await self._begun(sought, looked, hold)
+                speech = await self._begin(question, lookup, hold)
                 spent.first_byte_ms = round((time.monotonic() - began) * 1000)
                 yield Answer(plan, speech, hold)
-                looked.keep(hold)
+                lookup.keep(hold)
             except EngineError as error:
                 failure = from_engine(error)
                 if speech is not None:
-                    _log.warning("engine.speak.broken", **about(id_, hold.current_part.speaker, error))
+                    _log.warning(
+                        "engine.speak.broken", **error_details(id_, hold.current_part.speaker, error)
+                    )
                 await self._settle_failed(hold, failure, error)
                 raise failure from None
             except asyncio.CancelledError:
@@ -129,17 +132,17 @@ class Pipeline:
             finally:
                 if speech is not None:
                     await speech.close()
-                for heard in hold.spoken_parts():
-                    self._metrics.spoken(*heard)
+                for part in hold.spoken_parts():
+                    self._metrics.spoken(part.engine, part.model, part.seconds)
 
-    async def _begun(self, sought: CacheQuestion, looked: CacheLookup, hold: Hold) -> Speech:
-        if looked.clip is not None:
-            hold.spent.engine, hold.spent.model = looked.clip.about.engine, looked.clip.about.model
-            return self._cache.replay(looked)
+    async def _begin(self, question: CacheQuestion, lookup: CacheLookup, hold: Hold) -> Speech:
+        if lookup.clip is not None:
+            hold.spent.engine, hold.spent.model = lookup.clip.about.engine, lookup.clip.about.model
+            return self._cache.replay(lookup)
         began = time.monotonic()
-        speech = await begin_speech(self._first_audio, self._levels, sought.request, sought.plan, hold)
+        speech = await begin_speech(self._first_audio, self._levels, question.request, question.plan, hold)
         self._metrics.first_audio(hold.current_part.speaker, time.monotonic() - began)
-        return looked.record(speech)
+        return lookup.record(speech)
 
     async def _settle_failed(self, hold: Hold, failure: RequestFailed, error: EngineError) -> None:
         hold.spent.error = failure.code
@@ -147,24 +150,24 @@ class Pipeline:
         self._metrics.failed(hold.current_part.engine, type(error).__name__)
 
 
-def _wanted(id_: str, caller: Caller, sought: CacheQuestion, clip: Clip | None) -> HoldRequest:
-    plan = sought.plan
+def _hold_request(id_: str, caller: Caller, question: CacheQuestion, clip: Clip | None) -> HoldRequest:
+    plan = question.plan
     return HoldRequest(
         request=id_,
         account=caller.account,
         key=caller.key,
         anchor=caller.anchor,
         terms=plan.terms,
-        amount=plan.amount if clip is None else _price_of(clip, sought),
+        amount=plan.amount if clip is None else _clip_price(clip, question),
         estimated_s=plan.estimated_s if clip is None else clip.seconds,
     )
 
 
-def _price_of(clip: Clip, sought: CacheQuestion) -> int:
-    """Exact, since its length is known."""
+def _clip_price(clip: Clip, question: CacheQuestion) -> int:
+    """Compute the price of a clip. It is exact, because the length of a clip is known."""
     return price.charge(
-        sought.plan.terms.prices.cached,
+        question.plan.terms.prices.cached,
         samples=clip.about.samples,
         rate_hz=clip.about.sample_rate_hz,
-        characters=len(sought.request.text),
+        characters=len(question.request.text),
     )

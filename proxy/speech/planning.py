@@ -1,4 +1,4 @@
-"""A request → its plan: who could speak it, in order, and what is known before anyone has spoken."""
+"""The plan of a request: its parts, their candidates in order, and the price and length expected."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, Spans, TextSplitter
 
 _LONG = 1000
-_MOST_TOLD = 1000
+_MOST_DESCRIBED = 1000
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part of the text, from `start` to `end`, that one engine speaks: with which voice, in which
-    language, and who will be tried for it, in order. `characters` are those that it is charged for: the
-    name of a cast before it is one of them, and is not spoken. `source` is where the language is known
-    from, `route` the one that matched, by its language."""
+    """A part of the text, from `start` to `end`, that one engine speaks with one voice in one language.
+
+    `candidates` are tried in order. `characters` are the charged ones: a name of a cast before the part is
+    charged, and is not spoken. `source` tells how the language is known, `route` which route matched.
+    """
 
     voice: Voice
     language: str
@@ -41,17 +42,19 @@ class Part(msgspec.Struct, frozen=True):
     lexicon: Lexicon = EMPTY
 
     @property
-    def told(self) -> str:
-        """For an operator: `th (script), route th: xtts/thai, elevenlabs/eleven_v3`."""
+    def description(self) -> str:
+        """The part for an operator: `th (script), route th: xtts/thai, elevenlabs/eleven_v3`."""
         route = f"route {self.route}" if self.route else "no route"
         names = ", ".join(candidate.model.name for candidate in self.candidates)
         return f"{self.language} ({self.source}), {route}: {names}"
 
 
 class SpeechPlan(msgspec.Struct, frozen=True):
-    """What will be spoken in which parts, under which terms, and the price of their dearest candidates. The
-    parts are in the order of the text, and their characters add up to it; mostly there is one. `voice` and
-    `language` are what the answer names."""
+    """The parts that will be spoken, the terms, and the price of the dearest candidates.
+
+    Most plans have one part. The parts are in the order of the text, and their characters add up to it.
+    `voice` and `language` are those that the answer names.
+    """
 
     voice: Voice
     language: str
@@ -61,13 +64,13 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     amount: int
 
     @property
-    def told(self) -> str:
-        """What each part tells, as a header takes it: no more than proxies let through."""
-        return "; ".join(part.told for part in self.parts)[:_MOST_TOLD]
+    def description(self) -> str:
+        """The description of each part, as a header takes it: no more than proxies let through."""
+        return "; ".join(part.description for part in self.parts)[:_MOST_DESCRIBED]
 
 
 class Planner:
-    """`detect` and `default_language` are for texts that nobody has named a language for."""
+    """Makes plans. `detect` and `default_language` are for requests that name no language."""
 
     def __init__(
         self,
@@ -78,22 +81,24 @@ class Planner:
     ) -> None:
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends)
-        self._parts = TextSplitter(catalogue, detect, default_language)
+        self._splitter = TextSplitter(catalogue, detect, default_language)
 
     def __repr__(self) -> str:
         return f"<Planner over {self._catalogue!r}>"
 
     def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = NOTHING) -> SpeechPlan:
-        """Raises InvalidRequest or NotFound, naming the field that left nobody to speak; NotAllowed where it
-        was the plan or a licence; UpstreamFailed where an engine has never been up, so that nobody can tell.
-        `own` is what the account has itself: voices and lexicons."""
+        """Plan a request. `own` are the account's own voices and lexicons.
+
+        When no candidate is left, it raises InvalidRequest or NotFound with the field that excluded the last
+        one. It raises NotAllowed when the plan or a licence did, and UpstreamFailed when an engine has never
+        been up, so that its voices are not known.
+        """
         _check_length(request, terms)
         voice, spans = self._spans(request, terms, own)
-        return _planned(voice, request, terms, [self.part(request, terms, span) for span in spans], own)
+        return _build_plan(voice, request, terms, [self.part(request, terms, span) for span in spans], own)
 
-    async def planned(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
-        """As `plan`. To tell the sentences of a long text apart takes milliseconds, so that is done in a
-        thread."""
+    async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
+        """Plan a request. A long text by sentences takes milliseconds, so that is done in a thread."""
         if request.by_sentence and len(request.text) > _LONG:
             return await asyncio.to_thread(self.plan, request, terms, own)
         return self.plan(request, terms, own)
@@ -101,13 +106,15 @@ class Planner:
     def explain(
         self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
     ) -> list[tuple[Span, Decision]]:
-        """How `plan` would decide, and why; the errors of its parts are in the decisions. Without terms no
-        plan is asked."""
+        """Explain how `plan` would decide. The errors of parts are in the decisions.
+
+        Without terms, no plan limits the decision.
+        """
         spans = self._spans(request, terms, own).spans
         return [(span, self.decide(request, terms, span)) for span in spans]
 
     def remarks(self, decision: Decision) -> list[str]:
-        """What of the routes of this language is not there: nothing else tells why they are passed over."""
+        """List what is missing of this language's routes: nothing else tells why they are passed over."""
         remarks = []
         for route in self._catalogue.routes.of(decision.wanted.language):
             missing = "; ".join(self._catalogue.missing(route))
@@ -124,61 +131,63 @@ class Planner:
         return [f"the front_end {route.front_end} is not there, so plain prepares the text"]
 
     def _spans(self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary) -> Spans:
-        return self._parts.of(request, own, lambda span: self.decide(request, terms, span))
+        return self._splitter.split(request, own, lambda span: self.decide(request, terms, span))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span) -> Part:
-        """One part of a request, and who would speak it; raises as `plan`."""
+        """Plan one part of a request. It raises what `plan` raises."""
         decision = self.decide(request, terms, span)
-        wanted = decision.wanted
+        query = decision.wanted
         if (error := decision.error) is not None:
-            raise self.failure(error, request.model, wanted.language)
+            raise self.failure(error, request.model, query.language)
         return Part(
             voice=span.voice,
-            language=wanted.language,
+            language=query.language,
             candidates=decision.candidates,
             start=span.start,
             end=span.end,
             estimated_s=estimate.seconds(request.text[span.start : span.end], request.speed),
             characters=span.characters,
-            source=wanted.source,
+            source=query.source,
             route=None if decision.route is None else decision.route.language,
         )
 
     def decide(self, request: SpeechRequest, terms: Terms | None, span: Span) -> Decision:
-        """The same with all that led to it, and with the error where there is nobody; raises NotFound where
-        the model is unknown, and UpstreamFailed."""
-        chosen = self._parts.choose(span, request.text)
-        wanted = RoutingQuery(
+        """Decide who speaks a part. The error is in the decision when no candidate is left.
+
+        Raises NotFound when the model is unknown, and UpstreamFailed.
+        """
+        chosen = self._splitter.choose(span, request.text)
+        query = RoutingQuery(
             language=chosen.tag, source=chosen.source, pitch=request.pitch, emotion=request.emotion
         )
         offer = self._catalogue.offer(request.model, chosen.tag)
-        return routing.decide(offer, span.voice, wanted, terms, self._rules)
+        return routing.decide(offer, span.voice, query, terms, self._rules)
 
     def failure(
         self, error: routing.NoCandidate, model: str, tag: str
     ) -> InvalidRequest | NotAllowed | UpstreamFailed:
-        """What a client is told of it. An engine that is coming up may have what is missing: not a 400."""
+        """Make the error for a client. An engine that starts may have what is missing, so that is no 400."""
         if not error.is_forbidden and self._catalogue.is_coming(model, tag):
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(error.message, param=error.field, code=error.code)
 
 
-def _planned(
-    voice: Voice, request: SpeechRequest, terms: Terms, planned: Sequence[Part], own: AccountLibrary
+def _build_plan(
+    voice: Voice, request: SpeechRequest, terms: Terms, plain_parts: Sequence[Part], own: AccountLibrary
 ) -> SpeechPlan:
-    parts = [_worded(part, own.lexicon(request.lexicon, part.language)) for part in planned]
+    parts = [_with_lexicon(part, own.lexicon(request.lexicon, part.language)) for part in plain_parts]
     return SpeechPlan(
         voice=voice,
-        language=_spoken_most(parts),
+        language=_main_language(parts),
         parts=tuple(parts),
         estimated_s=sum(part.estimated_s for part in parts),
         terms=terms,
-        amount=sum(_dearest(part, terms) for part in parts),
+        amount=sum(_highest_price(part, terms) for part in parts),
     )
 
 
-def _spoken_most(parts: Sequence[Part]) -> str:
+def _main_language(parts: Sequence[Part]) -> str:
     if len(parts) == 1:
         return parts[0].language
     spoken: Counter[str] = Counter()
@@ -187,12 +196,12 @@ def _spoken_most(parts: Sequence[Part]) -> str:
     return spoken.most_common(1)[0][0]
 
 
-def _worded(part: Part, words: Lexicon) -> Part:
+def _with_lexicon(part: Part, words: Lexicon) -> Part:
     return part if words is EMPTY else msgspec.structs.replace(part, lexicon=words)
 
 
-def _dearest(part: Part, terms: Terms) -> int:
-    """What the part costs with that of its candidates which takes most."""
+def _highest_price(part: Part, terms: Terms) -> int:
+    """Compute what the part costs with its dearest candidate."""
     return max(
         price.ahead(
             terms.prices.of_model(candidate.model.engine, candidate.model.info.id),

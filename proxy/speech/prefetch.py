@@ -1,4 +1,4 @@
-"""One part of a text, asked for and read into memory before its turn."""
+"""One part of a text, read into memory before its turn."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from proxy.speech.candidate_race import FirstAudio, PartRequest
 from proxy.speech.candidate_stream import CandidateStream
 
 MOST_S = 30.0
-"""Of a part that is kept in memory; past it the engine waits."""
+"""The most sound of a part to keep in memory. After it, the engine waits."""
 
 _MOST_BYTES = round(MOST_S * OUTPUT_RATE_HZ) * SAMPLE_BYTES
 
 
 class Prefetch:
-    """`speaking` is who speaks it, once somebody does; `made` is set when nobody is at it any more."""
+    """Reads a part ahead. `stream` is set when an engine speaks it, `finished` when none does any more."""
 
-    def __init__(self, first_audio: FirstAudio, asked: PartRequest) -> None:
-        self.speaking: CandidateStream | None = None
-        self.made = asyncio.Event()
+    def __init__(self, first_audio: FirstAudio, part_request: PartRequest) -> None:
+        self.stream: CandidateStream | None = None
+        self.finished = asyncio.Event()
         self._first_audio = first_audio
-        self._asked = asked
+        self._part_request = part_request
         self._chunks: deque[bytes] = deque()
         self._bytes = 0
         self._has_more = asyncio.Event()
         self._has_room = asyncio.Event()
         self._is_stopped = False
-        self._task = asyncio.create_task(self._make())
+        self._task = asyncio.create_task(self._fetch())
         self._task.add_done_callback(self._end)
 
     def __repr__(self) -> str:
-        return f"<Prefetch {self.speaking!r}, {self._bytes} bytes>"
+        return f"<Prefetch {self.stream!r}, {self._bytes} bytes>"
 
-    async def begun(self) -> CandidateStream:
-        """Returns when there is sound of it; takes none. Raises what its engines did, as `next` does."""
-        await self._more()
-        if self.speaking is None:
+    async def wait_begun(self) -> CandidateStream:
+        """Wait for the first sound, and take none. Raises what its engines raised, as `next_chunk` does."""
+        await self._wait_for_more()
+        if self.stream is None:
             self._task.result()
-        assert self.speaking is not None
-        return self.speaking
+        assert self.stream is not None
+        return self.stream
 
-    async def next(self) -> bytes | None:
-        """The next of its 24 kHz PCM, None at its end. May be cancelled, and loses nothing by it."""
-        # All of it may be there already: whoever else is served here gets a turn between any two chunks.
+    async def next_chunk(self) -> bytes | None:
+        """Give the next 24 kHz PCM, or None at the end. It may be cancelled, and loses nothing by it."""
+        # All of it may be there already: other requests get a turn between any two chunks.
         await asyncio.sleep(0)
-        if not await self._more():
+        if not await self._wait_for_more():
             self._task.result()
             return None
         pcm = self._chunks.popleft()
@@ -55,38 +55,38 @@ class Prefetch:
         self._has_room.set()
         return pcm
 
-    async def _more(self) -> bool:
+    async def _wait_for_more(self) -> bool:
         while not self._chunks and not self._task.done():
             self._has_more.clear()
             await self._has_more.wait()
         return bool(self._chunks)
 
     def stop(self) -> None:
-        """Nobody wants any more of it."""
-        # Once: a second time would interrupt an engine that is being closed.
+        """Cancel the reading. It returns at once."""
+        # Only once: a second time would interrupt the closing of an engine.
         if not self._is_stopped:
             self._is_stopped = True
             self._task.cancel()
 
     async def close(self) -> None:
-        """Leaves nothing running, and no failure that nobody asked for."""
+        """Stop, and return when nothing runs any more. A failure that was not asked for is dropped."""
         self.stop()
         await asyncio.wait((self._task,))
         if not self._task.cancelled():
             self._task.exception()
 
-    async def _make(self) -> None:
-        speaking = self.speaking = await self._first_audio.of(self._asked)
+    async def _fetch(self) -> None:
+        stream = self.stream = await self._first_audio.begin(self._part_request)
         try:
-            async with aclosing(speaking.chunks()) as chunks:
+            async with aclosing(stream.chunks()) as chunks:
                 async for chunk in chunks:
                     await self._keep(chunk.data)
-            await self._keep(speaking.last_chunk().data)
+            await self._keep(stream.last_chunk().data)
         finally:
-            await speaking.close()
+            await stream.close()
 
     def _end(self, _task: asyncio.Task[None]) -> None:
-        self.made.set()
+        self.finished.set()
         self._has_more.set()
 
     async def _keep(self, pcm: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The parts of a text in their order, equally loud, through one encoder: a client hears one speech."""
+"""The relay: the parts of a text in their order, equally loud, through one encoder, as one speech."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Tail
 from proxy.ledger import Hold
 from proxy.speech.candidate_race import FirstAudio, PartRequest
 from proxy.speech.candidate_stream import CandidateStream
-from proxy.speech.levels import Levels, levelled
+from proxy.speech.loudness_levels import LoudnessLevels, level_sound
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech import Speech
@@ -24,12 +24,15 @@ from speech_engine import EngineError
 
 
 async def begin_speech(
-    first_audio: FirstAudio, levels: Levels, request: SpeechRequest, plan: SpeechPlan, hold: Hold
+    first_audio: FirstAudio, levels: LoudnessLevels, request: SpeechRequest, plan: SpeechPlan, hold: Hold
 ) -> Speech:
-    """Returns when there are bytes to send: within the first part's budget to first audio, and a second more
-    where its voice was never heard before and has to be measured."""
+    """Begin to speak a plan, and return when there are bytes to send.
+
+    It takes no longer than the first part's budget to first audio. When the voice is new and has to be
+    measured, it takes up to a second more.
+    """
     if len(plan.parts) == 1:
-        return await first_audio.of(PartRequest(request, plan, 0, hold, hold.waited_s))
+        return await first_audio.begin(PartRequest(request, plan, 0, hold, hold.waited_s))
     relay = Relay(first_audio, levels, request, plan, hold)
     try:
         await relay.begin()
@@ -40,28 +43,33 @@ async def begin_speech(
 
 
 class Relay:
-    """While a part is spoken the next one is asked already; the one after it waits for its turn."""
+    """A speech of several parts. While one part is spoken, the next one is read ahead, and only that one."""
 
     sample_rate_hz = OUTPUT_RATE_HZ
 
     def __init__(
-        self, first_audio: FirstAudio, levels: Levels, request: SpeechRequest, plan: SpeechPlan, hold: Hold
+        self,
+        first_audio: FirstAudio,
+        levels: LoudnessLevels,
+        request: SpeechRequest,
+        plan: SpeechPlan,
+        hold: Hold,
     ) -> None:
         self.has_begun = False
         self._first_audio = first_audio
-        self._levels = levels if _meet(plan) else None
+        self._levels = levels if _has_several_voices(plan) else None
         self._request = request
         self._plan = plan
         self._hold = hold
-        self._asked: list[Prefetch] = []
+        self._prefetches: list[Prefetch] = []
         self._fed = 0
         self._encoder = open_encoder(request.format)
         self._tail = Tail()
         self._first = Chunk()
-        self._spoken = self._speak()
+        self._sound = self._speak()
 
     def __repr__(self) -> str:
-        return f"<Relay, {len(self._asked)} of {len(self._plan.parts)} parts asked, {self._encoder!r}>"
+        return f"<Relay, {len(self._prefetches)} of {len(self._plan.parts)} parts asked, {self._encoder!r}>"
 
     @property
     def engine(self) -> str:
@@ -73,26 +81,26 @@ class Relay:
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:
-        """Of those parts whose engines time them."""
+        """The words of those parts whose engines time them."""
         timed = [
-            (part.begins or 0, ahead.speaking.words)
-            for part, ahead in zip(self._hold.parts, self._asked, strict=False)
-            if part.begins is not None and ahead.speaking is not None and ahead.speaking.words is not None
+            (part.begins or 0, prefetch.stream.words)
+            for part, prefetch in zip(self._hold.parts, self._prefetches, strict=False)
+            if part.begins is not None and prefetch.stream is not None and prefetch.stream.words is not None
         ]
         if not timed:
             return None
-        return [_later(word, begins) for begins, words in timed for word in words]
+        return [_shift_word(word, begins) for begins, words in timed for word in words]
 
     async def begin(self) -> None:
-        while not self._first.data and (chunk := await anext(self._spoken, None)) is not None:
+        while not self._first.data and (chunk := await anext(self._sound, None)) is not None:
             self._first += chunk
         self.has_begun = True
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         if self._first.data:
             yield self._first
-        async with aclosing(self._spoken) as spoken:
-            async for chunk in spoken:
+        async with aclosing(self._sound) as sound:
+            async for chunk in sound:
                 if chunk.data:
                     yield chunk
 
@@ -100,11 +108,11 @@ class Relay:
         return self._tail.rest + self._encoder.flush()
 
     async def close(self) -> None:
-        for ahead in self._asked:
-            ahead.stop()
-        for ahead in self._asked:
-            await ahead.close()
-        await self._spoken.aclose()
+        for prefetch in self._prefetches:
+            prefetch.stop()
+        for prefetch in self._prefetches:
+            await prefetch.close()
+        await self._sound.aclose()
         self._encoder.close()
 
     async def _speak(self) -> AsyncGenerator[Chunk, None]:
@@ -116,54 +124,57 @@ class Relay:
                     yield self._tail.exchange(self._encoder.feed(pcm))
 
     async def _part(self, number: int) -> AsyncGenerator[bytes, None]:
-        """Its sound, at the level of all; the next part is asked as soon as there is any of it."""
-        ahead, speaking = await self._begun(number)
+        """Give the sound of a part at the common level. With its first sound, the next part is read ahead."""
+        prefetch, stream = await self._begin_part(number)
         if number + 1 < len(self._plan.parts):
-            self._ask(number + 1)
+            self._prefetch_part(number + 1)
         if self._levels is None:
-            while (pcm := await ahead.next()) is not None:
+            while (pcm := await prefetch.next_chunk()) is not None:
                 yield pcm
             return
-        async with aclosing(levelled(ahead, self._levels.of(speaking.candidate))) as sound:
+        async with aclosing(level_sound(prefetch, self._levels.find(stream.candidate))) as sound:
             async for pcm in sound:
                 yield pcm
 
-    async def _begun(self, number: int) -> tuple[Prefetch, CandidateStream]:
-        """A part that failed while the one before it was heard is asked once more: whoever was busy then may
-        be free now, and nobody has waited for it yet. It has what is left of its time since its turn came."""
+    async def _begin_part(self, number: int) -> tuple[Prefetch, CandidateStream]:
+        """Wait for the first sound of a part. If it failed during the part before it, try it once more.
+
+        An engine that was busy then may be free now, and no listener has waited yet. The second try has the
+        time that is left since the part's turn came.
+        """
         if number == 0:
-            self._ask(0, self._hold.waited_s)
+            self._prefetch_part(0, self._hold.waited_s)
         since = asyncio.get_running_loop().time()
         try:
-            return self._asked[number], await self._asked[number].begun()
+            return self._prefetches[number], await self._prefetches[number].wait_begun()
         except EngineError as error:
             waited_s = asyncio.get_running_loop().time() - since
             is_late = waited_s > self._first_audio.budget_s(self._plan.parts[number]) / 2
             if number == 0 or is_late or not error.may_fall_back:
                 raise
-        self._asked.pop()
-        again = self._ask(number, waited_s)
-        return again, await again.begun()
+        self._prefetches.pop()
+        again = self._prefetch_part(number, waited_s)
+        return again, await again.wait_begun()
 
-    def _ask(self, number: int, waited_s: float = 0.0) -> Prefetch:
-        free = partial(self._free, number) if number else None
-        asked = PartRequest(self._request, self._plan, number, self._hold, waited_s, free)
-        self._asked.append(Prefetch(self._first_audio, asked))
-        return self._asked[number]
+    def _prefetch_part(self, number: int, waited_s: float = 0.0) -> Prefetch:
+        wait_until_free = partial(self._wait_until_free, number) if number else None
+        part_request = PartRequest(self._request, self._plan, number, self._hold, waited_s, wait_until_free)
+        self._prefetches.append(Prefetch(self._first_audio, part_request))
+        return self._prefetches[number]
 
-    async def _free(self, number: int, engine: str) -> None:
-        """The part before must be made first where an engine does one at a time."""
+    async def _wait_until_free(self, number: int, engine: str) -> None:
+        """Wait for the part before, when its engine is the same one and does one job at a time."""
         if self._hold.parts[number - 1].engine == engine and self._first_audio.has_one_slot(engine):
-            await self._asked[number - 1].made.wait()
+            await self._prefetches[number - 1].finished.wait()
 
 
-def _meet(plan: SpeechPlan) -> bool:
-    """Whether different voices may be heard in one answer, of which one may be louder than another."""
+def _has_several_voices(plan: SpeechPlan) -> bool:
+    """Tell whether different voices may speak in one answer: one may be louder than another."""
     voices = {
         (candidate.model.name, candidate.engine_voice) for part in plan.parts for candidate in part.candidates
     }
     return len(voices) > 1
 
 
-def _later(word: SpokenWord, samples: int) -> SpokenWord:
+def _shift_word(word: SpokenWord, samples: int) -> SpokenWord:
     return replace(word, start_seconds=round(word.start_seconds + samples / OUTPUT_RATE_HZ, 3))

@@ -1,4 +1,4 @@
-"""What an answer is made of, whoever makes it: one engine, several in turn, or a copy that was kept."""
+"""The interface of a speech: made by one engine, by several in turn, or replayed from the cache."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from proxy.speech.word_times import SpokenWord
 
 
 class Speech(Protocol):
-    """A speech that has begun: its first bytes exist, in the format that was asked for.
+    """A speech that has begun: its first bytes exist, in the format of the request.
 
-    The samples of all its chunks add up to its length. `chunks` and `last_chunk` raise EngineError where it
-    breaks; `close` comes always, at any point, and leaves nothing running.
+    The samples of all its chunks add up to its length. `chunks` and `last_chunk` raise EngineError when it
+    breaks. `close` is always called, at any point, and leaves nothing running.
     """
 
     @property
     def engine(self) -> str:
-        """Who speaks it, as `engine/model`; several are joined by a comma and a blank, in their order. Of
-        those whose turn has not come it is who will be asked first."""
+        """The speaker as `engine/model`. A comma and a blank join several, in their order.
+
+        For a part whose turn has not come, it is the candidate that will be tried first.
+        """
         ...
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:
-        """Those timed so far; all of them once `chunks` is through. None where nobody times any."""
+        """The words that were timed so far: all of them when `chunks` has ended. None without timed words."""
         ...
 
     @property
     def sample_rate_hz(self) -> int: ...
 
     def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """As they come, none empty; all but the last one. Asked for once."""
+        """Give the chunks as they come, none of them empty, without the last one. Call it once."""
         ...
 
     def last_chunk(self) -> Chunk:
-        """Never empty, since it waits for the settlement; to be asked for once `chunks` is through."""
+        """Give the last chunk, which is never empty. Call it when `chunks` has ended."""
         ...
 
     async def close(self) -> None: ...

@@ -1,6 +1,6 @@
-"""OpenAI's JSON ↔ frozen values: a request is parsed once, here, and nobody checks it again.
+"""The speech request: OpenAI's JSON is parsed here into frozen values, once, and not checked again.
 
-Every field's description is what its 400 says; the OpenAPI document comes from the same structs.
+Every field's description is what its 400 says. The OpenAPI document comes from the same structs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 256 * 1024
 _FORMAT_NAMES = (*FORMATS, "json")
 _NO_SSE = ("tts-1", "tts-1-hd")
 _LENGTH = {"maxLength": MAX_INPUT}
-"""For the OpenAPI document; what is longer is refused further on, in OpenAI's own words and code."""
+"""For the OpenAPI document. A longer text is refused later, in OpenAI's own words and code."""
 
 _ONE_OF = {
     "oneOf": [{"type": "string"}, *({"type": "object", "required": [field]} for field in ("id", "cast"))]
@@ -31,14 +31,14 @@ _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class VoiceReference(msgspec.Struct, frozen=True):
-    """One voice by its id, or a cast: names that stand in the input in brackets, and the voice of each."""
+    """One voice by its id, or a cast: names that are in brackets in the input, and the voice of each."""
 
     id: _Name | UnsetType = UNSET
     cast: Annotated[dict[str, _Name], Meta(extra_json_schema=_CAST)] | UnsetType = UNSET
 
 
 class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
-    """POST /v1/audio/speech as it is sent; keys that are not listed are ignored."""
+    """The body of POST /v1/audio/speech. Keys that are not listed are ignored."""
 
     model: Annotated[_Name, Meta(description="the id of a model, see GET /v1/models")]
     input: Annotated[
@@ -95,8 +95,10 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the pipeline is asked to do. `voice` is empty where a `cast` speaks; with `by_sentence` each
-    sentence is spoken in its own language."""
+    """A request for the pipeline. `voice` is empty when a `cast` speaks.
+
+    With `by_sentence`, each sentence is spoken in its own language.
+    """
 
     model: str
     text: str
@@ -118,7 +120,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Defaults(msgspec.Struct, frozen=True):
-    """What fills a request that names no model or voice; None where it must."""
+    """The model and voice for requests that name none. None means that a request has to name its own."""
 
     model: str | None = None
     voice: str | None = None
@@ -129,7 +131,7 @@ _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
-    """Raises InvalidRequest naming the first field that is wrong."""
+    """Parse a body. Raises InvalidRequest with the first field that is wrong."""
     parsed = _speech_body(body, defaults)
     _check_text(parsed)
     format_ = _format(parsed.response_format, "response_format", _FORMAT_NAMES)
@@ -183,7 +185,7 @@ def _lexicon(sent: str | dict[str, str] | None) -> str | Words | None:
 
 
 def words(sent: dict[str, str], field: str, most: int) -> Words:
-    """The entries of a lexicon as they are kept. Raises InvalidRequest naming the field."""
+    """Check the entries of a lexicon and give them as they are kept. Raises InvalidRequest with the field."""
     if (wrong := lexicon.words_fault(sent, most)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': it must be {wrong}.", param=field)
     return lexicon.usual_words(sent)
@@ -193,12 +195,12 @@ def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:
     try:
         return _decode_speech(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # Something is missing, null or wrong: field by field, to fill it in or to name it.
+        # A field is missing, null or wrong: read field by field, to fill it in or to name it.
         return _read(SpeechBody, _fill(_object(body), defaults))
 
 
 def parse(type_: type[fields.T], body: bytes) -> fields.T:
-    """Any JSON body as its struct; raises InvalidRequest naming the first field that is wrong."""
+    """Parse any JSON body as its struct. Raises InvalidRequest with the first field that is wrong."""
     return _read(type_, _object(body))
 
 
@@ -247,7 +249,7 @@ def _unknown(fault: fields.FieldFault) -> InvalidRequest:
 
 
 def _invalid(fault: fields.FieldFault) -> InvalidRequest:
-    # Numbers and switches are shown as they came; texts are not, they could be what was to be spoken.
+    # Numbers and switches are shown as they came. Texts are not: they could be the text to speak.
     is_number = isinstance(fault.value, (int, float)) and fault.field != "input"
     shown = f"; got {str(fault.value)[:40]}" if is_number else ""
     return InvalidRequest(

@@ -1,4 +1,4 @@
-"""A text → the parts that are spoken one by one: the turns of a cast, sentences by their language."""
+"""Splits a text into parts that are spoken one by one: turns of a cast, sentences by their language."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from speech_engine.text.sentences import sentence_ends
 
 
 class Span(NamedTuple):
-    """From where to where in the text, with which voice, for how many characters; in which language, where
-    that is known, and from where."""
+    """A piece of the text: its place, its voice, and the characters that it is charged for.
+
+    `language` is None while it is not known. `source` tells how it is known.
+    """
 
     start: int
     end: int
@@ -31,20 +33,20 @@ class Span(NamedTuple):
 
 
 class Spans(NamedTuple):
-    """The parts of a text, and the voice that the whole is named by."""
+    """The pieces of a text, and the voice that stands for the whole."""
 
     voice: Voice
     spans: tuple[Span, ...]
 
 
 MOST_PARTS = 256
-"""Of a text; each of them is a job of its own."""
+"""The most parts of a text. Each of them is a job of its own."""
 
 Decide = Callable[[Span], Decision]
 
 
 class TextSplitter:
-    """`detect` and `default` are for texts that nobody has named a language for."""
+    """Splits texts. `detect` and `default` are for requests that name no language."""
 
     def __init__(self, catalogue: Catalogue, detect: Detect | None, default: str) -> None:
         self._catalogue = catalogue
@@ -57,14 +59,17 @@ class TextSplitter:
     def choose(self, span: Span, text: str) -> LanguageChoice:
         if span.language is not None:
             return LanguageChoice(span.language, span.source)
-        said = text[span.start : span.end]
-        return language.choose(None, span.voice.language, said, self._detect, self._default)
+        spoken_text = text[span.start : span.end]
+        return language.choose(None, span.voice.language, spoken_text, self._detect, self._default)
 
-    def of(self, request: SpeechRequest, own: AccountLibrary, decide: Decide) -> Spans:
-        """In the order of the text; their characters add up to it. `own` has the account's voices. Raises
-        InvalidRequest for a voice that there is not, and for a text of which a cast has nothing to say."""
+    def split(self, request: SpeechRequest, own: AccountLibrary, decide: Decide) -> Spans:
+        """Split the text, in its order. The characters of the pieces add up to it.
+
+        `own` has the account's voices. Raises InvalidRequest for an unknown voice, and for a text that gives
+        a cast nothing to say.
+        """
         text = request.text
-        voice, spans = self._voiced(request, own)
+        voice, spans = self._split_by_voice(request, own)
         if len(spans) > MOST_PARTS:
             raise InvalidRequest(
                 f"Invalid 'input': it changes its voice too often, into {len(spans)} turns; "
@@ -72,12 +77,12 @@ class TextSplitter:
                 param="input",
             )
         if request.by_sentence and any(route.sentences for route in self._catalogue.routes):
-            spans = list(self._by_sentence(spans, text, decide))
+            spans = list(self._split_by_sentence(spans, text, decide))
             if not request.cast and not voice.cast:
-                voice = _named({span.voice.id: span.voice for span in spans})
-        return Spans(voice, tuple(_charged(spans, len(text))))
+                voice = _combine_voices({span.voice.id: span.voice for span in spans})
+        return Spans(voice, tuple(_share_characters(spans, len(text))))
 
-    def _voiced(self, request: SpeechRequest, own: AccountLibrary) -> tuple[Voice, list[Span]]:
+    def _split_by_voice(self, request: SpeechRequest, own: AccountLibrary) -> tuple[Voice, list[Span]]:
         if not request.cast:
             voice = self._catalogue.resolve_voice(request.voice, own.voices)
             if not voice.cast:
@@ -85,21 +90,21 @@ class TextSplitter:
             members = resolve_members(self._catalogue, voice.cast, own, "voice", voice)
         else:
             members = resolve_members(self._catalogue, request.cast, own, "voice.cast.")
-            voice = _named(members)
+            voice = _combine_voices(members)
         turns = casting.turns(request.text, members)
         if not turns:
             raise InvalidRequest(
                 "Invalid 'input': it has nothing for the cast to say, only names or signs.", param="input"
             )
         spans = [Span(turn.start, turn.end, members[turn.name], 0, request.language) for turn in turns]
-        return voice, self._understood(spans, request.text)
+        return voice, self._fill_languages(spans, request.text)
 
-    def _understood(self, spans: list[Span], text: str) -> list[Span]:
-        """A turn that is too short to tell its language is in that of the whole dialogue."""
+    def _fill_languages(self, spans: list[Span], text: str) -> list[Span]:
+        """Give short turns, whose language cannot be detected, the language of the whole dialogue."""
         if spans[0].language is not None:
             return spans
-        said = " ".join(text[span.start : span.end] for span in spans)
-        whole = language.choose(None, None, said, self._detect, self._default)
+        spoken_text = " ".join(text[span.start : span.end] for span in spans)
+        whole = language.choose(None, None, spoken_text, self._detect, self._default)
         return [
             span._replace(language=whole.tag, source=whole.source)
             if self.choose(span, text).source == "default"
@@ -107,47 +112,55 @@ class TextSplitter:
             for span in spans
         ]
 
-    def _by_sentence(self, spans: Sequence[Span], text: str, decide: Decide) -> Iterator[Span]:
-        """As long as there is room for more parts; what is left of a turn then stays one."""
+    def _split_by_sentence(self, spans: Sequence[Span], text: str, decide: Decide) -> Iterator[Span]:
+        """Split turns into sentences while there is room for parts. The rest of a turn stays one piece."""
         room = MOST_PARTS - len(spans)
         for span in spans:
             main = self.choose(span, text)
             whole = span._replace(language=main.tag, source=main.source)
-            routed = self._routed(whole, decide)
+            routed = self._route_sentences(whole, decide)
             found = list(islice(self._sentences(span, routed or whole, text, decide), room + 1))
             room -= len(found) - 1
             yield from found[:-1]
             last = found[-1]
             yield last if last.end == span.end else (routed or whole)._replace(start=last.start)
 
-    def _sentences(self, asked: Span, whole: Span, text: str, decide: Decide) -> Iterator[Span]:
-        """Neighbours that are spoken alike are one: fewer jobs, and a better melody."""
-        said, main = text[whole.start : whole.end], whole.language or self._default
+    def _sentences(self, original: Span, whole: Span, text: str, decide: Decide) -> Iterator[Span]:
+        """Join sentences that are spoken alike: that makes fewer jobs, and a better melody."""
+        spoken_text, main = text[whole.start : whole.end], whole.language or self._default
         is_routed = any(route.sentences for route in self._catalogue.routes.of(main))
-        pieces = language.sentences(said, sentence_ends(said, main), main, self._detect, self._default)
+        pieces = language.sentences(
+            spoken_text, sentence_ends(spoken_text, main), main, self._detect, self._default
+        )
         tags = {piece.tag for piece in pieces} - {main}
-        others = {tag: asked._replace(language=tag, source="detected") for tag in tags}
-        spoken = {tag: self._elsewhere(other, is_routed, decide) for tag, other in others.items()}
-        for part, alike in groupby(_saying(pieces, said), lambda piece: spoken.get(piece.tag) or whole):
+        others = {tag: original._replace(language=tag, source="detected") for tag in tags}
+        spoken = {tag: self._route_other_language(other, is_routed, decide) for tag, other in others.items()}
+        for part, alike in groupby(
+            _join_silent_pieces(pieces, spoken_text), lambda piece: spoken.get(piece.tag) or whole
+        ):
             found = list(alike)
             yield part._replace(start=whole.start + found[0].start, end=whole.start + found[-1].end)
 
-    def _elsewhere(self, span: Span, is_main_routed: bool, decide: Decide) -> Span | None:
-        """How sentences in this language are spoken; None where they stay with the rest. Where the rest has
-        a route of its own, they do not: that was not meant for them."""
-        if (routed := self._routed(span, decide)) is not None:
+    def _route_other_language(self, span: Span, is_main_routed: bool, decide: Decide) -> Span | None:
+        """Find the voice for sentences in another language. None means that they stay with the rest.
+
+        When the rest has a route of its own, they do not stay: that route is not meant for them.
+        """
+        if (routed := self._route_sentences(span, decide)) is not None:
             return routed
         decision = decide(span)
         if decision.route is not None and not decision.route.sentences:
             return None
         if decision.error is None:
             return span if is_main_routed else None
-        # Letters that nobody there can read would be noise: it is an error, as for a whole text of them.
+        # Letters that no candidate can read would be noise, so that is an error, as for a whole text.
         return span if base(span.language or "") in language.OF_A_SCRIPT else None
 
-    def _routed(self, span: Span, decide: Decide) -> Span | None:
-        """By the route that is meant for the sentences of its language, with the voice or the route's; None
-        where there is none, or nobody there can speak with either."""
+    def _route_sentences(self, span: Span, decide: Decide) -> Span | None:
+        """Route a span by the route for sentences of its language, with its own voice or the route's.
+
+        None means that there is no such route, or that no candidate there can speak with either voice.
+        """
         decision = decide(span)
         route = decision.route
         if route is None or not route.sentences:
@@ -161,8 +174,8 @@ class TextSplitter:
         return span if decision.error is None else None
 
 
-def _named(members: Mapping[str, Voice]) -> Voice:
-    """Several voices that have no name together are named by theirs."""
+def _combine_voices(members: Mapping[str, Voice]) -> Voice:
+    """Make one voice that stands for several: its name is made of their names."""
     ids = dict.fromkeys(voice.id for voice in members.values())
     if len(ids) == 1:
         return next(iter(members.values()))
@@ -170,15 +183,15 @@ def _named(members: Mapping[str, Voice]) -> Voice:
     return Voice(id=name, name=name, bindings=())
 
 
-def _saying(pieces: Sequence[LanguageSpan], said: str) -> Iterator[LanguageSpan]:
-    """The pieces; one that says nothing goes with the one before it, the first with the one behind it."""
+def _join_silent_pieces(pieces: Sequence[LanguageSpan], spoken_text: str) -> Iterator[LanguageSpan]:
+    """Join a piece that says nothing with the one before it, and the first one with the next."""
     waiting: LanguageSpan | None = None
     for piece in pieces:
         if waiting is None:
             waiting = piece
-        elif not cleaning.is_speech(said[piece.start : piece.end]):
+        elif not cleaning.is_speech(spoken_text[piece.start : piece.end]):
             waiting = waiting._replace(end=piece.end)
-        elif not cleaning.is_speech(said[waiting.start : waiting.end]):
+        elif not cleaning.is_speech(spoken_text[waiting.start : waiting.end]):
             waiting = piece._replace(start=waiting.start)
         else:
             yield waiting
@@ -187,8 +200,8 @@ def _saying(pieces: Sequence[LanguageSpan], said: str) -> Iterator[LanguageSpan]
         yield waiting
 
 
-def _charged(spans: Sequence[Span], length: int) -> Iterator[Span]:
-    """Every character is somebody's: a tag that of who speaks behind it, or of the last where nobody does."""
+def _share_characters(spans: Sequence[Span], length: int) -> Iterator[Span]:
+    """Charge every character to a span. A tag belongs to the speaker behind it, or to the last speaker."""
     begin = 0
     for number, span in enumerate(spans, 1):
         end = length if number == len(spans) else span.end

@@ -1,4 +1,4 @@
-"""Where a spoken word stands in the user's text, and when it is heard in the answer."""
+"""The times of words: where a spoken word is in the user's text, and when it is heard."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _Range = tuple[int, int]
 class WordPlaces:
     """Maps an engine's places within `spoken` to places in the text that the user sent.
 
-    A word of what was rewritten stands for the whole that it was made of; the rest is exact where characters
-    were only composed, removed or collapsed, and else proportional. `text` begins at `begin` there.
+    A rewritten word maps to the whole that it was made of. Other places are exact when characters were only
+    composed, removed or collapsed, and proportional when not. `text` begins at `begin` of the user's text.
     """
 
     def __init__(self, text: str, segments: tuple[Segment, ...], begin: int = 0) -> None:
@@ -52,7 +52,7 @@ class WordPlaces:
         return SpokenWord(round(seconds, 3), start, end)
 
     def _ranges(self, segment: Segment) -> list[_Range]:
-        """For each character of `spoken` its range in the text."""
+        """List the range in the text for each character of `spoken`."""
         found: list[_Range] = []
         begin, start = 0, segment.source_start
         for one in segment.rewritten:
@@ -67,7 +67,7 @@ class WordPlaces:
         source = self._text[start:end]
         aligned = _aligned(spoken, source)
         if aligned is None:
-            # At least a character wide, wherever there is one.
+            # At least one character wide, when there is one.
             width = max(1, len(source))
             aligned = [min(place * width // len(spoken), width - 1) for place in range(len(spoken))]
         found = []
@@ -81,7 +81,7 @@ class WordPlaces:
 
 
 def _aligned(spoken: str, source: str) -> list[int] | None:
-    """The source's place of each spoken character, or None where the two do not say the same."""
+    """Find the place in the source of each spoken character. None means that the two differ."""
     places: list[int] = []
     at = 0
     for character in spoken:
@@ -100,7 +100,7 @@ def _same(spoken: str, written: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _first_part(character: str) -> str:
-    """`é` may have been written as `e` and an accent."""
+    """Give the letter without its accent: the user may have written `é` as `e` and an accent."""
     return unicodedata.normalize("NFD", character)[0]
 
 

@@ -85,13 +85,14 @@ def test_parts_are_held_for_together_each_with_its_dearest_candidate() -> None:
 
 def test_an_operator_is_told_language_source_route_and_candidates() -> None:
     routed = planner(Route(language="th", candidates=("two/m", "one/m")))
-    assert routed.plan(request("สวัสดี"), FREE).told == "th (script), route th: two/m, one/m"
-    assert routed.plan(request(), FREE).told == "en (default), no route: one/m"
+    assert routed.plan(request("สวัสดี"), FREE).description == "th (script), route th: two/m, one/m"
+    assert routed.plan(request(), FREE).description == "en (default), no route: one/m"
 
 
 def test_an_operator_is_not_told_more_than_a_header_holds() -> None:
     listed = ("two/m", "one/m") * 200
-    assert len(planner(Route(language="th", candidates=listed)).plan(request("สวัสดี"), FREE).told) <= 1000
+    plan = planner(Route(language="th", candidates=listed)).plan(request("สวัสดี"), FREE)
+    assert len(plan.description) <= 1000
 
 
 @pytest.mark.parametrize(

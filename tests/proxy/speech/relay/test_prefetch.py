@@ -32,7 +32,7 @@ class Endless:
         self._chunks = chunks
         self._error = error
 
-    async def of(self, _asked: object) -> CandidateStream:
+    async def begin(self, _part_request: object) -> CandidateStream:
         speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm")
         await speaking.begin(self._events())
         return speaking
@@ -68,14 +68,14 @@ async def turns() -> None:
 async def test_so_much_is_kept_and_then_the_engine_waits_until_some_is_taken() -> None:
     engine = Endless(900)
     async with reading(engine) as ahead:
-        await ahead.begun()
+        await ahead.wait_begun()
         await turns()
         kept = engine.taken
         assert kept / 10 == pytest.approx(MOST_S, abs=0.5)
         await turns()
         assert engine.taken == kept
         for _ in range(100):
-            assert await ahead.next()
+            assert await ahead.next_chunk()
         await turns()
         assert engine.taken == pytest.approx(kept + 100, abs=3)
     assert engine.is_closed
@@ -84,17 +84,17 @@ async def test_so_much_is_kept_and_then_the_engine_waits_until_some_is_taken() -
 async def test_all_of_it_comes_in_order_and_then_nothing() -> None:
     async with reading(Endless(900)) as ahead:
         whole = b""
-        while (pcm := await ahead.next()) is not None:
+        while (pcm := await ahead.next_chunk()) is not None:
             whole += pcm
         assert len(whole) == 900 * len(CHUNK)
-        assert await ahead.next() is None
+        assert await ahead.next_chunk() is None
 
 
 async def test_a_reader_that_waits_may_be_cancelled_and_nothing_is_lost() -> None:
     async with reading(Endless(50)) as ahead:
         whole, given_up = 0, 0
         for patience in cycle(range(6)):
-            waiting = asyncio.create_task(ahead.next())
+            waiting = asyncio.create_task(ahead.next_chunk())
             for _ in range(patience):
                 await asyncio.sleep(0)
             waiting.cancel()
@@ -111,15 +111,15 @@ async def test_a_reader_that_waits_may_be_cancelled_and_nothing_is_lost() -> Non
 
 async def test_a_failure_waits_for_what_was_made_before_it() -> None:
     async with reading(Endless(5, EngineFailed("x"))) as ahead:
-        await ahead.begun()
+        await ahead.wait_begun()
         await turns()
         # All but the last bytes, which a speech keeps back.
         heard = 0
         while heard < 5 * len(CHUNK) - 64:
-            heard += len(await ahead.next() or b"")
+            heard += len(await ahead.next_chunk() or b"")
         for _ in range(2):
             with pytest.raises(EngineFailed):
-                await ahead.next()
+                await ahead.next_chunk()
 
 
 async def test_one_that_nobody_heard_ends_quietly() -> None:
@@ -142,7 +142,7 @@ async def test_others_get_a_turn_between_any_two_chunks_that_are_there_already()
     async with reading(Endless(50)) as ahead:
         await turns()
         beside = asyncio.create_task(other())
-        while await ahead.next() is not None:
+        while await ahead.next_chunk() is not None:
             heard += 1
         beside.cancel()
     assert set(seen) >= set(range(1, heard))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policies.routing import Candidate, Model
-from proxy.speech.levels import TARGET_LUFS, Level, Levels
+from proxy.speech.loudness_levels import TARGET_LUFS, LoudnessLevel, LoudnessLevels
 from speech_engine import ModelInfo
 from tests.proxy.audio.test_loudness import measured, pcm, sine
 
@@ -14,24 +14,24 @@ def candidate(engine: str, voice: str) -> Candidate:
     return Candidate(Model(engine, ModelInfo(id="m", languages=(), sample_rate_hz=24_000)), voice)
 
 
-def heard(level: Level, seconds: float, decibels: float) -> None:
+def heard(level: LoudnessLevel, seconds: float, decibels: float) -> None:
     level.meter().feed(pcm(sine(seconds, decibels=decibels)))
 
 
-def moved(level: Level, decibels: float) -> float | None:
+def moved(level: LoudnessLevel, decibels: float) -> float | None:
     """How loud a sound of this level becomes."""
     return measured(level.gain().feed(pcm(sine(3, decibels=decibels))))
 
 
 @pytest.mark.parametrize("decibels", [-30, -16, -6, 0])
 def test_a_voice_is_brought_to_the_level_of_all(decibels: float) -> None:
-    level = Level()
+    level = LoudnessLevel()
     heard(level, 3.1, decibels)
     assert moved(level, decibels) == pytest.approx(TARGET_LUFS, abs=0.2)
 
 
 def test_three_seconds_are_enough_in_one_piece_or_in_several() -> None:
-    level = Level()
+    level = LoudnessLevel()
     for _ in range(3):
         assert not level.is_known
         heard(level, 1.0, -20)
@@ -39,7 +39,7 @@ def test_three_seconds_are_enough_in_one_piece_or_in_several() -> None:
 
 
 def test_what_it_says_softly_stays_softer() -> None:
-    level = Level()
+    level = LoudnessLevel()
     heard(level, 3.1, -16)
     loud, soft = moved(level, -16), moved(level, -24)
     assert loud is not None
@@ -47,7 +47,7 @@ def test_what_it_says_softly_stays_softer() -> None:
 
 
 def test_silence_before_the_first_word_does_not_count() -> None:
-    level = Level()
+    level = LoudnessLevel()
     level.meter().feed(bytes(4 * 48_000))
     was_known = level.is_known
     heard(level, 3.1, -20)
@@ -56,13 +56,13 @@ def test_silence_before_the_first_word_does_not_count() -> None:
 
 
 def test_nobody_listens_to_silence_for_ever() -> None:
-    level = Level()
+    level = LoudnessLevel()
     level.meter().feed(bytes(31 * 48_000))
     assert level.is_known
 
 
 def test_of_silence_nothing_is_learned_and_noise_is_not_made_speech() -> None:
-    silent, hissing = Level(), Level()
+    silent, hissing = LoudnessLevel(), LoudnessLevel()
     silent.meter().feed(bytes(48_000))
     assert moved(silent, -20) == pytest.approx(-23, abs=0.1)
     heard(hissing, 3.1, -60)
@@ -70,19 +70,19 @@ def test_of_silence_nothing_is_learned_and_noise_is_not_made_speech() -> None:
 
 
 def test_each_voice_of_each_model_has_its_own_and_keeps_it() -> None:
-    levels = Levels()
+    levels = LoudnessLevels()
     voices = [candidate("one", "v"), candidate("one", "w"), candidate("two", "v")]
-    assert len({id(levels.of(voice)) for voice in voices}) == 3
-    heard(levels.of(voices[0]), 3.1, -10)
-    assert levels.of(voices[0]).is_known
-    assert not levels.of(voices[1]).is_known
+    assert len({id(levels.find(voice)) for voice in voices}) == 3
+    heard(levels.find(voices[0]), 3.1, -10)
+    assert levels.find(voices[0]).is_known
+    assert not levels.find(voices[1]).is_known
 
 
 def test_voices_nobody_uses_any_more_are_forgotten() -> None:
-    levels = Levels()
-    first = levels.of(candidate("one", "first"))
+    levels = LoudnessLevels()
+    first = levels.find(candidate("one", "first"))
     for number in range(5000):
-        levels.of(candidate("one", "first"))
-        levels.of(candidate("one", str(number)))
-    assert levels.of(candidate("one", "first")) is first
-    assert repr(levels) == "<Levels of 4096 voices>"
+        levels.find(candidate("one", "first"))
+        levels.find(candidate("one", str(number)))
+    assert levels.find(candidate("one", "first")) is first
+    assert repr(levels) == "<LoudnessLevels of 4096 voices>"
