@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
@@ -64,7 +64,7 @@ def _marked(marks: dict[str, object]) -> Any:
 
 
 class EngineMetrics:
-    """What the operator is told of cloud engines: fits `guarded.Watch` and `budgets.Watch`."""
+    """What an operator reads of cloud engines, of their keys and their budgets."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._retries = Counter(
@@ -95,9 +95,6 @@ class EngineMetrics:
             registry=registry,
         )
 
-    def __repr__(self) -> str:
-        return "<EngineMetrics>"
-
     def retried(self, engine: str, error: str) -> None:
         self._retries.labels(engine, error).inc()
 
@@ -113,7 +110,7 @@ class EngineMetrics:
 
 
 class CacheMetrics:
-    """What the operator is told of the audio cache: fits `cache.Counts`."""
+    """What an operator reads of the audio cache."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         lookups = Counter("voxgate_cache_lookups", "Requests that may be kept.", ["found"], registry=registry)
@@ -128,9 +125,6 @@ class CacheMetrics:
         self._bytes = Gauge(
             "voxgate_cache_bytes", "Size of the kept answers when last looked at.", registry=registry
         )
-
-    def __repr__(self) -> str:
-        return "<CacheMetrics>"
 
     def hit(self) -> None:
         self._hits.inc()
@@ -196,9 +190,6 @@ class Metrics:
         self.engines = EngineMetrics(self._registry)
         self.cache = CacheMetrics(self._registry)
 
-    def __repr__(self) -> str:
-        return "<Metrics>"
-
     def request_began(self) -> None:
         self._in_flight.inc()
 
@@ -230,30 +221,17 @@ class Metrics:
         return generate_latest(self._registry).decode()
 
 
-class Watch(Protocol):
-    """What the operator is told of."""
-
-    def background_failed(self, task: str) -> None: ...
-
-
-class _Nobody:
-    def background_failed(self, task: str) -> None:
-        """Nothing to count it for."""
-
-
-UNWATCHED: Watch = _Nobody()
-"""Where nobody reads metrics, as beside a command."""
+Watch = Metrics
+UNWATCHED = Metrics()
 
 
 class RepeatingTask:
     """A task that takes its turn again and again, with a pause after each. Make it in a running loop."""
 
-    def __init__(self, name: str, turn: Callable[[], Awaitable[None]], pause_s: float, watch: Watch) -> None:
-        self._name = name
-        self._task = asyncio.create_task(repeat(name, turn, pause_s, watch), name=name)
-
-    def __repr__(self) -> str:
-        return f"<RepeatingTask {self._name}>"
+    def __init__(
+        self, name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics
+    ) -> None:
+        self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics), name=name)
 
     async def close(self) -> None:
         """Returns when it has ended, in the middle of a turn too."""
@@ -261,14 +239,14 @@ class RepeatingTask:
         await asyncio.wait([self._task])
 
 
-async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float, watch: Watch) -> None:
-    """For ever: what one turn could not do the next one may."""
+async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics) -> None:
+    """Take turns for ever: what one turn could not do, the next one may."""
     while True:
         try:
             await turn()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a background task: logged, counted
             _log.error("background.turn.failed", task=name, exc_info=without_values(error))
-            watch.background_failed(name)
+            metrics.background_failed(name)
         await asyncio.sleep(pause_s)
 
 

@@ -60,7 +60,7 @@ def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the engines with their state and models; without a server, what the config names."""
     loaded = config_toml.load(config_file)
     if supervisor.is_running(loaded):
-        print_answer(admin_requests.answer(loaded, "GET", "engines"), as_json, _engines)
+        print_answer(admin_requests.answer(loaded, "GET", "engines"), as_json, engine_table)
     else:
         _print([f for f in check_config(loaded, registry.load()) if f.what in ("engine", "plugin")], as_json)
 
@@ -105,7 +105,7 @@ def _table(findings: list[Finding]) -> Table:
     return tables.grid(tuple(columns[n] for n in kept), (tuple(row[n] for n in kept) for row in rows))
 
 
-def _engines(answer: dict[str, Any]) -> RenderableType:
+def engine_table(answer: dict[str, Any]) -> RenderableType:
     rows = []
     for row in answer["data"]:
         load = f"{row['running']}/{row['slots']}"

@@ -19,10 +19,10 @@ from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.paced import PacedEngine, ProviderPace
-from proxy.engines.provider_key import Watch
 from proxy.engines.refreshing import refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
 from proxy.engines.upstream_http import open_http
+from proxy.telemetry import EngineMetrics
 from speech_engine import (
     Context,
     Engine,
@@ -140,11 +140,11 @@ class Engines:
 
 
 @asynccontextmanager
-async def open_engines(registry: Registry, config: Config, watch: Watch) -> AsyncIterator[Engines]:
+async def open_engines(registry: Registry, config: Config, metrics: EngineMetrics) -> AsyncIterator[Engines]:
     live: dict[str, LiveEngine] = {}
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http(config.upstream))
-        opening = _Opening(stack, registry, http, watch, config.server.workers)
+        opening = _Opening(stack, registry, http, metrics, config.server.workers)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
         yield Engines(live, config.engines)
@@ -154,12 +154,17 @@ class _Opening:
     """One engine after the other, each closed again with the stack."""
 
     def __init__(
-        self, stack: AsyncExitStack, registry: Registry, http: HttpClient, watch: Watch, workers: int
+        self,
+        stack: AsyncExitStack,
+        registry: Registry,
+        http: HttpClient,
+        metrics: EngineMetrics,
+        workers: int,
     ) -> None:
         self._stack = stack
         self._registry = registry
         self._http = http
-        self._watch = watch
+        self._metrics = metrics
         self._workers = workers
 
     async def open(self, name: str, section: EngineSection) -> LiveEngine:
@@ -184,7 +189,7 @@ class _Opening:
         if not spec.is_guarded:
             return InProcessEngine(created[0], section.queue)
         engines = [InProcessEngine(self._paced(each, section), section.queue) for each in created]
-        guarded = GuardedEngine(spec.name, engines, self._watch)
+        guarded = GuardedEngine(spec.name, engines, self._metrics)
         await self._stack.enter_async_context(refreshed(guarded, created))
         return guarded
 

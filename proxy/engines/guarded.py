@@ -17,7 +17,8 @@ import structlog
 from policies import backoff
 from proxy.engines.dispatch import OnAsked, nobody_asks
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.provider_key import REFUSED, ProviderKey, Watch
+from proxy.engines.provider_key import REFUSED, ProviderKey
+from proxy.telemetry import EngineMetrics
 from speech_engine import (
     Audio,
     Encoded,
@@ -40,10 +41,10 @@ _log = structlog.get_logger()
 
 
 class GuardedEngine:
-    def __init__(self, name: str, engines: Sequence[InProcessEngine], watch: Watch) -> None:
+    def __init__(self, name: str, engines: Sequence[InProcessEngine], metrics: EngineMetrics) -> None:
         self.name = name
-        self.keys = [ProviderKey(name, number, engine, watch) for number, engine in enumerate(engines, 1)]
-        self._watch = watch
+        self.keys = [ProviderKey(name, number, engine, metrics) for number, engine in enumerate(engines, 1)]
+        self._metrics = metrics
 
     def __repr__(self) -> str:
         return f"<GuardedEngine {self.name}: {self.keys!r}>"
@@ -98,7 +99,7 @@ class GuardedEngine:
                 if delay_s is None:
                     raise
                 on_asked(False)
-                self._watch.retried(self.name, type(error).__name__)
+                self._metrics.retried(self.name, type(error).__name__)
                 _log.info("engine.retry.started", engine=self.name, job=job.id, error=type(error).__name__)
             await asyncio.sleep(delay_s)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 
 import structlog
 
 from policies import breaker
 from policies.breaker import CLOSED, Breaker, Outcome
 from proxy.engines.in_process import InProcessEngine
+from proxy.telemetry import EngineMetrics
 from speech_engine import (
     EngineBusy,
     EngineError,
@@ -30,20 +30,10 @@ _NO_WORD = (EngineBusy, EngineLimited)
 _log = structlog.get_logger()
 
 
-class Watch(Protocol):
-    """What the operator is told of: counters and gauges."""
-
-    def retried(self, engine: str, error: str) -> None: ...
-
-    def alarmed(self, engine: str, error: str) -> None: ...
-
-    def breaker(self, engine: str, key: int, is_open: bool) -> None: ...
-
-
 class ProviderKey:
     """`was_heard`: its provider has been asked what it has, and answered. `rests` is set while it is open."""
 
-    def __init__(self, owner: str, number: int, engine: InProcessEngine, watch: Watch) -> None:
+    def __init__(self, owner: str, number: int, engine: InProcessEngine, metrics: EngineMetrics) -> None:
         self.number = number
         self.engine = engine
         self.breaker: Breaker = CLOSED
@@ -51,7 +41,7 @@ class ProviderKey:
         self.was_heard = asyncio.Event()
         self.rests = asyncio.Event()
         self._owner = owner
-        self._watch = watch
+        self._metrics = metrics
 
     def __repr__(self) -> str:
         return f"<ProviderKey {self.number}: {'closed' if self.breaker.is_closed else self.reason}>"
@@ -94,14 +84,14 @@ class ProviderKey:
         if error is not None and not turned.is_closed:
             self.reason = error.message or type(error).__name__
         if turned.is_refused and error is not None:
-            self._watch.alarmed(self._owner, type(error).__name__)
+            self._metrics.alarmed(self._owner, type(error).__name__)
             _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)
         if turned.is_closed != before.is_closed:
             self._opened_or_closed()
 
     def _opened_or_closed(self) -> None:
         is_open = not self.breaker.is_closed
-        self._watch.breaker(self._owner, self.number, is_open)
+        self._metrics.breaker(self._owner, self.number, is_open)
         told = {"engine": self._owner, "key": self.number, "reason": self.reason}
         if is_open:
             self.rests.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from proxy.config.sections import EngineSection
 from proxy.ledger import HoldRequest
 from proxy.storage import costs
 from proxy.storage.store import Store
+from proxy.telemetry import EngineMetrics
 from speech_engine import EngineUnavailable
 
 KEPT_S = 5.0
@@ -26,10 +27,6 @@ NEAR = 0.8
 _DAY = 86_400_000_000
 
 _log = structlog.get_logger()
-
-
-class Watch(Protocol):
-    def spent(self, engine: str, period: str, usd: float, of_usd: float) -> None: ...
 
 
 class Spend(msgspec.Struct, frozen=True):
@@ -58,9 +55,9 @@ class _Sum(NamedTuple):
 
 
 class Budgets:
-    def __init__(self, store: Store, sections: Mapping[str, EngineSection], watch: Watch) -> None:
+    def __init__(self, store: Store, sections: Mapping[str, EngineSection], metrics: EngineMetrics) -> None:
         self._store = store
-        self._watch = watch
+        self._metrics = metrics
         self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs}
         self._sums: dict[_Budget, _Sum] = {}
@@ -97,7 +94,7 @@ class Budgets:
         spent = found.micro_usd / 1e6
         part = spent / budget.usd if budget.usd else 1.0
         if not is_account:
-            self._watch.spent(budget.owner, budget.period, spent, budget.usd)
+            self._metrics.spent(budget.owner, budget.period, spent, budget.usd)
         if part >= NEAR:
             self._tell(budget, "used" if part >= 1 else "near", found)
         if part >= 1:

@@ -15,7 +15,7 @@ from proxy.ledger.holds import HoldRefused, HoldRequest, Holds
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage.store import Store
-from proxy.telemetry import UNWATCHED, Watch
+from proxy.telemetry import Metrics
 
 _SHOWN = MICRO // 100
 
@@ -43,8 +43,8 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(store: Store, watch: Watch = UNWATCHED) -> AsyncIterator[Ledger]:
-    holds: Holds = StoredHolds(store, watch) if store.is_shared else MemoryHolds(store, watch)
+async def open_ledger(store: Store, metrics: Metrics) -> AsyncIterator[Ledger]:
+    holds: Holds = StoredHolds(store, metrics) if store.is_shared else MemoryHolds(store, metrics)
     try:
         yield Ledger(store, holds)
     finally:

@@ -18,7 +18,7 @@ from proxy.ledger.pending_writes import PendingWrites
 from proxy.storage import entries
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.store import Statement, Store
-from proxy.telemetry import UNWATCHED, Watch
+from proxy.telemetry import Metrics
 
 _IDLE_KEPT = 10_000
 
@@ -61,9 +61,9 @@ class _Account:
 
 
 class MemoryHolds:
-    def __init__(self, store: Store, watch: Watch = UNWATCHED) -> None:
+    def __init__(self, store: Store, metrics: Metrics) -> None:
         self.store = store
-        self.pending = PendingWrites(watch)
+        self.pending = PendingWrites(metrics)
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._writing: set[asyncio.Task[None]] = set()
 

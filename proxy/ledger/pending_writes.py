@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from proxy.storage.store import StorageFailed, StorageUnreachable
-from proxy.telemetry import RepeatingTask, Watch
+from proxy.telemetry import Metrics, RepeatingTask
 
 WITHIN_S = 6.0
 """The time for all tries of one caller. Clients give up at 10 s, and one try of a frozen database takes 5."""
@@ -52,12 +52,12 @@ async def write_with_retries(write: Callable[[], Awaitable[None]]) -> None:
 class PendingWrites:
     """Writes to be tried again. Create it in a running loop. `all_written` is set while none is left."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self.all_written = asyncio.Event()
         self.all_written.set()
         self._pending: dict[str, Work] = {}
         self._has_pending = asyncio.Event()
-        self._retrying = RepeatingTask("arrears", self._turn, 0.0, watch)
+        self._retrying = RepeatingTask("arrears", self._turn, 0.0, metrics)
 
     def __repr__(self) -> str:
         return f"<PendingWrites of {len(self._pending)}>"

@@ -18,7 +18,7 @@ from proxy.storage.entries import Entry
 from proxy.storage.holds import AccountHolds
 from proxy.storage.postgres_sql import join_writes
 from proxy.storage.store import AlreadyExists, Params, Statement, StorageFailed, StorageUnreachable, Store
-from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
+from proxy.telemetry import Metrics, RepeatingTask
 
 HOLD_S = 60
 """The time that a hold outlives the worker that took it."""
@@ -36,14 +36,14 @@ class StoredHolds:
     come any more.
     """
 
-    def __init__(self, store: Store, watch: Watch = UNWATCHED) -> None:
+    def __init__(self, store: Store, metrics: Metrics) -> None:
         self.store = store
-        self.pending = PendingWrites(watch)
+        self.pending = PendingWrites(metrics)
         self._worker = secrets.token_hex(8)
         self._live: set[str] = set()
         self._lost: dict[str, float] = {}
         self._taking: set[asyncio.Task[Split | AccountHolds]] = set()
-        self._renewing = RepeatingTask("holds renewal", self._renew, RENEW_S, watch)
+        self._renewing = RepeatingTask("holds renewal", self._renew, RENEW_S, metrics)
 
     def __repr__(self) -> str:
         return f"<StoredHolds {len(self._live)} live of worker {self._worker}>"

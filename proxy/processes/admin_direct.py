@@ -30,7 +30,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
         async with open_store(config.storage.url, Path(config.data)) as store:
             metrics = Metrics()
             async with (
-                open_ledger(store) as ledger,
+                open_ledger(store, metrics) as ledger,
                 open_limits(MEMORY) as limits,
                 open_cache(config, store, _no_revision, metrics.cache) as cache,
             ):

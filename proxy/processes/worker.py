@@ -104,7 +104,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         if control:
             # Worker number 0: one of them is enough.
             helping.append(
-                asyncio.create_task(keep_usage(worker.store, lambda: worker.usage_days, watch=worker.metrics))
+                asyncio.create_task(keep_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
         for helper in helping:
             helper.add_done_callback(partial(_helped, worker, public))

@@ -11,7 +11,7 @@ import structlog
 
 from proxy.storage import costs, usage
 from proxy.storage.store import StorageFailed, Store
-from proxy.telemetry import UNWATCHED, Watch, repeat
+from proxy.telemetry import Metrics, repeat
 
 BATCH = 5000
 EVERY_S = 3600.0
@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 
 
 async def keep_usage(
-    store: Store, days: Callable[[], int], every_s: float = EVERY_S, watch: Watch = UNWATCHED
+    store: Store, days: Callable[[], int], metrics: Metrics, every_s: float = EVERY_S
 ) -> None:
     """Deletes now and every hour, for as long as the task lives; `days` is asked each time, 0 keeps all."""
 
@@ -32,7 +32,7 @@ async def keep_usage(
             except StorageFailed as error:
                 _log.warning("usage.delete.failed", reason=str(error))
 
-    await repeat("deletion of old usage", turn, every_s, watch)
+    await repeat("deletion of old usage", turn, every_s, metrics)
 
 
 async def _delete_older(store: Store, moment: int) -> None:

@@ -1,4 +1,4 @@
-"""Guarded engines of scripts: a script for each job that a key is given, and a watch that writes down."""
+"""Guarded engines of scripts: a script for each job that a key is given, and metrics that write down."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.paced import PacedEngine, ProviderPace
+from proxy.telemetry import EngineMetrics
 from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, SpeechJob, VoiceInfo
 from tests.proxy.api.scripted import Scripted, Step, spoken
 
@@ -51,32 +53,36 @@ class Turns:
             yield event
 
 
-class Told:
-    """Fits `Watch`. `woke` is set when a breaker closes."""
+class RecordedMetrics(EngineMetrics):
+    """Metrics that a test can read in their order. `woke` is set when a breaker closes."""
 
     def __init__(self) -> None:
+        super().__init__(CollectorRegistry())
         self.retries: list[str] = []
         self.alarms: list[str] = []
         self.resting: list[tuple[int, bool]] = []
         self.woke = asyncio.Event()
 
     def retried(self, engine: str, error: str) -> None:
+        super().retried(engine, error)
         self.retries.append(f"{engine} {error}")
 
     def alarmed(self, engine: str, error: str) -> None:
+        super().alarmed(engine, error)
         self.alarms.append(f"{engine} {error}")
 
     def breaker(self, engine: str, key: int, is_open: bool) -> None:
+        super().breaker(engine, key, is_open)
         self.resting.append((key, is_open))
         if not is_open:
             self.woke.set()
 
 
 def guarded(
-    *engines: Turns, watch: Told | None = None, queue: int = 64, rpm: int | None = None
+    *engines: Turns, metrics: RecordedMetrics | None = None, queue: int = 64, rpm: int | None = None
 ) -> GuardedEngine:
     keys = [InProcessEngine(PacedEngine(each, ProviderPace(rpm), each.slots), queue) for each in engines]
-    return GuardedEngine("cloud", keys, watch or Told())
+    return GuardedEngine("cloud", keys, metrics or RecordedMetrics())
 
 
 def job(deadline_s: float = 5.0, tenant: str = "acc_1") -> SpeechJob:

@@ -26,7 +26,7 @@ from speech_engine import (
     VoiceNotFound,
 )
 from tests.proxy.api.scripted import RATE_HZ, spoken
-from tests.proxy.engines.keys import SILENT, WELL, Told, Turns, guarded, heard, job, later
+from tests.proxy.engines.keys import SILENT, WELL, RecordedMetrics, Turns, guarded, heard, job, later
 
 FAULTY = (EngineFailed("it broke"),)
 WHOLE = RATE_HZ // 10 * 2
@@ -48,11 +48,11 @@ async def test_what_certainly_did_nothing_is_asked_again(
 ) -> None:
     shorten(monkeypatch)
     monkeypatch.setattr("proxy.engines.paced._SHORTEST_PAUSE_S", 0.001)
-    watch = Told()
+    metrics = RecordedMetrics()
     cloud = Turns([error], [error], WELL)
-    assert await heard(guarded(cloud, watch=watch)) == WHOLE
+    assert await heard(guarded(cloud, metrics=metrics)) == WHOLE
     assert len(cloud.jobs) == 3
-    assert watch.retries == [f"cloud {type(error).__name__}"] * 2
+    assert metrics.retries == [f"cloud {type(error).__name__}"] * 2
 
 
 async def test_three_tries_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,11 +76,11 @@ async def test_three_tries_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 async def test_what_may_have_cost_something_or_will_not_change_is_not(error: EngineError) -> None:
-    cloud, watch = Turns([error]), Told()
+    cloud, metrics = Turns([error]), RecordedMetrics()
     with pytest.raises(type(error)):
-        await heard(guarded(cloud, watch=watch))
+        await heard(guarded(cloud, metrics=metrics))
     assert len(cloud.jobs) == 1
-    assert watch.retries == []
+    assert metrics.retries == []
 
 
 async def test_after_audio_nothing_is_asked_again() -> None:
@@ -126,22 +126,22 @@ async def test_what_a_job_waited_for_its_slot_is_taken_off_its_time() -> None:
 
 
 async def test_so_many_faults_put_it_to_rest_and_it_is_not_asked() -> None:
-    cloud, watch = Turns(FAULTY), Told()
-    engine = guarded(cloud, watch=watch)
+    cloud, metrics = Turns(FAULTY), RecordedMetrics()
+    engine = guarded(cloud, metrics=metrics)
     await fail(engine, FAULTS)
     assert (engine.state, engine.reason) == ("resting", "it broke")
     with pytest.raises(EngineUnavailable, match="cloud is resting: it broke") as raised:
         await heard(engine)
     assert 1.0 <= (raised.value.retry_after_s or 0.0) <= 5.0
     assert len(cloud.jobs) == FAULTS
-    assert watch.resting == [(1, True)]
-    assert watch.alarms == []
+    assert metrics.resting == [(1, True)]
+    assert metrics.alarms == []
 
 
 async def test_one_probe_goes_through_and_closes_it() -> None:
     gate = asyncio.Event()
-    cloud, watch = Turns(*[FAULTY] * FAULTS, [gate.wait, *WELL]), Told()
-    engine = guarded(cloud, watch=watch)
+    cloud, metrics = Turns(*[FAULTY] * FAULTS, [gate.wait, *WELL]), RecordedMetrics()
+    engine = guarded(cloud, metrics=metrics)
     await fail(engine, FAULTS)
     later(engine)
     cloud.asked.clear()
@@ -154,7 +154,7 @@ async def test_one_probe_goes_through_and_closes_it() -> None:
     assert await probe == WHOLE
     assert (engine.state, engine.reason) == ("ready", "")
     assert len(cloud.jobs) == FAULTS + 1
-    assert watch.resting == [(1, True), (1, False)]
+    assert metrics.resting == [(1, True), (1, False)]
     assert await heard(engine) == WHOLE
 
 
@@ -270,21 +270,21 @@ async def test_a_full_line_neither_opens_nor_closes_anything() -> None:
 
 @pytest.mark.parametrize("error", [EngineExhausted("no credit"), EngineUnauthorized("bad key")])
 async def test_a_key_that_is_refused_gives_way_to_the_next_at_once(error: EngineError) -> None:
-    one, two, watch = Turns([error]), Turns(WELL), Told()
-    engine = guarded(one, two, watch=watch)
+    one, two, metrics = Turns([error]), Turns(WELL), RecordedMetrics()
+    engine = guarded(one, two, metrics=metrics)
     for _ in range(3):
         assert await heard(engine) == WHOLE
     name = type(error).__name__
     assert (len(one.jobs), len(two.jobs)) == (1, 3)
     assert (engine.state, engine.reason) == ("ready", f"key 1: {error.message}")
-    assert watch.alarms == [f"cloud {name}"]
-    assert watch.resting == [(1, True)]
+    assert metrics.alarms == [f"cloud {name}"]
+    assert metrics.resting == [(1, True)]
     assert engine.keys[0].breaker.open_s == LONGEST_S
 
 
 async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
-    watch = Told()
-    engine = guarded(Turns([EngineExhausted("empty")]), Turns([EngineUnauthorized("gone")]), watch=watch)
+    metrics = RecordedMetrics()
+    engine = guarded(Turns([EngineExhausted("empty")]), Turns([EngineUnauthorized("gone")]), metrics=metrics)
     with pytest.raises(EngineUnauthorized):
         await heard(engine)
     assert engine.state == "resting"
@@ -292,14 +292,14 @@ async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
     with pytest.raises(EngineUnavailable) as raised:
         await heard(engine)
     assert raised.value.retry_after_s == pytest.approx(LONGEST_S, abs=1.0)
-    assert watch.alarms == ["cloud EngineExhausted", "cloud EngineUnauthorized"]
+    assert metrics.alarms == ["cloud EngineExhausted", "cloud EngineUnauthorized"]
 
 
 async def test_of_many_refused_together_one_alarm_is_enough() -> None:
-    watch = Told()
-    engine = guarded(Turns([lambda: asyncio.sleep(0.01), EngineExhausted("x")], slots=20), watch=watch)
+    metrics = RecordedMetrics()
+    engine = guarded(Turns([lambda: asyncio.sleep(0.01), EngineExhausted("x")], slots=20), metrics=metrics)
     await asyncio.gather(*(heard(engine) for _ in range(20)), return_exceptions=True)
-    assert watch.alarms == ["cloud EngineExhausted"]
+    assert metrics.alarms == ["cloud EngineExhausted"]
 
 
 async def test_refusals_of_the_request_say_that_somebody_is_there() -> None:

@@ -19,7 +19,7 @@ from speech_engine import (
     EngineUnavailable,
     ModelInfo,
 )
-from tests.proxy.engines.keys import WELL, Told, Turns, guarded, heard
+from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, guarded, heard
 
 
 class Asked(Turns):
@@ -56,9 +56,9 @@ class Asked(Turns):
 
 
 def opened(
-    *engines: Asked, watch: Told | None = None
+    *engines: Asked, metrics: RecordedMetrics | None = None
 ) -> tuple[GuardedEngine, AbstractAsyncContextManager[None]]:
-    cloud = guarded(*engines, watch=watch)
+    cloud = guarded(*engines, metrics=metrics)
     return cloud, refreshing.refreshed(cloud, engines)
 
 
@@ -124,53 +124,53 @@ async def test_a_fault_of_the_plugin_ends_nothing(often: None) -> None:
 
 
 async def test_failures_in_a_row_put_a_key_to_rest_and_the_first_answer_wakes_it(often: None) -> None:
-    watch = Told()
+    metrics = RecordedMetrics()
     engine = Asked(*[EngineFailed("down")] * (FAULTS + 1), "m")
-    cloud, block = opened(engine, watch=watch)
+    cloud, block = opened(engine, metrics=metrics)
     async with block:
         await engine.until(FAULTS)
         assert (cloud.state, cloud.reason) == ("resting", "down")
         await engine.until(FAULTS + 2)
         assert cloud.state == "ready"
-    assert watch.resting == [(1, True), (1, False)]
+    assert metrics.resting == [(1, True), (1, False)]
 
 
 async def test_what_requests_found_broken_is_looked_at_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refreshing, "PROBE_S", 0.01)
-    engine, watch = Asked("m", speaks=EngineFailed("x")), Told()
-    cloud, block = opened(engine, watch=watch)
+    engine, metrics = Asked("m", speaks=EngineFailed("x")), RecordedMetrics()
+    cloud, block = opened(engine, metrics=metrics)
     async with block:
         for _ in range(FAULTS):
             with pytest.raises(EngineFailed):
                 await heard(cloud)
         assert cloud.state == "resting"
-        await asyncio.wait_for(watch.woke.wait(), 5.0)
+        await asyncio.wait_for(metrics.woke.wait(), 5.0)
         assert (cloud.state, engine.looks) == ("ready", 2)
 
 
 async def test_a_good_answer_knows_nothing_of_credit(often: None) -> None:
-    watch = Told()
+    metrics = RecordedMetrics()
     engine = Asked("m", speaks=EngineExhausted("no credit"))
-    cloud, block = opened(engine, watch=watch)
+    cloud, block = opened(engine, metrics=metrics)
     async with block:
         with pytest.raises(EngineExhausted):
             await heard(cloud)
         await engine.until(engine.looks + 3)
         assert cloud.state == "resting"
-    assert watch.alarms == ["cloud EngineExhausted"]
+    assert metrics.alarms == ["cloud EngineExhausted"]
 
 
 @pytest.mark.parametrize("error", [EngineUnauthorized("wrong key"), EngineExhausted("plan is over")])
 async def test_a_key_that_is_refused_at_the_start_rests_and_alarms_once(
     error: EngineError, often: None
 ) -> None:
-    watch = Told()
+    metrics = RecordedMetrics()
     engine = Asked(error)
-    cloud, block = opened(engine, watch=watch)
+    cloud, block = opened(engine, metrics=metrics)
     async with block:
         assert (cloud.state, cloud.reason) == ("resting", error.message)
         await engine.until(5)
-    assert watch.alarms == [f"cloud {type(error).__name__}"]
+    assert metrics.alarms == [f"cloud {type(error).__name__}"]
 
 
 async def test_each_key_is_asked_for_itself() -> None:

@@ -8,13 +8,14 @@ import pytest
 
 from proxy.ledger import Ledger, open_ledger
 from proxy.storage.store import Store
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import ANCHOR
 from tests.proxy.storage.watched import WatchedStore
 
 
 @pytest.fixture
 async def ledger(store: Store) -> AsyncIterator[Ledger]:
-    async with open_ledger(store) as opened:
+    async with open_ledger(store, Metrics()) as opened:
         yield opened
 
 

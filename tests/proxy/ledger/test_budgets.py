@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from structlog.testing import capture_logs
 
-from proxy.cli import tables
+from proxy.cli import diagnosis
 from proxy.config.sections import EngineSection
 from proxy.ledger import budgets as budgets_module
 from proxy.ledger.budgets import Budgets
@@ -210,7 +210,7 @@ async def test_the_operator_sees_what_each_engine_has_cost_and_why_one_rests(tmp
         {"period": "month", "usd": 1.0, "of_usd": 20.0},
     ]
     shown = StringIO()
-    Console(file=shown, width=300).print(tables.engines(listed))
+    Console(file=shown, width=300).print(diagnosis.engine_table(listed))
     assert "$1.00 of $2.00 a day, $1.00 of $20.00 a month" in shown.getvalue()
     assert "no credit" in shown.getvalue()
 
@@ -243,5 +243,5 @@ def test_small_sums_are_shown_to_the_last_millionth(usd: float, text: str) -> No
     row = {"name": "one", "plugin": "one", "state": "ready", "models": [], "running": 0, "slots": 1}
     row |= {"waiting": 0, "reason": "", "budgets": [{"period": "day", "usd": usd, "of_usd": 20.0}]}
     shown = StringIO()
-    Console(file=shown, width=300).print(tables.engines({"data": [row], "faults": []}))
+    Console(file=shown, width=300).print(diagnosis.engine_table({"data": [row], "faults": []}))
     assert f" {text} of $20.00 a day" in shown.getvalue()

@@ -15,6 +15,7 @@ from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Store
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import Account, heard, moved, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
@@ -67,7 +68,7 @@ async def all_at_once(ledgers: list[Ledger], requests: list[HoldRequest]) -> End
 
 @pytest.fixture
 async def two(store: Store) -> AsyncIterator[list[Ledger]]:
-    async with open_ledger(store) as one, open_ledger(store) as other:
+    async with open_ledger(store, Metrics()) as one, open_ledger(store, Metrics()) as other:
         yield [one, other]
 
 
@@ -162,9 +163,9 @@ async def test_one_request_settled_by_two_workers_is_charged_once(two: list[Ledg
 async def test_the_holds_of_a_dead_worker_are_gone_after_their_time(timed: WatchedStore) -> None:
     """At once, where they were in the memory of the one that died."""
     under = terms(10, streams=1)
-    async with open_ledger(timed) as dies:
+    async with open_ledger(timed, Metrics()) as dies:
         await dies.holds.take(wanted("req_dead", under=under))
-    async with open_ledger(timed) as lives:
+    async with open_ledger(timed, Metrics()) as lives:
         if timed.is_shared:
             timed.seconds = 59.9
             assert await stands(lives, wanted(under=under)) == Account(0, 0, 1)
@@ -179,7 +180,7 @@ async def test_the_holds_of_a_dead_worker_are_gone_after_their_time(timed: Watch
 async def test_a_hold_that_outlived_its_time_still_settles_once(timed: WatchedStore) -> None:
     """Its worker was cut off from the database and came back; meanwhile others had its credits."""
     under = terms(10)
-    async with open_ledger(timed) as one, open_ledger(timed) as other:
+    async with open_ledger(timed, Metrics()) as one, open_ledger(timed, Metrics()) as other:
         async with one.hold(wanted("req_slow", under=under)) as hold:
             timed.seconds = 61
             await speak(other, wanted("req_fast", under=under), 10)

@@ -14,6 +14,7 @@ from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import (
     A_SECOND,
     RATE_HZ,
@@ -200,7 +201,7 @@ async def test_no_allowance_written_down_is_no_limit(store: Store, ledger: Ledge
 
 async def test_a_request_settles_in_the_cycle_that_it_began_in(timed: WatchedStore) -> None:
     request = wanted(under=terms(20, streams=2))
-    async with open_ledger(timed) as ledger:
+    async with open_ledger(timed, Metrics()) as ledger:
         timed.seconds = 30 * _DAY_S - 1
         began = (await ledger.holds.position(request)).cycle
         async with ledger.hold(request) as hold:
@@ -218,7 +219,7 @@ async def test_a_request_settles_in_the_cycle_that_it_began_in(timed: WatchedSto
 
 async def test_a_settlement_that_cannot_be_written_is_not_taken_for_one(store: Store) -> None:
     with capture_logs() as logs:
-        async with open_ledger(store) as ledger:
+        async with open_ledger(store, Metrics()) as ledger:
             async with ledger.hold(wanted()) as hold:
                 await store.close()
                 with pytest.raises(StorageFailed):

@@ -17,6 +17,7 @@ from proxy.ledger import HoldRequest, Ledger, Outcome, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import StorageUnreachable, Store
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import (
     ANCHOR,
     Account,
@@ -48,7 +49,7 @@ def lossy(store: Store) -> LossyStore:
 @pytest.fixture
 async def ledger(lossy: LossyStore) -> AsyncIterator[Ledger]:
     await open_accounts(lossy, {"acc_ada": ANCHOR})
-    async with open_ledger(lossy) as opened:
+    async with open_ledger(lossy, Metrics()) as opened:
         yield opened
 
 
@@ -210,7 +211,7 @@ async def test_a_grant_counts_even_if_its_request_was_cancelled(ledger: Ledger, 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 async def test_closing_waits_for_what_is_being_written(lossy: LossyStore) -> None:
-    async with open_ledger(lossy) as ledger:
+    async with open_ledger(lossy, Metrics()) as ledger:
         lossy.fates.append("answer late")
         speaking = asyncio.create_task(speak(ledger, wanted(), 4))
         await lossy.was_written.wait()

@@ -13,6 +13,7 @@ from proxy.ledger import Ledger, memory_holds, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.storage import open_store
 from proxy.storage.store import Row, Statement, Store
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import ANCHOR, Account, heard, open_accounts, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
@@ -29,7 +30,7 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 @pytest.fixture
 async def ledger(store: WatchedStore) -> AsyncIterator[Ledger]:
-    async with open_ledger(store) as opened:
+    async with open_ledger(store, Metrics()) as opened:
         yield opened
 
 
@@ -123,7 +124,7 @@ async def test_a_write_is_waited_for_when_its_request_is_cancelled_and_the_ledge
     store: WatchedStore,
 ) -> None:
     slow = SlowStore(store, await store.now())
-    async with open_ledger(slow) as ledger:
+    async with open_ledger(slow, Metrics()) as ledger:
         granting = asyncio.create_task(
             movements.grant(ledger, "acc_ada", 7 * MICRO, None, Reason("control", "a gift"))
         )
@@ -131,5 +132,5 @@ async def test_a_write_is_waited_for_when_its_request_is_cancelled_and_the_ledge
         granting.cancel()
         await asyncio.wait([granting])
         asyncio.get_running_loop().call_later(0.05, slow.may_write.set)
-    async with open_ledger(store) as another:
+    async with open_ledger(store, Metrics()) as another:
         assert await stands(another, wanted()) == Account(100, 7, 0)

@@ -15,6 +15,7 @@ from proxy.ledger.verify import verify
 from proxy.storage import entries, usage
 from proxy.storage.store import AlreadyExists, Store
 from proxy.storage.usage import UsageRow
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import ANCHOR, Account, moved, open_accounts, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
@@ -26,7 +27,7 @@ _DAY_S = 86_400
 async def ledger(store: Store) -> AsyncIterator[Ledger]:
     """The books agree whatever a test did."""
     await open_accounts(store, {"acc_ada": ANCHOR})
-    async with open_ledger(store) as opened:
+    async with open_ledger(store, Metrics()) as opened:
         yield opened
     verdict = await verify(store)
     assert verdict.contradictions == []
@@ -42,7 +43,7 @@ async def test_a_grant_is_an_entry_that_counts_at_once_and_for_good(ledger: Ledg
     assert (entry.kind, entry.pool, entry.amount) == ("grant", entries.GRANTED, 7 * MICRO)
     assert (entry.actor, entry.reason, entry.reference) == ("control", "a gift", "invoice 1")
     assert before <= entry.at <= await store.now()
-    async with open_ledger(store) as another:
+    async with open_ledger(store, Metrics()) as another:
         assert await stands(another, wanted()) == Account(100, 7, 0)
 
 
@@ -174,7 +175,7 @@ async def test_what_was_spent_of_a_cycle_that_is_over_comes_back_as_granted_cred
     timed: WatchedStore, credits: float | None, days: int, stood: Account
 ) -> None:
     await open_accounts(timed, {"acc_ada": ANCHOR})
-    async with open_ledger(timed) as ledger:
+    async with open_ledger(timed, Metrics()) as ledger:
         await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
         await speak(ledger, wanted(credits=8, under=terms(5)), 8)
         timed.seconds = days * _DAY_S

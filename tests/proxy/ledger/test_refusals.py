@@ -13,6 +13,7 @@ from proxy.ledger.ledger import credits_text
 from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import Store
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import Account, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
@@ -32,7 +33,7 @@ async def too_many(ledger: Ledger, request: HoldRequest) -> RateLimited:
 
 
 async def test_who_has_too_few_credits_is_told_how_many_and_not_to_try_again(timed: WatchedStore) -> None:
-    async with open_ledger(timed) as ledger:
+    async with open_ledger(timed, Metrics()) as ledger:
         await speak(ledger, wanted("req_1", under=terms(12)), 1.996)
         failure = await out_of_credits(ledger, wanted("req_2", 10.011, under=terms(12)))
     assert (failure.status, failure.kind, failure.code) == (429, "insufficient_quota", "insufficient_quota")
@@ -46,7 +47,7 @@ async def test_who_has_too_few_credits_is_told_how_many_and_not_to_try_again(tim
 
 
 async def test_who_owes_is_told_how_much(timed: WatchedStore) -> None:
-    async with open_ledger(timed) as ledger:
+    async with open_ledger(timed, Metrics()) as ledger:
         await speak(ledger, wanted("req_1", under=terms(100)), 91.479)
         failure = await out_of_credits(ledger, wanted("req_2", 1, under=terms(0)))
     assert failure.message == (

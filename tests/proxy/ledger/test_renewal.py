@@ -26,7 +26,7 @@ def lossy(store: Store) -> LossyStore:
 
 @pytest.fixture
 async def ledger(lossy: LossyStore) -> AsyncIterator[Ledger]:
-    async with open_ledger(lossy) as opened:
+    async with open_ledger(lossy, Metrics()) as opened:
         yield opened
 
 
@@ -108,7 +108,7 @@ async def test_holds_under_way_are_renewed_by_themselves(
 ) -> None:
     monkeypatch.setattr("proxy.ledger.stored_holds.RENEW_S", 0.01)
     monkeypatch.setattr("proxy.ledger.stored_holds.HOLD_S", 1)
-    async with open_ledger(lossy) as ledger, ledger.hold(wanted()):
+    async with open_ledger(lossy, Metrics()) as ledger, ledger.hold(wanted()):
         await is_renewed(lossy)
         # A database that was away for a moment does not end it for good.
         lossy.fates += ["never sent"] * 2
@@ -136,7 +136,7 @@ async def test_what_nobody_renewed_for_long_is_swept_away(
 ) -> None:
     now = await lossy.now()
     monkeypatch.setattr("proxy.ledger.stored_holds.HOLD_S", -601)
-    async with open_ledger(lossy) as dead:
+    async with open_ledger(lossy, Metrics()) as dead:
         await dead.holds.take(wanted("req_dead"))
     monkeypatch.undo()
     async with ledger.hold(wanted("req_live")):

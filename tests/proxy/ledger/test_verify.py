@@ -13,6 +13,7 @@ from proxy.ledger.movements import Reason
 from proxy.ledger.verify import Contradiction, verify
 from proxy.storage import books, entries
 from proxy.storage.store import Statement, Store
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import ANCHOR, heard, open_accounts, speak, submitted, terms, wanted
 
 TOLD = Reason("control")
@@ -31,7 +32,7 @@ def _slices(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 async def ledger(store: Store) -> AsyncIterator[Ledger]:
     """A bit of everything: paid from one pool and from two, failed, left, by character, refunded."""
     await open_accounts(store, {"acc_ada": ANCHOR})
-    async with open_ledger(store) as opened:
+    async with open_ledger(store, Metrics()) as opened:
         await movements.grant(opened, "acc_ada", 20 * MICRO, "invoice 1", TOLD)
         await movements.correct(opened, "acc_bob", -2 * MICRO, TOLD)
         await speak(opened, wanted("req_one", 4), 4)

@@ -19,6 +19,7 @@ from proxy.ledger import Hold, Ledger
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import open_store
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import ANCHOR, open_accounts
 from tests.proxy.ledger.books import Books
 from tests.proxy.storage.watched import WatchedStore
@@ -90,7 +91,11 @@ class World(RuleBasedStateMachine):
 
     def new_keeper(self) -> MemoryHolds | StoredHolds:
         async def make() -> MemoryHolds | StoredHolds:
-            return StoredHolds(self.store) if self.store.is_shared else MemoryHolds(self.store)
+            return (
+                StoredHolds(self.store, Metrics())
+                if self.store.is_shared
+                else MemoryHolds(self.store, Metrics())
+            )
 
         return self.run(make())
 

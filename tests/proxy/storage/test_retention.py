@@ -14,6 +14,7 @@ from proxy.storage import accounts, costs, entries, retention, usage
 from proxy.storage.costs import Cost
 from proxy.storage.entries import Entry
 from proxy.storage.store import Statement, Store
+from proxy.telemetry import Metrics
 from tests.proxy.ledger.lossy import LossyStore
 from tests.proxy.storage.test_usage import ROW
 
@@ -45,7 +46,7 @@ async def used(store: Store, number: int, started: int) -> list[Statement]:
 
 @contextmanager
 def keeping(store: Store, days: int, every_s: float = retention.EVERY_S) -> Iterator[None]:
-    task = asyncio.create_task(retention.keep_usage(store, lambda: days, every_s))
+    task = asyncio.create_task(retention.keep_usage(store, lambda: days, Metrics(), every_s))
     try:
         yield
     finally:
@@ -89,7 +90,7 @@ async def test_without_a_number_of_days_everything_stays(store: Store) -> None:
         asked.set()
         return 0
 
-    task = asyncio.create_task(retention.keep_usage(store, days))
+    task = asyncio.create_task(retention.keep_usage(store, days, Metrics()))
     await asked.wait()
     await accounts.create(store, name="ada", plan="free")  # behind any delete that there might be
     task.cancel()
