@@ -9,7 +9,7 @@ import msgspec
 from policies.limits import Caps
 from policies.plans import Terms
 from proxy.config import credits
-from proxy.http.times import iso
+from proxy.http.lists import iso
 from proxy.ledger import Ledger, Payer
 from proxy.storage import entries
 

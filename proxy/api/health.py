@@ -8,11 +8,11 @@ from typing import Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from proxy.access.limits import Limits
 from proxy.api.readiness import DegradedPart, Dependencies
 from proxy.errors import LimitsUnavailable, RequestFailed
+from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.storage.store import StorageFailed, Store
 
@@ -46,15 +46,15 @@ class HealthEndpoints:
         self,
         store: Store,
         limits: Limits,
-        parts: Dependencies,
+        dependencies: Dependencies,
         default_model: str,
-        standing: ServerState,
+        server_state: ServerState,
     ) -> None:
         self._store = store
         self._limits = limits
-        self._parts = parts
+        self._dependencies = dependencies
         self._default_model = default_model
-        self._standing = standing
+        self._server_state = server_state
 
     async def live(self, _request: Request) -> Response:
         return reply(Liveness())
@@ -62,12 +62,12 @@ class HealthEndpoints:
     async def ready(self, _request: Request) -> Response:
         storage, limits = await asyncio.gather(self._storage(), self._counts())
         reasons = [reason for reason in (self._draining(), storage, limits, self._model()) if reason]
-        degraded = [*await self._parts.degraded(), *self._given_up()]
+        degraded = [*await self._dependencies.degraded(), *self._given_up()]
         readiness = Readiness("unready" if reasons else "ready", reasons, degraded)
         return reply(readiness, 503 if reasons else 200)
 
     def _draining(self) -> str:
-        return "draining: the server is shutting down" if self._standing.is_draining else ""
+        return "draining: the server is shutting down" if self._server_state.is_draining else ""
 
     async def _storage(self) -> str:
         try:
@@ -86,19 +86,39 @@ class HealthEndpoints:
 
     def _model(self) -> str:
         try:
-            models = self._parts.catalogue.resolve_model(self._default_model)
+            models = self._dependencies.catalogue.resolve_model(self._default_model)
         except RequestFailed as failure:
             return f"default_model {self._default_model}: {failure.message}"
-        if any(self._parts.engines[model.engine].state == "ready" for model in models):
+        if any(self._dependencies.engines[model.engine].state == "ready" for model in models):
             return ""
         return f"default_model {self._default_model}: none of its engines is ready"
 
     def _given_up(self) -> list[DegradedPart]:
         return [
             DegradedPart(worker=number, state="failed", reason=reason)
-            for number, reason in self._standing.given_up.items()
+            for number, reason in self._server_state.given_up.items()
         ]
 
 
-def routes(health: HealthEndpoints) -> list[Route]:
-    return [Route("/healthz", health.live), Route("/readyz", health.ready)]
+def routes(health: HealthEndpoints) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/healthz",
+            health.live,
+            "is_live",
+            "200 while the process answers",
+            json(Liveness),
+            access="open",
+        ),
+        Endpoint(
+            "GET",
+            "/readyz",
+            health.ready,
+            "is_ready",
+            "200 when it can serve, else 503",
+            json(Readiness),
+            access="open",
+            unready=Readiness,
+        ),
+    ]

@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
 from proxy.catalogue.library_editor import LibraryEditor, no_lexicon
-from proxy.http.body import body
+from proxy.errors import NotAllowed, NotFound
+from proxy.http.body import BODY_FAILURES, body
+from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.speech import speech_request
 from proxy.storage import lexicons
@@ -102,13 +103,45 @@ class LexiconEndpoints:
         return reply(DeletedLexicon(name=await self._saving.delete_lexicon(_account(request), name)))
 
 
-def routes(saving: LibraryEditor, shared: Mapping[str, Words]) -> list[Route]:
+def routes(saving: LibraryEditor, shared: Mapping[str, Words]) -> list[Endpoint]:
     of_account = LexiconEndpoints(saving, shared)
     return [
-        Route("/v1/lexicons", of_account.list_, methods=["GET"]),
-        Route("/v1/lexicons/{name}", of_account.show, methods=["GET"]),
-        Route("/v1/lexicons/{name}", of_account.put, methods=["PUT"]),
-        Route("/v1/lexicons/{name}", of_account.delete, methods=["DELETE"]),
+        Endpoint(
+            "GET",
+            "/v1/lexicons",
+            of_account.list_,
+            "list_lexicons",
+            "The account's lexicons, then the operator's, without their words",
+            json(LexiconList),
+        ),
+        Endpoint(
+            "GET",
+            "/v1/lexicons/{name}",
+            of_account.show,
+            "get_lexicon",
+            "One lexicon with its words",
+            json(WholeLexicon),
+            failures=(NotFound,),
+        ),
+        Endpoint(
+            "PUT",
+            "/v1/lexicons/{name}",
+            of_account.put,
+            "put_lexicon",
+            "Make these the words of the account's lexicon, in the place of those that it had",
+            json(LexiconEntry),
+            body=LexiconBody,
+            failures=(*BODY_FAILURES, NotAllowed),
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/lexicons/{name}",
+            of_account.delete,
+            "delete_lexicon",
+            "Delete a lexicon of the account's own",
+            json(DeletedLexicon),
+            failures=(NotFound,),
+        ),
     ]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policies.limits import COUNTED, limit_values, with_limits
 from proxy.access.plans import Plans
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, standing
-from proxy.errors import InvalidKey
+from proxy.errors import InvalidKey, NotAllowed
+from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.ledger import Ledger
 from proxy.storage import accounts, key_records
@@ -84,8 +84,18 @@ class Me:
         )
 
 
-def routes(ledger: Ledger, plans: Plans) -> list[Route]:
-    return [Route("/v1/me", Me(ledger, plans).show, methods=["GET"])]
+def routes(ledger: Ledger, plans: Plans) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/v1/me",
+            Me(ledger, plans).show,
+            "get_me",
+            "The account, the key, the plan, its limits, and what is left",
+            json(MeAnswer),
+            failures=(NotAllowed,),
+        )
+    ]
 
 
 def _key(key: KeyRecord) -> OwnKey:

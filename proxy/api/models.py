@@ -7,11 +7,11 @@ from typing import Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from proxy.access.plans import Plans
 from proxy.catalogue.catalogue import Catalogue
-from proxy.errors import NotFound
+from proxy.errors import NotAllowed, NotFound
+from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 
 _CREATED = 1_767_225_600
@@ -86,10 +86,36 @@ class Models:
         ]
 
 
-def routes(catalogue: Catalogue, plans: Plans) -> list[Route]:
+def routes(catalogue: Catalogue, plans: Plans) -> list[Endpoint]:
     models = Models(catalogue, plans)
     return [
-        Route("/v1/models", models.list_),
-        Route("/v1/models/{id:path}", models.retrieve),
-        Route("/v1/audio/models", models.list_audio),
+        Endpoint(
+            "GET",
+            "/v1/models",
+            models.list_,
+            "list_models",
+            "The aliases and every engine/model that the caller's plan may use",
+            json(ModelList),
+            access="catalogue",
+            failures=(NotAllowed,),
+        ),
+        Endpoint(
+            "GET",
+            "/v1/models/{id:path}",
+            models.retrieve,
+            "get_model",
+            "One model",
+            json(ModelEntry),
+            failures=(NotAllowed, NotFound),
+        ),
+        Endpoint(
+            "GET",
+            "/v1/audio/models",
+            models.list_audio,
+            "list_audio_models",
+            "The same models, each with a name",
+            json(AudioModelList),
+            access="catalogue",
+            failures=(NotAllowed,),
+        ),
     ]

@@ -11,24 +11,44 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
 from proxy.access.admission import Admission
 from proxy.access.callers import Caller
-from proxy.api.speech_answers import AudioDelta, AudioDone, AudioError, speech_usage, spoken_answer
+from proxy.api.speech_answers import (
+    AudioDelta,
+    AudioDone,
+    AudioError,
+    SpokenAnswer,
+    speech_usage,
+    spoken_answer,
+)
 from proxy.audio.formats import MEDIA_TYPES, wav_header
 from proxy.catalogue.library import Library
-from proxy.errors import UnsupportedMediaType, from_engine
+from proxy.config.sections import Server
+from proxy.errors import (
+    IdempotencyKeyReused,
+    LimitsUnavailable,
+    NotAllowed,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    RequestUnderWay,
+    UnsupportedMediaType,
+    UpstreamFailed,
+    from_engine,
+)
+from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
+from proxy.http.endpoint import Endpoint, Header, json
 from proxy.http.idempotency import Idempotency
 from proxy.http.replies import encode_json
 from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
 from proxy.speech.pipeline import Answer, Pipeline
 from proxy.speech.planning import Planner, SpeechPlan
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_request import SpeechBody, SpeechRequest
 from speech_engine import EngineError
 
 BUFFERED_WAV_S = 60.0
@@ -37,6 +57,27 @@ BUFFERED_WAV_S = 60.0
 _MOST_IN_A_HEADER = 1000
 """Characters of a name there: a cast has one of many, and proxies take a few thousand for all headers."""
 
+_IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    "A request that comes again with the same key is answered with the same bytes, and charged once.",
+    "^[ -~]{1,255}$",
+)
+_ANSWER_HEADERS = {
+    "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
+    "x-voxgate-voice": "The id of the voice.",
+    "x-voxgate-language": "The language it was spoken in.",
+    "x-voxgate-sample-rate": "In Hz.",
+    "x-voxgate-cache": "`hit`: the audio is from the cache; `miss`: it was spoken, and the cache may keep "
+    "it; `off`: the cache was not asked.",
+}
+_SOME_ANSWER_HEADERS = {
+    "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
+    "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
+    "matched, and the candidates in order; failures after routing have it too.",
+    "x-ratelimit-limit-requests": "Requests a minute that are allowed, where there is a limit.",
+    "x-ratelimit-remaining-requests": "How many of them are left.",
+    "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
+}
 _NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
 
 
@@ -56,15 +97,17 @@ class SpeechEndpoint:
         library: Library,
         planner: Planner,
         pipeline: Pipeline,
-        once: Idempotency,
-        defaults: speech_request.Defaults,
+        idempotency: Idempotency,
+        server: Server,
     ) -> None:
         self._admission = admission
         self._library = library
         self._planner = planner
         self._pipeline = pipeline
-        self._once = once
-        self._defaults = defaults
+        self._idempotency = idempotency
+        self._defaults = speech_request.Defaults()
+        if server.fill_missing:
+            self._defaults = speech_request.Defaults(server.default_model, server.default_voice)
 
     def __repr__(self) -> str:
         return f"<SpeechEndpoint {self._pipeline!r}>"
@@ -75,7 +118,7 @@ class SpeechEndpoint:
             raise UnsupportedMediaType("Send JSON, with content-type: application/json.")
         body = await connection.body(speech_request.MAX_BODY_BYTES)
         request = speech_request.parse_speech(body, self._defaults)
-        key = self._once.key(connection)
+        key = self._idempotency.key(connection)
         state = scope["state"]
         id_, caller = state["request_id"], state["caller"]
         admitted = await self._admission.admit(caller)
@@ -84,7 +127,7 @@ class SpeechEndpoint:
         if key is None:
             await speak(connection)
         else:
-            await self._once.answer(connection, KeyedRequest(id_, caller.account, key, body), speak)
+            await self._idempotency.answer(connection, KeyedRequest(id_, caller.account, key, body), speak)
 
     async def _speak(self, asked: _Asked, state: dict[str, Any], connection: Connection) -> None:
         id_, caller, request, terms = asked
@@ -101,16 +144,30 @@ class SpeechEndpoint:
                 await write(connection, request, answer)
 
 
-def routes(
-    admission: Admission,
-    library: Library,
-    planner: Planner,
-    pipeline: Pipeline,
-    once: Idempotency,
-    defaults: speech_request.Defaults,
-) -> list[Route]:
-    endpoint = SpeechEndpoint(admission, library, planner, pipeline, once, defaults)
-    return [Route("/v1/audio/speech", endpoint, methods=["POST"])]
+def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "POST",
+            "/v1/audio/speech",
+            endpoint,
+            "create_speech",
+            "Text to speech: audio as it is spoken, server-sent events, or one JSON object",
+            {
+                **dict.fromkeys(MEDIA_TYPES.values(), ()),
+                "text/event-stream": (AudioDelta, AudioDone, AudioError),
+                **json(SpokenAnswer),
+            },
+            body=SpeechBody,
+            failures=(
+                *BODY_FAILURES,
+                *(NotAllowed, NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused),
+                *(RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed),
+            ),
+            request_headers=(_IDEMPOTENCY_KEY,),
+            headers=_ANSWER_HEADERS,
+            some_headers=_SOME_ANSWER_HEADERS,
+        )
+    ]
 
 
 def _is_whole_wav(connection: Connection, request: SpeechRequest, plan: SpeechPlan) -> bool:

@@ -13,16 +13,14 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policies.price import Per
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.config import credits
-from proxy.errors import InvalidRequest
-from proxy.http.csv_reply import CsvReply
-from proxy.http.paging import MOST, asked_limit, page
-from proxy.http.replies import reply
-from proxy.http.times import asked_moment, iso
+from proxy.errors import InvalidRequest, LimitsUnavailable, RateLimited
+from proxy.http.endpoint import Endpoint, Query, json
+from proxy.http.lists import MOST, PAGE, SINCE, UNTIL, iso, page, query_limit, query_time
+from proxy.http.replies import CsvReply, reply
 from proxy.storage import usage, usage_sums
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store
@@ -92,6 +90,13 @@ class View(NamedTuple):
     group: type[UsageGroup]
 
 
+USAGE_QUERIES = (
+    SINCE,
+    UNTIL,
+    Query("by", "Sums instead of single requests, one for each of these: up to `limit`, not paged.", SIDES),
+    Query("format", "`csv` is for spreadsheets: all rows, or the first `limit`.", ("json", "csv")),
+    *PAGE,
+)
 OWN = View(UsageEntry, UsageGroup)
 LOOK_BACK_DAYS = 400
 """Where sums begin that name no beginning: a year, and a month to compare it with."""
@@ -111,7 +116,7 @@ class Reports:
         caller = request.scope["state"].get("caller")
         if caller is not None:
             await self._turns.count(caller)
-        limit, by, as_csv = asked_limit(request), _asked_by(request), _asks_csv(request)
+        limit, by, as_csv = query_limit(request), _asked_by(request), _asks_csv(request)
         period = await self._period(request, account, is_summed=by is not None)
         turn = self._turns.one(caller)
         if by is None and not as_csv:
@@ -130,7 +135,7 @@ class Reports:
         return reply(UsageGroups(data=groups[:most], has_more=len(groups) > most))
 
     async def _period(self, request: Request, account: str | None, *, is_summed: bool) -> Period:
-        since, asked_until = asked_moment(request, "since"), asked_moment(request, "until")
+        since, asked_until = query_time(request, "since"), query_time(request, "until")
         until = LAST_MOMENT if asked_until is None else asked_until
         if since is None and is_summed:
             since = min(until, await self._store.now()) - LOOK_BACK_DAYS * usage_sums.DAY
@@ -180,8 +185,19 @@ class OwnUsage:
         return await self._reports.answer(request, request.scope["state"]["caller"].account)
 
 
-def routes(store: Store, turns: UsageThrottle) -> list[Route]:
-    return [Route("/v1/usage", OwnUsage(Reports(store, turns, OWN)).list_, methods=["GET"])]
+def routes(store: Store, turns: UsageThrottle) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/v1/usage",
+            OwnUsage(Reports(store, turns, OWN)).list_,
+            "list_usage",
+            "The account's requests with what they came to, or sums of them",
+            {**json(UsageList, UsageGroups), "text/csv": ()},
+            queries=USAGE_QUERIES,
+            failures=(InvalidRequest, RateLimited, LimitsUnavailable),
+        )
+    ]
 
 
 def _asked_by(request: Request) -> By | None:

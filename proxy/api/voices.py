@@ -10,7 +10,6 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policies import matching
 from policies.matching import Match
@@ -20,13 +19,22 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.library import voice_of
 from proxy.catalogue.library_editor import LibraryEditor, not_own
-from proxy.errors import InvalidRequest, UnsupportedMediaType
-from proxy.http.body import Name, ReasonText, Tags, body
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UnsupportedMediaType
+from proxy.http.body import BODY_FAILURES, Name, ReasonText, Tags, body
+from proxy.http.endpoint import Endpoint, Query, json
 from proxy.http.replies import reply
 from proxy.storage import voices as saved
 
 _CREATED = 1_767_225_600
 _MOST_DESCRIBED = 500
+_QUERIES = (
+    Query("language", "Only voices of this language: `pt` finds `pt-BR` too."),
+    Query("gender", "Only voices of this gender."),
+    Query(
+        "describe", "Only voices that are known to be like this, the best first: `warm older woman, Thai`."
+    ),
+    Query("format", "`names` gives ids alone.", ("names",)),
+)
 
 Cast = Annotated[
     dict[str, str], Meta(description='an object of names and voices, such as {"Ana": "nova", "Ben": "onyx"}')
@@ -170,17 +178,55 @@ class Voices:
         return KnownVoices(own, self._catalogue)
 
 
-def routes(catalogue: Catalogue, saving: LibraryEditor, plans: Plans) -> list[Route]:
+def routes(catalogue: Catalogue, saving: LibraryEditor, plans: Plans) -> list[Endpoint]:
     voices = Voices(catalogue, saving, plans)
     return [
-        Route(path, endpoint, methods=[method])
-        for root in ("/v1/audio/voices", "/v1/voices")
-        for path, method, endpoint in (
-            (root, "GET", voices.list_),
-            (root, "POST", voices.create),
-            (root + "/{id:path}", "GET", voices.retrieve),
-            (root + "/{id:path}", "DELETE", voices.delete),
-        )
+        *_routes_below("/v1/audio/voices", "", voices),
+        *_routes_below("/v1/voices", "_by_short_path", voices),
+    ]
+
+
+def _routes_below(root: str, suffix: str, voices: Voices) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            root,
+            voices.list_,
+            f"list_voices{suffix}",
+            "All voices, the account's own first",
+            json(VoiceList, VoiceMatches, VoiceNames),
+            access="catalogue",
+            queries=_QUERIES,
+            failures=(InvalidRequest,),
+        ),
+        Endpoint(
+            "POST",
+            root,
+            voices.create,
+            f"create_voice{suffix}",
+            "Save a cast as a voice of the account's own",
+            json(VoiceEntry),
+            body=NewVoice,
+            failures=(*BODY_FAILURES, NotAllowed, Conflict, UnsupportedMediaType),
+        ),
+        Endpoint(
+            "GET",
+            f"{root}/{{id:path}}",
+            voices.retrieve,
+            f"get_voice{suffix}",
+            "One voice",
+            json(VoiceEntry),
+            failures=(NotFound,),
+        ),
+        Endpoint(
+            "DELETE",
+            f"{root}/{{id:path}}",
+            voices.delete,
+            f"delete_voice{suffix}",
+            "Delete a voice of the account's own",
+            json(DeletedVoice),
+            failures=(NotFound,),
+        ),
     ]
 
 

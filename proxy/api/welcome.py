@@ -1,16 +1,19 @@
-"""GET / and /v1: what a browser or a client's warm-up call finds at the root."""
+"""GET / and /v1, and /openapi.json: what somebody finds who knows only the address, without a key."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from proxy import __version__
-from proxy.http.replies import reply
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.openapi import document
+from proxy.http.replies import encode_json, reply
 
 
 class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,8 +25,42 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str
 
 
-def routes() -> list[Route]:
-    return [Route(path, _welcome) for path in ("/", "/v1")]
+class Description:
+    """The OpenAPI document. It is made for its first reader: most servers have none."""
+
+    def __init__(self, described: Sequence[Endpoint], public_catalogue: bool) -> None:
+        self._public_catalogue = public_catalogue
+        self.endpoints = [*described, self._own()]
+
+    async def show(self, _request: Request) -> Response:
+        return Response(self._encoded, media_type="application/json")
+
+    @cached_property
+    def _encoded(self) -> bytes:
+        return encode_json(document(self.endpoints, self._public_catalogue))
+
+    def _own(self) -> Endpoint:
+        return Endpoint("GET", "/openapi.json", self.show, "openapi", "This document", json(), access="open")
+
+
+def routes() -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/",
+            _welcome,
+            "welcome",
+            "Says that a voxgate is here",
+            json(WelcomeAnswer),
+            access="open",
+        ),
+        Endpoint("GET", "/v1", _welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open"),
+    ]
+
+
+def with_description(endpoints: Sequence[Endpoint], public_catalogue: bool) -> list[Endpoint]:
+    """Add the endpoint that describes all of them, and itself."""
+    return Description(endpoints, public_catalogue).endpoints
 
 
 async def _welcome(request: Request) -> Response:

@@ -3,19 +3,19 @@ over control.sock."""
 
 from __future__ import annotations
 
-from starlette.routing import Route
-
+from proxy.api.readiness import Dependencies
 from proxy.api_admin import accounts, audit, engines, keys, lexicons, money, plans, route, usage, voices
 from proxy.api_admin.administration import Administration
+from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
+from proxy.http.endpoint import Endpoint
+from proxy.speech.planning import Planner
 
-__all__ = ["Administration", "engine_routes", "library_routes", "route_routes", "routes"]
-
-engine_routes = engines.routes
-route_routes = route.routes
+__all__ = ["Administration", "engine_routes", "record_routes"]
 
 
-def routes(administration: Administration) -> list[Route]:
+def record_routes(administration: Administration, library_editor: LibraryEditor) -> list[Endpoint]:
+    """Return the routes that need only the database; the CLI uses them without a server too."""
     return [
         # Before the accounts, whose names may have slashes in them.
         *money.routes(administration),
@@ -24,9 +24,16 @@ def routes(administration: Administration) -> list[Route]:
         *plans.routes(administration),
         *audit.routes(administration),
         *usage.routes(administration),
+        *lexicons.routes(administration, library_editor),
+        *voices.routes(administration, library_editor),
     ]
 
 
-def library_routes(administration: Administration, saving: LibraryEditor) -> list[Route]:
-    """Apart, since what is saved by them is purged from a worker's cache."""
-    return [*lexicons.routes(administration, saving), *voices.routes(administration, saving)]
+def engine_routes(
+    administration: Administration, dependencies: Dependencies, planner: Planner, library: Library
+) -> list[Endpoint]:
+    """Return the routes that need running engines."""
+    return [
+        *engines.routes(dependencies),
+        *route.routes(administration, planner, library),
+    ]

@@ -8,7 +8,6 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policies.plans import Overrides
 from proxy.api.balance import Balance, ShownCycle
@@ -17,9 +16,10 @@ from proxy.api_admin.account_overrides import AgreedChange, ShownOverrides
 from proxy.api_admin.administration import Administration, check_open
 from proxy.api_admin.keys import KeyEntry
 from proxy.config.sections import Config
-from proxy.errors import Conflict, InvalidRequest
-from proxy.http.body import Name, body
-from proxy.http.paging import MOST, page
+from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.http.body import BODY_FAILURES, Name, body
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.lists import MOST, PAGE, page
 from proxy.http.replies import reply
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account, Change, Overtaken
@@ -170,14 +170,58 @@ class Accounts:
         return terms
 
 
-def routes(administration: Administration) -> list[Route]:
+def routes(administration: Administration) -> list[Endpoint]:
     of_accounts = Accounts(administration)
     return [
-        Route("/admin/accounts", of_accounts.list_, methods=["GET"]),
-        Route("/admin/accounts", of_accounts.create, methods=["POST"]),
-        Route("/admin/accounts/{id:path}", of_accounts.show, methods=["GET"]),
-        Route("/admin/accounts/{id:path}", of_accounts.change, methods=["POST"]),
-        Route("/admin/accounts/{id:path}", of_accounts.close, methods=["DELETE"]),
+        Endpoint(
+            "GET",
+            "/admin/accounts",
+            of_accounts.list_,
+            "list_accounts",
+            "All accounts, the newest first",
+            json(AccountList),
+            queries=PAGE,
+            failures=(InvalidRequest,),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/accounts",
+            of_accounts.create,
+            "create_account",
+            "Make an account",
+            json(AccountEntry),
+            status=201,
+            body=NewAccount,
+            failures=(*BODY_FAILURES, Conflict),
+        ),
+        Endpoint(
+            "GET",
+            "/admin/accounts/{id:path}",
+            of_accounts.show,
+            "get_account",
+            "One account, by id or name, with its balance and its keys",
+            json(AccountStanding),
+            failures=(NotFound,),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/accounts/{id:path}",
+            of_accounts.change,
+            "change_account",
+            "Change an account's plan, or what is agreed with it alone",
+            json(AccountEntry),
+            body=AccountChange,
+            failures=(*BODY_FAILURES, NotFound, Conflict),
+        ),
+        Endpoint(
+            "DELETE",
+            "/admin/accounts/{id:path}",
+            of_accounts.close,
+            "close_account",
+            "Close an account: its keys stop working, its usage stays",
+            json(AccountEntry),
+            failures=(NotFound,),
+        ),
     ]
 
 

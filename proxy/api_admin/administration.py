@@ -14,6 +14,7 @@ from proxy.api_admin import account_overrides
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
 from proxy.http.body import can_be_named
+from proxy.http.endpoint import Query
 from proxy.http.replies import encode_json
 from proxy.ledger import Ledger
 from proxy.speech.cache import Cache
@@ -23,6 +24,7 @@ from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store
 
+ACCOUNT_QUERY = Query("account", "Only this account's, by its id or name.")
 CONTROL = "control"
 """The actor where there is no key: whoever can open control.sock owns the server."""
 

@@ -7,12 +7,12 @@ from typing import Any, Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from proxy.api_admin.administration import Administration
-from proxy.http.paging import page
+from proxy.api_admin.administration import ACCOUNT_QUERY, Administration
+from proxy.errors import InvalidRequest, NotFound
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.lists import PAGE, SINCE, iso, page, query_time
 from proxy.http.replies import reply
-from proxy.http.times import asked_moment, iso
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.rows import decode_json
@@ -44,7 +44,7 @@ class Audit:
 
     async def list_(self, request: Request) -> Response:
         account = await self._administration.asked_account(request)
-        since = asked_moment(request, "since") or 0
+        since = query_time(request, "since") or 0
         store = self._administration.store
         found = await page(
             request,
@@ -55,8 +55,19 @@ class Audit:
         return reply(ActList(data=data, has_more=found.has_more, last_id=found.last_id))
 
 
-def routes(administration: Administration) -> list[Route]:
-    return [Route("/admin/audit", Audit(administration).list_, methods=["GET"])]
+def routes(administration: Administration) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/admin/audit",
+            Audit(administration).list_,
+            "list_audit",
+            "Who changed what, the newest first",
+            json(ActList),
+            queries=(ACCOUNT_QUERY, SINCE, *PAGE),
+            failures=(InvalidRequest, NotFound),
+        )
+    ]
 
 
 def _shown(act: Act) -> ShownAct:

@@ -7,12 +7,12 @@ from typing import Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from proxy.engines.engine_list import Engines, EngineStatus
-from proxy.engines.registry import Registry
+from proxy.api.readiness import Dependencies
+from proxy.engines.engine_list import EngineStatus
+from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
-from proxy.ledger.budgets import Budgets, Spend
+from proxy.ledger.budgets import Spend
 from speech_engine import ModelInfo
 
 
@@ -47,10 +47,10 @@ class EngineStatuses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineList:
-    def __init__(self, engines: Engines, registry: Registry, budgets: Budgets) -> None:
-        self._engines = engines
-        self._registry = registry
-        self._budgets = budgets
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._engines = dependencies.engines
+        self._registry = dependencies.registry
+        self._budgets = dependencies.budgets
 
     async def list_(self, _request: Request) -> Response:
         faults = [FailedPlugin(fault.name, fault.stage, fault.reason) for fault in self._registry.faults]
@@ -74,5 +74,14 @@ def _spoken(info: ModelInfo) -> list[SpokenLanguage]:
     return [SpokenLanguage(each.tag, each.quality) for each in info.languages]
 
 
-def routes(engines: Engines, registry: Registry, budgets: Budgets) -> list[Route]:
-    return [Route("/admin/engines", EngineList(engines, registry, budgets).list_, methods=["GET"])]
+def routes(dependencies: Dependencies) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/admin/engines",
+            EngineList(dependencies).list_,
+            "list_engines",
+            "Engines with their state, and plugins that failed",
+            json(EngineStatuses),
+        )
+    ]

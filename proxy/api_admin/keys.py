@@ -8,14 +8,14 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policies.limits import OF_KEYS, Caps, with_limits
 from proxy.api.balance import ShownCaps
-from proxy.api_admin.administration import Administration
+from proxy.api_admin.administration import ACCOUNT_QUERY, Administration
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import AccountName, Label, body, can_be_named
-from proxy.http.paging import page
+from proxy.http.body import BODY_FAILURES, AccountName, Label, body, can_be_named
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyRecord, Role
@@ -124,13 +124,49 @@ class KeyEndpoints:
         return key
 
 
-def routes(administration: Administration) -> list[Route]:
+def routes(administration: Administration) -> list[Endpoint]:
     of_keys = KeyEndpoints(administration)
     return [
-        Route("/admin/keys", of_keys.list_, methods=["GET"]),
-        Route("/admin/keys", of_keys.create, methods=["POST"]),
-        Route("/admin/keys/{id}", of_keys.revoke, methods=["DELETE"]),
-        Route("/admin/keys/{id}/rotate", of_keys.rotate, methods=["POST"]),
+        Endpoint(
+            "GET",
+            "/admin/keys",
+            of_keys.list_,
+            "list_keys",
+            "Keys, without their secrets, the newest first",
+            json(KeyList),
+            queries=(ACCOUNT_QUERY, *PAGE),
+            failures=(InvalidRequest, NotFound),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/keys",
+            of_keys.create,
+            "create_key",
+            "Make a key; its secret is shown this once",
+            json(MintedKey),
+            status=201,
+            body=NewKey,
+            failures=(*BODY_FAILURES, NotFound),
+        ),
+        Endpoint(
+            "DELETE",
+            "/admin/keys/{id}",
+            of_keys.revoke,
+            "revoke_key",
+            "End a key",
+            json(KeyEntry),
+            failures=(NotFound,),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/keys/{id}/rotate",
+            of_keys.rotate,
+            "rotate_key",
+            "A new key like this one, which is revoked",
+            json(MintedKey),
+            status=201,
+            failures=(InvalidRequest, NotFound),
+        ),
     ]
 
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policies import lexicon
 from policies.lexicon import MOST_WORDS
-from proxy.api.lexicons import MAX_BODY_BYTES, DeletedLexicon, WordsField, entry, listed, whole
-from proxy.api_admin.administration import Administration, check_open
+from proxy.api.lexicons import (
+    MAX_BODY_BYTES,
+    DeletedLexicon,
+    LexiconEntry,
+    LexiconList,
+    WholeLexicon,
+    WordsField,
+    entry,
+    listed,
+    whole,
+)
+from proxy.api_admin.administration import ACCOUNT_QUERY, Administration, check_open
 from proxy.catalogue.library_editor import LibraryEditor
-from proxy.errors import InvalidRequest
-from proxy.http.body import AccountName, body
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from proxy.http.body import BODY_FAILURES, AccountName, body
+from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.speech import speech_request
 
@@ -63,11 +73,47 @@ class AdminLexicons:
         return reply(DeletedLexicon(name=await self._saving.delete_lexicon(account, name, act)))
 
 
-def routes(administration: Administration, saving: LibraryEditor) -> list[Route]:
+def routes(administration: Administration, saving: LibraryEditor) -> list[Endpoint]:
     lexicons = AdminLexicons(administration, saving)
     return [
-        Route("/admin/lexicons", lexicons.list_, methods=["GET"]),
-        Route("/admin/lexicons/{name}", lexicons.show, methods=["GET"]),
-        Route("/admin/lexicons/{name}", lexicons.put, methods=["PUT"]),
-        Route("/admin/lexicons/{name}", lexicons.delete, methods=["DELETE"]),
+        Endpoint(
+            "GET",
+            "/admin/lexicons",
+            lexicons.list_,
+            "list_lexicons_of",
+            "The operator's lexicons, after those of the account that is named",
+            json(LexiconList),
+            queries=(ACCOUNT_QUERY,),
+            failures=(NotFound,),
+        ),
+        Endpoint(
+            "GET",
+            "/admin/lexicons/{name}",
+            lexicons.show,
+            "get_lexicon_of",
+            "One lexicon with its words",
+            json(WholeLexicon),
+            queries=(ACCOUNT_QUERY,),
+            failures=(NotFound,),
+        ),
+        Endpoint(
+            "PUT",
+            "/admin/lexicons/{name}",
+            lexicons.put,
+            "put_lexicon_of",
+            "Make these the words of an account's lexicon",
+            json(LexiconEntry),
+            body=NewLexicon,
+            failures=(*BODY_FAILURES, NotAllowed, NotFound, Conflict),
+        ),
+        Endpoint(
+            "DELETE",
+            "/admin/lexicons/{name}",
+            lexicons.delete,
+            "delete_lexicon_of",
+            "Delete an account's lexicon",
+            json(DeletedLexicon),
+            queries=(ACCOUNT_QUERY,),
+            failures=(InvalidRequest, NotFound),
+        ),
     ]

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from proxy.api.balance import Balance
 from proxy.api_admin.administration import Administration, check_open
 from proxy.config import credits
-from proxy.errors import InvalidRequest, NotFound
+from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import (
+    BODY_FAILURES,
     Name,
     NeededReason,
     ReasonText,
@@ -24,11 +24,12 @@ from proxy.http.body import (
     can_be_named,
     micro,
 )
-from proxy.http.paging import page
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.lists import PAGE, iso, page
 from proxy.http.replies import reply
-from proxy.http.times import iso
 from proxy.ledger import movements, verify
 from proxy.ledger.movements import Reason
+from proxy.ledger.verify import VerifyResult
 from proxy.storage import audit, entries
 from proxy.storage.accounts import Account
 from proxy.storage.entries import GRANTED, Entry, Kind
@@ -173,14 +174,60 @@ class Money:
         return Reason(act.actor, details["reason"], audit.insert_statements(act))
 
 
-def routes(administration: Administration) -> list[Route]:
+def routes(administration: Administration) -> list[Endpoint]:
     money = Money(administration)
     return [
-        Route("/admin/accounts/{id:path}/grants", money.grant, methods=["POST"]),
-        Route("/admin/accounts/{id:path}/corrections", money.correct, methods=["POST"]),
-        Route("/admin/accounts/{id:path}/entries", money.entries, methods=["GET"]),
-        Route("/admin/requests/{id}/refund", money.refund, methods=["POST"]),
-        Route("/admin/ledger", money.verify, methods=["GET"]),
+        Endpoint(
+            "POST",
+            "/admin/accounts/{id:path}/grants",
+            money.grant,
+            "grant_credits",
+            "Credits on top of every allowance, which stay until they are spent",
+            json(MovedEntry),
+            status=201,
+            body=NewGrant,
+            failures=(*BODY_FAILURES, NotFound, Conflict),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/accounts/{id:path}/corrections",
+            money.correct,
+            "correct_credits",
+            "More or fewer granted credits, where something went wrong",
+            json(MovedEntry),
+            status=201,
+            body=NewCorrection,
+            failures=(*BODY_FAILURES, NotFound, Conflict),
+        ),
+        Endpoint(
+            "GET",
+            "/admin/accounts/{id:path}/entries",
+            money.entries,
+            "list_entries",
+            "Every movement of an account's credits, the newest first",
+            json(EntryList),
+            queries=PAGE,
+            failures=(InvalidRequest, NotFound),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/requests/{id}/refund",
+            money.refund,
+            "refund_request",
+            "What a request was charged, or a part of it, back; once",
+            json(Refund),
+            status=201,
+            body=NewRefund,
+            failures=(*BODY_FAILURES, NotFound, Conflict),
+        ),
+        Endpoint(
+            "GET",
+            "/admin/ledger",
+            money.verify,
+            "verify_ledger",
+            "Whether the books agree with one another",
+            json(VerifyResult),
+        ),
     ]
 
 

@@ -7,13 +7,13 @@ from typing import Any, Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policies.limits import LIMITS, LimitRow, with_limits
 from policies.plans import Agreed, Plan
 from proxy.api_admin.account_overrides import ShownPrices, shown_prices
 from proxy.api_admin.administration import Administration
 from proxy.config import credits
+from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.storage import accounts
 
@@ -57,8 +57,17 @@ class PlanPage:
         return reply(PlanList(data=data, missing=missing))
 
 
-def routes(administration: Administration) -> list[Route]:
-    return [Route("/admin/plans", PlanPage(administration).list_, methods=["GET"])]
+def routes(administration: Administration) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/admin/plans",
+            PlanPage(administration).list_,
+            "list_plans",
+            "What the configuration offers",
+            json(PlanList),
+        )
+    ]
 
 
 def _shown(plan: Plan, accounts_: int) -> ShownPlan:

@@ -8,15 +8,15 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policies.plans import Terms
 from policies.routing import Decision, Verdict
 from proxy.api_admin import account_overrides
 from proxy.api_admin.administration import Administration
 from proxy.catalogue.library import Library
-from proxy.errors import Conflict, ErrorDetail
-from proxy.http.body import AccountName, raw_body
+from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
+from proxy.http.body import BODY_FAILURES, AccountName, raw_body
+from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.speech import speech_request
 from proxy.speech.planning import Planner
@@ -163,9 +163,20 @@ class Explanations:
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
 
 
-def routes(administration: Administration, planner: Planner, library: Library) -> list[Route]:
+def routes(administration: Administration, planner: Planner, library: Library) -> list[Endpoint]:
     explanations = Explanations(administration, planner, library)
-    return [Route("/admin/route/explain", explanations.explain, methods=["POST"])]
+    return [
+        Endpoint(
+            "POST",
+            "/admin/route/explain",
+            explanations.explain,
+            "explain_route",
+            "Who would speak a request, and what every filter says; nothing is spoken",
+            json(RouteAnswer),
+            body=RouteQuestion,
+            failures=(*BODY_FAILURES, NotFound, Conflict, UpstreamFailed),
+        )
+    ]
 
 
 def _judged(verdict: Verdict) -> JudgedModel:

@@ -7,10 +7,11 @@ from typing import Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from proxy.api.usage import Reports, UsageEntry, UsageGroup, View
-from proxy.api_admin.administration import Administration
+from proxy.api.usage import USAGE_QUERIES, Reports, UsageEntry, UsageGroup, View
+from proxy.api_admin.administration import ACCOUNT_QUERY, Administration
+from proxy.errors import InvalidRequest, LimitsUnavailable, NotFound, RateLimited
+from proxy.http.endpoint import Endpoint, json
 
 
 class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
@@ -51,5 +52,16 @@ class Usage:
         return await self._reports.answer(request, account)
 
 
-def routes(administration: Administration) -> list[Route]:
-    return [Route("/admin/usage", Usage(administration).list_, methods=["GET"])]
+def routes(administration: Administration) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/admin/usage",
+            Usage(administration).list_,
+            "list_all_usage",
+            "Everybody's requests with what they came to, or sums of them",
+            {**json(AdminUsageList, AdminUsageGroups), "text/csv": ()},
+            queries=(ACCOUNT_QUERY, *USAGE_QUERIES),
+            failures=(InvalidRequest, NotFound, RateLimited, LimitsUnavailable),
+        )
+    ]

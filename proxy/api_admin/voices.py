@@ -7,14 +7,14 @@ from typing import Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from proxy.api.voices import DeletedVoice, NewVoice
-from proxy.api_admin.administration import Administration, check_open
+from proxy.api_admin.administration import ACCOUNT_QUERY, Administration, check_open
 from proxy.catalogue.library_editor import LibraryEditor
-from proxy.errors import NotFound
-from proxy.http.body import AccountName, body
-from proxy.http.paging import page
+from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.http.body import BODY_FAILURES, AccountName, body
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
 from proxy.storage import voices
 from proxy.storage.rows import new_id
@@ -131,12 +131,40 @@ class AdminVoices:
         ]
 
 
-def routes(administration: Administration, saving: LibraryEditor) -> list[Route]:
+def routes(administration: Administration, saving: LibraryEditor) -> list[Endpoint]:
     of_library = AdminVoices(administration, saving)
     return [
-        Route("/admin/voices", of_library.list_, methods=["GET"]),
-        Route("/admin/voices", of_library.create, methods=["POST"]),
-        Route("/admin/voices/{id}", of_library.delete, methods=["DELETE"]),
+        Endpoint(
+            "GET",
+            "/admin/voices",
+            of_library.list_,
+            "list_saved_voices",
+            "Saved voices, the newest first, and those of the configuration",
+            json(SavedVoiceList),
+            queries=(ACCOUNT_QUERY, *PAGE),
+            failures=(InvalidRequest, NotFound),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/voices",
+            of_library.create,
+            "save_voice",
+            "Save a cast, for an account or for everybody",
+            json(SavedVoice),
+            status=201,
+            body=NewSavedVoice,
+            failures=(*BODY_FAILURES, NotFound, Conflict),
+        ),
+        Endpoint(
+            "DELETE",
+            "/admin/voices/{id}",
+            of_library.delete,
+            "delete_saved_voice",
+            "Delete a saved voice by its id, or by its name that of the account or everybody's",
+            json(DeletedVoice),
+            queries=(ACCOUNT_QUERY,),
+            failures=(NotFound,),
+        ),
     ]
 
 

@@ -10,9 +10,12 @@ from starlette.requests import Request
 
 from proxy.config import credits
 from proxy.config import fields as structs
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, RequestTooLarge
 from proxy.http.connection import Connection
 from proxy.speech import speech_request
+
+BODY_FAILURES = (InvalidRequest, RequestTooLarge)
+"""What may be wrong with any body."""
 
 _MAX_BODY_BYTES = 64 * 1024
 # No control characters: no database keeps a NUL, and no terminal shows the others as they are.

@@ -38,8 +38,8 @@ class Connection:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'left' if self._has_left else 'open'}>"
 
-    def recorded(self, recording: AnswerRecording) -> RecordedConnection:
-        """The same line, to be used in place of this one."""
+    def record_with(self, recording: AnswerRecording) -> RecordedConnection:
+        """Return the connection to use in the place of this one. It records what it sends."""
         return RecordedConnection(self._scope, self._receive, self._send, recording)
 
     def header(self, name: bytes) -> str:
@@ -123,8 +123,11 @@ class Connection:
 
 
 class RecordedConnection(Connection):
-    """What goes out is recorded as well, so the block is carried to its end for a client that has left: its
-    next try gets the answer. Where that cannot be, leaving is what it always is."""
+    """A connection that records what it sends.
+
+    If the client leaves, the block goes on to its end, and the next try gets the answer. If the answer cannot be
+    kept, the block is cancelled as usual.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, recording: AnswerRecording) -> None:
         super().__init__(scope, receive, send)
@@ -143,7 +146,7 @@ class RecordedConnection(Connection):
         self._leave_unless_kept()
 
     async def end(self, data: bytes, settle: Settle = nothing_to_settle) -> None:
-        """The whole answer is on disk before its settlement, so what is paid for can be had."""
+        """The whole answer is on disk before its settlement, so that it can be had once it is paid for."""
         self._recording.add(data)
         await self._recording.complete()
 

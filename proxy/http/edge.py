@@ -31,6 +31,7 @@ from proxy.errors import (
     StorageUnavailable,
     UpstreamFailed,
 )
+from proxy.http.endpoint import is_admin_path
 from proxy.http.replies import failure_reply
 from proxy.storage.store import StorageFailed
 from proxy.telemetry import Metrics, without_values
@@ -156,19 +157,17 @@ class Failures:
 class KeyCheck:
     """Authentication, before route, method and body: who has no key learns nothing."""
 
-    def __init__(self, app: ASGIApp, logins: Logins, public_catalogue: bool) -> None:
+    def __init__(self, app: ASGIApp, logins: Logins, open_paths: frozenset[str]) -> None:
         self._app = app
         self._logins = logins
-        self._open = {"/", "/v1", "/openapi.json", "/healthz", "/readyz"}
-        if public_catalogue:
-            self._open |= {"/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices"}
+        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         secret = presented_key(scope)
-        if secret or scope["method"] not in ("GET", "HEAD") or scope["path"] not in self._open:
+        if secret or scope["method"] not in ("GET", "HEAD") or scope["path"] not in self._open_paths:
             if not secret:
                 raise InvalidKey(
                     "You didn't provide an API key. Send it in the Authorization header: "
@@ -177,7 +176,7 @@ class KeyCheck:
             address, _ = scope.get("client") or ("", 0)
             caller = await self._logins.identify(secret, address)
             scope["state"]["caller"] = caller
-            if scope["path"].startswith("/admin") and caller.role != "admin":
+            if is_admin_path(scope["path"]) and caller.role != "admin":
                 raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
         await self._app(scope, receive, send)
 

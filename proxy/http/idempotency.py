@@ -1,4 +1,4 @@
-"""What an Idempotency-Key does to a request: it is answered once, and sent again it gets the same bytes."""
+"""A request with an Idempotency-Key is answered once. If it is sent again, it gets the same bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxy.telemetry import Metrics
 _KEY = re.compile(r"[ -~]{1,255}")
 _NAME = "Idempotency-Key"
 
-Answering = Callable[[Connection], Awaitable[None]]
+Answer = Callable[[Connection], Awaitable[None]]
 
 
 class Idempotency:
@@ -21,32 +21,29 @@ class Idempotency:
         self._answers = answers
         self._metrics = metrics
 
-    def __repr__(self) -> str:
-        return f"<Idempotency by {self._answers!r}>"
-
     def key(self, connection: Connection) -> str | None:
-        """None where there is none, or where none are heeded; raises InvalidRequest for what is no key."""
-        sent = connection.headers(b"idempotency-key") if self._answers.are_kept else []
-        if not sent:
+        """Return the key of a request, or None if it has none or no answers are kept. Raises InvalidRequest."""
+        values = connection.headers(b"idempotency-key") if self._answers.are_kept else []
+        if not values:
             return None
-        if len(sent) > 1 or not _KEY.fullmatch(sent[0]):
+        if len(values) > 1 or not _KEY.fullmatch(values[0]):
             raise InvalidRequest(
                 f"Invalid header '{_NAME}': it must come once, with 1 to 255 printable ASCII characters.",
                 param=_NAME,
             )
-        return sent[0]
+        return values[0]
 
-    async def answer(self, connection: Connection, sent: KeyedRequest, answering: Answering) -> None:
-        """With what was answered before; else by `answering`, while that is recorded."""
-        async with self._answers.claim(sent) as claimed:
-            if isinstance(claimed, KeptAnswer):
+    async def answer(self, connection: Connection, request: KeyedRequest, answer: Answer) -> None:
+        """Send what was answered before. Otherwise call `answer`, and record what it sends."""
+        async with self._answers.claim(request) as claim:
+            if isinstance(claim, KeptAnswer):
                 self._metrics.replayed()
-                await _replay(connection, claimed)
+                await _replay(connection, claim)
                 return
             try:
-                await answering(connection.recorded(claimed))
+                await answer(connection.record_with(claim))
             finally:
-                if claimed.failure is not None:
+                if claim.failure is not None:
                     self._metrics.unrecorded()
 
 

@@ -1,8 +1,9 @@
-"""The OpenAPI 3.1 document, made of the structs that requests are read into and answers written from."""
+"""The OpenAPI 3.1 document, read from the endpoints of the app and from the structs that they name."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,16 +17,7 @@ from proxy.errors import (
     NotAllowed,
     StorageUnavailable,
 )
-from proxy.http.operation import (
-    JSON,
-    SOME_SPEECH_HEADERS,
-    SPEECH_HEADERS,
-    Failure,
-    Header,
-    Operation,
-    Query,
-    Struct,
-)
+from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
 
 _ABOUT = """\
 OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.
@@ -38,15 +30,20 @@ _HEADERS = {
     "x-request-id": "On every answer; the server's log and the usage row have it too.",
     "openai-processing-ms": "Milliseconds until the headers went out.",
     "retry-after": "When to try again, in seconds.",
-    **SPEECH_HEADERS,
 }
-"""On each answer whose description names them; of others only some have them."""
+"""Headers that are not one endpoint's own."""
+
+_IN_A_PATH = {
+    "id": "The id; slashes in it may stay as they are.",
+    "name": "The name; a language tag names the words of that language.",
+}
 
 
-def document(operations: Sequence[Operation], public_catalogue: bool = False) -> dict[str, Any]:
+def document(endpoints: Sequence[Endpoint], public_catalogue: bool = False) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
-    for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, public_catalogue)
+    for endpoint in endpoints:
+        operation = _operation(endpoint, public_catalogue)
+        paths.setdefault(endpoint.shown_path, {})[endpoint.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -60,53 +57,41 @@ def document(operations: Sequence[Operation], public_catalogue: bool = False) ->
         "paths": paths,
         "components": {
             "securitySchemes": _security_schemes(),
-            "headers": {
-                name: {"description": meaning, "required": is_required, "schema": {"type": "string"}}
-                for headers, is_required in ((_HEADERS, True), (SOME_SPEECH_HEADERS, False))
-                for name, meaning in headers.items()
-            },
-            "responses": {_name(failures): _failure(failures) for failures in _failure_groups(operations)},
-            "schemas": _schemas(operations),
+            "headers": _header_components(endpoints),
+            "responses": {_name(failures): _failure(failures) for failures in _failure_groups(endpoints)},
+            "schemas": _schemas(endpoints),
         },
     }
 
 
-def _operation(operation: Operation, public_catalogue: bool) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, public_catalogue: bool) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": operation.name,
-        "summary": operation.summary,
-        "tags": [_TITLES.get(operation.path.split("/")[1], "server")],
-        "responses": _responses(operation),
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "tags": [_TITLES.get(endpoint.path.split("/")[1], "server")],
+        "responses": _responses(endpoint),
     }
-    if operation.access == "admin":
+    if endpoint.is_for_admins:
         described["description"] = "Needs a key with the role `admin`."
-    elif operation.access == "open":
+    elif endpoint.access == "open":
         described["security"] = [{}]
-    elif operation.access == "catalogue" and public_catalogue:
+    elif endpoint.access == "catalogue" and public_catalogue:
         described["security"] = [{}, {"bearer": []}, {"api-key": []}]
     if parameters := [
-        *_path_parameters(operation),
-        *map(_query, operation.queries),
-        *map(_header, operation.heeds),
+        *map(_path_parameter, re.findall(r"{(\w+)}", endpoint.shown_path)),
+        *map(_query, endpoint.queries),
+        *map(_header, endpoint.request_headers),
     ]:
         described["parameters"] = parameters
-    if operation.takes is not None:
-        described["requestBody"] = {"required": True, "content": {JSON: {"schema": _ref(operation.takes)}}}
+    if endpoint.body is not None:
+        described["requestBody"] = {"required": True, "content": {JSON: {"schema": _ref(endpoint.body)}}}
     return described
 
 
-_IN_A_PATH = {
-    "id": "The id; slashes in it may stay as they are.",
-    "name": "The name; a language tag names the words of that language.",
-}
-
-
-def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "description": meaning, "schema": {"type": "string"}}
-        for name, meaning in _IN_A_PATH.items()
-        if f"{{{name}}}" in operation.path
-    ]
+def _path_parameter(name: str) -> dict[str, Any]:
+    meaning = _IN_A_PATH.get(name, f"The {name}.")
+    schema = {"type": "string"}
+    return {"name": name, "in": "path", "required": True, "description": meaning, "schema": schema}
 
 
 def _query(query: Query) -> dict[str, Any]:
@@ -121,38 +106,53 @@ def _header(header: Header) -> dict[str, Any]:
     return {"name": header.name, "in": "header", "description": header.meaning, "schema": schema}
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
-    headers = ["x-request-id", "openai-processing-ms", *operation.headers]
+def _header_components(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    always = dict(_HEADERS)
+    sometimes: dict[str, str] = {}
+    for endpoint in endpoints:
+        always.update(endpoint.headers)
+        sometimes.update(endpoint.some_headers)
+    return {
+        name: {"description": meaning, "required": is_required, "schema": {"type": "string"}}
+        for headers, is_required in ((always, True), (sometimes, False))
+        for name, meaning in headers.items()
+    }
+
+
+def _responses(endpoint: Endpoint) -> dict[str, Any]:
+    headers = ["x-request-id", "openai-processing-ms", *endpoint.headers]
     responses = {
-        str(operation.status): {
-            "description": operation.summary,
-            "headers": _headers([*headers, *operation.may_have]),
-            "content": {media: {"schema": _one_of(media, types)} for media, types in operation.gives.items()},
+        str(endpoint.status): {
+            "description": endpoint.summary,
+            "headers": _headers([*headers, *endpoint.some_headers]),
+            "content": {
+                media: {"schema": _one_of(media, structs)} for media, structs in endpoint.answers.items()
+            },
         }
     }
-    for failures in _by_status(operation):
+    for failures in _by_status(endpoint):
         responses[str(failures[0].status)] = {"$ref": f"#/components/responses/{_name(failures)}"}
-    if operation.unwell is not None:
+    if endpoint.unready is not None:
         responses["503"] = {
             "description": "It cannot serve, and why; or the error of a server that is worse off.",
             "headers": _headers(headers),
-            "content": {JSON: {"schema": _one_of(JSON, (operation.unwell, ErrorEnvelope))}},
+            "content": {JSON: {"schema": _one_of(JSON, (endpoint.unready, ErrorEnvelope))}},
         }
     return responses
 
 
-def _by_status(operation: Operation) -> list[tuple[Failure, ...]]:
-    """The failures of an operation, those that any may have among them; one group for each status."""
+def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
+    """Group the failures of an endpoint by status, with those that any endpoint may have."""
     # A key that is sent where none is needed must still be good.
-    common = (InvalidKey, *((NotAllowed,) if operation.access == "admin" else ()), InternalError)
+    common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), InternalError)
     grouped: dict[int, list[Failure]] = {}
-    for failure in (*operation.failures, *common, StorageUnavailable):
+    for failure in (*endpoint.failures, *common, StorageUnavailable):
         grouped.setdefault(failure.status, []).append(failure)
     return [tuple(grouped[status]) for status in sorted(grouped)]
 
 
-def _failure_groups(operations: Sequence[Operation]) -> Iterable[tuple[Failure, ...]]:
-    return dict.fromkeys(group for operation in operations for group in _by_status(operation))
+def _failure_groups(endpoints: Sequence[Endpoint]) -> Iterable[tuple[Failure, ...]]:
+    return dict.fromkeys(group for endpoint in endpoints for group in _by_status(endpoint))
 
 
 def _name(failures: tuple[Failure, ...]) -> str:
@@ -201,10 +201,10 @@ def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
     return _ref(structs[0]) if len(structs) == 1 else {"anyOf": [_ref(struct) for struct in structs]}
 
 
-def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
-    taken = {operation.takes for operation in operations if operation.takes}
-    given = {struct for operation in operations for structs in operation.gives.values() for struct in structs}
-    given |= {operation.unwell for operation in operations if operation.unwell} | {ErrorEnvelope}
+def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    taken = {endpoint.body for endpoint in endpoints if endpoint.body}
+    given = {struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs}
+    given |= {endpoint.unready for endpoint in endpoints if endpoint.unready} | {ErrorEnvelope}
     answers = {name: _complete(schema) for name, schema in _components(given).items()}
     return dict(sorted({**_components(taken), **answers}.items()))
 

@@ -1,16 +1,26 @@
-"""Whole JSON answers, errors included, in the one encoding that all endpoints share."""
+"""Answers: JSON and failures in the one encoding that all endpoints share, and CSV for spreadsheets."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from policies import rate
 from proxy.errors import RequestFailed
+from proxy.http.connection import Connection
 
 encode_json = msgspec.json.Encoder().encode
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A spreadsheet takes a cell that begins so for a formula, and runs it."""
 
 
 def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -22,3 +32,58 @@ def failure_reply(failure: RequestFailed) -> Response:
     if failure.retry_after_s is not None:
         headers["retry-after"] = str(rate.retry_after_s(failure.retry_after_s))
     return reply(failure.body(), failure.status, headers)
+
+
+class CsvReply(Response):
+    """A line of names, then the rows, a batch at a time: each batch is sent as soon as it is read."""
+
+    media_type = "text/csv"
+
+    def __init__(
+        self,
+        file_name: str,
+        names: Sequence[str],
+        batches: AsyncGenerator[Sequence[msgspec.Struct], None],
+    ) -> None:
+        super().__init__(
+            headers={
+                "content-disposition": f'attachment; filename="{file_name}"',
+                "x-accel-buffering": "no",
+            }
+        )
+        del self.headers["content-length"]  # nobody knows it yet
+        self._names = names
+        self._batches = batches
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
+        headers = [(name.decode(), value.decode()) for name, value in self.raw_headers]
+        async with connection.watched(), aclosing(self._batches) as batches:
+            # Before the headers go out, so that a database that is away is still an error.
+            first = await anext(batches)
+            await connection.start(200, headers)
+            await connection.send(_lines([self._names]) + _lines(map(_cells, first)))
+            async for batch in batches:
+                await connection.send(_lines(map(_cells, batch)))
+            await connection.end(b"")
+
+
+def _cells(row: msgspec.Struct) -> list[Any]:
+    return [_cell(value) for value in msgspec.structs.astuple(row)]
+
+
+def _cell(value: Any) -> Any:
+    """Write a cell so that a spreadsheet only shows it.
+
+    Names of voices are other people's words, so a quote goes before what looks like a formula. Small numbers
+    are written out, since not every reader takes 1e-06 for a number.
+    """
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return f"{Decimal(repr(value)):f}" if isinstance(value, float) else value
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

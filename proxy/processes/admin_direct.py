@@ -12,10 +12,10 @@ from proxy import api_admin
 from proxy.access.callers import Callers
 from proxy.access.limits import MEMORY, open_limits
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.app import control_app
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config
+from proxy.http.layers import control_app
 from proxy.ledger import open_ledger
 from proxy.processes import runtime
 from proxy.speech.cache import open_cache
@@ -34,12 +34,12 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 open_limits(MEMORY) as limits,
                 open_cache(config, store, _no_revision, metrics.cache) as cache,
             ):
-                parts = api_admin.Administration(
+                administration = api_admin.Administration(
                     store, ledger, Callers(store), config, UsageThrottle(limits), cache
                 )
-                saving = LibraryEditor(store, Library(store, config.lexicons), cache, config.voices)
-                routes = [*api_admin.routes(parts), *api_admin.library_routes(parts, saving)]
-                yield httpx2.ASGITransport(app=control_app(routes, metrics))
+                library_editor = LibraryEditor(store, Library(store, config.lexicons), cache, config.voices)
+                endpoints = api_admin.record_routes(administration, library_editor)
+                yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
 
 
 def _no_revision(_front_end: str) -> str:

@@ -130,7 +130,7 @@ def _helped(worker: Worker, public: uvicorn.Server, helper: asyncio.Task[None]) 
     if helper.cancelled() or (failure := helper.exception()) is None:
         return
     _log.error("worker.help.failed", error=type(failure).__name__)
-    worker.standing.is_draining = True
+    worker.server_state.is_draining = True
     # Not the whole drain: until this worker has gone, nobody takes the clients in the socket's line.
     public.config.timeout_graceful_shutdown = 1
     public.should_exit = True
@@ -197,7 +197,7 @@ async def _listen(
             case HostState() as state:
                 worker.engines.heard(state)
             case WorkerGivenUp() as other:
-                worker.standing.given_up[other.worker] = other.reason
+                worker.server_state.given_up[other.worker] = other.reason
             case MetricsAsked(question):
                 pipe.send(MetricsReport(question, worker.metrics.text()))
             case PlansAsked() as asked:
@@ -211,7 +211,7 @@ async def _listen(
                 public.config.timeout_graceful_shutdown = _drain_s(config)
                 _log.info("config.reload.complete", revision=revision.number)
             case Drain():
-                worker.standing.is_draining = True
+                worker.server_state.is_draining = True
                 public.should_exit = True
             case unexpected:
                 _log.warning("worker.message.unexpected", message=type(unexpected).__name__)

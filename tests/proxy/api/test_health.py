@@ -23,7 +23,7 @@ async def test_a_worker_that_can_speak_is_ready(server: Inside) -> None:
 
 
 async def test_a_draining_worker_is_unready_but_alive(server: Inside) -> None:
-    server.worker.standing.is_draining = True
+    server.worker.server_state.is_draining = True
     status, body = await readiness(server)
     assert (status, body["status"]) == (503, "unready")
     assert body["reasons"][0].startswith("draining")

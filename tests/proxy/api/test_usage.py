@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from policies.plans import UNLIMITED
-from proxy.http.times import iso
+from proxy.http.lists import iso
 from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 from tests.proxy.api.inside import Inside, envelope

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from starlette.routing import Route
 
 from proxy import errors
 from proxy.app import open_worker
@@ -160,17 +159,6 @@ def document(shared: server.Server) -> Document:
 def test_it_is_a_valid_openapi_document(document: Document) -> None:
     assert document["openapi"].startswith("3.1.")
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
-
-
-async def test_it_has_every_route_with_its_methods_and_no_other(tmp_path: Path, document: Document) -> None:
-    async with open_worker(Config(data=str(tmp_path)), Registry({}, [])) as worker:
-        routes = {
-            (method.lower(), re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path))
-            for route in worker.app.routes
-            if isinstance(route, Route)
-            for method in (route.methods or {"GET"}) - {"HEAD"}
-        }
-    assert {(method, path) for path, methods in document["paths"].items() for method in methods} == routes
 
 
 def test_every_failure_a_client_can_see_is_described(document: Document) -> None:

@@ -1,0 +1,93 @@
+"""The one declaration of a route: how it is reached, who answers it, and what OpenAPI says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, compile_path
+from starlette.types import ASGIApp
+
+from proxy.errors import RequestFailed
+
+ADMIN_ROOT = "/admin"
+"""Every path below needs a key of the role `admin`."""
+JSON = "application/json"
+
+Struct = type[msgspec.Struct]
+Failure = type[RequestFailed]
+Handler = Callable[[Request], Awaitable[Response]] | ASGIApp
+Access = Literal["open", "catalogue", "key"]
+"""`open` needs no key. `catalogue` needs none where the operator sets `public_catalogue`."""
+
+
+class Query(NamedTuple):
+    """A parameter after the question mark. It is never required."""
+
+    name: str
+    meaning: str
+    values: tuple[str, ...] = ()
+
+
+class Header(NamedTuple):
+    """A header that a request may have. It is never required."""
+
+    name: str
+    meaning: str
+    pattern: str
+
+
+class Endpoint(NamedTuple):
+    """One method on one path.
+
+    `answers` has the structs of a good answer by media type. It has no struct where the answer is bytes, or a
+    document that describes itself. `unready` is the body of a 503 that is no error. `headers` are on each
+    good answer of this endpoint, `some_headers` only on some; both map names to meanings.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    handler: Handler
+    name: str
+    summary: str
+    answers: Mapping[str, tuple[Struct, ...]]
+    status: int = 200
+    access: Access = "key"
+    body: Struct | None = None
+    queries: tuple[Query, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    unready: Struct | None = None
+    request_headers: tuple[Header, ...] = ()
+    headers: Mapping[str, str] = {}
+    some_headers: Mapping[str, str] = {}
+
+    @property
+    def route(self) -> Route:
+        return Route(self.path, self.handler, methods=[self.method])
+
+    @property
+    def shown_path(self) -> str:
+        """The path as OpenAPI writes it: `{id}` where the router has `{id:path}`."""
+        return compile_path(self.path)[1]
+
+    @property
+    def is_for_admins(self) -> bool:
+        return is_admin_path(self.path)
+
+
+def json(*structs: Struct) -> Mapping[str, tuple[Struct, ...]]:
+    """Declare an answer in JSON: any one of these structs."""
+    return {JSON: structs}
+
+
+def is_admin_path(path: str) -> bool:
+    return path.startswith(ADMIN_ROOT)
+
+
+def open_paths(endpoints: Iterable[Endpoint], public_catalogue: bool) -> frozenset[str]:
+    """Return the paths that a GET reaches without a key."""
+    keyless = {"open", "catalogue"} if public_catalogue else {"open"}
+    return frozenset(endpoint.path for endpoint in endpoints if endpoint.access in keyless)

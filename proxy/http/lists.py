@@ -1,0 +1,119 @@
+"""Lists at the edge: pages in the order newest first, and the times that queries name and rows show.
+
+Pages are as OpenAI has them: a query has `limit` and `after`, an answer has `has_more` and `last_id`.
+Times are days and RFC 3339 times in UTC; inside the server they are microseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from proxy.errors import InvalidRequest
+from proxy.http.endpoint import Query
+from proxy.storage.rows import NEWEST, Place
+
+PAGE = (
+    Query("limit", "How many, 1 to 1000; 100 where it is not said."),
+    Query("after", "The `last_id` of the page before."),
+)
+SINCE = Query("since", "Not before this day (`2026-01-31`) or time (`2026-01-31T12:00:00Z`), UTC.")
+UNTIL = Query("until", "Before this day or time.")
+
+MOST = 1000
+_USUAL = 100
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class PlacedRow(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=PlacedRow)
+
+
+class Page(msgspec.Struct, Generic[Row], frozen=True):
+    """One page. The next page has `last_id` as its `after`; an empty page has none."""
+
+    rows: Sequence[Row]
+    has_more: bool
+
+    @property
+    def last_id(self) -> str | None:
+        return self.rows[-1].id if self.rows else None
+
+
+async def page(
+    request: Request,
+    place_of: Callable[[str], Awaitable[Place | None]],
+    read: Callable[[Place, int], Awaitable[Sequence[Row]]],
+) -> Page[Row]:
+    """Read the page that the query names.
+
+    Raises InvalidRequest: `limit` is no number from 1 to 1000, or no row has the id in `after`.
+    """
+    limit = query_limit(request) or _USUAL
+    place = NEWEST
+    if after := request.query_params.get("after"):
+        found = await place_of(after) if after.isprintable() else None
+        if found is None:
+            raise InvalidRequest(
+                "Invalid value for 'after': it must be the last_id of the page before.", param="after"
+            )
+        place = found
+    # One more than is shown tells whether there are more.
+    rows = await read(place, limit + 1)
+    return Page(rows[:limit], len(rows) > limit)
+
+
+def query_limit(request: Request) -> int | None:
+    """Return the query's `limit`, or None without one. Raises InvalidRequest."""
+    text = request.query_params.get("limit")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
+        raise InvalidRequest(
+            f"Invalid value for 'limit': it must be a number from 1 to {MOST}.", param="limit"
+        )
+    return int(text)
+
+
+def iso(micros: int) -> str:
+    # Not fromtimestamp: a float would lose the last microsecond.
+    moment = _EPOCH + timedelta(microseconds=micros)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def query_time(request: Request, field: str) -> int | None:
+    """Return a query parameter in microseconds, or None without one. Raises InvalidRequest."""
+    text = request.query_params.get(field)
+    if not text:
+        return None
+    moment = _moment(text)
+    if moment is None:
+        raise InvalidRequest(
+            f"Invalid value for '{field}': it must be a day such as 2026-01-31, or a time such as "
+            "2026-01-31T12:00:00Z.",
+            param=field,
+        )
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _moment(text: str) -> datetime | None:
+    if not (_DAY.fullmatch(text) or _TIME.fullmatch(text)):
+        return None
+    try:
+        found = datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
