@@ -1,4 +1,4 @@
-"""The supervisor's /metrics, on its own loopback port: the sum of what the workers tell when asked."""
+"""The supervisor's /metrics on its own loopback port: the sum of what the workers report on request."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
 from speech_engine.host.pipe import HostState
 
 ANSWER_S = 2.0
-"""For a worker to tell its figures; without them the page is still of use."""
+"""The time that a worker has to report; the page is of use without it too."""
 
 _SPARE_S = 1.0
 
 
 class MetricsPage(Collector):
-    """`ask` gives what those say that answer in time, out of `workers` that there should be.
+    """`ask` gives the reports that come in time; `workers` is how many there should be.
 
-    The page is served by a thread of the library, so everything between it and the loop is handed over.
+    A thread of the library serves the page, so it asks through the event loop.
     """
 
     def __init__(
@@ -38,13 +38,10 @@ class MetricsPage(Collector):
         self._workers = workers
         self._ask = ask
         self._hosts = hosts
-        self._figures = MetricsSum()
+        self._sum = MetricsSum()
         self._asking = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: Callable[[], None] = lambda: None
-
-    def __repr__(self) -> str:
-        return f"<MetricsPage on {self._address or 'no port'}>"
 
     def start(self) -> None:
         if not self._address:
@@ -72,18 +69,18 @@ class MetricsPage(Collector):
         self._stop()
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: without this, registering would collect before a worker lives."""
+        """Nothing. Without this, the registry would collect before a worker lives."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        # One at a time: what two scrapes are told must be added in its order.
+        # One scrape at a time: reports must be added in the order in which they came.
         with self._asking:
-            told = self._told()
-            figures = list(self._figures.summed(told))
+            reports = self._reports()
+            figures = list(self._sum.add_up(reports))
         configured = GaugeMetricFamily("voxgate_workers", "Workers that there should be.")
         configured.add_metric([], self._workers)
         answered = GaugeMetricFamily("voxgate_workers_ready", "Workers whose figures are in this page.")
-        answered.add_metric([], len(told))
+        answered.add_metric([], len(reports))
         yield from (configured, answered, *self._of_hosts(), *figures)
 
     def _of_hosts(self) -> Iterable[Metric]:
@@ -99,19 +96,19 @@ class MetricsPage(Collector):
             lives.add_metric(labels, state.generation)
         return (ready, lives)
 
-    def _told(self) -> list[WorkerMetrics]:
+    def _reports(self) -> list[WorkerMetrics]:
         assert self._loop is not None
-        gathering = self._gathered()
+        gathering = self._gather()
         try:
-            asked = asyncio.run_coroutine_threadsafe(gathering, self._loop)
+            answer = asyncio.run_coroutine_threadsafe(gathering, self._loop)
         except RuntimeError:
             gathering.close()
             return []  # the loop is closed: the supervisor is about to end, and so is this page
         try:
-            return asked.result(ANSWER_S + _SPARE_S)
+            return answer.result(ANSWER_S + _SPARE_S)
         except (TimeoutError, CancelledError):
-            asked.cancel()  # nobody wants the answers any more
+            answer.cancel()  # nobody needs the answers any more
             return []
 
-    async def _gathered(self) -> list[WorkerMetrics]:
+    async def _gather(self) -> list[WorkerMetrics]:
         return await self._ask()

@@ -1,6 +1,10 @@
 """The workers' metrics as one page: gauges of those that answer, counters of all lives that ever answered.
 
 A counter must not fall when a worker is restarted or late: Prometheus would take the rest of the sum for new.
+
+The multiprocess mode of `prometheus_client` (0.26) would keep a file of 64 KiB for each life of a worker,
+which must stay as long as its counts are summed, and which stays after kill -9. That mode leaves a family
+without a figure off the page, and it lets two `Metrics` in one process share their counts.
 """
 
 from __future__ import annotations
@@ -39,30 +43,27 @@ class MetricsSum:
         self._last: dict[int, tuple[int, _Figures]] = {}
         self._of_ended_lives: _Figures = {}
 
-    def __repr__(self) -> str:
-        return f"<MetricsSum of {len(self._last)} workers>"
-
-    def summed(self, told: Iterable[WorkerMetrics]) -> Iterator[Metric]:
-        """What has the same name and labels is one figure."""
+    def add_up(self, reports: Iterable[WorkerMetrics]) -> Iterator[Metric]:
+        """Sum the figures that have the same name and labels."""
         sums: _Figures = {}
-        for each in told:
-            read = _read(each.text)
-            lasting = {family: figures for family, figures in read.items() if family.kind in _LASTING}
-            _add(sums, {family: figures for family, figures in read.items() if family not in lasting})
-            self._remember(each, lasting)
+        for report in reports:
+            families = _parse(report.text)
+            lasting = {family: figures for family, figures in families.items() if family.kind in _LASTING}
+            _add(sums, {family: figures for family, figures in families.items() if family not in lasting})
+            self._remember(report, lasting)
         for figures in (self._of_ended_lives, *(figures for _, figures in self._last.values())):
             _add(sums, figures)
         return _page(sums)
 
-    def _remember(self, told: WorkerMetrics, lasting: _Figures) -> None:
-        generation, before = self._last.get(told.worker, (told.generation, {}))
-        if generation != told.generation:
+    def _remember(self, report: WorkerMetrics, lasting: _Figures) -> None:
+        generation, before = self._last.get(report.worker, (report.generation, {}))
+        if generation != report.generation:
             _add(self._of_ended_lives, before)
-        self._last[told.worker] = (told.generation, lasting)
+        self._last[report.worker] = (report.generation, lasting)
 
 
-def _read(text: str) -> _Figures:
-    """Families without a figure yet are on the page too: a reader learns that they exist."""
+def _parse(text: str) -> _Figures:
+    """The figures of a page by family. A family without a figure is there too: a reader learns of it."""
     return {
         _Family(page.name, page.documentation, page.type): {
             (sample.name, tuple(sample.labels.items())): sample.value for sample in page.samples
@@ -75,7 +76,7 @@ def _add(sums: _Figures, more: _Figures) -> None:
     for family, figures in more.items():
         sum_ = sums.setdefault(family, {})
         for place, value in figures.items():
-            # Of the store and the cache that all workers share each tells the whole.
+            # All workers share one store and one cache: each of them reports the whole.
             is_whole = family.kind == "gauge" and family.name.endswith(("_usd", "_cache_bytes"))
             sum_[place] = max(sum_.get(place, 0.0), value) if is_whole else sum_.get(place, 0.0) + value
 

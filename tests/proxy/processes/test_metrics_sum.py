@@ -17,10 +17,10 @@ def _text(requests: int, in_flight: int = 0, first_audio_s: tuple[float, ...] = 
     return metrics.text()
 
 
-def _page(figures: MetricsSum, *told: WorkerMetrics) -> dict[str, float]:
+def _page(figures: MetricsSum, *reports: WorkerMetrics) -> dict[str, float]:
     return {
         f"{sample.name}{sample.labels.get('le', '')}": sample.value
-        for family in figures.summed(told)
+        for family in figures.add_up(reports)
         for sample in family.samples
     }
 
@@ -60,16 +60,16 @@ def test_a_new_life_counts_on_from_the_last_one() -> None:
 def test_what_has_no_figure_yet_is_on_the_page() -> None:
     names = {
         family.name
-        for family in MetricsSum().summed([WorkerMetrics(0, 1, _text(0)), WorkerMetrics(1, 1, _text(0))])
+        for family in MetricsSum().add_up([WorkerMetrics(0, 1, _text(0)), WorkerMetrics(1, 1, _text(0))])
     }
     assert {"voxgate_requests", "voxgate_requests_in_flight", "voxgate_first_audio_seconds"} <= names
 
 
-def test_of_a_folder_that_all_share_each_tells_the_whole() -> None:
-    def told(worker: int, evicted: int, left_bytes: int) -> WorkerMetrics:
+def test_of_a_folder_that_all_share_each_reports_the_whole() -> None:
+    def report(worker: int, evicted: int, left_bytes: int) -> WorkerMetrics:
         metrics = Metrics()
         metrics.cache.swept(evicted, left_bytes)
         return WorkerMetrics(worker, 1, metrics.text())
 
-    page = _page(MetricsSum(), told(0, 2, 5_000), told(1, 3, 4_000))
+    page = _page(MetricsSum(), report(0, 2, 5_000), report(1, 3, 4_000))
     assert (page["voxgate_cache_bytes"], page["voxgate_cache_evictions_total"]) == (5_000, 5)
