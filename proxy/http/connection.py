@@ -125,8 +125,8 @@ class Connection:
 class RecordedConnection(Connection):
     """A connection that records what it sends.
 
-    If the client leaves, the block goes on to its end, and the next try gets the answer. If the answer cannot be
-    kept, the block is cancelled as usual.
+    If the client leaves, the block goes on to its end, and the next try gets the answer. If the answer cannot
+    be kept, the block is cancelled as usual.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, recording: AnswerRecording) -> None:

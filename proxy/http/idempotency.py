@@ -13,7 +13,7 @@ from proxy.telemetry import Metrics
 _KEY = re.compile(r"[ -~]{1,255}")
 _NAME = "Idempotency-Key"
 
-Answer = Callable[[Connection], Awaitable[None]]
+Respond = Callable[[Connection], Awaitable[None]]
 
 
 class Idempotency:
@@ -22,7 +22,7 @@ class Idempotency:
         self._metrics = metrics
 
     def key(self, connection: Connection) -> str | None:
-        """Return the key of a request, or None if it has none or no answers are kept. Raises InvalidRequest."""
+        """Return the key, or None if there is none or no answers are kept. Raises InvalidRequest."""
         values = connection.headers(b"idempotency-key") if self._answers.are_kept else []
         if not values:
             return None
@@ -33,15 +33,15 @@ class Idempotency:
             )
         return values[0]
 
-    async def answer(self, connection: Connection, request: KeyedRequest, answer: Answer) -> None:
-        """Send what was answered before. Otherwise call `answer`, and record what it sends."""
+    async def answer(self, connection: Connection, request: KeyedRequest, respond: Respond) -> None:
+        """Send what was answered before. Otherwise call `respond`, and record what it sends."""
         async with self._answers.claim(request) as claim:
             if isinstance(claim, KeptAnswer):
                 self._metrics.replayed()
                 await _replay(connection, claim)
                 return
             try:
-                await answer(connection.record_with(claim))
+                await respond(connection.record_with(claim))
             finally:
                 if claim.failure is not None:
                     self._metrics.unrecorded()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from proxy.kept import locked_files
-from proxy.kept.locked_files import LOCK, PART, Lock, Swept
+from proxy.kept.locked_files import LOCK, PART, Lock, SweepResult
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class KeptFolder:
         self._unswept_bytes += size
         return self._unswept_bytes > self.most_bytes // _ROOM_SHARE // self._workers
 
-    async def sweep(self, *, by_use: bool = False) -> Swept:
+    async def sweep(self, *, by_use: bool = False) -> SweepResult:
         """Make room for a sixteenth of the bound."""
         self._unswept_bytes = 0
         room = self.most_bytes * (_ROOM_SHARE - 1) // _ROOM_SHARE

@@ -20,7 +20,7 @@ from typing import NamedTuple
 LOCK, PART = ".lock", ".part"
 
 
-class Swept(NamedTuple):
+class SweepResult(NamedTuple):
     """How many files were removed, and how many bytes are left."""
 
     removed: int
@@ -46,17 +46,17 @@ class Lock:
         """Open the file to write to, empty: a killed worker may have left a half of it."""
         return FileIO(self.name + PART, "w", opener=_private_in(self._folder))
 
-    def complete_part(self, file: FileIO, name: str | None = None) -> None:
+    def complete_part(self, file: FileIO, name: str) -> None:
         """Give the file its name. Return when both would outlive a power cut."""
         os.fsync(file.fileno())
-        os.rename(self.name + PART, name or self.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        os.rename(self.name + PART, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         os.fsync(self._folder)
 
     def drop_part(self) -> None:
         _unlink(self.name + PART, self._folder)
 
-    def drop_whole(self, name: str | None = None) -> None:
-        _unlink(name or self.name, self._folder)
+    def drop_whole(self, name: str) -> None:
+        _unlink(name, self._folder)
 
     def release(self) -> None:
         # The name goes first. A process that opens it after that makes a new lock, and does not try ours.
@@ -102,7 +102,7 @@ def _take(path: Path) -> Lock | None:
         return Lock(path.name, folder, file)
 
 
-def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False) -> Swept:
+def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False) -> SweepResult:
     """Remove files that are too old, then others until the rest fits, and what killed workers left.
 
     A file is too old if it was written before `oldest`. After that the oldest files go first; with `by_use`,
@@ -131,7 +131,7 @@ def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False)
         file.path.unlink(missing_ok=True)
         total -= file.size
         removed += 1
-    return Swept(removed, total)
+    return SweepResult(removed, total)
 
 
 def listed(folder: Path) -> list[str]:

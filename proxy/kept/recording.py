@@ -117,8 +117,8 @@ class Recording:
         self._write(block)
         assert self._lock is not None
         assert self._file is not None
-        self._lock.complete_part(self._file, name)
-        self._name = name
+        self._name = name or self._lock.name
+        self._lock.complete_part(self._file, self._name)
         self.stat = os.fstat(self._file.fileno())
 
     def _release(self, keep: bool) -> None:
@@ -128,10 +128,11 @@ class Recording:
         try:
             if self._file is not None:
                 self._file.close()
-                if self.stat is None:
-                    lock.drop_part()
-                elif not keep:
-                    lock.drop_whole(self._name)
             self.is_kept = keep and self.stat is not None
+            if self._file is not None and not self.is_kept:
+                lock.drop_part()
+                if self._name is not None:
+                    # Even without a `stat`: the flush may have failed after the file had its name.
+                    lock.drop_whole(self._name)
         finally:
             lock.release()

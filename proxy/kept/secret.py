@@ -1,4 +1,4 @@
-"""The server's secret for the names of what is kept: who finds those on a disk cannot try texts on them."""
+"""The server's secret for the names of kept files. Nobody who reads the disk can try texts on the names."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _LOOK_AGAIN_S = 0.01
 
 
 def ensure(file: Path) -> bytes:
-    """The one in the file, made on the first day, and everybody's. Waits for the disk; raises OSError."""
+    """Return the secret in the file, and make it on the first day. Waits for the disk; raises OSError."""
     while len(kept := _read(file)) < _BYTES:
         lock = locked_files.take(file)
         if lock is None:
-            time.sleep(_LOOK_AGAIN_S)  # another worker makes it just now
+            time.sleep(_LOOK_AGAIN_S)  # another worker is making it
             continue
         try:
             if len(_read(file)) < _BYTES:
                 with lock.create_part() as part:
                     part.write(secrets.token_bytes(_BYTES))
-                    lock.complete_part(part)
+                    lock.complete_part(part, lock.name)
         finally:
             lock.release()
     return kept
 
 
 def for_now() -> bytes:
-    """Where the disk takes none: what is kept under it is found until this process ends."""
+    """Make a secret for a disk that keeps none. Files under it are found until this process ends."""
     return secrets.token_bytes(_BYTES)
 
 

@@ -93,7 +93,7 @@ class Cache:
         if not self._shelf.folder.most_bytes or not caching.is_wanted(is_requested, is_planned, self._is_on):
             return _NOT_LOOKED_UP
         speakers = [part.candidates[0].model.name for part in question.plan.parts]
-        path = self._shelf.path(self._names.clip(question, speakers))
+        path = self._shelf.path(self._names.clip_name(question, speakers))
         if (clip := self._shelf.remembered(path)) is not None:
             self._counts.hit()
             return nullcontext(CacheLookup(clip))
@@ -212,7 +212,7 @@ class Cache:
         if lookup.about is None:
             await self._shelf.drop(recording)
             return "again"
-        path = path.with_name(self._names.clip(question, lookup.speakers))
+        path = path.with_name(self._names.clip_name(question, lookup.speakers))
         if not await self._shelf.keep(recording, lookup.about, path):
             return "again"
         self._is_failing = False

@@ -1,4 +1,4 @@
-"""A whole answer on the disk: its bytes as they were sent, and behind them what else is told with them.
+"""A clip: a whole answer on the disk. First come its bytes as they were sent, then what is known of them.
 
 Everything that reads waits for the disk and raises OSError.
 """
@@ -17,17 +17,16 @@ from proxy.kept import locked_files
 from proxy.speech.word_times import SpokenWord
 
 BLOCK_BYTES = 256 * 1024
-"""So much is read at once; what is smaller is in memory when it is found."""
+"""So many bytes are read at once. A smaller clip is all in memory when it is found."""
 
 _LENGTH_BYTES = 4
 _MOST_ABOUT_BYTES = 4 * 1024 * 1024
 TOUCHED_S = 60.0
-"""For so long after a use further uses are not written down."""
+"""After a use, further uses are not written down for so long."""
 
 
 class About(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """Beside the bytes: who spoke them, as the header says it and as the usage row does, and when which word
-    is heard."""
+    """What is known of the bytes: who spoke them, for header and usage row, and the times of words."""
 
     spoken_by: str
     engine: str
@@ -46,7 +45,7 @@ class About(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 class Identity(NamedTuple):
-    """Which file it is that a name stands for."""
+    """Tells whether a name still stands for the same file."""
 
     inode: int
     written_ns: int
@@ -57,7 +56,7 @@ class Identity(NamedTuple):
 
 
 class Clip:
-    """`start` is the beginning of the sound, or all of it; then there is no `rest`."""
+    """`start` is the beginning of the sound. If it is all of the sound, there is no `rest`."""
 
     def __init__(self, about: About, start: bytes, rest: FileIO | None, identity: Identity) -> None:
         self.about = about
@@ -73,7 +72,7 @@ class Clip:
         return self.about.samples / self.about.sample_rate_hz
 
     def read(self, at: int) -> bytes:
-        """From this byte of the sound on, a block or what is left."""
+        """Read a block of the sound from this byte on, or what is left."""
         assert self.rest is not None
         data = os.pread(self.rest.fileno(), min(BLOCK_BYTES, self.about.audio_bytes - at), at)
         if not data:
@@ -86,7 +85,7 @@ class Clip:
 
 
 def load(path: Path, oldest: float) -> Clip | None:
-    """The one of this name, now used; None where there is none, or only an old or a damaged one."""
+    """Load a clip and note its use. Return None if there is none, or if it is too old or damaged."""
     file = locked_files.find(path)
     if file is None:
         return None
@@ -103,7 +102,7 @@ def load(path: Path, oldest: float) -> Clip | None:
 
 
 def identity(path: str) -> Identity | None:
-    """Of what has this name now. Not for a thread: it asks for what the system has in memory of late."""
+    """Identify the file that has this name now. It needs no thread: the system has the answer in memory."""
     try:
         return Identity.of(os.stat(path))
     except OSError:
@@ -111,7 +110,7 @@ def identity(path: str) -> Identity | None:
 
 
 def touch(path: str) -> None:
-    """It was used just now: those that were not are the first to go."""
+    """Note that the clip was used just now. The clips without a use are the first to go."""
     _touch(path, os.stat(path))
 
 
@@ -136,7 +135,7 @@ def _read(file: FileIO, stat: os.stat_result) -> Clip | None:
 
 
 def _about(file: FileIO, size: int) -> About | None:
-    """None for a file that is not ours, or was damaged: it is replaced when it is next asked for."""
+    """None for a file that is not ours or was damaged. The next recording of its name replaces it."""
     end = size - _LENGTH_BYTES
     length = int.from_bytes(os.pread(file.fileno(), _LENGTH_BYTES, max(0, end)))
     if not 0 < length <= min(end, _MOST_ABOUT_BYTES):

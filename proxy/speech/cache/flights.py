@@ -66,7 +66,7 @@ class Flight:
         if landing != "alone":
             self._flights.forget(self._path, self)
 
-    async def landing(self, patience_s: float) -> Landing | None:
+    async def wait(self, patience_s: float) -> Landing | None:
         """Wait for the end. Return None when its client has held the flight up for so long."""
         while not self._landed.done():
             left_s = patience_s - self.held_up_s

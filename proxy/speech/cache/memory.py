@@ -16,7 +16,7 @@ BELIEVED_S = 1.0
 hit, since it lets other threads of the process go first."""
 
 
-class _Kept:
+class _Entry:
     def __init__(self, clip: Clip, now: float) -> None:
         self.clip = clip
         self.touched = now
@@ -24,7 +24,7 @@ class _Kept:
         self.seen = -math.inf
 
 
-class Remembered(NamedTuple):
+class MemoryHit(NamedTuple):
     """A clip, and whether its use is to be written down. That is due once a minute."""
 
     clip: Clip
@@ -37,46 +37,46 @@ class Memory:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._bytes = 0
 
     def __repr__(self) -> str:
-        return f"<Memory of {len(self._kept)} clips, {self._bytes} bytes>"
+        return f"<Memory of {len(self._entries)} clips, {self._bytes} bytes>"
 
-    def get(self, path: str, oldest: float) -> Remembered | None:
-        kept = self._kept.get(path)
-        if kept is None:
+    def get(self, path: str, oldest: float) -> MemoryHit | None:
+        entry = self._entries.get(path)
+        if entry is None:
             return None
         now = time.monotonic()
-        if kept.clip.identity.written_ns < oldest * 1e9 or not _is_there(path, kept, now):
+        if entry.clip.identity.written_ns < oldest * 1e9 or not _is_there(path, entry, now):
             self._drop(path)
             return None
-        self._kept.move_to_end(path)
-        is_due = now - kept.touched > clips.TOUCHED_S
+        self._entries.move_to_end(path)
+        is_due = now - entry.touched > clips.TOUCHED_S
         if is_due:
-            kept.touched = now
-        return Remembered(kept.clip, is_due)
+            entry.touched = now
+        return MemoryHit(entry.clip, is_due)
 
     def put(self, path: str, clip: Clip) -> None:
         """Remember a clip that has no rest on the disk."""
         self._drop(path)
-        self._kept[path] = _Kept(clip, time.monotonic())
+        self._entries[path] = _Entry(clip, time.monotonic())
         self._bytes += len(clip.start)
         while self._bytes > self._most_bytes:
-            self._drop(next(iter(self._kept)))
+            self._drop(next(iter(self._entries)))
 
     def forget(self, paths: Iterable[str]) -> None:
         for path in paths:
             self._drop(path)
 
     def _drop(self, path: str) -> None:
-        kept = self._kept.pop(path, None)
-        if kept is not None:
-            self._bytes -= len(kept.clip.start)
+        entry = self._entries.pop(path, None)
+        if entry is not None:
+            self._bytes -= len(entry.clip.start)
 
 
-def _is_there(path: str, kept: _Kept, now: float) -> bool:
-    if now - kept.seen <= BELIEVED_S:
+def _is_there(path: str, entry: _Entry, now: float) -> bool:
+    if now - entry.seen <= BELIEVED_S:
         return True
-    kept.seen = now
-    return kept.clip.identity == clips.identity(path)
+    entry.seen = now
+    return entry.clip.identity == clips.identity(path)

@@ -77,7 +77,7 @@ class Names:
             for name, settings in sections.items()
         }
 
-    def clip(self, question: CacheQuestion, speakers: Sequence[str]) -> str:
+    def clip_name(self, question: CacheQuestion, speakers: Sequence[str]) -> str:
         """Return the name of the clip in which these speak the parts. A speaker is an `engine/model`."""
         request, parts = question.request, question.plan.parts
         voiced = [self._voiced(part, speaker) for part, speaker in zip(parts, speakers, strict=True)]

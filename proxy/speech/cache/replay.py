@@ -1,4 +1,4 @@
-"""A kept answer as a speech: the same bytes, without anybody speaking."""
+"""A kept clip as a speech: the same bytes, and no engine speaks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from speech_engine import EngineFailed
 
 
 class Replay:
-    """Fits `proxy.speech.speech.Speech`. `threads` read what is not in memory."""
+    """It fits `proxy.speech.speech.Speech`. `threads` read what is not in memory."""
 
     def __init__(self, clip: Clip, threads: ThreadPoolExecutor) -> None:
         self._clip = clip
@@ -21,9 +21,6 @@ class Replay:
         self._threads = threads
         self._at = 0
         self._last = clip.start
-
-    def __repr__(self) -> str:
-        return f"<Replay of {self._clip!r}>"
 
     @property
     def engine(self) -> str:
@@ -54,7 +51,7 @@ class Replay:
         self._clip.close()
 
     def _chunk(self, data: bytes) -> Chunk:
-        """With its share of the samples: how they lie in the bytes is known of the whole alone."""
+        """Give the bytes their share of the samples. Only the samples of the whole are known."""
         about = self._about
         before, after = (about.samples * at // about.audio_bytes for at in (self._at, self._at + len(data)))
         return Chunk(data, after - before, about.sample_rate_hz)

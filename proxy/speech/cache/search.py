@@ -39,7 +39,7 @@ class CacheSearch:
         self.clip = await self._find(self.path)
         while self.clip is None:
             other = self._flights.of(self.path)
-            landing = None if other is None else await other.landing(self._patience_s)
+            landing = None if other is None else await other.wait(self._patience_s)
             if landing == "alone":
                 return
             if landing is not None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from starlette.types import Message
 from proxy.config import config_toml
 from proxy.config.sections import Server
 from proxy.kept import locked_files, open_answers
+from proxy.kept.locked_files import Lock
 from proxy.storage import open_store
 from proxy.storage.store import Statement
 from tests.faults.processes import until
@@ -238,3 +240,27 @@ async def test_a_bound_of_a_reload_counts_from_then_on(tmp_path: Path) -> None:
         assert [is_replay(await ask(server, "two")) for _ in range(2)] == [False, True]
         await bound(server, 0)
         assert not is_replay(await ask(server, "two"))
+
+
+async def test_an_answer_that_ended_between_the_look_and_the_lock_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, has_looked, may_take = locked_files.take, threading.Event(), threading.Event()
+
+    def late(path: Path) -> Lock | None:
+        monkeypatch.undo()
+        has_looked.set()
+        may_take.wait(10.0)
+        return take(path)
+
+    engine = Scripted(*spoken(0.5))
+    async with speaking(tmp_path, engine) as server:
+        monkeypatch.setattr(locked_files, "take", late)
+        waiting = asyncio.create_task(ask(server))
+        assert await asyncio.to_thread(has_looked.wait, 10.0)
+        first = await ask(server)
+        may_take.set()
+        second = await waiting
+    assert [is_replay(first), is_replay(second)] == [False, True]
+    assert first.content == second.content
+    assert len(engine.jobs) == 1

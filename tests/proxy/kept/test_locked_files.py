@@ -81,7 +81,7 @@ def test_what_is_written_goes_where_its_folder_went(tmp_path: Path) -> None:
     with other.create_part() as half, lock.create_part() as part:
         half.write(b"half of another one")
         part.write(b"whole")
-        lock.complete_part(part)
+        lock.complete_part(part, lock.name)
     assert not path.exists()
     assert (away / "name").read_bytes() == b"whole"
     other.drop_part()
@@ -100,7 +100,7 @@ def test_what_is_written_into_a_folder_that_is_gone_is_an_error(tmp_path: Path) 
             left.unlink()
         (tmp_path / "away").rmdir()
         with pytest.raises(FileNotFoundError):
-            lock.complete_part(part)
+            lock.complete_part(part, lock.name)
     lock.release()
     assert not list(tmp_path.iterdir())
 
@@ -145,5 +145,5 @@ def _keep(path: Path, data: bytes) -> None:
     assert lock is not None
     with lock.create_part() as part:
         part.write(data)
-        lock.complete_part(part)
+        lock.complete_part(part, lock.name)
     lock.release()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import stat
-import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,8 +15,6 @@ from policies.lexicon import Lexicon
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Candidate, Model, Voice
 from proxy.config.sections import Config, EngineSection, PluginSection
-from proxy.kept import locked_files, secret
-from proxy.kept.locked_files import Lock
 from proxy.speech.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, CacheQuestion, Names
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
@@ -97,7 +92,7 @@ def _name(
     parts = parts or (PART,)
     plan = SpeechPlan(parts[0].voice, parts[0].language, parts, 1.0, terms(UNLIMITED), 0)
     sought = CacheQuestion(account, request, plan)
-    return names.clip(sought, [part.candidates[0].model.name for part in parts])
+    return names.clip_name(sought, [part.candidates[0].model.name for part in parts])
 
 
 def test_every_field_of_a_request_is_looked_at_here() -> None:
@@ -206,45 +201,6 @@ def test_names_tell_nothing() -> None:
     names = Names(SECRET, lambda _: "")
     plan = SpeechPlan(PART.voice, "en", (PART,), 1.0, terms(UNLIMITED), 0)
     sought = CacheQuestion("acc_1", REQUEST, plan)
-    said = names.folder_id + names.clip(sought, ["one/m"]) + repr(names) + repr(sought)
+    said = names.folder_id + names.clip_name(sought, ["one/m"]) + repr(names) + repr(sought)
     for canary in ("acc_1", "Hello", "Ana"):
         assert canary not in said
-
-
-def test_the_secret_is_made_once_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
-    file, made = tmp_path / "cache-key", set[bytes]()
-    starting = threading.Barrier(8)
-
-    def ensure() -> None:
-        starting.wait()
-        made.add(secret.ensure(file))
-
-    threads = [threading.Thread(target=ensure) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert made == {file.read_bytes()}
-    assert len(file.read_bytes()) == 32
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["cache-key"]
-
-
-def test_a_secret_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
-    file = tmp_path / "cache-key"
-    file.write_bytes(b"short")
-    assert len(secret.ensure(file)) == 32
-    assert secret.ensure(file) == secret.ensure(file)
-
-
-def test_a_secret_that_another_worker_made_meanwhile_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, take = tmp_path / "cache-key", locked_files.take
-
-    def late(path: Path) -> Lock | None:
-        file.write_bytes(SECRET)
-        return take(path)
-
-    monkeypatch.setattr(locked_files, "take", late)
-    assert secret.ensure(file) == SECRET
