@@ -11,7 +11,7 @@ import pytest
 from policies.price import MICRO
 from proxy.ledger import Ledger, memory_holds, movements, open_ledger
 from proxy.ledger.movements import Reason
-from proxy.storage import open_store
+from proxy.storage import entries, open_store
 from proxy.storage.store import Row, Statement, Store
 from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import ANCHOR, Account, heard, open_accounts, speak, stands, terms, wanted
@@ -134,3 +134,31 @@ async def test_a_write_is_waited_for_when_its_request_is_cancelled_and_the_ledge
         asyncio.get_running_loop().call_later(0.05, slow.may_write.set)
     async with open_ledger(store, Metrics()) as another:
         assert await stands(another, wanted()) == Account(100, 7, 0)
+
+
+async def test_an_account_whose_settlement_is_being_written_is_not_forgotten(store: WatchedStore) -> None:
+    slow = SlowStore(store, await store.now())
+    async with open_ledger(slow) as ledger:
+        await ledger.holds.take(wanted())
+        spent = [entries.spend("req_1", "acc_ada", 0, 7 * MICRO, at=await store.now(), actor="key_ada")]
+        settling = asyncio.create_task(ledger.holds.settle(wanted(), spent, ()))
+        await slow.is_writing.wait()
+        ledger.holds.drop("req_1", "acc_ada")
+        await visit(ledger, "acc_ben", "acc_cyd", "acc_dan", "acc_ada")
+        slow.may_write.set()
+        await settling
+        assert await stands(ledger, wanted()) == Account(100, -7, 0)
+
+
+async def test_an_account_that_is_being_granted_credits_is_not_forgotten(store: WatchedStore) -> None:
+    slow = SlowStore(store, await store.now())
+    async with open_ledger(slow) as ledger:
+        await visit(ledger, "acc_ada")
+        granting = asyncio.create_task(
+            movements.grant(ledger, "acc_ada", 7 * MICRO, None, Reason("control", "a gift"))
+        )
+        await slow.is_writing.wait()
+        await visit(ledger, "acc_ben", "acc_cyd", "acc_dan", "acc_ada")
+        slow.may_write.set()
+        await granting
+        assert await stands(ledger, wanted()) == Account(100, 7, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from policies.price import MICRO
@@ -21,6 +22,7 @@ from tests.proxy.storage.watched import WatchedStore
 
 TOLD = Reason("control", "a gift")
 _DAY_S = 86_400
+_IS_BLOCKED = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
 
 
 @pytest.fixture
@@ -116,6 +118,26 @@ async def test_of_a_part_what_was_spent_last_comes_back_first(
     assert sum(entry.amount for entry in back) == credits * MICRO
     assert all(entry.amount > 0 for entry in back)
     assert await stands(ledger, request) == stood
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+async def test_a_refund_locks_balances_in_the_order_of_settlements(
+    store_url: str, store: Store, ledger: Ledger
+) -> None:
+    """In the other order, a refund and a settlement of one account would block each other."""
+    await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
+    await speak(ledger, wanted(credits=8, under=terms(5)), 8)
+    other = await asyncpg.connect(store_url)
+    try:
+        async with other.transaction():
+            await other.execute("SELECT 1 FROM balances WHERE pool <> 0 FOR UPDATE")
+            refunding = asyncio.create_task(movements.refund(ledger, "req_1", None, TOLD))
+            while not await other.fetchval(_IS_BLOCKED):  # noqa: ASYNC110 - only the database can tell
+                await asyncio.sleep(0.01)
+            await other.execute("SELECT 1 FROM balances WHERE pool = 0 FOR UPDATE NOWAIT")
+        assert sum(entry.amount for entry in await refunding) == 8 * MICRO
+    finally:
+        await other.close()
 
 
 @pytest.mark.parametrize("credits", [None, 1], ids=["whole", "in part"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from policies import estimate
 from proxy.speech.candidate_race import FirstAudio
@@ -187,6 +188,38 @@ async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_
         assert [len(engine.jobs) for engine in asked.values()] == [1, 1, 0]
         assert len(begun) == 1
         assert [engine.open for engine in asked.values()] == [0, 0, 0]
+
+
+async def test_of_two_that_begin_in_the_same_moment_the_loser_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_may_speak = asyncio.Event()
+    begun: list[CandidateStream] = []
+    attempt = FirstAudio.attempt
+
+    async def kept(*args: Any) -> CandidateStream:
+        """Keeps the loser, so that only the race can have closed it."""
+        begun.append(await attempt(*args))
+        return begun[-1]
+
+    async def let_both_speak() -> None:
+        both_may_speak.set()
+
+    monkeypatch.setattr(FirstAudio, "attempt", kept)
+    speech: list[Step] = [Started(RATE_HZ), both_may_speak.wait, *sound(0.5)]
+    asked = engines([*speech, *SILENT], [Started(RATE_HZ), let_both_speak, *speech[1:], *SILENT], WELL)
+    leaves = asyncio.Event()
+
+    async def leave_at_the_first_bytes(message: Message) -> None:
+        if message.get("body"):
+            still_open.append(sum(engine.open for engine in asked.values()))
+            leaves.set()
+
+    still_open: list[int] = []
+    async with inside(tmp_path, THREE, asked) as server:
+        await server.raw_speech(BODY, leaves, leave_at_the_first_bytes)
+    assert len(begun) == 2
+    assert set(still_open) == {1}
 
 
 _REFUSED = [

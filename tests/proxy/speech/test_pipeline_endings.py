@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,21 @@ async def test_an_engine_that_describes_itself_wrongly_is_left_out_alone(tmp_pat
         states = {status.name: status.state for status in await server.worker.engines.statuses()}
         assert (await ask(server))[2] == "two/m"
     assert states == {"one": "failed", "two": "ready"}
+
+
+@pytest.mark.parametrize("at", [1, 2])
+async def test_an_answer_that_fails_in_the_server_itself_leaves_no_hold(tmp_path: Path, at: int) -> None:
+    sent: list[Message] = []
+
+    async def break_down(message: Message) -> None:
+        sent.append(message)
+        if len(sent) == at:
+            raise ZeroDivisionError("broken by the test")
+
+    engine = Scripted(*spoken(1.0)[:-1], asyncio.Event().wait)
+    async with inside(tmp_path, PAIR, {"one": engine, "two": Scripted()}) as server:
+        with suppress(ZeroDivisionError):
+            await server.raw_speech(BODY, on_sent=break_down)
+        (row,) = await server.usage()
+        assert "0 live" in repr(server.worker.ledger)
+    assert (row.outcome, row.credits, engine.open) == ("failed", 0, 0)
