@@ -155,6 +155,7 @@ async def test_one_probe_goes_through_and_closes_it() -> None:
     assert (engine.state, engine.reason) == ("ready", "")
     assert len(cloud.jobs) == FAULTS + 1
     assert metrics.resting == [(1, True), (1, False)]
+    assert not engine.keys[0].rests.is_set(), "its provider would be asked every few seconds for ever"
     assert await heard(engine) == WHOLE
 
 

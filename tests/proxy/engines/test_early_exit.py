@@ -1,0 +1,140 @@
+"""A job that ends early gives back its engine, its slot, its place in the line and its probe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from policies.breaker import FAULTS
+from proxy.engines.guarded import GuardedEngine
+from proxy.engines.in_process import InProcessEngine
+from proxy.engines.paced import PacedEngine, ProviderPace
+from speech_engine import Audio, EngineFailed, EngineStumbled, Event
+from tests.proxy.engines.keys import SILENT, WELL, Turns, guarded, heard, job, later
+
+STUCK = (*WELL[:-1], *SILENT)
+"""Some audio, and then nothing."""
+
+
+async def first_audio(speech: AsyncGenerator[Event, None]) -> None:
+    async for event in speech:
+        if isinstance(event, Audio):
+            return
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Turn the loop until the condition holds; nothing here waits for a clock."""
+    for _ in range(1000):
+        if await condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never happened")
+
+
+async def is_free(engine: InProcessEngine | GuardedEngine) -> bool:
+    health = await engine.health()
+    return (health.running, health.waiting) == (0, 0)
+
+
+async def is_busy(engine: InProcessEngine) -> bool:
+    return not await is_free(engine)
+
+
+async def is_in_line(engine: GuardedEngine) -> bool:
+    return (await engine.health()).waiting == 1
+
+
+@pytest.mark.parametrize("kind", ["in process", "guarded"])
+async def test_a_speech_that_is_closed_has_ended_its_engine_and_freed_its_slot(kind: str) -> None:
+    turns = Turns(STUCK, WELL, slots=1)
+    engine = InProcessEngine(turns, 4) if kind == "in process" else guarded(turns)
+    speech = engine.speak(job())
+    await first_audio(speech)
+    assert not await is_free(engine)
+    await speech.aclose()
+    assert turns.open == 0
+    assert await is_free(engine)
+    assert [event async for event in engine.speak(job())]
+
+
+@pytest.mark.parametrize("kind", ["in process", "guarded"])
+async def test_a_job_that_is_cancelled_while_its_engine_is_silent_frees_its_slot(kind: str) -> None:
+    turns = Turns(SILENT, WELL, slots=1)
+    engine = InProcessEngine(turns, 4) if kind == "in process" else guarded(turns)
+    speech = engine.speak(job())
+    listening = asyncio.create_task(first_audio(speech))
+    await turns.asked.wait()
+    listening.cancel()
+    await asyncio.wait([listening])
+    await speech.aclose()
+    assert turns.open == 0
+    assert await is_free(engine)
+    assert [event async for event in engine.speak(job())]
+
+
+async def test_a_job_that_is_cancelled_in_the_line_leaves_it_and_was_never_asked() -> None:
+    turns = Turns(SILENT, WELL, slots=1)
+    engine = guarded(turns)
+    first, second = engine.speak(job()), engine.speak(job(tenant="acc_2"))
+    speaking = asyncio.create_task(first_audio(first))
+    await turns.asked.wait()
+    waiting = asyncio.create_task(first_audio(second))
+    await until(partial(is_in_line, engine))
+    for task, speech in ((waiting, second), (speaking, first)):
+        task.cancel()
+        await asyncio.wait([task])
+        await speech.aclose()
+    assert len(turns.jobs) == 1
+    assert await is_free(engine)
+    assert engine.keys[0].breaker.is_closed
+
+
+async def test_a_job_that_is_cancelled_between_two_tries_holds_nothing() -> None:
+    turns = Turns([EngineStumbled("x", retry_after_s=1.0)], WELL, slots=1)
+    engine = guarded(turns)
+    speech = engine.speak(job())
+    listening = asyncio.create_task(first_audio(speech))
+    await turns.asked.wait()
+    await until(partial(is_free, engine))
+    listening.cancel()
+    await asyncio.wait([listening])
+    await speech.aclose()
+    assert (len(turns.jobs), turns.open) == (1, 0)
+
+
+async def test_a_job_that_waits_for_its_pace_is_cancelled_without_a_word_to_the_provider() -> None:
+    turns = Turns(WELL, slots=1)
+    pace = ProviderPace(None)
+    pace.pause(2.0)
+    engine = InProcessEngine(PacedEngine(turns, pace, 1), 4)
+    speech = engine.speak(job())
+    listening = asyncio.create_task(first_audio(speech))
+    await until(partial(is_busy, engine))
+    listening.cancel()
+    await asyncio.wait([listening])
+    await speech.aclose()
+    assert turns.jobs == []
+    assert await is_free(engine)
+
+
+async def test_a_probe_that_is_cancelled_leaves_the_next_one_to_another_job() -> None:
+    turns = Turns(*[[EngineFailed("x")]] * FAULTS, SILENT, WELL, slots=1)
+    engine = guarded(turns)
+    for _ in range(FAULTS):
+        with pytest.raises(EngineFailed):
+            await heard(engine)
+    later(engine)
+    turns.asked.clear()
+    speech = engine.speak(job())
+    listening = asyncio.create_task(first_audio(speech))
+    await turns.asked.wait()
+    assert engine.keys[0].breaker.is_probing
+    listening.cancel()
+    await asyncio.wait([listening])
+    await speech.aclose()
+    assert engine.keys[0].may_try
+    assert await heard(engine)
+    assert engine.keys[0].breaker.is_closed
