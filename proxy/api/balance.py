@@ -1,4 +1,4 @@
-"""Where an account stands: its cycle, its credits, its requests under way; for itself and for operators."""
+"""The balance of an account: its cycle, its credits and its requests under way."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class AccountBalance(NamedTuple):
     live: int
 
 
-async def standing(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:
+async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:
     payer = Payer(account=account, key=key, anchor=anchor, terms=terms)
     position = await ledger.holds.position(payer)
     pools = await entries.pools(ledger.store, account)

@@ -23,7 +23,7 @@ from proxy.storage.lexicons import LexiconRecord
 from proxy.storage.store import Store
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
-"""Of a thousand words, each character written as an escape."""
+"""Enough for a thousand words, each character of which is written as an escape."""
 
 WordsField = Annotated[
     dict[str, str],
@@ -81,35 +81,35 @@ class DeletedLexicon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LexiconEndpoints:
-    def __init__(self, saving: LibraryEditor, shared: Mapping[str, Words]) -> None:
-        self._saving = saving
+    def __init__(self, library_editor: LibraryEditor, shared: Mapping[str, Words]) -> None:
+        self._library_editor = library_editor
         self._shared = shared
 
     async def list_(self, request: Request) -> Response:
-        return reply(await listed(self._saving.store, _account(request), self._shared))
+        return reply(await list_lexicons(self._library_editor.store, _account(request), self._shared))
 
     async def show(self, request: Request) -> Response:
         name = request.path_params["name"]
-        return reply(await whole(self._saving.store, _account(request), name, self._shared))
+        return reply(await read_lexicon(self._library_editor.store, _account(request), name, self._shared))
 
     async def put(self, request: Request) -> Response:
-        sent = await body(request, LexiconBody, MAX_BODY_BYTES)
-        words = speech_request.words(sent.words, "words", MOST_WORDS)
-        kept = await self._saving.put_lexicon(_account(request), request.path_params["name"], words)
-        return reply(entry(kept))
+        new = await body(request, LexiconBody, MAX_BODY_BYTES)
+        words = speech_request.words(new.words, "words", MOST_WORDS)
+        record = await self._library_editor.put_lexicon(_account(request), request.path_params["name"], words)
+        return reply(lexicon_entry(record))
 
     async def delete(self, request: Request) -> Response:
         name = request.path_params["name"]
-        return reply(DeletedLexicon(name=await self._saving.delete_lexicon(_account(request), name)))
+        return reply(DeletedLexicon(name=await self._library_editor.delete_lexicon(_account(request), name)))
 
 
-def routes(saving: LibraryEditor, shared: Mapping[str, Words]) -> list[Endpoint]:
-    of_account = LexiconEndpoints(saving, shared)
+def routes(library_editor: LibraryEditor, shared: Mapping[str, Words]) -> list[Endpoint]:
+    endpoints = LexiconEndpoints(library_editor, shared)
     return [
         Endpoint(
             "GET",
             "/v1/lexicons",
-            of_account.list_,
+            endpoints.list_,
             "list_lexicons",
             "The account's lexicons, then the operator's, without their words",
             json(LexiconList),
@@ -117,7 +117,7 @@ def routes(saving: LibraryEditor, shared: Mapping[str, Words]) -> list[Endpoint]
         Endpoint(
             "GET",
             "/v1/lexicons/{name}",
-            of_account.show,
+            endpoints.show,
             "get_lexicon",
             "One lexicon with its words",
             json(WholeLexicon),
@@ -126,7 +126,7 @@ def routes(saving: LibraryEditor, shared: Mapping[str, Words]) -> list[Endpoint]
         Endpoint(
             "PUT",
             "/v1/lexicons/{name}",
-            of_account.put,
+            endpoints.put,
             "put_lexicon",
             "Make these the words of the account's lexicon, in the place of those that it had",
             json(LexiconEntry),
@@ -136,7 +136,7 @@ def routes(saving: LibraryEditor, shared: Mapping[str, Words]) -> list[Endpoint]
         Endpoint(
             "DELETE",
             "/v1/lexicons/{name}",
-            of_account.delete,
+            endpoints.delete,
             "delete_lexicon",
             "Delete a lexicon of the account's own",
             json(DeletedLexicon),
@@ -145,24 +145,28 @@ def routes(saving: LibraryEditor, shared: Mapping[str, Words]) -> list[Endpoint]
     ]
 
 
-async def listed(store: Store, account: str | None, shared: Mapping[str, Words]) -> LexiconList:
+async def list_lexicons(store: Store, account: str | None, shared: Mapping[str, Words]) -> LexiconList:
     own = [] if account is None else await lexicons.of_account(store, account)
-    return LexiconList(data=[*map(entry, own), *(_shared(name, words) for name, words in shared.items())])
+    return LexiconList(
+        data=[*map(lexicon_entry, own), *(_shared(name, words) for name, words in shared.items())]
+    )
 
 
-async def whole(store: Store, account: str | None, name: str, shared: Mapping[str, Words]) -> WholeLexicon:
-    """The account's, else the operator's; raises NotFound."""
+async def read_lexicon(
+    store: Store, account: str | None, name: str, shared: Mapping[str, Words]
+) -> WholeLexicon:
+    """Return the account's lexicon of this name, else the operator's. Raises NotFound."""
     usual = lexicon.usual_name(name)
     if account is not None and lexicon.name_fault(usual) is None:
         own = await lexicons.get(store, account, usual)
         if own is not None:
-            return _whole(entry(own), own.words)
+            return _whole(lexicon_entry(own), own.words)
     if usual not in shared:
         raise no_lexicon(name)
     return _whole(_shared(usual, shared[usual]), shared[usual])
 
 
-def entry(record: LexiconRecord) -> LexiconEntry:
+def lexicon_entry(record: LexiconRecord) -> LexiconEntry:
     return LexiconEntry(
         name=record.name,
         owner="account",
@@ -176,8 +180,8 @@ def _shared(name: str, words: Words) -> LexiconEntry:
     return LexiconEntry(name=name, owner="server", size=len(words), revision=None, changed_at=None)
 
 
-def _whole(told: LexiconEntry, words: Words) -> WholeLexicon:
-    return WholeLexicon(**msgspec.structs.asdict(told), words=dict(words))
+def _whole(entry: LexiconEntry, words: Words) -> WholeLexicon:
+    return WholeLexicon(**msgspec.structs.asdict(entry), words=dict(words))
 
 
 def _account(request: Request) -> str:

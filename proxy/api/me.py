@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from policies.limits import COUNTED, limit_values, with_limits
 from proxy.access.plans import Plans
-from proxy.api.balance import Balance, ShownCaps, ShownCycle, standing
+from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
 from proxy.errors import InvalidKey, NotAllowed
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
@@ -70,16 +70,16 @@ class Me:
         key = await key_records.get(self._ledger.store, caller.key)
         if account is None or key is None:
             raise InvalidKey("This key is no longer known here.")
-        found = await standing(self._ledger, account.id, key.id, account.anchor, terms)
+        balance = await read_balance(self._ledger, account.id, key.id, account.anchor, terms)
         return reply(
             MeAnswer(
                 account=OwnAccount(account.id, account.name),
                 key=_key(key),
                 plan=OwnPlan(terms.plan, self._plans.by_name[terms.plan].price),
                 limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
-                cycle=found.cycle,
-                credits=found.credits,
-                streams=found.live,
+                cycle=balance.cycle,
+                credits=balance.credits,
+                streams=balance.live,
             )
         )
 

@@ -59,17 +59,17 @@ class Models:
         return reply(ModelList(data=self._all(request)))
 
     async def list_audio(self, request: Request) -> Response:
-        listed = self._all(request)
-        named = [NamedModel(id=model.id, owned_by=model.owned_by, name=model.id) for model in listed]
+        models = self._all(request)
+        named = [NamedModel(id=model.id, owned_by=model.owned_by, name=model.id) for model in models]
         return reply(AudioModelList(data=named, models=named))
 
     async def retrieve(self, request: Request) -> Response:
-        wanted = request.path_params["id"]
+        id_ = request.path_params["id"]
         for model in self._all(request):
-            if model.id == wanted:
+            if model.id == id_:
                 return reply(model)
         raise NotFound(
-            f"The model '{wanted[:80]}' does not exist or you do not have access to it.",
+            f"The model '{id_[:80]}' does not exist or you do not have access to it.",
             param="model",
             code="model_not_found",
         )

@@ -1,4 +1,4 @@
-"""POST /v1/audio/speech: bytes as they come, one WAV with true sizes, server-sent events, or JSON."""
+"""POST /v1/audio/speech: audio as it is spoken, one WAV with true sizes, server-sent events, or JSON."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ from proxy.speech.speech_request import SpeechBody, SpeechRequest
 from speech_engine import EngineError
 
 BUFFERED_WAV_S = 60.0
-"""A WAV estimated up to here is sent whole, with true sizes, as players that trust a header need it."""
+"""Up to this estimated length a WAV is sent whole, with true sizes in its header: some players need them."""
 
 _MOST_IN_A_HEADER = 1000
-"""Characters of a name there: a cast has one of many, and proxies take a few thousand for all headers."""
+"""Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
 
 _IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
@@ -81,7 +81,7 @@ _SOME_ANSWER_HEADERS = {
 _NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
 
 
-class _Asked(NamedTuple):
+class _SpeechCall(NamedTuple):
     id: str
     caller: Caller
     request: SpeechRequest
@@ -89,7 +89,7 @@ class _Asked(NamedTuple):
 
 
 class SpeechEndpoint:
-    """An ASGI app of its own: it must see the disconnect, and must be able not to end an answer."""
+    """An ASGI app, since it must see the client leave, and must be able to break off an answer."""
 
     def __init__(
         self,
@@ -123,23 +123,25 @@ class SpeechEndpoint:
         id_, caller = state["request_id"], state["caller"]
         admitted = await self._admission.admit(caller)
         state["rate"] = admitted.window
-        speak = partial(self._speak, _Asked(id_, caller, request, admitted.terms), state)
+        speak = partial(self._speak, _SpeechCall(id_, caller, request, admitted.terms), state)
         if key is None:
             await speak(connection)
         else:
             await self._idempotency.answer(connection, KeyedRequest(id_, caller.account, key, body), speak)
 
-    async def _speak(self, asked: _Asked, state: dict[str, Any], connection: Connection) -> None:
-        id_, caller, request, terms = asked
-        plan = await self._planner.plan_in_thread(request, terms, await self._library.own(caller.account))
-        if caller.role == "admin":
+    async def _speak(self, call: _SpeechCall, state: dict[str, Any], connection: Connection) -> None:
+        request = call.request
+        plan = await self._planner.plan_in_thread(
+            request, call.terms, await self._library.own(call.caller.account)
+        )
+        if call.caller.role == "admin":
             state["route"] = plan.description
         write = _WRITERS[request.answer]
         if _is_whole_wav(connection, request, plan):
             write = _write_wav
         async with connection.watched():
             async with self._pipeline.speech(
-                id_, caller, request, plan, lambda: connection.was_cut
+                call.id, call.caller, request, plan, lambda: connection.was_cut
             ) as answer:
                 await write(connection, request, answer)
 
@@ -242,7 +244,7 @@ async def _send_whole(connection: Connection, answer: Answer, media_type: str, b
 
 
 def _in_a_header(name: str) -> str:
-    """Engines name voices as they like; a header takes printable ASCII, and never a line feed."""
+    """Write a name in printable ASCII, as a header needs it: engines name voices as they like."""
     if name.isascii() and name.isprintable():
         return name[:_MOST_IN_A_HEADER]
     letters = [quote(letter, safe="/ ") for letter in name]

@@ -1,4 +1,4 @@
-"""What speech answers beside audio: the one JSON object, and the server-sent events."""
+"""The answers of speech that are not plain audio: one JSON object, and server-sent events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WordTime(msgspec.Struct, frozen=True):
 
 
 class SpeechUsage(msgspec.Struct, frozen=True):
-    """OpenAI counts tokens of its models; these are characters in and a fixed rate out, as documented."""
+    """The size of a request and of its answer. A token is a character in, and a 20th of a second out."""
 
     input_tokens: int
     output_tokens: int
@@ -90,12 +90,12 @@ def spoken_answer(request: SpeechRequest, answer: Answer, audio: bytes) -> Spoke
 
 
 def speech_usage(request: SpeechRequest, answer: Answer) -> SpeechUsage:
-    spoken, heard = len(request.text), math.ceil(answer.seconds * _TOKENS_A_SECOND)
+    characters, audio_tokens = len(request.text), math.ceil(answer.seconds * _TOKENS_A_SECOND)
     return SpeechUsage(
-        input_tokens=spoken,
-        output_tokens=heard,
-        total_tokens=spoken + heard,
-        characters=spoken,
+        input_tokens=characters,
+        output_tokens=audio_tokens,
+        total_tokens=characters + audio_tokens,
+        characters=characters,
         seconds=round(answer.seconds, 3),
     )
 

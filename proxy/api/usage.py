@@ -1,7 +1,7 @@
-"""Usage: requests one by one, or summed up by one of their sides, as JSON pages or as CSV.
+"""Usage: requests one by one, or sums of them, as pages of JSON or as CSV.
 
-GET /v1/usage shows an account its own, whichever of its keys asks; operators see everybody's, and what
-providers took, under /admin/usage.
+GET /v1/usage shows an account all its requests, with any of its keys. Operators see the requests of all
+accounts, and what providers took for them, under /admin/usage.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from proxy.storage.usage_sums import SIDES, By, UsageSum
 
 class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One request. `credits` were charged, at a `price` of so many credits `price_per` minute, character or
-    job, and `refunded` of them given back later; `units` is what providers counted, where they count in units
-    of their own."""
+    job. `refunded` of them were given back later. `units` is what providers counted in units of their own."""
 
     id: str
     started: str
@@ -56,7 +55,7 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests that have one thing in common: the day, the model, …, as `name` says."""
+    """The sum of the requests that have a day, a model, … in common. `name` says which."""
 
     name: str
     requests: int
@@ -76,7 +75,7 @@ class UsageList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageGroups(msgspec.Struct, frozen=True, kw_only=True):
-    """Not paged: what is left out has no place to go on from."""
+    """Sums. They are not paged: `has_more` says that some are left out."""
 
     object: Literal["list"] = "list"
     data: list[UsageGroup]
@@ -84,7 +83,7 @@ class UsageGroups(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(NamedTuple):
-    """What whoever asks may see of a request and of a group."""
+    """The fields of a request and of a group that a reader may see."""
 
     entry: type[UsageEntry]
     group: type[UsageGroup]
@@ -99,26 +98,25 @@ USAGE_QUERIES = (
 )
 OWN = View(UsageEntry, UsageGroup)
 LOOK_BACK_DAYS = 400
-"""Where sums begin that name no beginning: a year, and a month to compare it with."""
+"""Sums without `since` go back so far: a year, and a month to compare it with."""
 
 
 class Reports:
-    """What usage there is, in the words of one view."""
+    """The answers about usage, with the fields of one view."""
 
-    def __init__(self, store: Store, turns: UsageThrottle, view: View) -> None:
+    def __init__(self, store: Store, throttle: UsageThrottle, view: View) -> None:
         self._store = store
-        self._turns = turns
+        self._throttle = throttle
         self._view = view
 
     async def answer(self, request: Request, account: str | None) -> Response:
-        """As the query wants it, of one account or of all. Raises InvalidRequest naming what is wrong in it,
-        and RateLimited."""
+        """Answer the query for one account, or for all. Raises InvalidRequest and RateLimited."""
         caller = request.scope["state"].get("caller")
         if caller is not None:
-            await self._turns.count(caller)
-        limit, by, as_csv = query_limit(request), _asked_by(request), _asks_csv(request)
+            await self._throttle.count(caller)
+        limit, by, as_csv = query_limit(request), _query_by(request), _query_is_csv(request)
         period = await self._period(request, account, is_summed=by is not None)
-        turn = self._turns.one(caller)
+        turn = self._throttle.one(caller)
         if by is None and not as_csv:
             return await self._page(request, period)
         if request.query_params.get("after"):
@@ -135,24 +133,24 @@ class Reports:
         return reply(UsageGroups(data=groups[:most], has_more=len(groups) > most))
 
     async def _period(self, request: Request, account: str | None, *, is_summed: bool) -> Period:
-        since, asked_until = query_time(request, "since"), query_time(request, "until")
-        until = LAST_MOMENT if asked_until is None else asked_until
+        since, until = query_time(request, "since"), query_time(request, "until")
+        until = LAST_MOMENT if until is None else until
         if since is None and is_summed:
             since = min(until, await self._store.now()) - LOOK_BACK_DAYS * usage_sums.DAY
         return Period(account, since or 0, until)
 
     async def _page(self, request: Request, period: Period) -> Response:
-        found = await page(
+        listed = await page(
             request,
             lambda id_: usage.place_of(self._store, id_, period.account),
             lambda place, limit: usage.page(self._store, period, place, limit),
         )
-        data = [_shown(self._view.entry, _entry(row)) for row in found.rows]
-        return reply(UsageList(data=data, has_more=found.has_more, last_id=found.last_id))
+        data = [_shown(self._view.entry, _entry(row)) for row in listed.rows]
+        return reply(UsageList(data=data, has_more=listed.has_more, last_id=listed.last_id))
 
     async def _sums(self, period: Period, by: By, most: int) -> list[Any]:
-        found = await usage_sums.sums(self._store, period, by, most)
-        return [_shown(self._view.group, _group(each)) for each in found]
+        groups = await usage_sums.sums(self._store, period, by, most)
+        return [_shown(self._view.group, _group(each)) for each in groups]
 
     async def _all_sums(
         self, turn: AbstractContextManager[None], period: Period, by: By, limit: int | None
@@ -166,7 +164,7 @@ class Reports:
     async def _all(
         self, turn: AbstractContextManager[None], period: Period, limit: int | None
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
-        """Up to the limit, or to the end: no more than one page is in memory."""
+        """Read up to the limit, or to the end. No more than one page is in memory."""
         place = NEWEST
         with turn:
             while True:
@@ -185,12 +183,12 @@ class OwnUsage:
         return await self._reports.answer(request, request.scope["state"]["caller"].account)
 
 
-def routes(store: Store, turns: UsageThrottle) -> list[Endpoint]:
+def routes(store: Store, throttle: UsageThrottle) -> list[Endpoint]:
     return [
         Endpoint(
             "GET",
             "/v1/usage",
-            OwnUsage(Reports(store, turns, OWN)).list_,
+            OwnUsage(Reports(store, throttle, OWN)).list_,
             "list_usage",
             "The account's requests with what they came to, or sums of them",
             {**json(UsageList, UsageGroups), "text/csv": ()},
@@ -200,7 +198,7 @@ def routes(store: Store, turns: UsageThrottle) -> list[Endpoint]:
     ]
 
 
-def _asked_by(request: Request) -> By | None:
+def _query_by(request: Request) -> By | None:
     text = request.query_params.get("by")
     if not text:
         return None
@@ -210,7 +208,7 @@ def _asked_by(request: Request) -> By | None:
     raise InvalidRequest(f"Invalid value for 'by': it must be one of {', '.join(SIDES)}.", param="by")
 
 
-def _asks_csv(request: Request) -> bool:
+def _query_is_csv(request: Request) -> bool:
     text = request.query_params.get("format") or "json"
     if text not in ("json", "csv"):
         raise InvalidRequest("Invalid value for 'format': it must be one of json, csv.", param="format")
@@ -218,7 +216,7 @@ def _asks_csv(request: Request) -> bool:
 
 
 def _shown(type_: type[Any], plain: dict[str, Any]) -> Any:
-    """Only what the view has."""
+    """Keep only the fields that the view has."""
     return type_(**{name: plain[name] for name in type_.__struct_fields__})
 
 
@@ -234,10 +232,10 @@ def _entry(row: UsageRow) -> dict[str, Any]:
     }
 
 
-def _group(found: UsageSum) -> dict[str, Any]:
+def _group(group: UsageSum) -> dict[str, Any]:
     return {
-        **msgspec.structs.asdict(found),
-        "credits": credits.number(found.credits),
-        "refunded": credits.number(found.refunded),
-        "cost_usd": credits.number(found.micro_usd),
+        **msgspec.structs.asdict(group),
+        "credits": credits.number(group.credits),
+        "refunded": credits.number(group.refunded),
+        "cost_usd": credits.number(group.micro_usd),
     }

@@ -116,9 +116,9 @@ class DeletedVoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Voices:
-    def __init__(self, catalogue: Catalogue, saving: LibraryEditor, plans: Plans) -> None:
+    def __init__(self, catalogue: Catalogue, library_editor: LibraryEditor, plans: Plans) -> None:
         self._catalogue = catalogue
-        self._saving = saving
+        self._library_editor = library_editor
         self._plans = plans
 
     async def list_(self, request: Request) -> Response:
@@ -145,9 +145,9 @@ class Voices:
         return reply(VoiceList(data=entries, voices=entries))
 
     async def retrieve(self, request: Request) -> Response:
-        wanted = request.path_params["id"]
+        id_ = request.path_params["id"]
         known = await self._known(request)
-        return reply(_entry(known.named(wanted), known))
+        return reply(_entry(known.named(id_), known))
 
     async def create(self, request: Request) -> Response:
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
@@ -155,31 +155,31 @@ class Voices:
                 "This version does not clone voices from recordings (audio_sample, consent) yet. Send JSON, "
                 'such as {"name": "dialogue", "cast": {"Ana": "nova"}}, to save a cast.'
             )
-        sent = await body(request, NewVoice)
+        new = await body(request, NewVoice)
         caller = request.scope["state"]["caller"]
         most = self._plans.terms(caller).voices
-        record = await self._saving.add_cast(caller.account, sent.saved, most=most)
+        record = await self._library_editor.add_cast(caller.account, new.saved, most=most)
         return reply(_entry(voice_of(record), await self._known(request)))
 
     async def delete(self, request: Request) -> Response:
-        wanted, account = request.path_params["id"], request.scope["state"]["caller"].account
-        record = await self._saving.saved(account, wanted)
+        id_, account = request.path_params["id"], request.scope["state"]["caller"].account
+        record = await self._library_editor.saved(account, id_)
         if record is None or record.account != account:
             # Raises where there is no such voice at all.
-            (await self._known(request)).named(wanted)
-            raise not_own(wanted)
-        await self._saving.delete_voice(record)
+            (await self._known(request)).named(id_)
+            raise not_own(id_)
+        await self._library_editor.delete_voice(record)
         return reply(DeletedVoice(id=record.id))
 
     async def _known(self, request: Request) -> KnownVoices:
-        """Nobody's own where nobody said who asks."""
+        """The voices that the caller may name. Without a caller they are those of everybody."""
         caller = request.scope["state"].get("caller")
-        own = await self._saving.library.own("" if caller is None else caller.account)
+        own = await self._library_editor.library.own("" if caller is None else caller.account)
         return KnownVoices(own, self._catalogue)
 
 
-def routes(catalogue: Catalogue, saving: LibraryEditor, plans: Plans) -> list[Endpoint]:
-    voices = Voices(catalogue, saving, plans)
+def routes(catalogue: Catalogue, library_editor: LibraryEditor, plans: Plans) -> list[Endpoint]:
+    voices = Voices(catalogue, library_editor, plans)
     return [
         *_routes_below("/v1/audio/voices", "", voices),
         *_routes_below("/v1/voices", "_by_short_path", voices),
@@ -239,8 +239,8 @@ def _described(text: str) -> str:
     return text
 
 
-def _is_of(voice: Voice, wanted: str | None) -> bool:
-    return not wanted or (voice.gender or "").lower() == wanted.lower()
+def _is_of(voice: Voice, gender: str | None) -> bool:
+    return not gender or (voice.gender or "").lower() == gender.lower()
 
 
 def _entry(voice: Voice, known: KnownVoices) -> VoiceEntry:

@@ -1,4 +1,4 @@
-"""/admin/accounts: made, listed, shown with all that they have, changed, closed."""
+"""/admin/accounts: an operator makes, lists, shows, changes and closes accounts."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import AlreadyExists
 
 RESERVED = ("/grants", "/corrections", "/entries")
-"""What stands behind an account in a path: a name that ended so could not be told from it."""
+"""What follows an account in a path. A name that ends so would be read as such a path."""
 _LOST = ("", ".", "..")
-"""Parts of a path that somebody on the way tidies up."""
+"""Parts of a path that a client or a proxy may remove."""
 
 _Agreed = Annotated[
     AgreedChange, Meta(description='an object with what is agreed, such as {"allowance": 1000, "rpm": 60}')
@@ -45,7 +45,7 @@ class NewAccount(msgspec.Struct, frozen=True):
 
 
 class AccountChange(msgspec.Struct, frozen=True):
-    """One of the two at least."""
+    """A change of the plan, of what is agreed, or of both."""
 
     plan: Name | UnsetType = UNSET
     agreed: _Agreed | UnsetType = UNSET
@@ -72,7 +72,7 @@ class AccountList(msgspec.Struct, frozen=True, kw_only=True):
     last_id: str | None
 
 
-class AccountStanding(AccountEntry, frozen=True, kw_only=True):
+class AccountDetails(AccountEntry, frozen=True, kw_only=True):
     """`cycle` and `balance` are null where the account's plan is not in force: the configuration has it no
     more, or leaves to the account what was never agreed. `streams` counts requests under way. Of more than
     a thousand keys these are the newest."""
@@ -90,41 +90,39 @@ class Accounts:
         self._config = administration.config
 
     async def create(self, request: Request) -> Response:
-        wanted = await body(request, NewAccount)
-        _check_name(wanted.name)
-        plan = wanted.plan or _usual(self._config)
-        terms = self._agree(Overrides(), wanted.agreed, plan)
-        details = {"name": wanted.name, **_said(plan, terms)}
+        new = await body(request, NewAccount)
+        _check_name(new.name)
+        plan = new.plan or _default_plan(self._config)
+        terms = self._agree(Overrides(), new.agreed, plan)
+        details = {"name": new.name, **_plan_details(plan, terms)}
         id_ = new_id("acc")
         act = await self._administration.act(request, "account.created", id_, id_, **details)
         try:
-            created = await accounts.create(self._store, name=wanted.name, plan=plan, agreed=terms, act=act)
+            created = await accounts.create(self._store, name=new.name, plan=plan, agreed=terms, act=act)
         except AlreadyExists:
-            raise Conflict(
-                f"There is an account with the name '{wanted.name}' already.", param="name"
-            ) from None
+            raise Conflict(f"There is an account with the name '{new.name}' already.", param="name") from None
         return reply(shown(created), 201)
 
     async def list_(self, request: Request) -> Response:
         store = self._store
-        found = await page(
+        listed = await page(
             request,
             lambda id_: accounts.place_of(store, id_),
             lambda place, limit: accounts.page(store, place, limit),
         )
-        data = [shown(account) for account in found.rows]
-        return reply(AccountList(data=data, has_more=found.has_more, last_id=found.last_id))
+        data = [shown(account) for account in listed.rows]
+        return reply(AccountList(data=data, has_more=listed.has_more, last_id=listed.last_id))
 
     async def show(self, request: Request) -> Response:
         account = await self._administration.account(request.path_params["id"])
-        held = await key_records.page(self._store, account.id, NEWEST, MOST)
-        found = await self._administration.standing(account)
-        whole = AccountStanding(
+        records = await key_records.page(self._store, account.id, NEWEST, MOST)
+        balance = await self._administration.balance(account)
+        whole = AccountDetails(
             **msgspec.structs.asdict(shown(account)),
-            cycle=found.cycle if found else None,
-            balance=found.credits if found else None,
-            streams=found.live if found else 0,
-            keys=[keys.shown(key) for key in held],
+            cycle=balance.cycle if balance else None,
+            balance=balance.credits if balance else None,
+            streams=balance.live if balance else 0,
+            keys=[keys.shown(key) for key in records],
         )
         return reply(whole)
 
@@ -142,8 +140,8 @@ class Accounts:
             check_open(read)
             plan = read.plan if change.plan is UNSET else change.plan
             terms = self._agree(read.agreed, change.agreed, plan)
-            before = _said(read.plan, read.agreed)
-            details = {"name": read.name, **_said(plan, terms), "before": before}
+            before = _plan_details(read.plan, read.agreed)
+            details = {"name": read.name, **_plan_details(plan, terms), "before": before}
             act = await self._administration.act(request, "account.changed", read.id, read.id, **details)
             return Change(plan, terms, act)
 
@@ -171,12 +169,12 @@ class Accounts:
 
 
 def routes(administration: Administration) -> list[Endpoint]:
-    of_accounts = Accounts(administration)
+    endpoints = Accounts(administration)
     return [
         Endpoint(
             "GET",
             "/admin/accounts",
-            of_accounts.list_,
+            endpoints.list_,
             "list_accounts",
             "All accounts, the newest first",
             json(AccountList),
@@ -186,7 +184,7 @@ def routes(administration: Administration) -> list[Endpoint]:
         Endpoint(
             "POST",
             "/admin/accounts",
-            of_accounts.create,
+            endpoints.create,
             "create_account",
             "Make an account",
             json(AccountEntry),
@@ -197,16 +195,16 @@ def routes(administration: Administration) -> list[Endpoint]:
         Endpoint(
             "GET",
             "/admin/accounts/{id:path}",
-            of_accounts.show,
+            endpoints.show,
             "get_account",
             "One account, by id or name, with its balance and its keys",
-            json(AccountStanding),
+            json(AccountDetails),
             failures=(NotFound,),
         ),
         Endpoint(
             "POST",
             "/admin/accounts/{id:path}",
-            of_accounts.change,
+            endpoints.change,
             "change_account",
             "Change an account's plan, or what is agreed with it alone",
             json(AccountEntry),
@@ -216,7 +214,7 @@ def routes(administration: Administration) -> list[Endpoint]:
         Endpoint(
             "DELETE",
             "/admin/accounts/{id:path}",
-            of_accounts.close,
+            endpoints.close,
             "close_account",
             "Close an account: its keys stop working, its usage stays",
             json(AccountEntry),
@@ -231,7 +229,7 @@ def shown(account: Account) -> AccountEntry:
 
 
 def _check_name(name: str) -> None:
-    """Raises InvalidRequest for a name by which the account could not be asked for again."""
+    """Raises InvalidRequest for a name that cannot stand in a path."""
     if name.endswith(RESERVED):
         raise InvalidRequest(
             f"Invalid value for 'name': it must not end in {' or '.join(RESERVED)}.", param="name"
@@ -244,9 +242,9 @@ def _check_name(name: str) -> None:
         )
 
 
-def _said(plan: str, terms: Overrides) -> dict[str, object]:
+def _plan_details(plan: str, terms: Overrides) -> dict[str, object]:
     return {"plan": plan, "agreed": account_overrides.shown(terms)}
 
 
-def _usual(config: Config) -> str:
+def _default_plan(config: Config) -> str:
     return "free" if "free" in config.plans else next(iter(config.plans))

@@ -1,4 +1,4 @@
-"""What every administration handler works with, and the acts that it leaves behind."""
+"""What every handler of /admin works with, and the record of each change that an operator makes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from starlette.requests import Request
 
 from proxy.access.callers import Callers
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import balance as standings
-from proxy.api.balance import AccountBalance
+from proxy.api.balance import AccountBalance, read_balance
 from proxy.api_admin import account_overrides
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
@@ -26,35 +25,35 @@ from proxy.storage.store import Store
 
 ACCOUNT_QUERY = Query("account", "Only this account's, by its id or name.")
 CONTROL = "control"
-"""The actor where there is no key: whoever can open control.sock owns the server."""
+"""The actor of a request without a key: it came over control.sock, whose user owns the server."""
 
 
 class Administration(NamedTuple):
-    """One for each revision of the configuration: what plans and engines there are follows from it."""
+    """What the handlers work with. There is one for each revision of the configuration."""
 
     store: Store
     ledger: Ledger
     callers: Callers
     config: Config
-    turns: UsageThrottle
+    usage_throttle: UsageThrottle
     cache: Cache
 
     async def account(self, id_or_name: str) -> Account:
-        """Raises NotFound."""
+        """Return the account with this id or name. Raises NotFound."""
         account = await accounts.get(self.store, id_or_name) if can_be_named(id_or_name) else None
         if account is None:
             raise NotFound(f"There is no account '{id_or_name[:80]}'.", param="account")
         return account
 
-    async def standing(self, account: Account) -> AccountBalance | None:
-        """None where its plan is not in force."""
+    async def balance(self, account: Account) -> AccountBalance | None:
+        """Return the account's balance, or None if its plan is not in force."""
         terms = account_overrides.in_force(account.plan, account.agreed, self.config)
         if terms is None:
             return None
-        return await standings.standing(self.ledger, account.id, "", account.anchor, terms)
+        return await read_balance(self.ledger, account.id, "", account.anchor, terms)
 
-    async def asked_account(self, request: Request) -> str | None:
-        """The id of the account that the query names, None where it names none."""
+    async def query_account(self, request: Request) -> str | None:
+        """Return the id of the account that the query names, or None if it names none."""
         named = request.query_params.get("account")
         return None if named is None else (await self.account(named)).id
 
@@ -71,7 +70,7 @@ class Administration(NamedTuple):
 
 
 def check_open(account: Account) -> None:
-    """Raises Conflict: what a closed account was on, and what it had, stays as it was."""
+    """Raises Conflict if the account is closed: its plan and its credits stay as they were."""
     if account.closed is not None:
         raise Conflict(
             f"The account '{account.name}' is closed; its books stay as they are.", param="account"

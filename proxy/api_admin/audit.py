@@ -43,16 +43,16 @@ class Audit:
         self._administration = administration
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.asked_account(request)
+        account = await self._administration.query_account(request)
         since = query_time(request, "since") or 0
         store = self._administration.store
-        found = await page(
+        listed = await page(
             request,
             lambda id_: audit.place_of(store, id_),
             lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
         )
-        data = [_shown(act) for act in found.rows]
-        return reply(ActList(data=data, has_more=found.has_more, last_id=found.last_id))
+        data = [_shown(act) for act in listed.rows]
+        return reply(ActList(data=data, has_more=listed.has_more, last_id=listed.last_id))
 
 
 def routes(administration: Administration) -> list[Endpoint]:

@@ -69,30 +69,30 @@ class KeyEndpoints:
         self._callers = administration.callers
 
     async def create(self, request: Request) -> Response:
-        wanted = await body(request, NewKey)
-        account = await self._administration.account(wanted.account)
+        new = await body(request, NewKey)
+        account = await self._administration.account(new.account)
         if account.closed is not None:
             raise InvalidRequest(f"The account '{account.name}' is closed.", param="account")
-        caps = Caps(**msgspec.structs.asdict(wanted.caps))
+        caps = Caps(**msgspec.structs.asdict(new.caps))
         act = await self._administration.act(
-            request, "key.created", new_id("key"), account.id, role=wanted.role, name=wanted.name, caps=caps
+            request, "key.created", new_id("key"), account.id, role=new.role, name=new.name, caps=caps
         )
-        expires = None if wanted.expires_in_s is None else act.at + wanted.expires_in_s * 1_000_000
-        told = key_records.NewKeyRecord(
-            account=account.id, role=wanted.role, name=wanted.name, expires=expires, caps=caps
+        expires = None if new.expires_in_s is None else act.at + new.expires_in_s * 1_000_000
+        record = key_records.NewKeyRecord(
+            account=account.id, role=new.role, name=new.name, expires=expires, caps=caps
         )
         secret = api_key.mint()
-        return _minted(await key_records.create(self._store, secret, told, act), secret)
+        return _minted(await key_records.create(self._store, secret, record, act), secret)
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.asked_account(request)
-        found = await page(
+        account = await self._administration.query_account(request)
+        listed = await page(
             request,
             lambda id_: key_records.place_of(self._store, id_, account),
             lambda place, limit: key_records.page(self._store, account, place, limit),
         )
-        data = [shown(record) for record in found.rows]
-        return reply(KeyList(data=data, has_more=found.has_more, last_id=found.last_id))
+        data = [shown(record) for record in listed.rows]
+        return reply(KeyList(data=data, has_more=listed.has_more, last_id=listed.last_id))
 
     async def revoke(self, request: Request) -> Response:
         key = await self._get(request.path_params["id"])
@@ -125,12 +125,12 @@ class KeyEndpoints:
 
 
 def routes(administration: Administration) -> list[Endpoint]:
-    of_keys = KeyEndpoints(administration)
+    keys = KeyEndpoints(administration)
     return [
         Endpoint(
             "GET",
             "/admin/keys",
-            of_keys.list_,
+            keys.list_,
             "list_keys",
             "Keys, without their secrets, the newest first",
             json(KeyList),
@@ -140,7 +140,7 @@ def routes(administration: Administration) -> list[Endpoint]:
         Endpoint(
             "POST",
             "/admin/keys",
-            of_keys.create,
+            keys.create,
             "create_key",
             "Make a key; its secret is shown this once",
             json(MintedKey),
@@ -151,7 +151,7 @@ def routes(administration: Administration) -> list[Endpoint]:
         Endpoint(
             "DELETE",
             "/admin/keys/{id}",
-            of_keys.revoke,
+            keys.revoke,
             "revoke_key",
             "End a key",
             json(KeyEntry),
@@ -160,7 +160,7 @@ def routes(administration: Administration) -> list[Endpoint]:
         Endpoint(
             "POST",
             "/admin/keys/{id}/rotate",
-            of_keys.rotate,
+            keys.rotate,
             "rotate_key",
             "A new key like this one, which is revoked",
             json(MintedKey),

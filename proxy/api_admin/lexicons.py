@@ -15,9 +15,9 @@ from proxy.api.lexicons import (
     LexiconList,
     WholeLexicon,
     WordsField,
-    entry,
-    listed,
-    whole,
+    lexicon_entry,
+    list_lexicons,
+    read_lexicon,
 )
 from proxy.api_admin.administration import ACCOUNT_QUERY, Administration, check_open
 from proxy.catalogue.library_editor import LibraryEditor
@@ -39,42 +39,42 @@ class NewLexicon(msgspec.Struct, frozen=True):
 
 
 class AdminLexicons:
-    def __init__(self, administration: Administration, saving: LibraryEditor) -> None:
+    def __init__(self, administration: Administration, library_editor: LibraryEditor) -> None:
         self._administration = administration
-        self._saving = saving
+        self._library_editor = library_editor
         self._shared = administration.config.lexicons
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.asked_account(request)
-        return reply(await listed(self._administration.store, account, self._shared))
+        account = await self._administration.query_account(request)
+        return reply(await list_lexicons(self._administration.store, account, self._shared))
 
     async def show(self, request: Request) -> Response:
-        account = await self._administration.asked_account(request)
+        account = await self._administration.query_account(request)
         name = request.path_params["name"]
-        return reply(await whole(self._administration.store, account, name, self._shared))
+        return reply(await read_lexicon(self._administration.store, account, name, self._shared))
 
     async def put(self, request: Request) -> Response:
-        sent = await body(request, NewLexicon, MAX_BODY_BYTES)
-        account = await self._administration.account(sent.account)
+        new = await body(request, NewLexicon, MAX_BODY_BYTES)
+        account = await self._administration.account(new.account)
         check_open(account)
-        words = speech_request.words(sent.words, "words", MOST_WORDS)
+        words = speech_request.words(new.words, "words", MOST_WORDS)
         name = lexicon.usual_name(request.path_params["name"])
         act = await self._administration.act(request, "lexicon.set", name[:64], account.id, words=len(words))
-        return reply(entry(await self._saving.put_lexicon(account.id, name, words, act)))
+        return reply(lexicon_entry(await self._library_editor.put_lexicon(account.id, name, words, act)))
 
     async def delete(self, request: Request) -> Response:
-        account = await self._administration.asked_account(request)
+        account = await self._administration.query_account(request)
         if account is None:
             raise InvalidRequest(
                 "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
             )
         name = lexicon.usual_name(request.path_params["name"])
         act = await self._administration.act(request, "lexicon.deleted", name[:64], account)
-        return reply(DeletedLexicon(name=await self._saving.delete_lexicon(account, name, act)))
+        return reply(DeletedLexicon(name=await self._library_editor.delete_lexicon(account, name, act)))
 
 
-def routes(administration: Administration, saving: LibraryEditor) -> list[Endpoint]:
-    lexicons = AdminLexicons(administration, saving)
+def routes(administration: Administration, library_editor: LibraryEditor) -> list[Endpoint]:
+    lexicons = AdminLexicons(administration, library_editor)
     return [
         Endpoint(
             "GET",

@@ -101,40 +101,40 @@ class Money:
 
     async def grant(self, request: Request) -> Response:
         account = await self._open_account(request.path_params["id"])
-        wanted = await body(request, NewGrant)
-        amount = micro(wanted.credits, "credits")
-        details = {**_details(amount, wanted.reason), "reference": wanted.reference}
-        told = await self._told(request, "credits.granted", account.id, account.id, details)
-        entry = await movements.grant(self._ledger, account.id, amount, wanted.reference, told)
+        new = await body(request, NewGrant)
+        amount = micro(new.credits, "credits")
+        details = {**_details(amount, new.reason), "reference": new.reference}
+        reason = await self._reason(request, "credits.granted", account.id, account.id, details)
+        entry = await movements.grant(self._ledger, account.id, amount, new.reference, reason)
         return await self._moved(account, entry)
 
     async def correct(self, request: Request) -> Response:
         account = await self._open_account(request.path_params["id"])
-        wanted = await body(request, NewCorrection)
-        amount = micro(wanted.credits, "credits")
+        new = await body(request, NewCorrection)
+        amount = micro(new.credits, "credits")
         if amount == 0:
             raise InvalidRequest("Invalid value for 'credits': it must not be 0.", param="credits")
-        details = _details(amount, wanted.reason)
-        told = await self._told(request, "credits.corrected", account.id, account.id, details)
-        return await self._moved(account, await movements.correct(self._ledger, account.id, amount, told))
+        details = _details(amount, new.reason)
+        reason = await self._reason(request, "credits.corrected", account.id, account.id, details)
+        return await self._moved(account, await movements.correct(self._ledger, account.id, amount, reason))
 
     async def refund(self, request: Request) -> Response:
         id_ = request.path_params["id"]
-        wanted = await body(request, NewRefund)
-        amount = None if wanted.credits is None else micro(wanted.credits, "credits")
+        new = await body(request, NewRefund)
+        amount = None if new.credits is None else micro(new.credits, "credits")
         if not can_be_named(id_):
             raise NotFound("There is no request with such an id.", param="request")
         spent = await entries.of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
         # One that was charged nothing is refused below, whosever it is.
         account = await self._open_account(spent[0].account) if spent else None
-        details = _details(charged if amount is None else amount, wanted.reason)
-        told = await self._told(request, "credits.refunded", id_, account.id if account else "", details)
-        back = await movements.refund(self._ledger, id_, amount, told)
+        details = _details(charged if amount is None else amount, new.reason)
+        reason = await self._reason(request, "credits.refunded", id_, account.id if account else "", details)
+        refunds = await movements.refund(self._ledger, id_, amount, reason)
         assert account is not None, "what was charged nothing is refused above"
         refund = Refund(
-            data=[_shown(entry) for entry in back],
-            credits=credits.number(sum(entry.amount for entry in back)),
+            data=[_shown(entry) for entry in refunds],
+            credits=credits.number(sum(entry.amount for entry in refunds)),
             balance=await self._balance(account),
         )
         return reply(refund, 201)
@@ -142,13 +142,13 @@ class Money:
     async def entries(self, request: Request) -> Response:
         account = (await self._administration.account(request.path_params["id"])).id
         store = self._ledger.store
-        found = await page(
+        listed = await page(
             request,
             lambda id_: entries.place_of(store, id_, account),
             lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
         )
-        data = [_shown(entry) for entry in found.rows]
-        return reply(EntryList(data=data, has_more=found.has_more, last_id=found.last_id))
+        data = [_shown(entry) for entry in listed.rows]
+        return reply(EntryList(data=data, has_more=listed.has_more, last_id=listed.last_id))
 
     async def verify(self, _request: Request) -> Response:
         return reply(await verify.verify(self._ledger.store))
@@ -158,16 +158,16 @@ class Money:
         return reply(MovedEntry(**shown, balance=await self._balance(account)), 201)
 
     async def _balance(self, account: Account) -> Balance | None:
-        found = await self._administration.standing(account)
-        return found.credits if found else None
+        balance = await self._administration.balance(account)
+        return balance.credits if balance else None
 
     async def _open_account(self, id_or_name: str) -> Account:
-        """Raises NotFound, and Conflict where it is closed."""
+        """Return the account. Raises NotFound, and Conflict if it is closed."""
         account = await self._administration.account(id_or_name)
         check_open(account)
         return account
 
-    async def _told(
+    async def _reason(
         self, request: Request, action: str, subject: str, account: str, details: Mapping[str, Any]
     ) -> Reason:
         act = await self._administration.act(request, action, subject, account, **details)

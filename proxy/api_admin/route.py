@@ -114,18 +114,18 @@ class Explanations:
         body = await raw_body(request)
         question = speech_request.parse(RouteQuestion, body)
         server = self._administration.config.server
-        asked = speech_request.parse_speech(
+        speech = speech_request.parse_speech(
             body, speech_request.Defaults(server.default_model, server.default_voice)
         )
         account = None if question.account is None else await self._administration.account(question.account)
         own = await self._library.own(_NOBODY if account is None else account.id)
-        decided = self._planner.explain(asked, self._terms(account), own)
+        explained = self._planner.explain(speech, self._terms(account), own)
         return reply(
             RouteAnswer(
-                model=asked.model,
+                model=speech.model,
                 account=None if account is None else account.id,
                 plan=None if account is None else account.plan,
-                parts=[self._part(asked.model, span, decision) for span, decision in decided],
+                parts=[self._part(speech.model, span, decision) for span, decision in explained],
             )
         )
 

@@ -45,10 +45,10 @@ _ALL = View(AdminUsageEntry, AdminUsageGroup)
 class Usage:
     def __init__(self, administration: Administration) -> None:
         self._administration = administration
-        self._reports = Reports(administration.store, administration.turns, _ALL)
+        self._reports = Reports(administration.store, administration.usage_throttle, _ALL)
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.asked_account(request)
+        account = await self._administration.query_account(request)
         return await self._reports.answer(request, account)
 
 

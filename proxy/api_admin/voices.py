@@ -62,60 +62,60 @@ class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdminVoices:
-    def __init__(self, administration: Administration, saving: LibraryEditor) -> None:
+    def __init__(self, administration: Administration, library_editor: LibraryEditor) -> None:
         self._administration = administration
-        self._saving = saving
+        self._library_editor = library_editor
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.asked_account(request)
+        account = await self._administration.query_account(request)
         store = self._administration.store
-        found = await page(
+        listed = await page(
             request,
             lambda id_: voices.place_of(store, id_),
             lambda place, limit: voices.page(store, account, place, limit),
         )
         whole = SavedVoiceList(
-            data=[_shown(record) for record in found.rows],
+            data=[_shown(record) for record in listed.rows],
             configured=self._configured(),
-            has_more=found.has_more,
-            last_id=found.last_id,
+            has_more=listed.has_more,
+            last_id=listed.last_id,
         )
         return reply(whole)
 
     async def create(self, request: Request) -> Response:
-        sent = await body(request, NewSavedVoice)
+        new = await body(request, NewSavedVoice)
         account = None
-        if sent.account is not None:
-            of_account = await self._administration.account(sent.account)
-            check_open(of_account)
-            account = of_account.id
+        if new.account is not None:
+            owner = await self._administration.account(new.account)
+            check_open(owner)
+            account = owner.id
         act = await self._administration.act(
-            request, "voice.created", new_id("voice"), account or "", name=sent.name, cast=sent.cast
+            request, "voice.created", new_id("voice"), account or "", name=new.name, cast=new.cast
         )
-        return reply(_shown(await self._saving.add_cast(account, sent.saved, act=act)), 201)
+        return reply(_shown(await self._library_editor.add_cast(account, new.saved, act=act)), 201)
 
     async def delete(self, request: Request) -> Response:
-        wanted = request.path_params["id"]
-        account = await self._administration.asked_account(request)
-        record = await self._saving.saved(account, wanted)
+        id_or_name = request.path_params["id"]
+        account = await self._administration.query_account(request)
+        record = await self._library_editor.saved(account, id_or_name)
         if record is None or account not in (None, record.account):
-            raise self._not_saved(wanted, account)
+            raise self._not_saved(id_or_name, account)
         act = await self._administration.act(
             request, "voice.deleted", record.id, record.account or "", name=record.name
         )
-        await self._saving.delete_voice(record, act)
+        await self._library_editor.delete_voice(record, act)
         return reply(DeletedVoice(id=record.id))
 
-    def _not_saved(self, wanted: str, account: str | None) -> NotFound:
-        if wanted in self._administration.config.voices:
-            why = f"The voice '{wanted[:80]}' is in the configuration; only what was saved can be deleted."
+    def _not_saved(self, name: str, account: str | None) -> NotFound:
+        if name in self._administration.config.voices:
+            why = f"The voice '{name[:80]}' is in the configuration; only what was saved can be deleted."
         elif account is None:
             why = (
-                f"No voice '{wanted[:80]}' was saved for everybody; "
+                f"No voice '{name[:80]}' was saved for everybody; "
                 "an account's is named by its id, or with the account."
             )
         else:
-            why = f"The account has no voice '{wanted[:80]}'."
+            why = f"The account has no voice '{name[:80]}'."
         return NotFound(why, param="voice", code="voice_not_found")
 
     def _configured(self) -> list[ConfiguredVoice]:
@@ -131,13 +131,13 @@ class AdminVoices:
         ]
 
 
-def routes(administration: Administration, saving: LibraryEditor) -> list[Endpoint]:
-    of_library = AdminVoices(administration, saving)
+def routes(administration: Administration, library_editor: LibraryEditor) -> list[Endpoint]:
+    voices_ = AdminVoices(administration, library_editor)
     return [
         Endpoint(
             "GET",
             "/admin/voices",
-            of_library.list_,
+            voices_.list_,
             "list_saved_voices",
             "Saved voices, the newest first, and those of the configuration",
             json(SavedVoiceList),
@@ -147,7 +147,7 @@ def routes(administration: Administration, saving: LibraryEditor) -> list[Endpoi
         Endpoint(
             "POST",
             "/admin/voices",
-            of_library.create,
+            voices_.create,
             "save_voice",
             "Save a cast, for an account or for everybody",
             json(SavedVoice),
@@ -158,7 +158,7 @@ def routes(administration: Administration, saving: LibraryEditor) -> list[Endpoi
         Endpoint(
             "DELETE",
             "/admin/voices/{id}",
-            of_library.delete,
+            voices_.delete,
             "delete_saved_voice",
             "Delete a saved voice by its id, or by its name that of the account or everybody's",
             json(DeletedVoice),
