@@ -25,7 +25,7 @@ from proxy.kept.locked_files import Lock
 from proxy.kept.recording import Recording
 from proxy.storage import usage
 from proxy.storage.store import Store
-from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
+from proxy.telemetry import Metrics, RepeatingTask
 
 KEPT_S = 24 * 60 * 60
 _SWEEP_S = 60 * 60.0
@@ -199,11 +199,11 @@ class KeptAnswers:
 
 @asynccontextmanager
 async def open_answers(
-    store: Store, data: Path, server: Server, watch: Watch = UNWATCHED
+    store: Store, data: Path, server: Server, metrics: Metrics
 ) -> AsyncIterator[KeptAnswers]:
     answers = KeptAnswers(store, data / "idempotency", server.idempotency_mb, server.workers)
     # On a server without requests an answer does not outlive its day.
-    sweeping = RepeatingTask("sweep of kept answers", answers.sweep, _SWEEP_S, watch)
+    sweeping = RepeatingTask("sweep of kept answers", answers.sweep, _SWEEP_S, metrics)
     try:
         yield answers
     finally:

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from policies import caching
 from proxy.kept import locked_files
 from proxy.kept.locked_files import LOCK, PART, Lock, SweepResult
 
 T = TypeVar("T")
 
-_LARGEST_SHARE = 4
 _ROOM_SHARE = 16
 
 
@@ -39,7 +39,7 @@ class KeptFolder:
     @property
     def largest_bytes(self) -> int:
         """The most bytes that one file may take of the bound for all."""
-        return self.most_bytes // _LARGEST_SHARE
+        return caching.largest(self.most_bytes)
 
     @property
     def oldest(self) -> float:

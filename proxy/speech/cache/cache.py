@@ -20,15 +20,14 @@ from proxy.config.sections import Config
 from proxy.errors import RequestFailed
 from proxy.kept import secret
 from proxy.speech.cache.flights import Flights, Landing
-from proxy.speech.cache.lookup import OFF, CacheLookup
+from proxy.speech.cache.lookup import OFF, CacheLookup, CacheSearch
 from proxy.speech.cache.names import CacheQuestion, ClipOwner, Names
-from proxy.speech.cache.replay import Replay
-from proxy.speech.cache.search import CacheSearch
 from proxy.speech.cache.shelf import ClipRecording, Shelf
+from proxy.speech.cache.speeches import Replay
 from proxy.speech.speech import Speech
 from proxy.storage import clips
 from proxy.storage.store import StorageFailed, Store
-from proxy.telemetry import UNWATCHED, RepeatingTask, Watch
+from proxy.telemetry import Metrics, RepeatingTask
 
 _MEGABYTE = 1_000_000
 _DAY_S = 24 * 60 * 60.0
@@ -251,14 +250,14 @@ async def open_cache(
     store: Store,
     front_end_revision: Callable[[str], str],
     counts: Counts,
-    watch: Watch = UNWATCHED,
+    metrics: Metrics,
 ) -> AsyncIterator[Cache]:
     data = Path(config.data)
     names = Names(await _secret(data / "cache-key"), front_end_revision)
     cache = Cache(Shelf(data / "cache", store, names.folder_id, config.server.workers), names, counts)
     cache.revise(config)
     # At once, and every hour: on a server without requests, too, nothing stays for longer than it may.
-    sweeping = RepeatingTask("sweep of the audio cache", cache.tidy, _SWEEP_S, watch)
+    sweeping = RepeatingTask("sweep of the audio cache", cache.tidy, _SWEEP_S, metrics)
     try:
         yield cache
     finally:

@@ -1,18 +1,26 @@
-"""What the cache has for one request: a kept clip, a place for a new one, or nothing."""
+"""The look-up of one request: how it is done, and what it finds.
+
+It finds a kept clip, the clip that an equal request makes just now, the right to make a clip, or nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+import asyncio
+import secrets
+import time
+from pathlib import Path
 from typing import Literal
 
-from proxy.audio.formats import Chunk
+from proxy.kept.locked_files import Lock
 from proxy.ledger import Hold
 from proxy.speech.cache.clips import About, Clip
-from proxy.speech.cache.flights import Flight
-from proxy.speech.cache.shelf import ClipRecording
+from proxy.speech.cache.flights import Flight, Flights
+from proxy.speech.cache.shelf import ClipRecording, Shelf
+from proxy.speech.cache.speeches import RecordedSpeech
 from proxy.speech.speech import Speech
-from proxy.speech.word_times import SpokenWord
+
+_LOOK_AGAIN_S = 0.05
+"""While another worker speaks. Workers have nothing but the folder to tell one another by."""
 
 State = Literal["hit", "miss", "off"]
 
@@ -70,40 +78,54 @@ class CacheLookup:
 OFF = CacheLookup()
 
 
-class RecordedSpeech:
-    """A speech whose bytes are recorded as they are taken. It fits `proxy.speech.speech.Speech`."""
+class CacheSearch:
+    """A search ends with `clip`, or with `flight` and mostly `lock`, or with nothing.
 
-    def __init__(self, speech: Speech, recording: ClipRecording, flight: Flight) -> None:
-        self.is_whole = False
-        self._speech = speech
-        self._recording = recording
-        self._flight = flight
+    With nothing the request is spoken as if there were no cache. If the search is cancelled, its caller gives
+    back what it holds.
+    """
 
-    @property
-    def engine(self) -> str:
-        return self._speech.engine
+    def __init__(self, shelf: Shelf, flights: Flights, path: Path, patience_s: float) -> None:
+        self.path = path
+        self.clip: Clip | None = None
+        self.flight: Flight | None = None
+        self.lock: Lock | None = None
+        self._shelf = shelf
+        self._flights = flights
+        self._patience_s = patience_s
 
-    @property
-    def words(self) -> Sequence[SpokenWord] | None:
-        return self._speech.words
+    async def run(self) -> None:
+        """Search. `patience_s` is the limit for each step of the disk, for the client of an equal request,
+        and for another worker. Raises OSError, of which TimeoutError is one."""
+        self.clip = await self._find(self.path)
+        while self.clip is None:
+            other = self._flights.of(self.path)
+            landing = None if other is None else await other.wait(self._patience_s)
+            if landing == "alone":
+                return
+            if landing is not None:
+                self.clip = await self._find(self.path if landing == "again" else landing)
+            elif self._flights.of(self.path) is other:
+                self.flight = self._flights.begin(self.path)
+                await self._take_lock(is_held=other is not None)
+                return
 
-    @property
-    def sample_rate_hz(self) -> int:
-        return self._speech.sample_rate_hz
+    async def _take_lock(self, is_held: bool) -> None:
+        """Take the lock of the name, or a lock of another name if the right one is held for too long.
 
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        async with aclosing(self._speech.chunks()) as chunks:
-            async for chunk in chunks:
-                self._recording.add(chunk.data)
-                with self._flight.held_up():
-                    yield chunk
+        Those who wait in this worker then wait for us, and do not all speak at once.
+        """
+        path, ends = self.path, time.monotonic() + self._patience_s
+        while self.lock is None and self.clip is None:
+            if is_held or time.monotonic() > ends:
+                path = self.path.with_name(f"{self.path.name}-{secrets.token_hex(4)}")
+            async with asyncio.timeout(self._patience_s):
+                self.lock = await self._shelf.folder.take(path)
+            # The one who held the lock until now may have kept an answer since we looked.
+            self.clip = await self._find(self.path)
+            if self.lock is None and self.clip is None:
+                await asyncio.sleep(_LOOK_AGAIN_S)
 
-    def last_chunk(self) -> Chunk:
-        chunk = self._speech.last_chunk()
-        self._recording.add(chunk.data)
-        self._flight.hold_up()
-        self.is_whole = True
-        return chunk
-
-    async def close(self) -> None:
-        await self._speech.close()
+    async def _find(self, path: Path) -> Clip | None:
+        async with asyncio.timeout(self._patience_s):
+            return await self._shelf.find(path)

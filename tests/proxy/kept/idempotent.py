@@ -1,4 +1,4 @@
-"""Requests with an Idempotency-Key, sent to a worker inside the test's process, and what it keeps of them."""
+"""Helpers: requests with an Idempotency-Key to a worker inside the test's process, and what it keeps."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def speaking(folder: Path, engine: Scripted, config: str = CONFIG) -> Asyn
 
 
 def kept(folder: Path) -> list[Path]:
-    """Whatever lies in the folder of answers, the oldest first."""
+    """List all files in the folder of answers, the oldest first."""
     return sorted((folder / "data" / "idempotency").glob("*"), key=lambda path: path.stat().st_mtime_ns)
 
 

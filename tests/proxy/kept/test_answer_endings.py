@@ -1,4 +1,4 @@
-"""Requests with a key whose client leaves, whose server stops, or whose disk does not do it."""
+"""Requests with a key whose client leaves, whose server stops, or whose disk fails."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from proxy.kept import locked_files, open_answers
 from proxy.kept.locked_files import Lock
 from proxy.storage import open_store
 from proxy.storage.store import Statement
+from proxy.telemetry import Metrics
 from tests.faults.processes import until
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
@@ -153,7 +154,7 @@ async def test_what_was_left_over_is_swept_when_a_worker_starts(tmp_path: Path) 
     os.utime(folder / names[1], (day, day))
     left = {names[2], f"{names[3]}.part", f"{names[3]}.lock"}
     async with open_store("sqlite", tmp_path / "data") as store:
-        async with open_answers(store, tmp_path / "data", Server(idempotency_mb=1)):
+        async with open_answers(store, tmp_path / "data", Server(idempotency_mb=1), Metrics()):
             await asyncio.to_thread(until, lambda: {path.name for path in kept(tmp_path)} == left)
     assert held is not None
     held.release()

@@ -1,4 +1,4 @@
-"""Kept files: whole or not there, made by one at a time, and gone with the folder that they are made in."""
+"""Locked files: each is whole or not there, is made by one at a time, and goes where its folder goes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The audio cache: what it keeps, for whom, and how it lets go of it."""
+"""The audio cache: what it keeps, for whom, and how it removes it."""

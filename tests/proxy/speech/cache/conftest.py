@@ -1,4 +1,4 @@
-"""Tests change the folder behind the worker's back, and most want it to be noticed at once."""
+"""Tests change the folder without the worker, and most of them want the worker to notice at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from proxy.speech.cache import memory
 
 AS_SHIPPED = pytest.mark.parametrize("believed_s", [-1.0, memory.BELIEVED_S], indirect=True)
-"""For what must hold both where memory is never believed and where it is for as long as a server does."""
+"""For what must hold both ways: memory is never believed, or for as long as a server believes it."""
 
 
 @pytest.fixture(autouse=True)

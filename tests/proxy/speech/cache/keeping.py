@@ -1,4 +1,4 @@
-"""Requests whose answers are kept, sent to a worker inside the test's process, and what its folder has."""
+"""Helpers: requests to a worker inside the test's process, and the files that its cache keeps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BODY = {"model": "gpt-4o-mini-tts", "voice": "ana", "input": "Hello there.", "re
 
 
 async def ask(server: Inside, *, secret: str | None = None, **more: object) -> httpx2.Response:
-    """With `cache: true`, unless it says otherwise."""
+    """Send a request, with `cache: true` unless `more` says something else."""
     body = {**BODY, "cache": True, **more}
     answer = await server.ask("POST", "/v1/audio/speech", key=secret, body=body)
     assert answer.status_code == 200, answer.text
@@ -55,14 +55,14 @@ async def speaking(
 
 @asynccontextmanager
 async def reopened(folder: Path, before: Inside, one: Scripted) -> AsyncIterator[Inside]:
-    """Another worker over the same folder, with the same keys."""
+    """Open another worker over the same folder, with the same keys."""
     registry = with_engines({"one": one, "two": Scripted()})
     async with open_worker(config_toml.load(folder / "config.toml", {}), registry) as worker:
         yield before._replace(worker=worker)
 
 
 async def other_account(server: Inside, name: str = "bob", plan: str = "unlimited") -> str:
-    """Its key."""
+    """Create an account and return a key of it."""
     account = await accounts.create(server.worker.store, name=name, plan=plan)
     secret = api_key.mint()
     await key_records.create(server.worker.store, secret, NewKeyRecord(account=account.id, role="speech"))
@@ -70,7 +70,7 @@ async def other_account(server: Inside, name: str = "bob", plan: str = "unlimite
 
 
 def revise(server: Inside, folder: Path, text: str) -> None:
-    """As a reload does it."""
+    """Give the worker another configuration, as a reload does."""
     file = folder / "config.toml"
     file.write_text(text)
     server.worker.revise(config_toml.load(file, {}))
@@ -82,11 +82,11 @@ def kept(folder: Path) -> list[Path]:
 
 
 async def landed(folder: Path) -> None:
-    """Returns when nothing is being made: what waits for that would be given it."""
+    """Return when no file is being made."""
     await asyncio.to_thread(until, lambda: not [path for path in kept(folder) if path.suffix])
 
 
 async def turns(number: int = 50) -> None:
-    """Lets everything that can go on do so."""
+    """Let every task that can go on do so."""
     for _ in range(number):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""How long and how much: age, room, and a disk that does not do it."""
+"""Age, room, and a disk that fails."""
 
 from __future__ import annotations
 

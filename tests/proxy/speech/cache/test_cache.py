@@ -1,4 +1,4 @@
-"""The same thing asked for twice: the same bytes, nobody speaks, and it costs what the plan says."""
+"""The same request twice: the same bytes, no engine speaks, and it costs what the plan says."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def events(answer: httpx2.Response) -> list[dict[str, Any]]:
 
 
 def sound(answer: httpx2.Response) -> bytes:
-    """What is to be heard, out of whatever it came in."""
+    """Return the sound of an answer, in whatever form it came."""
     kind = answer.headers["content-type"]
     if kind == "application/json":
         return base64.b64decode(answer.json()["audio_base64"])

@@ -1,4 +1,4 @@
-"""Equal requests at the same time: one is spoken, and nobody waits for it too long."""
+"""Equal requests at the same time: one is spoken, and nobody waits for too long."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = AS_SHIPPED
 
 
 class Gate:
-    """Holds an engine up in the middle of what it says; the first time alone, if so."""
+    """Holds an engine up in the middle of its speech: each time, or only the first time."""
 
     def __init__(self, only_first: bool = False) -> None:
         self.reached = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The memory before the folder: bounded, and never of another mind than the folder."""
+"""The memory in front of the folder: it is bounded, and soon knows what the folder knows."""
 
 from __future__ import annotations
 

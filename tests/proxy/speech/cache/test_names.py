@@ -1,4 +1,4 @@
-"""Whatever can be heard is in the name of an answer, and nothing that cannot."""
+"""All that can be heard is in the name of a clip, and nothing else."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ OTHERWISE: dict[str, Any] = {
     "by_sentence": True,
     "cache": True,
 }
-"""For each field of a request another value than it has above."""
+"""For each field of a request a value that differs from the one above."""
 
 
 def _candidate(engine: str = "one", **info: object) -> Candidate:
@@ -76,7 +76,7 @@ OTHER_PARTS: dict[str, Any] = {
     "route": "en",
     "lexicon": Lexicon({"a": "b"}, digest="of it"),
 }
-"""For each field of a part another value than it has above."""
+"""For each field of a part a value that differs from the one above."""
 
 
 def _name(

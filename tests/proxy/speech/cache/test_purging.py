@@ -1,4 +1,4 @@
-"""What is deleted is not given out again: not by voice, not by lexicon, not by account, and by no worker."""
+"""What is purged by voice, lexicon or account is not given out again, by any worker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = AS_SHIPPED
 
 
 async def states(server: Inside, secret: str | None = None) -> str:
-    """Of a request by each voice, and by one with a lexicon."""
+    """Send a request with each voice, and one with a lexicon. Return their states."""
     answers = [
         await ask(server, secret=secret, voice="ana"),
         await ask(server, secret=secret, voice="ben"),
@@ -58,7 +58,7 @@ async def purge(server: Inside, what: str) -> None:
 async def test_a_purge_takes_what_it_names_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, own: str, others: str
 ) -> None:
-    # However much it believes of its memory, it knows of its own purges.
+    # A worker knows of its own purges, however long it believes its memory.
     monkeypatch.setattr("proxy.speech.cache.memory.BELIEVED_S", 3600.0)
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         bob = await other_account(server)

@@ -1,15 +1,58 @@
-"""A kept clip as a speech: the same bytes, and no engine speaks."""
+"""The two speeches of the cache: one is recorded while it is taken, one is replayed from a clip."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 
 from proxy.audio.formats import Chunk
 from proxy.speech.cache.clips import Clip
+from proxy.speech.cache.flights import Flight
+from proxy.speech.cache.shelf import ClipRecording
+from proxy.speech.speech import Speech
 from proxy.speech.word_times import SpokenWord
 from speech_engine import EngineFailed
+
+
+class RecordedSpeech:
+    """A speech whose bytes are recorded as they are taken. It fits `proxy.speech.speech.Speech`."""
+
+    def __init__(self, speech: Speech, recording: ClipRecording, flight: Flight) -> None:
+        self.is_whole = False
+        self._speech = speech
+        self._recording = recording
+        self._flight = flight
+
+    @property
+    def engine(self) -> str:
+        return self._speech.engine
+
+    @property
+    def words(self) -> Sequence[SpokenWord] | None:
+        return self._speech.words
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self._speech.sample_rate_hz
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        async with aclosing(self._speech.chunks()) as chunks:
+            async for chunk in chunks:
+                self._recording.add(chunk.data)
+                with self._flight.held_up():
+                    yield chunk
+
+    def last_chunk(self) -> Chunk:
+        chunk = self._speech.last_chunk()
+        self._recording.add(chunk.data)
+        self._flight.hold_up()
+        self.is_whole = True
+        return chunk
+
+    async def close(self) -> None:
+        await self._speech.close()
 
 
 class Replay:
