@@ -221,10 +221,6 @@ class Metrics:
         return generate_latest(self._registry).decode()
 
 
-Watch = Metrics
-UNWATCHED = Metrics()
-
-
 class RepeatingTask:
     """A task that takes its turn again and again, with a pause after each. Make it in a running loop."""
 

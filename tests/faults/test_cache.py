@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import httpx2
 
 from plugins.tone.decode import decode
 from tests.databases import Postgres
+from tests.faults.clusters import answered_by, workers
 from tests.faults.processes import kill, until, usage_rows, worker
 from tests.faults.streams import stream
 from tests.redis_server import RedisServer
@@ -91,10 +91,53 @@ def test_several_workers_speak_it_once_and_each_has_it(
     with running(folder, environ=environ) as server:
         with ThreadPoolExecutor(12) as asking:
             answers = list(asking.map(lambda _: _ask(server, "tone/late"), range(12)))
-        lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+        assert sorted(map(_found, answers)) == ["hit"] * 11 + ["miss"]
+        by_worker = {number: _ask_of(server, number) for number in workers(server)}
         page = httpx2.get(server.metrics).text
-    asked = {line["worker"] for line in lines if line.get("route") == "/v1/audio/speech"}
-    assert len(asked) > 1
-    assert sorted(map(_found, answers)) == ["hit"] * 11 + ["miss"]
-    assert len({answer.content for answer in answers}) == 1
-    assert 'voxgate_cache_lookups_total{found="hit"} 11.0' in page
+    assert {number: _found(answer) for number, answer in by_worker.items()} == {0: "hit", 1: "hit", 2: "hit"}
+    assert len({answer.content for answer in (*answers, *by_worker.values())}) == 1
+    assert 'voxgate_cache_lookups_total{found="hit"} 14.0' in page
+
+
+def _ask_of(server: Server, number: int) -> httpx2.Response:
+    """The answer of one worker: the others are stopped while it is asked, so that none of them accepts."""
+    others = [process for other, process in workers(server).items() if other != number]
+    for process in others:
+        process.suspend()
+    try:
+        answer = _ask(server, "tone/late")
+    finally:
+        for process in others:
+            process.resume()
+    assert answered_by(server, answer) == number
+    return answer
+
+
+def test_a_purge_by_one_worker_empties_the_folder_of_all(
+    folder: Path, shared_postgres: Postgres, shared_redis: RedisServer
+) -> None:
+    schema = shared_postgres.new_schema()
+    environ = {
+        "VOXGATE_STORAGE__URL": shared_postgres.url(search_path=schema),
+        "VOXGATE_LIMITS__URL": shared_redis.url,
+        "VOXGATE_SERVER__WORKERS": "2",
+    }
+    with running(folder, environ=environ) as server, server.client() as client:
+
+        def put_words(spoken_as: str) -> None:
+            body = {"words": {"numbat": spoken_as}}
+            assert client.put("/v1/lexicons/en", json=body).status_code == 200
+
+        def kept() -> list[str]:
+            return shared_postgres.psql(f"SELECT name FROM {schema}.clips")
+
+        put_words("wombat")
+        first = _ask(server)
+        until(lambda: _kinds(server) == ["whole"])
+        assert len(kept()) == 1
+        put_words("dingo")
+        until(lambda: not _kinds(server))
+        assert not kept()
+        again = _ask(server)
+    assert [_found(first), _found(again)] == ["miss", "miss"]
+    assert " ".join(decode(*decoded(again.content, "pcm"))) == TEXT.replace("numbat", "dingo")

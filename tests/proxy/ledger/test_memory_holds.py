@@ -138,7 +138,7 @@ async def test_a_write_is_waited_for_when_its_request_is_cancelled_and_the_ledge
 
 async def test_an_account_whose_settlement_is_being_written_is_not_forgotten(store: WatchedStore) -> None:
     slow = SlowStore(store, await store.now())
-    async with open_ledger(slow) as ledger:
+    async with open_ledger(slow, Metrics()) as ledger:
         await ledger.holds.take(wanted())
         spent = [entries.spend("req_1", "acc_ada", 0, 7 * MICRO, at=await store.now(), actor="key_ada")]
         settling = asyncio.create_task(ledger.holds.settle(wanted(), spent, ()))
@@ -152,7 +152,7 @@ async def test_an_account_whose_settlement_is_being_written_is_not_forgotten(sto
 
 async def test_an_account_that_is_being_granted_credits_is_not_forgotten(store: WatchedStore) -> None:
     slow = SlowStore(store, await store.now())
-    async with open_ledger(slow) as ledger:
+    async with open_ledger(slow, Metrics()) as ledger:
         await visit(ledger, "acc_ada")
         granting = asyncio.create_task(
             movements.grant(ledger, "acc_ada", 7 * MICRO, None, Reason("control", "a gift"))
