@@ -16,7 +16,7 @@ from proxy.errors import Conflict
 from proxy.ledger import HoldRequest, Ledger, Outcome, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.storage import usage
-from proxy.storage.store import StorageUnreachable, Store
+from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import (
     ANCHOR,
@@ -47,7 +47,9 @@ def lossy(store: Store) -> LossyStore:
 
 
 @pytest.fixture
-async def ledger(lossy: LossyStore) -> AsyncIterator[Ledger]:
+async def ledger(lossy: LossyStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
+    """Its later tries come soon after each other."""
+    monkeypatch.setattr("proxy.ledger.pending_writes.AGAIN_S", 0.05)
     await open_accounts(lossy, {"acc_ada": ANCHOR})
     async with open_ledger(lossy, Metrics()) as opened:
         yield opened
@@ -268,6 +270,20 @@ async def test_an_end_that_nobody_could_write_is_made_up_for_when_the_database_i
     assert -sum(amount for _, _, amount in await moved(lossy)) == charged
     assert await stands(ledger, wanted()) == Account(100 - charged, 0, 0)
     assert await is_at_rest(ledger)
+
+
+async def test_an_end_that_is_still_to_be_written_is_written_when_the_ledger_closes(
+    lossy: LossyStore,
+) -> None:
+    await open_accounts(lossy, {"acc_ada": ANCHOR})
+    async with open_ledger(lossy, Metrics()) as ledger:
+        # The loop of later tries has not had its turn when the ledger closes.
+        async with ledger.hold(wanted()) as hold:
+            heard(hold, 4)
+            lossy.fates += ["refused"] * 2
+            with pytest.raises(StorageFailed):
+                await hold.settle("finished")
+    assert await outcomes(lossy) == ["failed"]
 
 
 async def test_nobody_waits_longer_for_a_settlement_than_its_one_deadline(

@@ -124,6 +124,16 @@ async def test_who_leaves_pays_for_the_parts_that_were_submitted_and_for_no_othe
     assert await moved(store) == [("spend", False, -(1 + 20))]
 
 
+async def test_who_leaves_late_pays_for_all_that_was_heard_of_a_submitted_part(
+    ledger: Ledger, store: Store
+) -> None:
+    async with ledger.hold(wanted(credits=100, under=priced())) as hold:
+        heard_in_parts(hold, part("tone", 5, 2, 0), samples=3 * RATE_HZ)
+        submitted(hold)
+        await hold.settle("left")
+    assert await moved(store) == [("spend", False, -3)]
+
+
 async def test_a_part_that_another_engine_took_over_is_not_billed_for_the_first(
     ledger: Ledger, store: Store
 ) -> None:

@@ -21,13 +21,17 @@ def new_url(request: pytest.FixtureRequest) -> Callable[[], str]:
     return lambda: server.url(search_path=server.new_schema())
 
 
-def test_the_ledger_does_what_its_books_say(new_url: Callable[[], str]) -> None:
+def check_the_books(new_url: Callable[[], str], examples: int) -> None:
     run_state_machine_as_test(
         type("Machine", (LedgerMachine,), {"new_url": staticmethod(new_url)}),
         settings=settings(
-            max_examples=30,
+            max_examples=examples,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
     )
+
+
+def test_the_ledger_does_what_its_books_say(new_url: Callable[[], str]) -> None:
+    check_the_books(new_url, 15)
