@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cachetools import LRUCache
+
 from policies.plans import NotAgreed, Plan, Terms, terms
 from proxy.access.callers import Caller
 from proxy.errors import NotAllowed
@@ -14,8 +16,9 @@ _MOST_KEPT = 10_000
 class Plans:
     def __init__(self, plans: Mapping[str, Plan]) -> None:
         self._plans = plans
-        # By key, beside the caller it was made for: a caller is read anew every few seconds.
-        self._kept: dict[str, tuple[Caller, Terms]] = {}
+        # By key, beside the caller that they were made for. They count for this very caller alone: so there
+        # is no time after which they are old, as in a ReadCache.
+        self._kept: LRUCache[str, tuple[Caller, Terms]] = LRUCache(_MOST_KEPT)
 
     def __repr__(self) -> str:
         return f"<Plans {', '.join(self._plans)}>"
@@ -47,7 +50,5 @@ class Plans:
                 "agreed with yours yet. Ask the server's operator.",
                 code="plan_not_agreed",
             ) from None
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
         self._kept[caller.key] = (caller, found)
         return found

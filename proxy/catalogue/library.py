@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from policies.routing import Voice
 from proxy.access.callers import KEPT_S
 from proxy.errors import InvalidRequest
 from proxy.storage import lexicons, voices
+from proxy.storage.read_cache import ReadCache
 from proxy.storage.store import Store
 from proxy.storage.voices import VoiceRecord
 
@@ -100,63 +100,43 @@ class _Worded(NamedTuple):
     weight: int = _NO_WORDS
 
 
-class _Kept(NamedTuple):
+class _Read(NamedTuple):
     own: AccountLibrary
     worded: _Worded
-    until: float
 
 
 class Library:
-    """One for each revision of the configuration, whose lexicons count for everybody. `clock` counts seconds
-    and never goes back."""
+    """The libraries of all accounts. There is one Library for each revision of the configuration, whose
+    lexicons count for everybody. `clock` counts seconds and never goes back."""
 
     def __init__(
         self, store: Store, shared: Mapping[str, Words], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = store
-        self._clock = clock
         self._shared = _Worded(Lexicons(shared))
         self._words = shared
-        self._weight = 0
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._asked: dict[str, asyncio.Task[AccountLibrary]] = {}
+        self._accounts: ReadCache[str, _Read] = ReadCache(
+            self._read,
+            lambda _read: KEPT_S,
+            most=_MOST_KEPT,
+            weight=lambda read: read.worded.weight,
+            clock=clock,
+        )
 
     def __repr__(self) -> str:
-        return f"<Library {len(self._kept)} accounts kept, {self._shared.lexicons!r}>"
+        return f"<Library {len(self._accounts)} accounts kept, {self._shared.lexicons!r}>"
 
     async def own(self, account: str) -> AccountLibrary:
-        kept = self._kept.get(account)
-        if kept is not None and self._clock() < kept.until:
-            return kept.own
-        # Shielded: whoever asked first may hang up, and the others still want the answer.
-        return await asyncio.shield(self._ask_once(account))
+        return (await self._accounts.get(account)).own
 
     def forget(self, account: str | None) -> None:
-        """Call it after the commit; None where it was the operator's, which everybody has."""
-        for each in list(self._kept) if account is None else [account]:
-            self._drop(each)
-        # A read under way may have seen the state before: no later request joins it, and it is not kept.
+        """Call it after the commit. None: the operator's part has changed, which every account has."""
         if account is None:
-            self._asked.clear()
+            self._accounts.forget_if(lambda _read: True)
         else:
-            self._asked.pop(account, None)
+            self._accounts.forget(account)
 
-    def _ask_once(self, account: str) -> asyncio.Task[AccountLibrary]:
-        task = self._asked.get(account)
-        if task is None:
-            task = self._asked[account] = asyncio.create_task(self._ask(account))
-            task.add_done_callback(lambda done: self._landed(account, done))
-        return task
-
-    def _landed(self, account: str, task: asyncio.Task[AccountLibrary]) -> None:
-        if self._asked.get(account) is task:
-            del self._asked[account]
-        # Looked at, so that a failed read whose requests have all hung up is not reported as lost.
-        if not task.cancelled():
-            task.exception()
-
-    async def _ask(self, account: str) -> AccountLibrary:
-        asked_at = self._clock()
+    async def _read(self, account: str) -> _Read:
         saved, standing = await asyncio.gather(
             voices.for_account(self._store, account), lexicons.revisions(self._store, account)
         )
@@ -166,30 +146,17 @@ class Library:
             tuple(voice_of(record) for record in saved if record.account is None),
             worded.lexicons,
         )
-        if self._asked.get(account) is asyncio.current_task():
-            self._keep(account, _Kept(found, worded, asked_at + KEPT_S))
-        return found
+        return _Read(found, worded)
 
     async def _worded(self, account: str, standing: tuple[tuple[str, int, int], ...]) -> _Worded:
-        """The words are read, and put together, again only where one has changed."""
+        """Return the account's lexicons. They are read and put together again only if one has changed."""
         if not standing:
             return self._shared
-        before = self._kept.get(account)
+        before = self._accounts.last(account)
         if before is not None and before.worded.standing == standing:
             return before.worded
         texts = _Texts(await lexicons.texts(self._store, account))
         return _Worded(Lexicons(self._words, texts), standing, _NO_WORDS + texts.characters)
-
-    def _keep(self, account: str, kept: _Kept) -> None:
-        self._drop(account)
-        self._kept[account] = kept
-        self._weight += kept.worded.weight
-        while self._weight > _MOST_KEPT and len(self._kept) > 1:
-            self._drop(next(iter(self._kept)))
-
-    def _drop(self, account: str) -> None:
-        if (kept := self._kept.pop(account, None)) is not None:
-            self._weight -= kept.worded.weight
 
 
 def voice_of(record: VoiceRecord) -> Voice:

@@ -5,7 +5,6 @@ Sums are read from the costs on record, at most every few seconds, so that all w
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -17,11 +16,13 @@ from policies.cycles import cycle_at, day_at
 from proxy.config.sections import EngineSection
 from proxy.ledger import HoldRequest
 from proxy.storage import costs
+from proxy.storage.read_cache import ReadCache
 from proxy.storage.store import Store
 from proxy.telemetry import EngineMetrics
 from speech_engine import EngineUnavailable
 
 KEPT_S = 5.0
+_MOST_KEPT = 10_000
 NEAR = 0.8
 """From this part of a budget on the operator is warned."""
 _DAY = 86_400_000_000
@@ -38,20 +39,20 @@ class Spend(msgspec.Struct, frozen=True):
 
 
 class _Budget(NamedTuple):
-    """`owner` is an engine or an account, which have no names in common."""
+    """`owner` is an engine, or an account."""
 
     owner: str
+    is_account: bool
     period: str
     usd: float
 
 
 class _Sum(NamedTuple):
-    """What was spent since the period began, by the store's clock, as read at `read_at`, by the loop's."""
+    """What was spent since the period began, by the store's clock."""
 
     micro_usd: int
     since: int
     until: int
-    read_at: float
 
 
 class Budgets:
@@ -60,7 +61,7 @@ class Budgets:
         self._metrics = metrics
         self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs}
-        self._sums: dict[_Budget, _Sum] = {}
+        self._sums: ReadCache[_Budget, _Sum] = ReadCache(self._read, lambda _sum: KEPT_S, most=_MOST_KEPT)
         self._told: dict[_Budget, tuple[int, str]] = {}
 
     def __repr__(self) -> str:
@@ -69,46 +70,41 @@ class Budgets:
     async def check(self, engine: str, hold_request: HoldRequest) -> None:
         """Raises EngineUnavailable where the engine's or the account's money is spent."""
         for budget in self._of_engine.get(engine, ()):
-            await self._check(budget, is_account=False)
+            await self._check(budget)
         if engine in self._costly and hold_request.terms.has_budget:
             for budget in _account_budgets(hold_request):
-                await self._check(budget, is_account=True)
+                await self._check(budget)
 
     async def spends(self, engine: str) -> tuple[Spend, ...]:
         """What an engine has cost in the periods that it has a budget for."""
-        found = [(budget, await self._spent(budget, is_account=False)) for budget in self._of_engine[engine]]
+        found = [(budget, await self._sums.get(budget)) for budget in self._of_engine[engine]]
         return tuple(Spend(budget.period, each.micro_usd / 1e6, budget.usd) for budget, each in found)
 
     async def used_up(self, engine: str) -> str:
         """Why it is not asked for now, for the operator; "" while there is money left."""
         # The longest period first: a new day is of no use to whose month is spent.
         for budget in reversed(self._of_engine.get(engine, ())):
-            found = await self._spent(budget, is_account=False)
+            found = await self._sums.get(budget)
             if found.micro_usd / 1e6 >= budget.usd:
                 until = datetime.fromtimestamp(found.until / 1e6, UTC)
                 return f"budget of this {budget.period} used up until {until:%Y-%m-%dT%H:%MZ}"
         return ""
 
-    async def _check(self, budget: _Budget, *, is_account: bool) -> None:
-        found = await self._spent(budget, is_account=is_account)
+    async def _check(self, budget: _Budget) -> None:
+        found = await self._sums.get(budget)
         spent = found.micro_usd / 1e6
         part = spent / budget.usd if budget.usd else 1.0
-        if not is_account:
+        if not budget.is_account:
             self._metrics.spent(budget.owner, budget.period, spent, budget.usd)
         if part >= NEAR:
             self._tell(budget, "used" if part >= 1 else "near", found)
         if part >= 1:
             raise EngineUnavailable(f"The budget of this {budget.period} is used up.", retry_after_s=60.0)
 
-    async def _spent(self, budget: _Budget, *, is_account: bool) -> _Sum:
-        loop = asyncio.get_running_loop()
-        found = self._sums.get(budget)
-        if found is None or loop.time() - found.read_at > KEPT_S:
-            now = await self._store.now()
-            since, until = _period(budget.period, now)
-            total = await costs.total(self._store, budget.owner, since, is_account=is_account)
-            found = self._sums[budget] = _Sum(total, since, until, loop.time())
-        return found
+    async def _read(self, budget: _Budget) -> _Sum:
+        since, until = _period(budget.period, await self._store.now())
+        total = await costs.total(self._store, budget.owner, since, is_account=budget.is_account)
+        return _Sum(total, since, until)
 
     def _tell(self, budget: _Budget, state: str, found: _Sum) -> None:
         """Once a day or month, and not at every request."""
@@ -131,9 +127,9 @@ def _period(period: str, now: int) -> tuple[int, int]:
 
 def _budgets(name: str, section: EngineSection) -> tuple[_Budget, ...]:
     pairs = (("day", section.budget_usd_day), ("month", section.budget_usd_month))
-    return tuple(_Budget(name, period, usd) for period, usd in pairs if usd is not None)
+    return tuple(_Budget(name, False, period, usd) for period, usd in pairs if usd is not None)
 
 
 def _account_budgets(hold_request: HoldRequest) -> list[_Budget]:
     pairs = (("day", hold_request.terms.budget_usd_day), ("month", hold_request.terms.budget_usd_month))
-    return [_Budget(hold_request.account, period, usd) for period, usd in pairs if usd is not None]
+    return [_Budget(hold_request.account, True, period, usd) for period, usd in pairs if usd is not None]

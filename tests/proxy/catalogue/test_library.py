@@ -166,9 +166,10 @@ async def test_words_are_put_together_again_only_where_one_has_changed(
 
 
 async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
-    store: WatchedStore, ada: Account, library: Library, monkeypatch: pytest.MonkeyPatch
+    store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 5000)
+    library = Library(store, {}, store.monotonic)
     await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
     kept = await library.own(ada.id)
     for nobody in ("1", "2"):
@@ -182,6 +183,6 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     assert repr(library).startswith("<Library 1 ")
     # One that is larger than all the room there is is kept all the same.
     monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 1)
-    store.seconds = 5
+    library = Library(store, {}, store.monotonic)
     kept = await library.own(ada.id)
     assert await library.own(ada.id) is kept
