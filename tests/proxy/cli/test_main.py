@@ -177,13 +177,13 @@ def test_check_prints_what_would_be_served_and_starts_nothing(run: Run, folder: 
 @pytest.mark.parametrize(
     ("plan", "note"),
     [
-        ("", "free, allowance unlimited, rpm unlimited, streams unlimited, speech free, conversion free, "),
+        ("", "free, allowance unlimited, rpm unlimited, streams unlimited, voices unlimited, "),
         (
             "price = '$19'\nallowance = 0.5\nrpm = 30\nstreams = 'account'\n"
             "prices.speech = { credits = 1, per = 'second' }\n"
             "prices.models.tone = { credits = 0.25, per = 'character' }",
-            "$19, allowance 0.5, rpm 30, streams per account, speech 60/minute, conversion free, "
-            "cached free, training free, tone 0.25/character",
+            "$19, allowance 0.5, rpm 30, streams per account, voices unlimited, max_characters unlimited, "
+            "speech 60/minute, cached free, tone 0.25/character",
         ),
     ],
 )
@@ -196,6 +196,12 @@ def test_check_says_what_each_plan_gives_and_costs(run: Run, folder: Path, plan:
     }
     assert list(notes) == ["mine", "unlimited"]
     assert notes["mine"].startswith(note)
+
+
+def test_check_warns_of_what_nothing_enforces(run: Run, folder: Path) -> None:
+    (folder / "config.toml").write_text(f"{TONE}\n[plans.mine]\none_shot = true\n")
+    notes = {finding["name"]: finding["note"] for finding in run("check", "--json").json}
+    assert notes["plans.mine.one_shot"] == "not enforced by this version; remove it"
 
 
 @pytest.mark.parametrize(
