@@ -10,7 +10,7 @@ from policies.plans import Terms
 from policies.routing import Binding, Model, Offer, Route, Routes, RoutingResult, Voice, is_open
 from proxy.config.config_toml import Config, VoiceSection
 from proxy.config.model_names import ModelNameFault, misnamed
-from proxy.config.nearest import hint
+from proxy.config.reader import hint
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 

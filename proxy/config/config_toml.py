@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from proxy.config.engines import read_engines
+from proxy.config.engines import read_engines, read_plugins
 from proxy.config.lexicons import read_lexicons
-from proxy.config.names import read_models, shipped_models
+from proxy.config.model_names import read_models, shipped_models
 from proxy.config.plans import read_plans
-from proxy.config.plugins import read_plugins
 from proxy.config.reader import ConfigError, Reader
 from proxy.config.routes import read_routes, shipped_routes
 from proxy.config.secret import variables

@@ -1,4 +1,4 @@
-"""[engines.NAME]: the server's own keys, what the provider takes, and the plugin's settings beside them."""
+"""[engines.NAME], [front_ends.NAME] and [detectors.NAME]: the server's own keys, and settings of plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from policies.costs import PerUnit, Rate
 from proxy.config import fields
 from proxy.config.reader import Reader
 from proxy.config.secret import SecretMissing, resolve
-from proxy.config.sections import EngineSection
+from proxy.config.sections import EngineSection, PluginSection
 
 
 class CostSection(msgspec.Struct, frozen=True):
@@ -75,3 +75,16 @@ def _costs(reader: Reader, engine: Mapping[str, Any], key: str) -> dict[str, Rat
         if section is not None:
             costs[model] = Rate(section.usd, section.per)
     return costs
+
+
+def read_plugins(
+    reader: Reader, value: object, kind: str, environ: Mapping[str, str], folder: Path
+) -> dict[str, PluginSection]:
+    """Read [front_ends.NAME] or [detectors.NAME]. `voxgate check` and the start say which settings are wrong:
+    only the plugin knows them."""
+    found: dict[str, PluginSection] = {}
+    for name, written in reader.table(value, kind).items():
+        key = f"{kind}.{name}"
+        settings, fault = checked_settings(reader, reader.table(written, key), key, environ, folder)
+        found[name] = PluginSection(fault, settings)
+    return found

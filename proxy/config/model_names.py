@@ -1,13 +1,14 @@
-"""Where a configuration names an engine's models, held against the models that there are."""
+"""[models], and all other keys that name models: read, and compared with the models that exist."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from proxy.config.config_toml import Config, EngineSection
-from proxy.config.nearest import hint
+from proxy.config.reader import Reader, hint
+from proxy.config.sections import Config, EngineSection
 
+Engines = Mapping[str, EngineSection]
 Known = Mapping[str, Sequence[str]]
 """An engine's models, for each engine that can say which it has."""
 
@@ -23,6 +24,33 @@ class _Name(NamedTuple):
     where: str
     engine: str
     model: str
+
+
+def read_models(reader: Reader, value: object, engines: Engines) -> dict[str, tuple[str, ...]]:
+    models: dict[str, tuple[str, ...]] = {}
+    for alias, listed in reader.table(value, "models").items():
+        key = f"models.{alias}"
+        names = [listed] if isinstance(listed, str) else listed
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            reader.fault(key, 'must be a list of models, ["engine/model"]')
+            continue
+        for name in names:
+            _check_model(reader, key, name, engines)
+        models[alias] = tuple(name for name in names if name.partition("/")[0] in engines)
+    return {alias: names for alias, names in models.items() if names}
+
+
+def shipped_models(value: Mapping[str, Any], engines: Engines) -> dict[str, tuple[str, ...]]:
+    """Return the built-in aliases whose engine is configured."""
+    return read_models(Reader("defaults"), dict(value), engines)
+
+
+def _check_model(reader: Reader, key: str, name: str, engines: Engines) -> None:
+    engine, slash, model = name.partition("/")
+    if not slash or not model:
+        reader.fault(key, f'{name!r} must be written "engine/model"')
+    elif engine not in engines:
+        reader.fault(key, f"{name!r}: no [engines.{engine}] here; known: {', '.join(engines) or 'none'}")
 
 
 def listed(config: Config) -> Known:

@@ -1,12 +1,12 @@
-"""What every group of sections is read with: it collects the faults, each with its file and key."""
+"""The reader of all sections: collects faults, each with its file and key, and guesses at misspelt names."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from proxy.config import fields
-from proxy.config.nearest import hint
 from proxy.config.sections import Remark
 
 
@@ -70,3 +70,15 @@ def _shown(value: object) -> str:
     text = repr(value)
     # A database's address may hold its password.
     return "an address" if "://" in text else text
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the name that was probably meant, if any is like it."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Say which name was meant, or which names there are."""
+    names = list(known)
+    near = nearest(name, names)
+    return f"did you mean {near}?" if near else f"known: {', '.join(names) or 'none'}"

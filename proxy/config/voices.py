@@ -9,8 +9,7 @@ import msgspec
 
 from policies import casting
 from proxy.config import fields
-from proxy.config.nearest import nearest
-from proxy.config.reader import Reader
+from proxy.config.reader import Reader, nearest
 from proxy.config.sections import EngineSection, VoiceSection
 
 Engines = Mapping[str, EngineSection]

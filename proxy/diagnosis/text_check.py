@@ -7,7 +7,7 @@ from policies.language import base
 from policies.lexicon import Words
 from policies.routing import Route
 from proxy.config.config_toml import Config
-from proxy.config.nearest import hint
+from proxy.config.reader import hint
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark
 from proxy.diagnosis.finding import Finding, note, ok

@@ -19,7 +19,7 @@ import structlog
 
 from proxy.config import fields
 from proxy.config.config_toml import EngineSection
-from proxy.config.nearest import hint
+from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.plugin import Create, Kind, Missing, S
