@@ -20,11 +20,10 @@ from proxy.config.sections import Config
 from proxy.errors import RequestFailed
 from proxy.kept import secret
 from proxy.speech.cache.flights import Flights, Landing
-from proxy.speech.cache.lookup import OFF, CacheLookup
+from proxy.speech.cache.lookup import OFF, CacheLookup, CacheSearch
 from proxy.speech.cache.names import CacheQuestion, ClipOwner, Names
-from proxy.speech.cache.replay import Replay
-from proxy.speech.cache.search import CacheSearch
 from proxy.speech.cache.shelf import ClipRecording, Shelf
+from proxy.speech.cache.speeches import Replay
 from proxy.speech.speech import Speech
 from proxy.storage import clips
 from proxy.storage.store import StorageFailed, Store
