@@ -17,7 +17,6 @@ from proxy.access.logins import Logins
 from proxy.access.plans import Plans
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import health, lexicons, me, models, speech, usage, voices, welcome
-from proxy.api.readiness import Dependencies
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
@@ -102,7 +101,7 @@ class Worker:
         speech_endpoint = speech.SpeechEndpoint(
             self.admission, library, self.planner, self.pipeline, idempotency, server
         )
-        dependencies = Dependencies(catalogue, self.engines, self._registry, budgets)
+        dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = health.HealthEndpoints(
             self.store, resources.limits, dependencies, server.default_model, self.server_state
         )

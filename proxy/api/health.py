@@ -1,26 +1,87 @@
-"""GET /healthz (the process answers) and /readyz (it can serve, and what is degraded)."""
+"""GET /healthz: the process answers. GET /readyz: whether the server can serve, and what is degraded.
+
+Everybody may read /readyz, so it shows the state of an engine, and never a provider's words.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.limits import Limits
-from proxy.api.readiness import DegradedPart, Dependencies
+from proxy.catalogue.catalogue import Catalogue
+from proxy.engines.engine_list import Engines
+from proxy.engines.registry import Registry
 from proxy.errors import LimitsUnavailable, RequestFailed
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
+from proxy.ledger.budgets import Budgets
 from proxy.storage.store import StorageFailed, Store
 
 _STORE_S = 2.0
+_BUDGETS_S = 2.0
 
 
 class Liveness(msgspec.Struct, frozen=True):
     status: Literal["ok"] = "ok"
+
+
+class DegradedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that is missing while the rest serves: an engine with its state, a plugin with the stage that
+    failed, a model or voice that its engine does not know, or a worker that is given up."""
+
+    engine: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
+    plugin: str | UnsetType = UNSET
+    stage: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    voice: str | UnsetType = UNSET
+    worker: int | UnsetType = UNSET
+    reason: str
+
+
+class Dependencies(NamedTuple):
+    """The parts of a worker that may be missing while the rest serves."""
+
+    catalogue: Catalogue
+    engines: Engines
+    registry: Registry
+    budgets: Budgets
+
+    async def degraded(self) -> list[DegradedPart]:
+        plugins = [DegradedPart(plugin=f.name, stage=f.stage, reason=f.reason) for f in self.registry.faults]
+        models = [
+            DegradedPart(model=name, reason=reason) for name, reason in self.catalogue.unusable_models()
+        ]
+        voices = [
+            DegradedPart(voice=name, reason=reason) for name, reason in self.catalogue.unusable_voices()
+        ]
+        return [*await self._engines(), *plugins, *models, *voices]
+
+    async def _engines(self) -> list[DegradedPart]:
+        spent = await self._spent()
+        states = {
+            name: "budget" if engine.state == "ready" and name in spent else engine.state
+            for name, engine in self.engines.items()
+        }
+        return [
+            DegradedPart(engine=name, state=state, reason=f"{state}: see voxgate engines")
+            for name, state in states.items()
+            if state != "ready"
+        ]
+
+    async def _spent(self) -> set[str]:
+        """Return the engines whose budget is used up. While the database is away, nobody knows of any."""
+        try:
+            async with asyncio.timeout(_BUDGETS_S):
+                return {name for name, _ in self.engines.items() if await self.budgets.used_up(name)}
+        except (StorageFailed, TimeoutError):
+            return set()
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -30,7 +91,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class ServerState:
-    """What the supervisor tells a worker of the server as a whole."""
+    """The state of the whole server, as the supervisor tells it to a worker."""
 
     def __init__(self) -> None:
         self.is_draining = False

@@ -1,4 +1,4 @@
-"""/v1/lexicons: how an account's words are spoken, and the operator's lexicons beside them, to be read."""
+"""/v1/lexicons: how an account's words are spoken. The operator's lexicons can be read here too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET /v1/me: what a key's owner may know of it: the account, the plan, its limits, what is left."""
+"""GET /v1/me: the account of a key, its plan, its limits, and what is left."""
 
 from __future__ import annotations
 

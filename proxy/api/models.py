@@ -15,7 +15,7 @@ from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 
 _CREATED = 1_767_225_600
-"""The start of 2026: clients want a number in seconds that stays the same, and nothing reads it."""
+"""The start of 2026. Clients want a number in seconds that stays the same; nothing reads it."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class AudioModelList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Models:
-    """Everybody is shown what they may use: a model that would only be refused is not there."""
+    """The models that the caller may use. A model that the plan would refuse is not shown."""
 
     def __init__(self, catalogue: Catalogue, plans: Plans) -> None:
         self._catalogue = catalogue
@@ -77,7 +77,7 @@ class Models:
     def _all(self, request: Request) -> list[ModelEntry]:
         """Raises NotAllowed where the caller's plan is not in force."""
         caller = request.scope["state"].get("caller")
-        # Without a caller it is a public catalogue, which shows what some plan may use.
+        # Without a caller the catalogue is public, and shows what any plan may use.
         terms = None if caller is None else self._plans.terms(caller)
         aliases, models = self._catalogue.listed(terms)
         return [

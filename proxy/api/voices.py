@@ -1,5 +1,5 @@
-"""/v1/audio/voices[/{id}] and /v1/voices: one list under every key that a known client reads, casts saved and
-deleted, and voices found by a description."""
+"""/v1/audio/voices and /v1/voices: the list, under every key that a known client reads; a search by
+description; and the casts that an account saves and deletes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Cast = Annotated[
 
 
 class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A cast to be saved: who speaks with which voice. By its description and tags it is found."""
+    """A cast to be saved: who speaks with which voice. It is found by its description and tags."""
 
     name: Name
     cast: Cast
@@ -55,8 +55,8 @@ class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice, under every name that a known client reads: its id is also `voice_id` and `value`. `cast` has
-    who speaks with which voice, where it is several."""
+    """A voice, under every name that a known client reads: its id is also `voice_id` and `value`. `cast` says
+    who speaks with which voice, if it is a cast."""
 
     id: str
     object: Literal["audio.voice"] = "audio.voice"
@@ -76,7 +76,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MatchedVoice(VoiceEntry, frozen=True, kw_only=True):
-    """One of those that were found by a description: `score` is up to 1, `reasons` what of it is known."""
+    """A voice that a description found. `score` is at most 1; `reasons` says what is known of the voice."""
 
     score: float
     reasons: list[str]
@@ -131,7 +131,7 @@ class Voices:
         found = [voice for voice in found if _is_of(voice, query.get("gender"))]
         matches = None
         if "describe" in query:
-            # In a thread: an engine may list thousands of voices, each with a description.
+            # This runs in a thread: an engine may list thousands of voices, each with a description.
             described = _described(query["describe"])
             matches = await asyncio.to_thread(matching.match, described, found, known.may_speak)
             found = [match.voice for match in matches]
@@ -165,7 +165,7 @@ class Voices:
         id_, account = request.path_params["id"], request.scope["state"]["caller"].account
         record = await self._library_editor.saved(account, id_)
         if record is None or record.account != account:
-            # Raises where there is no such voice at all.
+            # Raises NotFound if there is no such voice at all.
             (await self._known(request)).named(id_)
             raise not_own(id_)
         await self._library_editor.delete_voice(record)

@@ -3,7 +3,7 @@ over control.sock."""
 
 from __future__ import annotations
 
-from proxy.api.readiness import Dependencies
+from proxy.api.health import Dependencies
 from proxy.api_admin import accounts, audit, engines, keys, lexicons, money, plans, route, usage, voices
 from proxy.api_admin.administration import Administration
 from proxy.catalogue.library import Library

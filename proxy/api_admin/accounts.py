@@ -27,8 +27,8 @@ from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import AlreadyExists
 
 RESERVED = ("/grants", "/corrections", "/entries")
-"""What follows an account in a path. A name that ends so would be read as such a path."""
-_LOST = ("", ".", "..")
+"""What follows an account in a path: a name that ends so would be read as such a path."""
+_REMOVABLE = ("", ".", "..")
 """Parts of a path that a client or a proxy may remove."""
 
 _Agreed = Annotated[
@@ -37,7 +37,7 @@ _Agreed = Annotated[
 
 
 class NewAccount(msgspec.Struct, frozen=True):
-    """`plan` is `free` where it is not sent, or the first one where the configuration has no `free`."""
+    """Without `plan`, the plan is `free`, or the first one if the configuration has no `free`."""
 
     name: Name
     plan: Name | None = None
@@ -73,9 +73,9 @@ class AccountList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountDetails(AccountEntry, frozen=True, kw_only=True):
-    """`cycle` and `balance` are null where the account's plan is not in force: the configuration has it no
-    more, or leaves to the account what was never agreed. `streams` counts requests under way. Of more than
-    a thousand keys these are the newest."""
+    """`cycle` and `balance` are null if the account's plan is not in force: the configuration has it no more,
+    or it leaves a limit to the account that was never agreed. `streams` counts requests under way. `keys` has
+    the newest thousand."""
 
     cycle: ShownCycle | None
     balance: Balance | None
@@ -234,7 +234,7 @@ def _check_name(name: str) -> None:
         raise InvalidRequest(
             f"Invalid value for 'name': it must not end in {' or '.join(RESERVED)}.", param="name"
         )
-    if any(part in _LOST for part in name.split("/")):
+    if any(part in _REMOVABLE for part in name.split("/")):
         raise InvalidRequest(
             "Invalid value for 'name': it must not begin or end with a slash, nor have two in a row, nor be "
             "a . or .. between slashes.",

@@ -1,4 +1,4 @@
-"""/admin/audit: who changed what."""
+"""/admin/audit: who changed what, and when."""
 
 from __future__ import annotations
 

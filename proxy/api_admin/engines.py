@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.readiness import Dependencies
+from proxy.api.health import Dependencies
 from proxy.engines.engine_list import EngineStatus
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
@@ -30,8 +30,8 @@ class SpokenLanguage(msgspec.Struct, frozen=True):
 
 
 class ShownEngine(EngineStatus, frozen=True, kw_only=True):
-    """An engine with the languages of each of its models, the ids of its voices, and what it has cost where
-    it has a budget."""
+    """An engine with the languages of each model and the ids of its voices. `budgets` has what it cost in
+    each period that has a budget."""
 
     languages: dict[str, list[SpokenLanguage]]
     voices: list[str]

@@ -1,4 +1,4 @@
-"""/admin/keys: made, listed, revoked, rotated; a secret is shown once."""
+"""/admin/keys: an operator makes, lists, revokes and rotates keys. A secret is shown once."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class KeyEndpoints:
         return reply(shown(revoked or key))
 
     async def rotate(self, request: Request) -> Response:
-        """A new secret with all that the old key is; the old one is dead afterwards."""
+        """Make a new key like the old one, and revoke the old one."""
         key = await self._get(request.path_params["id"])
         act = await self._administration.act(
             request, "key.rotated", new_id("key"), key.account, replaces=key.id

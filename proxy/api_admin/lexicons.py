@@ -1,4 +1,4 @@
-"""/admin/lexicons: the lexicons of any account, and the operator's own to be read."""
+"""/admin/lexicons: the lexicons of any account. The operator's own can only be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credits by hand: grants, corrections and refunds, an account's entries, and whether the books agree."""
+"""Credits that an operator moves: grants, corrections, refunds; an account's entries; a check of all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from proxy.storage.entries import GRANTED, Entry, Kind
 
 
 class NewGrant(msgspec.Struct, frozen=True):
-    """The same `reference` again, with the same account and credits, changes nothing and gives the entry."""
+    """If the same `reference` comes again, with the same account and credits, nothing changes."""
 
     credits: SomeCredits
     reference: Name | None = None
@@ -51,15 +51,15 @@ class NewCorrection(msgspec.Struct, frozen=True):
 
 
 class NewRefund(msgspec.Struct, frozen=True):
-    """All that the request was charged, where `credits` does not say how much of it."""
+    """Without `credits`, all that the request was charged is refunded."""
 
     reason: NeededReason
     credits: SomeCredits | None = None
 
 
 class ShownEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One movement; `credits` are below zero for what was spent. `cycle` is the start of the cycle whose
-    allowance is meant, and null for granted credits."""
+    """One movement. `credits` are below zero if they were spent. `cycle` is the start of the cycle whose
+    allowance changed, and null for granted credits."""
 
     id: str
     account: str
@@ -82,13 +82,13 @@ class EntryList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MovedEntry(ShownEntry, frozen=True, kw_only=True):
-    """`balance` is what the account has after it; null where its plan is not in force."""
+    """`balance` is what the account has afterwards. It is null if the account's plan is not in force."""
 
     balance: Balance | None
 
 
 class Refund(EntryList, frozen=True, kw_only=True):
-    """`credits` came back in all, by an entry for each pool; `balance` as after a grant."""
+    """`credits` came back in all, with one entry for each pool. `balance` is as after a grant."""
 
     credits: float
     balance: Balance | None
@@ -126,7 +126,7 @@ class Money:
             raise NotFound("There is no request with such an id.", param="request")
         spent = await entries.of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
-        # One that was charged nothing is refused below, whosever it is.
+        # A request that was charged nothing is refused below, for every account.
         account = await self._open_account(spent[0].account) if spent else None
         details = _details(charged if amount is None else amount, new.reason)
         reason = await self._reason(request, "credits.refunded", id_, account.id if account else "", details)

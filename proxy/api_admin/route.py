@@ -25,12 +25,12 @@ from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _NOBODY = ""
-"""An account that there is not: it has what everybody may use."""
+"""The id of no account: its library has only what everybody may use."""
 
 
 class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for speech that is only explained, with any of its fields: model and voice are the server's
-    default ones where they are left out. It is answered for an account; without one no plan is asked."""
+    """A request for speech that is only explained. Without `model` or `voice` the server's default is taken.
+    Without `account` no plan refuses anything."""
 
     input: Annotated[str, Meta(min_length=1, description="a text of 1 to 4096 characters")]
     model: Annotated[_Name, Meta(description="the id of a model")] | None = None
@@ -45,7 +45,7 @@ class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownRoute(msgspec.Struct, frozen=True, kw_only=True):
-    """The route that matched, as it is written."""
+    """The route that matched, as the configuration has it."""
 
     language: str
     candidates: tuple[str, ...]
@@ -72,15 +72,15 @@ class ShownCandidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownRefusal(ErrorDetail, frozen=True):
-    """What a client would be answered."""
+    """The error that a client would get."""
 
     status: int
 
 
 class ExplainedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """From `start` to `end` of the text. `source` is where the language is known from; `models` are in the
-    order in which they would be asked, `candidates` those that are left of them; `notes` say what of the
-    language's routes is not there."""
+    """A part of the text, from `start` to `end`. `source` says how the language is known. `models` are in the
+    order in which they are tried; `candidates` are those that no filter refused. `notes` say which parts of
+    the language's routes are missing."""
 
     start: int
     end: int
@@ -95,7 +95,7 @@ class ExplainedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`plan` is that of the account."""
+    """`plan` is the account's plan."""
 
     object: Literal["route"] = "route"
     model: str
@@ -130,7 +130,7 @@ class Explanations:
         )
 
     def _terms(self, account: Account | None) -> Terms | None:
-        """Raises Conflict where the account's requests are refused before anything is routed."""
+        """Return the account's terms. Raises Conflict if its plan is not in force."""
         if account is None:
             return None
         terms = account_overrides.in_force(account.plan, account.agreed, self._administration.config)

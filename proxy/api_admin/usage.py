@@ -1,4 +1,4 @@
-"""/admin/usage: everybody's usage, with what providers took for it."""
+"""/admin/usage: the usage of all accounts, with what providers took for it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from proxy.http.endpoint import Endpoint, json
 
 
 class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
-    """`cost_usd` is for all attempts of the request, losing ones among them."""
+    """`cost_usd` is for all attempts of the request, also for those that lost a race."""
 
     cost_usd: float
 
 
 class AdminUsageGroup(UsageGroup, frozen=True, kw_only=True):
-    """With the money that providers took."""
+    """A sum, with the money that providers took."""
 
     cost_usd: float
 

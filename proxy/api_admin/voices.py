@@ -1,4 +1,4 @@
-"""/admin/voices: what was saved of voices, by accounts and by the operator for everybody."""
+"""/admin/voices: the voices that accounts saved, and those that the operator saved for everybody."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from proxy.storage.voices import Kind, VoiceRecord
 
 
 class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
-    """A cast to be saved, for one account, or for everybody where none is named."""
+    """A cast to be saved for one account. Without `account` it is for everybody."""
 
     account: AccountName | None = None
 
 
 class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """`account` is null where it is everybody's; `created` is in microseconds UTC. `cast` has who speaks with
-    which voice."""
+    """A saved voice. `account` is null if it is everybody's. `created` is in microseconds UTC. `cast` has who
+    speaks with which voice."""
 
     id: str
     account: str | None
@@ -42,7 +42,7 @@ class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice of the configuration: on which engines, or who speaks in it with which voice."""
+    """A voice of the configuration: its engines, or the members of its cast with their voices."""
 
     name: str
     language: str | None
@@ -52,7 +52,7 @@ class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest first; beside them, those of the configuration."""
+    """Saved voices, the newest first. `configured` has the voices of the configuration."""
 
     object: Literal["list"] = "list"
     data: list[SavedVoice]

@@ -1,4 +1,4 @@
-"""What the bodies of /admin have in common: their kinds of field, and how one is read."""
+"""Bodies in JSON: the kinds of field that they have in common, and how a body is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BODY_FAILURES = (InvalidRequest, RequestTooLarge)
 """What may be wrong with any body."""
 
 _MAX_BODY_BYTES = 64 * 1024
-# No control characters: no database keeps a NUL, and no terminal shows the others as they are.
+# Control characters are refused: no database keeps a NUL, and no terminal shows the others as they are.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 
 Name = Annotated[
@@ -74,7 +74,7 @@ SomeOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number
 
 
 async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
-    """Raises InvalidRequest naming the field that is wrong."""
+    """Read a body into its struct. Raises InvalidRequest, which names the field that is wrong."""
     return speech_request.parse(type_, await raw_body(request, most_bytes))
 
 
@@ -83,7 +83,7 @@ async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes
 
 
 def micro(number: float, field: str) -> int:
-    """Raises InvalidRequest naming the field, where the number has too many decimals."""
+    """Return millionths of a credit. Raises InvalidRequest if the number has more than 6 decimals."""
     try:
         return credits.micro(number)
     except ValueError:
@@ -97,4 +97,4 @@ def can_be_named(id_or_name: str) -> bool:
 
 
 async def _no_send(_message: Any) -> None:
-    """These handlers answer by returning."""
+    """Send nothing: these handlers answer by what they return."""

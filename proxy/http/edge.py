@@ -1,6 +1,6 @@
-"""The layers around every endpoint, pure ASGI: request id and log line, failures, keys.
+"""The layers around every endpoint, in pure ASGI: request id and log line, failures, keys.
 
-In this order from the outside, so that a refusal by any of them carries the id and the envelope.
+They stand in this order from the outside, so that a refusal by any of them has the id and the envelope.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RequestIds:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        # Unique for good, and far cheaper than asking the system for chance each time.
+        # An id is unique for good, and far cheaper than random bytes from the system for each request.
         self._life = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
@@ -56,7 +56,7 @@ class RequestIds:
         id_ = f"req_{self._life}{next(self._numbers):08x}"
         scope.setdefault("state", {})["request_id"] = id_
         if len(scope["path"]) > 1:
-            # Answered in place: a redirect would turn a POST into a GET.
+            # The path is answered as it is: a redirect would turn a POST into a GET.
             scope["path"] = scope["path"].rstrip("/") or "/"
         began = time.monotonic()
         status, complete = 0, False
@@ -107,15 +107,15 @@ def _rate(window: Window | None) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in rate_headers(window)]
 
 
-def _route(told: str | None) -> list[tuple[bytes, bytes]]:
-    return [] if told is None else [(b"x-voxgate-route", told.encode("ascii", "replace"))]
+def _route(description: str | None) -> list[tuple[bytes, bytes]]:
+    return [] if description is None else [(b"x-voxgate-route", description.encode("ascii", "replace"))]
 
 
 class Failures:
-    """The top of a request: whatever went wrong becomes OpenAI's envelope, or a broken connection.
+    """The top of a request: every failure becomes OpenAI's envelope, or a broken connection.
 
-    Once headers are out there is no status to change. Returning without the end of the body makes the
-    server close the connection without a clean end, which is how a client learns of it.
+    When the headers are out, the status cannot change. Then this layer returns without the end of the body,
+    and the server closes the connection without a clean end: so the client learns of the failure.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -127,19 +127,19 @@ class Failures:
             return
         started = False
 
-        async def send_noted(message: Message) -> None:
+        async def send_watched(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noted)
+            await self._app(scope, receive, send_watched)
         except ClientLeft:
             return
         except RequestFailed as failure:
             answer = failure_reply(failure)
         except asyncio.CancelledError:
-            # The end of a drain. Without an answer of ours the server would send one in plain text.
+            # A drain has ended. Without an answer from here, uvicorn would send one in plain text.
             if not started:
                 shutting_down = UpstreamFailed("The server is shutting down.", retry_after_s=1.0)
                 await failure_reply(shutting_down)(scope, receive, send)
@@ -155,7 +155,7 @@ class Failures:
 
 
 class KeyCheck:
-    """Authentication, before route, method and body: who has no key learns nothing."""
+    """Check the key before route, method and body, so that a client without a key learns nothing."""
 
     def __init__(self, app: ASGIApp, logins: Logins, open_paths: frozenset[str]) -> None:
         self._app = app
@@ -182,19 +182,19 @@ class KeyCheck:
 
 
 def presented_key(scope: Scope) -> str:
-    """From `Authorization: Bearer …`, or `api-key` as Azure's clients send it; blank means none."""
-    found = ""
+    """Return the key in `Authorization: Bearer …`, or in Azure's `api-key`, or "" without one."""
+    azure_key = ""
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, rest = value.decode("latin-1").strip().partition(" ")
             return rest.strip() if scheme.lower() == "bearer" else ""
         if name == b"api-key":
-            found = value.decode("latin-1").strip()
-    return found
+            azure_key = value.decode("latin-1").strip()
+    return azure_key
 
 
 async def raise_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405 as failures of ours."""
+    """Turn Starlette's own 404 and 405 into failures of this server."""
     assert isinstance(error, HTTPException)
     path, method = request.scope["path"][:200], request.method
     if error.status_code == 405:
@@ -210,7 +210,7 @@ async def raise_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Of all routes with this path: Starlette itself tells those of the first one only."""
+    """Return the methods of all routes with this path. Starlette itself names those of the first one only."""
     routes = request.app.routes
     here = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
     return sorted({method for route in here for method in getattr(route, "methods", None) or ()})

@@ -65,12 +65,12 @@ async def page(
     limit = query_limit(request) or _USUAL
     place = NEWEST
     if after := request.query_params.get("after"):
-        found = await place_of(after) if after.isprintable() else None
-        if found is None:
+        row = await place_of(after) if after.isprintable() else None
+        if row is None:
             raise InvalidRequest(
                 "Invalid value for 'after': it must be the last_id of the page before.", param="after"
             )
-        place = found
+        place = row
     # One more than is shown tells whether there are more.
     rows = await read(place, limit + 1)
     return Page(rows[:limit], len(rows) > limit)
@@ -113,7 +113,7 @@ def _moment(text: str) -> datetime | None:
     if not (_DAY.fullmatch(text) or _TIME.fullmatch(text)):
         return None
     try:
-        found = datetime.fromisoformat(text.upper())
+        moment = datetime.fromisoformat(text.upper())
     except ValueError:
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -143,7 +143,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 
 def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
-    # A key that is sent where none is needed must still be good.
+    # Where no key is needed, one that is sent must still be good.
     common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), InternalError)
     grouped: dict[int, list[Failure]] = {}
     for failure in (*endpoint.failures, *common, StorageUnavailable):
@@ -171,8 +171,8 @@ def _failure(failures: tuple[Failure, ...]) -> dict[str, Any]:
 
 
 def _sentence(failure: Failure) -> str:
-    said = failure.__dict__.get("__doc__")
-    meaning = inspect.cleandoc(said).split("\n", 1)[0].partition(": ")[2] if said else ""
+    docstring = failure.__dict__.get("__doc__")
+    meaning = inspect.cleandoc(docstring).split("\n", 1)[0].partition(": ")[2] if docstring else ""
     return f"`{failure.default_code}`{f': {meaning}' if meaning else ''}"
 
 
@@ -215,14 +215,14 @@ def _components(structs: Iterable[Struct]) -> dict[str, Any]:
 
 
 def _complete(schema: dict[str, Any]) -> dict[str, Any]:
-    """An answer's fields are all there, those with a default too; only one that may be unset has none."""
-    named = set(schema.get("required", ()))
-    always = [name for name, field in schema["properties"].items() if name in named or "default" in field]
+    """Say that an answer has each of its fields, unless the field may be unset."""
+    required = set(schema.get("required", ()))
+    always = [name for name, field in schema["properties"].items() if name in required or "default" in field]
     return {**schema, "required": always}
 
 
 def _portable(schema: Any) -> Any:
-    """Patterns as ECMAScript reads them, where `$` is what `\\Z` is in Python."""
+    """Write patterns as ECMAScript reads them, where `$` is what `\\Z` is in Python."""
     if isinstance(schema, dict):
         pattern = schema.get("pattern")
         portable = {"pattern": pattern.replace("\\Z", "$")} if isinstance(pattern, str) else {}
