@@ -1,4 +1,4 @@
-"""The table of limits: a field of `Limits` is one limit, and what reads or shows limits is made from it.
+"""The table of limits: a field of `PlanLimits` is one limit, and what reads or shows limits is made from it.
 
 The configuration, an account's own terms, HTTP answers and the options of commands take a new limit from
 here. What enforces it reads it from `Terms`.
@@ -49,7 +49,7 @@ class LimitRow(NamedTuple):
 _USD = LimitRow("US dollars", least=0, most=10**9, unit="usd")
 
 
-class Limits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
+class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
     """The limits of a plan or of an account; None is no limit. Budgets are what providers may take for one
     account."""
 
@@ -74,7 +74,9 @@ def _row(annotation: Any) -> LimitRow:
     return next(extra for extra in get_args(annotation) if isinstance(extra, LimitRow))
 
 
-LIMITS: Mapping[str, LimitRow] = {field.name: _row(field.type) for field in msgspec.structs.fields(Limits)}
+LIMITS: Mapping[str, LimitRow] = {
+    field.name: _row(field.type) for field in msgspec.structs.fields(PlanLimits)
+}
 AGREEABLE: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit != "usd"}
 """The limits that a plan may leave to each account."""
 COUNTED: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit == "count"}

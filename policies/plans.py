@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from policies.limits import OF_KEYS, Caps, Limits, limit_values
+from policies.limits import OF_KEYS, Caps, PlanLimits, limit_values
 from policies.price import FREE, Price
 
 Agreed = Literal["account"]
@@ -26,7 +26,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
 
 
-class Plan(Limits[int | Agreed], frozen=True, kw_only=True):
+class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     """What the accounts of one plan may do. `price` is a text for people ("$19"), and "" where the plan is
     free. If `engines` is None, all may speak. `local_only` leaves those that send no text to anybody else.
     `share` is how much of a busy engine its accounts get, beside those of other plans."""
@@ -44,14 +44,14 @@ UNLIMITED = Plan(name="unlimited")
 """No limits, and everything free: the operator's own plan, there without being written anywhere."""
 
 
-class Overrides(Limits[int], frozen=True, kw_only=True, omit_defaults=True):
+class Overrides(PlanLimits[int], frozen=True, kw_only=True, omit_defaults=True):
     """What was agreed with one account in place of its plan's terms. None leaves the plan's."""
 
     engines: tuple[str, ...] | None = None
     prices: Prices | None = None
 
 
-class Terms(Limits[int], frozen=True, kw_only=True):
+class Terms(PlanLimits[int], frozen=True, kw_only=True):
     """What holds for one request: the plan, as agreed with the account, and the key's caps beside it.
 
     The account's limits count all its keys together, the key's only itself.

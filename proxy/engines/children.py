@@ -12,7 +12,7 @@ from contextlib import aclosing
 import msgspec
 import structlog
 
-from policies.restart import restart_delay_s
+from policies.host_health import restart_delay_s
 from speech_engine.host import pipe
 from speech_engine.host.pipe import Broken, Drain, Message, Ready
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.heartbeat import is_frozen
+from policies.host_health import is_frozen
 from proxy.engines import environments
 from proxy.engines.children import Child, Keeper
 from proxy.engines.environments import EnvironmentRefused

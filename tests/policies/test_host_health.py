@@ -1,4 +1,4 @@
-"""When a crashed process comes back, and when it is left down."""
+"""When a host counts as frozen, when a crashed one comes back, and when it is left down."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.restart import CRASHES, LONGEST_DELAY_S, WITHIN_S, restart_delay_s
+from policies.host_health import CRASHES, LONGEST_DELAY_S, WITHIN_S, is_frozen, restart_delay_s
 
 MOMENTS = st.lists(st.floats(0.0, 1e6), min_size=1, max_size=20).map(sorted)
 
@@ -43,3 +43,11 @@ def test_a_delay_never_shrinks_with_more_crashes_nor_grows_past_its_cap(crashes:
     if delay_s is not None:
         assert fewer_s is not None
         assert 0.0 <= fewer_s <= delay_s <= LONGEST_DELAY_S
+
+
+@pytest.mark.parametrize(
+    ("working", "silent_s", "frozen"),
+    [(0, 100.0, False), (1, 4.9, False), (1, 5.0, False), (1, 5.1, True), (16, 60.0, True)],
+)
+def test_silence_counts_only_with_work_in_hand(working: int, silent_s: float, frozen: bool) -> None:
+    assert is_frozen(working, 100.0, 100.0 + silent_s, limit_s=5.0) is frozen
