@@ -1,4 +1,4 @@
-"""What the server keeps: one store, opened once by the worker (or by the CLI when no server runs).
+"""The database of the server: one store, opened once by a worker, or by the CLI when no server runs.
 
 The queries beside this file are written once, in SQL that SQLite and PostgreSQL both understand.
 """
@@ -19,10 +19,10 @@ __all__ = ["check_url", "open_store"]
 
 @asynccontextmanager
 async def open_store(url: str, folder: Path) -> AsyncIterator[Store]:
-    """The store named by `[storage] url`, its schema brought up to date, closed at the end.
+    """Open the store of `[storage] url` and bring its schema up to date. It is closed at the end.
 
-    Raises ValueError for a url that names no database, and StorageFailed when the database cannot be
-    opened or belongs to a newer version.
+    Raises ValueError when the url names no database, and StorageFailed when the database cannot be opened
+    or belongs to a newer version.
     """
     check_url(url)
     store: Store = await (_postgres(url) if is_postgres(url) else _sqlite(folder))
@@ -43,7 +43,7 @@ async def _sqlite(folder: Path) -> Store:
 
 
 async def _postgres(url: str) -> Store:
-    # Not needed by those who stay with SQLite, and not free: 60 ms and some megabytes.
+    # It is not needed with SQLite, and it is not free: 60 ms and some megabytes.
     from proxy.storage.postgres import PostgresStore, migrating
 
     async with migrating(url) as patient:

@@ -1,4 +1,4 @@
-"""Accounts: who pays. An account is closed, never deleted, since its usage stays on record."""
+"""Accounts: they pay. An account is closed and never deleted, because its usage stays on record."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SELECT {_COLUMNS} FROM accounts WHERE created < :at OR (created = :at AND id < :
 ORDER BY created DESC, id DESC LIMIT :limit
 """
 _PLACE = "SELECT created FROM accounts WHERE id = :id"
-# An account may be named like another one's id; then the id means what it says.
+# An account may have the name of another one's id. Then the id wins.
 _GET = f"""
 SELECT {_COLUMNS} FROM accounts WHERE id = :id_or_name OR name = :id_or_name
 ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 """
-# Changing. The first statement changes nothing: it makes a second change wait for the first one's commit,
-# where a database runs several writes at once. What was read must still be so, for the act and the change.
+# Changing. The first statement changes nothing: where a database runs several writes at once, it makes a
+# second change wait for the first one's commit. The act and the change need the row to be as it was read.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :id"
 _AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
 _ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_AS_READ})"
@@ -47,7 +47,7 @@ _TRIES = 5
 
 
 class Account(msgspec.Struct, frozen=True):
-    """`anchor` is where its cycles are counted from; `agreed` stands in the place of its plan's word."""
+    """An account. Its cycles are counted from `anchor`. What is `agreed` replaces the plan's value."""
 
     id: str
     name: str
@@ -59,7 +59,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What an account shall be on, and what is agreed with it; the act that tells of it."""
+    """The new plan and overrides of an account, and the act that records the change."""
 
     plan: str
     agreed: Overrides
@@ -67,14 +67,16 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Overtaken(Exception):
-    """Others changed the account each time between our look at it and our change."""
+    """Another change came each time between the read and the write."""
 
 
 async def create(
     store: Store, *, name: str, plan: str, agreed: Overrides = _NOTHING, act: Act | None = None
 ) -> Account:
-    """With the id that the act is about, where there is one. Raises AlreadyExists when the name is taken, by
-    a closed account too."""
+    """Create an account. With an act, it has the id that the act is about.
+
+    Raises AlreadyExists when the name is taken, also by a closed account.
+    """
     row: Params = {
         "id": act.subject if act else new_id("acc"),
         "name": name,
@@ -87,9 +89,9 @@ async def create(
 
 
 async def page(store: Store, place: Place, limit: int) -> list[Account]:
-    """Closed ones among them, the newest first, those before the place."""
-    asked: Params = {"at": place.at, "id": place.id, "limit": limit}
-    return [_account(row) for row in await store.read(_PAGE, asked)]
+    """List accounts, the newest first, from the place on. Closed ones are among them."""
+    parameters: Params = {"at": place.at, "id": place.id, "limit": limit}
+    return [_account(row) for row in await store.read(_PAGE, parameters)]
 
 
 async def place_of(store: Store, id_: str) -> Place | None:
@@ -104,10 +106,11 @@ async def get(store: Store, id_or_name: str) -> Account | None:
 async def change(
     store: Store, account: str, decide: Callable[[Account], Awaitable[Change]]
 ) -> Account | None:
-    """The account as it is now, or None where there is none; raises what `decide` raises, and Overtaken.
+    """Change an account, and give it as it is then. None means that there is no such account.
 
-    What is decided follows from the account as it was read, and is written only where it still is so: else it
-    is read and decided anew. A closed account is never changed. Forget its callers afterwards.
+    The decision follows from the account as it was read. It is written only if the account is still the same;
+    if not, the account is read and decided anew. A closed account is never changed. Forget its callers
+    afterwards. Raises what `decide` raises, and Overtaken.
     """
     for _ in range(_TRIES):
         rows = await store.read(_GET, {"id_or_name": account})
@@ -115,7 +118,7 @@ async def change(
             return None
         read = _account(rows[0])
         decided = await decide(read)
-        # As the text that was read: an older version may have written the same in other words.
+        # The text as it was read: an older version may have written the same value differently.
         before: Params = {"of": read.id, "old_plan": read.plan, "old_agreed": rows[0]["agreed"]}
         after: Params = {"new_plan": decided.plan, "new_agreed": encode_json(decided.agreed)}
         *_, changed = await store.write(
@@ -129,8 +132,10 @@ async def change(
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:
-    """Its keys are dead from now on, what it saved is gone; closing twice keeps the first time. Forget its
-    callers afterwards."""
+    """Close an account: its keys are dead from now on, and its voices and lexicons are deleted.
+
+    Closing twice keeps the first time. Forget its callers afterwards.
+    """
     row: Params = {"id": account, "closed": act.at if act else await store.now()}
     saved = [Statement(sql, {"id": account}) for sql in _TAKE_AWAY]
     rows, *_ = await store.write(Statement(_CLOSE, row), *audit.insert_statements(act, _WAS_CLOSED), *saved)
@@ -138,12 +143,12 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
 
 
 async def by_plan(store: Store) -> dict[str, int]:
-    """How many open accounts each plan has, where it has any."""
+    """Count the open accounts of each plan that has any."""
     return {row["plan"]: row["accounts"] for row in await store.read(BY_PLAN)}
 
 
 async def plans_in_use(store: Store) -> frozenset[str]:
-    """The plans that accounts are on; a closed one needs none."""
+    """List the plans of open accounts."""
     return frozenset(str(row["plan"]) for row in await store.read(_PLANS_IN_USE))
 
 

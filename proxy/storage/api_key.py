@@ -1,7 +1,7 @@
-"""What an API key looks like: `sk-vg-`, 32 random characters, and 6 that check the rest.
+"""The form of an API key: `sk-vg-`, 32 random characters, and 6 that check the rest.
 
-The checksum turns away typing errors and other services' keys before the store is asked, and lets secret
-scanners know ours when they see one. It is no proof of anything: only the store knows which keys are good.
+The checksum refuses typing errors and other services' keys without a look into the store. Secret scanners
+recognise our keys by it. It proves nothing: only the store knows which keys are good.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _SHAPE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM_LENGTH + _CHECKSUM_LENGTH}}
 
 
 class ApiKey:
-    """A secret in hand: shown to its owner once, by `reveal`. Nothing else prints it.
+    """A secret key. Its owner sees it once, by `reveal`, and nothing else prints it.
 
-    A plain class on purpose: msgspec and friends would write a struct's fields out unasked.
+    It is a plain class on purpose: msgspec and other libraries write out the fields of a struct.
     """
 
     __slots__ = ("__secret",)
@@ -42,25 +42,25 @@ class ApiKey:
 
     @property
     def hint(self) -> str:
-        """The last four characters, by which an owner tells keys apart. They come from the checksum."""
+        """The last four characters, to tell keys apart. They are from the checksum."""
         return self.__secret[-4:]
 
 
 def mint() -> ApiKey:
-    """A new key with 190 random bits."""
+    """Make a new key with 190 random bits."""
     body = PREFIX + "".join(secrets.choice(_BASE62) for _ in range(_RANDOM_LENGTH))
     return ApiKey(body + _checksum(body))
 
 
 def is_well_formed(text: str) -> bool:
-    """Whether `text` can be a key at all; cheap for any length of text, and one wrong character is enough."""
+    """Tell whether `text` can be a key. It is cheap for any length, and finds each single wrong character."""
     if _SHAPE.fullmatch(text) is None:
         return False
     return text[-_CHECKSUM_LENGTH:] == _checksum(text[:-_CHECKSUM_LENGTH])
 
 
 def digest(text: str) -> str:
-    """What the store keeps and looks up. Unsalted SHA-256 is enough: nobody guesses 190 random bits."""
+    """Give what the store keeps of a key. SHA-256 without salt is enough for 190 random bits."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Audit: who changed what of accounts, keys and money, written in one unit of work with the change itself."""
+"""The audit: who changed accounts, keys and money. An act is written in one unit of work with its change."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from proxy.storage.store import Params, Statement, Store
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """One change. `actor` is a key's id, or `control` for whoever owns the server's control socket; `action`
-    is a noun and a verb (`key.created`), `subject` the id of what was changed, `details` a JSON object."""
+    """One change. `actor` is a key's id, or `control` for the owner of the server's control socket.
+
+    `action` is a noun and a verb (`key.created`), `subject` the id of what was changed, `details` a JSON
+    object.
+    """
 
     id: str
     at: int
@@ -34,8 +37,11 @@ _NO_FACTS: Params = {}
 
 
 def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FACTS) -> tuple[Statement, ...]:
-    """For one unit of work with the change; nothing without an act. `only_if` is SQL over the act's own
-    values, and further facts, that is true where the change does happen: revoking twice is one act."""
+    """Write an act, for one unit of work with its change. Without an act there is no statement.
+
+    `only_if` is SQL over the act's values and further facts. It is true when the change does happen, so that
+    revoking twice is one act.
+    """
     if act is None:
         return ()
     sql = f"INSERT INTO audit ({_COLUMNS}) SELECT {_VALUES} WHERE {only_if}" if only_if else _INSERT
@@ -45,12 +51,12 @@ def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FA
 async def list_(
     store: Store, *, account: str | None = None, since: int = 0, place: Place = NEWEST, limit: int
 ) -> list[Act]:
-    """The newest first, of one account or of all, those before the place."""
-    asked: Params = {"since": since, "at": place.at, "id": place.id, "limit": limit}
+    """List acts, the newest first, of one account or of all, from the place on."""
+    parameters: Params = {"since": since, "at": place.at, "id": place.id, "limit": limit}
     if account is None:
-        rows = await store.read(_LIST, asked)
+        rows = await store.read(_LIST, parameters)
     else:
-        rows = await store.read(_LIST_OF_ACCOUNT, {**asked, "account": account})
+        rows = await store.read(_LIST_OF_ACCOUNT, {**parameters, "account": account})
     return msgspec.convert(rows, list[Act])
 
 

@@ -1,4 +1,4 @@
-"""Balances beside the sums of their entries, account by account and in slices, while others write."""
+"""Balances, and the sums of their entries beside them: read account by account, in slices, during writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.storage.rows import Place
 from proxy.storage.store import Params, Store
 
 SETTLED_US = 2 * 24 * 60 * 60 * 1_000_000
-"""What is older is not added to any more: an entry has the time at which its request began."""
+"""The age after which no entry is added: an entry has the time at which its request began."""
 
 _NEXT = """
 SELECT min(account) AS account FROM (
@@ -25,7 +25,7 @@ account = :account AND at >= :at AND (at > :at OR id > :id)
 AND at <= :upto_at AND (at < :upto_at OR id <= :upto_id)
 """
 _PLACE = f"SELECT at, id FROM entries WHERE {_BETWEEN} ORDER BY at, id LIMIT 1 OFFSET :most"
-# Sums are cast because PostgreSQL adds bigints up to a numeric.
+# Sums are cast, because PostgreSQL sums bigints to a numeric.
 _SUMS = f"SELECT pool, CAST(sum(amount) AS BIGINT) AS amount FROM entries WHERE {_BETWEEN} GROUP BY pool"
 _NOW = """
 SELECT pool, CAST(sum(balance) AS BIGINT) AS balance, CAST(sum(fresh) AS BIGINT) AS fresh, sum(kept) AS kept
@@ -39,7 +39,7 @@ GROUP BY pool
 
 
 class PoolBalance(msgspec.Struct, frozen=True):
-    """Of one pool: what the balance says, and the sum of its entries. `is_kept`: there is such a balance."""
+    """One pool: its balance and the sum of its entries. `is_kept` is false without a balance."""
 
     pool: int
     amount: int
@@ -48,7 +48,7 @@ class PoolBalance(msgspec.Struct, frozen=True):
 
 
 async def accounts(store: Store) -> AsyncIterator[str]:
-    """All that have a balance or an entry."""
+    """List the accounts that have a balance or an entry."""
     account = ""
     while True:
         (row,) = await store.read_long(_NEXT, {"account": account})
@@ -59,7 +59,7 @@ async def accounts(store: Store) -> AsyncIterator[str]:
 
 
 async def balances(store: Store, account: str, now: int, most: int) -> list[PoolBalance]:
-    """Each pool of an account; no query looks at more than `most` of its settled entries."""
+    """Read each pool of an account. No query reads more than `most` of its settled entries."""
     since = now - SETTLED_US
     settled = await _settled(store, account, since, most)
     rows = await store.read_long(_NOW, {"account": account, "since": since})
@@ -76,20 +76,20 @@ async def balances(store: Store, account: str, now: int, most: int) -> list[Pool
 
 
 async def _settled(store: Store, account: str, until: int, most: int) -> Counter[int]:
-    """The sum of each pool's entries from before then."""
+    """Sum each pool's entries from before `until`."""
     sums: Counter[int] = Counter()
     at: Place | None = Place(-(2**63), "")
     while at is not None:
         end = await _place(store, account, at, Place(until, ""), most)
-        asked = _between(account, at, end or Place(until, ""))
-        for row in await store.read_long(_SUMS, asked):
+        bounds = _between(account, at, end or Place(until, ""))
+        for row in await store.read_long(_SUMS, bounds):
             sums[row["pool"]] += row["amount"]
         at = end
     return sums
 
 
 async def _place(store: Store, account: str, at: Place, until: Place, most: int) -> Place | None:
-    """Of the last entry of a slice; None where the rest is no more than one."""
+    """Find the last entry of a slice. None means that the rest fits into one slice."""
     rows = await store.read_long(_PLACE, {**_between(account, at, until), "most": most - 1})
     return Place(rows[0]["at"], rows[0]["id"]) if rows else None
 

@@ -1,4 +1,4 @@
-"""Costs: what providers take for each attempt. They touch no balance, and stand for failed requests too."""
+"""Costs: what providers take for each attempt. They change no balance, and failed requests have them too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from proxy.storage.store import Statement, Store
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt on one engine. `units` is what the provider counted, `micro_usd` what that comes to."""
+    """The cost of one attempt. `units` is the provider's count, `micro_usd` its price."""
 
     request: str
     attempt: int
@@ -29,8 +29,6 @@ DELETE FROM costs WHERE (request, attempt) IN (
     SELECT request, attempt FROM costs WHERE at < :before ORDER BY at LIMIT :most
 ) RETURNING attempt
 """
-
-
 _OF_ENGINE = "SELECT coalesce(sum(micro_usd), 0) AS total FROM costs WHERE engine = :owner AND at >= :since"
 _OF_ACCOUNT = "SELECT coalesce(sum(micro_usd), 0) AS total FROM costs WHERE account = :owner AND at >= :since"
 
@@ -40,12 +38,12 @@ def insert_statement(cost: Cost) -> Statement:
 
 
 async def total(store: Store, owner: str, since: int, *, is_account: bool) -> int:
-    """What was taken since then, in millionths of a dollar, of an engine or for an account."""
+    """Sum the costs of an engine or an account since then, in millionths of a dollar."""
     (row,) = await store.read(_OF_ACCOUNT if is_account else _OF_ENGINE, {"owner": owner, "since": since})
     return int(row["total"])
 
 
 async def delete(store: Store, before: int, most: int) -> int:
-    """The oldest of those from before then; how many there were."""
+    """Delete the oldest costs from before then, and give their number."""
     (rows,) = await store.write(Statement(_DELETE, {"before": before, "most": most}))
     return len(rows)

@@ -1,4 +1,4 @@
-"""Entries: every movement of credits, written once, never changed; and the balances that are their sums."""
+"""Entries: every movement of credits, written once and never changed. Balances are their sums."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from proxy.storage.store import Params, Statement, Store
 Kind = Literal["spend", "grant", "refund", "correction"]
 
 GRANTED = 0
-"""The pool of granted credits; any other is the start of a cycle, and holds what its allowance lost."""
+"""The pool of granted credits. Any other pool is the start of a cycle: what its allowance has lost."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """`amount` is in micro-credits, below zero for what is spent. A `reference` is the operator's own word
-    for a payment, and can be used once. `actor` is the id of the key that spoke or that an operator used,
-    `control`, or `voxgate` for what the server does of itself."""
+    """One movement. `amount` is in micro-credits, below zero for what is spent.
+
+    A `reference` is the operator's own word for a payment, and can be used once. `actor` is the id of a key,
+    `control`, or `voxgate` for what the server does of itself.
+    """
 
     id: str
     account: str
@@ -55,7 +57,7 @@ _OF_REFERENCE = f"SELECT {_COLUMNS} FROM entries WHERE reference = :reference"
 
 
 def spend(request: str, account: str, pool: int, amount: int, *, at: int, actor: str) -> Entry:
-    """What a request takes from one pool. Its id follows from both, so that there can be one only."""
+    """Make the entry for what a request takes from a pool. Its id follows from both: there is only one."""
     return Entry(
         id=_spend_id(request, pool),
         account=account,
@@ -69,7 +71,7 @@ def spend(request: str, account: str, pool: int, amount: int, *, at: int, actor:
 
 
 def refund_id(spend_id: str) -> str:
-    """The refund of an entry has an id that follows from the other's, so that there can be one only."""
+    """Give the id of an entry's refund. It follows from the entry's id, so there can be only one."""
     return f"{spend_id}:refund"
 
 
@@ -90,21 +92,25 @@ async def pools(store: Store, account: str) -> dict[int, int]:
 async def of_account(
     store: Store, account: str, *, at: int = 2**63 - 1, id_: str = "", limit: int
 ) -> list[Entry]:
-    """The newest first, those before the moment and id of the last one of the page before. Refunds of
-    nothing, which only keep a second one away, are left out."""
+    """List entries, the newest first, from a moment and id on.
+
+    Refunds of nothing are left out: they are there only to make a second refund impossible.
+    """
     place: Params = {"account": account, "at": at, "id": id_, "limit": limit}
     return msgspec.convert(await store.read(_OF_ACCOUNT, place), list[Entry])
 
 
 async def place_of(store: Store, id_: str, account: str) -> Place | None:
-    """Of an entry of this account: others' do not exist for it."""
+    """Find the place of an entry of this account. Entries of other accounts are not found."""
     rows = await store.read(_PLACE_OF_ACCOUNT, {"id": id_, "account": account})
     return Place(rows[0]["at"], id_) if rows else None
 
 
 async def of_request(store: Store, request: str) -> list[Entry]:
-    """What it spent and what came back of that, found by their ids: an index by request would be written
-    with every request, and hardly ever read."""
+    """Read what a request spent and what came back, by the ids of the entries.
+
+    An index by request would be written with every request, and hardly ever read.
+    """
     ids: Params = {
         "allowance": _spend_id(request, 1),
         "granted": _spend_id(request, GRANTED),
@@ -115,13 +121,13 @@ async def of_request(store: Store, request: str) -> list[Entry]:
 
 
 async def spent(store: Store, request: str) -> list[Entry]:
-    """What the request was charged, by pool, the cycle's allowance first."""
+    """Read what the request was charged, by pool, the cycle's allowance first."""
     return [entry for entry in await of_request(store, request) if entry.kind == "spend"]
 
 
-async def are_there(store: Store, wanted: Sequence[Entry]) -> bool:
-    """Whether these very ones are on disk, all of them."""
-    for entry in wanted:
+async def are_there(store: Store, expected: Sequence[Entry]) -> bool:
+    """Tell whether all these entries are on the disk, exactly as they are."""
+    for entry in expected:
         rows = await store.read(_OF_ID, {"id": entry.id})
         if msgspec.convert(rows, list[Entry]) != [entry]:
             return False

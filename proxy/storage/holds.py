@@ -1,7 +1,7 @@
-"""Holds as rows, on PostgreSQL: what several workers, or machines, see of each other's requests.
+"""Holds as rows, on PostgreSQL: several workers or machines see each other's requests by them.
 
 The lock and the look are two statements of one unit, so that the look sees every hold that was committed
-before the lock was had. A hold whose time is over is not counted; nobody has to come and remove it.
+before the lock. An expired hold is not counted, so that nothing has to remove it.
 """
 
 from __future__ import annotations
@@ -47,23 +47,25 @@ FROM standing LEFT JOIN taken ON true
 _DROP = "DELETE FROM holds WHERE request = :request"
 _NAMED = "IN (SELECT jsonb_array_elements_text(CAST(:requests AS jsonb)))"
 _DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED}"
-# By name, not all of the worker's: one whose taking was given up may be there, and nobody would ever end it.
+# By name, and not all of the worker's: the row of a take that was given up must not live for ever.
 _RENEW = f"UPDATE holds SET expires = :expires WHERE worker = :worker AND request {_NAMED}"
 _SWEEP = "DELETE FROM holds WHERE expires < :long_ago"
 
 
 class AccountHolds(msgspec.Struct, frozen=True):
-    """What the rows say of an account at one moment."""
+    """The credits and live holds of an account at one moment."""
 
     credits: CreditStanding
     live: Live
 
 
-async def take(store: Store, wanted: Params) -> Split | AccountHolds:
-    """Takes the hold where the account's limits allow it: the decision of `policies.admission.admit`, made
-    where all workers meet. Where they do not, it gives what was found at that moment."""
-    account = {"account": wanted["account"]}
-    _, (row,) = await store.write(Statement(_LOCK, account), Statement(_TAKE, wanted))
+async def take(store: Store, row_of_hold: Params) -> Split | AccountHolds:
+    """Take a hold if the account's limits allow it. If not, give what was found at that moment.
+
+    The decision is that of `policies.admission.admit`, made in the database, where all workers meet.
+    """
+    account = {"account": row_of_hold["account"]}
+    _, (row,) = await store.write(Statement(_LOCK, account), Statement(_TAKE, row_of_hold))
     if row["held_allowance"] is not None:
         return Split(row["held_allowance"], row["held_granted"])
     return _found(row)
@@ -90,6 +92,6 @@ async def drop(store: Store, requests: Iterable[str]) -> None:
 
 
 async def renew(store: Store, worker: str, live: Iterable[str], *, expires: int, long_ago: int) -> None:
-    """These holds of a worker at once; and away with those that nobody has renewed for long."""
+    """Renew these holds of a worker, and delete holds that were not renewed for long."""
     renewed: Params = {"worker": worker, "requests": encode_json(list(live)), "expires": expires}
     await store.write(Statement(_RENEW, renewed), Statement(_SWEEP, {"long_ago": long_ago}))

@@ -1,4 +1,4 @@
-"""Keys as rows: the credentials of an account, without the secret, which is shown once and never kept."""
+"""Keys as rows: the credentials of an account. The secret is shown once and never kept."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _GET = f"SELECT {_COLUMNS} FROM keys WHERE id = :id"
 _WAS_REVOKED = "EXISTS (SELECT 1 FROM keys WHERE id = :subject AND revoked = :at)"
 _WAS_MADE = "EXISTS (SELECT 1 FROM keys WHERE id = :subject)"
 _REVOKE = f"UPDATE keys SET revoked = coalesce(revoked, :revoked) WHERE id = :id RETURNING {_COLUMNS}"
-# Rotating. The first statement changes nothing: it makes a second rotation wait for the first one's commit,
-# where a database runs several writes at once.
+# Rotating. The first statement changes nothing: where a database runs several writes at once, it makes a
+# second rotation wait for the first one's commit.
 _HOLD = "UPDATE keys SET id = id WHERE id = :id"
 _INSERT_LIKE = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
@@ -65,7 +65,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
 
 
 class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What its maker says of a key. `caps` are tighter than its account's limits, where they say anything."""
+    """The values for a new key. `caps` are limits of its own, tighter than its account's."""
 
     account: str
     role: Role = "speech"
@@ -75,7 +75,7 @@ class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyStanding(msgspec.Struct, frozen=True):
-    """What decides whether a key is good, and what it may do: the key and its account in one row."""
+    """A key and its account in one row: they decide whether the key is good, and what it may do."""
 
     id: str
     account: str
@@ -89,29 +89,33 @@ class KeyStanding(msgspec.Struct, frozen=True):
     caps: Caps
 
 
-async def create(store: Store, key: ApiKey, wanted: NewKeyRecord, act: Act | None = None) -> KeyRecord:
-    """With the id that the act is about, where there is one. Raises MissingReference when there is no such
-    account."""
+async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | None = None) -> KeyRecord:
+    """Create a key. With an act, it has the id that the act is about.
+
+    Raises MissingReference when there is no such account.
+    """
     row: Params = {
         "id": act.subject if act else new_id("key"),
         "hash": key.digest,
         "hint": key.hint,
         "created": act.at if act else await store.now(),
-        **msgspec.structs.asdict(wanted),
-        "caps": encode_json(wanted.caps),
+        **msgspec.structs.asdict(values),
+        "caps": encode_json(values.caps),
     }
     (created,), *_ = await store.write(Statement(_INSERT, row), *audit.insert_statements(act))
     return _record(created)
 
 
 async def page(store: Store, account: str | None, place: Place, limit: int) -> list[KeyRecord]:
-    """One account's keys or everybody's, revoked ones too, the newest first, those before the place."""
-    asked: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
-    return [_record(row) for row in await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, asked)]
+    """List keys of one account or of all, the newest first, with revoked ones."""
+    parameters: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
+    return [
+        _record(row) for row in await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, parameters)
+    ]
 
 
 async def place_of(store: Store, id_: str, account: str | None) -> Place | None:
-    """Of a key of this account, where one is named."""
+    """Find the place of a key: of this account, if one is named."""
     sql = _PLACE if account is None else _PLACE_OF_ACCOUNT
     rows = await store.read(sql, {"id": id_, "account": account})
     return Place(rows[0]["created"], id_) if rows else None
@@ -122,18 +126,17 @@ async def get(store: Store, key: str) -> KeyRecord | None:
 
 
 async def revoke(store: Store, key: str, act: Act | None = None) -> KeyRecord | None:
-    """Dead for good; revoking twice keeps the first time. Forget its callers afterwards."""
+    """Revoke a key for ever. Revoking twice keeps the first time. Forget its callers afterwards."""
     row: Params = {"id": key, "revoked": act.at if act else await store.now()}
     rows, *_ = await store.write(Statement(_REVOKE, row), *audit.insert_statements(act, _WAS_REVOKED))
     return _one(rows)
 
 
 async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) -> KeyRecord | None:
-    """In one unit: a key with the old one's account, role, name, expiry and caps, and the old one revoked.
-    The act is about the new one.
+    """Replace a key by a new one with its account, role, name, expiry and caps, in one unit of work.
 
-    None, and nothing has changed, where the old one is unknown or dead: revoked, expired, or of a closed
-    account. Forget its callers afterwards.
+    The act is about the new key. None means that nothing has changed: the old key is unknown, revoked,
+    expired, or of a closed account. Forget its callers afterwards.
     """
     now = act.at if act else await store.now()
     new_key = act.subject if act else new_id("key")

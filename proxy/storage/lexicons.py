@@ -1,4 +1,4 @@
-"""Lexicons as rows: the words of accounts. What an entry may be is for policies/lexicon.py to say."""
+"""Lexicons as rows: the words of accounts. policies/lexicon.py says what an entry may be."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account ORDER B
 _STANDING = "SELECT name, revision, changed FROM lexicons WHERE account = :account ORDER BY name"
 _TEXTS = "SELECT name, words FROM lexicons WHERE account = :account"
 _GET = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account AND name = :name"
-# The first statement changes nothing: where a database runs several writes at once, it makes the next one of
-# the same account wait, so that two cannot both be the last that there is room for.
+# The first statement changes nothing: where a database runs several writes at once, it makes the next write
+# of the same account wait. So two lexicons cannot both take the last free place.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :account"
 _SET = f"""
 INSERT INTO lexicons ({_COLUMNS})
@@ -33,7 +33,7 @@ _IS_THERE = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name
 
 
 class LexiconRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`revision` counts the changes, `changed` is the last one's time."""
+    """A lexicon. `revision` counts its changes, `changed` is the time of the last one."""
 
     account: str
     name: str
@@ -52,7 +52,7 @@ async def revisions(store: Store, account: str) -> tuple[tuple[str, int, int], .
 
 
 async def texts(store: Store, account: str) -> dict[str, str]:
-    """The words of each as they lie there, see `read_words`: an account may have very many."""
+    """Read the words of each lexicon as text, for `read_words`: an account may have very many."""
     return {row["name"]: row["words"] for row in await store.read(_TEXTS, {"account": account})}
 
 
@@ -62,7 +62,7 @@ def read_words(text: str) -> dict[str, str]:
 
 
 async def of_account(store: Store, account: str) -> list[LexiconRecord]:
-    """By name."""
+    """List the lexicons of an account by name."""
     return [_record(row) for row in await store.read(_OF_ACCOUNT, {"account": account})]
 
 
@@ -74,7 +74,7 @@ async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
 async def put(
     store: Store, account: str, name: str, words: Mapping[str, str], *, most: int, act: Act | None = None
 ) -> LexiconRecord | None:
-    """In the place of what had this name; None where the account has as many as it may."""
+    """Save a lexicon under its name. None means that the account has no room for one more."""
     row: Params = {
         "account": account,
         "name": name,
@@ -91,7 +91,7 @@ async def put(
 
 
 async def delete(store: Store, account: str, name: str, act: Act | None = None) -> bool:
-    """Whether it was there."""
+    """Delete a lexicon, and tell whether it was there."""
     acts = audit.insert_statements(act, _IS_THERE, {"of": account, "name": name})
     *_, rows = await store.write(*acts, Statement(_DELETE, {"account": account, "name": name}))
     return bool(rows)

@@ -1,4 +1,4 @@
-"""Brings a database to the schema this version knows: numbered SQL files, forward only.
+"""The schema: numbered SQL files bring a database to this version, and never back.
 
 The files in `migrations/` are valid on SQLite and PostgreSQL alike and are never edited once released.
 """
@@ -15,7 +15,7 @@ from proxy.storage.store import Params, Statement, StorageFailed, Store
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
-# One row for each migration, so that the table tells when each was applied.
+# One row for each migration: the table tells when each was applied.
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS schema_version (
     version BIGINT PRIMARY KEY,
@@ -33,9 +33,9 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 async def migrate(store: Store, migrations: Sequence[Migration] | None = None) -> int:
-    """Applies what is missing, each migration in one transaction, and gives the version reached.
+    """Apply the missing migrations, each in one transaction, and give the version that was reached.
 
-    Raises StorageFailed for a database that a newer version has used: its rows may mean something else.
+    Raises StorageFailed when a newer version has used the database: its rows may mean something else.
     """
     known = shipped() if migrations is None else migrations
     await store.write(Statement(_VERSIONS))
@@ -57,7 +57,7 @@ async def migrate(store: Store, migrations: Sequence[Migration] | None = None) -
 
 
 def shipped() -> list[Migration]:
-    """The migrations of this version, in order, numbered from 1 without a gap."""
+    """List the migrations of this version in order, numbered from 1 without a gap."""
     folder = resources.files(__package__) / "migrations"
     found = [
         parse(file.name, file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".sql")
@@ -69,7 +69,7 @@ def shipped() -> list[Migration]:
 
 
 def parse(file_name: str, text: str) -> Migration:
-    """A migration from its file: statements end with a semicolon at the end of a line, `--` is a comment."""
+    """Parse a migration. A statement ends with a semicolon at the end of a line, and `--` is a comment."""
     match = _FILE_NAME.fullmatch(file_name)
     if match is None:
         raise ValueError(f"{file_name}: a migration is named 0001_what_it_brings.sql")

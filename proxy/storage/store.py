@@ -1,4 +1,4 @@
-"""The Store interface: everything the server asks of a database, and how a database says no.
+"""The interface of a store: what the server asks of a database, and the errors that it raises.
 
 It imports no driver. SQL is written once with `:name` parameters; for PostgreSQL they are numbered.
 """
@@ -13,11 +13,11 @@ import msgspec
 Value = str | int | float | bytes | None
 Params = Mapping[str, Value]
 Row = Mapping[str, Any]
-"""One row by column name; `msgspec.convert` makes it a frozen value in the query functions."""
+"""One row by column name. The query functions make a frozen value of it with `msgspec.convert`."""
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """One SQL statement and its parameters. The repr has the SQL only: parameters may be a customer's."""
+    """One SQL statement and its parameters. The repr has no parameters: they may be a customer's data."""
 
     sql: str
     params: Params = {}
@@ -29,50 +29,51 @@ class Statement(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """A database, shared by everything in one worker. Every method may be called concurrently.
 
-    `is_shared`: whether other workers may be writing to it at the same time.
+    `is_shared` tells whether other workers may write to it at the same time.
     """
 
     is_shared: bool
 
     async def now(self) -> int:
-        """Microseconds UTC by the store's own clock, the only one that plans, keys and bills go by."""
+        """Give the time in microseconds UTC, by the store's own clock. Plans, keys and bills use no other."""
         ...
 
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
-        """One query. Sees every write that was answered before it began."""
+        """Run one query. It sees every write that was answered before it began."""
         ...
 
     async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
-        """The same for a query over many rows, beside `read` and slower to be answered: sums and exports of
-        some keep nobody's key from being recognised."""
+        """Run a query over many rows. It does not delay `read`: no sum delays the check of a key."""
         ...
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
-        """One atomic unit: all statements or none. Gives each statement's RETURNING rows.
+        """Write one atomic unit, all statements or none, and give each statement's RETURNING rows.
 
-        Answers only after the commit, so what it answers survives a crash. A unit handed over is carried
-        out even if its caller is cancelled while it waits. Raises AlreadyExists, MissingReference,
-        StorageFailed; then nothing of the unit was kept. Only of StorageUnreachable that is not known: the
-        commit may have been on its way. A row with an id of its own can be written again, `ON CONFLICT`.
+        It answers after the commit, so that what it answers survives a crash. A unit is carried out even
+        when its caller is cancelled. After AlreadyExists, MissingReference or StorageFailed, nothing of the
+        unit was kept. After StorageUnreachable that is not known: the commit may have been on its way. A row
+        with an id of its own can be written again, `ON CONFLICT`.
         """
         ...
 
     async def close(self) -> None:
-        """Commits what was handed over, then lets go of the database. May be called twice."""
+        """Commit what was handed over, and close the database. It may be called twice."""
         ...
 
 
 class StorageFailed(Exception):
-    """The database could not do it: full, locked, damaged, closed, or the statement is wrong."""
+    """The database could not do it: it is full, locked, damaged or closed, or the statement is wrong."""
 
 
 class StorageUnreachable(StorageFailed):
-    """The database is away or does not answer, which may pass: another try may well succeed. Of a write
-    nobody knows whether it was done: only what has ids of its own may be tried again."""
+    """The database is away or does not answer. That may pass, and another try may succeed.
+
+    After a write it is not known whether it was done. Only rows with ids of their own may be tried again.
+    """
 
 
 class AlreadyExists(Exception):
-    """A row with this unique value is there already; the message names the column, never the value."""
+    """A row with this unique value is there already. The message names the column, never the value."""
 
 
 class MissingReference(Exception):

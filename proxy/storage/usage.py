@@ -1,4 +1,4 @@
-"""Usage: one row for each request that spoke or tried to, written once, with its end."""
+"""Usage: one row for each request that spoke or tried to. It is written once, at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Outcome = Literal["finished", "left", "failed"]
 
 
 class Period(msgspec.Struct, frozen=True):
-    """Requests of one account, or of all, that started in `since <= started < until`."""
+    """The requests of one account, or of all, with `since <= started < until`."""
 
     account: str | None = None
     since: int = 0
@@ -22,11 +22,10 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request came to. `id` is the request's; `samples` are those written, at `sample_rate_hz`.
+    """The record of a request. `id` is the request's, `samples` are those written, at `sample_rate_hz`.
 
-    `credits` are micro-credits, at the price that the request's hold kept; `micro_usd` and `units` are what
-    providers took for all its attempts. `refunded` is what was given back of the credits later on: the one
-    thing that ever changes.
+    `credits` are micro-credits, at the price of the request's hold. `micro_usd` and `units` are what
+    providers took for all its attempts. `refunded` is what was given back later, and alone ever changes.
     """
 
     id: str
@@ -71,12 +70,12 @@ _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND
 
 
 def insert_statement(row: UsageRow) -> Statement:
-    """For one unit of work with what the request moved; a second row for it makes the unit AlreadyExists."""
+    """Write a row, for one unit of work with its entries. A second row makes the unit fail: AlreadyExists."""
     return insert(_INSERT, row)
 
 
 def refund_statement(request: str, amount: int) -> Statement:
-    """For one unit of work with the entries that give it back; of a row that is not kept any more nothing."""
+    """Note a refund, for one unit of work with its entries. It does nothing when the row was deleted."""
     return Statement(_REFUNDED, {"id": request, "amount": amount})
 
 
@@ -88,34 +87,34 @@ async def list_(
     until: int = LAST_MOMENT,
     limit: int = 1000,
 ) -> list[UsageRow]:
-    """The newest first, `limit` at most."""
+    """List rows, the newest first, up to `limit`."""
     return await page(store, Period(account, since, until), NEWEST, limit)
 
 
 async def page(
     store: Store, period: Period, place: Place, limit: int, *, is_one_of_many: bool = False
 ) -> list[UsageRow]:
-    """The newest first, those before the place; one of many is read beside what others wait for."""
-    asked: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
+    """List a page of rows, the newest first. A page that is one of many does not delay other reads."""
+    parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
-    rows = await read(_LIST if period.account is None else _LIST_OF_ACCOUNT, asked)
+    rows = await read(_LIST if period.account is None else _LIST_OF_ACCOUNT, parameters)
     return msgspec.convert(rows, list[UsageRow])
 
 
 async def place_of(store: Store, id_: str, account: str | None) -> Place | None:
-    """Of a request of this account: others' do not exist for it."""
+    """Find the place of a request of this account. Requests of other accounts are not found."""
     sql = _PLACE if account is None else _PLACE_OF_ACCOUNT
     rows = await store.read(sql, {"id": id_, "account": account})
     return Place(rows[0]["started"], id_) if rows else None
 
 
 async def find_finished(store: Store, id_: str, account: str) -> int | None:
-    """When a request of this account started that was spoken to its end, and charged; None for any other."""
+    """Give the start of a request of this account that was spoken to its end, or None."""
     rows = await store.read(_FINISHED, {"id": id_, "account": account})
     return int(rows[0]["started"]) if rows else None
 
 
 async def delete(store: Store, before: int, most: int) -> int:
-    """The oldest of those that started before then; how many there were."""
+    """Delete the oldest rows from before then, and give their number."""
     (rows,) = await store.write(Statement(_DELETE, {"before": before, "most": most}))
     return len(rows)

@@ -1,4 +1,4 @@
-"""Usage summed up by one of its sides: the database adds, and months are folded from days."""
+"""Sums of usage by one of its columns. The database adds up, and months are made from days."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _EXPRESSIONS: dict[By, str] = {
     "month": f"started / {DAY}",
     "model": "engine || '/' || model",
 }
-# Cast, because PostgreSQL adds bigints up to a numeric. A row's milliseconds are cut off first, so that the
-# rows of a group add up to what the group says.
+# Cast, because PostgreSQL sums bigints to a numeric. The milliseconds of each row are cut off first, so that
+# the rows of a group add up to the sum of the group.
 _SUMS = ", ".join(
     f"CAST(sum({expression}) AS BIGINT) AS {name}"
     for name, expression in (
@@ -38,7 +38,7 @@ _SUMS = ", ".join(
 
 
 class UsageSum(msgspec.Struct, frozen=True):
-    """`name` is the day (`2026-01-31`), the month (`2026-01`), the `engine/model`, the account's id, …."""
+    """One sum. `name` is a day (`2026-01-31`), a month (`2026-01`), an `engine/model`, an account's id, …."""
 
     name: str
     requests: int
@@ -50,7 +50,7 @@ class UsageSum(msgspec.Struct, frozen=True):
 
 
 async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[UsageSum]:
-    """So many at most: days and months newest first, all else by what it cost, the dearest first."""
+    """Sum usage, with up to `most` sums: days and months newest first, others by credits, the most first."""
     expression = _EXPRESSIONS.get(by, by)
     where = IN_PERIOD if period.account is None else IN_PERIOD_OF_ACCOUNT
     is_time = by in ("day", "month")
@@ -58,9 +58,9 @@ async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[Us
         f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1 "
         f"ORDER BY {'name DESC' if is_time else 'credits DESC, requests DESC, name'} LIMIT :limit"
     )
-    # A month is not known before its last day has been read.
-    asked: Params = {**msgspec.structs.asdict(period), "limit": ALL if by == "month" else most}
-    rows = await store.read_long(sql, asked)
+    # A month is complete only when all its days have been read.
+    parameters: Params = {**msgspec.structs.asdict(period), "limit": ALL if by == "month" else most}
+    rows = await store.read_long(sql, parameters)
     if not is_time:
         return msgspec.convert(rows, list[UsageSum])
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])

@@ -1,4 +1,4 @@
-"""Voices that were saved here, as rows: of an account, or of the operator for everybody."""
+"""Saved voices as rows: of an account, or of the operator for all accounts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLACE = "SELECT created FROM voices WHERE id = :id"
 _FOR_ACCOUNT = f"SELECT {_COLUMNS} FROM voices WHERE account = :account OR account IS NULL {_ORDER}"
 _GET = f"SELECT {_COLUMNS} FROM voices WHERE id = :id"
 _NAMED = f"SELECT {_COLUMNS} FROM voices WHERE coalesce(account, '') = :account AND name = :name"
-# As with lexicons: two of an account cannot both be the last that there is room for.
+# As with lexicons: two voices of an account cannot both take the last free place.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :account"
 _INSERT = f"""
 INSERT INTO voices ({_COLUMNS})
@@ -37,7 +37,7 @@ _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
 
 
 class NewCast(msgspec.Struct, frozen=True, kw_only=True):
-    """What is saved: `members` say who speaks with which voice, in order; by the rest it is found."""
+    """A cast to be saved. `members` give each name its voice, in order. The rest is for searching."""
 
     name: str
     members: Mapping[str, str]
@@ -46,7 +46,7 @@ class NewCast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoiceRecord(NewCast, frozen=True, kw_only=True):
-    """`account` None is the operator's."""
+    """A saved voice. It is the operator's when `account` is None."""
 
     id: str
     account: str | None
@@ -56,9 +56,11 @@ class VoiceRecord(NewCast, frozen=True, kw_only=True):
 
 
 async def page(store: Store, account: str | None, place: Place, limit: int) -> list[VoiceRecord]:
-    """One account's or everybody's, the newest first, those before the place."""
-    asked: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
-    return [_record(row) for row in await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, asked)]
+    """List the voices of one account or of all, the newest first, from the place on."""
+    parameters: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
+    return [
+        _record(row) for row in await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, parameters)
+    ]
 
 
 async def place_of(store: Store, id_: str) -> Place | None:
@@ -67,7 +69,7 @@ async def place_of(store: Store, id_: str) -> Place | None:
 
 
 async def for_account(store: Store, account: str) -> list[VoiceRecord]:
-    """What it may speak with: its own and the operator's, the newest first."""
+    """List the voices that an account may use: its own and the operator's, the newest first."""
     return [_record(row) for row in await store.read(_FOR_ACCOUNT, {"account": account})]
 
 
@@ -77,7 +79,7 @@ async def get(store: Store, id_: str) -> VoiceRecord | None:
 
 
 async def named(store: Store, account: str | None, name: str) -> VoiceRecord | None:
-    """The account's own of this name, or the operator's."""
+    """Find the voice of this name: the account's, or the operator's without an account."""
     rows = await store.read(_NAMED, {"account": account or "", "name": name})
     return _record(rows[0]) if rows else None
 
@@ -90,8 +92,10 @@ async def add_cast(
     most: int | None = None,
     act: Act | None = None,
 ) -> VoiceRecord | None:
-    """With the id that the act is about, where there is one. None where the account has `most` voices
-    already; raises AlreadyExists where it has one of this name."""
+    """Add a cast. With an act, it has the id that the act is about.
+
+    None means that the account has `most` voices already. Raises AlreadyExists when the name is taken.
+    """
     row: Params = {
         "id": act.subject if act else new_id("voice"),
         "account": account,
@@ -112,11 +116,11 @@ async def add_cast(
 
 
 async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
-    """Whether it was there."""
+    """Delete a voice, and tell whether it was there."""
     *_, rows = await store.write(*audit.insert_statements(act, _WAS_MADE), Statement(_DELETE, {"id": id_}))
     return bool(rows)
 
 
 def _record(row: Row) -> VoiceRecord:
-    told = {column: decode_json(row[column]) for column in ("members", "tags")}
-    return msgspec.convert({**row, **told}, VoiceRecord)
+    lists = {column: decode_json(row[column]) for column in ("members", "tags")}
+    return msgspec.convert({**row, **lists}, VoiceRecord)

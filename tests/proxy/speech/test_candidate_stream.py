@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import av
 import pytest
 
+from policies.routing import Candidate, Model
 from proxy.audio.libav import audio_frame
-from speech_engine import Audio, Encoded, Event, Finished, Started, Word, Words
+from proxy.audio.steps import SoundFailed
+from proxy.speech.candidate_stream import CandidateStream
+from proxy.speech.word_times import WordPlaces
+from speech_engine import (
+    Audio,
+    Encoded,
+    EngineVoice,
+    Event,
+    Finished,
+    ModelInfo,
+    SpeechJob,
+    Started,
+    Word,
+    Words,
+)
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.sound import decoded, tone
@@ -107,3 +124,18 @@ async def test_the_words_of_one_expansion_are_one_word_of_the_text(tmp_path: Pat
     words = answer.json()["words"]
     assert [word["word"] for word in words] == ["It", "costs", "$5.99", "now"]
     assert [round(word["start_seconds"] * RATE_HZ / 1000) for word in words] == [0, 1, 2, 7]
+
+
+async def test_a_stream_that_is_closed_midway_has_freed_its_encoder() -> None:
+    async def events() -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        yield Audio(0, tone(440, 1.0))
+        await asyncio.get_running_loop().create_future()
+
+    candidate = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")
+    job = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
+    stream = CandidateStream(candidate, job, WordPlaces("", ()), 1.0, "mp3")
+    await stream.begin(events())
+    await stream.close()
+    with pytest.raises(SoundFailed, match="the encoder is closed"):
+        stream.last_chunk()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from starlette.types import Message
+from structlog.testing import capture_logs
 
 from speech_engine import Finished, Started, Word, Words, errors
 from tests.proxy.api.inside import envelope
@@ -55,8 +56,10 @@ async def test_an_engine_with_one_slot_is_asked_when_it_has_made_the_part_before
     one = Scripted(*speech(0.3, lambda: asyncio.sleep(1.2)))
     one.slots = 1
     config = f"[server]\nfirst_audio_s = 1\n{CONFIG}"
-    async with stage(tmp_path, one, config=config) as server:
-        content = await hear(server, "[Ana] Um. [Ana] Dois. [Ana] Três.")
+    with capture_logs() as logs:
+        async with stage(tmp_path, one, config=config) as server:
+            content = await hear(server, "[Ana] Um. [Ana] Dois. [Ana] Três.")
+    assert "engine.speak.refused" not in {line["event"] for line in logs}
     assert [said(job) for job in one.jobs] == ["Um.", "Dois.", "Três."]
     assert len(content) == round(0.9 * RATE_HZ) * 2
 
@@ -146,6 +149,23 @@ async def test_who_leaves_stops_all_that_is_under_way(tmp_path: Path, is_first_s
     assert row.outcome == "left"
     assert len(two.jobs) == (0 if is_first_silent else 1)
     assert (one.open, two.open) == (0, 0)
+
+
+async def test_an_answer_has_ended_when_the_engine_of_the_next_part_has(tmp_path: Path) -> None:
+    leaves = asyncio.Event()
+
+    async def linger() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            for _ in range(200):
+                await asyncio.sleep(0)
+
+    one = Scripted(*speech(1.0, asyncio.Event().wait))
+    two = Scripted(*speech(2.0, telling(leaves), linger))
+    async with stage(tmp_path, one, two) as server:
+        await server.raw_speech(body("[Ana] Olá. [Ben] Hi."), leaves)
+        assert (len(two.jobs), two.open) == (1, 0)
 
 
 async def test_who_leaves_between_two_parts_pays_for_what_was_written(tmp_path: Path) -> None:
