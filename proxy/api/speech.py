@@ -109,9 +109,6 @@ class SpeechEndpoint:
         if server.fill_missing:
             self._defaults = speech_request.Defaults(server.default_model, server.default_voice)
 
-    def __repr__(self) -> str:
-        return f"<SpeechEndpoint {self._pipeline!r}>"
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send)
         if connection.header(b"content-type").lower().startswith("multipart/"):

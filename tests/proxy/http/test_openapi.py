@@ -27,8 +27,8 @@ _CAST = {"name": "stage", "cast": {"Ana": "alloy", "Ben": "tone/slow"}}
 _PRICES = {"speech": {"credits": 1, "per": "job"}, "models": {"tone": {"credits": 2, "per": "minute"}}}
 
 
-class Asked(NamedTuple):
-    """One request, and the status it must get."""
+class Exchange(NamedTuple):
+    """One request, and the status that its answer must have."""
 
     operation: str
     method: str
@@ -38,9 +38,9 @@ class Asked(NamedTuple):
 
 
 # In this order on one server: `{key}`, `{voice}` and `{request}` are what was made before.
-ASKED = (
+EXCHANGES = (
     *(
-        Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH | more)
+        Exchange("create_speech", "POST", "/v1/audio/speech", _SPEECH | more)
         for more in (
             {},
             {"response_format": "opus"},
@@ -53,91 +53,95 @@ ASKED = (
             {"stream_format": "sse", "model": "tone"},
         )
     ),
-    Asked("create_speech", "POST", "/v1/audio/speech", {"model": "tts-1"}, 400),
-    Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH | {"model": "gone"}, 404),
-    Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH | {"voice": "tone/fail"}, 503),
-    Asked("list_models", "GET", "/v1/models"),
-    Asked("get_model", "GET", "/v1/models/tone/standard"),
-    Asked("get_model", "GET", "/v1/models/gone", status=404),
-    Asked("list_audio_models", "GET", "/v1/audio/models"),
-    Asked("list_voices", "GET", "/v1/audio/voices"),
-    Asked("list_voices", "GET", "/v1/audio/voices?format=names"),
-    Asked("list_voices", "GET", "/v1/audio/voices?format=x", status=400),
-    Asked("list_voices", "GET", "/v1/audio/voices?describe=woman"),
-    Asked("create_voice", "POST", "/v1/audio/voices", _CAST),
-    Asked("create_voice", "POST", "/v1/audio/voices", _CAST, 409),
-    Asked("create_voice", "POST", "/v1/audio/voices", {"name": "x", "cast": {}}, 400),
-    Asked("create_voice_by_short_path", "POST", "/v1/voices", _CAST | {"name": "other"}),
-    Asked("get_voice", "GET", "/v1/audio/voices/alloy"),
-    Asked("delete_voice", "DELETE", "/v1/audio/voices/{voice}"),
-    Asked("delete_voice", "DELETE", "/v1/audio/voices/{voice}", status=404),
-    Asked("delete_voice_by_short_path", "DELETE", "/v1/voices/alloy", status=404),
-    Asked("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"Ana": "Âna"}}),
-    Asked("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"": "x"}}, 400),
-    Asked("list_lexicons", "GET", "/v1/lexicons"),
-    Asked("get_lexicon", "GET", "/v1/lexicons/pt-BR"),
-    Asked("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR"),
-    Asked("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR", status=404),
-    Asked("list_voices_by_short_path", "GET", "/v1/voices"),
-    Asked("get_voice_by_short_path", "GET", "/v1/voices/alloy"),
-    Asked("welcome", "GET", "/"),
-    Asked("welcome_v1", "GET", "/v1"),
-    Asked("openapi", "GET", "/openapi.json"),
-    Asked("is_live", "GET", "/healthz"),
-    Asked("is_ready", "GET", "/readyz"),
-    Asked("create_account", "POST", "/admin/accounts", {"name": "bob"}, 201),
-    Asked("create_account", "POST", "/admin/accounts", {"name": "bob"}, 409),
-    Asked("list_accounts", "GET", "/admin/accounts"),
-    Asked("create_key", "POST", "/admin/keys", {"account": "bob", "expires_in_s": 60}, 201),
-    Asked("list_keys", "GET", "/admin/keys?account=bob"),
-    Asked("get_account", "GET", "/admin/accounts/bob"),
-    Asked("rotate_key", "POST", "/admin/keys/{key}/rotate", status=201),
-    Asked("save_voice", "POST", "/admin/voices", _CAST | {"account": "bob"}, 201),
-    Asked("list_saved_voices", "GET", "/admin/voices?account=bob"),
-    Asked("delete_saved_voice", "DELETE", "/admin/voices/{voice}"),
-    Asked("put_lexicon_of", "PUT", "/admin/lexicons/en", {"account": "bob", "words": {"a": "b"}}),
-    Asked("list_lexicons_of", "GET", "/admin/lexicons?account=bob"),
-    Asked("get_lexicon_of", "GET", "/admin/lexicons/en?account=bob"),
-    Asked("delete_lexicon_of", "DELETE", "/admin/lexicons/en?account=bob"),
-    Asked("delete_lexicon_of", "DELETE", "/admin/lexicons/en", status=400),
-    Asked("revoke_key", "DELETE", "/admin/keys/{key}"),
-    Asked("change_account", "POST", "/admin/accounts/bob", {"plan": "pro"}),
-    Asked("change_account", "POST", "/admin/accounts/bob", {"plan": "gone"}, 400),
-    Asked("change_account", "POST", "/admin/accounts/bob", {"agreed": {"allowance": 0.5, "prices": _PRICES}}),
-    Asked("get_account", "GET", "/admin/accounts/bob"),
-    Asked("grant_credits", "POST", "/admin/accounts/bob/grants", {"credits": 0.5, "reference": "a"}, 201),
-    Asked("grant_credits", "POST", "/admin/accounts/bob/grants", {"credits": 1, "reference": "a"}, 409),
-    Asked("correct_credits", "POST", "/admin/accounts/bob/corrections", {"credits": -1, "reason": "x"}, 201),
-    Asked("correct_credits", "POST", "/admin/accounts/bob/corrections", {"credits": -1}, 400),
-    Asked("list_entries", "GET", "/admin/accounts/bob/entries?limit=1"),
-    Asked("close_account", "DELETE", "/admin/accounts/bob"),
-    Asked("close_account", "DELETE", "/admin/accounts/nobody", status=404),
-    Asked("list_engines", "GET", "/admin/engines"),
-    Asked("list_plans", "GET", "/admin/plans"),
-    Asked("explain_route", "POST", "/admin/route/explain", {"input": "Hi."}),
-    Asked(
+    Exchange("create_speech", "POST", "/v1/audio/speech", {"model": "tts-1"}, 400),
+    Exchange("create_speech", "POST", "/v1/audio/speech", _SPEECH | {"model": "gone"}, 404),
+    Exchange("create_speech", "POST", "/v1/audio/speech", _SPEECH | {"voice": "tone/fail"}, 503),
+    Exchange("list_models", "GET", "/v1/models"),
+    Exchange("get_model", "GET", "/v1/models/tone/standard"),
+    Exchange("get_model", "GET", "/v1/models/gone", status=404),
+    Exchange("list_audio_models", "GET", "/v1/audio/models"),
+    Exchange("list_voices", "GET", "/v1/audio/voices"),
+    Exchange("list_voices", "GET", "/v1/audio/voices?format=names"),
+    Exchange("list_voices", "GET", "/v1/audio/voices?format=x", status=400),
+    Exchange("list_voices", "GET", "/v1/audio/voices?describe=woman"),
+    Exchange("create_voice", "POST", "/v1/audio/voices", _CAST),
+    Exchange("create_voice", "POST", "/v1/audio/voices", _CAST, 409),
+    Exchange("create_voice", "POST", "/v1/audio/voices", {"name": "x", "cast": {}}, 400),
+    Exchange("create_voice_by_short_path", "POST", "/v1/voices", _CAST | {"name": "other"}),
+    Exchange("get_voice", "GET", "/v1/audio/voices/alloy"),
+    Exchange("delete_voice", "DELETE", "/v1/audio/voices/{voice}"),
+    Exchange("delete_voice", "DELETE", "/v1/audio/voices/{voice}", status=404),
+    Exchange("delete_voice_by_short_path", "DELETE", "/v1/voices/alloy", status=404),
+    Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"Ana": "Âna"}}),
+    Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"": "x"}}, 400),
+    Exchange("list_lexicons", "GET", "/v1/lexicons"),
+    Exchange("get_lexicon", "GET", "/v1/lexicons/pt-BR"),
+    Exchange("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR"),
+    Exchange("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR", status=404),
+    Exchange("list_voices_by_short_path", "GET", "/v1/voices"),
+    Exchange("get_voice_by_short_path", "GET", "/v1/voices/alloy"),
+    Exchange("welcome", "GET", "/"),
+    Exchange("welcome_v1", "GET", "/v1"),
+    Exchange("openapi", "GET", "/openapi.json"),
+    Exchange("is_live", "GET", "/healthz"),
+    Exchange("is_ready", "GET", "/readyz"),
+    Exchange("create_account", "POST", "/admin/accounts", {"name": "bob"}, 201),
+    Exchange("create_account", "POST", "/admin/accounts", {"name": "bob"}, 409),
+    Exchange("list_accounts", "GET", "/admin/accounts"),
+    Exchange("create_key", "POST", "/admin/keys", {"account": "bob", "expires_in_s": 60}, 201),
+    Exchange("list_keys", "GET", "/admin/keys?account=bob"),
+    Exchange("get_account", "GET", "/admin/accounts/bob"),
+    Exchange("rotate_key", "POST", "/admin/keys/{key}/rotate", status=201),
+    Exchange("save_voice", "POST", "/admin/voices", _CAST | {"account": "bob"}, 201),
+    Exchange("list_saved_voices", "GET", "/admin/voices?account=bob"),
+    Exchange("delete_saved_voice", "DELETE", "/admin/voices/{voice}"),
+    Exchange("put_lexicon_of", "PUT", "/admin/lexicons/en", {"account": "bob", "words": {"a": "b"}}),
+    Exchange("list_lexicons_of", "GET", "/admin/lexicons?account=bob"),
+    Exchange("get_lexicon_of", "GET", "/admin/lexicons/en?account=bob"),
+    Exchange("delete_lexicon_of", "DELETE", "/admin/lexicons/en?account=bob"),
+    Exchange("delete_lexicon_of", "DELETE", "/admin/lexicons/en", status=400),
+    Exchange("revoke_key", "DELETE", "/admin/keys/{key}"),
+    Exchange("change_account", "POST", "/admin/accounts/bob", {"plan": "pro"}),
+    Exchange("change_account", "POST", "/admin/accounts/bob", {"plan": "gone"}, 400),
+    Exchange(
+        "change_account", "POST", "/admin/accounts/bob", {"agreed": {"allowance": 0.5, "prices": _PRICES}}
+    ),
+    Exchange("get_account", "GET", "/admin/accounts/bob"),
+    Exchange("grant_credits", "POST", "/admin/accounts/bob/grants", {"credits": 0.5, "reference": "a"}, 201),
+    Exchange("grant_credits", "POST", "/admin/accounts/bob/grants", {"credits": 1, "reference": "a"}, 409),
+    Exchange(
+        "correct_credits", "POST", "/admin/accounts/bob/corrections", {"credits": -1, "reason": "x"}, 201
+    ),
+    Exchange("correct_credits", "POST", "/admin/accounts/bob/corrections", {"credits": -1}, 400),
+    Exchange("list_entries", "GET", "/admin/accounts/bob/entries?limit=1"),
+    Exchange("close_account", "DELETE", "/admin/accounts/bob"),
+    Exchange("close_account", "DELETE", "/admin/accounts/nobody", status=404),
+    Exchange("list_engines", "GET", "/admin/engines"),
+    Exchange("list_plans", "GET", "/admin/plans"),
+    Exchange("explain_route", "POST", "/admin/route/explain", {"input": "Hi."}),
+    Exchange(
         "explain_route",
         "POST",
         "/admin/route/explain",
         {"input": "Hi.", "voice": "tone/f", "account": "dev"},
         400,
     ),
-    Asked(
+    Exchange(
         "explain_route", "POST", "/admin/route/explain", _SPEECH | {"voice": "tone/slow", "account": "dev"}
     ),
-    Asked("explain_route", "POST", "/admin/route/explain", _SPEECH | {"account": "nobody"}, 404),
-    Asked("change_account", "POST", "/admin/accounts/dev", {"plan": "pro"}),
-    Asked("create_speech", "POST", "/v1/audio/speech", _SPEECH),
-    Asked("refund_request", "POST", "/admin/requests/{request}/refund", {"reason": "x"}, 201),
-    Asked("refund_request", "POST", "/admin/requests/{request}/refund", {"reason": "x"}, 409),
-    Asked("verify_ledger", "GET", "/admin/ledger"),
+    Exchange("explain_route", "POST", "/admin/route/explain", _SPEECH | {"account": "nobody"}, 404),
+    Exchange("change_account", "POST", "/admin/accounts/dev", {"plan": "pro"}),
+    Exchange("create_speech", "POST", "/v1/audio/speech", _SPEECH),
+    Exchange("refund_request", "POST", "/admin/requests/{request}/refund", {"reason": "x"}, 201),
+    Exchange("refund_request", "POST", "/admin/requests/{request}/refund", {"reason": "x"}, 409),
+    Exchange("verify_ledger", "GET", "/admin/ledger"),
     *(
-        Asked(name, "GET", f"{path}{query}", status=status)
+        Exchange(name, "GET", f"{path}{query}", status=status)
         for name, path in (("list_usage", "/v1/usage"), ("list_all_usage", "/admin/usage"))
         for query, status in (("", 200), ("?by=day", 200), ("?format=csv", 200), ("?since=x", 400))
     ),
-    Asked("list_audit", "GET", "/admin/audit?account=bob"),
-    Asked("get_me", "GET", "/v1/me"),
+    Exchange("list_audit", "GET", "/admin/audit?account=bob"),
+    Exchange("get_me", "GET", "/v1/me"),
 )
 
 
@@ -200,22 +204,22 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
 
 def test_answers_of_a_running_server_are_as_described(shared: server.Server, document: Document) -> None:
     made = json.loads(shared.cli("keys", "create", "--account", "dev", "--role", "admin", "--json").stdout)
-    asked, last_key, last_request, last_voice = set(), "", "", ""
+    seen, last_key, last_request, last_voice = set(), "", "", ""
     with shared.client(made["key"]) as client:
-        for wanted in ASKED:
-            path = wanted.path.replace("{key}", last_key).replace("{request}", last_request)
+        for exchange in EXCHANGES:
+            path = exchange.path.replace("{key}", last_key).replace("{request}", last_request)
             path = path.replace("{voice}", last_voice)
-            answer = client.request(wanted.method, path, json=wanted.body)
-            assert answer.status_code == wanted.status, (wanted, answer.text)
-            assert faults(document, operation(document, wanted.operation), answer) == [], wanted
-            asked.add(wanted.operation)
-            if wanted.operation in ("create_key", "rotate_key"):
+            answer = client.request(exchange.method, path, json=exchange.body)
+            assert answer.status_code == exchange.status, (exchange, answer.text)
+            assert faults(document, operation(document, exchange.operation), answer) == [], exchange
+            seen.add(exchange.operation)
+            if exchange.operation in ("create_key", "rotate_key"):
                 last_key = answer.json()["id"]
-            if wanted.operation in ("create_voice", "save_voice") and answer.is_success:
+            if exchange.operation in ("create_voice", "save_voice") and answer.is_success:
                 last_voice = answer.json()["id"]
-            if wanted.operation == "create_speech":
+            if exchange.operation == "create_speech":
                 last_request = answer.headers["x-request-id"]
-    assert asked == {each["operationId"] for each in operations(document)}
+    assert seen == {each["operationId"] for each in operations(document)}
 
 
 def test_the_last_event_of_an_answer_that_breaks_is_as_described(
