@@ -26,8 +26,8 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 def admit(amount: int, terms: Terms, live: Live, standing: CreditStanding) -> Split | Refusal:
-    """How the request's hold is split, or the first limit that it would break. Streams come first: they
-    are free again in a moment, and credits are not."""
+    """Return how the request's hold is split, or the first limit that the request would break. Streams are
+    checked first: a stream is free again in a moment, and credits are not."""
     if terms.streams is not None and live.account >= terms.streams:
         return Refusal("streams", terms.streams)
     if terms.key.streams is not None and live.key >= terms.key.streams:

@@ -14,7 +14,7 @@ Per = Literal["minute", "character", "job"]
 
 
 class Price(msgspec.Struct, frozen=True):
-    """So many micro-credits for each minute that is heard, each character that was sent, or each job."""
+    """The micro-credits for each minute that is heard, each character that was sent, or each job."""
 
     micro: int
     per: Per
@@ -24,7 +24,7 @@ FREE = Price(0, "job")
 
 
 def in_credits(micro: int) -> str:
-    """As people write so much, exactly: `600`, `0.5`, `-0.000001`."""
+    """Write an amount as people do, exactly: `600`, `0.5`, `-0.000001`."""
     whole, part = divmod(abs(micro), MICRO)
     text = f"{whole}.{part:06}".rstrip("0").rstrip(".")
     return f"-{text}" if micro < 0 else text
@@ -41,13 +41,13 @@ class PricedPart(NamedTuple):
 
 
 def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
-    """For what was written. Nothing written costs nothing; a part of a job or of a text costs the whole,
-    since nobody can say how much of it was heard."""
+    """Return the charge for what was written. Nothing written costs nothing. A part of a job or of a text
+    costs the whole, since nobody can say how much of it was heard."""
     return total((PricedPart(price, samples, characters),), rate_hz)
 
 
 def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
-    """For all parts of an answer, each by its own price; the sum is rounded, not the parts."""
+    """Return the charge for all parts of an answer, each by its own price. Only the sum is rounded."""
     by_time = others = 0
     for price, samples, characters, at_least_s in pieces:
         length = samples * MICRO
@@ -63,10 +63,10 @@ def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
 
 
 def ahead(price: Price, *, estimated_s: float, characters: int) -> int:
-    """What is held before anything is heard: the estimate by the minute; by character or job the charge."""
+    """Return what is held before anything is heard: the estimate by the minute, else the charge itself."""
     return charge(price, samples=_estimated(estimated_s), rate_hz=MICRO, characters=characters)
 
 
 def _estimated(seconds: float) -> int:
-    """In millionths of a second, never none: whatever is estimated will be heard."""
+    """Return millionths of a second, at least one: what is estimated will be heard."""
     return max(1, round(seconds * MICRO))

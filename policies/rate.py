@@ -1,4 +1,4 @@
-"""Requests a minute, as clients are told of them."""
+"""Requests a minute, as headers say them to clients."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def tightest(windows: list[Window]) -> Window | None:
-    """Of an account's and its key's: the one that will refuse first."""
+    """Return the window that will refuse first, of those of an account and its key."""
     return min(windows, key=lambda window: (window.remaining, window.limit), default=None)
 
 
 def retry_after_s(seconds: float) -> int:
-    """Whole seconds from 1 to 60, upwards: SDKs ignore what lies outside, or sleep for an hour."""
+    """Round up to whole seconds from 1 to 60: SDKs ignore other numbers, or sleep for an hour."""
     return math.ceil(min(60.0, max(1.0, seconds)))
 
 
 def duration(seconds: float) -> str:
-    """As Go writes one, which is how OpenAI's headers do it: `12ms`, `1s`, `6m0s`."""
+    """Write a duration as Go does, which is the form of OpenAI's headers: `12ms`, `1s`, `6m0s`."""
     millis = max(0, math.ceil(seconds * 1000))
     if 0 < millis < 1000:
         return f"{millis}ms"

@@ -1,4 +1,4 @@
-"""Before anything is looked at: what the caller's plan says, and whether it may ask once more this minute."""
+"""The first check of a request: the terms of the caller's plan, and the requests of this minute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from proxy.access.plans import Plans
 
 
 class AdmittedRequest(NamedTuple):
-    """A request that was counted. `window` is the limit that will refuse first, where there is one."""
+    """A request that was counted. `window` is the limit that will refuse first, if there is one."""
 
     terms: Terms
     window: Window | None
@@ -22,9 +22,6 @@ class Admission:
     def __init__(self, plans: Plans, limits: Limits) -> None:
         self._plans = plans
         self._limits = limits
-
-    def __repr__(self) -> str:
-        return f"<Admission {self._plans!r}, {self._limits!r}>"
 
     async def admit(self, caller: Caller) -> AdmittedRequest:
         """Raises RateLimited, NotAllowed where the account's plan is none, and LimitsUnavailable."""

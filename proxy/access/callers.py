@@ -1,7 +1,7 @@
 """API key → Caller: the first thing that happens to a request, before its body is read.
 
-A good answer is kept for at most five seconds, so a revoked key is dead within them in every worker; the
-worker that revokes it calls `forget`, and there it is dead at once.
+A good answer is kept for five seconds at most, so that a revoked key is dead in every worker after them. The
+worker that revokes a key calls `forget`, so that the key is dead there at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The plans of one revision of the configuration, and what they come to for a caller."""
+"""The plans of one revision of the configuration, and the terms that they give to a caller."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Plans:
         return self._plans
 
     def terms(self, caller: Caller) -> Terms:
-        """Raises NotAllowed where the configuration has no such plan, or leaves its limits to the account."""
+        """Return what holds for the caller. Raises NotAllowed if the configuration has no such plan any more,
+        or if the plan leaves limits to an account that has none."""
         kept = self._kept.get(caller.key)
         if kept is not None and kept[0] is caller:
             return kept[1]

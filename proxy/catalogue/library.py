@@ -1,7 +1,7 @@
 """What accounts have of their own: saved voices and lexicons, beside those of the operator.
 
-Read at most every few seconds for an account, so a change elsewhere is seen within them; the worker that
-makes one calls `forget`, and there it is seen at once.
+An account's library is read again after some seconds, so that every worker sees a change after them. The
+worker that makes a change calls `forget`, so that it sees the change at once.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _by_id_and_name(voices: Sequence[Voice]) -> Mapping[str, Voice]:
 
 
 NOTHING = AccountLibrary((), (), Lexicons({}))
-"""Of a caller without an account, on a server without lexicons."""
+"""The library of a caller without an account, on a server without lexicons."""
 
 
 class _Texts(Mapping[str, Words]):
