@@ -36,7 +36,6 @@ from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpR
 from speech_engine.mark import Mark, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Hosted, Plugin
-from speech_engine.runner import Runner
 from speech_engine.values import (
     Alphabet,
     EngineVoice,
@@ -97,7 +96,6 @@ __all__ = [
     "Plugin",
     "Pronunciation",
     "Rewritten",
-    "Runner",
     "Sample",
     "Samples",
     "Segment",
