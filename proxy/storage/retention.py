@@ -1,4 +1,4 @@
-"""How long usage is kept: worker number 0 deletes what is older, in batches, so that no write waits long.
+"""The deletion of old usage: worker number 0 deletes in batches, so that no write waits long.
 
 Entries and the audit stay: they are the books.
 """
@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 async def keep_usage(
     store: Store, days: Callable[[], int], metrics: Metrics, every_s: float = EVERY_S
 ) -> None:
-    """Deletes now and every hour, for as long as the task lives; `days` is asked each time, 0 keeps all."""
+    """Delete old usage now and every hour. `days` is called each time, and 0 keeps all."""
 
     async def turn() -> None:
         if days() > 0:
