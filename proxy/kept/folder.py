@@ -91,7 +91,7 @@ class KeptFolder:
 
 
 def _whole_files(root: Path) -> set[str]:
-    names = (name for name in locked_files.listed(root) if not name.endswith((LOCK, PART)))
+    names = (name for name in locked_files.list_names(root) if not name.endswith((LOCK, PART)))
     return {name for name in names if (root / name).is_file()}
 
 

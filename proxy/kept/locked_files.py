@@ -44,7 +44,7 @@ class Lock:
 
     def create_part(self) -> FileIO:
         """Open the file to write to, empty: a killed worker may have left a half of it."""
-        return FileIO(self.name + PART, "w", opener=_private_in(self._folder))
+        return FileIO(self.name + PART, "w", opener=_private_opener(self._folder))
 
     def complete_part(self, file: FileIO, name: str) -> None:
         """Give the file its name. Return when both would outlive a power cut."""
@@ -95,7 +95,7 @@ def _take(path: Path) -> Lock | None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         unless_taken.callback(os.close, folder)
-        file = _locked(path.name + LOCK, folder)
+        file = _open_locked(path.name + LOCK, folder)
         if file is None:
             return None
         unless_taken.pop_all()
@@ -110,7 +110,7 @@ def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False)
     """
     whole: list[_WholeFile] = []
     total = 0
-    for name in listed(folder):
+    for name in list_names(folder):
         path = folder / name
         try:
             stat = path.stat()
@@ -134,7 +134,7 @@ def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False)
     return SweepResult(removed, total)
 
 
-def listed(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -150,10 +150,10 @@ class _WholeFile(NamedTuple):
     path: Path
 
 
-def _locked(name: str, folder: int) -> FileIO | None:
+def _open_locked(name: str, folder: int) -> FileIO | None:
     while True:
         with ExitStack() as unless_locked:
-            file = unless_locked.enter_context(FileIO(name, "w", opener=_private_in(folder)))
+            file = unless_locked.enter_context(FileIO(name, "w", opener=_private_opener(folder)))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -175,11 +175,11 @@ def _drop_left_over(path: Path) -> bool:
     return True
 
 
-def _private_in(folder: int) -> partial[int]:
-    return partial(_private, folder=folder)
+def _private_opener(folder: int) -> partial[int]:
+    return partial(_open_private, folder=folder)
 
 
-def _private(name: str, flags: int, *, folder: int) -> int:
+def _open_private(name: str, flags: int, *, folder: int) -> int:
     return os.open(name, flags, 0o600, dir_fd=folder)
 
 

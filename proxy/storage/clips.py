@@ -27,7 +27,7 @@ DELETE FROM clips WHERE recording IN (
 """
 _PURGE_LEXICONS = "DELETE FROM clips WHERE account = :account AND has_lexicon = 1 RETURNING name"
 _PURGE_ACCOUNT = "DELETE FROM clips WHERE account = :account RETURNING name"
-_OF_FOLDER = """
+_LIST_FOLDER = """
 SELECT recording, name, min(began) AS began FROM clips WHERE folder = :folder GROUP BY recording, name
 """
 
@@ -96,9 +96,9 @@ async def purge_account(store: Store, account: str) -> set[str]:
     return await _purge(store, _PURGE_ACCOUNT, {"account": account})
 
 
-async def of_folder(store: Store, folder: str) -> list[IndexedClip]:
+async def list_folder(store: Store, folder: str) -> list[IndexedClip]:
     """List what the index has of one data folder."""
-    rows = await store.read_long(_OF_FOLDER, {"folder": folder})
+    rows = await store.read_long(_LIST_FOLDER, {"folder": folder})
     return [msgspec.convert(row, IndexedClip) for row in rows]
 
 

@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from proxy.kept import locked_files
@@ -119,13 +120,13 @@ class Shelf:
                 await recording.complete(about.encoded(), path.name)
                 if recording.stat is not None:
                     is_kept = await index.is_there(self._store, recording.id)
+                if is_kept and content is not None and recording.stat is not None:
+                    # Those who waited for the clip will ask for it.
+                    self._memory.put(str(path), Clip(about, content, None, Identity.of(recording.stat)))
         finally:
             await recording.close(keep=is_kept)
             if not is_kept:
                 await self._forget(recording)
-        if is_kept and content is not None and recording.stat is not None:
-            # Those who waited for it will ask for it.
-            self._memory.put(str(path), Clip(about, content, None, Identity.of(recording.stat)))
         return is_kept
 
     async def drop(self, recording: ClipRecording) -> None:
@@ -144,16 +145,16 @@ class Shelf:
         await self.folder.remove(names)
 
     async def tidy(self) -> None:
-        """Remove files without rows, rows without files, and what versions without an index kept."""
+        """Remove files without rows, stale rows, and the folders of versions that had no index."""
         # The names come first: whatever has a name by now had rows before it.
         names = await self.folder.names()
-        entries = await index.of_folder(self._store, self._folder_id)
+        entries = await index.list_folder(self._store, self._folder_id)
         await self.folder.remove(names - {entry.name for entry in entries})
         long_ago = await self._store.now() - _UNDER_WAY_US
-        await index.forget(
-            self._store,
-            [entry.recording for entry in entries if entry.name not in names and entry.began < long_ago],
-        )
+        # A clip that was swept away and recorded again has rows of both recordings.
+        newest = {entry.name: entry for entry in sorted(entries, key=attrgetter("began"))}
+        stale = [entry for entry in entries if entry.name not in names or newest[entry.name] is not entry]
+        await index.forget(self._store, [entry.recording for entry in stale if entry.began < long_ago])
         await self.folder.run(partial(_remove_old_shelves, self.folder.root))
 
     def close(self) -> None:
@@ -174,6 +175,6 @@ def _ignore_failure(touched: asyncio.Future[None]) -> None:
 
 def _remove_old_shelves(root: Path) -> None:
     """Remove the folders `account.voice.kind` and `gone-…` of versions that had no index."""
-    for name in locked_files.listed(root):
+    for name in locked_files.list_names(root):
         if name.count(".") == 2 or name.startswith("gone-"):
             shutil.rmtree(root / name, ignore_errors=True)

@@ -56,7 +56,7 @@ def test_a_lock_whose_name_was_taken_away_meanwhile_is_none(
     path = tmp_path / "name"
     first = locked_files.take(path)
     assert first is not None
-    opened = locked_files._private
+    opened = locked_files._open_private
 
     def released_once_opened(lock: str, flags: int, *, folder: int) -> int:
         number = opened(lock, flags, folder=folder)
@@ -64,7 +64,7 @@ def test_a_lock_whose_name_was_taken_away_meanwhile_is_none(
         first.release()
         return number
 
-    monkeypatch.setattr(locked_files, "_private", released_once_opened)
+    monkeypatch.setattr(locked_files, "_open_private", released_once_opened)
     second = locked_files.take(path)
     assert second is not None
     assert locked_files.take(path) is None

@@ -39,7 +39,7 @@ async def add(
 
 
 async def left(store: Store) -> list[str]:
-    return sorted(clip.name for clip in await clips.of_folder(store, FOLDER))
+    return sorted(clip.name for clip in await clips.list_folder(store, FOLDER))
 
 
 async def several(store: Store) -> None:

@@ -264,6 +264,29 @@ async def test_rows_whose_file_is_gone_are_forgotten_after_an_hour(tmp_path: Pat
         assert len(kept(tmp_path)) == 1
 
 
+async def test_a_clip_that_was_swept_away_and_spoken_again_has_the_rows_of_its_last_recording(
+    tmp_path: Path,
+) -> None:
+    async def recordings() -> list[str]:
+        return [row["recording"] for row in await store.read("SELECT recording FROM clips ORDER BY began")]
+
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        store = server.worker.store
+        for _ in range(3):
+            assert found(await ask(server)) == "miss"
+            await asyncio.to_thread(until, lambda: not server.worker.cache._ending)
+            (path,) = kept(tmp_path)
+            path.unlink()
+        assert found(await ask(server)) == "miss"
+        await asyncio.to_thread(until, lambda: not server.worker.cache._ending)
+        *_, last = all_of_it = await recordings()
+        assert len(all_of_it) == 4
+        await store.write(Statement("UPDATE clips SET began = began - 3600000001"))
+        await server.worker.cache.tidy()
+        assert await recordings() == [last]
+        assert found(await ask(server)) == "hit"
+
+
 async def test_what_is_not_kept_leaves_no_rows(tmp_path: Path) -> None:
     leaves = asyncio.Event()
     gate = Gate(only_first=True)
