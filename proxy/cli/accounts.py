@@ -13,8 +13,7 @@ from policies.plans import Overrides
 from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.limit_options import limit_options
-from proxy.cli.numbers import credits_of, whole
-from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.options import AsJson, ConfigFile, credits_of, whole
 from proxy.errors import CommandRefused
 
 accounts = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)

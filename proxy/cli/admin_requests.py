@@ -7,19 +7,13 @@ import sys
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-import typer
-
-from proxy.cli.output import print_answer
+from proxy.cli.tables import print_answer
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
 from proxy.errors import CommandRefused
-
-Limit = Annotated[int | None, typer.Option(help="How many, 1 to 1000; 100 if not given.")]
-Since = Annotated[str | None, typer.Option(help="Not before this day or time, UTC: 2026-01-31.")]
-OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account's, by id or name.")]
 
 _MOST_A_PAGE = 1000
 _LONG_S = 3600.0

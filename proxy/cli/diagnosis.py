@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.cli import admin_requests, tables
-from proxy.cli.output import AsJson, ConfigFile, print_answer
+from proxy.cli.options import AsJson, ConfigFile
+from proxy.cli.tables import print_answer
 from proxy.config import config_toml
 from proxy.diagnosis import probes
 from proxy.diagnosis.config_check import check_config

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 from proxy.cli import tables
-from proxy.cli.output import AsJson, print_answer
+from proxy.cli.options import AsJson
+from proxy.cli.tables import print_answer
 from proxy.engines import environment_build, environments, plugin_folder, registry
 from proxy.engines.environments import Environment, EnvironmentRefused
 from proxy.engines.registry import Registry
@@ -53,7 +56,7 @@ def env_build(
         made, is_new = environment_build.build(
             recipe, lambda said: status.update(escape(said)), index and index.replace("{torch}", torch)
         )
-    print_answer({**_row(made, "current"), "built": is_new}, as_json, tables.environment)
+    print_answer({**_row(made, "current"), "built": is_new}, as_json, _built)
 
 
 @env.command("list")
@@ -71,7 +74,7 @@ def env_list(as_json: AsJson = False) -> None:
         for name, recipe in wanted.items()
         if name not in current
     ]
-    print_answer({"data": rows}, as_json, tables.environments)
+    print_answer({"data": rows}, as_json, _environments_table)
 
 
 @env.command("remove")
@@ -91,7 +94,7 @@ def env_remove(
     if not gone and not stale:
         raise CommandRefused(f"there is no environment of {plugin!r}{_LOOK_LIKE}")
     rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in gone]
-    print_answer({"data": rows}, as_json, tables.environments)
+    print_answer({"data": rows}, as_json, _environments_table)
 
 
 def _listing(loaded: Registry) -> dict[str, Hosted]:
@@ -126,3 +129,17 @@ def _row(found: Environment, state: str) -> dict[str, Any]:
         "torch": found.recipe.torch,
         "folder": str(found.folder),
     }
+
+
+def _environments_table(answer: dict[str, Any]) -> Table:
+    table = tables.table("plugin", "hash", "state", "torch", "size", "folder")
+    for row in answer["data"]:
+        size = f"{row.get('bytes', 0) / 1e6:,.0f} MB"
+        cells = (row["plugin"], row["hash"], row["state"], row.get("torch", ""), size, row.get("folder", ""))
+        tables.add_row(table, *cells)
+    return table
+
+
+def _built(row: dict[str, Any]) -> RenderableType:
+    said = "Built." if row["built"] else "It is there already."
+    return Group(Text(said), _environments_table({"data": [row]}))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from policies.limits import OF_KEYS
 from proxy.cli import tables
-from proxy.cli.admin_requests import OfAccount, ask, ask_all, path
+from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.limit_options import limit_options
-from proxy.cli.numbers import span_s
-from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.options import AsJson, ConfigFile, OfAccount, span_s
 
 keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=True)
 
@@ -30,7 +32,7 @@ def keys_create(
 ) -> None:
     """Make a key and print it, this once."""
     body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": limits}
-    ask(config_file, as_json, tables.new_key, "POST", "keys", body)
+    ask(config_file, as_json, _new_key, "POST", "keys", body)
 
 
 @keys.command("list")
@@ -42,10 +44,20 @@ def keys_list(account: OfAccount = None, config_file: ConfigFile = None, as_json
 @keys.command("revoke")
 def keys_revoke(key: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Make a key, by its id, dead for good."""
-    ask(config_file, as_json, tables.key, "DELETE", path("keys", key))
+    ask(config_file, as_json, _key_table, "DELETE", path("keys", key))
 
 
 @keys.command("rotate")
 def keys_rotate(key: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Replace a key by a new one of the same account, role, name, expiry and caps."""
-    ask(config_file, as_json, tables.new_key, "POST", path("keys", key, "rotate"))
+    ask(config_file, as_json, _new_key, "POST", path("keys", key, "rotate"))
+
+
+def _key_table(row: dict[str, Any]) -> Table:
+    return tables.keys({"data": [row]})
+
+
+def _new_key(row: dict[str, Any]) -> RenderableType:
+    return Group(
+        Text(row["key"], "bold"), Text("Shown this once; only its hash is kept.", "dim"), _key_table(row)
+    )

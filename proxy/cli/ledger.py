@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from proxy.cli import tables
-from proxy.cli.admin_requests import Limit, ask, ask_patiently, path
-from proxy.cli.numbers import credits_of
-from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.admin_requests import ask, ask_patiently, path
+from proxy.cli.options import AsJson, ConfigFile, Limit, credits_of
 
 ledger = typer.Typer(help="The ledger: every movement of credits.", no_args_is_help=True)
 
@@ -38,12 +39,31 @@ def ledger_refund(
 ) -> None:
     """Give back what a request was charged, once."""
     body = {"credits": credits_of(credits, "--credits") if credits else None, "reason": reason}
-    ask(config_file, as_json, tables.refund, "POST", path("requests", request, "refund"), body)
+    ask(config_file, as_json, _refund_table, "POST", path("requests", request, "refund"), body)
 
 
 @ledger.command("verify")
 def ledger_verify(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Compare balances, entries and usage with one another; the status is 1 where they contradict."""
-    verdict = ask_patiently(config_file, as_json, tables.verdict, "ledger")
+    verdict = ask_patiently(config_file, as_json, _verdict_table, "ledger")
     if not verdict["is_clean"]:
         sys.exit(1)
+
+
+def _refund_table(answer: dict[str, Any]) -> RenderableType:
+    return Group(
+        Text(f"{tables.number(answer['credits'])} credits were given back."), tables.movement(answer)
+    )
+
+
+def _verdict_table(answer: dict[str, Any]) -> RenderableType:
+    counted = ", ".join(
+        f"{answer[name]} {name.replace('_', ' ')}"
+        for name in ("entries", "requests", "balances", "live_holds")
+    )
+    if answer["is_clean"]:
+        return Text(f"The books agree: {counted}.", "green")
+    table = tables.table("what must hold", "subject", "found")
+    for row in answer["contradictions"]:
+        tables.add_row(table, row["check"], row["subject"], row["found"])
+    return Group(Text(f"The books contradict one another: {counted}.", "red"), table)

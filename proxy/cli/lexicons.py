@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from policies import lexicon
-from proxy.cli.admin_requests import OfAccount, ask, path
-from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.admin_requests import ask, path
+from proxy.cli.options import AsJson, ConfigFile, OfAccount
 from proxy.cli.tables import grid
 from proxy.errors import CommandRefused
 

@@ -17,7 +17,7 @@ from proxy.cli.env import env
 from proxy.cli.keys import keys
 from proxy.cli.ledger import ledger
 from proxy.cli.lexicons import lexicons
-from proxy.cli.output import ConfigFile
+from proxy.cli.options import ConfigFile
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
 from proxy.cli.voices import voices

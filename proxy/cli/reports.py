@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
+from policies.limits import AGREEABLE
 from proxy.cli import tables
-from proxy.cli.admin_requests import Limit, OfAccount, Since, ask, copy
-from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.admin_requests import ask, copy
+from proxy.cli.options import AsJson, ConfigFile, Limit, OfAccount, Since
 from proxy.errors import CommandRefused
 
 
@@ -36,12 +40,12 @@ def usage(
     if as_csv:
         copy(config_file, "usage", format="csv", **query)
     else:
-        ask(config_file, as_json, tables.usage_sums if by else tables.usage, "GET", "usage", **query)
+        ask(config_file, as_json, _sums_table if by else _usage_table, "GET", "usage", **query)
 
 
 def plans(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the plans of the configuration, and how many accounts have each."""
-    ask(config_file, as_json, tables.plans, "GET", "plans")
+    ask(config_file, as_json, _plans_table, "GET", "plans")
 
 
 def audit(
@@ -52,4 +56,62 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """List who changed what of accounts, keys and credits, the newest first."""
-    ask(config_file, as_json, tables.audit, "GET", "audit", account=account, since=since, limit=limit)
+    ask(config_file, as_json, _audit_table, "GET", "audit", account=account, since=since, limit=limit)
+
+
+_SUMS = ("credits", "refunded", "cost_usd")
+
+
+def _plans_table(answer: dict[str, Any]) -> Table:
+    table = tables.table("name", "price", *AGREEABLE, "speech", "accounts")
+    for row in answer["data"]:
+        speech = row["prices"]["speech"]
+        price = f"{tables.number(speech['credits'])} a {speech['per']}" if speech["credits"] else "free"
+        cells = (row["name"], row["price"] or "free", *(tables.limit(row[name]) for name in AGREEABLE))
+        tables.add_row(table, *cells, price, str(row["accounts"]))
+    return table
+
+
+def _usage_table(answer: dict[str, Any]) -> RenderableType:
+    table = tables.table(
+        *("id", "started", "account", "model", "voice", "outcome", "cache"),
+        *("s", "credits", "refunded", "usd"),
+    )
+    for row in answer["data"]:
+        model = f"{row['engine']}/{row['model']}"
+        cells = (row["id"], row["started"], row["account"], model, row["voice"], row["outcome"], row["cache"])
+        seconds = tables.number(row["audio_ms"] / 1000)
+        tables.add_row(
+            table,
+            *cells,
+            seconds,
+            *(tables.number(row[name]) for name in _SUMS),
+        )
+    return _with_rest(table, answer)
+
+
+def _sums_table(answer: dict[str, Any]) -> RenderableType:
+    table = tables.table("", "requests", "characters", "s", "credits", "refunded", "usd")
+    for row in answer["data"]:
+        cells = (
+            row["name"],
+            str(row["requests"]),
+            str(row["characters"]),
+            tables.number(row["audio_ms"] / 1000),
+        )
+        tables.add_row(table, *cells, *(tables.number(row[name]) for name in _SUMS))
+    return _with_rest(table, answer)
+
+
+def _with_rest(table: Table, answer: dict[str, Any]) -> RenderableType:
+    if not answer["has_more"]:
+        return table
+    return Group(table, Text("There are more: see --limit and --csv.", "dim"))
+
+
+def _audit_table(answer: dict[str, Any]) -> Table:
+    table = tables.table("at", "actor", "action", "subject", "account", "details")
+    for row in answer["data"]:
+        cells = (row["at"], row["actor"], row["action"], row["subject"], row["account"])
+        tables.add_row(table, *cells, tables.facts(row["details"]))
+    return table

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from proxy.cli import tables
 from proxy.cli.admin_requests import ask
-from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.options import AsJson, ConfigFile
 from proxy.cli.voices import cast_of
 from proxy.config import config_toml
 from proxy.errors import CommandRefused
@@ -71,8 +72,19 @@ def _part(part: dict[str, Any]) -> list[RenderableType]:
         Text(f"voice: {part['voice']}"),
         Text(f"route: {routed}"),
         *(Text(f"note: {note}", "yellow") for note in part["notes"]),
-        tables.verdicts(part),
+        _models_table(part),
     ]
     if (error := part["error"]) is not None:
         lines.append(Text(f"{error['status']} {error['code']}: {error['message']}", "red"))
     return lines
+
+
+def _models_table(part: dict[str, Any]) -> Table:
+    """The models of a part of a request in their order: who would be asked first, and who not at all."""
+    table = tables.table("", "model", "voice", "front-end", "why not")
+    candidates = {row["model"]: (number, row) for number, row in enumerate(part["candidates"], 1)}
+    for row in part["models"]:
+        number, candidate = candidates.get(row["model"], ("", {"voice": "", "front_end": ""}))
+        why = f"{row['refused_by']}: {row['reason']}" if row["refused_by"] else ""
+        tables.add_row(table, str(number), row["model"], candidate["voice"], candidate["front_end"], why)
+    return table

@@ -9,8 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from proxy.cli.admin_requests import OfAccount, ask, ask_all, path
-from proxy.cli.output import AsJson, ConfigFile
+from proxy.cli.admin_requests import ask, ask_all, path
+from proxy.cli.options import AsJson, ConfigFile, OfAccount
 from proxy.cli.tables import grid
 from proxy.errors import CommandRefused
 

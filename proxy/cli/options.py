@@ -1,10 +1,22 @@
-"""Numbers and spans as people type them."""
+"""Options that several commands have, and how the numbers and spans in options are read."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from proxy.errors import CommandRefused
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="The config file; else VOXGATE_CONFIG, else ./config.toml.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[int | None, typer.Option(help="How many, 1 to 1000; 100 if not given.")]
+Since = Annotated[str | None, typer.Option(help="Not before this day or time, UTC: 2026-01-31.")]
+OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account's, by id or name.")]
 
 _CREDITS = re.compile(r"-?\d{1,10}(\.\d{1,6})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,10}", re.ASCII)
