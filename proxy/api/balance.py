@@ -26,7 +26,7 @@ class ShownCaps(Caps, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
-    """In credits; null where there is no limit. `left` is the allowance less what was used and what requests
+    """Amounts in credits; null means no limit. `left` is the allowance less what was used and what requests
     under way hold, `granted` stays until it is spent, `available` is both."""
 
     allowance: float | None

@@ -74,7 +74,7 @@ _SOME_ANSWER_HEADERS = {
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
     "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
     "matched, and the candidates in order; failures after routing have it too.",
-    "x-ratelimit-limit-requests": "Requests a minute that are allowed, where there is a limit.",
+    "x-ratelimit-limit-requests": "Requests a minute that are allowed, if there is a limit.",
     "x-ratelimit-remaining-requests": "How many of them are left.",
     "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
 }

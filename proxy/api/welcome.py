@@ -17,7 +17,7 @@ from proxy.http.replies import encode_json, reply
 
 
 class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Says that a voxgate is here; `base_url` is what an OpenAI client wants to be told."""
+    """Says that a voxgate is here. `base_url` is what an OpenAI client needs."""
 
     object: Literal["server"] = "server"
     name: Literal["voxgate"] = "voxgate"

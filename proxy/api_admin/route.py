@@ -55,7 +55,7 @@ class ShownRoute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """`refused_by` is the first filter that refused it, null where it passed all of them: voice, plan,
+    """`refused_by` is the first filter that refused it, null if none did. The filters are voice, plan,
     licence, language, pitch, emotion."""
 
     model: str

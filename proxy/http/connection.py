@@ -1,4 +1,4 @@
-"""One request's line to its client: the body in, capped; the answer out; and word of its leaving.
+"""The connection of a request: it reads the body up to a limit, sends the answer, sees the client leave.
 
 The server cancels nobody by itself: `watched` listens for the disconnect and cancels the block, unless the
 answer is recorded for the client's next try.
@@ -19,11 +19,11 @@ Settle = Callable[[], Awaitable[None]]
 
 
 async def nothing_to_settle() -> None:
-    """For an answer that costs nothing."""
+    """Settle an answer that costs nothing."""
 
 
 class Connection:
-    """`was_cut` tells a block that was cancelled for its client's departure from one that we cancelled."""
+    """`was_cut` says that the block was cancelled because its client left, and not by the server."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.was_cut = False
@@ -49,7 +49,7 @@ class Connection:
         return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
 
     async def body(self, limit: int) -> bytes:
-        """The whole body; RequestTooLarge as soon as it is clear that it is longer than `limit`."""
+        """Read the whole body. Raises RequestTooLarge as soon as it is known to be longer than `limit`."""
         declared = self.header(b"content-length")
         if declared.isdecimal() and int(declared) > limit:
             raise _too_large(limit)
@@ -68,7 +68,7 @@ class Connection:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Cancels the block when the client leaves; raises ClientLeft at its end. Begin after the body."""
+        """Cancel the block when the client leaves, and raise ClientLeft at its end. Begin after the body."""
         try:
             async with asyncio.timeout(None) as self._block:
                 watching = asyncio.create_task(self._watch())
@@ -83,16 +83,16 @@ class Connection:
             raise ClientLeft
 
     async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        """They go out with the first bytes, in one write; until then a failure has a status of its own."""
+        """Keep the headers for the first bytes: until those go out, a failure can have its own status."""
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
         self._head = {"type": "http.response.start", "status": status, "headers": raw}
 
     async def send(self, data: bytes) -> None:
-        """Returns when the server has taken the bytes, which waits for a slow client."""
+        """Send bytes. With a slow client this waits until the server takes them."""
         await self._tell({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes, settle: Settle = nothing_to_settle) -> None:
-        """The last bytes go out only when the settlement is on disk."""
+        """Settle, and then send the last bytes: they go out only when the settlement is on disk."""
         await settle()
         self._is_complete = True
         await self._tell({"type": "http.response.body", "body": data, "more_body": False})

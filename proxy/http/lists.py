@@ -19,7 +19,7 @@ from proxy.http.endpoint import Query
 from proxy.storage.rows import NEWEST, Place
 
 PAGE = (
-    Query("limit", "How many, 1 to 1000; 100 where it is not said."),
+    Query("limit", "How many, 1 to 1000. Without it, 100."),
     Query("after", "The `last_id` of the page before."),
 )
 SINCE = Query("since", "Not before this day (`2026-01-31`) or time (`2026-01-31T12:00:00Z`), UTC.")
