@@ -42,10 +42,10 @@ def jain(served: Iterable[float]) -> float:
     return sum(values) ** 2 / (len(values) * sum(value * value for value in values))
 
 
-def backlogged(rule: str = "by seconds") -> tuple[float, float]:
+def backlogged(rule: str = "by seconds", accounts: int = ACCOUNTS) -> tuple[float, float]:
     """Jain's index of served over entitled seconds, and the least of them over their mean, while each account
     has work. Shares, lengths of jobs, amounts brought and errors of the estimates are mixed."""
-    host, work = _host(rule), _work(random.Random(SEED))
+    host, work = _host(rule), _work(random.Random(SEED), accounts)
     owners = {host.comes(RULES[rule](*offer)): offer for offer in work}
     shares = {account: share for account, _, _, share in work}
     host.run(BACKLOG_S * sum(shares.values()) / SLOTS)
@@ -56,10 +56,10 @@ def backlogged(rule: str = "by seconds") -> tuple[float, float]:
     return jain(entitled), min(entitled) * len(entitled) / sum(entitled)
 
 
-def _work(rng: random.Random) -> list[tuple[str, float, float, float]]:
+def _work(rng: random.Random, accounts: int) -> list[tuple[str, float, float, float]]:
     """Account, real seconds, estimated seconds and share of each job, in the order in which they come."""
     work = []
-    for number in range(ACCOUNTS):
+    for number in range(accounts):
         share, usual_s = rng.choice(SHARES), rng.uniform(1.0, 20.0)
         left_s = BACKLOG_S * share * rng.uniform(1.5, 6.0)
         while left_s > 0.0:

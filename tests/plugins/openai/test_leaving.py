@@ -22,7 +22,6 @@ from speech_engine.testing.serving import served
 from tests.plugins.openai.upstream import pair
 
 JOB = job("Hello there, world.", model="gpt-4o-mini-tts", voice="alloy")
-CANCELS = 1_000
 AT_ONCE = 20
 
 
@@ -61,17 +60,21 @@ async def test_enough_samples_are_enough() -> None:
         await fake.until(lambda: fake.open == 0)
 
 
-async def test_a_thousand_cancelled_jobs_leave_no_connection() -> None:
+async def test_cancelled_jobs_leave_no_connection() -> None:
+    await expect_no_connection_after_cancelled_jobs(count=200)
+
+
+async def expect_no_connection_after_cancelled_jobs(count: int) -> None:
     async with served(provider()) as fake, open_http(Upstream()) as http:
         settings = OpenAISettings(base_url=f"{fake.url}/v1")
         async with create("openai", settings, Context(structlog.get_logger(), http=http)) as engine:
             await collect(engine, JOB)
             sockets = _sockets()
-            fake.provider.fail("hang_after", after_bytes=12_000, count=CANCELS)
-            for _ in range(CANCELS // AT_ONCE):
+            fake.provider.fail("hang_after", after_bytes=12_000, count=count)
+            for _ in range(count // AT_ONCE):
                 await asyncio.gather(*[_begun_and_cancelled(engine) for _ in range(AT_ONCE)])
             await fake.provider.until(lambda: fake.provider.open == 0)
-            assert sum(seen.left_at is not None for seen in fake.provider.seen) == CANCELS
+            assert sum(seen.left_at is not None for seen in fake.provider.seen) == count
             assert isinstance((await collect(engine, JOB))[-1], Finished)
             # The last answer's own connection is kept for the next one, as the first one's was.
             assert fake.connections <= 1

@@ -13,8 +13,12 @@ def served_s(host: SimulatedHost, tenant: str) -> float:
     return sum(job.real_s for job in host.ended if job.tenant == tenant)
 
 
-def test_a_thousand_accounts_with_work_get_what_their_shares_entitle_them_to() -> None:
-    index, least = fairness.backlogged()
+def test_accounts_with_work_get_what_their_shares_entitle_them_to() -> None:
+    expect_fair_shares(accounts=200)
+
+
+def expect_fair_shares(accounts: int) -> None:
+    index, least = fairness.backlogged(accounts=accounts)
     print(f"Jain's index {index:.4f}, the least served has {least:.2f} of the mean")
     assert index >= 0.99
     assert least >= 0.9
@@ -141,6 +145,19 @@ def test_one_ahead_of_its_share_is_remembered_while_it_is_away() -> None:
     order.end(long, 15.0)  # away, and 15 s ahead
     order.push(Ticket("a", 1.0))
     assert [order.pop().tenant for _ in range(3)] == ["b", "a", "b"]
+
+
+def test_one_that_was_served_beside_others_keeps_its_debt_of_the_seconds_beyond_its_share() -> None:
+    """While two jobs run and nobody waits, ten seconds of one of them are five seconds for everybody."""
+    order: FairOrder[Ticket] = FairOrder()
+    beside, long = Ticket("stays", 1_000.0), Ticket("a", 10.0)
+    for ticket in (beside, long):
+        order.push(ticket)
+        order.pop()
+    order.end(long, 10.0)
+    order.push(Ticket("a", 1.0))
+    order.push(Ticket("new", 1.0))
+    assert [order.pop().tenant for _ in range(2)] == ["new", "a"]
 
 
 def test_a_tenant_long_gone_is_forgotten_though_the_host_never_rests() -> None:
