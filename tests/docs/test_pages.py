@@ -14,6 +14,8 @@ from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, ROOT
 
 _TWO_SCREENS = 100
+MOST_WORDS = 16_000
+"""In docs/ and the README together; a sign alone is no word."""
 
 
 @pytest.mark.parametrize("page", [*PAGES, *PLUGIN_PAGES], ids=pages.name)
@@ -74,3 +76,19 @@ def test_the_first_screen_holds_a_request_and_its_answer() -> None:
     request = pages.blocks(ROOT / "README.md", "sh")[0]
     assert request.answer
     assert request.answer.line < 40
+
+
+def test_the_architecture_names_files_and_rooms_that_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.py))`", text))
+    roots = (ROOT, ROOT / "proxy")
+    assert named, "the page names no file"
+    assert not [name for name in named if not any((root / name).exists() for root in roots)]
+
+
+def test_the_pages_are_short_enough_to_be_read() -> None:
+    words = sum(
+        len(re.findall(r"[^\s|]*\w[^\s|]*", page.read_text()))
+        for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    )
+    assert words <= MOST_WORDS
