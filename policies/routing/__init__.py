@@ -12,8 +12,17 @@ from policies.routing.decision import (
     decide,
 )
 from policies.routing.filters import find_language, is_allowed, is_open, speaks
-from policies.routing.routes import Routes
-from policies.routing.values import PLAIN, Binding, Candidate, Model, NoCandidate, Route, RoutingQuery, Voice
+from policies.routing.values import (
+    PLAIN,
+    Binding,
+    Candidate,
+    Model,
+    NoCandidate,
+    Route,
+    Routes,
+    RoutingQuery,
+    Voice,
+)
 
 __all__ = [
     "PLAIN",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
 
-from policies.language import Source
+from policies.language import Source, base
 from speech_engine import ModelInfo
 
 PLAIN = "plain"
@@ -64,6 +66,29 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     front_end: str | None = None
     sentences: bool = False
     voice: str | None = None
+
+
+class Routes:
+    """The routes of a configuration, by language."""
+
+    def __init__(self, routes: Sequence[Route] = ()) -> None:
+        self._by_tag = {route.language.lower(): route for route in routes}
+        self.all = tuple(routes)
+
+    def __repr__(self) -> str:
+        return f"<Routes {', '.join(route.language for route in self.all) or 'none'}>"
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self.all)
+
+    def of(self, tag: str) -> list[Route]:
+        """Return the routes of a language, the most exact one first.
+
+        If `en-NG` has no route that can be used, the route of `en` speaks it.
+        """
+        lower = tag.lower()
+        tags = (lower, base(lower)) if "-" in lower else (lower,)
+        return [self._by_tag[each] for each in tags if each in self._by_tag]
 
 
 class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):

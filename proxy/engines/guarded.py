@@ -14,7 +14,7 @@ from contextlib import aclosing
 import msgspec
 import structlog
 
-from policies import backoff
+from policies import provider_waits
 from proxy.engines.dispatch import OnAsked, nobody_asks
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.provider_key import REFUSED, ProviderKey
@@ -118,7 +118,7 @@ class GuardedEngine:
             return 0.0 if left_s > 0 and any(key.may_try for key in self.keys) else None
         if not error.may_retry:
             return None
-        return backoff.retry_delay_s(tries, error.retry_after_s, random.random(), left_s)
+        return provider_waits.retry_delay_s(tries, error.retry_after_s, random.random(), left_s)
 
 
 class _Try:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from policies import pacing
+from policies import provider_waits
 from proxy.engines.dispatch import OnAsked, nobody_asks
 from speech_engine import Engine, EngineLimited, EngineVoices, Event, SpeechJob, VoiceInfo
 
@@ -46,7 +46,11 @@ class ProviderPace:
 
     def _wait_s(self, now: float) -> float:
         paused_s = max(0.0, self._paused_until - now)
-        return paused_s if self._most is None else max(paused_s, pacing.wait_s(self._sent, self._most, now))
+        return (
+            paused_s
+            if self._most is None
+            else max(paused_s, provider_waits.pace_wait_s(self._sent, self._most, now))
+        )
 
 
 class PacedEngine:

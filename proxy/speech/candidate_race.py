@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
-from policies import estimate, fallback, segments
+from policies import estimate, provider_waits, segments
 from policies.lexicon import pronounced
 from policies.routing import Candidate
 from proxy.audio.frames import open_frames
@@ -181,7 +181,7 @@ class CandidateRace:
         """Try one candidate. None means that the next one is to be tried; `_failure` says why."""
         await self._wait_until_free(candidate)
         self._hold.assign_part(self._part_request.number, candidate.model)
-        left_s = fallback.share_s(self._deadline - self._loop.time(), len(self._left))
+        left_s = provider_waits.first_audio_share_s(self._deadline - self._loop.time(), len(self._left))
         try:
             return await self._first_audio.attempt(self._part_request, candidate, left_s)
         except TimeoutError:

@@ -74,7 +74,7 @@ async def test_an_engine_is_not_asked_while_its_job_waits_for_the_pace() -> None
 
 
 async def test_what_the_provider_did_not_do_is_in_line_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policies.backoff.retry_delay_s", lambda *_: 0.0)
+    monkeypatch.setattr("policies.provider_waits.retry_delay_s", lambda *_: 0.0)
     told = Told()
     await drain(guarded(Turns([EngineStumbled("x")], WELL)).speak(job(), told))
     assert told.said == [True, False, True]

@@ -39,7 +39,7 @@ async def fail(engine: GuardedEngine, times: int = 1) -> None:
 
 
 def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policies.backoff._BASE_S", 0.001)
+    monkeypatch.setattr("policies.provider_waits._BASE_S", 0.001)
 
 
 @pytest.mark.parametrize("error", [EngineStumbled("x"), EngineLimited("x", retry_after_s=0.001)])

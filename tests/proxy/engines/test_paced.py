@@ -29,7 +29,7 @@ async def test_so_many_go_at_once_and_the_next_is_told_when() -> None:
 
 
 async def test_those_that_wait_go_when_the_window_lets_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policies.pacing.WINDOW_S", 0.2)
+    monkeypatch.setattr("policies.provider_waits.WINDOW_S", 0.2)
     pace, loop, moments = ProviderPace(2), asyncio.get_running_loop(), []
 
     async def go() -> None:
@@ -42,7 +42,7 @@ async def test_those_that_wait_go_when_the_window_lets_them(monkeypatch: pytest.
 
 
 async def test_one_who_leaves_while_waiting_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policies.pacing.WINDOW_S", 0.2)
+    monkeypatch.setattr("policies.provider_waits.WINDOW_S", 0.2)
     pace = ProviderPace(1)
     await pace.turn(0.0)
     waiting = asyncio.create_task(pace.turn(60.0))
