@@ -10,7 +10,7 @@ from policies.costs import Rate
 from policies.lexicon import Words
 from policies.plans import Plan
 from policies.routing import Route
-from proxy.config import limits_address, storage_address
+from proxy.config import addresses
 
 _Port = Annotated[
     int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
@@ -88,7 +88,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "sqlite"
 
     def __repr__(self) -> str:
-        return f"<Storage {storage_address.shown(self.url)}>"
+        return f"<Storage {addresses.show_storage(self.url)}>"
 
 
 class LimitsStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +103,7 @@ class LimitsStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "memory"
 
     def __repr__(self) -> str:
-        return f"<LimitsStore {limits_address.shown(self.url)}>"
+        return f"<LimitsStore {addresses.show_limits(self.url)}>"
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

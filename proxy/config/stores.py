@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from proxy.config import limits_address, storage_address
+from proxy.config import addresses
 from proxy.config.reader import Reader
 from proxy.config.secret import SecretMissing, resolve
 from proxy.config.sections import CacheSection, LimitsStore, Server, Storage
@@ -25,12 +25,12 @@ def read_server(reader: Reader, value: object) -> Server:
 
 def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:
     named = reader.section(Storage, value, "storage") or Storage()
-    return Storage(_Url(reader, "storage.url", storage_address.check_url).read(named.url, environ, folder))
+    return Storage(_Url(reader, "storage.url", addresses.check_storage).read(named.url, environ, folder))
 
 
 def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:
     named = reader.section(LimitsStore, value, "limits") or LimitsStore()
-    return LimitsStore(_Url(reader, "limits.url", limits_address.check_url).read(named.url, environ, folder))
+    return LimitsStore(_Url(reader, "limits.url", addresses.check_limits).read(named.url, environ, folder))
 
 
 def read_cache(reader: Reader, value: object) -> CacheSection:
@@ -62,7 +62,7 @@ def check_shared(reader: Reader, server: Server, storage: Storage, limits: Limit
     missing: list[str] = []
     if storage.url == "sqlite":
         missing.append("storage.url to a PostgreSQL's address (SQLite takes one writer)")
-    if limits_address.is_memory(limits.url):
+    if addresses.is_memory(limits.url):
         missing.append("limits.url to a Redis's (in memory each worker would count alone)")
     if missing:
         what = " and ".join(missing)

@@ -7,7 +7,7 @@ from typing import Any
 from policies.limits import AGREEABLE
 from policies.plans import Plan
 from policies.price import Price, in_credits
-from proxy.config import limits_address, model_names, storage_address
+from proxy.config import addresses, model_names
 from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.sections import PluginSection
@@ -50,8 +50,8 @@ def _server(config: Config) -> list[Finding]:
     kept = f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
     return [
         ok("address", f"{server.workers} worker(s)", name=f"{server.host}:{server.port}"),
-        ok("storage", kept, name=storage_address.shown(config.storage.url)),
-        ok("limits", "where requests are counted", name=limits_address.shown(config.limits.url)),
+        ok("storage", kept, name=addresses.show_storage(config.storage.url)),
+        ok("limits", "where requests are counted", name=addresses.show_limits(config.limits.url)),
         ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none"),
     ]
 

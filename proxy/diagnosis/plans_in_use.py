@@ -7,8 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
-from proxy.config.storage_address import is_postgres
 from proxy.diagnosis.doctor.databases import ANSWER_S, open_to_read
 from proxy.diagnosis.finding import Finding, wrong
 from proxy.errors import CommandRefused

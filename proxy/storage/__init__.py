@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from proxy.config.storage_address import check_url, is_postgres
+from proxy.config.addresses import check_storage, is_postgres
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Store
 
-__all__ = ["check_url", "open_store"]
+__all__ = ["open_store"]
 
 
 @asynccontextmanager
@@ -24,7 +24,7 @@ async def open_store(url: str, folder: Path) -> AsyncIterator[Store]:
     Raises ValueError when the url names no database, and StorageFailed when the database cannot be opened
     or belongs to a newer version.
     """
-    check_url(url)
+    check_storage(url)
     store: Store = await (_postgres(url) if is_postgres(url) else _sqlite(folder))
     try:
         yield store

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
-from proxy.config.storage_address import shown
+from proxy.config.addresses import show_storage
 from proxy.storage.postgres_faults import DRIVER_FAULTS, WORTH_ANOTHER_TRY, refusal
 from proxy.storage.postgres_sql import number_parameters
 from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUnreachable
@@ -80,7 +80,7 @@ class PostgresStore:
             writers=await _pool(url, WRITERS, answer_s, {}),
             long_readers=await _pool(url, LONG_READERS, LONGER * answer_s, _READ_ONLY),
         )
-        store = cls(pools, shown(url), ANSWER_S)
+        store = cls(pools, show_storage(url), ANSWER_S)
         try:
             await store.now()
         except StorageFailed as error:

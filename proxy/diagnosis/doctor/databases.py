@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from proxy.config import limits_address, storage_address
+from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.storage.schema import shipped
@@ -32,7 +32,7 @@ _MEND_LIMITS = "start it, or mend [limits] url: host, port, number, user, passwo
 
 
 def sqlite_version(config: Config) -> Iterator[Finding]:
-    if storage_address.is_postgres(config.storage.url):
+    if addresses.is_postgres(config.storage.url):
         return
     if sqlite3.sqlite_version_info >= SOUND_SQLITE:
         yield ok("sqlite", sqlite3.sqlite_version)
@@ -45,7 +45,7 @@ def sqlite_version(config: Config) -> Iterator[Finding]:
 
 
 def database(config: Config) -> Iterator[Finding]:
-    if storage_address.is_postgres(config.storage.url):
+    if addresses.is_postgres(config.storage.url):
         yield _postgres(config.storage.url)
         return
     file = Path(config.data) / "voxgate.db"
@@ -104,7 +104,7 @@ def _postgres(url: str) -> Finding:
             await store.close()
 
     try:
-        return _of_version(asyncio.run(ask()), f"PostgreSQL at {storage_address.shown(url)}")
+        return _of_version(asyncio.run(ask()), f"PostgreSQL at {addresses.show_storage(url)}")
     except StorageFailed as error:
         do = "start it, or mend [storage] url: host, database, user, password"
         return wrong("database", str(error), do)
@@ -121,14 +121,14 @@ def _of_version(version: int, where: str) -> Finding:
 
 def limits(config: Config) -> Iterator[Finding]:
     url = config.limits.url
-    if limits_address.is_memory(url):
+    if addresses.is_memory(url):
         return
     # Imported here: a server that counts in memory has no use for the client.
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    where = f"Redis at {limits_address.shown(url)}"
+    where = f"Redis at {addresses.show_limits(url)}"
     client = redis.Redis.from_url(
         url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=Retry(NoBackoff(), 0)
     )

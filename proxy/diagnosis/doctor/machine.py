@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
-from proxy.config.storage_address import is_postgres
 from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.processes import runtime
 

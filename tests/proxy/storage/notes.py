@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from proxy.config.storage_address import is_postgres
+from proxy.config.addresses import is_postgres
 from proxy.storage.postgres import PostgresStore
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Statement, Store
