@@ -10,11 +10,10 @@ from typing import NamedTuple
 from starlette.types import Receive, Scope, Send
 
 from proxy import api_admin
-from proxy.access.admission import Admission
+from proxy.access.admission import Admission, Plans
 from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
-from proxy.access.plans import Plans
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import health, lexicons, me, models, speech, usage, voices, welcome
 from proxy.catalogue.catalogue import Catalogue

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.limits import COUNTED, limit_values, with_limits
-from proxy.access.plans import Plans
+from proxy.access.admission import Plans
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
 from proxy.errors import InvalidKey, NotAllowed
 from proxy.http.endpoint import Endpoint, json

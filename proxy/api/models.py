@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.access.plans import Plans
+from proxy.access.admission import Plans
 from proxy.catalogue.catalogue import Catalogue
 from proxy.errors import NotAllowed, NotFound
 from proxy.http.endpoint import Endpoint, json

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from policies import matching
 from policies.matching import Match
 from policies.routing import Voice
-from proxy.access.plans import Plans
+from proxy.access.admission import Plans
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.library import voice_of
