@@ -1,13 +1,13 @@
-"""Whether an engine was really asked for a job: told as soon as it is known, since some bill for that."""
+"""The callback that says whether a job has reached its engine. Some providers bill from that moment on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-OnAsked = Callable[[bool], None]
-"""Called with true when the job leaves the lines of our own, with false where it turned out that the provider
-has done nothing and it is in line again."""
+OnDispatch = Callable[[bool], None]
+"""Called with true when the job leaves our own queues. Called with false when the provider has certainly done
+nothing and the job waits again."""
 
 
-def nobody_asks(_is_asked: bool) -> None:
-    """Where nothing hangs on it."""
+def ignore_dispatch(_is_asked: bool) -> None:
+    """Do nothing: for callers to whom the dispatch does not matter."""

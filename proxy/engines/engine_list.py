@@ -1,6 +1,6 @@
-"""The engines of one worker: hosted ones as their hosts come and go, the others created here.
+"""The engines of one worker: hosted ones, whose hosts come and go, and those that are created here.
 
-An engine that cannot be created is listed as failed with its reason; the others serve.
+If an engine cannot be created, the list shows it as failed with a reason, and the others serve.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from proxy.config.config_toml import Config, EngineSection
-from proxy.engines.dispatch import OnAsked, nobody_asks
+from proxy.engines.dispatch import OnDispatch, ignore_dispatch
 from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
@@ -42,7 +42,7 @@ _log = structlog.get_logger()
 
 
 class FailedEngine:
-    """Stands where an engine could not be configured or created."""
+    """The place of an engine that could not be configured or created."""
 
     state = "failed"
     slots = 0
@@ -63,7 +63,9 @@ class FailedEngine:
     async def health(self) -> HealthReport:
         return HealthReport(0, 0, 0)
 
-    async def speak(self, job: SpeechJob, _on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
+    async def speak(
+        self, job: SpeechJob, _on_dispatch: OnDispatch = ignore_dispatch
+    ) -> AsyncGenerator[Event, None]:
         # A loop, though it raises at once: a function without a `yield` would be no generator, and the
         # checkers would call one behind a bare `raise` unreachable.
         for _ in job.segments:
@@ -105,13 +107,13 @@ class Engines:
     def items(self) -> list[tuple[str, LiveEngine]]:
         return list(self._live.items())
 
-    def heard(self, state: HostState) -> None:
+    def update_host(self, state: HostState) -> None:
         engine = self._live.get(state.engine)
         if isinstance(engine, HostedEngine):
-            engine.heard(state)
+            engine.update_host(state)
 
-    async def settled(self, within_s: float) -> None:
-        """Returns when no engine is starting any more, or when the time is up."""
+    async def wait_until_started(self, within_s: float) -> None:
+        """Wait until no engine is starting any more, at most `within_s`."""
         try:
             async with asyncio.timeout(within_s):
                 for engine in self._live.values():
@@ -151,7 +153,7 @@ async def open_engines(registry: Registry, config: Config, metrics: EngineMetric
 
 
 class _Opening:
-    """One engine after the other, each closed again with the stack."""
+    """The opening of the engines, one after the other. The stack closes them."""
 
     def __init__(
         self,
@@ -183,7 +185,7 @@ class _Opening:
             return FailedEngine(name, f"{type(error).__name__}: {error}")
 
     async def _create(self, spec: InProcessSpec[Any], section: EngineSection) -> LiveEngine:
-        """A local one as it is; one of the cloud once for each of its keys, behind a guard."""
+        """Create a local engine as it is, and a cloud engine once for each of its keys, behind a guard."""
         context = Context(_log.bind(engine=spec.name), http=self._http)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
@@ -194,7 +196,7 @@ class _Opening:
         return guarded
 
     def _paced(self, engine: Engine, section: EngineSection) -> PacedEngine:
-        """Several workers share what the provider allows: each takes its part of it."""
+        """Give a worker its share of what the provider allows."""
         slots = section.concurrency or introduction(engine).slots
         pace = None if section.rpm is None else max(1, section.rpm // self._workers)
         return PacedEngine(engine, ProviderPace(pace), max(1, slots // self._workers))

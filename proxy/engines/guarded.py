@@ -1,7 +1,7 @@
-"""A cloud engine as the pipeline sees it: its keys, each behind a breaker, asked again where that is safe.
+"""A cloud engine as the pipeline sees it: its keys, each behind a breaker, and a safe second try.
 
-Only before any audio has left us, only where the provider certainly did nothing, and only in the time that
-there is. What it cannot mend goes to the next candidate.
+A try is repeated only before any audio has left us, only if the provider certainly did nothing, and only
+within the job's deadline. Other failures go to the next candidate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from policies import provider_waits
-from proxy.engines.dispatch import OnAsked, nobody_asks
+from proxy.engines.dispatch import OnDispatch, ignore_dispatch
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.provider_key import REFUSED, ProviderKey
 from proxy.telemetry import EngineMetrics
@@ -33,9 +33,9 @@ from speech_engine import (
 from speech_engine.host.messages import HealthReport
 
 _NEARLY_S = 0.1
-"""A try that is cancelled so shortly before its deadline was cancelled for it."""
+"""A try that is cancelled so shortly before its deadline was cancelled because of the deadline."""
 _SILENCE_S = 1.0
-"""Nobody is called silent who was asked for less than this: the rest of the time went by in our own line."""
+"""A provider that had less time than this is not called silent: the job spent the rest in our own queue."""
 
 _log = structlog.get_logger()
 
@@ -67,7 +67,7 @@ class GuardedEngine:
         return sum(key.engine.slots for key in self.keys)
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """As the first key that has been told any knows them: one that is refused learns of none."""
+        """Return the models of the first key that knows any. A refused key knows none."""
         return next((models for key in self.keys if (models := key.engine.models())), ())
 
     def voices(self) -> tuple[VoiceInfo, ...]:
@@ -82,11 +82,13 @@ class GuardedEngine:
             sum(each.waiting_s for each in found),
         )
 
-    async def speak(self, job: SpeechJob, on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
+    async def speak(
+        self, job: SpeechJob, on_dispatch: OnDispatch = ignore_dispatch
+    ) -> AsyncGenerator[Event, None]:
         deadline = _now() + job.deadline_s
         tries = 0
         while True:
-            attempt = _Try(self._choose(), deadline, on_asked)
+            attempt = _Attempt(self._choose(), deadline, on_dispatch)
             tries += 1
             left = msgspec.structs.replace(job, deadline_s=max(0.0, deadline - _now()))
             try:
@@ -98,20 +100,20 @@ class GuardedEngine:
                 delay_s = self._delay_s(error, attempt, tries, deadline - _now())
                 if delay_s is None:
                     raise
-                on_asked(False)
+                on_dispatch(False)
                 self._metrics.retried(self.name, type(error).__name__)
                 _log.info("engine.retry.started", engine=self.name, job=job.id, error=type(error).__name__)
             await asyncio.sleep(delay_s)
 
     def _choose(self) -> ProviderKey:
-        """The first key that may be tried: others are there for when it may not."""
+        """Return the first key whose breaker allows a try."""
         for key in self.keys:
             if key.may_try:
                 return key
         soonest_s = min(key.opens_in_s for key in self.keys)
         raise EngineUnavailable(f"{self.name} is resting: {self.reason}", retry_after_s=max(1.0, soonest_s))
 
-    def _delay_s(self, error: EngineError, attempt: _Try, tries: int, left_s: float) -> float | None:
+    def _delay_s(self, error: EngineError, attempt: _Attempt, tries: int, left_s: float) -> float | None:
         if attempt.has_begun:
             return None
         if isinstance(error, REFUSED):
@@ -121,56 +123,56 @@ class GuardedEngine:
         return provider_waits.retry_delay_s(tries, error.retry_after_s, random.random(), left_s)
 
 
-class _Try:
-    """One try of one key, and what it says of it."""
+class _Attempt:
+    """One try of one key. It reports to the key how the try ended."""
 
-    def __init__(self, key: ProviderKey, deadline: float, on_asked: OnAsked) -> None:
+    def __init__(self, key: ProviderKey, deadline: float, on_dispatch: OnDispatch) -> None:
         self.has_begun = False
-        self._on_asked = on_asked
+        self._on_dispatch = on_dispatch
         self._key = key
         self._deadline = deadline
-        self._asked_at: float | None = None
+        self._dispatched_at: float | None = None
         self._is_probe = False
-        self._is_told = False
+        self._is_reported = False
         self._is_over = False
 
     async def events(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         self._is_probe = self._key.begin()
         try:
-            async with aclosing(self._key.engine.speak(job, self._asked)) as events:
+            async with aclosing(self._key.engine.speak(job, self._note_dispatch)) as events:
                 async for event in events:
                     if not self.has_begun and isinstance(event, (Audio, Encoded)):
                         self.has_begun = True
-                        self._tell(None)
+                        self._report(None)
                     yield event
-            self._tell(None)
+            self._report(None)
             self._is_over = True
         except EngineError as error:
-            self._tell(error)
+            self._report(error)
             self._is_over = True
             raise
         finally:
             self._end()
 
-    def _asked(self, is_asked: bool) -> None:
-        self._asked_at = _now()
-        self._on_asked(is_asked)
+    def _note_dispatch(self, is_dispatched: bool) -> None:
+        self._dispatched_at = _now()
+        self._on_dispatch(is_dispatched)
 
-    def _tell(self, error: EngineError | None) -> None:
-        """Once is enough, but for a fault after audio. Who was never asked has not failed."""
-        if self._asked_at is not None and (error is not None or not self._is_told):
-            self._is_told = self._key.tried(error, is_probe=self._is_probe)
+    def _report(self, error: EngineError | None) -> None:
+        """Report once; report again only a fault after audio. A job that never left our queue is no fault."""
+        if self._dispatched_at is not None and (error is not None or not self._is_reported):
+            self._is_reported = self._key.note_try(error, is_probe=self._is_probe)
 
     def _end(self) -> None:
-        if not self._is_told and not self._is_over and self._was_silent():
-            self._tell(EngineTimeout("It gave no audio in time."))
-        if not self._is_told and self._is_probe:
+        if not self._is_reported and not self._is_over and self._was_silent():
+            self._report(EngineTimeout("It gave no audio in time."))
+        if not self._is_reported and self._is_probe:
             self._key.give_up()
 
     def _was_silent(self) -> bool:
         now = _now()
-        return self._asked_at is not None and now >= max(
-            self._deadline - _NEARLY_S, self._asked_at + _SILENCE_S
+        return self._dispatched_at is not None and now >= max(
+            self._deadline - _NEARLY_S, self._dispatched_at + _SILENCE_S
         )
 
 

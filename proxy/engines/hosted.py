@@ -1,7 +1,7 @@
-"""A hosted engine, seen from a worker: the generic Engine that stands for one living in its hosts.
+"""A hosted engine as a worker sees it: the Engine that stands for one in host processes.
 
-It keeps no queue: slots and lines are the host's. Of several processes it takes the one with the fewest
-of its own jobs under way.
+It keeps no queue: slots and queue are the host's. Of several processes it takes the one with the fewest
+jobs of this worker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import grpc
 import msgspec
 import structlog
 
-from proxy.engines.dispatch import OnAsked, nobody_asks
+from proxy.engines.dispatch import OnDispatch, ignore_dispatch
 from speech_engine import API_VERSION, Event, ModelInfo, SpeechJob, VoiceInfo
 from speech_engine.errors import EngineUnavailable
 from speech_engine.events import Finished
@@ -25,16 +25,16 @@ from speech_engine.host.pipe import HostState
 HELLO_S = 5.0
 HELLO_AGAIN_S = 0.2
 HEALTH_S = 1.0
-"""A list of engines must not wait for the one that is frozen."""
+"""A list of engines must not wait for a frozen one."""
 
 _log = structlog.get_logger()
 _decode_frame = messages.decoder(messages.Frame)
 
 
 class _HostGone(Exception):
-    """The transport broke: the host died or was never there. An engine that says no raises EngineError.
+    """A broken transport: the host died or was never there. An engine that refuses raises EngineError.
 
-    `had_job` is whether the host had taken the job: then the job may be what killed it.
+    `had_job` is true if the host had taken the job: then the job may have killed it.
     """
 
     def __init__(self, reason: str, had_job: bool) -> None:
@@ -55,8 +55,8 @@ class _Process:
         return await call(message, timeout=within_s)
 
     async def frames(self, job: SpeechJob) -> AsyncGenerator[messages.Frame, None]:
-        """The host's frames. Whoever reads them keeps the time: a frozen host is not noticed by gRPC."""
-        # Over a live connection a job may be begun, and its host be dead of it, before any answer is out.
+        """Yield the host's frames. The reader keeps the time, because gRPC does not notice a frozen host."""
+        # Over a live connection, a job can begin and kill its host before any answer is out.
         had_job = self._channel.get_state() is grpc.ChannelConnectivity.READY
         call = self._speak(job)
         self.running += 1
@@ -86,7 +86,7 @@ class _Process:
 
 
 class HostedEngine:
-    """Fits `speech_engine.Engine`. Told of its hosts by `heard`; speaks through whichever is ready."""
+    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -106,7 +106,7 @@ class HostedEngine:
 
     @property
     def state(self) -> str:
-        """`ready` while any process is, else the hopeful state of the others, else `failed`."""
+        """`ready` if a process is; else `starting` or `restarting`, if one is; else `failed`."""
         states = {state.state for state in self.states.values()}
         if self._processes:
             return "ready"
@@ -126,24 +126,24 @@ class HostedEngine:
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._welcome.voices
 
-    def heard(self, state: HostState) -> None:
-        """Takes note of what the supervisor says about one of the processes; greets a new one."""
+    def update_host(self, state: HostState) -> None:
+        """Note the new state of one process. Greet the process if it is ready."""
         self.states[state.process] = state
         old = self._processes.pop(state.process, None)
         if old is not None:
-            # Closing waits for the calls under way to notice; the news of the next life must not.
+            # Closing waits for the calls under way. The next life must not wait for them.
             self._later(old.close())
         if state.state == "ready":
             self._later(self._greet(state))
         self.changed.set()
 
     async def health(self) -> messages.HealthReport:
-        """The sum over the processes that answer."""
-        asked = [
+        """Return the sum over the processes that answer."""
+        questions = [
             process.ask("Health", messages.HealthAsked(), messages.HealthReport, HEALTH_S)
             for process in list(self._processes.values())
         ]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+        answers = await asyncio.gather(*questions, return_exceptions=True)
         healthy = [answer for answer in answers if isinstance(answer, messages.HealthReport)]
         return messages.HealthReport(
             sum(answer.slots for answer in healthy),
@@ -152,11 +152,13 @@ class HostedEngine:
             sum(answer.waiting_s for answer in healthy),
         )
 
-    async def speak(self, job: SpeechJob, on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
-        """Asks the next life of a host again only where the last one had not taken the job.
+    async def speak(
+        self, job: SpeechJob, on_dispatch: OnDispatch = ignore_dispatch
+    ) -> AsyncGenerator[Event, None]:
+        """Speak through a ready host. Try the next life of a host only if the last one had not taken the job.
 
-        A text that kills its host would else do it once more with every try. The host keeps its own line, so
-        that the engine is known to be asked when it says something.
+        Otherwise a text that kills its host would kill one more with every try. The host keeps its own queue,
+        so its first event is the sign of the dispatch.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + job.deadline_s
@@ -166,7 +168,7 @@ class HostedEngine:
             try:
                 async with aclosing(self._events(process, job, deadline - loop.time())) as events:
                     async for event in events:
-                        on_asked(True)
+                        on_dispatch(True)
                         yield event
                 return
             except _HostGone as error:
@@ -175,7 +177,7 @@ class HostedEngine:
                 gone = process
 
     async def close(self) -> None:
-        # Greetings first: one that is answered just now would bring a process that nobody closes.
+        # Greetings end first: one that is answered just now would leave a process that nobody closes.
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -196,7 +198,7 @@ class HostedEngine:
                     return
 
     async def _ready_process(self, avoid: _Process | None, deadline: float) -> _Process:
-        """The least busy ready process that is not `avoid`; waits for one while there is hope."""
+        """Return the least busy ready process that is not `avoid`. Wait for one while there is hope."""
         while True:
             ready = [process for process in self._processes.values() if process is not avoid]
             if ready:
@@ -221,7 +223,7 @@ class HostedEngine:
                 await process.close()
 
     async def _is_welcome(self, process: _Process, state: HostState) -> bool:
-        """Says Hello until it is answered, or until there is other news of that process."""
+        """Say Hello until the host answers, or until its state changes."""
         while self.states.get(state.process) is state:
             try:
                 welcome: messages.HelloReply | None = await process.ask(

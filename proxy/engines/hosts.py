@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 
 
 class Python(NamedTuple):
-    """What a host is started with: an interpreter, and all it finds in its environment."""
+    """The interpreter that runs a host, and the environment variables that it gets."""
 
     interpreter: str
     environ: Mapping[str, str]
@@ -35,7 +35,7 @@ class Python(NamedTuple):
 
 
 class Host:
-    """One process of one engine: kept alive, and killed when it has work and shows no sign of doing it."""
+    """One process of one engine: kept alive, and killed when it has work but shows no progress."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Host:
     def __repr__(self) -> str:
         return f"<Host {self.keeper!r}, {self._working} in work>"
 
-    def look(self, now: float) -> None:
+    def kill_if_frozen(self, now: float) -> None:
         if not is_frozen(self._working, self._last_sign, now, self._spec.section.tick_s):
             return
         self._working = 0  # one kill for one freeze, however long dying takes
@@ -68,7 +68,7 @@ class Host:
         self.keeper.kill(silence)
 
     async def _begin(self) -> Child:
-        # A name of its own for every life: a dying host may still be unlinking the last one.
+        # Every life has a socket name of its own: a dying host may still unlink the last one.
         self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
         self._working = 0
         interpreter, environ = self._python
@@ -82,8 +82,7 @@ class Host:
         if state in ("restarting", "failed"):
             # A process that was killed could not unlink its own socket.
             Path(self._address).unlink(missing_ok=True)
-        told = HostState(self._spec.name, self._process, generation, state, reason, self._address)
-        self._on_state(told)
+        self._on_state(HostState(self._spec.name, self._process, generation, state, reason, self._address))
 
     def _said(self, message: Message) -> None:
         if isinstance(message, Tick):
@@ -91,8 +90,10 @@ class Host:
 
 
 class Hosts:
-    """Starts every host at once; `on_state` hears each change, for the workers. `environ` is all that a host
-    inherits of ours."""
+    """All hosts of the server, started together. `on_state` gets each change, for the workers.
+
+    `environ` is all that a host inherits from us.
+    """
 
     def __init__(
         self,
@@ -107,10 +108,10 @@ class Hosts:
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def __repr__(self) -> str:
-        return f"<Hosts {[f'{told.engine}.{told.process} {told.state}' for told in self.states.values()]}>"
+        return f"<Hosts {[f'{host.engine}.{host.process} {host.state}' for host in self.states.values()]}>"
 
     async def run(self) -> None:
-        """Returns when every host has been stopped or has failed for good."""
+        """Run until every host has been stopped or has failed for good."""
         watching = asyncio.create_task(self._watch())
         try:
             async with asyncio.TaskGroup() as keeping:
@@ -123,7 +124,7 @@ class Hosts:
         await asyncio.gather(*(host.keeper.stop(within_s) for host in self._hosts))
 
     def _of(self, spec: HostedEngineSpec, runtime: Path) -> list[Host]:
-        """None where its environment is yet to be built: the engine has failed, and the others serve."""
+        """Return the hosts of an engine. If its environment is not built, the engine fails and gets none."""
         try:
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
         except EnvironmentRefused as refused:
@@ -140,7 +141,7 @@ class Hosts:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             for host in self._hosts:
-                host.look(time.monotonic())
+                host.kill_if_frozen(time.monotonic())
 
     def _changed(self, state: HostState) -> None:
         self.states[state.engine, state.process] = state

@@ -1,4 +1,4 @@
-"""An engine created in the server itself: one of the cloud, or a local one for measuring."""
+"""An engine that is created in the server itself: a cloud engine, or a local one for measurements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import structlog
 
-from proxy.engines.dispatch import OnAsked, nobody_asks
+from proxy.engines.dispatch import OnDispatch, ignore_dispatch
 from proxy.engines.paced import PacedEngine
 from speech_engine import Engine, Event, ModelInfo, SpeechJob, VoiceInfo
 from speech_engine.host.messages import Failed, HealthReport
@@ -19,30 +19,30 @@ _log = structlog.get_logger()
 
 
 def _nobody_watches(_working: int) -> None:
-    """The supervisor kills hosts for being frozen, never the server."""
+    """Do nothing: the supervisor kills frozen hosts, but never the server."""
 
 
-class _InTurn:
-    """The engine to one job alone: it is asked when the job has got its slot, and has waited for its pace."""
+class _JobEngine:
+    """The engine for one job. It notes the dispatch when the job has its slot and has kept the pace."""
 
-    def __init__(self, engine: Engine, on_asked: OnAsked) -> None:
+    def __init__(self, engine: Engine, on_dispatch: OnDispatch) -> None:
         self.slots = engine.slots
         self.models = engine.models
         self._engine = engine
-        self._on_asked = on_asked
+        self._on_dispatch = on_dispatch
 
     def __repr__(self) -> str:
-        return f"<_InTurn {self._engine!r}>"
+        return f"<_JobEngine {self._engine!r}>"
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if isinstance(self._engine, PacedEngine):
-            return self._engine.speak(job, self._on_asked)
-        self._on_asked(True)
+            return self._engine.speak(job, self._on_dispatch)
+        self._on_dispatch(True)
         return self._engine.speak(job)
 
 
 class InProcessEngine:
-    """An engine created in the server, behind the same slots and queue that a host would keep."""
+    """An engine in the server, behind the same slots and queue that a host would keep."""
 
     state = "ready"
     reason = ""
@@ -57,7 +57,7 @@ class InProcessEngine:
         return f"<InProcessEngine {self._queue!r}>"
 
     def introduce(self) -> None:
-        """Takes note anew of what the engine says of itself."""
+        """Read again which models, voices and slots the engine has."""
         self._welcome = introduction(self._engine)
 
     @property
@@ -73,8 +73,10 @@ class InProcessEngine:
     async def health(self) -> HealthReport:
         return self._queue.health()
 
-    async def speak(self, job: SpeechJob, on_asked: OnAsked = nobody_asks) -> AsyncGenerator[Event, None]:
-        engine = _InTurn(self._engine, on_asked)
+    async def speak(
+        self, job: SpeechJob, on_dispatch: OnDispatch = ignore_dispatch
+    ) -> AsyncGenerator[Event, None]:
+        engine = _JobEngine(self._engine, on_dispatch)
         speech = spooled(engine, self._queue, job, _log, self._pulse)
         async with aclosing(speech) as frames:
             async for frame in frames:

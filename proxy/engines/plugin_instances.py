@@ -1,4 +1,4 @@
-"""Plugins that work inside the server, opened one at a time: whatever cannot start is left out alone."""
+"""Plugins that work inside the server. They are opened one at a time: if one cannot start, the others do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _log = structlog.get_logger()
 
 
 class PluginRequest(NamedTuple):
-    """`is_asked_for` in the configuration: one that is only installed may lack something without a word."""
+    """A plugin to open. `is_asked_for` means that the configuration names it.
+
+    If a plugin is only installed and lacks something, the log has no line about it.
+    """
 
     kind: InstanceKind
     name: str
@@ -23,10 +26,12 @@ class PluginRequest(NamedTuple):
     is_asked_for: bool
 
 
-async def open_plugin(stack: AsyncExitStack, registry: Registry, wanted: PluginRequest) -> Any | None:
-    """An instance with its section's settings, until the stack ends; None, and a line in the log, where the
-    plugin is not there, lacks something, is set wrongly or fails."""
-    kind, name, section, is_asked_for = wanted
+async def open_plugin(stack: AsyncExitStack, registry: Registry, request: PluginRequest) -> Any | None:
+    """Open a plugin with the settings of its section, until the stack ends.
+
+    If it is not installed, lacks something, has wrong settings or fails, return None and log the reason.
+    """
+    kind, name, section = request.kind, request.name, request.section
     plugin = registry.plugins(kind).get(name)
     if plugin is None or isinstance(plugin.create, Hosted):
         reason = "only engines can be hosted" if plugin else f"no such {kind} is installed"
@@ -35,7 +40,7 @@ async def open_plugin(stack: AsyncExitStack, registry: Registry, wanted: PluginR
     try:
         settings = registry.settings(kind, name, section)
         if lacking := plugin.missing(settings):
-            if is_asked_for:
+            if request.is_asked_for:
                 reason = "; ".join(f"{each.what} is not there: {each.do}" for each in lacking)
                 _log.warning("plugin.start.refused", kind=kind, plugin=name, reason=reason)
             return None

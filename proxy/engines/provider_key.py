@@ -1,4 +1,4 @@
-"""One of a cloud engine's keys: the engine that was made with it, its breaker, and who is told of changes."""
+"""One key of a cloud engine: the engine made with this key, its breaker, its log lines and its metrics."""
 
 from __future__ import annotations
 
@@ -25,20 +25,23 @@ from speech_engine import (
 REFUSED = (EngineUnauthorized, EngineExhausted)
 _FAULTY = (EngineFailed, EngineStumbled, EngineTimeout, EngineUnavailable)
 _NO_WORD = (EngineBusy, EngineLimited)
-"""Said by our own line and pace, or by a provider that is well but has enough to do."""
+"""Raised by our own queue and pace, or by a provider that is well but has enough to do."""
 
 _log = structlog.get_logger()
 
 
 class ProviderKey:
-    """`was_heard`: its provider has been asked what it has, and answered. `rests` is set while it is open."""
+    """A key and its breaker. `first_answer` is set when the provider's first refresh has ended.
+
+    `rests` is set while the breaker is open.
+    """
 
     def __init__(self, owner: str, number: int, engine: InProcessEngine, metrics: EngineMetrics) -> None:
         self.number = number
         self.engine = engine
         self.breaker: Breaker = CLOSED
         self.reason = ""
-        self.was_heard = asyncio.Event()
+        self.first_answer = asyncio.Event()
         self.rests = asyncio.Event()
         self._owner = owner
         self._metrics = metrics
@@ -52,30 +55,30 @@ class ProviderKey:
 
     @property
     def opens_in_s(self) -> float:
-        return breaker.opens_in_s(self.breaker, _now())
+        return breaker.wait_s(self.breaker, _now())
 
     def begin(self) -> bool:
-        """Notes that a try begins. Gives whether it is the one that a breaker half open lets through."""
-        self.breaker = breaker.trying(self.breaker)
+        """Note that a try begins. Return whether this try is the probe of a half-open breaker."""
+        self.breaker = breaker.start_try(self.breaker)
         return self.breaker.is_probing
 
     def give_up(self) -> None:
-        """The probe ended without a word about the provider."""
-        self.breaker = breaker.given_up(self.breaker)
+        """Note that the probe ended and said nothing about the provider."""
+        self.breaker = breaker.abandon_try(self.breaker)
 
-    def tried(self, error: EngineError | None, *, is_probe: bool) -> bool:
-        """What one try came to; None for audio. False where that says nothing about the provider."""
+    def note_try(self, error: EngineError | None, *, is_probe: bool) -> bool:
+        """Note how a try ended; None means audio. Return False if that says nothing about the provider."""
         outcome = _outcome(error)
         if outcome is not None:
-            self._turn(breaker.after(self.breaker, outcome, _now(), is_probe=is_probe), error)
+            self._turn(breaker.end_try(self.breaker, outcome, _now(), is_probe=is_probe), error)
         return outcome is not None
 
-    def heard(self, error: EngineError | None) -> None:
-        """The provider was asked what it has, and this came of it."""
-        self.was_heard.set()
+    def note_refresh(self, error: EngineError | None) -> None:
+        """Note how a refresh ended; None means that the provider answered."""
+        self.first_answer.set()
         outcome = _outcome(error)
         if outcome is not None:
-            self._turn(breaker.looked(self.breaker, outcome, _now()), error)
+            self._turn(breaker.end_other_call(self.breaker, outcome, _now()), error)
 
     def _turn(self, turned: Breaker, error: EngineError | None) -> None:
         before, self.breaker = self.breaker, turned
@@ -92,13 +95,13 @@ class ProviderKey:
     def _opened_or_closed(self) -> None:
         is_open = not self.breaker.is_closed
         self._metrics.breaker(self._owner, self.number, is_open)
-        told = {"engine": self._owner, "key": self.number, "reason": self.reason}
+        fields = {"engine": self._owner, "key": self.number, "reason": self.reason}
         if is_open:
             self.rests.set()
-            _log.warning("engine.breaker.opened", **told)
+            _log.warning("engine.breaker.opened", **fields)
         else:
             self.rests.clear()
-            _log.info("engine.breaker.closed", **told)
+            _log.info("engine.breaker.closed", **fields)
 
 
 def _outcome(error: EngineError | None) -> Outcome | None:

@@ -1,4 +1,7 @@
-"""Cloud engines ask their providers now and then what there is, which also tells whether anybody is there."""
+"""The refresh of cloud engines: they ask their providers for models and voices every few minutes.
+
+The answer also shows whether the provider is there.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,17 @@ from speech_engine import EngineError, EngineRefreshes, EngineTimeout
 
 REFRESH_S = 300.0
 PROBE_S = 15.0
-"""While a breaker is open: the first good answer closes it, and no request has to be the one to try."""
+"""The interval while a breaker is open. The first good answer closes it, so no request is the probe."""
 ANSWER_S = 10.0
 GREETING_S = 3.0
-"""How long the server waits for a provider when it starts; it goes on without."""
+"""How long a starting server waits for a provider. Then it goes on without an answer."""
 
 _log = structlog.get_logger()
 
 
 @asynccontextmanager
 async def refreshed(guarded: GuardedEngine, engines: Sequence[Any]) -> AsyncIterator[None]:
-    """Keeps what an engine says of itself fresh while the block runs, for those that can ask."""
+    """Refresh the engines while the block runs, if they can be refreshed."""
     refreshing = [
         asyncio.create_task(_keep(guarded, key, engine), name=f"{guarded.name} refreshing")
         for key, engine in zip(guarded.keys, engines, strict=True)
@@ -33,7 +36,7 @@ async def refreshed(guarded: GuardedEngine, engines: Sequence[Any]) -> AsyncIter
     ]
     try:
         if refreshing:
-            await _greeted(guarded)
+            await _wait_for_answers(guarded)
         yield
     finally:
         for task in refreshing:
@@ -42,11 +45,11 @@ async def refreshed(guarded: GuardedEngine, engines: Sequence[Any]) -> AsyncIter
             await asyncio.wait(refreshing)
 
 
-async def _greeted(guarded: GuardedEngine) -> None:
+async def _wait_for_answers(guarded: GuardedEngine) -> None:
     try:
         async with asyncio.timeout(GREETING_S):
             for key in guarded.keys:
-                await key.was_heard.wait()
+                await key.first_answer.wait()
     except TimeoutError:
         return
 
@@ -59,7 +62,7 @@ async def _keep(guarded: GuardedEngine, key: ProviderKey, engine: EngineRefreshe
                 await key.rests.wait()
         except TimeoutError:
             continue
-        # A key that is refused is not asked more often for it: that may get it locked.
+        # A refused key is not probed more often: the provider could lock it.
         await asyncio.sleep(REFRESH_S if key.breaker.is_refused else PROBE_S)
 
 
@@ -73,12 +76,12 @@ async def _refresh(guarded: GuardedEngine, key: ProviderKey, engine: EngineRefre
         failure = EngineTimeout("The provider did not say in time what it has.")
     except EngineError as error:
         failure = error
-    except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and tried again later
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and repeated later
         _log.warning("engine.refresh.failed", engine=guarded.name, key=key.number, exc_info=error)
-        key.was_heard.set()
+        key.first_answer.set()
         return
     else:
-        key.heard(None)
+        key.note_refresh(None)
         return
     _log.warning("engine.refresh.failed", engine=guarded.name, key=key.number, reason=failure.message)
-    key.heard(failure)
+    key.note_refresh(failure)

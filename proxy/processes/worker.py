@@ -28,7 +28,7 @@ from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.http.protocol import protocol
 from proxy.storage import accounts
-from proxy.storage.retention import keep_usage
+from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from speech_engine.host.pipe import (
     Broken,
@@ -104,12 +104,12 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         if control:
             # Worker number 0: one of them is enough.
             helping.append(
-                asyncio.create_task(keep_usage(worker.store, lambda: worker.usage_days, worker.metrics))
+                asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
         for helper in helping:
             helper.add_done_callback(partial(_helped, worker, public))
         answering = asyncio.create_task(private.serve(sockets=control))
-        await worker.engines.settled(_GREETING_S)
+        await worker.engines.wait_until_started(_GREETING_S)
         await public.serve(sockets=[http])
         if public.server_state.tasks:
             # Cancelled at the end of the drain: they settle before the store closes.
@@ -155,7 +155,7 @@ async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key:
     """Tells the supervisor that we serve, once the engines have come up or have failed to."""
     is_wanted = makes_key and config.server.dev_key
     key = await dev_key.ensure(worker.store, Path(config.data)) if is_wanted else None
-    await worker.engines.settled(SETTLE_S)
+    await worker.engines.wait_until_started(SETTLE_S)
     pipe.send(Ready(key))
 
 
@@ -195,7 +195,7 @@ async def _listen(
     while True:
         match await inbox.get():
             case HostState() as state:
-                worker.engines.heard(state)
+                worker.engines.update_host(state)
             case WorkerGivenUp() as other:
                 worker.server_state.given_up[other.worker] = other.reason
             case MetricsAsked(question):

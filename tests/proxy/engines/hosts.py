@@ -28,7 +28,7 @@ async def hosted(*addresses: Path) -> AsyncIterator[HostedEngine]:
     engine = HostedEngine("fake")
     try:
         for process, address in enumerate(addresses):
-            engine.heard(state(address, process=process))
+            engine.update_host(state(address, process=process))
         await until(lambda: len(engine._processes) == len(addresses))
         yield engine
     finally:

@@ -97,9 +97,9 @@ def job(deadline_s: float = 5.0, tenant: str = "acc_1") -> SpeechJob:
     )
 
 
-async def heard(engine: GuardedEngine, asked: SpeechJob | None = None) -> int:
-    """How many bytes of audio came."""
-    events = [event async for event in engine.speak(asked or job())]
+async def count_audio(engine: GuardedEngine, request: SpeechJob | None = None) -> int:
+    """Speak a job and return how many bytes of audio came."""
+    events = [event async for event in engine.speak(request or job())]
     return sum(len(event.pcm) for event in events if isinstance(event, Audio))
 
 

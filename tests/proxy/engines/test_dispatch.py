@@ -19,16 +19,16 @@ from tests.speech_engine.host.fakes import FakeEngine, host, speak_for_ever
 from tests.speech_engine.host.fakes import job as hosted_job
 
 
-class Told:
-    """`said` is what was told of one job."""
+class DispatchLog:
+    """What the engine said of one job: `said` has each call, `has_call` is set by the first."""
 
     def __init__(self) -> None:
         self.said: list[bool] = []
-        self.was_told = asyncio.Event()
+        self.has_call = asyncio.Event()
 
-    def __call__(self, is_asked: bool) -> None:
-        self.said.append(is_asked)
-        self.was_told.set()
+    def __call__(self, is_dispatched: bool) -> None:
+        self.said.append(is_dispatched)
+        self.has_call.set()
 
 
 async def drain(events: AsyncGenerator[Event, None]) -> None:
@@ -50,11 +50,11 @@ def _load(health: HealthReport) -> tuple[int, int]:
 
 
 async def test_an_engine_is_not_asked_while_its_job_waits_for_a_slot() -> None:
-    cloud, first, second = Turns(SILENT, slots=1), Told(), Told()
+    cloud, first, second = Turns(SILENT, slots=1), DispatchLog(), DispatchLog()
     engine = guarded(cloud)
     async with asyncio.TaskGroup() as group:
         speaking = group.create_task(drain(engine.speak(job(), first)))
-        await first.was_told.wait()
+        await first.has_call.wait()
         waiting = group.create_task(drain(engine.speak(job(), second)))
         await shows(engine, running=1, waiting=1)
         waiting.cancel()
@@ -63,7 +63,7 @@ async def test_an_engine_is_not_asked_while_its_job_waits_for_a_slot() -> None:
 
 
 async def test_an_engine_is_not_asked_while_its_job_waits_for_the_pace() -> None:
-    cloud, second = Turns(WELL), Told()
+    cloud, second = Turns(WELL), DispatchLog()
     engine = guarded(cloud, rpm=1)
     await drain(engine.speak(job()))
     async with asyncio.TaskGroup() as group:
@@ -75,13 +75,13 @@ async def test_an_engine_is_not_asked_while_its_job_waits_for_the_pace() -> None
 
 async def test_what_the_provider_did_not_do_is_in_line_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policies.provider_waits.retry_delay_s", lambda *_: 0.0)
-    told = Told()
+    told = DispatchLog()
     await drain(guarded(Turns([EngineStumbled("x")], WELL)).speak(job(), told))
     assert told.said == [True, False, True]
 
 
 async def test_a_host_is_known_to_be_at_work_when_something_comes_out_of_it(tmp_path: Path) -> None:
-    first, second = Told(), Told()
+    first, second = DispatchLog(), DispatchLog()
     async with host(FakeEngine(speak_for_ever, slots=1), tmp_path / "1"), hosted(tmp_path / "1") as voice:
         speaking = voice.speak(hosted_job("job_1"), first)
         assert isinstance(await anext(speaking), Started)

@@ -13,7 +13,7 @@ from proxy.engines.guarded import GuardedEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.paced import PacedEngine, ProviderPace
 from speech_engine import Audio, EngineFailed, EngineStumbled, Event
-from tests.proxy.engines.keys import SILENT, WELL, Turns, guarded, heard, job, later
+from tests.proxy.engines.keys import SILENT, WELL, Turns, count_audio, guarded, job, later
 
 STUCK = (*WELL[:-1], *SILENT)
 """Some audio, and then nothing."""
@@ -125,7 +125,7 @@ async def test_a_probe_that_is_cancelled_leaves_the_next_one_to_another_job() ->
     engine = guarded(turns)
     for _ in range(FAULTS):
         with pytest.raises(EngineFailed):
-            await heard(engine)
+            await count_audio(engine)
     later(engine)
     turns.asked.clear()
     speech = engine.speak(job())
@@ -136,5 +136,5 @@ async def test_a_probe_that_is_cancelled_leaves_the_next_one_to_another_job() ->
     await asyncio.wait([listening])
     await speech.aclose()
     assert engine.keys[0].may_try
-    assert await heard(engine)
+    assert await count_audio(engine)
     assert engine.keys[0].breaker.is_closed

@@ -46,17 +46,17 @@ async def test_a_hosted_engine_is_starting_until_the_supervisor_says_more() -> N
         registry.load(), Config(engines={"tone": EngineSection("tone")}), Metrics().engines
     ) as engines:
         assert engines["tone"].state == "starting"
-        await engines.settled(0.01)  # returns although nothing has come up
-        engines.heard(HostState("tone", 0, 1, "failed", "it is torn"))
-        await asyncio.wait_for(engines.settled(3600.0), 5.0)
+        await engines.wait_until_started(0.01)  # returns although nothing has come up
+        engines.update_host(HostState("tone", 0, 1, "failed", "it is torn"))
+        await asyncio.wait_for(engines.wait_until_started(3600.0), 5.0)
         assert repr(engines) == "<Engines tone failed>"
         assert (engines["tone"].state, engines["tone"].reason) == ("failed", "it is torn")
 
 
 async def test_news_of_an_engine_that_is_not_configured_is_ignored() -> None:
     async with open_engines(registry.load(), Config(engines={"tone": INSIDE}), Metrics().engines) as engines:
-        engines.heard(HostState("nobody", 0, 1, "ready"))
-        engines.heard(HostState("tone", 0, 1, "failed"))
+        engines.update_host(HostState("nobody", 0, 1, "ready"))
+        engines.update_host(HostState("tone", 0, 1, "failed"))
         assert "nobody" not in engines
         assert engines["tone"].state == "ready"
 

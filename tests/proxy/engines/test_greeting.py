@@ -21,7 +21,7 @@ def folder() -> Iterator[Path]:
 
 async def test_a_host_of_another_api_version_serves_nobody_and_the_reason_says_so(folder: Path) -> None:
     async with odd_host(folder / "1", version=API_VERSION + 1), hosted() as voice:
-        voice.heard(state(folder / "1"))
+        voice.update_host(state(folder / "1"))
         await until(lambda: voice.state == "failed")
         assert f"API version is {API_VERSION + 1}, the server's {API_VERSION}" in voice.reason
         assert voice.models() == ()
@@ -32,19 +32,19 @@ async def test_a_host_of_another_api_version_serves_nobody_and_the_reason_says_s
 @pytest.mark.parametrize("noise", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(range(256)) * 64])
 async def test_a_poisoned_socket_is_not_taken_for_a_host(folder: Path, noise: bytes) -> None:
     async with babbling(folder / "1", noise), hosted() as voice:
-        voice.heard(state(folder / "1"))
+        voice.update_host(state(folder / "1"))
         with pytest.raises(EngineUnavailable):
             await spoken(voice, job(deadline_s=0.3))
         assert voice.state == "starting"
         async with host(FakeEngine(), folder / "2"):
-            voice.heard(state("", "restarting"))
-            voice.heard(state(folder / "2"))
+            voice.update_host(state("", "restarting"))
+            voice.update_host(state(folder / "2"))
             assert isinstance((await spoken(voice, job()))[-1], Finished)
 
 
 async def test_a_host_that_listens_only_after_it_was_announced_is_greeted_again(folder: Path) -> None:
     async with hosted() as voice:
-        voice.heard(state(folder / "1"))
+        voice.update_host(state(folder / "1"))
         with pytest.raises(EngineUnavailable):
             await spoken(voice, job(deadline_s=0.05))
         async with host(FakeEngine(), folder / "1"):
@@ -53,15 +53,15 @@ async def test_a_host_that_listens_only_after_it_was_announced_is_greeted_again(
 
 async def test_news_of_a_death_ends_the_greeting(folder: Path) -> None:
     async with hosted() as voice:
-        voice.heard(state(folder / "never"))
-        voice.heard(state("", "failed", reason="it fell over"))
+        voice.update_host(state(folder / "never"))
+        voice.update_host(state("", "failed", reason="it fell over"))
         await until(lambda: not voice._tasks)
         assert voice.reason == "it fell over"
 
 
 async def test_closing_does_not_wait_for_an_answer_that_never_comes(folder: Path) -> None:
     async with hosted() as voice:
-        voice.heard(state(folder / "never"))
+        voice.update_host(state(folder / "never"))
         await asyncio.sleep(0)
         await asyncio.wait_for(voice.close(), 2.0)
         assert not voice._tasks

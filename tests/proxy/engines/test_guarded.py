@@ -26,7 +26,7 @@ from speech_engine import (
     VoiceNotFound,
 )
 from tests.proxy.api.scripted import RATE_HZ, spoken
-from tests.proxy.engines.keys import SILENT, WELL, RecordedMetrics, Turns, guarded, heard, job, later
+from tests.proxy.engines.keys import SILENT, WELL, RecordedMetrics, Turns, count_audio, guarded, job, later
 
 FAULTY = (EngineFailed("it broke"),)
 WHOLE = RATE_HZ // 10 * 2
@@ -35,7 +35,7 @@ WHOLE = RATE_HZ // 10 * 2
 async def fail(engine: GuardedEngine, times: int = 1) -> None:
     for _ in range(times):
         with pytest.raises(EngineError):
-            await heard(engine)
+            await count_audio(engine)
 
 
 def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ async def test_what_certainly_did_nothing_is_asked_again(
     monkeypatch.setattr("proxy.engines.paced._SHORTEST_PAUSE_S", 0.001)
     metrics = RecordedMetrics()
     cloud = Turns([error], [error], WELL)
-    assert await heard(guarded(cloud, metrics=metrics)) == WHOLE
+    assert await count_audio(guarded(cloud, metrics=metrics)) == WHOLE
     assert len(cloud.jobs) == 3
     assert metrics.retries == [f"cloud {type(error).__name__}"] * 2
 
@@ -59,7 +59,7 @@ async def test_three_tries_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten(monkeypatch)
     cloud = Turns([EngineStumbled("x")])
     with pytest.raises(EngineStumbled):
-        await heard(guarded(cloud))
+        await count_audio(guarded(cloud))
     assert len(cloud.jobs) == 3
 
 
@@ -78,7 +78,7 @@ async def test_three_tries_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_may_have_cost_something_or_will_not_change_is_not(error: EngineError) -> None:
     cloud, metrics = Turns([error]), RecordedMetrics()
     with pytest.raises(type(error)):
-        await heard(guarded(cloud, metrics=metrics))
+        await count_audio(guarded(cloud, metrics=metrics))
     assert len(cloud.jobs) == 1
     assert metrics.retries == []
 
@@ -96,13 +96,13 @@ async def test_after_audio_nothing_is_asked_again() -> None:
 async def test_a_start_without_audio_is_nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten(monkeypatch)
     cloud = Turns([Started(RATE_HZ), EngineStumbled("x")], WELL)
-    assert await heard(guarded(cloud)) == WHOLE
+    assert await count_audio(guarded(cloud)) == WHOLE
 
 
 async def test_nobody_is_waited_for_longer_than_there_is_time() -> None:
     cloud = Turns([EngineLimited("x", retry_after_s=30.0)], WELL)
     with pytest.raises(EngineLimited) as raised:
-        await heard(guarded(cloud), job(deadline_s=20.0))
+        await count_audio(guarded(cloud), job(deadline_s=20.0))
     assert raised.value.retry_after_s == 30.0
     assert len(cloud.jobs) == 1
 
@@ -110,7 +110,7 @@ async def test_nobody_is_waited_for_longer_than_there_is_time() -> None:
 async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten(monkeypatch)
     cloud = Turns([lambda: asyncio.sleep(0.2), EngineStumbled("x")], WELL)
-    await heard(guarded(cloud), job(deadline_s=2.0))
+    await count_audio(guarded(cloud), job(deadline_s=2.0))
     first, second = cloud.jobs
     assert first.deadline_s == pytest.approx(2.0, abs=0.1)
     assert second.deadline_s <= 1.8
@@ -119,7 +119,7 @@ async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatc
 async def test_what_a_job_waited_for_its_slot_is_taken_off_its_time() -> None:
     cloud = Turns([lambda: asyncio.sleep(0.3), *WELL], WELL, slots=1)
     engine = guarded(cloud)
-    await asyncio.gather(heard(engine), heard(engine))
+    await asyncio.gather(count_audio(engine), count_audio(engine))
     first, second = cloud.jobs
     assert first.deadline_s == pytest.approx(5.0, abs=0.2)
     assert second.deadline_s <= 4.8
@@ -131,7 +131,7 @@ async def test_so_many_faults_put_it_to_rest_and_it_is_not_asked() -> None:
     await fail(engine, FAULTS)
     assert (engine.state, engine.reason) == ("resting", "it broke")
     with pytest.raises(EngineUnavailable, match="cloud is resting: it broke") as raised:
-        await heard(engine)
+        await count_audio(engine)
     assert 1.0 <= (raised.value.retry_after_s or 0.0) <= 5.0
     assert len(cloud.jobs) == FAULTS
     assert metrics.resting == [(1, True)]
@@ -145,18 +145,18 @@ async def test_one_probe_goes_through_and_closes_it() -> None:
     await fail(engine, FAULTS)
     later(engine)
     cloud.asked.clear()
-    probe = asyncio.create_task(heard(engine))
+    probe = asyncio.create_task(count_audio(engine))
     await cloud.asked.wait()
     for _ in range(3):
         with pytest.raises(EngineUnavailable, match="resting"):
-            await heard(engine)
+            await count_audio(engine)
     gate.set()
     assert await probe == WHOLE
     assert (engine.state, engine.reason) == ("ready", "")
     assert len(cloud.jobs) == FAULTS + 1
     assert metrics.resting == [(1, True), (1, False)]
     assert not engine.keys[0].rests.is_set(), "its provider would be asked every few seconds for ever"
-    assert await heard(engine) == WHOLE
+    assert await count_audio(engine) == WHOLE
 
 
 async def test_a_failed_probe_rests_twice_as_long() -> None:
@@ -170,7 +170,7 @@ async def test_a_failed_probe_rests_twice_as_long() -> None:
 async def test_many_that_fail_together_are_one_reason_to_rest() -> None:
     cloud = Turns([lambda: asyncio.sleep(0.01), *FAULTY], slots=30)
     engine = guarded(cloud)
-    await asyncio.gather(*(heard(engine) for _ in range(30)), return_exceptions=True)
+    await asyncio.gather(*(count_audio(engine) for _ in range(30)), return_exceptions=True)
     assert len(cloud.jobs) == 30
     assert engine.keys[0].breaker.open_s == 5.0
 
@@ -182,7 +182,7 @@ async def test_a_probe_that_tells_nothing_leaves_it_to_the_next(error: EngineErr
     await fail(engine, FAULTS)
     later(engine)
     with pytest.raises(type(error)):
-        await heard(engine, job(deadline_s=2.0))
+        await count_audio(engine, job(deadline_s=2.0))
     assert engine.state == "resting"
     assert engine.keys[0].may_try
 
@@ -193,12 +193,12 @@ async def test_a_client_that_leaves_its_probe_leaves_it_to_the_next() -> None:
     await fail(engine, FAULTS)
     later(engine)
     cloud.asked.clear()
-    probe = asyncio.create_task(heard(engine))
+    probe = asyncio.create_task(count_audio(engine))
     await cloud.asked.wait()
     probe.cancel()
     await asyncio.wait([probe])
     assert cloud.open == 0
-    assert await heard(engine) == WHOLE
+    assert await count_audio(engine) == WHOLE
     assert engine.state == "ready"
 
 
@@ -216,7 +216,7 @@ async def silent_until(deadline_s: float, engine: GuardedEngine) -> None:
     """As the pipeline does it: its clock ends what has come to nothing."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(deadline_s):
-            await heard(engine, job(deadline_s=deadline_s))
+            await count_audio(engine, job(deadline_s=deadline_s))
 
 
 async def test_who_was_silent_until_its_deadline_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ async def test_who_left_before_the_deadline_tells_nothing(monkeypatch: pytest.Mo
     engine = guarded(Turns(SILENT))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
-            await heard(engine, job(deadline_s=5.0))
+            await count_audio(engine, job(deadline_s=5.0))
     assert engine.keys[0].breaker.faults == 0
 
 
@@ -245,11 +245,11 @@ async def test_waiting_in_our_own_line_is_nobodys_fault(monkeypatch: pytest.Monk
     monkeypatch.setattr("proxy.engines.guarded._SILENCE_S", 0.0)
     cloud = Turns(SILENT, WELL, slots=1)
     engine = guarded(cloud)
-    first = asyncio.create_task(heard(engine, job(deadline_s=60.0)))
+    first = asyncio.create_task(count_audio(engine, job(deadline_s=60.0)))
     await cloud.asked.wait()
     for _ in range(FAULTS):
         with pytest.raises(EngineTimeout, match="No slot"):
-            await heard(engine, job(deadline_s=0.02))
+            await count_audio(engine, job(deadline_s=0.02))
         await silent_until(0.02, engine)
     assert (engine.state, engine.keys[0].breaker.faults) == ("ready", 0)
     first.cancel()
@@ -259,11 +259,11 @@ async def test_waiting_in_our_own_line_is_nobodys_fault(monkeypatch: pytest.Monk
 async def test_a_full_line_neither_opens_nor_closes_anything() -> None:
     cloud = Turns(SILENT, slots=1)
     engine = guarded(cloud, queue=0)
-    first = asyncio.create_task(heard(engine))
+    first = asyncio.create_task(count_audio(engine))
     await cloud.asked.wait()
     for _ in range(FAULTS):
         with pytest.raises(EngineBusy):
-            await heard(engine)
+            await count_audio(engine)
     assert engine.keys[0].breaker.faults == 0
     first.cancel()
     await asyncio.wait([first])
@@ -274,7 +274,7 @@ async def test_a_key_that_is_refused_gives_way_to_the_next_at_once(error: Engine
     one, two, metrics = Turns([error]), Turns(WELL), RecordedMetrics()
     engine = guarded(one, two, metrics=metrics)
     for _ in range(3):
-        assert await heard(engine) == WHOLE
+        assert await count_audio(engine) == WHOLE
     name = type(error).__name__
     assert (len(one.jobs), len(two.jobs)) == (1, 3)
     assert (engine.state, engine.reason) == ("ready", f"key 1: {error.message}")
@@ -287,11 +287,11 @@ async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
     metrics = RecordedMetrics()
     engine = guarded(Turns([EngineExhausted("empty")]), Turns([EngineUnauthorized("gone")]), metrics=metrics)
     with pytest.raises(EngineUnauthorized):
-        await heard(engine)
+        await count_audio(engine)
     assert engine.state == "resting"
     assert engine.reason == "key 1: empty; key 2: gone"
     with pytest.raises(EngineUnavailable) as raised:
-        await heard(engine)
+        await count_audio(engine)
     assert raised.value.retry_after_s == pytest.approx(LONGEST_S, abs=1.0)
     assert metrics.alarms == ["cloud EngineExhausted", "cloud EngineUnauthorized"]
 
@@ -299,7 +299,7 @@ async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
 async def test_of_many_refused_together_one_alarm_is_enough() -> None:
     metrics = RecordedMetrics()
     engine = guarded(Turns([lambda: asyncio.sleep(0.01), EngineExhausted("x")], slots=20), metrics=metrics)
-    await asyncio.gather(*(heard(engine) for _ in range(20)), return_exceptions=True)
+    await asyncio.gather(*(count_audio(engine) for _ in range(20)), return_exceptions=True)
     assert metrics.alarms == ["cloud EngineExhausted"]
 
 

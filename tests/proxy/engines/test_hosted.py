@@ -95,8 +95,8 @@ async def test_a_host_gone_before_the_call_is_asked_again_in_its_next_life(folde
             # The supervisor has not noticed yet: this one is still said to be ready.
             speaking = asyncio.create_task(spoken(voice, job()))
             await until(lambda: not voice.changed.is_set())  # it has asked, and waits for news
-            voice.heard(state("", "restarting"))
-            voice.heard(state(folder / "2"))
+            voice.update_host(state("", "restarting"))
+            voice.update_host(state(folder / "2"))
             assert isinstance((await speaking)[-1], Finished)
     assert reborn.jobs == ["job_1"]
 
@@ -112,8 +112,8 @@ async def test_a_job_lost_with_its_host_is_not_given_to_the_next(folder: Path, n
             await until(lambda: first.jobs == ["job_1"])
             if noticed_first_by == "the transport":
                 await first_life.aclose()
-            voice.heard(state("", "restarting", reason="it fell over"))
-            voice.heard(state(folder / "2"))
+            voice.update_host(state("", "restarting", reason="it fell over"))
+            voice.update_host(state(folder / "2"))
             with pytest.raises(EngineUnavailable) as lost:
                 await asyncio.wait_for(speaking, 5.0)
             assert lost.value.retry_after_s == 1.0
@@ -135,7 +135,7 @@ async def test_a_stream_breaks_off_when_its_host_is_gone(folder: Path) -> None:
 
 async def test_where_every_process_is_failed_the_answer_is_at_once_and_has_the_reason(folder: Path) -> None:
     async with hosted() as voice:
-        voice.heard(state("", "failed", reason="its model is torn"))
+        voice.update_host(state("", "failed", reason="its model is torn"))
         assert (voice.state, voice.reason) == ("failed", "its model is torn")
         with pytest.raises(EngineUnavailable, match="its model is torn"):
             await asyncio.wait_for(spoken(voice, job(deadline_s=3600.0)), 5.0)
@@ -144,19 +144,19 @@ async def test_where_every_process_is_failed_the_answer_is_at_once_and_has_the_r
 @pytest.mark.parametrize("name", ["starting", "restarting"])
 async def test_where_one_may_come_up_the_job_waits_for_as_long_as_it_has(folder: Path, name: str) -> None:
     async with hosted() as voice, host(FakeEngine(), folder / "1"):
-        voice.heard(state("", name))
+        voice.update_host(state("", name))
         with pytest.raises(EngineUnavailable) as late:
             await spoken(voice, job(deadline_s=0.02))
         assert late.value.retry_after_s == 2.0
         speaking = asyncio.create_task(spoken(voice, job(deadline_s=30.0)))
         await until(lambda: not speaking.done())
-        voice.heard(state(folder / "1"))
+        voice.update_host(state(folder / "1"))
         assert isinstance((await speaking)[-1], Finished)
 
 
 async def test_a_failed_process_leaves_the_work_to_the_others(folder: Path) -> None:
     async with host(FakeEngine(), folder / "1"), hosted(folder / "1") as voice:
-        voice.heard(state("", "failed", process=1, reason="it fell over"))
+        voice.update_host(state("", "failed", process=1, reason="it fell over"))
         assert voice.state == "ready"
         assert isinstance((await spoken(voice, job()))[-1], Finished)
 

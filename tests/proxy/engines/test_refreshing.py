@@ -19,7 +19,7 @@ from speech_engine import (
     EngineUnavailable,
     ModelInfo,
 )
-from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, guarded, heard
+from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, count_audio, guarded
 
 
 class Asked(Turns):
@@ -142,7 +142,7 @@ async def test_what_requests_found_broken_is_looked_at_soon(monkeypatch: pytest.
     async with block:
         for _ in range(FAULTS):
             with pytest.raises(EngineFailed):
-                await heard(cloud)
+                await count_audio(cloud)
         assert cloud.state == "resting"
         await asyncio.wait_for(metrics.woke.wait(), 5.0)
         assert (cloud.state, engine.looks) == ("ready", 2)
@@ -154,7 +154,7 @@ async def test_a_good_answer_knows_nothing_of_credit(often: None) -> None:
     cloud, block = opened(engine, metrics=metrics)
     async with block:
         with pytest.raises(EngineExhausted):
-            await heard(cloud)
+            await count_audio(cloud)
         await engine.until(engine.looks + 3)
         assert cloud.state == "resting"
     assert metrics.alarms == ["cloud EngineExhausted"]
@@ -178,7 +178,7 @@ async def test_each_key_is_asked_for_itself() -> None:
     async with block:
         assert cloud.reason == "key 1: wrong key"
         assert [model.id for model in cloud.models()] == ["m"]
-        assert await heard(cloud) > 0
+        assert await count_audio(cloud) > 0
 
 
 async def test_nothing_is_asked_once_the_server_has_stopped(often: None) -> None:
