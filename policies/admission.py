@@ -1,4 +1,4 @@
-"""Whether one more request of an account may begin now: its streams, its key's streams, its credits."""
+"""Whether one more request of an account may begin now, by its streams, its key's streams and its credits."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from policies.quota import CreditStanding, Split, split
 
 
 class Live(msgspec.Struct, frozen=True):
-    """Requests under way: the account's, and this key's among them."""
+    """The requests under way: those of the account, and those of this key among them."""
 
     account: int
     key: int
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """`limit` is the one that is reached: so many streams; or for `credits` what is available, in
-    micro-credits, and below zero for who owes some."""
+    """The limit that is reached. `limit` counts streams, or the micro-credits that are available.
+
+    If the account owes credits, the number is below zero.
+    """
 
     reason: Literal["streams", "key_streams", "credits"]
     limit: int
@@ -32,7 +34,5 @@ def admit(amount: int, terms: Terms, live: Live, standing: CreditStanding) -> Sp
         return Refusal("streams", terms.streams)
     if terms.key.streams is not None and live.key >= terms.key.streams:
         return Refusal("key_streams", terms.key.streams)
-    held = split(amount, standing)
-    if held is None:
-        return Refusal("credits", standing.available or 0)
-    return held
+    hold = split(amount, standing)
+    return Refusal("credits", standing.available or 0) if hold is None else hold

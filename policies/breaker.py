@@ -1,6 +1,6 @@
-"""Whether a provider is worth asking just now: closed, open for a while, or one try to see.
+"""A circuit breaker: closed, open for a while, or half open with one try.
 
-One for each key of each engine, so that a key that is used up does not take the others along.
+There is one for each key of each engine, so that a key without credit does not stop the others.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from typing import Literal
 import msgspec
 
 Outcome = Literal["well", "faulty", "refused"]
-"""What an answer says of its provider. `faulty`: it failed. `refused`: our key or our credit is no good,
-which no second try mends. A refusal of the request itself is `well`: somebody was there to refuse it."""
+"""What an answer says of its provider. `faulty`: the provider failed. `refused`: it does not take our key or
+our credit, and no second try mends that. A refusal of the request itself is `well`: the provider answered."""
 
 FAULTS = 5
-"""So many in a row open it."""
+"""So many faults in a row open the breaker."""
 FIRST_S = 5.0
 LONGEST_S = 300.0
 
 
 class Breaker(msgspec.Struct, frozen=True):
-    """`faults` are those in a row, `open_s` how long it is open from `since`. While it is half open one try
-    may be under way (`is_probing`). `is_refused`: it was opened by a refusal, not by faults."""
+    """The state of one breaker. `faults` counts those in a row. It is open for `open_s` from `since`.
+
+    While the breaker is half open, one try may be under way (`is_probing`). If `is_refused`, a refusal
+    opened it, not faults.
+    """
 
     faults: int = 0
     open_s: float = 0.0
@@ -41,24 +44,27 @@ def may_try(breaker: Breaker, now: float) -> bool:
     return breaker.is_closed or (now >= breaker.since + breaker.open_s and not breaker.is_probing)
 
 
-def opens_in_s(breaker: Breaker, now: float) -> float:
-    """Until somebody may try; 0 where that is now."""
+def wait_s(breaker: Breaker, now: float) -> float:
+    """Return how long until a request may try; 0 if one may try now."""
     return 0.0 if breaker.is_closed else max(0.0, breaker.since + breaker.open_s - now)
 
 
-def trying(breaker: Breaker) -> Breaker:
-    """To be noted when a try begins: of an open one it is the only one, the probe."""
+def start_try(breaker: Breaker) -> Breaker:
+    """Note that a try begins. If the breaker is open, this try is the only one: the probe."""
     return breaker if breaker.is_closed else msgspec.structs.replace(breaker, is_probing=True)
 
 
-def given_up(breaker: Breaker) -> Breaker:
-    """A probe that ended without telling anything: its client left."""
+def abandon_try(breaker: Breaker) -> Breaker:
+    """Note that a try ended without an answer, because its client left."""
     return msgspec.structs.replace(breaker, is_probing=False) if breaker.is_probing else breaker
 
 
-def after(breaker: Breaker, outcome: Outcome, now: float, *, is_probe: bool) -> Breaker:
-    """A try has ended. Who began before it opened is no news by then, lest twenty that fail together double
-    it twenty times; only a refusal always counts."""
+def end_try(breaker: Breaker, outcome: Outcome, now: float, *, is_probe: bool) -> Breaker:
+    """Note the outcome of a try.
+
+    A fault counts only if the try began while the breaker was closed, or if it was the probe. Otherwise
+    twenty tries that fail together would double the time twenty times. A refusal always counts.
+    """
     if not breaker.is_closed and not is_probe and (outcome != "refused" or breaker.is_refused):
         return breaker
     if outcome == "well":
@@ -71,9 +77,12 @@ def after(breaker: Breaker, outcome: Outcome, now: float, *, is_probe: bool) -> 
     return Breaker(faults, FIRST_S, now) if faults >= FAULTS else Breaker(faults)
 
 
-def looked(breaker: Breaker, outcome: Outcome, now: float) -> Breaker:
-    """The provider was asked for something else than speech. A good answer ends faults, but knows nothing of
-    credit; a bad one keeps no request from trying for itself when its time has come."""
+def end_other_call(breaker: Breaker, outcome: Outcome, now: float) -> Breaker:
+    """Note the outcome of a call that was not for speech.
+
+    A good answer ends faults, but says nothing about credit. A bad answer does not keep an open breaker open
+    for longer.
+    """
     if not breaker.is_closed:
         return CLOSED if outcome == "well" and not breaker.is_refused else breaker
-    return breaker if outcome == "well" else after(breaker, outcome, now, is_probe=False)
+    return breaker if outcome == "well" else end_try(breaker, outcome, now, is_probe=False)

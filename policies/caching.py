@@ -1,4 +1,4 @@
-"""What of speech may be given a second time, and what makes two requests the same to a listener."""
+"""Which speech may be sent a second time, and what makes two requests sound the same."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ _LARGEST_SHARE = 4
 
 
 class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """A part of a text, by who speaks it and how: all of it that can be heard. `revision` is the voice's,
-    `checkpoint` the model's; `lexicon` stands for the entries in force, `settings` for the configuration."""
+    """A part of a text, and everything about its speaker that changes the sound.
+
+    `revision` is the voice's, `checkpoint` is the model's. `lexicon` stands for the entries in force, and
+    `settings` stands for the configuration.
+    """
 
     start: int
     end: int
@@ -28,28 +31,30 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     settings: tuple[str, ...] = ()
 
 
-def is_wanted(asked: bool | None, planned: bool, configured: bool) -> bool:
-    """What the request says; where it says nothing, whether its plan or the configuration has it on."""
-    return (planned or configured) if asked is None else asked
+def uses_cache(requested: bool | None, planned: bool, configured: bool) -> bool:
+    """Tell whether a request uses the cache. If it does not say, its plan or the configuration decides."""
+    return (planned or configured) if requested is None else requested
 
 
 def largest(bound: int) -> int:
-    """The most bytes that one answer may take of the bound for all: others should not go for its sake."""
+    """Return the most bytes that one answer may take, so that it does not push out all others."""
     return bound // _LARGEST_SHARE
 
 
 def patience_s(first_audio_s: float) -> float:
-    """How long a disk, or the client of an equal request, is worth waiting for; the rest is for speaking."""
+    """Return how long to wait for a disk or for an equal request. The rest of the time is for speaking."""
     return first_audio_s / 2
 
 
 def name(secret: bytes, account: str, sound: Sequence[object], parts: Sequence[SpeakerUse]) -> str:
-    """Of what an account hears. Only equal sound has an equal name, and without the secret nobody can tell
-    from it what is said, or to whom."""
+    """Return the name of what an account hears. Only equal sound has an equal name.
+
+    Without the secret, the name does not show what is said, or to whom.
+    """
     return tag(secret, msgspec.msgpack.encode((account, sound, parts)))
 
 
 def tag(secret: bytes, data: bytes) -> str:
-    """Stands for the data where it must not be read or guessed."""
-    # A MAC as it is: HMAC would let the other threads of the process go first, however short the data.
+    """Return a text that stands for the data, and from which nobody can read or guess it."""
+    # A keyed hash, not HMAC: HMAC would let other threads of the process go first, even for short data.
     return hashlib.blake2b(data, key=secret, digest_size=32).hexdigest()

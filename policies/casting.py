@@ -1,4 +1,4 @@
-"""A dialogue → who says what: `[Ana] Olá. [Ben] Hi.` with a cast of Ana and Ben."""
+"""The turns of a dialogue: `[Ana] Olá. [Ben] Hi.` with a cast of Ana and Ben."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from speech_engine.text import cleaning
 
 MOST_NAMES = 16
 MOST_CHARACTERS = 64
-"""Of a name."""
+"""The most characters of a name."""
 
 _TAG = re.compile(r"\[([^\[\]\n]+)\]")
 _UNUSABLE = re.compile(r"[\[\]\x00-\x1f\x7f]")
 
 
 class Turn(NamedTuple):
-    """What one of the cast says, from `start` to `end` of the text; its tag is not in it."""
+    """What one member says, from `start` to `end` of the text, without the tag."""
 
     name: str
     start: int
@@ -26,12 +26,12 @@ class Turn(NamedTuple):
 
 
 def key(name: str) -> str:
-    """Names are alike that people would read alike: `[ANA]` is Ana's too."""
+    """Return the form by which names are compared: `[ANA]` is Ana too."""
     return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
 
 
 def fault(names: Sequence[str]) -> str | None:
-    """What is wrong with these names as a cast; None for a good one."""
+    """Return what is wrong with these names as a cast, or None."""
     if not 1 <= len(names) <= MOST_NAMES:
         return f"it must have 1 to {MOST_NAMES} names; it has {len(names)}"
     for name in names:
@@ -45,9 +45,11 @@ def fault(names: Sequence[str]) -> str | None:
 
 
 def turns(text: str, names: Iterable[str]) -> tuple[Turn, ...]:
-    """The turns in their order. A tag holds until the next one of the cast; any other stays a part of the
-    text. What stands before the first belongs to the first of the cast. A turn with nothing to say is left
-    out, so that there may be none at all."""
+    """Return the turns in order, without those that have nothing to say.
+
+    A tag of the cast holds until the next one. Any other tag is a part of the text. The text before the
+    first tag belongs to the first member.
+    """
     cast = {key(name): name for name in names}
     return tuple(turn for turn in _all(text, cast) if cleaning.is_speech(text[turn.start : turn.end]))
 
@@ -55,7 +57,7 @@ def turns(text: str, names: Iterable[str]) -> tuple[Turn, ...]:
 def _all(text: str, cast: dict[str, str]) -> Iterator[Turn]:
     name, start = next(iter(cast.values())), 0
     for tag in _TAG.finditer(text):
-        if (called := cast.get(key(tag.group(1)))) is not None:
+        if (member := cast.get(key(tag.group(1)))) is not None:
             yield Turn(name, start, tag.start())
-            name, start = called, tag.end()
+            name, start = member, tag.end()
     yield Turn(name, start, len(text))

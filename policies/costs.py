@@ -1,4 +1,4 @@
-"""What a provider takes for one attempt: money apart from credits, which never touches a balance."""
+"""What a provider takes for one attempt. This money is apart from credits and never touches a balance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 def micro_usd(rate: Rate, *, seconds: float, characters: int, units: float | None) -> int:
-    """For so much that was made of so long a text. A unit that the provider did not count is a character."""
+    """Return the cost of an attempt. If the provider did not count its units, characters count instead."""
     if rate.is_by_time:
         amount = seconds / _SECONDS[rate.per]
     elif rate.per == "job":

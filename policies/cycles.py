@@ -18,8 +18,11 @@ class Cycle(msgspec.Struct, frozen=True):
 
 
 def cycle_at(anchor: int, now: int) -> Cycle:
-    """The cycle that `now` lies in. An anchor on the 31st means the last day of shorter months, and the
-    31st again afterwards. Before the anchor itself (a clock that was set back) it counts backwards."""
+    """Return the cycle that `now` lies in.
+
+    An anchor on the 31st means the last day of shorter months, and the 31st again afterwards. If a clock was
+    set back before the anchor, cycles count backwards.
+    """
     day = _moment(anchor).day
     today = _moment(now).date()
     month = (today.year, today.month)
@@ -29,7 +32,7 @@ def cycle_at(anchor: int, now: int) -> Cycle:
 
 
 def day_at(now: int) -> int:
-    """Where the day that `now` lies in begins, UTC."""
+    """Return the start of the day that `now` lies in, UTC."""
     return _midnight(_moment(now).date())
 
 

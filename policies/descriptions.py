@@ -1,4 +1,4 @@
-"""The words by which people ask for a voice, in English, Portuguese, Spanish and Thai, and what they mean."""
+"""The words that describe a voice in English, Portuguese, Spanish and Thai, and what they mean."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _QUALITY = {
     "warm": "warm warmhearted cozy quente calorosa caloroso acolhedora acolhedor cálida cálido acogedora "
     "acogedor อบอุ่น",
 }
-# What is in every description, and tells nothing.
+# Words of every description, which say nothing about the voice.
 _EMPTY = (
     "language idioma lengua língua speaking speaks fala habla more mais más quite bem "
     "a an and the with of for in who that is very voice voices speaker accent like sound sounding uma um e o "
@@ -95,10 +95,10 @@ _EMPTY = (
 
 
 def plain(text: str) -> str:
-    """In lower case, without the accents of Latin letters, blanks for hyphens and underscores."""
+    """Return lower case without accents on Latin letters. Hyphens and underscores become blanks."""
     parts = unicodedata.normalize("NFD", text.lower().replace("-", " ").replace("_", " "))
-    kept = [character for character in parts if not "\u0300" <= character <= "\u036f"]
-    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
+    plain_letters = [character for character in parts if not "\u0300" <= character <= "\u036f"]
+    return " ".join(unicodedata.normalize("NFC", "".join(plain_letters)).split())
 
 
 def _words(kind: str, table: Mapping[str, str]) -> dict[str, str]:
@@ -110,7 +110,7 @@ def _words(kind: str, table: Mapping[str, str]) -> dict[str, str]:
 
 
 def _people() -> dict[str, str]:
-    """Whoever is a person of some age is of a gender, too."""
+    """Return the words for people. Such a word may name an age and a gender."""
     return {
         plain(word): " ".join(
             f"gender:{meaning}" if meaning in ("female", "male") else f"age:{meaning}"
@@ -130,4 +130,4 @@ VOCABULARY = WordFinder(
         **_people(),
     }
 )
-"""A word or phrase → `kind:meaning`, one or several; nothing for what tells nothing."""
+"""The meanings of a word or phrase, as `kind:meaning`. Some words have none."""

@@ -1,4 +1,4 @@
-"""How long a text will sound, before anyone has spoken it."""
+"""Estimates of how long a text will sound, before an engine has spoken it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _CAP_FACTOR = 4.0
 
 
 def seconds(text: str, speed: float) -> float:
-    """The estimate, on the long side: characters by script, over the speed, with a margin of a fifth."""
+    """Return a generous estimate: characters by script, divided by the speed, and a fifth more."""
     pace = _CHARACTERS_A_SECOND.get(by_script(text) or "", _ALPHABETIC)
     return len(text) / pace / speed * _MARGIN
 
 
 def cap_seconds(estimated_s: float) -> float:
-    """How much audio an engine may produce before it is stopped: runaways cost money, short texts vary."""
+    """Return how much audio an engine may make before we stop it: an engine that never ends costs money."""
     return max(_SHORTEST_CAP_S, _CAP_FACTOR * estimated_s)

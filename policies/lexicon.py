@@ -50,7 +50,7 @@ class Lexicon(msgspec.Struct, frozen=True):
 EMPTY = Lexicon()
 
 
-class NotThere(Exception):
+class UnknownLexicon(Exception):
     """There is no lexicon of the name that was asked for."""
 
 
@@ -68,11 +68,11 @@ class Lexicons:
 
     def for_text(self, wanted: str | Words | None, tag: str) -> Lexicon:
         """`wanted` is a name, `none`, or entries of the request's own, which come before all others. Raises
-        NotThere."""
+        UnknownLexicon."""
         if wanted == NONE_BY_NAME or (wanted is None and not any(self._owners)):
             return EMPTY
         if wanted is not None and not isinstance(wanted, str):
-            return merged([wanted, *(self._words(layer) for layer in self._layers(None, tag))])
+            return merge([wanted, *(self._words(layer) for layer in self._layers(None, tag))])
         layers = self._layers(wanted, tag)
         if not layers:
             return EMPTY
@@ -80,7 +80,7 @@ class Lexicons:
         if found is None:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            found = self._kept[layers] = merged([self._words(layer) for layer in layers])
+            found = self._kept[layers] = merge([self._words(layer) for layer in layers])
         return found
 
     def _layers(self, name: str | None, tag: str) -> _Layers:
@@ -89,7 +89,7 @@ class Lexicons:
         if name is not None:
             asked = usual_name(name)
             if not any(asked in owner for owner in self._owners):
-                raise NotThere(name)
+                raise UnknownLexicon(name)
             names = list(dict.fromkeys((asked, *names)))
         return tuple(
             (place, each)
@@ -104,7 +104,7 @@ class Lexicons:
         return self._owners[place][name]
 
 
-def merged(layers: Sequence[Words]) -> Lexicon:
+def merge(layers: Sequence[Words]) -> Lexicon:
     """The first layer that has a word says how it is spoken; in lower case it has the word in any case."""
     entries: dict[str, str] = {}
     for layer in layers:
@@ -123,7 +123,7 @@ def merged(layers: Sequence[Words]) -> Lexicon:
     return Lexicon(words, tuple(sounds), _digest(entries))
 
 
-def pronounced(
+def find_pronunciations(
     lexicon: Lexicon, alphabets: Sequence[Alphabet], segments: Iterable[Segment]
 ) -> tuple[Pronunciation, ...]:
     """How those words sound that are spoken here, as they stand there, in alphabets that a model takes."""

@@ -71,7 +71,7 @@ class Terms(PlanLimits[int], frozen=True, kw_only=True):
         return self.budget_usd_day is not None or self.budget_usd_month is not None
 
 
-class NotAgreed(Exception):
+class MissingLimits(Exception):
     """The plan leaves these limits to the account, and the account has none."""
 
     def __init__(self, plan: str, missing: tuple[str, ...]) -> None:
@@ -81,11 +81,14 @@ class NotAgreed(Exception):
 
 
 def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> Terms:  # noqa: B008 - frozen
-    """Raises NotAgreed where the plan says "account" and the account says nothing: no limit is not meant."""
+    """Return what holds for a request.
+
+    Raises MissingLimits if the plan leaves a limit to the account, and the account has none.
+    """
     limits = limit_values(plan) | {name: own for name, own in limit_values(agreed).items() if own is not None}
     missing = tuple(name for name, limit in limits.items() if limit == "account")
     if missing:
-        raise NotAgreed(plan.name, missing)
+        raise MissingLimits(plan.name, missing)
     for name, row in OF_KEYS.items():
         if row.per_request:
             limits[name] = _lower(limits[name], getattr(caps, name))

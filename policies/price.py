@@ -62,7 +62,7 @@ def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
     return others - (-by_time // (60 * rate_hz * MICRO))
 
 
-def ahead(price: Price, *, estimated_s: float, characters: int) -> int:
+def estimate_charge(price: Price, *, estimated_s: float, characters: int) -> int:
     """Return what is held before anything is heard: the estimate by the minute, else the charge itself."""
     return charge(price, samples=_estimated(estimated_s), rate_hz=MICRO, characters=characters)
 

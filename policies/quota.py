@@ -44,7 +44,7 @@ def split(amount: int, standing: CreditStanding) -> Split | None:
     return Split(allowance, amount - allowance)
 
 
-def settled(charge: int, held: Split) -> Split:
+def split_charge(charge: int, held: Split) -> Split:
     """What a charge comes to by pool: in the order in which it was held. What goes beyond the hold is
     taken from the pool that the hold ended in, even below zero."""
     if held.granted == 0:

@@ -1,4 +1,4 @@
-"""Who could speak a request: an ordered list of candidates, or the name of the filter that emptied it."""
+"""Routing of a request: an ordered list of candidates, or the filter that refused the last of them."""
 
 from __future__ import annotations
 

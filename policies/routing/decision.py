@@ -1,4 +1,4 @@
-"""Who speaks a request: the route of its language, the models in order, what each filter says of each."""
+"""Decide who speaks a request: the route, the models in order, and what the filters say of each model."""
 
 from __future__ import annotations
 
@@ -16,29 +16,32 @@ from speech_engine import ModelInfo
 
 
 class FrontEndNames(msgspec.Struct, frozen=True):
-    """The installed ones; `by_language` has those that were made for a language, by its base tag."""
+    """The installed front-ends. `by_language` has those that are made for one language, by its base tag."""
 
     installed: frozenset[str] = frozenset((PLAIN,))
     by_language: Mapping[str, str] = {}
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What holds for all requests of one revision of the configuration."""
+    """The rules for all requests of one revision of the configuration."""
 
     licences: Licences = Licences()
     front_ends: FrontEndNames = FrontEndNames()
 
 
 class RoutingResult(msgspec.Struct, frozen=True):
-    """A route, and those of its candidates that there are just now."""
+    """A route, and those of its candidates that exist at this moment."""
 
     route: Route
     models: tuple[Model, ...]
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the request's model stands for. `is_pinned` where it names models itself, which no route then
-    replaces; an alias is only a default list. `routed` is the route of the request's language."""
+    """The models that the request's `model` stands for.
+
+    If `is_pinned`, the request names them itself, and no route replaces them. An alias is a default list.
+    `routed` is the route of the request's language.
+    """
 
     models: tuple[Model, ...]
     is_pinned: bool = False
@@ -52,7 +55,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Of one model: the filter that refused it, and why; None where it passed them all."""
+    """The filter that refused one model, and why. None means that the model passed all of them."""
 
     model: Model
     refused_by: filters.Name | None = None
@@ -60,62 +63,64 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """Either candidates, in order, or the one `error`, of the filter that emptied the list."""
+    """The candidates in order, or the `error` of the filter that refused the last of them."""
 
     voice: Voice
-    wanted: RoutingQuery
+    query: RoutingQuery
     route: Route | None
     verdicts: tuple[Verdict, ...]
     candidates: tuple[Candidate, ...]
     error: NoCandidate | None = None
 
 
-def decide(offer: Offer, voice: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
-    """Asks voice, plan, licence, language, pitch and emotion, in this order; without terms the plan is not
-    asked. Raises nothing: the error is in the decision."""
-    asked = FilterInput(voice, wanted, terms, rules.licences)
+def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
+    """Apply the filters in their order. Without terms, the plan refuses nothing.
+
+    Raises nothing: the error is in the decision.
+    """
+    inputs = FilterInput(voice, query, terms, rules.licences)
     route = None if offer.routed is None else offer.routed.route
-    judged = [(model, _refusing(model, asked)) for model in offer.in_order]
+    judged = [(model, _first_refusal(model, inputs)) for model in offer.in_order]
     candidates = [
-        Candidate(model, voice.on(model.engine) or "", _front_end(model.info, route, wanted, rules))
-        for model, refusing in judged
-        if refusing is None
+        Candidate(model, voice.on(model.engine) or "", _front_end(model.info, route, query, rules))
+        for model, refuser in judged
+        if refuser is None
     ]
     return Decision(
         voice=voice,
-        wanted=wanted,
+        query=query,
         route=route,
-        verdicts=tuple([_verdict(model, refusing, asked) for model, refusing in judged]),
+        verdicts=tuple([_verdict(model, refuser, inputs) for model, refuser in judged]),
         candidates=tuple(candidates),
-        error=None if candidates else _emptied(judged, asked),
+        error=None if candidates else _last_refusal(judged, inputs),
     )
 
 
-def _refusing(model: Model, asked: FilterInput) -> Filter | None:
-    """The first filter that the model does not pass; those behind it are not asked."""
+def _first_refusal(model: Model, inputs: FilterInput) -> Filter | None:
+    """Return the first filter that the model does not pass."""
     for filter_ in FILTERS:
-        if not filter_.passes(model, asked):
+        if not filter_.passes(model, inputs):
             return filter_
     return None
 
 
-def _verdict(model: Model, refusing: Filter | None, asked: FilterInput) -> Verdict:
-    if refusing is None:
+def _verdict(model: Model, refuser: Filter | None, inputs: FilterInput) -> Verdict:
+    if refuser is None:
         return Verdict(model)
-    return Verdict(model, refusing.name, refusing.refusal((model,), asked).message)
+    return Verdict(model, refuser.name, refuser.refusal((model,), inputs).message)
 
 
-def _emptied(judged: Sequence[tuple[Model, Filter | None]], asked: FilterInput) -> NoCandidate:
-    """The error of the last filter that anybody reached; none has passed it."""
-    last = max((refusing for _, refusing in judged if refusing is not None), key=FILTERS.index)
-    return last.refusal([model for model, refusing in judged if refusing is last], asked)
+def _last_refusal(judged: Sequence[tuple[Model, Filter | None]], inputs: FilterInput) -> NoCandidate:
+    """Return the error of the last filter that a model reached. None has passed it."""
+    last = max((refuser for _, refuser in judged if refuser is not None), key=FILTERS.index)
+    return last.refusal([model for model, refuser in judged if refuser is last], inputs)
 
 
-def _front_end(info: ModelInfo, route: Route | None, wanted: RoutingQuery, rules: Rules) -> str:
-    """The route's; where it names none, a model that cannot read numbers gets its language's own."""
+def _front_end(info: ModelInfo, route: Route | None, query: RoutingQuery, rules: Rules) -> str:
+    """Return the route's front-end, or the language's own for a model that cannot read numbers."""
     names = rules.front_ends
     if route is not None and route.front_end is not None:
         return route.front_end if route.front_end in names.installed else PLAIN
     if info.reads_numbers:
         return PLAIN
-    return names.by_language.get(language.base(wanted.language), PLAIN)
+    return names.by_language.get(language.base(query.language), PLAIN)

@@ -1,4 +1,4 @@
-"""What a model must pass to speak a request, in the order in which it is asked; each says why it refuses."""
+"""The filters that a model must pass to speak a request, in their order. Each says why it refuses."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from policies.routing.values import Model, NoCandidate, RoutingQuery, Voice
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
 Name = Literal["voice", "plan", "licence", "language", "pitch", "emotion"]
-"""The last three are what a model is capable of."""
+"""The last three are about what a model can do."""
 _MOST_LISTED = 12
 _USUAL = ("en", "zh", "hi", "es", "fr", "ar", "pt", "ru", "de", "ja")
 
 
 class FilterInput(NamedTuple):
-    """What every filter looks at."""
+    """The values that every filter reads."""
 
     voice: Voice
-    wanted: RoutingQuery
+    query: RoutingQuery
     terms: Terms | None
     licences: Licences
 
 
 class Filter(NamedTuple):
-    """`passes` judges one model; `refusal` is the error for those that came so far, where none has passed."""
+    """`passes` judges one model. If none has passed, `refusal` makes the error for those that came so far."""
 
     name: Name
     passes: Callable[[Model, FilterInput], bool]
@@ -35,27 +35,27 @@ class Filter(NamedTuple):
 
 
 def is_allowed(model: Model, terms: Terms) -> bool:
-    """Whether the plan lets this model speak."""
+    """Tell whether the plan lets this model speak."""
     if terms.local_only and not model.info.is_local:
         return False
     return terms.engines is None or model.engine in terms.engines
 
 
 def is_open(model: Model, terms: Terms | None, licences: Licences) -> bool:
-    """Whether a caller with these terms may know of this model at all; without terms it is anybody."""
+    """Tell whether a caller with these terms may know of this model. Without terms, the caller is anybody."""
     if terms is not None and not is_allowed(model, terms):
         return False
     return licences.obstacle(model.engine, model.info, terms is not None and terms.is_paid) is None
 
 
 def speaks(info: ModelInfo, tag: str) -> bool:
-    """Whether the model speaks the language acceptably; a region falls back to its base language."""
+    """Tell whether the model speaks the language well enough. A region falls back to its base language."""
     found = find_language(info, tag)
     return found is not None and found.quality != "poor"
 
 
 def find_language(info: ModelInfo, tag: str) -> Language | None:
-    # As it is written, mostly; a provider may have seventy languages, and each request asks.
+    # Most tags match as they are written. This saves the table of a provider with seventy languages.
     for known in info.languages:
         if known.tag == tag:
             return known
@@ -63,78 +63,78 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
     return by_tag.get(tag.lower()) or by_tag.get(language.base(tag)) or by_tag.get(ANY_LANGUAGE)
 
 
-def _is_bound(model: Model, asked: FilterInput) -> bool:
-    return asked.voice.on(model.engine) is not None
+def _is_bound(model: Model, inputs: FilterInput) -> bool:
+    return inputs.voice.on(model.engine) is not None
 
 
-def _no_voice(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
-    where = ", ".join(sorted({binding.engine for binding in asked.voice.bindings})) or "no engine"
-    message = f"The voice '{asked.voice.id}' is on {where}, not on {_names(models)}."
+def _no_voice(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    where = ", ".join(sorted({binding.engine for binding in inputs.voice.bindings})) or "no engine"
+    message = f"The voice '{inputs.voice.id}' is on {where}, not on {_names(models)}."
     return NoCandidate("voice", "voice_not_available", message)
 
 
-def _is_in_plan(model: Model, asked: FilterInput) -> bool:
-    return asked.terms is None or is_allowed(model, asked.terms)
+def _is_in_plan(model: Model, inputs: FilterInput) -> bool:
+    return inputs.terms is None or is_allowed(model, inputs.terms)
 
 
-def _not_in_plan(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
-    plan = asked.terms.plan if asked.terms else ""
+def _not_in_plan(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    plan = inputs.terms.plan if inputs.terms else ""
     message = f"Your plan '{plan}' does not have {_names(models)}."
     return NoCandidate("model", "model_not_allowed", message, is_forbidden=True)
 
 
-def _is_licensed(model: Model, asked: FilterInput) -> bool:
-    is_paid = asked.terms is not None and asked.terms.is_paid
-    return asked.licences.obstacle(model.engine, model.info, is_paid) is None
+def _is_licensed(model: Model, inputs: FilterInput) -> bool:
+    is_paid = inputs.terms is not None and inputs.terms.is_paid
+    return inputs.licences.obstacle(model.engine, model.info, is_paid) is None
 
 
-def _not_licensed(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
-    """Of several the first one's: it is the one that was wanted most."""
+def _not_licensed(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    """Return the error of the first model, which the caller prefers."""
     first = models[0]
-    if asked.licences.obstacle(first.engine, first.info, is_paid=False) is not None:
+    if inputs.licences.obstacle(first.engine, first.info, is_paid=False) is not None:
         message = f"The operator of this server has not accepted the licence of {first.name}."
         return NoCandidate("model", "licence_not_accepted", message, is_forbidden=True)
-    plan = asked.terms.plan if asked.terms else ""
+    plan = inputs.terms.plan if inputs.terms else ""
     message = f"The licence of {first.name} forbids paid use, and your plan '{plan}' is a paid one."
     return NoCandidate("model", "paid_use_forbidden", message, is_forbidden=True)
 
 
-def _is_spoken(model: Model, asked: FilterInput) -> bool:
-    return speaks(model.info, asked.wanted.language)
+def _is_spoken(model: Model, inputs: FilterInput) -> bool:
+    return speaks(model.info, inputs.query.language)
 
 
-def _not_spoken(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
+def _not_spoken(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     spoken = {known.tag for model in models for known in model.info.languages if known.quality != "poor"}
     message = (
-        f"{_names(models)} cannot speak the language '{asked.wanted.language}' well enough; "
+        f"{_names(models)} cannot speak the language '{inputs.query.language}' well enough; "
         f"it speaks {_some(sorted(spoken))}."
     )
     return NoCandidate("language", "unsupported_language", message)
 
 
 def _some(tags: Sequence[str]) -> str:
-    """All of a few; of a provider's sixty those that most texts are in."""
+    """Name all languages if they are few, else those that most texts are in."""
     if len(tags) <= _MOST_LISTED:
         return ", ".join(tags) or "none"
     usual = [tag for tag in _USUAL if tag in tags]
     return f"{len(tags)} languages, among them {', '.join(usual or tags[:3])}"
 
 
-def _has_pitch(model: Model, asked: FilterInput) -> bool:
-    return model.info.pitch[0] <= asked.wanted.pitch <= model.info.pitch[1]
+def _has_pitch(model: Model, inputs: FilterInput) -> bool:
+    return model.info.pitch[0] <= inputs.query.pitch <= model.info.pitch[1]
 
 
-def _no_pitch(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
+def _no_pitch(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     low, high = models[0].info.pitch
     message = f"'pitch' must be from {low:g} to {high:g} on {models[0].name}."
     return NoCandidate("pitch", "unsupported_value", message)
 
 
-def _has_emotion(model: Model, asked: FilterInput) -> bool:
-    return asked.wanted.emotion is None or asked.wanted.emotion in model.info.emotions
+def _has_emotion(model: Model, inputs: FilterInput) -> bool:
+    return inputs.query.emotion is None or inputs.query.emotion in model.info.emotions
 
 
-def _no_emotion(models: Sequence[Model], asked: FilterInput) -> NoCandidate:
+def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     known = ", ".join(models[0].info.emotions) or "none"
     message = f"'emotion' is not one that {models[0].name} can express; it knows: {known}."
     return NoCandidate("emotion", "unsupported_value", message)

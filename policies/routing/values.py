@@ -1,4 +1,4 @@
-"""What routing works with: voices and where they are bound, models, routes, and who may speak in the end."""
+"""The values of routing: voices and their bindings, models, routes, and candidates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from policies.language import Source, base
 from speech_engine import ModelInfo
 
 PLAIN = "plain"
-"""The front-end that is always there, and serves every language."""
+"""The front-end that is always there and serves every language."""
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -21,8 +21,10 @@ class Binding(msgspec.Struct, frozen=True):
 
 
 class Voice(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice as routing sees it, wherever it came from: config, an engine's list, the library. A `cast` has
-    no bindings: it is names, and the voice that each one speaks with."""
+    """A voice as routing sees it, from the configuration, an engine's list or the library.
+
+    A `cast` has no bindings: it has names, and the voice that each name speaks with.
+    """
 
     id: str
     name: str
@@ -55,10 +57,11 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Who speaks a language, in order, by `engine/model`, and which front-end prepares its texts.
+    """The models that speak a language, in order, and the front-end that prepares its texts.
 
-    Without candidates it is whoever the request names. `sentences` lets it speak the sentences of its
-    language in texts of several, there with `voice` where the request's own is on none of its engines.
+    Candidates are `engine/model`. Without any, the request's own models speak. With `sentences`, the route
+    speaks the sentences of its language in texts of several languages. If the request's voice is on none of
+    its engines, `voice` speaks them.
     """
 
     language: str
@@ -92,7 +95,7 @@ class Routes:
 
 
 class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request asks of whoever speaks it; `source` is where its language is known from."""
+    """What a request needs from its candidates. `source` is where its language is known from."""
 
     language: str
     source: Source = "request"
@@ -109,8 +112,10 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class NoCandidate(Exception):
-    """Nobody is left; `field` is the request's field that emptied the list, `code` says how. `is_forbidden`
-    where the engines could, and the plan or a licence does not let them."""
+    """No model is left. `field` is the request's field that refused the last one, and `code` says why.
+
+    If `is_forbidden`, an engine could speak the request, and the plan or a licence forbids that.
+    """
 
     def __init__(self, field: str, code: str, message: str, *, is_forbidden: bool = False) -> None:
         super().__init__(message)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from policies.plans import NotAgreed, Plan, Terms, terms
+from policies.plans import MissingLimits, Plan, Terms, terms
 from policies.rate import Window
 from proxy.access.callers import Caller
 from proxy.access.limits import Limits
@@ -50,7 +50,7 @@ class Plans:
             )
         try:
             caller_terms = terms(plan, caller.agreed, caller.caps)
-        except NotAgreed as error:
+        except MissingLimits as error:
             raise NotAllowed(
                 f"The plan '{plan.name}' leaves {', '.join(error.missing)} to each account, and nothing was "
                 "agreed with yours yet. Ask the server's operator.",

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies.limits import LIMITS, with_limits
-from policies.plans import NotAgreed, Overrides, Prices, Terms, terms
+from policies.plans import MissingLimits, Overrides, Prices, Terms, terms
 from policies.price import Price
 from proxy.config import credits
 from proxy.config.plans import read_prices
@@ -79,7 +79,7 @@ def check(plan: str, agreed: Overrides, config: Config) -> None:
         )
     try:
         terms(config.plans[plan], agreed)
-    except NotAgreed as error:
+    except MissingLimits as error:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in error.missing)
         raise InvalidRequest(
             f"The plan '{plan}' leaves {', '.join(error.missing)} to each account; send them in 'agreed' "
@@ -92,7 +92,7 @@ def in_force(plan: str, agreed: Overrides, config: Config) -> Terms | None:
     """None where the configuration has no such plan any more, or the account lacks what it leaves open."""
     try:
         return terms(config.plans[plan], agreed)
-    except (KeyError, NotAgreed):
+    except (KeyError, MissingLimits):
         return None
 
 

@@ -144,8 +144,8 @@ class Explanations:
             start=span.start,
             end=span.end,
             voice=decision.voice.id,
-            language=decision.wanted.language,
-            source=decision.wanted.source,
+            language=decision.query.language,
+            source=decision.query.source,
             route=None if route is None else ShownRoute(**msgspec.structs.asdict(route)),
             models=[_judged(verdict) for verdict in decision.verdicts],
             candidates=[
@@ -159,7 +159,7 @@ class Explanations:
     def _refusal(self, model: str, decision: Decision) -> ShownRefusal | None:
         if decision.error is None:
             return None
-        failure = self._planner.failure(decision.error, model, decision.wanted.language)
+        failure = self._planner.failure(decision.error, model, decision.query.language)
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from policies.lexicon import Lexicon, Lexicons, NotThere, Words
+from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
 from policies.routing import Voice
 from proxy.access.callers import KEPT_S
 from proxy.errors import InvalidRequest
@@ -49,7 +49,7 @@ class AccountLibrary:
         """What counts for a text in this language; `wanted` as the request says. Raises InvalidRequest."""
         try:
             return self._lexicons.for_text(wanted, tag)
-        except NotThere as error:
+        except UnknownLexicon as error:
             raise InvalidRequest(
                 f"The lexicon '{str(error)[:80]}' does not exist. GET /v1/lexicons lists those that do.",
                 param="lexicon",

@@ -199,7 +199,7 @@ class Hold:
 
     def _entries(self, charge: int) -> list[Entry]:
         hold_request, at = self.hold_request, self._held.at
-        split = quota.settled(charge, self._held.split)
+        split = quota.split_charge(charge, self._held.split)
         pools = ((self._held.cycle.start, split.allowance), (GRANTED, split.granted))
         return [
             entries.spend(

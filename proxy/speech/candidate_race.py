@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from policies import estimate, provider_waits, segments
-from policies.lexicon import pronounced
+from policies.lexicon import find_pronunciations
 from policies.routing import Candidate
 from proxy.audio.frames import open_frames
 from proxy.catalogue.catalogue import Catalogue
@@ -279,5 +279,5 @@ def _job(part_request: PartRequest, candidate: Candidate, prepared: tuple[Segmen
         formats=(part_request.format,) if passes else (),
         # The cap is on what a listener hears. An engine that is slowed down afterwards makes less.
         max_samples=round(estimate.cap_seconds(part.estimated_s) * info.sample_rate_hz * factor),
-        pronunciations=pronounced(part.lexicon, info.phonemes, prepared),
+        pronunciations=find_pronunciations(part.lexicon, info.phonemes, prepared),
     )

@@ -116,7 +116,7 @@ class Planner:
     def remarks(self, decision: Decision) -> list[str]:
         """List what is missing of this language's routes: nothing else tells why they are passed over."""
         remarks = []
-        for route in self._catalogue.routes.of(decision.wanted.language):
+        for route in self._catalogue.routes.of(decision.query.language):
             missing = "; ".join(self._catalogue.missing(route))
             if missing:
                 fate = "goes on without some" if route == decision.route else "is passed over"
@@ -136,7 +136,7 @@ class Planner:
     def part(self, request: SpeechRequest, terms: Terms, span: Span) -> Part:
         """Plan one part of a request. It raises what `plan` raises."""
         decision = self.decide(request, terms, span)
-        query = decision.wanted
+        query = decision.query
         if (error := decision.error) is not None:
             raise self.failure(error, request.model, query.language)
         return Part(
@@ -203,7 +203,7 @@ def _with_lexicon(part: Part, words: Lexicon) -> Part:
 def _highest_price(part: Part, terms: Terms) -> int:
     """Compute what the part costs with its dearest candidate."""
     return max(
-        price.ahead(
+        price.estimate_charge(
             terms.prices.of_model(candidate.model.engine, candidate.model.info.id),
             estimated_s=part.estimated_s,
             characters=part.characters,

@@ -13,7 +13,7 @@ from policies.admission import Live, Refusal, admit
 from policies.cycles import cycle_at
 from policies.limits import Caps
 from policies.plans import Plan, terms
-from policies.price import MICRO, Price, ahead, charge, in_credits
+from policies.price import MICRO, Price, charge, estimate_charge, in_credits
 from policies.quota import CreditStanding, Split, split
 from proxy.config import config_toml
 from tests.docs import pages
@@ -75,7 +75,7 @@ def test_holds(
     estimated_s = estimate.seconds(_LETTERS[language] * int(characters), float(speed))
     assert f"{estimated_s:g}" == seconds
     for priced, held in (("1 per second", by_second), ("10 per minute", by_minute)):
-        found = ahead(price(priced), estimated_s=estimated_s, characters=int(characters))
+        found = estimate_charge(price(priced), estimated_s=estimated_s, characters=int(characters))
         assert in_credits(found) == held
 
 

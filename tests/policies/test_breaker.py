@@ -13,12 +13,12 @@ from policies.breaker import (
     LONGEST_S,
     Breaker,
     Outcome,
-    after,
-    given_up,
-    looked,
+    abandon_try,
+    end_other_call,
+    end_try,
     may_try,
-    opens_in_s,
-    trying,
+    start_try,
+    wait_s,
 )
 
 OUTCOMES: tuple[Outcome, ...] = ("well", "faulty", "refused")
@@ -27,21 +27,21 @@ OUTCOMES: tuple[Outcome, ...] = ("well", "faulty", "refused")
 def opened(now: float = 100.0) -> Breaker:
     breaker = CLOSED
     for _ in range(FAULTS):
-        breaker = after(breaker, "faulty", now, is_probe=False)
+        breaker = end_try(breaker, "faulty", now, is_probe=False)
     return breaker
 
 
 def probed(breaker: Breaker, outcome: Outcome, now: float) -> Breaker:
-    return after(trying(breaker), outcome, now, is_probe=True)
+    return end_try(start_try(breaker), outcome, now, is_probe=True)
 
 
-REFUSED = after(CLOSED, "refused", 100.0, is_probe=False)
+REFUSED = end_try(CLOSED, "refused", 100.0, is_probe=False)
 
 
 def test_so_many_faults_in_a_row_open_it_and_one_less_does_not() -> None:
     breaker = CLOSED
     for number in range(1, FAULTS):
-        breaker = after(breaker, "faulty", 100.0, is_probe=False)
+        breaker = end_try(breaker, "faulty", 100.0, is_probe=False)
         assert (breaker.is_closed, breaker.faults) == (True, number)
     assert opened().open_s == FIRST_S
 
@@ -49,7 +49,7 @@ def test_so_many_faults_in_a_row_open_it_and_one_less_does_not() -> None:
 def test_one_good_answer_begins_the_count_anew() -> None:
     breaker = CLOSED
     for outcome in (*["faulty"] * (FAULTS - 1), "well", *["faulty"] * (FAULTS - 1)):
-        breaker = after(breaker, outcome, 100.0, is_probe=False)  # type: ignore[arg-type] # a list of text
+        breaker = end_try(breaker, outcome, 100.0, is_probe=False)  # type: ignore[arg-type] # a list of text
     assert breaker.is_closed
 
 
@@ -65,7 +65,7 @@ def test_a_refusal_opens_at_once_and_for_longest() -> None:
 )
 def test_it_is_half_open_when_its_time_is_over(now: float, may: bool, left_s: float) -> None:
     assert may_try(opened(), now) is may
-    assert opens_in_s(opened(), now) == pytest.approx(left_s)
+    assert wait_s(opened(), now) == pytest.approx(left_s)
 
 
 def test_failed_probes_double_it_up_to_the_longest() -> None:
@@ -87,21 +87,21 @@ def test_a_good_probe_closes_it(open_one: Breaker) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["well", "faulty"])
-@pytest.mark.parametrize("open_one", [opened(), trying(opened()), REFUSED])
+@pytest.mark.parametrize("open_one", [opened(), start_try(opened()), REFUSED])
 def test_who_began_before_it_opened_tells_nothing_new(outcome: Outcome, open_one: Breaker) -> None:
-    assert after(open_one, outcome, 101.0, is_probe=False) == open_one
+    assert end_try(open_one, outcome, 101.0, is_probe=False) == open_one
 
 
 def test_of_many_that_are_refused_together_only_the_first_is_news() -> None:
-    assert after(REFUSED, "refused", 200.0, is_probe=False) == REFUSED
-    assert after(opened(), "refused", 101.0, is_probe=False).is_refused
+    assert end_try(REFUSED, "refused", 200.0, is_probe=False) == REFUSED
+    assert end_try(opened(), "refused", 101.0, is_probe=False).is_refused
 
 
 def test_a_probe_given_up_lets_the_next_one_try() -> None:
-    trying_one = trying(opened())
+    trying_one = start_try(opened())
     assert not may_try(trying_one, 1e6)
-    assert given_up(trying_one) == opened()
-    assert given_up(CLOSED) == CLOSED
+    assert abandon_try(trying_one) == opened()
+    assert abandon_try(CLOSED) == CLOSED
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_probe_given_up_lets_the_next_one_try() -> None:
     ],
 )
 def test_what_a_look_at_the_provider_tells(before: Breaker, outcome: Outcome, after_it: Breaker) -> None:
-    assert looked(before, outcome, 200.0) == after_it
+    assert end_other_call(before, outcome, 200.0) == after_it
 
 
 @given(st.lists(st.tuples(st.sampled_from([*OUTCOMES, "left"]), st.floats(0.0, 400.0)), max_size=40))
@@ -128,16 +128,16 @@ def test_while_it_is_open_one_probe_at_most_is_under_way(steps: list[tuple[str, 
     for outcome, pause_s in steps:
         now += pause_s
         if not may_try(breaker, now):
-            assert opens_in_s(breaker, now) > 0
+            assert wait_s(breaker, now) > 0
             continue
         was_closed = breaker.is_closed
-        breaker = trying(breaker)
+        breaker = start_try(breaker)
         assert may_try(breaker, now) is was_closed
         assert may_try(breaker, now + 1e9) is was_closed
         if outcome == "left":
-            breaker = given_up(breaker)
+            breaker = abandon_try(breaker)
             assert may_try(breaker, now)
         else:
-            breaker = after(breaker, outcome, now, is_probe=not was_closed)  # type: ignore[arg-type] # "left" is not among these
+            breaker = end_try(breaker, outcome, now, is_probe=not was_closed)  # type: ignore[arg-type] # "left" is not among these
             assert not breaker.is_probing
         assert breaker.is_closed or FIRST_S <= breaker.open_s <= LONGEST_S

@@ -42,7 +42,7 @@ PART = SpeakerUse(
 def test_the_request_has_the_first_word(
     asked: bool | None, planned: bool, configured: bool, wanted: bool
 ) -> None:
-    assert caching.is_wanted(asked, planned, configured) is wanted
+    assert caching.uses_cache(asked, planned, configured) is wanted
 
 
 def test_one_answer_may_take_a_quarter_and_a_wait_half() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import lexicon
-from policies.lexicon import EMPTY, Lexicons, NotThere, merged, pronounced
+from policies.lexicon import EMPTY, Lexicons, UnknownLexicon, find_pronunciations, merge
 from speech_engine import Pronunciation, Segment
 
 OWN = {
@@ -47,9 +47,9 @@ def test_what_counts(wanted: str | Mapping[str, str] | None, tag: str, words: di
 
 def test_a_name_that_nobody_has_is_not_there() -> None:
     for wanted in ("nobody", "", "brand", "Brands"):
-        with pytest.raises(NotThere):
+        with pytest.raises(UnknownLexicon):
             Lexicons(SHARED, OWN).for_text(wanted, "pt")
-    with pytest.raises(NotThere):
+    with pytest.raises(UnknownLexicon):
         Lexicons(SHARED).for_text("own", "pt")
 
 
@@ -64,10 +64,10 @@ def test_without_lexicons_nothing_is_put_together_and_with_them_it_is_once() -> 
 
 
 def test_the_digest_tells_lexicons_apart_and_only_those() -> None:
-    first = merged([{"a": "b", "c": "d"}])
-    assert first.digest == merged([{"c": "d", "a": "b"}]).digest == merged([{"a": "b"}, {"c": "d"}]).digest
+    first = merge([{"a": "b", "c": "d"}])
+    assert first.digest == merge([{"c": "d", "a": "b"}]).digest == merge([{"a": "b"}, {"c": "d"}]).digest
     others = [{"a": "b"}, {"a": "b", "c": "e"}, {"a": "bc", "d": ""}, {"a": "/b/", "c": "d"}]
-    assert len({first.digest, "", *(merged([each]).digest for each in others)}) == 6
+    assert len({first.digest, "", *(merge([each]).digest for each in others)}) == 6
 
 
 @given(
@@ -77,7 +77,7 @@ def test_the_digest_tells_lexicons_apart_and_only_those() -> None:
     )
 )
 def test_an_earlier_layer_always_has_the_last_word(layers: list[dict[str, str]]) -> None:
-    words = merged(layers).words
+    words = merge(layers).words
     for written in ("Ana", "ana", "ANA", "Rui"):
         says = [layer.get(written, layer.get(written.lower())) for layer in layers]
         first = next((said for said in says if said is not None), None)
@@ -105,22 +105,24 @@ def test_a_form_in_slashes_is_ipa_and_one_in_numbered_brackets_pinyin(
 
 
 def test_a_word_with_a_sound_is_kept_as_it_is_written() -> None:
-    found = merged([{"5G": "/faɪv dʒiː/", "SQL": "sequel"}])
+    found = merge([{"5G": "/faɪv dʒiː/", "SQL": "sequel"}])
     assert found.words == {"5G": "5G", "SQL": "sequel"}
     assert found.sounds == (Pronunciation("5G", "ipa", "faɪv dʒiː"),)
 
 
 def test_an_engine_is_told_of_the_words_that_occur_as_they_stand_in_alphabets_it_takes() -> None:
-    words = merged([{"lagos": "/ˈleɪɡɒs/", "处理": "(chu3)(li3)", "Kano": "/ˈkɑːnoʊ/", "Rio": "hee-oh"}])
+    words = merge([{"lagos": "/ˈleɪɡɒs/", "处理": "(chu3)(li3)", "Kano": "/ˈkɑːnoʊ/", "Rio": "hee-oh"}])
     segments = (Segment("Lagos, LAGOS and Lagosians.", 0, 9), Segment("他处理了 Lagos kano.", 9, 20))
-    assert pronounced(words, ("ipa",), segments) == (
+    assert find_pronunciations(words, ("ipa",), segments) == (
         Pronunciation("Lagos", "ipa", "ˈleɪɡɒs"),
         Pronunciation("LAGOS", "ipa", "ˈleɪɡɒs"),
     )
-    assert pronounced(words, ("pinyin",), segments) == (Pronunciation("处理", "pinyin", "(chu3)(li3)"),)
-    assert len(pronounced(words, ("pinyin", "ipa"), segments)) == 3
-    assert pronounced(words, (), segments) == ()
-    assert pronounced(EMPTY, ("ipa",), segments) == ()
+    assert find_pronunciations(words, ("pinyin",), segments) == (
+        Pronunciation("处理", "pinyin", "(chu3)(li3)"),
+    )
+    assert len(find_pronunciations(words, ("pinyin", "ipa"), segments)) == 3
+    assert find_pronunciations(words, (), segments) == ()
+    assert find_pronunciations(EMPTY, ("ipa",), segments) == ()
 
 
 @pytest.mark.parametrize("name", ["pt-BR", "th", "brands", "My.Names-2", "a", "x" * 64])
@@ -172,7 +174,7 @@ def test_words_are_kept_composed_and_without_blanks_around_them() -> None:
 
 
 def test_nothing_shows_what_is_in_a_lexicon() -> None:
-    found = merged([{"canary": "/kəˈnɛəri/"}])
+    found = merge([{"canary": "/kəˈnɛəri/"}])
     assert "canary" not in repr((found, found.sounds, Lexicons({"en": {"canary": "x"}})))
 
 

@@ -25,12 +25,12 @@ def model(paid_use: bool = True, must_accept: bool = False) -> ModelInfo:
     [("", "not_accepted"), ("MIT", "not_accepted"), ("CPML", None), ("cpml", None)],
 )
 def test_a_licence_is_accepted_by_its_name(accepted: str, obstacle: Obstacle | None, is_paid: bool) -> None:
-    licences = Licences(settled={"red": AcceptedLicence(accepted), "blue": AcceptedLicence("CPML")})
+    licences = Licences(by_engine={"red": AcceptedLicence(accepted), "blue": AcceptedLicence("CPML")})
     assert licences.obstacle("red", model(must_accept=True), is_paid) == obstacle
 
 
 def test_accepting_for_one_engine_accepts_for_no_other() -> None:
-    licences = Licences(settled={"red": AcceptedLicence("CPML", "mine")})
+    licences = Licences(by_engine={"red": AcceptedLicence("CPML", "mine")})
     assert licences.obstacle("blue", model(must_accept=True), is_paid=False) == "not_accepted"
     assert licences.obstacle("blue", model(paid_use=False), is_paid=True) == "not_for_paid_use"
 
@@ -53,7 +53,7 @@ def test_paid_plans_need_a_basis_on_a_commercial_server(
 
 
 def test_a_basis_for_paid_use_accepts_no_licence() -> None:
-    licences = Licences(settled={"red": AcceptedLicence("", "mine")})
+    licences = Licences(by_engine={"red": AcceptedLicence("", "mine")})
     assert licences.obstacle("red", model(paid_use=False, must_accept=True), is_paid=True) == "not_accepted"
 
 

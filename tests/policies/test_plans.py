@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.limits import Caps
-from policies.plans import UNLIMITED, NotAgreed, Overrides, Plan, Prices, terms
+from policies.plans import UNLIMITED, MissingLimits, Overrides, Plan, Prices, terms
 from policies.price import FREE, Price
 
 LIMITS = ("allowance", "rpm", "streams", "voices", "max_characters")
@@ -34,7 +34,7 @@ def test_what_was_agreed_with_the_account_comes_before_its_plan(plan: Plan, limi
 
 
 def test_a_limit_that_nobody_agreed_on_is_named_and_is_not_no_limit() -> None:
-    with pytest.raises(NotAgreed) as refused:
+    with pytest.raises(MissingLimits) as refused:
         terms(AGREED_ON, Overrides(rpm=5, allowance=0))
     assert (refused.value.plan, refused.value.missing) == (
         "enterprise",

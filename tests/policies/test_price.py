@@ -1,4 +1,4 @@
-"""A charge is what was written, rounded once and upwards; what is ahead is held for it."""
+"""A charge is what was written, rounded once and upwards; what is estimate_charge is held for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.price import FREE, MICRO, Price, ahead, charge, in_credits
+from policies.price import FREE, MICRO, Price, charge, estimate_charge, in_credits
 
 SECOND = Price(60 * MICRO, "minute")
 """A credit a second, as the shipped plans have it."""
@@ -85,7 +85,7 @@ def test_the_rate_of_an_encoder_makes_no_price(price: Price, milliseconds: int, 
     ],
 )
 def test_what_is_held_ahead(price: Price, estimated_s: float, micro: int) -> None:
-    assert ahead(price, estimated_s=estimated_s, characters=9) == micro
+    assert estimate_charge(price, estimated_s=estimated_s, characters=9) == micro
 
 
 @given(
@@ -95,13 +95,13 @@ def test_by_character_and_by_job_the_hold_is_the_charge(
     micro: int, per: str, characters: int, samples: int
 ) -> None:
     price = Price(micro, per)  # type: ignore[arg-type]  # one of the two, drawn as text
-    held = ahead(price, estimated_s=samples / 24_000, characters=characters)
+    held = estimate_charge(price, estimated_s=samples / 24_000, characters=characters)
     assert held == charge(price, samples=samples, rate_hz=24_000, characters=characters)
 
 
 @given(st.integers(1, 3600), prices)
 def test_by_the_minute_a_true_estimate_holds_enough(seconds: int, price: Price) -> None:
-    held = ahead(price, estimated_s=float(seconds), characters=1)
+    held = estimate_charge(price, estimated_s=float(seconds), characters=1)
     assert held >= charge(price, samples=seconds * 24_000, rate_hz=24_000, characters=1)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.quota import CreditStanding, Split, settled, split
+from policies.quota import CreditStanding, Split, split, split_charge
 
 amounts = st.integers(0, 10**13)
 pools = st.integers(-(10**12), 10**13)
@@ -52,7 +52,7 @@ def test_how_an_amount_is_held(amount: int, standing: CreditStanding, held: Spli
     ],
 )
 def test_what_a_charge_comes_to(charge: int, held: Split, by_pool: Split) -> None:
-    assert settled(charge, held) == by_pool
+    assert split_charge(charge, held) == by_pool
 
 
 @given(amounts, standings)
@@ -81,7 +81,7 @@ def test_holds_together_never_oversell(standing: CreditStanding, wanted: list[in
 
 @given(amounts, splits)
 def test_all_of_a_charge_is_settled_and_no_pool_gets_back_more_than_it_held(charge: int, held: Split) -> None:
-    by_pool = settled(charge, held)
+    by_pool = split_charge(charge, held)
     assert by_pool.amount == charge
     assert by_pool.allowance >= 0
     assert by_pool.granted >= 0
@@ -97,7 +97,7 @@ def test_what_is_settled_beyond_a_hold_is_owed_and_refuses_the_next(
     held = split(amount, standing)
     if held is None:
         return
-    by_pool = settled(amount + beyond, held)
+    by_pool = split_charge(amount + beyond, held)
     after = CreditStanding((standing.allowance or 0) - by_pool.allowance, standing.granted - by_pool.granted)
     assert after.available == (standing.available or 0) - amount - beyond
     if after.available <= 0:

@@ -89,7 +89,7 @@ class Cache:
         If an equal request is being spoken, this one waits for it, unless that one waits for its own client.
         """
         is_requested, is_planned = question.request.cache, question.plan.terms.cache
-        if not self._shelf.folder.most_bytes or not caching.is_wanted(is_requested, is_planned, self._is_on):
+        if not self._shelf.folder.most_bytes or not caching.uses_cache(is_requested, is_planned, self._is_on):
             return _NOT_LOOKED_UP
         speakers = [part.candidates[0].model.name for part in question.plan.parts]
         path = self._shelf.path(self._names.clip_name(question, speakers))

@@ -39,7 +39,7 @@ ENGLISH = RoutingQuery(language="en")
 
 
 def passes(
-    model: Model, filter_: str, by: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules
+    model: Model, filter_: str, by: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules
 ) -> bool:
     """One filter's promise, as the documentation has it."""
     stated = model.info
@@ -48,41 +48,41 @@ def passes(
         "voice": by.on(model.engine) is not None,
         "plan": terms is None or routing.is_allowed(model, terms),
         "licence": rules.licences.obstacle(model.engine, stated, is_paid) is None,
-        "language": routing.speaks(stated, wanted.language),
-        "pitch": stated.pitch[0] <= wanted.pitch <= stated.pitch[1],
-        "emotion": wanted.emotion is None or wanted.emotion in stated.emotions,
+        "language": routing.speaks(stated, query.language),
+        "pitch": stated.pitch[0] <= query.pitch <= stated.pitch[1],
+        "emotion": query.emotion is None or query.emotion in stated.emotions,
     }[filter_]
 
 
 @given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
 def test_candidates_are_those_that_no_filter_forbids_in_their_order(
-    offer: Offer, by: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules
+    offer: Offer, by: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules
 ) -> None:
-    decision = decide(offer, by, wanted, terms, rules)
+    decision = decide(offer, by, query, terms, rules)
     assert [verdict.model for verdict in decision.verdicts] == list(offer.in_order)
     kept = [verdict.model for verdict in decision.verdicts if verdict.refused_by is None]
     assert [candidate.model for candidate in decision.candidates] == kept
     for candidate in decision.candidates:
-        assert all(passes(candidate.model, each, by, wanted, terms, rules) for each in FIELDS)
+        assert all(passes(candidate.model, each, by, query, terms, rules) for each in FIELDS)
         assert candidate.engine_voice == by.on(candidate.model.engine)
 
 
 @given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
 def test_who_is_refused_is_refused_by_the_first_filter_that_forbids(
-    offer: Offer, by: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules
+    offer: Offer, by: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules
 ) -> None:
-    for verdict in decide(offer, by, wanted, terms, rules).verdicts:
+    for verdict in decide(offer, by, query, terms, rules).verdicts:
         if verdict.refused_by is not None:
-            forbidding = [f for f in FIELDS if not passes(verdict.model, f, by, wanted, terms, rules)]
+            forbidding = [f for f in FIELDS if not passes(verdict.model, f, by, query, terms, rules)]
             assert verdict.refused_by == forbidding[0]
             assert verdict.reason
 
 
 @given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
 def test_there_are_candidates_or_the_error_of_the_filter_that_left_none(
-    offer: Offer, by: Voice, wanted: RoutingQuery, terms: Terms | None, rules: Rules
+    offer: Offer, by: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules
 ) -> None:
-    decision = decide(offer, by, wanted, terms, rules)
+    decision = decide(offer, by, query, terms, rules)
     assert (decision.error is None) == bool(decision.candidates)
     if decision.error is None:
         return
@@ -94,9 +94,9 @@ def test_there_are_candidates_or_the_error_of_the_filter_that_left_none(
 
 
 def decided(
-    model: ModelInfo, by: Voice, wanted: RoutingQuery, terms: Terms = ANYONE, rules: Rules = NO_RULES
+    model: ModelInfo, by: Voice, query: RoutingQuery, terms: Terms = ANYONE, rules: Rules = NO_RULES
 ) -> Decision:
-    return decide(Offer(models=(Model("red", model),)), by, wanted, terms, rules)
+    return decide(Offer(models=(Model("red", model),)), by, query, terms, rules)
 
 
 def error(decision: Decision) -> NoCandidate:
@@ -134,7 +134,7 @@ CLOUD, UNPAID, CLOSED = (
 
 
 @pytest.mark.parametrize(
-    ("model", "by", "wanted", "terms", "field", "code", "is_forbidden"),
+    ("model", "by", "query", "terms", "field", "code", "is_forbidden"),
     [
         (info("en"), voice("blue"), ENGLISH, ANYONE, "voice", "voice_not_available", False),
         (info("en"), voice("red"), ENGLISH, plan(engines=("blue",)), "model", "model_not_allowed", True),
@@ -172,9 +172,9 @@ CLOUD, UNPAID, CLOSED = (
     ],
 )
 def test_an_empty_list_names_the_filter_that_emptied_it(
-    model: ModelInfo, by: Voice, wanted: RoutingQuery, terms: Terms, field: str, code: str, is_forbidden: bool
+    model: ModelInfo, by: Voice, query: RoutingQuery, terms: Terms, field: str, code: str, is_forbidden: bool
 ) -> None:
-    found = error(decided(model, by, wanted, terms))
+    found = error(decided(model, by, query, terms))
     assert (found.field, found.code, found.is_forbidden) == (field, code, is_forbidden)
     assert "red" in found.message
 
