@@ -138,7 +138,7 @@ async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worke
         open_engines(registry, config, metrics.engines) as engines,
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
         open_detector(registry, detector_name, detector_section) as detector,
-        open_cache(config, store, front_ends.revision, metrics.cache, metrics) as cache,
+        open_cache(config, store, front_ends.revision, metrics) as cache,
     ):
         resources = WorkerResources(
             store, ledger, answers, limits, engines, front_ends, detector, cache, metrics

@@ -97,7 +97,7 @@ class KeptAnswer:
 
 
 class AnswerRecording(Recording):
-    """An answer that goes to its client and to the disk. `begin` comes before all else."""
+    """An answer that goes to its client and to the disk. Call `begin` first."""
 
     def __init__(self, lock: Lock | None, head: Head, most_bytes: int) -> None:
         super().__init__(lock, most_bytes)
@@ -132,7 +132,7 @@ class KeptAnswers:
 
     @asynccontextmanager
     async def claim(self, request: KeyedRequest) -> AsyncIterator[KeptAnswer | AnswerRecording]:
-        """Give what was answered before. Otherwise give the right to answer now, until the end of the block.
+        """Give the answer from before. Without one, give the right to answer, until the end of the block.
 
         Raises RequestUnderWay and IdempotencyKeyReused.
         """
@@ -142,7 +142,7 @@ class KeptAnswers:
             if kept is None:
                 recording = await self._record(path, request)
                 closing.push_async_callback(self._end, recording)
-                # The one who had the key until now may have kept an answer since we looked.
+                # The last owner of the key may have kept an answer since our last look.
                 kept = await self._find(path, request)
             if kept is None:
                 yield recording

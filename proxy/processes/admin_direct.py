@@ -32,7 +32,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
             async with (
                 open_ledger(store, metrics) as ledger,
                 open_limits(MEMORY) as limits,
-                open_cache(config, store, _no_revision, metrics.cache, metrics) as cache,
+                open_cache(config, store, _no_revision, metrics) as cache,
             ):
                 administration = api_admin.Administration(
                     store, ledger, Callers(store), config, UsageThrottle(limits), cache

@@ -102,7 +102,7 @@ class Pipeline:
         """Speak a request: its answer's first bytes exist. `has_left` tells whether the client has gone."""
         question = CacheQuestion(caller.account, request, plan)
         async with (
-            self._cache.look(question, self._first_audio.budget_s(plan.parts[0])) as lookup,
+            self._cache.look_up(question, self._first_audio.budget_s(plan.parts[0])) as lookup,
             self._ledger.hold(_hold_request(id_, caller, question, lookup.clip)) as hold,
         ):
             hold.waited_s, spent = lookup.waited_s, hold.spent

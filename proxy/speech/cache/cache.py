@@ -1,6 +1,6 @@
-"""The audio cache: what an account was given before is given again, and nobody speaks.
+"""The audio cache: an account gets the same clip again, and no engine speaks.
 
-Of equal requests one is spoken and the others wait for it. A lock on the disk does the same for the workers
+Of equal requests one is spoken, and the others wait for it. A lock on the disk does the same for the workers
 of one machine.
 """
 
@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -27,14 +26,14 @@ from proxy.speech.cache.speeches import Replay
 from proxy.speech.speech import Speech
 from proxy.storage import clips
 from proxy.storage.store import StorageFailed, Store
-from proxy.telemetry import Metrics, RepeatingTask
+from proxy.telemetry import CacheMetrics, Metrics, RepeatingTask
 
 _MEGABYTE = 1_000_000
 _DAY_S = 24 * 60 * 60.0
 _SWEEP_S = 60 * 60.0
 _END_S = 5.0
 _KNOWN_S = 10.0
-"""By then every worker knows that a voice or a word is gone: they look again after five seconds."""
+"""After this time every worker knows that a voice or a word is gone: it reads them every five seconds."""
 
 _NOT_LOOKED_UP = nullcontext(OFF)
 
@@ -43,30 +42,16 @@ _log = structlog.get_logger()
 _Purge = Callable[[Store], Awaitable[set[str]]]
 
 
-class Counts(Protocol):
-    """What the metrics count."""
-
-    def hit(self) -> None: ...
-
-    def missed(self) -> None: ...
-
-    def stored(self) -> None: ...
-
-    def swept(self, evicted: int, left_bytes: int) -> None: ...
-
-    def failed(self) -> None: ...
-
-
 class Cache:
     """The cache of one worker. If the disk or the index fails, requests are spoken as if there were no cache.
 
     That failure is logged once, until the cache works again.
     """
 
-    def __init__(self, shelf: Shelf, names: Names, counts: Counts) -> None:
+    def __init__(self, shelf: Shelf, names: Names, metrics: CacheMetrics) -> None:
         self._shelf = shelf
         self._names = names
-        self._counts = counts
+        self._metrics = metrics
         self._flights = Flights()
         self._ending: set[asyncio.Task[None]] = set()
         self._later: set[asyncio.Task[None]] = set()
@@ -83,8 +68,10 @@ class Cache:
         self._shelf.folder.most_bytes = section.megabytes * _MEGABYTE
         self._shelf.folder.kept_s = section.days * _DAY_S
 
-    def look(self, question: CacheQuestion, first_audio_s: float) -> AbstractAsyncContextManager[CacheLookup]:
-        """Look up what there is for the request. What is spoken in the block is kept if `keep` is called.
+    def look_up(
+        self, question: CacheQuestion, first_audio_s: float
+    ) -> AbstractAsyncContextManager[CacheLookup]:
+        """Look up the request. The sound that is spoken in the block is kept if `keep` is called.
 
         If an equal request is being spoken, this one waits for it, unless that one waits for its own client.
         """
@@ -93,8 +80,8 @@ class Cache:
             return _NOT_LOOKED_UP
         speakers = [part.candidates[0].model.name for part in question.plan.parts]
         path = self._shelf.path(self._names.clip_name(question, speakers))
-        if (clip := self._shelf.remembered(path)) is not None:
-            self._counts.hit()
+        if (clip := self._shelf.find_in_memory(path)) is not None:
+            self._metrics.hit()
             return nullcontext(CacheLookup(clip))
         return self._search(question, Path(path), caching.patience_s(first_audio_s))
 
@@ -103,28 +90,28 @@ class Cache:
         return Replay(lookup.clip, self._shelf.threads)
 
     async def purge_voice(self, account: str | None, voice_id: str) -> None:
-        """Give nothing by this voice out again, and do not keep what is being spoken now.
+        """Delete the clips by this voice. Speech that is under way is not kept either.
 
         Without an account this is for the clips of all accounts.
         """
         await self._purge_twice(lambda store: clips.purge_voice(store, account, voice_id))
 
     async def purge_lexicon(self, account: str) -> None:
-        """Give nothing out again that the account heard by any lexicon."""
+        """Delete the clips of the account that were spoken with a lexicon."""
         await self._purge_twice(lambda store: clips.purge_lexicons(store, account))
 
     async def purge_account(self, account: str) -> None:
-        """Give nothing out again that was spoken for this account."""
+        """Delete the clips of this account."""
         await self._purge_twice(lambda store: clips.purge_account(store, account))
 
     async def sweep(self) -> None:
-        """Remove what is too old, and make room for what comes."""
+        """Remove the clips that are too old, and make room for new ones."""
         try:
             swept = await self._shelf.folder.sweep(by_use=True)
         except OSError as error:
             self._tell(error)
         else:
-            self._counts.swept(swept.removed, swept.left_bytes)
+            self._metrics.swept(swept.removed, swept.left_bytes)
 
     async def tidy(self) -> None:
         """Sweep, and remove files without rows and rows without files."""
@@ -152,11 +139,11 @@ class Cache:
             # A request that waited longer still has half of the time to first audio left.
             waited_s = min(time.monotonic() - began, patience_s)
             lookup = CacheLookup(search.clip, self._record(search, question), search.flight, waited_s)
-            (self._counts.missed if search.clip is None else self._counts.hit)()
+            (self._metrics.missed if search.clip is None else self._metrics.hit)()
             yield lookup
         except (RequestFailed, StorageFailed):
             if search.flight is not None and search.flight.age_s > patience_s:
-                # What fails slowly would fail each of the others in turn.
+                # A slow failure would come to each of the others in turn.
                 search.flight.land("alone")
             raise
         finally:
@@ -181,12 +168,12 @@ class Cache:
         if search.clip is not None or lock is None or flight is None:
             return None
 
-        def given_up(error: OSError | None) -> None:
+        def stop_recording(error: OSError | None) -> None:
             flight.land("alone")
             if error is not None:
                 self._tell(error)
 
-        return self._shelf.record(lock, ClipOwner.of(question), given_up)
+        return self._shelf.record(lock, ClipOwner.of(question), stop_recording)
 
     async def _land(self, search: CacheSearch, lookup: CacheLookup, question: CacheQuestion) -> None:
         landing: Landing = "again"
@@ -207,7 +194,7 @@ class Cache:
     async def _end(
         self, recording: ClipRecording, lookup: CacheLookup, path: Path, question: CacheQuestion
     ) -> Landing:
-        """Keep the clip under the name of those who really spoke. Those who wait for it take it as well."""
+        """Keep the clip under the name of the real speakers. The requests that wait take it as well."""
         if lookup.about is None:
             await self._shelf.drop(recording)
             return "again"
@@ -215,7 +202,7 @@ class Cache:
         if not await self._shelf.keep(recording, lookup.about, path):
             return "again"
         self._is_failing = False
-        self._counts.stored()
+        self._metrics.stored()
         return path
 
     async def _purge_twice(self, purge: _Purge) -> None:
@@ -238,7 +225,7 @@ class Cache:
         task.add_done_callback(tasks.discard)
 
     def _tell(self, error: OSError | StorageFailed) -> None:
-        self._counts.failed()
+        self._metrics.failed()
         if not self._is_failing:
             self._is_failing = True
             _log.warning("cache.keep.failed", reason=_reason(error))
@@ -249,14 +236,13 @@ async def open_cache(
     config: Config,
     store: Store,
     front_end_revision: Callable[[str], str],
-    counts: Counts,
     metrics: Metrics,
 ) -> AsyncIterator[Cache]:
     data = Path(config.data)
     names = Names(await _secret(data / "cache-key"), front_end_revision)
-    cache = Cache(Shelf(data / "cache", store, names.folder_id, config.server.workers), names, counts)
+    cache = Cache(Shelf(data / "cache", store, names.folder_id, config.server.workers), names, metrics.cache)
     cache.revise(config)
-    # At once, and every hour: on a server without requests, too, nothing stays for longer than it may.
+    # At once, and every hour: without requests, too, no clip stays for longer than it may.
     sweeping = RepeatingTask("sweep of the audio cache", cache.tidy, _SWEEP_S, metrics)
     try:
         yield cache

@@ -1,4 +1,4 @@
-"""The name of a clip, made of all that can be heard in it, and whose clip it is."""
+"""The name of a clip, made of everything that changes its sound, and the owner of the clip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESOLVED = frozenset({"model", "voice", "cast", "language", "by_sentence", "lexi
 """Fields of a request that the plan makes exact. The parts of the plan stand for them in the name."""
 
 UNHEARD = frozenset({"answer", "cache"})
-"""Fields that change the form of an answer, and not what is heard."""
+"""Fields that change the form of an answer, but not its sound."""
 
 UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route"})
 """Fields of a part that are for routing and for the bill."""
@@ -40,7 +40,7 @@ class CacheQuestion(NamedTuple):
 
 
 class ClipOwner(NamedTuple):
-    """Who heard a clip, and by what: with each of these it is purged."""
+    """The account, the voices and the lexicon of a clip. If one of them goes, the clip is purged."""
 
     account: str
     voices: frozenset[str]
@@ -78,7 +78,7 @@ class Names:
         }
 
     def clip_name(self, question: CacheQuestion, speakers: Sequence[str]) -> str:
-        """Return the name of the clip in which these speak the parts. A speaker is an `engine/model`."""
+        """Return the clip's name if these speakers speak the parts. A speaker is an `engine/model`."""
         request, parts = question.request, question.plan.parts
         voiced = [self._voiced(part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
         # Another version of the server may cut, fit or encode in another way.

@@ -1,4 +1,4 @@
-"""Where clips are kept: files, their index in the database, and a memory in front of both.
+"""The shelf of clips: files, their index in the database, and a memory in front of both.
 
 A file is given out without a look at the database. So the rows of the index come before the file, and a purge
 deletes the rows first and the files after them:
@@ -46,19 +46,19 @@ class ClipRecording(Recording):
         folder: KeptFolder,
         id_: str,
         indexing: asyncio.Task[None],
-        given_up: Callable[[OSError | None], None],
+        on_end: Callable[[OSError | None], None],
     ) -> None:
         super().__init__(lock, folder.largest_bytes, folder.threads)
         self.id = id_
         self.indexing = indexing
-        self._tell = given_up
+        self._tell_end = on_end
 
     def on_given_up(self) -> None:
-        self._tell(self.failure)
+        self._tell_end(self.failure)
 
 
 class Shelf:
-    """`folder_id` tells the files of this machine from those of others in the same database.
+    """The clips of one machine. `folder_id` is the machine's name in the index.
 
     Methods that await raise OSError, and StorageFailed where they need the index. A disk that hangs takes the
     threads of the shelf and no others.
@@ -76,10 +76,10 @@ class Shelf:
         return f"<Shelf {self.folder!r}, {self._memory!r}>"
 
     def path(self, name: str) -> str:
-        """Return plain text: most hits need no more."""
+        """Return the path as text: most hits need no Path."""
         return f"{self._root}/{name}"
 
-    def remembered(self, path: str) -> Clip | None:
+    def find_in_memory(self, path: str) -> Clip | None:
         remembered = self._memory.get(path, self.folder.oldest)
         if remembered is None:
             return None
@@ -88,16 +88,14 @@ class Shelf:
         return remembered.clip
 
     async def find(self, path: Path) -> Clip | None:
-        if (clip := self.remembered(str(path))) is not None:
+        if (clip := self.find_in_memory(str(path))) is not None:
             return clip
         clip = await self.folder.fetch(partial(clips.load, path, self.folder.oldest), Clip.close)
         if clip is not None and clip.rest is None:
             self._memory.put(str(path), clip)
         return clip
 
-    def record(
-        self, lock: Lock, owner: ClipOwner, given_up: Callable[[OSError | None], None]
-    ) -> ClipRecording:
+    def record(self, lock: Lock, owner: ClipOwner, on_end: Callable[[OSError | None], None]) -> ClipRecording:
         """Begin a recording. The speech does not wait for the index."""
         entry = NewClip(
             recording=secrets.token_hex(12),
@@ -107,7 +105,7 @@ class Shelf:
             folder=self._folder_id,
         )
         indexing = asyncio.create_task(index.add(self._store, entry))
-        return ClipRecording(lock, self.folder, entry.recording, indexing, given_up)
+        return ClipRecording(lock, self.folder, entry.recording, indexing, on_end)
 
     async def keep(self, recording: ClipRecording, about: About, path: Path) -> bool:
         """Keep a whole recording. Return False if it was given up, or purged. The lock is free afterwards."""
@@ -121,7 +119,7 @@ class Shelf:
                 if recording.stat is not None:
                     is_kept = await index.is_there(self._store, recording.id)
                 if is_kept and content is not None and recording.stat is not None:
-                    # Those who waited for the clip will ask for it.
+                    # The requests that waited for the clip ask for it next.
                     self._memory.put(str(path), Clip(about, content, None, Identity.of(recording.stat)))
         finally:
             await recording.close(keep=is_kept)
@@ -167,10 +165,10 @@ class Shelf:
             pass  # `tidy` finds the rows
 
 
-def _ignore_failure(touched: asyncio.Future[None]) -> None:
+def _ignore_failure(future: asyncio.Future[None]) -> None:
     """A file that was swept away in the meantime needs no note of its use."""
-    if not touched.cancelled():
-        touched.exception()
+    if not future.cancelled():
+        future.exception()
 
 
 def _remove_old_shelves(root: Path) -> None:

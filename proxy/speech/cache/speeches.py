@@ -56,7 +56,7 @@ class RecordedSpeech:
 
 
 class Replay:
-    """It fits `proxy.speech.speech.Speech`. `threads` read what is not in memory."""
+    """A speech from a clip. It fits `proxy.speech.speech.Speech`. `threads` read what is not in memory."""
 
     def __init__(self, clip: Clip, threads: ThreadPoolExecutor) -> None:
         self._clip = clip
