@@ -79,7 +79,7 @@ class Rung:
         state["rate"] = admitted.window
         plan = self._worker.planner.plan(request, admitted.terms)
         return HoldRequest(
-            request=state["request_id"],
+            request_id=state["request_id"],
             account=caller.account,
             key=caller.key,
             anchor=caller.anchor,
@@ -90,8 +90,8 @@ class Rung:
 
     async def _settled(self, wanted: HoldRequest) -> None:
         async with self._worker.ledger.hold(wanted) as hold:
-            hold.spent.engine, hold.spent.model = "clip", "clip"
-            hold.spent.samples = 6 * hold.spent.sample_rate_hz
+            hold.totals.engine, hold.totals.model = "clip", "clip"
+            hold.totals.samples = 6 * hold.totals.sample_rate_hz
             await hold.settle("finished")
 
 

@@ -62,7 +62,7 @@ class Budgets:
         self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs}
         self._sums: ReadCache[_Budget, _Sum] = ReadCache(self._read, lambda _sum: KEPT_S, most=_MOST_KEPT)
-        self._told: dict[_Budget, tuple[int, str]] = {}
+        self._logged: dict[_Budget, tuple[int, str]] = {}
 
     def __repr__(self) -> str:
         return f"<Budgets of {sum(map(bool, self._of_engine.values()))} engines>"
@@ -97,7 +97,7 @@ class Budgets:
         if not budget.is_account:
             self._metrics.spent(budget.owner, budget.period, spent, budget.usd)
         if part >= NEAR:
-            self._tell(budget, "used" if part >= 1 else "near", found)
+            self._log_once(budget, "used" if part >= 1 else "near", found)
         if part >= 1:
             raise EngineUnavailable(f"The budget of this {budget.period} is used up.", retry_after_s=60.0)
 
@@ -106,16 +106,16 @@ class Budgets:
         total = await costs.total(self._store, budget.owner, since, is_account=budget.is_account)
         return _Sum(total, since, until)
 
-    def _tell(self, budget: _Budget, state: str, found: _Sum) -> None:
+    def _log_once(self, budget: _Budget, state: str, found: _Sum) -> None:
         """Once a day or month, and not at every request."""
-        if self._told.get(budget) != (found.since, state):
-            self._told[budget] = (found.since, state)
+        if self._logged.get(budget) != (found.since, state):
+            self._logged[budget] = (found.since, state)
             usd = found.micro_usd / 1e6
-            told = {"owner": budget.owner, "period": budget.period, "usd": usd, "of_usd": budget.usd}
+            facts = {"owner": budget.owner, "period": budget.period, "usd": usd, "of_usd": budget.usd}
             if state == "used":
-                _log.warning("budget.spend.used", **told)
+                _log.warning("budget.spend.used", **facts)
             else:
-                _log.warning("budget.spend.near", **told)
+                _log.warning("budget.spend.near", **facts)
 
 
 def _period(period: str, now: int) -> tuple[int, int]:

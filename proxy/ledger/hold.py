@@ -95,7 +95,7 @@ class Hold:
     """
 
     def __init__(self, holds: Holds, hold_request: HoldRequest, held: HeldCredits) -> None:
-        self.spent = RequestTotals()
+        self.totals = RequestTotals()
         self.waited_s = 0.0
         self.attempts: list[Attempt] = []
         self.parts: tuple[SpokenPart, ...] = ()
@@ -104,11 +104,11 @@ class Hold:
         self._held = held
         self._settlement = Settlement(holds, hold_request)
         self._settled = False
-        self._is_away = False
+        self._is_database_away = False
         self._late_outcome: Outcome = "failed"
 
     def __repr__(self) -> str:
-        return f"<Hold {self.hold_request.request} {'settled' if self._settled else 'open'}>"
+        return f"<Hold {self.hold_request.request_id} {'settled' if self._settled else 'open'}>"
 
     @property
     def current_part(self) -> SpokenPart:
@@ -122,9 +122,9 @@ class Hold:
 
     def spoken_parts(self) -> list[PartSeconds]:
         """List the parts that an engine spoke and that were written by now."""
-        shares = charges.written_samples(self.parts, self.spent.samples)
+        shares = charges.written_samples(self.parts, self.totals.samples)
         return [
-            PartSeconds(part.engine, part.model, samples / self.spent.sample_rate_hz)
+            PartSeconds(part.engine, part.model, samples / self.totals.sample_rate_hz)
             for part, samples in zip(self.parts, shares, strict=True)
             if samples and part.engine
         ]
@@ -132,8 +132,8 @@ class Hold:
     def assign_part(self, part: int, model: Model) -> None:
         """Note which model speaks a part. Its price and its way of billing count at the settlement."""
         self.parts[part].engine, self.parts[part].model = model.engine, model.info.id
-        self.spent.engine = "+".join(dict.fromkeys(part.engine for part in self.parts if part.engine))
-        self.spent.model = "+".join(dict.fromkeys(part.model for part in self.parts if part.model))
+        self.totals.engine = "+".join(dict.fromkeys(part.engine for part in self.parts if part.engine))
+        self.totals.model = "+".join(dict.fromkeys(part.model for part in self.parts if part.model))
 
     async def settle(self, outcome: Outcome) -> None:
         """Write the end of the request. It returns after the commit: only then may the last chunk go out."""
@@ -144,12 +144,12 @@ class Hold:
         try:
             await self._settlement.write(self._end(outcome))
         except StorageUnreachable:
-            self._is_away = True
+            self._is_database_away = True
             raise
         self._settled = True
 
     async def abandon(self) -> None:
-        """Settle a request that was left as failed. After it nothing is held in any case.
+        """If the caller forgot to settle, settle as failed. Afterwards nothing is held in any case.
 
         When the database does not take the settlement now, it is written later.
         """
@@ -157,15 +157,15 @@ class Hold:
             return
         try:
             # A caller that has waited for the database once has waited long enough.
-            if not self._is_away:
+            if not self._is_database_away:
                 with suppress(StorageFailed):
                     await self.settle("failed")
         finally:
             if not self._settled:
-                self._holds.drop(self.hold_request.request, self.hold_request.account)
+                self._holds.drop(self.hold_request.request_id, self.hold_request.account)
                 self._settlement.write_later(self._end(self._late_outcome))
 
-    def _paid_whole(self, outcome: Outcome) -> set[int]:
+    def _parts_billed_whole(self, outcome: Outcome) -> set[int]:
         """List the parts that cost their whole price though the client left.
 
         These are the parts whose engine had the job, and bills as soon as it has a job.
@@ -175,44 +175,44 @@ class Hold:
         return {
             attempt.part
             for attempt in self.attempts
-            if attempt.was_dispatched and attempt.billed_on_submit and self._has_in_hand(attempt)
+            if attempt.was_dispatched and attempt.billed_on_submit and self._speaks_its_part(attempt)
         }
 
-    def _has_in_hand(self, attempt: Attempt) -> bool:
+    def _speaks_its_part(self, attempt: Attempt) -> bool:
         part = self.parts[attempt.part]
         return (attempt.engine, attempt.model) == (part.engine, part.model)
 
     def _charge(self, outcome: Outcome) -> Charge:
-        spent, prices = self.spent, self.hold_request.terms.prices
-        if spent.cache == "hit":
-            parts = (PricedPart(prices.cached, spent.samples, spent.characters),)
-            found = Charge(price.total(parts, spent.sample_rate_hz), prices.cached)
+        totals, prices = self.totals, self.hold_request.terms.prices
+        if totals.cache == "hit":
+            parts = (PricedPart(prices.cached, totals.samples, totals.characters),)
+            found = Charge(price.total(parts, totals.sample_rate_hz), prices.cached)
         else:
             found = charges.compute_charge(
-                self.parts, spent.samples, spent.sample_rate_hz, prices, self._paid_whole(outcome)
+                self.parts, totals.samples, totals.sample_rate_hz, prices, self._parts_billed_whole(outcome)
             )
         return found if outcome != "failed" else Charge(0, found.price)
 
     def _end(self, outcome: Outcome) -> End:
         charge = self._charge(outcome)
-        return End(outcome, self._entries(charge.amount), self._beside(outcome, charge))
+        return End(outcome, self._build_entries(charge.amount), self._build_statements(outcome, charge))
 
-    def _entries(self, charge: int) -> list[Entry]:
+    def _build_entries(self, charge: int) -> list[Entry]:
         hold_request, at = self.hold_request, self._held.at
         split = quota.split_charge(charge, self._held.split)
         pools = ((self._held.cycle.start, split.allowance), (GRANTED, split.granted))
         return [
             entries.spend(
-                hold_request.request, hold_request.account, pool, amount, at=at, actor=hold_request.key
+                hold_request.request_id, hold_request.account, pool, amount, at=at, actor=hold_request.key
             )
             for pool, amount in pools
             if amount
         ]
 
-    def _beside(self, outcome: Outcome, charge: Charge) -> list[Statement]:
+    def _build_statements(self, outcome: Outcome, charge: Charge) -> list[Statement]:
         taken = [attempt for attempt in self.attempts if attempt.rate is not None and attempt.was_dispatched]
         row = UsageRow(
-            id=self.hold_request.request,
+            id=self.hold_request.request_id,
             account=self.hold_request.account,
             key=self.hold_request.key,
             started=self._held.at,
@@ -222,14 +222,14 @@ class Hold:
             price_per=charge.price.per,
             units=sum(attempt.output.units or 0.0 for attempt in self.attempts) or None,
             micro_usd=sum(attempt.micro_usd for attempt in taken),
-            **msgspec.structs.asdict(self.spent),
+            **msgspec.structs.asdict(self.totals),
         )
         costs_ = [insert_cost(self._cost(number, attempt)) for number, attempt in enumerate(taken, 1)]
         return [usage.insert_statement(row), *costs_]
 
     def _cost(self, number: int, attempt: Attempt) -> Cost:
         return Cost(
-            request=self.hold_request.request,
+            request=self.hold_request.request_id,
             attempt=number,
             account=self.hold_request.account,
             at=self._held.at,

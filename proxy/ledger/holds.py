@@ -1,4 +1,7 @@
-"""The interface of holds: in memory beside SQLite, as rows on PostgreSQL. One rule decides for both."""
+"""The interface of holds: in memory with SQLite, as rows on PostgreSQL.
+
+Both must decide the same: `policies.admission.admit` in memory, and the SQL of `storage/holds.py` for rows.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
 class HoldRequest(Payer, frozen=True, kw_only=True):
     """The hold that a request needs: for which account, and the most that it is expected to cost."""
 
-    request: str
+    request_id: str
     amount: int
     estimated_s: float = 0.0
 
@@ -72,9 +75,9 @@ class Holds(Protocol):
         ...
 
     async def settle(
-        self, hold_request: HoldRequest, new_entries: Sequence[Entry], beside: Sequence[Statement]
+        self, hold_request: HoldRequest, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]
     ) -> None:
-        """Write the entries, their balances and what is `beside`, and end the hold, in one unit of work.
+        """Write the entries, their balances and the extra statements, and end the hold, in one unit of work.
 
         It is carried out even when the caller is cancelled. It raises what `Store.write` raises, and then
         the hold stays.
@@ -85,7 +88,7 @@ class Holds(Protocol):
         """End a hold for which nothing could be written. It returns at once."""
         ...
 
-    async def move(self, entries: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
+    async def move(self, entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
         """Write entries of one account that belong to no hold: grants, refunds, corrections.
 
         It is carried out once, even when the caller is cancelled or an answer is lost. It raises what

@@ -17,7 +17,7 @@ from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
 
-_SHOWN = MICRO // 100
+_SMALLEST_SHOWN = MICRO // 100
 
 
 class Ledger:
@@ -53,7 +53,7 @@ async def open_ledger(store: Store, metrics: Metrics) -> AsyncIterator[Ledger]:
 
 def credits_text(micro: int) -> str:
     """Format credits for messages: at most two decimals, rounded down, so that no message says too much."""
-    return in_credits(micro // _SHOWN * _SHOWN)
+    return in_credits(micro // _SMALLEST_SHOWN * _SMALLEST_SHOWN)
 
 
 def _failure(refusal: Refusal, cycle: Cycle, hold_request: HoldRequest) -> RequestFailed:
@@ -73,7 +73,7 @@ def _failure(refusal: Refusal, cycle: Cycle, hold_request: HoldRequest) -> Reque
 
 
 def _up(micro: int) -> str:
-    return in_credits(-(-micro // _SHOWN) * _SHOWN)
+    return in_credits(-(-micro // _SMALLEST_SHOWN) * _SMALLEST_SHOWN)
 
 
 def _left(micro: int, until: str) -> str:

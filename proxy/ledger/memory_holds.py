@@ -82,20 +82,20 @@ class MemoryHolds:
         if isinstance(split, Refusal):
             raise HoldRefused(split, position.cycle)
         held = HeldCredits(split, position.cycle, now)
-        account.live[hold_request.request] = (hold_request.key, held)
+        account.live[hold_request.request_id] = (hold_request.key, held)
         return held
 
     async def settle(
-        self, hold_request: HoldRequest, new_entries: Sequence[Entry], beside: Sequence[Statement]
+        self, hold_request: HoldRequest, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]
     ) -> None:
-        await self._carry_out(self._settle(hold_request, new_entries, beside))
+        await self._carry_out(self._settle(hold_request, new_entries, extra_statements))
 
     def drop(self, request: str, account: str) -> None:
         if account in self._accounts:
             self._accounts[account].live.pop(request, None)
 
-    async def move(self, new_entries: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
-        await self._carry_out(self._move(new_entries, beside))
+    async def move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
+        await self._carry_out(self._move(new_entries, extra_statements))
 
     async def position(self, payer: Payer) -> Position:
         now = await self.store.now()
@@ -115,22 +115,22 @@ class MemoryHolds:
         await asyncio.shield(task)
 
     async def _settle(
-        self, hold_request: HoldRequest, new_entries: Sequence[Entry], beside: Sequence[Statement]
+        self, hold_request: HoldRequest, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]
     ) -> None:
         account = self._accounts.setdefault(hold_request.account, _Account())
         account.writing += 1
         try:
-            await self.store.write(*_statements(new_entries), *beside)
+            await self.store.write(*_statements(new_entries), *extra_statements)
         finally:
             account.writing -= 1
         account.apply(new_entries)
-        account.live.pop(hold_request.request, None)
+        account.live.pop(hold_request.request_id, None)
 
-    async def _move(self, new_entries: Sequence[Entry], beside: Sequence[Statement]) -> None:
+    async def _move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]) -> None:
         account = self._accounts.setdefault(new_entries[0].account, _Account())
         # Not while the pools are being read: it would not be known whether they have this entry in them.
         async with account.reading:
-            await self.store.write(*_statements(new_entries), *beside)
+            await self.store.write(*_statements(new_entries), *extra_statements)
             account.apply(new_entries)
 
     def _written(self, task: asyncio.Task[None]) -> None:

@@ -25,7 +25,7 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
     """
     entry = await _granted_entry(ledger, account, micro, "grant", reason, reference)
     try:
-        await ledger.holds.move([entry], reason.beside)
+        await ledger.holds.move([entry], reason.extra_statements)
     except AlreadyExists:
         assert reference is not None
         earlier = await entries.of_reference(ledger.store, reference)
@@ -40,7 +40,7 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
 async def correct(ledger: Ledger, account: str, micro: int, reason: Reason) -> Entry:
     """Correct the granted credits after a mistake, up or down. They may go below zero."""
     entry = await _granted_entry(ledger, account, micro, "correction", reason, None)
-    await ledger.holds.move([entry], reason.beside)
+    await ledger.holds.move([entry], reason.extra_statements)
     return entry
 
 
@@ -79,6 +79,6 @@ async def _granted_entry(
         kind=kind,
         at=await ledger.store.now(),
         reference=reference,
-        reason=reason.reason,
+        reason=reason.text,
         actor=reason.actor,
     )

@@ -14,11 +14,11 @@ from proxy.storage.store import Statement
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Who moves credits, and why. `beside` is written in the same unit of work: it is the audit."""
+    """Who moves credits, and why. The extra statements are written in the same unit of work: the audit."""
 
     actor: str
-    reason: str = ""
-    beside: Sequence[Statement] = ()
+    text: str = ""
+    extra_statements: Sequence[Statement] = ()
 
 
 async def give_back(
@@ -32,7 +32,7 @@ async def give_back(
     back = _entries(spent, micro, cycle_at(anchor, now), now, reason)
     shown = usage.refund_statement(spent[0].request or "", micro)
     # In the order of settlements. In the other order, a refund and a settlement would block each other.
-    await holds.move(back[::-1], (shown, *reason.beside))
+    await holds.move(back[::-1], (shown, *reason.extra_statements))
     return [entry for entry in back if entry.amount]
 
 
@@ -53,7 +53,7 @@ def _entries(spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, reason:
                 kind="refund",
                 at=now,
                 request=entry.request,
-                reason=reason.reason,
+                reason=reason.text,
                 actor=reason.actor,
             )
         )

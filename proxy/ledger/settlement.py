@@ -22,11 +22,11 @@ _log = structlog.get_logger()
 
 
 class End(msgspec.Struct, frozen=True):
-    """The end of a request: its entries, and the statements that are written beside them."""
+    """The end of a request: its entries, and the statements that are written with them."""
 
     outcome: Outcome
     new_entries: Sequence[Entry]
-    beside: Sequence[Statement]
+    extra_statements: Sequence[Statement]
 
 
 class Settlement:
@@ -38,7 +38,7 @@ class Settlement:
         self._is_in_doubt = False
 
     def __repr__(self) -> str:
-        return f"<Settlement {self._hold_request.request}{', in doubt' if self._is_in_doubt else ''}>"
+        return f"<Settlement {self._hold_request.request_id}{', in doubt' if self._is_in_doubt else ''}>"
 
     async def write(self, end: End) -> None:
         """Write the end, and return after the commit. Raises StorageFailed before the deadline.
@@ -53,7 +53,7 @@ class Settlement:
 
     def write_later(self, end: End) -> None:
         """Write an end as soon as the database takes it. It returns at once."""
-        request = self._hold_request.request
+        request = self._hold_request.request_id
         is_kept = self._holds.pending.add(f"settlement of {request}", lambda: self._write_late(end))
         _log.error(
             "settlement.write.failed",
@@ -65,11 +65,11 @@ class Settlement:
 
     async def _write_late(self, end: End) -> None:
         await self.write(end)
-        _log.info("settlement.write.complete", request=self._hold_request.request, outcome=end.outcome)
+        _log.info("settlement.write.complete", request=self._hold_request.request_id, outcome=end.outcome)
 
     async def _try(self, end: End) -> None:
         try:
-            await self._holds.settle(self._hold_request, end.new_entries, end.beside)
+            await self._holds.settle(self._hold_request, end.new_entries, end.extra_statements)
         except (StorageUnreachable, asyncio.CancelledError):
             self._is_in_doubt = True
             raise
@@ -80,11 +80,11 @@ class Settlement:
             raise StorageFailed("a request with this id was settled before")
         if end.outcome == "failed":
             await self._refund()
-        self._holds.drop(self._hold_request.request, self._hold_request.account)
+        self._holds.drop(self._hold_request.request_id, self._hold_request.account)
 
     async def _refund(self) -> None:
         """Refund what is on the disk. After several tries it is not known which one came through."""
-        spent = await entries.spent(self._holds.store, self._hold_request.request)
+        spent = await entries.spent(self._holds.store, self._hold_request.request_id)
         if not spent:
             return
         charged = -sum(entry.amount for entry in spent)

@@ -52,34 +52,36 @@ class StoredHolds:
         now = await self.store.now()
         cycle = cycle_at(hold_request.anchor, now)
         row = {**_place(hold_request, cycle.start, now), **self._row(hold_request, now)}
-        taken = await self._take(row, hold_request.request)
+        taken = await self._take(row, hold_request.request_id)
         if isinstance(taken, Split):
-            self._live.add(hold_request.request)
+            self._live.add(hold_request.request_id)
             return HeldCredits(taken, cycle, now)
         refusal = admit(hold_request.amount, hold_request.terms, taken.live, taken.credits)
         assert isinstance(refusal, Refusal), "the statement and the policy are the same rule"
         raise HoldRefused(refusal, cycle)
 
     async def settle(
-        self, hold_request: HoldRequest, new_entries: Sequence[Entry], beside: Sequence[Statement]
+        self, hold_request: HoldRequest, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]
     ) -> None:
         await self.store.write(
-            join_writes((*beside, *_statements(new_entries), holds.drop_statement(hold_request.request)))
+            join_writes(
+                (*extra_statements, *_statements(new_entries), holds.drop_statement(hold_request.request_id))
+            )
         )
-        self._live.discard(hold_request.request)
+        self._live.discard(hold_request.request_id)
 
     def drop(self, request: str, account: str) -> None:
         del account
         self._live.discard(request)
         self._drop_later(request)
 
-    async def move(self, new_entries: Sequence[Entry], beside: Sequence[Statement] = ()) -> None:
+    async def move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
         is_in_doubt = False
 
         async def write() -> None:
             nonlocal is_in_doubt
             try:
-                await self.store.write(*_statements(new_entries), *beside)
+                await self.store.write(*_statements(new_entries), *extra_statements)
             except StorageUnreachable:
                 is_in_doubt = True
                 raise
@@ -138,7 +140,7 @@ class StoredHolds:
 
     def _row(self, hold_request: HoldRequest, now: int) -> Params:
         return {
-            "request": hold_request.request,
+            "request": hold_request.request_id,
             "worker": self._worker,
             "amount": hold_request.amount,
             "streams": hold_request.terms.streams,

@@ -1,6 +1,6 @@
-"""`voxgate ledger verify`: it checks by the rows alone whether the books agree with each other.
+"""`voxgate ledger verify`: check by the rows alone whether the books agree with each other.
 
-It changes nothing, and may run beside a busy server. It reads a few thousand rows at a time. What it
+The check changes nothing, and may run next to a busy server. It reads a few thousand rows at a time. What it
 compares is of one moment, or so old that it does not change any more.
 """
 
@@ -15,7 +15,7 @@ from proxy.storage import books
 from proxy.storage.store import Params, Store
 
 SLICE = 5000
-_SHOWN = 20
+_MOST_SHOWN = 20
 _LIVE = "SELECT count(*) AS live FROM holds WHERE expires > :now"
 _BALANCES = "a balance is the sum of its entries"
 
@@ -45,10 +45,10 @@ async def verify(store: Store) -> VerifyResult:
     now = await store.now()
     balances = 0
     async for account in books.accounts(store):
-        for balance in await books.balances(store, account, now, SLICE):
-            balances += balance.is_kept
-            if balance.amount != balance.entries:
-                difference = f"pool {balance.pool}: balance {balance.amount}, entries {balance.entries}"
+        for pool in await books.balances(store, account, now, SLICE):
+            balances += pool.has_balance_row
+            if pool.balance != pool.sum_of_entries:
+                difference = f"pool {pool.pool}: balance {pool.balance}, entries {pool.sum_of_entries}"
                 found.add(_BALANCES, account, difference)
     requests = await _walk(store, USAGE, found)
     entries = await _walk(store, ENTRIES, found)
@@ -65,7 +65,7 @@ class _Found:
 
     def add(self, check: str, subject: str, difference: str) -> None:
         contradiction = Contradiction(check, subject, difference)
-        if self._of_check[check] < _SHOWN and contradiction not in self.all:
+        if self._of_check[check] < _MOST_SHOWN and contradiction not in self.all:
             self._of_check[check] += 1
             self.all.append(contradiction)
 
@@ -81,7 +81,7 @@ async def _walk(store: Store, walk: Walk, found: _Found) -> int:
             return total
         for check in walk.checks:
             bounds_of_slice: Params = {"after": after, "upto": slice_["upto"]}
-            for row in await store.read_long(f"{check.sql} LIMIT {_SHOWN}", bounds_of_slice):
+            for row in await store.read_long(f"{check.sql} LIMIT {_MOST_SHOWN}", bounds_of_slice):
                 found.add(check.name, row["subject"], row["found"])
         total += slice_["count"]
         after = slice_["upto"]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from proxy.engines.children import Child, Keeper
-from speech_engine.host.pipe import Answer, Message, MetricsReport, PlansInUse, Question, Ready, WorkerGivenUp
+from speech_engine.host.pipe import Message, MetricsReport, PlansInUse, Question, Ready, Reply, WorkerGivenUp
 
 _log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ class WorkerAnswer(NamedTuple):
 
     worker: int
     generation: int
-    answer: Answer
+    answer: Reply
 
 
 class Workers:

@@ -41,12 +41,12 @@ class Answer:
     @property
     def cache(self) -> str:
         """The state of the cache for this answer: hit, miss or off."""
-        return self._hold.spent.cache
+        return self._hold.totals.cache
 
     @property
     def samples(self) -> int:
         """The samples written so far. They are all written when `chunks` has ended."""
-        return self._hold.spent.samples
+        return self._hold.totals.samples
 
     @property
     def seconds(self) -> float:
@@ -78,8 +78,8 @@ class Answer:
         return b"".join([*(chunk.data for chunk in parts), self.last()])
 
     def _write(self, chunk: Chunk) -> None:
-        self._hold.spent.samples += chunk.samples
-        self._hold.spent.sample_rate_hz = self.speech.sample_rate_hz
+        self._hold.totals.samples += chunk.samples
+        self._hold.totals.sample_rate_hz = self.speech.sample_rate_hz
 
 
 class Pipeline:
@@ -105,9 +105,9 @@ class Pipeline:
             self._cache.look_up(question, self._first_audio.budget_s(plan.parts[0])) as lookup,
             self._ledger.hold(_hold_request(id_, caller, question, lookup.clip)) as hold,
         ):
-            hold.waited_s, spent = lookup.waited_s, hold.spent
-            spent.characters, spent.format = len(request.text), request.format
-            spent.voice, spent.language, spent.cache = plan.voice.id, plan.language, lookup.state
+            hold.waited_s, totals = lookup.waited_s, hold.totals
+            totals.characters, totals.format = len(request.text), request.format
+            totals.voice, totals.language, totals.cache = plan.voice.id, plan.language, lookup.state
             hold.begin_parts(
                 [SpokenPart(characters=part.characters, estimated_s=part.estimated_s) for part in plan.parts]
             )
@@ -115,7 +115,7 @@ class Pipeline:
             began = time.monotonic()
             try:
                 speech = await self._begin(question, lookup, hold)
-                spent.first_byte_ms = round((time.monotonic() - began) * 1000)
+                totals.first_byte_ms = round((time.monotonic() - began) * 1000)
                 yield Answer(plan, speech, hold)
                 lookup.keep(hold)
             except EngineError as error:
@@ -137,7 +137,7 @@ class Pipeline:
 
     async def _begin(self, question: CacheQuestion, lookup: CacheLookup, hold: Hold) -> Speech:
         if lookup.clip is not None:
-            hold.spent.engine, hold.spent.model = lookup.clip.about.engine, lookup.clip.about.model
+            hold.totals.engine, hold.totals.model = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
         speech = await begin_speech(self._first_audio, self._levels, question.request, question.plan, hold)
@@ -145,7 +145,7 @@ class Pipeline:
         return lookup.record(speech)
 
     async def _settle_failed(self, hold: Hold, failure: RequestFailed, error: EngineError) -> None:
-        hold.spent.error = failure.code
+        hold.totals.error = failure.code
         await hold.settle("failed")
         self._metrics.failed(hold.current_part.engine, type(error).__name__)
 
@@ -153,7 +153,7 @@ class Pipeline:
 def _hold_request(id_: str, caller: Caller, question: CacheQuestion, clip: Clip | None) -> HoldRequest:
     plan = question.plan
     return HoldRequest(
-        request=id_,
+        request_id=id_,
         account=caller.account,
         key=caller.key,
         anchor=caller.anchor,

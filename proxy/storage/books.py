@@ -1,4 +1,4 @@
-"""Balances, and the sums of their entries beside them: read account by account, in slices, during writes."""
+"""Balances, and the sums of their entries. They are read account by account, in slices, during writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.storage.rows import Place
 from proxy.storage.store import Params, Store
 
 SETTLED_US = 2 * 24 * 60 * 60 * 1_000_000
-"""The age after which no entry is added: an entry has the time at which its request began."""
+"""Entries older than this are final: an entry has the time at which its request began."""
 
 _NEXT = """
 SELECT min(account) AS account FROM (
@@ -39,12 +39,12 @@ GROUP BY pool
 
 
 class PoolBalance(msgspec.Struct, frozen=True):
-    """One pool: its balance and the sum of its entries. `is_kept` is false without a balance."""
+    """One pool of an account. Without a row in `balances` its balance is 0."""
 
     pool: int
-    amount: int
-    entries: int
-    is_kept: bool
+    balance: int
+    sum_of_entries: int
+    has_balance_row: bool
 
 
 async def accounts(store: Store) -> AsyncIterator[str]:

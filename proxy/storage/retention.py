@@ -20,7 +20,7 @@ _DAY = 86_400_000_000
 _log = structlog.get_logger()
 
 
-async def keep_usage(
+async def delete_old_usage(
     store: Store, days: Callable[[], int], metrics: Metrics, every_s: float = EVERY_S
 ) -> None:
     """Delete old usage now and every hour. `days` is called each time, and 0 keeps all."""

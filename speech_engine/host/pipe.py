@@ -112,8 +112,8 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 
 Question = MetricsAsked | PlansAsked
-Answer = MetricsReport | PlansInUse
-Message = BeginHost | Revision | Ready | Broken | HostState | Tick | WorkerGivenUp | Question | Answer | Drain
+Reply = MetricsReport | PlansInUse
+Message = BeginHost | Revision | Ready | Broken | HostState | Tick | WorkerGivenUp | Question | Reply | Drain
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -64,7 +64,7 @@ def wanted(
     key: str = "key_ada",
 ) -> HoldRequest:
     return HoldRequest(
-        request=request,
+        request_id=request,
         account=account,
         key=key,
         anchor=ANCHOR,
@@ -88,7 +88,7 @@ def part(engine: str, characters: int, estimated_s: float, begins: int | None = 
 
 def heard_in_parts(hold: Hold, *parts: SpokenPart, samples: int) -> None:
     """So many samples were written of the answer; the parts begin where they say."""
-    spent = hold.spent
+    spent = hold.totals
     hold.begin_parts(parts)
     spent.engine, spent.model = parts[0].engine, parts[0].model
     spent.characters = sum(part.characters for part in parts)

@@ -57,19 +57,19 @@ class LedgerMachine(World):
         for request, place, answer in sorted(
             zip(wanted, places, answers, strict=True), key=lambda asked: isinstance(asked[2], HoldRefused)
         ):
-            refusal = self.books[account].take(request.request, request.key, text, terms, now, expires)
+            refusal = self.books[account].take(request.request_id, request.key, text, terms, now, expires)
             if isinstance(answer, HoldRefused):
                 refusals.append((answer.refusal.reason, answer.refusal.limit))
                 assert refusal == refusals[-1]
             else:
                 assert refusal is None
                 assert answer.hold_request is request
-                self.open[request.request] = Open(account, place, answer)
+                self.open[request.request_id] = Open(account, place, answer)
 
     def _wanted(self, account: str, key: int, text: Text, terms: Terms) -> HoldRequest:
         self.requests += 1
         return HoldRequest(
-            request=f"req_{self.requests}",
+            request_id=f"req_{self.requests}",
             account=account,
             key=self.keys[account][key],
             anchor=ACCOUNTS[account],

@@ -91,7 +91,7 @@ async def test_a_settlement_is_one_row_of_what_was_spent(
     before = await store.now()
     async with ledger.hold(wanted()) as hold:
         heard(hold, 0.02)
-        hold.spent.format = "mp3"
+        hold.totals.format = "mp3"
         await hold.settle(outcome)
         (row,) = await usage.list_(store)
     assert (row.id, row.account, row.key, row.outcome) == ("req_1", "acc_ada", "key_ada", outcome)
@@ -103,7 +103,7 @@ async def test_only_the_first_settlement_counts(store: Store, ledger: Ledger) ->
     async with ledger.hold(wanted()) as hold:
         heard(hold, 1)
         await hold.settle("finished")
-        hold.spent.samples = 999
+        hold.totals.samples = 999
         await hold.settle("failed")
     (row,) = await usage.list_(store)
     assert (row.outcome, row.samples, row.credits) == ("finished", RATE_HZ, MICRO)
@@ -146,7 +146,7 @@ async def test_a_cheaper_engine_in_the_place_of_a_dearer_one_costs_its_own_price
 async def test_what_the_cache_gave_costs_the_price_of_cached_speech(store: Store, ledger: Ledger) -> None:
     async with ledger.hold(wanted()) as hold:
         heard(hold, 10)
-        hold.spent.cache = "hit"
+        hold.totals.cache = "hit"
         await hold.settle("finished")
     assert await moved(store) == [("spend", False, -0.1)]
 

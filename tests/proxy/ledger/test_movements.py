@@ -221,14 +221,14 @@ async def test_what_is_told_beside_a_movement_is_written_with_it_or_not_at_all(
     ledger: Ledger, store: Store
 ) -> None:
     note = usage.insert_statement(_note("req_note"))
-    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", beside=(note,)))
+    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", extra_statements=(note,)))
     assert [row.id for row in await usage.list_(store)] == ["req_note"]
     # The same note cannot be written twice, and so neither can what it stands beside.
     with pytest.raises(AlreadyExists):
-        await movements.correct(ledger, "acc_ada", MICRO, Reason("control", beside=(note,)))
+        await movements.correct(ledger, "acc_ada", MICRO, Reason("control", extra_statements=(note,)))
     # A grant that was there already writes nothing more.
     other = usage.insert_statement(_note("req_other"))
-    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", beside=(other,)))
+    await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", extra_statements=(other,)))
     assert [row.id for row in await usage.list_(store)] == ["req_note"]
     assert await stands(ledger, wanted()) == Account(100, 1, 0)
 

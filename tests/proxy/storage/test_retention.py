@@ -46,7 +46,7 @@ async def used(store: Store, number: int, started: int) -> list[Statement]:
 
 @contextmanager
 def keeping(store: Store, days: int, every_s: float = retention.EVERY_S) -> Iterator[None]:
-    task = asyncio.create_task(retention.keep_usage(store, lambda: days, Metrics(), every_s))
+    task = asyncio.create_task(retention.delete_old_usage(store, lambda: days, Metrics(), every_s))
     try:
         yield
     finally:
@@ -90,7 +90,7 @@ async def test_without_a_number_of_days_everything_stays(store: Store) -> None:
         asked.set()
         return 0
 
-    task = asyncio.create_task(retention.keep_usage(store, days, Metrics()))
+    task = asyncio.create_task(retention.delete_old_usage(store, days, Metrics()))
     await asked.wait()
     await accounts.create(store, name="ada", plan="free")  # behind any delete that there might be
     task.cancel()
