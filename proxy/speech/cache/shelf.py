@@ -71,6 +71,7 @@ class Shelf:
         self._store = store
         self._folder_id = folder_id
         self._memory = Memory(_MEMORY_BYTES)
+        self._unremoved: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Shelf {self.folder!r}, {self._memory!r}>"
@@ -137,10 +138,18 @@ class Shelf:
         await self.folder.run(lock.release)
 
     async def purge(self, delete_rows: Callable[[Store], Awaitable[set[str]]]) -> None:
-        """Delete rows and their files. The memory of other workers sees it within a second."""
-        names = await delete_rows(self._store)
-        self._memory.forget({self.path(name) for name in names})
-        await self.folder.remove(names)
+        """Delete rows and their files. The memory of other workers sees it within a second.
+
+        The rows of a file that could not be removed are gone, so the next purge tries it once more.
+        """
+        self._unremoved |= await delete_rows(self._store)
+        names = frozenset(self._unremoved)
+        try:
+            await self.folder.remove(names)
+            self._unremoved -= names
+        finally:
+            # Not before: a request may read a file again while it is being removed.
+            self._memory.forget(map(self.path, names))
 
     async def tidy(self) -> None:
         """Remove files without rows, stale rows, and the folders of versions that had no index."""

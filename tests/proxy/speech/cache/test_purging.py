@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 import structlog
 
+from proxy.kept.folder import KeptFolder
 from proxy.kept.recording import Recording
 from proxy.storage.store import Statement
 from tests.faults.processes import until
@@ -222,6 +225,49 @@ async def test_a_purge_that_comes_between_the_name_and_the_file_is_seen(
         assert not kept(tmp_path)
         monkeypatch.undo()
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+
+
+async def test_a_clip_that_is_read_again_during_a_purge_is_not_given_out_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = KeptFolder.remove
+    during: list[str] = []
+
+    async def remove_late(folder: KeptFolder, names: Collection[str]) -> None:
+        during.extend([found(await ask(server)) for _ in range(2)])
+        await remove(folder, names)
+
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await ask(server)
+        await landed(tmp_path)
+        monkeypatch.setattr(KeptFolder, "remove", remove_late)
+        await purge(server, "voice")
+        assert during == ["hit", "hit"]
+        assert found(await ask(server)) == "miss"
+
+
+async def test_a_file_that_could_not_be_removed_is_removed_by_the_second_purge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = KeptFolder.remove
+    failures = [OSError(errno.EIO, "Input/output error")]
+
+    async def fail_once(folder: KeptFolder, names: Collection[str]) -> None:
+        if failures:
+            raise failures.pop()
+        await remove(folder, names)
+
+    monkeypatch.setattr("proxy.speech.cache.cache._KNOWN_S", 0.2)
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await ask(server)
+        await landed(tmp_path)
+        monkeypatch.setattr(KeptFolder, "remove", fail_once)
+        await purge(server, "voice")
+        assert len(kept(tmp_path)) == 1
+        (again,) = server.worker.cache._later
+        await again
+        assert not kept(tmp_path)
+        assert found(await ask(server)) == "miss"
 
 
 async def test_without_the_index_requests_are_spoken_as_if_there_were_no_cache(tmp_path: Path) -> None:
