@@ -20,15 +20,15 @@ from proxy.speech.cache.speeches import RecordedSpeech
 from proxy.speech.speech import Speech
 
 _LOOK_AGAIN_S = 0.05
-"""While another worker speaks. Workers have nothing but the folder to tell one another by."""
+"""The pause while another worker speaks: workers share nothing but the folder."""
 
 State = Literal["hit", "miss", "off"]
 
 
 class CacheLookup:
-    """`waited_s` is the part of the time to first audio that was spent waiting for an equal request.
+    """The result of a look-up. `waited_s` is the time that it waited for an equal request.
 
-    `about` and `speakers` (one for each part) are set when it is known that the sound is to be kept.
+    `about` and `speakers` (one for each part) are set as soon as the sound is to be kept.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class CacheLookup:
         return f"<CacheLookup: {self.state}>"
 
     def record(self, speech: Speech) -> Speech:
-        """Return the speech to use in the place of this one: what is taken from it is recorded."""
+        """Return a speech to use in place of this one. It records the bytes that are taken from it."""
         if self.recording is None or self._flight is None:
             return speech
         self._speech = RecordedSpeech(speech, self.recording, self._flight)
         return self._speech
 
     def keep(self, hold: Hold) -> None:
-        """Have the sound kept. Call this when all of it was taken, and its settlement is on disk."""
+        """Keep the sound. Call this when all of it was taken, and its settlement is on disk."""
         speech, totals = self._speech, hold.totals
         if self.recording is None or speech is None or not speech.is_whole:
             return
@@ -79,10 +79,10 @@ OFF = CacheLookup()
 
 
 class CacheSearch:
-    """A search ends with `clip`, or with `flight` and mostly `lock`, or with nothing.
+    """One search. It ends with `clip`, or with `flight` and mostly `lock`, or with nothing.
 
-    With nothing the request is spoken as if there were no cache. If the search is cancelled, its caller gives
-    back what it holds.
+    In the last case the request is spoken as if there were no cache. If the search is cancelled, its caller
+    releases what the search holds.
     """
 
     def __init__(self, shelf: Shelf, flights: Flights, path: Path, patience_s: float) -> None:
@@ -95,8 +95,10 @@ class CacheSearch:
         self._patience_s = patience_s
 
     async def run(self) -> None:
-        """Search. `patience_s` is the limit for each step of the disk, for the client of an equal request,
-        and for another worker. Raises OSError, of which TimeoutError is one."""
+        """Search for at most `patience_s` in each step. Raise OSError if the disk fails or is slow.
+
+        The steps are those of the disk, the wait for an equal request, and the wait for another worker.
+        """
         self.clip = await self._find(self.path)
         while self.clip is None:
             other = self._flights.of(self.path)
@@ -121,7 +123,7 @@ class CacheSearch:
                 path = self.path.with_name(f"{self.path.name}-{secrets.token_hex(4)}")
             async with asyncio.timeout(self._patience_s):
                 self.lock = await self._shelf.folder.take(path)
-            # The one who held the lock until now may have kept an answer since we looked.
+            # The last owner of the lock may have kept an answer since our last search.
             self.clip = await self._find(self.path)
             if self.lock is None and self.clip is None:
                 await asyncio.sleep(_LOOK_AGAIN_S)
