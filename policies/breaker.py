@@ -62,8 +62,8 @@ def abandon_try(breaker: Breaker) -> Breaker:
 def end_try(breaker: Breaker, outcome: Outcome, now: float, *, is_probe: bool) -> Breaker:
     """Note the outcome of a try.
 
-    A fault counts only if the try began while the breaker was closed, or if it was the probe. Otherwise
-    twenty tries that fail together would double the time twenty times. A refusal always counts.
+    While the breaker is open, only the probe counts. Otherwise twenty tries that fail together would double
+    the time twenty times. A refusal always counts.
     """
     if not breaker.is_closed and not is_probe and (outcome != "refused" or breaker.is_refused):
         return breaker

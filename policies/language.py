@@ -1,5 +1,7 @@
-"""Which language a text, and each sentence of it, is to be spoken in: what is said, what its script gives
-away, what a detector makes of it. The detector is an argument: a function of a text, or None."""
+"""The language of a text and of each sentence: from the request, the voice, the script or a detector.
+
+The detector is an argument: a function of a text, or None.
+"""
 
 from __future__ import annotations
 
@@ -51,24 +53,24 @@ _SHARED = {
     "bn": frozenset(("as",)),
     "he": frozenset(("yi",)),
 }
-"""Who else writes like that. Only these scripts leave a detector something to say."""
+"""Other languages in the same script. A detector can only help with these scripts."""
 
 _NEVER_LATIN = (OF_A_SCRIPT | frozenset[str]().union(*_SHARED.values())) - {"sr"}
-"""No sentence in Latin letters is one of these. Serbian is written in both."""
+"""Languages that are never written in Latin letters. Serbian is written in both scripts."""
 
 _ALSO_HAN = frozenset(("ja", "ko"))
-"""A Japanese sentence may do without kana; a detector only guesses at a few Han letters."""
+"""Other languages of Han letters. A sentence may have no kana, and a detector guesses at a few letters."""
 
-_LOOKED_AT = 2000
+_DETECTED_LENGTH = 2000
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]*|[\w.+-]{1,64}@[\w.-]+")
 _HINTS = ("://", "www.", "@")
 _OPENING = re.compile(r"(?<=\s)\S*$")
 
 _FEWEST_WORDS = 3
-"""A sentence of fewer is spoken as the one before it: "Ciao, Maria." changes no English text."""
+"""A sentence with fewer words has the language of the one before: "Ciao, Maria." changes no English text."""
 
 _PHRASE_LETTERS = {"th": 15, "zh": 8, "ja": 10}
-"""Where no spaces part the words: longer than a name, a place or a quoted word."""
+"""The fewest letters of a phrase without spaces: more than a name, a place or a quoted word."""
 
 # A region has two letters, a script four.
 _CASES: dict[int, Callable[[str], str]] = {2: str.upper, 4: str.title}
@@ -95,16 +97,16 @@ def base(tag: str) -> str:
 
 
 def usual(tag: str) -> str:
-    """A tag as it is usually written: `PT-br` → `pt-BR`, `zh-hant-tw` → `zh-Hant-TW`."""
+    """Return a tag as people usually write it: `PT-br` → `pt-BR`, `zh-hant-tw` → `zh-Hant-TW`."""
     first, *rest = tag.split("-")
     return "-".join((first.lower(), *(_CASES.get(len(part), str.lower)(part) for part in rest)))
 
 
 def by_script(text: str) -> str | None:
-    """The language a script gives away, where it has 30 % of the letters or more; any kana is Japanese.
+    """Return the language of the script that has most letters, and at least 30 %. Any kana is Japanese.
 
-    An English sentence that quotes one Thai word stays English. Where languages share a script, it is
-    the one with most speakers: better than letters spelled out in English, and a request can say.
+    An English sentence that quotes one Thai word stays English. If several languages share the script, the
+    answer is the one with most speakers. A request can name another one.
     """
     if not text or max(text) < _BEFORE_SCRIPTS:
         return None
@@ -117,8 +119,8 @@ def by_script(text: str) -> str | None:
     del counts[None]
     if not counts:
         return None
-    # Han letters stand in Korean and Japanese texts too; else by name, so that order does not matter.
-    count, _, language = max((count, found != "zh", found or "") for found, count in counts.items())
+    # Han letters stand in Korean and Japanese texts too. Names decide a tie, so that order does not matter.
+    count, _, language = max((count, tag != "zh", tag or "") for tag, count in counts.items())
     return language if count >= letters * _SHARE else None
 
 
@@ -134,36 +136,36 @@ def choose(
     detect: Detect | None = None,
     default: str = DEFAULT,
 ) -> LanguageChoice:
-    """Explicit field > voice's language > what the script gives away > what is detected > the default."""
+    """Choose by the first that is known: request, voice, script, detector, default."""
     if explicit:
         return LanguageChoice(explicit, "request")
     if of_voice:
         return LanguageChoice(of_voice, "voice")
-    return _told(text, detect) or LanguageChoice(base(default), "default")
+    return _read_from(text, detect) or LanguageChoice(base(default), "default")
 
 
-def _told(text: str, detect: Detect | None) -> LanguageChoice | None:
-    """What a text says itself, its addresses left out."""
-    # Looking for addresses costs more than all the rest, and few texts have any.
+def _read_from(text: str, detect: Detect | None) -> LanguageChoice | None:
+    """Return the language that a text shows by itself, without its web and mail addresses."""
+    # The search for addresses costs more than all the rest, and few texts have any.
     prose = _ADDRESS.sub(" ", text) if any(hint in text for hint in _HINTS) else text
     script = by_script(prose)
     if script and script not in _SHARED:
         return LanguageChoice(script, "script")
-    found = base((detect and detect(prose[:_LOOKED_AT])) or "")
-    if script and found != script and found not in _SHARED[script]:
+    detected = base((detect and detect(prose[:_DETECTED_LENGTH])) or "")
+    if script and detected != script and detected not in _SHARED[script]:
         return LanguageChoice(script, "script")
-    return LanguageChoice(found, "detected") if found else None
+    return LanguageChoice(detected, "detected") if detected else None
 
 
 def sentences(
     text: str, ends: Iterable[int], whole: str, detect: Detect | None = None, default: str = DEFAULT
 ) -> tuple[LanguageSpan, ...]:
-    """The language of each sentence; `ends` say where they end, `whole` is what was chosen for the text.
+    """Return the language of each sentence. `ends` are their ends, `whole` is the language of the text.
 
-    One that is too short, or that the detector is not sure of, is spoken as the one before it, the first as
-    the whole text; in Latin letters as the one before that can be written so. A phrase in another script is
-    a piece of its own; a name or a quoted word is not. The pieces tile the text, and one in the language of
-    the whole has its region.
+    A short sentence, or one that the detector is not sure of, has the language of the sentence before it.
+    The first has the language of the text. Latin letters take the last language that is written in them.
+    A phrase in another script is a piece of its own; a name or a quoted word is not. The pieces cover the
+    text. A piece in the language of the whole text has its region too.
     """
     pieces: list[LanguageSpan] = []
     latin, scripted = whole if base(whole) not in _NEVER_LATIN else base(default), whole
@@ -171,7 +173,7 @@ def sentences(
         cuts = [start + cut for cut in _phrase_starts(text[start:end])]
         for first, last in pairwise((start, *cuts, end)):
             before = pieces[-1].tag if pieces else whole
-            # After a cut, the phrase before is in another script, and so no guide.
+            # After a cut, the phrase before is in another script: its language says nothing about this one.
             is_latin = _is_latin(text[first:last])
             tag = _tag_of(text[first:last], detect, latin if cuts or is_latin else before, scripted)
             tag = whole if tag == base(whole) else tag
@@ -182,16 +184,16 @@ def sentences(
 
 
 def _tag_of(sentence: str, detect: Detect | None, unsure: str, scripted: str) -> str:
-    """`scripted` is the language of the last one that was not in Latin letters."""
-    told = _told(sentence, detect if _words(sentence) >= _FEWEST_WORDS else None)
-    if told is None:
+    """Return the tag of one sentence. `scripted` is the last language that was not in Latin letters."""
+    choice = _read_from(sentence, detect if _words(sentence) >= _FEWEST_WORDS else None)
+    if choice is None:
         return unsure
-    could_be = _ALSO_HAN if told.tag == "zh" else _SHARED.get(told.tag, ())
-    return scripted if told.source == "script" and base(scripted) in could_be else told.tag
+    could_be = _ALSO_HAN if choice.tag == "zh" else _SHARED.get(choice.tag, ())
+    return scripted if choice.source == "script" and base(scripted) in could_be else choice.tag
 
 
 def _is_latin(text: str) -> bool | None:
-    """None where there are no letters."""
+    """Tell whether all letters are Latin; None if there are no letters."""
     if max(text) < _BEFORE_SCRIPTS:
         return any(map(str.isalpha, text)) or None
     scripts = [_language_of(ord(character)) for character in text if character.isalpha()]
@@ -203,7 +205,7 @@ def _words(text: str) -> int:
 
 
 def _phrase_starts(sentence: str) -> Iterator[int]:
-    """Where, within a sentence, a phrase begins that is in another script than the phrase before it."""
+    """Find the places in a sentence where a phrase in another script begins."""
     if not sentence or max(sentence) < _BEFORE_SCRIPTS:
         return
     phrase: str | None = ""
@@ -211,7 +213,7 @@ def _phrase_starts(sentence: str) -> Iterator[int]:
     for script, first, end in _runs(sentence):
         if _is_phrase(script, sentence[first:end]):
             if phrase not in ("", script):
-                # A quote or bracket that opens goes with what it opens, the space before it does not.
+                # An opening quote or bracket belongs to the phrase; the space before it does not.
                 opening = _OPENING.search(sentence[end_before:first])
                 yield first - len(opening[0]) if opening else first
             phrase = script
@@ -219,7 +221,7 @@ def _phrase_starts(sentence: str) -> Iterator[int]:
 
 
 def _runs(sentence: str) -> Iterator[tuple[str | None, int, int]]:
-    """Stretches of letters of one script: its language, its first letter, the end of its last."""
+    """Find the runs of letters in one script: the language, the first letter, and the end of the last."""
     letters = [
         (at, _language_of(ord(character))) for at, character in enumerate(sentence) if character.isalpha()
     ]

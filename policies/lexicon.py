@@ -1,5 +1,4 @@
-"""Lexicons: how words are said that no engine could know. Which of them count for a text, whose word is the
-last, and what an entry may be."""
+"""Lexicons say how to speak words that no engine knows: which ones count for a text, and in what order."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from speech_engine.text import cleaning
 from speech_engine.text.words import words_of
 
 NONE_BY_NAME = "none"
-"""The name that no lexicon has: whoever asks for it wants none at all."""
+"""A name that no lexicon has. A request with this name uses no lexicon at all."""
 MOST_WORDS = 1000
 MOST_INLINE = 100
 MOST_LEXICONS = 50
@@ -36,8 +35,10 @@ _Layers = tuple[tuple[int, str], ...]
 
 
 class Lexicon(msgspec.Struct, frozen=True):
-    """What counts for one text: what to say for which words, and how words sound, for engines that take
-    that. Two with the same digest are the same."""
+    """The entries for one text: what to say for a word, and how a word sounds for engines that know sounds.
+
+    Two lexicons with the same digest are the same.
+    """
 
     words: Words = {}
     sounds: tuple[Pronunciation, ...] = ()
@@ -51,12 +52,14 @@ EMPTY = Lexicon()
 
 
 class UnknownLexicon(Exception):
-    """There is no lexicon of the name that was asked for."""
+    """No lexicon has this name."""
 
 
 class Lexicons:
-    """An account's and the operator's, by name. What was put together is kept, so that the next text of the
-    same language costs nothing."""
+    """The lexicons of an account and of the operator, by name.
+
+    A combination of lexicons is kept, so that the next text in the same language costs nothing.
+    """
 
     def __init__(self, shared: Mapping[str, Words], own: Mapping[str, Words] | None = None) -> None:
         self._owners = (own or {}, shared)
@@ -66,31 +69,33 @@ class Lexicons:
         own, shared = self._owners
         return f"<Lexicons {len(own)} of an account, {len(shared)} of the operator>"
 
-    def for_text(self, wanted: str | Words | None, tag: str) -> Lexicon:
-        """`wanted` is a name, `none`, or entries of the request's own, which come before all others. Raises
-        UnknownLexicon."""
-        if wanted == NONE_BY_NAME or (wanted is None and not any(self._owners)):
+    def for_text(self, requested: str | Words | None, tag: str) -> Lexicon:
+        """Return the lexicon for a text. Raises UnknownLexicon.
+
+        `requested` is a name, `none`, or the request's own entries, which come before all others.
+        """
+        if requested == NONE_BY_NAME or (requested is None and not any(self._owners)):
             return EMPTY
-        if wanted is not None and not isinstance(wanted, str):
-            return merge([wanted, *(self._words(layer) for layer in self._layers(None, tag))])
-        layers = self._layers(wanted, tag)
+        if requested is not None and not isinstance(requested, str):
+            return merge([requested, *(self._words(layer) for layer in self._layers(None, tag))])
+        layers = self._layers(requested, tag)
         if not layers:
             return EMPTY
-        found = self._kept.get(layers)
-        if found is None:
+        lexicon = self._kept.get(layers)
+        if lexicon is None:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            found = self._kept[layers] = merge([self._words(layer) for layer in layers])
-        return found
+            lexicon = self._kept[layers] = merge([self._words(layer) for layer in layers])
+        return lexicon
 
     def _layers(self, name: str | None, tag: str) -> _Layers:
-        """Which owner's, and of what name; the first has the last word."""
+        """Return the owners and names of the lexicons that count, the strongest first."""
         names = _chain(tag)
         if name is not None:
-            asked = usual_name(name)
-            if not any(asked in owner for owner in self._owners):
+            usual = usual_name(name)
+            if not any(usual in owner for owner in self._owners):
                 raise UnknownLexicon(name)
-            names = list(dict.fromkeys((asked, *names)))
+            names = list(dict.fromkeys((usual, *names)))
         return tuple(
             (place, each)
             for place, owner in enumerate(self._owners)
@@ -105,7 +110,7 @@ class Lexicons:
 
 
 def merge(layers: Sequence[Words]) -> Lexicon:
-    """The first layer that has a word says how it is spoken; in lower case it has the word in any case."""
+    """Merge lexicons: the first layer that has a word decides. A word in lower case matches in any case."""
     entries: dict[str, str] = {}
     for layer in layers:
         before = frozenset(entries)
@@ -116,7 +121,7 @@ def merge(layers: Sequence[Words]) -> Lexicon:
     sounds = []
     for word, spoken in entries.items():
         sound = sound_of(word, spoken)
-        # As it is written, and out of every rule's reach: a dictionary must find it again.
+        # A word with a sound stays as it is written: no rule may change it, and the engine must find it.
         words[word] = spoken if sound is None else word
         if sound is not None:
             sounds.append(sound)
@@ -126,53 +131,55 @@ def merge(layers: Sequence[Words]) -> Lexicon:
 def find_pronunciations(
     lexicon: Lexicon, alphabets: Sequence[Alphabet], segments: Iterable[Segment]
 ) -> tuple[Pronunciation, ...]:
-    """How those words sound that are spoken here, as they stand there, in alphabets that a model takes."""
+    """Return the sounds of the words in these segments, in the alphabets that a model takes."""
     by_word = {each.word: each for each in lexicon.sounds if each.alphabet in alphabets}
     if not by_word:
         return ()
     words = words_of({word: word for word in by_word})
     spoken = [
-        segment.spoken[found.start : found.end]
+        segment.spoken[match.start : match.end]
         for segment in segments
-        for found in words.find(segment.spoken)
+        for match in words.find(segment.spoken)
     ]
-    told = ((word, by_word.get(word) or by_word[word.lower()]) for word in dict.fromkeys(spoken))
-    return tuple(Pronunciation(word, each.alphabet, each.sounds) for word, each in told)
+    sounds = ((word, by_word.get(word) or by_word[word.lower()]) for word in dict.fromkeys(spoken))
+    return tuple(Pronunciation(word, each.alphabet, each.sounds) for word, each in sounds)
 
 
 def sound_of(word: str, spoken: str) -> Pronunciation | None:
-    """`/…/` is IPA, `(chu3)(li3)` is pinyin; None for what is simply said instead."""
+    """Return the sound of an entry: `/…/` is IPA, `(chu3)(li3)` is pinyin. None means other words."""
     if (ipa := _IPA.fullmatch(spoken)) is not None:
         return Pronunciation(word, "ipa", ipa[1].strip())
     return Pronunciation(word, "pinyin", spoken) if _PINYIN.fullmatch(spoken) else None
 
 
 def is_tag(name: str) -> bool:
-    """Whether it is a language with, perhaps, a script or a region: its texts have the lexicon by itself."""
+    """Tell whether a name is a language tag. Such a lexicon counts for every text in that language."""
     return _LANGUAGE.fullmatch(name) is not None
 
 
 def usual_name(name: str) -> str:
-    """A language tag as it is usually written, any other name as it is."""
+    """Return a language tag as people usually write it, and any other name unchanged."""
     return language.usual(name) if _TAG.fullmatch(name) else name
 
 
 def name_fault(name: str) -> str | None:
-    """What a name must be, where it is something else."""
+    """Return what a name must be, if this one is not."""
     if name.lower() == NONE_BY_NAME or not _NAME.fullmatch(name):
         return "a name of 1 to 64 letters, digits, _, . and -, other than none"
     return None
 
 
 def usual_words(words: Words) -> dict[str, str]:
-    """As they are kept and looked for: composed, without blanks around them."""
+    """Return entries in the form that is stored and searched: composed letters, no blanks around them."""
     return {_usual(word): _usual(spoken) for word, spoken in words.items()}
 
 
 def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False) -> str | None:
-    """What the entries must be, where one is something else. It counts entries and never repeats one: they
-    are the user's text. To whoever wrote them here in a file or a command the word `is_named`, unless it is
-    itself what is wrong."""
+    """Return what the entries must be, if one is not.
+
+    The answer has the number of the entry and not its text, because the text is the user's. If `is_named`,
+    it has the word: the reader wrote it in a file or a command. A word that is wrong itself is never named.
+    """
     if len(words) > most:
         return f"at most {most} words; got {len(words)}"
     for number, (word, spoken) in enumerate(words.items(), 1):
@@ -198,7 +205,7 @@ def _usual(text: str) -> str:
 
 
 def _chain(tag: str) -> list[str]:
-    """`zh-Hant-TW` → itself, `zh-Hant`, `zh`: the more exact one first."""
+    """Return a tag and its shorter forms: `zh-Hant-TW`, `zh-Hant`, `zh`."""
     parts = language.usual(tag).split("-")
     return ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
 

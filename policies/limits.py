@@ -13,14 +13,14 @@ import msgspec
 
 S = TypeVar("S", bound=msgspec.Struct)
 N = TypeVar("N")
-"""What a limit that counts may be, besides None: `int`, or `int | Agreed`."""
+"""The type of a limit that counts, besides None: `int`, or `int | Agreed`."""
 
 
 class LimitRow(NamedTuple):
-    """What must be said of one limit. `what` completes the sentence "It must be …".
+    """The facts about one limit. `what` completes the sentence "It must be …".
 
-    A limit in `count` or in `credits` may be left to each account, and has an option of `voxgate accounts`.
-    Credits are held as micro-credits. A limit in `usd` is between the operator and providers only.
+    A plan may leave a limit in `count` or in `credits` to each account; `voxgate accounts` has its option.
+    Credits are stored as micro-credits. A limit in `usd` is between the operator and providers only.
     A limit `per_request` can be compared with one request alone; others count the requests of an account.
     """
 
@@ -50,8 +50,10 @@ _USD = LimitRow("US dollars", least=0, most=10**9, unit="usd")
 
 
 class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
-    """The limits of a plan or of an account; None is no limit. Budgets are what providers may take for one
-    account."""
+    """The limits of a plan or of an account; None is no limit.
+
+    A budget limits what providers may take for one account.
+    """
 
     allowance: Annotated[N | None, LimitRow("credits a cycle", least=0, most=10**9, unit="credits")] = None
     rpm: Annotated[N | None, LimitRow("requests a minute")] = None
@@ -63,7 +65,7 @@ class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The limits that one key may have too, where they are lower than its account's. None adds nothing."""
+    """The limits that one key may have, below those of its account. None adds nothing."""
 
     rpm: int | None = None
     streams: int | None = None

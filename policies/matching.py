@@ -1,4 +1,4 @@
-"""Which voices are meant by a description such as "warm older woman, Thai": ranked, and why."""
+"""Find voices by a description such as "warm older woman, Thai", ranked and with reasons."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _WORD = re.compile(r"\w{3,}")
 _TAG = re.compile(r"\b([a-z]{2}-[A-Za-z]{2})\b")
 _POINTS = {"gender": 3, "language": 3, "age": 2, "quality": 2, "word": 1}
 _ONLY_ONE = ("gender", "language")
-"""Who is said to be another one is not meant, however well all else fits."""
+"""A voice that is known to differ in one of these is no match, whatever else fits."""
 _AKIN = ({"deep", "low"},)
-"""Qualities that are half of one another."""
+"""Pairs of qualities that are alike. One counts half for the other."""
 
 Speaks = Callable[[Voice, str], bool]
-"""Whether anybody would speak this language with the voice."""
+"""Tells whether an engine speaks this language with the voice."""
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A voice with how much of what was asked for it is known to be, from 0 to 1, and what that is."""
+    """A voice, how well it fits the description (0 to 1), and the traits that fit."""
 
     voice: Voice
     score: float
@@ -34,7 +34,7 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class _Trait(NamedTuple):
-    """`kind` is gender, age, language, quality, or word for one that has no meaning here."""
+    """One trait of a voice. `kind` is gender, age, language, quality, or word for any other word."""
 
     kind: str
     value: str
@@ -45,31 +45,34 @@ class _Trait(NamedTuple):
 
 
 def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = None) -> list[Match]:
-    """The best first, by id where two are as good; none that has nothing of it. With `speaks`, none whose
-    engines refuse the language either, and a voice of no language has a half of any that they speak."""
-    wanted = _wished(description)
-    most = sum(_POINTS[trait.kind] for trait in wanted)
+    """Return the voices that fit, the best first. If two fit equally, their ids decide.
+
+    With `speaks`, a voice whose engines refuse the language does not fit. A voice without a language fits
+    half as well in any language that its engines speak.
+    """
+    wishes = _wishes(description)
+    most = sum(_POINTS[trait.kind] for trait in wishes)
     matches = []
     for voice in voices:
-        found = _found(wanted, voice, speaks)
-        if points := sum(found.values()):
-            reasons = tuple(trait.shown for trait in found if found[trait])
-            matches.append(Match(voice, round(points / most, 2), reasons))
+        points = _points(wishes, voice, speaks)
+        if total := sum(points.values()):
+            reasons = tuple(trait.shown for trait in points if points[trait])
+            matches.append(Match(voice, round(total / most, 2), reasons))
     return sorted(matches, key=lambda each: (-each.score, each.voice.id))
 
 
-def _wished(description: str) -> list[_Trait]:
-    """British English is one wish, not two."""
+def _wishes(description: str) -> list[_Trait]:
+    """Return the traits of a description. "British English" is one wish, not two."""
     traits = _traits(description)
     tags = {trait.value for trait in traits if trait.kind == "language"}
     general = {language.base(tag) for tag in tags if tag != language.base(tag)}
     return [trait for trait in traits if trait.kind != "language" or trait.value not in general]
 
 
-def _found(wanted: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> dict[_Trait, float]:
-    """What of it the voice has, each with its points; nothing at all where it is another one."""
+def _points(wishes: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> dict[_Trait, float]:
+    """Return the points of the voice for each wish, or nothing if the voice is known to differ."""
     known = _known(voice)
-    tags = [trait for trait in wanted if trait.kind == "language"]
+    tags = [trait for trait in wishes if trait.kind == "language"]
     spoken = [trait for trait in tags if speaks is None or speaks(voice, trait.value)]
     if tags and not spoken:
         return {}
@@ -78,48 +81,48 @@ def _found(wanted: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> dic
     else:
         half = {}
     points: dict[_Trait, float] = {}
-    for trait in wanted:
+    for trait in wishes:
         likeness = (_likeness(trait, other) for other in known if other.kind == trait.kind)
         part = max(likeness, default=half.get(trait, 0.0))
         points[trait] = part * _POINTS[trait.kind]
     for kind in _ONLY_ONE:
-        asked = [points[trait] for trait in points if trait.kind == kind]
-        if asked and not any(asked) and any(other.kind == kind for other in known):
+        of_kind = [points[trait] for trait in points if trait.kind == kind]
+        if of_kind and not any(of_kind) and any(other.kind == kind for other in known):
             return {}
     return points
 
 
-def _likeness(wanted: _Trait, has: _Trait) -> float:
-    if wanted.kind != "language":
-        return 1.0 if wanted == has else 0.5 if {wanted.value, has.value} in _AKIN else 0.0
-    if wanted.value.lower() in (has.value.lower(), language.base(has.value)):
+def _likeness(wish: _Trait, trait: _Trait) -> float:
+    if wish.kind != "language":
+        return 1.0 if wish == trait else 0.5 if {wish.value, trait.value} in _AKIN else 0.0
+    if wish.value.lower() in (trait.value.lower(), language.base(trait.value)):
         return 1.0
-    # Brazilian was wanted, and this is some Portuguese.
-    return 0.5 if language.base(wanted.value) == language.base(has.value) else 0.0
+    # The wish is Brazilian Portuguese, and the voice speaks some other Portuguese.
+    return 0.5 if language.base(wish.value) == language.base(trait.value) else 0.0
 
 
 @lru_cache(maxsize=8192)
 def _known(voice: Voice) -> frozenset[_Trait]:
-    """What is told of a voice outright, and what its name and description say beside."""
-    said = _traits(" ".join((voice.name, voice.description, *voice.tags)))
-    told = _traits(voice.age or "")
+    """Return the traits from a voice's fields, and those of other kinds from its name and description."""
+    from_text = _traits(" ".join((voice.name, voice.description, *voice.tags)))
+    from_fields = _traits(voice.age or "")
     if voice.gender:
-        told.append(_Trait("gender", voice.gender.lower()))
+        from_fields.append(_Trait("gender", voice.gender.lower()))
     if voice.language:
-        told.append(_Trait("language", voice.language))
-    kinds = {trait.kind for trait in told}
-    return frozenset((*told, *(trait for trait in said if trait.kind not in kinds)))
+        from_fields.append(_Trait("language", voice.language))
+    kinds = {trait.kind for trait in from_fields}
+    return frozenset((*from_fields, *(trait for trait in from_text if trait.kind not in kinds)))
 
 
 def _traits(text: str) -> list[_Trait]:
-    """In order, each once."""
-    found = [_Trait("language", language.usual(tag)) for tag in _TAG.findall(text)]
+    """Return the traits that a text names, in order, each once."""
+    traits = [_Trait("language", language.usual(tag)) for tag in _TAG.findall(text)]
     cleaned = plain(_TAG.sub(" ", text))
     rest, at = [], 0
     for word in VOCABULARY.find(cleaned):
         rest.append(cleaned[at : word.start])
         at = word.end
-        found += [_Trait(*meaning.split(":", 1)) for meaning in word.spoken.split()]
+        traits += [_Trait(*meaning.split(":", 1)) for meaning in word.spoken.split()]
     rest.append(cleaned[at:])
-    found += [_Trait("word", word) for word in _WORD.findall(" ".join(rest))]
-    return list(dict.fromkeys(found))
+    traits += [_Trait("word", word) for word in _WORD.findall(" ".join(rest))]
+    return list(dict.fromkeys(traits))

@@ -1,4 +1,4 @@
-"""What an account may do: its plan, what was agreed with it alone, and the lower caps of a key."""
+"""What an account may do: its plan, the terms agreed with it alone, and the lower caps of a key."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from policies.limits import OF_KEYS, Caps, PlanLimits, limit_values
 from policies.price import FREE, Price
 
 Agreed = Literal["account"]
-"""The word in place of a plan's limit where each account of the plan has its own."""
+"""The word in place of a limit, if each account of the plan has its own."""
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """Micro-credits for each kind of work. `models` has other prices for models that speak, by
-    `engine/model` or by the engine's name alone."""
+    """The prices of each kind of work. `models` has other prices for some models.
+
+    Its keys are `engine/model`, or the name of an engine.
+    """
 
     speech: Price = FREE
     cached: Price = FREE
@@ -27,9 +29,12 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
-    """What the accounts of one plan may do. `price` is a text for people ("$19"), and "" where the plan is
-    free. If `engines` is None, all may speak. `local_only` leaves those that send no text to anybody else.
-    `share` is how much of a busy engine its accounts get, beside those of other plans."""
+    """What the accounts of one plan may do.
+
+    `price` is a text for people ("$19"), and "" if the plan is free. If `engines` is None, all engines may
+    speak. If `local_only`, only engines that send the text to no other company may. `share` is the part of a
+    busy engine that its accounts get, compared with other plans.
+    """
 
     name: str
     price: str = ""
@@ -41,20 +46,20 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
 
 
 UNLIMITED = Plan(name="unlimited")
-"""No limits, and everything free: the operator's own plan, there without being written anywhere."""
+"""The operator's own plan, which needs no section: no limits, and everything is free."""
 
 
 class Overrides(PlanLimits[int], frozen=True, kw_only=True, omit_defaults=True):
-    """What was agreed with one account in place of its plan's terms. None leaves the plan's."""
+    """The terms that one account has in place of its plan's. None leaves the plan's term."""
 
     engines: tuple[str, ...] | None = None
     prices: Prices | None = None
 
 
 class Terms(PlanLimits[int], frozen=True, kw_only=True):
-    """What holds for one request: the plan, as agreed with the account, and the key's caps beside it.
+    """What holds for one request: the plan, the account's own terms, and the caps of the key.
 
-    The account's limits count all its keys together, the key's only itself.
+    The account's limits count all its keys together. The key's limits count that key alone.
     """
 
     plan: str

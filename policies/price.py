@@ -14,7 +14,7 @@ Per = Literal["minute", "character", "job"]
 
 
 class Price(msgspec.Struct, frozen=True):
-    """The micro-credits for each minute that is heard, each character that was sent, or each job."""
+    """The micro-credits for a minute of sound, a character of text, or a job."""
 
     micro: int
     per: Per
@@ -31,8 +31,10 @@ def in_credits(micro: int) -> str:
 
 
 class PricedPart(NamedTuple):
-    """A part of an answer: its price, what was written of it, and the characters that it stands for. With
-    `at_least_s` so much of it is paid for, however little was heard."""
+    """A part of an answer: its price, the samples that were written, and the characters that it speaks.
+
+    With `at_least_s`, at least that much time is charged.
+    """
 
     price: Price
     samples: int
@@ -41,8 +43,10 @@ class PricedPart(NamedTuple):
 
 
 def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
-    """Return the charge for what was written. Nothing written costs nothing. A part of a job or of a text
-    costs the whole, since nobody can say how much of it was heard."""
+    """Return the charge for what was written. If nothing was written, the charge is zero.
+
+    A price by job or by character charges the whole text: nobody knows which characters were heard.
+    """
     return total((PricedPart(price, samples, characters),), rate_hz)
 
 
@@ -63,10 +67,10 @@ def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
 
 
 def estimate_charge(price: Price, *, estimated_s: float, characters: int) -> int:
-    """Return what is held before anything is heard: the estimate by the minute, else the charge itself."""
+    """Return the charge before anything was spoken. Only a price by the minute needs the estimate."""
     return charge(price, samples=_estimated(estimated_s), rate_hz=MICRO, characters=characters)
 
 
 def _estimated(seconds: float) -> int:
-    """Return millionths of a second, at least one: what is estimated will be heard."""
+    """Return millionths of a second, at least one: an estimate of zero would cost nothing."""
     return max(1, round(seconds * MICRO))

@@ -1,4 +1,4 @@
-"""From which pool a request is paid: the cycle's allowance first, then granted credits."""
+"""The pools that pay for a request: the cycle's allowance first, then granted credits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Split(msgspec.Struct, frozen=True):
-    """An amount, by the pool that it comes from; micro-credits, never negative."""
+    """An amount in micro-credits by pool, never negative."""
 
     allowance: int = 0
     granted: int = 0
@@ -17,12 +17,11 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class CreditStanding(msgspec.Struct, frozen=True):
-    """What an account has at one moment, live holds already taken off. `allowance` None is no limit.
+    """The credits of an account at one moment, without those in open holds. `allowance` None is no limit.
 
-    It is the plan's allowance of this moment less what the cycle has spent, and never a number that was set
-    at the cycle's start: a change of plan counts at once, and what is spent stays spent. Either pool may be
-    below zero, the allowance after a change to a smaller plan, both because the last request before the end
-    may have come to more than was held.
+    The allowance is that of the present plan, less what the cycle has spent: a change of plan counts at once.
+    Either pool may be below zero. A change to a smaller plan does that to the allowance. A last request that
+    costs more than its hold does it to either pool.
     """
 
     allowance: int | None
@@ -34,8 +33,10 @@ class CreditStanding(msgspec.Struct, frozen=True):
 
 
 def split(amount: int, standing: CreditStanding) -> Split | None:
-    """How `amount` would be held, or None where there is not so much. Holds never oversell; what costs
-    nothing is held even by who has less than nothing."""
+    """Return how to hold `amount`, or None if the account has less.
+
+    An amount of zero is always held, even if the account owes credits.
+    """
     if standing.allowance is None:
         return Split(allowance=amount)
     if amount > max(0, standing.allowance + standing.granted):
@@ -44,10 +45,12 @@ def split(amount: int, standing: CreditStanding) -> Split | None:
     return Split(allowance, amount - allowance)
 
 
-def split_charge(charge: int, held: Split) -> Split:
-    """What a charge comes to by pool: in the order in which it was held. What goes beyond the hold is
-    taken from the pool that the hold ended in, even below zero."""
-    if held.granted == 0:
+def split_charge(charge: int, hold: Split) -> Split:
+    """Return the charge by pool, in the order of the hold.
+
+    If the charge is more than the hold, the pool that the hold ended in pays the rest, even below zero.
+    """
+    if hold.granted == 0:
         return Split(allowance=charge)
-    allowance = min(charge, held.allowance)
+    allowance = min(charge, hold.allowance)
     return Split(allowance, charge - allowance)

@@ -1,4 +1,4 @@
-"""Requests a minute, as headers say them to clients."""
+"""Requests a minute, in the form of headers for clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WINDOW_S = 60
 
 
 class Window(msgspec.Struct, frozen=True):
-    """The state of a limit after a request: what is left of it, and when all of it is there again."""
+    """The state of a limit after a request: how many are left, and when all of them are free again."""
 
     limit: int
     remaining: int
@@ -18,7 +18,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def tightest(windows: list[Window]) -> Window | None:
-    """Return the window that will refuse first, of those of an account and its key."""
+    """Return the window that will refuse first: the account's or the key's."""
     return min(windows, key=lambda window: (window.remaining, window.limit), default=None)
 
 

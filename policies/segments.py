@@ -1,4 +1,4 @@
-"""Cutting what is to be spoken to an engine's limit; sentences are never joined or moved."""
+"""Cut segments to the length that an engine takes. Sentences are never joined or moved."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import msgspec
 
 from speech_engine import Rewritten, Segment
 
-# Of Thai and Lao: vowels that Unicode calls letters, though none can stand without the consonant beside it.
+# Vowels of Thai and Lao. Unicode calls them letters, but none can stand without its consonant.
 _NEVER_FIRST = frozenset("ะาำๅๆฯະາຳຽໆຯ")
 _NEVER_LAST = frozenset("เแโใไເແໂໃໄ")
 _JOINER = "\u200d"
 
 
 def fit(segments: Iterable[Segment], limit: int) -> tuple[Segment, ...]:
-    """The segments, those longer than `limit` cut at blanks, or within a word where it has none.
+    """Cut segments that are longer than `limit` at blanks, or within a word that is too long itself.
 
-    What is written around a letter stays with it: marks, and the vowels of Thai and Lao.
-    The source ranges of the pieces tile the range of the whole.
+    Marks, and the vowels of Thai and Lao, stay with their letter. The source ranges of the pieces cover the
+    range of the whole.
     """
     return tuple(piece for segment in segments for piece in _cut(segment, limit))
 
@@ -48,7 +48,7 @@ def _cut(segment: Segment, limit: int) -> list[Segment]:
 
 
 def _source_of(segment: Segment, at: int) -> int:
-    """Of a place in `spoken`: exact where nothing was rewritten or collapsed, else near."""
+    """Return the source of a place in `spoken`. It is exact outside text that was rewritten or collapsed."""
     spoken_from, source_from = 0, segment.source_start
     for one in segment.rewritten:
         if at <= one.spoken_start:
@@ -67,7 +67,7 @@ def _between(at: int, one: Rewritten) -> int:
 
 
 def _rewritten_within(segment: Segment, begin: int, end: int) -> tuple[Rewritten, ...]:
-    """A cut expansion stands, in both its pieces, for all that it was made of."""
+    """Return what was rewritten in a piece. If an expansion is cut, both pieces have its whole source."""
     return tuple(
         Rewritten(
             max(one.spoken_start, begin) - begin,
@@ -90,7 +90,7 @@ def _end_of_piece(spoken: str, begin: int, limit: int) -> int:
 
 
 def _is_within_a_letter(spoken: str, at: int) -> bool:
-    """Whether the characters on both sides of this place make one letter, or one sign, together."""
+    """Tell whether the characters on both sides of this place make one letter or sign together."""
     if at == len(spoken):
         return False
     before, after = spoken[at - 1], spoken[at]

@@ -30,7 +30,7 @@ PART = SpeakerUse(
 
 
 @pytest.mark.parametrize(
-    ("asked", "planned", "configured", "wanted"),
+    ("requested", "planned", "configured", "expected"),
     [
         (None, False, False, False),
         (None, True, False, True),
@@ -40,9 +40,9 @@ PART = SpeakerUse(
     ],
 )
 def test_the_request_has_the_first_word(
-    asked: bool | None, planned: bool, configured: bool, wanted: bool
+    requested: bool | None, planned: bool, configured: bool, expected: bool
 ) -> None:
-    assert caching.uses_cache(asked, planned, configured) is wanted
+    assert caching.uses_cache(requested, planned, configured) is expected
 
 
 def test_one_answer_may_take_a_quarter_and_a_wait_half() -> None:

@@ -25,7 +25,7 @@ SHARED = {
 
 
 @pytest.mark.parametrize(
-    ("wanted", "tag", "words"),
+    ("requested", "tag", "words"),
     [
         (None, "pt", {"Ana": "own pt", "Rui": "own pt", "Sé": "pt"}),
         (None, "PT", {"Ana": "own pt", "Rui": "own pt", "Sé": "pt"}),
@@ -41,14 +41,14 @@ SHARED = {
         ({"ana": "any"}, "pt", {"ana": "any", "Rui": "own pt", "Sé": "pt"}),
     ],
 )
-def test_what_counts(wanted: str | Mapping[str, str] | None, tag: str, words: dict[str, str]) -> None:
-    assert Lexicons(SHARED, OWN).for_text(wanted, tag).words == words
+def test_what_counts(requested: str | Mapping[str, str] | None, tag: str, words: dict[str, str]) -> None:
+    assert Lexicons(SHARED, OWN).for_text(requested, tag).words == words
 
 
 def test_a_name_that_nobody_has_is_not_there() -> None:
-    for wanted in ("nobody", "", "brand", "Brands"):
+    for requested in ("nobody", "", "brand", "Brands"):
         with pytest.raises(UnknownLexicon):
-            Lexicons(SHARED, OWN).for_text(wanted, "pt")
+            Lexicons(SHARED, OWN).for_text(requested, "pt")
     with pytest.raises(UnknownLexicon):
         Lexicons(SHARED).for_text("own", "pt")
 

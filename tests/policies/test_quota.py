@@ -15,7 +15,7 @@ splits = st.builds(Split, amounts, amounts)
 
 
 @pytest.mark.parametrize(
-    ("amount", "standing", "held"),
+    ("amount", "standing", "hold"),
     [
         (30, CreditStanding(100, 0), Split(30, 0)),
         (100, CreditStanding(100, 50), Split(100, 0)),
@@ -34,12 +34,12 @@ splits = st.builds(Split, amounts, amounts)
         (5, CreditStanding(None, -7), Split(5, 0)),
     ],
 )
-def test_how_an_amount_is_held(amount: int, standing: CreditStanding, held: Split | None) -> None:
-    assert split(amount, standing) == held
+def test_how_an_amount_is_held(amount: int, standing: CreditStanding, hold: Split | None) -> None:
+    assert split(amount, standing) == hold
 
 
 @pytest.mark.parametrize(
-    ("charge", "held", "by_pool"),
+    ("charge", "hold", "by_pool"),
     [
         (0, Split(30, 0), Split(0, 0)),
         (20, Split(30, 0), Split(20, 0)),
@@ -51,53 +51,53 @@ def test_how_an_amount_is_held(amount: int, standing: CreditStanding, held: Spli
         (0, Split(0, 0), Split(0, 0)),
     ],
 )
-def test_what_a_charge_comes_to(charge: int, held: Split, by_pool: Split) -> None:
-    assert split_charge(charge, held) == by_pool
+def test_what_a_charge_comes_to(charge: int, hold: Split, by_pool: Split) -> None:
+    assert split_charge(charge, hold) == by_pool
 
 
 @given(amounts, standings)
 def test_a_hold_is_the_amount_and_never_more_than_there_is(amount: int, standing: CreditStanding) -> None:
-    held = split(amount, standing)
+    hold = split(amount, standing)
     available = standing.available
     assert available is not None
-    assert (held is None) == (amount > max(0, available))
-    if held is not None:
-        assert held.amount == amount
-        assert held.allowance >= 0
-        assert held.granted >= 0
+    assert (hold is None) == (amount > max(0, available))
+    if hold is not None:
+        assert hold.amount == amount
+        assert hold.allowance >= 0
+        assert hold.granted >= 0
         # Granted credits are kept for as long as there is any allowance.
-        assert held.granted == 0 or held.allowance == max(0, standing.allowance or 0)
+        assert hold.granted == 0 or hold.allowance == max(0, standing.allowance or 0)
 
 
 @given(standings, st.lists(st.integers(0, 10**12), max_size=30))
-def test_holds_together_never_oversell(standing: CreditStanding, wanted: list[int]) -> None:
+def test_holds_together_never_oversell(standing: CreditStanding, amounts: list[int]) -> None:
     allowance, granted, taken = standing.allowance or 0, standing.granted, 0
-    for amount in wanted:
-        held = split(amount, CreditStanding(allowance, granted))
-        if held is not None:
-            allowance, granted, taken = allowance - held.allowance, granted - held.granted, taken + amount
+    for amount in amounts:
+        hold = split(amount, CreditStanding(allowance, granted))
+        if hold is not None:
+            allowance, granted, taken = allowance - hold.allowance, granted - hold.granted, taken + amount
     assert taken <= max(0, standing.available or 0)
 
 
 @given(amounts, splits)
-def test_all_of_a_charge_is_settled_and_no_pool_gets_back_more_than_it_held(charge: int, held: Split) -> None:
-    by_pool = split_charge(charge, held)
+def test_all_of_a_charge_is_settled_and_no_pool_gets_back_more_than_it_held(charge: int, hold: Split) -> None:
+    by_pool = split_charge(charge, hold)
     assert by_pool.amount == charge
     assert by_pool.allowance >= 0
     assert by_pool.granted >= 0
-    if charge <= held.amount:
-        assert by_pool.allowance <= held.allowance
-        assert by_pool.granted <= held.granted
+    if charge <= hold.amount:
+        assert by_pool.allowance <= hold.allowance
+        assert by_pool.granted <= hold.granted
 
 
 @given(standings, amounts, amounts)
 def test_what_is_settled_beyond_a_hold_is_owed_and_refuses_the_next(
     standing: CreditStanding, amount: int, beyond: int
 ) -> None:
-    held = split(amount, standing)
-    if held is None:
+    hold = split(amount, standing)
+    if hold is None:
         return
-    by_pool = split_charge(amount + beyond, held)
+    by_pool = split_charge(amount + beyond, hold)
     after = CreditStanding((standing.allowance or 0) - by_pool.allowance, standing.granted - by_pool.granted)
     assert after.available == (standing.available or 0) - amount - beyond
     if after.available <= 0:

@@ -59,8 +59,8 @@ async def test_a_cast_may_be_named_like_one_of_its_members(server: Inside) -> No
     id_ = await saved_before(server, "ana", MEMBERS)
     # And another one still means the voice by that name.
     other = await save(server, "second", MEMBERS)
-    for wanted, used in (("ana", id_), ("second", other), ({"cast": MEMBERS}, "ana+ben")):
-        answer = await server.speech("[Ana] Hello. [Ben] Hi.", voice=wanted)
+    for voice, used in (("ana", id_), ("second", other), ({"cast": MEMBERS}, "ana+ben")):
+        answer = await server.speech("[Ana] Hello. [Ben] Hi.", voice=voice)
         assert answer.status_code == 200, answer.text
         assert answer.headers["x-voxgate-voice"] == used
         assert answer.headers["x-voxgate-engine"] == "one/m, two/m"
@@ -70,8 +70,8 @@ async def test_the_operators_casts_mean_the_same_for_every_account(server: Insid
     made = await server.administer("POST", "voices", {"name": "stage", "cast": MEMBERS})
     assert made.status_code == 201
     await saved_before(server, "ana", {"Ben": "ben"})
-    for wanted in ("talk", "stage"):
-        answer = await server.speech("[Ana] Hello. [Ben] Hi.", voice=wanted)
+    for voice in ("talk", "stage"):
+        answer = await server.speech("[Ana] Hello. [Ben] Hi.", voice=voice)
         assert answer.status_code == 200, answer.text
         assert answer.headers["x-voxgate-engine"] == "one/m, two/m"
 
@@ -84,10 +84,10 @@ async def test_so_does_the_voice_of_a_route(server: Inside) -> None:
 
 async def test_a_cast_is_still_no_member(server: Inside) -> None:
     await save(server, "mine", MEMBERS)
-    for wanted in ("mine", "talk"):
-        answer = await server.ask("POST", "/v1/voices", body={"name": "x", "cast": {"Ana": wanted}})
-        asked = await server.speech("[Ana] Hi.", voice={"cast": {"Ana": wanted}})
-        for refused, field in ((answer, "cast.Ana"), (asked, "voice.cast.Ana")):
+    for voice in ("mine", "talk"):
+        answer = await server.ask("POST", "/v1/voices", body={"name": "x", "cast": {"Ana": voice}})
+        speech = await server.speech("[Ana] Hi.", voice={"cast": {"Ana": voice}})
+        for refused, field in ((answer, "cast.Ana"), (speech, "voice.cast.Ana")):
             assert (refused.status_code, envelope(refused)["param"]) == (400, field)
             assert "is a cast itself" in envelope(refused)["message"]
 
