@@ -76,6 +76,18 @@ async def test_when_writing_stops_for_good_nobody_waits_and_the_store_says_so(sq
         await sqlite.read("SELECT 1")
 
 
+async def test_a_close_waits_for_every_write_that_was_handed_over(
+    sqlite: SqliteStore, tmp_path: Path
+) -> None:
+    # More than one commit takes, so that the last ones still stand in line when the store closes.
+    names = {str(number) for number in range(2 * UNITS_A_COMMIT + 1)}
+    writes = [asyncio.create_task(sqlite.write(note(name))) for name in names]
+    await asyncio.sleep(0)
+    await sqlite.close()
+    await asyncio.gather(*writes)
+    assert ids_on_disk(tmp_path / "voxgate.db") == names
+
+
 async def test_a_close_that_is_cancelled_loses_nothing_handed_over(
     sqlite: SqliteStore, tmp_path: Path
 ) -> None:
