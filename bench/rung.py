@@ -31,7 +31,7 @@ from proxy.config.sections import LimitsStore
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.http.connection import Connection
-from proxy.http.protocol import ImpatientProtocol
+from proxy.http.stalled_client import StallLimitProtocol
 from proxy.ledger import HoldRequest
 from proxy.speech import speech_request
 from proxy.speech.speech_request import SpeechRequest
@@ -131,7 +131,7 @@ async def _serve(name: str, data: str, storage: str = "sqlite", limits: str = "m
         print(listening.getsockname()[1], key, flush=True)
         config = uvicorn.Config(
             app,
-            http=ImpatientProtocol,
+            http=StallLimitProtocol,
             interface="asgi3",
             loop="none",
             lifespan="off",

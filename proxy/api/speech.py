@@ -136,9 +136,9 @@ class SpeechEndpoint:
         write = _WRITERS[request.answer]
         if _is_whole_wav(connection, request, plan):
             write = _write_wav
-        async with connection.watched():
+        async with connection.stop_when_client_leaves():
             async with self._pipeline.speech(
-                call.id, call.caller, request, plan, lambda: connection.was_cut
+                call.id, call.caller, request, plan, lambda: connection.was_cancelled
             ) as answer:
                 await write(connection, request, answer)
 
@@ -188,7 +188,7 @@ def _headers(answer: Answer, media_type: str) -> list[tuple[str, str]]:
 
 
 async def _write_audio(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
-    await connection.start(200, _headers(answer, MEDIA_TYPES[request.format]))
+    await connection.set_head(200, _headers(answer, MEDIA_TYPES[request.format]))
     async with aclosing(answer.chunks()) as chunks:
         async for data in chunks:
             await connection.send(data)
@@ -206,7 +206,7 @@ async def _write_json(connection: Connection, request: SpeechRequest, answer: An
 
 
 async def _write_events(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
-    await connection.start(200, _headers(answer, "text/event-stream; charset=utf-8"))
+    await connection.set_head(200, _headers(answer, "text/event-stream; charset=utf-8"))
     try:
         async with aclosing(answer.chunks()) as chunks:
             async for data in chunks:
@@ -236,7 +236,7 @@ async def _whole(request: SpeechRequest, answer: Answer) -> bytes:
 
 async def _send_whole(connection: Connection, answer: Answer, media_type: str, body: bytes) -> None:
     headers = _headers(answer, media_type)
-    await connection.start(200, [*headers, ("content-length", str(len(body)))])
+    await connection.set_head(200, [*headers, ("content-length", str(len(body)))])
     await connection.end(body, answer.settle)
 
 

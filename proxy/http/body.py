@@ -1,4 +1,4 @@
-"""Bodies in JSON: the kinds of field that they have in common, and how a body is read."""
+"""JSON bodies: the kinds of field that they share, and how a body is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxy.http.connection import Connection
 from proxy.speech import speech_request
 
 BODY_FAILURES = (InvalidRequest, RequestTooLarge)
-"""What may be wrong with any body."""
+"""The failures that any body may cause."""
 
 _MAX_BODY_BYTES = 64 * 1024
 # Control characters are refused: no database keeps a NUL, and no terminal shows the others as they are.
@@ -97,4 +97,4 @@ def can_be_named(id_or_name: str) -> bool:
 
 
 async def _no_send(_message: Any) -> None:
-    """Send nothing: these handlers answer by what they return."""
+    """Send nothing: these handlers return their answer."""

@@ -40,20 +40,20 @@ _log = structlog.get_logger()
 
 
 class RequestIds:
-    """Gives every request its id and its time, and writes one line and one count when it is over."""
+    """Give every request its id and its time. Write one log line and one count when the request is over."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        # An id is unique for good, and far cheaper than random bytes from the system for each request.
-        self._life = secrets.token_hex(8)
+        # Unique after restarts too, and cheaper than random bytes for each request.
+        self._process_token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        id_ = f"req_{self._life}{next(self._numbers):08x}"
+        id_ = f"req_{self._process_token}{next(self._numbers):08x}"
         scope.setdefault("state", {})["request_id"] = id_
         if len(scope["path"]) > 1:
             # The path is answered as it is: a redirect would turn a POST into a GET.
@@ -111,11 +111,11 @@ def _route(description: str | None) -> list[tuple[bytes, bytes]]:
     return [] if description is None else [(b"x-voxgate-route", description.encode("ascii", "replace"))]
 
 
-class Failures:
-    """The top of a request: every failure becomes OpenAI's envelope, or a broken connection.
+class FailureReplies:
+    """Turn every failure into OpenAI's envelope, or into a broken connection.
 
     When the headers are out, the status cannot change. Then this layer returns without the end of the body,
-    and the server closes the connection without a clean end: so the client learns of the failure.
+    and the server closes the connection without a clean end, which tells the client that the answer failed.
     """
 
     def __init__(self, app: ASGIApp) -> None:

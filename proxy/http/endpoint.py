@@ -21,7 +21,7 @@ Struct = type[msgspec.Struct]
 Failure = type[RequestFailed]
 Handler = Callable[[Request], Awaitable[Response]] | ASGIApp
 Access = Literal["open", "catalogue", "key"]
-"""`open` needs no key. `catalogue` needs none where the operator sets `public_catalogue`."""
+"""`open` needs no key. `catalogue` needs no key if the operator sets `public_catalogue`."""
 
 
 class Query(NamedTuple):
@@ -43,7 +43,7 @@ class Header(NamedTuple):
 class Endpoint(NamedTuple):
     """One method on one path.
 
-    `answers` has the structs of a good answer by media type. It has no struct where the answer is bytes, or a
+    `answers` has the structs of a good answer by media type. It has no struct if the answer is bytes, or a
     document that describes itself. `unready` is the body of a 503 that is no error. `headers` are on each
     good answer of this endpoint, `some_headers` only on some; both map names to meanings.
     """

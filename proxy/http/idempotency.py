@@ -1,4 +1,4 @@
-"""A request with an Idempotency-Key is answered once. If it is sent again, it gets the same bytes."""
+"""Answer a request with an Idempotency-Key once. If the request is sent again, it gets the same bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Idempotency:
         return values[0]
 
     async def answer(self, connection: Connection, request: KeyedRequest, respond: Respond) -> None:
-        """Send what was answered before. Otherwise call `respond`, and record what it sends."""
+        """Send the kept answer. If there is none, call `respond`, and record what it sends."""
         async with self._answers.claim(request) as claim:
             if isinstance(claim, KeptAnswer):
                 self._metrics.replayed()
@@ -48,8 +48,8 @@ class Idempotency:
 
 
 async def _replay(connection: Connection, kept: KeptAnswer) -> None:
-    async with connection.watched():
-        await connection.start(200, [*kept.headers, ("x-voxgate-replayed", "true")])
+    async with connection.stop_when_client_leaves():
+        await connection.set_head(200, [*kept.headers, ("x-voxgate-replayed", "true")])
         async for data in kept.chunks():
             await connection.send(data)
         await connection.end(b"")

@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from proxy.access.logins import Logins
 from proxy.config.sections import Server
-from proxy.http.edge import Failures, KeyCheck, RequestIds, raise_http_exception
+from proxy.http.edge import FailureReplies, KeyCheck, RequestIds, raise_http_exception
 from proxy.http.endpoint import Endpoint, open_paths
 from proxy.telemetry import Metrics
 
@@ -25,20 +25,20 @@ def public_app(endpoints: Sequence[Endpoint], server: Server, logins: Logins, me
     """Return what the port serves."""
     layers = [
         Middleware(RequestIds, metrics=metrics),
-        Middleware(Failures),
+        Middleware(FailureReplies),
         Middleware(KeyCheck, logins=logins, open_paths=open_paths(endpoints, server.public_catalogue)),
     ]
     if server.cors_origins:
         layers.insert(1, _cors(endpoints, server.cors_origins))
     if server.trusted_proxies:
-        # What these proxies say about the client's address is believed; nobody else's word is.
+        # Only these proxies may say what the client's address is.
         layers.insert(0, Middleware(ProxyHeadersMiddleware, trusted_hosts=list(server.trusted_proxies)))
     return _app(endpoints, layers)
 
 
 def control_app(endpoints: Sequence[Endpoint], metrics: Metrics) -> Starlette:
-    """Return what control.sock serves. It needs no key: who can open the socket owns the server."""
-    return _app(endpoints, [Middleware(RequestIds, metrics=metrics), Middleware(Failures)])
+    """Return what control.sock serves. It needs no key: only the owner of the server can open the socket."""
+    return _app(endpoints, [Middleware(RequestIds, metrics=metrics), Middleware(FailureReplies)])
 
 
 def _app(endpoints: Sequence[Endpoint], layers: list[Middleware]) -> Starlette:
@@ -52,7 +52,7 @@ def _app(endpoints: Sequence[Endpoint], layers: list[Middleware]) -> Starlette:
 
 
 def _cors(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Middleware:
-    own = chain.from_iterable((*each.headers, *each.some_headers) for each in endpoints)
+    own = chain.from_iterable((*endpoint.headers, *endpoint.some_headers) for endpoint in endpoints)
     return Middleware(
         CORSMiddleware,
         allow_origins=origins,

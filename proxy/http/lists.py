@@ -1,4 +1,4 @@
-"""Lists at the edge: pages in the order newest first, and the times that queries name and rows show.
+"""Lists of an API: pages, the newest row first, and the times in queries and rows.
 
 Pages are as OpenAI has them: a query has `limit` and `after`, an answer has `has_more` and `last_id`.
 Times are days and RFC 3339 times in UTC; inside the server they are microseconds.
@@ -60,7 +60,7 @@ async def page(
 ) -> Page[Row]:
     """Read the page that the query names.
 
-    Raises InvalidRequest: `limit` is no number from 1 to 1000, or no row has the id in `after`.
+    Raises InvalidRequest if `limit` is not a number from 1 to 1000, or if no row has the id in `after`.
     """
     limit = query_limit(request) or _USUAL
     place = NEWEST
@@ -71,7 +71,7 @@ async def page(
                 "Invalid value for 'after': it must be the last_id of the page before.", param="after"
             )
         place = row
-    # One more than is shown tells whether there are more.
+    # One row more than the page shows tells whether there is a next page.
     rows = await read(place, limit + 1)
     return Page(rows[:limit], len(rows) > limit)
 

@@ -27,11 +27,11 @@ _TITLES = {"v1": "speech", "admin": "administration"}
 _BINARY = {"type": "string", "format": "binary"}
 
 _HEADERS = {
-    "x-request-id": "On every answer; the server's log and the usage row have it too.",
+    "x-request-id": "The id of the request. The server's log and the usage row have it too.",
     "openai-processing-ms": "Milliseconds until the headers went out.",
     "retry-after": "When to try again, in seconds.",
 }
-"""Headers that are not one endpoint's own."""
+"""Headers of every endpoint."""
 
 _IN_A_PATH = {
     "id": "The id; slashes in it may stay as they are.",
@@ -134,7 +134,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         responses[str(failures[0].status)] = {"$ref": f"#/components/responses/{_name(failures)}"}
     if endpoint.unready is not None:
         responses["503"] = {
-            "description": "It cannot serve, and why; or the error of a server that is worse off.",
+            "description": "Not ready, with the reason; or a general server error.",
             "headers": _headers(headers),
             "content": {JSON: {"schema": _one_of(JSON, (endpoint.unready, ErrorEnvelope))}},
         }
@@ -143,7 +143,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 
 def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
-    # Where no key is needed, one that is sent must still be good.
+    # Even if no key is needed, a key that is sent must be good.
     common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), InternalError)
     grouped: dict[int, list[Failure]] = {}
     for failure in (*endpoint.failures, *common, StorageUnavailable):
@@ -215,7 +215,7 @@ def _components(structs: Iterable[Struct]) -> dict[str, Any]:
 
 
 def _complete(schema: dict[str, Any]) -> dict[str, Any]:
-    """Say that an answer has each of its fields, unless the field may be unset."""
+    """Mark each field of an answer as required, unless it may be unset."""
     required = set(schema.get("required", ()))
     always = [name for name, field in schema["properties"].items() if name in required or "default" in field]
     return {**schema, "required": always}

@@ -20,7 +20,7 @@ from proxy.http.connection import Connection
 encode_json = msgspec.json.Encoder().encode
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet takes a cell that begins so for a formula, and runs it."""
+"""If a cell begins with one of these, a spreadsheet runs it as a formula."""
 
 
 def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -58,10 +58,10 @@ class CsvReply(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send)
         headers = [(name.decode(), value.decode()) for name, value in self.raw_headers]
-        async with connection.watched(), aclosing(self._batches) as batches:
-            # Before the headers go out, so that a database that is away is still an error.
+        async with connection.stop_when_client_leaves(), aclosing(self._batches) as batches:
+            # Read before the headers go out, so that a database that cannot be reached is still an error.
             first = await anext(batches)
-            await connection.start(200, headers)
+            await connection.set_head(200, headers)
             await connection.send(_lines([self._names]) + _lines(map(_cells, first)))
             async for batch in batches:
                 await connection.send(_lines(map(_cells, batch)))
@@ -75,8 +75,8 @@ def _cells(row: msgspec.Struct) -> list[Any]:
 def _cell(value: Any) -> Any:
     """Write a cell so that a spreadsheet only shows it.
 
-    Names of voices are other people's words, so a quote goes before what looks like a formula. Small numbers
-    are written out, since not every reader takes 1e-06 for a number.
+    Anyone may name a voice, so a quote goes before a text that looks like a formula. Small numbers are
+    written out, because not every reader accepts 1e-06 as a number.
     """
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, without its patience: a client that takes no bytes is cut off.
+"""Cut off a client that does not read: uvicorn's HTTP protocol with a limit for a stalled connection.
 
 The protocol must do this, because it has the transport. An application can stop sending, but bytes that are
 already buffered keep a stalled connection and its memory for as long as the client likes.
@@ -12,10 +12,10 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
-class ImpatientProtocol(HttpToolsProtocol):
-    """Aborts the connection when its write buffer has not shrunk for `stalled_s`."""
+class StallLimitProtocol(HttpToolsProtocol):
+    """Aborts the connection when its write buffer has not shrunk for `stall_s`."""
 
-    stalled_s: float
+    stall_s: float
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,7 +37,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_response_complete(self) -> None:
-        """The application is done, so it cannot notice a client that does not take the rest."""
+        """Watch the rest of the answer. The application is done, so it cannot see that the client stalls."""
         super().on_response_complete()
         self._watch_the_rest()
 
@@ -46,16 +46,16 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _watch_the_rest(self) -> None:
-        # Not while another answer of the same connection is on its way: its bytes come on top.
+        # Not while the connection sends another answer: the bytes of that one come on top.
         if self._timer is None and self.cycle.response_complete:
             self._start_timer()
 
     def _start_timer(self) -> None:
-        waiting = self.transport.get_write_buffer_size()
-        self._timer = self.loop.call_later(self.stalled_s, self._check_progress, waiting) if waiting else None
+        unsent = self.transport.get_write_buffer_size()
+        self._timer = self.loop.call_later(self.stall_s, self._check_progress, unsent) if unsent else None
 
-    def _check_progress(self, waiting_before: int) -> None:
-        if self.transport.get_write_buffer_size() < waiting_before:
+    def _check_progress(self, unsent_before: int) -> None:
+        if self.transport.get_write_buffer_size() < unsent_before:
             self._start_timer()
         else:
             self.transport.abort()
@@ -66,10 +66,10 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-def protocol(stall_s: float) -> type[ImpatientProtocol]:
-    """Return a protocol that cuts off a client which takes no bytes for so long."""
+def stall_limit_protocol(seconds: float) -> type[StallLimitProtocol]:
+    """Return a protocol that cuts off a client when it takes no bytes for so many seconds."""
 
-    class Protocol(ImpatientProtocol):
-        stalled_s = stall_s
+    class LimitedProtocol(StallLimitProtocol):
+        stall_s = seconds
 
-    return Protocol
+    return LimitedProtocol

@@ -11,15 +11,15 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from proxy.http.protocol import ImpatientProtocol
+from proxy.http.stalled_client import StallLimitProtocol
 
-STALLED_S = 0.3
+STALL_S = 0.3
 REST = bytes(48 * 1024)
 """More than the kernel takes of small sockets, less than makes a transport ask for a pause."""
 
 
-class Impatient(ImpatientProtocol):
-    stalled_s = STALLED_S
+class ShortStallLimit(StallLimitProtocol):
+    stall_s = STALL_S
 
 
 async def _app(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -32,13 +32,14 @@ async def _serving() -> AsyncIterator[tuple[str, int]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         listener.setblocking(False)
-        config = uvicorn.Config(_app, http=Impatient, ws="none", lifespan="off", log_config=None)
+        config = uvicorn.Config(_app, http=ShortStallLimit, ws="none", lifespan="off", log_config=None)
         server = uvicorn.Server(config)
         config.load()
         server.lifespan = config.lifespan_class(config)
         loop = asyncio.get_running_loop()
         accepting = await loop.create_server(
-            lambda: Impatient(config=config, server_state=server.server_state, app_state={}), sock=listener
+            lambda: ShortStallLimit(config=config, server_state=server.server_state, app_state={}),
+            sock=listener,
         )
         try:
             yield listener.getsockname()
@@ -72,13 +73,13 @@ async def _received(client: socket.socket, count: int) -> int:
 @pytest.mark.parametrize("headers", [(), ("Connection: close",)])
 async def test_a_client_that_stalls_after_the_last_write_is_cut_off(headers: tuple[str, ...]) -> None:
     async with asyncio.timeout(20.0), _serving() as address, _asked(address, *headers) as client:
-        await asyncio.sleep(4 * STALLED_S)  # taking nothing is the test
+        await asyncio.sleep(4 * STALL_S)  # taking nothing is the test
         assert await _received(client, len(REST)) < len(REST)
 
 
 async def test_one_that_takes_all_keeps_its_connection_however_long_it_rests() -> None:
     async with asyncio.timeout(20.0), _serving() as address, _asked(address) as client:
         assert await _received(client, len(REST)) >= len(REST)
-        await asyncio.sleep(4 * STALLED_S)  # resting is the test
+        await asyncio.sleep(4 * STALL_S)  # resting is the test
         await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert await _received(client, len(REST)) >= len(REST)
