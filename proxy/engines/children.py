@@ -43,13 +43,15 @@ class Child:
         inherit: tuple[int, ...] = (),
         environ: Mapping[str, str] | None = None,
     ) -> Child:
-        """Its argv: the number of its pipe, the arguments, and the numbers of what it inherits beside. Its
-        environment is ours, where it is given none."""
+        """Start a process. Its argv: the number of its pipe, the arguments, the numbers of what it inherits.
+
+        Without `environ` it gets our environment.
+        """
         ours, theirs = socket.socketpair()
         try:
             process = await asyncio.create_subprocess_exec(
                 interpreter,
-                "-P",  # whatever folder we were started in, its files are not our modules
+                "-P",  # files in the current folder are not our modules
                 "-m",
                 module,
                 str(theirs.fileno()),
@@ -70,7 +72,7 @@ class Child:
             self._writer.write(pipe.pack(message))
 
     async def messages(self) -> AsyncGenerator[Message, None]:
-        """Everything the child says, until its end of the pipe closes."""
+        """Yield the child's messages, until its end of the pipe closes."""
         try:
             while True:
                 head = await self._reader.readexactly(pipe.HEAD_BYTES)
@@ -79,10 +81,10 @@ class Child:
             return
         except msgspec.MsgspecError:
             _log.warning("child.message.unreadable", pid=self.process.pid)
-            return  # a child that talks nonsense is over: `ended` sees to that
+            return  # a child that talks nonsense is over: `wait_for_end` kills it
 
-    async def ended(self) -> int:
-        """Its exit status. A child whose pipe has closed is over; one that lingers is helped along."""
+    async def wait_for_end(self) -> int:
+        """Return its exit status. Call this when the pipe has closed: a child that lingers is killed."""
         try:
             async with asyncio.timeout(_LINGER_S):
                 await self.process.wait()
@@ -92,7 +94,7 @@ class Child:
         return await self.process.wait()
 
     async def stop(self, within_s: float) -> None:
-        """Asks it to finish, and kills it when it has not within the time."""
+        """Ask the child to finish. Kill it if it runs longer than the time."""
         self.send(Drain(within_s))
         try:
             async with asyncio.timeout(within_s + _LINGER_S):
@@ -108,10 +110,10 @@ class Child:
 
 
 class Keeper:
-    """Keeps one child alive: starts it, restarts it with back-off, gives up with a reason.
+    """The keeper of one child: it starts it, restarts it with back-off, and gives up with a reason.
 
-    `begin` makes a child and tells it what to do; `on_state` hears (state, generation, reason) at every
-    turn: starting, ready, restarting, failed. `on_message` hears everything else the child says.
+    `begin` makes a child and sends it its task. `on_state` gets (state, generation, reason) at each change:
+    starting, ready, restarting, failed. `on_message` gets all other messages.
     """
 
     def __init__(
@@ -150,13 +152,13 @@ class Keeper:
                 continue
 
     def kill(self, reason: str) -> None:
-        """Ends this life at once, for `reason`; it counts as a crash."""
+        """End this life at once, for `reason`. It counts as a crash."""
         if self.child is not None:
             self._killed_for = reason
             self.child.kill()
 
     def retire(self) -> None:
-        """This life is the last one."""
+        """Make this life the last one."""
         self._stopping.set()
 
     async def stop(self, within_s: float) -> None:
@@ -165,22 +167,22 @@ class Keeper:
             await self.child.stop(within_s)
 
     async def _life(self) -> Broken:
-        """One life from begin to end, and why it ended."""
+        """Run one life from begin to end. Return why it ended."""
         try:
             self.child = child = await self._begin()
         except OSError as error:
-            # No process or file descriptor to be had: as passing, and as deadly, as a crash.
+            # No process or file descriptor is free. This passes like a crash, and counts as one.
             return Broken(f"the process could not be started: {error.strerror}")
         if self._stopping.is_set():
-            await child.stop(0.0)  # `stop` came when there was no child yet to be told
+            await child.stop(0.0)  # `stop` came before there was a child
         broken = await self._live(child)
-        code = await child.ended()
+        code = await child.wait_for_end()
         self.child = None
         reason, self._killed_for = self._killed_for or f"the process ended with status {code}", ""
         return broken or Broken(reason)
 
     def _after_end(self, end: Broken) -> float | None:
-        """How long to wait before the next life, or None when this was the last."""
+        """Return the pause before the next life, or None if this life was the last."""
         if self._stopping.is_set():
             return None
         self.reason = end.reason

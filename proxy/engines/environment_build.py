@@ -1,7 +1,7 @@
-"""How an environment is made: a venv, its packages, the links to our code, a trial import; then its name.
+"""The build of an environment: a venv, its packages, links to our code, a trial import; then its name.
 
-It is built under a name that nobody looks at and renamed at the end, so that one which was broken off is
-never used. Beginning again is cheap, since pip keeps what it has downloaded.
+The folder has a hidden name until the build is complete. So a build that was killed is never used. A second
+build is cheap, because pip keeps its downloads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from proxy.engines import environments
 from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 
 Say = Callable[[str], None]
-"""Hears what is being done, a line at a time."""
+"""Called with each line that says what the build does."""
 
 _LAST_LINES = 12
 _BUILDING = ".building-"
@@ -31,13 +31,13 @@ _TRIAL = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_modu
 
 
 def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environment, bool]:
-    """The environment, and whether it was made now; raises EnvironmentRefused, with the log's last lines.
+    """Build an environment. Return it, and whether it is new. Raise EnvironmentRefused with the log's end.
 
-    `index` is asked beside pip's own. A second build waits for the first, and finds its work done.
+    `index` is used beside pip's own. A second build waits for the first, and finds the environment.
     """
     try:
         with _locked(say) as lock:
-            # Of torch's variants `built` takes any; here it is this one or none.
+            # `find_built` takes any variant of torch; here it must be this one.
             for found in environments.every():
                 if found.recipe == recipe and found.is_whole:
                     return found, False
@@ -47,13 +47,13 @@ def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environme
 
 
 def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environment]:
-    """Deletes a plugin's environments, those excepted that are to stay; gives what is gone."""
-    with _locked(lambda _said: None):
+    """Delete a plugin's environments, except those that `unless` names. Return the deleted ones."""
+    with _locked(lambda _line: None):
         gone = [
             found for found in environments.every() if found.recipe.plugin == plugin and not unless(found)
         ]
         for found in gone:
-            # Out of sight first: what is half deleted must not be found by a host that starts.
+            # Hidden first: a host that starts must not find a half of an environment.
             hidden = found.folder.rename(found.folder.with_name(_BUILDING + found.folder.name))
             shutil.rmtree(hidden)
             _log_file(found.recipe).unlink(missing_ok=True)
@@ -109,7 +109,7 @@ class _Building:
             *(sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", f"--python={self._python}"),
             *("install", "--no-input", "--progress-bar=off", f"--constraint={constraints}"),
             *((f"--extra-index-url={index}",) if index else ()),
-            *("--", *self._recipe.packages),  # whatever comes after it is no option
+            *("--", *self._recipe.packages),  # no option comes after it
         )
 
     def _link(self) -> None:

@@ -1,7 +1,7 @@
-"""Environments: for a plugin that lists packages of its own, the venv that its hosts run in.
+"""Environments: the venvs for the hosts of plugins that list packages of their own.
 
-A folder is named for a digest of all that it is built from, so it is exactly what the plugin asks for or it
-is not used at all. This file knows and finds them; `environment_build` makes them.
+A folder's name has a digest of everything that it is built from. So an environment either fits the plugin
+exactly, or it is not used. This file finds environments; `environment_build` makes them.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class EnvironmentRefused(CommandRefused):
-    """What a plugin asks for cannot be built; the message says what to mend."""
+    """The environment of a plugin cannot be built; the message says what to mend."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """All that an environment is built from. Two equal recipes make the same environment.
+    """Everything that an environment is built from. Two equal recipes make the same environment.
 
-    `links` are import packages that are put in as they lie in the server: voxgate's own and the plugin's,
-    by name and place. So a host never runs other code than its server. `imports` must work at the end.
+    `links` are import packages that are linked, by name and place: voxgate's own and the plugin's. So a host
+    never runs other code than its server. `imports` must work at the end.
     """
 
     plugin: str
@@ -58,12 +58,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Its folder's. The digest covers the plugin's name, which need not be fit for a path."""
+        """The name of the folder. The digest covers the plugin's name, which may not fit into a path."""
         return f"{re.sub(r'[^A-Za-z0-9._-]', '_', self.plugin)}-{self.digest}"
 
 
 class Environment(NamedTuple):
-    """One that has been built."""
+    """An environment that was built."""
 
     recipe: Recipe
     folder: Path
@@ -74,11 +74,11 @@ class Environment(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """False where the Python it was made with has gone, as after an upgrade of the system."""
+        """False if its Python is gone, for example after an upgrade of the system."""
         return os.access(self.interpreter, os.X_OK)
 
     def size_bytes(self) -> int:
-        """What its files take; what is linked is not its own."""
+        """Return the size of its files, without linked ones."""
         walked = ((Path(folder), files) for folder, _, files in os.walk(self.folder))
         return sum((folder / file).lstat().st_size for folder, files in walked for file in files)
 
@@ -89,7 +89,7 @@ def root() -> Path:
 
 
 def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
-    """What a plugin's environment would be built from here and now; raises EnvironmentRefused."""
+    """Return what a plugin's environment would be built from now. Raise EnvironmentRefused."""
     for package in hosted.packages:
         if not _PACKAGE.fullmatch(package) or "\n" in package:
             raise EnvironmentRefused(f"{plugin}: {package!r} is not a package as in 'name>=1.0'")
@@ -107,18 +107,18 @@ def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
     )
 
 
-def built(wanted: Recipe) -> Environment | None:
-    """The newest environment that is what is wanted, in whichever variant of torch it was built."""
-    fitting = [found for found in every() if found.is_whole and is_current(found, wanted)]
+def find_built(recipe: Recipe) -> Environment | None:
+    """Return the newest environment of this recipe, with any variant of torch."""
+    fitting = [found for found in every() if found.is_whole and is_current(found, recipe)]
     return max(fitting, key=lambda found: (found.folder / MANIFEST).stat().st_mtime_ns, default=None)
 
 
-def is_current(found: Environment, wanted: Recipe) -> bool:
-    return msgspec.structs.replace(wanted, torch=found.recipe.torch) == found.recipe
+def is_current(found: Environment, recipe: Recipe) -> bool:
+    return msgspec.structs.replace(recipe, torch=found.recipe.torch) == found.recipe
 
 
 def every() -> Iterator[Environment]:
-    """All that were built to the end, by name."""
+    """Yield all complete environments, by name."""
     for manifest in sorted(root().glob(f"*/{MANIFEST}")):
         try:
             made = msgspec.json.decode(manifest.read_bytes(), type=Recipe)
@@ -129,23 +129,23 @@ def every() -> Iterator[Environment]:
 
 
 def interpreter(plugin: str, hosted: Hosted) -> str:
-    """The Python that a plugin's hosts run under; raises EnvironmentRefused while there is none."""
+    """Return the Python for a plugin's hosts. Raise EnvironmentRefused while there is none."""
     if not hosted.packages:
         return sys.executable
-    found = built(recipe(plugin, hosted))
+    found = find_built(recipe(plugin, hosted))
     if found is None:
         raise EnvironmentRefused(f"run: voxgate env build {plugin}")
     return found.interpreter
 
 
 def _host_packages() -> tuple[str, ...]:
-    """What the host protocol needs, in the versions that this voxgate takes."""
+    """Return the packages that the host protocol needs, in the versions for this voxgate."""
     required = importlib.metadata.requires("voxgate") or []
     return tuple(line for line in required if re.split(r"[^\w.-]", line, maxsplit=1)[0] in _HOST_NEEDS)
 
 
 def _place(plugin: str, name: str) -> Path:
-    """Where a top-level module or package lies, without importing it."""
+    """Return the place of a top-level module or package, without importing it."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None or not spec.has_location:
         raise EnvironmentRefused(f"{plugin}: there is no module or package {name!r} with files of its own")

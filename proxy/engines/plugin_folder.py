@@ -13,9 +13,9 @@ from proxy.errors import CommandRefused
 
 
 def entries_of(folder: Path) -> tuple[EntryPoint, ...]:
-    """The entry points that its pyproject.toml names, or its one front module; makes them importable.
+    """Return the entry points of its pyproject.toml, or its one front module. Make them importable.
 
-    Raises CommandRefused where the folder holds no plugin.
+    Raise CommandRefused if the folder holds no plugin.
     """
     folder = folder.resolve()
     if (folder / "pyproject.toml").is_file():
@@ -23,13 +23,13 @@ def entries_of(folder: Path) -> tuple[EntryPoint, ...]:
         places = [folder / "src", folder] if (folder / "src").is_dir() else [folder]
     else:
         entries, places = (_bare(folder),), [folder.parent if _is_package(folder) else folder]
-    # In front of everything installed: the folder's own state is what is asked about.
+    # In front of installed packages: the check is about the folder.
     sys.path[:0] = map(str, places)
     return entries
 
 
 def search_path(folder: Path) -> str:
-    """The same places, for another interpreter's PYTHONPATH."""
+    """Return the same places, for another interpreter's PYTHONPATH."""
     folder = folder.resolve()
     inside = folder.parent if _is_package(folder) else folder
     return f"{folder / 'src'}:{inside}" if (folder / "src").is_dir() else str(inside)
@@ -62,7 +62,7 @@ def _is_package(folder: Path) -> bool:
 
 
 def _is_front(file: Path) -> bool:
-    """Has the hook, and is not a worker, which has it too. Read, not run."""
+    """Return whether a file has the hook and is not a worker, which has it too. The file is not run."""
     if file.stem == "worker" or file.stem.endswith("_worker"):
         return False
     try:

@@ -1,7 +1,7 @@
 """Plugins found and judged one at a time; the only file that calls pluggy's hooks.
 
 In pluggy one failing entry point stops the loading of the rest, and one raising hook loses every answer.
-So each entry point is loaded alone and each plugin is asked alone; what went wrong is kept beside its
+So each entry point is loaded alone, and each plugin is called alone. A fault is kept beside the plugin's
 name for `voxgate check`, `voxgate engines` and /readyz.
 """
 
@@ -37,7 +37,7 @@ _log = structlog.get_logger()
 
 
 class PluginFault(NamedTuple):
-    """A plugin that disabled itself: at which stage (import, register, answer), and why."""
+    """A plugin that could not be used: the stage (import, register, answer), and the reason."""
 
     name: str
     stage: str
@@ -76,12 +76,12 @@ class InProcessSpec(NamedTuple, Generic[S]):
 class _Hooks:
     @pluggy.HookspecMarker(GROUP)
     def voxgate_register(self) -> tuple[Plugin[Any], ...]:
-        """Gives the plugins of a module. Called once, at start."""
+        """Give the plugins of a module. It is called once, at start."""
         raise NotImplementedError
 
 
 class _Manager(pluggy.PluginManager):
-    """Knows a hook by its name, so that a plugin needs no marker and an engine's environment no pluggy."""
+    """A manager that knows a hook by its name: so a plugin needs no marker, and its environment no pluggy."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         if not name.startswith("voxgate_") or not callable(getattr(plugin, name, None)):
@@ -92,7 +92,7 @@ class _Manager(pluggy.PluginManager):
 
 
 class Registry:
-    """What `load` found: plugins by kind and name, and the faults of the others."""
+    """The plugins that `load` found, by kind and name, and the faults of the others."""
 
     def __init__(
         self,
@@ -111,11 +111,11 @@ class Registry:
         return {name: plugin for (found, name), plugin in self._plugins.items() if found == kind}
 
     def plugins_of(self, entry: str) -> tuple[Plugin[Any], ...]:
-        """What the module behind one entry point gives."""
+        """Return the plugins of the module behind one entry point."""
         return tuple(plugin for key, plugin in self._plugins.items() if self._entries.get(key) == entry)
 
     def engine(self, name: str, section: EngineSection) -> HostedEngineSpec | InProcessSpec[msgspec.Struct]:
-        """How to run a configured engine; raises EngineConfigError with what to mend."""
+        """Return how to run a configured engine. Raise EngineConfigError with what to mend."""
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
             raise EngineConfigError(self._why_missing(name, section.plugin))
@@ -138,7 +138,7 @@ class Registry:
         return InProcessSpec(name, create, (settings,), is_guarded=False)
 
     def missing(self, name: str, section: EngineSection) -> tuple[Missing, ...]:
-        """What a configured engine lacks on this machine; raises EngineConfigError."""
+        """Return what a configured engine lacks on this machine. Raise EngineConfigError."""
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
             raise EngineConfigError(self._why_missing(name, section.plugin))
@@ -146,12 +146,12 @@ class Registry:
         settings = _settings(f"engines.{name}", plugin.settings, one)
         try:
             return msgspec.convert(plugin.missing(settings), tuple[Missing, ...])
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: told as its fault
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: reported as its fault
             reason = type(error).__name__
         raise EngineConfigError(f"engines.{name}: its plugin cannot say what is missing: {reason}")
 
     def settings(self, kind: InstanceKind, name: str, section: PluginSection) -> Any:
-        """What a plugin that is opened once is created with; raises EngineConfigError."""
+        """Return the settings of a plugin that is opened once. Raise EngineConfigError."""
         key = f"{kind}s.{name}"
         plugin = self._plugins.get((kind, name))
         if plugin is None:
@@ -174,9 +174,9 @@ class EngineConfigError(Exception):
 
 
 def load(more: Iterable[EntryPoint] = ()) -> Registry:
-    """Loads every plugin of the entry-point group `voxgate`; never raises for a broken one.
+    """Load every plugin of the entry-point group `voxgate`. A broken plugin does not raise.
 
-    `more` come after the installed ones, and in place of those of the same name.
+    `more` come after the installed ones, and replace those of the same name.
     """
     manager = _Manager(GROUP)
     manager.add_hookspecs(_Hooks)
@@ -229,13 +229,13 @@ def _register(
 def _create_of(name: str, module: str) -> Create[Any]:
     try:
         return worker_engine(module)[1]
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as its fault
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: reported as its fault
         reason = f"{type(error).__name__}: {error}"
     raise EngineConfigError(f"engines.{name}: {module} cannot be used: {reason}")
 
 
 class _Nonsense(Exception):
-    """A hook's answer that is not what the hook promises."""
+    """An answer of a hook that breaks the hook's promise."""
 
 
 def _judge(answers: list[Any], found: Mapping[_Key, Plugin[Any]]) -> tuple[Plugin[Any], ...]:
@@ -254,7 +254,7 @@ def _judge(answers: list[Any], found: Mapping[_Key, Plugin[Any]]) -> tuple[Plugi
 
 
 def _judge_plugin(plugin: Any) -> None:
-    """A struct's annotations bind nobody who makes one."""
+    """Raise _Nonsense if a field has a wrong type: a struct does not check its annotations."""
     if plugin.kind not in get_args(Kind):
         raise _Nonsense(f"there is no kind of plugin called {plugin.kind!r}")
     if not isinstance(plugin.name, str) or not plugin.name:
@@ -272,7 +272,7 @@ def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseExceptio
 
 
 def _by_key(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Where a plugin takes one `api_key`, an operator may give it several, in a list."""
+    """Return the settings once for each key: an operator may write a list of keys as `api_key`."""
     keys = raw.get(API_KEY)
     is_one = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
     if not is_one or not isinstance(keys, list) or not keys:

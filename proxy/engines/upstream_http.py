@@ -1,4 +1,4 @@
-"""The one HTTP client of all cloud engines, over aiohttp: measured, it costs a fifth of what others do."""
+"""The HTTP client of all cloud engines, over aiohttp, which costs a fifth of what other clients cost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
 from speech_engine.http import MOST_BYTES, HttpForm, HttpRequest
 
 _IDLE_S = 15.0
-"""Shorter than any server's own patience: a connection that is closed under a request costs that request."""
+"""Shorter than the idle time of servers: a connection that closes under a request costs that request."""
 _PIECE_BYTES = 64 * 1024
 _NOBODY_REACHED = (
     aiohttp.ClientConnectorError,
@@ -65,14 +65,11 @@ class _Answer:
 
 
 class AiohttpClient:
-    """Fits `speech_engine.HttpClient`. Use `open_http`."""
+    """A `speech_engine.HttpClient` over aiohttp. Use `open_http`."""
 
     def __init__(self, session: aiohttp.ClientSession, proxy_of: Callable[[str], str | None]) -> None:
         self._session = session
         self._proxy_of = proxy_of
-
-    def __repr__(self) -> str:
-        return "<AiohttpClient>"
 
     @asynccontextmanager
     async def send(self, request: HttpRequest) -> AsyncIterator[_Answer]:
@@ -80,8 +77,8 @@ class AiohttpClient:
         try:
             yield _Answer(response, request.silence_s)
         finally:
-            # One that was read to its end has given its connection back by itself; else a provider that is
-            # still speaking must notice that nobody listens.
+            # An answer that was read to its end has released its connection. For the others, a provider that
+            # still speaks must notice that nobody reads.
             response.close()
 
     async def _begin(self, request: HttpRequest) -> aiohttp.ClientResponse:
@@ -93,7 +90,7 @@ class AiohttpClient:
                     headers=request.headers,
                     data=_form(request.body) if isinstance(request.body, HttpForm) else request.body or None,
                     proxy=self._proxy_of(request.url),
-                    # A key must not go where nobody sent it.
+                    # A redirect must not carry a key to another address.
                     allow_redirects=False,
                 )
         except TimeoutError:
@@ -114,12 +111,12 @@ async def open_http(upstream: Upstream) -> AsyncIterator[AiohttpClient]:
     )
     session = aiohttp.ClientSession(
         connector=connector,
-        # Ours are the only clocks: they know a request's own deadline.
+        # Our own timeouts know the deadline of each request.
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=_PIECE_BYTES,
     )
-    proxy_of = _always(upstream.proxy) if upstream.proxy else _as_the_environment_says()
+    proxy_of = _always(upstream.proxy) if upstream.proxy else _proxies_of_environment()
     async with session:
         yield AiohttpClient(session, proxy_of)
 
@@ -128,9 +125,8 @@ def _always(proxy: str) -> Callable[[str], str | None]:
     return lambda _url: proxy
 
 
-def _as_the_environment_says() -> Callable[[str], str | None]:
-    """HTTPS_PROXY, NO_PROXY and the like, looked at once: aiohttp would ask them anew, and a thread, for each
-    request."""
+def _proxies_of_environment() -> Callable[[str], str | None]:
+    """Read HTTPS_PROXY, NO_PROXY and the like once. aiohttp would read them for each request, in a thread."""
     proxies = urllib.request.getproxies()
 
     @lru_cache(maxsize=64)
@@ -164,6 +160,6 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """Without the address: it is the operator's own, but may hold a key."""
+    """Return the reason without the address, which may hold a key."""
     cause = error.__cause__ or error
     return getattr(cause, "strerror", None) or type(cause).__name__

@@ -1,4 +1,4 @@
-"""The CLI's way to the admin handlers: over control.sock beside a live server, else on the store itself."""
+"""The CLI's way to the admin handlers: over control.sock to a live server, else on the store itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TELLING_S = 10.0
 
 
 class AdminClient:
-    """The same requests, whichever way they go. `is_live` tells whether a server answers them."""
+    """A client of the admin handlers. `is_live` tells whether a server answers."""
 
     def __init__(self, http: httpx2.AsyncClient, is_live: bool) -> None:
         self._http = http
@@ -29,7 +29,7 @@ class AdminClient:
         return f"<AdminClient {'of a live server' if self.is_live else 'on the store'}>"
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
-        """The answer's JSON; raises CommandRefused."""
+        """Return the answer's JSON. Raise CommandRefused."""
         try:
             answer = await self._http.request(method, f"/admin/{path}", json=body, params=_given(query))
             parsed = answer.json()
@@ -40,7 +40,7 @@ class AdminClient:
         return parsed
 
     async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
-        """An answer that is no JSON, as it comes; raises CommandRefused."""
+        """Yield an answer that is no JSON, as it comes. Raise CommandRefused."""
         try:
             async with self._http.stream("GET", f"/admin/{path}", params=_given(query)) as answer:
                 if answer.is_error:
@@ -54,10 +54,10 @@ class AdminClient:
 
 @asynccontextmanager
 async def admin_client(config: Config, within_s: float = _STARTING_S + 25.0) -> AsyncIterator[AdminClient]:
-    """Raises DataHeld when a server that does not answer holds the data folder."""
+    """Give a client. Raise DataHeld if a server holds the data folder but does not answer."""
     async with asyncio.timeout(within_s):
         if (live := await _live_transport(Path(config.data))) is not None:
-            # A silent server is told of in our own words, before the time of the block is up.
+            # A silent server gets our own message, before the time of the block is up.
             async with _http(live, within_s - _TELLING_S) as http:
                 yield AdminClient(http, is_live=True)
             return
@@ -69,13 +69,13 @@ async def admin_client(config: Config, within_s: float = _STARTING_S + 25.0) -> 
 
 
 def ask_once(config: Config, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
-    """One request and its answer's JSON, for a caller without an event loop; raises CommandRefused."""
+    """Send one request and return its answer's JSON, without an event loop. Raise CommandRefused."""
 
-    async def asked() -> Any:
+    async def request() -> Any:
         async with admin_client(config) as client:
             return await client.ask(method, path, body, **query)
 
-    return asyncio.run(asked())
+    return asyncio.run(request())
 
 
 def _given(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
@@ -83,7 +83,7 @@ def _given(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
 
 
 def _unanswered(error: Exception) -> CommandRefused:
-    # Stopped in the middle, most likely; whether it had done it by then nobody can tell.
+    # It probably stopped in the middle. Nobody knows whether it had done the work.
     return CommandRefused(
         f"the server did not answer ({type(error).__name__}); see what it has done, then try again"
     )
@@ -94,7 +94,7 @@ def _http(transport: httpx2.AsyncBaseTransport, within_s: float | None) -> httpx
 
 
 async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
-    """Waits a moment for a server that holds the lock but is still starting."""
+    """Wait a moment for a server that holds the lock but is still starting."""
     deadline = asyncio.get_running_loop().time() + _STARTING_S
     while True:
         address = runtime.control_address(data)

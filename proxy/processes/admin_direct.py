@@ -25,7 +25,7 @@ from proxy.telemetry import Metrics
 
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
-    """Raises DataHeld when a server has the data folder."""
+    """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
     with runtime.locked(Path(config.data)):
         async with open_store(config.storage.url, Path(config.data)) as store:
             metrics = Metrics()
@@ -43,5 +43,5 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
 
 
 def _no_revision(_front_end: str) -> str:
-    """Nothing is spoken here."""
+    """Return no revision: nothing is spoken here."""
     return ""

@@ -1,4 +1,4 @@
-"""The supervisor's /metrics on its own loopback port: the sum of what the workers report on request."""
+"""The supervisor's /metrics on its own loopback port: the sum of the workers' reports."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
 from speech_engine.host.pipe import HostState
 
 ANSWER_S = 2.0
-"""The time that a worker has to report; the page is of use without it too."""
+"""The time that a worker has to report. The page is useful without its report, too."""
 
 _SPARE_S = 1.0
 
 
 class MetricsPage(Collector):
-    """`ask` gives the reports that come in time; `workers` is how many there should be.
+    """The metrics page. `ask` returns the reports that come in time; `workers` is the number of workers.
 
-    A thread of the library serves the page, so it asks through the event loop.
+    A thread of the library serves the page, so it calls `ask` through the event loop.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class MetricsPage(Collector):
         self._stop()
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing. Without this, the registry would collect before a worker lives."""
+        """Describe nothing. Without this method, the registry would collect before a worker lives."""
         return []
 
     def collect(self) -> Iterable[Metric]:

@@ -1,6 +1,6 @@
 """The workers' metrics as one page: gauges of those that answer, counters of all lives that ever answered.
 
-A counter must not fall when a worker is restarted or late: Prometheus would take the rest of the sum for new.
+A counter must not fall when a worker is restarted or late: Prometheus would count the rest of the sum again.
 
 The multiprocess mode of `prometheus_client` (0.26) would keep a file of 64 KiB for each life of a worker,
 which must stay as long as its counts are summed, and which stays after kill -9. That mode leaves a family
@@ -19,7 +19,7 @@ _LASTING = ("counter", "histogram")
 
 
 class WorkerMetrics(NamedTuple):
-    """What one worker said in one of its lives."""
+    """The metrics of one worker in one of its lives."""
 
     worker: int
     generation: int
@@ -63,7 +63,7 @@ class MetricsSum:
 
 
 def _parse(text: str) -> _Figures:
-    """The figures of a page by family. A family without a figure is there too: a reader learns of it."""
+    """Return the figures of a page by family. A family without a figure is there, too."""
     return {
         _Family(page.name, page.documentation, page.type): {
             (sample.name, tuple(sample.labels.items())): sample.value for sample in page.samples

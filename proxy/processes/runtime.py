@@ -1,4 +1,4 @@
-"""What makes a server the only one on its data: the lock, the port, the short private runtime folder."""
+"""The lock on a data folder, the listening socket, and the private runtime folder of a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOOKS, _LOOK_S = 20, 0.02
 
 @contextmanager
 def locked(data: Path) -> Iterator[None]:
-    """Holds the data folder; raises DataHeld when another process does. Ends with this process."""
+    """Hold the data folder, at most until this process ends. Raise DataHeld if another process has it."""
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -39,7 +39,7 @@ def locked(data: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> None:
-    """Tries again for a moment: whoever only looks (`is_held`) is in the way for an instant."""
+    """Take the lock. Try for a moment: a process in `is_held` has the lock for an instant."""
     for _ in range(_LOOKS):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,13 +50,13 @@ def _lock(descriptor: int) -> None:
 
 
 def is_held(data: Path) -> bool:
-    """Whether a process has the data folder. Makes neither the folder nor the file."""
+    """Return whether a process has the data folder. Make neither the folder nor the file."""
     try:
         descriptor = os.open(data / "lock", os.O_RDONLY)
     except OSError:
         return False
     try:
-        # Shared: two who look at once must not take each other for a server.
+        # Shared: two processes in `is_held` must not take each other for a server.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -66,7 +66,7 @@ def is_held(data: Path) -> bool:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The listening socket that workers inherit: clients may connect before the first worker is up."""
+    """Open the listening socket that workers inherit. Clients may connect before the first worker is up."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -75,16 +75,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def runtime_base() -> Path:
-    """Where runtime folders are made."""
+    """Return the folder in which runtime folders are made."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
-    # Under sudo and in containers it often names a folder that is not there, or is another user's.
+    # Under sudo and in containers the variable often names a missing folder, or another user's.
     is_usable = len(base) < 40 and os.access(base, os.W_OK | os.X_OK)
     return Path(base if is_usable else "/tmp")
 
 
 @contextmanager
 def runtime_folder(data: Path) -> Iterator[Path]:
-    """A private folder with a short path (a socket's may have 107 characters); `data/run` points there."""
+    """Make a private folder with a short path, since a socket's path has at most 107 characters.
+
+    `data/run` points there.
+    """
     folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=runtime_base()))
     link = data / _LINK
     link.unlink(missing_ok=True)
@@ -98,12 +101,12 @@ def runtime_folder(data: Path) -> Iterator[Path]:
         try:
             folder.rmdir()
         except FileNotFoundError:
-            pass  # the last child out has done it
+            pass  # the last child has removed it
 
 
 def control_socket(folder: Path) -> socket.socket:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Bound under the final rights: between bind and chmod it would be open to others.
+    # The rights are set before bind: between bind and chmod others could open the socket.
     before = os.umask(0o177)
     try:
         control.bind(str(folder / CONTROL))
@@ -114,7 +117,7 @@ def control_socket(folder: Path) -> socket.socket:
 
 
 def control_address(data: Path) -> str | None:
-    """Where a running server's control.sock is, if there is one."""
+    """Return the path of a running server's control.sock, if there is one."""
     try:
         address = Path(os.readlink(data / _LINK)) / CONTROL
     except OSError:

@@ -1,4 +1,4 @@
-"""`voxgate serve`: owns the port, the hosts and the workers; starts, restarts, drains and ends them."""
+"""`voxgate serve`: it owns the port, the hosts and the workers; it starts, reloads, drains and ends them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from proxy.processes.workers import Workers
 from speech_engine.host.pipe import Message, MetricsAsked, MetricsReport, PlansAsked, PlansInUse, Revision
 
 _SETTLING_S = 12.0
-"""Past the drain: cancelled answers settle, the store closes."""
+"""The time after the drain: cancelled answers settle, the store closes."""
 
 _PLANS_S = 5.0
 """For a worker to ask the database which plans are in use."""
@@ -36,11 +36,11 @@ _log = structlog.get_logger()
 
 
 Announce = Callable[[str, str | None], None]
-"""Hears (address, dev key) when the server serves."""
+"""Called with (address, dev key) when the server serves."""
 
 
 def serve(config: Config, reread: Callable[[], Config], registry: Registry, announce: Announce) -> int:
-    """Runs until SIGTERM or Ctrl-C; gives the exit status, or raises CannotServe. SIGHUP calls `reread`."""
+    """Run until SIGTERM or Ctrl-C. Return the exit status, or raise CannotServe. SIGHUP calls `reread`."""
     try:
         return _serve(config, reread, registry, announce)
     except CannotServe as error:
@@ -61,12 +61,12 @@ def _serve(config: Config, reread: Callable[[], Config], registry: Registry, ann
 
 
 def is_running(config: Config) -> bool:
-    """Whether a server holds this configuration's data folder."""
+    """Return whether a server holds this configuration's data folder."""
     return runtime.is_held(Path(config.data))
 
 
 def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, ...]:
-    """The engines that get hosts; one that cannot be configured gets none, and the worker lists why."""
+    """Return the engines that get hosts. An engine with wrong settings gets none; the worker lists why."""
     specs = []
     for name, section in config.engines.items():
         try:
@@ -129,13 +129,13 @@ class Supervisor:
             stopping.cancel()
             self._page.stop()
         if self._workers.have_failed and not self._workers.have_served:
-            raise CannotServe(self._workers.given_up()[0].reason)
+            raise CannotServe(self._workers.list_failed()[0].reason)
         return 1 if self._workers.have_failed else 0
 
     async def _drain(self) -> None:
         """Refuse new → wait → abort → settle → stop hosts; the workers do the middle three."""
         _log.info("server.drain.started", within_s=self._config.server.drain_s)
-        # Our copy of the socket would keep accepting for workers that no longer look.
+        # Our copy of the socket would accept clients for workers that no longer take them.
         self._http.close()
         self._control.close()
         await self._workers.stop(self._config.server.drain_s + _SETTLING_S)
@@ -152,7 +152,7 @@ class Supervisor:
             await self._reload()
 
     async def _reload(self) -> None:
-        """A file with a fault in it changes nothing; what needs a restart is named and left as it was."""
+        """Read the file again. A faulty file changes nothing. The log names the keys that need a restart."""
         try:
             reload = merge(self._config, self._reread())
             await self._keep_plans_in_use(reload)
@@ -171,17 +171,17 @@ class Supervisor:
         )
 
     async def _keep_plans_in_use(self, reload: Reload) -> None:
-        """Raises ConfigError where a plan would go that accounts are on, or may be on."""
+        """Raise ConfigError if accounts have, or may have, a plan that the new file lacks."""
         dropped = dropped_plans(self._config, reload.config)
         if not dropped:
             return
-        asked = await self._workers.ask(
+        answers = await self._workers.ask(
             lambda question: PlansAsked(question, dropped), self._workers.ready[:1], _PLANS_S
         )
-        used = [each.answer.names for each in asked if isinstance(each.answer, PlansInUse)]
+        used = [each.answer.names for each in answers if isinstance(each.answer, PlansInUse)]
         names = ", ".join(sum(used, ()) or dropped)
         if not used:
-            raise ConfigError(f"plans: whether accounts are on {names} cannot be told just now")
+            raise ConfigError(f"plans: whether accounts are on {names} is not known just now")
         if any(used):
             raise ConfigError(f"plans: accounts are on {names}; give them another plan first")
 
@@ -193,8 +193,8 @@ class Supervisor:
         if number == 0:
             inherit.append(self._control.fileno())
         child = await Child.start("proxy.processes.worker", str(number), inherit=tuple(inherit))
-        told: list[Message] = [self._newest(), *self._hosts.states.values(), *self._workers.given_up()]
-        for message in told:
+        state: list[Message] = [self._newest(), *self._hosts.states.values(), *self._workers.list_failed()]
+        for message in state:
             child.send(message)
         return child
 
@@ -204,9 +204,9 @@ class Supervisor:
             self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", dev_key)
 
     async def _metrics(self) -> list[WorkerMetrics]:
-        answered = await self._workers.ask(MetricsAsked, self._workers.ready, ANSWER_S)
+        answers = await self._workers.ask(MetricsAsked, self._workers.ready, ANSWER_S)
         return [
-            WorkerMetrics(worker, generation, answer.text)
-            for worker, generation, answer in answered
-            if isinstance(answer, MetricsReport)
+            WorkerMetrics(each.worker, each.generation, each.answer.text)
+            for each in answers
+            if isinstance(each.answer, MetricsReport)
         ]

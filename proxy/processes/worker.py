@@ -50,7 +50,7 @@ from speech_engine.host.pipe import (
 SETTLE_S = 10.0
 
 _GREETING_S = 3.0
-"""Until then the engines may come up before we accept: who connected meanwhile waits in the backlog."""
+"""How long the engines may start before we accept. Clients that connect meanwhile wait in the backlog."""
 
 _log = structlog.get_logger()
 
@@ -68,10 +68,10 @@ def main() -> None:
     try:
         uvloop.run(_serve(pipe, config, http, control))
     except (StorageFailed, OSError) as error:
-        # A database that is away comes back: then the supervisor's next try succeeds.
+        # If a database cannot be reached, the supervisor's next try may succeed.
         lasting = isinstance(error, StorageFailed) and not isinstance(error, StorageUnreachable)
-        told = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
-        _end(pipe, Broken(told, lasting=lasting))
+        reason = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
+        _end(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
         _log.error("worker.run.failed", exc_info=error)
         _end(pipe, Broken(f"{type(error).__name__}, see the log"))
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _end(pipe: ParentPipe, broken: Broken | None) -> NoReturn:
-    """Threads of libraries must keep neither a drained worker alive nor a broken one."""
+    """Exit at once: threads of libraries must not keep the worker alive."""
     if broken is not None:
         pipe.send(broken)
     sys.stdout.flush()
@@ -88,10 +88,10 @@ def _end(pipe: ParentPipe, broken: Broken | None) -> NoReturn:
 
 
 async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control: list[socket.socket]) -> None:
-    # Before all else: a migration may wait for minutes, and the supervisor may die meanwhile.
+    # First of all: a migration may wait for minutes, and the supervisor may die meanwhile.
     inbox = _watch(pipe, [each.getsockname() for each in control])
     async with open_worker(config, registry.load()) as worker:
-        # What is loaded stays: else each full collection would look through it, and the loop would wait.
+        # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
         stall_s = config.server.stall_s
@@ -102,7 +102,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
         if control:
-            # Worker number 0: one of them is enough.
+            # Only worker number 0 has it: one is enough.
             helping.append(
                 asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
@@ -126,18 +126,18 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
 
 
 def _helped(worker: Worker, public: uvicorn.Server, helper: asyncio.Task[None]) -> None:
-    """A worker whose helper broke is deaf to its supervisor: it ends soon, and the next one is not."""
+    """End the worker if a helper broke: it no longer reads its supervisor's messages. The next one does."""
     if helper.cancelled() or (failure := helper.exception()) is None:
         return
     _log.error("worker.help.failed", error=type(failure).__name__)
     worker.server_state.is_draining = True
-    # Not the whole drain: until this worker has gone, nobody takes the clients in the socket's line.
+    # Not the whole drain: until this worker ends, nobody accepts the clients in the backlog.
     public.config.timeout_graceful_shutdown = 1
     public.should_exit = True
 
 
 def _watch(pipe: ParentPipe, own_sockets: list[str]) -> asyncio.Queue[Message]:
-    """What the supervisor says, in its order. At its death: away with control.sock and with us."""
+    """Return the supervisor's messages, in their order. When it dies, remove control.sock and end."""
     loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Message]()
 
     def on_message(message: Message) -> None:
@@ -152,9 +152,9 @@ def _watch(pipe: ParentPipe, own_sockets: list[str]) -> asyncio.Queue[Message]:
 
 
 async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key: bool) -> None:
-    """Tells the supervisor that we serve, once the engines have come up or have failed to."""
-    is_wanted = makes_key and config.server.dev_key
-    key = await dev_key.ensure(worker.store, Path(config.data)) if is_wanted else None
+    """Tell the supervisor that we serve, when the engines have started or failed."""
+    needs_key = makes_key and config.server.dev_key
+    key = await dev_key.ensure(worker.store, Path(config.data)) if needs_key else None
     await worker.engines.wait_until_started(SETTLE_S)
     pipe.send(Ready(key))
 
@@ -163,13 +163,13 @@ def _server(app: ASGIApp, stall_s: float, drain_s: int) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            interface="asgi3",  # uvicorn would take a bound method for the older kind
+            interface="asgi3",  # uvicorn would call a bound method in the older way
             http=stall_limit_protocol(stall_s),
             loop="none",
             ws="none",
             lifespan="off",
             access_log=False,
-            proxy_headers=False,  # it would believe 127.0.0.1; app.py asks the configuration
+            proxy_headers=False,  # it would trust 127.0.0.1; app.py reads the configuration
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=drain_s,
@@ -200,9 +200,9 @@ async def _listen(
                 worker.server_state.given_up[other.worker] = other.reason
             case MetricsAsked(question):
                 pipe.send(MetricsReport(question, worker.metrics.text()))
-            case PlansAsked() as asked:
-                # Beside the rest: the database may take its time, and the supervisor has more to say.
-                task = asyncio.create_task(_tell_plans(pipe, worker, asked))
+            case PlansAsked() as question:
+                # In a task: the database may be slow, and the supervisor sends other messages.
+                task = asyncio.create_task(_send_plans(pipe, worker, question))
                 answering.add(task)
                 task.add_done_callback(answering.discard)
             case Revision() as revision:
@@ -217,13 +217,13 @@ async def _listen(
                 _log.warning("worker.message.unexpected", message=type(unexpected).__name__)
 
 
-async def _tell_plans(pipe: ParentPipe, worker: Worker, asked: PlansAsked) -> None:
+async def _send_plans(pipe: ParentPipe, worker: Worker, question: PlansAsked) -> None:
     try:
         used = await accounts.plans_in_use(worker.store)
     except StorageFailed as error:
         _log.error("storage.failed", reason=str(error))
         return  # no answer: the supervisor leaves everything as it is
-    pipe.send(PlansInUse(asked.question, tuple(name for name in asked.names if name in used)))
+    pipe.send(PlansInUse(question.question, tuple(name for name in question.names if name in used)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The supervisor's workers: N processes on one listening socket, told the same, asked and ended together."""
+"""The supervisor's workers: N processes on one listening socket, with the same messages and the same end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = structlog.get_logger()
 
 
 class WorkerAnswer(NamedTuple):
-    """What a worker said, and in which of its lives."""
+    """The answer of a worker, and its life number."""
 
     worker: int
     generation: int
@@ -24,8 +24,11 @@ class WorkerAnswer(NamedTuple):
 
 
 class Workers:
-    """`begin` starts the process of a number. `on_served` is called once, with the dev key if there is one:
-    when every worker is ready or given up, and one of them is ready."""
+    """All workers. `begin` starts the process of a number.
+
+    `on_served` is called once, with the dev key if there is one: when no worker is starting any more, and
+    one of them is ready.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,7 @@ class Workers:
         self._is_served = False
         self._dev_key: str | None = None
         self._questions = itertools.count(1)
-        self._asked: dict[tuple[int, int], asyncio.Future[WorkerAnswer]] = {}
+        self._answers: dict[tuple[int, int], asyncio.Future[WorkerAnswer]] = {}
         self._keepers = [self._keeper(number) for number in range(count)]
 
     def __repr__(self) -> str:
@@ -59,7 +62,7 @@ class Workers:
     def ready(self) -> list[int]:
         return [number for number, keeper in enumerate(self._keepers) if keeper.state == "ready"]
 
-    def given_up(self) -> list[WorkerGivenUp]:
+    def list_failed(self) -> list[WorkerGivenUp]:
         return [
             WorkerGivenUp(number, keeper.reason)
             for number, keeper in enumerate(self._keepers)
@@ -67,13 +70,13 @@ class Workers:
         ]
 
     async def run(self) -> None:
-        """Returns when every worker has been stopped or has failed for good."""
+        """Run until every worker has been stopped or has failed for good."""
         async with asyncio.TaskGroup() as keeping:
             for keeper in self._keepers:
                 keeping.create_task(keeper.run())
 
     async def stop(self, within_s: float) -> None:
-        """From the call on none begins anew: their socket may be closed."""
+        """Stop all workers. From the call on none is restarted, so their socket may be closed."""
         for keeper in self._keepers:
             keeper.retire()
         await asyncio.gather(*(keeper.stop(within_s) for keeper in self._keepers))
@@ -86,21 +89,21 @@ class Workers:
     async def ask(
         self, question: Callable[[int], Question], numbers: list[int], within_s: float
     ) -> list[WorkerAnswer]:
-        """The answers of those that give one in time. `question` makes it, given its number."""
+        """Ask workers, and return the answers that come in time. `question` makes one from its number."""
         id_ = next(self._questions)
-        asked = {(id_, number): asyncio.get_running_loop().create_future() for number in numbers}
-        self._asked.update(asked)
+        answers = {(id_, number): asyncio.get_running_loop().create_future() for number in numbers}
+        self._answers.update(answers)
         try:
             for number in numbers:
                 child = self._keepers[number].child
                 if child is not None:
                     child.send(question(id_))
-            if asked:
-                await asyncio.wait(asked.values(), timeout=within_s)
-            return [future.result() for future in asked.values() if future.done()]
+            if answers:
+                await asyncio.wait(answers.values(), timeout=within_s)
+            return [future.result() for future in answers.values() if future.done()]
         finally:
-            for key in asked:
-                del self._asked[key]
+            for key in answers:
+                del self._answers[key]
 
     def _keeper(self, number: int) -> Keeper:
         return Keeper(
@@ -125,6 +128,6 @@ class Workers:
             case Ready():
                 self._dev_key = message.dev_key or self._dev_key
             case MetricsReport() | PlansInUse():
-                asked = self._asked.get((message.question, number))
-                if asked is not None and not asked.done():
-                    asked.set_result(WorkerAnswer(number, self._keepers[number].generation, message))
+                answer = self._answers.get((message.question, number))
+                if answer is not None and not answer.done():
+                    answer.set_result(WorkerAnswer(number, self._keepers[number].generation, message))

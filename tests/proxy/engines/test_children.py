@@ -184,7 +184,7 @@ async def test_a_machine_that_starts_no_process_counts_as_a_crash(nursery: Make)
 
 async def test_telling_a_child_that_is_gone_is_not_an_error(nursery: Make) -> None:
     child = await nursery(CRASHES).begin()
-    assert await child.ended() == 3
+    assert await child.wait_for_end() == 3
     child.send(Drain(1.0))
     assert [message async for message in child.messages()] == []
 

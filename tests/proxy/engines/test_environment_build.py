@@ -57,7 +57,7 @@ def built(recipe: Recipe) -> Environment:
                 killed.send_signal(signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
     assert list(environments.every()) == []
-    assert environments.built(recipe) is None
+    assert environments.find_built(recipe) is None
     with ThreadPoolExecutor() as builders:
         both = [builders.submit(environment_build.build, recipe, _nobody_hears) for _ in range(2)]
     (one, one_is_new), (other, other_is_new) = (building.result() for building in both)
@@ -85,7 +85,7 @@ def test_it_has_its_packages_as_they_are_constrained_and_our_code(built: Environ
 
 
 def test_it_is_found_as_it_was_built_and_nothing_else_is_left(built: Environment, recipe: Recipe) -> None:
-    assert environments.built(recipe) == built
+    assert environments.find_built(recipe) == built
     assert 10_000 < built.size_bytes() < 1_000_000  # a link to our code is not its size
     assert _unfinished() == []
 
@@ -110,7 +110,7 @@ def test_what_fails_leaves_nothing_that_is_used(
     wanted = msgspec.structs.replace(recipe, **changed)
     with pytest.raises(EnvironmentRefused, match=says):
         environment_build.build(wanted, _nobody_hears)
-    assert environments.built(wanted) is None
+    assert environments.find_built(wanted) is None
     assert _unfinished() == []
 
 
@@ -132,8 +132,8 @@ def test_only_that_plugins_are_removed_and_those_that_are_to_stay_stay(
 ) -> None:
     assert environment_build.remove("bells", lambda _found: False) == []
     assert environment_build.remove("bell", lambda _found: True) == []
-    assert environments.built(recipe) == built
+    assert environments.find_built(recipe) == built
     assert environment_build.remove("bell", lambda _found: False) == [built]
     assert not built.folder.exists()
-    assert environments.built(recipe) is None
+    assert environments.find_built(recipe) is None
     assert _unfinished() == []

@@ -64,7 +64,7 @@ def test_whatever_it_is_built_from_has_a_part_in_its_name(root: Path, changed: d
     other = msgspec.structs.replace(recipe, **changed)
     assert other.name != recipe.name
     made(root, other)
-    assert environments.built(recipe) is None
+    assert environments.find_built(recipe) is None
 
 
 def test_any_variant_of_torch_serves_and_the_newest_is_taken(root: Path) -> None:
@@ -74,7 +74,7 @@ def test_any_variant_of_torch_serves_and_the_newest_is_taken(root: Path) -> None
     now = time.time()
     for age, folder in zip((10, 0, 20), folders, strict=True):
         os.utime(folder / MANIFEST, (now - age, now - age))
-    found = environments.built(recipe)
+    found = environments.find_built(recipe)
     assert found is not None
     assert (found.recipe.torch, found.folder) == ("cpu", folders[1])
 
@@ -84,7 +84,7 @@ def test_one_whose_python_has_gone_is_not_taken_but_still_known(root: Path) -> N
     python = made(root, recipe) / "bin" / "python"
     python.unlink()
     python.symlink_to("/no/such/python")
-    assert environments.built(recipe) is None
+    assert environments.find_built(recipe) is None
     assert [found.recipe for found in environments.every()] == [recipe]
 
 

@@ -33,7 +33,7 @@ async def _worker(config: Config) -> AsyncIterator[Child]:
             yield child
         finally:
             child.kill()
-            await child.ended()
+            await child.wait_for_end()
 
 
 async def test_a_worker_that_waits_for_its_database_ends_with_its_supervisor(tmp_path: Path) -> None:

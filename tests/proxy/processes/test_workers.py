@@ -122,7 +122,7 @@ async def test_one_that_fails_for_good_is_told_of_and_the_others_serve(make: Mak
     async with _kept(kept) as workers:
         await kept.served.wait()
         assert workers.ready == [0]
-        assert workers.given_up() == [WorkerGivenUp(1, "no such thing")]
+        assert workers.list_failed() == [WorkerGivenUp(1, "no such thing")]
         assert not workers.have_failed
         workers.tell(WorkerGivenUp(1, "no such thing"))
         await _until(lambda: kept.heard.exists() and "0 hears of 1" in kept.heard.read_text())

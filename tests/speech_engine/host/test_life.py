@@ -31,12 +31,12 @@ async def test_a_broken_host_ends_by_itself_though_a_thread_lives_on(
         async with asyncio.timeout(20.0):
             said = [message async for message in child.messages()]
     finally:
-        ended = await child.ended()
+        status = await child.wait_for_end()
     assert len(said) == 1
     assert isinstance(said[0], Broken)
     assert said[0].lasting == broken.lasting
     assert said[0].reason.partition(":")[0] == broken.reason.partition(":")[0]
-    assert ended == 1
+    assert status == 1
 
 
 async def test_what_is_said_to_a_loop_that_has_closed_is_lost_and_no_error() -> None:
