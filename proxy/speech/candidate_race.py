@@ -190,7 +190,7 @@ class CandidateRace:
             failure = error
         _log.warning(
             "engine.speak.refused",
-            **error_details(self._hold.hold_request.request, candidate.model.name, failure),
+            **error_details(self._hold.hold_request.request_id, candidate.model.name, failure),
         )
         self._failure = failure
         return None
@@ -264,7 +264,7 @@ def _job(part_request: PartRequest, candidate: Candidate, prepared: tuple[Segmen
         factor == 1.0 and part_request.format in info.formats and open_frames(part_request.format) is not None
     )
     return SpeechJob(
-        id=hold.hold_request.request,
+        id=hold.hold_request.request_id,
         tenant=hold.hold_request.account,
         estimated_s=part.estimated_s,
         share=part_request.plan.terms.share,
