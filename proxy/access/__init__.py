@@ -1,1 +1,1 @@
-"""Who asks, under which plan, and how often: callers, logins, plans, request windows."""
+"""Access of callers: API keys, failed logins, plans, and windows of requests."""

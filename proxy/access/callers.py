@@ -1,7 +1,7 @@
-"""API key → Caller: the first thing that happens to a request, before its body is read.
+"""Find the caller by API key: the first step of a request, before its body is read.
 
-A good answer is kept for five seconds at most, so that a revoked key is dead in every worker after them. The
-worker that revokes a key calls `forget`, so that the key is dead there at once.
+A good answer is kept for five seconds at most. After that, a revoked key is dead in every worker.
+The worker that revokes a key calls `forget`, so that the key is dead there at once.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ _MASKED = re.compile(r"(sk-)?[!-~]{8,}[0-9A-Za-z]{4}")
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """The account and the key of a request: ids only, no secret. `expires` is the key's, in microseconds UTC.
-    The account's cycles are counted from `anchor`. `agreed` and `caps` change the terms of its plan, for the
-    account and for this key."""
+    """The account and the key of a request, by their ids, without any secret.
+
+    `expires` belongs to the key, in microseconds UTC. The account's cycles are counted from `anchor`.
+    `agreed` changes the terms of the plan for the account, `caps` changes them for this key.
+    """
 
     account: str
     key: str
@@ -42,7 +44,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class _KeyAnswer(NamedTuple):
-    """A caller who is good for so many seconds, or the sentence that says why the key is not good."""
+    """A caller and how many seconds the answer is good for, or a sentence that says why the key is bad."""
 
     caller: Caller | None
     good_for_s: float = 0.0
@@ -50,7 +52,7 @@ class _KeyAnswer(NamedTuple):
 
 
 class Callers:
-    """Identifies callers; one for each worker. `clock` counts seconds and never goes back."""
+    """The callers that a worker knows. `clock` counts seconds and never goes back."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -63,7 +65,7 @@ class Callers:
         return f"<Callers {self._answers!r}>"
 
     async def identify(self, secret: str) -> Caller:
-        """Raises InvalidKey; its message shows the last four characters of what was sent and no more."""
+        """Return the caller. Raises InvalidKey, which shows only the last four characters of the key."""
         if not api_key.is_well_formed(secret):
             raise InvalidKey(_message(secret, _why_malformed(secret)))
         answer = await self._answers.get(api_key.digest(secret))
@@ -71,58 +73,57 @@ class Callers:
             raise InvalidKey(_message(secret, answer.fault))
         return answer.caller
 
-    def kept(self, secret: str) -> Caller | None:
+    def recent_caller(self, secret: str) -> Caller | None:
         """Return the caller whose key this is, if it was looked up within the last seconds."""
         answer = self._answers.kept(api_key.digest(secret)) if secret.isascii() else None
         return None if answer is None else answer.caller
 
     def is_known(self, secret: str) -> bool:
-        """Tell whether the key was good when it was last looked up: a client who sends such a key does not
-        guess."""
+        """Tell whether the key was good at its last lookup. A client who sends such a key does not guess."""
         return self._answers.last(api_key.digest(secret)) is not None
 
     def forget(self, id_: str) -> None:
-        """Drop what is kept of a key or of a whole account, by its id. Call it after the commit."""
+        """Forget a key or a whole account, by its id. Call this after the commit."""
         self._answers.forget_if(
             lambda answer: answer.caller is not None and id_ in (answer.caller.key, answer.caller.account)
         )
 
     async def _read(self, digest: str) -> _KeyAnswer:
-        standing = await key_records.by_hash(self._store, digest)
-        if standing is None:
+        record = await key_records.by_hash(self._store, digest)
+        if record is None:
             return _KeyAnswer(None, fault="No such key exists here.")
         now = await self._store.now()
-        if (fault := _fault(standing, now)) is not None:
+        if (fault := _fault(record, now)) is not None:
             return _KeyAnswer(None, fault=fault)
-        left_s = KEPT_S if standing.expires is None else (standing.expires - now) / 1e6
-        return _KeyAnswer(_caller(standing), min(KEPT_S, left_s))
+        left_s = KEPT_S if record.expires is None else (record.expires - now) / 1e6
+        return _KeyAnswer(_caller(record), min(KEPT_S, left_s))
 
 
-def _caller(standing: KeyStanding) -> Caller:
+def _caller(record: KeyStanding) -> Caller:
     return Caller(
-        account=standing.account,
-        key=standing.id,
-        plan=standing.plan,
-        role=standing.role,
-        expires=standing.expires,
-        anchor=standing.anchor,
-        agreed=standing.agreed,
-        caps=standing.caps,
+        account=record.account,
+        key=record.id,
+        plan=record.plan,
+        role=record.role,
+        expires=record.expires,
+        anchor=record.anchor,
+        agreed=record.agreed,
+        caps=record.caps,
     )
 
 
-def _fault(standing: KeyStanding, now: int) -> str | None:
-    if standing.revoked is not None:
+def _fault(record: KeyStanding, now: int) -> str | None:
+    if record.revoked is not None:
         return "It was revoked."
-    if standing.expires is not None and standing.expires <= now:
+    if record.expires is not None and record.expires <= now:
         return "It has expired."
-    if standing.closed is not None:
+    if record.closed is not None:
         return "Its account is closed."
     return None
 
 
 def _message(secret: str, reason: str) -> str:
-    # Only from something long enough to be a key: four characters of a short word would be most of it.
+    # Only a text as long as a key is masked: four characters of a short word would be most of it.
     match = _MASKED.fullmatch(secret)
     masked = f": {match[1] or ''}…{secret[-4:]}" if match else ""
     return f"Incorrect API key provided{masked}. {reason}"

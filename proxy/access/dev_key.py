@@ -1,4 +1,4 @@
-"""The key of `make serve`: made once, kept in data/dev-key (0600), and printed again next time."""
+"""The key of `make serve`. It is made once, saved in data/dev-key (0600), and printed at each start."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _ACCOUNT = "dev"
 
 
 async def ensure(store: Store, data: Path) -> str:
-    """The key that still works, or a new one."""
+    """Return the saved key if it still works, or a new one."""
     file = data / "dev-key"
-    kept = file.read_text().strip() if file.exists() else ""
-    if api_key.is_well_formed(kept):
-        standing = await key_records.by_hash(store, api_key.digest(kept))
-        if standing is not None and standing.revoked is None and standing.closed is None:
-            return kept
+    saved = file.read_text().strip() if file.exists() else ""
+    if api_key.is_well_formed(saved):
+        record = await key_records.by_hash(store, api_key.digest(saved))
+        if record is not None and record.revoked is None and record.closed is None:
+            return saved
     account = await _open_account(store)
     secret = api_key.mint()
     await key_records.create(store, secret, key_records.NewKeyRecord(account=account.id, name="make serve"))
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as written:
-        written.write(secret.reveal() + "\n")
+    with os.fdopen(descriptor, "w") as key_file:
+        key_file.write(secret.reveal() + "\n")
     return secret.reveal()
 
 
 async def _open_account(store: Store) -> Account:
-    """dev, or where that was closed dev-2 and so on: closed is for good, and its keys are dead."""
+    """Open the account `dev`, or `dev-2` and so on: a closed account never opens again."""
     number = 1
     while True:
         name = _ACCOUNT if number == 1 else f"{_ACCOUNT}-{number}"

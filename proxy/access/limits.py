@@ -1,6 +1,6 @@
-"""Requests a minute, counted for all workers together: in memory for one worker, in Redis for several.
+"""Requests a minute, counted for all workers: in memory for one worker, in Redis for several.
 
-What cannot be counted is not let through: a Redis that is away is a 503, and the next request tries anew.
+If Redis does not answer, a request that has a limit gets 503, and the next request tries again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from proxy.errors import LimitsUnavailable, RateLimited
 
 MEMORY = "memory"
 _ANSWER_S = 1.5
-"""For all that one request asks: a client is told to come again long before it would give up."""
+"""The time for all counts of one request. A client gets its 503 long before it would give up."""
 
 _log = structlog.get_logger()
 
 
 class Limit(NamedTuple):
-    """So many a minute, and who they are counted for: a kind ("account") and a name within it."""
+    """A limit of `most` requests a minute, for a kind (such as "account") and a name within it."""
 
     kind: str
     name: str
@@ -40,8 +40,10 @@ class Limit(NamedTuple):
 
 
 class _PerMinute(RateLimitItemPerMinute):
-    """Counted under its name alone. The library puts the amount into the key too, so that a change of plan
-    would begin a new count."""
+    """An item that is counted under its name alone.
+
+    The library puts the amount into the key too, so that a change of plan would begin a new count.
+    """
 
     __slots__ = ()
 
@@ -50,11 +52,11 @@ class _PerMinute(RateLimitItemPerMinute):
 
 
 class Limits:
-    """`clock` is the one by which the storage counts."""
+    """The counts of all limits. `clock` is the clock of the storage."""
 
     def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:
-        # What counts in memory answers at once, and needs nobody to keep the time.
-        self._answering = nullcontext if isinstance(storage, MemoryWindows) else _answering
+        # Counts in memory answer at once and need no timeout.
+        self._answer_time = nullcontext if isinstance(storage, MemoryWindows) else _answer_time
         self._storage = storage
         self._windows = MovingWindowRateLimiter(storage)
         self._clock = clock
@@ -63,17 +65,17 @@ class Limits:
         return f"<Limits in {type(self._storage).__name__}>"
 
     async def admit(self, account: str, key: str, terms: Terms) -> Window | None:
-        """Counts one request of an account and of its key; gives the limit that will refuse first, if any.
+        """Count a request of an account and of its key. Return the limit that will refuse first, if any.
 
-        Raises RateLimited, and LimitsUnavailable. A request that is refused by one is not counted by the
-        other, but for two that come in the very same moment.
+        Raises RateLimited and LimitsUnavailable. If one limit refuses a request, the other does not count
+        it, except when two requests come in the very same moment.
         """
         limits = []
         if terms.key.rpm is not None:
             limits.append(Limit("key", key, terms.key.rpm))
         if terms.rpm is not None:
             limits.append(Limit("account", account, terms.rpm))
-        async with self._answering():
+        async with self._answer_time():
             for limit in limits if len(limits) > 1 else ():
                 if not await self._windows.test(*_counted(limit)):
                     raise await self._refusal(limit, terms.plan)
@@ -83,31 +85,33 @@ class Limits:
             return rate.tightest([await self._window_of_counted(limit) for limit in limits])
 
     async def take(self, limit: Limit) -> bool:
-        """Counts one; False when there are as many already, and then it is not counted."""
-        async with self._answering():
+        """Count one request. Return False if the limit is reached; then nothing is counted."""
+        async with self._answer_time():
             return await self._windows.hit(*_counted(limit))
 
     async def wait_s(self, limit: Limit) -> float:
-        """How long until one more is let through: 0 when it would be now."""
-        async with self._answering():
+        """Return how long until one more request may pass; 0 if it may pass now."""
+        async with self._answer_time():
             if await self._windows.test(*_counted(limit)):
                 return 0.0
             return await self._until_room_s(limit)
 
     async def check(self) -> None:
-        """Raises LimitsUnavailable when requests cannot be counted. It writes, since a Redis that is full
-        or a copy answers all other questions."""
-        async with self._answering():
+        """Raise LimitsUnavailable if requests cannot be counted.
+
+        This writes: a full Redis or a read-only copy still answers questions.
+        """
+        async with self._answer_time():
             await self._storage.incr("check", rate.WINDOW_S)
 
     async def _window_of_counted(self, limit: Limit) -> Window:
-        """Of a limit that a request was counted against just now: it is the last that will go."""
+        """Return the window of a limit that has just counted a request: that request leaves it last."""
         stats = await self._windows.get_window_stats(*_counted(limit))
         return Window(limit.most, max(0, stats.remaining), rate.WINDOW_S)
 
     async def _window(self, limit: Limit) -> Window:
         stats = await self._windows.get_window_stats(*_counted(limit))
-        # Of the newest entry alone, which is the last to go: only then all of it is there again.
+        # The newest entry leaves last. Only then the whole limit is free again.
         newest = await self._windows.get_window_stats(*_counted(limit._replace(most=1)))
         reset_s = newest.reset_time - self._clock() if newest.remaining == 0 else 0.0
         return Window(limit.most, max(0, stats.remaining), min(reset_s, rate.WINDOW_S))
@@ -128,11 +132,11 @@ class Limits:
 
 @asynccontextmanager
 async def open_limits(url: str) -> AsyncIterator[Limits]:
-    """The limits named by `[limits] url`: "memory", or an address of a Redis."""
+    """Open the limits of `[limits] url`: "memory", or the address of a Redis."""
     if url == MEMORY:
         yield Limits(MemoryWindows(), time.monotonic)
         return
-    # Not needed by those who stay with one worker, and not free.
+    # This import takes time, and a server with one worker does not need it.
     from proxy.access.limits_redis import open_redis
 
     async with open_redis(url) as storage:
@@ -140,7 +144,7 @@ async def open_limits(url: str) -> AsyncIterator[Limits]:
 
 
 def rate_headers(window: Window) -> list[tuple[str, str]]:
-    """As OpenAI names them, on every answer that a limit was asked for."""
+    """Return the headers, named as OpenAI names them, for an answer to a counted request."""
     return [
         ("x-ratelimit-limit-requests", str(window.limit)),
         ("x-ratelimit-remaining-requests", str(window.remaining)),
@@ -153,7 +157,7 @@ def _counted(limit: Limit) -> tuple[_PerMinute, str, str]:
 
 
 @asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
+async def _answer_time() -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(_ANSWER_S):
             yield

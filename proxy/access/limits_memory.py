@@ -1,7 +1,7 @@
-"""Requests a minute counted in this process: the storage that `limits` asks when there is one worker.
+"""Requests a minute, counted in this process: the storage of `limits` for one worker.
 
-The library's own starts a task and looks through every key on each request, and goes by the wall clock,
-so that a clock set back would refuse for as long.
+The library's own storage starts a task, and reads every key at each request. It uses the wall clock: if that
+clock is set back, it refuses requests for as long.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from limits.aio.storage import MovingWindowSupport, Storage
 
 
 class _Entries:
-    """The moments of what was let through, the oldest first; from `idle_from` on they count no more."""
+    """The moments of the requests that passed, the oldest first. After `idle_from`, none of them counts."""
 
     __slots__ = ("idle_from", "moments")
 
@@ -24,14 +24,17 @@ class _Entries:
 
 
 class MemoryWindows(Storage, MovingWindowSupport):
-    """`clock` counts seconds and never goes back. No method awaits, so none can be overtaken."""
+    """The windows of all keys. `clock` counts seconds and never goes back.
+
+    No method awaits, so that two calls never mix.
+    """
 
     STORAGE_SCHEME = None
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        # The least recently used first, so that the idle ones gather at the front.
+        # The least recently used first, so that idle entries are at the front.
         self._entries: OrderedDict[str, _Entries] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -50,7 +53,7 @@ class MemoryWindows(Storage, MovingWindowSupport):
         return True
 
     async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """As on Redis: the oldest of the newest `limit` entries, and how many of them there are."""
+        """Return what Redis returns: the oldest of the newest `limit` entries, and their number."""
         now = self._clock()
         moments = self._fresh(key, now - expiry)
         count = min(limit, len(moments))
@@ -94,7 +97,7 @@ class MemoryWindows(Storage, MovingWindowSupport):
         entries.moments.extend([now] * amount)
         entries.idle_from = now + expiry
         self._entries.move_to_end(key)
-        # One comes and two may go: as many are kept as were used within the last minute.
+        # One entry comes and two may go. So only the entries of the last minute stay.
         for _ in range(2):
             oldest = next(iter(self._entries.values()))
             if oldest.idle_from >= now:

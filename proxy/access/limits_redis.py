@@ -1,4 +1,4 @@
-"""Requests a minute counted in Redis, for all workers together; imported only where a url asks for it."""
+"""Requests a minute, counted in Redis for all workers. Only a Redis address imports this module."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _MOST_CONNECTIONS = 32
 
 @asynccontextmanager
 async def open_redis(url: str) -> AsyncIterator[RedisStorage]:
-    """Connects with the first request and not before: a Redis that is away keeps no worker from starting."""
+    """Open the storage. It connects at the first request: a worker starts even if Redis is away."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=_MOST_CONNECTIONS,
         timeout=_SOCKET_S,
         socket_timeout=_SOCKET_S,
         socket_connect_timeout=_SOCKET_S,
-        # What was sent may have been counted: a request is told to come again, and not counted twice.
+        # A command that was sent may have counted. The request fails and is never counted twice.
         retry=Retry(NoBackoff(), 0),
     )
-    # The pool has the address. The library would want a port in it, and knows another word for a socket.
+    # The pool has the address. The library needs a port in it, and names a socket in another way.
     options: dict[str, Any] = {"connection_pool": pool}
     try:
         yield RedisStorage(

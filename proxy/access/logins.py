@@ -1,7 +1,7 @@
-"""Failed authentication, slowed: who guesses keys is told to wait, before the database is asked.
+"""Slow down failed logins: a client that guesses keys must wait, before the database is read.
 
-Counted for the address they come from, and for the beginning of what they try, since guesses at one key may
-come from many addresses. A key that was good before is no guess: a neighbour's failures do not stop it.
+Failures are counted by address, and by the first characters of the key: guesses at one key may come from many
+addresses. A key that was good before is no guess, so that a neighbour's failures do not stop it.
 """
 
 from __future__ import annotations
@@ -27,46 +27,51 @@ _WAIT_S = 5.0
 
 
 class Logins:
-    """Identifies callers, and counts those that it cannot identify."""
+    """The logins of a worker: it identifies callers and counts failures."""
 
     def __init__(self, callers: Callers, limits: Limits) -> None:
         self._callers = callers
         self._limits = limits
-        # By address: no more are looked up at once than may fail, and the rest wait for how those end.
-        self._looking: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        # By address. So many lookups run at once as may fail; the others wait until those have ended.
+        self._lookups: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def __repr__(self) -> str:
         return f"<Logins by {self._callers!r}>"
 
     async def identify(self, secret: str, address: str) -> Caller:
-        """Raises InvalidKey, RateLimited where too many came before, and LimitsUnavailable for a key that
-        is not known to be good while failures cannot be counted."""
-        if (caller := self._callers.kept(secret)) is not None:
+        """Return the caller. Raises InvalidKey, and RateLimited after too many failures.
+
+        If failures cannot be counted, a key that was never good raises LimitsUnavailable.
+        """
+        if (caller := self._callers.recent_caller(secret)) is not None:
             return caller
         limits = _limits(secret, address)
         if self._callers.is_known(secret):
             return await self._look_up(secret, limits)
         await self._check(limits)
-        async with self._looking_up(limits[0].name) as has_waited:
+        async with self._lookup_turn(limits[0].name) as has_waited:
             if has_waited:
-                # For lookups that may all have failed.
+                # All the lookups before this one may have failed.
                 await self._check(limits)
             return await self._look_up(secret, limits)
 
     @asynccontextmanager
-    async def _looking_up(self, address: str) -> AsyncIterator[bool]:
-        """Gives whether it had to wait; raises StorageUnavailable where those before do not end."""
-        looking = self._looking.setdefault(address, asyncio.Semaphore(MOST_BY_ADDRESS))
-        has_waited = looking.locked()
+    async def _lookup_turn(self, address: str) -> AsyncIterator[bool]:
+        """Wait for a turn, and say whether there was a wait.
+
+        Raises StorageUnavailable if the lookups before do not end.
+        """
+        turns = self._lookups.setdefault(address, asyncio.Semaphore(MOST_BY_ADDRESS))
+        has_waited = turns.locked()
         try:
             async with asyncio.timeout(_WAIT_S):
-                await looking.acquire()
+                await turns.acquire()
         except TimeoutError:
             raise StorageUnavailable() from None
         try:
             yield has_waited
         finally:
-            looking.release()
+            turns.release()
 
     async def _check(self, limits: list[Limit]) -> None:
         for limit in limits:
@@ -77,7 +82,7 @@ class Logins:
         try:
             return await self._callers.identify(secret)
         except InvalidKey:
-            # Those that came in the same moment were all let through: what is over is known only now.
+            # Requests of the same moment all passed the check. Only now we know which are over the limit.
             over = [limit for limit in limits if not await self._limits.take(limit)]
             if over:
                 raise _refusal(over[0], await self._limits.wait_s(over[0])) from None
@@ -87,18 +92,18 @@ class Logins:
 def _limits(secret: str, address: str) -> list[Limit]:
     limits = [Limit("failures-address", _network(address), MOST_BY_ADDRESS)]
     if api_key.is_well_formed(secret):
-        # Something mistyped or foreign is no guess at a key of ours, and many send the same.
+        # A mistyped or foreign key is no guess at one of our keys, and many clients send the same one.
         prefix = hashlib.sha256(secret[:_PREFIX_LENGTH].encode()).hexdigest()
         limits.append(Limit("failures-prefix", prefix, MOST_BY_PREFIX))
     return limits
 
 
 def _network(address: str) -> str:
-    """Who has one address of IPv6 has all of its /64; an IPv4 one is the same however it is written."""
+    """Return the network that one client may use: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         parsed = ip_address(address)
     except ValueError:
-        return address[:_LONGEST_ADDRESS]  # a trusted proxy's own name for somebody
+        return address[:_LONGEST_ADDRESS]  # a name that a trusted proxy gives to a client
     if not isinstance(parsed, IPv6Address):
         return str(parsed)
     if parsed.ipv4_mapped is not None:

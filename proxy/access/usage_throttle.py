@@ -1,5 +1,7 @@
-"""How often an account may ask for its usage, and how many sums and exports of it are made at a time: they
-cost the server more than a request for speech, and no plan counts them."""
+"""Limits on questions about usage: so many a minute, and one sum or export at a time for an account.
+
+They cost the server more than a request for speech, and no plan counts them.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,17 @@ MOST_A_MINUTE = 60
 
 
 class UsageThrottle:
-    """One for each worker. Whoever asks over control.sock owns the server, and is not counted."""
+    """The throttle of a worker. A client of control.sock owns the server and is not counted."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._taken: set[str] = set()
+        self._busy_accounts: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<UsageThrottle, {len(self._taken)} taken>"
+        return f"<UsageThrottle, {len(self._busy_accounts)} accounts busy>"
 
     async def count(self, caller: Caller) -> None:
-        """Raises RateLimited, and LimitsUnavailable."""
+        """Count a question. Raises RateLimited and LimitsUnavailable."""
         limit = Limit("usage", caller.account, MOST_A_MINUTE)
         if not await self._limits.take(limit):
             wait_s = rate.retry_after_s(await self._limits.wait_s(limit))
@@ -37,17 +39,17 @@ class UsageThrottle:
 
     @contextmanager
     def one(self, caller: Caller | None) -> Iterator[None]:
-        """For a sum or an export, until it is made. Raises RateLimited while the account has another one."""
+        """Hold the account's one turn for a sum or an export. Raises RateLimited if the turn is taken."""
         if caller is None:
             yield
             return
-        if caller.account in self._taken:
+        if caller.account in self._busy_accounts:
             raise RateLimited(
                 "Your account has a sum or an export of usage under way; ask for one at a time.",
                 retry_after_s=1.0,
             )
-        self._taken.add(caller.account)
+        self._busy_accounts.add(caller.account)
         try:
             yield
         finally:
-            self._taken.remove(caller.account)
+            self._busy_accounts.remove(caller.account)

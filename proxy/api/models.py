@@ -79,7 +79,7 @@ class Models:
         caller = request.scope["state"].get("caller")
         # Without a caller the catalogue is public, and shows what any plan may use.
         terms = None if caller is None else self._plans.terms(caller)
-        aliases, models = self._catalogue.listed(terms)
+        aliases, models = self._catalogue.list_models(terms)
         return [
             *(ModelEntry(id=alias, owned_by="voxgate") for alias in aliases),
             *(ModelEntry(id=model.name, owned_by=model.engine) for model in models),

@@ -129,7 +129,7 @@ class SpeechEndpoint:
     async def _speak(self, call: _SpeechCall, state: dict[str, Any], connection: Connection) -> None:
         request = call.request
         plan = await self._planner.plan_in_thread(
-            request, call.terms, await self._library.own(call.caller.account)
+            request, call.terms, await self._library.get(call.caller.account)
         )
         if call.caller.role == "admin":
             state["route"] = plan.description

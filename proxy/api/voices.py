@@ -147,7 +147,7 @@ class Voices:
     async def retrieve(self, request: Request) -> Response:
         id_ = request.path_params["id"]
         known = await self._known(request)
-        return reply(_entry(known.named(id_), known))
+        return reply(_entry(known.find(id_), known))
 
     async def create(self, request: Request) -> Response:
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
@@ -163,10 +163,10 @@ class Voices:
 
     async def delete(self, request: Request) -> Response:
         id_, account = request.path_params["id"], request.scope["state"]["caller"].account
-        record = await self._library_editor.saved(account, id_)
+        record = await self._library_editor.find_voice(account, id_)
         if record is None or record.account != account:
             # Raises NotFound if there is no such voice at all.
-            (await self._known(request)).named(id_)
+            (await self._known(request)).find(id_)
             raise not_own(id_)
         await self._library_editor.delete_voice(record)
         return reply(DeletedVoice(id=record.id))
@@ -174,7 +174,7 @@ class Voices:
     async def _known(self, request: Request) -> KnownVoices:
         """The voices that the caller may name. Without a caller they are those of everybody."""
         caller = request.scope["state"].get("caller")
-        own = await self._library_editor.library.own("" if caller is None else caller.account)
+        own = await self._library_editor.library.get("" if caller is None else caller.account)
         return KnownVoices(own, self._catalogue)
 
 

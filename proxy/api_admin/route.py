@@ -118,7 +118,7 @@ class Explanations:
             body, speech_request.Defaults(server.default_model, server.default_voice)
         )
         account = None if question.account is None else await self._administration.account(question.account)
-        own = await self._library.own(_NOBODY if account is None else account.id)
+        own = await self._library.get(_NOBODY if account is None else account.id)
         explained = self._planner.explain(speech, self._terms(account), own)
         return reply(
             RouteAnswer(

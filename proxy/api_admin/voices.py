@@ -97,7 +97,7 @@ class AdminVoices:
     async def delete(self, request: Request) -> Response:
         id_or_name = request.path_params["id"]
         account = await self._administration.query_account(request)
-        record = await self._library_editor.saved(account, id_or_name)
+        record = await self._library_editor.find_voice(account, id_or_name)
         if record is None or account not in (None, record.account):
             raise self._not_saved(id_or_name, account)
         act = await self._administration.act(

@@ -1,4 +1,4 @@
-"""Who the members of a cast are: single voices, each found by what the cast calls it."""
+"""Find the members of a cast. Each one is a single voice, by the name that the cast gives."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ def resolve_members(
     field: str,
     saved: Voice | None = None,
 ) -> dict[str, Voice]:
-    """`own` has the account's voices, `saved` is the voice that the cast belongs to, if there is one yet.
-    Raises InvalidRequest; `field` ends in a dot where the name of the member belongs to it."""
+    """Return the voice of each member. Raises InvalidRequest.
+
+    `own` has the account's voices. `saved` is the voice that has this cast, if one is saved already. If
+    `field` ends in a dot, an error names the field and the member.
+    """
     members: dict[str, Voice] = {}
-    for name, wanted in cast:
+    for name, voice_name in cast:
         param = f"{field}{name}" if field.endswith(".") else field
         try:
-            voice = catalogue.resolve_voice(wanted, own.members(saved))
+            voice = catalogue.resolve_voice(voice_name, own.members(saved))
         except InvalidRequest as error:
-            if wanted not in own.voices:
+            if voice_name not in own.voices:
                 raise InvalidRequest(error.message, param=param, code=error.code) from None
-            voice = own.voices[wanted]
+            voice = own.voices[voice_name]
         if voice.cast:
             raise InvalidRequest(
-                f"Invalid value for '{param}': '{wanted[:80]}' is a cast itself; name one voice.",
+                f"Invalid value for '{param}': '{voice_name[:80]}' is a cast itself; name one voice.",
                 param=param,
             )
         members[name] = voice

@@ -1,4 +1,4 @@
-"""Which models and voices there are, from config and from the engines' own lists, as routing wants them."""
+"""The models and voices that exist, from the configuration and the engines, in the form for routing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.routing import Binding, Model, Offer, Route, Routes, RoutingResult, Voice, is_open
 from proxy.config.config_toml import Config, VoiceSection
-from proxy.config.model_names import ModelNameFault, misnamed
+from proxy.config.model_names import ModelNameFault, find_misnamed
 from proxy.config.reader import hint
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
@@ -18,7 +18,10 @@ _NO_VOICES: Mapping[str, Voice] = {}
 
 
 class Catalogue:
-    """Asks the engines anew each time: a host that comes up later brings its models along."""
+    """The catalogue of one revision of the configuration.
+
+    Each call reads the engines again: a host that starts later brings its models.
+    """
 
     def __init__(self, config: Config, engines: Engines) -> None:
         self._config = config
@@ -46,12 +49,12 @@ class Catalogue:
     def models(self) -> list[Model]:
         return [Model(name, info) for name, engine in self._engines.items() for info in engine.models()]
 
-    def listed(self, terms: Terms | None) -> tuple[list[str], list[Model]]:
-        """The aliases and the models that a plan may use; without terms, those that anybody may know of."""
-        listed = [model for model in self.models() if is_open(model, terms, self.licences)]
-        names = {model.name for model in listed}
+    def list_models(self, terms: Terms | None) -> tuple[list[str], list[Model]]:
+        """Return the aliases and models that a plan may use, or without terms, those that anybody may see."""
+        models = [model for model in self.models() if is_open(model, terms, self.licences)]
+        names = {model.name for model in models}
         engines = None if terms is None else terms.engines
-        # Of an engine that has not been up yet nobody can say what it has.
+        # An engine that has not been up yet may have any model.
         waiting = {
             name
             for name, engine in self._engines.items()
@@ -64,27 +67,27 @@ class Catalogue:
         # A route may speak for any alias.
         is_routed = any(may_speak(full) for route in self._routes for full in route.candidates)
         aliases = [alias for alias, fulls in self._aliases.items() if is_routed or any(map(may_speak, fulls))]
-        return aliases, listed
+        return aliases, models
 
     def offer(self, name: str, tag: str) -> Offer:
-        """What a model's name stands for in a request of this language; raises as `resolve_model`."""
+        """Return what a model's name stands for in this language. Raises as `resolve_model` does."""
         routed = self._routed(tag)
         is_pinned = name not in self._aliases
         if routed is not None and routed.models and not is_pinned:
-            # What the alias lists is not asked, and may well be down.
+            # The models of the alias are not needed, and their engines may be down.
             return Offer(models=(), routed=routed)
         return Offer(models=tuple(self.resolve_model(name)), is_pinned=is_pinned, routed=routed)
 
     def _routed(self, tag: str) -> RoutingResult | None:
-        """The route of this language that can be used: one with none of its candidates is not there."""
+        """Return the most exact route that can be used: a route without any of its candidates cannot."""
         for route in self._routes.of(tag):
             models = tuple(self._all_named(route.candidates))
             if models or not route.candidates:
                 return RoutingResult(route, models)
         return None
 
-    def missing(self, route: Route) -> list[str]:
-        """Of a route's candidates those that are not there just now, each with the reason."""
+    def missing_candidates(self, route: Route) -> list[str]:
+        """Return the candidates of a route that do not exist at this moment, each with the reason."""
         return [self._why_missing(full) for full in route.candidates if not self._named(full)]
 
     def _why_missing(self, full: str) -> str:
@@ -97,7 +100,7 @@ class Catalogue:
         return f"{engine} has no model of {full!r}; {hint(model, known)}"
 
     def is_coming(self, name: str, tag: str) -> bool:
-        """Whether a route that may speak for this alias has candidates whose engine is only just starting."""
+        """Tell whether a route for this alias has candidates whose engine is still starting."""
         if name not in self._aliases:
             return False
         engines = {full.partition("/")[0] for route in self._routes.of(tag) for full in route.candidates}
@@ -109,15 +112,17 @@ class Catalogue:
         )
 
     def resolve_model(self, name: str) -> list[Model]:
-        """The models behind an alias, `engine/model`, an engine's bare name (its first model), or a model's
-        own id, on every engine that has it."""
-        wanted = self._aliases.get(name)
-        if wanted is None:
-            wanted = (name,)
-        found = self._all_named(wanted) or [model for model in self.models() if model.info.id == name]
-        if found:
-            return found
-        self._check_known(wanted[0])
+        """Return the models that a name stands for.
+
+        The name is an alias, `engine/model`, an engine (its first model), or a model's id on any engine.
+        """
+        fulls = self._aliases.get(name)
+        if fulls is None:
+            fulls = (name,)
+        models = self._all_named(fulls) or [model for model in self.models() if model.info.id == name]
+        if models:
+            return models
+        self._check_known(fulls[0])
         raise NotFound(
             f"The model '{name[:80]}' does not exist or you do not have access to it.",
             param="model",
@@ -125,17 +130,17 @@ class Catalogue:
         )
 
     def _check_known(self, full: str) -> None:
-        """Of an engine that has never been up nobody can say what it has: not its absence, but ask again."""
+        """Raise UpstreamFailed if the engine has not been up yet: it may have this model or voice."""
         engine = full.partition("/")[0]
         if engine in self._engines and not self._engines[engine].models():
             raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
 
     def hedge_s(self, engine: str) -> float:
-        """After so long without audio from it the next candidate is asked too; 0 for never."""
+        """Return how long to wait for its audio before the next candidate starts too; 0 for never."""
         return self._hedges.get(engine, 0.0)
 
     def rate(self, model: Model) -> Rate | None:
-        """What its provider takes, where the configuration says."""
+        """Return what the provider takes for this model, if the configuration says so."""
         of_engine = self._costs.get(model.engine, {})
         return of_engine.get(model.info.id) or of_engine.get("*")
 
@@ -154,33 +159,36 @@ class Catalogue:
             for name, engine in self._engines.items()
             for info in engine.voices()
         ]
-        # One of ours takes the place of an engine's of the same id, as it does where a voice is resolved.
+        # A configured voice replaces an engine's voice of the same id, as `resolve_voice` does.
         return [*self._own.values(), *(voice for voice in listed if voice.id not in self._own)]
 
-    def resolve_voice(self, wanted: str, of_account: Mapping[str, Voice] = _NO_VOICES) -> Voice:
-        """By id, then by a name that is unique; never another voice in its place. `of_account` has the
-        caller's own voices under their ids and names, which come first."""
-        if (own := of_account.get(wanted) or self._own.get(wanted)) is not None:
+    def resolve_voice(self, name: str, of_account: Mapping[str, Voice] = _NO_VOICES) -> Voice:
+        """Return a voice by its id, or by a name that is unique. Raises InvalidRequest.
+
+        `of_account` has the caller's own voices by id and name; they come first.
+        """
+        if (own := of_account.get(name) or self._own.get(name)) is not None:
             return own
         voices = self.voices()
-        found = [voice for voice in voices if voice.id == wanted] or [v for v in voices if v.name == wanted]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            ids = ", ".join(voice.id for voice in found)
-            message = f"The voice name '{wanted[:80]}' is not unique; use one of the ids: {ids}."
+        matches = [voice for voice in voices if voice.id == name] or [v for v in voices if v.name == name]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            ids = ", ".join(voice.id for voice in matches)
+            message = f"The voice name '{name[:80]}' is not unique; use one of the ids: {ids}."
         else:
-            self._check_known(wanted)
-            message = f"The voice '{wanted[:80]}' does not exist. GET /v1/audio/voices lists those that do."
+            self._check_known(name)
+            message = f"The voice '{name[:80]}' does not exist. GET /v1/audio/voices lists those that do."
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
     def unusable_models(self) -> list[ModelNameFault]:
-        """Where the configuration names a model which its engine, now that it can be asked, does not have."""
+        """Return the configured models that cannot speak: their engine is up and has no such model, or their
+        licence is not accepted."""
         known = {name: [info.id for info in engine.models()] for name, engine in self._engines.items()}
-        return [*misnamed(self._config, known), *self._unlicensed()]
+        return [*find_misnamed(self._config, known), *self._unlicensed()]
 
     def _unlicensed(self) -> list[ModelNameFault]:
-        """Those that serve nobody before the operator has accepted their licence."""
+        """Return the models that serve nobody until the operator accepts their licence."""
         return [
             ModelNameFault(
                 model.name,
@@ -192,8 +200,8 @@ class Catalogue:
         ]
 
     def unusable_voices(self) -> list[tuple[str, str]]:
-        """The same of config voices, for engines that list theirs."""
-        found = []
+        """Return the configured voices that an engine does not have, if it lists its voices."""
+        faults = []
         for voice in self._own.values():
             for binding in voice.bindings:
                 engine = binding.engine
@@ -201,8 +209,8 @@ class Catalogue:
                     {info.id for info in self._engines[engine].voices()} if engine in self._engines else set()
                 )
                 if known and binding.engine_voice not in known:
-                    found.append((voice.id, f"{engine} has no voice {binding.engine_voice!r}"))
-        return found
+                    faults.append((voice.id, f"{engine} has no voice {binding.engine_voice!r}"))
+        return faults
 
     def _all_named(self, fulls: Iterable[str]) -> list[Model]:
         models: list[Model] = []

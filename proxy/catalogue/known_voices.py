@@ -1,4 +1,4 @@
-"""All voices that a caller may speak with: by id, by name, and by the languages that their engines speak."""
+"""The voices that a caller may speak with, by id, by name, and by language."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from speech_engine import ModelInfo
 
 
 class KnownVoices:
-    """The caller's own come first."""
+    """The voices of one caller. The caller's own come first."""
 
     def __init__(self, own: AccountLibrary, catalogue: Catalogue) -> None:
         listed = catalogue.voices()
@@ -31,30 +31,33 @@ class KnownVoices:
     def __repr__(self) -> str:
         return f"<KnownVoices {len(self.voices)}>"
 
-    def named(self, wanted: str) -> Voice:
-        """By id or name, found as it is for a speech; raises NotFound."""
-        found = self._own.voices.get(wanted) or self._by_id.get(wanted) or self._by_name.get(wanted)
-        if found is None:
-            raise no_voice(wanted)
-        return found
+    def find(self, name: str) -> Voice:
+        """Return a voice by id or name, as a speech request would find it. Raises NotFound."""
+        voice = self._own.voices.get(name) or self._by_id.get(name) or self._by_name.get(name)
+        if voice is None:
+            raise no_voice(name)
+        return voice
 
     def engines(self, voice: Voice) -> list[str]:
-        """A cast is on those of its voices."""
+        """Return the engines that speak with a voice. A cast has those of its members."""
         bindings = [binding for each in self._speaking(voice) for binding in each.bindings]
         return list(dict.fromkeys(binding.engine for binding in bindings))
 
     def in_language(self, tag: str) -> list[Voice]:
-        """`pt` finds `pt-BR`; a voice without a language has any that one of its engines speaks."""
-        wanted = tag.lower()
+        """Return the voices of a language; `pt` finds `pt-BR` too.
+
+        A voice without a language has every language that one of its engines speaks.
+        """
+        lower = tag.lower()
         return [
             voice
             for voice in self.voices
-            if (voice.language is None or wanted in (voice.language.lower(), base(voice.language)))
+            if (voice.language is None or lower in (voice.language.lower(), base(voice.language)))
             and self.may_speak(voice, tag)
         ]
 
     def may_speak(self, voice: Voice, tag: str) -> bool:
-        """Not where all engines of the voice refuse the language. One that is down now may speak it later."""
+        """Tell whether an engine of the voice may speak the language, now or when it is up again."""
         engines = self.engines(voice)
         return not engines or any(self._speaks(engine, tag) for engine in engines)
 
@@ -67,10 +70,10 @@ class KnownVoices:
         return known
 
     def _speaking(self, voice: Voice) -> list[Voice]:
-        """Itself, or the members of a cast that are there, found as they are for a speech."""
+        """Return the voice itself, or the members of a cast that a speech request would find."""
         if not voice.cast:
             return [voice]
         members = self._own.members(voice)
-        wanted = [id_ for _, id_ in voice.cast]
-        found = [members.get(each) or self._by_id.get(each) or self._by_name.get(each) for each in wanted]
-        return [each for each in found if each is not None]
+        names = [name for _, name in voice.cast]
+        voices = [members.get(name) or self._by_id.get(name) or self._by_name.get(name) for name in names]
+        return [each for each in voices if each is not None]

@@ -1,7 +1,7 @@
-"""What accounts have of their own: saved voices and lexicons, beside those of the operator.
+"""The saved voices and lexicons of accounts, beside those of the operator.
 
-An account's library is read again after some seconds, so that every worker sees a change after them. The
-worker that makes a change calls `forget`, so that it sees the change at once.
+An account's library is read again after some seconds, so that every worker sees a change after that time.
+The worker that makes a change calls `forget`, so that it sees the change at once.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from proxy.storage.store import Store
 from proxy.storage.voices import VoiceRecord
 
 _MOST_KEPT = 50_000_000
-"""Characters of all lexicons together; an account without any counts as some, too."""
+"""The most characters of all lexicons together. An account without lexicons counts as `_NO_WORDS`."""
 _NO_WORDS = 1000
 
 
 class AccountLibrary:
-    """One account's: its voices and those that the operator saved for everybody, and its lexicons before the
-    operator's. `voices` has them under their ids and their names: ids before names, its own before all."""
+    """The library of one account: its voices and lexicons, and those of the operator after them.
+
+    `voices` has the voices by id and by name. An id comes before a name, and the account's own before both.
+    """
 
     def __init__(self, own: tuple[Voice, ...], shared: tuple[Voice, ...], lexicons: Lexicons) -> None:
         self.listed = (*own, *shared)
@@ -40,15 +42,17 @@ class AccountLibrary:
         return f"<AccountLibrary {len(self.listed)} voices, {self._lexicons!r}>"
 
     def members(self, cast: Voice | None = None) -> Mapping[str, Voice]:
-        """What a member's name may stand for before the catalogue's voices: in a cast of the account's own,
-        and in one that came with a text (None). What the operator says means the same for every account, and
-        a cast is never a member."""
+        """Return the saved voices that may be members of a cast; they come before the catalogue's voices.
+
+        A cast of the account, or of a request (None), has them. A cast of the operator has none: it means
+        the same for every account. A cast is never a member.
+        """
         return self._singles if cast is None or cast.id in self._casts else {}
 
-    def lexicon(self, wanted: str | Words | None, tag: str) -> Lexicon:
-        """What counts for a text in this language; `wanted` as the request says. Raises InvalidRequest."""
+    def lexicon(self, requested: str | Words | None, tag: str) -> Lexicon:
+        """Return the lexicon for a text in this language and a request's `lexicon`. Raises InvalidRequest."""
         try:
-            return self._lexicons.for_text(wanted, tag)
+            return self._lexicons.for_text(requested, tag)
         except UnknownLexicon as error:
             raise InvalidRequest(
                 f"The lexicon '{str(error)[:80]}' does not exist. GET /v1/lexicons lists those that do.",
@@ -66,21 +70,18 @@ NOTHING = AccountLibrary((), (), Lexicons({}))
 
 
 class _Texts(Mapping[str, Words]):
-    """Lexicons that are read when a text needs them: most accounts with many need few."""
+    """Lexicons that are parsed when a text needs them: an account with many lexicons seldom needs all."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
-        self._read: dict[str, Words] = {}
+        self._parsed: dict[str, Words] = {}
         self.characters = sum(map(len, texts.values()))
 
-    def __repr__(self) -> str:
-        return f"<_Texts {len(self)}>"
-
     def __getitem__(self, name: str) -> Words:
-        found = self._read.get(name)
-        if found is None:
-            found = self._read[name] = lexicons.read_words(self._texts[name])
-        return found
+        words = self._parsed.get(name)
+        if words is None:
+            words = self._parsed[name] = lexicons.read_words(self._texts[name])
+        return words
 
     def __contains__(self, name: object) -> bool:
         return name in self._texts
@@ -92,71 +93,76 @@ class _Texts(Mapping[str, Words]):
         return len(self._texts)
 
 
-class _Worded(NamedTuple):
-    """An account's lexicons, and how they stood when they were read. `weight` is what keeping them takes."""
+class _AccountLexicons(NamedTuple):
+    """An account's lexicons with their revisions when they were read. `weight` is their size in memory."""
 
     lexicons: Lexicons
-    standing: tuple[tuple[str, int, int], ...] = ()
+    revisions: tuple[tuple[str, int, int], ...] = ()
     weight: int = _NO_WORDS
 
 
-class _Read(NamedTuple):
-    own: AccountLibrary
-    worded: _Worded
+class _LibraryRead(NamedTuple):
+    library: AccountLibrary
+    lexicons: _AccountLexicons
 
 
 class Library:
-    """The libraries of all accounts. There is one Library for each revision of the configuration, whose
-    lexicons count for everybody. `clock` counts seconds and never goes back."""
+    """The libraries of all accounts, for one revision of the configuration.
+
+    The configured lexicons count for every account. `clock` counts seconds and never goes back.
+    """
 
     def __init__(
         self, store: Store, shared: Mapping[str, Words], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = store
-        self._shared = _Worded(Lexicons(shared))
+        self._shared = _AccountLexicons(Lexicons(shared))
         self._words = shared
-        self._accounts: ReadCache[str, _Read] = ReadCache(
+        self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
             lambda _read: KEPT_S,
             most=_MOST_KEPT,
-            weight=lambda read: read.worded.weight,
+            weight=lambda read: read.lexicons.weight,
             clock=clock,
         )
 
     def __repr__(self) -> str:
         return f"<Library {len(self._accounts)} accounts kept, {self._shared.lexicons!r}>"
 
-    async def own(self, account: str) -> AccountLibrary:
-        return (await self._accounts.get(account)).own
+    async def get(self, account: str) -> AccountLibrary:
+        return (await self._accounts.get(account)).library
 
     def forget(self, account: str | None) -> None:
-        """Call it after the commit. None: the operator's part has changed, which every account has."""
+        """Forget a library, or all of them (None). Call this after the commit.
+
+        None is for a change of the operator's part, which is in every library.
+        """
         if account is None:
             self._accounts.forget_if(lambda _read: True)
         else:
             self._accounts.forget(account)
 
-    async def _read(self, account: str) -> _Read:
-        saved, standing = await asyncio.gather(
+    async def _read(self, account: str) -> _LibraryRead:
+        saved, revisions = await asyncio.gather(
             voices.for_account(self._store, account), lexicons.revisions(self._store, account)
         )
-        worded = await self._worded(account, standing)
-        found = AccountLibrary(
+        account_lexicons = await self._lexicons(account, revisions)
+        library = AccountLibrary(
             tuple(voice_of(record) for record in saved if record.account is not None),
             tuple(voice_of(record) for record in saved if record.account is None),
-            worded.lexicons,
+            account_lexicons.lexicons,
         )
-        return _Read(found, worded)
+        return _LibraryRead(library, account_lexicons)
 
-    async def _worded(self, account: str, standing: tuple[tuple[str, int, int], ...]) -> _Worded:
+    async def _lexicons(self, account: str, revisions: tuple[tuple[str, int, int], ...]) -> _AccountLexicons:
         """Return the account's lexicons. They are read and put together again only if one has changed."""
-        if not standing:
+        if not revisions:
             return self._shared
         before = self._accounts.last(account)
-        if before is not None and before.worded.standing == standing:
-            return before.worded
+        if before is not None and before.lexicons.revisions == revisions:
+            return before.lexicons
         texts = _Texts(await lexicons.texts(self._store, account))
-        return _Worded(Lexicons(self._words, texts), standing, _NO_WORDS + texts.characters)
+        return _AccountLexicons(Lexicons(self._words, texts), revisions, _NO_WORDS + texts.characters)
 
 
 def voice_of(record: VoiceRecord) -> Voice:

@@ -1,6 +1,6 @@
-"""What an account, or the operator for it, saves and takes away: lexicons, and voices that are casts.
+"""Save and delete the lexicons and casts of an account, for the account or for the operator.
 
-Whatever is spoken with it afterwards is spoken anew: the cache gives nothing of it out again.
+After a change, the cache forgets the speech that used the old lexicon or voice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from proxy.storage.voices import NewCast, VoiceRecord
 
 
 class Purges(Protocol):
-    """What the cache is asked for."""
+    """The part of the cache that the editor needs."""
 
     async def purge_voice(self, account: str | None, voice_id: str) -> None: ...
 
@@ -31,8 +31,10 @@ class Purges(Protocol):
 
 
 class LibraryEditor:
-    """`configured` are the names of the voices of the configuration. `catalogue` is None where no engine
-    runs: then nobody can say what voices there are beside."""
+    """The editor of all libraries. `configured` has the names of the configured voices.
+
+    If no engine runs, `catalogue` is None, and nobody can check the members of a cast.
+    """
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class LibraryEditor:
     async def put_lexicon(
         self, account: str, name: str, words: Words, act: Act | None = None
     ) -> LexiconRecord:
-        """In the place of the one that had this name. Raises InvalidRequest, NotAllowed past the limit."""
+        """Save a lexicon, replacing one with this name. Raises InvalidRequest, or NotAllowed at the limit."""
         if (wrong := lexicon.name_fault(name)) is not None:
             raise InvalidRequest(f"Invalid value for 'name': it must be {wrong}.", param="name")
         usual = lexicon.usual_name(name)
@@ -69,7 +71,7 @@ class LibraryEditor:
         return record
 
     async def delete_lexicon(self, account: str, name: str, act: Act | None = None) -> str:
-        """Gives its name; raises NotFound."""
+        """Delete a lexicon and return its usual name. Raises NotFound."""
         usual = lexicon.usual_name(name)
         if lexicon.name_fault(usual) is not None or not await lexicons.delete(
             self.store, account, usual, act
@@ -86,8 +88,11 @@ class LibraryEditor:
         most: int | None = None,
         act: Act | None = None,
     ) -> VoiceRecord:
-        """Without an account it is everybody's. Raises InvalidRequest for a name or a member that cannot be
-        spoken with, Conflict where the name is taken, NotAllowed where the plan has no room for one more."""
+        """Save a cast. Without an account, it belongs to all accounts.
+
+        Raises InvalidRequest for a bad name or member, Conflict if the name is taken, and NotAllowed if the
+        plan has no room for one more.
+        """
         if (wrong := casting.fault(list(cast.members))) is not None:
             raise InvalidRequest(f"Invalid value for 'cast': {wrong}.", param="cast")
         self._check_name(cast.name)
@@ -107,15 +112,15 @@ class LibraryEditor:
         self.library.forget(account)
         return record
 
-    async def saved(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """By its id, whosever it is; or by its name, that of the account, or of the operator (None)."""
+    async def find_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        """Return a voice by its id, of any account, or by its name in this account (None: the operator)."""
         if not id_or_name.isprintable():
             return None
-        found = await voices.get(self.store, id_or_name)
-        return found or await voices.named(self.store, account, id_or_name)
+        record = await voices.get(self.store, id_or_name)
+        return record or await voices.named(self.store, account, id_or_name)
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
-        """Raises NotFound where somebody else was quicker."""
+        """Delete a voice. Raises NotFound if another request has deleted it."""
         if not await voices.delete(self.store, record.id, act):
             raise no_voice(record.id)
         self.library.forget(record.account)
@@ -126,7 +131,7 @@ class LibraryEditor:
         await self._cache.purge_lexicon(account)
 
     def _check_name(self, name: str) -> None:
-        """A saved voice comes first where one is named: it must not stand before what others mean by it."""
+        """Refuse names of the server: a saved voice comes first, and would hide the server's voice."""
         if "/" in name:
             raise InvalidRequest(
                 "Invalid value for 'name': it must have no '/', by which engines' own voices are named.",
@@ -138,7 +143,7 @@ class LibraryEditor:
     async def _check_members(self, account: str | None, cast: Mapping[str, str]) -> None:
         if self._catalogue is None:
             return
-        own = NOTHING if account is None else await self.library.own(account)
+        own = NOTHING if account is None else await self.library.get(account)
         resolve_members(self._catalogue, cast.items(), own, "cast.")
 
 
@@ -147,7 +152,7 @@ def no_voice(id_: str) -> NotFound:
 
 
 def not_own(id_: str) -> NotFound:
-    """To be deleted, and there, but not saved by whoever asks."""
+    """Return the error for a voice that exists, but that the caller has not saved."""
     message = f"The voice '{id_[:80]}' is the server's, not yours; only what you saved can be deleted."
     return NotFound(message, param="voice", code="voice_not_found")
 

@@ -53,13 +53,13 @@ def _check_model(reader: Reader, key: str, name: str, engines: Engines) -> None:
         reader.fault(key, f"{name!r}: no [engines.{engine}] here; known: {', '.join(engines) or 'none'}")
 
 
-def listed(config: Config) -> Known:
+def listed_models(config: Config) -> Known:
     """The models of those engines whose section lists them."""
     lists = {name: section.settings.get("models") for name, section in config.engines.items()}
     return {name: models for name, models in lists.items() if isinstance(models, list) and models}
 
 
-def misnamed(config: Config, known: Known) -> list[ModelNameFault]:
+def find_misnamed(config: Config, known: Known) -> list[ModelNameFault]:
     return [
         ModelNameFault(
             name.where,
@@ -71,7 +71,7 @@ def misnamed(config: Config, known: Known) -> list[ModelNameFault]:
     ]
 
 
-def without_cost(config: Config, known: Known) -> list[ModelNameFault]:
+def find_without_cost(config: Config, known: Known) -> list[ModelNameFault]:
     """Models that an engine with a budget may be asked for, whose cost would count in no budget."""
     offered = {(engine, model) for engine, models in known.items() for model in models}
     offered |= {(name.engine, name.model) for name in _spoken_by(config) if name.engine not in known}

@@ -59,8 +59,8 @@ def _server(config: Config) -> list[Finding]:
 def _models(config: Config, probed: ProbeResults) -> list[Finding]:
     """Judge the models that sections list or engines named. The models of other engines stand in /readyz."""
     named = {engine: [info.id for info in infos] for engine, infos in probed.models.items()}
-    known = {**named, **model_names.listed(config)}
-    faults = [*model_names.misnamed(config, known), *model_names.without_cost(config, known)]
+    known = {**named, **model_names.listed_models(config)}
+    faults = [*model_names.find_misnamed(config, known), *model_names.find_without_cost(config, known)]
     faulty = {fault.where for fault in faults}
     return [
         *(ok("model", ", ".join(n), name=alias) for alias, n in config.models.items() if alias not in faulty),

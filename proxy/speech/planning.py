@@ -117,7 +117,7 @@ class Planner:
         """List what is missing of this language's routes: nothing else tells why they are passed over."""
         remarks = []
         for route in self._catalogue.routes.of(decision.query.language):
-            missing = "; ".join(self._catalogue.missing(route))
+            missing = "; ".join(self._catalogue.missing_candidates(route))
             if missing:
                 fate = "goes on without some" if route == decision.route else "is passed over"
                 remarks.append(f"the route {route.language} {fate}: {missing}")

@@ -173,12 +173,12 @@ def test_an_alias_is_listed_where_somebody_of_the_plan_may_speak_for_it(
     engines: tuple[str, ...] | None, aliases: list[str]
 ) -> None:
     terms = plans.terms(Plan(name="some", engines=engines))
-    assert opened(LOST).listed(terms)[0] == aliases
+    assert opened(LOST).list_models(terms)[0] == aliases
 
 
 def test_a_route_of_the_plan_may_speak_for_any_alias(catalogue: Catalogue) -> None:
     away = plans.terms(Plan(name="some", engines=("away",)))
-    assert catalogue.listed(away)[0] == list(ALIASES)
+    assert catalogue.list_models(away)[0] == list(ALIASES)
 
 
 def test_an_alias_that_nobody_speaks_for_is_told_as_ever(catalogue: Catalogue) -> None:

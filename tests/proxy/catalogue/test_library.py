@@ -50,27 +50,27 @@ async def test_an_account_has_its_own_first_and_ids_before_names(
     everybodys = await add(store, None, "dialogue")
     own = await add(store, ada.id, "dialogue")
     tricky = await add(store, ada.id, everybodys)
-    found = await library.own(ada.id)
+    found = await library.get(ada.id)
     assert {voice.id for voice in found.listed} == {own, everybodys, tricky}
     assert found.listed[-1].id == everybodys
     assert [found.voices[name].id for name in ("dialogue", own, everybodys)] == [own, own, everybodys]
     assert found.voices[own].cast == (("Ana", "nova"),)
-    nobody = await library.own("")
+    nobody = await library.get("")
     assert [voice.id for voice in nobody.listed] == [everybodys]
 
 
 async def test_its_lexicons_come_before_the_operators(
     store: WatchedStore, ada: Account, library: Library
 ) -> None:
-    assert (await library.own(ada.id)).lexicon(None, "pt-BR").words == SHARED["pt"]
+    assert (await library.get(ada.id)).lexicon(None, "pt-BR").words == SHARED["pt"]
     await lexicons.put(store, ada.id, "pt", {"Ana": "own"}, most=1)
     library.forget(ada.id)
-    assert (await library.own(ada.id)).lexicon(None, "pt-BR").words == {"Ana": "own", "Rui": "shared"}
-    assert (await library.own("")).lexicon(None, "pt").words == SHARED["pt"]
+    assert (await library.get(ada.id)).lexicon(None, "pt-BR").words == {"Ana": "own", "Rui": "shared"}
+    assert (await library.get("")).lexicon(None, "pt").words == SHARED["pt"]
 
 
 async def test_a_lexicon_that_nobody_has_is_refused_by_its_field(ada: Account, library: Library) -> None:
-    for own in (await library.own(ada.id), NOTHING):
+    for own in (await library.get(ada.id), NOTHING):
         with pytest.raises(InvalidRequest) as caught:
             own.lexicon("x" * 500, "pt")
         assert (caught.value.param, caught.value.code) == ("lexicon", "lexicon_not_found")
@@ -81,25 +81,25 @@ async def test_a_lexicon_that_nobody_has_is_refused_by_its_field(ada: Account, l
 async def test_it_is_looked_up_once_in_five_seconds(
     store: WatchedStore, ada: Account, library: Library
 ) -> None:
-    await asyncio.gather(*(library.own(ada.id) for _ in range(100)))
+    await asyncio.gather(*(library.get(ada.id) for _ in range(100)))
     store.seconds = 4.9
-    first = await library.own(ada.id)
+    first = await library.get(ada.id)
     assert store.reads == A_LOOK
     await add(store, ada.id, "dialogue")
-    assert (await library.own(ada.id)) is first
+    assert (await library.get(ada.id)) is first
     store.seconds = 5.0
-    assert [voice.name for voice in (await library.own(ada.id)).listed] == ["dialogue"]
+    assert [voice.name for voice in (await library.get(ada.id)).listed] == ["dialogue"]
 
 
 async def test_what_is_forgotten_is_seen_at_once(store: WatchedStore, ada: Account, library: Library) -> None:
-    await library.own(ada.id)
-    await library.own("")
+    await library.get(ada.id)
+    await library.get("")
     await add(store, None, "everybody's")
     library.forget(None)
-    assert [len((await library.own(account)).listed) for account in (ada.id, "")] == [1, 1]
+    assert [len((await library.get(account)).listed) for account in (ada.id, "")] == [1, 1]
     await add(store, ada.id, "own")
     library.forget(ada.id)
-    assert [len((await library.own(account)).listed) for account in (ada.id, "")] == [2, 1]
+    assert [len((await library.get(account)).listed) for account in (ada.id, "")] == [2, 1]
 
 
 @pytest.mark.parametrize("is_everybodys", [False, True])
@@ -107,22 +107,22 @@ async def test_a_read_from_before_a_change_is_neither_kept_nor_joined(
     store: WatchedStore, ada: Account, library: Library, is_everybodys: bool
 ) -> None:
     store.may_answer.clear()
-    early = asyncio.create_task(library.own(ada.id))
+    early = asyncio.create_task(library.get(ada.id))
     await store.was_asked.wait()
     await add(store, None if is_everybodys else ada.id, "dialogue")
     library.forget(None if is_everybodys else ada.id)
-    late = asyncio.create_task(library.own(ada.id))
+    late = asyncio.create_task(library.get(ada.id))
     store.may_answer.set()
     await early
     assert len((await late).listed) == 1
-    assert len((await library.own(ada.id)).listed) == 1
+    assert len((await library.get(ada.id)).listed) == 1
 
 
 async def test_the_first_of_many_may_hang_up_without_hurting_the_others(
     store: WatchedStore, ada: Account, library: Library
 ) -> None:
     store.may_answer.clear()
-    first, second = (asyncio.create_task(library.own(ada.id)) for _ in range(2))
+    first, second = (asyncio.create_task(library.get(ada.id)) for _ in range(2))
     await store.was_asked.wait()
     first.cancel()
     store.may_answer.set()
@@ -133,14 +133,14 @@ async def test_the_first_of_many_may_hang_up_without_hurting_the_others(
 async def test_a_store_that_fails_is_asked_again(store: WatchedStore, ada: Account, library: Library) -> None:
     store.is_broken = True
     with pytest.raises(StorageFailed):
-        await library.own(ada.id)
+        await library.get(ada.id)
     store.is_broken = False
-    assert (await library.own(ada.id)).listed == ()
+    assert (await library.get(ada.id)).listed == ()
 
 
 async def test_no_repr_shows_a_word(store: WatchedStore, ada: Account, library: Library) -> None:
     await lexicons.put(store, ada.id, "pt", {"canary": "kanari"}, most=1)
-    assert "canary" not in repr((library, await library.own(ada.id)))
+    assert "canary" not in repr((library, await library.get(ada.id)))
 
 
 async def test_words_are_put_together_again_only_where_one_has_changed(
@@ -148,7 +148,7 @@ async def test_words_are_put_together_again_only_where_one_has_changed(
 ) -> None:
     async def after_a_while() -> object:
         store.seconds += 5
-        return (await library.own(ada.id)).lexicon(None, "pt")
+        return (await library.get(ada.id)).lexicon(None, "pt")
 
     await lexicons.put(store, ada.id, "pt", {"Ana": "one"}, most=9)
     first = await after_a_while()
@@ -160,7 +160,7 @@ async def test_words_are_put_together_again_only_where_one_has_changed(
     await lexicons.delete(store, ada.id, "pt")
     await lexicons.put(store, ada.id, "pt", {"Ana": "three"}, most=9)
     third = await after_a_while()
-    assert "three" in (await library.own(ada.id)).lexicon(None, "pt").words.values()
+    assert "three" in (await library.get(ada.id)).lexicon(None, "pt").words.values()
     await lexicons.delete(store, ada.id, "pt")
     assert await after_a_while() not in (first, second, third)
 
@@ -171,18 +171,18 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 5000)
     library = Library(store, {}, store.monotonic)
     await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
-    kept = await library.own(ada.id)
+    kept = await library.get(ada.id)
     for nobody in ("1", "2"):
-        await library.own(nobody)
+        await library.get(nobody)
     reads = store.reads
     for nobody in ("1", "2"):
-        await library.own(nobody)
+        await library.get(nobody)
     assert store.reads == reads
-    assert await library.own(ada.id) is not kept
-    assert (await library.own(ada.id)).lexicon(None, "pt").words["Ana"] == "x" * 3500
+    assert await library.get(ada.id) is not kept
+    assert (await library.get(ada.id)).lexicon(None, "pt").words["Ana"] == "x" * 3500
     assert repr(library).startswith("<Library 1 ")
     # One that is larger than all the room there is is kept all the same.
     monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 1)
     library = Library(store, {}, store.monotonic)
-    kept = await library.own(ada.id)
-    assert await library.own(ada.id) is kept
+    kept = await library.get(ada.id)
+    assert await library.get(ada.id) is kept
