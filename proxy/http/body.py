@@ -53,9 +53,6 @@ AccountName = Annotated[
     str,
     Meta(min_length=1, max_length=100, pattern=_PRINTABLE, description="the id or the name of an account"),
 ]
-Credits = Annotated[
-    float, Meta(ge=0, le=1e9, description="a number of credits, 0 to 1000000000, with up to 6 decimals")
-]
 SomeCredits = Annotated[
     float,
     Meta(gt=0, le=1e9, description="a number of credits above 0 and up to 1000000000, with up to 6 decimals"),
@@ -68,9 +65,6 @@ SignedCredits = Annotated[
         description="a number of credits, -1000000000 to 1000000000 but not 0, with up to 6 decimals",
     ),
 ]
-Dollars = Annotated[float, Meta(ge=0, le=1e9, description="US dollars, 0 to 1000000000")]
-Some = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
-SomeOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
 
 
 async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
