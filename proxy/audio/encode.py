@@ -19,7 +19,7 @@ from proxy.audio.steps import SoundFailed
 
 
 class Encoder(Protocol):
-    """`feed` takes whole samples, `flush` comes once at the end, `close` always: midway and twice too."""
+    """`feed` takes whole samples. `flush` ends the answer. `close` always comes, perhaps early or twice."""
 
     def feed(self, pcm: bytes) -> Chunk: ...
 
@@ -28,7 +28,7 @@ class Encoder(Protocol):
     def close(self) -> None: ...
 
 
-# Ogg counts Opus at this rate, whatever went in.
+# Ogg counts Opus samples at this rate, whatever the rate of the input is.
 _OPUS_CLOCK_HZ = 48_000
 
 _EMPTY_ANSWER_SAMPLES = OUTPUT_RATE_HZ // 10
@@ -69,7 +69,7 @@ class _Plain:
 
 
 class _Compressed:
-    """A libav encoder and muxer. The bytes that the muxer let go tell which samples are covered."""
+    """A libav encoder and muxer. The bytes that the muxer has written show which samples are covered."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
@@ -81,7 +81,7 @@ class _Compressed:
         self._closed = False
         with self._faults():
             muxing = {**codec.muxing, "flush_packets": "1"}
-            # Threads for each answer would cost more than they bring.
+            # Threads for each answer would cost more time than they save.
             encoding = {**codec.encoding, "threads": "1"}
             self._container = av.open(self._sink, "w", format=codec.container, options=muxing)
             stream = self._container.add_stream(
@@ -119,7 +119,7 @@ class _Compressed:
         try:
             self._container.close()
         except av.error.FFmpegError:
-            # Only the end of a file is lost, and no client waits for it. The encoder is freed all the same.
+            # Only the end of a file is lost, and no client waits for it. The encoder is still freed.
             pass
 
     def _encode(self, frame: av.AudioFrame | None) -> None:

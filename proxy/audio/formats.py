@@ -1,4 +1,4 @@
-"""What the server answers with: the six formats, their one sample rate, chunks of them, and a WAV's header.
+"""The six formats of answers, their one sample rate, chunks of them, and a WAV's header.
 
 This module imports no codec, so that parsing a request does not load one.
 """
@@ -72,7 +72,7 @@ MEDIA_TYPES: dict[str, str] = {name: format_.media_type for name, format_ in AUD
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """The next bytes of an answer, and how many samples they newly cover.
+    """The next bytes of an answer, and the number of samples that they add.
 
     The samples of all chunks add up to exactly what went in, and they are never ahead of the bytes: when a
     stream is cut short, the bill is for what a listener could hear.
@@ -90,23 +90,23 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class Tail:
-    """The last bytes of an answer, kept back while it goes out: they wait for the settlement.
+    """The last bytes of an answer. They are kept back until the settlement.
 
-    `rest` is what is kept back now. It is never empty once there was sound, so that there is a last chunk.
+    `rest` is what is kept back now. After the first sound it is never empty, so that there is a last chunk.
     """
 
     def __init__(self) -> None:
         self.rest = Chunk()
 
-    def exchange(self, chunk: Chunk) -> Chunk:
-        """Add the chunk to the tail, and give what is older than the tail: bytes and samples alike."""
+    def push(self, chunk: Chunk) -> Chunk:
+        """Add a chunk, and return the bytes and samples that no longer belong to the tail."""
         whole = self.rest + chunk
-        kept = min(len(whole.data), _TAIL_BYTES)
-        given = len(whole.data) - kept
-        samples = whole.samples * given // max(1, len(whole.data))
+        tail_bytes = min(len(whole.data), _TAIL_BYTES)
+        released = len(whole.data) - tail_bytes
+        samples = whole.samples * released // max(1, len(whole.data))
         rate_hz = whole.sample_rate_hz
-        self.rest = Chunk(whole.data[given:], whole.samples - samples, rate_hz)
-        return Chunk(whole.data[:given], samples, rate_hz)
+        self.rest = Chunk(whole.data[released:], whole.samples - samples, rate_hz)
+        return Chunk(whole.data[:released], samples, rate_hz)
 
 
 def silence(samples: int) -> bytes:
@@ -114,7 +114,7 @@ def silence(samples: int) -> bytes:
 
 
 def wav_header(frames: int | None) -> bytes:
-    """Give the 44 bytes before a WAV's samples, without a `LIST` chunk, which breaks simple clients.
+    """Return the 44 bytes before a WAV's samples, without a `LIST` chunk, which breaks simple clients.
 
     `frames` is None while the answer is streamed. Then the sizes say unknown: zeros would read as no audio.
     """

@@ -1,4 +1,4 @@
-"""Audio that an engine encoded itself: whole frames pass as they are, and their samples are counted.
+"""Audio that an engine encoded itself: whole frames pass unchanged, and their samples are counted.
 
 MP3 and Opus have files of their own.
 """
@@ -33,9 +33,9 @@ class Frames(Protocol):
 
 
 def open_frames(audio_format: str) -> Frames | None:
-    """Give the frames of a format, or None where the server has to encode anew.
+    """Return the frames of a format, or None if the server has to encode again.
 
-    That is so for FLAC, whose frames do not tell their length, and for WAV, whose sizes have to be true.
+    It must encode FLAC, whose frames do not say how long they are, and WAV, whose sizes have to be true.
     """
     match audio_format:
         case "mp3":
@@ -50,7 +50,7 @@ def open_frames(audio_format: str) -> Frames | None:
 
 
 class PcmFrames:
-    """16-bit mono at 24 kHz: the only PCM that may pass as it is."""
+    """16-bit mono at 24 kHz: the only PCM that may pass unchanged."""
 
     def __init__(self) -> None:
         self._half = b""
@@ -68,7 +68,7 @@ class PcmFrames:
 class AdtsFrames:
     """AAC as ADTS: each frame says how long it is and how many samples it has.
 
-    Some streams hide twice their stated rate in their frames. The seconds are the same then.
+    In HE-AAC the real rate is twice the stated one. The seconds are the same.
     """
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ class FrameHeader(NamedTuple):
 
 
 def frame_header(data: bytes) -> FrameHeader | None:
-    """Read a header of four bytes, or give None when no frame of known length begins with them."""
+    """Read a header of four bytes. Return None if no frame of known length begins with them."""
     sync, version, layer = data[0] << 3 | data[1] >> 5, data[1] >> 3 & 3, data[1] >> 1 & 3
     bit_rate, rate, padding = data[2] >> 4, data[2] >> 2 & 3, data[2] >> 1 & 1
     # Bit rate 0 is "free format": nobody serves it, and its frames can only be found by searching.
@@ -161,7 +161,7 @@ def _frame_expression(begin: bytes, header: FrameHeader) -> bytes:
 
 
 def _tag_bytes(held: bytearray) -> int | None:
-    """Give the length of the tag at the front: None without a tag, 0 when more bytes are needed."""
+    """Return the length of the tag at the front: None without a tag, 0 if more bytes are needed."""
     if held.startswith(b"TAG"):
         return _ID3V1_BYTES
     if not held.startswith(b"ID3"):
@@ -176,7 +176,7 @@ def _tag_bytes(held: bytearray) -> int | None:
 
 
 def _is_tag_frame(frame: bytes, header: FrameHeader) -> bool:
-    """Tell whether a frame holds an index in the place of sound: its side information is all zeros."""
+    """Tell whether a frame holds an index instead of sound: its side information is all zeros."""
     if not _has_index_mark(frame, 0, header):
         return False
     at = _VBRI_AT if frame[_VBRI_AT : _VBRI_AT + 4] == b"VBRI" else header.index_at

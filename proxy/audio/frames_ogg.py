@@ -6,7 +6,7 @@ from proxy.audio.formats import Chunk
 from speech_engine import EngineFailed
 
 OPUS_RATE_HZ = 48_000
-"""Positions count at this rate, whatever the sound was made at."""
+"""Positions count samples at this rate, whatever the rate of the sound is."""
 
 _MARK = b"OggS"
 _HEADER_BYTES = 27
@@ -17,9 +17,9 @@ _NO_PACKET_ENDS = -1
 
 
 def last_granule(pages: bytes) -> int | None:
-    """Give the position at the end of the last whole packet in `pages`, or None without one.
+    """Return the position at the end of the last whole packet in `pages`, or None without one.
 
-    `pages` are whole ones. A muxer gathers packets, so only its pages tell what is out.
+    Every page is whole. A muxer gathers packets, so only its pages show what it has written.
     """
     granule = None
     at = 0
@@ -32,7 +32,7 @@ def last_granule(pages: bytes) -> int | None:
 
 
 def page_bytes(data: bytes, at: int) -> int | None:
-    """Give the length of the page that begins at `at`, or None where there is no whole page."""
+    """Return the length of the page that begins at `at`, or None if there is no whole page."""
     if not data.startswith(_MARK, at) or at + _HEADER_BYTES > len(data):
         return None
     body_at = at + _HEADER_BYTES + data[at + 26]
@@ -70,7 +70,7 @@ class OpusPages:
             body = page[_HEADER_BYTES + page[26] :]
             if not body.startswith(_HEAD) or len(body) < _PRE_SKIP_AT + 2:
                 raise EngineFailed("the engine's Ogg stream holds something other than Opus")
-            # What a decoder needs to settle is counted in the positions, and never heard.
+            # Positions count the first samples too, which a decoder only needs to start, and does not play.
             self._position = int.from_bytes(body[_PRE_SKIP_AT : _PRE_SKIP_AT + 2], "little")
             self._begun += 1
             return 0
@@ -79,6 +79,6 @@ class OpusPages:
         position = int.from_bytes(page[6:14], "little", signed=True)
         if position == _NO_PACKET_ENDS or position <= self._position:
             return 0
-        heard = position - self._position
+        new_samples = position - self._position
         self._position = position
-        return heard
+        return new_samples

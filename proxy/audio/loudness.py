@@ -23,10 +23,11 @@ _OFFSET_DB = -0.691
 _SILENCE_POWER = 10 ** ((_SILENCE_LUFS - _OFFSET_DB) / 10)
 _FULL_SCALE = 32768.0
 
-_HEARD_S = 0.1
-"""The length of the filters' answer to a click. After it, the answer is 100 dB lower."""
+_IMPULSE_RESPONSE_S = 0.1
+"""Length of the filters' impulse response. After it, the response is 100 dB lower."""
 
-_KNEE = 0.8
+_KNEE_AMPLITUDE = 0.8
+"""Samples above this part of full scale are bent, so that none is clipped."""
 
 
 def is_sound(power: float) -> bool:
@@ -44,17 +45,17 @@ def lufs(powers: list[float]) -> float | None:
     loud = blocks[blocks > _SILENCE_POWER]
     if len(loud) == 0:
         return None
-    kept = loud[loud > np.mean(loud) * _RELATIVE_GATE]
-    return _OFFSET_DB + 10 * math.log10(float(np.mean(kept)))
+    above_gate = loud[loud > np.mean(loud) * _RELATIVE_GATE]
+    return _OFFSET_DB + 10 * math.log10(float(np.mean(above_gate)))
 
 
 class Meter:
-    """Weighs a stream of PCM as ears do. `powers` grows by one for each tenth of a second."""
+    """Measures loudness with the K-weighting filter. `powers` gets one value for each tenth of a second."""
 
     def __init__(self, sample_rate_hz: int = OUTPUT_RATE_HZ, powers: list[float] | None = None) -> None:
         self.powers: list[float] = [] if powers is None else powers
         self._step = round(STEP_S * sample_rate_hz)
-        self._reach = round(_HEARD_S * sample_rate_hz) - 1
+        self._reach = round(_IMPULSE_RESPONSE_S * sample_rate_hz) - 1
         self._weighting = _weighting(sample_rate_hz)
         self._before: Samples = np.zeros(self._reach)
         self._waiting = b""
@@ -72,12 +73,12 @@ class Meter:
         self._before = reached[-self._reach :]
         size = 2 * (len(self._weighting) - 1)
         weighted = np.fft.irfft(np.fft.rfft(reached, size) * self._weighting, size)
-        heard = weighted[self._reach : self._reach + len(samples)]
-        self.powers.append(float(np.mean(np.square(heard))))
+        centre = weighted[self._reach : self._reach + len(samples)]
+        self.powers.append(float(np.mean(np.square(centre))))
 
 
 class Gain:
-    """A `Step` that makes sound louder or softer. It bends what is too loud, and never clips."""
+    """A `Step` that makes sound louder or softer. It bends samples that are too loud, and never clips."""
 
     def __init__(self, decibels: float) -> None:
         self._factor = 10 ** (decibels / 20)
@@ -85,10 +86,10 @@ class Gain:
     def feed(self, pcm: bytes) -> bytes:
         samples = np.frombuffer(pcm, "<i2") * (self._factor / _FULL_SCALE)
         sizes = np.abs(samples)
-        over = sizes > _KNEE
+        over = sizes > _KNEE_AMPLITUDE
         if over.any():
-            room = 1 - _KNEE
-            bent = _KNEE + room * np.tanh((sizes[over] - _KNEE) / room)
+            room = 1 - _KNEE_AMPLITUDE
+            bent = _KNEE_AMPLITUDE + room * np.tanh((sizes[over] - _KNEE_AMPLITUDE) / room)
             samples[over] = np.copysign(bent, samples[over])
         return np.rint(samples * (_FULL_SCALE - 1)).astype("<i2").tobytes()
 
@@ -100,9 +101,9 @@ class Gain:
 def _weighting(sample_rate_hz: int) -> NDArray[np.complexfloating[Any, Any]]:
     """Build the standard's two filters as one spectrum, for any rate.
 
-    The standard gives its filters for 48 kHz only, so these are made from the analogue ones behind them.
+    The standard gives its filters for 48 kHz only. These are made from the analogue filters behind them.
     """
-    taps = round(_HEARD_S * sample_rate_hz)
+    taps = round(_IMPULSE_RESPONSE_S * sample_rate_hz)
     click = np.zeros(taps)
     click[0] = 1.0
     answer = _biquad(_biquad(click, *_shelf(sample_rate_hz)), *_high_pass(sample_rate_hz))
@@ -111,7 +112,7 @@ def _weighting(sample_rate_hz: int) -> NDArray[np.complexfloating[Any, Any]]:
 
 
 def _shelf(sample_rate_hz: int) -> tuple[Samples, Samples]:
-    """Build the filter for what a head does to sound: 4 dB more above about 1.7 kHz."""
+    """Build the filter for the effect of a head on sound: 4 dB more above about 1.7 kHz."""
     corner_hz, gain_db, q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
     k = math.tan(math.pi * corner_hz / sample_rate_hz)
     high = 10 ** (gain_db / 20)
@@ -130,11 +131,11 @@ def _high_pass(sample_rate_hz: int) -> tuple[Samples, Samples]:
 
 
 def _biquad(samples: Samples, over: Samples, under: Samples) -> Samples:
-    """Filter sample by sample. It is slow, and runs over one click only."""
-    found = np.zeros(len(samples))
+    """Filter sample by sample. This is slow, so it filters one click only."""
+    filtered = np.zeros(len(samples))
     first = second = 0.0
     for at, sample in enumerate(samples):
-        found[at] = over[0] * sample + first
-        first = over[1] * sample - under[1] * found[at] + second
-        second = over[2] * sample - under[2] * found[at]
-    return found
+        filtered[at] = over[0] * sample + first
+        first = over[1] * sample - under[1] * filtered[at] + second
+        second = over[2] * sample - under[2] * filtered[at]
+    return filtered

@@ -1,4 +1,4 @@
-"""The step from an engine's sample rate to the one that every answer has."""
+"""The step from an engine's sample rate to the sample rate of every answer."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The way of one answer's sound: an engine's PCM → 24 kHz → its speed → marks → the client's format.
+"""The path of one answer's sound: an engine's PCM → 24 kHz → its speed → marks → the client's format.
 
-It is synchronous, and the event loop may run it: 100 ms of an engine's sound cost about a millisecond.
+The code is synchronous, and the event loop may run it: 100 ms of an engine's sound cost about a millisecond.
 At a quarter of the speed these become 400 ms, and cost up to four milliseconds.
 """
 
@@ -20,7 +20,7 @@ _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 8_000, 192_000
 
 
 class Sound:
-    """The sound of one answer. `feed` takes what the engine gives, `flush` comes at its end, `close` always.
+    """The sound of one answer. `feed` takes an engine's sound, `flush` is called at its end, `close` always.
 
     The samples of the chunks add up to what a listener hears, after the speed has changed. `factor` is the
     part of the speed that the engine did not do itself.

@@ -14,7 +14,7 @@ from proxy.audio.steps import SoundFailed
 
 SLOWEST, FASTEST = 0.25, 4.0
 
-# The filter's window at 24 kHz, and many more of them than its slowest chain ever held back.
+# The filter's window at 24 kHz. The slowest chain never held back nearly as many windows as this.
 _WINDOW = 2048
 _MOST_WINDOWS = 32
 
@@ -67,7 +67,7 @@ class Speed:
 
 
 def _stages(factor: float) -> tuple[float, ...]:
-    """Split a factor into equal ones of 0.5 to 2 each.
+    """Split a factor into equal factors of 0.5 to 2 each.
 
     Above 2, the filter drops samples where it should blend them, and it fails on a chunk of one sample.
     """

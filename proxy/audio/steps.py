@@ -11,7 +11,7 @@ class SoundFailed(Exception):
 
 
 class Step(Protocol):
-    """PCM in, PCM out, in order and in whole samples. A step may keep some back until `flush`.
+    """Takes and returns PCM, in order and in whole samples. A step may keep some sound back until `flush`.
 
     After `flush`, a step takes no more. A `speech_engine.MarkStream` is a step too.
     """
@@ -30,7 +30,7 @@ def feed_through(steps: Sequence[Step], pcm: bytes) -> bytes:
 
 
 def flush_through(steps: Sequence[Step]) -> bytes:
-    """Take what the steps still hold. What one step lets go passes through the steps after it."""
+    """Take the sound that the steps still hold. The rest of one step goes through the steps after it."""
     pcm = b""
     for step in steps:
         pcm = (step.feed(pcm) if pcm else b"") + step.flush()

@@ -40,8 +40,8 @@ WaitUntilFree = Callable[[str], Awaitable[None]]
 class PartRequest(NamedTuple):
     """One part of a request to be spoken, and the hold that its attempts are written to.
 
-    `waited_s` is subtracted from its time to first audio. `wait_until_free` returns when an engine is not
-    busy with this same request any more: a part would lose its time behind its own answer.
+    `waited_s` is subtracted from its time to first audio. `wait_until_free` returns when the engine
+    has finished the part before: otherwise the part would use up its time waiting for that one.
     """
 
     request: SpeechRequest
@@ -89,17 +89,17 @@ class FirstAudio:
         return f"<FirstAudio within {self._within_s:g} s of {self._engines!r}>"
 
     async def begin(self, part_request: PartRequest) -> CandidateStream:
-        """Give the stream of the first candidate with audio, within one budget for all.
+        """Return the stream of the first candidate with audio. One time budget is for all of them.
 
-        Raises the last candidate's error when there is none.
+        Raises the last candidate's error if none gives audio.
         """
         left_s = self.budget_s(part_request.part) - part_request.waited_s
         return await CandidateRace(self, part_request, left_s).first()
 
     def budget_s(self, part: Part) -> float:
         """Compute the time to the first audio of a part, for all its candidates together."""
-        raised = max(candidate.model.info.first_audio_s or 0.0 for candidate in part.candidates)
-        return max(self._within_s, raised)
+        slowest_s = max(candidate.model.info.first_audio_s or 0.0 for candidate in part.candidates)
+        return max(self._within_s, slowest_s)
 
     def has_one_slot(self, engine: str) -> bool:
         return self._engines[engine].slots == 1
@@ -110,7 +110,7 @@ class FirstAudio:
     async def attempt(
         self, part_request: PartRequest, candidate: Candidate, left_s: float
     ) -> CandidateStream:
-        """Try one candidate up to its first audio. When cancelled or failed, it leaves nothing running."""
+        """Try one candidate up to its first audio. If the try fails or is cancelled, nothing runs on."""
         deadline = asyncio.get_running_loop().time() + left_s
         text, request = part_request.text, part_request.request
         async with asyncio.timeout_at(deadline):
@@ -134,7 +134,7 @@ class FirstAudio:
         try:
             await stream.begin(self._engines[attempt.engine].speak(job, attempt.note_dispatch))
         except EngineError as error:
-            # An engine that refused a text has not begun with it, and no provider bills for that.
+            # If an engine refused a text, it has not begun the job, and no provider bills for it.
             attempt.was_dispatched &= isinstance(error, (EngineFailed, EngineTimeout))
             raise
         finally:
@@ -155,7 +155,7 @@ class FirstAudio:
 
 
 class CandidateRace:
-    """The way through the candidates of one part, one after the other or side by side."""
+    """One run through the candidates of a part, one after the other or side by side."""
 
     def __init__(self, first_audio: FirstAudio, part_request: PartRequest, within_s: float) -> None:
         self._first_audio = first_audio
@@ -178,7 +178,7 @@ class CandidateRace:
         raise self._failure
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
-        """Try one candidate. None means that the next one is to be tried; `_failure` says why."""
+        """Try one candidate. None means: try the next one. `_failure` says why."""
         await self._wait_until_free(candidate)
         self._hold.assign_part(self._part_request.number, candidate.model)
         left_s = provider_waits.first_audio_share_s(self._deadline - self._loop.time(), len(self._left))
@@ -196,7 +196,7 @@ class CandidateRace:
         return None
 
     async def _wait_until_free(self, candidate: Candidate) -> None:
-        """Wait for an engine that is busy with this request. The deadline moves by as much."""
+        """Wait for an engine that is busy with this request. The deadline moves by the same time."""
         if self._part_request.wait_until_free is not None:
             since = self._loop.time()
             await self._part_request.wait_until_free(candidate.model.engine)
@@ -219,12 +219,12 @@ class CandidateRace:
         return winner
 
     async def _first_to_speak(self, candidate: Candidate) -> CandidateStream | None:
-        """Start a candidate, and the next one beside it when it takes too long. The first to speak wins."""
+        """Start a candidate. If it takes too long, start the next one too. The first to speak wins."""
         self._start(candidate)
         while self._running:
             newest = next(reversed(self._running.values()))
-            patience = (self._first_audio.hedge_s(newest) or None) if self._left else None
-            done, _ = await asyncio.wait(self._running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            hedge_s = (self._first_audio.hedge_s(newest) or None) if self._left else None
+            done, _ = await asyncio.wait(self._running, timeout=hedge_s, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 self._start(self._left.popleft())
             for task in done:
@@ -251,16 +251,16 @@ class CandidateRace:
 
 
 def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
-    """Give the facts for the operator's log. Most clients learn only that the engine failed."""
+    """Return the facts for the operator's log. Most clients learn only that the engine failed."""
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.message}
 
 
 def _job(part_request: PartRequest, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
     request, part, hold = part_request.request, part_request.part, part_request.hold
     info = candidate.model.info
-    native = min(max(request.speed, info.speed[0]), info.speed[1])
-    factor = request.speed / native
-    passes = (
+    native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
+    factor = request.speed / native_speed
+    can_pass_through = (
         factor == 1.0 and part_request.format in info.formats and open_frames(part_request.format) is not None
     )
     return SpeechJob(
@@ -272,12 +272,12 @@ def _job(part_request: PartRequest, candidate: Candidate, prepared: tuple[Segmen
         voice=EngineVoice(candidate.engine_voice),
         segments=segments.fit(prepared, info.max_characters),
         language=part.language,
-        speed=native,
+        speed=native_speed,
         pitch=request.pitch,
         emotion=request.emotion,
         seed=request.seed,
-        formats=(part_request.format,) if passes else (),
-        # The cap is on what a listener hears. An engine that is slowed down afterwards makes less.
+        formats=(part_request.format,) if can_pass_through else (),
+        # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
         max_samples=round(estimate.cap_seconds(part.estimated_s) * info.sample_rate_hz * factor),
         pronunciations=find_pronunciations(part.lexicon, info.phonemes, prepared),
     )

@@ -1,6 +1,6 @@
-"""The stream of one candidate: its events go in, the bytes of the answer come out.
+"""The stream of one candidate: it turns the engine's events into the bytes of the answer.
 
-When it fails before the first audio, another candidate may try. After that, the answer breaks.
+If the stream fails before the first audio, another candidate may try. After that, the answer breaks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STALL_S = 20.0
 
 
 class CandidateStream:
-    """A candidate that speaks. `seconds` is what it gave so far, `units` its provider's count at the end."""
+    """A candidate that speaks. `seconds` counts its sound so far, `units` is the provider's own count."""
 
     def __init__(
         self, candidate: Candidate, job: SpeechJob, places: WordPlaces, factor: float, format_: str
@@ -67,7 +67,7 @@ class CandidateStream:
         return self._words if self.candidate.model.info.times_words else None
 
     def job_with_deadline(self, left_s: float) -> SpeechJob:
-        """Give the job, with the time that is left for it."""
+        """Return the job, with the time that is left for it."""
         return msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
 
     async def begin(self, events: AsyncGenerator[Event, None]) -> None:
@@ -80,7 +80,7 @@ class CandidateStream:
         self.has_begun = True
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """Give what `begin` read, then the rest as it comes, without the `last_chunk`."""
+        """Give the chunks that `begin` read, then the others as they come, without the `last_chunk`."""
         if self._first.data:
             yield self._first
         while not self._finished:
@@ -93,9 +93,9 @@ class CandidateStream:
                 yield chunk
 
     def last_chunk(self) -> Chunk:
-        """Give the flushed end of the sound, which is never empty. Call it when `chunks` has ended."""
+        """Return the flushed end of the sound, which is never empty. Call it when `chunks` has ended."""
         if self._out is None:
-            # The text has nothing to hear ("."): a short silence is a valid file, and no bytes are not.
+            # The text has no sound, as in ".". A short silence is a valid file, and an empty answer is not.
             self._out = Sound(OUTPUT_RATE_HZ, self._format)
             self._tail.rest = self._out.feed(silence(OUTPUT_RATE_HZ // 10))
         return self._tail.rest + self._out.flush()
@@ -134,11 +134,11 @@ class CandidateStream:
             self._out = Sound(self._rate_hz, self._format, factor=self._factor)
         elif not isinstance(self._out, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
-        return self._tail.exchange(self._out.feed(pcm))
+        return self._tail.push(self._out.feed(pcm))
 
     def _encoded(self, format_: str, data: bytes) -> Chunk:
         if format_ not in self.job.formats:
-            raise EngineFailed(f"The engine gave {format_}, which it was not asked for.")
+            raise EngineFailed(f"The engine gave {format_}, which was not requested.")
         if self._out is None:
             self._out = open_frames(format_)
         if self._out is None or isinstance(self._out, Sound):
@@ -146,7 +146,7 @@ class CandidateStream:
         chunk = self._out.feed(data)
         self.sample_rate_hz = chunk.sample_rate_hz
         self._count(chunk.samples, chunk.sample_rate_hz)
-        return self._tail.exchange(chunk)
+        return self._tail.push(chunk)
 
     def _count(self, samples: int, rate_hz: int) -> None:
         # In seconds: audio that an engine encoded itself may have another rate than the engine states.
@@ -160,7 +160,7 @@ class CandidateStream:
             raise EngineFailed("The engine timed words of a segment that it was not given.")
         for word in words.words:
             seconds = word.sample_offset / self._rate_hz / self._factor
-            found = self._places.locate(words.segment, word, seconds)
+            spoken_word = self._places.locate(words.segment, word, seconds)
             # The words of one expansion are one word of the text. It begins with the first of them.
-            if not self._words or self._words[-1].place != found.place:
-                self._words.append(found)
+            if not self._words or self._words[-1].place != spoken_word.place:
+                self._words.append(spoken_word)

@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 _NO_SECTIONS: Mapping[str, PluginSection] = {}
 _QUICK_CHARACTERS = 1000
 _THREADS = 8
-"""Front-ends have threads of their own, so that one that hangs takes no other work's threads."""
+"""Front-ends have their own threads: one that hangs takes no threads from other work."""
 
 
 class FrontEnds:
@@ -35,7 +35,7 @@ class FrontEnds:
 
     @property
     def names(self) -> FrontEndNames:
-        """The names for routing. When two are made for one language, the first by name is taken."""
+        """The names for routing. If two front-ends are made for one language, the first name is used."""
         of_languages = {
             tag: name
             for name in sorted(self._by_name, reverse=True)
@@ -44,7 +44,7 @@ class FrontEnds:
         return FrontEndNames(frozenset(self._by_name), of_languages)
 
     def revision(self, name: str) -> str:
-        """Give the revision of a front-end. It changes whenever its segments do."""
+        """Return the revision of a front-end. It changes whenever the segments change."""
         return str(getattr(self._by_name.get(name), "revision", ""))
 
     async def prepare(
@@ -73,9 +73,9 @@ async def open_front_ends(
     sections: Mapping[str, PluginSection] = _NO_SECTIONS,
     routed: Collection[str] = (),
 ) -> AsyncIterator[FrontEnds]:
-    """Open every installed front-end with its section's settings. One that fails is logged and left out.
+    """Open every installed front-end with its section's settings. If one fails, log that and leave it out.
 
-    Only those that are `routed` are warmed before the server is ready: others may never be used, and their
+    Only `routed` front-ends are warmed before the server is ready: others may never be used, and their
     dictionaries are large.
     """
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="front-end")

@@ -18,9 +18,9 @@ _log = structlog.get_logger()
 
 
 class LanguageDetection:
-    """A function from a text to a tag. It gives None without a detector, and for a text that breaks it.
+    """A function from a text to a language tag. It returns None without a detector, or if the detector fails.
 
-    It runs in the event loop: a detector has to be fast, and a thread would cost several times its work.
+    The function runs in the event loop: a detector must be fast, and a thread would cost much more time.
     """
 
     def __init__(self, name: str, detector: Detector | None) -> None:
@@ -34,12 +34,12 @@ class LanguageDetection:
         if self._detector is None:
             return None
         try:
-            found: object = self._detector.detect(text)
+            tag: object = self._detector.detect(text)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its name only, it may quote the text
             _log.warning("detector.detect.failed", detector=self._name, error=type(error).__name__)
             return None
         # A tag of another type would break routing far from here, and the detector would be hard to blame.
-        return found if isinstance(found, str) and found.isascii() else None
+        return tag if isinstance(tag, str) and tag.isascii() else None
 
 
 @asynccontextmanager
@@ -50,8 +50,7 @@ async def open_detector(
 ) -> AsyncIterator[LanguageDetection]:
     """Open the detector `name` with its section's settings. Others stay closed: they may be slow and large.
 
-    When it is not installed or fails, that is logged and nothing is detected. Speech goes on without, as
-    it does with "".
+    If it is not installed or fails, that is logged. Then no language is detected, as with "".
     """
     async with AsyncExitStack() as stack:
         detector = None

@@ -19,7 +19,7 @@ _MOST_DB, _LEAST_DB = 15.0, -20.0
 
 _ENOUGH_S = 3.0
 _MOST_S = 30.0
-"""The longest measuring of a voice that is mostly silent."""
+"""The longest time to measure a voice that is mostly silent."""
 
 _MOST_VOICES = 4096
 
@@ -38,17 +38,19 @@ class LoudnessLevel:
 
     @property
     def is_known(self) -> bool:
-        heard_s = sum(map(is_sound, self._powers)) * STEP_S
-        return heard_s >= _ENOUGH_S or len(self._powers) * STEP_S >= _MOST_S
+        sound_s = sum(map(is_sound, self._powers)) * STEP_S
+        return sound_s >= _ENOUGH_S or len(self._powers) * STEP_S >= _MOST_S
 
     def meter(self) -> Meter:
-        """Give a meter for a stream of the voice. Feed it until the level is known."""
+        """Return a meter for a stream of the voice. Feed it until the level is known."""
         return Meter(powers=self._powers)
 
     def gain(self) -> Gain:
-        """Give the gain by what is known so far."""
-        heard = lufs(self._powers)
-        return Gain(0.0 if heard is None else min(max(TARGET_LUFS - heard, _LEAST_DB), _MOST_DB))
+        """Return the gain that follows from the measurements so far."""
+        measured_lufs = lufs(self._powers)
+        return Gain(
+            0.0 if measured_lufs is None else min(max(TARGET_LUFS - measured_lufs, _LEAST_DB), _MOST_DB)
+        )
 
 
 class LoudnessLevels:

@@ -19,8 +19,8 @@ from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, Spans, TextSplitter
 
-_LONG = 1000
-_MOST_DESCRIBED = 1000
+_LONG_TEXT_CHARACTERS = 1000
+_MOST_HEADER_CHARACTERS = 1000
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -65,8 +65,8 @@ class SpeechPlan(msgspec.Struct, frozen=True):
 
     @property
     def description(self) -> str:
-        """The description of each part, as a header takes it: no more than proxies let through."""
-        return "; ".join(part.description for part in self.parts)[:_MOST_DESCRIBED]
+        """The description of each part for a header, short enough for every proxy."""
+        return "; ".join(part.description for part in self.parts)[:_MOST_HEADER_CHARACTERS]
 
 
 class Planner:
@@ -98,8 +98,8 @@ class Planner:
         return _build_plan(voice, request, terms, [self.part(request, terms, span) for span in spans], own)
 
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
-        """Plan a request. A long text by sentences takes milliseconds, so that is done in a thread."""
-        if request.by_sentence and len(request.text) > _LONG:
+        """Plan a request. Splitting a long text into sentences takes milliseconds, so a thread does it."""
+        if request.by_sentence and len(request.text) > _LONG_TEXT_CHARACTERS:
             return await asyncio.to_thread(self.plan, request, terms, own)
         return self.plan(request, terms, own)
 
@@ -166,7 +166,7 @@ class Planner:
     def failure(
         self, error: routing.NoCandidate, model: str, tag: str
     ) -> InvalidRequest | NotAllowed | UpstreamFailed:
-        """Make the error for a client. An engine that starts may have what is missing, so that is no 400."""
+        """Make the error for a client. It is no 400 if an engine that starts may have what is missing."""
         if not error.is_forbidden and self._catalogue.is_coming(model, tag):
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest

@@ -11,13 +11,13 @@ from proxy.speech.candidate_race import FirstAudio, PartRequest
 from proxy.speech.candidate_stream import CandidateStream
 
 MOST_S = 30.0
-"""The most sound of a part to keep in memory. After it, the engine waits."""
+"""The most sound of a part to keep in memory. Beyond that, the engine waits."""
 
 _MOST_BYTES = round(MOST_S * OUTPUT_RATE_HZ) * SAMPLE_BYTES
 
 
 class Prefetch:
-    """Reads a part ahead. `stream` is set when an engine speaks it, `finished` when none does any more."""
+    """Reads a part ahead. `stream` is set when an engine speaks, `finished` when none speaks any more."""
 
     def __init__(self, first_audio: FirstAudio, part_request: PartRequest) -> None:
         self.stream: CandidateStream | None = None
@@ -36,7 +36,7 @@ class Prefetch:
         return f"<Prefetch {self.stream!r}, {self._bytes} bytes>"
 
     async def wait_begun(self) -> CandidateStream:
-        """Wait for the first sound, and take none. Raises what its engines raised, as `next_chunk` does."""
+        """Wait for the first sound, but do not take it. Raises what the engines raised."""
         await self._wait_for_more()
         if self.stream is None:
             self._task.result()
@@ -44,8 +44,8 @@ class Prefetch:
         return self.stream
 
     async def next_chunk(self) -> bytes | None:
-        """Give the next 24 kHz PCM, or None at the end. It may be cancelled, and loses nothing by it."""
-        # All of it may be there already: other requests get a turn between any two chunks.
+        """Return the next 24 kHz PCM, or None at the end. If the call is cancelled, no sound is lost."""
+        # All chunks may be ready: other requests still get a turn between any two.
         await asyncio.sleep(0)
         if not await self._wait_for_more():
             self._task.result()
@@ -69,7 +69,7 @@ class Prefetch:
             self._task.cancel()
 
     async def close(self) -> None:
-        """Stop, and return when nothing runs any more. A failure that was not asked for is dropped."""
+        """Stop, and return when nothing runs any more. A failure that no caller has read is dropped."""
         self.stop()
         await asyncio.wait((self._task,))
         if not self._task.cancelled():

@@ -26,9 +26,9 @@ from speech_engine import EngineError
 async def begin_speech(
     first_audio: FirstAudio, levels: LoudnessLevels, request: SpeechRequest, plan: SpeechPlan, hold: Hold
 ) -> Speech:
-    """Begin to speak a plan, and return when there are bytes to send.
+    """Begin to speak a plan. Return as soon as there are bytes to send.
 
-    It takes no longer than the first part's budget to first audio. When the voice is new and has to be
+    This takes no longer than the first part's budget to first audio. If the loudness of a new voice has to be
     measured, it takes up to a second more.
     """
     if len(plan.parts) == 1:
@@ -43,7 +43,7 @@ async def begin_speech(
 
 
 class Relay:
-    """A speech of several parts. While one part is spoken, the next one is read ahead, and only that one."""
+    """A speech of several parts. While one part is spoken, only the next one is read ahead."""
 
     sample_rate_hz = OUTPUT_RATE_HZ
 
@@ -69,7 +69,7 @@ class Relay:
         self._sound = self._speak()
 
     def __repr__(self) -> str:
-        return f"<Relay, {len(self._prefetches)} of {len(self._plan.parts)} parts asked, {self._encoder!r}>"
+        return f"<Relay, {len(self._prefetches)} of {len(self._plan.parts)} parts begun, {self._encoder!r}>"
 
     @property
     def engine(self) -> str:
@@ -121,10 +121,10 @@ class Relay:
             async with aclosing(self._part(number)) as sound:
                 async for pcm in sound:
                     self._fed += len(pcm) // SAMPLE_BYTES
-                    yield self._tail.exchange(self._encoder.feed(pcm))
+                    yield self._tail.push(self._encoder.feed(pcm))
 
     async def _part(self, number: int) -> AsyncGenerator[bytes, None]:
-        """Give the sound of a part at the common level. With its first sound, the next part is read ahead."""
+        """Give the sound of a part at the common level. When its sound begins, prefetch the next part."""
         prefetch, stream = await self._begin_part(number)
         if number + 1 < len(self._plan.parts):
             self._prefetch_part(number + 1)
@@ -153,8 +153,8 @@ class Relay:
             if number == 0 or is_late or not error.may_fall_back:
                 raise
         self._prefetches.pop()
-        again = self._prefetch_part(number, waited_s)
-        return again, await again.wait_begun()
+        second_try = self._prefetch_part(number, waited_s)
+        return second_try, await second_try.wait_begun()
 
     def _prefetch_part(self, number: int, waited_s: float = 0.0) -> Prefetch:
         wait_until_free = partial(self._wait_until_free, number) if number else None
@@ -163,7 +163,7 @@ class Relay:
         return self._prefetches[number]
 
     async def _wait_until_free(self, number: int, engine: str) -> None:
-        """Wait for the part before, when its engine is the same one and does one job at a time."""
+        """Wait for the part before, if it has the same engine and the engine does one job at a time."""
         if self._hold.parts[number - 1].engine == engine and self._first_audio.has_one_slot(engine):
             await self._prefetches[number - 1].finished.wait()
 

@@ -12,7 +12,7 @@ from proxy.speech.word_times import SpokenWord
 class Speech(Protocol):
     """A speech that has begun: its first bytes exist, in the format of the request.
 
-    The samples of all its chunks add up to its length. `chunks` and `last_chunk` raise EngineError when it
+    The samples of all its chunks add up to its length. `chunks` and `last_chunk` raise EngineError if it
     breaks. `close` is always called, at any point, and leaves nothing running.
     """
 
@@ -37,7 +37,7 @@ class Speech(Protocol):
         ...
 
     def last_chunk(self) -> Chunk:
-        """Give the last chunk, which is never empty. Call it when `chunks` has ended."""
+        """Return the last chunk, which is never empty. Call it when `chunks` has ended."""
         ...
 
     async def close(self) -> None: ...

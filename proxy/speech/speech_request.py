@@ -1,6 +1,6 @@
-"""The speech request: OpenAI's JSON is parsed here into frozen values, once, and not checked again.
+"""The speech request: OpenAI's JSON is parsed here, once, into frozen values. Nothing checks them again.
 
-Every field's description is what its 400 says. The OpenAPI document comes from the same structs.
+A field's description is also the text of its 400. The OpenAPI document comes from the same structs.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Defaults(msgspec.Struct, frozen=True):
-    """The model and voice for requests that name none. None means that a request has to name its own."""
+    """The model and voice for requests that name none. If one is None, a request must name its own."""
 
     model: str | None = None
     voice: str | None = None
@@ -185,7 +185,7 @@ def _lexicon(sent: str | dict[str, str] | None) -> str | Words | None:
 
 
 def words(sent: dict[str, str], field: str, most: int) -> Words:
-    """Check the entries of a lexicon and give them as they are kept. Raises InvalidRequest with the field."""
+    """Check the entries of a lexicon, and return them in the kept form. Raises InvalidRequest."""
     if (wrong := lexicon.words_fault(sent, most)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': it must be {wrong}.", param=field)
     return lexicon.usual_words(sent)
@@ -195,7 +195,7 @@ def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:
     try:
         return _decode_speech(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # A field is missing, null or wrong: read field by field, to fill it in or to name it.
+        # A field is missing, null or wrong: read the fields one by one, to fill that field in or to name it.
         return _read(SpeechBody, _fill(_object(body), defaults))
 
 
