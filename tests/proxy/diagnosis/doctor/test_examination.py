@@ -13,7 +13,7 @@ import pytest
 
 from proxy.diagnosis.doctor.examination import Check, within
 from proxy.diagnosis.finding import Finding, ok
-from tests.proxy.diagnosis.doctor.asked import only
+from tests.proxy.diagnosis.doctor.checks import only
 from tests.server import VOXGATE, free_port
 
 

@@ -1,4 +1,4 @@
-"""Packages as the installer left them: missing ones and old ones are real ones on the path of a process."""
+"""Installed packages that are missing or old, plugins that fail, sections that are wrong."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from plugins.espeak.plugin import EspeakSettings, missing
 from proxy.diagnosis.doctor import installation
-from proxy.diagnosis.doctor.installation import Requirement
-from tests.proxy.diagnosis.doctor.asked import only
+from proxy.diagnosis.doctor.installation import Requirement, engines
+from tests.faults import plugin_folders
+from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.server import VOXGATE
 
 
@@ -102,3 +104,104 @@ def test_the_installed_command_begins_there() -> None:
     project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"voxgate": "proxy.__main__:main"}
     assert callable(next(iter(scripts)).load())
+
+
+_LISTS_PACKAGES = """
+import msgspec
+from speech_engine import Hosted, Plugin
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+def voxgate_register():
+    hosted = Hosted("heavy", packages=("some>=1",))
+    return (Plugin(kind="engine", name="heavy", settings=Settings, create=hosted),)
+"""
+
+_CANNOT_SAY = """
+import msgspec
+from speech_engine import Hosted, Plugin
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True):
+    secret: str = ""
+
+def missing(settings):
+    raise RuntimeError(settings.secret)
+
+def voxgate_register():
+    return (Plugin(kind="engine", name="mute", settings=Settings, create=Hosted("mute"), missing=missing),)
+"""
+
+
+def run_doctor(folder: Path, config: str) -> tuple[subprocess.CompletedProcess[str], list[tuple[str, str]]]:
+    """What the command says of plugins and engines, with those of `folder/packages` installed."""
+    (folder / "config.toml").write_text(config)
+    environ = {**os.environ, **plugin_folders.environ(folder / "packages"), "XDG_CACHE_HOME": str(folder)}
+    done = subprocess.run(
+        [VOXGATE, "doctor", "--json"], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    rows = [row for row in json.loads(done.stdout)["data"] if row["check"] in ("plugin", "engine", "engines")]
+    assert all(row["do"] for row in rows if row["state"] != "ok")
+    return done, [(row["state"], row["found"]) for row in rows]
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    (tmp_path / "packages").mkdir()
+    return tmp_path / "packages"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[engines.tone]\nslts = 2\n", "engines.tone.slts: no such key"),
+        ("[engines.espeak]\nplugin = 'espek'\n", "did you mean espeak?"),
+        ("[engines.espeak]\ndata = '/no/such/data'\n", "`data`: there is no folder /no/such/data"),
+        ("[engines.espeak]\nlibrary = '/no/such.so'\n", "`library`: there is no file /no/such.so"),
+        ("[server]\ndefault_model = 'gone'\n[engines.espeak]\n", "server.default_model: 'gone'"),
+    ],
+)
+def test_what_is_wrong_with_a_section_is_named(tmp_path: Path, text: str, says: str) -> None:
+    wrong = [result for result in engines(configured(tmp_path, text)) if result.verdict == "wrong"]
+    assert any(says in result.found for result in wrong), wrong
+    assert all(result.do for result in wrong)
+
+
+def test_espeak_without_its_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.espeak.plugin.find_spec", lambda _name: None)
+    (lack,) = missing(EspeakSettings())
+    assert (lack.what, "voxgate[espeak]" in lack.do) == ("espeak-ng is not installed", True)
+    assert missing(EspeakSettings(library=__file__, data=str(Path(__file__).parent))) == ()
+
+
+def test_a_plugin_that_cannot_be_imported_is_named(tmp_path: Path, packages: Path) -> None:
+    plugin_folders.install(packages, "torn", "import no_such_module_at_all\n")
+    done, found = run_doctor(tmp_path, "[engines.espeak]\n")
+    assert done.returncode == 1
+    assert (
+        "wrong",
+        "torn: failed at import: ModuleNotFoundError: No module named 'no_such_module_at_all'",
+    ) in found
+
+
+def test_an_environment_that_is_not_built_says_how_to_build_it(tmp_path: Path, packages: Path) -> None:
+    plugin_folders.install(packages, "heavy", _LISTS_PACKAGES)
+    done, found = run_doctor(tmp_path, "[engines.heavy]\n[engines.espeak]\n")
+    ((_, says),) = (row for row in found if row[0] == "wrong")
+    assert done.returncode == 1
+    assert "voxgate env build heavy" in says
+
+
+def test_a_plugin_that_fails_when_asked_is_told_without_its_words(tmp_path: Path, packages: Path) -> None:
+    plugin_folders.install(packages, "mute", _CANNOT_SAY)
+    done, found = run_doctor(tmp_path, '[engines.mute]\nsecret = "hunter2"\n[engines.espeak]\n')
+    assert ("wrong", "engines.mute: its plugin cannot say what is missing: RuntimeError") in found
+    assert "hunter2" not in done.stdout + done.stderr
+    assert ("ok", "espeak: nothing is missing") in found
+
+
+def test_an_engine_that_has_all_it_needs_is_one_line(tmp_path: Path) -> None:
+    text = '[server]\ndefault_model = "tone/standard"\ndefault_voice = "tone/tone"\n[engines.tone]\n'
+    assert only(engines(configured(tmp_path, text))).found == "tone: nothing is missing"
+    results = list(engines(configured(tmp_path, text + "[engines.espeak]\n")))
+    assert [(result.what, result.verdict) for result in results] == [("engine", "ok"), ("engine", "ok")]

@@ -1,4 +1,4 @@
-"""Limits of the system, set for a real process."""
+"""The machine: its limits, set for a real process, and a data folder that is full, remote or closed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import os
 import resource
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from proxy.diagnosis.doctor import machine
+from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.server import VOXGATE
 
 
-def examined(folder: Path, check: str, *, files: int = 512, **environ: str) -> tuple[str, str]:
+def run_doctor(folder: Path, check: str, *, files: int = 512, **environ: str) -> tuple[str, str]:
     """What the command says when it may have so many open files."""
     done = subprocess.run(
         ["sh", "-c", f'ulimit -n {files} && exec "{VOXGATE}" doctor --json'],
@@ -31,13 +34,95 @@ def examined(folder: Path, check: str, *, files: int = 512, **environ: str) -> t
 def test_few_open_files_are_few_requests(tmp_path: Path, files: int, state: str) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < files:
         pytest.skip(f"this machine does not grant {files} open files")
-    said, found = examined(tmp_path, "open files", files=files)
+    said, found = run_doctor(tmp_path, "open files", files=files)
     assert (said, f"up to {files}" in found) == (state, True)
 
 
 def test_a_runtime_folder_with_a_long_path_is_not_used(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 60)
     long.mkdir()
-    assert examined(tmp_path, "sockets", XDG_RUNTIME_DIR=str(long))[0] == "note"
-    assert examined(tmp_path, "sockets", XDG_RUNTIME_DIR="/no/such/folder")[0] == "note"
-    assert examined(tmp_path, "sockets", XDG_RUNTIME_DIR="")[0] == "ok"
+    assert run_doctor(tmp_path, "sockets", XDG_RUNTIME_DIR=str(long))[0] == "note"
+    assert run_doctor(tmp_path, "sockets", XDG_RUNTIME_DIR="/no/such/folder")[0] == "note"
+    assert run_doctor(tmp_path, "sockets", XDG_RUNTIME_DIR="")[0] == "ok"
+
+
+class Measured(NamedTuple):
+    """A file system of a size that a test can choose."""
+
+    f_bavail: int
+    f_frsize: int = 4096
+    f_files: int = 1000
+    f_favail: int = 500
+
+
+def test_a_folder_that_is_not_there_is_fine_and_is_not_made(tmp_path: Path) -> None:
+    result = only(machine.data_folder(configured(tmp_path)))
+    assert (result.verdict, "made at the first start" in result.found) == ("ok", True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    assert only(machine.data_folder(configured(tmp_path))).verdict == "ok"
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_file_in_its_place_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    result = only(machine.data_folder(configured(tmp_path)))
+    assert (result.verdict, result.found) == ("wrong", f"{tmp_path / 'data'} is not a folder")
+
+
+def test_a_folder_that_nobody_can_write_is_wrong(tmp_path: Path) -> None:
+    # The kernel's own folder refuses root too.
+    result = only(machine.data_folder(configured(tmp_path, '[server]\ndata = "/proc/1"\n')))
+    assert result.verdict == "wrong"
+    assert "/proc/1 cannot be written" in result.found
+
+
+@pytest.mark.parametrize(
+    ("measured", "state"),
+    [
+        (Measured(f_bavail=2**20), "ok"),
+        (Measured(f_bavail=2**16), "note"),
+        (Measured(f_bavail=2**10), "wrong"),
+        (Measured(f_bavail=0), "wrong"),
+        (Measured(f_bavail=2**20, f_favail=0), "wrong"),
+        (Measured(f_bavail=2**20, f_files=0, f_favail=0), "ok"),
+    ],
+)
+def test_a_disk_is_full_by_its_blocks_or_its_files(tmp_path: Path, measured: Measured, state: str) -> None:
+    assert only(machine.disk(configured(tmp_path), lambda _folder: measured)).verdict == state
+
+
+def test_the_room_is_that_of_the_real_disk(tmp_path: Path) -> None:
+    found = os.statvfs(tmp_path)
+    free_gb = found.f_bavail * found.f_frsize / 1e9
+    said = float(only(machine.disk(configured(tmp_path))).found.split(" ")[0].replace(",", ""))
+    assert said == pytest.approx(free_gb, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        ("30 1 0:30 / {folder} rw - ext4 /dev/sda1 rw", "ok"),
+        ("30 1 0:30 / {folder} rw - nfs4 server:/export rw", "wrong"),
+        ("30 1 0:30 / {folder} rw shared:1 - fuse.sshfs me@server: rw", "wrong"),
+        ("30 1 0:30 / {folder}/elsewhere rw - nfs4 server:/export rw", "ok"),
+        ("30 1 0:30 / {folder} rw - nfs4 server: rw\n31 30 0:31 / {folder} rw - xfs /dev/sdb rw", "ok"),
+    ],
+)
+def test_sqlite_needs_a_local_disk(tmp_path: Path, line: str, state: str) -> None:
+    place = tmp_path / "a b"
+    place.mkdir()
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "1 0 0:1 / / rw - overlay overlay rw\n" + line.format(folder=str(place).replace(" ", r"\040")) + "\n"
+    )
+    assert only(machine.file_system(configured(place), mounts)).verdict == state
+    postgres = configured(place, '[storage]\nurl = "postgresql://there/voxgate"\n')
+    assert list(machine.file_system(postgres, mounts)) == []
+
+
+def test_the_real_mounts_can_be_read(tmp_path: Path) -> None:
+    assert only(machine.file_system(configured(tmp_path))).found not in ("", "unknown")

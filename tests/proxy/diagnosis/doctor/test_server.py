@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from proxy.config import config_toml
+from proxy.diagnosis.doctor import server as doctor_server
 from proxy.diagnosis.doctor.server import metrics_port, port, server
 from proxy.processes import runtime
-from tests.proxy.diagnosis.doctor.asked import configured, only
+from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.server import TONE, VOXGATE, Server, free_port, running
 
 
@@ -97,7 +98,10 @@ def test_a_port_that_another_program_has_is_wrong(tmp_path: Path, answer: bytes)
             )
 
 
-def test_a_program_that_takes_the_connection_and_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_program_that_takes_the_connection_and_says_nothing_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_server, "ANSWER_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         loaded = configured(tmp_path, f"[server]\nport = {silent.getsockname()[1]}\n")
         assert "another program" in only(port(loaded)).found
@@ -126,7 +130,10 @@ def test_no_server_is_fine(tmp_path: Path) -> None:
     assert only(server(configured(tmp_path))).found == "not running"
 
 
-def test_a_process_that_holds_the_folder_and_does_not_answer_is_wrong(tmp_path: Path) -> None:
+def test_a_process_that_holds_the_folder_and_does_not_answer_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_server, "ANSWER_S", 0.2)
     loaded = configured(tmp_path)
     with runtime.locked(tmp_path / "data"):
         assert "does not answer" in only(server(loaded)).found

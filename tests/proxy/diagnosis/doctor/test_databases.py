@@ -1,10 +1,11 @@
-"""Databases that are not there, damaged, of a newer version, away or closed to us."""
+"""The databases: missing, damaged, of a newer version, away or closed; and a Redis that does not count."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from proxy.storage import open_store
 from proxy.storage.schema import shipped
 from proxy.storage.store import Statement
 from tests.databases import Postgres
-from tests.proxy.diagnosis.doctor.asked import configured, only
+from tests.proxy.diagnosis.doctor.checks import configured, only
+from tests.redis_server import RedisServer, redis_server
 from tests.server import free_port
 
 _NEWER = "INSERT INTO schema_version (version, name, applied) VALUES (9999, 'tomorrow', 0)"
@@ -102,7 +104,7 @@ def on_postgres(folder: Path, url: str) -> Config:
     return configured(folder, f'[storage]\nurl = "{url}"\n')
 
 
-async def asked(loaded: Config) -> Finding:
+async def check_database(loaded: Config) -> Finding:
     """From a thread, as the command does it: the check runs a loop of its own."""
     return only(await asyncio.to_thread(lambda: list(databases.database(loaded))))
 
@@ -111,16 +113,16 @@ async def test_postgresql_is_asked_for_its_schema(tmp_path: Path, shared_postgre
     url = shared_postgres.url(search_path=shared_postgres.new_schema())
     loaded = on_postgres(tmp_path, url)
     assert list(databases.sqlite_version(loaded)) == []
-    assert "schema 0, brought to" in (await asked(loaded)).found
+    assert "schema 0, brought to" in (await check_database(loaded)).found
     async with open_store(url, tmp_path) as store:
-        assert (await asked(loaded)).found.endswith(f", schema {len(shipped())}")
+        assert (await check_database(loaded)).found.endswith(f", schema {len(shipped())}")
         await store.write(Statement(_NEWER))
-        newer = await asked(loaded)
+        newer = await check_database(loaded)
     assert (newer.verdict, "has schema 9999" in newer.found) == ("wrong", True)
 
 
 async def test_a_wrong_password_is_wrong_and_not_shown(tmp_path: Path, shared_postgres: Postgres) -> None:
-    result = await asked(on_postgres(tmp_path, shared_postgres.url().replace("hunter2", "s3cret")))
+    result = await check_database(on_postgres(tmp_path, shared_postgres.url().replace("hunter2", "s3cret")))
     assert (result.verdict, "[storage] url" in result.do) == ("wrong", True)
     assert "s3cret" not in str(result)
     assert "authentication" in result.found
@@ -128,15 +130,91 @@ async def test_a_wrong_password_is_wrong_and_not_shown(tmp_path: Path, shared_po
 
 async def test_a_database_that_is_away_is_wrong(tmp_path: Path) -> None:
     url = f"postgresql://voxgate:s3cret@127.0.0.1:{free_port()}/voxgate"
-    result = await asked(on_postgres(tmp_path, url))
+    result = await check_database(on_postgres(tmp_path, url))
     assert (result.verdict, "cannot be reached" in result.found) == ("wrong", True)
     assert "s3cret" not in str(result)
 
 
-async def test_a_database_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
+async def test_a_database_that_says_nothing_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "ANSWER_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://voxgate:s3cret@127.0.0.1:{silent.getsockname()[1]}/voxgate"
         async with asyncio.timeout(examination.DEADLINE_S):
-            result = await asked(on_postgres(tmp_path, url))
+            result = await check_database(on_postgres(tmp_path, url))
     assert result.verdict == "wrong"
     assert "did not answer" in result.found
+
+
+def check_limits(folder: Path, url: str) -> Finding:
+    return only(databases.limits(configured(folder, f"[limits]\nurl = '{url}'\n[engines.tone]\n")))
+
+
+def test_limits_in_memory_have_no_finding(tmp_path: Path) -> None:
+    assert list(databases.limits(configured(tmp_path))) == []
+
+
+def test_a_redis_that_counts_is_fine_and_left_as_it_was(tmp_path: Path, shared_redis: RedisServer) -> None:
+    result = check_limits(tmp_path, shared_redis.url)
+    assert (result.what, result.verdict) == ("limits", "ok")
+    assert result.found.startswith("Redis at /")
+    with shared_redis.client() as client:
+        assert client.exists("voxgate:doctor") == 0
+
+
+def test_a_redis_that_is_away_is_wrong(tmp_path: Path) -> None:
+    port = free_port()
+    result = check_limits(tmp_path, f"redis://ada:s3cret@127.0.0.1:{port}/0")
+    assert (result.verdict, result.found) == ("wrong", f"Redis at 127.0.0.1:{port}/0 cannot be reached")
+    assert "[limits] url" in result.do
+    assert "s3cret" not in str(result)
+
+
+def test_a_redis_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "ANSWER_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        result = check_limits(tmp_path, f"redis://127.0.0.1:{silent.getsockname()[1]}")
+    assert (result.verdict, "did not answer within 0.2 s" in result.found) == ("wrong", True)
+
+
+@pytest.fixture(scope="module")
+def redis_with_password() -> Iterator[RedisServer]:
+    with redis_server(
+        "--user", "ada", "on", ">hunter2", "~voxgate:*", "+@all", "--user", "bob", "on", ">pw", "+ping"
+    ) as server:
+        yield server
+
+
+def test_a_wrong_password_of_redis_is_wrong_and_not_shown(
+    tmp_path: Path, redis_with_password: RedisServer
+) -> None:
+    path = redis_with_password.url.removeprefix("unix://")
+    assert check_limits(tmp_path, f"unix://ada:hunter2@{path}").verdict == "ok"
+    result = check_limits(tmp_path, f"unix://ada:s3cret@{path}")
+    assert (result.verdict, "does not take this user and password" in result.found) == ("wrong", True)
+    assert "s3cret" not in str(result)
+
+
+def test_a_redis_user_who_may_not_count_is_wrong(tmp_path: Path, redis_with_password: RedisServer) -> None:
+    result = check_limits(tmp_path, f"unix://bob:pw@{redis_with_password.url.removeprefix('unix://')}")
+    assert (result.verdict, "does not count" in result.found) == ("wrong", True)
+    assert "scripts" in result.do
+
+
+@pytest.mark.parametrize(
+    "setting", [("maxmemory", "1"), ("min-replicas-to-write", "1")], ids=["full", "without its replica"]
+)
+def test_a_redis_that_takes_no_writes_is_wrong(tmp_path: Path, setting: tuple[str, str]) -> None:
+    with redis_server() as server:
+        assert check_limits(tmp_path, server.url).verdict == "ok"
+        with server.client() as client:
+            client.config_set(*setting)
+        result = check_limits(tmp_path, server.url)
+    assert (result.verdict, "does not count" in result.found) == ("wrong", True)
+
+
+def test_a_copy_of_a_redis_is_wrong(tmp_path: Path) -> None:
+    with redis_server("--replicaof", "127.0.0.1", str(free_port())) as server:
+        result = check_limits(tmp_path, server.url)
+    assert (result.verdict, "does not count" in result.found) == ("wrong", True)

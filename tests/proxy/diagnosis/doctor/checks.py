@@ -1,4 +1,4 @@
-"""Asks one check, on a configuration in a folder of the test's own."""
+"""A configuration in a folder of the test's own, and the one finding of a check."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from proxy.diagnosis.finding import Finding
 
 
 def configured(folder: Path, text: str = "[engines.tone]\n") -> Config:
-    """Its data folder is `folder/data`, which is not there yet."""
+    """Write a configuration whose data folder, `folder/data`, is not there yet."""
     file = folder / "config.toml"
     file.write_text(text)
     return config_toml.load(file, {})
 
 
 def only(results: Iterable[Finding]) -> Finding:
-    """The one thing that a check says; what is not fine must come with something to do."""
+    """Return the one finding of a check. A finding that is not ok must say what to do."""
     (result,) = results
     assert bool(result.do) == (result.verdict != "ok"), result
     return result
