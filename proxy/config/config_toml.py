@@ -1,7 +1,7 @@
-"""config.toml → one frozen `Config`. An error names the file, the key, and what would be right.
+"""Read config.toml into one frozen `Config`. An error names the file, the key, and what would be right.
 
 Precedence: shipped defaults < the file < VOXGATE_SECTION__KEY < the command line. The result is plain
-data, so that the supervisor can parse once and hand it to every worker.
+data: the supervisor reads it once and sends it to every worker.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ _LATER = ("marks", "runners")
 def load(
     path: Path | None = None, environ: Mapping[str, str] = os.environ, server: Mapping[str, Any] | None = None
 ) -> Config:
-    """Reads the file (or VOXGATE_CONFIG, or ./config.toml, or nothing); raises ConfigError.
+    """Read the file, or VOXGATE_CONFIG, or ./config.toml, or only the defaults. Raises ConfigError.
 
-    `server` holds what the command line says of [server].
+    `server` has the keys of [server] from the command line.
     """
     file = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
     if file is None and Path("config.toml").exists():
@@ -72,7 +72,7 @@ def load(
 
 
 def built_in_voices() -> frozenset[str]:
-    """The names that stand for a voice of the server's wherever an engine for one of them is configured."""
+    """Return the names of the shipped voices, of all engines."""
     return frozenset(_shipped()["voices"])
 
 
@@ -89,12 +89,12 @@ def _parse(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        # tomllib's own error is a ValueError too, as are bytes that are no text and endless numbers.
+        # ValueError is tomllib's own error, and that of bytes that are no text and of endless numbers.
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
 
 
 def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """VOXGATE_SERVER__PORT=8001, VOXGATE_ENGINES__ESPEAK__PROCESSES=2; values are TOML scalars or text."""
+    """Merge variables such as VOXGATE_SERVER__PORT=8001. A value is a TOML scalar or a text."""
     for name, text in environ.items():
         path = name.lower().removeprefix("voxgate_").split("__")
         if not name.startswith("VOXGATE_") or path[0] not in _FROM_ENVIRONMENT or len(path) < 2:
@@ -107,7 +107,7 @@ def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
 
 
 def _put(raw: dict[str, Any], path: list[str], value: object) -> None:
-    """Where the file has no table on the way, its own fault there is the one to tell."""
+    """Put a value at a path. If the file has no table on the way, its reader reports that fault instead."""
     table: object = raw
     for step in path[:-1]:
         if not isinstance(table, dict):
@@ -159,5 +159,5 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
 
 
 def _beside(own: dict[str, T], shipped: dict[str, T]) -> dict[str, T]:
-    """The file's entries come first in every list."""
+    """Merge two tables. The file's entries come first in every list."""
     return own | {name: value for name, value in shipped.items() if name not in own}

@@ -1,4 +1,4 @@
-"""Credits at the edge: people write and read numbers of credits, the books hold whole micro-credits."""
+"""Credits and micro-credits: people write and read credits, the ledger counts whole micro-credits."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from policies.price import MICRO, in_credits
 
 
 def micro(credits: float) -> int:
-    """Exactly so many, by the digits that were written; up to 1e9 a float has kept them all. Raises
-    ValueError where there are more than six behind the point."""
+    """Return the exact number of micro-credits. Raises ValueError for more than 6 decimals.
+
+    Up to 1e9 credits, a float has all the digits that people write.
+    """
     exact = Decimal(repr(credits)) * MICRO
     if exact != exact.to_integral_value():
         raise ValueError("more than 6 decimals")
@@ -22,7 +24,7 @@ def micro(credits: float) -> int:
 
 
 def number(micro: int) -> float:
-    """For JSON, with the very digits of `in_credits`; millionths of a dollar are written the same way."""
+    """Return credits for JSON, with the same digits as `in_credits`. Millionths of a dollar use this too."""
     text = in_credits(micro)
     return float(text) if "." in text else int(text)
 

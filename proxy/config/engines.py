@@ -1,4 +1,4 @@
-"""[engines.NAME], [front_ends.NAME] and [detectors.NAME]: the server's own keys, and settings of plugins."""
+"""Read [engines.NAME], [front_ends.NAME] and [detectors.NAME]: the server's keys and plugins' settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from proxy.config.sections import EngineSection, PluginSection
 
 
 class CostSection(msgspec.Struct, frozen=True):
-    """One model's line in `costs`, as it is written."""
+    """One model's line in `costs`, as the file has it."""
 
     usd: Annotated[float, msgspec.Meta(ge=0, le=1_000_000, description="US dollars, 0 to 1000000")]
     per: Annotated[
@@ -36,7 +36,7 @@ def read_engines(
             reader.fault(key, "an engine's name must be lower case, without a slash")
         common = {"plugin": name, **{k: v for k, v in table.items() if k in own - {"costs"}}}
         settings = {k: v for k, v in table.items() if k not in own}
-        settings, fault = checked_settings(reader, settings, key, environ, folder)
+        settings, fault = resolve_settings(reader, settings, key, environ, folder)
         engines[name] = msgspec.structs.replace(
             reader.struct(EngineSection, common, key) or EngineSection(plugin=name),
             costs=_costs(reader, table, f"{key}.costs"),
@@ -46,12 +46,14 @@ def read_engines(
     return engines
 
 
-def checked_settings(
+def resolve_settings(
     reader: Reader, settings: dict[str, Any], key: str, environ: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, Any], str]:
-    """What env: and file: name, in its place. One that is missing is the fault of this plugin alone, told in
-    the second value: the others serve."""
-    for where in fields.too_wide(settings, key):
+    """Replace env: and file: by the secrets that they name.
+
+    If a secret is missing, the second value says so: only this plugin does not serve.
+    """
+    for where in fields.find_too_wide(settings, key):
         reader.fault(where, "must be a number that fits 64 bits")
 
     def secret(value: Any) -> Any:
@@ -80,11 +82,13 @@ def _costs(reader: Reader, engine: Mapping[str, Any], key: str) -> dict[str, Rat
 def read_plugins(
     reader: Reader, value: object, kind: str, environ: Mapping[str, str], folder: Path
 ) -> dict[str, PluginSection]:
-    """Read [front_ends.NAME] or [detectors.NAME]. `voxgate check` and the start say which settings are wrong:
-    only the plugin knows them."""
-    found: dict[str, PluginSection] = {}
+    """Read [front_ends.NAME] or [detectors.NAME].
+
+    Only the plugin knows its settings. `voxgate check` and the start of the server report wrong ones.
+    """
+    sections: dict[str, PluginSection] = {}
     for name, written in reader.table(value, kind).items():
         key = f"{kind}.{name}"
-        settings, fault = checked_settings(reader, reader.table(written, key), key, environ, folder)
-        found[name] = PluginSection(fault, settings)
-    return found
+        settings, fault = resolve_settings(reader, reader.table(written, key), key, environ, folder)
+        sections[name] = PluginSection(fault, settings)
+    return sections

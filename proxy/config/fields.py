@@ -1,8 +1,7 @@
-"""Raw mappings (a parsed JSON body, a TOML table) → frozen structs, one field at a time.
+"""Read mappings (a JSON body, a TOML table) into frozen structs, one field at a time.
 
-msgspec would stop at the first fault and name it only in prose. Here each fault carries its field and
-what would be right there, taken from the field's own description, so that a client's 400 and an
-operator's config error are made by the same code.
+msgspec stops at the first fault. Here, each fault has its field, and what would be right there by the field's
+description. So the same code makes a client's 400 and an operator's configuration error.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _NOTHING = (NoneType, msgspec.UnsetType)
 
 
 class FieldFault(NamedTuple):
-    """One field that is wrong. `expected` completes the sentence "… must be …"."""
+    """One wrong field. `expected` completes the sentence "… must be …"."""
 
     field: str
     kind: Literal["missing", "unknown", "wrong"]
@@ -29,7 +28,7 @@ class FieldFault(NamedTuple):
 
 
 class FieldFaults(Exception):
-    """Everything that is wrong with one mapping."""
+    """All faults of one mapping."""
 
     def __init__(self, faults: list[FieldFault]) -> None:
         super().__init__(", ".join(fault.field for fault in faults))
@@ -53,21 +52,23 @@ def fields_of(type_: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 
 def description(annotation: Any) -> str:
-    """What the field's `Meta(description=…)` says, else the name of its type."""
+    """Return the text of the field's `Meta(description=…)`, else the name of its type."""
     if get_origin(annotation) is Annotated:
         for extra in get_args(annotation)[1:]:
             if isinstance(extra, msgspec.Meta) and extra.description:
                 return extra.description
         return description(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        # An optional field is described by what it is where it is given.
+        # The description of an optional field leaves out that it may be absent.
         return " or ".join(description(arg) for arg in get_args(annotation) if arg not in _NOTHING)
     return f"of type {getattr(annotation, '__name__', annotation)}"
 
 
 def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False) -> T:
-    """The struct; raises Faults. Keys that it does not know are not looked at: see `unknown`; but those of a
-    struct inside it are, where that one forbids them."""
+    """Return the struct. Raises FieldFaults.
+
+    Unknown keys are ignored here: see `unknown`. If a struct inside this one forbids them, they are faults.
+    """
     values: dict[str, Any] = {}
     faults: list[FieldFault] = []
     for field in fields_of(type_):
@@ -93,14 +94,14 @@ def _value(field: Field, value: object) -> Any:
     inner = _closed(field.type)
     if inner is None or not isinstance(value, dict):
         return msgspec.convert(value, field.type)
-    if strange := unknown(inner, value):
+    if unknown_keys := unknown(inner, value):
         known = ", ".join(each.key for each in fields_of(inner))
-        raise FieldFaults([FieldFault(name, "unknown", f"one of {known}") for name in strange])
+        raise FieldFaults([FieldFault(name, "unknown", f"one of {known}") for name in unknown_keys])
     return read(inner, value)
 
 
 def _closed(annotation: Any) -> type[msgspec.Struct] | None:
-    """The struct that a field holds, if it is one that takes no other keys: its faults are told by name."""
+    """Return the struct of a field if it forbids other keys. Its faults are then named one by one."""
     if get_origin(annotation) is Annotated:
         return _closed(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
@@ -116,13 +117,13 @@ def unknown(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[str]:
     return [key for key in raw if key not in known]
 
 
-def too_wide(value: object, key: str) -> Iterator[str]:
-    """The keys under `key` whose integers no message to a process can carry, however deep they lie."""
+def find_too_wide(value: object, key: str) -> Iterator[str]:
+    """Return the keys under `key`, at any depth, whose integers are too large for a message to a process."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from too_wide(inner, f"{key}.{name}")
+            yield from find_too_wide(inner, f"{key}.{name}")
     elif isinstance(value, list):
         for inner in value:
-            yield from too_wide(inner, key)
+            yield from find_too_wide(inner, key)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         yield key

@@ -1,4 +1,4 @@
-"""[lexicons.NAME]: how words are spoken, in every account's texts."""
+"""Read [lexicons.NAME]: how to speak words in the texts of every account."""
 
 from __future__ import annotations
 

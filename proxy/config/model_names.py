@@ -1,4 +1,4 @@
-"""[models], and all other keys that name models: read, and compared with the models that exist."""
+"""Read [models], and compare all keys that name models with the models that exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Known = Mapping[str, Sequence[str]]
 
 
 class ModelNameFault(NamedTuple):
-    """`where` is an alias, or the key of a route, a cost or a price."""
+    """A model's name that is wrong. `where` is an alias, or the key of a route, a cost or a price."""
 
     where: str
     reason: str
@@ -54,12 +54,13 @@ def _check_model(reader: Reader, key: str, name: str, engines: Engines) -> None:
 
 
 def listed_models(config: Config) -> Known:
-    """The models of those engines whose section lists them."""
+    """Return the models of the engines whose section lists them."""
     lists = {name: section.settings.get("models") for name, section in config.engines.items()}
     return {name: models for name, models in lists.items() if isinstance(models, list) and models}
 
 
 def find_misnamed(config: Config, known: Known) -> list[ModelNameFault]:
+    """Return the names of models that their engine does not have."""
     return [
         ModelNameFault(
             name.where,
@@ -72,7 +73,7 @@ def find_misnamed(config: Config, known: Known) -> list[ModelNameFault]:
 
 
 def find_without_cost(config: Config, known: Known) -> list[ModelNameFault]:
-    """Models that an engine with a budget may be asked for, whose cost would count in no budget."""
+    """Return the models without a cost, of engines with a budget: the budget would not count them."""
     offered = {(engine, model) for engine, models in known.items() for model in models}
     offered |= {(name.engine, name.model) for name in _spoken_by(config) if name.engine not in known}
     return [
@@ -101,7 +102,7 @@ def _names(config: Config) -> Iterator[_Name]:
 
 
 def _spoken_by(config: Config) -> Iterator[_Name]:
-    """What aliases and routes may have speak."""
+    """Return the models that aliases and routes name."""
     routes = {f"routes.{route.language}": route.candidates for route in config.routes}
     for where, fulls in (*config.models.items(), *routes.items()):
         for full in fulls:

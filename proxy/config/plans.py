@@ -1,4 +1,4 @@
-"""[plans.NAME]: credits as they are written, and exact micro-credits as they count."""
+"""Read [plans.NAME]. The file has credits; a plan has exact micro-credits."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from proxy.config.sections import EngineSection, Switch
 Engines = Mapping[str, EngineSection]
 
 _KINDS = ("speech", "cached")
-# Keys that earlier versions took and never enforced. They are warned of, for this version only.
+# Keys that earlier versions took and never enforced. This version still warns of them.
 _NOT_ENFORCED = ("one_shot",)
 _NOT_ENFORCED_PRICES = ("conversion", "training")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def _written(row: LimitRow) -> Any:
-    """The type of a limit as the file has it."""
+    """Return the type of a limit as the file has it."""
     if row.unit == "usd":
         return Annotated[row.number | None, msgspec.Meta(description=row.description)]
     return Annotated[row.number | Agreed | None, msgspec.Meta(description=f'{row.description}, or "account"')]
@@ -33,7 +33,7 @@ def _written(row: LimitRow) -> Any:
 
 @with_limits(LIMITS, _written, default=None)
 class PlanSection(msgspec.Struct, frozen=True):
-    """A plan as it is written. A limit that is left out is none, and so is a price."""
+    """A plan as the file has it. Without a key, there is no such limit or price."""
 
     price: Annotated[
         str,
@@ -52,7 +52,7 @@ class PlanSection(msgspec.Struct, frozen=True):
 
 
 class PriceSection(msgspec.Struct, frozen=True):
-    """A price as it is written."""
+    """A price as the file has it."""
 
     credits: Annotated[
         Annotated[int, msgspec.Meta(ge=0, le=10**6)] | Annotated[float, msgspec.Meta(ge=0, le=1e6)],
@@ -65,7 +65,7 @@ class PriceSection(msgspec.Struct, frozen=True):
 
 
 def read_plans(reader: Reader, value: object, engines: Engines) -> dict[str, Plan]:
-    """Return the plans of one file, and UNLIMITED beside them if the file has no such plan of its own."""
+    """Return the plans of one file, with UNLIMITED if the file has no plan of that name."""
     plans: dict[str, Plan] = {}
     for name, written in reader.table(value, "plans").items():
         key = f"plans.{name}"
@@ -134,7 +134,7 @@ def _price(reader: Reader, key: str, value: object) -> Price:
 
 
 def _micro(reader: Reader, key: str, credits: float) -> int:
-    """Exact: a price that was rounded in silence would be another one than what people were told."""
+    """Return exact micro-credits. Rounding would make another price than the one that people read."""
     try:
         return micro(credits)
     except ValueError:
@@ -148,6 +148,6 @@ def _check_engine(reader: Reader, key: str, engine: str, engines: Engines) -> No
 
 
 def _is_nothing(price: str) -> bool:
-    """What a person reads as free, and the plan's rules would not: "$0", "0.00", "free"."""
+    """Tell whether people read this price as free, such as "$0", "0.00" or "free"."""
     digits = re.sub(r"\D", "", price)
     return price.strip().lower() == "free" or (bool(digits) and not digits.strip("0"))

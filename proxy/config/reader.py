@@ -1,4 +1,4 @@
-"""The reader of all sections: collects faults, each with its file and key, and guesses at misspelt names."""
+"""The reader of all sections. It collects faults with their file and key, and guesses misspelt names."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from proxy.config.sections import Remark
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the message has one line for each fault."""
+    """The configuration cannot be used. The message has one line for each fault."""
 
 
 class Reader:
-    """Collects every fault, so that an operator mends a file once and not ten times."""
+    """A reader of one file. It collects every fault, so that an operator corrects the file once."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -23,7 +23,7 @@ class Reader:
         self._warnings: list[Remark] = []
 
     def warn(self, key: str, text: str) -> None:
-        """What is well written and has no effect: the rest serves."""
+        """Note a key that is right but has no effect. The rest of the file counts."""
         self._warnings.append(Remark(key, text))
 
     @property
@@ -47,7 +47,7 @@ class Reader:
         return {}
 
     def struct(self, type_: type[fields.T], raw: Mapping[str, Any], key: str) -> fields.T | None:
-        """None, with a fault for each field that is wrong. Other keys are left to whoever collects them."""
+        """Return the struct, or None after a fault for each wrong field. Other keys are ignored."""
         try:
             return fields.read(type_, raw)
         except fields.FieldFaults as error:
@@ -57,7 +57,7 @@ class Reader:
             return None
 
     def section(self, type_: type[fields.T], value: object, key: str) -> fields.T | None:
-        """As `struct`, for a table that has no keys but the struct's."""
+        """Return the struct as `struct` does. Here, other keys are faults."""
         if not isinstance(value, dict):
             self.table(value, key)
             return None
@@ -68,17 +68,17 @@ class Reader:
 
 def _shown(value: object) -> str:
     text = repr(value)
-    # A database's address may hold its password.
+    # The address of a database may hold its password.
     return "an address" if "://" in text else text
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the name that was probably meant, if any is like it."""
+    """Return the known name that is most like this one, if any is."""
     return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Say which name was meant, or which names there are."""
+    """Return a hint: the name that is most like this one, or all names."""
     names = list(known)
     near = nearest(name, names)
     return f"did you mean {near}?" if near else f"known: {', '.join(names) or 'none'}"

@@ -1,4 +1,4 @@
-"""SIGHUP: which part of a newly read configuration a running server can take on, and which it cannot."""
+"""Reload of the configuration: which parts a running server can apply, and which need a restart."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import msgspec
 from proxy.config.sections import Config, Server
 
 NEEDS_RESTART = ("host", "port", "workers", "data", "stall_s", "metrics", "dev_key", "detector")
-"""Of [server]: what was bound, opened or started once. So are all of [storage], [limits], [upstream],
-[engines], [front_ends] and [detectors]."""
+"""The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
 
 _OPENED_ONCE = ("storage", "limits", "upstream", "engines", "front_ends", "detectors")
 
 
 class Reload(NamedTuple):
-    """`config` is what to run from now on: the new one, with the old in place of what `needs_restart`."""
+    """The result of a reload. `config` is the new configuration, with old values where it `needs_restart`."""
 
     config: Config
     changed: tuple[str, ...]
@@ -24,6 +23,7 @@ class Reload(NamedTuple):
 
 
 def merge(running: Config, read: Config) -> Reload:
+    """Merge the running configuration with the one that was read."""
     differing = [
         field
         for field in Server.__struct_fields__
@@ -42,20 +42,20 @@ def merge(running: Config, read: Config) -> Reload:
         for name in (*_OPENED_ONCE, "cache", "plans", "models", "routes", "voices", "lexicons")
         if getattr(running, name) != getattr(read, name)
     ]
-    taken_on = [name for name in differs if name not in kept_sections]
-    changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + taken_on
+    applied = [name for name in differs if name not in kept_sections]
+    changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied
     waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
     waiting += [name for name in differs if name in kept_sections]
     return Reload(config, tuple(changed), tuple(waiting))
 
 
 def dropped_plans(running: Config, read: Config) -> tuple[str, ...]:
-    """The plans that would be gone: where an account has one of them, nothing may change."""
+    """Return the plans that a reload would remove. If an account has one of them, the reload is refused."""
     return tuple(name for name in running.plans if name not in read.plans)
 
 
 def _waiting_for_engines(running: Config, read: Config) -> tuple[str, ...]:
-    """What names engines: taken on without theirs, it would leave clients with nothing."""
+    """Return the sections that must wait for a restart, because they name engines that wait, too."""
     if running.engines == read.engines:
         return ()
     named = {engine for plan in read.plans.values() for engine in plan.engines or ()}

@@ -1,4 +1,4 @@
-"""[[routes]]: who speaks a language. Of engines that are not there the next candidate speaks."""
+"""Read [[routes]]: the models for a language. If an engine is missing, the next candidate speaks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Name = Annotated[str, msgspec.Meta(min_length=1, description="a name in quotes"
 
 
 class RouteSection(msgspec.Struct, frozen=True):
-    """A route as it is written."""
+    """A route as the file has it."""
 
     language: Tag
     candidates: Annotated[
@@ -32,7 +32,7 @@ class RouteSection(msgspec.Struct, frozen=True):
 def read_routes(
     reader: Reader, value: object, engines: Engines, shipped: Sequence[Route]
 ) -> tuple[Route, ...]:
-    """Those of the file, then the shipped ones of other languages."""
+    """Return the routes of the file, and then the shipped routes of other languages."""
     if not isinstance(value, list):
         reader.fault("routes", "must be a list of tables, each under [[routes]]")
         return ()
@@ -53,12 +53,12 @@ def read_routes(
 
 
 def shipped_routes(value: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
-    """Ours, whether or not their engines are there: nobody is warned of them at start."""
+    """Return the shipped routes, also those without an engine. Nobody is warned of them."""
     return tuple(_route(msgspec.convert(written, RouteSection)) for written in value)
 
 
 def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
-    """The candidates that nobody can be asked for here, each with the engine that is not configured."""
+    """Return the candidates that cannot speak, each with the engine that is not configured."""
     named = {full: full.partition("/")[0] for full in route.candidates}
     return {full: engine for full, engine in named.items() if engine not in engines}
 
@@ -68,7 +68,7 @@ def _route(section: RouteSection) -> Route:
 
 
 def _key(number: int, written: object) -> str:
-    """A table of a list has no name; a language tells it better than a number."""
+    """Return the key of a route. A table in a list has no name, so its language is used, or its number."""
     tag = written.get("language") if isinstance(written, dict) else None
     return f"routes.{tag if isinstance(tag, str) and tag else number}"
 
@@ -79,7 +79,7 @@ def _check(reader: Reader, key: str, route: Route) -> None:
         if not (engine and slash and model):
             reader.fault(f"{key}.candidates", f'{full!r} must be written "engine/model"')
     if not route.candidates and route.front_end is None and not route.sentences:
-        reader.fault(key, "says nothing; it needs candidates, a front_end or sentences")
+        reader.fault(key, "has no effect; it needs candidates, a front_end or sentences")
 
 
 def _warn(reader: Reader, key: str, route: Route, engines: Engines) -> None:

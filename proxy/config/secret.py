@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 class SecretMissing(Exception):
-    """What was named is not there; the message says what to do, and never holds a secret."""
+    """A named secret is not there. The message says what to do and never holds a secret."""
 
 
 def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
-    """The secret that `text` names, else `text` itself. A file's path is relative to `folder`.
+    """Return the secret that `text` names, else `text` itself. A path is relative to `folder`.
 
-    Blank space around it, such as the line's end that every editor adds, is no part of a secret.
+    Blanks around a secret are removed, such as the line end that editors add.
     """
     kind, colon, name = text.partition(":")
     if not colon or kind not in ("env", "file"):
@@ -25,7 +25,7 @@ def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
 
 
 def variables(value: object) -> Iterator[str]:
-    """The names of all variables that `env:NAME` names anywhere in a configuration."""
+    """Return the names of all variables that a configuration has as `env:NAME`."""
     if isinstance(value, str) and value.startswith("env:"):
         yield value.removeprefix("env:")
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -34,9 +34,9 @@ def variables(value: object) -> Iterator[str]:
 
 
 def environ_for_hosts(environ: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
-    """What a host inherits: it runs other people's code, and is told its own settings over its pipe.
+    """Return the environment for a host, which runs other people's code.
 
-    Without the variables that hold secrets, and without VOXGATE_SECTION__KEY, which may hold any.
+    Variables that hold secrets are left out. VOXGATE_SECTION__KEY is left out too, because it may hold one.
     """
     hidden = {*secrets, "PGPASSWORD"}
     return {

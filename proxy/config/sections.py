@@ -1,4 +1,4 @@
-"""What a configuration is once read: frozen sections, each field with what would be right there."""
+"""The sections of a configuration as frozen structs. Each field describes what would be right there."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ Usd = Annotated[
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[server]: the address, the processes, and the defaults of requests."""
+
     host: _Text = "127.0.0.1"
     port: _Port = 8000
     workers: Annotated[
@@ -77,7 +79,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`url` as it is used: what the file may have named with env: or file: stands in its place."""
+    """[storage]: the database. `url` is the resolved address, without env: or file:."""
 
     url: Annotated[
         str,
@@ -92,7 +94,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LimitsStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[limits]: where requests a minute are counted. `url` as it is used, as in [storage]."""
+    """[limits]: where requests a minute are counted. `url` is resolved, as in [storage]."""
 
     url: Annotated[
         str,
@@ -107,7 +109,7 @@ class LimitsStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[upstream]: how cloud engines reach their providers. `proxy` as it is used, as in [storage]."""
+    """[upstream]: how cloud engines reach their providers. `proxy` is resolved, as in [storage]."""
 
     proxy: Annotated[
         str,
@@ -126,7 +128,7 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[cache]: whether answers are kept where neither request nor plan says so, how much and how long."""
+    """[cache]: how much audio is kept and how long, and whether it is kept by default."""
 
     on: Switch = False
     megabytes: Annotated[
@@ -136,10 +138,10 @@ class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EngineSection(msgspec.Struct, frozen=True):
-    """[engines.NAME]: these keys are the server's, all others are the plugin's own settings.
+    """[engines.NAME]: these keys are the server's. All others are the plugin's own settings.
 
-    `costs` has what the provider takes, by model; "*" stands for all models without a line of their own.
-    `fault` says why the section cannot be used, where one of its secrets is not there.
+    `costs` has the provider's prices by model. "*" stands for all models without a line of their own.
+    If one of its secrets is missing, `fault` says so.
     """
 
     plugin: _Text
@@ -175,7 +177,7 @@ class EngineSection(msgspec.Struct, frozen=True):
 
 
 class PluginSection(msgspec.Struct, frozen=True):
-    """[front_ends.NAME] and [detectors.NAME]: all keys are the plugin's own. `fault` is as an engine's."""
+    """[front_ends.NAME] and [detectors.NAME]: all keys are the plugin's own settings."""
 
     fault: str = ""
     settings: dict[str, Any] = {}
@@ -185,8 +187,10 @@ class PluginSection(msgspec.Struct, frozen=True):
 
 
 class VoiceSection(msgspec.Struct, frozen=True):
-    """[voices.NAME]: every key that is not one of these names an engine and the voice's id there. `cast` has
-    other voices in place of engines: who speaks with which."""
+    """[voices.NAME]: any other key is the name of an engine, with the voice's id on that engine.
+
+    A `cast` has no engines. It has names, and the voice that each name speaks with.
+    """
 
     language: _Text | None = None
     gender: _Text | None = None
@@ -201,15 +205,17 @@ class VoiceSection(msgspec.Struct, frozen=True):
 
 
 class Remark(NamedTuple):
-    """What an operator should know of a key that is no fault."""
+    """A note for the operator about a key that is no fault."""
 
     key: str
     text: str
 
 
 class Config(msgspec.Struct, frozen=True):
-    """`secrets` names the environment variables that hold any; what they hold is where it is used.
-    `warnings` is what of the file has no effect."""
+    """The whole configuration. `secrets` has the names of the environment variables that hold secrets.
+
+    `warnings` has the keys of the file that have no effect.
+    """
 
     server: Server = Server()
     storage: Storage = Storage()

@@ -1,4 +1,4 @@
-"""[server], [storage], [limits] and [cache]: what the processes bind and open, and what they must share."""
+"""Read [server], [storage], [limits] and [cache]: what processes open, and what they must share."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_cache(reader: Reader, value: object) -> CacheSection:
 
 
 class _Url:
-    """One `url` key: a fault names the key and never repeats the address, which may hold a password."""
+    """The reader of one `url` key. A fault never repeats the address, which may hold a password."""
 
     def __init__(self, reader: Reader, key: str, check: Callable[[str], None]) -> None:
         self._reader = reader
@@ -56,7 +56,7 @@ class _Url:
 
 
 def check_shared(reader: Reader, server: Server, storage: Storage, limits: LimitsStore) -> None:
-    """Several workers need a store and limits that all of them see."""
+    """Check that several workers have a store and limits that all of them can use."""
     if server.workers == 1:
         return
     missing: list[str] = []

@@ -1,4 +1,4 @@
-"""[upstream]: how cloud engines reach their providers. What is wrong is told at once, not by every engine."""
+"""Read [upstream]: how cloud engines reach their providers. Faults show here, not once for each engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_upstream(reader: Reader, value: object, environ: Mapping[str, str], fol
 
 
 def _proxy(reader: Reader, named: str, environ: Mapping[str, str], folder: Path) -> str:
-    """A fault never repeats the address, which may hold a password."""
+    """Return the proxy's address. A fault never repeats it, because it may hold a password."""
     try:
         url = resolve(named, environ, folder)
         parts = urlsplit(url)

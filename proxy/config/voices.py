@@ -1,4 +1,4 @@
-"""[voices.NAME]: what clients may name, and which voices of the configured engines stand for it."""
+"""Read [voices.NAME]: the names for clients, and the engines' voices behind each name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ _OWN = [field.key for field in fields.fields_of(VoiceSection) if field.key != "b
 def read_voices(
     reader: Reader, value: object, engines: Engines, shipped: Mapping[str, Any]
 ) -> dict[str, VoiceSection]:
-    """The file's own: casts, and what is bound to an engine that is there. One of which no engine is there is
-    left out, with a warning; one that repeats a shipped voice word for word is as silent as that."""
+    """Return the file's voices: casts, and voices of configured engines.
+
+    A voice without a configured engine is left out, with a warning. An exact copy of a shipped voice gives
+    no warning.
+    """
     voices: dict[str, VoiceSection] = {}
     for name, section in reader.table(value, "voices").items():
         key = f"voices.{name}"
@@ -29,7 +32,7 @@ def read_voices(
             _check_engines(reader, table, key, engines)
         voice = _voice(reader, table, key, engines)
         if voice.cast and voice.bindings:
-            reader.fault(f"{key}.cast", "a cast is on no engine itself: its voices are")
+            reader.fault(f"{key}.cast", "a cast has no engines of its own: only its voices have")
         elif voice.cast or voice.bindings:
             voices[name] = voice
         elif not table.keys() - {*_OWN}:
@@ -38,7 +41,7 @@ def read_voices(
 
 
 def _check_engines(reader: Reader, table: Mapping[str, Any], key: str, engines: Engines) -> None:
-    """What is like a name that is known is a slip; anything else is an engine that is not there (yet)."""
+    """Report unknown keys: a misspelt name is a fault, and an engine without a section is a warning."""
     known = [*_OWN, *engines]
     for name in table:
         if name not in known and nearest(name, known):
@@ -48,7 +51,7 @@ def _check_engines(reader: Reader, table: Mapping[str, Any], key: str, engines: 
 
 
 def shipped_voices(value: Mapping[str, Any], engines: Engines) -> dict[str, VoiceSection]:
-    """Those of ours that an engine which is there can speak with."""
+    """Return the shipped voices of the configured engines."""
     reader = Reader("defaults")
     voices = {name: _voice(reader, table, f"voices.{name}", engines) for name, table in value.items()}
     return {name: voice for name, voice in voices.items() if voice.bindings}
@@ -57,16 +60,19 @@ def shipped_voices(value: Mapping[str, Any], engines: Engines) -> dict[str, Voic
 def check_casts(
     reader: Reader, voices: Mapping[str, VoiceSection], written: Mapping[str, Any], engines: Engines
 ) -> None:
-    """Who speaks in a cast is a voice that there is, or an engine's; one that was left out was told of."""
+    """Check that each member of a cast is a configured voice or an engine's voice.
+
+    A voice that was left out is no fault here: there is a warning already.
+    """
     for name, voice in voices.items():
         if voice.cast and (wrong := casting.fault(list(voice.cast))) is not None:
             reader.fault(f"voices.{name}.cast", wrong)
-        for who, wanted in voice.cast.items():
-            key = f"voices.{name}.cast.{who}"
-            if wanted in voices and voices[wanted].cast:
-                reader.fault(key, f"{wanted!r} is a cast itself; name a voice")
-            elif wanted not in {*voices, *written} and wanted.partition("/")[0] not in engines:
-                reader.fault(key, f'must be a voice of this file, or "engine/voice"; {wanted!r} is neither')
+        for member, speaker in voice.cast.items():
+            key = f"voices.{name}.cast.{member}"
+            if speaker in voices and voices[speaker].cast:
+                reader.fault(key, f"{speaker!r} is a cast itself; name a voice")
+            elif speaker not in {*voices, *written} and speaker.partition("/")[0] not in engines:
+                reader.fault(key, f'must be a voice of this file, or "engine/voice"; {speaker!r} is neither')
 
 
 def _voice(reader: Reader, table: Mapping[str, Any], key: str, engines: Engines) -> VoiceSection:

@@ -70,7 +70,7 @@ def test_a_route_is_read_whole_and_its_tag_as_it_is_usually_written(tmp_path: Pa
         ("[[routes]]\nsentences = true", "routes.1.language: must be a language tag"),
         ("[[routes]]\nlanguage = 'thai!'\nsentences = true", "routes.thai!.language: must be a language tag"),
         ("[[routes]]\nlanguage = 5\nsentences = true", "routes.1.language: must be a language tag"),
-        ("[[routes]]\nlanguage = 'th'", "routes.th: says nothing; it needs candidates"),
+        ("[[routes]]\nlanguage = 'th'", "routes.th: has no effect; it needs candidates"),
         ("[[routes]]\nlanguage = 'th'\ncandidates = 'a/b'", "routes.th.candidates: must be a list of models"),
         ("[[routes]]\nlanguage = 'th'\ncandidates = ['a']", "routes.th.candidates: 'a' must be written"),
         ("[[routes]]\nlanguage = 'th'\ncandidates = ['/b']", "routes.th.candidates: '/b' must be written"),

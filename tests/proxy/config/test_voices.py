@@ -46,7 +46,7 @@ def test_a_member_that_cannot_speak_today_is_no_fault(tmp_path: Path) -> None:
         ("cast = { Ana = 'ana', ANA = 'ana' }", "voices.duo.cast: its names must differ"),
         ("cast = { Ana = 1 }", "voices.duo.cast: must be a table of names and voices"),
         ("cast = 'ana'", "voices.duo.cast: must be a table of names and voices"),
-        ("cast = { Ana = 'ana' }\ntone = 'tone'", "voices.duo.cast: a cast is on no engine itself"),
+        ("cast = { Ana = 'ana' }\ntone = 'tone'", "voices.duo.cast: a cast has no engines of its own"),
         ("cast = {}", "voices.duo: binds no engine"),
         ("tone = 'tone'\ntags = 'warm'", "voices.duo.tags: must be a list of texts"),
         ("tone = 'tone'\nage = ''", "voices.duo.age: must be a text in quotes"),
