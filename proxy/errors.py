@@ -15,19 +15,19 @@ from speech_engine.errors import EngineError
 
 
 class ClientLeft(Exception):
-    """The client hung up or was cut off: not a failure, since nobody is left to see one."""
+    """The client left or was cut off. This is no failure, because nobody can see it."""
 
 
 class CommandRefused(Exception):
-    """What was asked on the command line cannot be done; the message is for the person who asked."""
+    """A command cannot be carried out. The message is for the person who typed it."""
 
 
 class CannotServe(CommandRefused):
-    """The server, or a command that needs the data folder, cannot begin; the message says what to do."""
+    """The server, or a command that needs the data folder, cannot begin. The message says what to do."""
 
 
 class DataHeld(CannotServe):
-    """Another process has the data folder just now."""
+    """Another process uses the data folder now."""
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class ErrorEnvelope(msgspec.Struct, frozen=True):
 
 
 class RequestFailed(Exception):
-    """The base. `status`, `kind` (OpenAI's `error.type`) and `code` belong to the class or the instance."""
+    """The base class. `status`, `kind` (OpenAI's `error.type`) and `code` belong to the class or instance."""
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "server_error"
@@ -97,7 +97,7 @@ class MethodNotAllowed(RequestFailed):
 
 
 class Conflict(RequestFailed):
-    """409; SDKs would send it again, so it says not to."""
+    """409: the same request will fail again, so the answer tells SDKs not to retry."""
 
     status, kind, default_code = 409, "invalid_request_error", "conflict"
 
@@ -106,7 +106,7 @@ class Conflict(RequestFailed):
 
 
 class RequestUnderWay(RequestFailed):
-    """409: the first request with this Idempotency-Key has not ended; sent again it finds its answer."""
+    """409: the first request with this Idempotency-Key has not ended. Send it again to get its answer."""
 
     status, kind, default_code = 409, "invalid_request_error", "request_under_way"
 
@@ -129,13 +129,13 @@ class IdempotencyKeyReused(RequestFailed):
 
 
 class RateLimited(RequestFailed):
-    """429: too many at once or a minute; the same request is fine after `retry_after_s`."""
+    """429: too many requests at once, or in a minute. The same request is fine after `retry_after_s`."""
 
     status, kind, default_code = 429, "rate_limit_error", "rate_limit_exceeded"
 
 
 class QuotaExceeded(RequestFailed):
-    """429 too, as OpenAI has it; waiting does not help before the next cycle, so it says not to retry."""
+    """429: the credits are used up. Before the next cycle a retry cannot help, so the answer says not to."""
 
     status, kind, default_code = 429, "insufficient_quota", "insufficient_quota"
 
@@ -144,15 +144,17 @@ class QuotaExceeded(RequestFailed):
 
 
 class InternalError(RequestFailed):
-    """500: ours. The message is always the same sentence; the log has the rest under the request id."""
+    """500: the server's own fault. The message is always the same; the log has the cause under the id."""
 
     def __init__(self) -> None:
         super().__init__("The server had an error while processing your request. Please try again later.")
 
 
 class StorageUnavailable(RequestFailed):
-    """503: the database does not do it just now. No speech is charged; what an operator wanted may have been
-    done all the same, where the answer to it was lost."""
+    """503: the database cannot be reached now.
+
+    No speech is charged. If only the database's answer was lost, an operator's change may still be done.
+    """
 
     status, default_code = 503, "storage_unavailable"
 
@@ -161,7 +163,7 @@ class StorageUnavailable(RequestFailed):
 
 
 class LimitsUnavailable(RequestFailed):
-    """503: requests a minute cannot be counted just now, and uncounted ones are not let through."""
+    """503: requests a minute cannot be counted now, and requests that are not counted are refused."""
 
     status, default_code = 503, "limits_unavailable"
 
@@ -170,7 +172,7 @@ class LimitsUnavailable(RequestFailed):
 
 
 class UpstreamFailed(RequestFailed):
-    """503: the engine failed, is away, busy or late; another try may well succeed."""
+    """503: the engine failed, is busy, late or not available. Another try may succeed."""
 
     status, default_code = 503, "engine_unavailable"
 
@@ -180,8 +182,8 @@ _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.EngineFailed: ("engine_unavailable", "The engine failed to speak this. Please try again."),
     engine_errors.EngineUnavailable: ("engine_unavailable", "The engine is not available right now."),
     engine_errors.EngineBusy: ("engine_unavailable", "The engine is busy; its queue is full."),
-    engine_errors.EngineStumbled: ("engine_unavailable", "The engine stumbled. Please try again."),
-    engine_errors.EngineLimited: ("engine_unavailable", "The engine's provider takes no more now."),
+    engine_errors.EngineStumbled: ("engine_unavailable", "The engine failed for a moment. Please try again."),
+    engine_errors.EngineLimited: ("engine_unavailable", "The engine's provider is at its limit now."),
     engine_errors.EngineUnauthorized: ("engine_unavailable", "The engine is not available right now."),
     engine_errors.EngineExhausted: ("engine_unavailable", "The engine is not available right now."),
     engine_errors.EngineTimeout: ("engine_timeout", "The engine gave no audio in time."),
@@ -197,9 +199,9 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
 
 
 def from_engine(error: EngineError) -> RequestFailed:
-    """Return what a client reads when no candidate gave audio and this was the last one's error.
+    """Return the failure for a client if no candidate gave audio. `error` is that of the last candidate.
 
-    A class in no table counts as its nearest parent: a plugin's own kind of UnsupportedText stays a 400.
+    A class that is in no table counts as its nearest parent: a plugin's own UnsupportedText stays a 400.
     """
     for kind in type(error).__mro__:
         if (request_fault := _REQUEST_FAULTS.get(kind)) is not None:
@@ -208,4 +210,4 @@ def from_engine(error: EngineError) -> RequestFailed:
         if (engine_fault := _ENGINE_FAULTS.get(kind)) is not None:
             code, message = engine_fault
             return UpstreamFailed(message, code=code, retry_after_s=error.retry_after_s or 1.0)
-    raise AssertionError("every EngineError has EngineError in its line")
+    raise AssertionError("every EngineError has EngineError among its parents")

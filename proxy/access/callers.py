@@ -58,7 +58,7 @@ class Callers:
         self._store = store
         # By digest, so that no secret stays in memory.
         self._answers: ReadCache[str, _KeyAnswer] = ReadCache(
-            self._read, lambda answer: answer.good_for_s, most=_MOST_KEPT, clock=clock
+            self._read, lambda answer: answer.good_for_s, max_weight=_MOST_KEPT, clock=clock
         )
 
     def __repr__(self) -> str:
@@ -75,12 +75,12 @@ class Callers:
 
     def recent_caller(self, secret: str) -> Caller | None:
         """Return the caller whose key this is, if it was looked up within the last seconds."""
-        answer = self._answers.kept(api_key.digest(secret)) if secret.isascii() else None
+        answer = self._answers.cached(api_key.digest(secret)) if secret.isascii() else None
         return None if answer is None else answer.caller
 
     def is_known(self, secret: str) -> bool:
         """Tell whether the key was good at its last lookup. A client who sends such a key does not guess."""
-        return self._answers.last(api_key.digest(secret)) is not None
+        return self._answers.last_known(api_key.digest(secret)) is not None
 
     def forget(self, id_: str) -> None:
         """Forget a key or a whole account, by its id. Call this after the commit."""

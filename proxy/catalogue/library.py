@@ -121,7 +121,7 @@ class Library:
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
             lambda _read: KEPT_S,
-            most=_MOST_KEPT,
+            max_weight=_MOST_KEPT,
             weight=lambda read: read.lexicons.weight,
             clock=clock,
         )
@@ -158,7 +158,7 @@ class Library:
         """Return the account's lexicons. They are read and put together again only if one has changed."""
         if not revisions:
             return self._shared
-        before = self._accounts.last(account)
+        before = self._accounts.last_known(account)
         if before is not None and before.lexicons.revisions == revisions:
             return before.lexicons
         texts = _Texts(await lexicons.texts(self._store, account))

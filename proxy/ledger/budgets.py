@@ -61,7 +61,9 @@ class Budgets:
         self._metrics = metrics
         self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs}
-        self._sums: ReadCache[_Budget, _Sum] = ReadCache(self._read, lambda _sum: KEPT_S, most=_MOST_KEPT)
+        self._sums: ReadCache[_Budget, _Sum] = ReadCache(
+            self._read, lambda _sum: KEPT_S, max_weight=_MOST_KEPT
+        )
         self._logged: dict[_Budget, tuple[int, str]] = {}
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Who a key belongs to: asked once, remembered briefly, and forgotten the moment it matters."""
+"""The caller of a key: read once, kept briefly, and forgotten when the key changes."""
 
 from __future__ import annotations
 
@@ -181,8 +181,8 @@ async def test_a_read_that_began_before_a_revocation_is_neither_kept_nor_joined(
     await key_records.revoke(store, record.id)
     callers.forget(record.id)
     late = asyncio.create_task(callers.identify(key.reveal()))
-    await asyncio.sleep(0)  # it has asked, while the early read is under way
-    assert repr(callers) == "<Callers <ReadCache 0 kept, 2 being read>>"
+    await asyncio.sleep(0)  # its read has begun, and the early one is not over
+    assert repr(callers) == "<Callers <ReadCache 0 cached, 2 being read>>"
     store.may_answer.set()
     assert (await early).key == record.id
     with pytest.raises(InvalidKey):
@@ -268,7 +268,7 @@ async def test_only_so_many_are_kept_and_the_least_used_goes_first(
     assert store.reads == 3
     await callers.identify(seldom.reveal())
     assert store.reads == 4
-    assert repr(callers) == "<Callers <ReadCache 2 kept, 0 being read>>"
+    assert repr(callers) == "<Callers <ReadCache 2 cached, 0 being read>>"
 
 
 async def test_nothing_here_shows_a_secret(callers: Callers, key: ApiKey, record: KeyRecord) -> None:

@@ -1,4 +1,4 @@
-"""A value that is read elsewhere: believed for a while, read once for all, and never kept past a change."""
+"""A value that is read elsewhere: cached for a while, read once for all, and never after a change."""
 
 from __future__ import annotations
 
@@ -38,16 +38,18 @@ def source() -> Source:
 
 def cache_of(source: Source, most: float = 10, ttl_s: float = 5.0) -> ReadCache[str, int]:
     """Values weigh what they are."""
-    return ReadCache(source.read, lambda _: ttl_s, most=most, weight=lambda value: value, clock=source.clock)
+    return ReadCache(
+        source.read, lambda _: ttl_s, max_weight=most, weight=lambda value: value, clock=source.clock
+    )
 
 
 async def test_a_value_is_believed_for_its_time_and_then_read_again(source: Source) -> None:
     cache = cache_of(source)
     for source.seconds in (0.0, 4.999):
         assert await cache.get("a") == 1
-    assert (cache.kept("a"), source.reads) == (1, ["a"])
+    assert (cache.cached("a"), source.reads) == (1, ["a"])
     source.seconds = 5.0
-    assert (cache.kept("a"), cache.last("a")) == (None, 1)
+    assert (cache.cached("a"), cache.last_known("a")) == (None, 1)
     source.values["a"] = 7
     assert await cache.get("a") == 7
 
@@ -60,19 +62,19 @@ async def test_its_time_counts_from_before_the_read(source: Source) -> None:
     source.seconds = 4.0
     source.may_answer.set()
     await read
-    assert cache.kept("a") == 1
+    assert cache.cached("a") == 1
     source.seconds = 5.0
-    assert cache.kept("a") is None
+    assert cache.cached("a") is None
 
 
 async def test_a_value_without_time_is_given_and_replaces_an_older_one_by_nothing(source: Source) -> None:
     cache: ReadCache[str, int] = ReadCache(
-        source.read, lambda value: 5.0 if value == 1 else 0.0, most=9, clock=source.clock
+        source.read, lambda value: 5.0 if value == 1 else 0.0, max_weight=9, clock=source.clock
     )
     await cache.get("a")
     source.seconds, source.values["a"] = 5.0, 9
     assert await cache.get("a") == 9
-    assert cache.last("a") is None
+    assert cache.last_known("a") is None
 
 
 async def test_equal_keys_share_a_read_and_the_first_client_may_leave(source: Source) -> None:
@@ -85,7 +87,7 @@ async def test_equal_keys_share_a_read_and_the_first_client_may_leave(source: So
     answers = await asyncio.gather(*clients, return_exceptions=True)
     assert isinstance(answers[0], asyncio.CancelledError)
     assert (answers[1:], source.reads) == ([1] * 4, ["a"])
-    assert repr(cache) == "<ReadCache 1 kept, 0 being read>"
+    assert repr(cache) == "<ReadCache 1 cached, 0 being read>"
 
 
 @pytest.mark.parametrize("by_key", [True, False])
@@ -101,7 +103,7 @@ async def test_a_read_from_before_a_change_is_neither_kept_nor_joined(source: So
         cache.forget_if(lambda _: False)
     late = asyncio.create_task(cache.get("a"))
     source.may_answer.set()
-    assert (await early, await late, cache.kept("a")) == (1, 4, 4)
+    assert (await early, await late, cache.cached("a")) == (1, 4, 4)
 
 
 async def test_only_what_a_change_concerns_is_dropped(source: Source) -> None:
@@ -109,7 +111,7 @@ async def test_only_what_a_change_concerns_is_dropped(source: Source) -> None:
     for key in ("a", "b"):
         await cache.get(key)
     cache.forget_if(lambda value: value == 1)
-    assert (cache.kept("a"), cache.kept("b")) == (None, 2)
+    assert (cache.cached("a"), cache.cached("b")) == (None, 2)
     cache.forget("b")
     assert len(cache) == 0
 
@@ -118,14 +120,14 @@ async def test_the_least_recently_used_values_go_first(source: Source) -> None:
     cache = cache_of(source, most=5)
     for key in ("b", "c", "b", "a"):
         await cache.get(key)
-    assert [cache.last(key) for key in ("a", "b", "c")] == [1, 2, None]
+    assert [cache.last_known(key) for key in ("a", "b", "c")] == [1, 2, None]
 
 
 async def test_a_value_heavier_than_all_the_room_is_kept_alone(source: Source) -> None:
     cache = cache_of(source, most=2)
     for key in ("a", "c"):
         await cache.get(key)
-    assert [cache.kept(key) for key in ("a", "c")] == [None, 3]
+    assert [cache.cached(key) for key in ("a", "c")] == [None, 3]
 
 
 async def test_a_failure_is_not_kept(source: Source) -> None:
