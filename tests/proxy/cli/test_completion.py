@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +17,29 @@ from proxy.cli.main import app
 from tests import shells
 from tests.server import VOXGATE
 
+# The generated code is read once, then each line is completed. A line with `==` ends each answer.
 _COMPLETE = {
     "bash": """
 source <(voxgate --show-completion)
 complete -p voxgate | grep -q _voxgate_completion
-COMP_WORDS=({words}) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
-_voxgate_completion voxgate
-printf '%s\\n' "${{COMPREPLY[@]}}"
+while read -ra COMP_WORDS; do
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _voxgate_completion voxgate
+    printf '%s\\n' "${COMPREPLY[@]}" ==
+done
 """,
-    "fish": "voxgate --show-completion | source\ncomplete -C '{line}'\n",
+    "fish": """
+voxgate --show-completion | source
+while read line
+    complete -C "$line"
+    echo ==
+end
+""",
 }
+_OFFERED: tuple[dict[str, list[str]], ...] = (
+    {"voxgate ke": ["keys"], "voxgate keys r": ["revoke", "rotate"]},
+    {"voxgate doctor --js": ["--json"], "voxgate nothing-like-it": []},
+)
 
 
 def commands(command: object, name: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
@@ -67,21 +81,14 @@ def test_with_json_a_program_reads_all_of_stdout(tmp_path: Path, arguments: str)
 
 
 @pytest.mark.parametrize("shell", _COMPLETE)
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("voxgate ke", ["keys"]),
-        ("voxgate keys r", ["revoke", "rotate"]),
-        ("voxgate doctor --js", ["--json"]),
-        ("voxgate nothing-like-it", []),
-    ],
-)
+@pytest.mark.parametrize("offered", _OFFERED, ids=["words", "options"])
 def test_the_generated_completion_works_in_a_real_shell(
-    tmp_path: Path, shell: str, line: str, offered: list[str]
+    tmp_path: Path, shell: str, offered: dict[str, list[str]]
 ) -> None:
-    found, script = shells.shell(shell), _COMPLETE[shell].format(words=line, line=line)
+    found = shells.shell(shell)
     done = subprocess.run(
-        [found.program, "-c", script],
+        [found.program, "-c", _COMPLETE[shell]],
+        input="".join(f"{line}\n" for line in offered),
         cwd=tmp_path,
         env={**environ(tmp_path), **found.environ},
         capture_output=True,
@@ -89,7 +96,8 @@ def test_the_generated_completion_works_in_a_real_shell(
         check=True,
     )
     # Some shells put the help behind the word.
-    assert [word.split("\t")[0] for word in done.stdout.split("\n") if word] == offered
+    answers = [re.findall(r"^[^\t\n]+", answer, re.M) for answer in done.stdout.split("==\n")[:-1]]
+    assert dict(zip(offered, answers, strict=True)) == offered
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

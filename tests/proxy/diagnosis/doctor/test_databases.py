@@ -14,7 +14,7 @@ import pytest
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import databases, examination
 from proxy.diagnosis.finding import Finding
-from proxy.storage import open_store
+from proxy.storage import open_store, postgres
 from proxy.storage.schema import shipped
 from proxy.storage.store import Statement
 from tests.databases import Postgres
@@ -138,7 +138,7 @@ async def test_a_database_that_is_away_is_wrong(tmp_path: Path) -> None:
 async def test_a_database_that_says_nothing_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(databases, "ANSWER_S", 0.5)
+    monkeypatch.setattr(postgres, "ANSWER_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://voxgate:s3cret@127.0.0.1:{silent.getsockname()[1]}/voxgate"
         async with asyncio.timeout(examination.DEADLINE_S):
