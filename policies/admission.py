@@ -1,4 +1,4 @@
-"""Whether one more request of an account may begin now, by its streams, its key's streams and its credits."""
+"""Decide whether one more request may begin now: the streams of account and key, and the credits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which speech may be sent a second time, and what makes two requests sound the same."""
+"""The rules of the cache: who uses it, what may enter, and which requests sound the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider takes for one attempt. This money is apart from credits and never touches a balance."""
+"""The cost of one attempt at its provider. This money is apart from credits and changes no balance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Months from an account's anchor day. A cycle is derived from the clock; nothing turns it over."""
+"""Months from an account's anchor day. A cycle is derived from the clock; no job starts a new one."""
 
 from __future__ import annotations
 

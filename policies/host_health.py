@@ -1,4 +1,4 @@
-"""When a host counts as frozen, when a crashed one is started again, and when it is left down."""
+"""The health of a host: when it counts as frozen, and when it starts again after a crash."""
 
 from __future__ import annotations
 

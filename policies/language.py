@@ -92,7 +92,7 @@ class LanguageSpan(NamedTuple):
 
 
 def base(tag: str) -> str:
-    """`pt-BR` → `pt`."""
+    """Return the base language of a tag: `pt` for `pt-BR`."""
     return tag.split("-", 1)[0].lower()
 
 

@@ -1,4 +1,4 @@
-"""What an account may do: its plan, the terms agreed with it alone, and the lower caps of a key."""
+"""Plans: what an account may do, by its plan, its own terms, and the lower caps of a key."""
 
 from __future__ import annotations
 

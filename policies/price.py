@@ -1,4 +1,4 @@
-"""What a request costs, in micro-credits: integers only, rounded once, upwards."""
+"""The price of a request in micro-credits: integers only, rounded once and upwards."""
 
 from __future__ import annotations
 

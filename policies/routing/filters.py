@@ -50,8 +50,8 @@ def is_open(model: Model, terms: Terms | None, licences: Licences) -> bool:
 
 def speaks(info: ModelInfo, tag: str) -> bool:
     """Tell whether the model speaks the language well enough. A region falls back to its base language."""
-    found = find_language(info, tag)
-    return found is not None and found.quality != "poor"
+    known = find_language(info, tag)
+    return known is not None and known.quality != "poor"
 
 
 def find_language(info: ModelInfo, tag: str) -> Language | None:

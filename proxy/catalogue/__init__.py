@@ -1,1 +1,1 @@
-"""Which models and voices there are, and what accounts save of their own."""
+"""The models and voices that exist, and the voices and lexicons that accounts save."""

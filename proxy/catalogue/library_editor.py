@@ -134,7 +134,7 @@ class LibraryEditor:
         """Refuse names of the server: a saved voice comes first, and would hide the server's voice."""
         if "/" in name:
             raise InvalidRequest(
-                "Invalid value for 'name': it must have no '/', by which engines' own voices are named.",
+                "Invalid value for 'name': it must have no '/'. A name with '/' is a voice of an engine.",
                 param="name",
             )
         if name in self._configured or name in built_in_voices():

@@ -29,23 +29,23 @@ def merge(running: Config, read: Config) -> Reload:
         for field in Server.__struct_fields__
         if getattr(running.server, field) != getattr(read.server, field)
     ]
-    kept = {field: getattr(running.server, field) for field in NEEDS_RESTART}
-    kept_sections = {
+    old_values = {field: getattr(running.server, field) for field in NEEDS_RESTART}
+    old_sections = {
         name: getattr(running, name)
         for name in (*_OPENED_ONCE, "data", "secrets", *_waiting_for_engines(running, read))
     }
     config = msgspec.structs.replace(
-        read, server=msgspec.structs.replace(read.server, **kept), **kept_sections
+        read, server=msgspec.structs.replace(read.server, **old_values), **old_sections
     )
     differs = [
         name
         for name in (*_OPENED_ONCE, "cache", "plans", "models", "routes", "voices", "lexicons")
         if getattr(running, name) != getattr(read, name)
     ]
-    applied = [name for name in differs if name not in kept_sections]
+    applied = [name for name in differs if name not in old_sections]
     changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied
     waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
-    waiting += [name for name in differs if name in kept_sections]
+    waiting += [name for name in differs if name in old_sections]
     return Reload(config, tuple(changed), tuple(waiting))
 
 
@@ -58,6 +58,6 @@ def _waiting_for_engines(running: Config, read: Config) -> tuple[str, ...]:
     """Return the sections that must wait for a restart, because they name engines that wait, too."""
     if running.engines == read.engines:
         return ()
-    named = {engine for plan in read.plans.values() for engine in plan.engines or ()}
+    plan_engines = {engine for plan in read.plans.values() for engine in plan.engines or ()}
     waiting = ("models", "routes", "voices")
-    return waiting if named <= running.engines.keys() else (*waiting, "plans")
+    return waiting if plan_engines <= running.engines.keys() else (*waiting, "plans")

@@ -59,8 +59,8 @@ def shipped_routes(value: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
 
 def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
     """Return the candidates that cannot speak, each with the engine that is not configured."""
-    named = {full: full.partition("/")[0] for full in route.candidates}
-    return {full: engine for full, engine in named.items() if engine not in engines}
+    engine_of = {full: full.partition("/")[0] for full in route.candidates}
+    return {full: engine for full, engine in engine_of.items() if engine not in engines}
 
 
 def _route(section: RouteSection) -> Route:

@@ -24,13 +24,13 @@ def read_server(reader: Reader, value: object) -> Server:
 
 
 def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:
-    named = reader.section(Storage, value, "storage") or Storage()
-    return Storage(_Url(reader, "storage.url", addresses.check_storage).read(named.url, environ, folder))
+    section = reader.section(Storage, value, "storage") or Storage()
+    return Storage(_Url(reader, "storage.url", addresses.check_storage).read(section.url, environ, folder))
 
 
 def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:
-    named = reader.section(LimitsStore, value, "limits") or LimitsStore()
-    return LimitsStore(_Url(reader, "limits.url", addresses.check_limits).read(named.url, environ, folder))
+    section = reader.section(LimitsStore, value, "limits") or LimitsStore()
+    return LimitsStore(_Url(reader, "limits.url", addresses.check_limits).read(section.url, environ, folder))
 
 
 def read_cache(reader: Reader, value: object) -> CacheSection:
@@ -45,13 +45,13 @@ class _Url:
         self._key = key
         self._check = check
 
-    def read(self, named: str, environ: Mapping[str, str], folder: Path) -> str:
+    def read(self, written: str, environ: Mapping[str, str], folder: Path) -> str:
         try:
-            url = resolve(named, environ, folder)
+            url = resolve(written, environ, folder)
             self._check(url)
         except (SecretMissing, ValueError) as error:
             self._reader.fault(self._key, str(error))
-            return named
+            return written
         return url
 
 

@@ -15,18 +15,18 @@ from proxy.config.sections import Upstream
 
 
 def read_upstream(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Upstream:
-    named = reader.section(Upstream, value, "upstream") or Upstream()
+    section = reader.section(Upstream, value, "upstream") or Upstream()
     return replace(
-        named,
-        proxy=_proxy(reader, named.proxy, environ, folder),
-        ca_file=_ca_file(reader, named.ca_file, folder),
+        section,
+        proxy=_proxy(reader, section.proxy, environ, folder),
+        ca_file=_ca_file(reader, section.ca_file, folder),
     )
 
 
-def _proxy(reader: Reader, named: str, environ: Mapping[str, str], folder: Path) -> str:
+def _proxy(reader: Reader, written: str, environ: Mapping[str, str], folder: Path) -> str:
     """Return the proxy's address. A fault never repeats it, because it may hold a password."""
     try:
-        url = resolve(named, environ, folder)
+        url = resolve(written, environ, folder)
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except SecretMissing as error:
@@ -39,14 +39,14 @@ def _proxy(reader: Reader, named: str, environ: Mapping[str, str], folder: Path)
     return url
 
 
-def _ca_file(reader: Reader, named: str, folder: Path) -> str:
-    if not named:
+def _ca_file(reader: Reader, written: str, folder: Path) -> str:
+    if not written:
         return ""
-    file = (folder / named).absolute()
+    file = (folder / written).absolute()
     try:
         ssl.create_default_context(cafile=file)
     except ssl.SSLError:
-        reader.fault("upstream.ca_file", f"{named!r} has no certificate, or one that cannot be read")
+        reader.fault("upstream.ca_file", f"{written!r} has no certificate, or one that cannot be read")
     except OSError as error:
-        reader.fault("upstream.ca_file", f"{named!r} cannot be read: {error.strerror}")
+        reader.fault("upstream.ca_file", f"{written!r} cannot be read: {error.strerror}")
     return str(file)

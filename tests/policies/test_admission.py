@@ -1,4 +1,4 @@
-"""What refuses a request that comes while others are under way, and in which order it is told."""
+"""The limits that refuse a request while others are under way, and their order."""
 
 from __future__ import annotations
 

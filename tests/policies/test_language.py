@@ -1,4 +1,4 @@
-"""Which language a text is spoken in: who is asked, in which order, and what counts."""
+"""The language of a text: what is read, in which order, and what counts."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_region_comes_from_a_request_or_a_voice_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "heard", "chosen"),
+    ("text", "detected", "chosen"),
     [
         ("Добрий вечір", "uk", LanguageChoice("uk", "detected")),
         ("Добрый вечер", "ru", LanguageChoice("ru", "detected")),
@@ -101,9 +101,9 @@ def test_a_region_comes_from_a_request_or_a_voice_alone() -> None:
     ],
 )
 def test_a_detector_is_heard_where_languages_share_a_script(
-    text: str, heard: str, chosen: LanguageChoice
+    text: str, detected: str, chosen: LanguageChoice
 ) -> None:
-    assert language.choose(None, None, text, lambda _text: heard) == chosen
+    assert language.choose(None, None, text, lambda _text: detected) == chosen
 
 
 def test_an_unmistakable_script_never_reaches_the_detector() -> None:
@@ -115,18 +115,18 @@ def test_an_unmistakable_script_never_reaches_the_detector() -> None:
 
 
 def test_addresses_say_nothing_of_the_language() -> None:
-    asked: list[str] = []
+    texts: list[str] = []
     language.choose(
-        None, None, "Veja https://example.com/help?a=b ou www.example.com, ana@example.com!", asked.append
+        None, None, "Veja https://example.com/help?a=b ou www.example.com, ana@example.com!", texts.append
     )
-    assert [text.split() for text in asked] == [["Veja", "ou", "!"]]
+    assert [text.split() for text in texts] == [["Veja", "ou", "!"]]
     assert language.choose(None, None, "ดูที่ https://example.com/a/very/long/path").tag == "th"
 
 
 def test_a_detector_gets_two_thousand_characters() -> None:
-    asked: list[str] = []
-    language.choose(None, None, "word " * 1000, asked.append)
-    assert [len(text) for text in asked] == [2000]
+    texts: list[str] = []
+    language.choose(None, None, "word " * 1000, texts.append)
+    assert [len(text) for text in texts] == [2000]
 
 
 @given(st.text(max_size=100))

@@ -164,9 +164,9 @@ def test_a_language_has_one_name_however_it_is_written() -> None:
     ],
 )
 def test_what_an_entry_may_be(words: dict[str, str], fault: str | None) -> None:
-    told = lexicon.words_fault(words, is_named=True)
-    assert (told is None) is (fault is None)
-    assert fault is None or fault in (told or "")
+    message = lexicon.words_fault(words, is_named=True)
+    assert (message is None) is (fault is None)
+    assert fault is None or fault in (message or "")
 
 
 def test_words_are_kept_composed_and_without_blanks_around_them() -> None:

@@ -45,7 +45,7 @@ def test_the_same_wish_in_four_languages_finds_the_same_voice(description: str) 
     best, *others = match(description, VOICES)
     assert (best.voice.id, best.score) == ("malee", 1.0)
     assert set(best.reasons) == {"quality: warm", "age: old", "gender: female", "language: th"}
-    # Who is known to be a man, or to speak another language, is not meant at all.
+    # A voice that is known to be a man, or to speak another language, is no match.
     assert [each.voice.id for each in others] == ["nova"]
     assert others[0].reasons == ("gender: female",)
 
@@ -80,7 +80,7 @@ def test_with_engines_to_ask_a_language_that_they_refuse_is_nobodys() -> None:
         return {each.voice.id: each.score for each in match(description, VOICES, speaks)}
 
     assert found_by("warm older woman, Thai") == {}
-    # Whoever has no language has a half of what the engine speaks; who has another one is not meant.
+    # A voice without a language fits half as well; a voice with another language does not fit.
     assert found_by("British English narrator") == {"cloud/7": 0.7, "nova": 0.3, "plain": 0.3}
     assert found_by("Portuguese") == {"bia": 1.0, "nova": 0.5, "plain": 0.5}
     assert set(found_by("bright")) == {"bia"}

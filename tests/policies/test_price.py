@@ -1,4 +1,4 @@
-"""A charge is what was written, rounded once and upwards; what is estimate_charge is held for it."""
+"""A charge is for what was written, rounded once and upwards; its estimate is on hold before."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def test_by_character_and_by_job_the_hold_is_the_charge(
     micro: int, per: str, characters: int, samples: int
 ) -> None:
     price = Price(micro, per)  # type: ignore[arg-type]  # one of the two, drawn as text
-    held = estimate_charge(price, estimated_s=samples / 24_000, characters=characters)
-    assert held == charge(price, samples=samples, rate_hz=24_000, characters=characters)
+    hold = estimate_charge(price, estimated_s=samples / 24_000, characters=characters)
+    assert hold == charge(price, samples=samples, rate_hz=24_000, characters=characters)
 
 
 @given(st.integers(1, 3600), prices)
 def test_by_the_minute_a_true_estimate_holds_enough(seconds: int, price: Price) -> None:
-    held = estimate_charge(price, estimated_s=float(seconds), characters=1)
-    assert held >= charge(price, samples=seconds * 24_000, rate_hz=24_000, characters=1)
+    hold = estimate_charge(price, estimated_s=float(seconds), characters=1)
+    assert hold >= charge(price, samples=seconds * 24_000, rate_hz=24_000, characters=1)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How clients are told of requests a minute."""
+"""The headers of requests a minute."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def test_a_duration_parses_back_to_the_millisecond_above(seconds: float) -> None
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "wait_s"),
     [(-5.0, 1), (0.0, 1), (0.2, 1), (1.0, 1), (1.0001, 2), (59.1, 60), (60.0, 60), (1e9, 60)],
 )
-def test_when_to_come_again(seconds: float, told: int) -> None:
-    assert retry_after_s(seconds) == told
+def test_when_to_come_again(seconds: float, wait_s: int) -> None:
+    assert retry_after_s(seconds) == wait_s
 
 
 @given(st.floats())
 def test_nobody_is_ever_told_less_than_a_second_or_more_than_a_minute(seconds: float) -> None:
-    told = retry_after_s(seconds)
-    assert isinstance(told, int)
-    assert 1 <= told <= 60
-    assert not 0 < seconds <= 60 or told >= seconds
+    wait_s = retry_after_s(seconds)
+    assert isinstance(wait_s, int)
+    assert 1 <= wait_s <= 60
+    assert not 0 < seconds <= 60 or wait_s >= seconds
 
 
 def test_no_limit_is_no_window() -> None:

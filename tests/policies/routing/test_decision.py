@@ -105,7 +105,7 @@ def error(decision: Decision) -> NoCandidate:
 
 
 @pytest.mark.parametrize(
-    ("tags", "told"),
+    ("tags", "ending"),
     [
         ((), "it speaks none."),
         (("yo", "en"), "it speaks en, yo."),
@@ -120,10 +120,10 @@ def error(decision: Decision) -> NoCandidate:
         (tuple(f"{letter}b" for letter in "bcdefghijklmn"), "it speaks 13 languages, among them bb, cb, db."),
     ],
 )
-def test_a_refused_language_names_the_others_or_some_of_many(tags: tuple[str, ...], told: str) -> None:
+def test_a_refused_language_names_the_others_or_some_of_many(tags: tuple[str, ...], ending: str) -> None:
     model = Model("red", info("th", languages=tuple(Language(tag) for tag in tags)))
     decision = decide(Offer(models=(model,)), voice("red"), RoutingQuery(language="th"), ANYONE, NO_RULES)
-    assert error(decision).message.endswith(told)
+    assert error(decision).message.endswith(ending)
 
 
 CLOUD, UNPAID, CLOSED = (

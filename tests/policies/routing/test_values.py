@@ -1,4 +1,4 @@
-"""Which routes are meant for a language."""
+"""The routes for a language."""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ async def limits(request: pytest.FixtureRequest) -> AsyncIterator[Limits]:
         yield opened
 
 
-async def _refused(limits: Limits, account: str, key: str, asked: Terms) -> RateLimited:
+async def _refused(limits: Limits, account: str, key: str, terms: Terms) -> RateLimited:
     with pytest.raises(RateLimited) as refusal:
-        await limits.admit(account, key, asked)
+        await limits.admit(account, key, terms)
     return refusal.value
 
 
@@ -78,11 +78,11 @@ async def test_a_hundred_at_once_are_let_through_as_one_after_the_other(limits: 
 
 
 async def test_a_refusal_by_the_keys_limit_leaves_the_accounts(limits: Limits, account: str) -> None:
-    asked = _terms(10, key_rpm=2)
-    windows = [await limits.admit(account, f"{account}a", asked) for _ in range(2)]
+    terms = _terms(10, key_rpm=2)
+    windows = [await limits.admit(account, f"{account}a", terms) for _ in range(2)]
     assert [(window.limit, window.remaining) for window in windows if window] == [(2, 1), (2, 0)]
     for _ in range(20):
-        refusal = await _refused(limits, account, f"{account}a", asked)
+        refusal = await _refused(limits, account, f"{account}a", terms)
         assert "this key: 2 requests a minute" in refusal.message
     other = await limits.admit(account, f"{account}b", _terms(10))
     assert other is not None
@@ -133,7 +133,7 @@ class Clock:
 
 
 async def _asked(limits: Limits, rpm: int) -> float | None:
-    """How long the refused are told to wait, or None for those let through."""
+    """Return how long each refused request must wait, or None for one that passed."""
     try:
         await limits.admit("a", "k", _terms(rpm))
     except RateLimited as refusal:
@@ -215,9 +215,9 @@ async def _own_redis(*options: str) -> AsyncIterator[tuple[RedisServer, Limits]]
 
 
 async def _expect_unavailable(limits: Limits) -> None:
-    for asked in (limits.admit("a", "k", _terms(1000)), limits.check()):
+    for call in (limits.admit("a", "k", _terms(1000)), limits.check()):
         with pytest.raises(LimitsUnavailable) as failure:
-            await asked
+            await call
         assert (failure.value.status, failure.value.retry_after_s) == (503, 2.0)
 
 
@@ -235,8 +235,8 @@ async def test_a_frozen_redis_is_not_waited_for_by_anybody() -> None:
     async with _own_redis() as (server, limits):
         await limits.admit("a", "k", _terms(1000))
         with server.frozen():
-            asked = [limits.admit("a", "k", _terms(1000)) for _ in range(100)]
-            answers = await asyncio.gather(*asked, return_exceptions=True)
+            calls = [limits.admit("a", "k", _terms(1000)) for _ in range(100)]
+            answers = await asyncio.gather(*calls, return_exceptions=True)
             assert {type(answer) for answer in answers} == {LimitsUnavailable}
             await _expect_unavailable(limits)
         window = await limits.admit("a", "k", _terms(1000))

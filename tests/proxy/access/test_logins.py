@@ -67,9 +67,9 @@ async def test_what_cannot_be_a_key_counts_for_the_address(store: Store, limits:
 
 
 async def _statuses(logins: Logins, address: str, *secrets: str) -> Counter[int]:
-    """What each is told of those that all come at once."""
-    asked = (logins.identify(secret, address) for secret in secrets)
-    answers = await asyncio.gather(*asked, return_exceptions=True)
+    """Count the statuses of requests that come at the same moment."""
+    identifications = (logins.identify(secret, address) for secret in secrets)
+    answers = await asyncio.gather(*identifications, return_exceptions=True)
     assert all(isinstance(answer, Caller | InvalidKey | RateLimited) for answer in answers)
     return Counter(answer.status if isinstance(answer, RequestFailed) else 200 for answer in answers)
 
@@ -82,11 +82,11 @@ async def test_of_many_wrong_keys_at_once_so_many_are_told_so(store: Store, kind
             logins, known = Logins(Callers(store), limits), await _key(store)
             await logins.identify(known, HOME)
             wrong = [api_key.mint().reveal() for _ in range(200)]
-            told = await _statuses(logins, HOME, *wrong, known)
-            assert told == {401: MOST_BY_ADDRESS, 429: 200 - MOST_BY_ADDRESS, 200: 1}
+            statuses = await _statuses(logins, HOME, *wrong, known)
+            assert statuses == {401: MOST_BY_ADDRESS, 429: 200 - MOST_BY_ADDRESS, 200: 1}
             same = [api_key.mint().reveal()] * 50
-            told = await _statuses(logins, AWAY, *same)
-            assert told == {401: MOST_BY_PREFIX, 429: 50 - MOST_BY_PREFIX}
+            statuses = await _statuses(logins, AWAY, *same)
+            assert statuses == {401: MOST_BY_PREFIX, 429: 50 - MOST_BY_PREFIX}
 
 
 async def test_many_good_keys_at_once_are_all_let_in(store: Store, limits: Limits) -> None:
@@ -103,7 +103,7 @@ async def test_no_more_are_looked_up_at_once_than_may_fail(
     watched.may_answer.clear()
     async with asyncio.TaskGroup() as tasks:
         wrong = (api_key.mint().reveal() for _ in range(200))
-        told = tasks.create_task(_statuses(logins, HOME, *wrong))
+        statuses = tasks.create_task(_statuses(logins, HOME, *wrong))
         await watched.was_asked.wait()
         monkeypatch.setattr("proxy.access.logins._WAIT_S", 0.01)
         with pytest.raises(StorageUnavailable):
@@ -111,7 +111,7 @@ async def test_no_more_are_looked_up_at_once_than_may_fail(
                 await logins.identify(api_key.mint().reveal(), HOME)
         assert watched.reads == MOST_BY_ADDRESS
         watched.may_answer.set()
-    assert told.result() == {401: MOST_BY_ADDRESS, 429: 200 - MOST_BY_ADDRESS}
+    assert statuses.result() == {401: MOST_BY_ADDRESS, 429: 200 - MOST_BY_ADDRESS}
     assert watched.reads == MOST_BY_ADDRESS
 
 

@@ -1,4 +1,4 @@
-"""Usage that is asked for often, or all at once: an account waits for its own sums, and nobody else does."""
+"""Questions about usage, often or at once: an account waits for its own sums, and for no others."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ async def test_long_reads_keep_nobodys_key_from_being_recognised(
     store, begun, may_go = priced.worker.store, asyncio.Event(), asyncio.Event()
     read_long = store.read_long
 
-    async def held(sql: str, params: Params | None = None) -> list[Row]:
+    async def held_read(sql: str, params: Params | None = None) -> list[Row]:
         begun.set()
         await may_go.wait()
         return await read_long(sql, params)
 
-    monkeypatch.setattr(store, "read_long", held)
+    monkeypatch.setattr(store, "read_long", held_read)
     made = (await priced.administer("POST", "keys", {"account": "ada"})).json()["key"]
     async with asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(priced.ask("GET", f"/v1/usage?{query}"))

@@ -115,7 +115,7 @@ async def test_the_names_of_a_long_cast_do_not_burst_a_header(tmp_path: Path, le
         answer = await server.speech("[N0] Hi. [N15] Ho.", voice={"cast": cast})
         whole = await server.speech("[N0] Hi.", voice={"cast": cast}, response_format="json")
     assert answer.status_code == 200, answer.text
-    told = answer.headers["x-voxgate-voice"]
-    assert 980 < len(told) <= 1000
-    assert "+".join(names).startswith(unquote(told, errors="strict"))
+    shown = answer.headers["x-voxgate-voice"]
+    assert 980 < len(shown) <= 1000
+    assert "+".join(names).startswith(unquote(shown, errors="strict"))
     assert whole.json()["voice_used"] == "+".join(names)

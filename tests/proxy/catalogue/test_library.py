@@ -1,4 +1,4 @@
-"""What an account has of its own: looked up once in five seconds, and at once after a change here."""
+"""The library of an account: read once in five seconds, and at once after a change in this worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""[lexicons.NAME]: names, words, and what is wrong with them, told by their place."""
+"""[lexicons.NAME]: names, words, and the faults of both, with their keys."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def test_words_are_kept_under_the_usual_name_of_their_language(tmp_path: Path) -
     ],
 )
 def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> None:
-    (told,) = faults(tmp_path, text)
-    assert told.startswith(fault)
+    (message,) = faults(tmp_path, text)
+    assert message.startswith(fault)

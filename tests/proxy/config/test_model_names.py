@@ -1,4 +1,4 @@
-"""A model's name that is misspelt in the configuration is told with the one that was meant."""
+"""A fault about a misspelt model names the model that is most like it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNSEEN = "cloud/tts-1-hd has no cost: its budget does not see it"
 
 
 def _wrong(folder: Path, more: str) -> dict[str, str]:
-    """What `voxgate check` says of models; the engines themselves are not looked at."""
+    """Return what `voxgate check` says of models, without reading the engines."""
     findings = check_config(load(folder, CLOUD + more), Registry({}, []))
     return {each.name: each.found for each in findings if (each.what, each.verdict) == ("model", "wrong")}
 

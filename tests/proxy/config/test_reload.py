@@ -104,8 +104,8 @@ def test_what_was_opened_once_waits_for_a_restart(name: str, section: object) ->
     assert reload == (Config(), (), (name,))
 
 
-def plans(*given: Plan) -> dict[str, Plan]:
-    return {plan.name: plan for plan in given}
+def plans(*listed: Plan) -> dict[str, Plan]:
+    return {plan.name: plan for plan in listed}
 
 
 ESPEAK = {"espeak": EngineSection("espeak")}

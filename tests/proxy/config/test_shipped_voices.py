@@ -42,11 +42,11 @@ def test_who_sounds_like_it_comes_first(tmp_path: Path, described: str, best: li
 def test_their_tags_are_the_words_of_the_readme(tmp_path: Path) -> None:
     rows = re.findall(r"^\| (\w+) \| `(\w+)` \| (.+) \|$", README.read_text(), re.MULTILINE)
     voices = shipped(tmp_path)
-    told = {name: (voice, words) for name, voice, words in rows if name in voices}
+    listed = {name: (voice, words) for name, voice, words in rows if name in voices}
     assert (
-        told.keys() == voices.keys() == config_toml.built_in_voices() - {"nigerian-male", "nigerian-female"}
+        listed.keys() == voices.keys() == config_toml.built_in_voices() - {"nigerian-male", "nigerian-female"}
     )
-    for name, (espeak, words) in told.items():
+    for name, (espeak, words) in listed.items():
         assert voices[name].on("espeak") == espeak
         assert all(tag in words for tag in voices[name].tags), name
         assert voices[name].tags

@@ -52,6 +52,6 @@ def test_certificates_lie_beside_the_file(tmp_path: Path) -> None:
 def test_what_is_wrong_is_told_at_once_and_without_the_password(
     tmp_path: Path, line: str, fault: str
 ) -> None:
-    (told,) = faults(tmp_path, f"[upstream]\n{line}")
-    assert told.startswith(fault)
-    assert "hunter2" not in told
+    (message,) = faults(tmp_path, f"[upstream]\n{line}")
+    assert message.startswith(fault)
+    assert "hunter2" not in message

@@ -53,5 +53,5 @@ def test_a_member_that_cannot_speak_today_is_no_fault(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> None:
-    told = faults(tmp_path, f"{TONE}[voices.duo]\n{text}")
-    assert told[0].startswith(fault)
+    messages = faults(tmp_path, f"{TONE}[voices.duo]\n{text}")
+    assert messages[0].startswith(fault)
