@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,3 +150,23 @@ async def test_the_adder_never_waits_and_who_keeps_up_does(
     await recording.complete()
     await recording.close(keep=True)
     assert (tmp_path / "name").stat().st_size == 17 * BLOCK_BYTES
+
+
+async def test_a_close_that_is_cancelled_early_still_frees_the_name(
+    tmp_path: Path,
+) -> None:
+    held = threading.Event()
+    lock = locked_files.take(tmp_path / "name")
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(held.wait)
+        recording = Recording(lock, MOST, threads)
+        closing = asyncio.create_task(recording.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert locked_files.take(tmp_path / "name") is None
+        held.set()
+    await asyncio.sleep(0)
+    again = locked_files.take(tmp_path / "name")
+    assert again is not None
+    again.release()

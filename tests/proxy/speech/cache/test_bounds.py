@@ -112,6 +112,7 @@ async def test_one_that_takes_more_than_a_quarter_is_not_kept(tmp_path: Path) ->
                 answers.append(await ask(server))
                 await asyncio.to_thread(until, lambda: not server.worker.cache._ending)
             assert not kept(tmp_path)
+            assert not await server.worker.store.read("SELECT recording FROM clips")
             revise(server, tmp_path, CONFIG.replace("megabytes = 1", "megabytes = 2"))
             assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
     assert [found(answer) for answer in answers] == ["miss", "miss"]

@@ -11,11 +11,13 @@ import pytest
 from starlette.types import Message
 
 from proxy.kept import locked_files
+from proxy.kept.locked_files import Lock
+from proxy.speech.cache.flights import Flights
 from speech_engine import Finished, errors
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.cache.conftest import AS_SHIPPED
-from tests.proxy.speech.cache.keeping import BODY, CONFIG, ask, found, kept, reopened, speaking, turns
+from tests.proxy.speech.cache.keeping import BODY, CONFIG, ask, found, kept, landed, reopened, speaking, turns
 
 IMPATIENT = "[server]\nfirst_audio_s = 0.6\n" + CONFIG
 CACHED = {**BODY, "cache": True}
@@ -44,6 +46,16 @@ def held_up(gate: Gate, *then: Step) -> Scripted:
 
 def asking(server: Inside, number: int) -> list[asyncio.Task[httpx2.Response]]:
     return [asyncio.create_task(ask(server)) for _ in range(number)]
+
+
+async def test_a_flight_that_ends_late_leaves_the_one_in_its_place_alone(tmp_path: Path) -> None:
+    flights, path = Flights(), tmp_path / "clip"
+    first = flights.begin(path)
+    second = flights.begin(path)
+    first.land("again")
+    assert flights.of(path) is second
+    second.land("again")
+    assert flights.of(path) is None
 
 
 async def test_a_hundred_at_once_are_spoken_once(tmp_path: Path) -> None:
@@ -233,6 +245,25 @@ async def test_workers_wait_for_one_another(tmp_path: Path) -> None:
     assert [found(answer) for answer in answers] == ["miss", "hit"]
     assert answers[0].content == answers[1].content
     assert (len(here.jobs), len(there.jobs)) == (1, 0)
+
+
+async def test_a_clip_that_another_worker_kept_meanwhile_frees_the_lock_for_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = Scripted(*spoken(0.5)), Scripted()
+    async with speaking(tmp_path, here) as server, reopened(tmp_path, server, there) as other:
+        folder = other.worker.cache._shelf.folder
+        take = folder.take
+
+        async def take_late(path: Path) -> Lock | None:
+            assert found(await ask(server)) == "miss"
+            await landed(tmp_path)
+            return await take(path)
+
+        monkeypatch.setattr(folder, "take", take_late)
+        assert found(await ask(other)) == "hit"
+        await landed(tmp_path)
+    assert not there.jobs
 
 
 async def test_a_worker_that_speaks_too_long_is_not_waited_for(tmp_path: Path) -> None:
