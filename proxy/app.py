@@ -104,12 +104,12 @@ class Worker:
         readiness = health.HealthEndpoints(
             self.store, resources.limits, dependencies, server.default_model, self.server_state
         )
-        administration = api_admin.Administration(
+        admin_tools = api_admin.AdminTools(
             self.store, self.ledger, self._callers, config, self._usage_throttle, self.cache
         )
         admin_routes = [
-            *api_admin.record_routes(administration, library_editor),
-            *api_admin.engine_routes(administration, dependencies, self.planner, library),
+            *api_admin.record_routes(admin_tools, library_editor),
+            *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
         ]
         client_routes = [
             *speech.routes(speech_endpoint),

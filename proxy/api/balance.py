@@ -1,4 +1,4 @@
-"""The balance of an account: its cycle, its credits and its requests under way."""
+"""The balance of an account: its cycle, its credits, and the number of its running requests."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ class ShownCycle(msgspec.Struct, frozen=True):
 
 
 class ShownCaps(Caps, frozen=True, kw_only=True, omit_defaults=False):
-    """What one key may do, where that is less than its account; null adds nothing."""
+    """The key's own limits, if they are lower than the account's; null adds no limit."""
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
-    """Amounts in credits; null means no limit. `left` is the allowance less what was used and what requests
-    under way hold, `granted` stays until it is spent, `available` is both."""
+    """Amounts in credits; null means no limit. `left` = allowance − used − held by running requests.
+
+    `granted` does not expire. `available` = left + granted.
+    """
 
     allowance: float | None
     used: float
@@ -37,9 +39,11 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountBalance(NamedTuple):
+    """`running` counts the account's requests that have not ended."""
+
     cycle: ShownCycle
-    credits: Balance
-    live: int
+    balance: Balance
+    running: int
 
 
 async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:

@@ -23,7 +23,7 @@ class OwnAccount(msgspec.Struct, frozen=True):
 
 
 class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
-    """The key that asks; `hint` is how its secret ends."""
+    """The key of this request; `hint` is the end of its secret."""
 
     id: str
     name: str
@@ -33,7 +33,7 @@ class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnPlan(msgspec.Struct, frozen=True):
-    """`price` is for people, and "" where the plan is free."""
+    """`price` is a display text, and "" if the plan is free."""
 
     name: str
     price: str
@@ -47,7 +47,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`streams` counts the account's requests under way."""
+    """`streams` counts the account's running requests."""
 
     account: OwnAccount
     key: OwnKey
@@ -70,16 +70,16 @@ class Me:
         key = await key_records.get(self._ledger.store, caller.key)
         if account is None or key is None:
             raise InvalidKey("This key is no longer known here.")
-        balance = await read_balance(self._ledger, account.id, key.id, account.anchor, terms)
+        account_balance = await read_balance(self._ledger, account.id, key.id, account.anchor, terms)
         return reply(
             MeAnswer(
                 account=OwnAccount(account.id, account.name),
                 key=_key(key),
                 plan=OwnPlan(terms.plan, self._plans.by_name[terms.plan].price),
                 limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
-                cycle=balance.cycle,
-                credits=balance.credits,
-                streams=balance.live,
+                cycle=account_balance.cycle,
+                credits=account_balance.balance,
+                streams=account_balance.running,
             )
         )
 

@@ -190,7 +190,7 @@ def routes(store: Store, throttle: UsageThrottle) -> list[Endpoint]:
             "/v1/usage",
             OwnUsage(Reports(store, throttle, OWN)).list_,
             "list_usage",
-            "The account's requests with what they came to, or sums of them",
+            "The account's requests with their cost, or sums of them",
             {**json(UsageList, UsageGroups), "text/csv": ()},
             queries=USAGE_QUERIES,
             failures=(InvalidRequest, RateLimited, LimitsUnavailable),

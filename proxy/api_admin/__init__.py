@@ -5,35 +5,35 @@ from __future__ import annotations
 
 from proxy.api.health import Dependencies
 from proxy.api_admin import accounts, audit, engines, keys, lexicons, money, plans, route, usage, voices
-from proxy.api_admin.administration import Administration
+from proxy.api_admin.admin_tools import AdminTools
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.http.endpoint import Endpoint
 from proxy.speech.planning import Planner
 
-__all__ = ["Administration", "engine_routes", "record_routes"]
+__all__ = ["AdminTools", "engine_routes", "record_routes"]
 
 
-def record_routes(administration: Administration, library_editor: LibraryEditor) -> list[Endpoint]:
-    """Return the routes that need only the database; the CLI uses them without a server too."""
+def record_routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> list[Endpoint]:
+    """Return the routes that need only the database; the CLI also uses them without a server."""
     return [
         # Before the accounts, whose names may have slashes in them.
-        *money.routes(administration),
-        *accounts.routes(administration),
-        *keys.routes(administration),
-        *plans.routes(administration),
-        *audit.routes(administration),
-        *usage.routes(administration),
-        *lexicons.routes(administration, library_editor),
-        *voices.routes(administration, library_editor),
+        *money.routes(admin_tools),
+        *accounts.routes(admin_tools),
+        *keys.routes(admin_tools),
+        *plans.routes(admin_tools),
+        *audit.routes(admin_tools),
+        *usage.routes(admin_tools),
+        *lexicons.routes(admin_tools, library_editor),
+        *voices.routes(admin_tools, library_editor),
     ]
 
 
 def engine_routes(
-    administration: Administration, dependencies: Dependencies, planner: Planner, library: Library
+    admin_tools: AdminTools, dependencies: Dependencies, planner: Planner, library: Library
 ) -> list[Endpoint]:
     """Return the routes that need running engines."""
     return [
         *engines.routes(dependencies),
-        *route.routes(administration, planner, library),
+        *route.routes(admin_tools, planner, library),
     ]

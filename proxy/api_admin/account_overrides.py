@@ -1,4 +1,4 @@
-"""What is agreed with one account in the place of its plan's word, in credits, as it is sent and shown."""
+"""The terms that one account has instead of its plan's, in credits, as requests and answers have them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from proxy.http.body import micro
 
 @with_limits(LIMITS, lambda row: row.number | UnsetType | None, default=UNSET)
 class AgreedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A change of what is agreed. A field that is left out stays as it is; null takes it back, so that the
-    plan's own term counts again."""
+    """A change of what is agreed. A field that is left out stays as it is. Null brings back the plan's own
+    term."""
 
     engines: Annotated[list[str], Meta(description="a list of engines")] | UnsetType | None = UNSET
     prices: (
@@ -59,20 +59,22 @@ class ShownOverrides(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def changed(before: Overrides, change: AgreedChange, config: Config) -> Overrides:
-    """Raises InvalidRequest naming the field."""
-    sent = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
+    """Return the overrides after the change. Raises InvalidRequest, which names the field."""
+    fields = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
     for name, row in LIMITS.items():
-        if row.unit == "credits" and sent.get(name) is not None:
-            sent[name] = micro(sent[name], f"agreed.{name}")
-    if sent.get("engines") is not None:
-        sent["engines"] = tuple(_known(engine, config) for engine in sent["engines"])
-    if sent.get("prices") is not None:
-        sent["prices"] = read_prices(_Strict("the request"), "agreed.prices", sent["prices"], config.engines)
-    return msgspec.structs.replace(before, **sent)
+        if row.unit == "credits" and fields.get(name) is not None:
+            fields[name] = micro(fields[name], f"agreed.{name}")
+    if fields.get("engines") is not None:
+        fields["engines"] = tuple(_known(engine, config) for engine in fields["engines"])
+    if fields.get("prices") is not None:
+        fields["prices"] = read_prices(
+            _Strict("the request"), "agreed.prices", fields["prices"], config.engines
+        )
+    return msgspec.structs.replace(before, **fields)
 
 
 def check(plan: str, agreed: Overrides, config: Config) -> None:
-    """Raises InvalidRequest where there is no such plan, or it leaves limits to the account that has none."""
+    """Raise InvalidRequest if there is no such plan, or if the account lacks a limit that it leaves open."""
     if plan not in config.plans:
         raise InvalidRequest(
             f"There is no plan '{plan[:80]}'. The plans are: {', '.join(config.plans)}.", param="plan"
@@ -89,7 +91,7 @@ def check(plan: str, agreed: Overrides, config: Config) -> None:
 
 
 def in_force(plan: str, agreed: Overrides, config: Config) -> Terms | None:
-    """None where the configuration has no such plan any more, or the account lacks what it leaves open."""
+    """Return the terms, or None if the plan is gone, or if the account lacks a limit that it leaves open."""
     try:
         return terms(config.plans[plan], agreed)
     except (KeyError, MissingLimits):
@@ -110,7 +112,7 @@ def shown_prices(prices: Prices) -> ShownPrices:
 
 
 class _Strict(Reader):
-    """Refuses at the first fault: a client mends one field at a time, and must know which one."""
+    """Refuses at the first fault: a client corrects one field at a time, and must know which one."""
 
     def fault(self, key: str, text: str) -> NoReturn:
         raise InvalidRequest(f"Invalid value for '{key}': {text}.", param=key)

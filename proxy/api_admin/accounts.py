@@ -13,7 +13,7 @@ from policies.plans import Overrides
 from proxy.api.balance import Balance, ShownCycle
 from proxy.api_admin import account_overrides, keys
 from proxy.api_admin.account_overrides import AgreedChange, ShownOverrides
-from proxy.api_admin.administration import Administration, check_open
+from proxy.api_admin.admin_tools import AdminTools, check_open
 from proxy.api_admin.keys import KeyEntry
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
@@ -27,7 +27,7 @@ from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import AlreadyExists
 
 RESERVED = ("/grants", "/corrections", "/entries")
-"""What follows an account in a path: a name that ends so would be read as such a path."""
+"""These follow an account in a path, so an account's name must not end in one of them."""
 _REMOVABLE = ("", ".", "..")
 """Parts of a path that a client or a proxy may remove."""
 
@@ -73,8 +73,8 @@ class AccountList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountDetails(AccountEntry, frozen=True, kw_only=True):
-    """`cycle` and `balance` are null if the account's plan is not in force: the configuration has it no more,
-    or it leaves a limit to the account that was never agreed. `streams` counts requests under way. `keys` has
+    """`cycle` and `balance` are null if the account's plan is not in force: it is no longer configured,
+    or it leaves a limit to the account that was never agreed. `streams` counts running requests. `keys` has
     the newest thousand."""
 
     cycle: ShownCycle | None
@@ -84,10 +84,10 @@ class AccountDetails(AccountEntry, frozen=True, kw_only=True):
 
 
 class Accounts:
-    def __init__(self, administration: Administration) -> None:
-        self._administration = administration
-        self._store = administration.store
-        self._config = administration.config
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
+        self._store = admin_tools.store
+        self._config = admin_tools.config
 
     async def create(self, request: Request) -> Response:
         new = await body(request, NewAccount)
@@ -96,7 +96,7 @@ class Accounts:
         terms = self._agree(Overrides(), new.agreed, plan)
         details = {"name": new.name, **_plan_details(plan, terms)}
         id_ = new_id("acc")
-        act = await self._administration.act(request, "account.created", id_, id_, **details)
+        act = await self._admin_tools.audit_row(request, "account.created", id_, id_, **details)
         try:
             created = await accounts.create(self._store, name=new.name, plan=plan, agreed=terms, act=act)
         except AlreadyExists:
@@ -114,20 +114,20 @@ class Accounts:
         return reply(AccountList(data=data, has_more=listed.has_more, last_id=listed.last_id))
 
     async def show(self, request: Request) -> Response:
-        account = await self._administration.account(request.path_params["id"])
+        account = await self._admin_tools.account(request.path_params["id"])
         records = await key_records.page(self._store, account.id, NEWEST, MOST)
-        balance = await self._administration.balance(account)
+        account_balance = await self._admin_tools.balance(account)
         whole = AccountDetails(
             **msgspec.structs.asdict(shown(account)),
-            cycle=balance.cycle if balance else None,
-            balance=balance.credits if balance else None,
-            streams=balance.live if balance else 0,
+            cycle=account_balance.cycle if account_balance else None,
+            balance=account_balance.balance if account_balance else None,
+            streams=account_balance.running if account_balance else 0,
             keys=[keys.shown(key) for key in records],
         )
         return reply(whole)
 
     async def change(self, request: Request) -> Response:
-        account = await self._administration.account(request.path_params["id"])
+        account = await self._admin_tools.account(request.path_params["id"])
         change = await body(request, AccountChange)
         if change.plan is UNSET and change.agreed is UNSET:
             raise InvalidRequest(
@@ -142,24 +142,24 @@ class Accounts:
             terms = self._agree(read.agreed, change.agreed, plan)
             before = _plan_details(read.plan, read.agreed)
             details = {"name": read.name, **_plan_details(plan, terms), "before": before}
-            act = await self._administration.act(request, "account.changed", read.id, read.id, **details)
+            act = await self._admin_tools.audit_row(request, "account.changed", read.id, read.id, **details)
             return Change(plan, terms, act)
 
         try:
             changed = await accounts.change(self._store, account.id, decide)
         except Overtaken:
             raise Conflict(
-                f"The account '{account.name}' is being changed by others; look at it, and try again."
+                f"The account '{account.name}' is being changed by others; read it, and try again."
             ) from None
-        self._administration.callers.forget(account.id)
+        self._admin_tools.callers.forget(account.id)
         return reply(shown(changed or account))
 
     async def close(self, request: Request) -> Response:
-        account = await self._administration.account(request.path_params["id"])
-        act = await self._administration.act(request, "account.closed", account.id, account.id)
+        account = await self._admin_tools.account(request.path_params["id"])
+        act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
         closed = await accounts.close(self._store, account.id, act)
-        self._administration.callers.forget(account.id)
-        await self._administration.cache.purge_account(account.id)
+        self._admin_tools.callers.forget(account.id)
+        await self._admin_tools.cache.purge_account(account.id)
         return reply(shown(closed or account))
 
     def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:
@@ -168,8 +168,8 @@ class Accounts:
         return terms
 
 
-def routes(administration: Administration) -> list[Endpoint]:
-    endpoints = Accounts(administration)
+def routes(admin_tools: AdminTools) -> list[Endpoint]:
+    endpoints = Accounts(admin_tools)
     return [
         Endpoint(
             "GET",
@@ -229,7 +229,7 @@ def shown(account: Account) -> AccountEntry:
 
 
 def _check_name(name: str) -> None:
-    """Raises InvalidRequest for a name that cannot stand in a path."""
+    """Raise InvalidRequest for a name that cannot stand in a path."""
     if name.endswith(RESERVED):
         raise InvalidRequest(
             f"Invalid value for 'name': it must not end in {' or '.join(RESERVED)}.", param="name"

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api_admin.administration import ACCOUNT_QUERY, Administration
+from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.lists import PAGE, SINCE, iso, page, query_time
@@ -39,13 +39,13 @@ class ActList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Audit:
-    def __init__(self, administration: Administration) -> None:
-        self._administration = administration
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.query_account(request)
+        account = await self._admin_tools.query_account(request)
         since = query_time(request, "since") or 0
-        store = self._administration.store
+        store = self._admin_tools.store
         listed = await page(
             request,
             lambda id_: audit.place_of(store, id_),
@@ -55,12 +55,12 @@ class Audit:
         return reply(ActList(data=data, has_more=listed.has_more, last_id=listed.last_id))
 
 
-def routes(administration: Administration) -> list[Endpoint]:
+def routes(admin_tools: AdminTools) -> list[Endpoint]:
     return [
         Endpoint(
             "GET",
             "/admin/audit",
-            Audit(administration).list_,
+            Audit(admin_tools).list_,
             "list_audit",
             "Who changed what, the newest first",
             json(ActList),

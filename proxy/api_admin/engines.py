@@ -30,7 +30,7 @@ class SpokenLanguage(msgspec.Struct, frozen=True):
 
 
 class ShownEngine(EngineStatus, frozen=True, kw_only=True):
-    """An engine with the languages of each model and the ids of its voices. `budgets` has what it cost in
+    """An engine with the languages of each model and the ids of its voices. `budgets` shows its cost in
     each period that has a budget."""
 
     languages: dict[str, list[SpokenLanguage]]
@@ -71,7 +71,7 @@ class EngineList:
 
 
 def _spoken(info: ModelInfo) -> list[SpokenLanguage]:
-    return [SpokenLanguage(each.tag, each.quality) for each in info.languages]
+    return [SpokenLanguage(language.tag, language.quality) for language in info.languages]
 
 
 def routes(dependencies: Dependencies) -> list[Endpoint]:

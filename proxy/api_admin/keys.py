@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from policies.limits import OF_KEYS, Caps, with_limits
 from proxy.api.balance import ShownCaps
-from proxy.api_admin.administration import ACCOUNT_QUERY, Administration
+from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.body import BODY_FAILURES, AccountName, Label, body, can_be_named
 from proxy.http.endpoint import Endpoint, json
@@ -23,8 +23,8 @@ from proxy.storage.rows import new_id
 
 
 @with_limits(OF_KEYS, lambda row: row.number | None, default=None)
-class WantedCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What this key may do, where that is less than its account."""
+class NewCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The key's own limits, if they are lower than the account's."""
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class NewKey(msgspec.Struct, frozen=True):
         Annotated[int, Meta(ge=1, le=100 * 365 * 86_400, description="a number of seconds, at least 1")]
         | None
     ) = None
-    caps: Annotated[WantedCaps, Meta(description=f"an object with {', '.join(OF_KEYS)}")] = WantedCaps()
+    caps: Annotated[NewCaps, Meta(description=f"an object with {', '.join(OF_KEYS)}")] = NewCaps()
 
 
 class KeyEntry(KeyRecord, frozen=True, kw_only=True):
@@ -63,18 +63,18 @@ class MintedKey(KeyEntry, frozen=True, kw_only=True):
 
 
 class KeyEndpoints:
-    def __init__(self, administration: Administration) -> None:
-        self._administration = administration
-        self._store = administration.store
-        self._callers = administration.callers
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
+        self._store = admin_tools.store
+        self._callers = admin_tools.callers
 
     async def create(self, request: Request) -> Response:
         new = await body(request, NewKey)
-        account = await self._administration.account(new.account)
+        account = await self._admin_tools.account(new.account)
         if account.closed is not None:
             raise InvalidRequest(f"The account '{account.name}' is closed.", param="account")
         caps = Caps(**msgspec.structs.asdict(new.caps))
-        act = await self._administration.act(
+        act = await self._admin_tools.audit_row(
             request, "key.created", new_id("key"), account.id, role=new.role, name=new.name, caps=caps
         )
         expires = None if new.expires_in_s is None else act.at + new.expires_in_s * 1_000_000
@@ -85,7 +85,7 @@ class KeyEndpoints:
         return _minted(await key_records.create(self._store, secret, record, act), secret)
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.query_account(request)
+        account = await self._admin_tools.query_account(request)
         listed = await page(
             request,
             lambda id_: key_records.place_of(self._store, id_, account),
@@ -96,7 +96,7 @@ class KeyEndpoints:
 
     async def revoke(self, request: Request) -> Response:
         key = await self._get(request.path_params["id"])
-        act = await self._administration.act(request, "key.revoked", key.id, key.account)
+        act = await self._admin_tools.audit_row(request, "key.revoked", key.id, key.account)
         revoked = await key_records.revoke(self._store, key.id, act)
         self._callers.forget(key.id)
         return reply(shown(revoked or key))
@@ -104,7 +104,7 @@ class KeyEndpoints:
     async def rotate(self, request: Request) -> Response:
         """Make a new key like the old one, and revoke the old one."""
         key = await self._get(request.path_params["id"])
-        act = await self._administration.act(
+        act = await self._admin_tools.audit_row(
             request, "key.rotated", new_id("key"), key.account, replaces=key.id
         )
         secret = api_key.mint()
@@ -124,8 +124,8 @@ class KeyEndpoints:
         return key
 
 
-def routes(administration: Administration) -> list[Endpoint]:
-    keys = KeyEndpoints(administration)
+def routes(admin_tools: AdminTools) -> list[Endpoint]:
+    keys = KeyEndpoints(admin_tools)
     return [
         Endpoint(
             "GET",
@@ -162,7 +162,7 @@ def routes(administration: Administration) -> list[Endpoint]:
             "/admin/keys/{id}/rotate",
             keys.rotate,
             "rotate_key",
-            "A new key like this one, which is revoked",
+            "Replace a key by a new one with the same rights",
             json(MintedKey),
             status=201,
             failures=(InvalidRequest, NotFound),

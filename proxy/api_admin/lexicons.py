@@ -19,7 +19,7 @@ from proxy.api.lexicons import (
     list_lexicons,
     read_lexicon,
 )
-from proxy.api_admin.administration import ACCOUNT_QUERY, Administration, check_open
+from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.http.body import BODY_FAILURES, AccountName, body
@@ -29,7 +29,7 @@ from proxy.speech import speech_request
 
 
 class NewLexicon(msgspec.Struct, frozen=True):
-    """What the account's lexicon is from now on."""
+    """The new words of an account's lexicon. They replace all of its words."""
 
     account: AccountName
     words: WordsField
@@ -39,42 +39,44 @@ class NewLexicon(msgspec.Struct, frozen=True):
 
 
 class AdminLexicons:
-    def __init__(self, administration: Administration, library_editor: LibraryEditor) -> None:
-        self._administration = administration
+    def __init__(self, admin_tools: AdminTools, library_editor: LibraryEditor) -> None:
+        self._admin_tools = admin_tools
         self._library_editor = library_editor
-        self._shared = administration.config.lexicons
+        self._shared = admin_tools.config.lexicons
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.query_account(request)
-        return reply(await list_lexicons(self._administration.store, account, self._shared))
+        account = await self._admin_tools.query_account(request)
+        return reply(await list_lexicons(self._admin_tools.store, account, self._shared))
 
     async def show(self, request: Request) -> Response:
-        account = await self._administration.query_account(request)
+        account = await self._admin_tools.query_account(request)
         name = request.path_params["name"]
-        return reply(await read_lexicon(self._administration.store, account, name, self._shared))
+        return reply(await read_lexicon(self._admin_tools.store, account, name, self._shared))
 
     async def put(self, request: Request) -> Response:
         new = await body(request, NewLexicon, MAX_BODY_BYTES)
-        account = await self._administration.account(new.account)
+        account = await self._admin_tools.account(new.account)
         check_open(account)
         words = speech_request.words(new.words, "words", MOST_WORDS)
         name = lexicon.usual_name(request.path_params["name"])
-        act = await self._administration.act(request, "lexicon.set", name[:64], account.id, words=len(words))
+        act = await self._admin_tools.audit_row(
+            request, "lexicon.set", name[:64], account.id, words=len(words)
+        )
         return reply(lexicon_entry(await self._library_editor.put_lexicon(account.id, name, words, act)))
 
     async def delete(self, request: Request) -> Response:
-        account = await self._administration.query_account(request)
+        account = await self._admin_tools.query_account(request)
         if account is None:
             raise InvalidRequest(
                 "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
             )
         name = lexicon.usual_name(request.path_params["name"])
-        act = await self._administration.act(request, "lexicon.deleted", name[:64], account)
+        act = await self._admin_tools.audit_row(request, "lexicon.deleted", name[:64], account)
         return reply(DeletedLexicon(name=await self._library_editor.delete_lexicon(account, name, act)))
 
 
-def routes(administration: Administration, library_editor: LibraryEditor) -> list[Endpoint]:
-    lexicons = AdminLexicons(administration, library_editor)
+def routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> list[Endpoint]:
+    lexicons = AdminLexicons(admin_tools, library_editor)
     return [
         Endpoint(
             "GET",

@@ -1,4 +1,4 @@
-"""Credits that an operator moves: grants, corrections, refunds; an account's entries; a check of all."""
+"""Credits that an operator moves: grants, corrections, refunds; an account's entries; the check of all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.balance import Balance
-from proxy.api_admin.administration import Administration, check_open
+from proxy.api_admin.admin_tools import AdminTools, check_open
 from proxy.config import credits
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import (
@@ -88,16 +88,17 @@ class MovedEntry(ShownEntry, frozen=True, kw_only=True):
 
 
 class Refund(EntryList, frozen=True, kw_only=True):
-    """`credits` came back in all, with one entry for each pool. `balance` is as after a grant."""
+    """`credits` is the sum of the refund; each pool has one entry. `balance` is what the account has
+    afterwards. It is null if the account's plan is not in force."""
 
     credits: float
     balance: Balance | None
 
 
 class Money:
-    def __init__(self, administration: Administration) -> None:
-        self._administration = administration
-        self._ledger = administration.ledger
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
+        self._ledger = admin_tools.ledger
 
     async def grant(self, request: Request) -> Response:
         account = await self._open_account(request.path_params["id"])
@@ -140,7 +141,7 @@ class Money:
         return reply(refund, 201)
 
     async def entries(self, request: Request) -> Response:
-        account = (await self._administration.account(request.path_params["id"])).id
+        account = (await self._admin_tools.account(request.path_params["id"])).id
         store = self._ledger.store
         listed = await page(
             request,
@@ -158,31 +159,31 @@ class Money:
         return reply(MovedEntry(**shown, balance=await self._balance(account)), 201)
 
     async def _balance(self, account: Account) -> Balance | None:
-        balance = await self._administration.balance(account)
-        return balance.credits if balance else None
+        account_balance = await self._admin_tools.balance(account)
+        return account_balance.balance if account_balance else None
 
     async def _open_account(self, id_or_name: str) -> Account:
         """Return the account. Raises NotFound, and Conflict if it is closed."""
-        account = await self._administration.account(id_or_name)
+        account = await self._admin_tools.account(id_or_name)
         check_open(account)
         return account
 
     async def _reason(
         self, request: Request, action: str, subject: str, account: str, details: Mapping[str, Any]
     ) -> Reason:
-        act = await self._administration.act(request, action, subject, account, **details)
+        act = await self._admin_tools.audit_row(request, action, subject, account, **details)
         return Reason(act.actor, details["reason"], audit.insert_statements(act))
 
 
-def routes(administration: Administration) -> list[Endpoint]:
-    money = Money(administration)
+def routes(admin_tools: AdminTools) -> list[Endpoint]:
+    money = Money(admin_tools)
     return [
         Endpoint(
             "POST",
             "/admin/accounts/{id:path}/grants",
             money.grant,
             "grant_credits",
-            "Credits on top of every allowance, which stay until they are spent",
+            "Give an account extra credits. They do not expire.",
             json(MovedEntry),
             status=201,
             body=NewGrant,
@@ -193,7 +194,7 @@ def routes(administration: Administration) -> list[Endpoint]:
             "/admin/accounts/{id:path}/corrections",
             money.correct,
             "correct_credits",
-            "More or fewer granted credits, where something went wrong",
+            "Add or remove granted credits to fix a mistake.",
             json(MovedEntry),
             status=201,
             body=NewCorrection,
@@ -214,7 +215,7 @@ def routes(administration: Administration) -> list[Endpoint]:
             "/admin/requests/{id}/refund",
             money.refund,
             "refund_request",
-            "What a request was charged, or a part of it, back; once",
+            "Refund a request, in full or in part. Only one refund is possible.",
             json(Refund),
             status=201,
             body=NewRefund,
@@ -225,7 +226,7 @@ def routes(administration: Administration) -> list[Endpoint]:
             "/admin/ledger",
             money.verify,
             "verify_ledger",
-            "Whether the books agree with one another",
+            "Check that the books agree with each other",
             json(VerifyResult),
         ),
     ]

@@ -1,4 +1,4 @@
-"""/admin/plans: what the configuration offers, and how many accounts have it."""
+"""/admin/plans: the plans of the configuration, and the number of accounts on each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from policies.limits import LIMITS, LimitRow, with_limits
 from policies.plans import Agreed, Plan
 from proxy.api_admin.account_overrides import ShownPrices, shown_prices
-from proxy.api_admin.administration import Administration
+from proxy.api_admin.admin_tools import AdminTools
 from proxy.config import credits
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
@@ -24,8 +24,8 @@ def _limit(row: LimitRow) -> Any:
 
 @with_limits(LIMITS, _limit)
 class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan with its limits. A limit that is null is none, and `account` is a limit of each account's own.
-    `allowance` is in credits a cycle. `engines` null means all. `accounts` counts those that are open."""
+    """A plan with its limits. Null means no limit, and `account` means that each account has its own.
+    `allowance` is in credits a cycle. `engines` null means all. `accounts` counts open accounts."""
 
     name: str
     price: str
@@ -38,7 +38,7 @@ class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanList(msgspec.Struct, frozen=True, kw_only=True):
-    """`missing` counts the open accounts on plans that the configuration has no more."""
+    """`missing` counts the open accounts on plans that the configuration no longer has."""
 
     object: Literal["list"] = "list"
     data: list[ShownPlan]
@@ -46,25 +46,25 @@ class PlanList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanPage:
-    def __init__(self, administration: Administration) -> None:
-        self._administration = administration
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
 
     async def list_(self, _request: Request) -> Response:
-        counted = await accounts.by_plan(self._administration.store)
-        plans = self._administration.config.plans
-        data = [_shown(plan, counted.get(plan.name, 0)) for plan in plans.values()]
-        missing = {name: count for name, count in counted.items() if name not in plans}
+        account_counts = await accounts.by_plan(self._admin_tools.store)
+        plans = self._admin_tools.config.plans
+        data = [_shown(plan, account_counts.get(plan.name, 0)) for plan in plans.values()]
+        missing = {name: count for name, count in account_counts.items() if name not in plans}
         return reply(PlanList(data=data, missing=missing))
 
 
-def routes(administration: Administration) -> list[Endpoint]:
+def routes(admin_tools: AdminTools) -> list[Endpoint]:
     return [
         Endpoint(
             "GET",
             "/admin/plans",
-            PlanPage(administration).list_,
+            PlanPage(admin_tools).list_,
             "list_plans",
-            "What the configuration offers",
+            "The plans of the configuration",
             json(PlanList),
         )
     ]

@@ -1,4 +1,4 @@
-"""/admin/route/explain: who would speak a request, and what every filter says; nothing is spoken."""
+"""/admin/route/explain: which model would speak a request, and what every filter says. Nothing is spoken."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from policies.plans import Terms
 from policies.routing import Decision, Verdict
 from proxy.api_admin import account_overrides
-from proxy.api_admin.administration import Administration
+from proxy.api_admin.admin_tools import AdminTools
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
 from proxy.http.body import BODY_FAILURES, AccountName, raw_body
@@ -25,11 +25,11 @@ from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _NOBODY = ""
-"""The id of no account: its library has only what everybody may use."""
+"""The id of no account. Its library has only the voices and lexicons for everybody."""
 
 
 class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for speech that is only explained. Without `model` or `voice` the server's default is taken.
+    """A request for speech that is only explained. Without `model` or `voice` the server's default is used.
     Without `account` no plan refuses anything."""
 
     input: Annotated[str, Meta(min_length=1, description="a text of 1 to 4096 characters")]
@@ -105,19 +105,19 @@ class RouteAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanations:
-    def __init__(self, administration: Administration, planner: Planner, library: Library) -> None:
-        self._administration = administration
+    def __init__(self, admin_tools: AdminTools, planner: Planner, library: Library) -> None:
+        self._admin_tools = admin_tools
         self._planner = planner
         self._library = library
 
     async def explain(self, request: Request) -> Response:
         body = await raw_body(request)
         question = speech_request.parse(RouteQuestion, body)
-        server = self._administration.config.server
+        server = self._admin_tools.config.server
         speech = speech_request.parse_speech(
             body, speech_request.Defaults(server.default_model, server.default_voice)
         )
-        account = None if question.account is None else await self._administration.account(question.account)
+        account = None if question.account is None else await self._admin_tools.account(question.account)
         own = await self._library.get(_NOBODY if account is None else account.id)
         explained = self._planner.explain(speech, self._terms(account), own)
         return reply(
@@ -133,7 +133,7 @@ class Explanations:
         """Return the account's terms. Raises Conflict if its plan is not in force."""
         if account is None:
             return None
-        terms = account_overrides.in_force(account.plan, account.agreed, self._administration.config)
+        terms = account_overrides.in_force(account.plan, account.agreed, self._admin_tools.config)
         if terms is None:
             raise Conflict(f"The plan '{account.plan}' of this account is not in force.", param="account")
         return terms
@@ -149,8 +149,10 @@ class Explanations:
             route=None if route is None else ShownRoute(**msgspec.structs.asdict(route)),
             models=[_judged(verdict) for verdict in decision.verdicts],
             candidates=[
-                ShownCandidate(model=each.model.name, voice=each.engine_voice, front_end=each.front_end)
-                for each in decision.candidates
+                ShownCandidate(
+                    model=candidate.model.name, voice=candidate.engine_voice, front_end=candidate.front_end
+                )
+                for candidate in decision.candidates
             ],
             notes=self._planner.remarks(decision),
             error=self._refusal(model, decision),
@@ -163,15 +165,15 @@ class Explanations:
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
 
 
-def routes(administration: Administration, planner: Planner, library: Library) -> list[Endpoint]:
-    explanations = Explanations(administration, planner, library)
+def routes(admin_tools: AdminTools, planner: Planner, library: Library) -> list[Endpoint]:
+    explanations = Explanations(admin_tools, planner, library)
     return [
         Endpoint(
             "POST",
             "/admin/route/explain",
             explanations.explain,
             "explain_route",
-            "Who would speak a request, and what every filter says; nothing is spoken",
+            "Show which model would speak a request, and what every filter says. Nothing is spoken.",
             json(RouteAnswer),
             body=RouteQuestion,
             failures=(*BODY_FAILURES, NotFound, Conflict, UpstreamFailed),

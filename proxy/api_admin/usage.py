@@ -1,4 +1,4 @@
-"""/admin/usage: the usage of all accounts, with what providers took for it."""
+"""/admin/usage: the usage of all accounts, and what their providers charged for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.usage import USAGE_QUERIES, Reports, UsageEntry, UsageGroup, View
-from proxy.api_admin.administration import ACCOUNT_QUERY, Administration
+from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.errors import InvalidRequest, LimitsUnavailable, NotFound, RateLimited
 from proxy.http.endpoint import Endpoint, json
 
@@ -21,7 +21,7 @@ class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
 
 
 class AdminUsageGroup(UsageGroup, frozen=True, kw_only=True):
-    """A sum, with the money that providers took."""
+    """A sum, with the money that providers charged."""
 
     cost_usd: float
 
@@ -43,23 +43,23 @@ _ALL = View(AdminUsageEntry, AdminUsageGroup)
 
 
 class Usage:
-    def __init__(self, administration: Administration) -> None:
-        self._administration = administration
-        self._reports = Reports(administration.store, administration.usage_throttle, _ALL)
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
+        self._reports = Reports(admin_tools.store, admin_tools.usage_throttle, _ALL)
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.query_account(request)
+        account = await self._admin_tools.query_account(request)
         return await self._reports.answer(request, account)
 
 
-def routes(administration: Administration) -> list[Endpoint]:
+def routes(admin_tools: AdminTools) -> list[Endpoint]:
     return [
         Endpoint(
             "GET",
             "/admin/usage",
-            Usage(administration).list_,
+            Usage(admin_tools).list_,
             "list_all_usage",
-            "Everybody's requests with what they came to, or sums of them",
+            "The requests of all accounts with their cost, or sums of them",
             {**json(AdminUsageList, AdminUsageGroups), "text/csv": ()},
             queries=(ACCOUNT_QUERY, *USAGE_QUERIES),
             failures=(InvalidRequest, NotFound, RateLimited, LimitsUnavailable),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.voices import DeletedVoice, NewVoice
-from proxy.api_admin.administration import ACCOUNT_QUERY, Administration, check_open
+from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import BODY_FAILURES, AccountName, body
@@ -62,13 +62,13 @@ class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdminVoices:
-    def __init__(self, administration: Administration, library_editor: LibraryEditor) -> None:
-        self._administration = administration
+    def __init__(self, admin_tools: AdminTools, library_editor: LibraryEditor) -> None:
+        self._admin_tools = admin_tools
         self._library_editor = library_editor
 
     async def list_(self, request: Request) -> Response:
-        account = await self._administration.query_account(request)
-        store = self._administration.store
+        account = await self._admin_tools.query_account(request)
+        store = self._admin_tools.store
         listed = await page(
             request,
             lambda id_: voices.place_of(store, id_),
@@ -86,28 +86,28 @@ class AdminVoices:
         new = await body(request, NewSavedVoice)
         account = None
         if new.account is not None:
-            owner = await self._administration.account(new.account)
+            owner = await self._admin_tools.account(new.account)
             check_open(owner)
             account = owner.id
-        act = await self._administration.act(
+        act = await self._admin_tools.audit_row(
             request, "voice.created", new_id("voice"), account or "", name=new.name, cast=new.cast
         )
         return reply(_shown(await self._library_editor.add_cast(account, new.saved, act=act)), 201)
 
     async def delete(self, request: Request) -> Response:
         id_or_name = request.path_params["id"]
-        account = await self._administration.query_account(request)
+        account = await self._admin_tools.query_account(request)
         record = await self._library_editor.find_voice(account, id_or_name)
         if record is None or account not in (None, record.account):
             raise self._not_saved(id_or_name, account)
-        act = await self._administration.act(
+        act = await self._admin_tools.audit_row(
             request, "voice.deleted", record.id, record.account or "", name=record.name
         )
         await self._library_editor.delete_voice(record, act)
         return reply(DeletedVoice(id=record.id))
 
     def _not_saved(self, name: str, account: str | None) -> NotFound:
-        if name in self._administration.config.voices:
+        if name in self._admin_tools.config.voices:
             why = f"The voice '{name[:80]}' is in the configuration; only what was saved can be deleted."
         elif account is None:
             why = (
@@ -127,12 +127,12 @@ class AdminVoices:
                 engines=list(section.bindings),
                 cast=dict(section.cast),
             )
-            for name, section in self._administration.config.voices.items()
+            for name, section in self._admin_tools.config.voices.items()
         ]
 
 
-def routes(administration: Administration, library_editor: LibraryEditor) -> list[Endpoint]:
-    voices_ = AdminVoices(administration, library_editor)
+def routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> list[Endpoint]:
+    voices_ = AdminVoices(admin_tools, library_editor)
     return [
         Endpoint(
             "GET",

@@ -34,11 +34,11 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 open_limits(MEMORY) as limits,
                 open_cache(config, store, _no_revision, metrics) as cache,
             ):
-                administration = api_admin.Administration(
+                admin_tools = api_admin.AdminTools(
                     store, ledger, Callers(store), config, UsageThrottle(limits), cache
                 )
                 library_editor = LibraryEditor(store, Library(store, config.lexicons), cache, config.voices)
-                endpoints = api_admin.record_routes(administration, library_editor)
+                endpoints = api_admin.record_routes(admin_tools, library_editor)
                 yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
 
 

@@ -10,7 +10,7 @@ from policies.limits import AGREEABLE, COUNTED, LIMITS, OF_KEYS, with_limits
 from policies.plans import Overrides, Plan, Terms
 from proxy.api.me import OwnLimits
 from proxy.api_admin.account_overrides import AgreedChange, ShownOverrides
-from proxy.api_admin.keys import WantedCaps
+from proxy.api_admin.keys import NewCaps
 from proxy.api_admin.plans import ShownPlan
 from proxy.config.plans import PlanSection
 
@@ -29,7 +29,7 @@ def test_every_limit_is_where_limits_are_written_or_shown(type_: type[msgspec.St
 
 def test_answers_to_a_key_and_its_caps_have_their_own_part_of_the_limits() -> None:
     assert set(OwnLimits.__struct_fields__) == {*COUNTED, "engines"}
-    assert set(WantedCaps.__struct_fields__) == set(OF_KEYS)
+    assert set(NewCaps.__struct_fields__) == set(OF_KEYS)
 
 
 def test_a_struct_with_limits_keeps_its_name_its_words_and_its_strictness() -> None:

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from proxy.api_admin.account_overrides import AgreedChange
 from proxy.api_admin.accounts import AccountChange, NewAccount
-from proxy.api_admin.keys import NewKey, WantedCaps
+from proxy.api_admin.keys import NewCaps, NewKey
 from proxy.api_admin.money import NewCorrection, NewGrant, NewRefund
 from proxy.config import fields
 from proxy.config.engines import CostSection
@@ -97,7 +97,7 @@ def test_keys_nobody_knows_are_listed_by_the_name_in_the_file() -> None:
     "struct",
     [
         *(SpeechBody, NewAccount, AccountChange, NewKey, Server, Storage, LimitsStore, EngineSection),
-        *(AgreedChange, WantedCaps, NewGrant, NewCorrection, NewRefund),
+        *(AgreedChange, NewCaps, NewGrant, NewCorrection, NewRefund),
         *(CostSection, PlanSection, PriceSection, VoiceSection),
     ],
 )

@@ -190,7 +190,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "AccountChange",
         "AgreedChange",
         "NewKey",
-        "WantedCaps",
+        "NewCaps",
     }
     assert leave_out == requests | {
         "NewGrant",

@@ -1,4 +1,4 @@
-"""What every handler of /admin works with, and the record of each change that an operator makes."""
+"""The tools of every handler of /admin, and the audit row of each change that an operator makes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CONTROL = "control"
 """The actor of a request without a key: it came over control.sock, whose user owns the server."""
 
 
-class Administration(NamedTuple):
-    """What the handlers work with. There is one for each revision of the configuration."""
+class AdminTools(NamedTuple):
+    """The tools of the handlers. Each revision of the configuration has its own."""
 
     store: Store
     ledger: Ledger
@@ -54,10 +54,12 @@ class Administration(NamedTuple):
 
     async def query_account(self, request: Request) -> str | None:
         """Return the id of the account that the query names, or None if it names none."""
-        named = request.query_params.get("account")
-        return None if named is None else (await self.account(named)).id
+        id_or_name = request.query_params.get("account")
+        return None if id_or_name is None else (await self.account(id_or_name)).id
 
-    async def act(self, request: Request, action: str, subject: str, account: str, **details: object) -> Act:
+    async def audit_row(
+        self, request: Request, action: str, subject: str, account: str, **details: object
+    ) -> Act:
         return Act(
             id=new_id("aud"),
             at=await self.store.now(),
@@ -70,7 +72,7 @@ class Administration(NamedTuple):
 
 
 def check_open(account: Account) -> None:
-    """Raises Conflict if the account is closed: its plan and its credits stay as they were."""
+    """Raise Conflict if the account is closed: its plan and its credits stay as they were."""
     if account.closed is not None:
         raise Conflict(
             f"The account '{account.name}' is closed; its books stay as they are.", param="account"
