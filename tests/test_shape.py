@@ -13,7 +13,7 @@ import pytest
 import proxy
 
 ROOT = Path(__file__).parent.parent
-PRODUCT = ("proxy", "policies", "speech_engine", "plugins", "bench", "examples")
+PRODUCT = ("proxy", "policies", "speech_engine", "plugins", "fakes", "bench", "examples", "scripts")
 MOST_LINES = 300
 MOST_FUNCTION_LINES = 60
 
@@ -22,6 +22,36 @@ EXCEPTIONS: dict[str, str] = {}
 
 HOOK_CALLERS = {"proxy/engines/registry.py"}
 """Hooks declare, objects work. A second caller would meet the faults of all plugins at once."""
+
+LEAST_LINES = 60
+SHORT = {
+    "policies": "a rule of its own, with its table of cases beside it in tests/policies",
+    "proxy/__main__.py": "the console script, which must load where the rest cannot",
+    "proxy/access/dev_key.py": "one job: the key of `make serve`",
+    "proxy/access/limits_redis.py": "imported only where a Redis is named",
+    "proxy/access/usage_throttle.py": "one limit that no plan has",
+    "proxy/audio/libav.py": "what the encoder and the speed step share",
+    "proxy/audio/resample.py": "one step of the sound",
+    "proxy/audio/steps.py": "an interface",
+    "proxy/catalogue/cast_members.py": "one question that planning and the library's editor ask",
+    "proxy/cli/limit_options.py": "made of the table of limits",
+    "proxy/cli/options.py": "a table of options",
+    "proxy/config/credits.py": "numbers of credits at every edge, asked from four rooms",
+    "proxy/config/lexicons.py": "the reader of one section",
+    "proxy/config/upstream.py": "the reader of one section",
+    "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",
+    "proxy/engines/dispatch.py": "an interface",
+    "proxy/engines/plugin_instances.py": "one way to open a plugin, used by three rooms",
+    "proxy/http/idempotency.py": "the HTTP half of kept answers",
+    "proxy/kept/secret.py": "one file, made once",
+    "proxy/processes/admin_direct.py": "imported only where no server runs",
+    "proxy/speech/speech.py": "an interface",
+    "proxy/storage/costs.py": "the queries of one table",
+    "proxy/storage/retention.py": "one job of worker 0",
+    "proxy/storage/rows.py": "what the queries of all tables share",
+    "speech_engine": "an author imports one value, protocol or helper at a time",
+}
+"""Files, or folders of files, of fewer lines: each with the reason why it stands alone."""
 
 _SEAM = re.compile(r"# noqa: BLE001 - \S")
 
@@ -55,6 +85,34 @@ def test_there_is_something_to_look_at() -> None:
 def test_a_file_is_one_idea() -> None:
     lines = {path: text.count("\n") for path, text in PRODUCT_FILES.items()}
     assert not {path: n for path, n in lines.items() if n > MOST_LINES and path not in EXCEPTIONS}
+
+
+def test_a_file_is_not_cut_smaller_than_its_idea() -> None:
+    short = {
+        path
+        for path, text in PRODUCT_FILES.items()
+        if path.startswith(("proxy/", "policies/", "speech_engine/"))
+        and not path.endswith("__init__.py")
+        and text.count("\n") < LEAST_LINES
+    }
+    without_reason = {path for path in short if not {path, path.partition("/")[0]} & SHORT.keys()}
+    assert not without_reason
+    assert not {path for path in SHORT if path.endswith(".py") and path not in short}, "no longer short"
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    places: dict[str, list[str]] = {}
+    for path in PRODUCT_FILES:
+        if path.startswith(("proxy/", "policies/", "speech_engine/")):
+            for node in TREES[path].body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(path)
+    assert not {name: paths for name, paths in places.items() if len(paths) > 1}
+
+
+def test_the_server_has_few_loose_modules() -> None:
+    loose = {path for path in PRODUCT_FILES if path.startswith("proxy/") and path.count("/") == 1}
+    assert loose == {f"proxy/{name}.py" for name in ("__init__", "__main__", "app", "errors", "telemetry")}
 
 
 def test_a_function_fits_on_a_screen() -> None:
