@@ -1,7 +1,7 @@
-"""Every failure a client can see, and its one closed mapping to HTTP in OpenAI's shape.
+"""Every failure that a client can see, and its HTTP status and body in OpenAI's form.
 
-Raise the most exact class with a message for the person who must act; the class picks the status.
-`from_engine` maps what engines raise; the messages of the server's own faults never reach a client.
+Raise the most exact class, with a message for the person who must act. The class has the status.
+`from_engine` maps the errors of engines. The messages of the server's own faults never reach a client.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DataHeld(CannotServe):
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
-    """What went wrong, as OpenAI's clients read it: `code` for programs, `message` for people."""
+    """A failure as OpenAI's clients read it: `code` for programs, `message` for people."""
 
     message: str
     type: str

@@ -1,6 +1,6 @@
-"""What an operator sees: structured logs and Prometheus metrics; no text, audio or key in either.
+"""Structured logs and Prometheus metrics, without texts, audio and keys.
 
-Here too is the seam at the top of a background task: a turn that breaks is logged, counted, and taken anew.
+The seam at the top of a background task is here, too: a turn that fails is logged, counted and repeated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 
 
 def configure_logs(process: str, level: int = logging.INFO, **more: object) -> None:
-    """JSON lines on stderr; readable ones on a terminal. `more` stands in each of them."""
+    """Write JSON lines to stderr, or readable ones to a terminal. Each has the fields of `more`."""
     processors: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -36,7 +36,7 @@ def configure_logs(process: str, level: int = logging.INFO, **more: object) -> N
     ]
     factory: Any
     if sys.stderr.isatty():
-        # Its other formatter shows local variables, and those hold what users send.
+        # The other formatter shows local variables, which hold what users send.
         processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
         factory = structlog.WriteLoggerFactory(sys.stderr)
     else:
@@ -64,7 +64,7 @@ def _marked(marks: dict[str, object]) -> Any:
 
 
 class EngineMetrics:
-    """What an operator reads of cloud engines, of their keys and their budgets."""
+    """The metrics of cloud engines, of their keys and their budgets."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._retries = Counter(
@@ -110,7 +110,7 @@ class EngineMetrics:
 
 
 class CacheMetrics:
-    """What an operator reads of the audio cache."""
+    """The metrics of the audio cache."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         lookups = Counter("voxgate_cache_lookups", "Requests that may be kept.", ["found"], registry=registry)
@@ -144,10 +144,10 @@ class CacheMetrics:
 
 
 class Metrics:
-    """One worker's counters; the supervisor shows them on its own port."""
+    """The metrics of one worker. The supervisor shows the sum on its own port."""
 
     def __init__(self) -> None:
-        # A second series for every counter, which nobody reads. The library leaves this one untyped.
+        # It removes a second series of every counter, which nobody reads. The library has no types for it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -222,7 +222,7 @@ class Metrics:
 
 
 class RepeatingTask:
-    """A task that takes its turn again and again, with a pause after each. Make it in a running loop."""
+    """A task that repeats its turn, with a pause after each. Create it in a running loop."""
 
     def __init__(
         self, name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics
@@ -230,13 +230,13 @@ class RepeatingTask:
         self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics), name=name)
 
     async def close(self) -> None:
-        """Returns when it has ended, in the middle of a turn too."""
+        """Cancel the task, even in the middle of a turn, and wait for its end."""
         self._task.cancel()
         await asyncio.wait([self._task])
 
 
 async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics) -> None:
-    """Take turns for ever: what one turn could not do, the next one may."""
+    """Repeat the turn for ever. If a turn fails, the next one may succeed."""
     while True:
         try:
             await turn()
@@ -247,6 +247,6 @@ async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float,
 
 
 def without_values(error: BaseException) -> BaseException:
-    """The traceback under the class's name alone: a message may quote what a user sent."""
+    """Return the error with its traceback but without its message, which may quote a user."""
     nameless: BaseException = type(type(error).__name__, (Exception,), {})()
     return nameless.with_traceback(error.__traceback__)

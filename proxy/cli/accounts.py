@@ -1,4 +1,4 @@
-"""`voxgate accounts …`: who pays, under which plan, and with how many credits."""
+"""`voxgate accounts …`: the accounts that pay, their plans and their credits."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from proxy.cli.limit_options import limit_options
 from proxy.cli.options import AsJson, ConfigFile, credits_of, whole
 from proxy.errors import CommandRefused
 
-accounts = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
+accounts = typer.Typer(help="Accounts, their plans and credits.", no_args_is_help=True)
 
-# Numbers may be below zero, and must not be taken for options.
+# A number below zero must not be read as an option.
 _SIGNED = {"ignore_unknown_options": True}
 _NONE = "none"
 
-_of_account = limit_options(AGREEABLE, str, "", lambda row: f"Agreed {row.what}; none takes it back.")
+_of_account = limit_options(
+    AGREEABLE, str, "", lambda row: f"Agreed {row.what}; `none` removes the agreement."
+)
 _AgreedFile = Annotated[
     Path | None,
     typer.Option(
-        help="A JSON file with what is agreed, as the HTTP API takes it: engines, prices, budgets; none "
-        "takes everything agreed back."
+        help="A JSON file with the agreements, in the form of the HTTP API: engines, prices, budgets. "
+        "`none` removes all of them."
     ),
 ]
 
@@ -36,7 +38,7 @@ _AgreedFile = Annotated[
 @_of_account
 def accounts_create(
     name: str,
-    plan: Annotated[str | None, typer.Option(help="Its plan; free, or the first one, if not given.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Its plan; else free, or the first plan.")] = None,
     *,
     limits: dict[str, str],
     agreed: _AgreedFile = None,
@@ -50,7 +52,7 @@ def accounts_create(
 
 @accounts.command("list")
 def accounts_list(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List all accounts, closed ones among them."""
+    """List all accounts, closed ones too."""
     ask_all(config_file, as_json, tables.accounts, "accounts")
 
 
@@ -66,7 +68,7 @@ def accounts_set_plan(
     account: str,
     plan: Annotated[str | None, typer.Argument(help="The new plan.")] = None,
     plan_option: Annotated[
-        str | None, typer.Option("--plan", help="The same, written as create has it.")
+        str | None, typer.Option("--plan", help="The new plan, as an option like that of create.")
     ] = None,
     *,
     limits: dict[str, str],
@@ -74,9 +76,9 @@ def accounts_set_plan(
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change an account's plan; what was agreed with it before stays, unless it is said anew."""
+    """Change an account's plan. Older agreements stay, unless new ones replace them."""
     if (plan is None) == (plan_option is None):
-        raise CommandRefused("PLAN: name the plan, once")
+        raise CommandRefused("PLAN: name the plan once")
     body = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
     ask(config_file, as_json, tables.account, "POST", path("accounts", account), body)
 
@@ -86,15 +88,16 @@ def accounts_grant(
     account: str,
     credits: str,
     reference: Annotated[
-        str | None, typer.Option(help="Your word for the payment; the same one again grants nothing more.")
+        str | None,
+        typer.Option(help="Your name for the payment. A second grant with the same name is not made."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the entry and the audit.")] = "",
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give credits on top of the allowance; they stay until they are spent."""
+    """Give credits on top of the allowance. They stay until they are spent."""
     if credits.startswith("-"):
-        raise CommandRefused("CREDITS: a grant is above 0; to take some away, use voxgate accounts correct")
+        raise CommandRefused("CREDITS: a grant is above 0; to remove credits, use voxgate accounts correct")
     body = {"credits": credits_of(credits, "CREDITS"), "reference": reference, "reason": reason}
     ask(config_file, as_json, tables.entry, "POST", path("accounts", account, "grants"), body)
 
@@ -107,19 +110,19 @@ def accounts_correct(
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add granted credits, or take some away (-5), where something went wrong."""
+    """Add credits, or remove some (-5), to correct a mistake."""
     body = {"credits": credits_of(credits, "CREDITS"), "reason": reason}
     ask(config_file, as_json, tables.entry, "POST", path("accounts", account, "corrections"), body)
 
 
 @accounts.command("close")
 def accounts_close(account: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Close an account: its keys stop working, what it saved is deleted, its usage stays."""
+    """Close an account: its keys stop working, its voices and lexicons are deleted, its usage stays."""
     ask(config_file, as_json, tables.account, "DELETE", path("accounts", account))
 
 
 def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
-    """Return what the file says, with the options in its place where both say something."""
+    """Return the agreements of the file. Options replace those of the same name."""
     agreed = _read(file) if file else {}
     for name, text in limits.items():
         read = credits_of if AGREEABLE[name].unit == "credits" else whole

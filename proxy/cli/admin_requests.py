@@ -1,4 +1,4 @@
-"""How a command asks the admin handlers: of a running server, or on the store itself."""
+"""The requests of commands to the admin handlers: of a running server, or on the store itself."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def ask(
     body: Any = None,
     **query: str | int | None,
 ) -> Any:
-    """Prints the answer, and gives it."""
+    """Ask once. Print the answer, and return it."""
     found = answer(config_toml.load(config_file), method, path, body, **query)
     print_answer(found, as_json, show)
     return found
 
 
 def ask_patiently(config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str) -> Any:
-    """Prints an answer that may take its time, and gives it."""
+    """Ask once, and wait long. Print the answer, and return it."""
     from proxy.processes.admin_client import admin_client
 
-    async def asked() -> Any:
+    async def request() -> Any:
         async with admin_client(config_toml.load(config_file), _LONG_S) as client:
             return await client.ask("GET", path)
 
-    found = asyncio.run(asked())
+    found = asyncio.run(request())
     print_answer(found, as_json, show)
     return found
 
@@ -50,10 +50,10 @@ def ask_patiently(config_file: Path | None, as_json: bool, show: Callable[[Any],
 def ask_all(
     config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str, **query: str | None
 ) -> None:
-    """Prints a list to its end, however many pages it has."""
+    """Print a list with all its pages."""
     from proxy.processes.admin_client import admin_client
 
-    async def asked() -> Any:
+    async def request() -> Any:
         rows: list[Any] = []
         async with admin_client(config_toml.load(config_file), _LONG_S) as client:
             page = await client.ask("GET", path, limit=_MOST_A_PAGE, **query)
@@ -62,33 +62,33 @@ def ask_all(
                 page = await client.ask("GET", path, limit=_MOST_A_PAGE, after=page["last_id"], **query)
         return {**page, "data": rows + page["data"]}
 
-    print_answer(asyncio.run(asked()), as_json, show)
+    print_answer(asyncio.run(request()), as_json, show)
 
 
 def answer(loaded: Config, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
-    # Imported here: the supervisor, which is started by a command too, has no use for an HTTP client.
+    # Imported here: `voxgate serve` needs no HTTP client.
     from proxy.processes.admin_client import ask_once
 
     return ask_once(loaded, method, path, body, **query)
 
 
 def copy(config_file: Path | None, path: str, **query: str | int | None) -> None:
-    """An answer that is no JSON, and may be long: to stdout as it comes."""
+    """Write an answer that is no JSON to stdout, as it comes."""
     from proxy.processes.admin_client import admin_client
 
-    async def copied() -> None:
+    async def write_parts() -> None:
         async with admin_client(config_toml.load(config_file), _LONG_S) as client:
             async with aclosing(client.parts(path, **query)) as parts:
                 async for part in parts:
                     sys.stdout.buffer.write(part)
         sys.stdout.flush()
 
-    asyncio.run(copied())
+    asyncio.run(write_parts())
 
 
 def path(kind: str, name: str, *behind: str) -> str:
-    # Quoted: an account may be named "50/50", and "ada?" must not become "ada". What a path would lose
-    # even so is refused, before it means another one.
+    # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name that a path would
+    # still lose is refused, because the path would mean something else.
     if not name.strip("./") or name.endswith("/"):
         listing = "usage" if kind == "requests" else f"{kind} list"
         raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")

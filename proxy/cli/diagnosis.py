@@ -1,4 +1,4 @@
-"""`voxgate check`, `voxgate engines` and `voxgate doctor`: what is found, in one table."""
+"""`voxgate check`, `voxgate engines` and `voxgate doctor`: their findings, in one table."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ _MARKS = {"ok": Text("ok", "green"), "note": Text("note", "yellow"), "wrong": Te
 def check(
     config_file: ConfigFile = None,
     plugin: Annotated[
-        Path | None, typer.Option(help="A folder with a plugin: try that, installed or not.")
+        Path | None, typer.Option(help="A folder with a plugin, installed or not: check this plugin.")
     ] = None,
     voice: Annotated[str | None, typer.Option(help="The voice to try the plugin's engines with.")] = None,
     live: Annotated[
         bool,
-        typer.Option("--live", help="Have every cloud engine speak a sentence too: the providers bill you."),
+        typer.Option("--live", help="Let every cloud engine speak a sentence, too. The providers bill you."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Validate the configuration whole, start nothing, and print what would be served; or try a plugin."""
+    """Check the whole configuration, or a plugin, and print the findings. Nothing is started."""
     if plugin is not None:
-        # Its settings are the defaults, unless a file was named.
+        # Its settings are the defaults, unless there is a --config.
         given = config_toml.load(config_file) if config_file else None
         findings = list(check_plugin(plugin, given, voice))
     else:
         loaded, plugins = config_toml.load(config_file), registry.load()
         findings = check_config(loaded, plugins, probes.ask(loaded, plugins)) + missing_plans(loaded)
         if live:
-            # Imported here: it brings the whole worker.
+            # Imported here: it imports the whole worker.
             from proxy.diagnosis.live_check import check_live
 
             findings += asyncio.run(check_live(loaded, plugins))
@@ -58,7 +58,7 @@ def check(
 
 
 def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List the engines with their state and models; without a server, what the config names."""
+    """List the engines with their state and models. Without a server, list those of the configuration."""
     loaded = config_toml.load(config_file)
     if supervisor.is_running(loaded):
         print_answer(admin_requests.answer(loaded, "GET", "engines"), as_json, engine_table)
@@ -67,8 +67,8 @@ def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
 
 
 def doctor(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Look for what keeps this machine from serving, and say what to do; starts nothing."""
-    # Imported here: it brings all that it examines, which no other command needs.
+    """Find the reasons why this machine cannot serve, and say what to do. Nothing is started."""
+    # Imported here: it imports everything that it examines, which no other command needs.
     from proxy.diagnosis.doctor.examination import examine
 
     findings = list(examine(config_file))
@@ -98,8 +98,7 @@ def _print(findings: list[Finding], as_json: bool) -> None:
 
 
 def _table(findings: list[Finding]) -> Table:
-    """Columns in which no finding has a word are left out: `check` says what to do in its words, and what
-    `doctor` looks at needs no name."""
+    """Show the findings without empty columns: `check` gives no advice, `doctor` no names."""
     rows = [(_MARKS[f.verdict], f.what, f.name, f.found, f.do) for f in findings]
     columns = ("", "what", "name", "found", "what to do")
     kept = [number for number in range(len(columns)) if any(row[number] for row in rows)]
@@ -122,6 +121,6 @@ def engine_table(answer: dict[str, Any]) -> RenderableType:
 
 
 def _usd(value: float) -> str:
-    """Cents, and what is less than a dollar to the last millionth: a sentence costs no cent."""
+    """Show dollars and cents, and less than a dollar in millionths: a sentence costs less than a cent."""
     whole, _, decimals = f"{value:.{2 if value >= 1 else 6}f}".partition(".")
     return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"

@@ -45,7 +45,7 @@ def env_build(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build a plugin's environment, unless it is there; downloads are kept, so a second try is quick."""
+    """Build a plugin's environment, unless it exists. Downloads are kept, so a second try is quick."""
     if torch and not index:
         raise CommandRefused(
             f"--torch {torch}: name the index that has it with --index or VOXGATE_TORCH_INDEX"
@@ -54,24 +54,24 @@ def env_build(
     recipe = environments.recipe(plugin, hosted, torch)
     with Console(stderr=True, quiet=as_json).status(f"building {escape(recipe.name)}") as status:
         made, is_new = environment_build.build(
-            recipe, lambda said: status.update(escape(said)), index and index.replace("{torch}", torch)
+            recipe, lambda line: status.update(escape(line)), index and index.replace("{torch}", torch)
         )
-    print_answer({**_row(made, "current"), "built": is_new}, as_json, _built)
+    print_answer({**_row(made, "current"), "built": is_new}, as_json, _build_result)
 
 
 @env.command("list")
 def env_list(as_json: AsJson = False) -> None:
-    """List what is built, and what is still to be; `stale` is what no plugin asks for any more."""
-    wanted = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
+    """List the environments: built ones, missing ones, and stale ones, which no plugin needs any more."""
+    recipes = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
     rows = []
     for found in environments.every():
-        recipe = wanted.get(found.recipe.plugin)
+        recipe = recipes.get(found.recipe.plugin)
         is_current = recipe is not None and found.is_whole and environments.is_current(found, recipe)
         rows.append(_row(found, "current" if is_current else "stale"))
     current = {row["plugin"] for row in rows if row["state"] == "current"}
     rows += [
         {"plugin": name, "hash": recipe.digest, "state": "missing", "bytes": 0, "torch": "", "folder": ""}
-        for name, recipe in wanted.items()
+        for name, recipe in recipes.items()
         if name not in current
     ]
     print_answer({"data": rows}, as_json, _environments_table)
@@ -80,17 +80,19 @@ def env_list(as_json: AsJson = False) -> None:
 @env.command("remove")
 def env_remove(
     plugin: Annotated[str, typer.Argument(help="The plugin's name.")],
-    stale: Annotated[bool, typer.Option("--stale", help="Only those that it does not ask for now.")] = False,
+    stale: Annotated[
+        bool, typer.Option("--stale", help="Only those that it does not need any more.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete a plugin's environments. A host that runs in one goes on until it is restarted."""
     hosted = _listing(registry.load()).get(plugin)
     recipe = environments.recipe(plugin, hosted) if stale and hosted else None
 
-    def stays(found: Environment) -> bool:
+    def is_needed(found: Environment) -> bool:
         return recipe is not None and found.is_whole and environments.is_current(found, recipe)
 
-    gone = environment_build.remove(plugin, stays)
+    gone = environment_build.remove(plugin, is_needed)
     if not gone and not stale:
         raise CommandRefused(f"there is no environment of {plugin!r}{_LOOK_LIKE}")
     rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in gone]
@@ -98,7 +100,7 @@ def env_remove(
 
 
 def _listing(loaded: Registry) -> dict[str, Hosted]:
-    """The plugins that list packages."""
+    """Return the plugins that list packages of their own."""
     return {
         name: plugin.create
         for name, plugin in loaded.plugins("engine").items()
@@ -140,6 +142,6 @@ def _environments_table(answer: dict[str, Any]) -> Table:
     return table
 
 
-def _built(row: dict[str, Any]) -> RenderableType:
-    said = "Built." if row["built"] else "It is there already."
-    return Group(Text(said), _environments_table({"data": [row]}))
+def _build_result(row: dict[str, Any]) -> RenderableType:
+    text = "Built." if row["built"] else "It is there already."
+    return Group(Text(text), _environments_table({"data": [row]}))

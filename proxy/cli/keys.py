@@ -23,27 +23,27 @@ keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=
 def keys_create(
     account: Annotated[str, typer.Option(help="The account, by id or name.")],
     role: Annotated[str, typer.Option(help="speech or admin.")] = "speech",
-    name: Annotated[str, typer.Option(help="What it is for.")] = "",
-    expires: Annotated[str, typer.Option(help="A span such as 12h, 30d or 52w; never, if not given.")] = "",
+    name: Annotated[str, typer.Option(help="The purpose of the key.")] = "",
+    expires: Annotated[str, typer.Option(help="A time such as 12h, 30d or 52w; else never.")] = "",
     *,
     limits: dict[str, int | None],
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and print it, this once."""
+    """Make a key and print it. It is shown only once."""
     body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": limits}
     ask(config_file, as_json, _new_key, "POST", "keys", body)
 
 
 @keys.command("list")
 def keys_list(account: OfAccount = None, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List keys; their secrets are not kept."""
+    """List keys, without their secrets, which are not kept."""
     ask_all(config_file, as_json, tables.keys, "keys", account=account)
 
 
 @keys.command("revoke")
 def keys_revoke(key: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Make a key, by its id, dead for good."""
+    """Revoke a key, by its id, for good."""
     ask(config_file, as_json, _key_table, "DELETE", path("keys", key))
 
 
@@ -59,5 +59,5 @@ def _key_table(row: dict[str, Any]) -> Table:
 
 def _new_key(row: dict[str, Any]) -> RenderableType:
     return Group(
-        Text(row["key"], "bold"), Text("Shown this once; only its hash is kept.", "dim"), _key_table(row)
+        Text(row["key"], "bold"), Text("Shown only this once; only its hash is kept.", "dim"), _key_table(row)
     )

@@ -1,4 +1,4 @@
-"""`voxgate ledger …`: an account's entries, refunds, and whether the books agree."""
+"""`voxgate ledger …`: an account's entries, refunds, and the check of the books."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ledger = typer.Typer(help="The ledger: every movement of credits.", no_args_is_h
 def ledger_entries(
     account: str,
     limit: Limit = None,
-    after: Annotated[str | None, typer.Option(help="The id of the last entry of the page before.")] = None,
+    after: Annotated[str | None, typer.Option(help="The id of the last entry on the previous page.")] = None,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -33,18 +33,18 @@ def ledger_entries(
 def ledger_refund(
     request: Annotated[str, typer.Argument(help="The id of the request (req_…).")],
     reason: Annotated[str, typer.Option(help="Why, for the entries and the audit.")],
-    credits: Annotated[str, typer.Option(help="A part of what was charged; all of it, if not given.")] = "",
+    credits: Annotated[str, typer.Option(help="A part of the charge; else all of it.")] = "",
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give back what a request was charged, once."""
+    """Refund the charge of a request, once."""
     body = {"credits": credits_of(credits, "--credits") if credits else None, "reason": reason}
     ask(config_file, as_json, _refund_table, "POST", path("requests", request, "refund"), body)
 
 
 @ledger.command("verify")
 def ledger_verify(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Compare balances, entries and usage with one another; the status is 1 where they contradict."""
+    """Compare balances, entries and usage. If they contradict one another, the status is 1."""
     verdict = ask_patiently(config_file, as_json, _verdict_table, "ledger")
     if not verdict["is_clean"]:
         sys.exit(1)

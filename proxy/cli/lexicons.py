@@ -1,4 +1,4 @@
-"""`voxgate lexicons …`: how words are spoken, for an account."""
+"""`voxgate lexicons …`: the pronunciation of words, for an account."""
 
 from __future__ import annotations
 
@@ -20,66 +20,67 @@ from proxy.cli.options import AsJson, ConfigFile, OfAccount
 from proxy.cli.tables import grid
 from proxy.errors import CommandRefused
 
-lexicons = typer.Typer(help="Lexicons: how words are spoken.", no_args_is_help=True)
+lexicons = typer.Typer(help="Lexicons: the pronunciation of words.", no_args_is_help=True)
 
-_Account = Annotated[str, typer.Option(help="Whose, by id or name.")]
+_Account = Annotated[str, typer.Option(help="The account, by id or name.")]
 _NOTHING: dict[str, str] = {}
 _CSV_NAMES = ["word", "spoken"]
 
 
 @lexicons.command("list")
 def lexicons_list(
-    name: Annotated[str | None, typer.Argument(help="One, with its words.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One lexicon, with its words.")] = None,
     account: OfAccount = None,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """List an account's lexicons and those of the configuration; or show the words of one."""
-    asked, show = ("lexicons", _listed) if name is None else (path("lexicons", name), _words)
-    ask(config_file, as_json, show, "GET", asked, account=account)
+    """List the lexicons of an account and of the configuration, or show the words of one."""
+    resource, show = ("lexicons", _list_table) if name is None else (path("lexicons", name), _words_table)
+    ask(config_file, as_json, show, "GET", resource, account=account)
 
 
 @lexicons.command("set")
 def lexicons_set(
     name: str,
     entries: Annotated[
-        list[str] | None, typer.Argument(metavar="WORD=SPOKEN…", help="What is said for which word.")
+        list[str] | None, typer.Argument(metavar="WORD=SPOKEN…", help="Words, and what is spoken for them.")
     ] = None,
     account: _Account = "",
     file: Annotated[
-        Path | None, typer.Option(help="More of them: word,spoken in a .csv, a table in a .toml or .json.")
+        Path | None,
+        typer.Option(help="A file with more words: word,spoken in a .csv, or a .toml or .json table."),
     ] = None,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make these the words of an account's lexicon, in the place of those that it had."""
+    """Set the words of an account's lexicon. They replace its old words."""
     _check_named(account)
     words = {**(_read(file) if file else _NOTHING), **dict(map(_entry, entries or ()))}
     if not words:
-        raise CommandRefused("say what is spoken for a word: nginx='engine x', or --file WORDS.csv")
+        raise CommandRefused("give a word and what is spoken for it: nginx='engine x', or --file WORDS.csv")
     if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
         raise CommandRefused(f"the lexicon must have {wrong}")
-    ask(config_file, as_json, _one, "PUT", path("lexicons", name), {"account": account, "words": words})
+    ask(config_file, as_json, _row_table, "PUT", path("lexicons", name), {"account": account, "words": words})
 
 
 @lexicons.command("delete")
 def lexicons_delete(
     name: str, account: _Account = "", config_file: ConfigFile = None, as_json: AsJson = False
 ) -> None:
-    """Take an account's lexicon away."""
+    """Delete an account's lexicon."""
     _check_named(account)
-    ask(config_file, as_json, _gone, "DELETE", path("lexicons", name), account=account)
+    ask(config_file, as_json, _deletion, "DELETE", path("lexicons", name), account=account)
 
 
 def _check_named(account: str) -> None:
     if not account:
-        raise CommandRefused("--account: say whose lexicon it is; everybody's are in the config file")
+        raise CommandRefused("--account: name an account; lexicons for everybody are in the config file")
 
 
 def _entry(text: str) -> tuple[str, str]:
     word, equals, spoken = text.partition("=")
     if not equals:
-        raise CommandRefused(f"{text!r} says nothing; write word=spoken")
+        raise CommandRefused(f"{text!r} has no =; write word=spoken")
     return word, spoken
 
 
@@ -102,26 +103,26 @@ def _rows(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
         cells = [cell.strip() for cell in row]
         if cells and len(cells) != 2:
             raise CommandRefused(f"--file: line {number} of {file} must be: word,spoken")
-        # A first line may name the columns, as spreadsheets and our own help do.
+        # The first line may name the columns, as in spreadsheets and in our own help.
         if cells and not (number == 1 and [cell.lower() for cell in cells] == _CSV_NAMES):
             words[cells[0]] = cells[1]
     return words
 
 
-def _listed(answer: dict[str, Any]) -> Table:
+def _list_table(answer: dict[str, Any]) -> Table:
     rows = (
         (row["name"], row["owner"], str(row["size"]), str(row["revision"] or "")) for row in answer["data"]
     )
     return grid(("name", "whose", "words", "revision"), rows)
 
 
-def _words(answer: dict[str, Any]) -> Table:
+def _words_table(answer: dict[str, Any]) -> Table:
     return grid(("word", "spoken"), answer["words"].items())
 
 
-def _one(answer: dict[str, Any]) -> Table:
-    return _listed({"data": [answer]})
+def _row_table(answer: dict[str, Any]) -> Table:
+    return _list_table({"data": [answer]})
 
 
-def _gone(answer: dict[str, Any]) -> RenderableType:
+def _deletion(answer: dict[str, Any]) -> RenderableType:
     return Text(f"{answer['name']} is gone.")

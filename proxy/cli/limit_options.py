@@ -41,7 +41,7 @@ def limit_options(
             limits = {name: given.pop(name) for name in rows}
             command(limits=limits, **given)
 
-        # typer reads both to know the options of a command.
+        # typer reads the options of a command from both.
         with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         with_options.__annotations__ = {each.name: each.annotation for each in parameters}
         return with_options

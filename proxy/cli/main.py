@@ -1,4 +1,4 @@
-"""`voxgate …`: puts the commands together, and serves."""
+"""`voxgate …`: all commands together, and `voxgate serve`."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ app.add_typer(env, name="env")
 app.add_typer(route, name="route")
 
 
-def _show_version(is_wanted: bool) -> None:
-    if is_wanted:
+def _show_version(is_given: bool) -> None:
+    if is_given:
         print(f"voxgate {__version__}")  # noqa: T201 - the answer
         raise typer.Exit
 
@@ -78,7 +78,7 @@ def root(
 
 
 def main() -> None:
-    """The console script: failures are one line on stderr and a status of 1."""
+    """Run the console script. A failure is one line on stderr and a status of 1."""
     telemetry.configure_logs("cli", logging.WARNING)
     try:
         app()
@@ -107,7 +107,7 @@ def serve(
         return replace(read, warnings=(*read.warnings, *front_end_remarks(read, plugins)))
 
     def announce(base_url: str, dev_key: str | None) -> None:
-        print(banner(base_url, dev_key), flush=True)  # noqa: T201 - the one thing printed, for a person
+        print(banner(base_url, dev_key), flush=True)  # noqa: T201 - printed for a person
 
     sys.exit(supervisor.serve(read(), read, plugins, announce))
 
@@ -117,6 +117,6 @@ for command in (usage, plans, audit, doctor, serve, check, engines):
 
 
 def banner(base: str, key: str | None) -> str:
-    """What is printed once the server serves: with a key at hand, lines that work as they stand."""
+    """Return the text for a server that serves. With a key, its lines can be copied and run."""
     reachable = base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     return (_SERVING if key is None else _TRY).format(base=reachable, key=key)

@@ -1,4 +1,4 @@
-"""`voxgate usage`, `voxgate plans`, `voxgate audit`: what was used, what is offered, who changed what."""
+"""`voxgate usage`, `voxgate plans`, `voxgate audit`: reports of use, of plans, and of changes."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def usage(
         ),
     ] = None,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV, all rows unless there is a limit.")
+        bool, typer.Option("--csv", help="Print CSV: all rows, unless there is a --limit.")
     ] = False,
     limit: Limit = None,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """List requests with what they came to, the newest first; or sums of them."""
+    """List requests with their audio and credits, the newest first; or sums of them."""
     query = {"account": account, "since": since, "until": until, "by": by, "limit": limit}
     if as_csv and as_json:
-        raise CommandRefused("--csv and --json: take one of them")
+        raise CommandRefused("--csv and --json: use only one of them")
     if as_csv:
         copy(config_file, "usage", format="csv", **query)
     else:
@@ -55,7 +55,7 @@ def audit(
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """List who changed what of accounts, keys and credits, the newest first."""
+    """List the changes of accounts, keys and credits, the newest first."""
     ask(config_file, as_json, _audit_table, "GET", "audit", account=account, since=since, limit=limit)
 
 

@@ -1,4 +1,4 @@
-"""`voxgate route explain`: who would speak a request, and what every filter says."""
+"""`voxgate route explain`: the engines that would speak a request, and the result of every filter."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ from proxy.config import config_toml
 from proxy.errors import CommandRefused
 from proxy.processes import runtime
 
-route = typer.Typer(no_args_is_help=True, help="Which engine speaks what.")
+route = typer.Typer(no_args_is_help=True, help="The engines that speak a request.")
 
 _SOURCES = {
-    "request": "the request says so",
+    "request": "the request names it",
     "voice": "the voice speaks it",
-    "script": "its script gives it away",
+    "script": "the script of the text",
     "detected": "detected",
-    "default": "nothing says another",
+    "default": "no other source",
 }
 
 
 @route.command()
 def explain(
-    text: Annotated[str, typer.Option(help="What would be spoken.")],
-    voice: Annotated[str | None, typer.Option(help="A voice; the default one if not given.")] = None,
+    text: Annotated[str, typer.Option(help="The text.")],
+    voice: Annotated[str | None, typer.Option(help="A voice; else the default voice.")] = None,
     cast: Annotated[
-        str | None, typer.Option(help="Several, with the names that the text has: Ana=nova,Ben=onyx.")
+        str | None, typer.Option(help="Several voices, with the names in the text: Ana=nova,Ben=onyx.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="A model; the default one if not given.")] = None,
-    language: Annotated[str | None, typer.Option(help="What the request says its language is.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model; else the default model.")] = None,
+    language: Annotated[str | None, typer.Option(help="The language that the request names.")] = None,
     key_of: Annotated[
         str | None,
-        typer.Option(metavar="ACCOUNT", help="As for a key of this account; else no plan is asked."),
+        typer.Option(metavar="ACCOUNT", help="Explain it for a key of this account; else without a plan."),
     ] = None,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell who would speak a request, and what every filter says. Nothing is spoken, nothing is charged."""
+    """Show the engines that would speak a request, and every filter. Nothing is spoken or charged."""
     if not runtime.is_held(_data(config_file)):
-        # What an engine speaks, only the engine knows, and only a server has engines.
+        # Only an engine knows what it speaks, and only a server has engines.
         raise CommandRefused("no server runs here, so no engine can be asked; start it: voxgate serve")
     if voice is not None and cast is not None:
-        raise CommandRefused("--voice and --cast: take one of them")
+        raise CommandRefused("--voice and --cast: use only one of them")
     speaks = voice if cast is None else {"cast": cast_of(cast)}
-    asked = {"input": text, "voice": speaks, "model": model, "language": language, "account": key_of}
-    body = {name: value for name, value in asked.items() if value is not None}
-    ask(config_file, as_json, _shown, "POST", "route/explain", body)
+    fields = {"input": text, "voice": speaks, "model": model, "language": language, "account": key_of}
+    body = {name: value for name, value in fields.items() if value is not None}
+    ask(config_file, as_json, _explanation, "POST", "route/explain", body)
 
 
 def _data(config_file: ConfigFile) -> Path:
     return Path(config_toml.load(config_file).data)
 
 
-def _shown(answer: dict[str, Any]) -> RenderableType:
+def _explanation(answer: dict[str, Any]) -> RenderableType:
     return Group(*(line for part in answer["parts"] for line in _part(part)))
 
 
@@ -80,7 +80,7 @@ def _part(part: dict[str, Any]) -> list[RenderableType]:
 
 
 def _models_table(part: dict[str, Any]) -> Table:
-    """The models of a part of a request in their order: who would be asked first, and who not at all."""
+    """Show the models of a part of a request in their order, with the reason why one is left out."""
     table = tables.table("", "model", "voice", "front-end", "why not")
     candidates = {row["model"]: (number, row) for number, row in enumerate(part["candidates"], 1)}
     for row in part["models"]:

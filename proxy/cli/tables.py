@@ -1,4 +1,4 @@
-"""How an answer is printed: JSON for a program, tables for a person. Tables of one group are in its file."""
+"""Answers as JSON for a program, or as tables for a person. Tables of one group are in its file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def print_answer(value: Any, as_json: bool, show: Callable[[Any], object]) -> No
     if as_json:
         print(json.dumps(value, indent=2))  # noqa: T201 - a command's answer
     else:
-        # Piped, a line stays a line: what is cut into columns can be neither copied nor searched.
+        # In a pipe a line stays a line: a line cut into columns can be neither copied nor searched.
         Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(show(value), soft_wrap=True)
 
 
@@ -71,7 +71,7 @@ def entry(row: dict[str, Any]) -> RenderableType:
 
 
 def movement(answer: dict[str, Any]) -> RenderableType:
-    """The movement, and the balance after it."""
+    """Show a movement, and the balance after it."""
     if answer["balance"] is None:
         return entries(answer)
     return Group(entries(answer), _balance(answer["balance"], {}))
@@ -88,7 +88,7 @@ def limit(value: float | str | None) -> str:
 
 
 def facts(values: dict[str, Any]) -> str:
-    """What is said at all: limits that are null, and lists of none, are left out."""
+    """Show the values, without nulls and empty lists."""
     said = ((name, facts(value) if isinstance(value, dict) else value) for name, value in values.items())
     return ", ".join(f"{name} {value}" for name, value in said if value not in (None, "", []))
 
@@ -103,13 +103,13 @@ def grid(columns: tuple[str, ...], rows: Iterable[tuple[str | Text, ...]]) -> Ta
 def table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        # An id broken over two lines could not be copied into the next command.
+        # An id on two lines could not be copied into the next command.
         table.add_column(column, overflow="fold", no_wrap=column == "id")
     return table
 
 
 def add_row(table: Table, *cells: str | Text) -> None:
-    """As it is: rich would read an account's name `[/]` as a command, and fall over it."""
+    """Add a row of plain text: rich would read a name such as `[/]` as markup, and fail."""
     table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 

@@ -1,4 +1,4 @@
-"""`voxgate check`: what a configuration would serve, and what is wrong with it, without starting anything."""
+"""`voxgate check`: the findings of a configuration, without a server."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from proxy.config.credits import shown_limits
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
 from proxy.diagnosis.finding import Finding, note, ok, wrong
-from proxy.diagnosis.probes import NOTHING_PROBED, ProbeResults
+from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
 
 
-def check_config(config: Config, registry: Registry, probed: ProbeResults = NOTHING_PROBED) -> list[Finding]:
-    """Every finding of a configuration. Only engines know the names of models and voices, so `probed` has
-    them."""
+def check_config(config: Config, registry: Registry, results: ProbeResults = NO_RESULTS) -> list[Finding]:
+    """Return all findings of a configuration. `results` has the models and voices that only engines know."""
     findings = [ok("config", f"data in {config.data}", name=config.source)]
     findings += _server(config)
     findings += [
@@ -34,12 +33,12 @@ def check_config(config: Config, registry: Registry, probed: ProbeResults = NOTH
         for remark in config.warnings
         if remark.key.startswith("plans.")
     ]
-    findings += _models(config, probed)
-    findings += text_check.routes(config, registry, probed)
+    findings += _models(config, results)
+    findings += text_check.routes(config, registry, results)
     findings += _settings(config, registry)
     findings += [_default(config.models, "default_model", config.server.default_model)]
     findings += [_default(config.voices, "default_voice", config.server.default_voice)]
-    findings += text_check.voices(config, probed)
+    findings += text_check.voices(config, results)
     findings += [*text_check.lexicons(config), text_check.cache(config)]
     count = len(config.voices)
     return [*findings, ok("voices", ", ".join(config.voices) or "none of our own", name=f"{count}")]
@@ -56,9 +55,9 @@ def _server(config: Config) -> list[Finding]:
     ]
 
 
-def _models(config: Config, probed: ProbeResults) -> list[Finding]:
+def _models(config: Config, results: ProbeResults) -> list[Finding]:
     """Judge the models that sections list or engines named. The models of other engines stand in /readyz."""
-    named = {engine: [info.id for info in infos] for engine, infos in probed.models.items()}
+    named = {engine: [info.id for info in infos] for engine, infos in results.models.items()}
     known = {**named, **model_names.listed_models(config)}
     faults = [*model_names.find_misnamed(config, known), *model_names.find_without_cost(config, known)]
     faulty = {fault.where for fault in faults}
@@ -83,7 +82,7 @@ def _settings(config: Config, registry: Registry) -> list[Finding]:
             findings.append(wrong(kind, str(error), name=name))
     detector = config.server.detector
     if detector and detector not in registry.plugins("detector"):
-        found = f"server.detector: {detector} is not installed; only a text's script tells its language"
+        found = f"server.detector: {detector} is not installed; only the script of a text tells its language"
         findings.append(note("detector", found, name=detector))
     return findings
 

@@ -1,4 +1,4 @@
-"""One line of what a command found: `voxgate check` with all that it tries, and `voxgate doctor`."""
+"""The finding: one line of the result of `voxgate check` and `voxgate doctor`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What was looked at, how it is, and what to do about it. Only the verdict `wrong` makes a command fail.
+    """The thing that was checked, the verdict, and what to do. Only the verdict `wrong` makes a command fail.
 
-    `name` tells things of one kind apart: engines, plans, rules. A `note` is worth knowing, no more.
+    `name` tells things of one kind apart: engines, plans, rules. A `note` needs no action.
     """
 
     what: str

@@ -38,7 +38,7 @@ _IN_ANY_LANGUAGE = "1, 2, 3."
 
 
 async def check_live(config: Config, registry: Registry) -> list[Finding]:
-    """One finding for each key. No account's usage has what the providers take for it."""
+    """Return one finding for each key. The providers' charge is in no account's usage."""
     cloud = {name: section for name, section in config.engines.items() if _is_cloud(config, registry, name)}
     only = replace(config, engines=cloud)
     findings: list[Finding] = []
@@ -73,7 +73,7 @@ async def _try(catalogue: Catalogue, engine: GuardedEngine, key: ProviderKey) ->
 
 
 async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
-    """Speak the sentence, and say in words what came of it; raises EngineError."""
+    """Speak the sentence, and describe the result. Raise EngineError."""
     if not key.engine.models():
         raise EngineFailed(key.reason or "It names no model.")
     info = key.engine.models()[0]
@@ -104,7 +104,7 @@ async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
 
 
 def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
-    """The first voice that the configuration binds, else the engine's own first one."""
+    """Return the first voice that the configuration binds, else the engine's first voice."""
     bound = (
         binding.engine_voice
         for voice in catalogue.voices()

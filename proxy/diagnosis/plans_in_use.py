@@ -1,4 +1,4 @@
-"""`voxgate check`: plans that accounts have and the configuration lacks, as far as that is known."""
+"""`voxgate check`: plans that accounts have and the configuration lacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from proxy.storage.store import StorageFailed
 
 
 def missing_plans(config: Config) -> list[Finding]:
-    """One finding for each missing plan; none where neither a server nor the database answers."""
+    """Return one finding for each missing plan. If neither a server nor the database answers, return none."""
     try:
         counts = _count(config)
     except (CommandRefused, StorageFailed, sqlite3.Error):
@@ -31,8 +31,8 @@ def missing_plans(config: Config) -> list[Finding]:
 
 
 def _count(config: Config) -> dict[str, int]:
-    """How many open accounts each plan has. It only reads: the database may be of an older voxgate."""
-    # Imported here: the supervisor, which checks too, has no use for an HTTP client.
+    """Count the open accounts of each plan. The database is only read: it may be of an older voxgate."""
+    # Imported here: the supervisor, which imports this module, needs no HTTP client.
     from proxy.processes.admin_client import ask_once
 
     if runtime.is_held(Path(config.data)):
@@ -50,7 +50,7 @@ def _count(config: Config) -> dict[str, int]:
 
 
 async def _in_postgres(url: str) -> dict[str, int]:
-    # Imported here: a server with SQLite has no use for the driver.
+    # Imported here: a server with SQLite needs no driver.
     from proxy.storage.postgres import PostgresStore
 
     store = await PostgresStore.open(url, ANSWER_S)

@@ -1,4 +1,4 @@
-"""`voxgate check --plugin DIR`: what the registry says of a folder, and the contract on its engines."""
+"""`voxgate check --plugin DIR`: the plugins of a folder, and the contract rules for its engines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Create = Callable[[], AbstractAsyncContextManager[Engine]]
 
 
 def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iterator[Finding]:
-    """A finding for each plugin and each rule, as they are tried. `config` may have its engines' settings."""
+    """Yield a finding for each plugin and each rule. `config` may have settings for the engines."""
     entries = plugin_folder.entries_of(folder)
     loaded = registry.load(entries)
     for entry in entries:
@@ -69,11 +69,11 @@ def _section(plugin: Plugin[Any], config: Config | None) -> tuple[str, EngineSec
 
 
 def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> Iterator[Finding]:
-    """Try the engine in a process of its own, under its environment's Python where that is built."""
+    """Try the engine in its own process, with its environment's Python if that is built."""
     try:
         interpreter, hint = environments.interpreter(spec.section.plugin, spec.hosted), ""
     except EnvironmentRefused as refused:
-        # An author may well have the packages here.
+        # An author may have the packages installed here.
         interpreter, hint = sys.executable, f" ({refused} --plugin {folder})"
     command = [interpreter, "-P", "-m", "speech_engine.testing", spec.module, spec.name]
     done = subprocess.run(
@@ -84,38 +84,38 @@ def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> It
         timeout=_PATIENCE_S,
         check=False,
     )
-    said = [msgspec.json.decode(line, type=RuleVerdict) for line in done.stdout.splitlines()]
-    if said and said[-1].broken.startswith("ModuleNotFoundError"):
-        said[-1] = RuleVerdict(said[-1].rule, said[-1].broken + hint)
+    found = [msgspec.json.decode(line, type=RuleVerdict) for line in done.stdout.splitlines()]
+    if found and found[-1].broken.startswith("ModuleNotFoundError"):
+        found[-1] = RuleVerdict(found[-1].rule, found[-1].broken + hint)
     if done.returncode:
-        said.append(RuleVerdict("it does not end its process", f"it ended with status {done.returncode}"))
-    yield from _findings(said)
+        found.append(RuleVerdict("it does not end its process", f"it ended with status {done.returncode}"))
+    yield from _findings(found)
 
 
 async def _check_in_process(
     spec: InProcessSpec[Any], upstream: Upstream, voice: str | None
 ) -> list[RuleVerdict]:
-    """Try the engine of each key, with the HTTP client that the server would lend to it."""
-    said: list[RuleVerdict] = []
+    """Try the engine of each key, with the HTTP client of a server."""
+    found: list[RuleVerdict] = []
     async with open_http(upstream) as http:
         for number, create in enumerate(spec.creators(Context(structlog.get_logger(), http=http)), 1):
             of_key = f" (key {number})" if len(spec.settings) > 1 else ""
-            async for verdict in verdicts(partial(_refreshed, create), voice):
-                said.append(RuleVerdict(f"{verdict.rule}{of_key}", verdict.broken))
-    return said
+            async for verdict in verdicts(partial(_open_refreshed, create), voice):
+                found.append(RuleVerdict(f"{verdict.rule}{of_key}", verdict.broken))
+    return found
 
 
 @asynccontextmanager
-async def _refreshed(create: Create) -> AsyncIterator[Engine]:
-    """An engine that knows what its provider has, as in a server that has started."""
+async def _open_refreshed(create: Create) -> AsyncIterator[Engine]:
+    """Open an engine and refresh it, as a server does when it starts."""
     async with create() as engine:
         if isinstance(engine, EngineRefreshes):
             await engine.refresh()
         yield engine
 
 
-def _findings(said: Iterable[RuleVerdict]) -> Iterator[Finding]:
-    for verdict in said:
+def _findings(found: Iterable[RuleVerdict]) -> Iterator[Finding]:
+    for verdict in found:
         if verdict.broken:
             yield wrong("rule", verdict.broken, name=verdict.rule)
         else:

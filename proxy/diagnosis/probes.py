@@ -1,4 +1,4 @@
-"""What `voxgate check` asks beside reading the file: the front-ends, and a running server for its engines."""
+"""The probes of `voxgate check`: it asks front-ends, and a running server for its engines."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class ProbeResults(msgspec.Struct, frozen=True):
     front_ends: Mapping[str, frozenset[str]] = {}
 
 
-NOTHING_PROBED = ProbeResults()
+NO_RESULTS = ProbeResults()
 
 
 def ask(config: Config, registry: Registry) -> ProbeResults:
-    """Ask all; what does not answer is left out, and a check goes on without it."""
-    # Imported here: the supervisor, which checks too, has no use for an HTTP client.
+    """Ask all of them. The results are without those that do not answer."""
+    # Imported here: the supervisor, which imports this module, needs no HTTP client.
     from proxy.processes.admin_client import ask_once
 
     front_ends = asyncio.run(_front_ends(config, registry))
@@ -40,7 +40,7 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
         rows = ask_once(config, "GET", "engines")["data"] if runtime.is_held(Path(config.data)) else []
     except (CommandRefused, TimeoutError):
         rows = []
-    # The file may name another plugin by now than the server that still runs with the one before.
+    # The file may be newer than the server, and name another plugin.
     there = [row for row in rows if row["name"] in config.engines and _is_same(config, row) and row["models"]]
     return ProbeResults(
         {row["name"]: _models(row) for row in there},
@@ -54,7 +54,7 @@ def _is_same(config: Config, row: Mapping[str, Any]) -> bool:
 
 
 def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
-    """Models with their languages alone, since the check looks at nothing else."""
+    """Return models with their languages only: the check reads nothing else."""
     return tuple(
         ModelInfo(
             id=name.partition("/")[2],
@@ -66,7 +66,7 @@ def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
 
 
 async def _front_ends(config: Config, registry: Registry) -> dict[str, frozenset[str]]:
-    """The languages of the front-ends that routes name. They are not warmed, so no dictionary is read."""
+    """Return the languages of the front-ends in routes. They are not warmed, so no dictionary is read."""
     named = {route.front_end for route in config.routes if route.front_end}
     found = {}
     async with AsyncExitStack() as stack:

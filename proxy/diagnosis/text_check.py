@@ -1,4 +1,4 @@
-"""`voxgate check`: who would speak which texts, how they are prepared, and what is kept of it."""
+"""`voxgate check`: routes, voices, lexicons and the cache, which decide how a text is spoken."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from proxy.diagnosis.probes import ProbeResults
 from proxy.engines.registry import EngineConfigError, Registry
 
 
-def routes(config: Config, registry: Registry, probed: ProbeResults) -> list[Finding]:
-    return [_route(config, registry, probed, route) for route in config.routes]
+def routes(config: Config, registry: Registry, results: ProbeResults) -> list[Finding]:
+    return [_route(config, registry, results, route) for route in config.routes]
 
 
-def voices(config: Config, probed: ProbeResults) -> list[Finding]:
-    """Note each voice that some engine cannot speak with, as far as that is known."""
+def voices(config: Config, results: ProbeResults) -> list[Finding]:
+    """Return a note for each voice that an engine is known to lack."""
     written = [remark for remark in config.warnings if remark.key.startswith("voices.")]
     unknown = [
-        Remark(f"voices.{name}.{engine}", f"{engine} has no voice {voice!r}; {_like(voice, probed, engine)}")
+        Remark(f"voices.{name}.{engine}", f"{engine} has no voice {voice!r}; {_like(voice, results, engine)}")
         for name, section in config.voices.items()
         for engine, voice in section.bindings.items()
-        if probed.voices.get(engine) and voice not in probed.voices[engine]
+        if results.voices.get(engine) and voice not in results.voices[engine]
     ]
     return [note("voice", each.text, name=each.key) for each in (*written, *unknown)]
 
@@ -48,7 +48,7 @@ def cache(config: Config) -> Finding:
 
 
 def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
-    """Front-ends that are not installed, of routes that some engine speaks. A server logs them."""
+    """Return a remark for each missing front-end of a route that an engine speaks. A server logs them."""
     installed = registry.plugins("front_end")
     return tuple(
         Remark(f"routes.{route.language}.front_end", _no_front_end(route.front_end))
@@ -59,15 +59,15 @@ def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
     )
 
 
-def _route(config: Config, registry: Registry, probed: ProbeResults, route: Route) -> Finding:
-    """Judge a route. It never stops anything: what is not there is passed over."""
-    faults = {full: _fault(config, registry, probed, full, route.language) for full in route.candidates}
+def _route(config: Config, registry: Registry, results: ProbeResults, route: Route) -> Finding:
+    """Judge a route. A fault is only a note, because requests skip what is missing."""
+    faults = {full: _fault(config, registry, results, full, route.language) for full in route.candidates}
     warnings = [fault for fault in faults.values() if fault]
     there = [full for full, fault in faults.items() if not fault]
     if faults and not there:
         return note("route", f"not used: {', '.join(warnings)}", name=route.language)
-    notes = [", ".join(there) or "whoever the request names"]
-    if route.front_end is not None and (remark := _front_end(registry, probed, route)):
+    notes = [", ".join(there) or "the model of the request"]
+    if route.front_end is not None and (remark := _front_end(registry, results, route)):
         warnings.append(remark)
     elif route.front_end is not None:
         notes.append(f"prepared by {route.front_end}")
@@ -76,8 +76,8 @@ def _route(config: Config, registry: Registry, probed: ProbeResults, route: Rout
     return (note if warnings else ok)("route", "; ".join((*notes, *warnings)), name=route.language)
 
 
-def _fault(config: Config, registry: Registry, probed: ProbeResults, full: str, tag: str) -> str:
-    """Why a candidate would not speak, where that is known."""
+def _fault(config: Config, registry: Registry, results: ProbeResults, full: str, tag: str) -> str:
+    """Return why a candidate would not speak, or "" if no reason is known."""
     engine, _, name = full.partition("/")
     if engine not in config.engines:
         return f"no [engines.{engine}] for {full}"
@@ -85,7 +85,7 @@ def _fault(config: Config, registry: Registry, probed: ProbeResults, full: str, 
         registry.engine(engine, config.engines[engine])
     except EngineConfigError:
         return f"{engine}, for {full}, cannot run"
-    infos = probed.models.get(engine)
+    infos = results.models.get(engine)
     if infos is None:
         return ""
     info = next((info for info in infos if info.id == name), None)
@@ -94,11 +94,11 @@ def _fault(config: Config, registry: Registry, probed: ProbeResults, full: str, 
     return "" if routing.speaks(info, tag) else f"{full} does not speak {tag} well enough"
 
 
-def _front_end(registry: Registry, probed: ProbeResults, route: Route) -> str:
+def _front_end(registry: Registry, results: ProbeResults, route: Route) -> str:
     name = route.front_end or ""
     if name not in registry.plugins("front_end"):
         return _no_front_end(name)
-    made_for = probed.front_ends.get(name, frozenset())
+    made_for = results.front_ends.get(name, frozenset())
     if not made_for or base(route.language) in made_for:
         return ""
     return f"prepared by {name}, which was made for {', '.join(sorted(made_for))}"
@@ -112,14 +112,14 @@ def _lexicon(name: str, words: Words) -> Finding:
     count = f"{len(words)} word(s)"
     if lexicon.usual_name(name) == name and lexicon.is_tag(name):
         return ok("lexicon", f"{count}, in texts of the language {name}", name=name)
-    found = f"{count}, only where a request names it"
+    found = f"{count}, only for requests that name it"
     tag = name.replace("_", "-")
     if tag != name and lexicon.is_tag(tag):
         section = f"[lexicons.{lexicon.usual_name(tag)}]"
-        return note("lexicon", f"{found}; for texts of the language write it {section}", name=name)
+        return note("lexicon", f"{found}; for texts in the language, write {section}", name=name)
     return ok("lexicon", found, name=name)
 
 
-def _like(voice: str, probed: ProbeResults, engine: str) -> str:
-    near = hint(voice, sorted(probed.voices[engine]))
-    return near if near.startswith("did") else "voxgate engines --json lists those it has"
+def _like(voice: str, results: ProbeResults, engine: str) -> str:
+    near = hint(voice, sorted(results.voices[engine]))
+    return near if near.startswith("did") else "voxgate engines --json lists its voices"

@@ -31,9 +31,6 @@ class _JobEngine:
         self._engine = engine
         self._on_dispatch = on_dispatch
 
-    def __repr__(self) -> str:
-        return f"<_JobEngine {self._engine!r}>"
-
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if isinstance(self._engine, PacedEngine):
             return self._engine.speak(job, self._on_dispatch)

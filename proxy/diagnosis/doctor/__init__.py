@@ -1,1 +1,1 @@
-"""`voxgate doctor`: what keeps this machine from serving, and what to do about it. It starts nothing."""
+"""`voxgate doctor`: the reasons why this machine cannot serve, and what to do. It starts nothing."""

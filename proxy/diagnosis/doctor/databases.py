@@ -1,4 +1,4 @@
-"""The databases: does each answer, is it whole, and does it do what is asked of it."""
+"""The checks of databases: each must answer, be whole, and take writes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _NEWER = "start the newer voxgate again, or restore the backup from before it"
 _VERSION = "SELECT coalesce(max(version), 0) AS version FROM schema_version"
 
 _KEY = "voxgate:doctor"
-# A script writes it, as requests are counted: a copy, a full server, or a user without the right would still
-# answer a question. The same script deletes it, so nobody else can see it.
+# A script writes the key, as the count of requests does. A copy, a full server, or a user without the right
+# would still answer a read. The same script deletes the key, so nobody else can see it.
 _COUNT = "redis.call('set', KEYS[1], '') redis.call('del', KEYS[1])"
 _MEND_LIMITS = "start it, or mend [limits] url: host, port, number, user, password"
 
@@ -41,7 +41,7 @@ def sqlite_version(config: Config) -> Iterator[Finding]:
         f"{sqlite3.sqlite_version}; before 3.51.3 the write-ahead log has a rare fault (WAL-reset), by which "
         "two connections at work in the same moment can damage a database"
     )
-    yield note("sqlite", found, "keep backups, and take a Python with a newer SQLite when there is one")
+    yield note("sqlite", found, "keep backups, and use a Python with a newer SQLite when there is one")
 
 
 def database(config: Config) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ def database(config: Config) -> Iterator[Finding]:
         return
     file = Path(config.data) / "voxgate.db"
     if not file.exists():
-        yield ok("database", "none yet; made at the first start")
+        yield ok("database", "none yet; the first start makes it")
         return
     try:
         with closing(open_to_read(file)) as connection:
@@ -61,8 +61,10 @@ def database(config: Config) -> Iterator[Finding]:
 
 
 def open_to_read(file: Path) -> sqlite3.Connection:
-    """Open the database to read it. Where no log lies beside it, this takes no locks: locks would leave files
-    behind, perhaps of another user than the server's."""
+    """Open the database to read it. If it has no log file, no lock is taken.
+
+    A lock would leave files behind, and their owner may be another user than the server.
+    """
     is_clean = not file.with_name(f"{file.name}-wal").exists()
     mode = "immutable=1" if is_clean else "mode=ro"
     return sqlite3.connect(f"file:{quote(str(file))}?{mode}", uri=True, timeout=ANSWER_S)
@@ -77,7 +79,7 @@ def _sqlite_schema(connection: sqlite3.Connection) -> int:
 
 
 def _whole(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """Read all of the database, as far as the time goes."""
+    """Read the whole database, or as much as the time allows."""
     until = time.monotonic() + WHOLE_S
     connection.set_progress_handler(lambda: time.monotonic() > until, 10_000)
     try:
@@ -91,7 +93,7 @@ def _whole(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _postgres(url: str) -> Finding:
-    # Imported here: a server with SQLite has no use for the driver.
+    # Imported here: a server with SQLite needs no driver.
     from proxy.storage.postgres import PostgresStore
 
     async def ask() -> int:
@@ -115,7 +117,7 @@ def _of_version(version: int, where: str) -> Finding:
     if version > known:
         found = f"{where} has schema {version}, this voxgate knows schemas up to {known}"
         return wrong("database", found, _NEWER)
-    later = "" if version == known else f", brought to {known} at the next start"
+    later = "" if version == known else f"; the next start brings it to {known}"
     return ok("database", f"{where}, schema {version}{later}")
 
 
@@ -123,7 +125,7 @@ def limits(config: Config) -> Iterator[Finding]:
     url = config.limits.url
     if addresses.is_memory(url):
         return
-    # Imported here: a server that counts in memory has no use for the client.
+    # Imported here: a server that counts in memory needs no client.
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
@@ -141,7 +143,7 @@ def limits(config: Config) -> Iterator[Finding]:
     except redis.ConnectionError:
         yield wrong("limits", f"{where} cannot be reached", _MEND_LIMITS)
     except redis.ResponseError as error:
-        do = "let it take writes, and its user run scripts on the keys voxgate:*"
+        do = "allow writes, and let its user run scripts on the keys voxgate:*"
         yield wrong("limits", f"{where} answers, but does not count: {error}", do)
     else:
         yield ok("limits", where)

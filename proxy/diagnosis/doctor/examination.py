@@ -1,4 +1,4 @@
-"""All checks, each in a thread of its own with a deadline: a dead network disk must not stop the others."""
+"""All checks. Each has a thread and a deadline, so that a dead network disk does not stop the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Check(NamedTuple):
 
 
 class ConfigCheck(NamedTuple):
-    """A check that needs a configuration which can be read."""
+    """A check that needs a valid configuration."""
 
     name: str
     look: Callable[[Config], Iterator[Finding]]
@@ -51,7 +51,7 @@ _OF_THE_CONFIG = (
 
 
 def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterator[Finding]:
-    """The findings, as they come."""
+    """Yield the findings, as they come."""
     for check in _OF_THE_MACHINE:
         yield from within(deadline_s, check)
     try:
@@ -59,7 +59,7 @@ def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterato
     except ConfigError as error:
         yield from (wrong("config", fault, "mend that line of the file") for fault in str(error).splitlines())
         names = ", ".join(check.name for check in _OF_THE_CONFIG)
-        yield note("the rest", f"not looked at: {names}", "mend the configuration first")
+        yield note("the rest", f"not checked: {names}", "mend the configuration first")
         return
     yield ok("config", loaded.source)
     for of_config in _OF_THE_CONFIG:
@@ -67,7 +67,7 @@ def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterato
 
 
 def within(deadline_s: float, check: Check) -> list[Finding]:
-    """The findings of a check, or one that it is stuck: nobody waits for its thread at the end."""
+    """Return the findings of a check, or one that says that it is stuck. Its thread is not waited for."""
     answers: queue.Queue[list[Finding] | Exception] = queue.Queue()
 
     def look() -> None:
@@ -80,10 +80,10 @@ def within(deadline_s: float, check: Check) -> list[Finding]:
     try:
         findings = answers.get(timeout=deadline_s)
     except queue.Empty:
-        do = "look at what it needs: a disk or a network that does not answer, a plugin that hangs"
+        do = "examine what it needs: a disk or a network may not answer, a plugin may hang"
         return [wrong(check.name, f"no answer within {deadline_s:g} s", do)]
     if isinstance(findings, Exception):
-        # The class alone: a message may quote what is secret.
+        # Only the class: a message may quote a secret.
         do = "please report this with the version of voxgate and of Python"
         return [wrong(check.name, f"the check itself failed: {type(findings).__name__}", do)]
     return findings

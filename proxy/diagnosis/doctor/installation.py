@@ -1,6 +1,6 @@
-"""What is installed: Python, the packages in versions that fit, and the plugins with what they need.
+"""The checks of the installation: Python, the versions of packages, and the plugins' needs.
 
-Versions are read from what the installer wrote down, so that works where importing would not.
+Versions are read from the installer's records, so the checks work even if an import would fail.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ DISTRIBUTION = "voxgate"
 _AGAIN = "install voxgate again: make install, or pip install --upgrade voxgate"
 
 _DO = {
-    "plugin": "mend or uninstall the package that brings it",
-    "engine": "mend the section in the config file, or do what it says",
+    "plugin": "mend or uninstall its package",
+    "engine": "mend the section in the config file, or follow the message",
     "default": "name a model and a voice that are configured",
 }
 
@@ -62,17 +62,17 @@ def python() -> Iterator[Finding]:
 
 def packages() -> Iterator[Finding]:
     if _distribution() is None:
-        yield wrong("packages", "voxgate itself is not installed here, so no plugin is either", _AGAIN)
+        yield wrong("packages", "voxgate is not installed here, and so no plugin is", _AGAIN)
         return
     needed = requirements()
     faults = [fault for requirement in needed if (fault := _fault(requirement))]
     yield from (wrong("packages", fault, _AGAIN) for fault in faults)
     if not faults:
-        yield ok("packages", f"{len(needed)} there, in versions that fit")
+        yield ok("packages", f"{len(needed)} installed, in versions that fit")
 
 
 def requirements() -> list[Requirement]:
-    """The packages without which the server does not run; extras are a matter of their plugins."""
+    """Return the packages that the server needs, without those of extras, which plugins need."""
     found = []
     installed = _distribution()
     for line in (installed and installed.requires) or ():
@@ -97,7 +97,7 @@ def _distribution() -> metadata.Distribution | None:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """`2.0` and `2` are the same; what follows the numbers (rc1, +cpu) does not matter here."""
+    """Return the numbers of a version, without zeros at the end and without rc1 or +cpu: 2.0 equals 2."""
     match = re.match(r"\d+(\.\d+)*", version)
     numbers = [int(part) for part in match[0].split(".")] if match else []
     while numbers and numbers[-1] == 0:

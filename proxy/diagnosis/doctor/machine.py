@@ -1,4 +1,4 @@
-"""What the machine grants: open files, short paths for sockets, a data folder, room on its disk."""
+"""The checks of the machine: open files, paths of sockets, the data folder, and room on the disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RAISE = "raise it: ulimit -n 65536, or LimitNOFILE=65536 in the systemd unit"
 FULL_BYTES = 64 * 2**20
 NEARLY_FULL_BYTES = 1024 * 2**20
 
-# SQLite's write-ahead log needs memory that all its readers share, which these do not give.
+# SQLite's write-ahead log needs memory that its readers share. These file systems have none.
 _REMOTE = (
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs", "ocfs2"),
     *(f"fuse.{name}" for name in ("sshfs", "s3fs", "glusterfs", "rclone", "gcsfuse", "davfs2", "ceph-fuse")),
@@ -32,7 +32,7 @@ def open_files() -> Iterator[Finding]:
     if limit == resource.RLIM_INFINITY or limit >= ENOUGH_FILES:
         yield ok("open files", "no limit" if limit == resource.RLIM_INFINITY else f"up to {limit}")
     elif limit >= FEWEST_FILES:
-        yield note("open files", f"up to {limit}: enough for some {limit // 2} requests at once", _RAISE)
+        yield note("open files", f"up to {limit}: enough for about {limit // 2} requests at once", _RAISE)
     else:
         yield wrong("open files", f"up to {limit}", _RAISE)
 
@@ -51,7 +51,7 @@ def sockets() -> Iterator[Finding]:
 
 
 class FileSystem(Protocol):
-    """What statvfs says of a file system."""
+    """The result of statvfs for a file system."""
 
     @property
     def f_bavail(self) -> int: ...
@@ -71,19 +71,19 @@ def data_folder(config: Config) -> Iterator[Finding]:
         yield wrong("data folder", f"{there} is not a folder", do)
         return
     try:
-        # A file is really written: by its mode root may write anywhere, but not on a read-only disk.
+        # A file is really written: root may write anywhere by the mode, but not on a read-only disk.
         tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
         yield wrong("data folder", f"{there} cannot be written: {error.strerror}", do)
         return
-    yield ok("data folder", str(data) if there == data else f"{data}, made at the first start")
+    yield ok("data folder", str(data) if there == data else f"{data}; the first start makes it")
 
 
 def disk(config: Config, measure: Callable[[Path], FileSystem] = os.statvfs) -> Iterator[Finding]:
     measured = measure(_nearest(Path(config.data)))
     free = measured.f_bavail * measured.f_frsize
     found = f"{free / 1e9:,.2f} GB free"
-    do = "make room, or move the data folder: what cannot be written down is not answered either"
+    do = "make room, or move the data folder: without room, requests are refused"
     if free < FULL_BYTES or (measured.f_files and not measured.f_favail):
         yield wrong("disk", found if measured.f_favail else f"{found}, but no file more can be made", do)
     elif free < NEARLY_FULL_BYTES:
@@ -104,16 +104,16 @@ def file_system(config: Config, mounts: Path = Path("/proc/self/mountinfo")) -> 
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder itself, or what it would be made in."""
+    """Return the folder, or the nearest folder above it that exists."""
     return next(there for there in (folder, *folder.parents) if there.exists())
 
 
 def _kind(folder: Path, mounts: str) -> str:
-    """The file system under a folder; of mounts on the same place the last one counts."""
+    """Return the file system of a folder. Of several mounts on one place, the last one counts."""
     best, kind = -1, ""
     for line in mounts.splitlines():
         mount, _, rest = line.partition(" - ")
-        # Blanks in a path are written in octal there.
+        # In this file blanks in a path are written in octal.
         point = mount.split(" ")[4].encode().decode("unicode_escape")
         if folder.is_relative_to(point) and len(point) >= best:
             best, kind = len(point), rest.split(" ")[0]

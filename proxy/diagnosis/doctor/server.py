@@ -1,4 +1,4 @@
-"""The server: is it running on this data folder, does it answer, and who has its ports."""
+"""The checks of the server: whether it runs on this data folder and answers, and who has its ports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.processes import runtime
 
 ANSWER_S = 4.0
-"""The metrics page itself may wait 2 s for its worker."""
+"""The metrics page may wait 2 s for its worker."""
 _ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
@@ -28,29 +28,29 @@ def server(config: Config) -> Iterator[Finding]:
     address = runtime.control_address(data)
     answer = _engines(address) if address else None
     if answer is None:
-        do = "wait if it is starting or stopping; else end it with kill, which releases the folder"
+        do = "if it starts or stops, wait; else end it with kill, which releases the folder"
         yield wrong("server", f"a process holds {data}, but does not answer", do)
         return
     yield ok("server", f"running on {data}")
     for engine in answer["data"]:
         if engine["state"] == "failed":
-            do = f"mend it, then restart the server; its log has more: see voxgate engines, {engine['name']}"
+            do = f"mend it and restart the server; see its log and voxgate engines, {engine['name']}"
             yield wrong("engine", f"{engine['name']} failed: {engine['reason']}", do)
         elif engine["state"] != "ready":
-            yield note("engine", f"{engine['name']} is {engine['state']}", "look again in a moment")
+            yield note("engine", f"{engine['name']} is {engine['state']}", "try again in a moment")
 
 
 def _idle(data: Path) -> Finding:
     link = data / "run"
     if link.is_symlink():
         left = os.readlink(link)
-        says = f"not running; one that was killed left {left}"
-        return note("server", says, "nothing: the next start replaces it; that folder may be deleted")
+        says = f"not running; a killed server left {left}"
+        return note("server", says, "nothing: the next start replaces it; the folder may be deleted")
     return ok("server", "not running")
 
 
 def _engines(address: str) -> Any | None:
-    """What the control socket says; None when it says nothing in time, or nonsense."""
+    """Return the answer of the control socket, or None if it is late or no JSON."""
     connection = _Local(address)
     try:
         connection.request("GET", "/admin/engines")
@@ -74,14 +74,14 @@ class _Local(HTTPConnection):
 
 def port(config: Config) -> Iterator[Finding]:
     server = config.server
-    do = "stop that one, or choose another with [server] port or --port"
+    do = "stop that program, or choose another port with [server] port or --port"
     yield _look("port", server.host, server.port, "/v1", b'"name":"voxgate"', config, do)
 
 
 def metrics_port(config: Config) -> Iterator[Finding]:
     if config.server.metrics:
         host, _, number = config.server.metrics.rpartition(":")
-        do = 'stop that one, or choose another with [server] metrics, or "" for no such page'
+        do = 'stop that program, or choose another port with [server] metrics, or "" for no page'
         yield _look("metrics port", host, int(number), "/metrics", b"voxgate_", config, do)
 
 
@@ -89,7 +89,7 @@ def _look(check: str, host: str, number: int, path: str, mark: bytes, config: Co
     where = f"{host}:{number}"
     refused = _refused(host, number)
     if refused is None:
-        return ok(check, f"{where} is free" if number else "any free one")
+        return ok(check, f"{where} is free" if number else "any free port")
     if refused.errno != errno.EADDRINUSE:
         return wrong(check, f"cannot listen on {where}: {refused.strerror or refused}", do)
     if mark not in _page(_ANY.get(host, host), number, path):
@@ -100,13 +100,13 @@ def _look(check: str, host: str, number: int, path: str, mark: bytes, config: Co
 
 
 def _refused(host: str, number: int) -> OSError | None:
-    """Why a server could not listen there. It is only bound, so nobody can connect meanwhile."""
+    """Return why a server could not listen there. The socket is only bound, so nobody can connect."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, number))
         except (OverflowError, UnicodeError) as error:
-            # A port above 65535, a name that no resolver would take.
+            # A port above 65535, or a name that no resolver takes.
             return OSError(errno.EINVAL, str(error))
         except OSError as error:
             return error

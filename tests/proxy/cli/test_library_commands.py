@@ -98,8 +98,8 @@ def test_a_file_that_has_no_words_is_refused(
     ("arguments", "told"),
     [
         (("lexicons", "set", "pt", "Ana", "--account", "ada"), "write word=spoken"),
-        (("lexicons", "set", "pt", "--account", "ada"), "say what is spoken for a word"),
-        (("lexicons", "set", "pt", "Ana=x"), "--account: say whose lexicon it is"),
+        (("lexicons", "set", "pt", "--account", "ada"), "give a word and what is spoken for it"),
+        (("lexicons", "set", "pt", "Ana=x"), "--account: name an account"),
         (
             ("lexicons", "set", "pt", "Ana=", "--account", "ada"),
             "'Ana' has a spoken form that is not 1 to 200",
@@ -107,7 +107,7 @@ def test_a_file_that_has_no_words_is_refused(
         (("lexicons", "set", "none", "a=b", "--account", "ada"), "'name': it must be a name"),
         (("lexicons", "set", "pt", "a=b", "--account", "bob"), "no account 'bob'"),
         (("lexicons", "list", "gone"), "no lexicon 'gone'"),
-        (("lexicons", "delete", "pt"), "--account: say whose lexicon it is"),
+        (("lexicons", "delete", "pt"), "--account: name an account"),
         (("voices", "add", "stage", "--cast", "Ana"), "write Ana=nova,Ben=onyx"),
         (("voices", "add", "stage", "--cast", "Ana=nova,ana=onyx"), "its names must differ"),
         (("voices", "add", "stage", "--cast", "Ana=nova", "--account", "bob"), "no account 'bob'"),

@@ -105,7 +105,7 @@ def test_a_key_is_shown_to_a_person_once_and_whole(run: Run) -> None:
     ran = run("keys", "create", "--account", "ada")
     secret = ran.out.split("\n", 1)[0].strip()
     assert api_key.is_well_formed(secret)
-    assert "Shown this once" in ran.out
+    assert "Shown only this once" in ran.out
     assert secret not in run("keys", "list").out
 
 
@@ -126,12 +126,12 @@ def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) ->
         (("accounts", "show", ""), "'' names none of the accounts"),
         (("accounts", "close", ".."), "'..' names none of the accounts"),
         (("accounts", "close", "ada/"), "'ada/' names none of the accounts"),
-        (("accounts", "set-plan", "ada"), "PLAN: name the plan, once"),
-        (("accounts", "set-plan", "ada", "pro", "--plan", "free"), "PLAN: name the plan, once"),
+        (("accounts", "set-plan", "ada"), "PLAN: name the plan once"),
+        (("accounts", "set-plan", "ada", "pro", "--plan", "free"), "PLAN: name the plan once"),
         (("keys", "create", "--account", "nobody"), "There is no account 'nobody'."),
         (("keys", "create", "--account", "ada", "--role", "root"), "one of speech, admin"),
-        (("keys", "create", "--account", "ada", "--expires", "soon"), "--expires: 'soon' is not a span"),
-        (("keys", "create", "--account", "ada", "--expires", "0d"), "'0d' is not a span"),
+        (("keys", "create", "--account", "ada", "--expires", "soon"), "--expires: 'soon' is not a time"),
+        (("keys", "create", "--account", "ada", "--expires", "0d"), "'0d' is not a time"),
         (("keys", "create", "--account", "ada", "--expires", "9999w"), "expires_in_s"),
         (("keys", "list", "--account", "nobody"), "There is no account 'nobody'."),
         (("keys", "revoke", "key_none"), "There is no key 'key_none'"),

@@ -189,7 +189,7 @@ def test_nothing_used_is_an_empty_answer(run: Run, kind: str) -> None:
             ("accounts", "create", "bob", "--plan", "enterprise"),
             "line --allowance, --rpm, --streams, --voices",
         ),
-        (("accounts", "grant", "ada", "-5"), "to take some away, use voxgate accounts correct"),
+        (("accounts", "grant", "ada", "-5"), "to remove credits, use voxgate accounts correct"),
         (("accounts", "create", "bob", "--rpm", "many"), "--rpm: 'many' is neither a whole number nor none"),
         (("accounts", "create", "bob", "--rpm", "0"), "Invalid value for 'agreed.rpm'"),
         (("accounts", "create", "bob", "--max-characters", "1.5"), "--max-characters: '1.5'"),
@@ -214,7 +214,7 @@ def test_nothing_used_is_an_empty_answer(run: Run, kind: str) -> None:
         (("usage", "--csv", "--by", "weekday"), "Invalid value for 'by'"),
         (("usage", "--account", "nobody"), "There is no account 'nobody'."),
         (("usage", "--limit", "5000"), "Invalid value for 'limit'"),
-        (("usage", "--csv", "--json"), "take one of them"),
+        (("usage", "--csv", "--json"), "use only one of them"),
     ],
 )
 def test_a_refusal_is_one_line_and_a_status(run: Run, arguments: tuple[str, ...], says: str) -> None:

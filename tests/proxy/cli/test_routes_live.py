@@ -113,7 +113,7 @@ def test_the_cli_explains_a_cast(running: server.Server) -> None:
     answer = json.loads(running.cli("route", "explain", *options, "--json").stdout)
     assert [part["voice"] for part in answer["parts"]] == ["alloy", "espeak/f3"]
     both = running.cli("route", "explain", *options, "--voice", "alloy", check=False)
-    assert (both.returncode, both.stderr.strip()) == (1, "--voice and --cast: take one of them")
+    assert (both.returncode, both.stderr.strip()) == (1, "--voice and --cast: use only one of them")
 
 
 def test_the_cli_explains_it_for_one_account(running: server.Server) -> None:
@@ -129,7 +129,9 @@ def test_the_cli_explains_it_for_one_account(running: server.Server) -> None:
 def test_routes_change_at_sighup(running: server.Server) -> None:
     running.config.write_text(_CONFIG.replace('"gone/thai", "tone/standard"', '"espeak/standard"'))
     running.process.send_signal(signal.SIGHUP)
-    until(lambda: '"config.reload.complete"' in running.log.read_text())
+    # The supervisor and its worker write the log side by side.
+    events = ('"config.reload.started"', '"config.reload.complete"')
+    until(lambda: all(event in running.log.read_text() for event in events))
     started = next(
         line
         for line in map(json.loads, running.log.read_text().splitlines())

@@ -141,17 +141,17 @@ def test_the_shipped_voices_are_there_as_soon_as_their_engine_is(tmp_path: Path)
         ('[[routes]]\nlanguage = "th"\ncandidates = ["espeak/standard"]', "espeak/standard", False),
         (
             '[[routes]]\nlanguage = "th"\nfront_end = "gone"',
-            "whoever the request names; the front_end gone is not installed, so plain prepares its texts",
+            "the model of the request; the front_end gone is not installed, so plain prepares its texts",
             True,
         ),
         (
             '[[routes]]\nlanguage = "th"\nsentences = true\nvoice = "gone"',
-            "whoever the request names; there is no voice 'gone' here",
+            "the model of the request; there is no voice 'gone' here",
             True,
         ),
         (
             '[[routes]]\nlanguage = "th"\nsentences = true\nvoice = "nova"',
-            "whoever the request names",
+            "the model of the request",
             False,
         ),
     ],
@@ -169,7 +169,7 @@ def test_check_warns_of_voices_and_of_a_detector_that_are_not_there(tmp_path: Pa
     for finding in (voice, detector):
         assert finding.verdict == "note"
     assert "[engines.minimax]" in voice.found
-    assert "only a text's script tells its language" in detector.found
+    assert "only the script of a text tells its language" in detector.found
     assert not found(load(tmp_path, '[server]\ndetector = ""'), "detector")
 
 

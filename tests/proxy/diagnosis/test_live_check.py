@@ -93,5 +93,5 @@ def test_the_commands_status_is_1_where_one_fails(
 
 
 def test_the_help_says_who_pays() -> None:
-    told = CliRunner().invoke(app, ["check", "--help"], env={"COLUMNS": "300", "TERMINAL_WIDTH": "300"})
-    assert "the providers bill you" in told.output
+    shown = CliRunner().invoke(app, ["check", "--help"], env={"COLUMNS": "300", "TERMINAL_WIDTH": "300"})
+    assert "The providers bill you" in shown.output

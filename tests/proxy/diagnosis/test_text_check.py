@@ -47,7 +47,7 @@ def route(folder: Path, lines: str, asked: ProbeResults = _RUNNING) -> Finding:
             'language = "es-MX"\ncandidates = ["tone/standard"]\nfront_end = "latin"',
             "tone/standard; prepared by latin",
         ),
-        ('language = "fr"\nfront_end = "plain"', "whoever the request names; prepared by plain"),
+        ('language = "fr"\nfront_end = "plain"', "the model of the request; prepared by plain"),
     ],
 )
 def test_a_route_that_works_says_who_speaks_and_who_prepares(tmp_path: Path, lines: str, note: str) -> None:
@@ -72,11 +72,11 @@ def test_a_route_that_works_says_who_speaks_and_who_prepares(tmp_path: Path, lin
         ),
         (
             'language = "es"\nfront_end = "pythainlp"',
-            "whoever the request names; prepared by pythainlp, which was made for th",
+            "the model of the request; prepared by pythainlp, which was made for th",
         ),
         (
             'language = "es"\nfront_end = "latim"',
-            "whoever the request names; the front_end latim is not installed, so plain prepares its texts",
+            "the model of the request; the front_end latim is not installed, so plain prepares its texts",
         ),
     ],
 )
@@ -119,12 +119,12 @@ def test_a_voice_that_its_engine_does_not_have_is_noted(tmp_path: Path) -> None:
     [
         ("pt", "1 word(s), in texts of the language pt", False),
         ("pt-BR", "1 word(s), in texts of the language pt-BR", False),
-        ("brands", "1 word(s), only where a request names it", False),
-        ("portuguese", "1 word(s), only where a request names it", False),
-        ("in_house", "1 word(s), only where a request names it", False),
+        ("brands", "1 word(s), only for requests that name it", False),
+        ("portuguese", "1 word(s), only for requests that name it", False),
+        ("in_house", "1 word(s), only for requests that name it", False),
         (
             "pt_br",
-            "1 word(s), only where a request names it; for texts of the language write it [lexicons.pt-BR]",
+            "1 word(s), only for requests that name it; for texts in the language, write [lexicons.pt-BR]",
             True,
         ),
     ],

@@ -38,7 +38,7 @@ def the_file(loaded: Config) -> Path:
 
 
 def test_none_yet_is_fine_and_none_is_made(tmp_path: Path) -> None:
-    assert "made at the first start" in only(databases.database(configured(tmp_path))).found
+    assert "the first start makes it" in only(databases.database(configured(tmp_path))).found
     assert list(tmp_path.iterdir()) == [tmp_path / "config.toml"]
 
 
@@ -58,7 +58,7 @@ def test_an_empty_one_is_brought_up_to_date_later(tmp_path: Path) -> None:
     loaded = configured(tmp_path)
     the_file(loaded).parent.mkdir()
     the_file(loaded).touch()
-    assert "schema 0, brought to" in only(databases.database(loaded)).found
+    assert "schema 0; the next start brings it to" in only(databases.database(loaded)).found
 
 
 @pytest.mark.parametrize("content", [b"this is no database. " * 100, b"SQLite format 3\0" + b"\xff" * 4096])
@@ -113,7 +113,7 @@ async def test_postgresql_is_asked_for_its_schema(tmp_path: Path, shared_postgre
     url = shared_postgres.url(search_path=shared_postgres.new_schema())
     loaded = on_postgres(tmp_path, url)
     assert list(databases.sqlite_version(loaded)) == []
-    assert "schema 0, brought to" in (await check_database(loaded)).found
+    assert "schema 0; the next start brings it to" in (await check_database(loaded)).found
     async with open_store(url, tmp_path) as store:
         assert (await check_database(loaded)).found.endswith(f", schema {len(shipped())}")
         await store.write(Statement(_NEWER))

@@ -57,7 +57,7 @@ class Measured(NamedTuple):
 
 def test_a_folder_that_is_not_there_is_fine_and_is_not_made(tmp_path: Path) -> None:
     result = only(machine.data_folder(configured(tmp_path)))
-    assert (result.verdict, "made at the first start" in result.found) == ("ok", True)
+    assert (result.verdict, "the first start makes it" in result.found) == ("ok", True)
     assert not (tmp_path / "data").exists()
 
 

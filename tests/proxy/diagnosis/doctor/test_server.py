@@ -110,7 +110,7 @@ def test_a_program_that_takes_the_connection_and_says_nothing_is_not_waited_for(
 @pytest.mark.parametrize(
     ("text", "state", "says"),
     [
-        ("port = 0", "ok", "any free one"),
+        ("port = 0", "ok", "any free port"),
         ('host = "192.0.2.1"', "wrong", "cannot listen on 192.0.2.1:8000"),
         (f'host = "{"x" * 64}"', "wrong", f"cannot listen on {'x' * 64}:8000"),
     ],
