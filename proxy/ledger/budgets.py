@@ -1,6 +1,6 @@
-"""What providers may cost a day and a month, by engine and by account: past it, the next candidate speaks.
+"""The budgets of engines and accounts for a day and a month. When one is used up, the next candidate speaks.
 
-Sums are read from the costs on record, at most every few seconds, so that all workers go by the same ones.
+Sums are read from the recorded costs, at most every few seconds, so that all workers use the same sums.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from speech_engine import EngineUnavailable
 KEPT_S = 5.0
 _MOST_KEPT = 10_000
 NEAR = 0.8
-"""From this part of a budget on the operator is warned."""
+"""When this part of a budget is used, the operator is warned."""
 _DAY = 86_400_000_000
 
 _log = structlog.get_logger()
 
 
 class Spend(msgspec.Struct, frozen=True):
-    """What an engine's provider took of its budget this `day` or `month`, UTC."""
+    """The part of a budget that an engine has cost in this `day` or `month`, UTC."""
 
     period: str
     usd: float
@@ -39,7 +39,7 @@ class Spend(msgspec.Struct, frozen=True):
 
 
 class _Budget(NamedTuple):
-    """`owner` is an engine, or an account."""
+    """One budget. `owner` is an engine or an account."""
 
     owner: str
     is_account: bool
@@ -48,7 +48,7 @@ class _Budget(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """What was spent since the period began, by the store's clock."""
+    """The cost since the period began, by the store's clock."""
 
     micro_usd: int
     since: int
@@ -66,11 +66,8 @@ class Budgets:
         )
         self._logged: dict[_Budget, tuple[int, str]] = {}
 
-    def __repr__(self) -> str:
-        return f"<Budgets of {sum(map(bool, self._of_engine.values()))} engines>"
-
     async def check(self, engine: str, hold_request: HoldRequest) -> None:
-        """Raises EngineUnavailable where the engine's or the account's money is spent."""
+        """Raise EngineUnavailable if a budget of the engine or the account is used up."""
         for budget in self._of_engine.get(engine, ()):
             await self._check(budget)
         if engine in self._costly and hold_request.terms.has_budget:
@@ -78,28 +75,28 @@ class Budgets:
                 await self._check(budget)
 
     async def spends(self, engine: str) -> tuple[Spend, ...]:
-        """What an engine has cost in the periods that it has a budget for."""
-        found = [(budget, await self._sums.get(budget)) for budget in self._of_engine[engine]]
-        return tuple(Spend(budget.period, each.micro_usd / 1e6, budget.usd) for budget, each in found)
+        """Return the cost of an engine in each period that has a budget."""
+        sums = [(budget, await self._sums.get(budget)) for budget in self._of_engine[engine]]
+        return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 
     async def used_up(self, engine: str) -> str:
-        """Why it is not asked for now, for the operator; "" while there is money left."""
-        # The longest period first: a new day is of no use to whose month is spent.
+        """Return for the operator why an engine gets no request now, or "" while there is money left."""
+        # The longest period first: a new day does not help if the month's budget is used up.
         for budget in reversed(self._of_engine.get(engine, ())):
-            found = await self._sums.get(budget)
-            if found.micro_usd / 1e6 >= budget.usd:
-                until = datetime.fromtimestamp(found.until / 1e6, UTC)
+            sum_ = await self._sums.get(budget)
+            if sum_.micro_usd / 1e6 >= budget.usd:
+                until = datetime.fromtimestamp(sum_.until / 1e6, UTC)
                 return f"budget of this {budget.period} used up until {until:%Y-%m-%dT%H:%MZ}"
         return ""
 
     async def _check(self, budget: _Budget) -> None:
-        found = await self._sums.get(budget)
-        spent = found.micro_usd / 1e6
+        sum_ = await self._sums.get(budget)
+        spent = sum_.micro_usd / 1e6
         part = spent / budget.usd if budget.usd else 1.0
         if not budget.is_account:
             self._metrics.spent(budget.owner, budget.period, spent, budget.usd)
         if part >= NEAR:
-            self._log_once(budget, "used" if part >= 1 else "near", found)
+            self._log_once(budget, "used" if part >= 1 else "near", sum_)
         if part >= 1:
             raise EngineUnavailable(f"The budget of this {budget.period} is used up.", retry_after_s=60.0)
 
@@ -108,11 +105,11 @@ class Budgets:
         total = await costs.total(self._store, budget.owner, since, is_account=budget.is_account)
         return _Sum(total, since, until)
 
-    def _log_once(self, budget: _Budget, state: str, found: _Sum) -> None:
-        """Once a day or month, and not at every request."""
-        if self._logged.get(budget) != (found.since, state):
-            self._logged[budget] = (found.since, state)
-            usd = found.micro_usd / 1e6
+    def _log_once(self, budget: _Budget, state: str, sum_: _Sum) -> None:
+        """Log a state once a day or month, and not at every request."""
+        if self._logged.get(budget) != (sum_.since, state):
+            self._logged[budget] = (sum_.since, state)
+            usd = sum_.micro_usd / 1e6
             facts = {"owner": budget.owner, "period": budget.period, "usd": usd, "of_usd": budget.usd}
             if state == "used":
                 _log.warning("budget.spend.used", **facts)

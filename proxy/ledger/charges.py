@@ -50,7 +50,7 @@ def written_samples(parts: Sequence[SpokenPart], samples: int) -> Iterator[int]:
 def compute_charge(
     parts: Sequence[SpokenPart], samples: int, rate_hz: int, prices: Prices, owed: Collection[int]
 ) -> Charge:
-    """Compute what the parts cost. A part that is `owed` costs at least its estimate, also when unheard."""
+    """Compute what the parts cost. A part that is `owed` costs at least its estimate, even if unsent."""
     pieces = [
         PricedPart(
             prices.of_model(part.engine, part.model),

@@ -25,7 +25,7 @@ from proxy.storage.usage import Outcome, UsageRow
 
 
 class AttemptOutput(Protocol):
-    """What one attempt has given so far, as its speaker counts it."""
+    """The output of one attempt so far, as its stream counts it."""
 
     @property
     def seconds(self) -> float: ...
@@ -38,7 +38,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     """One try of one engine, for the part with this number.
 
     `was_dispatched` is true when the engine has the job and has not said that it did nothing. Before that,
-    the job waits in a queue of our own, and no provider bills for it.
+    the job waits in the server's own queue, and no provider bills for it.
     """
 
     engine: str
@@ -62,7 +62,7 @@ class Attempt(msgspec.Struct, kw_only=True):
 
 
 class RequestTotals(msgspec.Struct, kw_only=True):
-    """What a request has come to so far. The pipeline fills it in as it learns.
+    """The totals of a request so far. The pipeline fills them in while it speaks.
 
     When several engines or models speak, a plus joins their names, in the order of their parts.
     """
@@ -81,7 +81,7 @@ class RequestTotals(msgspec.Struct, kw_only=True):
 
 
 class PartSeconds(NamedTuple):
-    """How long an engine was heard in one part."""
+    """The seconds of one part that an engine spoke and that were sent."""
 
     engine: str
     model: str

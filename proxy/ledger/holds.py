@@ -54,7 +54,7 @@ class HoldRefused(Exception):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """The balance of an account: its credits less its live holds, and its requests under way."""
+    """The balance of an account: its credits less its running holds, and its running requests."""
 
     credits: CreditStanding
     live: Live

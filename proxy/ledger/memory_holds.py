@@ -24,7 +24,7 @@ _IDLE_KEPT = 10_000
 
 
 class _Account:
-    """One account's pools as the database has them, and its requests under way."""
+    """One account's pools as the database has them, and its running requests."""
 
     def __init__(self) -> None:
         self.pools: dict[int, int] | None = None
@@ -74,7 +74,7 @@ class MemoryHolds:
     async def take(self, hold_request: HoldRequest) -> HeldCredits:
         now = await self.store.now()
         account = await self._account(hold_request.account)
-        # There is no wait from here on, so that no other hold comes between the look and the taking.
+        # There is no wait from here on, so that no other hold comes between the check and the hold.
         position = account.position(
             hold_request.key, hold_request.terms, account.cycle(hold_request.anchor, now)
         )
@@ -153,7 +153,7 @@ class MemoryHolds:
         return account
 
     def _forget_idle(self) -> None:
-        """Forget the least recently used accounts, but none whose requests or reads are under way."""
+        """Forget the least recently used accounts, but none that has running requests or reads."""
         if len(self._accounts) <= _IDLE_KEPT:
             return
         for id_, account in list(self._accounts.items())[: len(self._accounts) - _IDLE_KEPT]:

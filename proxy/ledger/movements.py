@@ -1,4 +1,4 @@
-"""Movements of credits that belong to no request under way: grants, refunds, corrections.
+"""Movements of credits that belong to no running request: grants, refunds, corrections.
 
 Each is an entry with a reason, an actor and a line in the audit, all in one unit of work.
 """

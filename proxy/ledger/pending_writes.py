@@ -1,4 +1,4 @@
-"""Writes that the database did not take: tries of one caller under one deadline, and later tries for nobody.
+"""Writes that the database did not take: tries for a caller under one deadline, and later tries without one.
 
 What is tried again has an id of its own, so that it cannot be counted twice. Pending writes are in memory.
 When the process ends before they are written, the log has the event that each of them began with.
@@ -31,7 +31,7 @@ Work = Callable[[], Awaitable[None]]
 
 @asynccontextmanager
 async def in_time() -> AsyncIterator[None]:
-    """Raise StorageUnreachable when the time is up. The write may be done all the same."""
+    """Raise StorageUnreachable when the time is up. The write may still be done."""
     try:
         async with asyncio.timeout(WITHIN_S):
             yield

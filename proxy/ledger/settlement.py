@@ -43,7 +43,7 @@ class Settlement:
     async def write(self, end: End) -> None:
         """Write the end, and return after the commit. Raises StorageFailed before the deadline.
 
-        After StorageUnreachable, or when the caller is cancelled, an end may be on the disk all the same.
+        After StorageUnreachable, or when the caller is cancelled, an end may still be on the disk.
         """
         async with in_time():
             try:

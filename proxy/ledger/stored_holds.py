@@ -1,4 +1,4 @@
-"""Holds as rows on PostgreSQL, for several workers: the database decides, and workers renew live holds."""
+"""Holds as rows on PostgreSQL, for several workers: the database decides, and workers renew running holds."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class StoredHolds:
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            # The take is carried out all the same, and would count until it expires. It is dropped when it is
+            # The take is still carried out, and would count until it expires. Drop its row when the row is
             # there, and not before.
             taking.add_done_callback(lambda taken: self._drop_when_taken(taken, request))
             raise

@@ -1,6 +1,6 @@
 """The database of the server: one store, opened once by a worker, or by the CLI when no server runs.
 
-The queries beside this file are written once, in SQL that SQLite and PostgreSQL both understand.
+The queries in this folder are written once, in SQL that SQLite and PostgreSQL both understand.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def _sqlite(folder: Path) -> Store:
 
 
 async def _postgres(url: str) -> Store:
-    # It is not needed with SQLite, and it is not free: 60 ms and some megabytes.
+    # Imported here: SQLite does not need it, and it costs 60 ms and some megabytes.
     from proxy.storage.postgres import PostgresStore, migrating
 
     async with migrating(url) as patient:

@@ -27,7 +27,7 @@ _GET = f"""
 SELECT {_COLUMNS} FROM accounts WHERE id = :id_or_name OR name = :id_or_name
 ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 """
-# Changing. The first statement changes nothing: where a database runs several writes at once, it makes a
+# Changing. The first statement changes nothing. If a database runs several writes at once, it makes a
 # second change wait for the first one's commit. The act and the change need the row to be as it was read.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :id"
 _AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
@@ -67,7 +67,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Overtaken(Exception):
-    """Another change came each time between the read and the write."""
+    """Raised if another change came between the read and the write, each time."""
 
 
 async def create(
@@ -109,7 +109,7 @@ async def change(
     """Change an account, and give it as it is then. None means that there is no such account.
 
     The decision follows from the account as it was read. It is written only if the account is still the same;
-    if not, the account is read and decided anew. A closed account is never changed. Forget its callers
+    if not, the account is read and decided again. A closed account is never changed. Forget its callers
     afterwards. Raises what `decide` raises, and Overtaken.
     """
     for _ in range(_TRIES):

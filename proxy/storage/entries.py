@@ -20,7 +20,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One movement. `amount` is in micro-credits, below zero for what is spent.
 
     A `reference` is the operator's own word for a payment, and can be used once. `actor` is the id of a key,
-    `control`, or `voxgate` for what the server does of itself.
+    `control`, or `voxgate` for a movement by the server itself.
     """
 
     id: str
@@ -57,7 +57,7 @@ _OF_REFERENCE = f"SELECT {_COLUMNS} FROM entries WHERE reference = :reference"
 
 
 def spend(request: str, account: str, pool: int, amount: int, *, at: int, actor: str) -> Entry:
-    """Make the entry for what a request takes from a pool. Its id follows from both: there is only one."""
+    """Make the entry that a request takes from a pool. Its id follows from both, so there is only one."""
     return Entry(
         id=_spend_id(request, pool),
         account=account,
@@ -71,7 +71,7 @@ def spend(request: str, account: str, pool: int, amount: int, *, at: int, actor:
 
 
 def refund_id(spend_id: str) -> str:
-    """Give the id of an entry's refund. It follows from the entry's id, so there can be only one."""
+    """Return the id of an entry's refund. It follows from the entry's id, so there can be only one."""
     return f"{spend_id}:refund"
 
 

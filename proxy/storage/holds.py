@@ -1,6 +1,6 @@
 """Holds as rows, on PostgreSQL: several workers or machines see each other's requests by them.
 
-The lock and the look are two statements of one unit, so that the look sees every hold that was committed
+The lock and the take are two statements of one unit, so that the take sees every hold that was committed
 before the lock. An expired hold is not counted, so that nothing has to remove it.
 """
 
@@ -53,16 +53,16 @@ _SWEEP = "DELETE FROM holds WHERE expires < :long_ago"
 
 
 class AccountHolds(msgspec.Struct, frozen=True):
-    """The credits and live holds of an account at one moment."""
+    """The credits and running holds of an account at one moment."""
 
     credits: CreditStanding
     live: Live
 
 
 async def take(store: Store, row_of_hold: Params) -> Split | AccountHolds:
-    """Take a hold if the account's limits allow it. If not, give what was found at that moment.
+    """Take a hold if the account's limits allow it. If not, return the account's holds at that moment.
 
-    The decision is that of `policies.admission.admit`, made in the database, where all workers meet.
+    The SQL repeats the decision of `policies.admission.admit`: only the database sees all workers' holds.
     """
     account = {"account": row_of_hold["account"]}
     _, (row,) = await store.write(Statement(_LOCK, account), Statement(_TAKE, row_of_hold))

@@ -31,7 +31,7 @@ _GET = f"SELECT {_COLUMNS} FROM keys WHERE id = :id"
 _WAS_REVOKED = "EXISTS (SELECT 1 FROM keys WHERE id = :subject AND revoked = :at)"
 _WAS_MADE = "EXISTS (SELECT 1 FROM keys WHERE id = :subject)"
 _REVOKE = f"UPDATE keys SET revoked = coalesce(revoked, :revoked) WHERE id = :id RETURNING {_COLUMNS}"
-# Rotating. The first statement changes nothing: where a database runs several writes at once, it makes a
+# Rotating. The first statement changes nothing. If a database runs several writes at once, it makes a
 # second rotation wait for the first one's commit.
 _HOLD = "UPDATE keys SET id = id WHERE id = :id"
 _INSERT_LIKE = f"""

@@ -16,7 +16,7 @@ _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account ORDER B
 _STANDING = "SELECT name, revision, changed FROM lexicons WHERE account = :account ORDER BY name"
 _TEXTS = "SELECT name, words FROM lexicons WHERE account = :account"
 _GET = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account AND name = :name"
-# The first statement changes nothing: where a database runs several writes at once, it makes the next write
+# The first statement changes nothing. If a database runs several writes at once, it makes the next write
 # of the same account wait. So two lexicons cannot both take the last free place.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :account"
 _SET = f"""

@@ -1,8 +1,7 @@
 """The store over PostgreSQL, for several workers or machines: raw asyncpg and three small pools.
 
-Reads have connections of their own, read-only ones: a line of writes that wait for a lock keeps nobody's
-key from being recognised. A broken connection is replaced by the next who asks, so the store recovers by
-itself when its server is back.
+Reads have their own, read-only connections: writes that wait for a lock do not delay the check of a key. The
+next caller replaces a broken connection, so the store recovers by itself when its server is back.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ READERS = 4
 WRITERS = 8
 LONG_READERS = 2
 ANSWER_S = 5.0
-"""The most a caller waits, for a free connection too: clients of the whole server give up at 10."""
+"""The longest wait of a caller, also for a free connection: the server's clients give up after 10 s."""
 LONGER = 3
-"""So many times as long a long read may take."""
+"""A long read may take this many times as long."""
 MIGRATION_S = 600.0
 
 _READ_ONLY = {"default_transaction_read_only": "on"}
 _TRIES = 4
 _CLOCK_S = 1.0
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
-# Any number will do, as long as every version of voxgate takes the same one.
+# Any number is good, if every version of voxgate uses the same one.
 _MIGRATION_LOCK = 0x766F7867617465
 
 
@@ -42,7 +41,7 @@ _T = TypeVar("_T")
 
 
 class _Call(NamedTuple):
-    """A statement as the driver wants it."""
+    """A statement in the driver's form."""
 
     sql: str
     values: tuple[Any, ...]
@@ -74,7 +73,7 @@ class PostgresStore:
 
     @classmethod
     async def open(cls, url: str, answer_s: float = ANSWER_S) -> PostgresStore:
-        """Connects once, so that a wrong address or password is known now. Raises StorageFailed."""
+        """Connect once, so that a wrong address or password is known now. Raises StorageFailed."""
         pools = _Pools(
             readers=await _pool(url, READERS, answer_s, _READ_ONLY),
             writers=await _pool(url, WRITERS, answer_s, {}),
@@ -93,7 +92,7 @@ class PostgresStore:
         return store
 
     async def now(self) -> int:
-        """Asked anew once a second, and counted on from there: a round trip less for each request."""
+        """Read the server's time once a second, and count on from there: that saves a round trip."""
         answered, at = self._clock
         if (since := time.monotonic() - at) < _CLOCK_S:
             return answered + int(since * 1e6)
@@ -136,18 +135,20 @@ class PostgresStore:
                 for pool in self._pools:
                     await pool.close()
         except (*DRIVER_FAULTS, TimeoutError):
-            pass  # whoever does not take note of our leaving is left all the same
+            pass  # the server does not answer: the connections are cut below
         finally:
             for pool in self._pools:
                 pool.terminate()
 
     async def lock_migrations(self) -> None:
-        """Waits for whoever migrates now, then keeps everybody else out until this store closes.
+        """Wait until no other process migrates, then keep all others out until this store closes.
 
-        The lock belongs to a connection, so it is gone with its holder, however that one ends.
+        The lock belongs to a connection, so it ends when its process ends.
         """
-        self._lock = await self._asked(self._pools.writers.acquire(), self._answer_s)
-        await self._asked(self._lock.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"), self._answer_s)
+        self._lock = await self._answer_in_time(self._pools.writers.acquire(), self._answer_s)
+        await self._answer_in_time(
+            self._lock.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"), self._answer_s
+        )
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -155,7 +156,7 @@ class PostgresStore:
 
     def _landed(self, task: asyncio.Task[list[list[Row]]]) -> None:
         self._handed_over.discard(task)
-        # Looked at, so that a failure whose caller has left is not reported as lost.
+        # The failure is read: asyncio would report it if its caller has left.
         if not task.cancelled():
             task.exception()
 
@@ -163,25 +164,25 @@ class PostgresStore:
         self, pool: asyncpg.Pool, unit: tuple[Statement, ...], within_s: float
     ) -> list[list[Row]]:
         calls = [_call(statement) for statement in unit]
-        return await self._asked(_insist(pool, calls), within_s)
+        return await self._answer_in_time(_insist(pool, calls), within_s)
 
-    async def _asked(self, question: Awaitable[_T], within_s: float) -> _T:
-        """The answer, within the time there is, or a failure in the words of the store."""
+    async def _answer_in_time(self, query: Awaitable[_T], within_s: float) -> _T:
+        """Return the answer if it comes in time. Otherwise raise a failure of the store."""
         failure: Exception
         try:
             async with asyncio.timeout(within_s):
-                return await question
+                return await query
         except TimeoutError:
             failure = StorageUnreachable(f"the database did not answer within {within_s:g} s")
         except DRIVER_FAULTS as error:
             failure = refusal(error)
-        # Raised out here, without the driver's error behind it: that one quotes values.
+        # Raised outside the `except`, without the driver's error as its cause: that error quotes values.
         raise failure
 
 
 @asynccontextmanager
 async def migrating(url: str) -> AsyncIterator[PostgresStore]:
-    """A store that has time, for one process at a time: whoever starts beside it waits here."""
+    """Open a store with long timeouts, for one process at a time: other processes wait here."""
     store = await PostgresStore.open(url, MIGRATION_S)
     try:
         await store.lock_migrations()
@@ -191,17 +192,17 @@ async def migrating(url: str) -> AsyncIterator[PostgresStore]:
 
 
 async def _pool(url: str, most: int, answer_s: float, settings: Mapping[str, str]) -> asyncpg.Pool:
-    """Opens no connection yet."""
+    """Create a pool. It opens no connection yet."""
     return await asyncpg.create_pool(
         url,
         min_size=0,
         max_size=most,
         timeout=ANSWER_S,
-        # We leave no state behind that would be worth a round trip after each statement.
+        # No statement leaves state on a connection, so no reset has to cost a round trip.
         reset=_nothing_to_reset,
         server_settings={
             "application_name": "voxgate",
-            # What nobody waits for any more must not hold its locks for long.
+            # A statement that nobody waits for must not hold its locks for long.
             "statement_timeout": f"{answer_s * 1000:.0f}ms",
             "idle_in_transaction_session_timeout": f"{2 * answer_s * 1000:.0f}ms",
             **settings,
@@ -238,7 +239,7 @@ async def _carry_out(pool: asyncpg.Pool, calls: list[_Call]) -> list[list[Row]]:
                 return [await _rows(connection, calls[0])]
             return await _in_transaction(connection, calls)
         except asyncio.CancelledError:
-            # A friendlier end would ask the server, and wait; it may be the server that is stuck.
+            # A clean end would wait for the server, and the server may be what is stuck.
             connection.terminate()
             raise
 

@@ -1,6 +1,6 @@
-"""What PostgreSQL and its driver say when something is wrong, in the words of the store.
+"""The faults of PostgreSQL and its driver as failures of the store.
 
-Their own texts may quote the values of a statement, so only the parts that cannot are passed on.
+Their own texts may quote the values of a statement, so only the parts that never do are passed on.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ DRIVER_FAULTS = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     OSError,
-    ValueError,  # its answer to an address that it cannot read
+    ValueError,  # the driver raises this for an address that it cannot read
 )
-"""All that a server, its absence or a value can cause. A TimeoutError is an OSError: catch it before."""
+"""All that a server, its absence or a value can cause. A TimeoutError is an OSError: catch it first."""
 
 WORTH_ANOTHER_TRY = (
     asyncpg.SerializationError,

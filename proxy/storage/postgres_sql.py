@@ -1,4 +1,4 @@
-"""SQL as PostgreSQL takes it: numbered parameters, and several writes in one statement."""
+"""SQL in PostgreSQL's form: numbered parameters, and several writes in one statement."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def number_parameters(sql: str) -> NumberedSql:
 
 
 def add_suffix(sql: str, suffix: str) -> str:
-    """Put the suffix behind each parameter's name, so that the SQL can stand beside other SQL."""
+    """Add the suffix to each parameter's name, so that the SQL can be joined with other SQL."""
     return _TOKEN.sub(lambda match: match[0] + suffix if match["name"] else match[0], sql)
 
 
 def join_writes(statements: Sequence[Statement]) -> Statement:
-    """Make one statement of several writes: one round trip where a transaction takes one for each.
+    """Make one statement of several writes: one round trip instead of one for each statement.
 
     Either all of them happen or none, as in any unit of work. The statement gives no rows. It is only for
     writes that do not look at each other's rows: all of them see the database as it was before.

@@ -61,7 +61,7 @@ class SqliteStore:
 
     @classmethod
     async def open(cls, path: Path) -> SqliteStore:
-        """Creates the file if need be, readable by its owner alone: it holds the customers' records."""
+        """Create the file if there is none. Only its owner may read it: it has the customers' records."""
         _create(path)
         connections = []
         # A connection left open keeps its thread, and with it the process, alive.
@@ -97,7 +97,7 @@ class SqliteStore:
             # Not awaited itself: a close that is cancelled must not cancel the writing with it.
             await asyncio.wait([self._writing])
         finally:
-            # The writer last: whoever closes last folds the write-ahead log back into the database.
+            # The writer is last: the last connection writes the write-ahead log back into the database.
             async with AsyncExitStack() as closing:
                 for connection in (self._writer, self._reader, self._long_reader):
                     closing.push_async_callback(connection.close)
@@ -121,7 +121,7 @@ class SqliteStore:
                 _answer(pending, outcome)
 
     async def _collect(self) -> bool:
-        """Waits for one unit, then takes every one already there; false when the store closes."""
+        """Wait for one unit, then take all that are ready. Return False if the store closes."""
         self._batch = []
         pending = await self._queue.get()
         while pending is not None:
@@ -134,7 +134,7 @@ class SqliteStore:
         return bool(self._batch)
 
     def _refuse_the_rest(self, writing: asyncio.Task[None]) -> None:
-        """However the writer ended, nobody waits for it in vain."""
+        """Refuse the waiting units when the writer has ended, so that no caller waits for ever."""
         cause = None if writing.cancelled() else writing.exception()
         waiting = [*self._batch]
         while not self._queue.empty():
@@ -195,7 +195,7 @@ def _as_reader(connection: sqlite3.Connection) -> None:
 
 
 async def _in_thread(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
-    """Runs `work` in the connection's own thread, in one hop.
+    """Run `work` in the connection's own thread, in one hop.
 
     aiosqlite has no public way to run more than one statement a hop, and a hop costs more than a statement.
     It also logs what it runs at debug level, where its own methods would show the parameters.

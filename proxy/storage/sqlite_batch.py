@@ -1,6 +1,6 @@
 """Group commit, the synchronous half: many units in one SQLite transaction, one fsync for all of them.
 
-Runs in the writer connection's thread and knows nothing of the event loop; `sqlite.py` feeds it.
+The code runs in the writer connection's thread, without the event loop. `sqlite.py` calls it.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMAR
 
 
 def commit(connection: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcome]:
-    """One outcome for each unit, in order, known only now that COMMIT has returned.
+    """Commit the units, and return one outcome for each, in order, after COMMIT has returned.
 
-    A unit that fails is undone alone. When the transaction itself fails, every unit in it has failed: rows
-    it already returned were never on disk.
+    If a unit fails, only that unit is undone. If the transaction itself fails, every unit in it has failed:
+    the rows that they returned were never on disk.
     """
     try:
         return _transaction(connection, units, _fetch_all)
     except (sqlite3.Error, ValueError, OverflowError) as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            return [_refused(error) for _ in units]  # it has waited for long enough already
-    # One of them is to blame, which is rare: once more, each with a savepoint of its own.
+            return [_refused(error) for _ in units]  # SQLite has waited long enough
+    # One unit is to blame, which is rare. Try again, with a savepoint for each unit.
     try:
         return _transaction(connection, units, _run)
     except sqlite3.Error as error:
@@ -68,8 +68,8 @@ def _run(connection: sqlite3.Connection, unit: Unit) -> Outcome:
     try:
         outcome = _fetch_all(connection, unit)
     except (sqlite3.Error, ValueError, OverflowError) as error:
-        # A full disk makes SQLite roll back the whole transaction, savepoints and all: go on as if it
-        # were still open, and the rest of the batch would be committed statement by statement.
+        # If the disk is full, SQLite rolls back the whole transaction with its savepoints. To go on would
+        # commit the rest of the batch statement by statement.
         if not connection.in_transaction:
             raise
         connection.execute("ROLLBACK TO unit")
@@ -79,7 +79,7 @@ def _run(connection: sqlite3.Connection, unit: Unit) -> Outcome:
 
 
 def query(connection: sqlite3.Connection, statement: Statement) -> list[Row] | Refusal:
-    """A read, outside any transaction of ours."""
+    """Run a read, outside the writer's transactions."""
     try:
         return _fetch(connection, statement)
     except (sqlite3.Error, ValueError, OverflowError) as error:
@@ -88,7 +88,7 @@ def query(connection: sqlite3.Connection, statement: Statement) -> list[Row] | R
 
 def _fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     if any(isinstance(value, str) and "\0" in value for value in statement.params.values()):
-        # SQLite would take it, PostgreSQL cannot; what is stored must be able to move.
+        # SQLite could store this, and PostgreSQL cannot. Rows must be able to move between them.
         raise ValueError
     cursor = connection.execute(statement.sql, statement.params)
     if cursor.description is None:
@@ -98,9 +98,9 @@ def _fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
 
 
 def _refusal(error: sqlite3.Error | ValueError | OverflowError) -> Refusal:
-    """The store's word for a driver's error. SQLite's messages name tables and columns, never values."""
+    """Return the store's failure for an error. SQLite's messages name tables and columns, never values."""
     if not isinstance(error, sqlite3.Error):
-        # Neither its message nor the error itself: Python quotes the text it could not encode.
+        # Without its message and the error itself: Python quotes the text that it cannot encode.
         return StorageFailed(UNSTORABLE)
     code = getattr(error, "sqlite_errorcode", None)
     failure: Refusal

@@ -25,7 +25,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     """The record of a request. `id` is the request's, `samples` are those written, at `sample_rate_hz`.
 
     `credits` are micro-credits, at the price of the request's hold. `micro_usd` and `units` are what
-    providers took for all its attempts. `refunded` is what was given back later, and alone ever changes.
+    providers charged for all its attempts. `refunded` was given back later. Only `refunded` ever changes.
     """
 
     id: str
