@@ -1,6 +1,6 @@
-"""GET /healthz: the process answers. GET /readyz: whether the server can serve, and what is degraded.
+"""GET /healthz: the process answers. GET /readyz: whether the server can serve, and which parts are missing.
 
-Everybody may read /readyz, so it shows the state of an engine, and never a provider's words.
+Anyone may read /readyz, so it shows the state of an engine, and never a provider's message.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Dependencies(NamedTuple):
         ]
 
     async def _spent(self) -> set[str]:
-        """Return the engines whose budget is used up. While the database is away, nobody knows of any."""
+        """Return the engines whose budget is used up. If the database cannot be reached, there are none."""
         try:
             async with asyncio.timeout(_BUDGETS_S):
                 return {name for name, _ in self.engines.items() if await self.budgets.used_up(name)}
@@ -91,7 +91,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class ServerState:
-    """The state of the whole server, as the supervisor tells it to a worker."""
+    """The state of the whole server, as the supervisor reports it to a worker."""
 
     def __init__(self) -> None:
         self.is_draining = False
@@ -177,7 +177,7 @@ def routes(health: HealthEndpoints) -> list[Endpoint]:
             "/readyz",
             health.ready,
             "is_ready",
-            "200 when it can serve, else 503",
+            "200 if it can serve, else 503",
             json(Readiness),
             access="open",
             unready=Readiness,

@@ -23,7 +23,7 @@ from proxy.storage.lexicons import LexiconRecord
 from proxy.storage.store import Store
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
-"""Enough for a thousand words, each character of which is written as an escape."""
+"""Enough for a thousand words, even if each character is written as an escape."""
 
 WordsField = Annotated[
     dict[str, str],
@@ -35,7 +35,7 @@ WordsField = Annotated[
 
 
 class LexiconBody(msgspec.Struct, frozen=True):
-    """What the lexicon is from now on."""
+    """The new words of a lexicon. They replace all of its words."""
 
     words: WordsField
 
@@ -128,7 +128,7 @@ def routes(library_editor: LibraryEditor, shared: Mapping[str, Words]) -> list[E
             "/v1/lexicons/{name}",
             endpoints.put,
             "put_lexicon",
-            "Make these the words of the account's lexicon, in the place of those that it had",
+            "Replace the words of the account's lexicon, or make a new one",
             json(LexiconEntry),
             body=LexiconBody,
             failures=(*BODY_FAILURES, NotAllowed),

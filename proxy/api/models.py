@@ -30,7 +30,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NamedModel(ModelEntry, frozen=True, kw_only=True):
-    """The same for clients that show a `name`."""
+    """A model for clients that show a `name`."""
 
     name: str
 
@@ -75,7 +75,7 @@ class Models:
         )
 
     def _all(self, request: Request) -> list[ModelEntry]:
-        """Raises NotAllowed where the caller's plan is not in force."""
+        """Raise NotAllowed if the caller's plan is not in force."""
         caller = request.scope["state"].get("caller")
         # Without a caller the catalogue is public, and shows what any plan may use.
         terms = None if caller is None else self._plans.terms(caller)

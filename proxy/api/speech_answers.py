@@ -35,7 +35,7 @@ class SpeechUsage(msgspec.Struct, frozen=True):
 
 
 class SpokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `response_format: "json"`. `words` is null where the engine times none."""
+    """The answer to `response_format: "json"`. `words` is null if the engine times none."""
 
     audio_base64: str
     audio_format: str

@@ -30,9 +30,7 @@ _MOST_DESCRIBED = 500
 _QUERIES = (
     Query("language", "Only voices of this language: `pt` finds `pt-BR` too."),
     Query("gender", "Only voices of this gender."),
-    Query(
-        "describe", "Only voices that are known to be like this, the best first: `warm older woman, Thai`."
-    ),
+    Query("describe", "Only voices that match this description, the best first: `warm older woman, Thai`."),
     Query("format", "`names` gives ids alone.", ("names",)),
 )
 
@@ -172,7 +170,7 @@ class Voices:
         return reply(DeletedVoice(id=record.id))
 
     async def _known(self, request: Request) -> KnownVoices:
-        """The voices that the caller may name. Without a caller they are those of everybody."""
+        """Return the voices that the caller may name. Without a caller, return the voices for everybody."""
         caller = request.scope["state"].get("caller")
         own = await self._library_editor.library.get("" if caller is None else caller.account)
         return KnownVoices(own, self._catalogue)

@@ -1,4 +1,4 @@
-"""GET / and /v1, and /openapi.json: what somebody finds who knows only the address, without a key."""
+"""GET /, /v1 and /openapi.json: the answers for anyone who knows only the address, without a key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Description:
-    """The OpenAPI document. It is made for its first reader: most servers have none."""
+    """The OpenAPI document. It is made when somebody first asks for it: on most servers nobody does."""
 
     def __init__(self, described: Sequence[Endpoint], public_catalogue: bool) -> None:
         self._public_catalogue = public_catalogue

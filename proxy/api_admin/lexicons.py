@@ -103,7 +103,7 @@ def routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> list[Endpo
             "/admin/lexicons/{name}",
             lexicons.put,
             "put_lexicon_of",
-            "Make these the words of an account's lexicon",
+            "Replace the words of an account's lexicon, or make a new one",
             json(LexiconEntry),
             body=NewLexicon,
             failures=(*BODY_FAILURES, NotAllowed, NotFound, Conflict),

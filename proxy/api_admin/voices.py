@@ -1,4 +1,4 @@
-"""/admin/voices: the voices that accounts saved, and those that the operator saved for everybody."""
+"""/admin/voices: the saved voices of accounts, and those that the operator saved for all accounts."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> list[Endpo
             "/admin/voices/{id}",
             voices_.delete,
             "delete_saved_voice",
-            "Delete a saved voice by its id, or by its name that of the account or everybody's",
+            "Delete a saved voice by its id, or by its name: the account's, or everybody's",
             json(DeletedVoice),
             queries=(ACCOUNT_QUERY,),
             failures=(NotFound,),

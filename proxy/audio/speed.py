@@ -69,7 +69,7 @@ class Speed:
 def _stages(factor: float) -> tuple[float, ...]:
     """Split a factor into equal factors of 0.5 to 2 each.
 
-    Above 2, the filter drops samples where it should blend them, and it fails on a chunk of one sample.
+    Above 2, the filter drops samples instead of blending them, and it fails on a chunk of one sample.
     """
     count = max(1, math.ceil(abs(math.log2(factor))))
     return (min(2.0, max(0.5, factor ** (1 / count))),) * count
