@@ -48,7 +48,7 @@ def explain(
     """Show the engines that would speak a request, and every filter. Nothing is spoken or charged."""
     if not runtime.is_held(_data(config_file)):
         # Only an engine knows what it speaks, and only a server has engines.
-        raise CommandRefused("no server runs here, so no engine can be asked; start it: voxgate serve")
+        raise CommandRefused("no server runs here, so no engine can answer; start it: voxgate serve")
     if voice is not None and cast is not None:
         raise CommandRefused("--voice and --cast: use only one of them")
     speaks = voice if cast is None else {"cast": cast_of(cast)}

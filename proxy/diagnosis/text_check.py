@@ -43,7 +43,7 @@ def cache(config: Config) -> Finding:
         if demand:
             return note("cache", f"megabytes = 0: nothing is kept, though {demand}", name="none")
         return ok("cache", "megabytes = 0: nothing is kept", name="none")
-    name = "on" if section.on else "where asked for"
+    name = "on" if section.on else "on request"
     return ok("cache", f"up to {section.megabytes} MB, for {section.days:g} day(s)", name=name)
 
 

@@ -19,7 +19,7 @@ from proxy.engines.guarded import GuardedEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.paced import PacedEngine, ProviderPace
-from proxy.engines.refreshing import refreshed
+from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
 from proxy.engines.upstream_http import open_http
 from proxy.telemetry import EngineMetrics
@@ -192,7 +192,7 @@ class _Opening:
             return InProcessEngine(created[0], section.queue)
         engines = [InProcessEngine(self._paced(each, section), section.queue) for each in created]
         guarded = GuardedEngine(spec.name, engines, self._metrics)
-        await self._stack.enter_async_context(refreshed(guarded, created))
+        await self._stack.enter_async_context(keep_refreshed(guarded, created))
         return guarded
 
     def _paced(self, engine: Engine, section: EngineSection) -> PacedEngine:

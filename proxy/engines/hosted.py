@@ -140,7 +140,7 @@ class HostedEngine:
     async def health(self) -> messages.HealthReport:
         """Return the sum over the processes that answer."""
         questions = [
-            process.ask("Health", messages.HealthAsked(), messages.HealthReport, HEALTH_S)
+            process.ask("Health", messages.HealthQuestion(), messages.HealthReport, HEALTH_S)
             for process in list(self._processes.values())
         ]
         answers = await asyncio.gather(*questions, return_exceptions=True)

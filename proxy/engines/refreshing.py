@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def refreshed(guarded: GuardedEngine, engines: Sequence[Any]) -> AsyncIterator[None]:
+async def keep_refreshed(guarded: GuardedEngine, engines: Sequence[Any]) -> AsyncIterator[None]:
     """Refresh the engines while the block runs, if they can be refreshed."""
     refreshing = [
         asyncio.create_task(_keep(guarded, key, engine), name=f"{guarded.name} refreshing")

@@ -24,7 +24,14 @@ from proxy.processes import runtime
 from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from proxy.processes.workers import Workers
-from speech_engine.host.pipe import Message, MetricsAsked, MetricsReport, PlansAsked, PlansInUse, Revision
+from speech_engine.host.pipe import (
+    Message,
+    MetricsQuestion,
+    MetricsReport,
+    PlansInUse,
+    PlansQuestion,
+    Revision,
+)
 
 _SETTLING_S = 12.0
 """The time after the drain: cancelled answers settle, the store closes."""
@@ -176,7 +183,7 @@ class Supervisor:
         if not dropped:
             return
         answers = await self._workers.ask(
-            lambda question: PlansAsked(question, dropped), self._workers.ready[:1], _PLANS_S
+            lambda question: PlansQuestion(question, dropped), self._workers.ready[:1], _PLANS_S
         )
         used = [each.answer.names for each in answers if isinstance(each.answer, PlansInUse)]
         names = ", ".join(sum(used, ()) or dropped)
@@ -204,7 +211,7 @@ class Supervisor:
             self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", dev_key)
 
     async def _metrics(self) -> list[WorkerMetrics]:
-        answers = await self._workers.ask(MetricsAsked, self._workers.ready, ANSWER_S)
+        answers = await self._workers.ask(MetricsQuestion, self._workers.ready, ANSWER_S)
         return [
             WorkerMetrics(each.worker, each.generation, each.answer.text)
             for each in answers

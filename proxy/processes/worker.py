@@ -35,11 +35,11 @@ from speech_engine.host.pipe import (
     Drain,
     HostState,
     Message,
-    MetricsAsked,
+    MetricsQuestion,
     MetricsReport,
     ParentPipe,
-    PlansAsked,
     PlansInUse,
+    PlansQuestion,
     Ready,
     Revision,
     WorkerGivenUp,
@@ -198,9 +198,9 @@ async def _listen(
                 worker.engines.update_host(state)
             case WorkerGivenUp() as other:
                 worker.server_state.given_up[other.worker] = other.reason
-            case MetricsAsked(question):
+            case MetricsQuestion(question):
                 pipe.send(MetricsReport(question, worker.metrics.text()))
-            case PlansAsked() as question:
+            case PlansQuestion() as question:
                 # In a task: the database may be slow, and the supervisor sends other messages.
                 task = asyncio.create_task(_send_plans(pipe, worker, question))
                 answering.add(task)
@@ -217,7 +217,7 @@ async def _listen(
                 _log.warning("worker.message.unexpected", message=type(unexpected).__name__)
 
 
-async def _send_plans(pipe: ParentPipe, worker: Worker, question: PlansAsked) -> None:
+async def _send_plans(pipe: ParentPipe, worker: Worker, question: PlansQuestion) -> None:
     try:
         used = await accounts.plans_in_use(worker.store)
     except StorageFailed as error:

@@ -41,7 +41,7 @@ class HelloReply(msgspec.Struct, frozen=True):
     voices: tuple[VoiceInfo, ...]
 
 
-class HealthAsked(msgspec.Struct, frozen=True):
+class HealthQuestion(msgspec.Struct, frozen=True):
     pass
 
 

@@ -82,8 +82,8 @@ class WorkerGivenUp(msgspec.Struct, frozen=True, tag="worker_given_up"):
     reason: str
 
 
-class MetricsAsked(msgspec.Struct, frozen=True, tag="metrics_asked"):
-    """A question to a worker. The answer repeats its number: one that comes too late answers no other."""
+class MetricsQuestion(msgspec.Struct, frozen=True, tag="metrics_asked"):
+    """A question to a worker. The answer repeats its number, so a late answer fits no other question."""
 
     question: int
 
@@ -93,8 +93,8 @@ class MetricsReport(msgspec.Struct, frozen=True, tag="metrics"):
     text: str
 
 
-class PlansAsked(msgspec.Struct, frozen=True, tag="plans_asked"):
-    """Which of these plans accounts are on."""
+class PlansQuestion(msgspec.Struct, frozen=True, tag="plans_asked"):
+    """A question to a worker: which of these plans do accounts have?"""
 
     question: int
     names: tuple[str, ...]
@@ -111,7 +111,7 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     within_s: float
 
 
-Question = MetricsAsked | PlansAsked
+Question = MetricsQuestion | PlansQuestion
 Reply = MetricsReport | PlansInUse
 Message = BeginHost | Revision | Ready | Broken | HostState | Tick | WorkerGivenUp | Question | Reply | Drain
 

@@ -30,10 +30,10 @@ class HostServer:
     def __repr__(self) -> str:
         return f"<HostServer {self._queue!r}>"
 
-    async def hello(self, _asked: messages.Hello, _call: Any) -> messages.HelloReply:
+    async def hello(self, _hello: messages.Hello, _call: Any) -> messages.HelloReply:
         return self._welcome
 
-    async def health(self, _asked: messages.HealthAsked, _call: Any) -> messages.HealthReport:
+    async def health(self, _question: messages.HealthQuestion, _call: Any) -> messages.HealthReport:
         return self._queue.health()
 
     async def speak(self, job: SpeechJob, call: Any) -> AsyncIterator[messages.Frame]:
@@ -51,7 +51,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships n
         decoder, encode = messages.decoder, messages.encode
         self._methods = {
             messages.method("Hello"): unary(server.hello, decoder(messages.Hello), encode),
-            messages.method("Health"): unary(server.health, decoder(messages.HealthAsked), encode),
+            messages.method("Health"): unary(server.health, decoder(messages.HealthQuestion), encode),
             messages.method("Speak"): stream(server.speak, decoder(SpeechJob), encode),
         }
 

@@ -137,7 +137,7 @@ def test_a_lexicon_says_when_it_counts(tmp_path: Path, name: str, note: str, is_
 @pytest.mark.parametrize(
     ("lines", "name", "note", "is_warning"),
     [
-        ("", "where asked for", "up to 1024 MB, for 30 day(s)", False),
+        ("", "on request", "up to 1024 MB, for 30 day(s)", False),
         ("[cache]\non = true\nmegabytes = 5\ndays = 0.5", "on", "up to 5 MB, for 0.5 day(s)", False),
         ("[cache]\nmegabytes = 0", "none", "megabytes = 0: nothing is kept", False),
         (

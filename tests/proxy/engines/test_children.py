@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from proxy.engines.children import Child, Keeper
-from speech_engine.host.pipe import Drain, Message, MetricsAsked, MetricsReport, Ready
+from speech_engine.host.pipe import Drain, Message, MetricsQuestion, MetricsReport, Ready
 
 BEGIN = """
 import os, signal, sys, time
-from speech_engine.host.pipe import Broken, Drain, MetricsAsked, MetricsReport, ParentPipe, Ready
+from speech_engine.host.pipe import Broken, Drain, MetricsQuestion, MetricsReport, ParentPipe, Ready
 pipe = ParentPipe(int(sys.argv[1]))
 """
 
@@ -133,7 +133,7 @@ async def test_what_a_child_says_is_passed_on(nursery: Make) -> None:
     kept = nursery(ASKED)
     running = asyncio.create_task(kept.keeper.run())
     await kept.until("ready")
-    kept.children[0].send(MetricsAsked(7))
+    kept.children[0].send(MetricsQuestion(7))
     await kept.until("restarting")
     assert kept.said == [Ready(), MetricsReport(7, "counted")]
     await _in_time(kept.keeper.stop(0.0))

@@ -59,7 +59,7 @@ def opened(
     *engines: Asked, metrics: RecordedMetrics | None = None
 ) -> tuple[GuardedEngine, AbstractAsyncContextManager[None]]:
     cloud = guarded(*engines, metrics=metrics)
-    return cloud, refreshing.refreshed(cloud, engines)
+    return cloud, refreshing.keep_refreshed(cloud, engines)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.engines.children import Child
 from proxy.processes.workers import Workers
-from speech_engine.host.pipe import Broken, MetricsAsked, MetricsReport, WorkerGivenUp
+from speech_engine.host.pipe import Broken, MetricsQuestion, MetricsReport, WorkerGivenUp
 from tests.faults.processes import until
 
 SOON_S = 20.0
@@ -25,7 +25,7 @@ pipe, number = ParentPipe(int(sys.argv[1])), sys.argv[2]
 pipe.send(Ready(f"key of {{number}}" if number == "0" else None))
 while True:
     match pipe.receive():
-        case MetricsAsked(question):
+        case MetricsQuestion(question):
             {answer}
         case WorkerGivenUp(worker, reason):
             print(number, "hears of", worker, file=open(sys.argv[3], "a"), flush=True)
@@ -99,7 +99,7 @@ async def test_a_question_is_answered_by_each_for_its_life(make: Make) -> None:
         kept.children[1].kill()
         await _until(lambda: workers.ready == [0])
         await _until(lambda: workers.ready == [0, 1])
-        answered = await workers.ask(MetricsAsked, workers.ready, SOON_S)
+        answered = await workers.ask(MetricsQuestion, workers.ready, SOON_S)
     assert [(each.worker, each.generation) for each in answered] == [(0, 1), (1, 2)]
     texts = [each.answer.text for each in answered if isinstance(each.answer, MetricsReport)]
     assert texts == ["0", "1"]
@@ -110,9 +110,9 @@ async def test_who_does_not_answer_in_time_is_left_out_and_answers_no_later_ques
     kept = make(2, answer=late)
     async with _kept(kept) as workers:
         await kept.served.wait()
-        first = await workers.ask(MetricsAsked, [0, 1], 0.3)
+        first = await workers.ask(MetricsQuestion, [0, 1], 0.3)
         assert [each.worker for each in first] == [0]
-        second = await workers.ask(MetricsAsked, [0, 1], SOON_S)
+        second = await workers.ask(MetricsQuestion, [0, 1], SOON_S)
     assert [(each.worker, each.answer.question) for each in second] == [(0, 2), (1, 2)]
 
 
@@ -126,7 +126,7 @@ async def test_one_that_fails_for_good_is_told_of_and_the_others_serve(make: Mak
         assert not workers.have_failed
         workers.tell(WorkerGivenUp(1, "no such thing"))
         await _until(lambda: kept.heard.exists() and "0 hears of 1" in kept.heard.read_text())
-        assert await workers.ask(MetricsAsked, workers.ready, SOON_S)
+        assert await workers.ask(MetricsQuestion, workers.ready, SOON_S)
 
 
 async def test_when_all_have_failed_it_is_over_and_nothing_was_announced(make: Make) -> None:

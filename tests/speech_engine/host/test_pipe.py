@@ -18,11 +18,11 @@ from speech_engine.host.pipe import (
     Drain,
     HostState,
     Message,
-    MetricsAsked,
+    MetricsQuestion,
     MetricsReport,
     ParentPipe,
-    PlansAsked,
     PlansInUse,
+    PlansQuestion,
     Ready,
     Revision,
     WorkerGivenUp,
@@ -36,9 +36,9 @@ MESSAGES: list[Message] = [
     Broken("RuntimeError: torn", lasting=True),
     HostState("tone", 1, 7, "restarting", "the process ended with status 70", "/run/tone.sock"),
     WorkerGivenUp(1, "the process ended with status 1"),
-    MetricsAsked(7),
+    MetricsQuestion(7),
     MetricsReport(7, "voxgate_requests_total 1.0\n"),
-    PlansAsked(8, ("free", "pro")),
+    PlansQuestion(8, ("free", "pro")),
     PlansInUse(8, ("pro",)),
     Drain(30.0),
 ]
@@ -77,7 +77,7 @@ def test_a_message_arrives_as_it_was_sent(ends: Ends, message: Message) -> None:
 
 def test_messages_in_pieces_arrive_whole_and_in_order(ends: Ends) -> None:
     ours, theirs = ends
-    sent: list[Message] = [Drain(1.5), MetricsAsked(1), Broken("torn")]
+    sent: list[Message] = [Drain(1.5), MetricsQuestion(1), Broken("torn")]
     for byte in b"".join(map(pipe.pack, sent)):
         ours.send(bytes([byte]))
     assert [theirs.receive() for _ in sent] == sent

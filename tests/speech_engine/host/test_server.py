@@ -13,7 +13,7 @@ import pytest
 
 from speech_engine import API_VERSION, Audio, ContentRefused, EngineBusy, Event, Finished, SpeechJob, Started
 from speech_engine.host import messages
-from speech_engine.host.messages import Failed, HealthAsked, HealthReport, Hello, HelloReply
+from speech_engine.host.messages import Failed, HealthQuestion, HealthReport, Hello, HelloReply
 from tests.speech_engine.host.fakes import (
     CHUNK,
     MODEL,
@@ -80,7 +80,7 @@ class Caller:
         return self._channel.unary_stream(messages.method("Speak"), messages.encode, decode)(wanted)
 
     async def health(self) -> HealthReport:
-        found: HealthReport = await self.ask("Health", HealthAsked(), HealthReport)
+        found: HealthReport = await self.ask("Health", HealthQuestion(), HealthReport)
         return found
 
     async def until_health(self, wanted: HealthReport) -> None:
@@ -185,6 +185,6 @@ async def test_a_full_queue_says_busy(address: Path) -> None:
 async def test_a_method_of_another_version_is_unknown_and_not_a_crash(address: Path) -> None:
     async with host(FakeEngine(), address), caller(address) as server:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await server.ask("Train", HealthAsked(), HealthReport)
+            await server.ask("Train", HealthQuestion(), HealthReport)
         assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
         assert (await server.health()).running == 0
