@@ -66,7 +66,7 @@ class StorageFailed(Exception):
 
 
 class StorageUnreachable(StorageFailed):
-    """The database is away or does not answer. That may pass, and another try may succeed.
+    """The database cannot be reached or does not answer. Another try may succeed.
 
     After a write it is not known whether it was done. Only rows with ids of their own may be tried again.
     """
