@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,25 @@ async def test_a_hit_that_cannot_be_paid_is_refused(tmp_path: Path) -> None:
         refused = await server.ask("POST", "/v1/audio/speech", body={**BODY, "input": "Hi."})
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
     assert len(engine.jobs) == 1
+
+
+def _open_files() -> list[str]:
+    return [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.exists()]
+
+
+async def test_a_large_clip_that_cannot_be_paid_leaves_no_file_open(tmp_path: Path) -> None:
+    text = (PRICED % ("1", "second")).replace("allowance = 1000", "allowance = 50")
+    text = text.replace("megabytes = 1", "megabytes = 8")
+    engine = Scripted(*spoken(30.0))
+    async with speaking(tmp_path, engine, text=text, plan="small") as server:
+        body = {**BODY, "input": "word " * 100}
+        await ask(server, cache=None, input=body["input"])
+        await landed(tmp_path)
+        refused = await server.ask("POST", "/v1/audio/speech", body=body)
+        await landed(tmp_path)
+        files = _open_files()
+    assert refused.json()["error"]["code"] == "insufficient_quota"
+    assert not [file for file in files if file.startswith(str(tmp_path / "data" / "cache"))]
 
 
 async def test_what_another_candidate_spoke_is_that_ones(tmp_path: Path) -> None:
