@@ -31,6 +31,7 @@ def _written(row: LimitRow) -> Any:
     return Annotated[row.number | Agreed | None, msgspec.Meta(description=f'{row.description}, or "account"')]
 
 
+# rpm, streams, voices and the other limits are the rows of policies/limits.py.
 @with_limits(LIMITS, _written, default=None)
 class PlanSection(msgspec.Struct, frozen=True):
     """A plan as the file has it. Without a key, there is no such limit or price."""
