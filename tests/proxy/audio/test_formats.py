@@ -9,20 +9,20 @@ import wave
 import pytest
 import soundfile
 
-from proxy.audio.formats import FORMATS, MEDIA_TYPES, Chunk, silence, wav_header
+from proxy.audio.formats import MEDIA_TYPES, Chunk, silence, wav_header
 from tests.sound import tone
 
 
-def test_the_six_formats_have_the_labels_clients_choose_a_decoder_by() -> None:
-    assert FORMATS == ("mp3", "opus", "aac", "flac", "wav", "pcm")
-    assert [MEDIA_TYPES[audio_format] for audio_format in FORMATS] == [
-        "audio/mpeg",
-        "audio/ogg",
-        "audio/aac",
-        "audio/flac",
-        "audio/wav",
-        "audio/pcm",
-    ]
+def test_openais_six_formats_have_the_labels_clients_choose_a_decoder_by() -> None:
+    labels = {
+        "mp3": "audio/mpeg",
+        "opus": "audio/ogg",
+        "aac": "audio/aac",
+        "flac": "audio/flac",
+        "wav": "audio/wav",
+        "pcm": "audio/pcm",
+    }
+    assert labels.items() <= MEDIA_TYPES.items()
 
 
 def test_chunks_add_up() -> None:
