@@ -58,7 +58,7 @@ def engines(*scripts: Sequence[Step]) -> dict[str, Scripted]:
     return {name: Scripted(*script) for name, script in zip(("one", "two", "three"), scripts, strict=True)}
 
 
-async def test_who_is_quick_is_alone(tmp_path: Path) -> None:
+async def test_a_quick_candidate_is_alone(tmp_path: Path) -> None:
     asked = engines(WELL, WELL, WELL)
     async with inside(tmp_path, THREE, asked) as server:
         assert await ask(server) == (200, "one/m")
@@ -106,7 +106,7 @@ async def test_two_that_are_silent_make_room_for_the_third(tmp_path: Path) -> No
     assert [engine.open for engine in asked.values()] == [0, 0, 0]
 
 
-async def test_one_that_fails_at_once_needs_no_patience(tmp_path: Path) -> None:
+async def test_a_candidate_that_fails_at_once_needs_no_patience(tmp_path: Path) -> None:
     asked = engines([errors.EngineFailed("x")], WELL, WELL)
     async with inside(tmp_path, THREE, asked) as server:
         assert await ask(server) == (200, "two/m")
@@ -190,7 +190,7 @@ async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_
         assert [engine.open for engine in asked.values()] == [0, 0, 0]
 
 
-async def test_of_two_that_begin_in_the_same_moment_the_loser_is_closed(
+async def test_the_loser_of_two_that_begin_in_the_same_moment_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both_may_speak = asyncio.Event()
@@ -234,7 +234,7 @@ _REFUSED = [
 
 @pytest.mark.parametrize("error", _REFUSED, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("config", [THREE, UNHEDGED], ids=["hedged", "in turn"])
-async def test_who_refused_before_it_began_costs_nothing(
+async def test_a_candidate_that_refused_before_it_began_costs_nothing(
     tmp_path: Path, error: errors.EngineError, config: str
 ) -> None:
     async with inside(tmp_path, config, engines([error], WELL, WELL)) as server:
@@ -242,14 +242,14 @@ async def test_who_refused_before_it_began_costs_nothing(
         assert [cost.engine for cost in await costs(server)] == ["two"]
 
 
-async def test_who_is_refused_beside_another_that_costs_is_not_mixed_up_with_it(tmp_path: Path) -> None:
+async def test_a_candidate_that_is_refused_is_not_mixed_up_with_another_that_costs(tmp_path: Path) -> None:
     asked = engines(SILENT, [errors.VoiceNotFound("x")], WELL)
     async with inside(tmp_path, THREE, asked) as server:
         assert await ask(server) == (200, "three/m")
         assert [cost.engine for cost in await costs(server)] == ["one", "three"]
 
 
-async def test_what_a_provider_counted_is_what_it_costs(tmp_path: Path) -> None:
+async def test_the_units_that_a_provider_counted_are_what_an_attempt_costs(tmp_path: Path) -> None:
     priced = THREE.replace('0.001, per = "character"', '0.01, per = "unit"')
     counted: list[Step] = [Started(RATE_HZ), *sound(0.1), Finished(40.0)]
     async with inside(tmp_path, priced, engines(counted, WELL, WELL)) as server:
@@ -285,7 +285,7 @@ async def test_retries_are_counted(tmp_path: Path) -> None:
     assert 'voxgate_engine_retries_total{engine="one",error="EngineStumbled"} 2.0' in metrics
 
 
-async def test_who_waited_in_our_own_line_costs_nothing(tmp_path: Path) -> None:
+async def test_a_request_that_waited_in_our_own_line_costs_nothing(tmp_path: Path) -> None:
     """The second request finds the only slot taken, and goes elsewhere before it was ever asked."""
     config = UNHEDGED.replace("[engines.one]", "[engines.one]\nconcurrency = 1")
     asked = engines(SILENT, WELL, WELL)

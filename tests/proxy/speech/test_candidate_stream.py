@@ -74,7 +74,9 @@ async def test_mp3_passes_unchanged_but_for_its_tags(tmp_path: Path, size: int) 
     "more",
     [{"response_format": "flac"}, {"response_format": "wav"}, {"speed": 1.5}],
 )
-async def test_what_has_to_be_changed_is_asked_for_as_pcm(tmp_path: Path, more: dict[str, object]) -> None:
+async def test_audio_that_has_to_be_changed_is_asked_for_as_pcm(
+    tmp_path: Path, more: dict[str, object]
+) -> None:
     engine = Scripted(*spoken(1.0), formats=("mp3", "flac", "wav"))
     async with inside(tmp_path, CONFIG, {"one": engine}) as server:
         answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, **more})

@@ -121,7 +121,7 @@ async def test_a_front_end_that_needs_settings_or_breaks_on_a_text_takes_nobody_
     assert "Canary" not in str(failed.value)
 
 
-async def test_one_that_is_routed_is_warm_when_the_server_is_ready_and_others_are_not() -> None:
+async def test_a_routed_front_end_is_warm_when_the_server_is_ready_and_others_are_not() -> None:
     class Slow:
         def __init__(self) -> None:
             self.is_warm = False
@@ -142,7 +142,7 @@ async def test_one_that_is_routed_is_warm_when_the_server_is_ready_and_others_ar
     assert (used.spoken, idle.spoken) == ("Hi. True", "Hi. False")
 
 
-async def test_one_that_cannot_get_warm_serves_all_the_same() -> None:
+async def test_a_front_end_that_cannot_get_warm_serves_all_the_same() -> None:
     class Cold(Witness):
         def warm(self) -> None:
             raise OSError("no dictionary")
@@ -158,7 +158,7 @@ async def test_one_that_cannot_get_warm_serves_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(("routed", "events"), [((), []), (("needy",), ["plugin.start.refused"])])
-async def test_one_that_lacks_something_is_told_of_only_where_it_is_asked_for(
+async def test_a_front_end_that_lacks_something_is_told_of_only_where_it_is_asked_for(
     routed: tuple[str, ...], events: list[str]
 ) -> None:
     lacking = (Missing("the library x", "install it"),)

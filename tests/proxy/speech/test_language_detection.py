@@ -73,7 +73,7 @@ async def test_another_is_opened_by_its_name_and_no_other_with_it() -> None:
     assert logs == []
 
 
-async def test_it_is_opened_with_the_settings_of_its_section() -> None:
+async def test_a_detector_is_opened_with_the_settings_of_its_section() -> None:
     class Fixed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What it always says."""
 
@@ -111,7 +111,7 @@ async def test_without_a_name_nothing_is_opened_and_nothing_said() -> None:
         ("absent", "plugin.start.refused"),
     ],
 )
-async def test_one_that_cannot_start_is_logged_and_detects_nothing(name: str, event: str) -> None:
+async def test_a_detector_that_cannot_start_is_logged_and_detects_nothing(name: str, event: str) -> None:
     class Needy(msgspec.Struct, frozen=True):
         """Cannot be made without being told."""
 
@@ -126,7 +126,7 @@ async def test_one_that_cannot_start_is_logged_and_detects_nothing(name: str, ev
     assert [(log["event"], log["plugin"]) for log in logs] == [(event, name)]
 
 
-async def test_one_that_breaks_on_a_text_is_unsure_and_the_text_stays_out_of_the_log() -> None:
+async def test_a_detector_that_breaks_on_a_text_is_unsure_and_the_text_stays_out_of_the_log() -> None:
     def breaking(text: str) -> str:
         raise ZeroDivisionError(text)
 
@@ -144,7 +144,7 @@ async def test_an_answer_that_is_no_tag_is_unsure(answer: object) -> None:
         assert language.choose(None, None, "Bom dia", detect) == language.LanguageChoice("en", "default")
 
 
-async def test_what_it_opened_is_closed_with_it() -> None:
+async def test_a_detector_is_closed_with_its_detection() -> None:
     closed = []
 
     @asynccontextmanager

@@ -62,7 +62,7 @@ async def test_until_there_is_audio_the_next_may_try(tmp_path: Path, before: lis
     assert (len(one.jobs), len(two.jobs), one.open) == (1, 1, 0)
 
 
-async def test_who_speaks_first_is_not_followed(tmp_path: Path) -> None:
+async def test_a_candidate_that_speaks_first_is_not_followed(tmp_path: Path) -> None:
     one, two = Scripted(*spoken(0.5)), Scripted(*spoken(0.5))
     async with inside(tmp_path, PAIR, {"one": one, "two": two}) as server:
         assert (await ask(server))[2] == "one/m"
@@ -116,7 +116,7 @@ async def test_a_silent_first_leaves_time_for_the_second(tmp_path: Path) -> None
     assert one.open == 0
 
 
-async def test_what_the_first_used_up_the_second_does_not_have(tmp_path: Path) -> None:
+async def test_time_that_the_first_used_up_is_not_there_for_the_second(tmp_path: Path) -> None:
     one = Scripted(lambda: asyncio.sleep(0.1), errors.EngineFailed("x"))
     two = Scripted(*spoken(0.5))
     async with inside(tmp_path, PAIR, {"one": one, "two": two}) as server:
@@ -139,7 +139,7 @@ async def test_an_engine_may_raise_the_budget(tmp_path: Path) -> None:
         ((0.5, 2.0), 2.0, 2.0, 2.0),
     ],
 )
-async def test_what_an_engine_cannot_do_of_a_speed_is_fitted(
+async def test_a_speed_that_an_engine_cannot_do_is_fitted(
     tmp_path: Path, native: tuple[float, float], asked: float, told: float, seconds: float
 ) -> None:
     engine = Scripted(*spoken(2.0), speed=native)
@@ -248,7 +248,7 @@ async def test_the_record_is_there_before_the_last_chunk_goes_out(tmp_path: Path
     assert all(row == [] for row in outcomes[:-1])
 
 
-async def test_what_the_engine_is_told_is_what_was_asked(tmp_path: Path) -> None:
+async def test_an_engine_is_told_what_was_asked(tmp_path: Path) -> None:
     stated = {"pitch": (-12.0, 12.0), "emotions": ("happy",), "max_characters": 10}
     engine = Scripted(*spoken(0.1), **stated)
     async with inside(tmp_path, PAIR, {"one": engine, "two": Scripted()}) as server:

@@ -17,7 +17,7 @@ from tests.proxy.speech.test_pipeline import BODY, PAIR, ask
 
 
 @pytest.mark.parametrize(("field", "format_"), [("response_format", "wav"), ("audio_format", "mp3")])
-async def test_who_leaves_before_a_whole_answer_is_sent_has_been_written_nothing(
+async def test_a_client_who_leaves_before_a_whole_answer_is_sent_has_been_written_nothing(
     tmp_path: Path, field: str, format_: str
 ) -> None:
     leaves = asyncio.Event()
@@ -65,7 +65,7 @@ async def test_a_disconnect_after_a_whole_answer_is_no_departure(tmp_path: Path)
     assert (row.outcome, engine.put_away) == ("finished", True)
 
 
-async def test_what_an_engine_cancels_of_its_own_is_its_failure(tmp_path: Path) -> None:
+async def test_an_engine_that_cancels_of_its_own_has_failed(tmp_path: Path) -> None:
     async def cancelled() -> None:
         raise asyncio.CancelledError
 

@@ -67,7 +67,7 @@ FREE = plans.terms(Plan(name="free"))
         ({"language": "en", "text": "x" * 200}, 600),
     ],
 )
-def test_what_is_held_is_the_price_of_the_dearest_candidate(more: dict[str, Any], amount: int) -> None:
+def test_a_hold_is_the_price_of_the_dearest_candidate(more: dict[str, Any], amount: int) -> None:
     both = Route(language="th", candidates=("one/m", "two/m"))
     assert planner(both).plan(request(**more), plans.terms(DEAR)).amount == amount
 

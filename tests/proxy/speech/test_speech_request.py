@@ -72,7 +72,7 @@ def test_the_repr_does_not_show_the_text() -> None:
         ("stream_format", "sse", "sse"),
     ],
 )
-def test_what_is_within_the_limits_is_taken(field: str, value: object, read_as: object) -> None:
+def test_a_value_within_the_limits_is_taken(field: str, value: object, read_as: object) -> None:
     request = parse({**WHOLE, field: value})
     seen = {"input": "text", "response_format": "format", "stream_format": "answer"}
     assert getattr(request, seen.get(field, field)) == read_as
@@ -123,7 +123,7 @@ def test_what_is_within_the_limits_is_taken(field: str, value: object, read_as: 
         ("stream_format", "", "invalid_value"),
     ],
 )
-def test_what_is_past_a_limit_names_its_field(field: str, value: object, code: str) -> None:
+def test_a_value_past_a_limit_names_its_field(field: str, value: object, code: str) -> None:
     failure = refused({**WHOLE, field: value})
     assert (failure.param, failure.code, failure.status) == (field, code, 400)
     assert f"'{field}'" in failure.message
@@ -151,7 +151,7 @@ def test_a_cast_is_names_and_their_voices_in_order() -> None:
         ({"cast": None}, "voice"),
     ],
 )
-def test_what_is_no_cast_names_its_field(voice: object, field: str) -> None:
+def test_a_voice_that_is_no_cast_names_its_field(voice: object, field: str) -> None:
     failure = refused({**WHOLE, "voice": voice})
     assert (failure.param, failure.status) == (field, 400)
     assert f"'{field}'" in failure.message
@@ -182,7 +182,7 @@ def test_instructions_are_taken_and_ignored() -> None:
         assert parse({**WHOLE, "instructions": text}) == parse(WHOLE)
 
 
-def test_of_a_key_sent_twice_the_last_counts() -> None:
+def test_the_last_of_a_key_sent_twice_counts() -> None:
     body = b'{"model": 1, "model": "tts-1", "input": "a", "input": "b", "voice": "alloy"}'
     request = speech_request.parse_speech(body, Defaults())
     assert (request.model, request.text) == ("tts-1", "b")
@@ -243,7 +243,7 @@ def test_defaults_fill_what_is_absent_or_null_and_nothing_else() -> None:
         b"model=tts-1&input=x",
     ],
 )
-def test_what_is_no_json_object_says_so(body: bytes) -> None:
+def test_a_body_that_is_no_json_object_says_so(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
         speech_request.parse_speech(body, Defaults())
     assert (caught.value.code, caught.value.param) == ("invalid_json", None)

@@ -128,7 +128,7 @@ async def test_in_a_cast_of_the_operators_no_name_is_the_accounts_own(tmp_path: 
         ("[Ana] Hi. [Ben] Ho.", {"model": "one/m"}, "voice", "voice_not_available"),
     ],
 )
-async def test_what_cannot_be_spoken_names_its_field(
+async def test_a_text_that_cannot_be_spoken_names_its_field(
     tmp_path: Path, text: str, more: Mapping[str, object], field: str, code: str
 ) -> None:
     async with inside(tmp_path, CONFIG, engines()) as server:
@@ -280,7 +280,7 @@ pieces = st.lists(
 )
 
 
-async def test_whatever_the_text_its_parts_are_in_order_and_every_character_is_charged_once(
+async def test_the_parts_of_any_text_are_in_order_and_every_character_is_charged_once(
     tmp_path: Path,
 ) -> None:
     async with inside(tmp_path, CONFIG, engines()) as server:

@@ -61,7 +61,7 @@ async def test_nothing_is_paid_for_by_who_leaves_our_own_line(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("owner", "name"), [(Budgets, "check"), (FrontEnds, "prepare")])
-async def test_what_keeps_the_first_from_being_asked_leaves_time_for_the_second(
+async def test_a_delay_that_keeps_the_first_from_being_asked_leaves_time_for_the_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:
     """The one budget to first audio is for all that is done until then."""

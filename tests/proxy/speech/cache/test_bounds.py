@@ -33,7 +33,7 @@ def age(path: Path, *, used_s: float = 0.0, written_s: float = 0.0) -> None:
     os.utime(path, (now - used_s, now - written_s))
 
 
-async def test_what_is_too_old_is_asked_for_anew_and_swept(tmp_path: Path) -> None:
+async def test_a_clip_that_is_too_old_is_spoken_again_and_swept(tmp_path: Path) -> None:
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server:
         await ask(server)
@@ -52,7 +52,7 @@ async def test_what_is_too_old_is_asked_for_anew_and_swept(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("is_in_memory", [True, False])
-async def test_what_is_too_old_is_not_given_out_before_it_is_swept(
+async def test_a_clip_that_is_too_old_is_not_given_out_before_it_is_swept(
     tmp_path: Path, is_in_memory: bool
 ) -> None:
     text = f"{CONFIG}days = 0.5\n"
@@ -103,7 +103,7 @@ async def test_a_use_is_written_down_but_not_each_one_of_a_minute(
         assert path.stat().st_mtime_ns == written
 
 
-async def test_one_that_takes_more_than_a_quarter_is_not_kept(tmp_path: Path) -> None:
+async def test_a_clip_that_takes_more_than_a_quarter_is_not_kept(tmp_path: Path) -> None:
     engine = Scripted(*spoken(6.0))
     with structlog.testing.capture_logs() as logs:
         async with speaking(tmp_path, engine) as server:
@@ -120,7 +120,7 @@ async def test_one_that_takes_more_than_a_quarter_is_not_kept(tmp_path: Path) ->
     assert not [line for line in logs if line["event"].startswith("cache")]
 
 
-async def test_what_was_left_over_is_swept_when_a_worker_starts(tmp_path: Path) -> None:
+async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await ask(server)
         await landed(tmp_path)

@@ -112,7 +112,7 @@ async def test_one_take_serves_bytes_events_json_and_whole_wavs(tmp_path: Path) 
     assert len(engine.jobs) == 1
 
 
-async def test_what_an_engine_encoded_itself_is_kept_as_it_is(tmp_path: Path) -> None:
+async def test_audio_that_an_engine_encoded_itself_is_kept_as_it_is(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted(*spoken(1.0))) as server:
         mp3 = (await ask(server, response_format="mp3", cache=False)).content
     engine = Scripted(Started(RATE_HZ), Encoded("mp3", mp3), Finished(), formats=("mp3",))
@@ -137,7 +137,7 @@ async def test_a_large_one_comes_from_the_disk_in_pieces(tmp_path: Path) -> None
     assert [row.samples for row in rows] == [30 * RATE_HZ] * 2
 
 
-async def test_it_survives_the_worker(tmp_path: Path) -> None:
+async def test_a_clip_survives_its_worker(tmp_path: Path) -> None:
     engine = Scripted(*spoken(1.0))
     async with speaking(tmp_path, engine) as server:
         miss = await ask(server)
@@ -148,7 +148,7 @@ async def test_it_survives_the_worker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [{"input": "Hello, there."}, {"speed": 1.5}, {"voice": "ben"}, {"seed": 1}])
-async def test_whatever_can_be_heard_is_asked_for_anew(tmp_path: Path, other: dict[str, Any]) -> None:
+async def test_a_difference_that_can_be_heard_is_spoken_anew(tmp_path: Path, other: dict[str, Any]) -> None:
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server:
         answers = [
@@ -209,7 +209,7 @@ async def test_without_megabytes_nothing_is_kept_and_a_reload_gives_or_takes_the
 
 
 @pytest.mark.parametrize("sent", ["yes", 1, [], {}])
-async def test_what_is_no_switch_is_a_400_that_names_the_field(tmp_path: Path, sent: object) -> None:
+async def test_a_value_that_is_no_switch_is_a_400_that_names_the_field(tmp_path: Path, sent: object) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, "cache": sent})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "cache")
@@ -240,7 +240,7 @@ async def test_a_hit_costs_the_plans_price_for_it(
     assert sorted(entry["amount"] for entry in entries) == sorted([-miss.credits, -hit.credits])
 
 
-async def test_who_has_no_credits_left_may_still_hear_what_is_free_again(tmp_path: Path) -> None:
+async def test_a_client_without_credits_may_still_hear_what_is_free_again(tmp_path: Path) -> None:
     text = (PRICED % ("0", "job")).replace("allowance = 1000", "allowance = 2")
     async with speaking(tmp_path, Scripted(*spoken(2.0)), text=text, plan="small") as server:
         first = await ask(server, cache=None, input="Hi.")
@@ -279,7 +279,7 @@ async def test_a_large_clip_that_cannot_be_paid_leaves_no_file_open(tmp_path: Pa
     assert not [file for file in files if file.startswith(str(tmp_path / "data" / "cache"))]
 
 
-async def test_what_another_candidate_spoke_is_that_ones(tmp_path: Path) -> None:
+async def test_a_clip_that_another_candidate_spoke_is_that_candidates(tmp_path: Path) -> None:
     async def fail_once() -> None:
         if len(one.jobs) == 1:
             raise errors.EngineFailed("x")
@@ -320,7 +320,7 @@ async def test_a_dialogue_is_kept_as_one_and_goes_with_each_of_its_voices(tmp_pa
     assert (hit.cache, hit.engine, hit.model, hit.samples) == ("hit", miss.engine, miss.model, miss.samples)
 
 
-async def test_what_nobody_took_to_its_end_is_not_kept(tmp_path: Path) -> None:
+async def test_an_answer_that_nobody_took_to_its_end_is_not_kept(tmp_path: Path) -> None:
     engine = Scripted(*spoken(0.5))
     request = speech_request.parse_speech(encode_json({**BODY, "cache": True}), speech_request.Defaults())
     async with speaking(tmp_path, engine) as server:
@@ -334,7 +334,7 @@ async def test_what_nobody_took_to_its_end_is_not_kept(tmp_path: Path) -> None:
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 
-async def test_what_could_not_be_settled_is_not_kept(tmp_path: Path) -> None:
+async def test_an_answer_that_could_not_be_settled_is_not_kept(tmp_path: Path) -> None:
     async def rename(old: str, new: str) -> None:
         await server.worker.store.write(Statement(f"ALTER TABLE {old} RENAME TO {new}"))
 

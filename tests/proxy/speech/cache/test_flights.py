@@ -69,7 +69,7 @@ async def test_a_hundred_at_once_are_spoken_once(tmp_path: Path) -> None:
     assert sorted(row.cache for row in rows) == ["hit"] * 99 + ["miss"]
 
 
-async def test_one_that_fails_gives_its_turn_to_the_next(tmp_path: Path) -> None:
+async def test_a_request_that_fails_gives_its_turn_to_the_next(tmp_path: Path) -> None:
     gate = Gate(only_first=True)
 
     async def fail_once() -> None:
@@ -92,7 +92,7 @@ async def test_one_that_fails_gives_its_turn_to_the_next(tmp_path: Path) -> None
     assert len(engine.jobs) == 2
 
 
-async def test_one_whose_client_leaves_gives_its_turn_to_the_next(tmp_path: Path) -> None:
+async def test_a_request_whose_client_leaves_gives_its_turn_to_the_next(tmp_path: Path) -> None:
     gate, leaves = Gate(only_first=True), asyncio.Event()
     engine = held_up(gate)
     async with speaking(tmp_path, engine) as server:
@@ -110,7 +110,7 @@ async def test_one_whose_client_leaves_gives_its_turn_to_the_next(tmp_path: Path
     assert len(engine.jobs) == 2
 
 
-async def test_one_who_leaves_while_waiting_leaves_no_trace(tmp_path: Path) -> None:
+async def test_a_client_who_leaves_while_waiting_leaves_no_trace(tmp_path: Path) -> None:
     gate, leaves = Gate(), asyncio.Event()
     engine = held_up(gate)
     async with speaking(tmp_path, engine) as server:
@@ -165,7 +165,7 @@ async def test_a_client_who_takes_his_time_is_not_waited_for_and_one_speaks_for_
     assert engine.jobs[1].deadline_s <= 0.5 * 0.6
 
 
-async def test_who_leaves_after_a_long_time_leaves_one_to_speak_for_the_others(tmp_path: Path) -> None:
+async def test_a_client_who_leaves_late_leaves_one_to_speak_for_the_others(tmp_path: Path) -> None:
     gate, leaves = Gate(only_first=True), asyncio.Event()
     engine = held_up(gate)
     async with speaking(tmp_path, engine, text=IMPATIENT) as server:
@@ -181,7 +181,7 @@ async def test_who_leaves_after_a_long_time_leaves_one_to_speak_for_the_others(t
     assert [job.deadline_s > 0.1 for job in engine.jobs] == [True, True]
 
 
-async def test_what_fails_slowly_does_not_fail_one_after_the_other(tmp_path: Path) -> None:
+async def test_requests_that_fail_slowly_do_not_fail_one_after_the_other(tmp_path: Path) -> None:
     at_once: list[int] = []
 
     async def hang() -> None:
@@ -199,7 +199,7 @@ async def test_what_fails_slowly_does_not_fail_one_after_the_other(tmp_path: Pat
     assert max(at_once) > 1
 
 
-async def test_what_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> None:
+async def test_a_clip_that_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> None:
     gate = Gate(only_first=True)
     engine = Scripted(*spoken(6.0)[:-1], gate, *sound(0.5), Finished())
     async with speaking(tmp_path, engine, text="[server]\nfirst_audio_s = 3600\n" + CONFIG) as server:
@@ -219,7 +219,7 @@ async def test_what_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> None:
     assert not kept(tmp_path)
 
 
-async def test_who_waits_for_one_that_fell_back_gets_that(tmp_path: Path) -> None:
+async def test_a_client_who_waits_for_a_request_that_fell_back_gets_its_clip(tmp_path: Path) -> None:
     gate = Gate()
     one, two = Scripted(errors.EngineFailed("x")), held_up(gate)
     async with speaking(tmp_path, one, two) as server:

@@ -32,7 +32,7 @@ def _has(memory: Memory, path: Path) -> bool:
     return memory.get(str(path), 0.0) is not None
 
 
-def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
+def test_the_clip_that_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
     memory, paths = Memory(1_000), [tmp_path / name for name in "abc"]
     for path in paths[:2]:
         _put(memory, path, bytes(400))
@@ -42,21 +42,21 @@ def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
     assert "800 bytes" in repr(memory)
 
 
-def test_what_is_put_again_counts_once(tmp_path: Path) -> None:
+def test_a_clip_that_is_put_again_counts_once(tmp_path: Path) -> None:
     memory, path = Memory(1_000), tmp_path / "a"
     for _ in range(3):
         _put(memory, path, bytes(400))
     assert "1 clips, 400 bytes" in repr(memory)
 
 
-def test_one_that_is_larger_than_all_of_it_is_not_there(tmp_path: Path) -> None:
+def test_a_clip_that_is_larger_than_all_of_the_memory_is_not_there(tmp_path: Path) -> None:
     memory = Memory(1_000)
     _put(memory, tmp_path / "a", bytes(1_001))
     assert not _has(memory, tmp_path / "a")
     assert "0 clips, 0 bytes" in repr(memory)
 
 
-def test_what_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
+def test_a_clip_that_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory, gone, replaced = Memory(1_000), tmp_path / "gone", tmp_path / "replaced"
@@ -77,7 +77,7 @@ def test_what_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
     assert "0 clips, 0 bytes" in repr(memory)
 
 
-def test_what_was_taken_away_before_it_came_to_memory_is_not_believed(
+def test_a_clip_that_was_taken_away_before_it_came_to_memory_is_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.speech.cache.memory.BELIEVED_S", 3600.0)

@@ -132,7 +132,7 @@ def test_another_speaker_or_any_change_of_one_makes_another_name() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_what_nobody_hears_of_a_voice_or_of_later_candidates_changes_nothing() -> None:
+def test_details_that_nobody_hears_change_nothing() -> None:
     described = msgspec.structs.replace(PART, voice=_voice(description="warm", name="Anna"))
     alone = msgspec.structs.replace(PART, candidates=PART.candidates[:1])
     assert _name(REQUEST, described) == _name(REQUEST, alone) == _name()

@@ -82,7 +82,7 @@ async def test_the_sound_is_gone_from_the_disk(tmp_path: Path) -> None:
         assert not [path for path in (tmp_path / "data" / "cache").rglob("*") if path.is_file()]
 
 
-async def test_what_began_before_a_purge_does_not_land_after_it(tmp_path: Path) -> None:
+async def test_a_clip_that_began_before_a_purge_does_not_land_after_it(tmp_path: Path) -> None:
     gate = Gate()
     engine = held_up(gate)
     async with speaking(tmp_path, engine) as server:
@@ -97,7 +97,9 @@ async def test_what_began_before_a_purge_does_not_land_after_it(tmp_path: Path) 
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 
-async def test_what_began_before_a_purge_does_not_spoil_what_began_after_it(tmp_path: Path) -> None:
+async def test_a_clip_that_began_before_a_purge_does_not_spoil_one_that_began_after_it(
+    tmp_path: Path,
+) -> None:
     gate = Gate(only_first=True)
     engine = held_up(gate)
     async with (
@@ -333,7 +335,7 @@ async def test_a_clip_that_was_swept_away_and_spoken_again_has_the_rows_of_its_l
         assert found(await ask(server)) == "hit"
 
 
-async def test_what_is_not_kept_leaves_no_rows(tmp_path: Path) -> None:
+async def test_a_clip_that_is_not_kept_leaves_no_rows(tmp_path: Path) -> None:
     leaves = asyncio.Event()
     gate = Gate(only_first=True)
     async with speaking(tmp_path, held_up(gate)) as server:

@@ -38,7 +38,7 @@ class Busy(Scripted):
 
 
 @pytest.mark.parametrize("error", [errors.EngineBusy("x"), errors.EngineUnavailable("x", retry_after_s=9.0)])
-async def test_who_was_busy_while_another_was_heard_is_asked_once_more(
+async def test_an_engine_that_was_busy_while_another_was_heard_is_asked_once_more(
     tmp_path: Path, error: EngineError
 ) -> None:
     two = Busy(error, *spoken(0.5))

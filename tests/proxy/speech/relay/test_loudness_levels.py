@@ -38,7 +38,7 @@ def test_three_seconds_are_enough_in_one_piece_or_in_several() -> None:
     assert level.is_known
 
 
-def test_what_it_says_softly_stays_softer() -> None:
+def test_a_soft_passage_of_a_voice_stays_softer() -> None:
     level = LoudnessLevel()
     heard(level, 3.1, -16)
     loud, soft = moved(level, -16), moved(level, -24)
@@ -55,13 +55,13 @@ def test_silence_before_the_first_word_does_not_count() -> None:
     assert moved(level, -20) == pytest.approx(TARGET_LUFS, abs=0.3)
 
 
-def test_nobody_listens_to_silence_for_ever() -> None:
+def test_silence_is_not_listened_to_for_ever() -> None:
     level = LoudnessLevel()
     level.meter().feed(bytes(31 * 48_000))
     assert level.is_known
 
 
-def test_of_silence_nothing_is_learned_and_noise_is_not_made_speech() -> None:
+def test_silence_teaches_nothing_and_noise_is_not_made_speech() -> None:
     silent, hissing = LoudnessLevel(), LoudnessLevel()
     silent.meter().feed(bytes(48_000))
     assert moved(silent, -20) == pytest.approx(-23, abs=0.1)

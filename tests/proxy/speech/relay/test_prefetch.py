@@ -122,14 +122,14 @@ async def test_a_failure_waits_for_what_was_made_before_it() -> None:
                 await ahead.next_chunk()
 
 
-async def test_one_that_nobody_heard_ends_quietly() -> None:
+async def test_a_part_that_nobody_heard_ends_quietly() -> None:
     engine = Endless(5, EngineFailed("x"))
     async with reading(engine):
         await turns()
     assert engine.is_closed
 
 
-async def test_others_get_a_turn_between_any_two_chunks_that_are_there_already() -> None:
+async def test_other_tasks_get_a_turn_between_any_two_chunks_that_are_there_already() -> None:
     """Encoding half a minute in one go would keep the whole server waiting."""
     seen: list[int] = []
     heard = 0

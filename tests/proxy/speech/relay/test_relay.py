@@ -138,7 +138,7 @@ async def test_where_nothing_is_sent_yet_a_later_failure_is_an_http_error_too(
 
 
 @pytest.mark.parametrize("is_first_silent", [True, False])
-async def test_who_leaves_stops_all_that_is_under_way(tmp_path: Path, is_first_silent: bool) -> None:
+async def test_a_client_who_leaves_stops_all_that_is_under_way(tmp_path: Path, is_first_silent: bool) -> None:
     leaves, never = asyncio.Event(), asyncio.Event()
     one = Scripted(telling(leaves), never.wait) if is_first_silent else Scripted(*speech(1.0, never.wait))
     two = Scripted(*speech(2.0, telling(leaves), never.wait))
@@ -168,7 +168,7 @@ async def test_an_answer_has_ended_when_the_engine_of_the_next_part_has(tmp_path
         assert (len(two.jobs), two.open) == (1, 0)
 
 
-async def test_who_leaves_between_two_parts_pays_for_what_was_written(tmp_path: Path) -> None:
+async def test_a_client_who_leaves_between_two_parts_pays_for_what_was_written(tmp_path: Path) -> None:
     leaves = asyncio.Event()
     config = f"""{CONFIG}
 [plans.paid]
@@ -193,7 +193,7 @@ prices.models."two" = {{ credits = 100, per = "second" }}
     assert row.credits == -(-row.samples * 10**6 // RATE_HZ)
 
 
-async def test_who_leaves_pays_for_a_part_ahead_that_bills_on_submit(tmp_path: Path) -> None:
+async def test_a_client_who_leaves_pays_for_a_part_ahead_that_bills_on_submit(tmp_path: Path) -> None:
     leaves, never = asyncio.Event(), asyncio.Event()
     config = f"""{CONFIG}
 [plans.paid]
@@ -231,7 +231,7 @@ async def test_a_dialogue_of_one_turn_is_as_direct_as_any_other_speech(tmp_path:
     assert [job.formats for job in one.jobs] == [("mp3",), ()]
 
 
-async def test_what_each_part_was_costs_what_its_engine_takes(tmp_path: Path) -> None:
+async def test_each_part_costs_what_its_engine_takes(tmp_path: Path) -> None:
     config = CONFIG.replace(
         "[engines.one]", '[engines.one]\ncosts = { "*" = { usd = 0.01, per = "character" } }'
     )
