@@ -36,7 +36,9 @@ SMALL = 60_000
     [("pcm", 0), ("json", 0), ("pcm", 3)],
     ids=["before the first byte", "before a whole answer", "in the middle"],
 )
-async def test_who_leaves_finds_the_whole_answer_when_back(tmp_path: Path, shape: str, messages: int) -> None:
+async def test_a_client_who_leaves_finds_the_whole_answer_when_back(
+    tmp_path: Path, shape: str, messages: int
+) -> None:
     leaves, sent = asyncio.Event(), list[Message]()
 
     async def leave(message: Message) -> None:
@@ -110,7 +112,9 @@ async def test_an_answer_that_cannot_be_settled_is_not_kept(tmp_path: Path) -> N
         assert is_replay(await ask(server))
 
 
-async def test_what_is_larger_than_a_quarter_is_not_kept_and_leaving_is_leaving(tmp_path: Path) -> None:
+async def test_an_answer_that_is_larger_than_a_quarter_is_not_kept_and_leaving_is_leaving(
+    tmp_path: Path,
+) -> None:
     leaves = asyncio.Event()
 
     async def leave() -> None:
@@ -140,7 +144,7 @@ async def test_the_folder_is_bounded_and_the_oldest_go_first(tmp_path: Path) -> 
         assert not is_replay(await ask(server, "key 0"))
 
 
-async def test_what_was_left_over_is_swept_when_a_worker_starts(tmp_path: Path) -> None:
+async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "idempotency"
     folder.mkdir(parents=True)
     names = [character * 64 for character in "abcd"]

@@ -64,7 +64,7 @@ async def test_a_streamed_wav_is_the_stream_that_it_was(tmp_path: Path) -> None:
     assert (is_replay(again), again.content) == (True, first.content)
 
 
-async def test_it_is_charged_once_on_every_database(tmp_path: Path, store_url: str) -> None:
+async def test_a_repeated_request_is_charged_once_on_every_database(tmp_path: Path, store_url: str) -> None:
     engine = Scripted(*spoken(0.5))
     config = f'{CONFIG}\n[storage]\nurl = "{store_url}"\n'
     async with inside(tmp_path, config, {"one": engine}, plan="small") as server:
@@ -174,7 +174,7 @@ async def test_a_refused_request_leaves_its_key_for_a_better_one(tmp_path: Path)
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "tab\there", "naïve", "one\x7f"])
-async def test_what_is_no_key_is_a_400(tmp_path: Path, key: str) -> None:
+async def test_a_value_that_is_no_key_is_a_400(tmp_path: Path, key: str) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.1))) as server:
         sent = await server.raw_speech(BODY, headers={"idempotency-key": key})
         assert not await server.usage()

@@ -71,7 +71,7 @@ def test_a_lock_whose_name_was_taken_away_meanwhile_is_none(
     second.release()
 
 
-def test_what_is_written_goes_where_its_folder_went(tmp_path: Path) -> None:
+def test_a_part_that_is_written_goes_where_its_folder_went(tmp_path: Path) -> None:
     path, away = tmp_path / "shelf" / "name", tmp_path / "away"
     lock = locked_files.take(path)
     assert lock is not None
@@ -90,7 +90,7 @@ def test_what_is_written_goes_where_its_folder_went(tmp_path: Path) -> None:
     assert not list(path.parent.iterdir())
 
 
-def test_what_is_written_into_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
+def test_a_part_that_is_written_into_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "shelf" / "name"
     lock = locked_files.take(path)
     assert lock is not None

@@ -61,7 +61,7 @@ async def test_a_large_one_is_written_as_it_comes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_complete", [True, False])
-async def test_what_is_not_to_be_kept_leaves_nothing(tmp_path: Path, is_complete: bool) -> None:
+async def test_a_recording_that_is_not_to_be_kept_leaves_nothing(tmp_path: Path, is_complete: bool) -> None:
     recording = record(tmp_path)
     recording.add(bytes(BLOCK_BYTES))
     await recording.keep_up()
@@ -89,7 +89,7 @@ async def test_only_a_whole_file_is_kept(tmp_path: Path) -> None:
     assert not recording.is_kept
 
 
-async def test_one_that_is_too_large_is_given_up_without_a_failure(tmp_path: Path) -> None:
+async def test_a_recording_that_is_too_large_is_given_up_without_a_failure(tmp_path: Path) -> None:
     recording = record(tmp_path, most_bytes=10)
     recording.add(bytes(11))
     recording.add(bytes(11))
