@@ -47,7 +47,7 @@ async def test_each_attempt_is_a_cost_of_its_own_losing_ones_too(store: Store, l
 
 
 @pytest.mark.parametrize("outcome", get_args(Outcome))
-async def test_what_a_provider_took_is_on_record_however_the_request_ended(
+async def test_the_cost_of_a_provider_is_on_record_however_the_request_ended(
     store: Store, ledger: Ledger, outcome: Outcome
 ) -> None:
     async with ledger.hold(wanted()) as hold:
@@ -67,7 +67,7 @@ async def test_an_attempt_that_was_refused_or_has_no_rate_costs_nothing(store: S
     assert await costs(store) == [(1, "theirs", 2_000, None, 500)]
 
 
-async def test_what_an_attempt_made_is_counted_when_it_is_settled(store: Store, ledger: Ledger) -> None:
+async def test_the_output_of_an_attempt_is_counted_when_it_is_settled(store: Store, ledger: Ledger) -> None:
     class Growing:
         seconds = 0.0
         units: float | None = None

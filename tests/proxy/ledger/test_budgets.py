@@ -86,7 +86,7 @@ async def spent(
 
 
 @pytest.mark.parametrize("period", ["day", "month"])
-async def test_whose_budget_is_used_up_gives_way_to_the_next(tmp_path: Path, period: str) -> None:
+async def test_an_engine_whose_budget_is_used_up_gives_way_to_the_next(tmp_path: Path, period: str) -> None:
     asked = pair()
     async with inside(tmp_path, config(f"budget_usd_{period} = 2"), asked) as server:
         assert await speakers(server, 4) == ["one", "one", "two", "two"]
@@ -125,7 +125,7 @@ async def test_only_what_this_day_or_month_has_cost_counts(
         assert await speakers(server, 1) == [who]
 
 
-async def test_what_others_have_cost_does_not_count(tmp_path: Path) -> None:
+async def test_the_costs_of_other_engines_do_not_count(tmp_path: Path) -> None:
     async with inside(tmp_path, config("budget_usd_day = 2"), pair()) as server:
         await spent(server, "two", 100.0)
         assert await speakers(server, 1) == ["one"]

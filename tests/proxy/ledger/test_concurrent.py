@@ -72,7 +72,7 @@ async def two(store: Store) -> AsyncIterator[list[Ledger]]:
         yield [one, other]
 
 
-async def test_of_many_holds_exactly_those_are_taken_that_are_paid_for(store: Store, ledger: Ledger) -> None:
+async def test_exactly_those_holds_are_taken_that_are_paid_for(store: Store, ledger: Ledger) -> None:
     await movements.grant(ledger, "acc_ada", 40 * MICRO, None, Reason("control"))
     under = terms(33)
     ending = await all_at_once([ledger], [wanted(f"req_{n}", 1, under=under) for n in range(REQUESTS)])
@@ -83,7 +83,7 @@ async def test_of_many_holds_exactly_those_are_taken_that_are_paid_for(store: St
     assert (await verify(store)).is_clean
 
 
-async def test_of_five_streams_there_is_never_a_sixth(ledger: Ledger) -> None:
+async def test_five_streams_are_never_followed_by_a_sixth(ledger: Ledger) -> None:
     under = terms(None, streams=5)
     ending = await all_at_once([ledger], [wanted(f"req_{n}", under=under) for n in range(REQUESTS)])
     assert len(ending.holds) == 5
@@ -133,7 +133,7 @@ async def test_two_workers_share_credits_and_streams(two: list[Ledger], store: S
 
 
 @between_workers
-async def test_what_one_worker_holds_or_grants_the_other_sees(two: list[Ledger]) -> None:
+async def test_a_hold_or_a_grant_of_one_worker_is_seen_by_the_other(two: list[Ledger]) -> None:
     one, other = two
     request = wanted(credits=30)
     async with one.hold(request):

@@ -68,7 +68,7 @@ async def test_a_charge_follows_from_price_outcome_and_what_was_heard(
 
 
 @pytest.mark.parametrize(("price", "charged"), [(A_SECOND, 10), (A_CHARACTER, 0.05), (A_JOB, 3)])
-async def test_who_leaves_an_engine_that_bills_on_submit_pays_for_the_whole_text(
+async def test_a_client_who_leaves_an_engine_that_bills_on_submit_pays_for_the_whole_text(
     ledger: Ledger, store: Store, price: Price, charged: float
 ) -> None:
     async with ledger.hold(wanted(under=terms(price=price))) as hold:
@@ -143,7 +143,7 @@ async def test_a_cheaper_engine_in_the_place_of_a_dearer_one_costs_its_own_price
     assert await stands(ledger, wanted(under=under)) == Account(99, 0, 0)
 
 
-async def test_what_the_cache_gave_costs_the_price_of_cached_speech(store: Store, ledger: Ledger) -> None:
+async def test_a_cached_answer_costs_the_price_of_cached_speech(store: Store, ledger: Ledger) -> None:
     async with ledger.hold(wanted()) as hold:
         heard(hold, 10)
         hold.totals.cache = "hit"
@@ -174,7 +174,7 @@ async def test_the_allowance_is_spent_first_and_then_what_was_granted(store: Sto
     assert await stands(ledger, request) == Account(0, 19, 0)
 
 
-async def test_what_goes_beyond_the_hold_is_taken_from_the_pool_that_paid_last(
+async def test_a_charge_beyond_the_hold_is_taken_from_the_pool_that_paid_last(
     store: Store, ledger: Ledger
 ) -> None:
     await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
@@ -185,7 +185,7 @@ async def test_what_goes_beyond_the_hold_is_taken_from_the_pool_that_paid_last(
     assert await stands(ledger, wanted(under=terms(8))) == Account(0, -4, 0)
 
 
-async def test_who_has_nothing_left_still_does_what_is_free(store: Store, ledger: Ledger) -> None:
+async def test_an_account_with_nothing_left_still_does_what_is_free(store: Store, ledger: Ledger) -> None:
     await speak(ledger, wanted("req_1", 5, under=terms(5)), 9)
     await speak(ledger, wanted("req_2", 0, under=terms(5, price=Price(0, "job"))), 9)
     assert await stands(ledger, wanted(under=terms(5))) == Account(-4, 0, 0)

@@ -83,7 +83,9 @@ async def test_a_lost_answer_is_asked_for_again_and_charged_once(
 
 
 @on_a_line
-async def test_what_never_arrived_is_not_charged_and_has_failed(ledger: Ledger, lossy: LossyStore) -> None:
+async def test_a_charge_that_never_arrived_is_not_made_and_the_request_has_failed(
+    ledger: Ledger, lossy: LossyStore
+) -> None:
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *NEVER_SENT)
     await made_up(ledger)
@@ -94,7 +96,7 @@ async def test_what_never_arrived_is_not_charged_and_has_failed(ledger: Ledger, 
 
 @on_a_line
 @pytest.mark.parametrize("later", [[], ["answer lost"], ["never sent"], ["never sent", "answer lost"]])
-async def test_who_was_cut_off_though_the_charge_had_arrived_gets_it_back(
+async def test_a_client_who_was_cut_off_though_the_charge_had_arrived_gets_it_back(
     ledger: Ledger, lossy: LossyStore, later: list[Fate]
 ) -> None:
     """`later` is what becomes of the refund: the failure that is written down comes before it."""
@@ -107,7 +109,7 @@ async def test_who_was_cut_off_though_the_charge_had_arrived_gets_it_back(
 
 
 @on_a_line
-async def test_what_was_never_charged_is_not_given_back(ledger: Ledger, lossy: LossyStore) -> None:
+async def test_a_charge_that_was_never_made_is_not_given_back(ledger: Ledger, lossy: LossyStore) -> None:
     """The charge never arrived; the failure did, and only its answer was lost."""
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *NEVER_SENT, "answer lost")
@@ -145,7 +147,7 @@ async def test_an_operator_may_have_been_faster(ledger: Ledger, lossy: LossyStor
 @pytest.mark.parametrize(
     ("then", "charged"), [("left", 4), ("failed", 0)], ids=["the client left", "we broke it off"]
 )
-async def test_who_is_cancelled_while_it_settles_is_charged_once_or_not_at_all(
+async def test_a_request_that_is_cancelled_while_it_settles_is_charged_once_or_not_at_all(
     ledger: Ledger, lossy: LossyStore, then: Outcome, charged: int
 ) -> None:
     async def answer() -> None:
@@ -286,7 +288,7 @@ async def test_an_end_that_is_still_to_be_written_is_written_when_the_ledger_clo
     assert await outcomes(lossy) == ["failed"]
 
 
-async def test_nobody_waits_longer_for_a_settlement_than_its_one_deadline(
+async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many tries there are; and who has waited that long does not wait again on leaving."""

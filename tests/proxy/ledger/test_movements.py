@@ -108,7 +108,7 @@ async def test_a_refund_gives_back_what_was_charged_where_it_came_from(ledger: L
 @pytest.mark.parametrize(
     ("credits", "stood"), [(1, Account(0, 18, 0)), (3, Account(0, 20, 0)), (4.5, Account(1.5, 20, 0))]
 )
-async def test_of_a_part_what_was_spent_last_comes_back_first(
+async def test_a_refund_of_a_part_gives_back_first_what_was_spent_last(
     ledger: Ledger, credits: float, stood: Account
 ) -> None:
     await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
@@ -155,7 +155,7 @@ async def test_a_request_is_refunded_once(ledger: Ledger, credits: int | None) -
     assert await stands(ledger, request) == after
 
 
-async def test_of_many_refunds_at_once_one_is_done(ledger: Ledger) -> None:
+async def test_one_of_many_refunds_at_once_is_done(ledger: Ledger) -> None:
     await speak(ledger, wanted(), 8)
     answers = await asyncio.gather(
         *(movements.refund(ledger, "req_1", None, TOLD) for _ in range(10)), return_exceptions=True
@@ -173,7 +173,7 @@ async def test_no_more_is_refunded_than_was_charged(ledger: Ledger) -> None:
     assert await stands(ledger, wanted()) == Account(100, 0, 0)
 
 
-async def test_what_was_not_charged_is_not_refunded(ledger: Ledger) -> None:
+async def test_a_request_that_was_not_charged_is_not_refunded(ledger: Ledger) -> None:
     await movements.grant(ledger, "acc_ada", MICRO, None, TOLD)
     async with ledger.hold(wanted("req_failed")) as hold:
         await hold.settle("failed")
@@ -193,7 +193,7 @@ async def test_what_was_not_charged_is_not_refunded(ledger: Ledger) -> None:
         (None, 3, Account(105, 20, 0)),
     ],
 )
-async def test_what_was_spent_of_a_cycle_that_is_over_comes_back_as_granted_credits(
+async def test_credits_that_were_spent_in_a_cycle_that_is_over_come_back_as_granted_credits(
     timed: WatchedStore, credits: float | None, days: int, stood: Account
 ) -> None:
     await open_accounts(timed, {"acc_ada": ANCHOR})
@@ -217,7 +217,7 @@ async def test_less_than_nothing_cannot_be_refunded(ledger: Ledger) -> None:
     assert await stands(ledger, wanted()) == Account(98, 0, 0)
 
 
-async def test_what_is_told_beside_a_movement_is_written_with_it_or_not_at_all(
+async def test_a_statement_beside_a_movement_is_written_with_it_or_not_at_all(
     ledger: Ledger, store: Store
 ) -> None:
     note = usage.insert_statement(_note("req_note"))

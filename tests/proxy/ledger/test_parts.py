@@ -112,7 +112,7 @@ async def test_the_row_has_a_price_that_its_charge_follows_from(
     assert Price(row.price_micro, row.price_per) == price
 
 
-async def test_who_leaves_pays_for_the_parts_that_were_submitted_and_for_no_others(
+async def test_a_client_who_leaves_pays_for_the_parts_that_were_submitted_and_for_no_others(
     ledger: Ledger, store: Store
 ) -> None:
     async with ledger.hold(wanted(credits=100, under=priced())) as hold:
@@ -124,7 +124,7 @@ async def test_who_leaves_pays_for_the_parts_that_were_submitted_and_for_no_othe
     assert await moved(store) == [("spend", False, -(1 + 20))]
 
 
-async def test_who_leaves_late_pays_for_all_that_was_heard_of_a_submitted_part(
+async def test_a_client_who_leaves_late_pays_for_all_that_was_heard_of_a_submitted_part(
     ledger: Ledger, store: Store
 ) -> None:
     async with ledger.hold(wanted(credits=100, under=priced())) as hold:
@@ -155,7 +155,7 @@ async def test_a_row_names_its_engines_in_the_order_of_the_parts(ledger: Ledger,
     assert (row.engine, row.model) == ("flat+tone+dear", "standard")
 
 
-async def test_what_was_heard_is_told_by_who_spoke_it(ledger: Ledger) -> None:
+async def test_seconds_that_were_heard_are_told_by_the_engine_that_spoke_them(ledger: Ledger) -> None:
     """A kept answer has nobody who did."""
     async with ledger.hold(wanted(under=priced())) as hold:
         parts = [part("tone", 5, 4, 0), part("", 5, 2, RATE_HZ), part("dear", 5, 2, 3 * RATE_HZ)]

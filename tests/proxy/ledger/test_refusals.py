@@ -32,7 +32,9 @@ async def too_many(ledger: Ledger, request: HoldRequest) -> RateLimited:
     return caught.value
 
 
-async def test_who_has_too_few_credits_is_told_how_many_and_not_to_try_again(timed: WatchedStore) -> None:
+async def test_an_account_with_too_few_credits_is_told_how_many_and_not_to_try_again(
+    timed: WatchedStore,
+) -> None:
     async with open_ledger(timed, Metrics()) as ledger:
         await speak(ledger, wanted("req_1", under=terms(12)), 1.996)
         failure = await out_of_credits(ledger, wanted("req_2", 10.011, under=terms(12)))
@@ -46,7 +48,7 @@ async def test_who_has_too_few_credits_is_told_how_many_and_not_to_try_again(tim
     assert [row.id for row in await usage.list_(timed)] == ["req_1"]
 
 
-async def test_who_owes_is_told_how_much(timed: WatchedStore) -> None:
+async def test_an_account_that_owes_is_told_how_much(timed: WatchedStore) -> None:
     async with open_ledger(timed, Metrics()) as ledger:
         await speak(ledger, wanted("req_1", under=terms(100)), 91.479)
         failure = await out_of_credits(ledger, wanted("req_2", 1, under=terms(0)))
@@ -72,7 +74,7 @@ async def test_held_credits_are_not_there_for_others_until_they_come_back(ledger
     await speak(ledger, wanted("req_2", 5, under=under), 5)
 
 
-async def test_who_spoke_beyond_the_last_credit_owes_the_rest(ledger: Ledger) -> None:
+async def test_an_account_that_spoke_beyond_its_last_credit_owes_the_rest(ledger: Ledger) -> None:
     under = terms(5)
     await speak(ledger, wanted("req_1", 5, under=under), 9)
     message = (await out_of_credits(ledger, wanted("req_2", 1, under=under))).message

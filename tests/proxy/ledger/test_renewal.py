@@ -131,7 +131,7 @@ async def test_a_renewal_that_breaks_is_counted_and_the_next_one_comes(
     assert 'voxgate_background_failures_total{task="holds renewal"} 1.0' in metrics.text()
 
 
-async def test_what_nobody_renewed_for_long_is_swept_away(
+async def test_a_hold_that_nobody_renewed_for_long_is_swept_away(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = await lossy.now()

@@ -180,7 +180,7 @@ async def test_usage_rows_that_are_not_kept_any_more_are_not_missed(store: Store
     assert await found(store, "DELETE FROM usage") == []
 
 
-async def test_of_many_contradictions_the_first_are_shown(store: Store, ledger: Ledger) -> None:
+async def test_the_first_of_many_contradictions_are_shown(store: Store, ledger: Ledger) -> None:
     rows = ", ".join(f"('acc_{number}', 1, 1)" for number in range(50))
     contradictions = await found(store, f"INSERT INTO balances (account, pool, amount) VALUES {rows}")
     assert len(contradictions) == 20
