@@ -76,7 +76,7 @@ async def test_the_plan_changes_for_the_named_account_only(store: Store) -> None
     assert await accounts.get(store, bob.id) == bob
 
 
-async def test_of_changes_at_once_each_follows_from_the_one_before(store: Store) -> None:
+async def test_each_of_many_changes_at_once_follows_from_the_one_before(store: Store) -> None:
     ada = await accounts.create(store, name="ada", plan="free")
 
     async def one_more(read: Account) -> Change:
@@ -110,7 +110,7 @@ async def test_a_change_that_is_overtaken_every_time_is_given_up_and_is_no_act(s
     assert await audit.list_(store, limit=100) == []
 
 
-async def test_what_an_older_version_wrote_in_other_words_can_be_changed(store: Store) -> None:
+async def test_an_account_that_an_older_version_wrote_in_other_words_can_be_changed(store: Store) -> None:
     ada = await accounts.create(store, name="ada", plan="free")
     older = """{"rpm": 5, "forgotten": null}"""
     await store.write(Statement("UPDATE accounts SET agreed = :agreed", {"agreed": older}))
@@ -145,7 +145,7 @@ async def test_closing_twice_keeps_the_first_time(store: Store) -> None:
         await accounts.create(store, name="ada", plan="free")
 
 
-async def test_what_a_closed_account_saved_is_gone_and_nobody_elses(store: Store) -> None:
+async def test_a_closed_account_loses_what_it_saved_and_others_lose_nothing(store: Store) -> None:
     ada, bob = [await accounts.create(store, name=name, plan="free") for name in ("ada", "bob")]
     for owner in (ada.id, bob.id):
         await lexicons.put(store, owner, "en", {"SQL": "sequel"}, most=9)

@@ -39,7 +39,7 @@ async def test_a_change_and_its_act_are_one_unit(store: Store) -> None:
     assert await audit.list_(store, limit=100) == [made]
 
 
-async def test_what_changes_nothing_is_no_act(store: Store, ada: Account) -> None:
+async def test_a_call_that_changes_nothing_is_no_act(store: Store, ada: Account) -> None:
     key = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
     for _ in range(2):
         await key_records.revoke(store, key.id, await act(store, "key.revoked", key.id, ada.id))
@@ -50,7 +50,7 @@ async def test_what_changes_nothing_is_no_act(store: Store, ada: Account) -> Non
     assert len(await told(store)) == 2
 
 
-async def test_of_many_rotations_at_once_one_is_an_act(store: Store, ada: Account) -> None:
+async def test_one_of_many_rotations_at_once_is_an_act(store: Store, ada: Account) -> None:
     key = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
     acts = [await act(store, "key.rotated", new_id("key"), ada.id) for _ in range(8)]
     rotated = await asyncio.gather(
@@ -60,7 +60,7 @@ async def test_of_many_rotations_at_once_one_is_an_act(store: Store, ada: Accoun
     assert await told(store) == [("key.rotated", new.id)]
 
 
-async def test_of_many_revocations_at_once_one_is_an_act(store: Store, ada: Account) -> None:
+async def test_one_of_many_revocations_at_once_is_an_act(store: Store, ada: Account) -> None:
     key = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
     acts = [
         msgspec.structs.replace(await act(store, "key.revoked", key.id, ada.id), at=1_000 + number)

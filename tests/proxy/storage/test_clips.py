@@ -105,7 +105,7 @@ async def test_folders_of_several_machines_are_told_apart_and_purged_together(st
     assert await clips.purge_account(store, "ada") == {"mine", "theirs"}
 
 
-async def test_what_is_forgotten_is_gone_and_the_rest_stays(store: Store) -> None:
+async def test_a_recording_that_is_forgotten_is_gone_and_the_rest_stays(store: Store) -> None:
     recordings = [await add(store, f"clip_{number}") for number in range(3)]
     await clips.forget(store, [*recordings[:2], *(f"rec_{number}" for number in range(300))])
     await clips.forget(store, [])

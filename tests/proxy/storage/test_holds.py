@@ -67,7 +67,7 @@ async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
     assert answers == {"held", "streams", "key_streams", "credits"}
 
 
-async def test_what_costs_nothing_is_held_below_zero_too(postgres: Store) -> None:
+async def test_a_request_that_costs_nothing_is_held_below_zero_too(postgres: Store) -> None:
     await _give(postgres, "acc_owing", _POOL, -30)
     place = _place("acc_owing", 20)
     own: Params = {"request": "r", "worker": "w", "streams": None, "key_streams": None, "expires": _LATER}

@@ -134,7 +134,7 @@ async def test_rotating_gives_a_key_of_the_same_kind_and_revokes_the_old_one(
     assert await key_records.rotate(store, "key_nobody", api_key.mint()) is None
 
 
-async def test_of_many_rotations_at_once_one_succeeds(store: Store, ada: Account) -> None:
+async def test_one_of_many_rotations_at_once_succeeds(store: Store, ada: Account) -> None:
     # In rounds: the first may find fewer connections open than it takes to meet.
     for _ in range(10):
         old = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))

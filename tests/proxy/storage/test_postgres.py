@@ -80,7 +80,7 @@ async def test_a_commit_that_fails_is_not_taken_for_one(notes: PostgresStore, to
     assert await notes.read("SELECT * FROM late") == []
 
 
-async def test_what_a_check_refuses_is_not_repeated(notes: PostgresStore) -> None:
+async def test_a_write_that_a_check_refuses_is_not_repeated(notes: PostgresStore) -> None:
     await notes.write(Statement("ALTER TABLE notes ADD CHECK (text <> 'hunter2')"))
     with pytest.raises(StorageFailed, match="violates check constraint") as caught:
         await notes.write(note("c", "hunter2"))
@@ -135,7 +135,7 @@ async def test_a_long_read_may_take_longer_and_not_for_ever(impatient: PostgresS
         await impatient.read_long("SELECT pg_sleep(9)")
 
 
-async def test_of_many_that_migrate_at_once_one_does_it(schema_url: str) -> None:
+async def test_one_of_many_that_migrate_at_once_does_it(schema_url: str) -> None:
     slow = Migration(1, "slow", ("CREATE TABLE one (id TEXT)", "SELECT pg_sleep(0.1)"))
 
     async def start() -> int:
@@ -167,7 +167,7 @@ async def test_a_migration_may_take_longer_than_an_answer(
         (("host=", "sslmode=hunter2&host="), "is no address that can be used", False),
     ],
 )
-async def test_who_cannot_connect_says_where_and_why_but_no_password(
+async def test_a_store_that_cannot_connect_says_where_and_why_but_no_password(
     shared_postgres: Postgres, wrong: tuple[str, str], reason: str, passes: bool
 ) -> None:
     url = shared_postgres.url().replace(*wrong)

@@ -62,7 +62,7 @@ class Acknowledged:
         raise AssertionError("the count has no end")
 
 
-async def test_what_was_acknowledged_before_a_kill_is_there_after_it(
+async def test_a_write_that_was_acknowledged_before_a_kill_is_there_after_it(
     server: Postgres, store: PostgresStore
 ) -> None:
     acknowledged = Acknowledged()
@@ -94,7 +94,7 @@ async def test_a_restart_between_two_questions_is_not_noticed(server: Postgres, 
     assert len(await ids(store)) == 40
 
 
-async def test_nobody_hangs_on_a_frozen_server(
+async def test_a_caller_of_a_frozen_server_does_not_hang(
     server: Postgres, url: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.storage.postgres.ANSWER_S", 0.5)

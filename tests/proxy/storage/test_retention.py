@@ -62,7 +62,7 @@ async def become(store: Store, left: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_is_too_old_goes_in_batches_and_the_books_stay(
+async def test_usage_that_is_too_old_goes_in_batches_and_the_books_stay(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 3)

@@ -48,7 +48,9 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(
             pytest.fail("it opened")
 
 
-async def test_what_was_stored_is_there_when_the_store_opens_again(store_url: str, tmp_path: Path) -> None:
+async def test_a_row_that_was_stored_is_there_when_the_store_opens_again(
+    store_url: str, tmp_path: Path
+) -> None:
     async with open_store(store_url, tmp_path) as store:
         reached = await versions(store)
         await store.write(

@@ -35,7 +35,7 @@ def ready(server: Server) -> tuple[int, list[str]]:
     return answer.status_code, answer.json()["reasons"]
 
 
-def test_what_is_spoken_is_on_record_there(server: Server, database: Postgres) -> None:
+def test_a_speech_is_on_record_in_postgresql(server: Server, database: Postgres) -> None:
     answer = server.speech("Said over PostgreSQL.")
     assert answer.status_code == 200
     assert database.psql(f"SELECT outcome FROM usage WHERE id = '{answer.headers['x-request-id']}'") == [

@@ -30,7 +30,7 @@ ROW = UsageRow(
 )
 
 
-async def test_what_was_recorded_comes_back_field_by_field(store: Store) -> None:
+async def test_a_recorded_row_comes_back_field_by_field(store: Store) -> None:
     failed = msgspec.structs.replace(
         ROW, id="req_2", started=2_000, outcome="failed", first_byte_ms=None, error="engine_timeout"
     )

@@ -97,9 +97,9 @@ async def test_sums_are_of_one_account_and_of_a_period(store: Store, among: list
 
 
 @pytest.mark.parametrize("by", SIDES)
-async def test_so_many_groups_are_the_first_of_all(store: Store, among: list[UsageRow], by: By) -> None:
+async def test_a_limited_sum_has_the_first_of_all_groups(store: Store, among: list[UsageRow], by: By) -> None:
     assert await sums(store, Period(), by, 2) == (await sums(store, Period(), by))[:2]
 
 
-async def test_nobody_is_no_group(store: Store) -> None:
+async def test_a_store_without_usage_has_no_groups(store: Store) -> None:
     assert [await sums(store, Period(), by) for by in SIDES] == [[]] * len(SIDES)

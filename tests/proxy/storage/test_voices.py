@@ -37,7 +37,7 @@ async def test_a_cast_is_kept_in_the_order_of_its_members(store: Store, ada: Acc
     assert await voices.get(store, made.id) == made
 
 
-async def test_it_is_kept_with_what_it_is_found_by(store: Store, ada: Account) -> None:
+async def test_a_cast_is_kept_with_what_it_is_found_by(store: Store, ada: Account) -> None:
     cast = NewCast(name="talk", members=CAST, tags=("warm", "calm"), description="Two friends.")
     made = await voices.add_cast(store, ada.id, cast)
     assert made is not None
