@@ -1,6 +1,6 @@
-"""What an engine is, to its author and to the server: values, events, errors, plugin kinds.
+"""The contract between engines and the server: values, events, errors, plugin kinds.
 
-Imports nothing but the standard library and msgspec, so that it fits into any engine's environment.
+The package imports only the standard library and msgspec, so that it fits into any engine's environment.
 `speech_engine.host` (needs grpcio) runs an engine in its own process and is imported by name only.
 """
 
@@ -50,7 +50,7 @@ from speech_engine.values import (
 )
 
 API_VERSION = 1
-"""Part of the host handshake: raised when a value or a message changes its meaning."""
+"""The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
 
 __all__ = [
     "ANY_LANGUAGE",

@@ -1,6 +1,6 @@
-"""What an engine makes a voice of: the recordings of one speaker, with their bytes.
+"""The recordings of one speaker, from which an engine makes a voice.
 
-Consent, limits and the record of the voice are the server's; an engine only asks its provider.
+The server looks after consent, limits and the record of the voice. An engine only asks its provider.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import msgspec
 
 
 class CloneSample(msgspec.Struct, frozen=True):
-    """One recording. `text` is what is said in it, where that is known."""
+    """One recording. `text` has the spoken words, if they are known."""
 
     data: bytes
     media_type: str = "audio/wav"
@@ -20,9 +20,9 @@ class CloneSample(msgspec.Struct, frozen=True):
 
 
 class CloneRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` is for whoever looks at the provider's own pages; no id is made of it.
+    """A request for a new voice. `name` is shown on the provider's own pages; no id is made of the name.
 
-    `language` is what is spoken in the samples. `denoise` asks the provider to clean them first.
+    `language` is the language of the samples. `denoise` asks the provider to clean the samples first.
     """
 
     name: str

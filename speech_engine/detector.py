@@ -1,4 +1,4 @@
-"""The Detector protocol: which language a text is written in."""
+"""The Detector protocol: finds the language of a text."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Protocol
 
 class Detector(Protocol):
     def detect(self, text: str) -> str | None:
-        """A language tag without region, or None when unsure. Pure, fast, callable from any thread."""
+        """Returns a tag without region, or None if unsure. Pure, fast, callable from any thread."""
         ...

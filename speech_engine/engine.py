@@ -1,4 +1,4 @@
-"""The Engine protocol: what `create` gives, in the server for a cloud engine, in a host for a local one."""
+"""The Engine protocol: what `create` returns. A cloud engine runs in the server, a local one in a host."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from speech_engine.values import SpeechJob
 class Engine(Protocol):
     """A configured instance of a plugin.
 
-    `slots` is how many jobs may run at once; whoever runs the engine keeps to it, the engine need not.
+    `slots` is the number of jobs at once. The server or the host keeps to this number; the engine need not.
     """
 
     @property
     def slots(self) -> int: ...
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """What it can speak with. Called once after `create`, and again after a reload; must not block."""
+        """Returns the models. Called once after `create`, and again after a reload; must not block."""
         ...
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
@@ -37,51 +37,51 @@ class Engine(Protocol):
 
 @runtime_checkable
 class EngineRefreshes(Protocol):
-    """An engine of the cloud that can ask its provider what there is has this too."""
+    """A cloud engine that can ask its provider for models and voices."""
 
     async def refresh(self) -> None:
-        """Brings `models` and `voices` up to date. Called at the start, every few minutes, and more often
-        while the provider is failing: its success is what tells that somebody is there again. Raises the
-        classes of `speech_engine.errors`; what was known stays known."""
+        """Brings `models` and `voices` up to date. Called at the start and every few minutes. While the
+        provider fails, the server calls more often: a success shows that the provider is back. Raises the
+        classes of `speech_engine.errors`; known models and voices stay."""
         ...
 
 
 @runtime_checkable
 class EngineVoices(Protocol):
-    """An engine that brings voices of its own along has this too."""
+    """An engine that has its own voices."""
 
     def voices(self) -> tuple[VoiceInfo, ...]:
-        """The voices it knows; listed to clients as `engine/voice`. Must not block."""
+        """Returns the voices; clients see them as `engine/voice`. Must not block."""
         ...
 
 
 @runtime_checkable
 class EngineClones(Protocol):
-    """An engine that can make a voice of recordings has this too."""
+    """An engine that can make a voice from recordings."""
 
     async def clone(self, request: CloneRequest) -> str:
-        """The engine's id of a new voice. Raises UnusableSample for recordings that the user must mend.
+        """Makes a voice and returns its id. Raises UnusableSample for recordings that the user must replace.
 
-        Never tried again by itself: after a failure in the middle the provider may have a voice that nobody
-        knows of.
+        The server never repeats the call by itself: after a failure in the middle the provider may have
+        an unknown voice.
         """
         ...
 
 
 @runtime_checkable
 class EngineDeletesVoices(Protocol):
-    """An engine whose cloned voices can be taken away again has this too."""
+    """An engine that can delete its cloned voices."""
 
     async def delete_voice(self, id: str) -> None:
-        """For voices that `clone` made. Raises VoiceNotFound where there is none such (any more)."""
+        """Deletes a voice that `clone` made. Raises VoiceNotFound if there is no such voice (any more)."""
         ...
 
 
 @runtime_checkable
 class EngineConverts(Protocol):
-    """An engine that can say a recording again in another voice has this too."""
+    """An engine that can repeat a recording in another voice."""
 
     def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        """As `speak`, of what is said in `pcm` (16-bit mono at 24 kHz); the job has no segments. Raises
-        UnusableSample for a recording that the user must mend."""
+        """Speaks, as `speak` does, the words in `pcm` (16-bit mono at 24 kHz); the job has no segments.
+        Raises UnusableSample for a recording that the user must replace."""
         ...

@@ -1,6 +1,6 @@
-"""How an engine says no. The class decides everything: the HTTP status, and whether another may try.
+"""The errors of an engine. The class decides the HTTP status, and whether another engine may try.
 
-A message reaches the user only for the classes that are the user's to mend; it must never quote the text.
+The user sees a message only if the user can correct the error. A message must never quote the text.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from typing import ClassVar
 
 
 class EngineError(Exception):
-    """The base of all of them. `retry_after_s`, where known, is when a second try makes sense.
+    """The base class. `retry_after_s` says when a second try makes sense, if that is known.
 
-    `may_fall_back`: another engine may be asked. `may_retry`: this one may be asked again before any audio
-    came, since it certainly did nothing, and bills nothing, for the first try.
+    `may_fall_back`: the server may ask another engine. `may_retry`: the server may ask this engine again
+    before any audio came. The first try certainly did nothing and costs nothing.
     """
 
     may_fall_back: ClassVar[bool] = True
@@ -25,11 +25,11 @@ class EngineError(Exception):
 
 
 class EngineFailed(EngineError):
-    """The engine broke: a fault of ours or its own, not of the request."""
+    """The engine broke: the fault is in the server or the engine, not in the request."""
 
 
 class EngineUnavailable(EngineError):
-    """The engine is not there just now: starting, restarting, switched off, out of credit."""
+    """The engine is not available now: starting, restarting, switched off, out of credit."""
 
 
 class EngineBusy(EngineError):
@@ -37,23 +37,23 @@ class EngineBusy(EngineError):
 
 
 class EngineStumbled(EngineError):
-    """The provider failed before it did anything, in a way that passes: a second try may do."""
+    """The provider failed for a moment, before it did anything: a second try may succeed."""
 
     may_retry = True
 
 
 class EngineLimited(EngineError):
-    """The provider allows no more requests just now: so many a minute, or at the same time."""
+    """The provider allows no more requests now: in a minute, or at the same time."""
 
     may_retry = True
 
 
 class EngineUnauthorized(EngineError):
-    """The provider does not accept our key, or what it may do. The operator's to mend, never a tenant's."""
+    """The provider does not accept the key or its permissions. The operator must correct this."""
 
 
 class EngineExhausted(EngineError):
-    """The provider's account has no credit left, or its plan is used up. The operator's to mend."""
+    """The provider's account has no credit left, or its plan is used up. The operator must act."""
 
 
 class EngineTimeout(EngineError):
@@ -65,21 +65,21 @@ class UnsupportedLanguage(EngineError):
 
 
 class UnsupportedText(EngineError):
-    """The text has something this engine cannot speak; another might."""
+    """The text has something that this engine cannot speak; another engine might."""
 
 
 class VoiceNotFound(EngineError):
-    """The engine does not know the voice it was given."""
+    """The engine does not know the voice of the job."""
 
 
 class ContentRefused(EngineError):
-    """A moderation refusal: final, since asking the next engine would be going round it."""
+    """A refusal by moderation. The refusal is final: another engine must not be used to avoid it."""
 
     may_fall_back = False
 
 
 class UnusableSample(EngineError):
-    """A recording that cannot be spoken with: too short, too noisy, no speech."""
+    """The recording is of no use: too short, too noisy, or without speech."""
 
     may_fall_back = False
 
@@ -105,10 +105,10 @@ _BY_NAME: dict[str, type[EngineError]] = {
 
 
 def name_of(error: EngineError) -> str:
-    """The name by which another process knows the error: its class, or the nearest parent in this module."""
+    """Return the error's name for another process: its class, or the nearest parent in this module."""
     return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _BY_NAME), "EngineFailed")
 
 
 def error_named(name: str, message: str, *, retry_after_s: float | None = None) -> EngineError:
-    """The error another process described; a class this version does not know becomes EngineFailed."""
+    """Return the error that another process described; an unknown class becomes EngineFailed."""
     return _BY_NAME.get(name, EngineFailed)(message, retry_after_s=retry_after_s)

@@ -1,4 +1,4 @@
-"""Server-sent events as they come from a provider: bytes in, split anywhere; the data of whole events out."""
+"""Reads server-sent events from a provider: takes bytes, split anywhere, and returns whole events' data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from speech_engine.http import MOST_BYTES
 
 
 class EventStream:
-    """Lines end in LF or CRLF. Comments and all fields but `data` are passed over."""
+    """A reader of events. Lines end in LF or CRLF. Comments and all fields except `data` are ignored."""
 
     def __init__(self) -> None:
         self._begun: list[bytes] = []
@@ -18,8 +18,7 @@ class EventStream:
         return f"<EventStream, {self._begun_bytes} bytes begun>"
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The events that this piece completes. Raises EngineFailed at a line that is longer than any makes
-        sense."""
+        """Returns the events that this piece completes. Raises EngineFailed if a line is much too long."""
         first, *others = piece.split(b"\n")
         self._begin(first)
         events = []
@@ -29,11 +28,11 @@ class EventStream:
         return events
 
     def flush(self) -> list[bytes]:
-        """The last event, where its blank line is missing: some servers end without one."""
+        """Returns the last event if its blank line is missing: some servers end without one."""
         return self._end_line() + self._end_event()
 
     def _begin(self, part: bytes) -> None:
-        # A list: a line may come in hundreds of pieces, and adding each to the last would copy all before it.
+        # A list, since a line may come in hundreds of pieces: joining them one by one would copy all before.
         self._begun.append(part)
         self._begun_bytes += len(part)
         if self._begun_bytes > MOST_BYTES:

@@ -1,4 +1,4 @@
-"""What an engine yields while it speaks: a closed union. A generator that ends without Finished failed."""
+"""The events that an engine yields. If the generator ends without Finished, the speech has failed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Audio(msgspec.Struct, frozen=True, tag="audio"):
 
 
 class Encoded(msgspec.Struct, frozen=True, tag="encoded"):
-    """Audio in one of the job's `formats`; `samples` is None where the engine does not know."""
+    """Audio in one of the job's `formats`; `samples` is None if the engine does not know the number."""
 
     format: str
     data: bytes
@@ -33,7 +33,7 @@ class Encoded(msgspec.Struct, frozen=True, tag="encoded"):
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):
-    """Where a word begins: samples from the job's start, characters within its segment's `spoken`."""
+    """The place of a word: samples from the job's start, characters within its segment's `spoken`."""
 
     sample_offset: int
     spoken_start: int
@@ -41,14 +41,14 @@ class Word(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Words(msgspec.Struct, frozen=True, tag="words"):
-    """Word times of one segment, in order; may come before, with or after the audio they lie in."""
+    """Word times of one segment, in order; may come before, with or after their audio."""
 
     words: tuple[Word, ...]
     segment: int = 0
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """The end of a whole answer. `units` is what the provider counts (characters, tokens), if it does."""
+    """The end of a whole answer. `units` is the provider's count (characters, tokens), if there is one."""
 
     units: float | None = None
 

@@ -1,4 +1,4 @@
-"""The FrontEnd protocol: a language's way from written text to what is spoken."""
+"""The FrontEnd protocol: turns written text of a language into spoken words."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from speech_engine.values import Segment
 
 
 class FrontEnd(Protocol):
-    """One that takes well under a millisecond for a thousand characters may have `is_quick = True`: then
-    short texts are prepared where they are, since handing them to a thread would cost more than the work.
-    `languages`, a tuple of base tags, has those that it was made for: it serves models that do not read
-    numbers themselves, where no route names another. `revision`, a text, is another one whenever it makes
-    something else of the same text: what was kept of the one before is then spoken anew."""
+    """A front-end for one or more languages, with three optional attributes.
+
+    If a thousand characters take well under a millisecond, set `is_quick = True`. The server then prepares
+    short texts without a thread, since the thread would cost more than the work. `languages` is a tuple of
+    base tags. If a model reads no numbers and no route names a front-end, the language decides.
+    `revision` is a text. If the same text is prepared in another way, change the revision: the cache then
+    speaks the text again."""
 
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
         """Cuts `text` into sentences. Synchronous: the server calls it in a thread.

@@ -1,7 +1,7 @@
-"""What a cloud engine asks the network with: one client for all of them, lent by the server in `Context`.
+"""The HTTP client of cloud engines: the server lends one client to all of them, in `Context`.
 
-It imports no library. A request's failures are the classes of `speech_engine.errors` already, so that an
-engine has only its provider's own answers to judge.
+This module imports no HTTP library. A request fails with the classes of `speech_engine.errors`, so that
+an engine judges only the answers of its provider.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class HttpForm(msgspec.Struct, frozen=True):
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """`within_s` is the time until the answer's status is there, `silence_s` the longest pause after that."""
+    """A request. `within_s` limits the wait for the status, `silence_s` the longest pause after that."""
 
     method: str
     url: str
@@ -50,11 +50,11 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     silence_s: float = 20.0
 
     def __repr__(self) -> str:
-        return f"<HttpRequest {self.method}>"  # an address may hold a key, and a body what is to be spoken
+        return f"<HttpRequest {self.method}>"  # an address may hold a key, and a body the text
 
 
 class HttpAnswer(Protocol):
-    """An answer whose status is there. Names of headers are lower case."""
+    """An answer whose status has come. Names of headers are in lower case."""
 
     @property
     def status(self) -> int: ...
@@ -63,21 +63,21 @@ class HttpAnswer(Protocol):
     def headers(self) -> Mapping[str, str]: ...
 
     def pieces(self) -> AsyncGenerator[bytes, None]:
-        """The body as it comes. Raises EngineTimeout at a silence, EngineFailed where it is cut off."""
+        """Yields the body as it comes. Raises EngineTimeout at a silence, EngineFailed at a cut."""
         ...
 
     async def read(self, most_bytes: int = MOST_BYTES) -> bytes:
-        """The whole body; EngineFailed where it is longer."""
+        """Returns the whole body. Raises EngineFailed if the body is longer."""
         ...
 
 
 class HttpClient(Protocol):
-    """May be used by many jobs at once. Leaving the block, or being cancelled in it, ends the exchange."""
+    """A client for many jobs at once. The exchange ends when the block is left or cancelled."""
 
     def send(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpAnswer]:
-        """Raises EngineUnavailable where nobody could be reached, which is safe to try again; EngineTimeout
-        and EngineFailed where the request may have been taken. Never raises for a status, and never follows
-        a redirect: a key must not go where nobody sent it."""
+        """Sends a request. Raises EngineUnavailable if the provider cannot be reached: a second try is safe.
+        Raises EngineTimeout or EngineFailed if the provider may have taken the request. Never raises for
+        a status. Never follows a redirect: a key must not go to another address."""
         ...
 
 

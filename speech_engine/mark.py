@@ -1,4 +1,4 @@
-"""The Mark protocol: an inaudible sign in the audio, put in after speed and before encoding."""
+"""The Mark protocol: adds a sign to the audio that nobody hears, after speed and before encoding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class MarkStream(Protocol):
-    """One stream being marked; chunks go in and come out in order, the sum of their lengths equal."""
+    """The mark of one stream. Chunks come out in order, and the sum of their lengths stays equal."""
 
     def feed(self, pcm: bytes) -> bytes: ...
 

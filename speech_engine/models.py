@@ -1,4 +1,4 @@
-"""What an engine says of itself: its models, their languages and limits, its voices."""
+"""An engine's description: its models, their languages and limits, its voices."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import msgspec
 from speech_engine.values import Alphabet
 
 ANY_LANGUAGE = "*"
-"""A language tag that stands for every language (an engine that does not care)."""
+"""The tag for every language, for an engine that speaks any."""
 
 Quality = Literal["good", "fair", "poor"]
 
 
 class Language(msgspec.Struct, frozen=True):
-    """A language a model speaks (a BCP 47 tag) and how well. `poor` is listed to be refused by name."""
+    """A language of a model (a BCP 47 tag) and its quality. A `poor` language is refused by name."""
 
     tag: str
     quality: Quality = "good"
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One model of an engine. The server never asks for more than is stated here.
+    """One model of an engine. The server never asks for more than this.
 
     `max_characters` counts `spoken`: per segment, or per joined call where `joins_segments` is true.
-    `speed` and `pitch` are what the engine does itself; the server fits the rest of a speed afterwards.
-    `first_audio_s` raises the server's budget to first audio for models that need longer. `is_local` is false
-    where the text leaves the machines of whoever runs the server: some plans do without such models.
-    `digest` stands for the checkpoint of a local model: another one sounds otherwise under the same id.
-    `phonemes` are the alphabets in which a job may say how a word sounds. Where `reads_numbers` is false,
-    texts come prepared by the front-end of their language. A model whose operator `must_accept_licence`
-    serves nobody before that; one without `paid_use` serves no plan with a price on a commercial server.
+    `speed` and `pitch` are the engine's own ranges; the server does the rest of a speed afterwards.
+    If a model needs longer, `first_audio_s` raises the server's time limit to first audio. If the text
+    leaves the operator's machines, `is_local` is false: some plans do without such models.
+    `digest` stands for the checkpoint of a local model: another one sounds different under the same id.
+    `phonemes` are the alphabets in which a job may say how a word sounds. If `reads_numbers` is false,
+    the front-end of the language prepares the texts. If the operator `must_accept_licence`, the model
+    serves nobody before that. Without `paid_use`, it serves no plan with a price on a commercial server.
     """
 
     id: str
@@ -60,10 +60,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice an engine brings along. `language` is None where the voice speaks any of the model's.
+    """A voice of an engine. `language` is None if the voice speaks all languages of the model.
 
-    `age` is a word such as `young`, `tags` are words for how it sounds, `description` is a sentence or two:
-    who looks for a voice finds it by them.
+    `age` is a word such as `young`, `tags` are words for the sound, `description` is a sentence or two.
+    A search for voices looks at all three.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""PCM from a provider, cut as `Audio` must be: whole samples, 100 ms at most, no more than the job allows."""
+"""Cuts a provider's PCM for `Audio`: whole samples, 100 ms at most, no more than the job allows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SAMPLE_BYTES = 2
 
 
 class PcmPieces:
-    """One for each job. What is held back is half a sample at most, so that nothing waits."""
+    """The pieces of one job. At most half a sample is held back, so that no audio waits."""
 
     def __init__(self, sample_rate_hz: int, most_samples: int | None = None) -> None:
         self._piece_bytes = _SAMPLE_BYTES * (sample_rate_hz // 10)
@@ -20,11 +20,11 @@ class PcmPieces:
 
     @property
     def is_full(self) -> bool:
-        """The job's most samples are out: the rest need not even be read."""
+        """Whether the job's limit of samples is reached: the rest need not be read."""
         return self._left == 0
 
     def begin(self) -> None:
-        """Another stream follows: half a sample at the end of the last one is nobody's."""
+        """Starts another stream: half a sample at the end of the last one is dropped."""
         self._half = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:

@@ -1,6 +1,6 @@
-"""What a plugin module hands over: `voxgate_register() -> tuple[Plugin, ...]`, one hook and no marker.
+"""The plugins of a module: `voxgate_register() -> tuple[Plugin, ...]`, one hook and no marker.
 
-The registry recognises the hook by its name, so that an engine's environment never needs pluggy.
+The registry finds the hook by its name, so that an engine's environment never needs pluggy.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class Logger(Protocol):
 
 
 def _nobody_counts() -> None:
-    """In the server's own process no heartbeat is kept."""
+    """Does nothing: the server keeps no heartbeat for an engine in its own process."""
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What the server lends to a plugin while it lives.
+    """The tools that the server lends to a plugin.
 
-    `tick` is to be called, from any thread, whenever a unit of work is done: a host with work in hand
-    that neither ticks nor yields an event for `tick_s` seconds counts as frozen, and is killed.
-    `http` is for engines in the server, those of the cloud; a host has none.
+    Call `tick`, from any thread, whenever a unit of work is done. If a host has work but neither ticks
+    nor yields an event for `tick_s` seconds, the host counts as frozen and is killed.
+    `http` is for cloud engines, which run in the server; a host has no client.
     """
 
     log: Logger
@@ -45,16 +45,16 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Hosted(msgspec.Struct, frozen=True):
-    """Stands in for `create` where the engine lives in its own process.
+    """Replaces `create` if the engine runs in its own process.
 
-    `module` is the worker: it has a `voxgate_register` of its own, whose engine plugin is created inside
-    the host. `hosted = false` in the engine's section runs it in the server where `in_process` allows it
-    (for measuring; a crash then takes the server along).
+    `module` is the worker. Its own `voxgate_register` gives an engine plugin, which the host creates.
+    If `in_process` allows it, `hosted = false` in the engine's section runs the engine in the server
+    (for measuring; a crash then ends the server too).
 
-    `packages` is what the worker needs beside voxgate, as pip reads it ("name>=1.0"). Where it lists any, the
-    host runs in an environment of its own, made by `voxgate env build NAME`: the worker's top-level package,
+    `packages` lists the worker's needs beside voxgate, in pip's form ("name>=1.0"). If the list is not empty,
+    the host runs in its own environment, made by `voxgate env build NAME`: the worker's top-level package,
     speech_engine, grpcio, msgspec and these. `constraints` is a file of pinned versions beside the worker
-    module; `imports` are modules that must be importable there, tried when it is built.
+    module; `imports` are modules that must be importable there; the build tries them.
     """
 
     module: str
@@ -69,7 +69,7 @@ Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """Something a plugin needs and this machine lacks: what, and what to do about it."""
+    """A missing need of a plugin on this machine: `what` is missing, and what to `do`."""
 
     what: str
     do: str
@@ -80,11 +80,11 @@ def _nothing_missing(_settings: Any) -> tuple[Missing, ...]:
 
 
 class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
-    """One thing that a module brings along. `settings` is a msgspec struct that forbids unknown fields;
+    """One plugin of a module. `settings` is a msgspec struct that forbids unknown fields;
     `create` and `missing` take such a struct.
 
-    `missing` gives what the machine lacks for these settings: a library, a folder of data, a variable. It is
-    asked by `voxgate doctor`, may look at files, starts nothing and tells no secret.
+    `missing` lists what the machine lacks for these settings: a library, a folder of data, a variable.
+    `voxgate doctor` calls `missing`, which may look at files, starts nothing and tells no secret.
     """
 
     kind: Kind

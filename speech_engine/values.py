@@ -1,6 +1,6 @@
-"""What the server asks of an engine: one frozen job with its segments and its voice.
+"""A job for an engine: one frozen value with its segments and its voice.
 
-Names, casts and routes are resolved before a job exists. No repr here shows what is to be spoken.
+Names, casts and routes are resolved before a job exists. No repr here shows the text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Alphabet = Literal["ipa", "pinyin"]
 
 
 class Rewritten(msgspec.Struct, frozen=True, array_like=True):
-    """A part of what is spoken that stands for other words of the text: `twelve` for `12`."""
+    """A spoken part that stands for other words of the text: `twelve` for `12`."""
 
     spoken_start: int
     spoken_end: int
@@ -22,9 +22,9 @@ class Rewritten(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A sentence: what to speak, and which part of the user's text it stands for.
+    """A sentence: the words to speak, and their place in the user's text.
 
-    `rewritten` has what is not as it was written, in order; the rest is the source's, character by character.
+    `rewritten` lists the changed parts in order. The rest equals the source, character by character.
     """
 
     spoken: str
@@ -37,13 +37,13 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class EngineVoice(msgspec.Struct, frozen=True, tag="engine_voice"):
-    """A voice the engine knows by its own id."""
+    """A voice of the engine, by the engine's own id."""
 
     id: str
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A recording to speak like, named by its digest; the bytes travel apart from the job."""
+    """A recording of the wanted voice, named by its digest; the bytes travel apart from the job."""
 
     digest: str
     text: str = ""
@@ -69,8 +69,8 @@ Voice = EngineVoice | Samples | Mix
 
 
 class Pronunciation(msgspec.Struct, frozen=True):
-    """A word of what is spoken, letter by letter as it stands there, and how it sounds: `sounds` is IPA
-    without slashes, or pinyin such as `(chu3)(li3)`."""
+    """The sound of a word. `word` is written exactly as in `spoken`; `sounds` is IPA without slashes,
+    or pinyin such as `(chu3)(li3)`."""
 
     word: str
     alphabet: Alphabet
@@ -81,13 +81,13 @@ class Pronunciation(msgspec.Struct, frozen=True):
 
 
 class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
-    """One request for speech, as an engine sees it.
+    """One request for speech, for one engine.
 
-    `tenant` is opaque and serves fairness only. `formats` are the encodings the server would pass on
-    unchanged, best first; an engine may always answer with PCM. `deadline_s` is the time left until
-    the first audio: a job that cannot make it should fail rather than start. `estimated_s` is how long the
-    audio will be, as far as anyone can tell, and `share` how much of a slot the tenant is entitled to beside
-    others; both are for the queue. `pronunciations` are of the alphabets that the model takes.
+    `tenant` is opaque and serves fairness only. `formats` are the encodings that the server can pass on
+    unchanged, best first; an engine may always answer with PCM. `deadline_s` is the time left until the
+    first audio: a job that will be too late should fail before it starts. `estimated_s` is the expected
+    length of the audio, and `share` is the tenant's part of a slot beside others; both are for the queue.
+    `pronunciations` use only the alphabets of the model.
     """
 
     id: str

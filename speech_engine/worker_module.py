@@ -1,4 +1,4 @@
-"""How a worker module is read: inside a host, and in the server for engines that may run in-process."""
+"""Reads a worker module: inside a host, and in the server for engines that may run in-process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class WorkerModuleError(Exception):
 
 
 def worker_engine(module: str) -> tuple[type[msgspec.Struct], Create[Any]]:
-    """The settings and the create of the engine that a worker module brings. Imports it."""
+    """Import a worker module, and return the settings and the `create` of its engine."""
     register = getattr(importlib.import_module(module), "voxgate_register", None)
     plugins = register() if callable(register) else ()
     for plugin in plugins:
