@@ -53,7 +53,7 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
 
 
 async def _life(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> int:
-    """Its exit status. What is wrong is said before the loop closes: that waits for the plugin's threads."""
+    """Return the exit status. A fault is told before the loop closes, since closing waits for threads."""
     try:
         await _serve(pipe, begin, log)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the supervisor is told why
@@ -65,7 +65,7 @@ async def _life(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> int:
 
 
 def main() -> None:
-    # Ctrl-C in a terminal reaches the whole group; when to stop is the supervisor's decision.
+    # Ctrl-C in a terminal reaches the whole group, but the supervisor decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe = ParentPipe(int(sys.argv[1]))
     begin = pipe.receive()
@@ -74,7 +74,7 @@ def main() -> None:
     log = HostLogger(begin.engine)
     status = asyncio.run(_life(pipe, begin, log))
     remove_socket(begin.address)
-    # A library's non-daemon threads must keep neither a drained host alive nor a broken one.
+    # A library's non-daemon threads must not keep a drained or broken host alive.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

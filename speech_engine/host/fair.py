@@ -1,7 +1,7 @@
-"""Whose job is next, fair in seconds of audio over each tenant's share: the rule alone, without a clock.
+"""Chooses the next job, fair in seconds of audio over each tenant's share: only the rule, without a clock.
 
-Start-time fair queueing: a tenant stands at a virtual time, the one that stands earliest goes next, and each
-of its jobs moves it on by the job's seconds over its share.
+Start-time fair queueing: each tenant has a virtual time, and the tenant with the earliest time goes next.
+Each job moves its tenant's time on by the job's seconds over the tenant's share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 LEAST_S = 0.25
-"""What a turn costs at least: handing over a slot is work too, and jobs of no known length take turns."""
+"""The least cost of a turn: passing on a slot is work too, and jobs of unknown length take turns."""
 
 
 class Ticket:
@@ -38,7 +38,7 @@ T = TypeVar("T", bound=Ticket)
 
 
 class _Line(Generic[T]):
-    """A tenant: where it stands in virtual time, and its jobs that wait, in the order in which they came."""
+    """A tenant: its virtual time, and its waiting jobs in the order of their arrival."""
 
     def __init__(self) -> None:
         self.start = 0.0
@@ -57,11 +57,11 @@ class _Line(Generic[T]):
 
     @property
     def ahead_of_newest(self) -> float:
-        """Without the newest itself: one long job is no flood."""
+        """Leaves out the newest job: one long job is no flood."""
         return self.cost - next(reversed(self.tickets)).cost
 
     def charge(self, ticket: T, seconds: float) -> None:
-        """Corrects what a running job costs. Never gives credit for a time when the tenant did not wait."""
+        """Corrects what a running job costs. Never gives credit for a time without waiting."""
         before = ticket.cost
         ticket.charged_s = max(seconds, LEAST_S)
         self.start = max(self.floor, self.start + ticket.cost - before)
@@ -88,7 +88,7 @@ class FairOrder(Generic[T]):
             line = self._lines[ticket.tenant] = _Line()
         self._away.discard(ticket.tenant)
         if not line.tickets:
-            # Whoever was away begins where the others are: no credit for idling, no forgiving of debts.
+            # A tenant that was away begins beside the others: no credit for idling, no forgiven debts.
             line.floor, line.start = self._now, max(self._now, line.start)
             line.number = next(self._numbers)
         line.tickets[ticket] = None
@@ -97,7 +97,7 @@ class FairOrder(Generic[T]):
         self.waiting_s += ticket.estimated_s
 
     def pop(self) -> T:
-        """The next to run, of those waiting; charged what it is estimated to make until it is known."""
+        """Returns the next waiting job to run. Its estimate is charged until the real length is known."""
         line = min(self._waiting_lines(), key=lambda line: (line.start, line.number))
         ticket = next(iter(line.tickets))
         self._take_out(line, ticket)
@@ -110,32 +110,32 @@ class FairOrder(Generic[T]):
         return ticket
 
     def made(self, ticket: T, seconds: float) -> None:
-        """So much more audio of a running job. What is past its estimate is charged at once: a tenant that
-        understates must not take the other slots meanwhile."""
+        """Adds audio of a running job. Audio past the estimate is charged at once: a tenant must not take
+        the other slots with a low estimate."""
         ticket.made_s += seconds
         if ticket.made_s > ticket.charged_s:
             self._lines[ticket.tenant].charge(ticket, ticket.made_s)
 
     def end(self, ticket: T, cost_s: float) -> None:
-        """A running job is over, and has cost so many seconds in truth."""
+        """Ends a running job, with its real cost in seconds."""
         line = self._lines[ticket.tenant]
         line.charge(ticket, cost_s)
         if not self.waiting:
-            # Nobody went short for it, so the others' standing must not fall behind: time passes for all.
+            # Nobody had to wait for this job, so the others must not fall behind: time passes for all.
             self._now += ticket.cost / self.running
         line.running -= 1
         self.running -= 1
         self._leave(ticket.tenant, line)
 
     def discard(self, ticket: T) -> None:
-        """Takes one out that waits; one that does not is left alone."""
+        """Takes out a waiting job; any other job is left alone."""
         line = self._lines.get(ticket.tenant)
         if line is not None and ticket in line.tickets:
             self._take_out(line, ticket)
             self._leave(ticket.tenant, line)
 
     def order(self) -> Iterator[T]:
-        """All that wait, in the order of their turns if nobody else came. Take none out while iterating."""
+        """Yields all waiting jobs in the order of their turns. Take none out while iterating."""
         heads = [(line.start, line.number, iter(line.tickets)) for line in self._waiting_lines()]
         heapq.heapify(heads)
         while heads:
@@ -148,7 +148,7 @@ class FairOrder(Generic[T]):
             heapq.heapreplace(heads, (start + ticket.cost, next(self._numbers), tickets))
 
     def newest_of_longest(self, newcomer: T) -> T:
-        """Who leaves a full queue: the tenant's with most ahead of its own newest; in a tie, the newcomer."""
+        """Chooses a job to leave a full queue: the newest of the longest line; in a tie, the newcomer."""
         lines, own = self._waiting_lines(), self._lines[newcomer.tenant]
         return next(reversed(max(lines, key=lambda line: (line.ahead_of_newest, line is own)).tickets))
 
@@ -158,7 +158,7 @@ class FairOrder(Generic[T]):
     def _take_out(self, line: _Line[T], ticket: T) -> None:
         del line.tickets[ticket]
         self.waiting -= 1
-        # Rounding must not build up over the days.
+        # Rounding errors must not grow over the days.
         line.cost = line.cost - ticket.cost if line.tickets else 0.0
         self.waiting_s = self.waiting_s - ticket.estimated_s if self.waiting else 0.0
 
@@ -168,7 +168,7 @@ class FairOrder(Generic[T]):
             self._forget()
 
     def _forget(self) -> None:
-        """Drops those that would begin where a stranger does; who is ahead of its share is remembered."""
+        """Drops tenants that would begin beside a stranger; tenants ahead of their share are kept."""
         if not self.waiting and not self.running:
             self._lines.clear()
             self._away.clear()

@@ -1,4 +1,4 @@
-"""What crosses between the server and a host, as msgpack: one unary Hello and Health, one streamed Speak.
+"""The messages between the server and a host, as msgpack: a unary Hello and Health, a streamed Speak.
 
 A host's failures are data (`Failed`, always the last frame); the transport's statuses are for transport.
 """
@@ -46,7 +46,7 @@ class HealthQuestion(msgspec.Struct, frozen=True):
 
 
 class HealthReport(msgspec.Struct, frozen=True):
-    """`waiting_s` is the audio that those who wait are estimated to be."""
+    """A host's state. `waiting_s` is the estimated audio of all waiting jobs."""
 
     slots: int
     running: int
@@ -71,7 +71,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 TAKEN = "voxgate-taken"
-"""In the initial metadata of Speak once the job is the host's; a call that never got through lacks it."""
+"""The key in Speak's initial metadata that says: the host has the job. A lost call lacks this key."""
 
 Frame = Started | Audio | Encoded | Words | Finished | Failed
 
@@ -84,5 +84,5 @@ encode = msgspec.msgpack.Encoder().encode
 
 
 def decoder(type_: Any) -> Any:
-    """A `bytes → value` function for one message type."""
+    """Return a `bytes → value` function for one message type."""
     return msgspec.msgpack.Decoder(type_).decode

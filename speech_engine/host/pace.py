@@ -1,4 +1,4 @@
-"""How long a slot is held for a second of audio, learnt from jobs that finished, and who begins when."""
+"""Learns from finished jobs how long a slot is held for a second of audio, and predicts who begins when."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from speech_engine.host.fair import T
 
 _KEEPS = 0.9
-"""Each job weighs a tenth less than the one after it: a cold start is forgotten within some twenty jobs."""
+"""The weight of the past: a tenth less for each job, so that about twenty jobs hide a cold start."""
 
 
 class Pace:
-    """`value` is seconds of a slot per estimated second; None while nothing has finished."""
+    """The pace. `value` is seconds of a slot per estimated second; None before the first job is finished."""
 
     def __init__(self) -> None:
         self._held_s = 0.0
@@ -35,8 +35,8 @@ class Pace:
 def forecast(
     order: Iterable[T], free_in_s: Iterable[float], pace: float, waits: Callable[[T], bool]
 ) -> Iterator[tuple[T, float]]:
-    """When each begins, given when each slot is free; never earlier than the one before it. `waits` is asked
-    again after a ticket's entry: one that was sent away on hearing it keeps no slot from the others."""
+    """Yield when each ticket begins, from the times when slots are free; never before the ticket ahead.
+    `waits` is asked again after a ticket's entry: a ticket that was sent away takes no slot from others."""
     slots = list(free_in_s)
     heapq.heapify(slots)
     for ticket in order:

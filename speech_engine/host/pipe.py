@@ -1,6 +1,6 @@
 """The socketpair between the supervisor and each of its children, hosts and workers alike.
 
-Its end is the sign of the other side's death: a child whose pipe ends removes its own socket and exits,
+The end of the pipe says that the other side is dead. The child then removes its own socket and exits,
 so that a killed supervisor leaves nothing behind. Frames are a length and a msgpack message.
 """
 
@@ -33,7 +33,7 @@ class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
 
 
 class Revision(msgspec.Struct, frozen=True, tag="revision"):
-    """The parsed configuration, handed to a worker; the first one is where its life begins."""
+    """The parsed configuration for a worker; the first one starts the worker's life."""
 
     number: int
     config: bytes
@@ -52,7 +52,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class Broken(msgspec.Struct, frozen=True, tag="broken"):
-    """A child cannot serve and says why before it exits; `lasting` means that a restart would not help."""
+    """A child cannot serve and gives the reason before its exit; `lasting`: a restart would not help."""
 
     reason: str
     lasting: bool = False
@@ -70,13 +70,13 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
-    """A host's sign of life: so many of its jobs are being worked on."""
+    """A host's sign of life: the number of its jobs in work."""
 
     working: int
 
 
 class WorkerGivenUp(msgspec.Struct, frozen=True, tag="worker_given_up"):
-    """Told to the workers that go on serving: readiness says so."""
+    """A message to the workers that go on serving, for their readiness."""
 
     worker: int
     reason: str
@@ -137,7 +137,7 @@ HEAD_BYTES = _LENGTH.size
 
 
 class ParentPipe:
-    """A child's end. Reading is done by a thread, so that a busy event loop cannot outlive its supervisor."""
+    """A child's end. A thread reads, so that a busy event loop cannot live longer than its supervisor."""
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
@@ -155,7 +155,7 @@ class ParentPipe:
                 pass  # the supervisor is gone: the reading thread sees the end and exits for us
 
     def receive(self) -> Message | None:
-        """The next message, or None at the end of the pipe. Blocks."""
+        """Returns the next message, or None at the end of the pipe. Blocks."""
         head = self._exactly(HEAD_BYTES)
         body = None if head is None else self._exactly(length(head))
         return None if body is None else unpack(body)
@@ -188,7 +188,7 @@ class ParentPipe:
 
 
 def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *said: object) -> None:
-    """From the reading thread into the loop. That thread must live: it is what notices the pipe's end."""
+    """Passes a call from the reading thread to the loop. The thread must live to notice the pipe's end."""
     try:
         loop.call_soon_threadsafe(listener, *said)
     except RuntimeError:
@@ -196,7 +196,7 @@ def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *said
 
 
 def remove_socket(address: str) -> None:
-    """Unlinks a child's own socket, and its folder when this was the last one in it."""
+    """Unlinks a child's own socket, and its folder if the folder is empty then."""
     for action, path in ((os.unlink, address), (os.rmdir, os.path.dirname(address))):
         try:
             action(path)

@@ -1,6 +1,6 @@
-"""A host's signs of life: how many jobs are being worked on, told whenever that changes or work goes on.
+"""A host's signs of life: the number of jobs in work, told at each change and while work goes on.
 
-They come from the engine's work, never from the host's event loop: a loop that turns proves nothing about
+They come from the engine's work, never from the host's event loop: a running loop proves nothing about
 a model that hangs. Jobs that wait for a slow reader are not counted as work.
 """
 
@@ -15,7 +15,7 @@ TELL_EVERY_S = 1.0
 
 
 class Pulse:
-    """Thread-safe: an engine's own threads call `tick`. `tell` gets the number of jobs in work."""
+    """A thread-safe pulse: an engine's own threads call `tick`. `tell` gets the number of jobs in work."""
 
     def __init__(self, tell: Callable[[int], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
@@ -37,7 +37,7 @@ class Pulse:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Within `working`: the engine is paused, through no fault of its own."""
+        """Marks a pause within `working`: the engine waits, but not by its own fault."""
         self._change(-1)
         try:
             yield
@@ -45,7 +45,7 @@ class Pulse:
             self._change(1)
 
     def tick(self) -> None:
-        """A unit of work was done. Cheap: told at most once a second."""
+        """Notes a finished unit of work. A call is cheap: a sign is sent at most once a second."""
         if self._clock() - self._told_at >= TELL_EVERY_S:
             self._change(0)
 

@@ -1,8 +1,8 @@
-"""Who may use a slot, and when: a bounded queue owned by the host, fair between tenants in seconds of audio.
+"""The queue for an engine's slots: bounded, owned by the host, fair between tenants in seconds of audio.
 
-`fair` says who is next and `pace` how long it will take; here they wait, and whoever would wait in vain is
-told early. When the queue is full, the tenant with the longest line loses its newest waiter, so that one
-account's flood cannot shut the others out.
+`fair` chooses the next job and `pace` predicts the time. Jobs wait here, and a job that would wait in vain
+is told early. When the queue is full, the tenant with the longest line loses its newest waiter, so that
+one account's flood cannot shut the others out.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from speech_engine.host.pace import Pace, forecast
 SHORTEST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 REVIEW_EVERY_S = 0.25
-"""A look at the whole line costs time in proportion to it."""
+"""The least time between two looks at the whole line, since a look takes longer for a longer line."""
 CLEARLY_LATE = 1.25
-"""Who is in line already leaves it only when its wait is too long by a quarter: the pace is an estimate."""
+"""The patience with a job in line: the job leaves if its wait is a quarter too long, by an estimate."""
 
 _TOO_LONG = "The wait would be too long."
 
 
 class QueueTurn(Ticket):
-    """One visitor's turn, from its arrival on. Who holds the slot sets `has_finished` when all was made."""
+    """One visitor's turn, from its arrival on. The holder of the slot sets `has_finished` at the end."""
 
     def __init__(self, tenant: str, deadline_s: float, estimated_s: float, share: float) -> None:
         super().__init__(tenant, estimated_s, share)
@@ -73,8 +73,8 @@ class FairQueue:
     async def turn(
         self, tenant: str, deadline_s: float, estimated_s: float = 0.0, share: float = 1.0
     ) -> AsyncIterator[QueueTurn]:
-        """Holds one slot. Raises EngineBusy where there is no room to wait or the wait would be too long, at
-        once or as soon as that is clear, and EngineTimeout past the deadline."""
+        """Holds one slot. Raises EngineBusy as soon as there is no room to wait, or the wait would be too
+        long. Raises EngineTimeout past the deadline."""
         turn = QueueTurn(tenant, deadline_s, estimated_s, share)
         self._order.push(turn)
         self._let_in()
@@ -83,11 +83,11 @@ class FairQueue:
         try:
             yield turn
         finally:
-            # What broke off before any audio came has held the slot all the same.
+            # A job that broke off before any audio has held the slot too.
             self._release(turn, turn.made_s or turn.estimated_s)
 
     def made(self, turn: QueueTurn, seconds: float) -> None:
-        """So much more audio came out of the slot that `turn` holds."""
+        """Adds audio that came out of the slot of `turn`."""
         self._order.made(turn, seconds)
 
     async def _wait(self, turn: QueueTurn) -> None:
@@ -97,7 +97,7 @@ class FairQueue:
                 await turn.place
         except BaseException as error:
             if turn in self._running:
-                # Cancelled in the moment the slot was handed over: pass it on.
+                # The turn was cancelled at the moment when the slot was given: pass the slot on.
                 self._release(turn, 0.0)
             else:
                 self._order.discard(turn)
@@ -106,9 +106,9 @@ class FairQueue:
             raise
 
     def _judge(self, newcomer: QueueTurn) -> None:
-        """Sends away the newcomer if it would wait in vain, or else somebody if there is one too many."""
+        """Sends away the newcomer if its wait would be in vain, or one job if the queue is too long."""
         left_s = newcomer.left_s
-        # The walk through the line is spared where it could not matter.
+        # If a walk through the line cannot matter, there is none.
         if self._longest_wait_s() > left_s and (starts_in_s := self._starts_in_s(newcomer)) > left_s:
             self._order.discard(newcomer)
             _tell(newcomer, _TOO_LONG, starts_in_s - left_s)
@@ -136,7 +136,7 @@ class FairQueue:
                 self._order.end(turn, 0.0)
 
     def _review(self) -> None:
-        """Tells those whose deadlines can no longer be met: the pace has changed, or others were first."""
+        """Sends away jobs whose deadlines cannot be met: the pace has changed, or others were first."""
         now = asyncio.get_running_loop().time()
         if not self.waiting or now < self._review_at:
             return
@@ -150,12 +150,12 @@ class FairQueue:
             self._order.discard(turn)
 
     def _starts_in_s(self, turn: QueueTurn) -> float:
-        """As predicted; 0 while nothing is known. What is too far off to matter is not told apart."""
+        """Predicts the wait; 0 while nothing is known. Waits too long to matter count as equal."""
         far_s = turn.left_s + LONGEST_RETRY_S
         return next((s for other, s in self._forecast() if other is turn or s > far_s), 0.0)
 
     def _forecast(self) -> Iterator[tuple[QueueTurn, float]]:
-        """Everybody in line, in the order of their turns, and when each would begin; nobody while the pace is
+        """Yields all jobs in line in the order of their turns, and when each begins; none while the pace is
         not known."""
         pace = self._pace.value
         if pace is None:
@@ -163,18 +163,18 @@ class FairQueue:
         return forecast(self._order.order(), self._free_in_s(pace), pace, lambda turn: turn.is_waiting)
 
     def _longest_wait_s(self) -> float:
-        """As if all others in line went first: until then no slot idles, so it is what each has to do."""
+        """Predicts as if all others in line went first: no slot is idle until then."""
         pace = self._pace.value or 0.0
         return (sum(self._free_in_s(pace)) + self._order.waiting_s * pace) / self.slots
 
     def _free_in_s(self, pace: float) -> list[float]:
-        """When the slots become free; one whose job takes longer than it should, at any moment."""
+        """Returns when the slots become free. A slot whose job takes too long may be free at any moment."""
         now = asyncio.get_running_loop().time()
         return [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
 
 
 def _tell(turn: QueueTurn, reason: str, retry_after_s: float) -> None:
-    # One cancelled in this very step is done already and only has not left yet.
+    # A turn that was cancelled in this step is done already and only has not left yet.
     if turn.is_waiting:
         retry_after_s = min(LONGEST_RETRY_S, max(SHORTEST_RETRY_S, retry_after_s))
         turn.place.set_exception(EngineBusy(reason, retry_after_s=retry_after_s))

@@ -1,4 +1,4 @@
-"""The seam around an engine: a job in its turn, with whatever goes wrong told as an EngineError.
+"""The seam around an engine: runs a job in its turn, and tells every failure as an EngineError.
 
 Hosts and the server's own in-process engines run every job through here, so both behave alike.
 """
@@ -27,12 +27,12 @@ from speech_engine.values import SpeechJob
 async def in_turn(
     engine: Engine, queue: FairQueue, job: SpeechJob, log: Logger, pulse: Pulse
 ) -> AsyncGenerator[Event, None]:
-    """The engine's events up to Finished. Raises EngineError and nothing else; the slot is free after it."""
+    """Yield the engine's events up to Finished. Raises only EngineError; the slot is free afterwards."""
     rate_hz = 0
     async with queue.turn(job.tenant, job.deadline_s, job.estimated_s, job.share) as turn:
         try:
             with pulse.working():
-                # What it waited for its turn is gone.
+                # The time of waiting is gone.
                 left = msgspec.structs.replace(job, deadline_s=turn.left_s)
                 async with aclosing(engine.speak(left)) as events:
                     async for event in events:
@@ -50,7 +50,7 @@ async def in_turn(
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Something of the engine's own was cancelled; nobody asked us to stop.
+            # Something inside the engine was cancelled; nobody asked the job to stop.
             raise EngineFailed("The engine broke off its own work.") from None
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and told as a failure
             log.warning("engine.speak.failed", job=job.id, error=type(error).__name__, where=_where(error))
@@ -61,8 +61,8 @@ async def in_turn(
 async def spooled(
     engine: Engine, queue: FairQueue, job: SpeechJob, log: Logger, pulse: Pulse
 ) -> AsyncGenerator[Frame, None]:
-    """As `in_turn`, running ahead of whoever reads, so that a slow reader holds no slot; a failure is the
-    last frame. Closed early, it returns when the slot is free."""
+    """Do the same as `in_turn`, but run ahead of the reader, so that a slow reader holds no slot. A failure
+    is the last frame. If closed early, the generator returns when the slot is free."""
     spool = Spool()
     speaking = asyncio.create_task(_fill(spool, in_turn(engine, queue, job, log, pulse), pulse))
     try:
@@ -90,7 +90,7 @@ async def _fill(spool: Spool, speech: AsyncGenerator[Event, None], pulse: Pulse)
 
 
 def introduction(engine: Engine) -> HelloReply:
-    """What an engine says of itself, asked once and before it serves: raising or nonsense ends it there."""
+    """Ask an engine once, before it serves, for its description: an exception or nonsense ends the start."""
     voices = engine.voices() if isinstance(engine, EngineVoices) else ()
     welcome = HelloReply(API_VERSION, engine.slots, engine.models(), voices)
     try:
@@ -100,7 +100,7 @@ def introduction(engine: Engine) -> HelloReply:
 
 
 def _seconds(event: Event, rate_hz: int) -> float:
-    """How much audio it is, as far as it can be counted."""
+    """Return the length of the audio, if it can be counted."""
     match event:
         case Audio(pcm=pcm) if rate_hz > 0:
             return len(pcm) / 2 / rate_hz

@@ -37,7 +37,7 @@ class HostServer:
         return self._queue.health()
 
     async def speak(self, job: SpeechJob, call: Any) -> AsyncIterator[messages.Frame]:
-        # At once, so that the server knows whose the job is when this process dies.
+        # At once, so that the server knows who has the job if this process dies.
         await call.send_initial_metadata(((messages.TAKEN, "1"),))
         # Closed when the server cancels too: the slot must be free before this call is over.
         async with aclosing(spooled(self._engine, self._queue, job, self._log, self._pulse)) as frames:
@@ -61,7 +61,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships n
 
 @asynccontextmanager
 async def serving(server: HostServer, address: str) -> AsyncIterator[Any]:
-    """Serves on a Unix socket while the block runs; gives the transport, whose `stop(grace)` drains."""
+    """Serve on a Unix socket while the block runs; yield the transport, whose `stop(grace)` drains."""
     transport = grpc.aio.server(options=messages.CHANNEL_OPTIONS)
     transport.add_generic_rpc_handlers((_Handlers(server),))
     transport.add_insecure_port(f"unix:{address}")

@@ -1,4 +1,4 @@
-"""Frames made but not yet taken: a slow client must never hold an engine's slot.
+"""Keeps frames until the reader takes them: a slow client must never hold an engine's slot.
 
 The engine runs ahead into the spool; past its limit `put` waits, which pauses the engine.
 """

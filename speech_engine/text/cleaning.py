@@ -1,4 +1,4 @@
-"""What every text goes through before a rule looks at it: NFC, without what nobody sees or hears."""
+"""Cleans a text before any rule: NFC, without characters that nobody sees or hears."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _MUTE_CATEGORIES = frozenset("CMPZ")
 
 
 def cleaned(text: str) -> tuple[str, list[int] | None]:
-    """The text without control characters and composed, and each character's place in the source; None
-    where all stand where they stood. White space stays as it is."""
+    """Return the composed text without control characters, and each character's place in the source. If no
+    place has changed, the places are None. White space stays as it is."""
     if text.isascii() and text.isprintable():
         return text, None  # nearly every English text, and quicker by far
     places = [place for place, character in enumerate(text) if _is_kept(character)]
@@ -30,12 +30,12 @@ def composed(text: str) -> str:
 
 
 def is_speech(text: str) -> bool:
-    """Whether there is anything but blanks, marks and punctuation."""
+    """Return whether the text has more than blanks, marks and punctuation."""
     return any(unicodedata.category(character)[0] not in _MUTE_CATEGORIES for character in text)
 
 
 def continues(character: str) -> bool:
-    """Whether it may grow together with the one before it: a mark, or a part of a Hangul syllable."""
+    """Return whether a character may join the one before: a mark, or a part of a Hangul syllable."""
     return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
 
 
@@ -46,7 +46,7 @@ def _is_kept(character: str) -> bool:
 
 
 def _composed_in_place(kept: str, places: list[int]) -> tuple[str, list[int]]:
-    """Composed cluster by cluster; each character of a cluster comes from where the cluster began."""
+    """Compose cluster by cluster; each character of a cluster has the place of the cluster's start."""
     whole = composed(kept)
     pieces: list[str] = []
     found: list[int] = []
@@ -56,10 +56,10 @@ def _composed_in_place(kept: str, places: list[int]) -> tuple[str, list[int]]:
             continue
         piece = composed(kept[begin:end])
         pieces.append(piece)
-        # Beyond the first ones a cluster's characters follow their own, so that places never fall.
+        # Later characters of a cluster keep their own places, so that places never go back.
         found += [places[min(begin + index, end - 1)] for index in range(len(piece))]
         begin = end
     if "".join(pieces) != whole:
-        # Nothing known composes across such clusters; were there any, places would only be about right.
+        # No known characters compose across such clusters. If some did, places would be only about right.
         found = [places[index * len(places) // len(whole)] for index in range(len(whole))]
     return whole, found

@@ -1,4 +1,4 @@
-"""A job's segments as the calls that a provider is to get: few and long, since each begins anew."""
+"""Joins a job's segments into calls to a provider: few and long, since each call starts again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BETWEEN = " "
 
 
 class Call(NamedTuple):
-    """What one call speaks; its audio counts as that of `segment`, the first in it."""
+    """The text of one call; its audio counts as the audio of `segment`, the first in the call."""
 
     text: str
     segment: int
@@ -21,7 +21,7 @@ class Call(NamedTuple):
 
 
 def joined(segments: Sequence[Segment], most_characters: int) -> tuple[Call, ...]:
-    """As many whole segments in each call as its limit holds; the server has cut those that are too long."""
+    """Put as many whole segments into each call as its limit allows; the server has cut longer ones."""
     calls: list[Call] = []
     for number, segment in enumerate(segments):
         text = f"{calls[-1].text}{_BETWEEN}{segment.spoken}" if calls else ""

@@ -1,4 +1,4 @@
-"""Where sentences end. Apart from the rest of the package: only a front-end needs sentencex installed."""
+"""Finds the ends of sentences. Kept apart from the package, since only a front-end needs sentencex."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def sentence_ends(text: str, language: str) -> list[int]:
-    """The places of `text` behind which it may be cut, its end among them; by general rules for a language
-    that nobody has rules for."""
-    # Stand-ins of the same length keep the places right.
+    """Return the places after which `text` may be cut, its end included. A language without rules gets
+    general rules."""
+    # Substitutes of the same length keep the places right.
     splittable = _SURROGATE.sub("\ufffd", _WIDE_SPACE.sub(" ", text))
     pieces: list[str] = list(sentencex.segment(base_language(language), splittable))
     # Places count characters of this text, so a splitter that dropped one must not be believed.

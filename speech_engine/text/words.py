@@ -1,4 +1,4 @@
-"""Where the words of a lexicon stand in a text: the longest first, and whole words only."""
+"""Finds the words of a lexicon in a text: the longest first, and only whole words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FoundWord(NamedTuple):
 
 
 class WordFinder:
-    """A lexicon ready to be looked for. Not one large pattern: to compile that takes longer than to speak."""
+    """A lexicon, ready for searches. One large pattern would take longer to compile than to speak."""
 
     def __init__(self, lexicon: Mapping[str, str]) -> None:
         self._spoken = {cleaning.cleaned(word)[0]: spoken for word, spoken in lexicon.items()}
@@ -44,8 +44,8 @@ class WordFinder:
         return f"<WordFinder {len(self._spoken)}>"
 
     def find(self, text: str, boundaries: Collection[int] | None = None) -> Iterator[FoundWord]:
-        """In a cleaned text, in order, and apart. With `boundaries` a word begins and ends at two of these
-        places; without, where no letter stands beside it."""
+        """Yields the words in a cleaned text, in order, without overlap. With `boundaries`, a word begins and
+        ends at two of these places; without them, no letter stands beside a word."""
         lowered = _lowered(text)
         at = 0
         for start in self._starts(lowered, boundaries):
@@ -62,7 +62,7 @@ class WordFinder:
                     break
 
     def replaced(self, text: str) -> str:
-        """A cleaned text with what is said in the place of each word."""
+        """Returns a cleaned text with each word replaced by its spoken form."""
         pieces, at = [], 0
         for found in self.find(text):
             pieces += [text[at : found.start], found.spoken]
@@ -70,7 +70,7 @@ class WordFinder:
         return "".join((*pieces, text[at:]))
 
     def _tried(self, lowered: str, start: int) -> Iterable[int]:
-        """How long a word may be that begins here, by its first two characters, or the one that it has."""
+        """Returns the possible lengths of a word that begins here, by its first one or two characters."""
         longer = self._lengths.get(lowered[start : start + 2], ())
         return (*longer, 1) if lowered[start] in self._lengths else longer
 
@@ -82,7 +82,7 @@ class WordFinder:
     def _said(self, word: str, lowered: str) -> str | None:
         for known in (word, lowered):
             if (said := self._spoken.get(known)) is not None:
-                # What stands for itself is kept as it is written, capital letters too.
+                # A word that stands for itself is kept as it is written, with its capital letters.
                 return word if said == known else said
         return None
 
@@ -113,7 +113,7 @@ def _is_whole(text: str, start: int, end: int) -> bool:
 
 
 def _lowered(text: str) -> str:
-    """As long as the text: what grows stays as it is."""
+    """Returns lower case of the same length: a character that would grow stays as it is."""
     lowered = text.lower()
     if len(lowered) == len(text):
         return lowered
