@@ -87,7 +87,7 @@ async def test_a_broken_engine_beside_a_good_one_is_degraded_by_its_state(tmp_pa
     assert spoken.status_code == 200
 
 
-async def test_what_the_configuration_names_and_no_engine_has_is_degraded(tmp_path: Path) -> None:
+async def test_names_in_the_configuration_that_no_engine_has_are_degraded(tmp_path: Path) -> None:
     config = TONE + '[voices.narrator]\ntone = "m99"\n'
     config = config.replace("[models]", '[models]\n"odd" = ["tone/standart"]')
     async with inside(tmp_path, config) as server:

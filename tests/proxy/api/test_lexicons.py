@@ -65,7 +65,9 @@ async def other_key(server: Inside) -> str:
         ({"lexicon": {"Ana": "/ˈænə/"}}, "Ana Sampaio, nginx."),
     ],
 )
-async def test_what_is_said_for_a_word(server: Inside, asked: dict[str, object], said: str) -> None:
+async def test_a_word_is_said_as_the_lexicons_say(
+    server: Inside, asked: dict[str, object], said: str
+) -> None:
     assert await heard(server, TEXT, **asked) == said
 
 
@@ -112,7 +114,7 @@ async def test_the_list_has_ones_own_and_the_operators_to_be_read(server: Inside
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("name", ["nobody", "none", "a%20b", "%00", "x" * 200])
-async def test_one_that_is_not_there_is_a_404(server: Inside, method: str, name: str) -> None:
+async def test_a_lexicon_that_is_not_there_is_a_404(server: Inside, method: str, name: str) -> None:
     answer = await server.ask(method, f"/v1/lexicons/{name}")
     error = envelope(answer)
     assert (answer.status_code, error["code"], error["param"]) == (404, "lexicon_not_found", "lexicon")
@@ -139,7 +141,7 @@ async def test_the_operators_own_cannot_be_deleted_over_http(server: Inside) -> 
         ("pt", None, "words"),
     ],
 )
-async def test_what_cannot_be_kept_is_refused_without_showing_it(
+async def test_a_lexicon_that_cannot_be_kept_is_refused_without_showing_it(
     server: Inside, name: str, words: object, param: str
 ) -> None:
     answer = await put(server, name, words)

@@ -9,7 +9,7 @@ from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.storage.changes import to_plan
 
 
-async def test_it_says_whose_key_it_is_and_what_is_left(priced: Inside) -> None:
+async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) -> None:
     caps = {"rpm": 30, "streams": None, "max_characters": 50}
     made = (await priced.administer("POST", "keys", {"account": "ada", "name": "bot", "caps": caps})).json()
     await priced.administer("POST", "accounts/ada", {"agreed": {"voices": 3, "engines": ["tone"]}})

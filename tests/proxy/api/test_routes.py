@@ -201,7 +201,7 @@ async def test_a_public_catalogue_shows_what_some_plan_may_use(tmp_path: Path) -
     assert "closed/m" not in answer.text
 
 
-async def test_who_has_no_plan_in_force_is_told_so_by_the_list(server: Inside) -> None:
+async def test_an_account_without_a_plan_in_force_is_told_so_by_the_list(server: Inside) -> None:
     await accounts.change(server.worker.store, server.account.id, to_plan("gone"))
     answer = await server.ask("GET", "/v1/models")
     assert (answer.status_code, envelope(answer)["code"]) == (403, "plan_not_found")
@@ -262,7 +262,9 @@ async def test_explaining_needs_an_administrator(server: Inside) -> None:
     assert answer.status_code == 403
 
 
-async def test_what_the_operator_saved_for_everybody_is_explained_without_an_account(server: Inside) -> None:
+async def test_a_voice_that_the_operator_saved_for_everybody_is_explained_without_an_account(
+    server: Inside,
+) -> None:
     saved = await server.administer("POST", "voices", {"name": "talk", "cast": {"Ana": "alloy"}})
     assert saved.status_code == 201, saved.text
     answer = await server.administer("POST", "route/explain", {"input": "[Ana] Hi.", "voice": "talk"})

@@ -144,7 +144,7 @@ async def test_a_failure_before_audio_is_a_status_and_charges_nothing(
     assert all((row.outcome, row.samples) == ("failed", 0) for row in await server.usage())
 
 
-async def test_what_was_written_is_on_record(server: Inside) -> None:
+async def test_an_answer_that_was_written_is_on_record(server: Inside) -> None:
     answer = await server.speech("Hello there.", response_format="pcm", language="pt")
     (row,) = await server.usage()
     assert row.id == answer.headers["x-request-id"]

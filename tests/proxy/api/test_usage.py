@@ -87,7 +87,7 @@ async def test_a_request_is_told_with_what_it_came_to(priced: Inside) -> None:
     assert told == {**row, "cost_usd": 0.5}
 
 
-async def test_what_was_given_back_shows_beside_what_was_charged(priced: Inside) -> None:
+async def test_a_refund_shows_beside_the_charge(priced: Inside) -> None:
     """In the row and in every sum, so that they come to what the balance lost."""
     before = (await priced.ask("GET", "/v1/me")).json()["credits"]["used"]
     first, second = [(await priced.speech("Hello.")).headers["x-request-id"] for _ in range(2)]
@@ -154,7 +154,7 @@ async def test_nothing_of_another_account_is_seen(books: Books) -> None:
     assert bob not in sheet
 
 
-async def test_what_providers_took_is_for_operators_alone(books: Books) -> None:
+async def test_provider_costs_are_for_operators_alone(books: Books) -> None:
     for query in ("?", f"?by=day&{_ALWAYS}", "?format=csv", f"?by=model&format=csv&{_ALWAYS}"):
         own = await books.server.ask("GET", f"/v1/usage{query}")
         told = await books.server.administer("GET", f"usage{query}")
@@ -228,7 +228,9 @@ async def test_csv_goes_over_pages_and_obeys_a_limit(books: Books, monkeypatch: 
         ("after=%00", "after"),
     ],
 )
-async def test_what_cannot_be_asked_is_refused_by_name(priced_once: Inside, query: str, param: str) -> None:
+async def test_a_question_that_cannot_be_asked_is_refused_by_name(
+    priced_once: Inside, query: str, param: str
+) -> None:
     own = await priced_once.ask("GET", f"/v1/usage?{query}")
     told = await priced_once.administer("GET", f"usage?{query}")
     for answer in (own, told):

@@ -73,14 +73,14 @@ async def test_a_saved_cast_is_a_voice_of_ones_own(server: Inside) -> None:
 
 
 @pytest.mark.parametrize("by", ["id", "name"])
-async def test_it_is_spoken_by_its_id_and_by_its_name(server: Inside, by: str) -> None:
+async def test_a_saved_cast_is_spoken_by_its_id_and_by_its_name(server: Inside, by: str) -> None:
     voice = (await save(server)).json()
     answer = await server.speech("[Ana] Hello. [Ben] Hi.", voice=voice[by])
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-voxgate-voice"] == voice["id"]
 
 
-async def test_nobody_else_hears_of_it(server: Inside, stranger: str) -> None:
+async def test_a_saved_cast_is_hidden_from_everybody_else(server: Inside, stranger: str) -> None:
     voice = (await save(server)).json()
     assert voice["id"] not in await ids(server, stranger)
     for wanted in (voice["id"], voice["name"]):
@@ -94,7 +94,7 @@ async def test_nobody_else_hears_of_it(server: Inside, stranger: str) -> None:
     assert voice["id"] in await ids(server)
 
 
-async def test_it_can_be_deleted_once(server: Inside) -> None:
+async def test_a_saved_cast_can_be_deleted_once(server: Inside) -> None:
     id_ = (await save(server)).json()["id"]
     gone = await server.ask("DELETE", f"/v1/audio/voices/{id_}")
     assert gone.json() == {"object": "audio.voice.deleted", "id": id_, "deleted": True}
@@ -111,7 +111,7 @@ async def test_only_what_one_saved_can_be_deleted(server: Inside, wanted: str) -
     assert (answer.status_code, envelope(answer)["param"]) == (404, "voice")
 
 
-async def test_it_is_shown_and_deleted_by_its_name_too(server: Inside, stranger: str) -> None:
+async def test_a_saved_cast_is_shown_and_deleted_by_its_name_too(server: Inside, stranger: str) -> None:
     voice = (await save(server, name="an interview")).json()
     theirs = (await save(server, stranger, name="an interview")).json()
     found = await server.ask("GET", "/v1/voices/an%20interview")
@@ -124,7 +124,7 @@ async def test_it_is_shown_and_deleted_by_its_name_too(server: Inside, stranger:
 
 
 @pytest.mark.parametrize("wanted", ["ana", "tone/tone", "stage"])
-async def test_what_the_server_has_is_not_ones_own_to_delete(server: Inside, wanted: str) -> None:
+async def test_a_voice_of_the_server_is_not_ones_own_to_delete(server: Inside, wanted: str) -> None:
     await server.administer("POST", "voices", {"name": "stage", "cast": CAST})
     answer = await server.ask("DELETE", f"/v1/voices/{wanted}")
     error = envelope(answer)
@@ -164,7 +164,7 @@ async def test_a_cast_is_found_by_its_description_and_tags(server: Inside) -> No
         {"tags": [1]},
     ],
 )
-async def test_what_describes_a_cast_has_its_limits(server: Inside, like: dict[str, object]) -> None:
+async def test_the_description_of_a_cast_has_its_limits(server: Inside, like: dict[str, object]) -> None:
     answer = await save(server, None, **like)
     assert (answer.status_code, envelope(answer)["param"]) == (400, next(iter(like)))
 
@@ -206,7 +206,7 @@ async def test_the_plan_says_how_many_voices_there_may_be(server: Inside) -> Non
         ({"name": None}, "name", "missing_required_parameter"),
     ],
 )
-async def test_what_is_no_cast_is_refused_by_its_field(
+async def test_a_body_that_is_no_cast_is_refused_by_its_field(
     server: Inside, body: dict[str, object], param: str, code: str
 ) -> None:
     answer = await save(server, None, **body)
@@ -342,7 +342,7 @@ async def test_a_description_that_says_nothing_is_refused(server: Inside, descri
     assert (answer.status_code, envelope(answer)["param"]) == (400, "describe")
 
 
-async def test_what_is_purged_with_a_change_is_told_to_the_cache(tmp_path: Path) -> None:
+async def test_a_change_that_purges_clips_is_told_to_the_cache(tmp_path: Path) -> None:
     text: Any = TONE + '\n[cache]\non = true\n[lexicons.th]\na = "b"\n'
     async with inside(tmp_path, text) as server:
         await server.ask("PUT", "/v1/lexicons/en", body={"words": {"Ana": "one"}})
