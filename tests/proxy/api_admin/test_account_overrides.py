@@ -36,7 +36,7 @@ async def test_a_plan_is_free_unless_another_one_is_named(priced: Inside) -> Non
     assert (made["plan"], made["agreed"], made["anchor"]) == ("free", _NOTHING, made["created"])
 
 
-async def test_what_is_agreed_is_kept_field_by_field_until_null_takes_it_back(priced: Inside) -> None:
+async def test_an_agreement_is_kept_field_by_field_until_null_takes_it_back(priced: Inside) -> None:
     first = await change(priced, agreed={"allowance": 0.1, "rpm": 7, "engines": ["tone"]})
     assert first["agreed"] == _NOTHING | {"allowance": 0.1, "rpm": 7, "engines": ["tone"]}
     second = await change(priced, plan="unlimited", agreed={"rpm": None, "voices": 0})
@@ -87,7 +87,7 @@ async def test_a_change_that_others_overtake_each_time_is_a_conflict(
     assert (await priced.administer("GET", "accounts/ada")).json()["plan"] == "free"
 
 
-async def test_what_is_agreed_counts_at_once(priced: Inside) -> None:
+async def test_an_agreement_counts_at_once(priced: Inside) -> None:
     assert (await priced.speech()).status_code == 200
     await change(priced, agreed={"allowance": 4.9})
     refused = await priced.speech()
@@ -137,7 +137,7 @@ async def test_a_change_that_cannot_be_is_refused_by_name(
     assert (await priced_once.administer("GET", "accounts/bob")).status_code == 404
 
 
-async def test_what_a_plan_leaves_to_the_account_cannot_be_taken_back(priced: Inside) -> None:
+async def test_an_agreement_that_a_plan_needs_cannot_be_taken_back(priced: Inside) -> None:
     await change(priced, plan="custom", agreed={"allowance": 10, "rpm": 5})
     answer = await priced.administer("POST", "accounts/ada", {"agreed": {"rpm": None}})
     assert (answer.status_code, envelope(answer)["param"]) == (400, "agreed")

@@ -208,7 +208,7 @@ async def test_a_name_that_is_taken_is_found_again(server: Inside, name: str) ->
     assert (shown.status_code, shown.json().get("name")) == (200, name)
 
 
-async def test_of_two_rotations_at_once_the_second_is_refused(server: Inside) -> None:
+async def test_the_second_of_two_rotations_at_once_is_refused(server: Inside) -> None:
     await server.administer("POST", "accounts", {"name": "bob"})
     old = await created(server, account="bob")
     path = f"keys/{old['id']}/rotate"

@@ -155,7 +155,7 @@ async def test_entries_are_paged_newest_first_and_are_one_accounts(priced: Insid
     assert (stranger.status_code, envelope(stranger)["param"]) == (400, "after")
 
 
-async def test_what_was_spent_is_an_entry_with_its_request(priced: Inside) -> None:
+async def test_a_spend_is_an_entry_with_its_request(priced: Inside) -> None:
     spoken = (await priced.speech()).headers["x-request-id"]
     (entry,) = (await priced.administer("GET", "accounts/ada/entries")).json()["data"]
     cycle = (await priced.administer("GET", "accounts/ada")).json()["cycle"]
