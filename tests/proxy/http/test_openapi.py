@@ -160,7 +160,7 @@ def document(shared: server.Server) -> Document:
     return fetched
 
 
-def test_it_is_a_valid_openapi_document(document: Document) -> None:
+def test_the_document_is_valid_openapi(document: Document) -> None:
     assert document["openapi"].startswith("3.1.")
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
@@ -319,7 +319,7 @@ def test_the_server_takes_what_is_described_and_refuses_the_rest(
 
 
 @pytest.mark.parametrize("is_public", [True, False])
-async def test_it_says_whether_the_catalogue_needs_a_key(tmp_path: Path, is_public: bool) -> None:
+async def test_the_document_says_whether_the_catalogue_needs_a_key(tmp_path: Path, is_public: bool) -> None:
     config = Config(server=Server(public_catalogue=is_public), data=str(tmp_path))
     async with open_worker(config, Registry({}, [])) as worker:
         transport = httpx2.ASGITransport(app=worker.public)

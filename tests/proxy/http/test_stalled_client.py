@@ -77,7 +77,7 @@ async def test_a_client_that_stalls_after_the_last_write_is_cut_off(headers: tup
         assert await _received(client, len(REST)) < len(REST)
 
 
-async def test_one_that_takes_all_keeps_its_connection_however_long_it_rests() -> None:
+async def test_a_client_that_takes_all_keeps_its_connection_however_long_it_rests() -> None:
     async with asyncio.timeout(20.0), _serving() as address, _asked(address) as client:
         assert await _received(client, len(REST)) >= len(REST)
         await asyncio.sleep(4 * STALL_S)  # resting is the test
