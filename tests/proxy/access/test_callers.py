@@ -75,7 +75,7 @@ async def test_a_caller_brings_what_was_agreed_with_its_account_and_the_caps_of_
     assert (caller.agreed, caller.caps) == (agreed, caps)
 
 
-async def test_what_cannot_be_a_key_is_refused_without_asking_the_store(
+async def test_a_text_that_cannot_be_a_key_is_refused_without_asking_the_store(
     callers: Callers, store: WatchedStore, key: ApiKey
 ) -> None:
     for text in ("", "sk-", "sk-proj-abcdefghijklmnop", key.reveal()[:-1], "ключ", "\ud800", "x" * 10_000):

@@ -113,7 +113,7 @@ async def test_a_limit_of_nothing_refuses_everything(limits: Limits, account: st
     assert 59 <= (refusal.retry_after_s or 0) <= 60
 
 
-async def test_what_may_be_taken_is_told_before(limits: Limits, account: str) -> None:
+async def test_a_limit_says_beforehand_what_may_be_taken(limits: Limits, account: str) -> None:
     limit = Limit("address", account, 2)
     assert await limits.wait_s(limit) == 0.0
     assert [await limits.take(limit) for _ in range(3)] == [True, True, False]

@@ -58,7 +58,7 @@ async def test_an_address_may_fail_twenty_times_a_minute(store: Store, limits: L
     await _fail(logins, AWAY, 1)
 
 
-async def test_what_cannot_be_a_key_counts_for_the_address(store: Store, limits: Limits) -> None:
+async def test_a_text_that_cannot_be_a_key_counts_for_the_address(store: Store, limits: Limits) -> None:
     logins = Logins(Callers(store), limits)
     await _fail(logins, HOME, MOST_BY_ADDRESS, "sk-proj-of-another-service")
     await _refusal(logins, HOME)
@@ -75,7 +75,7 @@ async def _statuses(logins: Logins, address: str, *secrets: str) -> Counter[int]
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
-async def test_of_many_wrong_keys_at_once_so_many_are_told_so(store: Store, kind: str) -> None:
+async def test_the_first_of_many_wrong_keys_at_once_are_told_so(store: Store, kind: str) -> None:
     with ExitStack() as stack:
         url = "memory" if kind == "memory" else stack.enter_context(redis_server()).url
         async with open_limits(url) as limits:

@@ -36,7 +36,7 @@ async def statuses(server: Inside, path: str, times: int, key: str | None = None
 
 
 @pytest.mark.parametrize("query", ["by=voice", "format=csv", "by=voice&format=csv"])
-async def test_of_sums_and_exports_at_once_an_account_has_one(priced: Inside, query: str) -> None:
+async def test_an_account_has_one_sum_or_export_at_once(priced: Inside, query: str) -> None:
     await fill(priced, priced.account.id, 5_000)
     asking = [asyncio.create_task(priced.ask("GET", f"/v1/usage?{query}")) for _ in range(4)]
     answers = await asyncio.gather(*asking)
@@ -132,7 +132,7 @@ async def test_groups_are_so_many_at_most_the_dearest_or_newest_ones(priced: Ins
 @pytest.mark.parametrize(
     "query", ["by=day&after=req_1", "by=day&format=csv&after=req_1", "format=csv&after=req_1"]
 )
-async def test_what_is_not_paged_has_nothing_to_go_on_from(priced_once: Inside, query: str) -> None:
+async def test_an_answer_that_is_not_paged_has_nothing_to_go_on_from(priced_once: Inside, query: str) -> None:
     answer = await priced_once.ask("GET", f"/v1/usage?{query}")
     assert (answer.status_code, envelope(answer)["param"]) == (400, "after")
 
