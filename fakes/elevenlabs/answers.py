@@ -18,7 +18,7 @@ _LINES = 7
 
 
 class Streamed(Response):
-    """`leave` is called when it is over, also where it is cut short; `cut_at` is where it breaks off."""
+    """An answer. `leave` is called at its end, also if the answer is cut short at `cut_at`."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ def _line(text: str, seconds: float, audio: bytes, number: int) -> bytes:
 
 
 def _alignment(text: str, seconds: float, begin: int, end: int) -> dict[str, Any]:
-    """Every character as long as any other."""
+    """Give every character the same length."""
     each_s = seconds / len(text)
     return {
         "characters": list(text[begin:end]),

@@ -32,7 +32,7 @@ def fake(voice: Callable[[str], bytes] = hum, account: Account | None = None) ->
 
 
 class _Door:
-    """Nobody gets past it without the key; some get no further because a test says so."""
+    """Refuses requests without the key, and requests that a test wants to fail."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

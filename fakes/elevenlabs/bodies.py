@@ -1,4 +1,4 @@
-"""What a body for speech may say: everything documented, nothing else."""
+"""The fields of a body for speech: all documented ones, and no others."""
 
 from __future__ import annotations
 

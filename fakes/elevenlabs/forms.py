@@ -1,4 +1,4 @@
-"""What a form must have before the fake looks into it."""
+"""Checks the fields that a form must have."""
 
 from __future__ import annotations
 

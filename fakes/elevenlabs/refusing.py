@@ -1,4 +1,4 @@
-"""How the fake says no: the four shapes of `detail`, and a gateway's page that is none of them."""
+"""The refusals of the fake: the four shapes of `detail`, and a gateway's page that is none of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes that give sound: speech whole and streamed, with and without times, and the voice changer."""
+"""The routes for sound: speech whole and streamed, with and without times, and the voice changer."""
 
 from __future__ import annotations
 

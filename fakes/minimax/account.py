@@ -19,7 +19,7 @@ _FIRST_FILE = 2**53 + 1
 
 
 class Cloned(msgspec.Struct):
-    """A voice is listed only once it has spoken; unused for seven days it is gone."""
+    """A voice. After its first speech it is listed; after seven days without use it is deleted."""
 
     used_at: float
     is_listed: bool = False

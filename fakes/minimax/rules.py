@@ -1,4 +1,4 @@
-"""The bounds that MiniMax sets to a request for speech. What breaks one is 2013; unknown names pass."""
+"""The bounds of MiniMax for a request for speech. A broken bound is 2013; unknown names pass."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Broken(Exception):
 
 
 def speech(raw: Any) -> Speech:
-    """The request, if it keeps to every bound. Raises Broken."""
+    """Return the request. Raises Broken if the request breaks a bound."""
     try:
         asked = msgspec.convert(raw, Speech)
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""What a voice says, as real audio of the format, rate and channels that were asked for."""
+"""Encodes a voice as real audio in the format, rate and channels of the request."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def clip(asked: Speech, voice: Callable[[str], bytes], format_: str) -> Clip:
 
 
 def seconds(data: bytes) -> float | None:
-    """How long a recording is; None for what is none."""
+    """Return the length of a recording; None if the bytes are no recording."""
     try:
         with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.audio[0]
@@ -54,7 +54,7 @@ def _encoded(pcm: bytes, setting: AudioSetting, format_: str) -> bytes:
     if not pcm or (format_ == "pcm" and (setting.sample_rate, setting.channel) == (VOICE_RATE_HZ, 1)):
         return pcm
     container, codec = _CONTAINERS[format_]
-    # Opus has rates of its own.
+    # Opus has its own rates.
     rate_hz = 48_000 if format_ == "opus" else setting.sample_rate
     layout = "mono" if setting.channel == 1 else "stereo"
     sink = io.BytesIO()

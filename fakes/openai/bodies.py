@@ -1,4 +1,4 @@
-"""What a request for speech must look like, field by field, as OpenAI's own service has it."""
+"""Checks a request for speech, field by field, as OpenAI's own service does."""
 
 from __future__ import annotations
 

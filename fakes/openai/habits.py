@@ -1,4 +1,4 @@
-"""How servers differ from OpenAI while they speak its API: a value for each of them."""
+"""The habits of servers that speak OpenAI's API: a value for each server."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def wav_header(data_bytes: int = _NOBODY_KNOWS, rate_hz: int = RATE_HZ) -> bytes
 
 
 def faster(pcm: bytes, speed: float) -> bytes:
-    """By leaving samples out or repeating them: as long as it should be, and at another pitch."""
+    """Drop or repeat samples: the length is right, and the pitch changes."""
     if speed == 1.0:
         return pcm
     samples = array("h", pcm)
