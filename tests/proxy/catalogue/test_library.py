@@ -78,7 +78,7 @@ async def test_a_lexicon_that_nobody_has_is_refused_by_its_field(ada: Account, l
     assert NOTHING.lexicon(None, "pt") is EMPTY
 
 
-async def test_it_is_looked_up_once_in_five_seconds(
+async def test_a_library_is_looked_up_once_in_five_seconds(
     store: WatchedStore, ada: Account, library: Library
 ) -> None:
     await asyncio.gather(*(library.get(ada.id) for _ in range(100)))
@@ -91,7 +91,9 @@ async def test_it_is_looked_up_once_in_five_seconds(
     assert [voice.name for voice in (await library.get(ada.id)).listed] == ["dialogue"]
 
 
-async def test_what_is_forgotten_is_seen_at_once(store: WatchedStore, ada: Account, library: Library) -> None:
+async def test_a_library_that_is_forgotten_is_read_anew_at_once(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
     await library.get(ada.id)
     await library.get("")
     await add(store, None, "everybody's")
