@@ -129,7 +129,7 @@ async def test_a_child_that_says_it_is_broken_for_good_is_not_started_again(nurs
     assert kept.told == [("starting", 1, ""), ("failed", 1, "it is torn")]
 
 
-async def test_what_a_child_says_is_passed_on(nursery: Make) -> None:
+async def test_messages_of_a_child_are_passed_on(nursery: Make) -> None:
     kept = nursery(ASKED)
     running = asyncio.create_task(kept.keeper.run())
     await kept.until("ready")

@@ -73,7 +73,7 @@ async def test_an_engine_is_not_asked_while_its_job_waits_for_the_pace() -> None
     assert (second.said, len(cloud.jobs)) == ([], 1)
 
 
-async def test_what_the_provider_did_not_do_is_in_line_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_that_the_provider_did_not_do_is_in_line_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policies.provider_waits.retry_delay_s", lambda *_: 0.0)
     told = DispatchLog()
     await drain(guarded(Turns([EngineStumbled("x")], WELL)).speak(job(), told))

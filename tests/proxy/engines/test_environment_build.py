@@ -74,7 +74,7 @@ def _unfinished() -> list[Path]:
     return list(environments.root().glob(".building*"))
 
 
-def test_it_has_its_packages_as_they_are_constrained_and_our_code(built: Environment) -> None:
+def test_an_environment_has_its_packages_as_they_are_constrained_and_our_code(built: Environment) -> None:
     code = "import v_bell, v_tower; print(v_bell.VERSION, v_bell.__file__)"
     done = subprocess.run([built.interpreter, "-I", "-c", code], capture_output=True, text=True, check=True)
     version, file = done.stdout.split()
@@ -84,7 +84,9 @@ def test_it_has_its_packages_as_they_are_constrained_and_our_code(built: Environ
     assert here.returncode != 0
 
 
-def test_it_is_found_as_it_was_built_and_nothing_else_is_left(built: Environment, recipe: Recipe) -> None:
+def test_an_environment_is_found_as_it_was_built_and_nothing_else_is_left(
+    built: Environment, recipe: Recipe
+) -> None:
     assert environments.find_built(recipe) == built
     assert 10_000 < built.size_bytes() < 1_000_000  # a link to our code is not its size
     assert _unfinished() == []
@@ -104,7 +106,7 @@ def test_building_it_again_finds_it_there(built: Environment, recipe: Recipe) ->
     ],
     ids=["a package that is not there", "our own module among its packages"],
 )
-def test_what_fails_leaves_nothing_that_is_used(
+def test_a_build_that_fails_leaves_nothing_that_is_used(
     recipe: Recipe, changed: dict[str, object], says: str
 ) -> None:
     wanted = msgspec.structs.replace(recipe, **changed)

@@ -59,7 +59,7 @@ def test_a_built_environment_is_found(root: Path) -> None:
     ],
     ids=lambda changed: next(iter(changed)),
 )
-def test_whatever_it_is_built_from_has_a_part_in_its_name(root: Path, changed: dict[str, object]) -> None:
+def test_every_part_of_a_recipe_has_a_part_in_its_name(root: Path, changed: dict[str, object]) -> None:
     recipe = environments.recipe("bell", HOSTED)
     other = msgspec.structs.replace(recipe, **changed)
     assert other.name != recipe.name
@@ -79,7 +79,7 @@ def test_any_variant_of_torch_serves_and_the_newest_is_taken(root: Path) -> None
     assert (found.recipe.torch, found.folder) == ("cpu", folders[1])
 
 
-def test_one_whose_python_has_gone_is_not_taken_but_still_known(root: Path) -> None:
+def test_an_environment_whose_python_has_gone_is_not_taken_but_still_known(root: Path) -> None:
     recipe = environments.recipe("bell", HOSTED)
     python = made(root, recipe) / "bin" / "python"
     python.unlink()
@@ -114,7 +114,7 @@ def test_a_folder_under_another_name_or_with_another_manifest_is_none(root: Path
         "git+https://evil.test/x",
     ],
 )
-def test_what_is_no_package_never_reaches_pip(package: str) -> None:
+def test_a_text_that_is_no_package_never_reaches_pip(package: str) -> None:
     hosted = msgspec.structs.replace(HOSTED, packages=("bell", package))
     with pytest.raises(EnvironmentRefused, match="is not a package"):
         environments.recipe("bell", hosted)

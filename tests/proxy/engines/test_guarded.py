@@ -43,7 +43,7 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("error", [EngineStumbled("x"), EngineLimited("x", retry_after_s=0.001)])
-async def test_what_certainly_did_nothing_is_asked_again(
+async def test_a_job_that_certainly_did_nothing_is_asked_again(
     error: EngineError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shorten(monkeypatch)
@@ -75,7 +75,9 @@ async def test_three_tries_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
         EngineUnauthorized("x"),
     ],
 )
-async def test_what_may_have_cost_something_or_will_not_change_is_not(error: EngineError) -> None:
+async def test_a_job_that_may_have_cost_something_or_will_not_change_is_not_asked_again(
+    error: EngineError,
+) -> None:
     cloud, metrics = Turns([error]), RecordedMetrics()
     with pytest.raises(type(error)):
         await count_audio(guarded(cloud, metrics=metrics))
@@ -99,7 +101,7 @@ async def test_a_start_without_audio_is_nothing_yet(monkeypatch: pytest.MonkeyPa
     assert await count_audio(guarded(cloud)) == WHOLE
 
 
-async def test_nobody_is_waited_for_longer_than_there_is_time() -> None:
+async def test_a_provider_is_not_waited_for_longer_than_there_is_time() -> None:
     cloud = Turns([EngineLimited("x", retry_after_s=30.0)], WELL)
     with pytest.raises(EngineLimited) as raised:
         await count_audio(guarded(cloud), job(deadline_s=20.0))
@@ -116,7 +118,7 @@ async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatc
     assert second.deadline_s <= 1.8
 
 
-async def test_what_a_job_waited_for_its_slot_is_taken_off_its_time() -> None:
+async def test_a_jobs_wait_for_its_slot_is_taken_off_its_time() -> None:
     cloud = Turns([lambda: asyncio.sleep(0.3), *WELL], WELL, slots=1)
     engine = guarded(cloud)
     await asyncio.gather(count_audio(engine), count_audio(engine))
@@ -125,7 +127,7 @@ async def test_what_a_job_waited_for_its_slot_is_taken_off_its_time() -> None:
     assert second.deadline_s <= 4.8
 
 
-async def test_so_many_faults_put_it_to_rest_and_it_is_not_asked() -> None:
+async def test_a_key_with_enough_faults_rests_and_is_not_asked() -> None:
     cloud, metrics = Turns(FAULTY), RecordedMetrics()
     engine = guarded(cloud, metrics=metrics)
     await fail(engine, FAULTS)
@@ -219,14 +221,16 @@ async def silent_until(deadline_s: float, engine: GuardedEngine) -> None:
             await count_audio(engine, job(deadline_s=deadline_s))
 
 
-async def test_who_was_silent_until_its_deadline_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_engine_that_was_silent_until_its_deadline_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("proxy.engines.guarded._SILENCE_S", 0.1)
     engine = guarded(Turns(SILENT))
     await silent_until(0.2, engine)
     assert engine.keys[0].breaker.faults == 1
 
 
-async def test_who_left_before_the_deadline_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_who_left_before_the_deadline_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.engines.guarded._SILENCE_S", 0.1)
     engine = guarded(Turns(SILENT))
     with pytest.raises(TimeoutError):
@@ -235,7 +239,7 @@ async def test_who_left_before_the_deadline_tells_nothing(monkeypatch: pytest.Mo
     assert engine.keys[0].breaker.faults == 0
 
 
-async def test_who_was_hardly_asked_was_not_silent() -> None:
+async def test_an_engine_that_was_hardly_asked_was_not_silent() -> None:
     engine = guarded(Turns(SILENT))
     await silent_until(0.2, engine)
     assert engine.keys[0].breaker.faults == 0
@@ -296,7 +300,7 @@ async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
     assert metrics.alarms == ["cloud EngineExhausted", "cloud EngineUnauthorized"]
 
 
-async def test_of_many_refused_together_one_alarm_is_enough() -> None:
+async def test_one_alarm_is_enough_for_many_that_are_refused_together() -> None:
     metrics = RecordedMetrics()
     engine = guarded(Turns([lambda: asyncio.sleep(0.01), EngineExhausted("x")], slots=20), metrics=metrics)
     await asyncio.gather(*(count_audio(engine) for _ in range(20)), return_exceptions=True)

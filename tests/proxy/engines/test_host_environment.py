@@ -46,7 +46,7 @@ def test_the_names_are_found_wherever_they_stand() -> None:
     assert sorted(variables(raw)) == ["A", "B", "DB"]
 
 
-def test_what_is_left_is_everything_else() -> None:
+def test_everything_else_in_the_environment_is_left() -> None:
     environ = {
         "A": "1",
         "PATH": "/bin",

@@ -36,7 +36,7 @@ def folder() -> Iterator[Path]:
         yield made
 
 
-async def test_it_is_ready_once_greeted_and_speaks(folder: Path) -> None:
+async def test_a_hosted_engine_is_ready_once_greeted_and_speaks(folder: Path) -> None:
     engine = FakeEngine(slots=3)
     async with host(engine, folder / "1"), hosted(folder / "1") as voice:
         assert (voice.state, voice.reason, voice.slots) == ("ready", "", 3)
@@ -60,7 +60,7 @@ async def test_an_engines_refusal_arrives_as_its_class(folder: Path) -> None:
     assert busy.value.retry_after_s == 1.0
 
 
-async def test_of_several_processes_the_least_busy_is_asked(folder: Path) -> None:
+async def test_the_least_busy_of_several_processes_is_asked(folder: Path) -> None:
     one, two = FakeEngine(speak_for_ever), FakeEngine(speak_for_ever)
     async with host(one, folder / "1"), host(two, folder / "2"):
         async with hosted(folder / "1", folder / "2") as voice:
@@ -171,7 +171,7 @@ async def test_a_failed_process_leaves_the_work_to_the_others(folder: Path) -> N
         (messages.encode({"type": "started", "sample_rate_hz": "fast"}),),
     ],
 )
-async def test_what_is_no_frame_fails_the_job_and_nothing_else(
+async def test_an_answer_that_is_no_frame_fails_the_job_and_nothing_else(
     folder: Path, answers: tuple[bytes, ...]
 ) -> None:
     async with odd_host(folder / "1", answers=answers), hosted(folder / "1") as voice:

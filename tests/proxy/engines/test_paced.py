@@ -20,7 +20,7 @@ async def taken(pace: ProviderPace, within_s: float = 0.0) -> bool:
     return True
 
 
-async def test_so_many_go_at_once_and_the_next_is_told_when() -> None:
+async def test_requests_within_the_pace_go_at_once_and_the_next_is_told_when() -> None:
     pace = ProviderPace(3)
     assert [await taken(pace) for _ in range(4)] == [True, True, True, False]
     with pytest.raises(EngineLimited) as raised:
@@ -41,7 +41,7 @@ async def test_those_that_wait_go_when_the_window_lets_them(monkeypatch: pytest.
     assert all(later - first >= 0.15 for first, later in zip(moments, moments[2:], strict=False))
 
 
-async def test_one_who_leaves_while_waiting_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_that_leaves_while_waiting_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policies.provider_waits.WINDOW_S", 0.2)
     pace = ProviderPace(1)
     await pace.turn(0.0)

@@ -68,14 +68,14 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refreshing, "PROBE_S", 0.01)
 
 
-async def test_what_it_has_is_known_when_the_server_serves() -> None:
+async def test_a_refreshed_list_is_known_when_the_server_serves() -> None:
     cloud, block = opened(Asked("first"))
     assert cloud.models() == ()
     async with block:
         assert [model.id for model in cloud.models()] == ["first"]
 
 
-async def test_what_is_new_is_learnt(often: None) -> None:
+async def test_a_new_model_is_learnt(often: None) -> None:
     engine = Asked("old", "new")
     cloud, block = opened(engine)
     async with block:
@@ -83,7 +83,7 @@ async def test_what_is_new_is_learnt(often: None) -> None:
         assert [model.id for model in cloud.models()] == ["new"]
 
 
-async def test_what_was_known_stays_known_where_nobody_answers(often: None) -> None:
+async def test_a_known_model_stays_known_where_nobody_answers(often: None) -> None:
     engine = Asked("old", EngineUnavailable("away"))
     cloud, block = opened(engine)
     async with block:
@@ -135,7 +135,9 @@ async def test_failures_in_a_row_put_a_key_to_rest_and_the_first_answer_wakes_it
     assert metrics.resting == [(1, True), (1, False)]
 
 
-async def test_what_requests_found_broken_is_looked_at_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_engine_that_requests_found_broken_is_looked_at_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(refreshing, "PROBE_S", 0.01)
     engine, metrics = Asked("m", speaks=EngineFailed("x")), RecordedMetrics()
     cloud, block = opened(engine, metrics=metrics)
