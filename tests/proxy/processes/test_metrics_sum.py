@@ -36,7 +36,7 @@ def test_the_same_figure_of_two_workers_is_their_sum() -> None:
     assert page["voxgate_first_audio_seconds_bucket+Inf"] == 3
 
 
-def test_what_one_alone_has_is_there() -> None:
+def test_a_figure_that_one_worker_alone_has_is_there() -> None:
     page = _page(MetricsSum(), WorkerMetrics(0, 1, _text(0)), WorkerMetrics(1, 1, _text(2)))
     assert page["voxgate_requests_total"] == 2
 
@@ -57,7 +57,7 @@ def test_a_new_life_counts_on_from_the_last_one() -> None:
     assert counted == [3, 5, 6, 9, 9, 11]
 
 
-def test_what_has_no_figure_yet_is_on_the_page() -> None:
+def test_a_metric_that_has_no_figure_yet_is_on_the_page() -> None:
     names = {
         family.name
         for family in MetricsSum().add_up([WorkerMetrics(0, 1, _text(0)), WorkerMetrics(1, 1, _text(0))])
@@ -65,7 +65,7 @@ def test_what_has_no_figure_yet_is_on_the_page() -> None:
     assert {"voxgate_requests", "voxgate_requests_in_flight", "voxgate_first_audio_seconds"} <= names
 
 
-def test_of_a_folder_that_all_share_each_reports_the_whole() -> None:
+def test_a_folder_that_all_share_is_reported_whole_by_each() -> None:
     def report(worker: int, evicted: int, left_bytes: int) -> WorkerMetrics:
         metrics = Metrics()
         metrics.cache.swept(evicted, left_bytes)

@@ -77,7 +77,7 @@ def test_the_last_child_out_may_have_removed_the_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").is_symlink()
 
 
-def test_what_a_killed_server_left_in_the_data_folder_is_replaced(tmp_path: Path) -> None:
+def test_files_that_a_killed_server_left_in_the_data_folder_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "run").symlink_to(tmp_path / "of-a-server-long-gone")
     assert runtime.control_address(tmp_path) is None
     with runtime.runtime_folder(tmp_path) as folder, runtime.control_socket(folder):
@@ -92,7 +92,7 @@ def test_a_usable_xdg_runtime_dir_is_used(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("base", ["", "/no/such/folder", "a long one"])
-def test_one_that_is_missing_or_too_long_is_not(
+def test_a_folder_that_is_missing_or_too_long_is_not_used(
     base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = tmp_path / ("a-long-name" * 4)

@@ -105,7 +105,9 @@ async def test_a_question_is_answered_by_each_for_its_life(make: Make) -> None:
     assert texts == ["0", "1"]
 
 
-async def test_who_does_not_answer_in_time_is_left_out_and_answers_no_later_question(make: Make) -> None:
+async def test_a_worker_that_does_not_answer_in_time_is_left_out_and_answers_no_later_question(
+    make: Make,
+) -> None:
     late = f"time.sleep(0.8 if number == '1' and question == 1 else 0); {_ANSWER}"
     kept = make(2, answer=late)
     async with _kept(kept) as workers:
@@ -116,7 +118,7 @@ async def test_who_does_not_answer_in_time_is_left_out_and_answers_no_later_ques
     assert [(each.worker, each.answer.question) for each in second] == [(0, 2), (1, 2)]
 
 
-async def test_one_that_fails_for_good_is_told_of_and_the_others_serve(make: Make) -> None:
+async def test_a_worker_that_fails_for_good_is_told_of_and_the_others_serve(make: Make) -> None:
     first = f"if number == '1': pipe.send({Broken('no such thing', lasting=True)!r}); sys.exit(1)"
     kept = make(2, first=first)
     async with _kept(kept) as workers:
