@@ -122,7 +122,9 @@ def test_a_file_that_has_no_words_is_refused(
         (("voices", "delete", "stage", "--account", "ada"), "The account has no voice 'stage'"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(run: Run, ada: str, arguments: tuple[str, ...], told: str) -> None:
+def test_a_command_that_cannot_be_done_is_one_line(
+    run: Run, ada: str, arguments: tuple[str, ...], told: str
+) -> None:
     assert told in refused(run(*arguments))
 
 

@@ -39,7 +39,7 @@ def test_everything_agreed_is_taken_back_at_once(run: Run) -> None:
     assert {name: value for name, value in changed["agreed"].items() if value is not None} == {"rpm": 7}
 
 
-def test_what_has_no_option_is_agreed_in_a_file(folder: Path, run: Run) -> None:
+def test_a_limit_without_an_option_is_agreed_in_a_file(folder: Path, run: Run) -> None:
     file = folder / "agreed.json"
     file.write_text('{"engines": ["tone"], "rpm": 5, "streams": 2, "budget_usd_day": 1.5}')
     made = run("accounts", "create", "ada", "--agreed", str(file), "--rpm", "9", "--json").json["agreed"]

@@ -33,7 +33,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]
         yield started
 
 
-def test_what_the_cli_changes_counts_from_the_next_request(running: server.Server) -> None:
+def test_a_change_by_the_cli_counts_from_the_next_request(running: server.Server) -> None:
     running.cli("accounts", "set-plan", "dev", "small")
     assert running.speech("Hello.").status_code == 200
     assert running.speech("Hello.").status_code == 429

@@ -48,7 +48,7 @@ def explained(running: server.Server, text: str, **fields: str) -> dict[str, Any
     return {**answer, **part}
 
 
-def test_what_is_not_configured_is_told_at_start_and_the_rest_serves(running: server.Server) -> None:
+def test_a_name_that_is_not_configured_is_told_at_start_and_the_rest_serves(running: server.Server) -> None:
     lines = [json.loads(line) for line in running.log.read_text().splitlines()]
     warnings = {line["key"]: line["reason"] for line in lines if line["event"] == "config.read.warned"}
     assert warnings == {
