@@ -31,7 +31,7 @@ async def found(folder: Path, engine: Scripted, text: str = ONE) -> list[Finding
     return await check_live(load(folder, text), with_engines({"cloud": engine}))
 
 
-async def test_it_tells_what_was_heard_and_what_it_costs(tmp_path: Path) -> None:
+async def test_a_live_check_tells_what_was_heard_and_what_it_costs(tmp_path: Path) -> None:
     engine = Scripted(*WELL)
     (finding,) = await found(tmp_path, engine)
     assert (finding.what, finding.name, finding.verdict) == ("live", "cloud", "ok")
@@ -63,7 +63,7 @@ async def test_a_bound_voice_goes_first_and_so_does_the_models_language(
         ([*SILENT], "It was silent for 0.05 s."),
     ],
 )
-async def test_what_went_wrong_is_told_in_words(
+async def test_a_live_check_that_went_wrong_is_told_in_words(
     tmp_path: Path, script: list[Step], note: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "silent" in note:

@@ -92,7 +92,7 @@ def test_a_route_whose_engines_cannot_run_is_not_used(tmp_path: Path) -> None:
     assert (found.verdict, found.found) == ("note", "not used: cloud, for cloud/eleven_v3, cannot run")
 
 
-def test_nobody_is_judged_who_was_not_asked(tmp_path: Path) -> None:
+def test_an_engine_that_was_not_asked_is_not_judged(tmp_path: Path) -> None:
     text = f'{_TONE}[[routes]]\nlanguage = "th"\ncandidates = ["tone/standrad"]\n[voices.ana]\nespeak = "m33"'
     config = load(tmp_path, text)
     assert findings(config, "route", ProbeResults())["th"].found == "tone/standrad"

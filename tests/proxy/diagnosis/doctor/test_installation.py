@@ -61,7 +61,7 @@ def test_versions_are_numbers_and_not_texts(bounds: str, version: str, admitted:
         ("voxgate", ["Requires-Python: >=4.2"], "python", "voxgate needs >=4.2"),
     ],
 )
-def test_what_is_missing_or_old_is_named(
+def test_a_plugin_whose_needs_are_missing_or_old_is_named(
     tmp_path: Path, distribution: str, lines: list[str], check: str, says: str
 ) -> None:
     described = tmp_path / "path" / f"{distribution}-0.1.dist-info"
@@ -161,7 +161,7 @@ def packages(tmp_path: Path) -> Path:
         ("[server]\ndefault_model = 'gone'\n[engines.espeak]\n", "server.default_model: 'gone'"),
     ],
 )
-def test_what_is_wrong_with_a_section_is_named(tmp_path: Path, text: str, says: str) -> None:
+def test_a_section_with_a_fault_is_named(tmp_path: Path, text: str, says: str) -> None:
     wrong = [result for result in engines(configured(tmp_path, text)) if result.verdict == "wrong"]
     assert any(says in result.found for result in wrong), wrong
     assert all(result.do for result in wrong)

@@ -141,7 +141,7 @@ def test_a_process_that_holds_the_folder_and_does_not_answer_is_wrong(
             assert "does not answer" in only(server(loaded)).found
 
 
-def test_what_a_killed_server_left_is_told(tmp_path: Path) -> None:
+def test_a_killed_server_is_told_by_what_it_left(tmp_path: Path) -> None:
     with running(tmp_path) as killed:
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
