@@ -251,7 +251,7 @@ def _costs(data: Path) -> dict[str, tuple[tuple[str, int], ...]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.engine)
-def test_what_comes_of_a_fault(matrix: Matrix, case: Case) -> None:
+def test_each_fault_has_its_outcome(matrix: Matrix, case: Case) -> None:
     assert matrix.outcome(case) == _expected(case)
     heard = matrix.heard[case]
     assert heard.seconds < case.row.within_s

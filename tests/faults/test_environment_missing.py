@@ -83,7 +83,7 @@ def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> 
         (("remove", "bell"), "there is no environment of 'bell'"),
     ],
 )
-def test_what_env_cannot_do_is_one_line_and_a_status(
+def test_an_env_command_that_cannot_be_done_is_one_line_and_a_status(
     server: Server, plugins: dict[str, str], command: tuple[str, ...], says: str
 ) -> None:
     done = _voxgate(server, plugins, "env", *command)

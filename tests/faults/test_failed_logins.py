@@ -56,7 +56,7 @@ def test_a_trusted_proxy_says_who_it_is(behind_a_proxy: Server) -> None:
     assert _ask(behind_a_proxy, behind_a_proxy.key, forwarded="198.51.100.2").status_code == 200
 
 
-def test_what_a_client_writes_before_the_proxy_is_not_believed(behind_a_proxy: Server) -> None:
+def test_an_address_that_a_client_writes_before_the_proxy_is_not_believed(behind_a_proxy: Server) -> None:
     _use_up(behind_a_proxy, *(f"192.0.2.{number}, 198.51.100.3" for number in range(MOST_BY_ADDRESS)))
     _expect_slowed(_ask(behind_a_proxy, forwarded="198.51.100.99, 198.51.100.3"))
 

@@ -76,7 +76,7 @@ def _settled(server: Server) -> int:
     return int(count)
 
 
-def test_who_hung_up_in_the_middle_gets_the_whole_of_it_and_pays_once(folder: Path) -> None:
+def test_a_client_who_hung_up_in_the_middle_gets_the_whole_answer_and_pays_once(folder: Path) -> None:
     with running(folder) as server:
         with _hung_up(server, "tone/slow") as first:
             answer = _ask(server, "tone/slow")

@@ -62,7 +62,7 @@ def test_a_bad_file_changes_nothing_and_says_what_is_wrong(server: Server, text:
     server.config.write_text(good)
 
 
-def test_what_needs_a_restart_is_named_and_left_as_it_was(server: Server) -> None:
+def test_a_setting_that_needs_a_restart_is_named_and_left_as_it_was(server: Server) -> None:
     good = server.config.read_text()
     changed = good.replace("[server]", "[server]\npublic_catalogue = true\ndata = 'elsewhere'")
     started = _hang_up(server, changed + "[engines.late]\nplugin = 'tone'\n", "config.reload.started")
