@@ -61,7 +61,7 @@ class EspeakEngine:
         return f"<EspeakEngine, {len(self._handovers)} speaking>"
 
     def close(self) -> None:
-        """Stops what is being spoken, so that the thread can be joined; its readers get EngineUnavailable."""
+        """Stops the current speech, so that the thread can be joined; readers get EngineUnavailable."""
         for handover in self._handovers:
             handover.close()
 

@@ -43,7 +43,7 @@ class Handover:
         return self._is_closed
 
     def put(self, event: Audio | Words) -> bool:
-        """Waits while too much is waiting; False when nobody wants any more."""
+        """Waits for room; returns False when nobody reads any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or self._waiting_bytes < self._limit_bytes)
             if self._is_closed:
@@ -54,12 +54,12 @@ class Handover:
         return True
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """Ends the handover: nothing more will come."""
         self._is_ended = True
         self._tell_loop()
 
     def close(self) -> None:
-        """Nobody reads any more: a waiting `put` returns at once, and so does every later one."""
+        """Stops reading: a waiting `put` returns at once, and so does every later `put`."""
         with self._changed:
             self._is_closed = True
             self._events.clear()

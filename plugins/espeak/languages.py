@@ -1,4 +1,4 @@
-"""Which languages the embedded voice speaks, how well, and the voice file that speaks each.
+"""The languages of the embedded voice, their quality, and the voice file of each.
 
 The library takes any file name for a voice, so nothing but an identifier from this table ever reaches it.
 """

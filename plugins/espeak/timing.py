@@ -1,4 +1,4 @@
-"""From the library's word marks to words of the text.
+"""Turns the library's word marks into words of the text.
 
 The library marks what it says, not what is written: "$1,026" brings a mark for the sign, each group of
 digits and each word of the number, some of them pointing backwards. Here a word is a written one: it

@@ -37,7 +37,7 @@ def voices() -> tuple[VoiceInfo, ...]:
 
 
 def variant_for(voice: Voice) -> str:
-    """The variant of a job's voice; raises VoiceNotFound for any other name, a sample or a mix."""
+    """Return the variant of a job's voice. Raises VoiceNotFound for another name, a sample or a mix."""
     if not isinstance(voice, EngineVoice):
         raise VoiceNotFound("espeak cannot speak like a sample or blend voices; use one of its own voices")
     if voice.id not in _GENDERS:

@@ -18,7 +18,7 @@ SYMBOL_S = 0.024
 
 TONES_HZ = tuple(500 + 200 * nibble for nibble in range(16))
 PREAMBLE_HZ = 300
-"""A tone that no byte has: wherever it is heard, a frame begins."""
+"""A tone that no byte has: the tone marks the beginning of a frame."""
 
 # The pairs after it jump from end to end of the scale, which pins the time of the symbols down.
 PREAMBLE = (PREAMBLE_HZ, PREAMBLE_HZ, PREAMBLE_HZ, TONES_HZ[15], TONES_HZ[0], TONES_HZ[15], TONES_HZ[0])
@@ -37,7 +37,7 @@ def payload(text: str) -> bytes:
 
 
 def frame_symbols(text: str) -> tuple[int, ...]:
-    """The frame's tones in Hz, 0 for silence."""
+    """Return the frame's tones in Hz, 0 for silence."""
     nibbles = [nibble for byte in payload(text) for nibble in (byte >> 4, byte & 15)]
     return (*PREAMBLE, *(TONES_HZ[nibble] for nibble in nibbles), *(0,) * GAP_SYMBOLS)
 

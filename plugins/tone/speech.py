@@ -87,7 +87,7 @@ class Speech:
                 yield Audio(number, bytes(len(kept)) if self._behaviour.silent else kept)
 
     def _chunks(self, tones_hz: tuple[int, ...]) -> Iterator[bytes]:
-        """The frame's PCM in pieces of 100 ms, the last one shorter."""
+        """Yields the frame's PCM in pieces of 100 ms; the last one is shorter."""
         size = 2 * (self._rate_hz // 10)
         waiting = bytearray()
         for symbol in symbol_pcm(tones_hz, self._clock, self._symbols, self._peak):
