@@ -62,7 +62,7 @@ async def test_the_form_has_all_of_it() -> None:
         ({"status": 422, "code": "list:files"}, UnusableSample),
     ],
 )
-async def test_it_is_asked_for_once(fault: dict[str, object], expected: type[EngineError]) -> None:
+async def test_a_clone_is_asked_for_once(fault: dict[str, object], expected: type[EngineError]) -> None:
     async with rig() as made:
         made.provider.fail("5xx", path="/v1/voices/add", **fault)
         with pytest.raises(expected) as caught:
@@ -94,7 +94,7 @@ async def test_a_voice_that_must_be_verified_by_hand_is_not_left_behind() -> Non
 
 
 @pytest.mark.parametrize("id_", ["", "../models", "a?b"])
-async def test_what_is_no_id_deletes_nothing(id_: str) -> None:
+async def test_a_text_that_is_no_id_deletes_nothing(id_: str) -> None:
     async with rig() as made:
         with pytest.raises(VoiceNotFound):
             await made.engine.delete_voice(id_)

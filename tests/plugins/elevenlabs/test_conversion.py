@@ -55,7 +55,7 @@ async def test_the_words_stay_and_the_credits_are_told() -> None:
     assert events[-1].units
 
 
-async def test_what_is_said_beside_the_recording() -> None:
+async def test_the_settings_are_sent_beside_the_recording() -> None:
     async with rig(stability=0.5, enable_logging=False) as made:
         await _converted(made, _job(seed=7, formats=("mp3",)))
         (seen,) = made.provider.seen

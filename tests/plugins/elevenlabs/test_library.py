@@ -202,7 +202,7 @@ async def test_todays_shape_and_a_gateways_page() -> None:
         assert "Bad Gateway" in caught.value.body
 
 
-async def test_what_the_provider_would_not_take_is_a_422() -> None:
+async def test_a_request_that_the_provider_would_not_take_is_a_422() -> None:
     async with library() as it:
         for wrong in ({"text": ""}, {"text": "x", "seed": -1}, {"text": "x", "output_format": "aac_44100"}):
             with pytest.raises(UnprocessableEntityError):

@@ -101,7 +101,7 @@ async def test_genders_are_words_that_clients_filter_by() -> None:
         assert {voice.gender for voice in made.engine.voices()} == {"female", "male", None}
 
 
-async def test_what_was_known_stays_known_when_asking_fails() -> None:
+async def test_a_known_list_stays_known_when_asking_fails() -> None:
     async with rig() as made:
         before = (made.engine.models(), made.engine.voices())
         for path in ("/v1/models", "/v2/voices"):

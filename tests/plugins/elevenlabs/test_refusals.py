@@ -115,7 +115,7 @@ def test_a_body_that_says_nothing_leaves_it_to_the_http_status(body: bytes) -> N
 @pytest.mark.parametrize(
     ("header", "expected"), [("7", 7.0), ("0.5", 0.5), ("soon", None), ("-1", None), (None, None)]
 )
-async def test_it_says_when_to_come_back(header: str | None, expected: float | None) -> None:
+async def test_a_limit_says_when_to_come_back(header: str | None, expected: float | None) -> None:
     async with rig() as made:
         made.provider.fail("429", retry_after=header)
         error = await refused(made.engine, asked("Hello."))
@@ -156,7 +156,7 @@ async def test_the_log_names_the_request_and_neither_text_nor_key() -> None:
     assert "fake-elevenlabs-key" not in str(logs)
 
 
-async def test_what_the_account_may_do_at_once_is_logged_when_it_changes() -> None:
+async def test_the_concurrency_of_the_account_is_logged_when_it_changes() -> None:
     with structlog.testing.capture_logs() as logs:
         async with rig() as made:
             for most in (5, 5, 9):

@@ -181,14 +181,14 @@ async def test_no_word_is_told_past_the_most_samples() -> None:
 
 
 @pytest.mark.parametrize("voice", ["a/b?x", "", "..", "naïve", "a" * 129])
-async def test_what_cannot_stand_in_a_path_is_no_voice(voice: str) -> None:
+async def test_a_voice_that_cannot_stand_in_a_path_is_no_voice(voice: str) -> None:
     async with rig() as made:
         error = await refused(made.engine, asked(TEXT, voice=EngineVoice(voice)))
         assert made.provider.seen == []
     assert isinstance(error, VoiceNotFound)
 
 
-async def test_it_speaks_with_no_mix_of_voices() -> None:
+async def test_a_mix_of_voices_is_not_spoken() -> None:
     async with rig() as made:
         assert isinstance(await refused(made.engine, asked(TEXT, voice=Mix(()))), VoiceNotFound)
 

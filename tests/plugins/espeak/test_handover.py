@@ -12,7 +12,7 @@ from speech_engine import Audio, Word, Words
 CHUNK = bytes(1000)
 
 
-async def test_what_goes_in_comes_out_in_order_and_ends() -> None:
+async def test_everything_that_goes_in_comes_out_in_order_and_ends() -> None:
     handover = Handover()
     sent: list[Audio | Words] = [Audio(0, b"aa"), Words((Word(0, 0, 1),))]
     sent += [Audio(1, bytes((n, 0))) for n in range(200)]

@@ -30,7 +30,7 @@ SPOKEN = [language.tag for language in languages() if language.quality != "poor"
 POOR = [language.tag for language in languages() if language.quality == "poor"]
 
 
-def test_it_speaks_the_languages_people_come_for() -> None:
+def test_espeak_speaks_the_languages_people_come_for() -> None:
     assert {"en", "en-GB", "pt", "pt-BR", "es", "es-419", "fr", "de", "it"} <= set(SPOKEN)
 
 
@@ -90,7 +90,7 @@ def test_a_tag_is_matched_whole_then_by_accent_then_by_base(tag: str, same: str)
 @pytest.mark.parametrize(
     "tag", [*POOR, "th-TH", "zh-Hant-TW", "ja-JP", "yo", "ha", "", "-", "../../etc", "gmw/en"]
 )
-async def test_what_it_cannot_speak_is_refused(tag: str) -> None:
+async def test_a_language_that_espeak_cannot_speak_is_refused(tag: str) -> None:
     async with espeak() as engine:
         with pytest.raises(UnsupportedLanguage, match=r"espeak does not speak"):
             await hear(engine, said("text", language=tag))

@@ -81,7 +81,7 @@ def test_any_other_name_is_not_found(name: str) -> None:
         variant_for(EngineVoice(name))
 
 
-def test_it_clones_and_blends_nobody() -> None:
+def test_espeak_clones_and_blends_nobody() -> None:
     for voice in (Samples((Sample("0" * 64),)), Mix(((EngineVoice("f3"), 1.0),))):
         with pytest.raises(VoiceNotFound):
             variant_for(voice)

@@ -60,7 +60,7 @@ async def test_a_word_time_lies_where_the_word_begins() -> None:
 
 
 @pytest.mark.parametrize("text", [".", "\U0001f600", " ", "\n", "\x00", "[[", "\ud800", "[[_^_]]", "<speak>"])
-async def test_what_is_hardly_a_text_does_no_harm(engine: Engine, text: str) -> None:
+async def test_a_text_that_is_hardly_one_does_no_harm(engine: Engine, text: str) -> None:
     events = await collect(engine, said(text))
     assert isinstance(events[0], Started)
     assert isinstance(events[-1], Finished)

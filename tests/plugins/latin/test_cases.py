@@ -27,7 +27,7 @@ def said(language: str, text: str) -> str:
 
 
 @pytest.mark.parametrize(("language", "text", "spoken"), CASES)
-def test_it_is_read_as_a_native_would(language: str, text: str, spoken: str) -> None:
+def test_a_case_is_read_as_a_native_would(language: str, text: str, spoken: str) -> None:
     assert said(language, text) == spoken
 
 

@@ -95,7 +95,7 @@ def test_no_two_numbers_sound_alike(language: str, numbers: set[int]) -> None:
         ),
     ],
 )
-def test_what_is_rewritten_points_at_what_was_written(
+def test_a_rewritten_segment_points_at_what_was_written(
     language: str, text: str, expected: dict[str, str]
 ) -> None:
     assert sources(text, language) == expected
@@ -120,7 +120,7 @@ def test_a_lexicon_is_heard_before_any_rule() -> None:
     assert said("Fale com o Dr. na EUA.", "pt", EUA="América") == ["Fale com o doutor na América."]
 
 
-def test_what_a_lexicon_says_is_no_number_any_more() -> None:
+def test_a_word_of_the_lexicon_is_no_number_any_more() -> None:
     assert said("Room 101 is 5 km off.", **{"101": "one oh one", "km": "2 m"}) == [
         "Room one oh one is five 2 m off."
     ]
@@ -157,7 +157,7 @@ def test_threads_agree() -> None:
             assert together == alone
 
 
-async def test_it_registers_as_the_front_end_latin() -> None:
+async def test_the_plugin_registers_as_the_front_end_latin() -> None:
     (plugin,) = voxgate_register()
     assert (plugin.kind, plugin.name) == ("front_end", "latin")
     assert callable(plugin.create)

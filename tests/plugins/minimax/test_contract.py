@@ -30,7 +30,7 @@ class TestMinimaxInWholeAnswers(EngineContract):
         return _engine(stream=False)
 
 
-async def test_it_has_all_that_an_engine_of_the_cloud_may_have() -> None:
+async def test_minimax_has_all_that_an_engine_of_the_cloud_may_have() -> None:
     async with rig() as running:
         for part in (Engine, EngineVoices, EngineRefreshes, EngineClones, EngineDeletesVoices):
             assert isinstance(running.engine, part)

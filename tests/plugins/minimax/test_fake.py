@@ -111,7 +111,7 @@ async def test_a_key_is_needed() -> None:
         assert (await _post(running.at.url, BODY, key="no")).json()["base_resp"]["status_code"] == 1004
 
 
-async def test_it_counts_requests_by_the_minute() -> None:
+async def test_the_fake_counts_requests_by_the_minute() -> None:
     now = 0.0
     async with rig(Account(clock=lambda: now, rpm=2)) as running:
         assert [await _code(running.at.url, BODY) for _ in range(3)] == [0, 0, 1002]
@@ -121,7 +121,7 @@ async def test_it_counts_requests_by_the_minute() -> None:
         assert await _code(running.at.url, BODY) == 0
 
 
-def test_it_runs_as_a_program_and_takes_faults_from_other_processes() -> None:
+def test_the_fake_runs_as_a_program_and_takes_faults_from_other_processes() -> None:
     command = [sys.executable, "-m", "fakes.minimax", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -84,7 +84,7 @@ def test_the_last_event_is_played_where_no_other_had_audio() -> None:
     assert _read([_stream(_event(AUDIO, 2))])[0] == AUDIO
 
 
-def test_what_comes_after_the_end_is_passed_over() -> None:
+def test_an_event_after_the_end_is_passed_over() -> None:
     assert _read([_stream(_event(AUDIO, 1), LAST, _event(AUDIO, 1))])[0] == AUDIO
 
 
@@ -121,7 +121,7 @@ def test_success_without_audio_may_be_asked_again(body: bytes) -> None:
         b"\xff\xfe\n\n",
     ],
 )
-def test_what_is_no_answer_fails_and_is_not_quoted(body: bytes) -> None:
+def test_a_body_that_is_no_answer_fails_and_is_not_quoted(body: bytes) -> None:
     with pytest.raises(EngineFailed) as caught:
         _read([body])
     assert caught.value.__cause__ is None

@@ -181,7 +181,7 @@ async def _read_into(got: list[Event], events: AsyncIterator[Event]) -> None:
         got.append(event)
 
 
-async def test_what_was_heard_before_an_answer_broke_was_heard() -> None:
+async def test_audio_that_was_heard_before_an_answer_broke_was_heard() -> None:
     got: list[Event] = []
     async with rig() as running:
         running.provider.fail("error_midstream", after_bytes=20_000)

@@ -91,7 +91,7 @@ def test_a_stumble_is_tried_again_unseen(together: Together) -> None:
     assert len(together.seen()) == 3
 
 
-def test_what_moderation_refuses_no_other_engine_is_asked(together: Together) -> None:
+def test_a_text_that_moderation_refuses_is_sent_to_no_other_engine(together: Together) -> None:
     together.fail("error_in_200", code="1026")
     answer = together.server.speech("Good evening.", model="either")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_refused")

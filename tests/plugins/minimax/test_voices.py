@@ -71,7 +71,7 @@ async def test_the_accounts_own_are_listed_on_request_but_never_what_was_cloned_
     assert names["nigerian-male-1"] == "nigerian-male-1"
 
 
-async def test_what_was_known_stays_known_when_nobody_answers() -> None:
+async def test_a_known_voice_stays_known_when_nobody_answers() -> None:
     async with rig() as running:
         await running.engine.refresh()
         running.provider.fail("5xx", path="get_voice")

@@ -46,7 +46,7 @@ async def test_faster_is_shorter(sdk: openai.AsyncOpenAI) -> None:
     assert abs(sizes[0] - 2 * sizes[1]) <= 4
 
 
-async def test_it_lists_its_models_and_no_voices(sdk: openai.AsyncOpenAI) -> None:
+async def test_the_fake_lists_its_models_and_no_voices(sdk: openai.AsyncOpenAI) -> None:
     assert "tts-1" in [model.id async for model in await sdk.models.list()]
     with pytest.raises(openai.NotFoundError):
         await sdk.get("/audio/voices", cast_to=object)
@@ -70,7 +70,7 @@ async def test_it_lists_its_models_and_no_voices(sdk: openai.AsyncOpenAI) -> Non
         ({"language": "th"}, "language", "unknown_parameter"),
     ],
 )
-async def test_it_refuses_what_openai_refuses(
+async def test_the_fake_refuses_what_openai_refuses(
     sdk: openai.AsyncOpenAI, change: dict[str, Any], field: str, code: str
 ) -> None:
     body = {"model": "tts-1", "voice": "alloy", "input": TEXT, **change}
@@ -94,7 +94,7 @@ async def test_a_wrong_key_is_refused(fake: ServedApp) -> None:
 
 
 @pytest.mark.parametrize(("code", "retry_after"), [("", "3"), ("insufficient_quota", None)])
-async def test_it_has_had_enough_when_told_to(
+async def test_the_fake_has_had_enough_when_told_to(
     fake: ServedApp, sdk: openai.AsyncOpenAI, code: str, retry_after: str | None
 ) -> None:
     fake.provider.fail("429", code=code, retry_after=retry_after)

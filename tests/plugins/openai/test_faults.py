@@ -53,7 +53,7 @@ def _job(formats: tuple[str, ...] = (), **more: Any) -> SpeechJob:
         ("truncated", {}, EngineFailed, None),
     ],
 )
-async def test_what_is_no_audio_gives_none(
+async def test_an_answer_that_is_no_audio_gives_none(
     stream: str,
     formats: tuple[str, ...],
     fault: Any,
@@ -89,7 +89,7 @@ async def test_garbage_is_no_audio(stream: str, formats: tuple[str, ...]) -> Non
 @pytest.mark.parametrize(
     ("stream", "fault"), [("audio", "truncated"), ("sse", "truncated"), ("sse", "error_midstream")]
 )
-async def test_what_breaks_in_the_middle_is_never_finished(
+async def test_an_answer_that_breaks_in_the_middle_is_never_finished(
     stream: str, formats: tuple[str, ...], fault: Any
 ) -> None:
     async with pair(stream=stream) as (engine, provider):
@@ -110,7 +110,7 @@ async def test_a_server_that_says_nothing_is_given_up_by_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("stream", ["audio", "sse"])
-async def test_what_comes_slowly_comes_whole(stream: str) -> None:
+async def test_an_answer_that_comes_slowly_comes_whole(stream: str) -> None:
     async with pair(stream=stream) as (engine, provider):
         provider.fail("slow", piece_bytes=1111, pause_s=0)
         assert decode(decoded(pcm_of(await collect(engine, _job())), "pcm").samples, 24_000) == (TEXT,)

@@ -52,7 +52,7 @@ def test_a_wav_in_place_of_pcm_loses_its_header(places: list[int], size: int) ->
 
 
 @given(PLACES)
-def test_what_stands_around_the_samples_of_a_wav_is_not_played(places: list[int]) -> None:
+def test_bytes_around_the_samples_of_a_wav_are_not_played(places: list[int]) -> None:
     sink = io.BytesIO()
     with wave.open(sink, "wb") as out:
         out.setparams((1, 2, 24_000, 0, "NONE", ""))
@@ -100,7 +100,7 @@ def test_a_bare_frame_is_mp3_as_well_as_a_tag() -> None:
         (b"RIFF\xff\xff\xff\xffWAVELIST\xff\xff\xff\x7f" + PCM, "wav"),
     ],
 )
-def test_what_is_no_audio_is_a_failure_before_any_event(data: bytes, wanted: Format) -> None:
+def test_an_answer_that_is_no_audio_is_a_failure_before_any_event(data: bytes, wanted: Format) -> None:
     hearing = Hearing(JOB, wanted, 24_000)
     hearing.begin(0)
     events: list[Event] = []

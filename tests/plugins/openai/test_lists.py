@@ -54,7 +54,7 @@ def test_where_some_models_say_that_they_speak_the_others_do_not() -> None:
     assert lists.for_speech(("kokoro", "f5")) == ("kokoro", "f5")
 
 
-def test_what_is_no_json_is_no_list() -> None:
+def test_a_body_that_is_no_json_is_no_list() -> None:
     with pytest.raises(EngineFailed):
         lists.decoded(b"<html>")
 
@@ -79,7 +79,7 @@ async def test_each_kind_of_server_tells_what_it_has(
         assert tuple(voice.id for voice in engine.voices()) == voices
 
 
-async def test_what_the_settings_say_is_not_asked_for() -> None:
+async def test_a_list_in_the_settings_is_not_asked_for() -> None:
     async with pair("kokoro", models=("mine",), voices=("me",)) as (engine, _):
         await engine.refresh()
         assert [model.id for model in engine.models()] == ["mine"]
@@ -93,7 +93,7 @@ async def test_a_server_without_any_list_is_there_all_the_same() -> None:
         assert [voice.id for voice in engine.voices()] == list(lists.BUILT_IN)
 
 
-async def test_what_was_known_stays_known_while_the_server_is_down() -> None:
+async def test_a_known_list_stays_known_while_the_server_is_down() -> None:
     async with pair("kokoro") as (engine, provider):
         await engine.refresh()
         known = (engine.models(), engine.voices())

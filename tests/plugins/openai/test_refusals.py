@@ -101,7 +101,7 @@ def test_a_code_is_passed_on_to_the_operator() -> None:
         ({"retry-after": "inf"}, None),
     ],
 )
-def test_it_says_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
+def test_a_refusal_says_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
     assert refusal(429, headers, b"").retry_after_s == seconds
 
 

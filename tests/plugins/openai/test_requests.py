@@ -70,7 +70,7 @@ async def test_other_servers_get_the_keys_they_know() -> None:
     ]
 
 
-async def test_what_is_too_long_for_one_call_is_several() -> None:
+async def test_a_text_that_is_too_long_for_one_call_is_several() -> None:
     sent = await _sent(_job(), max_characters=6)
     assert sent == [{**PLAIN, "input": "One."}, {**PLAIN, "input": "Two."}]
 
@@ -112,7 +112,7 @@ async def test_a_server_without_keys_gets_none() -> None:
         assert all("authorization" not in seen.headers for seen in provider.seen)
 
 
-async def test_it_mixes_nothing_and_asks_nobody() -> None:
+async def test_a_mix_of_voices_is_refused_and_nobody_is_asked() -> None:
     async with pair() as (engine, provider):
         with pytest.raises(VoiceNotFound):
             await collect(engine, _job(voice=Mix(())))

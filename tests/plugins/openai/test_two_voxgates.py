@@ -84,7 +84,9 @@ def test_every_word_comes_through_in_every_format(chain: Chain, model: str, form
 
 @pytest.mark.parametrize("model", ["tts-1", "gpt-4o-mini-tts"], ids=["bytes", "events"])
 @pytest.mark.parametrize("format_", ["mp3", "aac"])
-def test_what_is_passed_on_comes_through_byte_for_byte(chain: Chain, model: str, format_: Format) -> None:
+def test_an_answer_that_is_passed_on_comes_through_byte_for_byte(
+    chain: Chain, model: str, format_: Format
+) -> None:
     assert chain.spoken(model, format_) == _direct(chain, format_)
 
 
@@ -119,7 +121,7 @@ def test_pcm_is_the_same_sound(chain: Chain) -> None:
     assert chain.spoken("tts-1", "pcm") == theirs
 
 
-def test_what_the_second_has_is_listed_by_the_first(chain: Chain) -> None:
+def test_a_list_of_the_second_is_shown_by_the_first(chain: Chain) -> None:
     with chain.front.client() as client:
         models = [model["id"] for model in client.get("/v1/models").json()["data"]]
         voices = {voice["id"]: voice["name"] for voice in client.get("/v1/audio/voices").json()["data"]}

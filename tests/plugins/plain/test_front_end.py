@@ -55,7 +55,7 @@ def test_the_source_ranges_tile_the_text(text: str, language: str) -> None:
 
 
 @given(text=TEXTS, language=st.sampled_from(LANGUAGES))
-def test_what_is_spoken_is_clean_and_never_empty(text: str, language: str) -> None:
+def test_spoken_text_is_clean_and_never_empty(text: str, language: str) -> None:
     for said in spoken(text, language):
         assert said
         assert said == said.strip()
@@ -86,7 +86,7 @@ def test_no_letter_is_lost_between_the_segments(text: str) -> None:
         ("...", ["..."]),
     ],
 )
-def test_what_is_spoken(text: str, expected: list[str]) -> None:
+def test_a_text_is_spoken_as_expected(text: str, expected: list[str]) -> None:
     assert spoken(text) == expected
 
 
@@ -154,7 +154,7 @@ def test_a_word_of_the_lexicon_knows_what_it_stands_for() -> None:
     assert (rewritten.source_start, rewritten.source_end) == (4, 8)
 
 
-async def test_it_registers_as_the_front_end_plain() -> None:
+async def test_the_plugin_registers_as_the_front_end_plain() -> None:
     (plugin,) = voxgate_register()
     assert (plugin.kind, plugin.name) == ("front_end", "plain")
     assert callable(plugin.create)

@@ -28,7 +28,7 @@ def detector() -> LangidDetector:
     return load(LangidSettings().languages)
 
 
-def test_it_is_right_as_often_as_it_was(detector: LangidDetector) -> None:
+def test_the_detector_is_right_as_often_as_it_was(detector: LangidDetector) -> None:
     print(table(samples(), detector.detect))
     long = score([sample for sample in samples() if not sample.is_short], detector.detect)
     short = score([sample for sample in samples() if sample.is_short], detector.detect)
@@ -36,7 +36,7 @@ def test_it_is_right_as_often_as_it_was(detector: LangidDetector) -> None:
     assert short.share >= SHORT_FLOOR
 
 
-def test_it_answers_only_with_languages_of_its_list() -> None:
+def test_the_detector_answers_only_with_languages_of_its_list() -> None:
     few = load(("en", "pt"))
     found = {few.detect(sample.text) for sample in samples()}
     assert found <= {"en", "pt", None}
@@ -51,7 +51,7 @@ def test_pidgin_is_english_where_english_is_on_the_list(detector: LangidDetector
 
 
 @pytest.mark.parametrize("text", ["", "  ", "OK", "12345", "\0\0", "Hola", "ığ"])
-def test_what_says_too_little_is_unsure(detector: LangidDetector, text: str) -> None:
+def test_a_text_that_says_too_little_is_unsure(detector: LangidDetector, text: str) -> None:
     assert detector.detect(text) is None
 
 
@@ -71,7 +71,7 @@ def test_a_language_that_it_does_not_know_is_refused_by_name() -> None:
         load(("en", "tlh"))
 
 
-async def test_it_loads_beside_the_event_loop() -> None:
+async def test_the_detector_loads_beside_the_event_loop() -> None:
     (plugin,) = voxgate_register()
     assert (plugin.kind, plugin.name) == ("detector", "py3langid")
     assert callable(plugin.create)

@@ -47,7 +47,7 @@ def test_the_sentences_are_enough_of_everything() -> None:
     assert len({sample.text for sample in found}) == len(found)
 
 
-def test_it_is_right_as_often_as_it_was() -> None:
+def test_the_detector_is_right_as_often_as_it_was() -> None:
     print(table(samples(), detect))
     long = score([sample for sample in samples() if not sample.is_short], detect)
     short = score([sample for sample in samples() if sample.is_short], detect)
@@ -80,7 +80,7 @@ def test_neighbours_are_told_apart_only_in_longer_texts(text: str, found: str) -
 @pytest.mark.parametrize(
     "text", ["", "   ", "ab", "OK", "12345", "😀😀😀", "\0\0\0", "\ud800", "Ndo", "Vámonos", "bő"]
 )
-def test_what_says_too_little_is_unsure(text: str) -> None:
+def test_a_text_that_says_too_little_is_unsure(text: str) -> None:
     assert detect(text) is None
 
 
@@ -121,7 +121,7 @@ def test_no_text_breaks_it(text: str) -> None:
     assert found is None or (found.isascii() and found.islower() and 2 <= len(found) <= 3)
 
 
-def test_it_may_be_asked_from_any_thread() -> None:
+def test_the_detector_may_be_asked_from_any_thread() -> None:
     detector = Cld2Detector()
     texts = [sample.text for sample in samples()] * 3
     alone = [detector.detect(text) for text in texts]
@@ -129,7 +129,7 @@ def test_it_may_be_asked_from_any_thread() -> None:
         assert list(threads.map(detector.detect, texts)) == alone
 
 
-async def test_it_registers_as_the_detector_pycld2() -> None:
+async def test_the_plugin_registers_as_the_detector_pycld2() -> None:
     (plugin,) = voxgate_register()
     assert (plugin.kind, plugin.name) == ("detector", "pycld2")
     assert callable(plugin.create)

@@ -16,18 +16,18 @@ def spoken(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("text", "expected"), READ)
-def test_it_is_read_as_a_thai_reader_would(text: str, expected: str) -> None:
+def test_a_case_is_read_as_a_thai_reader_would(text: str, expected: str) -> None:
     assert spoken(text) == [expected]
 
 
-def test_it_is_read_the_same_within_a_text() -> None:
+def test_a_case_is_read_the_same_within_a_text() -> None:
     """No rule hangs on where a text begins or ends, and none looks over the end of a line."""
     within = {text: spoken(f"สวัสดีครับ\n{text}\nลาก่อน") for text, _ in READ}
     assert within == {text: ["สวัสดีครับ", expected, "ลาก่อน"] for text, expected in READ}
 
 
 @pytest.mark.parametrize(("text", "expected"), cases_sentences.CASES)
-def test_it_breathes_where_a_thai_reader_would(text: str, expected: list[str]) -> None:
+def test_a_text_breathes_where_a_thai_reader_would(text: str, expected: list[str]) -> None:
     assert spoken(text) == expected
 
 

@@ -82,7 +82,7 @@ def check_rewritten(segment: Segment) -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(text=TEXTS, lexicon=LEXICONS)
-def test_what_is_spoken_is_clean_and_never_empty(text: str, lexicon: dict[str, str]) -> None:
+def test_spoken_text_is_clean_and_never_empty(text: str, lexicon: dict[str, str]) -> None:
     for segment in FRONT_END.prepare(text, "th", lexicon):
         assert segment.spoken
         assert segment.spoken == " ".join(segment.spoken.split())
@@ -194,7 +194,7 @@ def test_nothing_is_cut_for_a_last_word() -> None:
         ("โทร. 1669\nวันที่ 5/11", {"โทรศัพท์": "โทร.", "หนึ่งหกหกเก้า": "1669", "ห้าพฤศจิกายน": "5/11"}),
     ],
 )
-def test_what_was_rewritten_points_at_its_source(text: str, expected: dict[str, str]) -> None:
+def test_a_rewritten_segment_points_at_its_source(text: str, expected: dict[str, str]) -> None:
     assert sources(text) == expected
 
 
@@ -281,7 +281,7 @@ def test_a_reader_that_breaks_lets_the_next_one_read() -> None:
     assert spoken("สวัสดี 1") == "สวัสดีหนึ่ง"
 
 
-async def test_it_registers_as_the_front_end_pythainlp() -> None:
+async def test_the_plugin_registers_as_the_front_end_pythainlp() -> None:
     (plugin,) = voxgate_register()
     assert (plugin.kind, plugin.name) == ("front_end", "pythainlp")
     assert callable(plugin.create)

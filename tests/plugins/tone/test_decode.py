@@ -56,7 +56,7 @@ async def test_sixty_sentences_come_back_through_a_codec(codec: str) -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000])
-async def test_it_comes_back_through_resampling(rate_hz: int) -> None:
+async def test_a_text_comes_back_through_resampling(rate_hz: int) -> None:
     resampled = soxr.resample(await spoken(*TEXTS), 24_000, rate_hz)
     assert decode(resampled, rate_hz) == TEXTS
     assert decode(soxr.resample(resampled, rate_hz, 24_000), 24_000) == TEXTS
@@ -64,7 +64,7 @@ async def test_it_comes_back_through_resampling(rate_hz: int) -> None:
 
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000])
 @pytest.mark.parametrize("speed", [0.25, 0.7, 1.0, 1.7, 3.3, 4.0])
-async def test_it_comes_back_at_every_rate_and_speed(rate_hz: int, speed: float) -> None:
+async def test_a_text_comes_back_at_every_rate_and_speed(rate_hz: int, speed: float) -> None:
     assert decode(await spoken(*TEXTS, sample_rate_hz=rate_hz, speed=speed), rate_hz, speed) == TEXTS
 
 
@@ -75,7 +75,7 @@ def test_any_text_comes_back_from_any_place(texts: list[str], offset: int) -> No
     assert decode(pcm, 24_000) == tuple(texts)
 
 
-async def test_it_comes_back_quietly_and_with_noise() -> None:
+async def test_a_text_comes_back_quietly_and_with_noise() -> None:
     noise = np.random.default_rng(7).normal(0, 200, 100_000)
     pcm = await spoken("Hello world.", "Bye.")
     assert decode(pcm / 10 / 32768, 24_000) == ("Hello world.", "Bye.")

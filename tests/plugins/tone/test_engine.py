@@ -86,7 +86,7 @@ async def test_an_engine_may_be_softer_and_say_who_speaks() -> None:
     assert words[0].sample_offset == (7 + 2 * (2 + len("malee:"))) * 576
 
 
-async def test_it_stops_exactly_at_the_most_samples_and_times_no_word_beyond() -> None:
+async def test_the_engine_stops_exactly_at_the_most_samples_and_times_no_word_beyond() -> None:
     async with tone() as engine:
         events = await collect(engine, job("one two three four", "five", max_samples=20_001))
     words = [word for event in events if isinstance(event, Words) for word in event.words]
@@ -103,7 +103,7 @@ async def test_faster_is_shorter() -> None:
 
 
 @pytest.mark.parametrize("text", ["\ud800", "x" * 65_536])
-async def test_what_no_frame_can_hold_is_unsupported_text(text: str) -> None:
+async def test_a_text_that_no_frame_can_hold_is_unsupported(text: str) -> None:
     async with tone() as engine:
         with pytest.raises(UnsupportedText) as caught:
             await collect(engine, job(text))
@@ -111,7 +111,7 @@ async def test_what_no_frame_can_hold_is_unsupported_text(text: str) -> None:
     assert caught.value.__cause__ is None
 
 
-async def test_it_clones_and_mixes_nothing() -> None:
+async def test_the_engine_clones_and_mixes_nothing() -> None:
     async with tone() as engine:
         with pytest.raises(VoiceNotFound):
             await collect(engine, job(TEXT, voice=Mix(())))
