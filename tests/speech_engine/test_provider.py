@@ -67,7 +67,7 @@ async def _until_it_breaks(http: AiohttpClient, request: HttpRequest) -> tuple[b
     return heard, None
 
 
-async def test_what_was_asked_is_written_down(fake: ServedApp, http: AiohttpClient) -> None:
+async def test_a_request_is_written_down(fake: ServedApp, http: AiohttpClient) -> None:
     assert await _ask(http, _request(fake, "/v1/speak?a=b", b'{"text": "hi"}')) == (200, SPEECH)
     (seen,) = fake.provider.spoken()
     assert (seen.method, seen.path, seen.query, seen.json) == ("POST", "/v1/speak", "a=b", {"text": "hi"})
@@ -76,7 +76,7 @@ async def test_what_was_asked_is_written_down(fake: ServedApp, http: AiohttpClie
     assert (seen.status, seen.sent_bytes, seen.left_at, seen.fault) == (200, len(SPEECH), None, "")
 
 
-async def test_who_has_heard_all_has_not_left(http: AiohttpClient) -> None:
+async def test_a_client_who_has_heard_all_has_not_left(http: AiohttpClient) -> None:
     has_tidied = asyncio.Event()
 
     async def tidying(scope: Scope, receive: Receive, send: Send) -> None:
@@ -183,7 +183,7 @@ async def test_another_process_scripts_it_over_http(fake: ServedApp, http: Aioht
 
 
 @pytest.mark.parametrize("body", [b'{"name": "429"}', b'[{"name": "4299"}]', b"429, please", b""])
-async def test_what_is_no_list_of_faults_is_told_so(
+async def test_a_body_that_is_no_list_of_faults_is_told_so(
     fake: ServedApp, http: AiohttpClient, body: bytes
 ) -> None:
     status, told = await _ask(http, _request(fake, "/_fake/faults", body))

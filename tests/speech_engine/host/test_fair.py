@@ -52,7 +52,7 @@ def test_a_first_request_waits_for_no_flood_of_many_accounts_either() -> None:
     assert host.begun[begun] is first
 
 
-def test_who_is_in_line_first_is_not_overtaken_by_those_who_come_later() -> None:
+def test_a_tenant_who_is_in_line_first_is_not_overtaken_by_those_who_come_later() -> None:
     host = SimulatedHost(slots=1)
     for _ in range(5):
         host.comes(Job("z", 10.0))
@@ -83,7 +83,7 @@ def test_a_false_estimate_gains_nothing(claimed_s: float) -> None:
     assert served_s(host, "other") <= served_s(host, "honest") + 2 * 10.0
 
 
-def test_what_is_made_beyond_the_estimate_counts_while_it_is_made() -> None:
+def test_seconds_beyond_the_estimate_count_while_they_are_made() -> None:
     order: FairOrder[Ticket] = FairOrder()
     understated = [Ticket("a", 0.3), Ticket("a", 0.3)]
     for ticket in (*understated, Ticket("b", 5.0), Ticket("b", 5.0)):
@@ -147,7 +147,7 @@ def test_one_ahead_of_its_share_is_remembered_while_it_is_away() -> None:
     assert [order.pop().tenant for _ in range(3)] == ["b", "a", "b"]
 
 
-def test_one_that_was_served_beside_others_keeps_its_debt_of_the_seconds_beyond_its_share() -> None:
+def test_a_tenant_who_was_served_beside_others_keeps_its_debt_beyond_its_share() -> None:
     """While two jobs run and nobody waits, ten seconds of one of them are five seconds for everybody."""
     order: FairOrder[Ticket] = FairOrder()
     beside, long = Ticket("stays", 1_000.0), Ticket("a", 10.0)
@@ -176,7 +176,7 @@ def test_a_tenant_long_gone_is_forgotten_though_the_host_never_rests() -> None:
     assert repr(order) == "<FairOrder of 0 tenants, 0 waiting>"
 
 
-def test_what_was_taken_while_nobody_waited_is_no_debt_for_ever() -> None:
+def test_seconds_that_were_taken_while_nobody_waited_are_no_debt_for_ever() -> None:
     """One that spoke for a minute when nobody else wanted to is not put behind all who come later."""
     host = SimulatedHost(slots=2)
     host.comes(Job("stays", 100_000.0))

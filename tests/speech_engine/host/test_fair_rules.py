@@ -72,7 +72,7 @@ def test_each_job_runs_once_in_its_tenants_order_and_no_slot_idles(
 
 @given(slots=SLOTS, arrivals=ARRIVALS)
 @settings(deadline=None)
-def test_what_is_forecast_comes_true_when_estimates_are_true_and_nobody_else_comes(
+def test_a_forecast_comes_true_when_estimates_are_true_and_nobody_else_comes(
     slots: int, arrivals: list[Arrival]
 ) -> None:
     host = SimulatedHost(slots)
@@ -92,7 +92,7 @@ def test_what_is_forecast_comes_true_when_estimates_are_true_and_nobody_else_com
 
 @given(arrivals=ARRIVALS)
 @settings(deadline=None)
-def test_whose_turn_is_next_in_its_line_is_not_put_back_by_newcomers(arrivals: list[Arrival]) -> None:
+def test_a_job_that_is_next_in_its_line_is_not_put_back_by_newcomers(arrivals: list[Arrival]) -> None:
     """However many come after it, and whatever their shares: it is their seconds that begin later."""
     host = SimulatedHost(slots=1)
     host.comes(Job("z", 1.0))
@@ -106,7 +106,7 @@ def test_whose_turn_is_next_in_its_line_is_not_put_back_by_newcomers(arrivals: l
 
 
 @given(free_in_s=st.lists(SECONDS, min_size=1, max_size=4), arrivals=ARRIVALS, pace=st.floats(0.01, 3.0))
-def test_one_that_is_sent_away_on_hearing_its_wait_keeps_nobody_waiting(
+def test_a_job_that_is_sent_away_on_hearing_its_wait_keeps_nobody_waiting(
     free_in_s: list[float], arrivals: list[Arrival], pace: float
 ) -> None:
     jobs = [Job(arrival.tenant, arrival.real_s) for arrival in arrivals]

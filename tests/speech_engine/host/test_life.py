@@ -39,7 +39,7 @@ async def test_a_broken_host_ends_by_itself_though_a_thread_lives_on(
     assert status == 1
 
 
-async def test_what_is_said_to_a_loop_that_has_closed_is_lost_and_no_error() -> None:
+async def test_a_message_to_a_loop_that_has_closed_is_lost_and_no_error() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     tell(loop, print, "nobody")

@@ -67,7 +67,7 @@ async def test_a_full_queue_sends_away_the_newest_of_the_tenant_that_floods_it(
     assert len(crowd.waiting) == crowd.queue.waiting == len(waiting)
 
 
-async def test_nobody_waits_past_its_deadline() -> None:
+async def test_a_job_does_not_wait_past_its_deadline() -> None:
     crowd = Crowd(slots=1, limit=10)
     first, late = crowd.comes("a"), crowd.comes("b", deadline_s=0.0)
     await steps()
@@ -76,7 +76,7 @@ async def test_nobody_waits_past_its_deadline() -> None:
     assert crowd.queue.waiting == 0
 
 
-async def test_one_that_gives_up_waiting_loses_its_place_only() -> None:
+async def test_a_job_that_gives_up_waiting_loses_its_place_only() -> None:
     crowd = Crowd(slots=1, limit=10)
     for tenant in "abac":
         crowd.comes(tenant)

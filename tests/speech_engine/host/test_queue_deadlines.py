@@ -47,7 +47,7 @@ async def test_at_first_nobody_is_refused_since_nothing_is_known() -> None:
 
 
 @in_simulated_time
-async def test_one_that_cannot_begin_in_time_is_told_at_once_and_when_it_could() -> None:
+async def test_a_job_that_cannot_begin_in_time_is_told_at_once_and_when_it_could() -> None:
     crowd = await half_as_long_as_its_audio()
     now = asyncio.get_running_loop().time
     inside, came_at = crowd.comes("a", estimated_s=100.0), now()
@@ -63,7 +63,7 @@ async def test_one_that_cannot_begin_in_time_is_told_at_once_and_when_it_could()
 
 
 @in_simulated_time
-async def test_one_that_comes_back_when_it_was_told_to_is_served() -> None:
+async def test_a_job_that_comes_back_when_it_was_told_to_is_served() -> None:
     crowd = await half_as_long_as_its_audio()
     inside = [crowd.comes("a", estimated_s=20.0), crowd.comes("b", estimated_s=20.0)]
     await steps()
@@ -103,7 +103,7 @@ async def test_a_free_slot_is_never_refused() -> None:
 
 
 @in_simulated_time
-async def test_what_waits_is_shared_among_the_slots() -> None:
+async def test_a_line_is_shared_among_the_slots() -> None:
     crowd = await half_as_long_as_its_audio(slots=2)
     for tenant in "abcd":
         crowd.comes(tenant, estimated_s=20.0)

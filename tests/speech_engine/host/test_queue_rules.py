@@ -70,7 +70,7 @@ def test_slots_are_never_overfilled_nor_lost(slots: int, limit: int, moves: list
 
 @given(arrivals=st.text("abcd", min_size=1, max_size=30))
 @settings(deadline=None)
-def test_nobody_has_a_second_turn_before_everyone_waiting_has_had_one(arrivals: str) -> None:
+def test_a_tenant_has_no_second_turn_before_everyone_waiting_has_had_one(arrivals: str) -> None:
     async def play() -> None:
         crowd = Crowd(slots=1, limit=100)
         crowd.comes("z")

@@ -22,7 +22,7 @@ async def _fill(spool: Spool, frames: list[Frame]) -> None:
     spool.end()
 
 
-async def test_what_was_put_comes_out_in_order() -> None:
+async def test_frames_that_were_put_come_out_in_order() -> None:
     frames: list[Frame] = [
         Started(24_000),
         Audio(0, b"ab"),

@@ -101,7 +101,7 @@ def test_each_cleaned_character_has_a_place_that_never_falls(text: str) -> None:
         assert all(0 <= place < len(text) for place in places)
 
 
-def test_what_is_decided_first_stays() -> None:
+def test_the_first_decision_stays() -> None:
     draft = Draft("In 2026, 12 cats: www.12.org")
     draft.keep(re.compile(r"www\.\S+"))
     draft.rewrite(NUMBER, lambda match: "twelve" if match.group() == "12" else None)
@@ -185,7 +185,7 @@ def test_a_piece_that_says_nothing_joins_its_neighbour() -> None:
     ]
 
 
-def test_what_stands_for_what_is_told_by_the_users_places() -> None:
+def test_a_segments_source_is_told_by_the_users_places() -> None:
     text = "A\u200b e\u0301 12 \x00kg."
     draft = Draft(text)
     draft.rewrite(re.compile(r"12 +kg"), lambda _: "doze quilos")
@@ -232,7 +232,7 @@ def test_no_repr_shows_the_text() -> None:
 )
 @example(text="e\u0301 12\u0301", ends=[2, 3], lexicon={}, said="e", decided=(0, 1))
 @example(text="12", ends=[1], lexicon={}, said="", decided=(9, 1))
-def test_whatever_is_decided_the_segments_tile_the_text(
+def test_segments_tile_the_text_whatever_is_decided(
     text: str, ends: list[int], lexicon: dict[str, str], said: str, decided: tuple[int, int]
 ) -> None:
     draft = Draft(text)
@@ -270,7 +270,7 @@ def test_a_draft_of_which_nothing_is_decided_says_the_text(text: str, ends: list
     assert [character for character in said if character.isalnum()] == letters
 
 
-def test_it_tells_what_was_decided_in_the_order_of_the_text() -> None:
+def test_a_draft_tells_its_decisions_in_the_order_of_the_text() -> None:
     draft = Draft("a 12 b 3")
     draft.decide(7, 8, "three")
     draft.decide(2, 4, "twelve")

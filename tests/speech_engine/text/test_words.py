@@ -66,7 +66,7 @@ ALPHABET = st.text(st.sampled_from("aAbB .ไท\u0301é"), max_size=12)
 
 
 @given(ALPHABET, st.dictionaries(st.text(st.sampled_from("aAbBไé."), min_size=1, max_size=3), ALPHABET))
-def test_what_is_found_is_in_order_apart_and_a_word_of_the_lexicon(
+def test_words_that_are_found_are_in_order_apart_and_of_the_lexicon(
     text: str, lexicon: dict[str, str]
 ) -> None:
     found = list(WordFinder(lexicon).find(text))
