@@ -38,7 +38,7 @@ def probed(breaker: Breaker, outcome: Outcome, now: float) -> Breaker:
 REFUSED = end_try(CLOSED, "refused", 100.0, is_probe=False)
 
 
-def test_so_many_faults_in_a_row_open_it_and_one_less_does_not() -> None:
+def test_a_breaker_opens_at_its_last_fault_in_a_row_and_not_before() -> None:
     breaker = CLOSED
     for number in range(1, FAULTS):
         breaker = end_try(breaker, "faulty", 100.0, is_probe=False)
@@ -63,7 +63,7 @@ def test_a_refusal_opens_at_once_and_for_longest() -> None:
     ("now", "may", "left_s"),
     [(100.0, False, 5.0), (104.9, False, 0.1), (105.0, True, 0.0), (200.0, True, 0.0)],
 )
-def test_it_is_half_open_when_its_time_is_over(now: float, may: bool, left_s: float) -> None:
+def test_a_breaker_is_half_open_when_its_time_is_over(now: float, may: bool, left_s: float) -> None:
     assert may_try(opened(), now) is may
     assert wait_s(opened(), now) == pytest.approx(left_s)
 
@@ -88,11 +88,13 @@ def test_a_good_probe_closes_it(open_one: Breaker) -> None:
 
 @pytest.mark.parametrize("outcome", ["well", "faulty"])
 @pytest.mark.parametrize("open_one", [opened(), start_try(opened()), REFUSED])
-def test_who_began_before_it_opened_tells_nothing_new(outcome: Outcome, open_one: Breaker) -> None:
+def test_a_try_that_began_before_the_breaker_opened_tells_nothing_new(
+    outcome: Outcome, open_one: Breaker
+) -> None:
     assert end_try(open_one, outcome, 101.0, is_probe=False) == open_one
 
 
-def test_of_many_that_are_refused_together_only_the_first_is_news() -> None:
+def test_only_the_first_of_many_that_are_refused_together_is_news() -> None:
     assert end_try(REFUSED, "refused", 200.0, is_probe=False) == REFUSED
     assert end_try(opened(), "refused", 101.0, is_probe=False).is_refused
 
@@ -118,7 +120,9 @@ def test_a_probe_given_up_lets_the_next_one_try() -> None:
         (CLOSED, "refused", Breaker(1, LONGEST_S, 200.0, is_refused=True)),
     ],
 )
-def test_what_a_look_at_the_provider_tells(before: Breaker, outcome: Outcome, after_it: Breaker) -> None:
+def test_a_look_at_the_provider_moves_the_breaker(
+    before: Breaker, outcome: Outcome, after_it: Breaker
+) -> None:
     assert end_other_call(before, outcome, 200.0) == after_it
 
 

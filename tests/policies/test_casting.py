@@ -64,7 +64,7 @@ def test_a_name_is_known_however_its_accents_and_blanks_are_written(tag: str) ->
         (("Zoé", "Zoe\u0301"), False),
     ],
 )
-def test_what_makes_a_cast(names: tuple[str, ...], is_good: bool) -> None:
+def test_a_cast_is_made_of_good_names(names: tuple[str, ...], is_good: bool) -> None:
     assert (casting.fault(names) is None) == is_good
 
 

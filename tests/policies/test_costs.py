@@ -21,7 +21,7 @@ from policies.costs import PerUnit, Rate, micro_usd
         (Rate(0.0, "job"), 0),
     ],
 )
-def test_what_an_attempt_costs(rate: Rate, micro: int) -> None:
+def test_an_attempt_costs_its_rate(rate: Rate, micro: int) -> None:
     assert micro_usd(rate, seconds=90.0, characters=200, units=300.0) == micro
 
 

@@ -29,7 +29,7 @@ def test_delays_by_the_crashes_of_the_last_minute(ages: list[float], delay_s: fl
 
 
 @given(MOMENTS)
-def test_it_is_given_up_exactly_at_the_fifth_crash_within_a_minute(crashes: list[float]) -> None:
+def test_a_host_is_given_up_exactly_at_the_fifth_crash_within_a_minute(crashes: list[float]) -> None:
     now = crashes[-1]
     recent = [crash for crash in crashes if now - crash < WITHIN_S]
     assert (restart_delay_s(crashes, now) is None) == (len(recent) >= CRASHES)

@@ -47,7 +47,7 @@ def test_each_sentence_has_its_language() -> None:
     ]
 
 
-def test_one_that_is_too_short_or_unsure_is_spoken_as_the_one_before() -> None:
+def test_a_sentence_that_is_too_short_or_unsure_is_spoken_as_the_one_before() -> None:
     text = "Xyz abc. Wir sind nicht da. The Who. Lorem ipsum dolor sit. The door is open."
     assert [tag for _, tag in spoken(text, "pt")] == ["pt", "de", "de", "de", "en"]
 

@@ -41,7 +41,9 @@ SHARED = {
         ({"ana": "any"}, "pt", {"ana": "any", "Rui": "own pt", "Sé": "pt"}),
     ],
 )
-def test_what_counts(requested: str | Mapping[str, str] | None, tag: str, words: dict[str, str]) -> None:
+def test_the_words_of_all_lexicons_that_count_are_taken(
+    requested: str | Mapping[str, str] | None, tag: str, words: dict[str, str]
+) -> None:
     assert Lexicons(SHARED, OWN).for_text(requested, tag).words == words
 
 
@@ -163,7 +165,7 @@ def test_a_language_has_one_name_however_it_is_written() -> None:
         ({str(number): "s" for number in range(1001)}, "at most 1000 words; got 1001"),
     ],
 )
-def test_what_an_entry_may_be(words: dict[str, str], fault: str | None) -> None:
+def test_an_entry_is_taken_or_refused_with_its_fault(words: dict[str, str], fault: str | None) -> None:
     message = lexicon.words_fault(words, is_named=True)
     assert (message is None) is (fault is None)
     assert fault is None or fault in (message or "")

@@ -68,7 +68,7 @@ def test_the_same_wish_in_four_languages_finds_the_same_voice(description: str) 
         ("🙂", []),
     ],
 )
-def test_who_is_found_in_which_order(description: str, ids: list[str]) -> None:
+def test_voices_are_found_best_first(description: str, ids: list[str]) -> None:
     assert found(description) == ids
 
 

@@ -28,7 +28,7 @@ def test_a_plan_holds_for_its_accounts(limit: str) -> None:
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("plan", [BASIC, AGREED_ON, UNLIMITED])
 @pytest.mark.parametrize("agreed", [0, 7, 10**15])
-def test_what_was_agreed_with_the_account_comes_before_its_plan(plan: Plan, limit: str, agreed: int) -> None:
+def test_an_agreement_with_the_account_comes_before_its_plan(plan: Plan, limit: str, agreed: int) -> None:
     every = msgspec.structs.replace(Overrides(**dict.fromkeys(LIMITS, 1)), **{limit: agreed})  # type: ignore[arg-type]
     assert getattr(terms(plan, every), limit) == agreed
 

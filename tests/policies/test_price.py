@@ -32,18 +32,22 @@ lengths = st.integers(0, 48_000 * 3600)
         (FREE, 24_000, 24_000, 5, 0),
     ],
 )
-def test_what_is_charged(price: Price, samples: int, rate_hz: int, characters: int, micro: int) -> None:
+def test_a_charge_follows_the_price(
+    price: Price, samples: int, rate_hz: int, characters: int, micro: int
+) -> None:
     assert charge(price, samples=samples, rate_hz=rate_hz, characters=characters) == micro
 
 
 @pytest.mark.parametrize("price", [SECOND, Price(500, "character"), Price(MICRO, "job")])
 @pytest.mark.parametrize("samples", [0, -1])
-def test_what_was_not_written_costs_nothing(price: Price, samples: int) -> None:
+def test_a_request_of_which_nothing_was_written_costs_nothing(price: Price, samples: int) -> None:
     assert charge(price, samples=samples, rate_hz=24_000, characters=9) == 0
 
 
 @given(prices, lengths, rates)
-def test_it_is_rounded_up_by_less_than_one_micro_credit(price: Price, samples: int, rate_hz: int) -> None:
+def test_a_charge_is_rounded_up_by_less_than_one_micro_credit(
+    price: Price, samples: int, rate_hz: int
+) -> None:
     charged = charge(price, samples=samples, rate_hz=rate_hz, characters=1)
     assert 0 <= charged - Fraction(samples * price.micro, 60 * rate_hz) < 1
 
@@ -84,7 +88,7 @@ def test_the_rate_of_an_encoder_makes_no_price(price: Price, milliseconds: int, 
         (FREE, 1.5, 0),
     ],
 )
-def test_what_is_held_ahead(price: Price, estimated_s: float, micro: int) -> None:
+def test_an_estimate_is_held_ahead(price: Price, estimated_s: float, micro: int) -> None:
     assert estimate_charge(price, estimated_s=estimated_s, characters=9) == micro
 
 
@@ -114,5 +118,5 @@ def test_micro_credits_as_people_write_them(micro: int, text: str) -> None:
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_what_is_written_is_exact(micro: int) -> None:
+def test_a_written_amount_is_exact(micro: int) -> None:
     assert Fraction(in_credits(micro)) * MICRO == micro

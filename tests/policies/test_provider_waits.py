@@ -91,7 +91,7 @@ def test_a_sender_that_waits_that_long_never_sends_too_many_in_any_minute(
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0.0, 40.0), min_size=1, max_size=30))
-def test_nobody_waits_while_there_is_room(most: int, pauses: list[float]) -> None:
+def test_a_request_does_not_wait_while_there_is_room(most: int, pauses: list[float]) -> None:
     moments, now = [], 0.0
     for pause in pauses:
         now += pause

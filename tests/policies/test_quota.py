@@ -51,7 +51,7 @@ def test_how_an_amount_is_held(amount: int, standing: CreditStanding, hold: Spli
         (0, Split(0, 0), Split(0, 0)),
     ],
 )
-def test_what_a_charge_comes_to(charge: int, hold: Split, by_pool: Split) -> None:
+def test_a_charge_is_split_over_the_pools(charge: int, hold: Split, by_pool: Split) -> None:
     assert split_charge(charge, hold) == by_pool
 
 
@@ -91,7 +91,7 @@ def test_all_of_a_charge_is_settled_and_no_pool_gets_back_more_than_it_held(char
 
 
 @given(standings, amounts, amounts)
-def test_what_is_settled_beyond_a_hold_is_owed_and_refuses_the_next(
+def test_a_charge_beyond_a_hold_is_owed_and_refuses_the_next(
     standing: CreditStanding, amount: int, beyond: int
 ) -> None:
     hold = split(amount, standing)

@@ -58,7 +58,7 @@ def test_when_to_come_again(seconds: float, wait_s: int) -> None:
 
 
 @given(st.floats())
-def test_nobody_is_ever_told_less_than_a_second_or_more_than_a_minute(seconds: float) -> None:
+def test_a_client_is_never_told_less_than_a_second_or_more_than_a_minute(seconds: float) -> None:
     wait_s = retry_after_s(seconds)
     assert isinstance(wait_s, int)
     assert 1 <= wait_s <= 60

@@ -61,7 +61,7 @@ def test_no_letter_loses_a_mark_or_a_vowel(syllables: list[str], limit: int) -> 
 
 
 @given(sentences())
-def test_what_fits_is_left_alone(given_: list[Segment]) -> None:
+def test_a_segment_that_fits_is_left_alone(given_: list[Segment]) -> None:
     assert segments.fit(given_, 40) == tuple(given_)
 
 

@@ -68,7 +68,7 @@ def test_candidates_are_those_that_no_filter_forbids_in_their_order(
 
 
 @given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
-def test_who_is_refused_is_refused_by_the_first_filter_that_forbids(
+def test_a_model_is_refused_by_the_first_filter_that_forbids(
     offer: Offer, by: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules
 ) -> None:
     for verdict in decide(offer, by, query, terms, rules).verdicts:
@@ -237,7 +237,7 @@ def test_texts_are_prepared_as_the_route_says_or_as_the_model_needs(
     assert [candidate.front_end for candidate in found.candidates] == [front_end]
 
 
-def test_what_the_operator_settled_opens_a_model() -> None:
+def test_a_decision_of_the_operator_opens_a_model() -> None:
     closed = info("en", must_accept_licence=True, licence="CPML", paid_use=False)
     paid, free = plan(price="$9"), plan()
     accepted, with_basis = AcceptedLicence("CPML"), AcceptedLicence("CPML", "an agreement")
