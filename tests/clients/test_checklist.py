@@ -24,7 +24,7 @@ def _ids(cells: list[tuple[int, str]]) -> list[str]:
 
 
 @pytest.mark.parametrize(("row", "client"), _JUDGED, ids=_ids(_JUDGED))
-def test_what_a_client_saw(
+def test_a_client_saw_what_its_row_says(
     servers: Servers, programs: Programs, admin: httpx2.Client, row: int, client: str
 ) -> None:
     program = _program(programs, client)
@@ -32,7 +32,7 @@ def test_what_a_client_saw(
 
 
 @pytest.mark.parametrize(("row", "client"), _PROVEN, ids=_ids(_PROVEN))
-def test_what_a_client_sends(servers: Servers, row: int, client: str) -> None:
+def test_a_client_sends_what_its_row_says(servers: Servers, row: int, client: str) -> None:
     ROWS[row].proven[client](servers)
 
 

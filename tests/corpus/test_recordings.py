@@ -89,7 +89,7 @@ def test_a_step_that_is_gone_or_new_is_a_line() -> None:
     assert len(compare.differences("speech_failures", was[1:], was)) == 1
 
 
-def test_what_encoders_may_do_is_no_difference() -> None:
+def test_a_change_that_encoders_may_make_is_no_difference() -> None:
     was = [{"name": "a", "answer": {"audio": {"samples_about": 20_000, "loudness_db": -12.0}}}]
     now = [{"name": "a", "answer": {"audio": {"samples_about": 21_000, "loudness_db": -12.2}}}]
     assert compare.differences("any", was, now) == []

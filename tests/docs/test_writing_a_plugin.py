@@ -20,7 +20,7 @@ _CALLED = (Engine, EngineRefreshes, EngineVoices, FrontEnd, Detector)
 
 
 @pytest.mark.parametrize(("path", "shown"), _PARTS, ids=lambda part: part.split("\n")[0])
-def test_what_is_shown_of_a_file_stands_in_it(path: str, shown: str) -> None:
+def test_each_excerpt_stands_in_its_file(path: str, shown: str) -> None:
     text = (ROOT / path).read_text()
     assert shown in text or textwrap.indent(shown, "    ") in text
 

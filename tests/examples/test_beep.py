@@ -61,7 +61,7 @@ def test_its_environment_has_nothing_of_the_servers_but_the_host(built: dict[str
         assert done.returncode != 0, module
 
 
-def test_it_is_listed_with_its_model(server: Server) -> None:
+def test_beep_is_listed_with_its_model(server: Server) -> None:
     (row,) = json.loads(server.cli("engines", "--json").stdout)["data"]
     assert (row["name"], row["plugin"], row["state"]) == ("beep", "beep", "ready")
     assert row["models"] == ["beep/letters"]

@@ -58,13 +58,13 @@ def test_a_unit_test_is_stopped_before_it_opens_something(
     guard.forgive()
 
 
-def test_what_is_over_budget_is_listed_longest_first() -> None:
+def test_the_budget_lists_the_longest_first() -> None:
     spent = {"a.py::one": 4.0, "a.py::two": 3.0, "b.py::one": 6.0, "c.py::one": 1.0}
     assert by_file(spent) == {"a.py": 7.0, "b.py": 6.0, "c.py": 1.0}
     assert over_budget(by_file(spent), 5.0) == [("a.py", 7.0), ("b.py", 6.0)]
 
 
-def test_what_files_took_is_kept_and_read_again() -> None:
+def test_the_seconds_of_files_are_kept_and_read_again() -> None:
     assert seconds_by_file(lines_of({"short.py": 0.4, "mid.py": 2.0, "long.py": 9.04})) == {
         "long.py": 9.0,
         "mid.py": 2.0,

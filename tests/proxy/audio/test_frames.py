@@ -92,7 +92,7 @@ def test_an_id3_tag_with_a_footer_is_as_long_as_it_says() -> None:
     assert body(read(tag + frames, [7])) == frames
 
 
-def test_what_our_own_encoder_gives_passes_unchanged() -> None:
+def test_the_output_of_our_own_encoder_passes_unchanged() -> None:
     data = body(encoded(open_encoder("mp3"), cut(tone(440, 1.0), [4_800])))
     assert body(read(data, [333])) == data
 

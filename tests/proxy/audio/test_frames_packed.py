@@ -70,12 +70,12 @@ def test_a_cut_last_frame_is_dropped(format_: str) -> None:
 
 @pytest.mark.parametrize("format_", WHOLE)
 @pytest.mark.parametrize("damaged", [b"ID3 and then text", b"<html>Bad Gateway</html>", bytes(64)])
-def test_what_is_something_else_is_a_failure(format_: str, damaged: bytes) -> None:
+def test_another_format_is_a_failure(format_: str, damaged: bytes) -> None:
     with pytest.raises(EngineFailed):
         _passed(format_, [damaged])
 
 
-def test_what_is_in_the_ogg_must_be_opus() -> None:
+def test_an_ogg_without_opus_is_a_failure() -> None:
     with pytest.raises(EngineFailed, match="something other than Opus"):
         _passed("opus", [WHOLE["opus"].replace(b"OpusHead", b"\x01vorbis ")])
     with pytest.raises(EngineFailed, match="no beginning"):

@@ -67,7 +67,7 @@ def test_pauses_do_not_count() -> None:
     assert measured(pcm(np.concatenate((quiet, sine(6, decibels=-23), quiet)))) == pytest.approx(-26, abs=0.2)
 
 
-def test_it_is_measured_over_blocks_of_400_ms() -> None:
+def test_loudness_is_measured_over_blocks_of_400_ms() -> None:
     """Of each, whatever of it is heard: a tenth of a second of sound in every one is 6 dB less than all."""
     burst = np.concatenate((sine(0.1, decibels=-20), np.zeros(round(0.3 * 24_000))))
     assert measured(pcm(np.tile(burst, 12))) == pytest.approx(-23.0 - 6.0, abs=0.2)
@@ -112,7 +112,7 @@ def test_nothing_clips_and_louder_stays_louder(decibels: float, samples: list[in
     assert (np.sign(after) * np.sign(before) >= 0).all()
 
 
-def test_what_was_not_too_loud_keeps_its_shape() -> None:
+def test_a_sound_that_was_not_too_loud_keeps_its_shape() -> None:
     samples = np.array([0, 1000, -1000, 12_000, -12_000], dtype="<i2")
     after = np.frombuffer(Gain(6.0).feed(samples.tobytes()), "<i2")
     assert after == pytest.approx(samples * 10 ** (6 / 20), abs=2)

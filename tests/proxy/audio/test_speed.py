@@ -36,7 +36,7 @@ def test_any_length_in_any_pieces_comes_out_exact(factor: float, samples: int, s
 
 
 @pytest.mark.parametrize("factor", [0.25, 1.5, 4.0])
-def test_it_is_never_ahead_of_what_was_fed(factor: float) -> None:
+def test_the_step_is_never_ahead_of_its_input(factor: float) -> None:
     step = Speed(factor)
     fed = given_out = 0
     for piece in cut(tone(440, 1.0), [2, 960, 4_800]):

@@ -11,7 +11,7 @@ from proxy.config.sections import CacheSection, Config
 from tests.proxy.config.files import faults, load
 
 
-def test_it_is_off_as_shipped_and_read_as_written(tmp_path: Path) -> None:
+def test_the_cache_is_off_as_shipped_and_read_as_written(tmp_path: Path) -> None:
     assert load(tmp_path, "").cache == CacheSection(on=False, megabytes=1024, days=30.0)
     written = load(tmp_path, "[cache]\non = true\nmegabytes = 5\ndays = 0.5\n")
     assert written.cache == CacheSection(on=True, megabytes=5, days=0.5)

@@ -35,7 +35,7 @@ def faults(raw: dict[str, Any], **more: bool) -> list[FieldFault]:
     return caught.value.faults
 
 
-def test_what_is_right_becomes_the_struct() -> None:
+def test_a_right_mapping_becomes_the_struct() -> None:
     raw = {"name": "Sacher", "layers": 2, "icing": "dark", "labels": ["a"], "unknown": 1}
     assert fields.read(Cake, raw) == Cake("Sacher", 2, "dark", ("a",))
     assert fields.read(Cake, {"name": "x"}) == Cake("x")

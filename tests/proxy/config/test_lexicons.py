@@ -30,6 +30,6 @@ def test_words_are_kept_under_the_usual_name_of_their_language(tmp_path: Path) -
         ("[lexicons.pt]\na = 'b'\n[lexicons.PT]\na = 'b'", "lexicons.PT: is there twice"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> None:
+def test_a_fault_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> None:
     (message,) = faults(tmp_path, text)
     assert message.startswith(fault)

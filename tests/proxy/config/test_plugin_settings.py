@@ -80,7 +80,7 @@ async def test_a_front_end_with_wrong_settings_is_left_out_alone(section: Plugin
     assert "front_ends.b" in line["reason"]
 
 
-async def test_of_two_for_a_language_it_is_the_first_by_name() -> None:
+async def test_the_first_by_name_of_two_front_ends_prepares_a_language() -> None:
     async with open_front_ends(INSTALLED) as front_ends:
         assert front_ends.names == FrontEndNames(frozenset("ab"), {"xx": "a", "yy": "a"})
 

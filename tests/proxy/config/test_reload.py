@@ -99,7 +99,7 @@ def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
         ("detectors", {"pycld2": PluginSection(settings={"a": 1})}),
     ],
 )
-def test_what_was_opened_once_waits_for_a_restart(name: str, section: object) -> None:
+def test_a_setting_that_is_opened_once_waits_for_a_restart(name: str, section: object) -> None:
     reload = merge(Config(), msgspec.structs.replace(Config(), **{name: section}))
     assert reload == (Config(), (), (name,))
 

@@ -33,7 +33,7 @@ def test_anything_else_stands_for_itself(text: str, tmp_path: Path) -> None:
         ("file:binary", "/binary is not text"),
     ],
 )
-def test_what_is_not_there_is_said_by_name(text: str, fault: str, tmp_path: Path) -> None:
+def test_a_missing_secret_is_said_by_name(text: str, fault: str, tmp_path: Path) -> None:
     (tmp_path / "blank").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xffhunter2")
     with pytest.raises(SecretMissing) as caught:

@@ -32,7 +32,7 @@ def shipped(folder: Path) -> dict[str, Voice]:
         ("high, clear man", ["fable"]),
     ],
 )
-def test_who_sounds_like_it_comes_first(tmp_path: Path, described: str, best: list[str]) -> None:
+def test_a_voice_that_sounds_alike_comes_first(tmp_path: Path, described: str, best: list[str]) -> None:
     found = match(described, shipped(tmp_path).values())
     scores = {each.voice.id: each.score for each in found}
     assert {each.voice.id for each in found[: len(best)]} == set(best)

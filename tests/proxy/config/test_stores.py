@@ -82,7 +82,7 @@ def test_addresses_and_networks_are_trusted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.0/33", "10.0.0", "unix:", "1"])
-def test_what_is_no_address_is_named(tmp_path: Path, wrong: str) -> None:
+def test_a_text_that_is_no_address_is_named(tmp_path: Path, wrong: str) -> None:
     (line,) = faults(tmp_path, f"[server]\ntrusted_proxies = ['127.0.0.1', '{wrong}']")
     assert line.startswith("server.trusted_proxies: must be IP addresses or networks, such as")
     assert repr(wrong) in line

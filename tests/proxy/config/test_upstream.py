@@ -49,9 +49,7 @@ def test_certificates_lie_beside_the_file(tmp_path: Path) -> None:
         ("prox = ''", "upstream.prox: no such key; did you mean proxy?"),
     ],
 )
-def test_what_is_wrong_is_told_at_once_and_without_the_password(
-    tmp_path: Path, line: str, fault: str
-) -> None:
+def test_a_fault_is_told_at_once_and_without_the_password(tmp_path: Path, line: str, fault: str) -> None:
     (message,) = faults(tmp_path, f"[upstream]\n{line}")
     assert message.startswith(fault)
     assert "hunter2" not in message

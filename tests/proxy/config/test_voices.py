@@ -15,7 +15,7 @@ tone = "tone"
 """
 
 
-def test_what_is_known_of_a_voice_is_kept(tmp_path: Path) -> None:
+def test_a_voice_keeps_what_its_section_says(tmp_path: Path) -> None:
     about = (
         'language = "th"\ngender = "female"\nage = "old"\ntags = ["warm"]\ndescription = "Tells stories."\n'
     )
@@ -52,6 +52,6 @@ def test_a_member_that_cannot_speak_today_is_no_fault(tmp_path: Path) -> None:
         ("tone = 'tone'\nage = ''", "voices.duo.age: must be a text in quotes"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> None:
+def test_a_fault_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> None:
     messages = faults(tmp_path, f"{TONE}[voices.duo]\n{text}")
     assert messages[0].startswith(fault)
