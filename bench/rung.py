@@ -31,8 +31,9 @@ from proxy.config.sections import LimitsStore
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.http.connection import Connection
-from proxy.http.stalled_client import StallLimitProtocol
-from proxy.ledger import HoldRequest
+from proxy.http.edge import Edge
+from proxy.http.server_protocol import ServerProtocol
+from proxy.ledger import HoldRequest, Spent, SpentPart
 from proxy.speech import speech_request
 from proxy.speech.speech_request import SpeechRequest
 
@@ -49,6 +50,8 @@ METERED = Plan(
 )
 """Every limit is looked at and none is reached."""
 _OFF = terms(UNLIMITED)
+_PART = SpentPart(engine="clip", model="clip", characters=43, estimated_s=3.0, samples=6 * 24_000)
+_SPENT = Spent(engine="clip", model="clip", format="mp3", characters=43, samples=6 * 24_000, parts=(_PART,))
 
 
 class Rung:
@@ -89,10 +92,8 @@ class Rung:
         )
 
     async def _settled(self, wanted: HoldRequest) -> None:
-        async with self._worker.ledger.hold(wanted) as hold:
-            hold.totals.engine, hold.totals.model = "clip", "clip"
-            hold.totals.samples = 6 * hold.totals.sample_rate_hz
-            await hold.settle("finished")
+        hold = await self._worker.ledger.hold(wanted)
+        await hold.settle("finished", _SPENT)
 
 
 async def _bare(_request: object) -> Response:
@@ -119,9 +120,8 @@ async def _app(name: str, data: Path, storage: str, limits: str) -> AsyncIterato
     plugins["engine", "clip"] = PLUGIN
     async with open_worker(config, Registry(plugins, [])) as worker:
         if name != "pipeline":
-            for route in worker.app.routes:
-                if isinstance(route, Route) and route.path == "/v1/audio/speech":
-                    route.app = Rung(name, worker)
+            assert isinstance(worker.app, Edge)
+            worker.app.direct["POST", "/v1/audio/speech"].app = Rung(name, worker)
         yield worker.public, await dev_key.ensure(worker.store, data)
 
 
@@ -131,7 +131,7 @@ async def _serve(name: str, data: str, storage: str = "sqlite", limits: str = "m
         print(listening.getsockname()[1], key, flush=True)
         config = uvicorn.Config(
             app,
-            http=StallLimitProtocol,
+            http=ServerProtocol,
             interface="asgi3",
             loop="none",
             lifespan="off",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from functools import partial
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
@@ -46,6 +45,7 @@ from proxy.http.idempotency import Idempotency
 from proxy.http.replies import encode_json
 from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
+from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Answer, Pipeline
 from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.speech_request import SpeechBody, SpeechRequest
@@ -81,13 +81,6 @@ _SOME_ANSWER_HEADERS = {
 _NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
 
 
-class _SpeechCall(NamedTuple):
-    id: str
-    caller: Caller
-    request: SpeechRequest
-    terms: Terms
-
-
 class SpeechEndpoint:
     """An ASGI app, since it must see the client leave, and must be able to break off an answer."""
 
@@ -117,30 +110,28 @@ class SpeechEndpoint:
         request = speech_request.parse_speech(body, self._defaults)
         key = self._idempotency.key(connection)
         state = scope["state"]
-        id_, caller = state["request_id"], state["caller"]
+        caller: Caller = state["caller"]
         admitted = await self._admission.admit(caller)
         state["rate"] = admitted.window
-        speak = partial(self._speak, _SpeechCall(id_, caller, request, admitted.terms), state)
+        speak = partial(self._speak, state, request, admitted.terms)
         if key is None:
             await speak(connection)
         else:
-            await self._idempotency.answer(connection, KeyedRequest(id_, caller.account, key, body), speak)
+            keyed = KeyedRequest(state["request_id"], caller.account, key, body)
+            await self._idempotency.answer(connection, keyed, speak)
 
-    async def _speak(self, call: _SpeechCall, state: dict[str, Any], connection: Connection) -> None:
-        request = call.request
-        plan = await self._planner.plan_in_thread(
-            request, call.terms, await self._library.get(call.caller.account)
-        )
-        if call.caller.role == "admin":
+    async def _speak(
+        self, state: dict[str, Any], request: SpeechRequest, terms: Terms, connection: Connection
+    ) -> None:
+        caller: Caller = state["caller"]
+        own = await self._library.get(caller.account)
+        plan = await self._planner.plan_in_thread(request, terms, own)
+        if caller.role == "admin":
             state["route"] = plan.description
-        write = _WRITERS[request.answer]
-        if _is_whole_wav(connection, request, plan):
-            write = _write_wav
+        write = _write_wav if _is_whole_wav(connection, request, plan) else _WRITERS[request.answer]
+        call = SpeechCall.of(state["request_id"], caller, request, plan)
         async with connection.stop_when_client_leaves():
-            async with self._pipeline.speech(
-                call.id, call.caller, request, plan, lambda: connection.was_cancelled
-            ) as answer:
-                await write(connection, request, answer)
+            await self._pipeline.answer(call, partial(write, connection), lambda: connection.was_cancelled)
 
 
 def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
@@ -165,6 +156,7 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
             request_headers=(_IDEMPOTENCY_KEY,),
             headers=_ANSWER_HEADERS,
             some_headers=_SOME_ANSWER_HEADERS,
+            is_direct=True,
         )
     ]
 
@@ -176,67 +168,70 @@ def _is_whole_wav(connection: Connection, request: SpeechRequest, plan: SpeechPl
 
 
 def _headers(answer: Answer, media_type: str) -> list[tuple[str, str]]:
+    plan = answer.call.plan
     return [
         ("content-type", media_type),
         *_NEVER_STORE,
         ("x-voxgate-engine", answer.speech.engine),
-        ("x-voxgate-voice", _in_a_header(answer.plan.voice.id)),
-        ("x-voxgate-language", answer.plan.language),
+        ("x-voxgate-voice", _in_a_header(plan.voice.id)),
+        ("x-voxgate-language", plan.language),
         ("x-voxgate-sample-rate", str(answer.speech.sample_rate_hz)),
-        ("x-voxgate-cache", answer.cache),
+        ("x-voxgate-cache", answer.call.tally.cache),
     ]
 
 
-async def _write_audio(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
-    await connection.set_head(200, _headers(answer, MEDIA_TYPES[request.format]))
-    async with aclosing(answer.chunks()) as chunks:
-        async for data in chunks:
-            await connection.send(data)
+async def _write_audio(connection: Connection, answer: Answer) -> None:
+    connection.set_head(200, _headers(answer, MEDIA_TYPES[answer.call.request.format]))
+    while (data := await answer.next_chunk()) is not None:
+        if connection.is_behind:
+            answer.run_ahead()
+        await connection.send(data)
     await connection.end(answer.last(), answer.settle)
 
 
-async def _write_wav(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
-    await _send_whole(connection, answer, MEDIA_TYPES["wav"], await _whole(request, answer))
+async def _write_wav(connection: Connection, answer: Answer) -> None:
+    await _send_whole(connection, answer, MEDIA_TYPES["wav"], await _whole(answer))
 
 
-async def _write_json(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
-    audio = await _whole(request, answer)
-    body = encode_json(spoken_answer(request, answer, audio))
+async def _write_json(connection: Connection, answer: Answer) -> None:
+    audio = await _whole(answer)
+    body = encode_json(spoken_answer(answer, audio))
     await _send_whole(connection, answer, "application/json", body)
 
 
-async def _write_events(connection: Connection, request: SpeechRequest, answer: Answer) -> None:
-    await connection.set_head(200, _headers(answer, "text/event-stream; charset=utf-8"))
+async def _write_events(connection: Connection, answer: Answer) -> None:
+    connection.set_head(200, _headers(answer, "text/event-stream; charset=utf-8"))
     try:
-        async with aclosing(answer.chunks()) as chunks:
-            async for data in chunks:
-                await connection.send(_delta(data))
+        while (data := await answer.next_chunk()) is not None:
+            if connection.is_behind:
+                answer.run_ahead()
+            await connection.send(_delta(data))
         last = _delta(answer.last())
     except EngineError as error:
         await connection.send(_event(AudioError(error=from_engine(error).body().error)))
         raise
-    await connection.end(last + _event(AudioDone(usage=speech_usage(request, answer))), answer.settle)
+    await connection.end(last + _event(AudioDone(usage=speech_usage(answer.call))), answer.settle)
 
 
 def _delta(data: bytes) -> bytes:
     return _event(AudioDelta(audio=base64.b64encode(data).decode()))
 
 
-_Write = Callable[[Connection, SpeechRequest, Answer], Awaitable[None]]
+_Write = Callable[[Connection, Answer], Awaitable[None]]
 _WRITERS: dict[str, _Write] = {"audio": _write_audio, "sse": _write_events, "json": _write_json}
 
 
-async def _whole(request: SpeechRequest, answer: Answer) -> bytes:
+async def _whole(answer: Answer) -> bytes:
     audio = await answer.whole()
-    if request.format == "wav":
+    if answer.call.request.format == "wav":
         # It began as a stream of unknown length; now the sizes are known, and players trust them.
-        audio = wav_header(answer.samples) + audio[len(wav_header(None)) :]
+        audio = wav_header(answer.call.tally.samples) + audio[len(wav_header(None)) :]
     return audio
 
 
 async def _send_whole(connection: Connection, answer: Answer, media_type: str, body: bytes) -> None:
     headers = _headers(answer, media_type)
-    await connection.set_head(200, [*headers, ("content-length", str(len(body)))])
+    connection.set_head(200, [*headers, ("content-length", str(len(body)))])
     await connection.end(body, answer.settle)
 
 

@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 from proxy.errors import ErrorDetail
+from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Answer
-from proxy.speech.speech_request import SpeechRequest
 
 _TOKENS_A_SECOND = 20
 
@@ -75,38 +75,40 @@ class AudioError(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorDetail
 
 
-def spoken_answer(request: SpeechRequest, answer: Answer, audio: bytes) -> SpokenAnswer:
+def spoken_answer(answer: Answer, audio: bytes) -> SpokenAnswer:
+    call = answer.call
     return SpokenAnswer(
         audio_base64=base64.b64encode(audio).decode(),
-        audio_format=request.format,
-        duration_seconds=round(answer.seconds, 3),
+        audio_format=call.request.format,
+        duration_seconds=round(call.tally.seconds, 3),
         sample_rate=answer.speech.sample_rate_hz,
-        voice_used=answer.plan.voice.id,
+        voice_used=call.plan.voice.id,
         model_used=answer.speech.engine,
-        language=answer.plan.language,
-        words=_words(request, answer),
-        usage=speech_usage(request, answer),
+        language=call.plan.language,
+        words=_words(answer),
+        usage=speech_usage(call),
     )
 
 
-def speech_usage(request: SpeechRequest, answer: Answer) -> SpeechUsage:
-    characters, audio_tokens = len(request.text), math.ceil(answer.seconds * _TOKENS_A_SECOND)
+def speech_usage(call: SpeechCall) -> SpeechUsage:
+    characters, seconds = len(call.request.text), call.tally.seconds
+    audio_tokens = math.ceil(seconds * _TOKENS_A_SECOND)
     return SpeechUsage(
         input_tokens=characters,
         output_tokens=audio_tokens,
         total_tokens=characters + audio_tokens,
         characters=characters,
-        seconds=round(answer.seconds, 3),
+        seconds=round(seconds, 3),
     )
 
 
-def _words(request: SpeechRequest, answer: Answer) -> list[WordTime] | None:
-    words = answer.speech.words
+def _words(answer: Answer) -> list[WordTime] | None:
+    words, text = answer.speech.words, answer.call.request.text
     if words is None:
         return None
     return [
         WordTime(
-            request.text[word.source_start : word.source_end],
+            text[word.source_start : word.source_end],
             word.start_seconds,
             word.source_start,
             word.source_end,

@@ -1,7 +1,4 @@
-"""The layers around every endpoint, in pure ASGI: request id and log line, failures, keys.
-
-They stand in this order from the outside, so that a refusal by any of them has the id and the envelope.
-"""
+"""The edge of every request, in pure ASGI: its id, its log line, its key, and the envelope of failures."""
 
 from __future__ import annotations
 
@@ -9,12 +6,10 @@ import asyncio
 import itertools
 import secrets
 import time
+from collections.abc import Callable, Mapping
 
 import structlog
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policies.rate import Window
@@ -24,9 +19,7 @@ from proxy.errors import (
     ClientLeft,
     InternalError,
     InvalidKey,
-    MethodNotAllowed,
     NotAllowed,
-    NotFound,
     RequestFailed,
     StorageUnavailable,
     UpstreamFailed,
@@ -38,147 +31,172 @@ from proxy.telemetry import Metrics, without_values
 
 _log = structlog.get_logger()
 
+Place = tuple[str, str]
+"""A method and a path."""
 
-class RequestIds:
-    """Give every request its id and its time. Write one log line and one count when the request is over."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+class Exchange:
+    """One request and its answer: the id, the time, and how far the answer is.
+
+    `send` replaces the server's own: it adds the headers that every answer has. The other layers keep their
+    notes in `scope["state"]`: `request_id`, `caller`, `rate` (the window that was counted) and `route` (a
+    description of the plan, for operators).
+    """
+
+    __slots__ = ("_began", "_scope", "_send", "is_complete", "status")
+
+    def __init__(self, scope: Scope, send: Send, id_: str) -> None:
+        self.status = 0
+        self.is_complete = False
+        self._began = time.monotonic()
+        self._scope = scope
+        self._send = send
+        scope.setdefault("state", {})["request_id"] = id_
+
+    @property
+    def id(self) -> str:
+        id_: str = self._scope["state"]["request_id"]
+        return id_
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._headers()]
+        elif not message.get("more_body", False):
+            self.is_complete = True
+        await self._send(message)
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        state = self._scope["state"]
+        window: Window | None = state.get("rate")
+        description: str | None = state.get("route")
+        headers: list[tuple[bytes, bytes]] = []
+        if window is not None:
+            headers += [(name.encode(), value.encode()) for name, value in rate_headers(window)]
+        if description is not None:
+            headers.append((b"x-voxgate-route", description.encode("ascii", "replace")))
+        elapsed_ms = round((time.monotonic() - self._began) * 1000)
+        headers.append((b"x-request-id", self.id.encode()))
+        headers.append((b"openai-processing-ms", b"%d" % elapsed_ms))
+        return headers
+
+    def finish(self, metrics: Metrics) -> None:
+        """Write one log line and one count. Call it when the request is over."""
+        # The template of the route, never the path: a path may be long, secret, or different each time.
+        route = getattr(self._scope.get("route"), "path", "unmatched")
+        metrics.request_ended(route, self.status, aborted=self.status != 0 and not self.is_complete)
+        caller = self._scope["state"].get("caller")
+        _log.info(
+            "request.finished",
+            request=self.id,
+            method=self._scope["method"],
+            route=route,
+            status=self.status,
+            complete=self.is_complete,
+            ms=round((time.monotonic() - self._began) * 1000, 1),
+            account=caller.account if caller else None,
+            key=caller.key if caller else None,
+        )
+
+
+class KeyCheck:
+    """The check of a key, before route, method and body: a client without a key learns nothing."""
+
+    def __init__(self, logins: Logins, open_paths: frozenset[str]) -> None:
+        self._logins = logins
+        self._open_paths = open_paths
+
+    async def check(self, scope: Scope) -> None:
+        """Note the caller in the scope. Raises InvalidKey, NotAllowed, and what `Logins.identify` raises."""
+        secret = presented_key(scope)
+        if not secret and scope["method"] in ("GET", "HEAD") and scope["path"] in self._open_paths:
+            return
+        if not secret:
+            raise InvalidKey(
+                "You didn't provide an API key. Send it in the Authorization header: "
+                "Authorization: Bearer YOUR_KEY."
+            )
+        address, _ = scope.get("client") or ("", 0)
+        caller = await self._logins.identify(secret, address)
+        scope["state"]["caller"] = caller
+        if is_admin_path(scope["path"]) and caller.role != "admin":
+            raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
+
+
+class Edge:
+    """One callable around all endpoints.
+
+    `direct` are routes that are reached without the router. Without `keys`, every client may do everything.
+    `around` wraps what answers, inside the id and the log line: CORS.
+    """
+
+    def __init__(
+        self,
+        routes: ASGIApp,
+        metrics: Metrics,
+        keys: KeyCheck | None = None,
+        direct: Mapping[Place, Route] | None = None,
+        around: Callable[[ASGIApp], ASGIApp] | None = None,
+    ) -> None:
+        self.routes = routes
         self._metrics = metrics
+        self._keys = keys
+        self.direct = direct or {}
+        self._answer = self._answer_or_fail if around is None else around(self._answer_or_fail)
         # Unique after restarts too, and cheaper than random bytes for each request.
         self._process_token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.routes(scope, receive, send)
             return
-        id_ = f"req_{self._process_token}{next(self._numbers):08x}"
-        scope.setdefault("state", {})["request_id"] = id_
+        exchange = Exchange(scope, send, f"req_{self._process_token}{next(self._numbers):08x}")
+        scope["state"]["exchange"] = exchange
         if len(scope["path"]) > 1:
             # The path is answered as it is: a redirect would turn a POST into a GET.
             scope["path"] = scope["path"].rstrip("/") or "/"
-        began = time.monotonic()
-        status, complete = 0, False
-
-        async def send_marked(message: Message) -> None:
-            nonlocal status, complete
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                elapsed_ms = round((time.monotonic() - began) * 1000)
-                message["headers"] = [
-                    *message.get("headers", []),
-                    *_rate(scope["state"].get("rate")),
-                    *_route(scope["state"].get("route")),
-                    (b"x-request-id", id_.encode()),
-                    (b"openai-processing-ms", str(elapsed_ms).encode()),
-                ]
-            elif message["type"] == "http.response.body" and not message.get("more_body", False):
-                complete = True
-            await send(message)
-
         self._metrics.request_began()
         try:
-            await self._app(scope, receive, send_marked)
+            await self._answer(scope, receive, exchange.send)
         finally:
-            self._end(scope, id_, status, complete, time.monotonic() - began)
+            exchange.finish(self._metrics)
 
-    def _end(self, scope: Scope, id_: str, status: int, complete: bool, seconds: float) -> None:
-        # The template of the route, never the path: a path may be long, secret, or different each time.
-        route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.request_ended(route, status, aborted=status != 0 and not complete)
-        caller = scope["state"].get("caller")
-        _log.info(
-            "request.finished",
-            request=id_,
-            method=scope["method"],
-            route=route,
-            status=status,
-            complete=complete,
-            ms=round(seconds * 1000, 1),
-            account=caller.account if caller else None,
-            key=caller.key if caller else None,
-        )
+    async def _answer_or_fail(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. A failure becomes OpenAI's envelope, or a broken connection.
 
-
-def _rate(window: Window | None) -> list[tuple[bytes, bytes]]:
-    if window is None:
-        return []
-    return [(name.encode(), value.encode()) for name, value in rate_headers(window)]
-
-
-def _route(description: str | None) -> list[tuple[bytes, bytes]]:
-    return [] if description is None else [(b"x-voxgate-route", description.encode("ascii", "replace"))]
-
-
-class FailureReplies:
-    """Turn every failure into OpenAI's envelope, or into a broken connection.
-
-    When the headers are out, the status cannot change. Then this layer returns without the end of the body,
-    and the server closes the connection without a clean end, which tells the client that the answer failed.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = False
-
-        async def send_watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        When the headers are out, the status cannot change. Then this returns without the end of the body, and
+        the server closes the connection without a clean end: that tells the client that the answer failed.
+        """
+        exchange: Exchange = scope["state"]["exchange"]
         try:
-            await self._app(scope, receive, send_watched)
+            if self._keys is not None:
+                await self._keys.check(scope)
+            route = self.direct.get((scope["method"], scope["path"]))
+            if route is None:
+                await self.routes(scope, receive, send)
+            else:
+                scope["route"] = route
+                await route.app(scope, receive, send)
+            return
         except ClientLeft:
             return
-        except RequestFailed as failure:
-            answer = failure_reply(failure)
+        except RequestFailed as error:
+            failure = error
         except asyncio.CancelledError:
             # A drain has ended. Without an answer from here, uvicorn would send one in plain text.
-            if not started:
+            if not exchange.status:
                 shutting_down = UpstreamFailed("The server is shutting down.", retry_after_s=1.0)
                 await failure_reply(shutting_down)(scope, receive, send)
             raise
         except StorageFailed as error:
-            _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
-            answer = failure_reply(StorageUnavailable())
+            _log.error("storage.failed", request=exchange.id, reason=str(error))
+            failure = StorageUnavailable()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a request: logged with its id
-            _log.error("request.failed", request=scope["state"]["request_id"], exc_info=without_values(error))
-            answer = failure_reply(InternalError())
-        if not started:
-            await answer(scope, receive, send)
-
-
-class KeyCheck:
-    """Check the key before route, method and body, so that a client without a key learns nothing."""
-
-    def __init__(self, app: ASGIApp, logins: Logins, open_paths: frozenset[str]) -> None:
-        self._app = app
-        self._logins = logins
-        self._open_paths = open_paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        secret = presented_key(scope)
-        if secret or scope["method"] not in ("GET", "HEAD") or scope["path"] not in self._open_paths:
-            if not secret:
-                raise InvalidKey(
-                    "You didn't provide an API key. Send it in the Authorization header: "
-                    "Authorization: Bearer YOUR_KEY."
-                )
-            address, _ = scope.get("client") or ("", 0)
-            caller = await self._logins.identify(secret, address)
-            scope["state"]["caller"] = caller
-            if is_admin_path(scope["path"]) and caller.role != "admin":
-                raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
-        await self._app(scope, receive, send)
+            _log.error("request.failed", request=exchange.id, exc_info=without_values(error))
+            failure = InternalError()
+        if not exchange.status:
+            await failure_reply(failure)(scope, receive, send)
 
 
 def presented_key(scope: Scope) -> str:
@@ -191,26 +209,3 @@ def presented_key(scope: Scope) -> str:
         if name == b"api-key":
             azure_key = value.decode("latin-1").strip()
     return azure_key
-
-
-async def raise_http_exception(request: Request, error: Exception) -> Response:
-    """Turn Starlette's own 404 and 405 into failures of this server."""
-    assert isinstance(error, HTTPException)
-    path, method = request.scope["path"][:200], request.method
-    if error.status_code == 405:
-        allowed = ", ".join(_allowed_methods(request))
-        raise MethodNotAllowed(
-            f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed}
-        )
-    raise NotFound(
-        f"Unknown request URL: {method} {path}. This server offers speech synthesis; its base URL is "
-        f"{request.base_url}v1, see GET /v1/models.",
-        code="unknown_url",
-    )
-
-
-def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of all routes with this path. Starlette itself names those of the first one only."""
-    routes = request.app.routes
-    here = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
-    return sorted({method for route in here for method in getattr(route, "methods", None) or ()})

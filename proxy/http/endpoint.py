@@ -45,7 +45,8 @@ class Endpoint(NamedTuple):
 
     `answers` has the structs of a good answer by media type. It has no struct if the answer is bytes, or a
     document that describes itself. `unready` is the body of a 503 that is no error. `headers` are on each
-    good answer of this endpoint, `some_headers` only on some; both map names to meanings.
+    good answer of this endpoint, `some_headers` only on some; both map names to meanings. A direct endpoint
+    is found without the router, which costs time: its path has no parameters.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -63,6 +64,7 @@ class Endpoint(NamedTuple):
     request_headers: tuple[Header, ...] = ()
     headers: Mapping[str, str] = {}
     some_headers: Mapping[str, str] = {}
+    is_direct: bool = False
 
     @property
     def route(self) -> Route:

@@ -40,8 +40,9 @@ class Idempotency:
                 self._metrics.replayed()
                 await _replay(connection, claim)
                 return
+            connection.recording = claim
             try:
-                await respond(connection.record_with(claim))
+                await respond(connection)
             finally:
                 if claim.failure is not None:
                     self._metrics.unrecorded()
@@ -49,7 +50,7 @@ class Idempotency:
 
 async def _replay(connection: Connection, kept: KeptAnswer) -> None:
     async with connection.stop_when_client_leaves():
-        await connection.set_head(200, [*kept.headers, ("x-voxgate-replayed", "true")])
+        connection.set_head(200, [*kept.headers, ("x-voxgate-replayed", "true")])
         async for data in kept.chunks():
             await connection.send(data)
         await connection.end(b"")

@@ -1,19 +1,26 @@
-"""The two apps of a worker: its endpoints, and the layers around them in the order from the outside."""
+"""The two apps of a worker: its endpoints behind the edge, with CORS and trusted proxies if configured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from proxy.access.logins import Logins
 from proxy.config.sections import Server
-from proxy.http.edge import FailureReplies, KeyCheck, RequestIds, raise_http_exception
+from proxy.errors import MethodNotAllowed, NotFound
+from proxy.http.edge import Edge, KeyCheck
 from proxy.http.endpoint import Endpoint, open_paths
 from proxy.telemetry import Metrics
 
@@ -21,42 +28,73 @@ _EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "
 """What a script of another origin may read of any answer. An endpoint's own headers come after these."""
 
 
-def public_app(endpoints: Sequence[Endpoint], server: Server, logins: Logins, metrics: Metrics) -> Starlette:
+def public_app(endpoints: Sequence[Endpoint], server: Server, logins: Logins, metrics: Metrics) -> ASGIApp:
     """Return what the port serves."""
-    layers = [
-        Middleware(RequestIds, metrics=metrics),
-        Middleware(FailureReplies),
-        Middleware(KeyCheck, logins=logins, open_paths=open_paths(endpoints, server.public_catalogue)),
-    ]
-    if server.cors_origins:
-        layers.insert(1, _cors(endpoints, server.cors_origins))
-    if server.trusted_proxies:
-        # Only these proxies may say what the client's address is.
-        layers.insert(0, Middleware(ProxyHeadersMiddleware, trusted_hosts=list(server.trusted_proxies)))
-    return _app(endpoints, layers)
+    edge = Edge(
+        _router(endpoints),
+        metrics,
+        KeyCheck(logins, open_paths(endpoints, server.public_catalogue)),
+        {(each.method, each.path): each.route for each in endpoints if each.is_direct},
+        _cors(endpoints, server.cors_origins) if server.cors_origins else None,
+    )
+    if not server.trusted_proxies:
+        return edge
+    # Only these proxies may say what the client's address is.
+    # uvicorn and Starlette have different types for the same three arguments.
+    app: Any = ProxyHeadersMiddleware(cast(Any, edge), trusted_hosts=list(server.trusted_proxies))
+    return cast(ASGIApp, app)
 
 
-def control_app(endpoints: Sequence[Endpoint], metrics: Metrics) -> Starlette:
+def control_app(endpoints: Sequence[Endpoint], metrics: Metrics) -> ASGIApp:
     """Return what control.sock serves. It needs no key: only the owner of the server can open the socket."""
-    return _app(endpoints, [Middleware(RequestIds, metrics=metrics), Middleware(FailureReplies)])
+    return Edge(_router(endpoints), metrics)
 
 
-def _app(endpoints: Sequence[Endpoint], layers: list[Middleware]) -> Starlette:
-    app = Starlette(
+class _Routes(Starlette):
+    """Starlette without its own answer to an exception: the edge answers it, with our envelope."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+
+
+def _router(endpoints: Sequence[Endpoint]) -> Starlette:
+    app = _Routes(
         routes=[endpoint.route for endpoint in endpoints],
-        middleware=layers,
-        exception_handlers={HTTPException: raise_http_exception},
+        exception_handlers={HTTPException: _raise_http_exception},
     )
     app.router.redirect_slashes = False
     return app
 
 
-def _cors(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Middleware:
+def _cors(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Callable[[ASGIApp], ASGIApp]:
     own = chain.from_iterable((*endpoint.headers, *endpoint.some_headers) for endpoint in endpoints)
-    return Middleware(
+    return partial(
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),
         expose_headers=tuple(dict.fromkeys((*_EXPOSED, *own))),
     )
+
+
+async def _raise_http_exception(request: Request, error: Exception) -> Response:
+    """Turn Starlette's own 404 and 405 into failures of this server."""
+    assert isinstance(error, HTTPException)
+    path, method = request.scope["path"][:200], request.method
+    if error.status_code == 405:
+        allowed = ", ".join(_allowed_methods(request))
+        raise MethodNotAllowed(
+            f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed}
+        )
+    raise NotFound(
+        f"Unknown request URL: {method} {path}. This server offers speech synthesis; its base URL is "
+        f"{request.base_url}v1, see GET /v1/models.",
+        code="unknown_url",
+    )
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Return the methods of all routes with this path. Starlette itself names those of the first one only."""
+    routes = request.app.routes
+    here = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in here for method in getattr(route, "methods", None) or ()})

@@ -61,7 +61,7 @@ class CsvReply(Response):
         async with connection.stop_when_client_leaves(), aclosing(self._batches) as batches:
             # Read before the headers go out, so that a database that cannot be reached is still an error.
             first = await anext(batches)
-            await connection.set_head(200, headers)
+            connection.set_head(200, headers)
             await connection.send(_lines([self._names]) + _lines(map(_cells, first)))
             async for batch in batches:
                 await connection.send(_lines(map(_cells, batch)))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from proxy.ledger.charges import SpokenPart
-from proxy.ledger.hold import Attempt, Hold, RequestTotals
+from proxy.ledger.charges import Spent, SpentAttempt, SpentPart
+from proxy.ledger.hold import Hold
 from proxy.ledger.holds import HoldRequest, Payer
 from proxy.ledger.ledger import Ledger, open_ledger
 from proxy.storage.usage import Outcome
 
 __all__ = [
-    "Attempt",
     "Hold",
     "HoldRequest",
     "Ledger",
     "Outcome",
     "Payer",
-    "RequestTotals",
-    "SpokenPart",
+    "Spent",
+    "SpentAttempt",
+    "SpentPart",
     "open_ledger",
 ]

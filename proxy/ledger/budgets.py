@@ -13,8 +13,8 @@ import msgspec
 import structlog
 
 from policies.cycles import cycle_at, day_at
+from policies.plans import Terms
 from proxy.config.sections import EngineSection
-from proxy.ledger import HoldRequest
 from proxy.storage import costs
 from proxy.storage.read_cache import ReadCache
 from proxy.storage.store import Store
@@ -66,12 +66,12 @@ class Budgets:
         )
         self._logged: dict[_Budget, tuple[int, str]] = {}
 
-    async def check(self, engine: str, hold_request: HoldRequest) -> None:
+    async def check(self, engine: str, account: str, terms: Terms) -> None:
         """Raise EngineUnavailable if a budget of the engine or the account is used up."""
         for budget in self._of_engine.get(engine, ()):
             await self._check(budget)
-        if engine in self._costly and hold_request.terms.has_budget:
-            for budget in _account_budgets(hold_request):
+        if engine in self._costly and terms.has_budget:
+            for budget in _account_budgets(account, terms):
                 await self._check(budget)
 
     async def spends(self, engine: str) -> tuple[Spend, ...]:
@@ -129,6 +129,6 @@ def _budgets(name: str, section: EngineSection) -> tuple[_Budget, ...]:
     return tuple(_Budget(name, False, period, usd) for period, usd in pairs if usd is not None)
 
 
-def _account_budgets(hold_request: HoldRequest) -> list[_Budget]:
-    pairs = (("day", hold_request.terms.budget_usd_day), ("month", hold_request.terms.budget_usd_month))
-    return [_Budget(hold_request.account, True, period, usd) for period, usd in pairs if usd is not None]
+def _account_budgets(account: str, terms: Terms) -> list[_Budget]:
+    pairs = (("day", terms.budget_usd_day), ("month", terms.budget_usd_month))
+    return [_Budget(account, True, period, usd) for period, usd in pairs if usd is not None]

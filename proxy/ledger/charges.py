@@ -1,35 +1,66 @@
-"""The charge of a request: each spoken part by its own model's price, and the sum rounded once."""
+"""What a request has come to, in frozen values for the ledger, and the charge that follows from them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from itertools import zip_longest
 from typing import NamedTuple
 
 import msgspec
 
-from policies import price
+from policies import costs, price
+from policies.costs import Rate
 from policies.plans import Prices
 from policies.price import FREE, Price, PricedPart
+from proxy.storage.usage import Outcome
 
 
-class SpokenPart(msgspec.Struct, kw_only=True):
-    """A part of a request, and the model that speaks it or tries to.
+class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a request: the model that spoke it or tried to, and how many of its samples were written.
 
-    `begins` is the sample of the answer at which the part begins, None before its turn. `characters` and
-    `estimated_s` are of its text.
+    `characters` and `estimated_s` are of its text. `was_submitted` tells whether that model has the text and
+    bills from that moment on.
     """
 
+    engine: str
+    model: str
     characters: int
     estimated_s: float
-    engine: str = ""
-    model: str = ""
-    begins: int | None = None
+    samples: int
+    was_submitted: bool = False
+
+
+class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of one engine. Without a rate it costs nothing: it was refused, or the engine is ours."""
+
+    engine: str
+    model: str
+    characters: int
+    seconds: float = 0.0
+    units: float | None = None
+    rate: Rate | None = None
 
     @property
-    def speaker(self) -> str:
-        """The model as `engine/model`, or "" before one was tried."""
-        return f"{self.engine}/{self.model}" if self.engine else ""
+    def micro_usd(self) -> int:
+        if self.rate is None:
+            return 0
+        return costs.micro_usd(self.rate, seconds=self.seconds, characters=self.characters, units=self.units)
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request has come to. When several engines or models spoke, a plus joins their names."""
+
+    engine: str = ""
+    model: str = ""
+    voice: str = ""
+    language: str = ""
+    format: str = ""
+    characters: int = 0
+    samples: int = 0
+    sample_rate_hz: int = 24_000
+    first_byte_ms: int | None = None
+    error: str | None = None
+    cache: str = "off"
+    parts: tuple[SpentPart, ...] = ()
+    attempts: tuple[SpentAttempt, ...] = ()
 
 
 class Charge(NamedTuple):
@@ -39,37 +70,31 @@ class Charge(NamedTuple):
     price: Price
 
 
-def written_samples(parts: Sequence[SpokenPart], samples: int) -> Iterator[int]:
-    """Give for each part how many of its samples were written. The last ones may end inside a part."""
-    ends = [part.begins for part in parts[1:]]
-    for part, end in zip_longest(parts, ends):
-        begins = samples if part.begins is None else part.begins
-        yield max(0, min(samples, samples if end is None else end) - begins)
+def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
+    """Compute what a request costs: each part by its own model's price, and the sum rounded once.
+
+    A client that left pays a part whole if its engine has the text and bills from that moment on.
+    """
+    if spent.cache == "hit":
+        pieces = [PricedPart(prices.cached, spent.samples, spent.characters)]
+    else:
+        pieces = [
+            PricedPart(
+                prices.of_model(part.engine, part.model),
+                part.samples,
+                part.characters,
+                part.estimated_s if outcome == "left" and part.was_submitted else None,
+            )
+            for part in spent.parts
+        ]
+    found = _sum_up(pieces, spent.sample_rate_hz)
+    return found if outcome != "failed" else Charge(0, found.price)
 
 
-def compute_charge(
-    parts: Sequence[SpokenPart], samples: int, rate_hz: int, prices: Prices, owed: Collection[int]
-) -> Charge:
-    """Compute what the parts cost. A part that is `owed` costs at least its estimate, even if unsent."""
-    pieces = [
-        PricedPart(
-            prices.of_model(part.engine, part.model),
-            samples_of_part,
-            part.characters,
-            part.estimated_s if number in owed else None,
-        )
-        for number, (part, samples_of_part) in enumerate(
-            zip(parts, written_samples(parts, samples), strict=True)
-        )
-    ]
-    return _charge(pieces, rate_hz)
-
-
-def _charge(pieces: Sequence[PricedPart], rate_hz: int) -> Charge:
+def _sum_up(pieces: list[PricedPart], rate_hz: int) -> Charge:
     amount = price.total(pieces, rate_hz)
-    several = {piece.price for piece in pieces}
     first = pieces[0].price if pieces else FREE
-    if len(several) > 1 or (len(pieces) > 1 and first.per == "job"):
+    if len(pieces) > 1 and (first.per == "job" or len({piece.price for piece in pieces}) > 1):
         # This is the one price by which `verify` can prove the charge.
         return Charge(amount, Price(amount, "job"))
     return Charge(amount, first)

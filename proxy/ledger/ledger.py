@@ -28,18 +28,16 @@ class Ledger:
     def __repr__(self) -> str:
         return f"<Ledger {self.holds!r}>"
 
-    @asynccontextmanager
-    async def hold(self, hold_request: HoldRequest) -> AsyncIterator[Hold]:
-        """Hold credits for a request. After RateLimited or QuotaExceeded nothing is held or written."""
+    async def hold(self, hold_request: HoldRequest) -> Hold:
+        """Hold credits for a request. After RateLimited or QuotaExceeded nothing is held or written.
+
+        The caller settles the hold, and abandons it at the end in any case.
+        """
         try:
             held = await self.holds.take(hold_request)
         except HoldRefused as refused:
             raise _failure(refused.refusal, refused.cycle, hold_request) from None
-        hold = Hold(self.holds, hold_request, held)
-        try:
-            yield hold
-        finally:
-            await hold.abandon()
+        return Hold(self.holds, hold_request, held)
 
 
 @asynccontextmanager

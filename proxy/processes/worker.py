@@ -26,7 +26,7 @@ from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
-from proxy.http.stalled_client import stall_limit_protocol
+from proxy.http.server_protocol import server_protocol
 from proxy.storage import accounts
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
@@ -164,7 +164,7 @@ def _server(app: ASGIApp, stall_s: float, drain_s: int) -> uvicorn.Server:
         uvicorn.Config(
             app,
             interface="asgi3",  # uvicorn would call a bound method in the older way
-            http=stall_limit_protocol(stall_s),
+            http=server_protocol(stall_s),
             loop="none",
             ws="none",
             lifespan="off",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 import structlog
 
@@ -15,12 +14,14 @@ from policies.routing import Candidate
 from proxy.audio.frames import open_frames
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
-from proxy.ledger import Attempt, Hold
+from proxy.engines.engine_stream import GeneratorStream
 from proxy.ledger.budgets import Budgets
+from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
+from proxy.speech.deadline import Deadline
 from proxy.speech.front_ends import FrontEnds
-from proxy.speech.planning import Part, SpeechPlan
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.planning import Part
+from proxy.speech.tally import Attempt, PartRun
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
     EngineError,
@@ -35,37 +36,8 @@ from speech_engine import (
 _log = structlog.get_logger()
 
 WaitUntilFree = Callable[[str], Awaitable[None]]
-
-
-class PartRequest(NamedTuple):
-    """One part of a request to be spoken, and the hold that its attempts are written to.
-
-    `waited_s` is subtracted from its time to first audio. `wait_until_free` returns when the engine
-    has finished the part before: otherwise the part would use up its time waiting for that one.
-    """
-
-    request: SpeechRequest
-    plan: SpeechPlan
-    number: int
-    hold: Hold
-    waited_s: float = 0.0
-    wait_until_free: WaitUntilFree | None = None
-
-    def __repr__(self) -> str:
-        return f"<PartRequest {self.hold!r}>"
-
-    @property
-    def part(self) -> Part:
-        return self.plan.parts[self.number]
-
-    @property
-    def format(self) -> str:
-        """The format that the part is made in: several parts meet as PCM, and are encoded as one."""
-        return self.request.format if len(self.plan.parts) == 1 else "pcm"
-
-    @property
-    def text(self) -> str:
-        return self.request.text[self.part.start : self.part.end]
+"""Returns when the engine of this name has finished the part before: otherwise the part would use up its time
+waiting for that one."""
 
 
 class FirstAudio:
@@ -88,13 +60,19 @@ class FirstAudio:
     def __repr__(self) -> str:
         return f"<FirstAudio within {self._within_s:g} s of {self._engines!r}>"
 
-    async def begin(self, part_request: PartRequest) -> CandidateStream:
+    async def begin(
+        self,
+        call: SpeechCall,
+        run: PartRun,
+        waited_s: float = 0.0,
+        wait_until_free: WaitUntilFree | None = None,
+    ) -> CandidateStream:
         """Return the stream of the first candidate with audio. One time budget is for all of them.
 
-        Raises the last candidate's error if none gives audio.
+        `waited_s` is subtracted from it. Raises the last candidate's error if none gives audio.
         """
-        left_s = self.budget_s(part_request.part) - part_request.waited_s
-        return await CandidateRace(self, part_request, left_s).first()
+        left_s = self.budget_s(run.part) - waited_s
+        return await CandidateRace(self, call, run, left_s, wait_until_free).first()
 
     def budget_s(self, part: Part) -> float:
         """Compute the time to the first audio of a part, for all its candidates together."""
@@ -108,31 +86,35 @@ class FirstAudio:
         return self._catalogue.hedge_s(candidate.model.engine)
 
     async def attempt(
-        self, part_request: PartRequest, candidate: Candidate, left_s: float
+        self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float
     ) -> CandidateStream:
         """Try one candidate up to its first audio. If the try fails or is cancelled, nothing runs on."""
-        deadline = asyncio.get_running_loop().time() + left_s
-        text, request = part_request.text, part_request.request
-        async with asyncio.timeout_at(deadline):
-            await self._budgets.check(candidate.model.engine, part_request.hold.hold_request)
-            prepared = await self._front_ends.prepare(
-                candidate.front_end, text, part_request.part.language, part_request.part.lexicon.words
-            )
-            if not prepared:
-                raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
-            job = _job(part_request, candidate, prepared)
-            places = WordPlaces(text, job.segments, part_request.part.start)
-            factor = request.speed / job.speed
-            stream = CandidateStream(candidate, job, places, factor, part_request.format)
-            attempt = self._attempt_of(stream, part_request)
-            part_request.hold.attempts.append(attempt)
-            await self._begin(stream, attempt, deadline)
-        return stream
-
-    async def _begin(self, stream: CandidateStream, attempt: Attempt, deadline: float) -> None:
-        job = stream.job_with_deadline(deadline - asyncio.get_running_loop().time())
+        deadline = Deadline()
+        moment = asyncio.get_running_loop().time() + left_s
+        stream: CandidateStream | None = None
         try:
-            await stream.begin(self._engines[attempt.engine].speak(job, attempt.note_dispatch))
+            with deadline.at(moment):
+                await self._budgets.check(candidate.model.engine, call.caller.account, call.terms)
+                prepared = await self._front_ends.prepare(
+                    candidate.front_end, run.text, run.part.language, run.part.lexicon.words
+                )
+                if not prepared:
+                    raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
+                job = _job(call, run, candidate, prepared)
+                places = WordPlaces(run.text, job.segments, run.part.start)
+                factor = call.request.speed / job.speed
+                stream = CandidateStream(candidate, job, places, factor, call.part_format, deadline)
+                await self._begin(stream, self._attempt_of(call, run, stream), moment)
+                return stream
+        finally:
+            if stream is None or not stream.has_begun:
+                deadline.close()
+
+    async def _begin(self, stream: CandidateStream, attempt: Attempt, moment: float) -> None:
+        job = stream.job_with_deadline(moment - asyncio.get_running_loop().time())
+        try:
+            engine = self._engines[attempt.model.engine]
+            await stream.begin(GeneratorStream(engine.speak(job, attempt.note_dispatch)))
         except EngineError as error:
             # If an engine refused a text, it has not begun the job, and no provider bills for it.
             attempt.was_dispatched &= isinstance(error, (EngineFailed, EngineTimeout))
@@ -141,29 +123,37 @@ class FirstAudio:
             if not stream.has_begun:
                 await stream.close()
 
-    def _attempt_of(self, stream: CandidateStream, part_request: PartRequest) -> Attempt:
+    def _attempt_of(self, call: SpeechCall, run: PartRun, stream: CandidateStream) -> Attempt:
         model = stream.candidate.model
-        return Attempt(
-            engine=model.engine,
-            model=model.info.id,
-            characters=len(part_request.text),
+        attempt = Attempt(
+            part=run.number,
+            model=model,
+            characters=len(run.text),
             output=stream,
-            part=part_request.number,
             rate=self._catalogue.rate(model),
-            billed_on_submit=model.info.billed_on_submit,
         )
+        call.tally.attempts.append(attempt)
+        return attempt
 
 
 class CandidateRace:
     """One run through the candidates of a part, one after the other or side by side."""
 
-    def __init__(self, first_audio: FirstAudio, part_request: PartRequest, within_s: float) -> None:
+    def __init__(
+        self,
+        first_audio: FirstAudio,
+        call: SpeechCall,
+        run: PartRun,
+        within_s: float,
+        wait_until_free: WaitUntilFree | None,
+    ) -> None:
         self._first_audio = first_audio
-        self._part_request = part_request
-        self._hold = part_request.hold
+        self._call = call
+        self._run = run
+        self._wait_for_part_before = wait_until_free
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + within_s
-        self._left = deque(part_request.part.candidates)
+        self._left = deque(run.candidates)
         self._failure: EngineError = EngineTimeout("No engine was tried.")
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
@@ -173,33 +163,33 @@ class CandidateRace:
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
             stream = await (self._try_with_hedge(candidate) if hedge_s else self._try_candidate(candidate))
             if stream is not None:
-                self._hold.assign_part(self._part_request.number, stream.candidate.model)
+                self._run.model = stream.candidate.model
                 return stream
         raise self._failure
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
         """Try one candidate. None means: try the next one. `_failure` says why."""
         await self._wait_until_free(candidate)
-        self._hold.assign_part(self._part_request.number, candidate.model)
+        self._run.model = candidate.model
         left_s = provider_waits.first_audio_share_s(self._deadline - self._loop.time(), len(self._left))
         try:
-            return await self._first_audio.attempt(self._part_request, candidate, left_s)
+            return await self._first_audio.attempt(self._call, self._run, candidate, left_s)
         except TimeoutError:
             failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
         except EngineError as error:
             failure = error
         _log.warning(
             "engine.speak.refused",
-            **error_details(self._hold.hold_request.request_id, candidate.model.name, failure),
+            **error_details(self._call.id, candidate.model.name, failure),
         )
         self._failure = failure
         return None
 
     async def _wait_until_free(self, candidate: Candidate) -> None:
         """Wait for an engine that is busy with this request. The deadline moves by the same time."""
-        if self._part_request.wait_until_free is not None:
+        if self._wait_for_part_before is not None:
             since = self._loop.time()
-            await self._part_request.wait_until_free(candidate.model.engine)
+            await self._wait_for_part_before(candidate.model.engine)
             self._deadline += self._loop.time() - since
 
     async def _try_with_hedge(self, candidate: Candidate) -> CandidateStream | None:
@@ -255,19 +245,17 @@ def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.message}
 
 
-def _job(part_request: PartRequest, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
-    request, part, hold = part_request.request, part_request.part, part_request.hold
+def _job(call: SpeechCall, run: PartRun, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
+    request, part, format_ = call.request, run.part, call.part_format
     info = candidate.model.info
     native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native_speed
-    can_pass_through = (
-        factor == 1.0 and part_request.format in info.formats and open_frames(part_request.format) is not None
-    )
+    can_pass_through = factor == 1.0 and format_ in info.formats and open_frames(format_) is not None
     return SpeechJob(
-        id=hold.hold_request.request_id,
-        tenant=hold.hold_request.account,
+        id=call.id,
+        tenant=call.caller.account,
         estimated_s=part.estimated_s,
-        share=part_request.plan.terms.share,
+        share=call.terms.share,
         model=info.id,
         voice=EngineVoice(candidate.engine_voice),
         segments=segments.fit(prepared, info.max_characters),
@@ -276,7 +264,7 @@ def _job(part_request: PartRequest, candidate: Candidate, prepared: tuple[Segmen
         pitch=request.pitch,
         emotion=request.emotion,
         seed=request.seed,
-        formats=(part_request.format,) if can_pass_through else (),
+        formats=(format_,) if can_pass_through else (),
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
         max_samples=round(estimate.cap_seconds(part.estimated_s) * info.sample_rate_hz * factor),
         pronunciations=find_pronunciations(part.lexicon, info.phonemes, prepared),

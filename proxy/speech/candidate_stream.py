@@ -5,8 +5,7 @@ If the stream fails before the first audio, another candidate may try. After tha
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,6 +13,8 @@ from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Tail, silence
 from proxy.audio.frames import Frames, open_frames
 from proxy.audio.sound import Sound
+from proxy.engines.engine_stream import EngineStream
+from proxy.speech.deadline import Deadline
 from proxy.speech.word_times import SpokenWord, WordPlaces
 from speech_engine import (
     Audio,
@@ -32,10 +33,20 @@ STALL_S = 20.0
 
 
 class CandidateStream:
-    """A candidate that speaks. `seconds` counts its sound so far, `units` is the provider's own count."""
+    """A candidate that speaks, as a `SpeechStream`.
+
+    `seconds` counts its sound so far, `units` is the provider's own count. The engine's stream is closed as
+    soon as it has finished, so that its slot does not wait for the client.
+    """
 
     def __init__(
-        self, candidate: Candidate, job: SpeechJob, places: WordPlaces, factor: float, format_: str
+        self,
+        candidate: Candidate,
+        job: SpeechJob,
+        places: WordPlaces,
+        factor: float,
+        format_: str,
+        deadline: Deadline,
     ) -> None:
         self.candidate = candidate
         self.job = job
@@ -53,7 +64,8 @@ class CandidateStream:
         self._segment = 0
         self._first = Chunk()
         self._finished = False
-        self._events: AsyncGenerator[Event, None] | None = None
+        self._events: EngineStream | None = None
+        self._deadline = deadline
 
     def __repr__(self) -> str:
         return f"<CandidateStream {self.job!r} as {self._format}>"
@@ -70,30 +82,32 @@ class CandidateStream:
         """Return the job, with the time that is left for it."""
         return msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
 
-    async def begin(self, events: AsyncGenerator[Event, None]) -> None:
+    async def begin(self, events: EngineStream) -> None:
         """Read events until there are bytes of audio to send. The caller keeps the time."""
         self._events = events
         while not self._finished and not (self._first.data and self.seconds):
-            self._first += await self._next_chunk()
+            self._first += await self._read()
         if self._out is not None and not isinstance(self._out, Sound) and not self.seconds:
             raise EngineFailed("The engine gave encoded audio without a single frame.")
         self.has_begun = True
 
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """Give the chunks that `begin` read, then the others as they come, without the `last_chunk`."""
+    async def next_chunk(self) -> Chunk | None:
+        """Return what `begin` read, then the other chunks as they come, without the `last_chunk`."""
         if self._first.data:
-            yield self._first
+            chunk, self._first = self._first, Chunk()
+            return chunk
         while not self._finished:
             try:
-                async with asyncio.timeout(STALL_S):
-                    chunk = await self._next_chunk()
+                with self._deadline.within(STALL_S):
+                    chunk = await self._read()
             except TimeoutError:
                 raise EngineTimeout("The engine fell silent in the middle.") from None
             if chunk.data:
-                yield chunk
+                return chunk
+        return None
 
     def last_chunk(self) -> Chunk:
-        """Return the flushed end of the sound, which is never empty. Call it when `chunks` has ended."""
+        """Return the flushed end of the sound, which is never empty. Call it after the other chunks."""
         if self._out is None:
             # The text has no sound, as in ".". A short silence is a valid file, and an empty answer is not.
             self._out = Sound(OUTPUT_RATE_HZ, self._format)
@@ -102,14 +116,26 @@ class CandidateStream:
 
     async def close(self) -> None:
         """End the engine's work, if it is not over, and free the encoder."""
-        if self._events is not None:
-            await self._events.aclose()
-        if isinstance(self._out, Sound):
-            self._out.close()
+        self._deadline.close()
+        try:
+            if self._events is not None:
+                await self._events.close()
+        finally:
+            if isinstance(self._out, Sound):
+                self._out.close()
 
-    async def _next_chunk(self) -> Chunk:
+    async def _read(self) -> Chunk:
         assert self._events is not None
-        event = await anext(self._events, None)
+        event = await self._events.next_event()
+        if event is None:
+            raise EngineFailed("The engine ended without finishing.")
+        if isinstance(event, Finished):
+            self._finished, self.units = True, event.units
+            await self._events.close()
+            return Chunk()
+        return self._convert(event)
+
+    def _convert(self, event: Event) -> Chunk:
         match event:
             case Started(sample_rate_hz=rate_hz):
                 self._rate_hz = rate_hz
@@ -119,10 +145,6 @@ class CandidateStream:
                 return self._encoded(format_, data)
             case Words():
                 self._add_words(event)
-            case Finished(units=units):
-                self._finished, self.units = True, units
-            case None:
-                raise EngineFailed("The engine ended without finishing.")
         return Chunk()
 
     def _pcm(self, segment: int, pcm: bytes) -> Chunk:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections import OrderedDict, deque
 
 from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
 from proxy.audio.loudness import STEP_S, Gain, Meter, is_sound, lufs
-from proxy.speech.prefetch import Prefetch
+from proxy.speech.speech_stream import PcmReader
 
 TARGET_LUFS = -19.0
 """The usual loudness of speech in one channel. The voices of most engines are near it."""
@@ -71,26 +70,39 @@ class LoudnessLevels:
         return level
 
 
-async def level_sound(prefetch: Prefetch, level: LoudnessLevel) -> AsyncGenerator[bytes, None]:
-    """Give the sound of a part with one gain throughout.
+class LevelSound:
+    """The sound of a part at one gain throughout, as PCM."""
 
-    A new voice is measured first: for a second at most, and no longer than the part.
-    """
-    meter = level.meter()
-    first: list[bytes] = []
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            while not level.is_known and sum(map(len, first)) < _MOST_BYTES:
-                if (pcm := await prefetch.next_chunk()) is None:
-                    break
-                meter.feed(pcm)
-                first.append(pcm)
-    except TimeoutError:
-        pass  # the gain follows from what was measured so far
-    gain = level.gain()
-    for pcm in first:
-        yield gain.feed(pcm)
-    while (pcm := await prefetch.next_chunk()) is not None:
-        if not level.is_known:
-            meter.feed(pcm)
-        yield gain.feed(pcm)
+    def __init__(self, sound: PcmReader, level: LoudnessLevel) -> None:
+        self._sound = sound
+        self._level = level
+        self._meter = level.meter()
+        self._gain: Gain | None = None
+        self._first: deque[bytes] = deque()
+
+    async def next_pcm(self) -> bytes | None:
+        """Return the next samples. A new voice is measured first: for a second at most, within its part."""
+        if self._gain is None:
+            await self._measure()
+            self._gain = self._level.gain()
+        if self._first:
+            return self._gain.feed(self._first.popleft())
+        pcm = await self._sound.next_pcm()
+        if pcm is None:
+            return None
+        if not self._level.is_known:
+            self._meter.feed(pcm)
+        return self._gain.feed(pcm)
+
+    async def _measure(self) -> None:
+        size = 0
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                while not self._level.is_known and size < _MOST_BYTES:
+                    if (pcm := await self._sound.next_pcm()) is None:
+                        break
+                    self._meter.feed(pcm)
+                    self._first.append(pcm)
+                    size += len(pcm)
+        except TimeoutError:
+            pass  # the gain follows from what was measured so far

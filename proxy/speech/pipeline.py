@@ -1,26 +1,24 @@
-"""The one path every speech takes: plan → hold → prepare → first audio → bytes → settle."""
+"""The one path that every speech takes: look-up → hold → first audio → bytes → settlement → last bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from policies import price
-from proxy.access.callers import Caller
 from proxy.audio.formats import Chunk
-from proxy.errors import RequestFailed, from_engine
-from proxy.ledger import Hold, HoldRequest, Ledger, SpokenPart
+from proxy.errors import from_engine
+from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.speech.cache import Cache, CacheLookup, CacheQuestion, Clip
+from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio, error_details
 from proxy.speech.loudness_levels import LoudnessLevels
-from proxy.speech.planning import SpeechPlan
+from proxy.speech.prefetch import Prefetch
 from proxy.speech.relay import begin_speech
-from proxy.speech.speech import Speech
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_stream import Speech, SpeechStream
 from proxy.telemetry import Metrics
 from speech_engine import EngineError
 
@@ -30,56 +28,69 @@ _log = structlog.get_logger()
 class Answer:
     """An answer that has begun: its first bytes exist, so its headers may go out."""
 
-    def __init__(self, plan: SpeechPlan, speech: Speech, hold: Hold) -> None:
-        self.plan = plan
+    def __init__(self, call: SpeechCall, speech: Speech, hold: Hold, lookup: CacheLookup) -> None:
+        self.call = call
         self.speech = speech
         self._hold = hold
+        self._lookup = lookup
+        self._sound: SpeechStream = speech
+        self._prefetch: Prefetch[Speech] | None = None
+        self._unwritten: Chunk | None = None
 
     def __repr__(self) -> str:
         return f"<Answer {self.speech!r}, {self._hold!r}>"
 
-    @property
-    def cache(self) -> str:
-        """The state of the cache for this answer: hit, miss or off."""
-        return self._hold.totals.cache
-
-    @property
-    def samples(self) -> int:
-        """The samples written so far. They are all written when `chunks` has ended."""
-        return self._hold.totals.samples
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / self.speech.sample_rate_hz
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Give all bytes but the last. Each chunk counts as written when the next one is asked for."""
-        async with aclosing(self.speech.chunks()) as chunks:
-            async for chunk in chunks:
-                yield chunk.data
-                self._write(chunk)
+    async def next_chunk(self) -> bytes | None:
+        """Return the next bytes, or None before the last ones. They count as written at the next call."""
+        if self._unwritten is not None:
+            self.call.tally.add(self._unwritten)
+            self._unwritten = None
+        self._lookup.resume()
+        chunk = await self._sound.next_chunk()
+        if chunk is None:
+            return None
+        self._lookup.record(chunk.data)
+        self._unwritten = chunk
+        return chunk.data
 
     def last(self) -> bytes:
-        """Give the end of the sound, which is never empty. Send it only after `settle`."""
-        chunk = self.speech.last_chunk()
-        self._write(chunk)
+        """Return the end of the sound, which is never empty. Send it only after `settle`."""
+        chunk = self._sound.last_chunk()
+        self._lookup.record(chunk.data)
+        self.call.tally.add(chunk)
         return chunk.data
 
     async def settle(self) -> None:
         """Settle the request as finished, and return when that is on the disk."""
-        await self._hold.settle("finished")
+        await self._hold.settle("finished", self.call.tally.spent())
 
     async def whole(self) -> bytes:
-        """Give the whole sound, for an answer in one piece. Before that, none of it counts as written."""
-        async with aclosing(self.speech.chunks()) as chunks:
-            parts = [chunk async for chunk in chunks]
-        for chunk in parts:
-            self._write(chunk)
-        return b"".join([*(chunk.data for chunk in parts), self.last()])
+        """Return the whole sound, for an answer in one piece. Before that, none of it counts as written."""
+        chunks: list[Chunk] = []
+        while (chunk := await self._sound.next_chunk()) is not None:
+            self._lookup.record(chunk.data)
+            self._lookup.resume()
+            chunks.append(chunk)
+        for chunk in chunks:
+            self.call.tally.add(chunk)
+        return b"".join([*(chunk.data for chunk in chunks), self.last()])
 
-    def _write(self, chunk: Chunk) -> None:
-        self._hold.totals.samples += chunk.samples
-        self._hold.totals.sample_rate_hz = self.speech.sample_rate_hz
+    def run_ahead(self) -> None:
+        """Read the rest in a task of its own, because the client is slow: the engine must not wait for it."""
+        if self._prefetch is None and self._lookup.clip is None:
+            self._sound = self._prefetch = Prefetch(self._begun)
+
+    async def close(self) -> None:
+        if self._prefetch is not None:
+            await self._prefetch.close()
+        await self.speech.close()
+
+    async def _begun(self) -> Speech:
+        return self.speech
+
+
+Write = Callable[[Answer], Awaitable[None]]
+"""Sends an answer to its client: all chunks, then the settlement, then the last bytes."""
 
 
 class Pipeline:
@@ -95,79 +106,77 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"<Pipeline over {self._first_audio!r}>"
 
-    @asynccontextmanager
-    async def speech(
-        self, id_: str, caller: Caller, request: SpeechRequest, plan: SpeechPlan, has_left: Callable[[], bool]
-    ) -> AsyncIterator[Answer]:
-        """Speak a request: its answer's first bytes exist. `has_left` tells whether the client has gone."""
-        question = CacheQuestion(caller.account, request, plan)
-        async with (
-            self._cache.look_up(question, self._first_audio.budget_s(plan.parts[0])) as lookup,
-            self._ledger.hold(_hold_request(id_, caller, question, lookup.clip)) as hold,
-        ):
-            hold.waited_s, totals = lookup.waited_s, hold.totals
-            totals.characters, totals.format = len(request.text), request.format
-            totals.voice, totals.language, totals.cache = plan.voice.id, plan.language, lookup.state
-            hold.begin_parts(
-                [SpokenPart(characters=part.characters, estimated_s=part.estimated_s) for part in plan.parts]
-            )
-            speech: Speech | None = None
-            began = time.monotonic()
+    async def answer(self, call: SpeechCall, write: Write, has_left: Callable[[], bool]) -> None:
+        """Answer a call. `has_left` tells whether the client has gone. Raises RequestFailed."""
+        question = CacheQuestion(call.caller.account, call.request, call.plan)
+        patience_s = self._first_audio.budget_s(call.plan.parts[0])
+        with await self._cache.look_up(question, patience_s) as lookup:
+            hold = await self._ledger.hold(_hold_request(call, lookup.clip))
             try:
-                speech = await self._begin(question, lookup, hold)
-                totals.first_byte_ms = round((time.monotonic() - began) * 1000)
-                yield Answer(plan, speech, hold)
-                lookup.keep(hold)
-            except EngineError as error:
-                failure = from_engine(error)
-                if speech is not None:
-                    _log.warning(
-                        "engine.speak.broken", **error_details(id_, hold.current_part.speaker, error)
-                    )
-                await self._settle_failed(hold, failure, error)
-                raise failure from None
-            except asyncio.CancelledError:
-                await hold.settle("left" if has_left() else "failed")
-                raise
+                await self._speak(call, lookup, hold, write, has_left)
             finally:
-                if speech is not None:
-                    await speech.close()
-                for part in hold.spoken_parts():
-                    self._metrics.spoken(part.engine, part.model, part.seconds)
+                if not hold.is_settled:
+                    await hold.abandon(call.tally.spent())
 
-    async def _begin(self, question: CacheQuestion, lookup: CacheLookup, hold: Hold) -> Speech:
+    async def _speak(
+        self, call: SpeechCall, lookup: CacheLookup, hold: Hold, write: Write, has_left: Callable[[], bool]
+    ) -> None:
+        tally, answer = call.tally, None
+        tally.cache = lookup.state
+        began = time.monotonic()
+        try:
+            answer = Answer(call, await self._begin(call, lookup), hold, lookup)
+            tally.first_byte_ms = round((time.monotonic() - began) * 1000)
+            await write(answer)
+            lookup.keep(call, answer.speech)
+        except EngineError as error:
+            if answer is not None:
+                _log.warning(
+                    "engine.speak.broken", **error_details(call.id, tally.current_part.speaker, error)
+                )
+            failure = from_engine(error)
+            tally.error = failure.code
+            await hold.settle("failed", tally.spent())
+            self._metrics.failed(tally.current_part.engine, type(error).__name__)
+            raise failure from None
+        except asyncio.CancelledError:
+            await hold.settle("left" if has_left() else "failed", tally.spent())
+            raise
+        finally:
+            if answer is not None:
+                await answer.close()
+            for part, samples in tally.written_parts():
+                if samples and part.engine:
+                    self._metrics.spoken(part.engine, part.model_id, samples / tally.sample_rate_hz)
+
+    async def _begin(self, call: SpeechCall, lookup: CacheLookup) -> Speech:
         if lookup.clip is not None:
-            hold.totals.engine, hold.totals.model = lookup.clip.about.engine, lookup.clip.about.model
+            call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
-        speech = await begin_speech(self._first_audio, self._levels, question.request, question.plan, hold)
-        self._metrics.first_audio(hold.current_part.speaker, time.monotonic() - began)
-        return lookup.record(speech)
-
-    async def _settle_failed(self, hold: Hold, failure: RequestFailed, error: EngineError) -> None:
-        hold.totals.error = failure.code
-        await hold.settle("failed")
-        self._metrics.failed(hold.current_part.engine, type(error).__name__)
+        speech = await begin_speech(self._first_audio, self._levels, call, lookup.waited_s)
+        self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
+        return speech
 
 
-def _hold_request(id_: str, caller: Caller, question: CacheQuestion, clip: Clip | None) -> HoldRequest:
-    plan = question.plan
+def _hold_request(call: SpeechCall, clip: Clip | None) -> HoldRequest:
+    plan = call.plan
     return HoldRequest(
-        request_id=id_,
-        account=caller.account,
-        key=caller.key,
-        anchor=caller.anchor,
+        request_id=call.id,
+        account=call.caller.account,
+        key=call.caller.key,
+        anchor=call.caller.anchor,
         terms=plan.terms,
-        amount=plan.amount if clip is None else _clip_price(clip, question),
+        amount=plan.amount if clip is None else _clip_price(clip, call),
         estimated_s=plan.estimated_s if clip is None else clip.seconds,
     )
 
 
-def _clip_price(clip: Clip, question: CacheQuestion) -> int:
+def _clip_price(clip: Clip, call: SpeechCall) -> int:
     """Compute the price of a clip. It is exact, because the length of a clip is known."""
     return price.charge(
-        question.plan.terms.prices.cached,
+        call.terms.prices.cached,
         samples=clip.about.samples,
         rate_hz=clip.about.sample_rate_hz,
-        characters=len(question.request.text),
+        characters=len(call.request.text),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -21,9 +21,9 @@ from proxy.kept import secret
 from proxy.speech.cache.flights import Flights, Landing
 from proxy.speech.cache.lookup import OFF, CacheLookup, CacheSearch
 from proxy.speech.cache.names import CacheQuestion, ClipOwner, Names
+from proxy.speech.cache.replay import Replay
 from proxy.speech.cache.shelf import ClipRecording, Shelf
-from proxy.speech.cache.speeches import Replay
-from proxy.speech.speech import Speech
+from proxy.speech.speech_stream import Speech
 from proxy.storage import clips
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry import CacheMetrics, Metrics, RepeatingTask
@@ -34,8 +34,6 @@ _SWEEP_S = 60 * 60.0
 _END_S = 5.0
 _KNOWN_S = 10.0
 """After this time every worker knows that a voice or a word is gone: it reads them every five seconds."""
-
-_NOT_LOOKED_UP = nullcontext(OFF)
 
 _log = structlog.get_logger()
 
@@ -68,22 +66,20 @@ class Cache:
         self._shelf.folder.most_bytes = section.megabytes * _MEGABYTE
         self._shelf.folder.kept_s = section.days * _DAY_S
 
-    def look_up(
-        self, question: CacheQuestion, first_audio_s: float
-    ) -> AbstractAsyncContextManager[CacheLookup]:
-        """Look up the request. The sound that is spoken in the block is kept if `keep` is called.
+    async def look_up(self, question: CacheQuestion, first_audio_s: float) -> CacheLookup:
+        """Look up the request. The sound that is spoken until the lookup is left is kept if `keep` is called.
 
         If an equal request is being spoken, this one waits for it, unless that one waits for its own client.
         """
         is_requested, is_planned = question.request.cache, question.plan.terms.cache
         if not self._shelf.folder.most_bytes or not caching.uses_cache(is_requested, is_planned, self._is_on):
-            return _NOT_LOOKED_UP
+            return OFF
         speakers = [part.candidates[0].model.name for part in question.plan.parts]
         path = self._shelf.path(self._names.clip_name(question, speakers))
         if (clip := self._shelf.find_in_memory(path)) is not None:
             self._metrics.hit()
-            return nullcontext(CacheLookup(clip))
-        return self._search(question, Path(path), caching.patience_s(first_audio_s))
+            return CacheLookup(clip)
+        return await self._search(question, Path(path), caching.patience_s(first_audio_s))
 
     def replay(self, lookup: CacheLookup) -> Speech:
         assert lookup.clip is not None
@@ -128,30 +124,35 @@ class Cache:
             await asyncio.wait(self._ending | self._later, timeout=_END_S)
         self._shelf.close()
 
-    @asynccontextmanager
-    async def _search(
-        self, question: CacheQuestion, path: Path, patience_s: float
-    ) -> AsyncIterator[CacheLookup]:
-        search, lookup = CacheSearch(self._shelf, self._flights, path, patience_s), OFF
+    async def _search(self, question: CacheQuestion, path: Path, patience_s: float) -> CacheLookup:
+        search = CacheSearch(self._shelf, self._flights, path, patience_s)
         began = time.monotonic()
         try:
             await self._run(search)
-            # A request that waited longer still has half of the time to first audio left.
-            waited_s = min(time.monotonic() - began, patience_s)
-            lookup = CacheLookup(search.clip, self._record(search, question), search.flight, waited_s)
-            (self._metrics.missed if search.clip is None else self._metrics.hit)()
-            yield lookup
-        except (RequestFailed, StorageFailed):
-            if search.flight is not None and search.flight.age_s > patience_s:
-                # A slow failure would come to each of the others in turn.
-                search.flight.land("alone")
+            recording = self._record(search, question)
+        except BaseException:
+            self._leave(search, OFF, question)
             raise
-        finally:
-            if search.clip is not None:
-                search.clip.close()
-            if search.flight is not None:
-                # Nobody waits for this: not the client's last bytes, and not a request that is cancelled.
-                self._start(self._ending, self._land(search, lookup, question))
+        # A request that waited longer still has half of the time to first audio left.
+        waited_s = min(time.monotonic() - began, patience_s)
+
+        def leave(lookup: CacheLookup, error: BaseException | None) -> None:
+            flight = search.flight
+            is_failure = isinstance(error, RequestFailed | StorageFailed)
+            if is_failure and flight is not None and flight.age_s > patience_s:
+                # A slow failure would come to each of the others in turn.
+                flight.land("alone")
+            self._leave(search, lookup, question)
+
+        (self._metrics.missed if search.clip is None else self._metrics.hit)()
+        return CacheLookup(search.clip, recording, search.flight, waited_s, leave)
+
+    def _leave(self, search: CacheSearch, lookup: CacheLookup, question: CacheQuestion) -> None:
+        if search.clip is not None:
+            search.clip.close()
+        if search.flight is not None:
+            # Nobody waits for this: not the client's last bytes, and not a request that is cancelled.
+            self._start(self._ending, self._land(search, lookup, question))
 
     async def _run(self, search: CacheSearch) -> None:
         try:

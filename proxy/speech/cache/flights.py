@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -48,13 +46,9 @@ class Flight:
         if self._held_up_since is None:
             self._held_up_since = time.monotonic()
 
-    @contextmanager
-    def held_up(self) -> Iterator[None]:
-        self.hold_up()
-        try:
-            yield
-        finally:
-            self._held_up_s, self._held_up_since = self.held_up_s, None
+    def resume(self) -> None:
+        """Go on: the client has taken what it was given."""
+        self._held_up_s, self._held_up_since = self.held_up_s, None
 
     def land(self, landing: Landing) -> None:
         """End the flight. Only the first landing counts.

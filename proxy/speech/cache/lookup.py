@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Literal
 
 from proxy.kept.locked_files import Lock
-from proxy.ledger import Hold
 from proxy.speech.cache.clips import About, Clip
 from proxy.speech.cache.flights import Flight, Flights
 from proxy.speech.cache.shelf import ClipRecording, Shelf
-from proxy.speech.cache.speeches import RecordedSpeech
-from proxy.speech.speech import Speech
+from proxy.speech.call import SpeechCall
+from proxy.speech.speech_stream import Speech
 
 _LOOK_AGAIN_S = 0.05
 """The pause while another worker speaks: workers share nothing but the folder."""
@@ -28,7 +29,8 @@ State = Literal["hit", "miss", "off"]
 class CacheLookup:
     """The result of a look-up. `waited_s` is the time that it waited for an equal request.
 
-    `about` and `speakers` (one for each part) are set as soon as the sound is to be kept.
+    A caller leaves it in any case (`with lookup:`). `about` and `speakers` (one for each part) are set as
+    soon as the sound is to be kept.
     """
 
     def __init__(
@@ -37,38 +39,51 @@ class CacheLookup:
         recording: ClipRecording | None = None,
         flight: Flight | None = None,
         waited_s: float = 0.0,
+        on_leave: Callable[[CacheLookup, BaseException | None], None] | None = None,
     ) -> None:
         self.clip = clip
         self.recording = recording
+        self.flight = flight
         self.waited_s = waited_s
         self.state: State = "hit" if clip is not None else "off" if recording is None else "miss"
         self.about: About | None = None
         self.speakers: tuple[str, ...] = ()
-        self._flight = flight
-        self._speech: RecordedSpeech | None = None
+        self._on_leave = on_leave
 
     def __repr__(self) -> str:
         return f"<CacheLookup: {self.state}>"
 
-    def record(self, speech: Speech) -> Speech:
-        """Return a speech to use in place of this one. It records the bytes that are taken from it."""
-        if self.recording is None or self._flight is None:
-            return speech
-        self._speech = RecordedSpeech(speech, self.recording, self._flight)
-        return self._speech
+    def __enter__(self) -> CacheLookup:
+        return self
 
-    def keep(self, hold: Hold) -> None:
-        """Keep the sound. Call this when all of it was taken, and its settlement is on disk."""
-        speech, totals = self._speech, hold.totals
-        if self.recording is None or speech is None or not speech.is_whole:
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._on_leave is not None:
+            self._on_leave(self, error)
+
+    def record(self, data: bytes) -> None:
+        """Record bytes on their way to the client. From now on the flight waits for this client."""
+        if self.recording is not None and self.flight is not None:
+            self.recording.add(data)
+            self.flight.hold_up()
+
+    def resume(self) -> None:
+        """Note that the client has taken the bytes."""
+        if self.flight is not None:
+            self.flight.resume()
+
+    def keep(self, call: SpeechCall, speech: Speech) -> None:
+        """Keep the sound. Call this when all of it was recorded, and its settlement is on disk."""
+        if self.recording is None:
             return
-        words = speech.words
-        self.speakers = tuple(part.speaker for part in hold.parts)
+        words, spent = speech.words, call.tally.spent()
+        self.speakers = tuple(run.speaker for run in call.tally.parts)
         self.about = About(
             spoken_by=speech.engine,
-            engine=totals.engine,
-            model=totals.model,
-            samples=totals.samples,
+            engine=spent.engine,
+            model=spent.model,
+            samples=spent.samples,
             sample_rate_hz=speech.sample_rate_hz,
             words=None if words is None else tuple(words),
             audio_bytes=self.recording.size,

@@ -17,6 +17,7 @@ from proxy.app import Worker, open_worker
 from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.engines.registry import Registry
+from proxy.http.connection import PEER
 from proxy.http.replies import encode_json
 from proxy.storage import accounts, api_key, key_records, usage
 from proxy.storage.accounts import Account
@@ -41,6 +42,21 @@ tone = "tone"
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """There is nothing to set."""
+
+
+class LeavingPeer:
+    """A client that leaves at an event, and may be slow until then."""
+
+    def __init__(self) -> None:
+        self.is_gone = False
+        self.is_behind = False
+        self.on_gone: Callable[[], None] | None = None
+
+    async def leave_after(self, event: asyncio.Event) -> None:
+        await event.wait()
+        self.is_gone = True
+        if self.on_gone is not None:
+            self.on_gone()
 
 
 class Inside(NamedTuple):
@@ -80,14 +96,12 @@ class Inside(NamedTuple):
     ) -> list[Message]:
         """The ASGI messages of an answer, whether it ends well or not; the client leaves at the event."""
         sent: list[Message] = []
-        left = leaves or asyncio.Event()
+        peer = LeavingPeer()
+        leaving = asyncio.create_task(peer.leave_after(leaves)) if leaves is not None else None
         inbox = [{"type": "http.request", "body": encode_json(body), "more_body": False}]
 
         async def receive() -> Message:
-            if inbox:
-                return inbox.pop()
-            await left.wait()
-            return {"type": "http.disconnect"}
+            return inbox.pop()
 
         async def send(message: Message) -> None:
             sent.append(message)
@@ -103,8 +117,13 @@ class Inside(NamedTuple):
                 (b"authorization", f"Bearer {self.key}".encode()),
                 *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
             ],
+            "extensions": {PEER: peer},
         }
-        await self.worker.public(scope, receive, send)
+        try:
+            await self.worker.public(scope, receive, send)
+        finally:
+            if leaving is not None:
+                leaving.cancel()
         return sent
 
     async def usage(self) -> list[UsageRow]:

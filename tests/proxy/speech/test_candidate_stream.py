@@ -14,7 +14,9 @@ import pytest
 from policies.routing import Candidate, Model
 from proxy.audio.libav import audio_frame
 from proxy.audio.steps import SoundFailed
+from proxy.engines.engine_stream import GeneratorStream
 from proxy.speech.candidate_stream import CandidateStream
+from proxy.speech.deadline import Deadline
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
     Audio,
@@ -136,8 +138,8 @@ async def test_a_stream_that_is_closed_midway_has_freed_its_encoder() -> None:
 
     candidate = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")
     job = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
-    stream = CandidateStream(candidate, job, WordPlaces("", ()), 1.0, "mp3")
-    await stream.begin(events())
+    stream = CandidateStream(candidate, job, WordPlaces("", ()), 1.0, "mp3", Deadline())
+    await stream.begin(GeneratorStream(events()))
     await stream.close()
     with pytest.raises(SoundFailed, match="the encoder is closed"):
         stream.last_chunk()

@@ -6,42 +6,44 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import cycle
-from typing import cast
 
 import pytest
 
 from policies.routing import Candidate, Model
-from proxy.speech.candidate_race import FirstAudio, PartRequest
+from proxy.engines.engine_stream import GeneratorStream
 from proxy.speech.candidate_stream import CandidateStream
-from proxy.speech.prefetch import MOST_S, Prefetch
+from proxy.speech.deadline import Deadline
+from proxy.speech.prefetch import Prefetch
 from proxy.speech.word_times import WordPlaces
 from speech_engine import Audio, EngineFailed, EngineVoice, Event, Finished, ModelInfo, SpeechJob, Started
 from tests.proxy.api.scripted import RATE_HZ
 
 CHUNK = bytes(RATE_HZ // 5)
+LARGE = bytes(100_000)
 CANDIDATE = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")
 JOB = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
 
 
 class Endless:
-    """Stands for `FirstAudio`: its one engine speaks so many chunks, counting those that were taken."""
+    """An engine that speaks so many chunks, counting those that were taken."""
 
-    def __init__(self, chunks: int, error: EngineFailed | None = None) -> None:
+    def __init__(self, chunks: int, error: EngineFailed | None = None, chunk: bytes = CHUNK) -> None:
         self.taken = 0
         self.is_closed = False
         self._chunks = chunks
         self._error = error
+        self._chunk = chunk
 
-    async def begin(self, _part_request: object) -> CandidateStream:
-        speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm")
-        await speaking.begin(self._events())
+    async def begin(self) -> CandidateStream:
+        speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm", Deadline())
+        await speaking.begin(GeneratorStream(self._events()))
         return speaking
 
     async def _events(self) -> AsyncGenerator[Event, None]:
         try:
             yield Started(RATE_HZ)
             for self.taken in range(1, self._chunks + 1):  # noqa: B020 - counted where a test sees it
-                yield Audio(0, CHUNK)
+                yield Audio(0, self._chunk)
                 await asyncio.sleep(0)
             if self._error is not None:
                 raise self._error
@@ -51,8 +53,8 @@ class Endless:
 
 
 @asynccontextmanager
-async def reading(engine: Endless) -> AsyncIterator[Prefetch]:
-    ahead = Prefetch(cast(FirstAudio, engine), cast(PartRequest, None))
+async def reading(engine: Endless) -> AsyncIterator[Prefetch[CandidateStream]]:
+    ahead = Prefetch(engine.begin)
     try:
         yield ahead
     finally:
@@ -66,27 +68,27 @@ async def turns() -> None:
 
 
 async def test_so_much_is_kept_and_then_the_engine_waits_until_some_is_taken() -> None:
-    engine = Endless(900)
+    engine = Endless(2 * MOST_BYTES // len(LARGE), chunk=LARGE)
     async with reading(engine) as ahead:
         await ahead.wait_begun()
         await turns()
         kept = engine.taken
-        assert kept / 10 == pytest.approx(MOST_S, abs=0.5)
+        assert kept * len(LARGE) == pytest.approx(MOST_BYTES, abs=3 * len(LARGE))
         await turns()
         assert engine.taken == kept
-        for _ in range(100):
+        for _ in range(50):
             assert await ahead.next_chunk()
         await turns()
-        assert engine.taken == pytest.approx(kept + 100, abs=3)
+        assert engine.taken == pytest.approx(kept + 50, abs=3)
     assert engine.is_closed
 
 
 async def test_all_of_it_comes_in_order_and_then_nothing() -> None:
     async with reading(Endless(900)) as ahead:
         whole = b""
-        while (pcm := await ahead.next_chunk()) is not None:
-            whole += pcm
-        assert len(whole) == 900 * len(CHUNK)
+        while (chunk := await ahead.next_chunk()) is not None:
+            whole += chunk.data
+        assert len(whole + ahead.last_chunk().data) == 900 * len(CHUNK)
         assert await ahead.next_chunk() is None
 
 
@@ -101,11 +103,11 @@ async def test_a_reader_that_waits_may_be_cancelled_and_nothing_is_lost() -> Non
             await asyncio.wait((waiting,))
             if waiting.cancelled():
                 given_up += 1
-            elif (pcm := waiting.result()) is None:
+            elif (chunk := waiting.result()) is None:
                 break
             else:
-                whole += len(pcm)
-        assert whole == 50 * len(CHUNK)
+                whole += len(chunk.data)
+        assert whole + len(ahead.last_chunk().data) == 50 * len(CHUNK)
         assert given_up >= 10
 
 
@@ -116,7 +118,9 @@ async def test_a_failure_waits_for_what_was_made_before_it() -> None:
         # All but the last bytes, which a speech keeps back.
         heard = 0
         while heard < 5 * len(CHUNK) - 64:
-            heard += len(await ahead.next_chunk() or b"")
+            chunk = await ahead.next_chunk()
+            assert chunk is not None
+            heard += len(chunk.data)
         for _ in range(2):
             with pytest.raises(EngineFailed):
                 await ahead.next_chunk()

@@ -11,14 +11,14 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from proxy.http.stalled_client import StallLimitProtocol
+from proxy.http.server_protocol import ServerProtocol
 
 STALL_S = 0.3
 REST = bytes(48 * 1024)
 """More than the kernel takes of small sockets, less than makes a transport ask for a pause."""
 
 
-class ShortStallLimit(StallLimitProtocol):
+class ShortStallLimit(ServerProtocol):
     stall_s = STALL_S
 
 

@@ -1,0 +1,65 @@
+"""The interface of a speech: made by one engine, by several in turn, or replayed from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from proxy.audio.formats import Chunk
+from proxy.speech.word_times import SpokenWord
+
+
+class SpeechStream(Protocol):
+    """A speech that has begun: its first bytes exist, in the format of the request.
+
+    It has one owner, in one task. The samples of all its chunks add up to its length. `next_chunk` and
+    `last_chunk` raise EngineError if it breaks, and a cancelled `next_chunk` ends it. The owner always calls
+    `close`, which leaves nothing running; a second call does nothing.
+    """
+
+    async def next_chunk(self) -> Chunk | None:
+        """Return the next chunk, which is never empty, or None when only the last one is left."""
+        ...
+
+    def last_chunk(self) -> Chunk:
+        """Return the last chunk, which is never empty. Call it once, when `next_chunk` has returned None."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Speech(SpeechStream, Protocol):
+    """A whole speech, with what an answer tells about it."""
+
+    @property
+    def engine(self) -> str:
+        """The speaker as `engine/model`. A comma and a blank join several, in their order.
+
+        For a part whose turn has not come, it is the candidate that will be tried first.
+        """
+        ...
+
+    @property
+    def words(self) -> Sequence[SpokenWord] | None:
+        """The words that were timed so far: all of them at the last chunk. None without timed words."""
+        ...
+
+    @property
+    def sample_rate_hz(self) -> int: ...
+
+
+class PcmReader:
+    """Reads a stream of PCM as plain bytes, the last chunk among them."""
+
+    def __init__(self, stream: SpeechStream) -> None:
+        self._stream = stream
+        self._is_over = False
+
+    async def next_pcm(self) -> bytes | None:
+        if self._is_over:
+            return None
+        chunk = await self._stream.next_chunk()
+        if chunk is None:
+            self._is_over = True
+            chunk = self._stream.last_chunk()
+        return chunk.data
