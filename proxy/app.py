@@ -121,9 +121,9 @@ class Worker:
             *health.routes(readiness),
             *welcome.routes(),
         ]
-        endpoints = welcome.with_description([*client_routes, *admin_routes], server.public_catalogue)
+        self.endpoints = welcome.with_description([*client_routes, *admin_routes], server.public_catalogue)
         self._control_app = layers.control_app(admin_routes, self.metrics)
-        self.app = layers.public_app(endpoints, server, self._logins, self.metrics)
+        self.app = layers.public_app(self.endpoints, server, self._logins, self.metrics)
 
 
 @asynccontextmanager

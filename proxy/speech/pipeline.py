@@ -31,6 +31,7 @@ class Answer:
     def __init__(self, call: SpeechCall, speech: Speech, hold: Hold, lookup: CacheLookup) -> None:
         self.call = call
         self.speech = speech
+        self.is_whole = False
         self._hold = hold
         self._lookup = lookup
         self._sound: SpeechStream = speech
@@ -58,6 +59,7 @@ class Answer:
         chunk = self._sound.last_chunk()
         self._lookup.record(chunk.data)
         self.call.tally.add(chunk)
+        self.is_whole = True
         return chunk.data
 
     async def settle(self) -> None:
@@ -128,7 +130,8 @@ class Pipeline:
             answer = Answer(call, await self._begin(call, lookup), hold, lookup)
             tally.first_byte_ms = round((time.monotonic() - began) * 1000)
             await write(answer)
-            lookup.keep(call, answer.speech)
+            if answer.is_whole:
+                lookup.keep(call, answer.speech)
         except EngineError as error:
             if answer is not None:
                 _log.warning(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from policies.limits import Caps
 from policies.plans import Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
-from proxy.ledger import Attempt, Hold, HoldRequest, Ledger, SpokenPart
+from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, Spent, SpentPart
 from proxy.ledger.verify import verify
 from proxy.storage import entries
 from proxy.storage.store import Params, Statement, Store
@@ -21,13 +25,6 @@ A_SECOND = Price(60 * MICRO, "minute")
 
 ANCHOR = 1_700_000_000_000_000
 _OPEN = "INSERT INTO accounts (id, name, plan, created, anchor) VALUES (:id, :id, 'pro', :anchor, :anchor)"
-
-
-class Output(NamedTuple):
-    """What an attempt has come to."""
-
-    seconds: float
-    units: float | None = None
 
 
 class Account(NamedTuple):
@@ -74,45 +71,91 @@ def wanted(
     )
 
 
-def heard(hold: Hold, seconds: float, *, engine: str = "tone", characters: int = 5) -> None:
-    heard_in_parts(
-        hold, part(engine, characters, hold.hold_request.estimated_s), samples=round(seconds * RATE_HZ)
-    )
+class Held:
+    """A hold, and what its request has come to."""
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+        self.spent = Spent()
+
+    def __repr__(self) -> str:
+        return repr(self.hold)
+
+    @property
+    def hold_request(self) -> HoldRequest:
+        return self.hold.hold_request
+
+    def change(self, **fields: object) -> None:
+        self.spent = replace(self.spent, **fields)
+
+    async def settle(self, outcome: Outcome) -> None:
+        await self.hold.settle(outcome, self.spent)
+
+    async def abandon(self) -> None:
+        if not self.hold.is_settled:
+            await self.hold.abandon(self.spent)
 
 
-def part(engine: str, characters: int, estimated_s: float, begins: int | None = None) -> SpokenPart:
-    return SpokenPart(
-        engine=engine, model="standard", characters=characters, estimated_s=estimated_s, begins=begins
-    )
+@asynccontextmanager
+async def holding(ledger: Ledger, request: HoldRequest) -> AsyncIterator[Held]:
+    """A hold that is abandoned at the end of the block, as the pipeline does it."""
+    held = Held(await ledger.hold(request))
+    try:
+        yield held
+    finally:
+        await held.abandon()
 
 
-def heard_in_parts(hold: Hold, *parts: SpokenPart, samples: int) -> None:
+class Said(NamedTuple):
+    """A part of an answer, and the sample at which it begins; None before its turn."""
+
+    engine: str
+    characters: int
+    estimated_s: float
+    begins: int | None = None
+
+
+def heard(held: Held, seconds: float, *, engine: str = "tone", characters: int = 5) -> None:
+    whole = part(engine, characters, held.hold_request.estimated_s, 0)
+    heard_in_parts(held, whole, samples=round(seconds * RATE_HZ))
+
+
+def part(engine: str, characters: int, estimated_s: float, begins: int | None = None) -> Said:
+    return Said(engine, characters, estimated_s, begins)
+
+
+def heard_in_parts(held: Held, *parts: Said, samples: int) -> None:
     """So many samples were written of the answer; the parts begin where they say."""
-    spent = hold.totals
-    hold.begin_parts(parts)
-    spent.engine, spent.model = parts[0].engine, parts[0].model
-    spent.characters = sum(part.characters for part in parts)
-    spent.samples, spent.sample_rate_hz = samples, RATE_HZ
-
-
-def submitted(hold: Hold, number: int = 0, *, was_dispatched: bool = True) -> None:
-    """The part with this number, to a model that bills its operator as soon as it has a text."""
-    spoken = hold.parts[number]
-    hold.attempts.append(
-        Attempt(
-            engine=spoken.engine,
-            model=spoken.model,
-            characters=spoken.characters,
-            output=Output(0.0),
-            part=number,
-            billed_on_submit=True,
-            was_dispatched=was_dispatched,
-        )
+    begins = [samples if said.begins is None else min(samples, said.begins) for said in parts]
+    lengths = [end - begin for begin, end in pairwise([*begins, samples])]
+    held.change(
+        engine=parts[0].engine,
+        model="standard",
+        characters=sum(said.characters for said in parts),
+        samples=samples,
+        sample_rate_hz=RATE_HZ,
+        parts=tuple(
+            SpentPart(
+                engine=said.engine,
+                model="standard",
+                characters=said.characters,
+                estimated_s=said.estimated_s,
+                samples=length,
+            )
+            for said, length in zip(parts, lengths, strict=True)
+        ),
     )
+
+
+def submitted(held: Held, number: int = 0) -> None:
+    """The part with this number, to a model that bills its operator as soon as it has a text."""
+    parts = list(held.spent.parts)
+    parts[number] = replace(parts[number], was_submitted=True)
+    held.change(parts=tuple(parts))
 
 
 async def speak(ledger: Ledger, request: HoldRequest, seconds: float) -> None:
-    async with ledger.hold(request) as hold:
+    async with holding(ledger, request) as hold:
         heard(hold, seconds)
         await hold.settle("finished")
 

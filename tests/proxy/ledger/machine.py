@@ -20,7 +20,7 @@ from proxy.ledger.movements import Reason
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.ledger.verify import verify
 from proxy.storage import usage
-from tests.proxy.ledger.asking import heard_in_parts, part, submitted
+from tests.proxy.ledger.asking import Held, heard_in_parts, part, submitted
 from tests.proxy.ledger.books import FOR_EVER, HOLD_US, Refusal, Said, Text
 from tests.proxy.ledger.world import ACCOUNTS, DAY_S, PLANS, Open, World
 
@@ -78,11 +78,11 @@ class LedgerMachine(World):
             estimated_s=text.estimated_s,
         )
 
-    async def _take(self, wanted: list[HoldRequest], places: list[int]) -> list[Hold | HoldRefused]:
-        async def take(request: HoldRequest, place: int) -> Hold | HoldRefused:
+    async def _take(self, wanted: list[HoldRequest], places: list[int]) -> list[Held | HoldRefused]:
+        async def take(request: HoldRequest, place: int) -> Held | HoldRefused:
             keeper = self.keepers[place]
             try:
-                return Hold(keeper, request, await keeper.take(request))
+                return Held(Hold(keeper, request, await keeper.take(request)))
             except HoldRefused as refused:
                 return refused
 
@@ -113,7 +113,7 @@ class LedgerMachine(World):
             self.books[account].settle(request, told, lengths, asked, now)
         self.run(self._end([hold for _, _, hold in ending.values()], outcome))
 
-    def _heard(self, hold: Hold, text: Text, share: float) -> tuple[int, list[int]]:
+    def _heard(self, hold: Held, text: Text, share: float) -> tuple[int, list[int]]:
         """Writes down what was heard, up to this share of all; how many parts were asked by then, the one
         ahead among them, and how much was heard of each."""
         most = text.most_samples
@@ -127,7 +127,7 @@ class LedgerMachine(World):
         lengths = [min(length, max(0, samples - begin)) for length, begin in zip(most, begins, strict=True)]
         return min(len(most), sum(begin <= samples for begin in begins) + 1), lengths
 
-    async def _end(self, holds: list[Hold], outcome: Any) -> None:
+    async def _end(self, holds: list[Held], outcome: Any) -> None:
         ends = [hold.abandon() if outcome == "unsettled" else hold.settle(outcome) for hold in holds]
         await asyncio.gather(*ends)
         # Whatever comes later changes nothing.

@@ -163,7 +163,7 @@ class Shifted:
 async def told(budgets: Budgets) -> list[str]:
     with capture_logs() as logs:
         try:
-            await budgets.check("one", wanted())
+            await budgets.check("one", "acc_ada", wanted().terms)
         except EngineUnavailable:
             pass  # that it is used up is what is being told
     return [

@@ -16,7 +16,7 @@ from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
-from tests.proxy.ledger.asking import Account, heard, moved, speak, stands, terms, wanted
+from tests.proxy.ledger.asking import Account, Held, heard, holding, moved, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
 REQUESTS = 200
@@ -28,7 +28,7 @@ class Ending:
     """Holds that are kept until the test says so, however many want one."""
 
     def __init__(self) -> None:
-        self.holds: list[Hold] = []
+        self.holds: list[Held] = []
         self.refusals: list[RequestFailed] = []
         self.may_end = asyncio.Event()
         self.have_asked = asyncio.Event()
@@ -36,7 +36,7 @@ class Ending:
 
     async def hold(self, ledger: Ledger, request: HoldRequest, of: int) -> None:
         try:
-            async with ledger.hold(request) as hold:
+            async with holding(ledger, request) as hold:
                 self.holds.append(hold)
                 self._has_asked(of)
                 await self.may_end.wait()
@@ -103,7 +103,7 @@ async def test_under_way_there_are_never_more_than_allowed_while_some_end_and_ot
         nonlocal live, most
         while True:
             try:
-                async with ledger.hold(wanted(f"req_{number}", under=under)) as hold:
+                async with holding(ledger, wanted(f"req_{number}", under=under)) as hold:
                     live, most = live + 1, max(most, live + 1)
                     if live == 5:
                         was_full.set()
@@ -128,7 +128,7 @@ async def test_two_workers_share_credits_and_streams(two: list[Ledger], store: S
     under = terms(None, streams=5)
     ending = await all_at_once(two, [wanted(f"more_{n}", under=under) for n in range(REQUESTS)])
     assert len(ending.holds) == 5
-    assert len({repr(hold._holds) for hold in ending.holds}) == 2, "one worker had them all"
+    assert len({repr(hold.hold._holds) for hold in ending.holds}) == 2, "one worker had them all"
     assert (await verify(store)).is_clean
 
 
@@ -136,7 +136,7 @@ async def test_two_workers_share_credits_and_streams(two: list[Ledger], store: S
 async def test_a_hold_or_a_grant_of_one_worker_is_seen_by_the_other(two: list[Ledger]) -> None:
     one, other = two
     request = wanted(credits=30)
-    async with one.hold(request):
+    async with holding(one, request):
         assert await stands(other, request) == Account(70, 0, 1)
     await movements.grant(one, "acc_ada", 7 * MICRO, None, Reason("control"))
     assert await stands(other, request) == Account(100, 7, 0)
@@ -146,8 +146,8 @@ async def test_a_hold_or_a_grant_of_one_worker_is_seen_by_the_other(two: list[Le
 async def test_one_request_settled_by_two_workers_is_charged_once(two: list[Ledger], store: Store) -> None:
     async with AsyncExitStack() as left_alone:
         (hold, twin) = (
-            Hold(two[0].holds, wanted(), held := await two[0].holds.take(wanted())),
-            Hold(two[1].holds, wanted(), held),
+            Held(Hold(two[0].holds, wanted(), held := await two[0].holds.take(wanted()))),
+            Held(Hold(two[1].holds, wanted(), held)),
         )
         for each in (hold, twin):
             heard(each, 4)
@@ -181,7 +181,7 @@ async def test_a_hold_that_outlived_its_time_still_settles_once(timed: WatchedSt
     """Its worker was cut off from the database and came back; meanwhile others had its credits."""
     under = terms(10)
     async with open_ledger(timed, Metrics()) as one, open_ledger(timed, Metrics()) as other:
-        async with one.hold(wanted("req_slow", under=under)) as hold:
+        async with holding(one, wanted("req_slow", under=under)) as hold:
             timed.seconds = 61
             await speak(other, wanted("req_fast", under=under), 10)
             heard(hold, 4)

@@ -20,6 +20,7 @@ from tests.proxy.ledger.asking import (
     RATE_HZ,
     Account,
     heard,
+    holding,
     moved,
     speak,
     stands,
@@ -56,7 +57,7 @@ async def test_a_charge_follows_from_price_outcome_and_what_was_heard(
     store: Store, ledger: Ledger, price: Price, outcome: Outcome, seconds: float, charged: float
 ) -> None:
     request = wanted(under=terms(price=price))
-    async with ledger.hold(request) as hold:
+    async with holding(ledger, request) as hold:
         assert await stands(ledger, request) == Account(90, 0, 1)
         heard(hold, seconds)
         await hold.settle(outcome)
@@ -71,12 +72,12 @@ async def test_a_charge_follows_from_price_outcome_and_what_was_heard(
 async def test_a_client_who_leaves_an_engine_that_bills_on_submit_pays_for_the_whole_text(
     ledger: Ledger, store: Store, price: Price, charged: float
 ) -> None:
-    async with ledger.hold(wanted(under=terms(price=price))) as hold:
+    async with holding(ledger, wanted(under=terms(price=price))) as hold:
         heard(hold, 0)
         submitted(hold)
         await hold.settle("left")
     assert await moved(store) == [("spend", False, -charged)]
-    async with ledger.hold(wanted("req_2", under=terms(price=price))) as hold:
+    async with holding(ledger, wanted("req_2", under=terms(price=price))) as hold:
         heard(hold, 12)
         submitted(hold)
         await hold.settle("left")
@@ -89,9 +90,9 @@ async def test_a_settlement_is_one_row_of_what_was_spent(
     store: Store, ledger: Ledger, outcome: Outcome
 ) -> None:
     before = await store.now()
-    async with ledger.hold(wanted()) as hold:
+    async with holding(ledger, wanted()) as hold:
         heard(hold, 0.02)
-        hold.totals.format = "mp3"
+        hold.change(format="mp3")
         await hold.settle(outcome)
         (row,) = await usage.list_(store)
     assert (row.id, row.account, row.key, row.outcome) == ("req_1", "acc_ada", "key_ada", outcome)
@@ -100,10 +101,10 @@ async def test_a_settlement_is_one_row_of_what_was_spent(
 
 
 async def test_only_the_first_settlement_counts(store: Store, ledger: Ledger) -> None:
-    async with ledger.hold(wanted()) as hold:
+    async with holding(ledger, wanted()) as hold:
         heard(hold, 1)
         await hold.settle("finished")
-        hold.totals.samples = 999
+        hold.change(samples=999)
         await hold.settle("failed")
     (row,) = await usage.list_(store)
     assert (row.outcome, row.samples, row.credits) == ("finished", RATE_HZ, MICRO)
@@ -111,15 +112,15 @@ async def test_only_the_first_settlement_counts(store: Store, ledger: Ledger) ->
 
 
 async def test_a_request_left_unsettled_has_failed_and_holds_nothing(store: Store, ledger: Ledger) -> None:
-    async with ledger.hold(wanted("req_1")):
+    async with holding(ledger, wanted("req_1")):
         pass
     with pytest.raises(ZeroDivisionError):
-        async with ledger.hold(wanted("req_2")):
+        async with holding(ledger, wanted("req_2")):
             raise ZeroDivisionError
     begun = asyncio.Event()
 
     async def waits() -> None:
-        async with ledger.hold(wanted("req_3")):
+        async with holding(ledger, wanted("req_3")):
             begun.set()
             await asyncio.Event().wait()
 
@@ -136,7 +137,7 @@ async def test_a_cheaper_engine_in_the_place_of_a_dearer_one_costs_its_own_price
     store: Store, ledger: Ledger
 ) -> None:
     under = terms(models={"dear": Price(600 * MICRO, "minute"), "cheap/standard": Price(6 * MICRO, "minute")})
-    async with ledger.hold(wanted(credits=100, under=under)) as hold:
+    async with holding(ledger, wanted(credits=100, under=under)) as hold:
         heard(hold, 10, engine="cheap")
         await hold.settle("finished")
     assert await moved(store) == [("spend", False, -1)]
@@ -144,16 +145,16 @@ async def test_a_cheaper_engine_in_the_place_of_a_dearer_one_costs_its_own_price
 
 
 async def test_a_cached_answer_costs_the_price_of_cached_speech(store: Store, ledger: Ledger) -> None:
-    async with ledger.hold(wanted()) as hold:
+    async with holding(ledger, wanted()) as hold:
         heard(hold, 10)
-        hold.totals.cache = "hit"
+        hold.change(cache="hit")
         await hold.settle("finished")
     assert await moved(store) == [("spend", False, -0.1)]
 
 
 async def test_a_hold_keeps_its_price_while_the_plan_changes(store: Store, ledger: Ledger) -> None:
     dearer = terms(50, price=Price(120 * MICRO, "minute"))
-    async with ledger.hold(wanted("req_1")) as hold:
+    async with holding(ledger, wanted("req_1")) as hold:
         await speak(ledger, wanted("req_2", under=dearer), 4)
         heard(hold, 5)
         await hold.settle("finished")
@@ -166,7 +167,7 @@ async def test_a_hold_keeps_its_price_while_the_plan_changes(store: Store, ledge
 async def test_the_allowance_is_spent_first_and_then_what_was_granted(store: Store, ledger: Ledger) -> None:
     await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
     request = wanted(credits=8, under=terms(5))
-    async with ledger.hold(request) as hold:
+    async with holding(ledger, request) as hold:
         assert await stands(ledger, request) == Account(0, 17, 1)
         heard(hold, 6)
         await hold.settle("finished")
@@ -204,7 +205,7 @@ async def test_a_request_settles_in_the_cycle_that_it_began_in(timed: WatchedSto
     async with open_ledger(timed, Metrics()) as ledger:
         timed.seconds = 30 * _DAY_S - 1
         began = (await ledger.holds.position(request)).cycle
-        async with ledger.hold(request) as hold:
+        async with holding(ledger, request) as hold:
             assert (await stands(ledger, request)).allowance == 10
             timed.seconds = 30 * _DAY_S
             # The new cycle's allowance is whole, and the stream still counts.
@@ -220,7 +221,7 @@ async def test_a_request_settles_in_the_cycle_that_it_began_in(timed: WatchedSto
 async def test_a_settlement_that_cannot_be_written_is_not_taken_for_one(store: Store) -> None:
     with capture_logs() as logs:
         async with open_ledger(store, Metrics()) as ledger:
-            async with ledger.hold(wanted()) as hold:
+            async with holding(ledger, wanted()) as hold:
                 await store.close()
                 with pytest.raises(StorageFailed):
                     await hold.settle("finished")
@@ -243,7 +244,7 @@ async def test_a_request_id_cannot_be_charged_again(store: Store, ledger: Ledger
 
 
 async def test_a_repr_shows_where_it_stands(ledger: Ledger) -> None:
-    async with ledger.hold(wanted()) as hold:
+    async with holding(ledger, wanted()) as hold:
         assert repr(hold) == "<Hold req_1 open>"
         assert "1 live" in repr(ledger)
         await hold.settle("finished")

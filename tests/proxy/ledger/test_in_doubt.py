@@ -22,6 +22,7 @@ from tests.proxy.ledger.asking import (
     ANCHOR,
     Account,
     heard,
+    holding,
     is_at_rest,
     made_up,
     moved,
@@ -62,7 +63,7 @@ async def outcomes(store: Store) -> list[Outcome]:
 async def settles(
     ledger: Ledger, lossy: LossyStore, *fates: Fate, request: HoldRequest | None = None, seconds: float = 4
 ) -> None:
-    async with ledger.hold(request or wanted()) as hold:
+    async with holding(ledger, request or wanted()) as hold:
         heard(hold, seconds)
         lossy.fates += fates
         await hold.settle("finished")
@@ -133,7 +134,7 @@ async def test_both_pools_get_theirs_back(ledger: Ledger, lossy: LossyStore) -> 
 
 @on_a_line
 async def test_an_operator_may_have_been_faster(ledger: Ledger, lossy: LossyStore) -> None:
-    async with ledger.hold(wanted()) as hold:
+    async with holding(ledger, wanted()) as hold:
         heard(hold, 4)
         lossy.fates += LOST
         with pytest.raises(StorageUnreachable):
@@ -151,7 +152,7 @@ async def test_a_request_that_is_cancelled_while_it_settles_is_charged_once_or_n
     ledger: Ledger, lossy: LossyStore, then: Outcome, charged: int
 ) -> None:
     async def answer() -> None:
-        async with ledger.hold(wanted()) as hold:
+        async with holding(ledger, wanted()) as hold:
             heard(hold, 4)
             lossy.fates.append("answer late")
             try:
@@ -177,7 +178,7 @@ async def test_a_caller_cancelled_again_and_again_leaves_nothing_behind(
     ledger: Ledger, lossy: LossyStore
 ) -> None:
     async def answer() -> None:
-        async with ledger.hold(wanted()) as hold:
+        async with holding(ledger, wanted()) as hold:
             heard(hold, 4)
             lossy.fates += ["answer late"]
             try:
@@ -261,7 +262,7 @@ async def test_an_end_that_nobody_could_write_is_made_up_for_when_the_database_i
 ) -> None:
     """The charge had arrived; then the database was away for longer than anybody waits."""
     with capture_logs() as logs:
-        async with ledger.hold(wanted()) as hold:
+        async with holding(ledger, wanted()) as hold:
             heard(hold, 4)
             lossy.fates += ["answer lost", *AWAY]
             with pytest.raises(StorageUnreachable):
@@ -280,7 +281,7 @@ async def test_an_end_that_is_still_to_be_written_is_written_when_the_ledger_clo
     await open_accounts(lossy, {"acc_ada": ANCHOR})
     async with open_ledger(lossy, Metrics()) as ledger:
         # The loop of later tries has not had its turn when the ledger closes.
-        async with ledger.hold(wanted()) as hold:
+        async with holding(ledger, wanted()) as hold:
             heard(hold, 4)
             lossy.fates += ["refused"] * 2
             with pytest.raises(StorageFailed):
@@ -294,7 +295,7 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
     """However many tries there are; and who has waited that long does not wait again on leaving."""
     monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
     async with asyncio.timeout(5):
-        async with ledger.hold(wanted()) as hold:
+        async with holding(ledger, wanted()) as hold:
             heard(hold, 4)
             lossy.fates.append("held back")
             with pytest.raises(StorageUnreachable):
@@ -313,7 +314,7 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
 async def test_a_failure_that_the_disk_did_not_take_is_on_record_later(
     ledger: Ledger, lossy: LossyStore, fate: Fate
 ) -> None:
-    async with ledger.hold(wanted()) as hold:
+    async with holding(ledger, wanted()) as hold:
         heard(hold, 4)
         lossy.fates += [fate] * 8
     await made_up(ledger)

@@ -14,7 +14,17 @@ from proxy.ledger.movements import Reason
 from proxy.storage import entries, open_store
 from proxy.storage.store import Row, Statement, Store
 from proxy.telemetry import Metrics
-from tests.proxy.ledger.asking import ANCHOR, Account, heard, open_accounts, speak, stands, terms, wanted
+from tests.proxy.ledger.asking import (
+    ANCHOR,
+    Account,
+    heard,
+    holding,
+    open_accounts,
+    speak,
+    stands,
+    terms,
+    wanted,
+)
 from tests.proxy.storage.watched import WatchedStore
 
 _NAMES = ("acc_ada", "acc_ben", "acc_cyd", "acc_dan")
@@ -54,7 +64,7 @@ async def visit(ledger: Ledger, *accounts: str) -> None:
 
 
 async def test_an_account_with_a_request_under_way_is_not_forgotten(ledger: Ledger) -> None:
-    async with ledger.hold(wanted(credits=60)) as hold:
+    async with holding(ledger, wanted(credits=60)) as hold:
         await visit(ledger, "acc_ben", "acc_cyd", "acc_dan")
         assert await stands(ledger, wanted()) == Account(40, 0, 1)
         heard(hold, 60)
@@ -98,7 +108,7 @@ async def test_an_account_that_is_being_read_is_not_forgotten(ledger: Ledger, st
 async def test_a_hold_of_the_cycle_before_takes_nothing_of_this_ones_allowance(
     ledger: Ledger, store: WatchedStore
 ) -> None:
-    async with ledger.hold(wanted(credits=60)) as hold:
+    async with holding(ledger, wanted(credits=60)) as hold:
         store.seconds = 32 * 86_400
         assert await stands(ledger, wanted()) == Account(100, 0, 1)
         heard(hold, 60)
@@ -109,9 +119,9 @@ async def test_a_hold_of_the_cycle_before_takes_nothing_of_this_ones_allowance(
 async def test_many_holds_at_once_add_up(ledger: Ledger) -> None:
     under = terms(100)
     async with (
-        ledger.hold(wanted("req_1", 10, under=under)) as one,
-        ledger.hold(wanted("req_2", 20, under=under)) as two,
-        ledger.hold(wanted("req_3", 30, under=under)) as three,
+        holding(ledger, wanted("req_1", 10, under=under)) as one,
+        holding(ledger, wanted("req_2", 20, under=under)) as two,
+        holding(ledger, wanted("req_3", 30, under=under)) as three,
     ):
         assert await stands(ledger, wanted(under=under)) == Account(40, 0, 3)
         for hold, seconds in ((one, 1), (two, 2), (three, 3)):

@@ -17,7 +17,17 @@ from proxy.storage import entries, usage
 from proxy.storage.store import AlreadyExists, Store
 from proxy.storage.usage import UsageRow
 from proxy.telemetry import Metrics
-from tests.proxy.ledger.asking import ANCHOR, Account, moved, open_accounts, speak, stands, terms, wanted
+from tests.proxy.ledger.asking import (
+    ANCHOR,
+    Account,
+    holding,
+    moved,
+    open_accounts,
+    speak,
+    stands,
+    terms,
+    wanted,
+)
 from tests.proxy.storage.watched import WatchedStore
 
 TOLD = Reason("control", "a gift")
@@ -175,9 +185,9 @@ async def test_no_more_is_refunded_than_was_charged(ledger: Ledger) -> None:
 
 async def test_a_request_that_was_not_charged_is_not_refunded(ledger: Ledger) -> None:
     await movements.grant(ledger, "acc_ada", MICRO, None, TOLD)
-    async with ledger.hold(wanted("req_failed")) as hold:
+    async with holding(ledger, wanted("req_failed")) as hold:
         await hold.settle("failed")
-    async with ledger.hold(wanted("req_open")):
+    async with holding(ledger, wanted("req_open")):
         for request in ("req_failed", "req_open", "req_nobody"):
             with pytest.raises(NotFound):
                 await movements.refund(ledger, request, None, TOLD)

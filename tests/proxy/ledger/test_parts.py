@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from policies.plans import Terms
 from policies.price import MICRO, Price
-from policies.routing import Model
-from proxy.ledger import Ledger, Outcome, SpokenPart
-from proxy.ledger.charges import written_samples
+from proxy.ledger import Ledger, Outcome
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Store
-from speech_engine import ModelInfo
 from tests.proxy.ledger.asking import (
     RATE_HZ,
+    Said,
     heard_in_parts,
+    holding,
     moved,
     part,
     submitted,
@@ -38,14 +35,8 @@ def priced() -> Terms:
     return terms(1000, models=MODELS)
 
 
-def model(engine: str) -> Model:
-    return Model(engine, ModelInfo(id="standard", languages=(), sample_rate_hz=RATE_HZ))
-
-
-async def charged(
-    ledger: Ledger, store: Store, outcome: Outcome, seconds: float, *parts: SpokenPart
-) -> float:
-    async with ledger.hold(wanted(credits=100, under=priced())) as hold:
+async def charged(ledger: Ledger, store: Store, outcome: Outcome, seconds: float, *parts: Said) -> float:
+    async with holding(ledger, wanted(credits=100, under=priced())) as hold:
         heard_in_parts(hold, *parts, samples=round(seconds * RATE_HZ))
         await hold.settle(outcome)
     assert (await verify(store)).is_clean
@@ -115,7 +106,7 @@ async def test_the_row_has_a_price_that_its_charge_follows_from(
 async def test_a_client_who_leaves_pays_for_the_parts_that_were_submitted_and_for_no_others(
     ledger: Ledger, store: Store
 ) -> None:
-    async with ledger.hold(wanted(credits=100, under=priced())) as hold:
+    async with holding(ledger, wanted(credits=100, under=priced())) as hold:
         parts = [part("tone", 5, 4, 0), part("dear", 5, 2, None), part("dear", 5, 7, None)]
         heard_in_parts(hold, *parts, samples=RATE_HZ)
         # The second was asked while the first one was heard; the third, by the same model, was not.
@@ -127,53 +118,8 @@ async def test_a_client_who_leaves_pays_for_the_parts_that_were_submitted_and_fo
 async def test_a_client_who_leaves_late_pays_for_all_that_was_heard_of_a_submitted_part(
     ledger: Ledger, store: Store
 ) -> None:
-    async with ledger.hold(wanted(credits=100, under=priced())) as hold:
+    async with holding(ledger, wanted(credits=100, under=priced())) as hold:
         heard_in_parts(hold, part("tone", 5, 2, 0), samples=3 * RATE_HZ)
         submitted(hold)
         await hold.settle("left")
     assert await moved(store) == [("spend", False, -3)]
-
-
-async def test_a_part_that_another_engine_took_over_is_not_billed_for_the_first(
-    ledger: Ledger, store: Store
-) -> None:
-    async with ledger.hold(wanted(credits=100, under=priced())) as hold:
-        heard_in_parts(hold, part("tone", 5, 4, 0), part("dear", 5, 2, None), samples=RATE_HZ)
-        submitted(hold, 1)
-        hold.assign_part(1, model("tone"))
-        await hold.settle("left")
-    assert await moved(store) == [("spend", False, -1)]
-
-
-async def test_a_row_names_its_engines_in_the_order_of_the_parts(ledger: Ledger, store: Store) -> None:
-    async with ledger.hold(wanted(under=priced())) as hold:
-        hold.begin_parts([SpokenPart(characters=1, estimated_s=1) for _ in range(4)])
-        for number, engine in ((0, "flat"), (2, "dear"), (1, "tone"), (3, "flat")):
-            hold.assign_part(number, model(engine))
-        await hold.settle("finished")
-    (row,) = await usage.list_(store)
-    assert (row.engine, row.model) == ("flat+tone+dear", "standard")
-
-
-async def test_seconds_that_were_heard_are_told_by_the_engine_that_spoke_them(ledger: Ledger) -> None:
-    """A kept answer has nobody who did."""
-    async with ledger.hold(wanted(under=priced())) as hold:
-        parts = [part("tone", 5, 4, 0), part("", 5, 2, RATE_HZ), part("dear", 5, 2, 3 * RATE_HZ)]
-        heard_in_parts(hold, *parts, part("flat", 5, 2), samples=round(3.5 * RATE_HZ))
-        assert hold.spoken_parts() == [("tone", "standard", 1.0), ("dear", "standard", 0.5)]
-
-
-begins = st.lists(st.integers(0, 1000), max_size=5).map(lambda found: [0, *sorted(found)])
-
-
-@given(begins, st.integers(0, 1200), st.integers(0, 5))
-def test_the_shares_of_the_parts_are_all_that_was_written(
-    begins: list[int], samples: int, waiting: int
-) -> None:
-    parts = [part("tone", 1, 1, begin) for begin in begins if begin <= samples]
-    parts += [part("tone", 1, 1) for _ in range(waiting)]
-    shares = list(written_samples(parts, samples))
-    assert sum(shares) == samples
-    assert all(share >= 0 for share in shares)
-    for number, begin in enumerate(begins[: len(parts) - waiting]):
-        assert sum(shares[:number]) == begin

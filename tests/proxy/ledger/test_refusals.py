@@ -14,20 +14,20 @@ from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
-from tests.proxy.ledger.asking import Account, speak, stands, terms, wanted
+from tests.proxy.ledger.asking import Account, holding, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 
 
 async def out_of_credits(ledger: Ledger, request: HoldRequest) -> QuotaExceeded:
     with pytest.raises(QuotaExceeded) as caught:
-        async with ledger.hold(request):
+        async with holding(ledger, request):
             pytest.fail("it was let through")
     return caught.value
 
 
 async def too_many(ledger: Ledger, request: HoldRequest) -> RateLimited:
     with pytest.raises(RateLimited) as caught:
-        async with ledger.hold(request):
+        async with holding(ledger, request):
             pytest.fail("it was let through")
     return caught.value
 
@@ -68,7 +68,7 @@ async def test_nothing_is_held_after_a_refusal_and_the_last_credit_can_be_spent(
 
 async def test_held_credits_are_not_there_for_others_until_they_come_back(ledger: Ledger) -> None:
     under = terms(10)
-    async with ledger.hold(wanted("req_1", 6, under=under)):
+    async with holding(ledger, wanted("req_1", 6, under=under)):
         assert "has 4 left" in (await out_of_credits(ledger, wanted("req_2", 5, under=under))).message
         assert "has 4 left" in (await out_of_credits(ledger, wanted("req_2", 4.5, under=under))).message
     await speak(ledger, wanted("req_2", 5, under=under), 5)
@@ -90,8 +90,8 @@ async def test_granted_credits_count_beside_the_allowance(ledger: Ledger) -> Non
 async def test_one_stream_more_than_the_plan_has_is_refused_until_one_has_ended(ledger: Ledger) -> None:
     under = terms(streams=2)
     async with AsyncExitStack() as first, AsyncExitStack() as second:
-        await first.enter_async_context(ledger.hold(wanted("req_1", under=under, key="key_a")))
-        await second.enter_async_context(ledger.hold(wanted("req_2", under=under, key="key_b")))
+        await first.enter_async_context(holding(ledger, wanted("req_1", under=under, key="key_a")))
+        await second.enter_async_context(holding(ledger, wanted("req_2", under=under, key="key_b")))
         failure = await too_many(ledger, wanted("req_3", under=under, key="key_c"))
         # Other accounts have streams of their own.
         await speak(ledger, wanted("req_4", under=under, account="acc_bob"), 1)
@@ -106,12 +106,12 @@ async def test_one_stream_more_than_the_plan_has_is_refused_until_one_has_ended(
 
 async def test_a_key_may_have_fewer_streams_than_its_account(ledger: Ledger) -> None:
     capped, whole = terms(streams=3, key_streams=1), terms(streams=3)
-    async with ledger.hold(wanted("req_1", under=capped, key="key_a")):
+    async with holding(ledger, wanted("req_1", under=capped, key="key_a")):
         failure = await too_many(ledger, wanted("req_2", under=capped, key="key_a"))
         # Another key of the same kind has its own.
         await speak(ledger, wanted("req_own", under=capped, key="key_b"), 1)
-        async with ledger.hold(wanted("req_2", under=whole, key="key_b")):
-            async with ledger.hold(wanted("req_3", under=whole, key="key_b")):
+        async with holding(ledger, wanted("req_2", under=whole, key="key_b")):
+            async with holding(ledger, wanted("req_3", under=whole, key="key_b")):
                 # With the account's streams taken, it is the account's limit that is named.
                 over = await too_many(ledger, wanted("req_4", under=capped, key="key_a"))
     assert "your key allows 1 stream at the same time" in failure.message
@@ -120,7 +120,7 @@ async def test_a_key_may_have_fewer_streams_than_its_account(ledger: Ledger) -> 
 
 async def test_streams_are_named_before_credits(ledger: Ledger) -> None:
     under = terms(10, streams=1)
-    async with ledger.hold(wanted("req_1", 10, under=under)):
+    async with holding(ledger, wanted("req_1", 10, under=under)):
         await too_many(ledger, wanted("req_2", 10, under=under))
 
 

@@ -12,7 +12,7 @@ from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import holds
 from proxy.storage.store import StorageUnreachable, Store
 from proxy.telemetry import Metrics
-from tests.proxy.ledger.asking import held, is_at_rest, made_up, speak, wanted
+from tests.proxy.ledger.asking import held, holding, is_at_rest, made_up, speak, wanted
 from tests.proxy.ledger.lossy import LossyStore
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -32,7 +32,7 @@ async def ledger(lossy: LossyStore) -> AsyncIterator[Ledger]:
 
 async def lose_a_hold(ledger: Ledger, lossy: LossyStore) -> None:
     with pytest.raises(StorageUnreachable):
-        async with ledger.hold(wanted("req_lost")):
+        async with holding(ledger, wanted("req_lost")):
             pytest.fail("it has no hold")
 
 
@@ -85,7 +85,7 @@ async def test_a_lost_hold_that_comes_after_all_goes_with_the_next_renewal(
     assert isinstance(ledger.holds, StoredHolds)
     lossy.fates.append("sent late")
     await lose_a_hold(ledger, lossy)
-    async with ledger.hold(wanted("req_kept")):
+    async with holding(ledger, wanted("req_kept")):
         await made_up(ledger)
         await lossy.arrive()
         assert await held(lossy) == ["req_kept", "req_lost"]
@@ -108,7 +108,7 @@ async def test_holds_under_way_are_renewed_by_themselves(
 ) -> None:
     monkeypatch.setattr("proxy.ledger.stored_holds.RENEW_S", 0.01)
     monkeypatch.setattr("proxy.ledger.stored_holds.HOLD_S", 1)
-    async with open_ledger(lossy, Metrics()) as ledger, ledger.hold(wanted()):
+    async with open_ledger(lossy, Metrics()) as ledger, holding(ledger, wanted()):
         await is_renewed(lossy)
         # A database that was away for a moment does not end it for good.
         lossy.fates += ["never sent"] * 2
@@ -122,7 +122,7 @@ async def test_a_renewal_that_breaks_is_counted_and_the_next_one_comes(
 ) -> None:
     monkeypatch.setattr("proxy.ledger.stored_holds.RENEW_S", 0.01)
     metrics = Metrics()
-    async with open_ledger(lossy, metrics) as ledger, ledger.hold(wanted()):
+    async with open_ledger(lossy, metrics) as ledger, holding(ledger, wanted()):
         await is_renewed(lossy)
         lossy.fates.append("breaks")
         while lossy.fates:
@@ -139,7 +139,7 @@ async def test_a_hold_that_nobody_renewed_for_long_is_swept_away(
     async with open_ledger(lossy, Metrics()) as dead:
         await dead.holds.take(wanted("req_dead"))
     monkeypatch.undo()
-    async with ledger.hold(wanted("req_live")):
+    async with holding(ledger, wanted("req_live")):
         assert await held(lossy) == ["req_dead", "req_live"]
         await holds.renew(lossy, "nobody", [], expires=now, long_ago=now - 600_000_000)
         assert await held(lossy) == ["req_live"]

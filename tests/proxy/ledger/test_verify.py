@@ -14,7 +14,7 @@ from proxy.ledger.verify import Contradiction, verify
 from proxy.storage import books, entries
 from proxy.storage.store import Statement, Store
 from proxy.telemetry import Metrics
-from tests.proxy.ledger.asking import ANCHOR, heard, open_accounts, speak, submitted, terms, wanted
+from tests.proxy.ledger.asking import ANCHOR, heard, holding, open_accounts, speak, submitted, terms, wanted
 
 TOLD = Reason("control")
 _SETTLED_US = books.SETTLED_US
@@ -40,9 +40,9 @@ async def ledger(store: Store) -> AsyncIterator[Ledger]:
         await speak(opened, wanted("req_text", under=terms(price=Price(MICRO, "character"))), 1)
         await speak(opened, wanted("req_job", under=terms(price=Price(MICRO, "job"))), 1)
         await speak(opened, wanted("req_silent"), 0)
-        async with opened.hold(wanted("req_failed")) as hold:
+        async with holding(opened, wanted("req_failed")) as hold:
             heard(hold, 1)
-        async with opened.hold(wanted("req_left")) as hold:
+        async with holding(opened, wanted("req_left")) as hold:
             heard(hold, 0)
             submitted(hold)
             await hold.settle("left")
@@ -60,7 +60,7 @@ async def found(store: Store, *sql: str) -> list[Contradiction]:
 
 
 async def test_books_that_agree_are_clean_and_counted(store: Store, ledger: Ledger) -> None:
-    async with ledger.hold(wanted("req_open")):
+    async with holding(ledger, wanted("req_open")):
         verdict = await verify(store)
     assert (verdict.is_clean, verdict.contradictions) == (True, [])
     assert (verdict.entries, verdict.requests, verdict.balances) == (9, 7, 3)

@@ -15,12 +15,12 @@ from policies.limits import Caps
 from policies.plans import Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
-from proxy.ledger import Hold, Ledger
+from proxy.ledger import Ledger
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import open_store
 from proxy.telemetry import Metrics
-from tests.proxy.ledger.asking import ANCHOR, open_accounts
+from tests.proxy.ledger.asking import ANCHOR, Held, open_accounts
 from tests.proxy.ledger.books import Books
 from tests.proxy.storage.watched import WatchedStore
 
@@ -58,7 +58,7 @@ class Open(NamedTuple):
 
     account: str
     worker: int
-    hold: Hold
+    hold: Held
 
 
 class World(RuleBasedStateMachine):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.ledger import HoldRequest
+from policies.plans import Terms
 from proxy.ledger.budgets import Budgets
 from proxy.speech.front_ends import FrontEnds
 from tests.proxy.api.inside import Inside, envelope, inside
@@ -86,7 +86,7 @@ async def test_a_delay_that_keeps_the_first_from_being_asked_leaves_time_for_the
 async def test_a_database_that_hangs_while_budgets_are_looked_at_ends_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def hang(_budgets: Budgets, _engine: str, _wanted: HoldRequest) -> None:
+    async def hang(_budgets: Budgets, _engine: str, _account: str, _terms: Terms) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(Budgets, "check", hang)

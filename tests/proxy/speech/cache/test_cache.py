@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from policies.plans import UNLIMITED, terms
 from proxy.access.callers import Caller
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
+from proxy.speech.call import SpeechCall
+from proxy.speech.pipeline import Answer
 from proxy.storage.store import Statement
 from speech_engine import Encoded, Finished, Started, Word, Words, errors
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
@@ -326,9 +327,12 @@ async def test_an_answer_that_nobody_took_to_its_end_is_not_kept(tmp_path: Path)
     async with speaking(tmp_path, engine) as server:
         caller = Caller(server.account.id, "key_1", "unlimited", "speech")
         plan = server.worker.planner.plan(request, terms(UNLIMITED))
-        async with server.worker.pipeline.speech("req_1", caller, request, plan, lambda: False) as answer:
-            async with aclosing(answer.chunks()) as chunks:
-                assert await anext(chunks)
+
+        async def take_one(answer: Answer) -> None:
+            assert await answer.next_chunk()
+
+        call = SpeechCall.of("req_1", caller, request, plan)
+        await server.worker.pipeline.answer(call, take_one, lambda: False)
         await landed(tmp_path)
         assert not kept(tmp_path)
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]

@@ -13,7 +13,7 @@ from policies.routing import Candidate, Model
 from proxy.engines.engine_stream import GeneratorStream
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
-from proxy.speech.prefetch import Prefetch
+from proxy.speech.prefetch import MOST_BYTES, Prefetch
 from proxy.speech.word_times import WordPlaces
 from speech_engine import Audio, EngineFailed, EngineVoice, Event, Finished, ModelInfo, SpeechJob, Started
 from tests.proxy.api.scripted import RATE_HZ

@@ -1,0 +1,158 @@
+"""What one request does, counted and not timed: `python -m bench.counts`. Needs nginx.
+
+A worker serves on a port inside this process, on asyncio's own loop, which can be watched. A thread asks, one
+request after the other. Tasks and timers are uvicorn's own as well: one task a request, and one timer for the
+connection that is kept. Calls are of functions written in Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from bench.load import BODY, post
+from bench.upstream import VOXGATE, nginx
+from proxy import telemetry
+from proxy.access import dev_key
+from proxy.app import open_worker
+from proxy.config import config_toml
+from proxy.engines import registry
+from proxy.http.server_protocol import server_protocol
+
+WARM, COUNTED = 60, 200
+KINDS = {"gateway": BODY, "hit": json.dumps({**json.loads(BODY), "cache": True})}
+ROWS = (
+    *("tasks", "timers", "futures", "turns of the loop"),
+    *("async generators", "finalizers", "Python calls", "files with calls"),
+)
+_ROOT = str(Path(__file__).parent.parent)
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """A loop that counts what it is given to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def create_task(self, *args: Any, **named: Any) -> Any:
+        self.counts["tasks"] += 1
+        return super().create_task(*args, **named)
+
+    def create_future(self) -> Any:
+        self.counts["futures"] += 1
+        return super().create_future()
+
+    def call_at(self, *args: Any, **named: Any) -> Any:
+        self.counts["timers"] += 1
+        return super().call_at(*args, **named)
+
+    def _run_once(self) -> None:
+        self.counts["turns of the loop"] += 1
+        super()._run_once()  # type: ignore[misc]  # private, and the only place where turns can be seen
+
+
+def main() -> None:
+    telemetry.configure_logs("bench")
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - the log lines of the server, for the whole run
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        upstream = stack.enter_context(nginx(folder))
+        config = folder / "config.toml"
+        config.write_text(VOXGATE.format(base=f"http://127.0.0.1:{upstream}/v1"))
+        with asyncio.Runner(loop_factory=CountingLoop) as runner:
+            found = runner.run(_serve(config, folder / "data"))
+    print(f"{'a request':20}" + "".join(f"{kind:>10}" for kind in found))
+    for row in ROWS:
+        print(f"{row:20}" + "".join(f"{counts[row] / COUNTED:10.2f}" for counts in found.values()))
+
+
+async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
+    environ = {"VOXGATE_SERVER__DATA": str(data)}
+    async with open_worker(config_toml.load(config, environ), registry.load()) as worker:
+        key = await dev_key.ensure(worker.store, data)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    worker.public,
+                    http=server_protocol(30.0),
+                    interface="asgi3",
+                    lifespan="off",
+                    access_log=False,
+                    log_config=None,
+                )
+            )
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            asking = _Asking(listening.getsockname()[1], key)
+            found = {kind: await asking.count(body) for kind, body in KINDS.items()}
+            server.should_exit = True
+            await serving
+    return found
+
+
+class _Asking:
+    def __init__(self, port: int, key: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        self._key = key
+
+    async def count(self, body: str) -> Counter[str]:
+        await asyncio.to_thread(self._ask, body, WARM)
+        return await _counted(lambda: asyncio.to_thread(self._ask, body, COUNTED))
+
+    def _ask(self, body: str, times: int) -> None:
+        for _ in range(times):
+            answer = post(self._connection, self._key, body)
+            assert answer.status == 200, answer.read()
+            answer.read()
+
+
+async def _counted(work: Callable[[], Awaitable[None]]) -> Counter[str]:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, CountingLoop)
+    files: set[str] = set()
+    before = loop.counts.copy()
+    firsts, finals = sys.get_asyncgen_hooks()
+
+    def begin(generator: AsyncGenerator[Any, Any]) -> None:
+        loop.counts["async generators"] += 1
+        if firsts is not None:
+            firsts(generator)
+
+    def finalize(generator: AsyncGenerator[Any, Any]) -> None:
+        loop.counts["finalizers"] += 1
+        if finals is not None:
+            finals(generator)
+
+    def profile(frame: FrameType, event: str, _value: object) -> None:
+        if event == "call":
+            loop.counts["Python calls"] += 1
+            if frame.f_code.co_filename.startswith(_ROOT):
+                files.add(frame.f_code.co_filename)
+
+    sys.set_asyncgen_hooks(begin, finalize)
+    sys.setprofile(profile)
+    try:
+        await work()
+    finally:
+        sys.setprofile(None)
+        sys.set_asyncgen_hooks(firsts, finals)
+    counts = loop.counts - before
+    counts["files with calls"] = len(files) * COUNTED
+    return counts
+
+
+if __name__ == "__main__":
+    main()

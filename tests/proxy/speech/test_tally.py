@@ -1,0 +1,150 @@
+"""The tally: who spoke which part, what was written of each, and what the ledger is told of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.costs import Rate
+from policies.plans import UNLIMITED, terms
+from policies.routing import Candidate, Model, Voice
+from proxy.audio.formats import Chunk
+from proxy.http.replies import encode_json
+from proxy.ledger import SpentAttempt
+from proxy.speech.planning import Part, SpeechPlan
+from proxy.speech.speech_request import Defaults, parse_speech
+from proxy.speech.tally import Attempt, Tally
+from speech_engine import ModelInfo
+
+RATE_HZ = 24_000
+VOICE = Voice(id="ana", name="ana", bindings=())
+A_CHARACTER = Rate(0.0001, "character")
+
+
+class Output(NamedTuple):
+    """What an attempt has come to."""
+
+    seconds: float = 0.0
+    units: float | None = None
+
+
+def model(engine: str, *, billed_on_submit: bool = False) -> Model:
+    info = ModelInfo(id="standard", languages=(), sample_rate_hz=RATE_HZ, billed_on_submit=billed_on_submit)
+    return Model(engine, info)
+
+
+def tally(parts: int) -> Tally:
+    """Of a text with one letter for each part."""
+    text = "abcdefghij"[:parts]
+    planned = tuple(
+        Part(
+            voice=VOICE,
+            language="en",
+            candidates=(Candidate(model("first"), "v"),),
+            start=number,
+            end=number + 1,
+            estimated_s=1.0,
+            characters=1,
+        )
+        for number in range(parts)
+    )
+    plan = SpeechPlan(VOICE, "en", planned, float(parts), terms(UNLIMITED), 0)
+    request = parse_speech(encode_json({"model": "m", "voice": "ana", "input": text}), Defaults())
+    return Tally(request, plan)
+
+
+def attempt(of: Model, part: int = 0, *, was_dispatched: bool = True, rate: Rate | None = None) -> Attempt:
+    return Attempt(
+        part=part, model=of, characters=1, output=Output(), rate=rate, was_dispatched=was_dispatched
+    )
+
+
+def submitted(counted: Tally) -> list[bool]:
+    return [part.was_submitted for part in counted.spent().parts]
+
+
+def test_a_part_was_submitted_once_its_own_engine_has_the_text() -> None:
+    dear = model("dear", billed_on_submit=True)
+    counted = tally(3)
+    for run in counted.parts:
+        run.model = dear
+    # The third part, by the same model, was not asked for.
+    counted.attempts += [attempt(dear, 0, was_dispatched=False), attempt(dear, 1)]
+    assert submitted(counted) == [False, True, False]
+    counted.parts[1].model = model("tone")
+    assert submitted(counted) == [False] * 3, "another engine took it over"
+
+
+def test_a_model_that_bills_for_sound_submits_nothing() -> None:
+    counted = tally(1)
+    counted.parts[0].model = model("tone")
+    counted.attempts.append(attempt(model("tone")))
+    assert submitted(counted) == [False]
+
+
+def test_the_names_of_engines_are_in_the_order_of_the_parts() -> None:
+    counted = tally(4)
+    for number, engine in ((0, "flat"), (2, "dear"), (1, "tone"), (3, "flat")):
+        counted.parts[number].model = model(engine)
+    assert (counted.spent().engine, counted.spent().model) == ("flat+tone+dear", "standard")
+
+
+def test_a_clip_names_those_who_spoke_it() -> None:
+    counted = tally(2)
+    counted.names = ("tone+dear", "standard")
+    assert (counted.spent().engine, counted.spent().model) == ("tone+dear", "standard")
+
+
+def test_an_attempt_has_a_rate_only_once_it_was_dispatched() -> None:
+    counted = tally(1)
+    counted.attempts += [
+        attempt(model("refused"), was_dispatched=False, rate=A_CHARACTER),
+        attempt(model("theirs"), rate=A_CHARACTER),
+    ]
+    assert [(each.engine, each.rate) for each in counted.spent().attempts] == [
+        ("refused", None),
+        ("theirs", A_CHARACTER),
+    ]
+
+
+def test_the_output_of_an_attempt_is_what_it_is_when_it_is_settled() -> None:
+    class Growing:
+        seconds = 0.0
+        units: float | None = None
+
+    growing, counted = Growing(), tally(1)
+    counted.attempts.append(
+        Attempt(part=0, model=model("one"), characters=1, output=growing, was_dispatched=True)
+    )
+    growing.seconds = 60.0
+    spent = counted.spent()
+    growing.seconds = 999.0
+    assert spent.attempts == (SpentAttempt(engine="one", model="standard", characters=1, seconds=60.0),)
+
+
+def test_the_part_whose_turn_it_is_is_the_last_that_has_begun() -> None:
+    counted = tally(3)
+    assert counted.current_part is counted.parts[0]
+    counted.parts[1].begins = 100
+    assert counted.current_part is counted.parts[1]
+
+
+starts = st.lists(st.integers(0, 1000), max_size=5).map(lambda found: [0, *sorted(found)])
+
+
+@given(starts, st.integers(0, 1200), st.integers(0, 4))
+def test_the_shares_of_the_parts_are_all_that_was_written(
+    begins: list[int], samples: int, waiting: int
+) -> None:
+    begun = [begin for begin in begins if begin <= samples]
+    counted = tally(len(begun) + waiting)
+    for run, begin in zip(counted.parts, begun, strict=False):
+        run.begins = begin
+    counted.add(Chunk(b"x", samples, RATE_HZ))
+    shares = [part.samples for part in counted.spent().parts]
+    assert sum(shares) == samples
+    assert all(share >= 0 for share in shares)
+    for number, begin in enumerate(begun):
+        assert sum(shares[:number]) == begin
