@@ -130,7 +130,7 @@ class SpeechEndpoint:
             state["route"] = plan.description
         write = _write_wav if _is_whole_wav(connection, request, plan) else _WRITERS[request.answer]
         call = SpeechCall.of(state["request_id"], caller, request, plan)
-        async with connection.stop_when_client_leaves():
+        with connection.stop_when_client_leaves():
             await self._pipeline.answer(call, partial(write, connection), lambda: connection.was_cancelled)
 
 

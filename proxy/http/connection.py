@@ -6,15 +6,15 @@ cancels the block, unless the answer is recorded for the client's next try.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientLeft, RequestTooLarge
 from proxy.kept import AnswerRecording
+from proxy.speech.deadline import Deadline
 
 PEER = "voxgate.peer"
 """The name of the ASGI extension that has the `Peer`. Without it, a client is never seen to leave."""
@@ -62,7 +62,7 @@ class Connection:
         self._receive = receive
         self._send = send
         self._peer: Peer = scope.get("extensions", {}).get(PEER) or _SteadyPeer()
-        self._block_timeout: asyncio.Timeout | None = None
+        self._block = Deadline()
         self._head: Message | None = None
 
     def __repr__(self) -> str:
@@ -97,11 +97,11 @@ class Connection:
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    @asynccontextmanager
-    async def stop_when_client_leaves(self) -> AsyncIterator[None]:
+    @contextmanager
+    def stop_when_client_leaves(self) -> Iterator[None]:
         """Cancel the block when the client leaves, and raise ClientLeft at its end. Begin after the body."""
         try:
-            async with asyncio.timeout(None) as self._block_timeout:
+            with self._block:
                 self._peer.on_gone = self._note_client_left
                 if self._peer.is_gone:
                     self._note_client_left()
@@ -162,9 +162,8 @@ class Connection:
     def _cancel_unless_kept(self) -> None:
         if not self._has_client_left or (self.recording is not None and not self.recording.is_given_up):
             return
-        assert self._block_timeout is not None
         self.was_cancelled = True
-        self._block_timeout.reschedule(asyncio.get_running_loop().time())
+        self._block.expire()
 
 
 def _too_large(limit: int) -> RequestTooLarge:

@@ -49,7 +49,7 @@ class Idempotency:
 
 
 async def _replay(connection: Connection, kept: KeptAnswer) -> None:
-    async with connection.stop_when_client_leaves():
+    with connection.stop_when_client_leaves():
         connection.set_head(200, [*kept.headers, ("x-voxgate-replayed", "true")])
         async for data in kept.chunks():
             await connection.send(data)

@@ -1,4 +1,4 @@
-"""A moment by which a task must get something: one timer for a whole request, moved without a new one."""
+"""The end of a block before its own end: at a moment, or when somebody says so."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ class Deadline:
         with deadline.at(moment):
             await …
 
-    The block raises TimeoutError when the moment has passed. A timer that fires too early sets itself again,
-    so that a deadline that moves on with every chunk costs nothing. Close it when the last block has ended.
+    The block raises TimeoutError when the moment has passed, or after `expire`. A timer that fires too early
+    sets itself again, so that a deadline that moves on with each chunk costs nothing. Close it after the last
+    block. Without a moment there is no timer.
     """
 
     __slots__ = ("_cancels", "_has_expired", "_loop", "_moment", "_task", "_timer", "_timer_at")
@@ -43,6 +44,12 @@ class Deadline:
 
     def within(self, seconds: float) -> Deadline:
         return self.at(self._loop.time() + seconds)
+
+    def expire(self) -> None:
+        """End the block now, if there is one."""
+        if self._task is not None and not self._has_expired:
+            self._has_expired = True
+            self._task.cancel()
 
     def close(self) -> None:
         if self._timer is not None:
@@ -77,5 +84,4 @@ class Deadline:
         if self._loop.time() < self._moment:
             self._set_timer()
             return
-        self._has_expired = True
-        self._task.cancel()
+        self.expire()

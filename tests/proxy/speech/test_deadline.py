@@ -1,0 +1,107 @@
+"""A deadline ends a block of its task, and nothing else: no other block, and no cancelling by others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from proxy.speech.deadline import Deadline
+
+AT_ONCE_S, LATE_S = 0.01, 60.0
+
+
+async def wait() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_a_block_that_is_late_raises_a_timeout() -> None:
+    deadline = Deadline()
+    with pytest.raises(TimeoutError):
+        with deadline.within(AT_ONCE_S):
+            await wait()
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_a_block_that_is_in_time_leaves_nothing_behind() -> None:
+    deadline = Deadline()
+    with deadline.within(AT_ONCE_S):
+        pass
+    await asyncio.sleep(3 * AT_ONCE_S)
+    with deadline.within(LATE_S):
+        await asyncio.sleep(3 * AT_ONCE_S)
+    deadline.close()
+
+
+async def test_a_deadline_moves_on_with_each_block() -> None:
+    deadline = Deadline()
+    for _ in range(5):
+        with deadline.within(5 * AT_ONCE_S):
+            await asyncio.sleep(2 * AT_ONCE_S)
+    with pytest.raises(TimeoutError):
+        with deadline.within(AT_ONCE_S):
+            await wait()
+
+
+async def test_an_earlier_moment_comes_before_the_one_that_was_set() -> None:
+    deadline = Deadline()
+    with deadline.within(LATE_S):
+        pass
+    async with asyncio.timeout(LATE_S / 2):
+        with pytest.raises(TimeoutError):
+            with deadline.within(AT_ONCE_S):
+                await wait()
+
+
+async def test_a_task_that_is_cancelled_by_somebody_else_is_cancelled() -> None:
+    deadline = Deadline()
+
+    async def work() -> None:
+        with deadline.within(LATE_S):
+            await wait()
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    deadline.close()
+
+
+async def test_a_task_that_is_late_and_cancelled_in_the_same_moment_is_cancelled() -> None:
+    deadline = Deadline()
+
+    async def work() -> None:
+        with deadline:
+            await wait()
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    deadline.expire()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+
+async def test_one_deadline_serves_one_task_after_the_other() -> None:
+    deadline = Deadline()
+
+    async def block(seconds: float) -> None:
+        with deadline.within(seconds):
+            await wait()
+
+    first = asyncio.create_task(block(LATE_S))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    with pytest.raises(TimeoutError):
+        await asyncio.create_task(block(AT_ONCE_S))
+
+
+async def test_a_deadline_that_expires_between_blocks_ends_none() -> None:
+    deadline = Deadline()
+    deadline.expire()
+    with deadline:
+        await asyncio.sleep(0)
