@@ -35,6 +35,7 @@ from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.planning import Planner
+from proxy.speech.recent_plans import RecentPlans
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
@@ -95,10 +96,11 @@ class Worker:
         first_audio = FirstAudio(catalogue, self.engines, front_ends, budgets, server.first_audio_s)
         self.admission = Admission(plans, resources.limits)
         self.planner = Planner(catalogue, front_ends.names, resources.detector, server.default_language)
+        plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
         self.pipeline = Pipeline(first_audio, self._levels, self.cache, self.ledger, self.metrics)
         idempotency = Idempotency(resources.answers, self.metrics)
         speech_endpoint = speech.SpeechEndpoint(
-            self.admission, library, self.planner, self.pipeline, idempotency, server
+            self.admission, library, plans_of_calls, self.pipeline, idempotency, server
         )
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = health.HealthEndpoints(

@@ -47,7 +47,7 @@ from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Answer, Pipeline
-from proxy.speech.planning import Planner, SpeechPlan
+from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.speech_request import SpeechBody, SpeechRequest
 from speech_engine import EngineError
 
@@ -88,14 +88,14 @@ class SpeechEndpoint:
         self,
         admission: Admission,
         library: Library,
-        planner: Planner,
+        plans: RecentPlans,
         pipeline: Pipeline,
         idempotency: Idempotency,
         server: Server,
     ) -> None:
         self._admission = admission
         self._library = library
-        self._planner = planner
+        self._plans = plans
         self._pipeline = pipeline
         self._idempotency = idempotency
         self._defaults = speech_request.Defaults()
@@ -125,11 +125,10 @@ class SpeechEndpoint:
     ) -> None:
         caller: Caller = state["caller"]
         own = await self._library.get(caller.account)
-        plan = await self._planner.plan_in_thread(request, terms, own)
+        call = await self._plans.call(state["request_id"], caller, request, terms, own)
         if caller.role == "admin":
-            state["route"] = plan.description
-        write = _write_wav if _is_whole_wav(connection, request, plan) else _WRITERS[request.answer]
-        call = SpeechCall.of(state["request_id"], caller, request, plan)
+            state["route"] = call.plan.description
+        write = _write_wav if _is_whole_wav(connection, call) else _WRITERS[request.answer]
         with connection.stop_when_client_leaves():
             await self._pipeline.answer(call, partial(write, connection), lambda: connection.was_cancelled)
 
@@ -161,8 +160,9 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
     ]
 
 
-def _is_whole_wav(connection: Connection, request: SpeechRequest, plan: SpeechPlan) -> bool:
-    if request.format != "wav" or request.answer != "audio" or plan.estimated_s > BUFFERED_WAV_S:
+def _is_whole_wav(connection: Connection, call: SpeechCall) -> bool:
+    request = call.request
+    if request.format != "wav" or request.answer != "audio" or call.plan.estimated_s > BUFFERED_WAV_S:
         return False
     return connection.header(b"x-stainless-raw-response") != "stream"
 

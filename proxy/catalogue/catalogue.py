@@ -43,6 +43,11 @@ class Catalogue:
         return f"<Catalogue {len(self._aliases)} aliases, {len(self._own)} voices of our own>"
 
     @property
+    def revision(self) -> int:
+        """A number that changes when an engine brings other models or voices."""
+        return self._engines.revision
+
+    @property
     def routes(self) -> Routes:
         return self._routes
 

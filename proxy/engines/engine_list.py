@@ -107,6 +107,10 @@ class Engines:
     def items(self) -> list[tuple[str, LiveEngine]]:
         return list(self._live.items())
 
+    @property
+    def revision(self) -> int:
+        return hash(tuple((engine.models(), engine.voices()) for engine in self._live.values()))
+
     def update_host(self, state: HostState) -> None:
         engine = self._live.get(state.engine)
         if isinstance(engine, HostedEngine):

@@ -12,20 +12,26 @@ from proxy.speech.tally import Tally
 
 
 class SpeechCall(NamedTuple):
-    """A request that was admitted and planned. Only its tally changes: it counts what came out so far."""
+    """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
+
+    `clip` is the path of its clip in the audio cache, None if the cache is not used.
+    """
 
     id: str
     caller: Caller
     request: SpeechRequest
     plan: SpeechPlan
     tally: Tally
+    clip: str | None = None
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.tally!r}>"
 
     @classmethod
-    def of(cls, id_: str, caller: Caller, request: SpeechRequest, plan: SpeechPlan) -> SpeechCall:
-        return cls(id_, caller, request, plan, Tally(request, plan))
+    def of(
+        cls, id_: str, caller: Caller, request: SpeechRequest, plan: SpeechPlan, clip: str | None = None
+    ) -> SpeechCall:
+        return cls(id_, caller, request, plan, Tally(request, plan), clip)
 
     @property
     def terms(self) -> Terms:

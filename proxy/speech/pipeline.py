@@ -12,7 +12,7 @@ from policies import price
 from proxy.audio.formats import Chunk
 from proxy.errors import from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
-from proxy.speech.cache import Cache, CacheLookup, CacheQuestion, Clip
+from proxy.speech.cache import Cache, CacheLookup, Clip
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio, error_details
 from proxy.speech.loudness_levels import LoudnessLevels
@@ -110,9 +110,7 @@ class Pipeline:
 
     async def answer(self, call: SpeechCall, write: Write, has_left: Callable[[], bool]) -> None:
         """Answer a call. `has_left` tells whether the client has gone. Raises RequestFailed."""
-        question = CacheQuestion(call.caller.account, call.request, call.plan)
-        patience_s = self._first_audio.budget_s(call.plan.parts[0])
-        with await self._cache.look_up(question, patience_s) as lookup:
+        with await self._cache.look_up(call, self._first_audio.budget_s(call.plan.parts[0])) as lookup:
             hold = await self._ledger.hold(_hold_request(call, lookup.clip))
             try:
                 await self._speak(call, lookup, hold, write, has_left)

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from policies import caching
+from policies.plans import Terms
 from proxy.config.sections import Config
 from proxy.errors import RequestFailed
 from proxy.kept import secret
@@ -23,6 +24,8 @@ from proxy.speech.cache.lookup import OFF, CacheLookup, CacheSearch
 from proxy.speech.cache.names import CacheQuestion, ClipOwner, Names
 from proxy.speech.cache.replay import Replay
 from proxy.speech.cache.shelf import ClipRecording, Shelf
+from proxy.speech.call import SpeechCall
+from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.speech_stream import Speech
 from proxy.storage import clips
 from proxy.storage.store import StorageFailed, Store
@@ -66,20 +69,30 @@ class Cache:
         self._shelf.folder.most_bytes = section.megabytes * _MEGABYTE
         self._shelf.folder.kept_s = section.days * _DAY_S
 
-    async def look_up(self, question: CacheQuestion, first_audio_s: float) -> CacheLookup:
-        """Look up the request. The sound that is spoken until the lookup is left is kept if `keep` is called.
+    def is_used(self, request: SpeechRequest, terms: Terms) -> bool:
+        """Tell whether this request may be answered from the cache, and kept there."""
+        if not self._shelf.folder.most_bytes:
+            return False
+        return caching.uses_cache(request.cache, terms.cache, self._is_on)
+
+    def path(self, question: CacheQuestion) -> str:
+        """Return where the clip is, if the first candidates speak."""
+        speakers = [part.candidates[0].model.name for part in question.plan.parts]
+        return self._shelf.path(self._names.clip_name(question, speakers))
+
+    async def look_up(self, call: SpeechCall, first_audio_s: float) -> CacheLookup:
+        """Look up the clip of a call. The sound that is spoken until the lookup is left is kept if `keep` is
+        called.
 
         If an equal request is being spoken, this one waits for it, unless that one waits for its own client.
         """
-        is_requested, is_planned = question.request.cache, question.plan.terms.cache
-        if not self._shelf.folder.most_bytes or not caching.uses_cache(is_requested, is_planned, self._is_on):
+        if call.clip is None:
             return OFF
-        speakers = [part.candidates[0].model.name for part in question.plan.parts]
-        path = self._shelf.path(self._names.clip_name(question, speakers))
-        if (clip := self._shelf.find_in_memory(path)) is not None:
+        if (clip := self._shelf.find_in_memory(call.clip)) is not None:
             self._metrics.hit()
             return CacheLookup(clip)
-        return await self._search(question, Path(path), caching.patience_s(first_audio_s))
+        question = CacheQuestion(call.caller.account, call.request, call.plan)
+        return await self._search(question, Path(call.clip), caching.patience_s(first_audio_s))
 
     def replay(self, lookup: CacheLookup) -> Speech:
         assert lookup.clip is not None

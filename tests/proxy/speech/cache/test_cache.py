@@ -15,6 +15,7 @@ from policies.plans import UNLIMITED, terms
 from proxy.access.callers import Caller
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
+from proxy.speech.cache import CacheQuestion
 from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Answer
 from proxy.storage.store import Statement
@@ -331,7 +332,8 @@ async def test_an_answer_that_nobody_took_to_its_end_is_not_kept(tmp_path: Path)
         async def take_one(answer: Answer) -> None:
             assert await answer.next_chunk()
 
-        call = SpeechCall.of("req_1", caller, request, plan)
+        clip = server.worker.cache.path(CacheQuestion(caller.account, request, plan))
+        call = SpeechCall.of("req_1", caller, request, plan, clip)
         await server.worker.pipeline.answer(call, take_one, lambda: False)
         await landed(tmp_path)
         assert not kept(tmp_path)
