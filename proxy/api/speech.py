@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
@@ -39,7 +39,7 @@ from proxy.errors import (
     from_engine,
 )
 from proxy.http.body import BODY_FAILURES
-from proxy.http.connection import Connection
+from proxy.http.connection import Connection, RawHeader
 from proxy.http.endpoint import Endpoint, Header, json
 from proxy.http.idempotency import Idempotency
 from proxy.http.replies import encode_json
@@ -167,17 +167,26 @@ def _is_whole_wav(connection: Connection, call: SpeechCall) -> bool:
     return connection.header(b"x-stainless-raw-response") != "stream"
 
 
-def _headers(answer: Answer, media_type: str) -> list[tuple[str, str]]:
-    plan = answer.call.plan
-    return [
+def _headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
+    speech, call = answer.speech, answer.call
+    voice, language = call.plan.voice.id, call.plan.language
+    return _raw_headers(media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache)
+
+
+@lru_cache(maxsize=1024)
+def _raw_headers(
+    media_type: str, engine: str, voice: str, language: str, sample_rate_hz: int, cache: str
+) -> tuple[RawHeader, ...]:
+    headers = (
         ("content-type", media_type),
         *_NEVER_STORE,
-        ("x-voxgate-engine", answer.speech.engine),
-        ("x-voxgate-voice", _in_a_header(plan.voice.id)),
-        ("x-voxgate-language", plan.language),
-        ("x-voxgate-sample-rate", str(answer.speech.sample_rate_hz)),
-        ("x-voxgate-cache", answer.call.tally.cache),
-    ]
+        ("x-voxgate-engine", engine),
+        ("x-voxgate-voice", _in_a_header(voice)),
+        ("x-voxgate-language", language),
+        ("x-voxgate-sample-rate", str(sample_rate_hz)),
+        ("x-voxgate-cache", cache),
+    )
+    return tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in headers)
 
 
 async def _write_audio(connection: Connection, answer: Answer) -> None:
@@ -231,7 +240,7 @@ async def _whole(answer: Answer) -> bytes:
 
 async def _send_whole(connection: Connection, answer: Answer, media_type: str, body: bytes) -> None:
     headers = _headers(answer, media_type)
-    connection.set_head(200, [*headers, ("content-length", str(len(body)))])
+    connection.set_head(200, [*headers, (b"content-length", b"%d" % len(body))])
     await connection.end(body, answer.settle)
 
 

@@ -6,7 +6,7 @@ cancels the block, unless the answer is recorded for the client's next try.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -20,6 +20,7 @@ PEER = "voxgate.peer"
 """The name of the ASGI extension that has the `Peer`. Without it, a client is never seen to leave."""
 
 Settle = Callable[[], Awaitable[None]]
+RawHeader = tuple[bytes, bytes]
 
 
 class Peer(Protocol):
@@ -115,13 +116,11 @@ class Connection:
         if self._has_client_left:
             raise ClientLeft
 
-    def set_head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+    def set_head(self, status: int, headers: Sequence[RawHeader]) -> None:
         """Keep the headers for the first bytes: until those go out, a failure can have its own status."""
-        headers_list = list(headers)
-        raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers_list]
-        self._head = {"type": "http.response.start", "status": status, "headers": raw}
+        self._head = {"type": "http.response.start", "status": status, "headers": headers}
         if self.recording is not None:
-            self.recording.begin(headers_list)
+            self.recording.begin((name.decode(), value.decode("latin-1")) for name, value in headers)
 
     async def send(self, data: bytes) -> None:
         """Send bytes. If the client is slow, wait until the server takes them."""

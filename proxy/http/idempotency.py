@@ -50,7 +50,8 @@ class Idempotency:
 
 async def _replay(connection: Connection, kept: KeptAnswer) -> None:
     with connection.stop_when_client_leaves():
-        connection.set_head(200, [*kept.headers, ("x-voxgate-replayed", "true")])
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.headers]
+        connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true")])
         async for data in kept.chunks():
             await connection.send(data)
         await connection.end(b"")

@@ -57,12 +57,11 @@ class CsvReply(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send)
-        headers = [(name.decode(), value.decode()) for name, value in self.raw_headers]
         with connection.stop_when_client_leaves():
             async with aclosing(self._batches) as batches:
                 # Read before the headers go out, so that a database that cannot be reached is still an error.
                 first = await anext(batches)
-                connection.set_head(200, headers)
+                connection.set_head(200, self.raw_headers)
                 await connection.send(_lines([self._names]) + _lines(map(_cells, first)))
                 async for batch in batches:
                     await connection.send(_lines(map(_cells, batch)))
