@@ -44,6 +44,7 @@ _log = structlog.get_logger()
 class FailedEngine:
     """The place of an engine that could not be configured or created."""
 
+    keeps_spool = False
     state = "failed"
     slots = 0
 

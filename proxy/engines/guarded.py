@@ -41,6 +41,8 @@ _log = structlog.get_logger()
 
 
 class GuardedEngine:
+    keeps_spool = False
+
     def __init__(self, name: str, engines: Sequence[InProcessEngine], metrics: EngineMetrics) -> None:
         self.name = name
         self.keys = [ProviderKey(name, number, engine, metrics) for number, engine in enumerate(engines, 1)]

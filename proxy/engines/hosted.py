@@ -88,6 +88,8 @@ class _Process:
 class HostedEngine:
     """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed."""
 
+    keeps_spool = True
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.states: dict[int, HostState] = {}

@@ -41,6 +41,7 @@ class _JobEngine:
 class InProcessEngine:
     """An engine in the server, behind the same slots and queue that a host would keep."""
 
+    keeps_spool = False
     state = "ready"
     reason = ""
 

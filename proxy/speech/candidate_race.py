@@ -114,7 +114,8 @@ class FirstAudio:
         job = stream.job_with_deadline(moment - asyncio.get_running_loop().time())
         try:
             engine = self._engines[attempt.model.engine]
-            await stream.begin(GeneratorStream(engine.speak(job, attempt.note_dispatch)))
+            events = GeneratorStream(engine.speak(job, attempt.note_dispatch))
+            await stream.begin(events, holds_engine=not engine.keeps_spool)
         except EngineError as error:
             # If an engine refused a text, it has not begun the job, and no provider bills for it.
             attempt.was_dispatched &= isinstance(error, (EngineFailed, EngineTimeout))

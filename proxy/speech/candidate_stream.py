@@ -52,6 +52,7 @@ class CandidateStream:
         self.job = job
         self.has_begun = False
         self.sample_rate_hz = OUTPUT_RATE_HZ
+        self.holds_engine = False
         self.seconds = 0.0
         self.units: float | None = None
         self._places = places
@@ -82,9 +83,9 @@ class CandidateStream:
         """Return the job, with the time that is left for it."""
         return msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
 
-    async def begin(self, events: EngineStream) -> None:
+    async def begin(self, events: EngineStream, *, holds_engine: bool = False) -> None:
         """Read events until there are bytes of audio to send. The caller keeps the time."""
-        self._events = events
+        self._events, self.holds_engine = events, holds_engine
         while not self._finished and not (self._first.data and self.seconds):
             self._first += await self._read()
         if self._out is not None and not isinstance(self._out, Sound) and not self.seconds:

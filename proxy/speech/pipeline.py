@@ -79,7 +79,7 @@ class Answer:
 
     def run_ahead(self) -> None:
         """Read the rest in a task of its own, because the client is slow: the engine must not wait for it."""
-        if self._prefetch is None and self._lookup.clip is None:
+        if self._prefetch is None and self.speech.holds_engine:
             self._sound = self._prefetch = Prefetch(self._begun)
 
     async def close(self) -> None:

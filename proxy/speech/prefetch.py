@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from proxy.audio.formats import Chunk
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
 from proxy.speech.speech_stream import SpeechStream
 
 MOST_BYTES = 16 * 1024 * 1024
 """The most sound of a stream to keep in memory. Beyond that, the engine waits."""
+
+_SPOOLED_BYTES = 30 * OUTPUT_RATE_HZ * SAMPLE_BYTES
+"""The same, if a host keeps the rest in its spool."""
 
 S = TypeVar("S", bound=SpeechStream)
 
@@ -22,6 +25,8 @@ class Prefetch(Generic[S]):
     A next part is read before its turn, and a slow client's answer while `send` waits. `stream` is set when
     an engine speaks, `finished` when none speaks any more.
     """
+
+    holds_engine = False
 
     def __init__(self, begin: Callable[[], Awaitable[S]]) -> None:
         self.stream: S | None = None
@@ -83,9 +88,10 @@ class Prefetch(Generic[S]):
 
     async def _fetch(self, begin: Callable[[], Awaitable[S]]) -> None:
         stream = self.stream = await begin()
+        most_bytes = MOST_BYTES if stream.holds_engine else _SPOOLED_BYTES
         try:
             while (chunk := await stream.next_chunk()) is not None:
-                while self._bytes >= MOST_BYTES:
+                while self._bytes >= most_bytes:
                     self._has_room.clear()
                     await self._has_room.wait()
                 self._chunks.append(chunk)

@@ -45,6 +45,8 @@ class Relay:
     """A speech of several parts. While one part is spoken, only the next one is read ahead."""
 
     sample_rate_hz = OUTPUT_RATE_HZ
+    holds_engine = False
+    """Its parts are read ahead."""
 
     def __init__(
         self, first_audio: FirstAudio, levels: LoudnessLevels, call: SpeechCall, waited_s: float

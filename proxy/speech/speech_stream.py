@@ -17,6 +17,14 @@ class SpeechStream(Protocol):
     `close`, which leaves nothing running; a second call does nothing.
     """
 
+    @property
+    def holds_engine(self) -> bool:
+        """Whether its engine waits while nobody reads: then a slow client takes a slot from others.
+
+        A host reads its engine ahead into a spool of its own.
+        """
+        ...
+
     async def next_chunk(self) -> Chunk | None:
         """Return the next chunk, which is never empty, or None when only the last one is left."""
         ...

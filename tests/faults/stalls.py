@@ -13,16 +13,15 @@ from tests.faults.processes import state, until, worker
 from tests.server import Server
 
 CLIENTS = 8
+CLOUD_CLIENTS = 3
 _LONG = "A sentence of middling length for a client that sleeps. " * 70
 
 
 @contextmanager
-def _stalled(server: Server, count: int) -> Iterator[list[socket.socket]]:
+def _stalled(server: Server, count: int, model: str = "espeak/standard") -> Iterator[list[socket.socket]]:
     """Connections that have asked for minutes of PCM, taken the first bytes, and then nothing more."""
     host, _, port = server.url.removeprefix("http://").partition(":")
-    body = json.dumps(
-        {"model": "espeak/standard", "voice": "alloy", "input": _LONG, "response_format": "pcm"}
-    ).encode()
+    body = json.dumps({"model": model, "voice": "alloy", "input": _LONG, "response_format": "pcm"}).encode()
     head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
     request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
     clients = []
@@ -72,8 +71,19 @@ def expect_stalled_clients_to_be_cut_off(server: Server, stall_s: float) -> None
     assert sum(not line["complete"] for line in _answers(server)) == CLIENTS
 
 
-def _running(server: Server) -> int:
-    return int(state(server, "espeak")["running"])
+def expect_stalled_clients_of_a_provider_to_hold_no_slot(server: Server, engine: str, model: str) -> None:
+    """Clients that take no bytes of a provider with one slot: each answer is read to its end all the same."""
+    before = worker(server).memory_info().rss
+    with _stalled(server, CLOUD_CLIENTS, f"{engine}/{model}"):
+        until(lambda: _running(server, engine) == 0, within_s=20.0)
+        assert not _answers(server), "they are not over yet"
+        assert server.speech("Next, please.", model=f"{engine}/{model}").status_code == 200
+        # What was made and not taken is in the worker, and there is a bound for each.
+        assert worker(server).memory_info().rss - before < CLOUD_CLIENTS * 17 * 1024 * 1024
+
+
+def _running(server: Server, engine: str = "espeak") -> int:
+    return int(state(server, engine)["running"])
 
 
 def _answers(server: Server) -> list[dict[str, object]]:

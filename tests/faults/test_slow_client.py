@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.stalls import expect_stalled_clients_to_be_cut_off
+from tests.faults.clouds import ENVIRON, KINDS, clouds
+from tests.faults.stalls import (
+    expect_stalled_clients_of_a_provider_to_hold_no_slot,
+    expect_stalled_clients_to_be_cut_off,
+)
 from tests.server import running
 
 STALL_S = 3.0
@@ -13,3 +17,12 @@ STALL_S = 3.0
 def test_a_stalled_client_holds_no_slot_little_memory_and_is_cut_off(folder: Path) -> None:
     with running(folder, environ={"VOXGATE_SERVER__STALL_S": str(STALL_S)}) as server:
         expect_stalled_clients_to_be_cut_off(server, STALL_S)
+
+
+def test_a_stalled_client_of_a_provider_holds_no_slot(folder: Path) -> None:
+    model = KINDS["openai"].model
+    with clouds() as providers:
+        section = providers.engine("far", "openai").replace("concurrency = 64", "concurrency = 1")
+        config = f'{section}\n[voices.alloy]\nfar = "alloy"\n'
+        with running(folder, config, environ=ENVIRON) as server:
+            expect_stalled_clients_of_a_provider_to_hold_no_slot(server, "far", model)

@@ -18,6 +18,8 @@ class Replay:
     Each chunk of a long clip goes out before the next one is read. The last one waits for the settlement.
     """
 
+    holds_engine = False
+
     def __init__(self, clip: Clip, threads: ThreadPoolExecutor) -> None:
         self._clip = clip
         self._about = clip.about

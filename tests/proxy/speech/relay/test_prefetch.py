@@ -36,7 +36,7 @@ class Endless:
 
     async def begin(self) -> CandidateStream:
         speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm", Deadline())
-        await speaking.begin(GeneratorStream(self._events()))
+        await speaking.begin(GeneratorStream(self._events()), holds_engine=True)
         return speaking
 
     async def _events(self) -> AsyncGenerator[Event, None]:
