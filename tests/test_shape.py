@@ -40,7 +40,6 @@ SHORT = {
     "proxy/config/lexicons.py": "the reader of one section",
     "proxy/config/upstream.py": "the reader of one section",
     "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",
-    "proxy/engines/dispatch.py": "an interface",
     "proxy/engines/plugin_instances.py": "one way to open a plugin, used by three rooms",
     "proxy/http/idempotency.py": "the HTTP half of kept answers",
     "proxy/kept/secret.py": "one file, made once",

@@ -28,6 +28,7 @@ from speech_engine import (
     EngineTimeout,
     EngineVoice,
     Segment,
+    Speak,
     SpeechJob,
     UnsupportedText,
 )
@@ -132,7 +133,7 @@ class FirstAudio:
     async def _begin(self, stream: CandidateStream, attempt: Attempt, deadline: float) -> None:
         job = stream.job_with_deadline(deadline - asyncio.get_running_loop().time())
         try:
-            await stream.begin(self._engines[attempt.engine].speak(job, attempt.note_dispatch))
+            await stream.begin(self._engines[attempt.engine].open(Speak(job), attempt.note_dispatch))
         except EngineError as error:
             # If an engine refused a text, it has not begun the job, and no provider bills for it.
             attempt.was_dispatched &= isinstance(error, (EngineFailed, EngineTimeout))

@@ -20,12 +20,12 @@ from speech_engine import (
     Encoded,
     EngineFailed,
     EngineTimeout,
-    Event,
     Finished,
     SpeechJob,
     Started,
     Words,
 )
+from speech_engine.host.engine_stream import EngineStream
 
 STALL_S = 20.0
 """The longest pause between two chunks. Nothing else notices a frozen host."""
@@ -53,7 +53,7 @@ class CandidateStream:
         self._segment = 0
         self._first = Chunk()
         self._finished = False
-        self._events: AsyncGenerator[Event, None] | None = None
+        self._events: EngineStream | None = None
 
     def __repr__(self) -> str:
         return f"<CandidateStream {self.job!r} as {self._format}>"
@@ -70,7 +70,7 @@ class CandidateStream:
         """Return the job, with the time that is left for it."""
         return msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
 
-    async def begin(self, events: AsyncGenerator[Event, None]) -> None:
+    async def begin(self, events: EngineStream) -> None:
         """Read events until there are bytes of audio to send. The caller keeps the time."""
         self._events = events
         while not self._finished and not (self._first.data and self.seconds):
@@ -103,13 +103,13 @@ class CandidateStream:
     async def close(self) -> None:
         """End the engine's work, if it is not over, and free the encoder."""
         if self._events is not None:
-            await self._events.aclose()
+            await self._events.close()
         if isinstance(self._out, Sound):
             self._out.close()
 
     async def _next_chunk(self) -> Chunk:
         assert self._events is not None
-        event = await anext(self._events, None)
+        event = await self._events.next_event()
         match event:
             case Started(sample_rate_hz=rate_hz):
                 self._rate_hz = rate_hz

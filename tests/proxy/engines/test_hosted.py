@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_engine import EngineBusy, EngineUnavailable, Event, Finished, SpeechJob, Started
+from speech_engine import EngineBusy, EngineUnavailable, Event, Finished, Speak, SpeechJob, Started
 from speech_engine.host import messages
 from speech_engine.host.messages import HealthReport
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
@@ -19,6 +19,7 @@ from tests.speech_engine.host.fakes import (
     FakeEngine,
     host,
     job,
+    read,
     short_folder,
     speak_for_ever,
     until,
@@ -52,11 +53,11 @@ async def test_an_engines_refusal_arrives_as_its_class(folder: Path) -> None:
         host(FakeEngine(speak_for_ever, slots=1), folder / "1", queue=0),
         hosted(folder / "1") as voice,
     ):
-        first = voice.speak(job("job_1"))
-        assert await anext(first) == Started(RATE_HZ)
+        first = voice.open(Speak(job("job_1")))
+        assert await first.next_event() == Started(RATE_HZ)
         with pytest.raises(EngineBusy) as busy:
             await spoken(voice, job("job_2", tenant="acc_2"))
-        await first.aclose()
+        await first.close()
     assert busy.value.retry_after_s == 1.0
 
 
@@ -64,13 +65,13 @@ async def test_the_least_busy_of_several_processes_is_asked(folder: Path) -> Non
     one, two = FakeEngine(speak_for_ever), FakeEngine(speak_for_ever)
     async with host(one, folder / "1"), host(two, folder / "2"):
         async with hosted(folder / "1", folder / "2") as voice:
-            speaking = [voice.speak(job(f"job_{number}")) for number in range(4)]
+            speaking = [voice.open(Speak(job(f"job_{number}"))) for number in range(4)]
             for each in speaking:
-                await anext(each)
+                await each.next_event()
             assert len(one.jobs) == len(two.jobs) == 2
             assert await voice.health() == HealthReport(slots=4, running=4, waiting=0)
             for each in speaking:
-                await each.aclose()
+                await each.close()
             assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
 
 
@@ -125,11 +126,11 @@ async def test_a_stream_breaks_off_when_its_host_is_gone(folder: Path) -> None:
     async with AsyncExitStack() as life:
         await life.enter_async_context(host(FakeEngine(speak_for_ever), folder / "1"))
         async with hosted(folder / "1") as voice:
-            speaking = voice.speak(job())
-            assert await anext(speaking) == Started(RATE_HZ)
+            speaking = voice.open(Speak(job()))
+            assert await speaking.next_event() == Started(RATE_HZ)
             await life.aclose()
             with pytest.raises(EngineUnavailable):
-                _ = [event async for event in speaking]
+                await read(speaking)
             assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
 
 

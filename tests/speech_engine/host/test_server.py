@@ -11,9 +11,20 @@ from typing import Any
 import grpc
 import pytest
 
-from speech_engine import API_VERSION, Audio, ContentRefused, EngineBusy, Event, Finished, SpeechJob, Started
+from speech_engine import (
+    API_VERSION,
+    Audio,
+    ContentRefused,
+    EngineBusy,
+    Event,
+    Finished,
+    Speak,
+    SpeechJob,
+    Started,
+    Work,
+)
 from speech_engine.host import messages
-from speech_engine.host.messages import Failed, HealthQuestion, HealthReport, Hello, HelloReply
+from speech_engine.host.messages import Begin, Failed, HealthQuestion, HealthReport, Hello, HelloReply
 from tests.speech_engine.host.fakes import (
     CHUNK,
     MODEL,
@@ -27,6 +38,7 @@ from tests.speech_engine.host.fakes import (
 )
 
 LONG = 1_000
+_DECODE = messages.decoder(messages.Frame)
 
 
 async def speak_long(job: SpeechJob) -> AsyncGenerator[Event, None]:
@@ -76,8 +88,15 @@ class Caller:
         return await call(message, timeout=10.0)
 
     def speak(self, wanted: SpeechJob) -> Any:
-        decode = messages.decoder(messages.Frame)
-        return self._channel.unary_stream(messages.method("Speak"), messages.encode, decode)(wanted)
+        return self.run(Speak(wanted), wanted.id)
+
+    def run(self, work: Work, call: str = "call_1") -> Any:
+        method = messages.method(messages.RUN)
+        return self._channel.unary_stream(method, messages.encode, _DECODE)(Begin(call, work))
+
+    def run_with_input(self, inputs: AsyncIterator[Any]) -> Any:
+        method = messages.method(messages.RUN_WITH_INPUT)
+        return self._channel.stream_stream(method, messages.encode, _DECODE)(inputs)
 
     async def health(self) -> HealthReport:
         found: HealthReport = await self.ask("Health", HealthQuestion(), HealthReport)
