@@ -70,6 +70,7 @@ class DeleteVoice(_VoiceWork, frozen=True, kw_only=True, tag="delete_voice"):
 
 Work = Speak | Convert | Clone | DeleteVoice
 
+
 def with_deadline(work: Work, deadline_s: float) -> Work:
     """Return the work with the time that is left for it."""
     if isinstance(work, (Speak, Convert)):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from speech_engine import EngineBusy, EngineUnavailable, Event, Finished, Speak, SpeechJob, Started
+from speech_engine import Audio, EngineBusy, EngineUnavailable, Finished, Speak, Started
 from speech_engine.host import messages
 from speech_engine.host.messages import HealthReport
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
@@ -24,11 +24,7 @@ from tests.speech_engine.host.fakes import (
     speak_for_ever,
     until,
 )
-
-
-async def silent_for_ever(_job: SpeechJob) -> AsyncGenerator[Event, None]:
-    await asyncio.Event().wait()
-    yield Started(RATE_HZ)
+from tests.speech_engine.host.visitors import steps
 
 
 @pytest.fixture
@@ -95,31 +91,11 @@ async def test_a_host_gone_before_the_call_is_asked_again_in_its_next_life(folde
             await first_life.aclose()
             # The supervisor has not noticed yet: this one is still said to be ready.
             speaking = asyncio.create_task(spoken(voice, job()))
-            await until(lambda: not voice.changed.is_set())  # it has asked, and waits for news
+            await steps()
             voice.update_host(state("", "restarting"))
             voice.update_host(state(folder / "2"))
             assert isinstance((await speaking)[-1], Finished)
     assert reborn.jobs == ["job_1"]
-
-
-@pytest.mark.parametrize("noticed_first_by", ["the transport", "the supervisor"])
-async def test_a_job_lost_with_its_host_is_not_given_to_the_next(folder: Path, noticed_first_by: str) -> None:
-    """It may be what killed the one that had it."""
-    first, reborn = FakeEngine(silent_for_ever), FakeEngine()
-    async with AsyncExitStack() as first_life:
-        await first_life.enter_async_context(host(first, folder / "1"))
-        async with hosted(folder / "1") as voice, host(reborn, folder / "2"):
-            speaking = asyncio.create_task(spoken(voice, job()))
-            await until(lambda: first.jobs == ["job_1"])
-            if noticed_first_by == "the transport":
-                await first_life.aclose()
-            voice.update_host(state("", "restarting", reason="it fell over"))
-            voice.update_host(state(folder / "2"))
-            with pytest.raises(EngineUnavailable) as lost:
-                await asyncio.wait_for(speaking, 5.0)
-            assert lost.value.retry_after_s == 1.0
-            assert isinstance((await spoken(voice, job("job_2")))[-1], Finished)
-    assert reborn.jobs == ["job_2"]
 
 
 async def test_a_stream_breaks_off_when_its_host_is_gone(folder: Path) -> None:
@@ -128,6 +104,7 @@ async def test_a_stream_breaks_off_when_its_host_is_gone(folder: Path) -> None:
         async with hosted(folder / "1") as voice:
             speaking = voice.open(Speak(job()))
             assert await speaking.next_event() == Started(RATE_HZ)
+            assert isinstance(await speaking.next_event(), Audio)
             await life.aclose()
             with pytest.raises(EngineUnavailable):
                 await read(speaking)

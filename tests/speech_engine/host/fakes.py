@@ -12,6 +12,7 @@ from typing import Any
 from speech_engine import (
     ANY_LANGUAGE,
     Audio,
+    Engine,
     EngineVoice,
     Event,
     Finished,
@@ -87,7 +88,7 @@ def short_folder() -> Iterator[Path]:
 
 @asynccontextmanager
 async def host(
-    engine: FakeEngine, address: Path, queue: int = 8, tell: Callable[[Tick], None] = ignore_tick
+    engine: Engine, address: Path, queue: int = 8, tell: Callable[[Tick], None] = ignore_tick
 ) -> AsyncIterator[FakeLog]:
     log = FakeLog()
     server = HostServer(engine, Slots(engine.slots, queue), log, Pulse(tell))
