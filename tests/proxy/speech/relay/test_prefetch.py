@@ -15,8 +15,20 @@ from proxy.speech.candidate_race import FirstAudio, PartRequest
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.prefetch import MOST_S, Prefetch
 from proxy.speech.word_times import WordPlaces
-from speech_engine import Audio, EngineFailed, EngineVoice, Event, Finished, ModelInfo, SpeechJob, Started
+from speech_engine import (
+    Audio,
+    EngineFailed,
+    EngineVoice,
+    Event,
+    Finished,
+    ModelInfo,
+    Speak,
+    SpeechJob,
+    Started,
+)
+from speech_engine.host.engine_stream import EngineAnswer
 from tests.proxy.api.scripted import RATE_HZ
+from tests.speech_engine.host.fakes import FakeEngine, FakeLog
 
 CHUNK = bytes(RATE_HZ // 5)
 CANDIDATE = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")
@@ -34,10 +46,10 @@ class Endless:
 
     async def begin(self, _part_request: object) -> CandidateStream:
         speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm")
-        await speaking.begin(self._events())
+        await speaking.begin(EngineAnswer(FakeEngine(self._events), Speak(JOB), FakeLog()))
         return speaking
 
-    async def _events(self) -> AsyncGenerator[Event, None]:
+    async def _events(self, _job: SpeechJob) -> AsyncGenerator[Event, None]:
         try:
             yield Started(RATE_HZ)
             for self.taken in range(1, self._chunks + 1):  # noqa: B020 - counted where a test sees it
