@@ -54,7 +54,7 @@ async def test_a_clone_speaks_over_a_host_until_it_is_deleted() -> None:
         assert isinstance(made, VoiceMade)
         assert isinstance(finished, Finished)
         spoken = await answer(engine, Speak(job("Hello.", voice=made.id)))
-        assert decode(pcm_of(spoken), RATE_HZ) == ("Hello.",)
+        assert decode(pcm_of(tuple(spoken)), RATE_HZ) == ("Hello.",)
         delete = DeleteVoice(id="work_2", tenant="acc_1", deadline_s=5.0, voice=made.id)
         assert await answer(engine, delete) == [Finished()]
         for work in (delete, Speak(job("Hello.", voice=made.id))):
@@ -73,7 +73,7 @@ async def test_a_recording_is_converted_over_a_host_word_for_word() -> None:
     async with tone_host() as engine:
         recording = input_of(await answer(engine, Speak(job("Once more,", "please."))))
         converted = await read(engine.open(Convert(job()), pcm=Recording(recording)))
-        assert decode(pcm_of(converted), RATE_HZ) == ("Once more,", "please.")
+        assert decode(pcm_of(tuple(converted)), RATE_HZ) == ("Once more,", "please.")
         with pytest.raises(UnusableSample):
             await read(engine.open(Convert(job()), pcm=Recording(b"")))
 
