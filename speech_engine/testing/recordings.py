@@ -40,11 +40,11 @@ def input_of(spoken: Sequence[Event]) -> bytes:
 
 async def converted(engine: EngineConverts, job: SpeechJob, pcm: bytes) -> tuple[Event, ...]:
     """Return all events of a conversion, in order. An error of the engine passes through."""
-    async with aclosing(engine.convert(job, Recording(pcm))) as events:
+    async with aclosing(engine.convert(job, PcmRecording(pcm))) as events:
         return tuple([event async for event in events])
 
 
-class Recording:
+class PcmRecording:
     """PCM that comes in pieces, as from a client."""
 
     def __init__(self, pcm: bytes) -> None:
@@ -52,7 +52,7 @@ class Recording:
         self._at = 0
 
     def __repr__(self) -> str:
-        return f"<Recording of {len(self._pcm)} bytes>"
+        return f"<PcmRecording of {len(self._pcm)} bytes>"
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

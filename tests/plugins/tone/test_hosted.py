@@ -24,7 +24,7 @@ from speech_engine import (
     Work,
 )
 from speech_engine.testing import job
-from speech_engine.testing.recordings import Recording, input_of
+from speech_engine.testing.recordings import PcmRecording, input_of
 from tests.plugins.tone.ears import pcm_of, tone
 from tests.proxy.engines.hosts import hosted
 from tests.speech_engine.host.fakes import host, read, short_folder
@@ -72,16 +72,16 @@ async def test_a_recording_that_is_none_makes_no_voice() -> None:
 async def test_a_recording_is_converted_over_a_host_word_for_word() -> None:
     async with tone_host() as engine:
         recording = input_of(await answer(engine, Speak(job("Once more,", "please."))))
-        converted = await read(engine.open(Convert(job()), pcm=Recording(recording)))
+        converted = await read(engine.open(Convert(job()), pcm=PcmRecording(recording)))
         assert decode(pcm_of(tuple(converted)), RATE_HZ) == ("Once more,", "please.")
         with pytest.raises(UnusableSample):
-            await read(engine.open(Convert(job()), pcm=Recording(b"")))
+            await read(engine.open(Convert(job()), pcm=PcmRecording(b"")))
 
 
 async def test_a_conversion_that_is_closed_early_frees_its_slot() -> None:
     async with tone_host() as engine:
         recording = input_of(await answer(engine, Speak(job("word " * 50))))
-        stream = engine.open(Convert(job(voice="hang-late")), pcm=Recording(recording))
+        stream = engine.open(Convert(job(voice="hang-late")), pcm=PcmRecording(recording))
         assert await stream.next_event() is not None
         await stream.close()
         assert await stream.next_event() is None

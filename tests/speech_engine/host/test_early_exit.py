@@ -9,10 +9,24 @@ import pytest
 
 from speech_engine import Audio, EngineBusy, Event, Finished, Speak, SpeechJob, Started
 from speech_engine.errors import EngineFailed
+from speech_engine.host import messages
 from speech_engine.host.engine_stream import EngineAnswer
+from speech_engine.host.pipe import Tick
+from speech_engine.host.pulse import Pulse
+from speech_engine.host.server import HostServer
 from speech_engine.host.slot_stream import SlotStream
 from speech_engine.host.slots import Slots
-from tests.speech_engine.host.fakes import CHUNK, RATE_HZ, FakeEngine, FakeLog, job, read, speak_briefly
+from speech_engine.host.spool import SPOOL_BYTES
+from tests.speech_engine.host.fakes import (
+    CHUNK,
+    RATE_HZ,
+    FakeEngine,
+    FakeLog,
+    job,
+    read,
+    speak_briefly,
+    until,
+)
 from tests.speech_engine.host.simulated_time import run
 from tests.speech_engine.host.visitors import steps
 
@@ -225,6 +239,47 @@ def test_the_time_that_a_job_waited_for_its_turn_is_gone_from_its_deadline() -> 
 
     run(play())
     assert deadlines == [3.0]
+
+
+class HeldCall:
+    """A gRPC call whose client has stopped reading. `written` has what it took before that."""
+
+    def __init__(self) -> None:
+        self.written: list[messages.Frame] = []
+
+    async def write(self, frame: messages.Frame) -> None:
+        self.written.append(frame)
+        if len(self.written) == 2:
+            await asyncio.Event().wait()
+
+
+async def test_a_call_that_is_cut_off_has_freed_its_slot_when_it_is_over() -> None:
+    engine, slots, ticks, call = Lingering(), Slots(1, 0), list[Tick](), HeldCall()
+    server = HostServer(engine, slots, FakeLog(), Pulse(ticks.append))
+    answering = asyncio.create_task(server.run(messages.Begin("call_1", Speak(job())), call))
+    await until(lambda: len(call.written) == 2)
+    assert slots.running == 1
+    answering.cancel()
+    await asyncio.wait([answering])
+    assert (engine.open, slots.running) == (0, 0)
+    assert ticks[-1] == Tick(0, ended="call_1")
+
+
+async def test_a_call_that_is_cut_off_while_its_spool_is_full_has_freed_its_slot() -> None:
+    async def speak_too_much(job: SpeechJob) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        while True:
+            yield Audio(0, bytes(SPOOL_BYTES))
+
+    engine, slots, ticks, call = FakeEngine(speak_too_much, slots=1), Slots(1, 0), list[Tick](), HeldCall()
+    server = HostServer(engine, slots, FakeLog(), Pulse(ticks.append))
+    answering = asyncio.create_task(server.run(messages.Begin("call_1", Speak(job())), call))
+    await until(lambda: bool(ticks) and ticks[-1].working == 0)  # a pause of its own is no work
+    assert slots.running == 1
+    answering.cancel()
+    await asyncio.wait([answering])
+    assert slots.running == 0
+    assert ticks[-1] == Tick(0, ended="call_1")
 
 
 async def test_no_generator_is_left_to_the_collector_whatever_the_end() -> None:
