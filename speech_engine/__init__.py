@@ -30,7 +30,7 @@ from speech_engine.errors import (
     UnusableSample,
     VoiceNotFound,
 )
-from speech_engine.events import Audio, Encoded, Event, Finished, Started, Word, Words
+from speech_engine.events import Audio, Encoded, Event, Finished, Started, VoiceMade, Word, Words
 from speech_engine.front_end import FrontEnd
 from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpRequest
 from speech_engine.mark import Mark, MarkStream
@@ -48,8 +48,9 @@ from speech_engine.values import (
     SpeechJob,
     Voice,
 )
+from speech_engine.work import Clone, Convert, DeleteVoice, Speak, Work
 
-API_VERSION = 1
+API_VERSION = 2
 """The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
 
 __all__ = [
@@ -57,10 +58,13 @@ __all__ = [
     "API_VERSION",
     "Alphabet",
     "Audio",
+    "Clone",
     "CloneRequest",
     "CloneSample",
     "ContentRefused",
     "Context",
+    "Convert",
+    "DeleteVoice",
     "Detector",
     "Encoded",
     "Engine",
@@ -99,6 +103,7 @@ __all__ = [
     "Sample",
     "Samples",
     "Segment",
+    "Speak",
     "SpeechJob",
     "Started",
     "UnsupportedLanguage",
@@ -106,7 +111,9 @@ __all__ = [
     "UnusableSample",
     "Voice",
     "VoiceInfo",
+    "VoiceMade",
     "VoiceNotFound",
     "Word",
     "Words",
+    "Work",
 ]

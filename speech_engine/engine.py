@@ -30,7 +30,8 @@ class Engine(Protocol):
 
         Raises the classes of `speech_engine.errors`. When the generator is closed or its task cancelled,
         no new unit of work starts, and the engine is ready for the next job within 100 ms of the current
-        unit's end. It must not block the event loop.
+        unit's end. It must not block the event loop. Each step may run in another task:
+        hold no `asyncio.timeout` and no task group open over a `yield`.
         """
         ...
 

@@ -47,10 +47,16 @@ class Words(msgspec.Struct, frozen=True, tag="words"):
     segment: int = 0
 
 
+class VoiceMade(msgspec.Struct, frozen=True, tag="voice_made"):
+    """The voice that a clone made, by the engine's own id. The server makes it of the result of `clone`."""
+
+    id: str
+
+
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """The end of a whole answer. `units` is the provider's count (characters, tokens), if there is one."""
 
     units: float | None = None
 
 
-Event = Started | Audio | Encoded | Words | Finished
+Event = Started | Audio | Encoded | Words | VoiceMade | Finished

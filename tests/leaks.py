@@ -16,20 +16,18 @@ from typing import Any
 import pytest
 
 from proxy.ledger.memory_holds import MemoryHolds
-from speech_engine.host.queue import FairQueue
+from speech_engine.host.slots import Slots
 
 __all__ = ["leaks", "leaves_holds", "loop_leaks"]
 
 _ROOT = Path(__file__).parent.parent
-_HANDED_OVER = {"speech_engine/host/server.py:HostServer.speak"}
-"""Iterated by gRPC, which drops the generator of a call that is cut off; its finalizer frees the slot."""
 _OURS = tuple(f"{_ROOT / room}/" for room in ("proxy", "policies", "speech_engine", "plugins"))
 
-_made: list[MemoryHolds | FairQueue] = []
+_made: list[MemoryHolds | Slots] = []
 """All ledgers' memories and queues that the running test has made."""
 
 
-def _watch(kind: type[MemoryHolds] | type[FairQueue]) -> None:
+def _watch(kind: type[MemoryHolds] | type[Slots]) -> None:
     init: Any = kind.__init__
 
     def watched(self: Any, *arguments: Any, **named: Any) -> None:
@@ -40,7 +38,7 @@ def _watch(kind: type[MemoryHolds] | type[FairQueue]) -> None:
 
 
 _watch(MemoryHolds)
-_watch(FairQueue)
+_watch(Slots)
 
 
 @pytest.fixture
@@ -59,7 +57,7 @@ def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     _made.clear()
     yield
     for made in _made:
-        if isinstance(made, FairQueue) and (made.running or made.waiting):
+        if isinstance(made, Slots) and (made.running or made.waiting):
             found.append(f"a slot: {made!r}")
         if isinstance(made, MemoryHolds) and "leaves_holds" not in request.fixturenames and _live(made):
             found.append(f"a hold: {made!r}")
@@ -101,7 +99,7 @@ async def loop_leaks() -> AsyncIterator[list[str]]:
 def _is_ours(generator: Any) -> bool:
     file: str = generator.ag_code.co_filename
     # Starlette drops the answer of a fake provider when its client hangs up.
-    return file.startswith(_OURS) and _name(generator) not in _HANDED_OVER
+    return file.startswith(_OURS)
 
 
 def _name(generator: Any) -> str:

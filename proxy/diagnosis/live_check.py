@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 
+import structlog
 from msgspec.structs import replace
 
 from policies import costs
@@ -13,8 +13,8 @@ from policies.routing import Model
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config
 from proxy.diagnosis.finding import Finding, ok, wrong
+from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.engine_list import open_engines
-from proxy.engines.guarded import GuardedEngine
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.telemetry import Metrics
@@ -27,12 +27,15 @@ from speech_engine import (
     Finished,
     ModelInfo,
     Segment,
+    Speak,
     SpeechJob,
     Started,
     VoiceNotFound,
 )
+from speech_engine.host.slot_stream import SlotStream
 
 LONGEST_S = 60.0
+_log = structlog.get_logger()
 _SENTENCE = "Hello, this is a test."
 _IN_ANY_LANGUAGE = "1, 2, 3."
 
@@ -45,7 +48,7 @@ async def check_live(config: Config, registry: Registry) -> list[Finding]:
     async with open_engines(registry, only, Metrics().engines) as engines:
         catalogue = Catalogue(only, engines)
         for name, engine in engines.items():
-            if isinstance(engine, GuardedEngine):
+            if isinstance(engine, CloudEngine) and engine.keys:
                 findings += [await _try(catalogue, engine, key) for key in engine.keys]
             else:
                 findings.append(wrong("live", engine.reason, name=name))
@@ -60,7 +63,7 @@ def _is_cloud(config: Config, registry: Registry, name: str) -> bool:
     return isinstance(spec, InProcessSpec) and spec.is_guarded
 
 
-async def _try(catalogue: Catalogue, engine: GuardedEngine, key: ProviderKey) -> Finding:
+async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> Finding:
     name = f"{engine.name} key {key.number}" if len(engine.keys) > 1 else engine.name
     try:
         async with asyncio.timeout(LONGEST_S):
@@ -74,15 +77,16 @@ async def _try(catalogue: Catalogue, engine: GuardedEngine, key: ProviderKey) ->
 
 async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     """Speak the sentence, and describe the result. Raise EngineError."""
-    if not key.engine.models():
+    if not key.models:
         raise EngineFailed(key.reason or "It names no model.")
-    info = key.engine.models()[0]
+    info = key.models[0]
     job = _job(info, _voice(catalogue, engine, key))
     loop = asyncio.get_running_loop()
     began = loop.time()
     first_ms, audio_bytes, rate_hz, units = 0.0, 0, info.sample_rate_hz, None
-    async with aclosing(key.engine.speak(job)) as events:
-        async for event in events:
+    speech = SlotStream(key.engine, key.slots, Speak(job), _log)
+    try:
+        while (event := await speech.next_event()) is not None:
             match event:
                 case Started(sample_rate_hz=stated_hz):
                     rate_hz = stated_hz
@@ -91,6 +95,8 @@ async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
                     audio_bytes += len(pcm)
                 case Finished(units=counted):
                     units = counted
+    finally:
+        await speech.close()
     seconds = audio_bytes / 2 / rate_hz
     if not seconds:
         raise EngineFailed("It gave no audio.")
@@ -111,7 +117,7 @@ def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
         for binding in voice.bindings
         if binding.engine == engine
     )
-    voice = next(bound, None) or next((voice.id for voice in key.engine.voices()), None)
+    voice = next(bound, None) or next((voice.id for voice in key.voices), None)
     if voice is None:
         raise VoiceNotFound("It names no voice; bind one of its own in [voices.NAME].")
     return voice

@@ -6,7 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -14,67 +14,24 @@ import msgspec
 import structlog
 
 from proxy.config.config_toml import Config, EngineSection
-from proxy.engines.dispatch import OnDispatch, ignore_dispatch
-from proxy.engines.guarded import GuardedEngine
+from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.paced import PacedEngine, ProviderPace
+from proxy.engines.provider_key import ProviderKey
+from proxy.engines.provider_pace import ProviderPace
 from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
 from proxy.engines.upstream_http import open_http
 from proxy.telemetry import EngineMetrics
-from speech_engine import (
-    Context,
-    Engine,
-    EngineUnavailable,
-    Event,
-    Finished,
-    HttpClient,
-    ModelInfo,
-    SpeechJob,
-    VoiceInfo,
-)
-from speech_engine.host.messages import HealthReport
+from speech_engine import Context, Engine, HttpClient
+from speech_engine.host.messages import introduction
 from speech_engine.host.pipe import HostState
-from speech_engine.host.running import introduction
+from speech_engine.host.slots import Slots
 
 _log = structlog.get_logger()
 
 
-class FailedEngine:
-    """The place of an engine that could not be configured or created."""
-
-    keeps_spool = False
-    state = "failed"
-    slots = 0
-
-    def __init__(self, name: str, reason: str) -> None:
-        self.name = name
-        self.reason = reason
-
-    def __repr__(self) -> str:
-        return f"<FailedEngine {self.name}>"
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return ()
-
-    def voices(self) -> tuple[VoiceInfo, ...]:
-        return ()
-
-    async def health(self) -> HealthReport:
-        return HealthReport(0, 0, 0)
-
-    async def speak(
-        self, job: SpeechJob, _on_dispatch: OnDispatch = ignore_dispatch
-    ) -> AsyncGenerator[Event, None]:
-        # A loop, though it raises at once: a function without a `yield` would be no generator, and the
-        # checkers would call one behind a bare `raise` unreachable.
-        for _ in job.segments:
-            raise EngineUnavailable(f"{self.name} is down: {self.reason}")
-        yield Finished()
-
-
-LiveEngine = HostedEngine | InProcessEngine | GuardedEngine | FailedEngine
+LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
@@ -110,7 +67,8 @@ class Engines:
 
     @property
     def revision(self) -> int:
-        return hash(tuple((engine.models(), engine.voices()) for engine in self._live.values()))
+        """A number that changes when an engine brings other models or voices."""
+        return sum(engine.revision for engine in self._live.values())
 
     def update_host(self, state: HostState) -> None:
         engine = self._live.get(state.engine)
@@ -178,7 +136,7 @@ class _Opening:
         try:
             spec = self._registry.engine(name, section)
         except EngineConfigError as error:
-            return FailedEngine(name, str(error))
+            return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
             hosted = HostedEngine(name)
             self._stack.push_async_callback(hosted.close)
@@ -187,7 +145,7 @@ class _Opening:
             return await self._create(spec, section)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: listed as its reason
             _log.warning("engine.start.failed", engine=name, exc_info=error)
-            return FailedEngine(name, f"{type(error).__name__}: {error}")
+            return self._failed(name, f"{type(error).__name__}: {error}")
 
     async def _create(self, spec: InProcessSpec[Any], section: EngineSection) -> LiveEngine:
         """Create a local engine as it is, and a cloud engine once for each of its keys, behind a guard."""
@@ -195,13 +153,17 @@ class _Opening:
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
             return InProcessEngine(created[0], section.queue)
-        engines = [InProcessEngine(self._paced(each, section), section.queue) for each in created]
-        guarded = GuardedEngine(spec.name, engines, self._metrics)
-        await self._stack.enter_async_context(keep_refreshed(guarded, created))
-        return guarded
+        keys = [self._key(spec.name, number, engine, section) for number, engine in enumerate(created, 1)]
+        cloud = CloudEngine(spec.name, keys, self._metrics)
+        await self._stack.enter_async_context(keep_refreshed(cloud))
+        return cloud
 
-    def _paced(self, engine: Engine, section: EngineSection) -> PacedEngine:
+    def _key(self, name: str, number: int, engine: Engine, section: EngineSection) -> ProviderKey:
         """Give a worker its share of what the provider allows."""
-        slots = section.concurrency or introduction(engine).slots
-        pace = None if section.rpm is None else max(1, section.rpm // self._workers)
-        return PacedEngine(engine, ProviderPace(pace), max(1, slots // self._workers))
+        count = section.concurrency or introduction(engine).slots
+        slots = Slots(max(1, count // self._workers), section.queue)
+        pace = ProviderPace(None if section.rpm is None else max(1, section.rpm // self._workers))
+        return ProviderKey(name, number, engine, slots, pace, self._metrics)
+
+    def _failed(self, name: str, reason: str) -> CloudEngine:
+        return CloudEngine(name, (), self._metrics, reason)

@@ -7,19 +7,19 @@ jobs of this worker.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing
+import itertools
+import os
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import grpc
 import msgspec
 import structlog
 
-from proxy.engines.dispatch import OnDispatch, ignore_dispatch
-from speech_engine import API_VERSION, Event, ModelInfo, SpeechJob, VoiceInfo
-from speech_engine.errors import EngineUnavailable
-from speech_engine.events import Finished
+from proxy.engines.host_stream import HostProcess, HostStream
+from speech_engine import API_VERSION, EngineUnavailable, ModelInfo, VoiceInfo, Work
 from speech_engine.host import messages
+from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.pipe import HostState
 
 HELLO_S = 5.0
@@ -28,61 +28,6 @@ HEALTH_S = 1.0
 """A list of engines must not wait for a frozen one."""
 
 _log = structlog.get_logger()
-_decode_frame = messages.decoder(messages.Frame)
-
-
-class _HostGone(Exception):
-    """A broken transport: the host died or was never there. An engine that refuses raises EngineError.
-
-    `had_job` is true if the host had taken the job: then the job may have killed it.
-    """
-
-    def __init__(self, reason: str, had_job: bool) -> None:
-        super().__init__(reason)
-        self.had_job = had_job
-
-
-class _Process:
-    """One ready host process and the channel to it."""
-
-    def __init__(self, state: HostState) -> None:
-        self.running = 0
-        self._channel = grpc.aio.insecure_channel(f"unix:{state.address}", options=messages.CHANNEL_OPTIONS)
-        self._speak = self._channel.unary_stream(messages.method("Speak"), messages.encode, _decode_frame)
-
-    async def ask(self, name: str, message: Any, answer: type[Any], within_s: float) -> Any:
-        call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
-        return await call(message, timeout=within_s)
-
-    async def frames(self, job: SpeechJob) -> AsyncGenerator[messages.Frame, None]:
-        """Yield the host's frames. The reader keeps the time, because gRPC does not notice a frozen host."""
-        # Over a live connection, a job can begin and kill its host before any answer is out.
-        had_job = self._channel.get_state() is grpc.ChannelConnectivity.READY
-        call = self._speak(job)
-        self.running += 1
-        try:
-            # Where the call never got through, this gives empty metadata, and `read` raises.
-            had_job |= messages.TAKEN in (await call.initial_metadata() or ())
-            while True:
-                frame = await call.read()
-                if frame is grpc.aio.EOF:
-                    raise _HostGone("it ended its answer early", had_job)
-                yield frame
-        except grpc.aio.AioRpcError as error:
-            raise _HostGone(error.code().name, had_job) from None
-        except asyncio.CancelledError:
-            # The supervisor may see a host's death before gRPC does. Closing the channel then cancels its
-            # calls, and that must not be taken for a cancelling of our own task.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise _HostGone("its channel was closed", had_job) from None
-        finally:
-            self.running -= 1
-            call.cancel()
-
-    async def close(self) -> None:
-        await self._channel.close()
 
 
 class HostedEngine:
@@ -93,9 +38,11 @@ class HostedEngine:
     def __init__(self, name: str) -> None:
         self.name = name
         self.states: dict[int, HostState] = {}
-        self._processes: dict[int, _Process] = {}
+        self._processes: dict[int, HostProcess] = {}
+        self.revision = 0
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
+        self._calls = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -133,6 +80,7 @@ class HostedEngine:
         self.states[state.process] = state
         old = self._processes.pop(state.process, None)
         if old is not None:
+            old.note_death(state.begun)
             # Closing waits for the calls under way. The next life must not wait for them.
             self._later(old.close())
         if state.state == "ready":
@@ -154,29 +102,29 @@ class HostedEngine:
             sum(answer.waiting_s for answer in healthy),
         )
 
-    async def speak(
-        self, job: SpeechJob, on_dispatch: OnDispatch = ignore_dispatch
-    ) -> AsyncGenerator[Event, None]:
-        """Speak through a ready host. Try the next life of a host only if the last one had not taken the job.
+    def open(
+        self,
+        work: Work,
+        on_dispatch: OnDispatch = ignore_dispatch,
+        pcm: AsyncIterator[bytes] | None = None,
+    ) -> HostStream:
+        return HostStream(self, work, on_dispatch, pcm)
 
-        Otherwise a text that kills its host would kill one more with every try. The host keeps its own queue,
-        so its first event is the sign of the dispatch.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + job.deadline_s
-        gone: _Process | None = None
-        while True:
-            process = await self._ready_process(gone, deadline)
+    def next_call(self) -> str:
+        return f"{os.getpid()}-{next(self._calls)}"
+
+    async def ready_process(self, deadline: float) -> HostProcess:
+        """Return the least busy ready process. Wait for one while there is hope."""
+        while not self._processes:
+            if self.state == "failed":
+                raise EngineUnavailable(f"{self.name} is down: {self.reason}")
+            self.changed.clear()
             try:
-                async with aclosing(self._events(process, job, deadline - loop.time())) as events:
-                    async for event in events:
-                        on_dispatch(True)
-                        yield event
-                return
-            except _HostGone as error:
-                if error.had_job or gone is not None:
-                    raise EngineUnavailable(f"The host is gone: {error}.", retry_after_s=1.0) from None
-                gone = process
+                async with asyncio.timeout_at(deadline):
+                    await self.changed.wait()
+            except TimeoutError:
+                raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
+        return min(self._processes.values(), key=lambda process: process.running)
 
     async def close(self) -> None:
         # Greetings end first: one that is answered just now would leave a process that nobody closes.
@@ -188,34 +136,8 @@ class HostedEngine:
         for process in list(self._processes.values()):
             await process.close()
 
-    async def _events(self, process: _Process, job: SpeechJob, left_s: float) -> AsyncGenerator[Event, None]:
-        async with aclosing(
-            process.frames(msgspec.structs.replace(job, deadline_s=max(0.0, left_s)))
-        ) as frames:
-            async for frame in frames:
-                if isinstance(frame, messages.Failed):
-                    raise frame.to_error()
-                yield frame
-                if isinstance(frame, Finished):
-                    return
-
-    async def _ready_process(self, avoid: _Process | None, deadline: float) -> _Process:
-        """Return the least busy ready process that is not `avoid`. Wait for one while there is hope."""
-        while True:
-            ready = [process for process in self._processes.values() if process is not avoid]
-            if ready:
-                return min(ready, key=lambda process: process.running)
-            if self.state == "failed":
-                raise EngineUnavailable(f"{self.name} is down: {self.reason}")
-            self.changed.clear()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await self.changed.wait()
-            except TimeoutError:
-                raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
-
     async def _greet(self, state: HostState) -> None:
-        process = _Process(state)
+        process = HostProcess(state.address)
         try:
             if await self._is_welcome(process, state):
                 self._processes[state.process] = process
@@ -224,7 +146,7 @@ class HostedEngine:
             if self._processes.get(state.process) is not process:
                 await process.close()
 
-    async def _is_welcome(self, process: _Process, state: HostState) -> bool:
+    async def _is_welcome(self, process: HostProcess, state: HostState) -> bool:
         """Say Hello until the host answers, or until its state changes."""
         while self.states.get(state.process) is state:
             try:
@@ -241,6 +163,7 @@ class HostedEngine:
             theirs = welcome.api_version if welcome else "unknown"
             if welcome and theirs == API_VERSION:
                 self._welcome = welcome
+                self.revision += 1
                 return True
             reason = f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same"
             _log.warning("host.hello.refused", engine=self.name, reason=reason)

@@ -53,6 +53,7 @@ class Host:
         self._address = ""
         self._working = 0
         self._last_sign = 0.0
+        self._begun: set[str] = set()
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said)
 
@@ -71,6 +72,7 @@ class Host:
         # Every life has a socket name of its own: a dying host may still unlink the last one.
         self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
         self._working = 0
+        self._begun.clear()
         interpreter, environ = self._python
         child = await Child.start("speech_engine.host", interpreter=interpreter, environ=environ)
         section = self._spec.section
@@ -82,11 +84,18 @@ class Host:
         if state in ("restarting", "failed"):
             # A process that was killed could not unlink its own socket.
             Path(self._address).unlink(missing_ok=True)
-        self._on_state(HostState(self._spec.name, self._process, generation, state, reason, self._address))
+        # Its pipe has ended by then, so nothing that it said is missing.
+        begun = tuple(self._begun) if state in ("restarting", "failed") else ()
+        self._on_state(
+            HostState(self._spec.name, self._process, generation, state, reason, self._address, begun)
+        )
 
     def _said(self, message: Message) -> None:
         if isinstance(message, Tick):
             self._working, self._last_sign = message.working, time.monotonic()
+            if message.begun:
+                self._begun.add(message.begun)
+            self._begun.discard(message.ended)
 
 
 class Hosts:

@@ -1,16 +1,20 @@
-"""One key of a cloud engine: the engine made with this key, its breaker, its log lines and its metrics."""
+"""One key of a cloud engine: the engine made with this key, its slots, its pace, its breaker, its metrics."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import structlog
 
 from policies import breaker
 from policies.breaker import CLOSED, Breaker, Outcome
-from proxy.engines.in_process import InProcessEngine
+from proxy.engines.provider_pace import ProviderPace
 from proxy.telemetry import EngineMetrics
 from speech_engine import (
+    Audio,
+    Encoded,
+    Engine,
     EngineBusy,
     EngineError,
     EngineExhausted,
@@ -20,34 +24,100 @@ from speech_engine import (
     EngineTimeout,
     EngineUnauthorized,
     EngineUnavailable,
+    Event,
+    ModelInfo,
+    VoiceInfo,
+    VoiceMade,
+    Work,
 )
+from speech_engine.host.engine_stream import OnDispatch
+from speech_engine.host.messages import introduction
+from speech_engine.host.slots import Slots, SlotTurn
 
 REFUSED = (EngineUnauthorized, EngineExhausted)
 _FAULTY = (EngineFailed, EngineStumbled, EngineTimeout, EngineUnavailable)
 _NO_WORD = (EngineBusy, EngineLimited)
 """Raised by our own queue and pace, or by a provider that is well but has enough to do."""
 
+_NEARLY_S = 0.1
+"""A try that is cancelled so shortly before its deadline was cancelled because of the deadline."""
+_SILENCE_S = 1.0
+"""A provider that had less time than this is not called silent: the job spent the rest in our own queue."""
+
+Result = EngineError | Literal["finished", "left"]
+"""How a try ended. `left`: its client closed or cancelled it."""
+
 _log = structlog.get_logger()
+
+
+class KeyTurn:
+    """One try of a key: the slot that it holds, and what the key knows of it."""
+
+    def __init__(self, deadline: float, *, is_probe: bool) -> None:
+        self.slot: SlotTurn | None = None
+        self.dispatched_at: float | None = None
+        self.has_audio = False
+        self._deadline = deadline
+        self.is_probe = is_probe
+        self.is_reported = False
+
+    def __repr__(self) -> str:
+        return f"<KeyTurn {'with' if self.has_audio else 'without'} audio>"
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self._deadline - _now())
+
+    @property
+    def was_silent(self) -> bool:
+        return self.dispatched_at is not None and _now() >= max(
+            self._deadline - _NEARLY_S, self.dispatched_at + _SILENCE_S
+        )
 
 
 class ProviderKey:
     """A key and its breaker. `first_answer` is set when the provider's first refresh has ended.
 
-    `rests` is set while the breaker is open.
+    `rests` is set while the breaker is open. Each `enter` that returns needs one `leave`.
     """
 
-    def __init__(self, owner: str, number: int, engine: InProcessEngine, metrics: EngineMetrics) -> None:
+    def __init__(
+        self,
+        owner: str,
+        number: int,
+        engine: Engine,
+        slots: Slots,
+        pace: ProviderPace,
+        metrics: EngineMetrics,
+    ) -> None:
         self.number = number
         self.engine = engine
+        self.slots = slots
+        self.revision = 0
         self.breaker: Breaker = CLOSED
         self.reason = ""
         self.first_answer = asyncio.Event()
         self.rests = asyncio.Event()
         self._owner = owner
+        self._pace = pace
         self._metrics = metrics
+        self.introduce()
 
     def __repr__(self) -> str:
         return f"<ProviderKey {self.number}: {'closed' if self.breaker.is_closed else self.reason}>"
+
+    def introduce(self) -> None:
+        """Read again which models and voices the engine has."""
+        self._welcome = introduction(self.engine)
+        self.revision += 1
+
+    @property
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._welcome.models
+
+    @property
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return self._welcome.voices
 
     @property
     def may_try(self) -> bool:
@@ -57,21 +127,53 @@ class ProviderKey:
     def opens_in_s(self) -> float:
         return breaker.wait_s(self.breaker, _now())
 
-    def begin(self) -> bool:
-        """Note that a try begins. Return whether this try is the probe of a half-open breaker."""
+    async def enter(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
+        """Take a slot, and wait for the pace in it. Raises EngineError like `Slots.enter`, or EngineLimited.
+
+        If the breaker is half open, this try is its probe.
+        """
         self.breaker = breaker.start_try(self.breaker)
-        return self.breaker.is_probing
+        turn = KeyTurn(deadline, is_probe=self.breaker.is_probing)
+        try:
+            turn.slot = await self.slots.enter(work.tenant, turn.left_s, work.estimated_s, work.share)
+            await self._pace.turn(turn.left_s)
+        except BaseException:
+            self.leave(turn, "left")
+            raise
+        turn.dispatched_at = _now()
+        on_dispatch(True)
+        return turn
 
-    def give_up(self) -> None:
-        """Note that the probe ended and said nothing about the provider."""
-        self.breaker = breaker.abandon_try(self.breaker)
+    def note(self, turn: KeyTurn, event: Event) -> None:
+        """Count what came out. The first audio says at once that the provider is well."""
+        if turn.slot is not None:
+            self.slots.note(turn.slot, event)
+        if not turn.has_audio and isinstance(event, (Audio, Encoded, VoiceMade)):
+            turn.has_audio = True
+            self._report(turn, None)
 
-    def note_try(self, error: EngineError | None, *, is_probe: bool) -> bool:
-        """Note how a try ended; None means audio. Return False if that says nothing about the provider."""
+    def leave(self, turn: KeyTurn, result: Result) -> None:
+        """Give back the slot, and draw the lesson: a try that never left our queue has none."""
+        if turn.slot is not None:
+            self.slots.leave(turn.slot)
+        if turn.dispatched_at is not None:
+            if isinstance(result, EngineLimited):
+                self._pace.pause(result.retry_after_s)
+            if isinstance(result, EngineError):
+                self._report(turn, result)  # a fault after audio is told too
+            elif result == "finished" and not turn.is_reported:
+                self._report(turn, None)
+            elif result == "left" and not turn.is_reported and turn.was_silent:
+                self._report(turn, EngineTimeout("It gave no audio in time."))
+        if turn.is_probe and not turn.is_reported:
+            self.breaker = breaker.abandon_try(self.breaker)
+
+    def _report(self, turn: KeyTurn, error: EngineError | None) -> None:
+        """Tell the breaker how the provider answered; None means audio. Some errors say nothing about it."""
         outcome = _outcome(error)
+        turn.is_reported = outcome is not None
         if outcome is not None:
-            self._turn(breaker.end_try(self.breaker, outcome, _now(), is_probe=is_probe), error)
-        return outcome is not None
+            self._turn(breaker.end_try(self.breaker, outcome, _now(), is_probe=turn.is_probe), error)
 
     def note_refresh(self, error: EngineError | None) -> None:
         """Note how a refresh ended; None means that the provider answered."""

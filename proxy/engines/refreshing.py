@@ -6,13 +6,12 @@ The answer also shows whether the provider is there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 
-from proxy.engines.guarded import GuardedEngine
+from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.provider_key import ProviderKey
 from speech_engine import EngineError, EngineRefreshes, EngineTimeout
 
@@ -27,16 +26,16 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def keep_refreshed(guarded: GuardedEngine, engines: Sequence[Any]) -> AsyncIterator[None]:
-    """Refresh the engines while the block runs, if they can be refreshed."""
+async def keep_refreshed(cloud: CloudEngine) -> AsyncIterator[None]:
+    """Refresh the engines of all keys while the block runs, if they can be refreshed."""
     refreshing = [
-        asyncio.create_task(_keep(guarded, key, engine), name=f"{guarded.name} refreshing")
-        for key, engine in zip(guarded.keys, engines, strict=True)
-        if isinstance(engine, EngineRefreshes)
+        asyncio.create_task(_keep(cloud, key, key.engine), name=f"{cloud.name} refreshing")
+        for key in cloud.keys
+        if isinstance(key.engine, EngineRefreshes)
     ]
     try:
         if refreshing:
-            await _wait_for_answers(guarded)
+            await _wait_for_answers(cloud)
         yield
     finally:
         for task in refreshing:
@@ -45,18 +44,18 @@ async def keep_refreshed(guarded: GuardedEngine, engines: Sequence[Any]) -> Asyn
             await asyncio.wait(refreshing)
 
 
-async def _wait_for_answers(guarded: GuardedEngine) -> None:
+async def _wait_for_answers(cloud: CloudEngine) -> None:
     try:
         async with asyncio.timeout(GREETING_S):
-            for key in guarded.keys:
+            for key in cloud.keys:
                 await key.first_answer.wait()
     except TimeoutError:
         return
 
 
-async def _keep(guarded: GuardedEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
+async def _keep(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
     while True:
-        await _refresh(guarded, key, engine)
+        await _refresh(cloud, key, engine)
         try:
             async with asyncio.timeout(REFRESH_S):
                 await key.rests.wait()
@@ -66,22 +65,22 @@ async def _keep(guarded: GuardedEngine, key: ProviderKey, engine: EngineRefreshe
         await asyncio.sleep(REFRESH_S if key.breaker.is_refused else PROBE_S)
 
 
-async def _refresh(guarded: GuardedEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
+async def _refresh(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
     failure: EngineError
     try:
         async with asyncio.timeout(ANSWER_S):
             await engine.refresh()
-        key.engine.introduce()
+        key.introduce()
     except TimeoutError:
         failure = EngineTimeout("The provider did not say in time what it has.")
     except EngineError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and repeated later
-        _log.warning("engine.refresh.failed", engine=guarded.name, key=key.number, exc_info=error)
+        _log.warning("engine.refresh.failed", engine=cloud.name, key=key.number, exc_info=error)
         key.first_answer.set()
         return
     else:
         key.note_refresh(None)
         return
-    _log.warning("engine.refresh.failed", engine=guarded.name, key=key.number, reason=failure.message)
+    _log.warning("engine.refresh.failed", engine=cloud.name, key=key.number, reason=failure.message)
     key.note_refresh(failure)

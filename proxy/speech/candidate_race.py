@@ -14,7 +14,6 @@ from policies.routing import Candidate
 from proxy.audio.frames import open_frames
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
-from proxy.engines.engine_stream import GeneratorStream
 from proxy.ledger.budgets import Budgets
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
@@ -29,6 +28,7 @@ from speech_engine import (
     EngineTimeout,
     EngineVoice,
     Segment,
+    Speak,
     SpeechJob,
     UnsupportedText,
 )
@@ -114,7 +114,7 @@ class FirstAudio:
         job = stream.job_with_deadline(moment - asyncio.get_running_loop().time())
         try:
             engine = self._engines[attempt.model.engine]
-            events = GeneratorStream(engine.speak(job, attempt.note_dispatch))
+            events = engine.open(Speak(job), attempt.note_dispatch)
             await stream.begin(events, holds_engine=not engine.keeps_spool)
         except EngineError as error:
             # If an engine refused a text, it has not begun the job, and no provider bills for it.

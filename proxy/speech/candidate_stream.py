@@ -13,7 +13,6 @@ from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Tail, silence
 from proxy.audio.frames import Frames, open_frames
 from proxy.audio.sound import Sound
-from proxy.engines.engine_stream import EngineStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.word_times import SpokenWord, WordPlaces
 from speech_engine import (
@@ -27,6 +26,7 @@ from speech_engine import (
     Started,
     Words,
 )
+from speech_engine.host.engine_stream import EngineStream
 
 STALL_S = 20.0
 """The longest pause between two chunks. Nothing else notices a frozen host."""

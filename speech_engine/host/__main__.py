@@ -17,13 +17,12 @@ from speech_engine.host.pipe import (
     Message,
     ParentPipe,
     Ready,
-    Tick,
     remove_socket,
     tell,
 )
 from speech_engine.host.pulse import Pulse
-from speech_engine.host.queue import FairQueue
 from speech_engine.host.server import HostServer, serving
+from speech_engine.host.slots import Slots
 from speech_engine.plugin import Context
 from speech_engine.worker_module import WorkerModuleError, worker_engine
 
@@ -41,9 +40,9 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     pipe.watch(on_message, lambda: remove_socket(begin.address))
     settings_type, create = worker_engine(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
-    pulse = Pulse(lambda working: pipe.send(Tick(working)))
+    pulse = Pulse(pipe.send)
     async with create(begin.engine, settings, Context(log, pulse.tick)) as engine:
-        server = HostServer(engine, FairQueue(engine.slots, begin.queue), log, pulse)
+        server = HostServer(engine, Slots(engine.slots, begin.queue), log, pulse)
         async with serving(server, begin.address) as transport:
             pipe.send(Ready())
             log.info("host.start.complete", slots=engine.slots)

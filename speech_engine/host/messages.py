@@ -1,6 +1,7 @@
-"""The messages between the server and a host, as msgpack: a unary Hello and Health, a streamed Speak.
+"""The messages between the server and a host, as msgpack: unary Hello and Health, and two calls for work.
 
-A host's failures are data (`Failed`, always the last frame); the transport's statuses are for transport.
+`Run` sends one `Begin`. `RunWithInput` sends `Pcm` after it. Both answer with frames. A host's failures are
+data (`Failed`, always the last frame); the transport's statuses are for transport.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from speech_engine.errors import EngineError, error_named, name_of
-from speech_engine.events import Audio, Encoded, Finished, Started, Words
+from speech_engine import API_VERSION
+from speech_engine.engine import Engine, EngineVoices
+from speech_engine.errors import EngineError, EngineFailed, error_named, name_of
+from speech_engine.events import Event
 from speech_engine.models import ModelInfo, VoiceInfo
+from speech_engine.work import Work
 
 SERVICE = "voxgate.Host"
 
@@ -39,6 +43,16 @@ class HelloReply(msgspec.Struct, frozen=True):
     slots: Annotated[int, msgspec.Meta(ge=1)]
     models: tuple[ModelInfo, ...]
     voices: tuple[VoiceInfo, ...]
+
+
+def introduction(engine: Engine) -> HelloReply:
+    """Ask an engine once, before it serves, for its description: an exception or nonsense ends the start."""
+    voices = engine.voices() if isinstance(engine, EngineVoices) else ()
+    welcome = HelloReply(API_VERSION, engine.slots, engine.models(), voices)
+    try:
+        return msgspec.convert(msgspec.to_builtins(welcome), HelloReply)
+    except msgspec.ValidationError as error:
+        raise EngineFailed(f"The engine describes itself wrongly: {error}.") from None
 
 
 class HealthQuestion(msgspec.Struct, frozen=True):
@@ -70,10 +84,27 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return error_named(self.error, self.message, retry_after_s=self.retry_after_s)
 
 
-TAKEN = "voxgate-taken"
-"""The key in Speak's initial metadata that says: the host has the job. A lost call lacks this key."""
+class Begin(msgspec.Struct, frozen=True, tag="begin"):
+    """The first message of a call. `call` names it on the supervisor's pipe; it has nothing of the text."""
 
-Frame = Started | Audio | Encoded | Words | Finished | Failed
+    call: str
+    work: Work
+
+
+class Pcm(msgspec.Struct, frozen=True, tag="pcm"):
+    """The next piece of the recording that the engine converts."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"<Pcm {len(self.data)} bytes>"
+
+
+Input = Begin | Pcm
+Frame = Event | Failed
+
+RUN = "Run"
+RUN_WITH_INPUT = "RunWithInput"
 
 
 def method(name: str) -> str:

@@ -59,7 +59,10 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
 
 
 class HostState(msgspec.Struct, frozen=True, tag="host_state"):
-    """One process of one engine, told to every worker. A generation is one life of the process."""
+    """One process of one engine, told to every worker. A generation is one life of the process.
+
+    If that life has just ended, `begun` has the calls that the engine had begun and not ended.
+    """
 
     engine: str
     process: int
@@ -67,12 +70,15 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     state: str
     reason: str = ""
     address: str = ""
+    begun: tuple[str, ...] = ()
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
-    """A host's sign of life: the number of its jobs in work."""
+    """A host's sign of life: the number of its jobs in work, and the call that begins or has ended."""
 
     working: int
+    begun: str = ""
+    ended: str = ""
 
 
 class WorkerGivenUp(msgspec.Struct, frozen=True, tag="worker_given_up"):

@@ -1,7 +1,8 @@
-"""A host's signs of life: the number of jobs in work, told at each change and while work goes on.
+"""A host's signs of life: how much work it does, told at each change and while work goes on.
 
 They come from the engine's work, never from the host's event loop: a running loop proves nothing about
-a model that hangs. Jobs that wait for a slow reader are not counted as work.
+a model that hangs. Jobs that wait for a slow reader are not counted as work. Each job is named when it
+begins and when it ends, so that after a host's death it is known which jobs may have killed it.
 """
 
 from __future__ import annotations
@@ -11,33 +12,39 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from speech_engine.host.pipe import Tick
+
 TELL_EVERY_S = 1.0
 
 
 class Pulse:
-    """A thread-safe pulse: an engine's own threads call `tick`. `tell` gets the number of jobs in work."""
+    """A thread-safe pulse: an engine's own threads call `tick`. `tell` gets each sign."""
 
-    def __init__(self, tell: Callable[[int], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tell: Callable[[Tick], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
         self._clock = clock
         self._working = 0
         self._told_at = 0.0
+        self._begun: set[str] = set()
         self._changing = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Pulse {self._working} in work>"
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        self._change(1)
-        try:
-            yield
-        finally:
-            self._change(-1)
+    def begin(self, call: str) -> None:
+        """Tell that a job begins. Call this before the engine has the job."""
+        self._begun.add(call)
+        self._change(1, begun=call)
+
+    def end(self, call: str) -> None:
+        """Tell that a job has ended, if it had begun."""
+        if call in self._begun:
+            self._begun.remove(call)
+            self._change(-1, ended=call)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Marks a pause within `working`: the engine waits, but not by its own fault."""
+        """Mark a pause of a job that has begun: the engine waits, but not by its own fault."""
         self._change(-1)
         try:
             yield
@@ -45,12 +52,12 @@ class Pulse:
             self._change(1)
 
     def tick(self) -> None:
-        """Notes a finished unit of work. A call is cheap: a sign is sent at most once a second."""
+        """Note a finished unit of work. A call is cheap: a sign is sent at most once a second."""
         if self._clock() - self._told_at >= TELL_EVERY_S:
             self._change(0)
 
-    def _change(self, by: int) -> None:
+    def _change(self, by: int, *, begun: str = "", ended: str = "") -> None:
         with self._changing:
             self._working += by
             self._told_at = self._clock()
-            self._tell(self._working)
+            self._tell(Tick(self._working, begun, ended))

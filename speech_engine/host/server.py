@@ -2,57 +2,115 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 
 from speech_engine import Engine
+from speech_engine.errors import EngineError
 from speech_engine.host import messages
+from speech_engine.host.messages import Begin, Failed, Pcm
 from speech_engine.host.pulse import Pulse
-from speech_engine.host.queue import FairQueue
-from speech_engine.host.running import introduction, spooled
+from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.slots import Slots
+from speech_engine.host.spool import Spool
 from speech_engine.plugin import Logger
-from speech_engine.values import SpeechJob
 
 
 class HostServer:
-    """Answers Hello, Health and Speak for one engine."""
+    """Answers Hello and Health, and runs work, for one engine."""
 
-    def __init__(self, engine: Engine, queue: FairQueue, log: Logger, pulse: Pulse) -> None:
+    def __init__(self, engine: Engine, slots: Slots, log: Logger, pulse: Pulse) -> None:
         self._engine = engine
-        self._welcome = introduction(engine)
-        self._queue = queue
+        self._welcome = messages.introduction(engine)
+        self._slots = slots
         self._log = log
         self._pulse = pulse
 
     def __repr__(self) -> str:
-        return f"<HostServer {self._queue!r}>"
+        return f"<HostServer {self._slots!r}>"
 
     async def hello(self, _hello: messages.Hello, _call: Any) -> messages.HelloReply:
         return self._welcome
 
     async def health(self, _question: messages.HealthQuestion, _call: Any) -> messages.HealthReport:
-        return self._queue.health()
+        return self._slots.health()
 
-    async def speak(self, job: SpeechJob, call: Any) -> AsyncIterator[messages.Frame]:
-        # At once, so that the server knows who has the job if this process dies.
-        await call.send_initial_metadata(((messages.TAKEN, "1"),))
-        # Closed when the server cancels too: the slot must be free before this call is over.
-        async with aclosing(spooled(self._engine, self._queue, job, self._log, self._pulse)) as frames:
-            async for frame in frames:
-                yield frame
+    async def run(self, begin: messages.Input, call: Any) -> None:
+        if isinstance(begin, Begin):
+            await self._answer(begin, None, call)
+
+    async def run_with_input(self, _inputs: Any, call: Any) -> None:
+        begin = await call.read()
+        if isinstance(begin, Begin):
+            await self._answer(begin, _CallInput(call), call)
+
+    async def _answer(self, begin: Begin, pcm: AsyncIterator[bytes] | None, call: Any) -> None:
+        """Write the frames while the engine runs ahead into a spool: a slow reader holds no slot."""
+        spool = Spool()
+        filling = asyncio.create_task(self._fill(spool, begin, pcm))
+        try:
+            while (frame := await spool.next_frame()) is not None:
+                await call.write(frame)
+        finally:
+            # The slot must be free before this call is over, also when the server cancels it.
+            filling.cancel()
+            await asyncio.wait([filling])
+
+    async def _fill(self, spool: Spool, begin: Begin, pcm: AsyncIterator[bytes] | None) -> None:
+        def on_dispatch(_is_dispatched: bool) -> None:
+            self._pulse.begin(begin.call)
+
+        stream = SlotStream(self._engine, self._slots, begin.work, self._log, on_dispatch, pcm)
+        try:
+            while (event := await stream.next_event()) is not None:
+                self._pulse.tick()
+                if spool.is_full:
+                    with self._pulse.waiting():
+                        await spool.put(event)
+                else:
+                    await spool.put(event)
+        except EngineError as error:
+            await spool.put(Failed.of(error))
+        finally:
+            try:
+                await stream.close()
+            finally:
+                self._pulse.end(begin.call)
+                spool.end()
+
+
+class _CallInput:
+    """The recording that comes in over a call, as an engine reads it."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        message = await self._call.read()
+        if not isinstance(message, Pcm):
+            raise StopAsyncIteration
+        return message.data
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
     def __init__(self, server: HostServer) -> None:
         unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
+        both = grpc.stream_stream_rpc_method_handler
         decoder, encode = messages.decoder, messages.encode
         self._methods = {
             messages.method("Hello"): unary(server.hello, decoder(messages.Hello), encode),
             messages.method("Health"): unary(server.health, decoder(messages.HealthQuestion), encode),
-            messages.method("Speak"): stream(server.speak, decoder(SpeechJob), encode),
+            messages.method(messages.RUN): stream(server.run, decoder(messages.Input), encode),
+            messages.method(messages.RUN_WITH_INPUT): both(
+                server.run_with_input, decoder(messages.Input), encode
+            ),
         }
 
     def service(self, details: Any) -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
 
 from speech_engine.events import Audio, Encoded
 from speech_engine.host.messages import Frame
@@ -16,6 +15,8 @@ SPOOL_BYTES = 16 * 1024 * 1024
 
 
 class Spool:
+    """A spool between one writer and one reader. After `end`, the reader gets the rest, and then None."""
+
     def __init__(self, limit_bytes: int = SPOOL_BYTES) -> None:
         self._limit = limit_bytes
         self._frames: deque[Frame] = deque()
@@ -42,17 +43,16 @@ class Spool:
         self._ended = True
         self._changed.set()
 
-    async def frames(self) -> AsyncGenerator[Frame, None]:
-        while True:
-            while self._frames:
-                frame = self._frames.popleft()
-                self._bytes -= _size(frame)
-                self._changed.set()
-                yield frame
+    async def next_frame(self) -> Frame | None:
+        while not self._frames:
             if self._ended:
-                return
+                return None
             self._changed.clear()
             await self._changed.wait()
+        frame = self._frames.popleft()
+        self._bytes -= _size(frame)
+        self._changed.set()
+        return frame
 
 
 def _size(frame: Frame) -> int:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
 
-from speech_engine.engine import Engine, EngineVoices
-from speech_engine.errors import EngineError, VoiceNotFound
-from speech_engine.events import Audio, Encoded, Event, Started, Words
+from msgspec.structs import replace
+
+from speech_engine.cloning import CloneRequest, CloneSample
+from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices, EngineVoices
+from speech_engine.errors import EngineError, UnusableSample, VoiceNotFound
+from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
 from speech_engine.models import ModelInfo
 from speech_engine.testing.jobs import collect, job, speaking
+from speech_engine.testing.recordings import CLONE_S, converted, input_of, wav_of
 from speech_engine.testing.rules import (
     ContractBroken,
     check_answer,
+    check_conversion,
     check_models,
     check_voices,
     require,
@@ -40,6 +46,7 @@ class EngineContract:
     language: ClassVar[str] = "en"
     texts: ClassVar[tuple[str, ...]] = ("One two three four five.", "Six seven eight nine.", "Ten.")
     patience_s: ClassVar[float] = 30.0
+    tries_clones: ClassVar[bool] = False
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         """An engine of its own for each test; leaving it must free all it took."""
@@ -132,6 +139,45 @@ class EngineContract:
                 for each in jobs:
                     group.create_task(self._speak_whole(engine, each))
 
+    async def test_each_step_may_run_in_another_task(self) -> None:
+        async with self.engine() as engine, speaking(engine, self.job_for(engine)) as events:
+            async with asyncio.timeout(self.patience_s):
+                while not isinstance(await asyncio.create_task(_next(events)), Finished):
+                    pass
+
+    async def test_a_cloned_voice_speaks_until_it_is_deleted(self) -> None:
+        async with self.engine() as engine:
+            model = self._model(engine)
+            may_clone = model.clones and (model.is_local or self.tries_clones)
+            if not may_clone or not isinstance(engine, EngineClones):
+                return
+            spoken = await self._speak_whole(engine, self.job_for(engine))
+            sample = CloneSample(wav_of(spoken, least_s=CLONE_S))
+            async with asyncio.timeout(self.patience_s):
+                voice = await engine.clone(
+                    CloneRequest(name="voxgate contract", samples=(sample,), language=self.language)
+                )
+                require(bool(voice), "clone() returns the id of the voice")
+                await self._speak_whole(engine, self.job_for(engine, voice=EngineVoice(voice)))
+                if isinstance(engine, EngineDeletesVoices):
+                    await engine.delete_voice(voice)
+                    await self._not_found(engine, voice)
+
+    async def test_a_recording_is_repeated_in_another_voice(self) -> None:
+        async with self.engine() as engine:
+            model = self._model(engine)
+            if not model.converts or not isinstance(engine, EngineConverts):
+                return
+            spoken = await self._speak_whole(engine, self.job_for(engine))
+            job = replace(self.job_for(engine), segments=())
+            async with asyncio.timeout(self.patience_s):
+                check_conversion(model, await converted(engine, job, input_of(spoken)))
+                try:
+                    await converted(engine, job, b"")
+                except UnusableSample:
+                    return
+            raise ContractBroken("a recording without sound raises UnusableSample")
+
     async def test_no_repr_shows_what_is_spoken(self) -> None:
         async with self.engine() as engine:
             events = await self._speak_whole(engine, self.job_for(engine))
@@ -178,6 +224,13 @@ class EngineContract:
             return error
         raise ContractBroken("what an engine cannot do raises a class of speech_engine.errors")
 
+    async def _not_found(self, engine: EngineDeletesVoices, voice: str) -> None:
+        try:
+            await engine.delete_voice(voice)
+        except VoiceNotFound:
+            return
+        raise ContractBroken("a voice that was deleted raises VoiceNotFound")
+
     async def _cancel_oneself(self, engine: Engine) -> bool:
         """Never comes back where the engine behaves; False says that it read on to the end."""
         # From inside, so that the cancellation arrives at the engine's next wait, however fast it is.
@@ -187,3 +240,7 @@ class EngineContract:
                 if task is not None and isinstance(event, Started):
                     task.cancel()
         return False
+
+
+async def _next(events: AsyncGenerator[Event, None]) -> Event:
+    return await anext(events)

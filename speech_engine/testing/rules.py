@@ -82,17 +82,33 @@ def check_order(events: Sequence[Event]) -> None:
     require(sum(isinstance(event, Finished) for event in events) == 1, "Finished comes once")
 
 
+def check_conversion(model: ModelInfo, events: Sequence[Event]) -> None:
+    """Check a recording that was repeated in another voice. Its job has no segments, so all is segment 0."""
+    check_order(events)
+    require(events[0] == Started(model.sample_rate_hz), "Started has the model's sample rate")
+    for event in events:
+        if isinstance(event, Audio):
+            require(event.segment == 0, "the audio of a conversion is segment 0")
+            _check_chunk(event, model.sample_rate_hz)
+    has_sound = any(isinstance(event, (Audio, Encoded)) for event in events)
+    require(has_sound, "a recording with sound gives sound")
+
+
 def check_audio(job: SpeechJob, sample_rate_hz: int, events: Sequence[Event]) -> None:
     latest = 0
     for event in events:
         if not isinstance(event, Audio):
             continue
-        require(bool(event.pcm), "a chunk of audio is not empty")
-        require(len(event.pcm) % 2 == 0, "a chunk of audio is whole 16-bit samples")
-        require(len(event.pcm) // 2 <= sample_rate_hz // 10, f"a chunk is at most 100 ms: {event!r}")
+        _check_chunk(event, sample_rate_hz)
         require(0 <= event.segment < len(job.segments), f"audio belongs to a segment of the job: {event!r}")
         require(event.segment >= latest, f"audio comes in segment order: {event!r} after segment {latest}")
         latest = event.segment
+
+
+def _check_chunk(audio: Audio, sample_rate_hz: int) -> None:
+    require(bool(audio.pcm), "a chunk of audio is not empty")
+    require(len(audio.pcm) % 2 == 0, "a chunk of audio is whole 16-bit samples")
+    require(len(audio.pcm) // 2 <= sample_rate_hz // 10, f"a chunk is at most 100 ms: {audio!r}")
 
 
 def check_all_heard(job: SpeechJob, events: Sequence[Event]) -> None:

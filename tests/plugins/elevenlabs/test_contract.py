@@ -18,6 +18,7 @@ async def _engine(*, word_times: bool) -> AsyncIterator[Engine]:
 
 class TestElevenLabs(EngineContract):
     voice = VOICE
+    tries_clones = True
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         return _engine(word_times=False)
@@ -25,6 +26,7 @@ class TestElevenLabs(EngineContract):
 
 class TestElevenLabsWithWordTimes(EngineContract):
     voice = VOICE
+    tries_clones = True
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         return _engine(word_times=True)

@@ -18,6 +18,7 @@ async def _engine(*, stream: bool) -> AsyncIterator[Engine]:
 
 class TestMinimax(EngineContract):
     voice = VOICE
+    tries_clones = True
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         return _engine(stream=True)
@@ -25,6 +26,7 @@ class TestMinimax(EngineContract):
 
 class TestMinimaxInWholeAnswers(EngineContract):
     voice = VOICE
+    tries_clones = True
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         return _engine(stream=False)

@@ -11,15 +11,22 @@ from typing import Any
 import grpc
 
 from proxy.engines.hosted import HostedEngine
-from speech_engine import API_VERSION, Event, SpeechJob
+from speech_engine import API_VERSION, Event, Speak, SpeechJob
 from speech_engine.host import messages
 from speech_engine.host.messages import Hello, HelloReply
 from speech_engine.host.pipe import HostState
-from tests.speech_engine.host.fakes import MODEL, until
+from tests.speech_engine.host.fakes import MODEL, read, until
 
 
-def state(address: Path | str, name: str = "ready", *, process: int = 0, reason: str = "") -> HostState:
-    return HostState("fake", process, 1, name, reason, str(address))
+def state(
+    address: Path | str,
+    name: str = "ready",
+    *,
+    process: int = 0,
+    reason: str = "",
+    begun: tuple[str, ...] = (),
+) -> HostState:
+    return HostState("fake", process, 1, name, reason, str(address), begun)
 
 
 @asynccontextmanager
@@ -37,11 +44,11 @@ async def hosted(*addresses: Path) -> AsyncIterator[HostedEngine]:
 
 
 async def spoken(engine: HostedEngine, job: SpeechJob) -> list[Event]:
-    return [event async for event in engine.speak(job)]
+    return await read(engine.open(Speak(job)))
 
 
 class _Odd(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
-    """Says Hello in the given version; what it answers to Speak are these bytes, whatever they mean."""
+    """Says Hello in the given version; what it answers to Run are these bytes, whatever they mean."""
 
     def __init__(self, version: int, answers: tuple[bytes, ...]) -> None:
         self._version = version

@@ -1,19 +1,22 @@
-"""Guarded engines of scripts: a script for each job that a key is given, and metrics that write down."""
+"""Cloud engines of scripts: a script for each job that a key is given, and metrics that write down."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from proxy.engines.guarded import GuardedEngine
-from proxy.engines.in_process import InProcessEngine
-from proxy.engines.paced import PacedEngine, ProviderPace
+from proxy.engines.cloud_engine import CloudEngine, CloudStream
+from proxy.engines.provider_key import ProviderKey
+from proxy.engines.provider_pace import ProviderPace
 from proxy.telemetry import EngineMetrics
-from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, SpeechJob, VoiceInfo
+from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, Speak, SpeechJob, VoiceInfo
+from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import Scripted, Step, spoken
+from tests.speech_engine.host.fakes import read
 
 WELL = tuple(spoken(0.1))
 
@@ -49,8 +52,9 @@ class Turns:
         script = self._scripts[min(len(self.jobs), len(self._scripts) - 1)]
         self.jobs.append(job)
         self.asked.set()
-        async for event in script.speak(job):
-            yield event
+        async with aclosing(script.speak(job)) as events:
+            async for event in events:
+                yield event
 
 
 class RecordedMetrics(EngineMetrics):
@@ -78,11 +82,19 @@ class RecordedMetrics(EngineMetrics):
             self.woke.set()
 
 
-def guarded(
-    *engines: Turns, metrics: RecordedMetrics | None = None, queue: int = 64, rpm: int | None = None
-) -> GuardedEngine:
-    keys = [InProcessEngine(PacedEngine(each, ProviderPace(rpm), each.slots), queue) for each in engines]
-    return GuardedEngine("cloud", keys, metrics or RecordedMetrics())
+def cloud_engine(
+    *engines: Turns,
+    metrics: RecordedMetrics | None = None,
+    queue: int = 64,
+    rpm: int | None = None,
+    pace: ProviderPace | None = None,
+) -> CloudEngine:
+    metrics = metrics or RecordedMetrics()
+    keys = [
+        ProviderKey("cloud", number, each, Slots(each.slots, queue), pace or ProviderPace(rpm), metrics)
+        for number, each in enumerate(engines, 1)
+    ]
+    return CloudEngine("cloud", keys, metrics)
 
 
 def job(deadline_s: float = 5.0, tenant: str = "acc_1") -> SpeechJob:
@@ -97,13 +109,17 @@ def job(deadline_s: float = 5.0, tenant: str = "acc_1") -> SpeechJob:
     )
 
 
-async def count_audio(engine: GuardedEngine, request: SpeechJob | None = None) -> int:
+def speech(engine: CloudEngine, request: SpeechJob | None = None) -> CloudStream:
+    return engine.open(Speak(request or job()))
+
+
+async def count_audio(engine: CloudEngine, request: SpeechJob | None = None) -> int:
     """Speak a job and return how many bytes of audio came."""
-    events = [event async for event in engine.speak(request or job())]
+    events = await read(speech(engine, request))
     return sum(len(event.pcm) for event in events if isinstance(event, Audio))
 
 
-def later(engine: GuardedEngine, seconds: float = 1000.0) -> None:
+def later(engine: CloudEngine, seconds: float = 1000.0) -> None:
     """As if so much time had gone by since its breakers opened."""
     for key in engine.keys:
         key.breaker = msgspec.structs.replace(key.breaker, since=key.breaker.since - seconds)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from proxy.engines.guarded import GuardedEngine
+from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.hosted import HostedEngine
-from speech_engine import EngineStumbled, Event, Started
+from speech_engine import EngineStumbled, Speak, Started
 from speech_engine.host.messages import HealthReport
 from tests.proxy.engines.hosts import hosted
-from tests.proxy.engines.keys import SILENT, WELL, Turns, guarded, job
-from tests.speech_engine.host.fakes import FakeEngine, host, speak_for_ever
+from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, job
+from tests.speech_engine.host.fakes import FakeEngine, host, read, speak_for_ever
 from tests.speech_engine.host.fakes import job as hosted_job
 
 
@@ -31,13 +29,7 @@ class DispatchLog:
         self.has_call.set()
 
 
-async def drain(events: AsyncGenerator[Event, None]) -> None:
-    async with aclosing(events):
-        async for _ in events:
-            pass
-
-
-async def shows(engine: GuardedEngine | HostedEngine, *, running: int, waiting: int) -> None:
+async def shows(engine: CloudEngine | HostedEngine, *, running: int, waiting: int) -> None:
     """Returns when so many are at work, and so many in line."""
     deadline = asyncio.get_running_loop().time() + 10
     while (found := _load(await engine.health())) != (running, waiting):
@@ -51,11 +43,11 @@ def _load(health: HealthReport) -> tuple[int, int]:
 
 async def test_an_engine_is_not_asked_while_its_job_waits_for_a_slot() -> None:
     cloud, first, second = Turns(SILENT, slots=1), DispatchLog(), DispatchLog()
-    engine = guarded(cloud)
+    engine = cloud_engine(cloud)
     async with asyncio.TaskGroup() as group:
-        speaking = group.create_task(drain(engine.speak(job(), first)))
+        speaking = group.create_task(read(engine.open(Speak(job()), first)))
         await first.has_call.wait()
-        waiting = group.create_task(drain(engine.speak(job(), second)))
+        waiting = group.create_task(read(engine.open(Speak(job()), second)))
         await shows(engine, running=1, waiting=1)
         waiting.cancel()
         speaking.cancel()
@@ -64,10 +56,10 @@ async def test_an_engine_is_not_asked_while_its_job_waits_for_a_slot() -> None:
 
 async def test_an_engine_is_not_asked_while_its_job_waits_for_the_pace() -> None:
     cloud, second = Turns(WELL), DispatchLog()
-    engine = guarded(cloud, rpm=1)
-    await drain(engine.speak(job()))
+    engine = cloud_engine(cloud, rpm=1)
+    await read(engine.open(Speak(job())))
     async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(drain(engine.speak(job(deadline_s=90.0), second)))
+        waiting = group.create_task(read(engine.open(Speak(job(deadline_s=90.0)), second)))
         await shows(engine, running=1, waiting=0)
         waiting.cancel()
     assert (second.said, len(cloud.jobs)) == ([], 1)
@@ -76,18 +68,18 @@ async def test_an_engine_is_not_asked_while_its_job_waits_for_the_pace() -> None
 async def test_a_job_that_the_provider_did_not_do_is_in_line_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policies.provider_waits.retry_delay_s", lambda *_: 0.0)
     told = DispatchLog()
-    await drain(guarded(Turns([EngineStumbled("x")], WELL)).speak(job(), told))
+    await read(cloud_engine(Turns([EngineStumbled("x")], WELL)).open(Speak(job()), told))
     assert told.said == [True, False, True]
 
 
 async def test_a_host_is_known_to_be_at_work_when_something_comes_out_of_it(tmp_path: Path) -> None:
     first, second = DispatchLog(), DispatchLog()
     async with host(FakeEngine(speak_for_ever, slots=1), tmp_path / "1"), hosted(tmp_path / "1") as voice:
-        speaking = voice.speak(hosted_job("job_1"), first)
-        assert isinstance(await anext(speaking), Started)
-        waiting = asyncio.create_task(drain(voice.speak(hosted_job("job_2"), second)))
+        speaking = voice.open(Speak(hosted_job("job_1")), first)
+        assert isinstance(await speaking.next_event(), Started)
+        waiting = asyncio.create_task(read(voice.open(Speak(hosted_job("job_2")), second)))
         await shows(voice, running=1, waiting=1)
         waiting.cancel()
         await asyncio.wait([waiting])
-        await speaking.aclose()
+        await speaking.close()
     assert (first.said, second.said) == ([True], [])

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import pytest
 
 from policies.breaker import FAULTS
-from proxy.engines.guarded import GuardedEngine
+from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.paced import PacedEngine, ProviderPace
-from speech_engine import Audio, EngineFailed, EngineStumbled, Event
-from tests.proxy.engines.keys import SILENT, WELL, Turns, count_audio, guarded, job, later
+from proxy.engines.provider_pace import ProviderPace
+from speech_engine import Audio, EngineFailed, EngineStumbled, Speak
+from speech_engine.host.engine_stream import EngineStream
+from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, count_audio, job, later
+from tests.speech_engine.host.fakes import read
 
 STUCK = (*WELL[:-1], *SILENT)
 """Some audio, and then nothing."""
 
 
-async def first_audio(speech: AsyncGenerator[Event, None]) -> None:
-    async for event in speech:
+async def first_audio(speech: EngineStream) -> None:
+    while (event := await speech.next_event()) is not None:
         if isinstance(event, Audio):
             return
 
@@ -34,51 +36,51 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     raise AssertionError("it never happened")
 
 
-async def is_free(engine: InProcessEngine | GuardedEngine) -> bool:
+async def is_free(engine: InProcessEngine | CloudEngine) -> bool:
     health = await engine.health()
     return (health.running, health.waiting) == (0, 0)
 
 
-async def is_busy(engine: InProcessEngine) -> bool:
+async def is_busy(engine: CloudEngine) -> bool:
     return not await is_free(engine)
 
 
-async def is_in_line(engine: GuardedEngine) -> bool:
+async def is_in_line(engine: CloudEngine) -> bool:
     return (await engine.health()).waiting == 1
 
 
-@pytest.mark.parametrize("kind", ["in process", "guarded"])
+@pytest.mark.parametrize("kind", ["in process", "cloud"])
 async def test_a_speech_that_is_closed_has_ended_its_engine_and_freed_its_slot(kind: str) -> None:
     turns = Turns(STUCK, WELL, slots=1)
-    engine = InProcessEngine(turns, 4) if kind == "in process" else guarded(turns)
-    speech = engine.speak(job())
+    engine = InProcessEngine(turns, 4) if kind == "in process" else cloud_engine(turns)
+    speech = engine.open(Speak(job()))
     await first_audio(speech)
     assert not await is_free(engine)
-    await speech.aclose()
+    await speech.close()
     assert turns.open == 0
     assert await is_free(engine)
-    assert [event async for event in engine.speak(job())]
+    assert await read(engine.open(Speak(job())))
 
 
-@pytest.mark.parametrize("kind", ["in process", "guarded"])
+@pytest.mark.parametrize("kind", ["in process", "cloud"])
 async def test_a_job_that_is_cancelled_while_its_engine_is_silent_frees_its_slot(kind: str) -> None:
     turns = Turns(SILENT, WELL, slots=1)
-    engine = InProcessEngine(turns, 4) if kind == "in process" else guarded(turns)
-    speech = engine.speak(job())
+    engine = InProcessEngine(turns, 4) if kind == "in process" else cloud_engine(turns)
+    speech = engine.open(Speak(job()))
     listening = asyncio.create_task(first_audio(speech))
     await turns.asked.wait()
     listening.cancel()
     await asyncio.wait([listening])
-    await speech.aclose()
+    await speech.close()
     assert turns.open == 0
     assert await is_free(engine)
-    assert [event async for event in engine.speak(job())]
+    assert await read(engine.open(Speak(job())))
 
 
 async def test_a_job_that_is_cancelled_in_the_line_leaves_it_and_was_never_asked() -> None:
     turns = Turns(SILENT, WELL, slots=1)
-    engine = guarded(turns)
-    first, second = engine.speak(job()), engine.speak(job(tenant="acc_2"))
+    engine = cloud_engine(turns)
+    first, second = engine.open(Speak(job())), engine.open(Speak(job(tenant="acc_2")))
     speaking = asyncio.create_task(first_audio(first))
     await turns.asked.wait()
     waiting = asyncio.create_task(first_audio(second))
@@ -86,7 +88,7 @@ async def test_a_job_that_is_cancelled_in_the_line_leaves_it_and_was_never_asked
     for task, speech in ((waiting, second), (speaking, first)):
         task.cancel()
         await asyncio.wait([task])
-        await speech.aclose()
+        await speech.close()
     assert len(turns.jobs) == 1
     assert await is_free(engine)
     assert engine.keys[0].breaker.is_closed
@@ -94,14 +96,14 @@ async def test_a_job_that_is_cancelled_in_the_line_leaves_it_and_was_never_asked
 
 async def test_a_job_that_is_cancelled_between_two_tries_holds_nothing() -> None:
     turns = Turns([EngineStumbled("x", retry_after_s=1.0)], WELL, slots=1)
-    engine = guarded(turns)
-    speech = engine.speak(job())
+    engine = cloud_engine(turns)
+    speech = engine.open(Speak(job()))
     listening = asyncio.create_task(first_audio(speech))
     await turns.asked.wait()
     await until(partial(is_free, engine))
     listening.cancel()
     await asyncio.wait([listening])
-    await speech.aclose()
+    await speech.close()
     assert (len(turns.jobs), turns.open) == (1, 0)
 
 
@@ -109,32 +111,32 @@ async def test_a_job_that_waits_for_its_pace_is_cancelled_without_a_word_to_the_
     turns = Turns(WELL, slots=1)
     pace = ProviderPace(None)
     pace.pause(2.0)
-    engine = InProcessEngine(PacedEngine(turns, pace, 1), 4)
-    speech = engine.speak(job())
+    engine = cloud_engine(turns, pace=pace)
+    speech = engine.open(Speak(job()))
     listening = asyncio.create_task(first_audio(speech))
     await until(partial(is_busy, engine))
     listening.cancel()
     await asyncio.wait([listening])
-    await speech.aclose()
+    await speech.close()
     assert turns.jobs == []
     assert await is_free(engine)
 
 
 async def test_a_probe_that_is_cancelled_leaves_the_next_one_to_another_job() -> None:
     turns = Turns(*[[EngineFailed("x")]] * FAULTS, SILENT, WELL, slots=1)
-    engine = guarded(turns)
+    engine = cloud_engine(turns)
     for _ in range(FAULTS):
         with pytest.raises(EngineFailed):
             await count_audio(engine)
     later(engine)
     turns.asked.clear()
-    speech = engine.speak(job())
+    speech = engine.open(Speak(job()))
     listening = asyncio.create_task(first_audio(speech))
     await turns.asked.wait()
     assert engine.keys[0].breaker.is_probing
     listening.cancel()
     await asyncio.wait([listening])
-    await speech.aclose()
+    await speech.close()
     assert engine.keys[0].may_try
     assert await count_audio(engine)
     assert engine.keys[0].breaker.is_closed

@@ -11,8 +11,9 @@ from proxy.config.config_toml import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.telemetry import Metrics
-from speech_engine import EngineBusy, EngineFailed, EngineVoice, Finished, Segment, SpeechJob
+from speech_engine import EngineBusy, EngineFailed, EngineVoice, Finished, Segment, Speak, SpeechJob
 from speech_engine.host.pipe import HostState
+from tests.speech_engine.host.fakes import read
 
 INSIDE = EngineSection("tone", hosted=False, queue=1, settings={"slots": 1})
 
@@ -65,24 +66,24 @@ async def test_news_of_an_engine_that_is_not_configured_is_ignored() -> None:
 async def test_an_engine_in_the_server_that_breaks_has_failed_and_frees_its_slot(voice: str) -> None:
     async with open_engines(registry.load(), Config(engines={"tone": INSIDE}), Metrics().engines) as engines:
         with pytest.raises(EngineFailed):
-            _ = [event async for event in engines["tone"].speak(_job(voice))]
+            await read(engines["tone"].open(Speak(_job(voice))))
         assert (await engines["tone"].health()).running == 0
-        assert isinstance([event async for event in engines["tone"].speak(_job("tone"))][-1], Finished)
+        assert isinstance(await _end(engines, _job("tone")), Finished)
 
 
 async def test_an_engine_in_the_server_has_slots_and_a_queue_too() -> None:
     async with open_engines(registry.load(), Config(engines={"tone": INSIDE}), Metrics().engines) as engines:
-        speaking = engines["tone"].speak(_job("hang-late"))
-        await anext(speaking)
+        speaking = engines["tone"].open(Speak(_job("hang-late")))
+        await speaking.next_event()
         waiting = asyncio.create_task(_end(engines, _job("tone")))
         await asyncio.sleep(0)
         with pytest.raises(EngineBusy):
             await _end(engines, _job("tone"))
         (status,) = await engines.statuses()
         assert (status.slots, status.running, status.waiting) == (1, 1, 1)
-        await speaking.aclose()
+        await speaking.close()
         assert isinstance(await waiting, Finished)
 
 
 async def _end(engines: Engines, job: SpeechJob) -> object:
-    return [event async for event in engines["tone"].speak(job)][-1]
+    return (await read(engines["tone"].open(Speak(job))))[-1]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from speech_engine import EngineBusy, EngineUnavailable, Event, Finished, SpeechJob, Started
+from speech_engine import Audio, EngineBusy, EngineUnavailable, Finished, Speak, Started
 from speech_engine.host import messages
 from speech_engine.host.messages import HealthReport
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
@@ -19,15 +19,12 @@ from tests.speech_engine.host.fakes import (
     FakeEngine,
     host,
     job,
+    read,
     short_folder,
     speak_for_ever,
     until,
 )
-
-
-async def silent_for_ever(_job: SpeechJob) -> AsyncGenerator[Event, None]:
-    await asyncio.Event().wait()
-    yield Started(RATE_HZ)
+from tests.speech_engine.host.visitors import steps
 
 
 @pytest.fixture
@@ -52,11 +49,11 @@ async def test_an_engines_refusal_arrives_as_its_class(folder: Path) -> None:
         host(FakeEngine(speak_for_ever, slots=1), folder / "1", queue=0),
         hosted(folder / "1") as voice,
     ):
-        first = voice.speak(job("job_1"))
-        assert await anext(first) == Started(RATE_HZ)
+        first = voice.open(Speak(job("job_1")))
+        assert await first.next_event() == Started(RATE_HZ)
         with pytest.raises(EngineBusy) as busy:
             await spoken(voice, job("job_2", tenant="acc_2"))
-        await first.aclose()
+        await first.close()
     assert busy.value.retry_after_s == 1.0
 
 
@@ -64,13 +61,13 @@ async def test_the_least_busy_of_several_processes_is_asked(folder: Path) -> Non
     one, two = FakeEngine(speak_for_ever), FakeEngine(speak_for_ever)
     async with host(one, folder / "1"), host(two, folder / "2"):
         async with hosted(folder / "1", folder / "2") as voice:
-            speaking = [voice.speak(job(f"job_{number}")) for number in range(4)]
+            speaking = [voice.open(Speak(job(f"job_{number}"))) for number in range(4)]
             for each in speaking:
-                await anext(each)
+                await each.next_event()
             assert len(one.jobs) == len(two.jobs) == 2
             assert await voice.health() == HealthReport(slots=4, running=4, waiting=0)
             for each in speaking:
-                await each.aclose()
+                await each.close()
             assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
 
 
@@ -94,42 +91,23 @@ async def test_a_host_gone_before_the_call_is_asked_again_in_its_next_life(folde
             await first_life.aclose()
             # The supervisor has not noticed yet: this one is still said to be ready.
             speaking = asyncio.create_task(spoken(voice, job()))
-            await until(lambda: not voice.changed.is_set())  # it has asked, and waits for news
+            await steps()
             voice.update_host(state("", "restarting"))
             voice.update_host(state(folder / "2"))
             assert isinstance((await speaking)[-1], Finished)
     assert reborn.jobs == ["job_1"]
 
 
-@pytest.mark.parametrize("noticed_first_by", ["the transport", "the supervisor"])
-async def test_a_job_lost_with_its_host_is_not_given_to_the_next(folder: Path, noticed_first_by: str) -> None:
-    """It may be what killed the one that had it."""
-    first, reborn = FakeEngine(silent_for_ever), FakeEngine()
-    async with AsyncExitStack() as first_life:
-        await first_life.enter_async_context(host(first, folder / "1"))
-        async with hosted(folder / "1") as voice, host(reborn, folder / "2"):
-            speaking = asyncio.create_task(spoken(voice, job()))
-            await until(lambda: first.jobs == ["job_1"])
-            if noticed_first_by == "the transport":
-                await first_life.aclose()
-            voice.update_host(state("", "restarting", reason="it fell over"))
-            voice.update_host(state(folder / "2"))
-            with pytest.raises(EngineUnavailable) as lost:
-                await asyncio.wait_for(speaking, 5.0)
-            assert lost.value.retry_after_s == 1.0
-            assert isinstance((await spoken(voice, job("job_2")))[-1], Finished)
-    assert reborn.jobs == ["job_2"]
-
-
 async def test_a_stream_breaks_off_when_its_host_is_gone(folder: Path) -> None:
     async with AsyncExitStack() as life:
         await life.enter_async_context(host(FakeEngine(speak_for_ever), folder / "1"))
         async with hosted(folder / "1") as voice:
-            speaking = voice.speak(job())
-            assert await anext(speaking) == Started(RATE_HZ)
+            speaking = voice.open(Speak(job()))
+            assert await speaking.next_event() == Started(RATE_HZ)
+            assert isinstance(await speaking.next_event(), Audio)
             await life.aclose()
             with pytest.raises(EngineUnavailable):
-                _ = [event async for event in speaking]
+                await read(speaking)
             assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from policies.breaker import FAULTS
 from proxy.engines import refreshing
-from proxy.engines.guarded import GuardedEngine
+from proxy.engines.cloud_engine import CloudEngine
 from speech_engine import (
     EngineError,
     EngineExhausted,
@@ -19,7 +19,7 @@ from speech_engine import (
     EngineUnavailable,
     ModelInfo,
 )
-from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, count_audio, guarded
+from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine, count_audio
 
 
 class Asked(Turns):
@@ -57,9 +57,9 @@ class Asked(Turns):
 
 def opened(
     *engines: Asked, metrics: RecordedMetrics | None = None
-) -> tuple[GuardedEngine, AbstractAsyncContextManager[None]]:
-    cloud = guarded(*engines, metrics=metrics)
-    return cloud, refreshing.keep_refreshed(cloud, engines)
+) -> tuple[CloudEngine, AbstractAsyncContextManager[None]]:
+    cloud = cloud_engine(*engines, metrics=metrics)
+    return cloud, refreshing.keep_refreshed(cloud)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 from policies.routing import Candidate, Model
 from proxy.audio.libav import audio_frame
 from proxy.audio.steps import SoundFailed
-from proxy.engines.engine_stream import GeneratorStream
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.word_times import WordPlaces
@@ -25,14 +24,17 @@ from speech_engine import (
     Event,
     Finished,
     ModelInfo,
+    Speak,
     SpeechJob,
     Started,
     Word,
     Words,
 )
+from speech_engine.host.engine_stream import EngineAnswer
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.sound import decoded, tone
+from tests.speech_engine.host.fakes import FakeEngine, FakeLog
 
 CONFIG = "[engines.one]\n"
 BODY = {"model": "one", "voice": "one/v", "input": "Hello there.", "response_format": "mp3"}
@@ -131,7 +133,7 @@ async def test_the_words_of_one_expansion_are_one_word_of_the_text(tmp_path: Pat
 
 
 async def test_a_stream_that_is_closed_midway_has_freed_its_encoder() -> None:
-    async def events() -> AsyncGenerator[Event, None]:
+    async def speak(_job: SpeechJob) -> AsyncGenerator[Event, None]:
         yield Started(RATE_HZ)
         yield Audio(0, tone(440, 1.0))
         await asyncio.get_running_loop().create_future()
@@ -139,7 +141,7 @@ async def test_a_stream_that_is_closed_midway_has_freed_its_encoder() -> None:
     candidate = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")
     job = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
     stream = CandidateStream(candidate, job, WordPlaces("", ()), 1.0, "mp3", Deadline())
-    await stream.begin(GeneratorStream(events()))
+    await stream.begin(EngineAnswer(FakeEngine(speak), Speak(job), FakeLog()))
     await stream.close()
     with pytest.raises(SoundFailed, match="the encoder is closed"):
         stream.last_chunk()

@@ -12,6 +12,7 @@ from typing import Any
 from speech_engine import (
     ANY_LANGUAGE,
     Audio,
+    Engine,
     EngineVoice,
     Event,
     Finished,
@@ -21,9 +22,11 @@ from speech_engine import (
     SpeechJob,
     Started,
 )
+from speech_engine.host.engine_stream import EngineStream
+from speech_engine.host.pipe import Tick
 from speech_engine.host.pulse import Pulse
-from speech_engine.host.queue import FairQueue
 from speech_engine.host.server import HostServer, serving
+from speech_engine.host.slots import Slots
 
 RATE_HZ = 24_000
 MODEL = ModelInfo(id="spoken", languages=(Language(ANY_LANGUAGE),), sample_rate_hz=RATE_HZ, licence="MIT")
@@ -72,6 +75,10 @@ class FakeLog:
     info = warning = debug
 
 
+def ignore_tick(_tick: Tick) -> None:
+    """Do nothing: the host has no supervisor."""
+
+
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """For sockets: pytest's own folders may be too deep for them."""
@@ -80,9 +87,11 @@ def short_folder() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def host(engine: FakeEngine, address: Path, queue: int = 8) -> AsyncIterator[FakeLog]:
+async def host(
+    engine: Engine, address: Path, queue: int = 8, tell: Callable[[Tick], None] = ignore_tick
+) -> AsyncIterator[FakeLog]:
     log = FakeLog()
-    server = HostServer(engine, FairQueue(engine.slots, queue), log, Pulse(lambda working: None))
+    server = HostServer(engine, Slots(engine.slots, queue), log, Pulse(tell))
     async with serving(server, str(address)):
         yield log
 
@@ -97,6 +106,17 @@ def job(id_: str = "job_1", tenant: str = "acc_1", deadline_s: float = 5.0) -> S
         language="en",
         deadline_s=deadline_s,
     )
+
+
+async def read(stream: EngineStream) -> list[Event]:
+    """Return all events of a stream, and close it."""
+    events = []
+    try:
+        while (event := await stream.next_event()) is not None:
+            events.append(event)
+    finally:
+        await stream.close()
+    return events
 
 
 async def until(check: Callable[[], bool], within_s: float = 10.0) -> None:

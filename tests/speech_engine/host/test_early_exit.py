@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 
 import pytest
 
-from speech_engine import Audio, Event, Finished, SpeechJob, Started
+from speech_engine import Audio, EngineBusy, Event, Finished, Speak, SpeechJob, Started
 from speech_engine.errors import EngineFailed
-from speech_engine.host.messages import Failed
+from speech_engine.host import messages
+from speech_engine.host.engine_stream import EngineAnswer
+from speech_engine.host.pipe import Tick
 from speech_engine.host.pulse import Pulse
-from speech_engine.host.queue import FairQueue
-from speech_engine.host.running import in_turn, spooled
+from speech_engine.host.server import HostServer
+from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.slots import Slots
 from speech_engine.host.spool import SPOOL_BYTES
-from tests.speech_engine.host.fakes import CHUNK, RATE_HZ, FakeEngine, FakeLog, job
+from tests.speech_engine.host.fakes import (
+    CHUNK,
+    RATE_HZ,
+    FakeEngine,
+    FakeLog,
+    job,
+    read,
+    speak_briefly,
+    until,
+)
 from tests.speech_engine.host.simulated_time import run
 from tests.speech_engine.host.visitors import steps
 
@@ -49,102 +60,166 @@ def crash() -> None:
     raise ValueError("a bug of the engine")
 
 
-def nobody_watches(_working: int) -> None:
-    """The pulse of a host without a supervisor."""
+def stream_of(engine: FakeEngine, slots: Slots, request: SpeechJob | None = None) -> SlotStream:
+    return SlotStream(engine, slots, Speak(request or job()), FakeLog())
 
 
 @pytest.mark.parametrize("taken", [1, 2])
-async def test_a_spooled_job_that_is_closed_has_freed_its_slot_and_ended_its_engine(taken: int) -> None:
-    engine, queue = Lingering(), FairQueue(1, 0)
-    frames = spooled(engine, queue, job(), FakeLog(), Pulse(nobody_watches))
+async def test_a_stream_that_is_closed_has_ended_its_engine_and_freed_its_slot(taken: int) -> None:
+    engine, slots = Lingering(), Slots(1, 0)
+    stream = stream_of(engine, slots)
     for _ in range(taken):
-        await anext(frames)
-    assert (engine.open, queue.running) == (1, 1)
-    await frames.aclose()
-    assert (engine.open, queue.running) == (0, 0)
+        await stream.next_event()
+    assert (engine.open, slots.running) == (1, 1)
+    await stream.close()
+    assert (engine.open, slots.running) == (0, 0)
+    await stream.close()
+    assert await stream.next_event() is None
+
+
+async def test_a_stream_that_is_closed_before_its_begin_never_asks_the_engine() -> None:
+    engine, slots = Lingering(), Slots(1, 0)
+    stream = stream_of(engine, slots)
+    await stream.close()
+    assert await stream.next_event() is None
+    assert (engine.jobs, slots.running) == ([], 0)
 
 
 @pytest.mark.parametrize("break_off", [fail, crash])
-async def test_a_spooled_job_that_fails_has_freed_its_slot_when_the_failure_is_read(
+async def test_a_stream_that_fails_has_freed_its_slot_when_the_failure_is_read(
     break_off: Callable[[], None],
 ) -> None:
-    engine, queue = Lingering(break_off), FairQueue(1, 0)
-    frames = [frame async for frame in spooled(engine, queue, job(), FakeLog(), Pulse(nobody_watches))]
-    assert isinstance(frames[-1], Failed)
-    assert (engine.open, queue.running) == (0, 0)
+    engine, slots = Lingering(break_off), Slots(1, 0)
+    stream = stream_of(engine, slots)
+    assert isinstance(await stream.next_event(), Started)
+    assert isinstance(await stream.next_event(), Audio)
+    with pytest.raises(EngineFailed):
+        await stream.next_event()
+    assert (engine.open, slots.running) == (0, 0)
+    assert await stream.next_event() is None
 
 
-async def test_a_job_in_its_turn_that_is_closed_has_ended_its_engine_before_its_slot_is_free() -> None:
-    engine, queue = Lingering(), FairQueue(1, 1)
-    events = in_turn(engine, queue, job(), FakeLog(), Pulse(nobody_watches))
-    await anext(events)
+async def test_a_stream_has_freed_its_slot_when_finished_is_read() -> None:
+    slots = Slots(1, 0)
+    stream = stream_of(FakeEngine(slots=1), slots)
+    while not isinstance(await stream.next_event(), Finished):
+        assert slots.running == 1
+    assert slots.running == 0
+    assert await stream.next_event() is None
+
+
+async def test_a_stream_that_finds_no_slot_is_over_and_holds_none() -> None:
+    slots = Slots(1, 0)
+    held = await slots.enter("z", 60.0)
+    stream = stream_of(FakeEngine(), slots)
+    with pytest.raises(EngineBusy):
+        await stream.next_event()
+    assert await stream.next_event() is None
+    assert (slots.running, slots.waiting) == (1, 0)
+    slots.leave(held)
+
+
+async def test_a_stream_that_is_closed_has_ended_its_engine_before_its_slot_is_free() -> None:
+    engine, slots = Lingering(), Slots(1, 1)
+    stream = stream_of(engine, slots)
+    await stream.next_event()
     seen: list[int] = []
 
     async def come_next() -> None:
-        async with queue.turn("next", 5.0):
-            seen.append(engine.open)
+        turn = await slots.enter("next", 5.0)
+        seen.append(engine.open)
+        slots.leave(turn)
 
     waiting = asyncio.create_task(come_next())
     await asyncio.sleep(0)
-    await events.aclose()
+    await stream.close()
     await waiting
     assert seen == [0]
 
 
-async def test_a_reader_that_is_cancelled_frees_the_slot() -> None:
-    engine, queue = Lingering(), FairQueue(1, 0)
-    frames = spooled(engine, queue, job(), FakeLog(), Pulse(nobody_watches))
+async def test_a_close_that_is_cancelled_ends_the_engine_first() -> None:
+    engine, slots = Lingering(), Slots(1, 0)
+    stream = stream_of(engine, slots)
+    await stream.next_event()
+    closing = asyncio.create_task(stream.close())
+    await asyncio.sleep(0)
+    for _ in range(2):
+        closing.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait([closing])
+    assert closing.cancelled()
+    assert (engine.open, slots.running) == (0, 0)
 
-    begun = asyncio.Event()
 
-    async def read() -> None:
-        async for _ in frames:
-            begun.set()
-
-    reading = asyncio.create_task(read())
-    await begun.wait()
+async def test_a_reader_that_is_cancelled_ends_its_stream_and_frees_the_slot() -> None:
+    engine, slots = Lingering(), Slots(1, 0)
+    stream = stream_of(engine, slots)
+    await stream.next_event()
+    await stream.next_event()
+    reading = asyncio.create_task(stream.next_event())
+    await steps()
     reading.cancel()
     await asyncio.wait([reading])
-    await frames.aclose()
-    assert (engine.open, queue.running) == (0, 0)
+    assert reading.cancelled()
+    assert (engine.open, slots.running) == (0, 0)
+    assert await stream.next_event() is None
 
 
-async def test_a_job_that_is_closed_while_its_spool_is_full_has_freed_its_slot() -> None:
-    is_ended = False
+async def test_a_reader_that_is_cancelled_in_the_line_leaves_it() -> None:
+    engine, slots = Lingering(), Slots(1, 1)
+    held = await slots.enter("z", 60.0)
+    waiting = asyncio.create_task(stream_of(engine, slots).next_event())
+    await steps()
+    assert slots.waiting == 1
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    slots.leave(held)
+    assert (engine.jobs, slots.running, slots.waiting) == ([], 0, 0)
 
-    async def speak_without_end(job: SpeechJob) -> AsyncGenerator[Event, None]:
-        nonlocal is_ended
+
+async def test_work_that_the_engine_cancels_by_itself_is_a_failure() -> None:
+    async def cancel_oneself(job: SpeechJob) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        raise asyncio.CancelledError
+
+    slots = Slots(1, 0)
+    stream = stream_of(FakeEngine(cancel_oneself), slots)
+    await stream.next_event()
+    with pytest.raises(EngineFailed, match="broke off its own work"):
+        await stream.next_event()
+    assert slots.running == 0
+
+
+async def test_a_fault_after_finished_is_logged_and_changes_nothing() -> None:
+    async def speak(job: SpeechJob) -> AsyncGenerator[Event, None]:
         try:
             yield Started(RATE_HZ)
-            while True:
-                yield Audio(0, bytes(SPOOL_BYTES))
+            yield Finished()
         finally:
-            is_ended = True
+            raise ValueError("a bug in the clean-up")
 
-    queue = FairQueue(1, 0)
-    frames = spooled(FakeEngine(speak_without_end, slots=1), queue, job(), FakeLog(), Pulse(nobody_watches))
-    await anext(frames)
-    await steps(20)
-    await frames.aclose()
-    assert (is_ended, queue.running) == (True, 0)
+    slots, log = Slots(1, 0), FakeLog()
+    events = await read(SlotStream(FakeEngine(speak), slots, Speak(job()), log))
+    assert isinstance(events[-1], Finished)
+    assert [line["error"] for line in log.lines] == ["ValueError"]
+    assert slots.running == 0
 
 
-async def test_a_job_whose_task_is_cancelled_is_cancelled_and_no_failure() -> None:
-    engine, queue = Lingering(), FairQueue(1, 0)
-    has_begun = asyncio.Event()
+async def test_an_answer_without_a_slot_ends_its_engine_too() -> None:
+    engine = Lingering()
+    answer = EngineAnswer(engine, Speak(job()), FakeLog())
+    await answer.next_event()
+    await answer.close()
+    assert engine.open == 0
 
-    async def listen() -> None:
-        async with aclosing(in_turn(engine, queue, job(), FakeLog(), Pulse(nobody_watches))) as events:
-            async for _ in events:
-                has_begun.set()
 
-    listening = asyncio.create_task(listen())
-    await has_begun.wait()
-    await steps()
-    listening.cancel()
-    await asyncio.wait([listening])
-    assert listening.cancelled()
-    assert (engine.open, queue.running) == (0, 0)
+async def test_a_free_slot_is_entered_without_a_turn_of_the_loop() -> None:
+    slots = Slots(1, 0)
+    entering = slots.enter("a", 5.0)
+    with pytest.raises(StopIteration) as entered:
+        entering.send(None)
+    assert entered.value.value.place is None
+    slots.leave(entered.value.value)
 
 
 def test_the_time_that_a_job_waited_for_its_turn_is_gone_from_its_deadline() -> None:
@@ -155,13 +230,62 @@ def test_the_time_that_a_job_waited_for_its_turn_is_gone_from_its_deadline() -> 
         yield Finished()
 
     async def play() -> None:
-        queue = FairQueue(1, 1)
-        events = in_turn(FakeEngine(speak), queue, job(deadline_s=5.0), FakeLog(), Pulse(nobody_watches))
-        async with queue.turn("z", 60.0):
-            speaking = asyncio.ensure_future(anext(events))
-            await asyncio.sleep(2.0)
-        assert await speaking == Finished()
-        await events.aclose()
+        slots = Slots(1, 1)
+        held = await slots.enter("z", 60.0)
+        speaking = asyncio.create_task(read(stream_of(FakeEngine(speak), slots, job(deadline_s=5.0))))
+        await asyncio.sleep(2.0)
+        slots.leave(held)
+        assert await speaking == [Finished()]
 
     run(play())
     assert deadlines == [3.0]
+
+
+class HeldCall:
+    """A gRPC call whose client has stopped reading. `written` has what it took before that."""
+
+    def __init__(self) -> None:
+        self.written: list[messages.Frame] = []
+
+    async def write(self, frame: messages.Frame) -> None:
+        self.written.append(frame)
+        if len(self.written) == 2:
+            await asyncio.Event().wait()
+
+
+async def test_a_call_that_is_cut_off_has_freed_its_slot_when_it_is_over() -> None:
+    engine, slots, ticks, call = Lingering(), Slots(1, 0), list[Tick](), HeldCall()
+    server = HostServer(engine, slots, FakeLog(), Pulse(ticks.append))
+    answering = asyncio.create_task(server.run(messages.Begin("call_1", Speak(job())), call))
+    await until(lambda: len(call.written) == 2)
+    assert slots.running == 1
+    answering.cancel()
+    await asyncio.wait([answering])
+    assert (engine.open, slots.running) == (0, 0)
+    assert ticks[-1] == Tick(0, ended="call_1")
+
+
+async def test_a_call_that_is_cut_off_while_its_spool_is_full_has_freed_its_slot() -> None:
+    async def speak_too_much(job: SpeechJob) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        while True:
+            yield Audio(0, bytes(SPOOL_BYTES))
+
+    engine, slots, ticks, call = FakeEngine(speak_too_much, slots=1), Slots(1, 0), list[Tick](), HeldCall()
+    server = HostServer(engine, slots, FakeLog(), Pulse(ticks.append))
+    answering = asyncio.create_task(server.run(messages.Begin("call_1", Speak(job())), call))
+    await until(lambda: bool(ticks) and ticks[-1].working == 0)  # a pause of its own is no work
+    assert slots.running == 1
+    answering.cancel()
+    await asyncio.wait([answering])
+    assert slots.running == 0
+    assert ticks[-1] == Tick(0, ended="call_1")
+
+
+async def test_no_generator_is_left_to_the_collector_whatever_the_end() -> None:
+    """The fixture of all tests sees each finalizer that runs, and each generator that stays open."""
+    for speak in (speak_briefly, Lingering()._words):
+        stream = stream_of(FakeEngine(speak), Slots(1, 0))
+        await stream.next_event()
+        await stream.close()
+    await read(stream_of(FakeEngine(), Slots(1, 0)))

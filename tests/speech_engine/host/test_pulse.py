@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+from speech_engine.host.pipe import Tick
 from speech_engine.host.pulse import TELL_EVERY_S, Pulse
 
 
-def test_beginning_pausing_and_ending_are_told_at_once() -> None:
-    told: list[int] = []
+def test_a_job_that_begins_pauses_and_ends_is_told_at_once() -> None:
+    told: list[Tick] = []
     pulse = Pulse(told.append, clock=lambda: 100.0)
-    with pulse.working():
-        with pulse.working(), pulse.waiting():
-            assert told == [1, 2, 1]
-    assert told == [1, 2, 1, 2, 1, 0]
+    pulse.begin("a")
+    pulse.begin("b")
+    with pulse.waiting():
+        assert told == [Tick(1, begun="a"), Tick(2, begun="b"), Tick(1)]
+    pulse.end("a")
+    pulse.end("b")
+    assert told[3:] == [Tick(2), Tick(1, ended="a"), Tick(0, ended="b")]
 
 
 def test_ticks_are_told_once_a_second_and_change_nothing() -> None:
-    told: list[int] = []
+    told: list[Tick] = []
     now = 100.0
     pulse = Pulse(told.append, clock=lambda: now)
-    with pulse.working():
-        for _ in range(50):
-            pulse.tick()
-        assert told == [1]
-        now += TELL_EVERY_S
+    pulse.begin("a")
+    for _ in range(50):
         pulse.tick()
-        pulse.tick()
-        assert told == [1, 1]
+    assert [tick.working for tick in told] == [1]
+    now += TELL_EVERY_S
+    pulse.tick()
+    pulse.tick()
+    assert [tick.working for tick in told] == [1, 1]
 
 
-def test_a_job_that_breaks_is_no_longer_in_work() -> None:
-    told: list[int] = []
+def test_a_job_that_never_began_has_no_end_to_tell() -> None:
+    told: list[Tick] = []
     pulse = Pulse(told.append)
+    pulse.end("a")
+    assert told == []
+
+
+def test_a_job_whose_wait_breaks_off_is_in_work_again() -> None:
+    told: list[Tick] = []
+    pulse = Pulse(told.append)
+    pulse.begin("a")
     try:
-        with pulse.working():
+        with pulse.waiting():
             raise ValueError
     except ValueError:
         pass
-    assert told[-1] == 0
+    assert told[-1] == Tick(1)

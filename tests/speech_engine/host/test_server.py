@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from speech_engine import API_VERSION, Audio, ContentRefused, EngineBusy, Event, Finished, SpeechJob, Started
+from speech_engine import (
+    API_VERSION,
+    Audio,
+    Clone,
+    CloneRequest,
+    CloneSample,
+    ContentRefused,
+    Convert,
+    DeleteVoice,
+    EngineBusy,
+    Event,
+    Finished,
+    Speak,
+    SpeechJob,
+    Started,
+    VoiceMade,
+    VoiceNotFound,
+    Work,
+)
 from speech_engine.host import messages
-from speech_engine.host.messages import Failed, HealthQuestion, HealthReport, Hello, HelloReply
+from speech_engine.host.messages import Begin, Failed, HealthQuestion, HealthReport, Hello, HelloReply, Pcm
+from speech_engine.host.pipe import Tick
 from tests.speech_engine.host.fakes import (
     CHUNK,
     MODEL,
@@ -27,6 +46,7 @@ from tests.speech_engine.host.fakes import (
 )
 
 LONG = 1_000
+_DECODE = messages.decoder(messages.Frame)
 
 
 async def speak_long(job: SpeechJob) -> AsyncGenerator[Event, None]:
@@ -76,8 +96,15 @@ class Caller:
         return await call(message, timeout=10.0)
 
     def speak(self, wanted: SpeechJob) -> Any:
-        decode = messages.decoder(messages.Frame)
-        return self._channel.unary_stream(messages.method("Speak"), messages.encode, decode)(wanted)
+        return self.run(Speak(wanted), wanted.id)
+
+    def run(self, work: Work, call: str = "call_1") -> Any:
+        method = messages.method(messages.RUN)
+        return self._channel.unary_stream(method, messages.encode, _DECODE)(Begin(call, work))
+
+    def run_with_input(self, inputs: AsyncIterator[Any]) -> Any:
+        method = messages.method(messages.RUN_WITH_INPUT)
+        return self._channel.stream_stream(method, messages.encode, _DECODE)(inputs)
 
     async def health(self) -> HealthReport:
         found: HealthReport = await self.ask("Health", HealthQuestion(), HealthReport)
@@ -180,6 +207,107 @@ async def test_a_full_queue_says_busy(address: Path) -> None:
         assert isinstance(failed.to_error(), EngineBusy)
         assert failed.retry_after_s is not None
         speaking.cancel()
+
+
+class Studio(FakeEngine):
+    """Clones, deletes and converts; `voices_made` has the voices that live."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.voices_made: list[str] = []
+
+    async def clone(self, request: CloneRequest) -> str:
+        self.voices_made.append(request.name)
+        return request.name
+
+    async def delete_voice(self, id: str) -> None:
+        if id not in self.voices_made:
+            raise VoiceNotFound("No such voice.")
+        self.voices_made.remove(id)
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        async for piece in pcm:
+            yield Audio(0, piece)
+        yield Finished()
+
+
+def clone(name: str) -> Clone:
+    request = CloneRequest(name=name, samples=(CloneSample(b"RIFF"),))
+    return Clone(id="work_1", tenant="acc_1", deadline_s=5.0, request=request)
+
+
+def delete(voice: str) -> DeleteVoice:
+    return DeleteVoice(id="work_2", tenant="acc_1", deadline_s=5.0, voice=voice)
+
+
+async def test_a_voice_is_made_and_deleted_over_the_socket(address: Path) -> None:
+    studio = Studio()
+    async with host(studio, address), caller(address) as server:
+        assert [frame async for frame in server.run(clone("anna"))] == [VoiceMade("anna"), Finished()]
+        assert studio.voices_made == ["anna"]
+        assert [frame async for frame in server.run(delete("anna"))] == [Finished()]
+        (failed,) = [frame async for frame in server.run(delete("anna"))]
+        assert isinstance(failed.to_error(), VoiceNotFound)
+        assert await server.health() == HealthReport(slots=2, running=0, waiting=0)
+
+
+async def test_a_conversion_is_heard_while_its_recording_still_comes(address: Path) -> None:
+    pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def inputs() -> AsyncGenerator[Any, None]:
+        yield Begin("call_1", Convert(job()))
+        while (piece := await pieces.get()) is not None:
+            yield Pcm(piece)
+
+    async with host(Studio(), address), caller(address) as server, aclosing(inputs()) as sent:
+        converting = server.run_with_input(sent)
+        assert await converting.read() == Started(RATE_HZ)
+        for piece in (b"ab", b"cd"):
+            pieces.put_nowait(piece)
+            assert await converting.read() == Audio(0, piece)
+        pieces.put_nowait(None)
+        assert await converting.read() == Finished()
+        assert await converting.read() is grpc.aio.EOF
+
+
+async def test_a_conversion_that_is_cancelled_frees_its_slot(address: Path) -> None:
+    async def inputs() -> AsyncGenerator[Any, None]:
+        yield Begin("call_1", Convert(job()))
+        await asyncio.Event().wait()
+
+    async with host(Studio(), address), caller(address) as server, aclosing(inputs()) as sent:
+        converting = server.run_with_input(sent)
+        assert await converting.read() == Started(RATE_HZ)
+        assert (await server.health()).running == 1
+        converting.cancel()
+        await server.until_health(HealthReport(slots=2, running=0, waiting=0))
+
+
+@pytest.mark.parametrize("work", [clone("anna"), delete("anna")], ids=["clone", "delete"])
+async def test_work_that_an_engine_cannot_do_is_a_failure(address: Path, work: Work) -> None:
+    async with host(FakeEngine(), address), caller(address) as server:
+        (failed,) = [frame async for frame in server.run(work)]
+        assert failed.error == "EngineFailed"
+
+
+async def test_a_call_is_told_to_the_supervisor_when_its_turn_begins_and_when_it_has_ended(
+    address: Path,
+) -> None:
+    ticks: list[Tick] = []
+    engine = FakeEngine(speak_for_ever, slots=1)
+    async with host(engine, address, tell=ticks.append), caller(address) as server:
+        speaking = server.run(Speak(job("job_1")), "call_1")
+        assert await speaking.read() == Started(RATE_HZ)
+        waiting = server.run(Speak(job("job_2")), "call_2")
+        await server.until_health(HealthReport(slots=1, running=1, waiting=1))
+        assert {tick.begun for tick in ticks} == {"call_1"}
+        waiting.cancel()
+        speaking.cancel()
+        await server.until_health(HealthReport(slots=1, running=0, waiting=0))
+    assert [tick.begun for tick in ticks if tick.begun] == ["call_1"]
+    assert [tick.ended for tick in ticks if tick.ended] == ["call_1"]
+    assert ticks[-1].working == 0
 
 
 async def test_a_method_of_another_version_is_unknown_and_not_a_crash(address: Path) -> None:

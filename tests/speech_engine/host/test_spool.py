@@ -32,7 +32,7 @@ async def test_frames_that_were_put_come_out_in_order() -> None:
     ]
     spool = Spool()
     await _fill(spool, frames)
-    assert [frame async for frame in spool.frames()] == frames
+    assert await _all(spool) == frames
 
 
 async def test_a_full_spool_holds_the_engine_until_there_is_room() -> None:
@@ -41,11 +41,10 @@ async def test_a_full_spool_holds_the_engine_until_there_is_room() -> None:
     await steps()
     assert repr(spool) == "<Spool 2 frames, 16 bytes>"
     assert not filling.done()
-    taking = spool.frames()
-    assert await anext(taking) == Audio(0, b"12345678")
+    assert await spool.next_frame() == Audio(0, b"12345678")
     await steps()
     assert repr(spool) == "<Spool 2 frames, 16 bytes>"
-    assert [frame async for frame in taking] == [Audio(number, b"12345678") for number in (1, 2, 3)]
+    assert await _all(spool) == [Audio(number, b"12345678") for number in (1, 2, 3)]
     assert filling.done()
 
 
@@ -79,7 +78,10 @@ async def test_an_engine_that_is_held_can_be_cancelled() -> None:
 
 
 async def _all(spool: Spool) -> list[Frame]:
-    return [frame async for frame in spool.frames()]
+    frames = []
+    while (frame := await spool.next_frame()) is not None:
+        frames.append(frame)
+    return frames
 
 
 @given(
@@ -103,7 +105,7 @@ def test_nothing_is_lost_or_hoarded_at_any_pace(sizes: list[int], limit: int, pa
             spool.end()
 
         filling = asyncio.create_task(fill())
-        async for frame in spool.frames():
+        while (frame := await spool.next_frame()) is not None:
             taken.append(frame)
             await steps(next(pace))
         await filling

@@ -1,4 +1,4 @@
-"""Those who want a slot of a FairQueue: each a task that stays inside until it is told to leave.
+"""Those who want a slot of a Slots: each a task that stays inside until it is told to leave.
 
 Who leaves has made as much audio as was estimated.
 """
@@ -9,20 +9,24 @@ import asyncio
 from typing import ClassVar
 
 from speech_engine.errors import EngineError
-from speech_engine.host.queue import FairQueue
+from speech_engine.events import Encoded, Finished, Started
+from speech_engine.host.slots import Slots
+
+RATE_HZ = 1_000_000
+"""A high rate, so that any time is a whole number of samples."""
 
 
 class Visitor:
     """`end` is how it ended: "" while it has not, `left`, `cancelled`, or the name of an engine error."""
 
     def __init__(
-        self, queue: FairQueue, tenant: str, deadline_s: float, estimated_s: float = 0.0, share: float = 1.0
+        self, slots: Slots, tenant: str, deadline_s: float, estimated_s: float = 0.0, share: float = 1.0
     ) -> None:
         self.tenant = tenant
         self.retry_after_s: float | None = None
         self.is_inside = False
         self.end = ""
-        self._queue = queue
+        self._slots = slots
         self._asks = (tenant, deadline_s, estimated_s, share)
         self._estimated_s = estimated_s
         self._leave = asyncio.Event()
@@ -43,14 +47,16 @@ class Visitor:
 
     async def _visit(self) -> None:
         try:
-            async with self._queue.turn(*self._asks) as turn:
-                self.is_inside = True
-                try:
-                    await self._leave.wait()
-                    self._queue.made(turn, self._estimated_s)
-                    turn.has_finished = True
-                finally:
-                    self.is_inside = False
+            turn = await self._slots.enter(*self._asks)
+            self.is_inside = True
+            try:
+                await self._leave.wait()
+                self._slots.note(turn, Started(RATE_HZ))
+                self._slots.note(turn, Encoded("mp3", b"", round(self._estimated_s * RATE_HZ)))
+                self._slots.note(turn, Finished())
+            finally:
+                self.is_inside = False
+                self._slots.leave(turn)
             self.end = "left"
         except EngineError as error:
             self.end = type(error).__name__
@@ -70,14 +76,14 @@ class Crowd:
     together: ClassVar[list[Crowd]] = []
 
     def __init__(self, slots: int, limit: int) -> None:
-        self.queue = FairQueue(slots, limit)
+        self.slots = Slots(slots, limit)
         self.all: list[Visitor] = []
         self.together.append(self)
 
     def comes(
         self, tenant: str, deadline_s: float = 3600.0, estimated_s: float = 0.0, share: float = 1.0
     ) -> Visitor:
-        self.all.append(Visitor(self.queue, tenant, deadline_s, estimated_s, share))
+        self.all.append(Visitor(self.slots, tenant, deadline_s, estimated_s, share))
         return self.all[-1]
 
     @property
@@ -93,7 +99,7 @@ class Crowd:
         for visitor in self.all:
             visitor.cancel()
         await asyncio.gather(*(visitor.ended() for visitor in self.all))
-        assert (self.queue.running, self.queue.waiting) == (0, 0)
+        assert (self.slots.running, self.slots.waiting) == (0, 0)
 
     async def order(self) -> list[str]:
         """Lets everybody leave, one after another; the tenants in the order in which they were inside."""

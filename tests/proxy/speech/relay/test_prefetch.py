@@ -10,13 +10,24 @@ from itertools import cycle
 import pytest
 
 from policies.routing import Candidate, Model
-from proxy.engines.engine_stream import GeneratorStream
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.prefetch import MOST_BYTES, Prefetch
 from proxy.speech.word_times import WordPlaces
-from speech_engine import Audio, EngineFailed, EngineVoice, Event, Finished, ModelInfo, SpeechJob, Started
+from speech_engine import (
+    Audio,
+    EngineFailed,
+    EngineVoice,
+    Event,
+    Finished,
+    ModelInfo,
+    Speak,
+    SpeechJob,
+    Started,
+)
+from speech_engine.host.engine_stream import EngineAnswer
 from tests.proxy.api.scripted import RATE_HZ
+from tests.speech_engine.host.fakes import FakeEngine, FakeLog
 
 CHUNK = bytes(RATE_HZ // 5)
 LARGE = bytes(100_000)
@@ -36,10 +47,11 @@ class Endless:
 
     async def begin(self) -> CandidateStream:
         speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm", Deadline())
-        await speaking.begin(GeneratorStream(self._events()), holds_engine=True)
+        events = EngineAnswer(FakeEngine(self._events), Speak(JOB), FakeLog())
+        await speaking.begin(events, holds_engine=True)
         return speaking
 
-    async def _events(self) -> AsyncGenerator[Event, None]:
+    async def _events(self, _job: SpeechJob) -> AsyncGenerator[Event, None]:
         try:
             yield Started(RATE_HZ)
             for self.taken in range(1, self._chunks + 1):  # noqa: B020 - counted where a test sees it

@@ -1,4 +1,4 @@
-"""The queue for an engine's slots: bounded, owned by the host, fair between tenants in seconds of audio.
+"""An engine's slots and the queue for them: bounded, fair between tenants in seconds of audio.
 
 `fair` chooses the next job and `pace` predicts the time. Jobs wait here, and a job that would wait in vain
 is told early. When the queue is full, the tenant with the longest line loses its newest waiter, so that
@@ -8,10 +8,10 @@ one account's flood cannot shut the others out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 from speech_engine.errors import EngineBusy, EngineTimeout
+from speech_engine.events import Audio, Encoded, Event, Finished, Started
 from speech_engine.host.fair import FairOrder, Ticket
 from speech_engine.host.messages import HealthReport
 from speech_engine.host.pace import Pace, forecast
@@ -26,37 +26,39 @@ CLEARLY_LATE = 1.25
 _TOO_LONG = "The wait would be too long."
 
 
-class QueueTurn(Ticket):
-    """One visitor's turn, from its arrival on. The holder of the slot sets `has_finished` at the end."""
+class SlotTurn(Ticket):
+    """A job's turn, from its arrival to the moment when it leaves its slot. `place` is there if it waits."""
 
-    def __init__(self, tenant: str, deadline_s: float, estimated_s: float, share: float) -> None:
+    def __init__(self, tenant: str, deadline_at: float, estimated_s: float, share: float) -> None:
         super().__init__(tenant, estimated_s, share)
-        loop = asyncio.get_running_loop()
-        self.deadline_at = loop.time() + deadline_s
-        self.place: asyncio.Future[None] = loop.create_future()
+        self.deadline_at = deadline_at
+        self.place: asyncio.Future[None] | None = None
         self.began_at = 0.0
+        self.rate_hz = 0
         self.has_finished = False
 
     @property
     def is_waiting(self) -> bool:
-        return not self.place.done()
+        return self.place is None or not self.place.done()
 
     @property
     def left_s(self) -> float:
         return max(0.0, self.deadline_at - asyncio.get_running_loop().time())
 
 
-class FairQueue:
-    def __init__(self, slots: int, limit: int) -> None:
-        self.slots = slots
+class Slots:
+    """The slots of one engine. Each `enter` that returns needs one `leave`."""
+
+    def __init__(self, count: int, limit: int) -> None:
+        self.count = count
         self.limit = limit
-        self._running: set[QueueTurn] = set()
-        self._order: FairOrder[QueueTurn] = FairOrder()
+        self._running: set[SlotTurn] = set()
+        self._order: FairOrder[SlotTurn] = FairOrder()
         self._pace = Pace()
         self._review_at = 0.0
 
     def __repr__(self) -> str:
-        return f"<FairQueue {self.running} of {self.slots} running, {self.waiting} waiting>"
+        return f"<Slots {self.running} of {self.count} running, {self.waiting} waiting>"
 
     @property
     def running(self) -> int:
@@ -67,30 +69,40 @@ class FairQueue:
         return self._order.waiting
 
     def health(self) -> HealthReport:
-        return HealthReport(self.slots, self.running, self.waiting, self._order.waiting_s)
+        return HealthReport(self.count, self.running, self.waiting, self._order.waiting_s)
 
-    @asynccontextmanager
-    async def turn(
+    async def enter(
         self, tenant: str, deadline_s: float, estimated_s: float = 0.0, share: float = 1.0
-    ) -> AsyncIterator[QueueTurn]:
-        """Holds one slot. Raises EngineBusy as soon as there is no room to wait, or the wait would be too
-        long. Raises EngineTimeout past the deadline."""
-        turn = QueueTurn(tenant, deadline_s, estimated_s, share)
+    ) -> SlotTurn:
+        """Take one slot; a free one costs no wait. Raises EngineBusy as soon as there is no room to wait,
+        or the wait would be too long. Raises EngineTimeout past the deadline."""
+        deadline_at = asyncio.get_running_loop().time() + deadline_s
+        turn = SlotTurn(tenant, deadline_at, estimated_s, share)
         self._order.push(turn)
         self._let_in()
-        if turn.is_waiting:
+        if turn not in self._running:
             await self._wait(turn)
-        try:
-            yield turn
-        finally:
-            # A job that broke off before any audio has held the slot too.
-            self._release(turn, turn.made_s or turn.estimated_s)
+        return turn
 
-    def made(self, turn: QueueTurn, seconds: float) -> None:
-        """Adds audio that came out of the slot of `turn`."""
-        self._order.made(turn, seconds)
+    def note(self, turn: SlotTurn, event: Event) -> None:
+        """Count the audio that came out of the slot, and its end."""
+        match event:
+            case Audio(pcm=pcm) if turn.rate_hz > 0:
+                self._order.made(turn, len(pcm) / 2 / turn.rate_hz)
+            case Encoded(samples=int(samples)) if turn.rate_hz > 0:
+                self._order.made(turn, samples / turn.rate_hz)
+            case Started(sample_rate_hz=rate_hz):
+                turn.rate_hz = rate_hz
+            case Finished():
+                turn.has_finished = True
 
-    async def _wait(self, turn: QueueTurn) -> None:
+    def leave(self, turn: SlotTurn) -> None:
+        """Give the slot to the next job in line."""
+        # A job that broke off before any audio has held the slot too.
+        self._release(turn, turn.made_s or turn.estimated_s)
+
+    async def _wait(self, turn: SlotTurn) -> None:
+        turn.place = asyncio.get_running_loop().create_future()
         self._judge(turn)
         try:
             async with asyncio.timeout_at(turn.deadline_at):
@@ -105,7 +117,7 @@ class FairQueue:
                 raise EngineTimeout("No slot became free in time.") from None
             raise
 
-    def _judge(self, newcomer: QueueTurn) -> None:
+    def _judge(self, newcomer: SlotTurn) -> None:
         """Sends away the newcomer if its wait would be in vain, or one job if the queue is too long."""
         left_s = newcomer.left_s
         # If a walk through the line cannot matter, there is none.
@@ -117,7 +129,7 @@ class FairQueue:
             _tell(loser, "The queue is full.", self._starts_in_s(loser))
             self._order.discard(loser)
 
-    def _release(self, turn: QueueTurn, cost_s: float) -> None:
+    def _release(self, turn: SlotTurn, cost_s: float) -> None:
         self._running.remove(turn)
         self._order.end(turn, cost_s)
         if turn.has_finished:
@@ -126,12 +138,13 @@ class FairQueue:
         self._review()
 
     def _let_in(self) -> None:
-        while self.running < self.slots and self.waiting:
+        while self.running < self.count and self.waiting:
             turn = self._order.pop()
             if turn.is_waiting:
                 turn.began_at = asyncio.get_running_loop().time()
                 self._running.add(turn)
-                turn.place.set_result(None)
+                if turn.place is not None:
+                    turn.place.set_result(None)
             else:
                 self._order.end(turn, 0.0)
 
@@ -149,12 +162,12 @@ class FairQueue:
         for turn in late:
             self._order.discard(turn)
 
-    def _starts_in_s(self, turn: QueueTurn) -> float:
+    def _starts_in_s(self, turn: SlotTurn) -> float:
         """Predicts the wait; 0 while nothing is known. Waits too long to matter count as equal."""
         far_s = turn.left_s + LONGEST_RETRY_S
         return next((s for other, s in self._forecast() if other is turn or s > far_s), 0.0)
 
-    def _forecast(self) -> Iterator[tuple[QueueTurn, float]]:
+    def _forecast(self) -> Iterator[tuple[SlotTurn, float]]:
         """Yields all jobs in line in the order of their turns, and when each begins; none while the pace is
         not known."""
         pace = self._pace.value
@@ -165,7 +178,7 @@ class FairQueue:
     def _longest_wait_s(self) -> float:
         """Predicts as if all others in line went first: no slot is idle until then."""
         pace = self._pace.value or 0.0
-        return (sum(self._free_in_s(pace)) + self._order.waiting_s * pace) / self.slots
+        return (sum(self._free_in_s(pace)) + self._order.waiting_s * pace) / self.count
 
     def _free_in_s(self, pace: float) -> list[float]:
         """Returns when the slots become free. A slot whose job takes too long may be free at any moment."""
@@ -173,8 +186,8 @@ class FairQueue:
         return [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
 
 
-def _tell(turn: QueueTurn, reason: str, retry_after_s: float) -> None:
+def _tell(turn: SlotTurn, reason: str, retry_after_s: float) -> None:
     # A turn that was cancelled in this step is done already and only has not left yet.
-    if turn.is_waiting:
+    if turn.place is not None and turn.is_waiting:
         retry_after_s = min(LONGEST_RETRY_S, max(SHORTEST_RETRY_S, retry_after_s))
         turn.place.set_exception(EngineBusy(reason, retry_after_s=retry_after_s))

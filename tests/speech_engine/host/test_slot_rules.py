@@ -1,4 +1,4 @@
-"""FairQueue: what always holds, in whatever order they come, leave and give up, even within one step."""
+"""Slots: what always holds, in whatever order they come, leave and give up, even within one step."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def _move(crowd: Crowd, move: Move) -> int:
 
 def _assert_in_order(crowd: Crowd) -> None:
     """What must be true whenever nothing is about to happen by itself."""
-    queue = crowd.queue
-    assert queue.running == len(crowd.inside) <= queue.slots
-    assert queue.waiting == len(crowd.waiting) <= queue.limit
-    assert not crowd.waiting or queue.running == queue.slots, "a slot is free while somebody waits"
+    slots = crowd.slots
+    assert slots.running == len(crowd.inside) <= slots.count
+    assert slots.waiting == len(crowd.waiting) <= slots.limit
+    assert not crowd.waiting or slots.running == slots.count, "a slot is free while somebody waits"
 
 
 @given(slots=st.integers(1, 3), limit=st.integers(0, 5), moves=MOVES)

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from speech_engine import Audio, Encoded, Event, Finished, SpeechJob, Started
+from speech_engine import Speak as SpeakWork
 from speech_engine.errors import EngineFailed
-from speech_engine.host.pulse import Pulse
-from speech_engine.host.queue import FairQueue
-from speech_engine.host.running import in_turn
-from tests.speech_engine.host.fakes import RATE_HZ, FakeEngine, FakeLog, Speak, job, until
+from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.slots import Slots
+from tests.speech_engine.host.fakes import RATE_HZ, FakeEngine, FakeLog, Speak, job, read, until
 
 A_SECOND = bytes(2 * RATE_HZ)
 
@@ -30,18 +30,18 @@ def ten_seconds(of: Callable[[], Event]) -> Speak:
 
 async def order_of_jobs(engine: FakeEngine, jobs: list[SpeechJob]) -> str:
     """The tenants in the order in which the engine began their jobs, all of which waited for its one slot."""
-    queue = FairQueue(slots=1, limit=100)
+    slots = Slots(count=1, limit=100)
 
     async def consume(wanted: SpeechJob) -> None:
         try:
-            async for _ in in_turn(engine, queue, wanted, FakeLog(), Pulse(lambda working: None)):
-                pass
+            await read(SlotStream(engine, slots, SpeakWork(wanted), FakeLog()))
         except EngineFailed:
             pass
 
-    async with queue.turn("z", 60.0):
-        consumers = [asyncio.create_task(consume(wanted)) for wanted in jobs]
-        await until(lambda: queue.waiting == len(jobs))
+    first = await slots.enter("z", 60.0)
+    consumers = [asyncio.create_task(consume(wanted)) for wanted in jobs]
+    await until(lambda: slots.waiting == len(jobs))
+    slots.leave(first)
     await asyncio.gather(*consumers)
     return "".join(id_[0] for id_ in engine.jobs)
 
@@ -92,5 +92,5 @@ async def test_a_rate_that_is_no_rate_counts_nothing_and_breaks_nothing() -> Non
         yield Audio(0, A_SECOND)
         yield Finished()
 
-    events = in_turn(FakeEngine(speak), FairQueue(1, 0), job(), FakeLog(), Pulse(lambda working: None))
-    assert [type(event) for event in [event async for event in events]] == [Audio, Started, Audio, Finished]
+    stream = SlotStream(FakeEngine(speak), Slots(1, 0), SpeakWork(job()), FakeLog())
+    assert [type(event) for event in await read(stream)] == [Audio, Started, Audio, Finished]

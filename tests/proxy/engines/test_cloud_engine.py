@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 
 import pytest
 
 from policies.breaker import FAULTS, LONGEST_S
-from proxy.engines.guarded import GuardedEngine
+from proxy.engines.cloud_engine import CloudEngine
 from speech_engine import (
     Audio,
     ContentRefused,
@@ -26,13 +25,23 @@ from speech_engine import (
     VoiceNotFound,
 )
 from tests.proxy.api.scripted import RATE_HZ, spoken
-from tests.proxy.engines.keys import SILENT, WELL, RecordedMetrics, Turns, count_audio, guarded, job, later
+from tests.proxy.engines.keys import (
+    SILENT,
+    WELL,
+    RecordedMetrics,
+    Turns,
+    cloud_engine,
+    count_audio,
+    job,
+    later,
+    speech,
+)
 
 FAULTY = (EngineFailed("it broke"),)
 WHOLE = RATE_HZ // 10 * 2
 
 
-async def fail(engine: GuardedEngine, times: int = 1) -> None:
+async def fail(engine: CloudEngine, times: int = 1) -> None:
     for _ in range(times):
         with pytest.raises(EngineError):
             await count_audio(engine)
@@ -47,10 +56,10 @@ async def test_a_job_that_certainly_did_nothing_is_asked_again(
     error: EngineError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shorten(monkeypatch)
-    monkeypatch.setattr("proxy.engines.paced._SHORTEST_PAUSE_S", 0.001)
+    monkeypatch.setattr("proxy.engines.provider_pace._SHORTEST_PAUSE_S", 0.001)
     metrics = RecordedMetrics()
     cloud = Turns([error], [error], WELL)
-    assert await count_audio(guarded(cloud, metrics=metrics)) == WHOLE
+    assert await count_audio(cloud_engine(cloud, metrics=metrics)) == WHOLE
     assert len(cloud.jobs) == 3
     assert metrics.retries == [f"cloud {type(error).__name__}"] * 2
 
@@ -59,7 +68,7 @@ async def test_three_tries_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten(monkeypatch)
     cloud = Turns([EngineStumbled("x")])
     with pytest.raises(EngineStumbled):
-        await count_audio(guarded(cloud))
+        await count_audio(cloud_engine(cloud))
     assert len(cloud.jobs) == 3
 
 
@@ -80,31 +89,32 @@ async def test_a_job_that_may_have_cost_something_or_will_not_change_is_not_aske
 ) -> None:
     cloud, metrics = Turns([error]), RecordedMetrics()
     with pytest.raises(type(error)):
-        await count_audio(guarded(cloud, metrics=metrics))
+        await count_audio(cloud_engine(cloud, metrics=metrics))
     assert len(cloud.jobs) == 1
     assert metrics.retries == []
 
 
 async def test_after_audio_nothing_is_asked_again() -> None:
     cloud = Turns([*spoken(0.1)[:-1], EngineStumbled("x")], WELL)
-    speaking = guarded(cloud).speak(job())
-    assert isinstance(await anext(speaking), Started)
-    assert isinstance(await anext(speaking), Audio)
+    speaking = speech(cloud_engine(cloud))
+    assert isinstance(await speaking.next_event(), Started)
+    assert isinstance(await speaking.next_event(), Audio)
     with pytest.raises(EngineStumbled):
-        await anext(speaking)
+        await speaking.next_event()
+    assert await speaking.next_event() is None
     assert len(cloud.jobs) == 1
 
 
 async def test_a_start_without_audio_is_nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten(monkeypatch)
     cloud = Turns([Started(RATE_HZ), EngineStumbled("x")], WELL)
-    assert await count_audio(guarded(cloud)) == WHOLE
+    assert await count_audio(cloud_engine(cloud)) == WHOLE
 
 
 async def test_a_provider_is_not_waited_for_longer_than_there_is_time() -> None:
     cloud = Turns([EngineLimited("x", retry_after_s=30.0)], WELL)
     with pytest.raises(EngineLimited) as raised:
-        await count_audio(guarded(cloud), job(deadline_s=20.0))
+        await count_audio(cloud_engine(cloud), job(deadline_s=20.0))
     assert raised.value.retry_after_s == 30.0
     assert len(cloud.jobs) == 1
 
@@ -112,7 +122,7 @@ async def test_a_provider_is_not_waited_for_longer_than_there_is_time() -> None:
 async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten(monkeypatch)
     cloud = Turns([lambda: asyncio.sleep(0.2), EngineStumbled("x")], WELL)
-    await count_audio(guarded(cloud), job(deadline_s=2.0))
+    await count_audio(cloud_engine(cloud), job(deadline_s=2.0))
     first, second = cloud.jobs
     assert first.deadline_s == pytest.approx(2.0, abs=0.1)
     assert second.deadline_s <= 1.8
@@ -120,7 +130,7 @@ async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatc
 
 async def test_a_jobs_wait_for_its_slot_is_taken_off_its_time() -> None:
     cloud = Turns([lambda: asyncio.sleep(0.3), *WELL], WELL, slots=1)
-    engine = guarded(cloud)
+    engine = cloud_engine(cloud)
     await asyncio.gather(count_audio(engine), count_audio(engine))
     first, second = cloud.jobs
     assert first.deadline_s == pytest.approx(5.0, abs=0.2)
@@ -129,7 +139,7 @@ async def test_a_jobs_wait_for_its_slot_is_taken_off_its_time() -> None:
 
 async def test_a_key_with_enough_faults_rests_and_is_not_asked() -> None:
     cloud, metrics = Turns(FAULTY), RecordedMetrics()
-    engine = guarded(cloud, metrics=metrics)
+    engine = cloud_engine(cloud, metrics=metrics)
     await fail(engine, FAULTS)
     assert (engine.state, engine.reason) == ("resting", "it broke")
     with pytest.raises(EngineUnavailable, match="cloud is resting: it broke") as raised:
@@ -143,7 +153,7 @@ async def test_a_key_with_enough_faults_rests_and_is_not_asked() -> None:
 async def test_one_probe_goes_through_and_closes_it() -> None:
     gate = asyncio.Event()
     cloud, metrics = Turns(*[FAULTY] * FAULTS, [gate.wait, *WELL]), RecordedMetrics()
-    engine = guarded(cloud, metrics=metrics)
+    engine = cloud_engine(cloud, metrics=metrics)
     await fail(engine, FAULTS)
     later(engine)
     cloud.asked.clear()
@@ -162,7 +172,7 @@ async def test_one_probe_goes_through_and_closes_it() -> None:
 
 
 async def test_a_failed_probe_rests_twice_as_long() -> None:
-    engine = guarded(Turns(FAULTY))
+    engine = cloud_engine(Turns(FAULTY))
     await fail(engine, FAULTS)
     later(engine)
     await fail(engine)
@@ -171,7 +181,7 @@ async def test_a_failed_probe_rests_twice_as_long() -> None:
 
 async def test_many_that_fail_together_are_one_reason_to_rest() -> None:
     cloud = Turns([lambda: asyncio.sleep(0.01), *FAULTY], slots=30)
-    engine = guarded(cloud)
+    engine = cloud_engine(cloud)
     await asyncio.gather(*(count_audio(engine) for _ in range(30)), return_exceptions=True)
     assert len(cloud.jobs) == 30
     assert engine.keys[0].breaker.open_s == 5.0
@@ -180,7 +190,7 @@ async def test_many_that_fail_together_are_one_reason_to_rest() -> None:
 @pytest.mark.parametrize("error", [EngineBusy("x"), EngineLimited("x", retry_after_s=9.0)])
 async def test_a_probe_that_tells_nothing_leaves_it_to_the_next(error: EngineError) -> None:
     cloud = Turns(*[FAULTY] * FAULTS, [error], WELL)
-    engine = guarded(cloud)
+    engine = cloud_engine(cloud)
     await fail(engine, FAULTS)
     later(engine)
     with pytest.raises(type(error)):
@@ -191,7 +201,7 @@ async def test_a_probe_that_tells_nothing_leaves_it_to_the_next(error: EngineErr
 
 async def test_a_client_that_leaves_its_probe_leaves_it_to_the_next() -> None:
     cloud = Turns(*[FAULTY] * FAULTS, SILENT, WELL)
-    engine = guarded(cloud)
+    engine = cloud_engine(cloud)
     await fail(engine, FAULTS)
     later(engine)
     cloud.asked.clear()
@@ -205,16 +215,16 @@ async def test_a_client_that_leaves_its_probe_leaves_it_to_the_next() -> None:
 
 
 async def test_a_stream_that_its_listener_closes_is_no_fault() -> None:
-    engine = guarded(Turns([*spoken(0.1)[:-1], *SILENT]))
+    engine = cloud_engine(Turns([*spoken(0.1)[:-1], *SILENT]))
     for _ in range(FAULTS + 1):
-        async with aclosing(engine.speak(job())) as events:
-            async for event in events:
-                if isinstance(event, Audio):
-                    break
+        speaking = speech(engine)
+        while not isinstance(await speaking.next_event(), Audio):
+            pass
+        await speaking.close()
     assert engine.keys[0].breaker.faults == 0
 
 
-async def silent_until(deadline_s: float, engine: GuardedEngine) -> None:
+async def silent_until(deadline_s: float, engine: CloudEngine) -> None:
     """As the pipeline does it: its clock ends what has come to nothing."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(deadline_s):
@@ -224,15 +234,15 @@ async def silent_until(deadline_s: float, engine: GuardedEngine) -> None:
 async def test_an_engine_that_was_silent_until_its_deadline_has_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("proxy.engines.guarded._SILENCE_S", 0.1)
-    engine = guarded(Turns(SILENT))
+    monkeypatch.setattr("proxy.engines.provider_key._SILENCE_S", 0.1)
+    engine = cloud_engine(Turns(SILENT))
     await silent_until(0.2, engine)
     assert engine.keys[0].breaker.faults == 1
 
 
 async def test_a_client_who_left_before_the_deadline_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.engines.guarded._SILENCE_S", 0.1)
-    engine = guarded(Turns(SILENT))
+    monkeypatch.setattr("proxy.engines.provider_key._SILENCE_S", 0.1)
+    engine = cloud_engine(Turns(SILENT))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await count_audio(engine, job(deadline_s=5.0))
@@ -240,15 +250,15 @@ async def test_a_client_who_left_before_the_deadline_tells_nothing(monkeypatch: 
 
 
 async def test_an_engine_that_was_hardly_asked_was_not_silent() -> None:
-    engine = guarded(Turns(SILENT))
+    engine = cloud_engine(Turns(SILENT))
     await silent_until(0.2, engine)
     assert engine.keys[0].breaker.faults == 0
 
 
 async def test_waiting_in_our_own_line_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.engines.guarded._SILENCE_S", 0.0)
+    monkeypatch.setattr("proxy.engines.provider_key._SILENCE_S", 0.0)
     cloud = Turns(SILENT, WELL, slots=1)
-    engine = guarded(cloud)
+    engine = cloud_engine(cloud)
     first = asyncio.create_task(count_audio(engine, job(deadline_s=60.0)))
     await cloud.asked.wait()
     for _ in range(FAULTS):
@@ -262,7 +272,7 @@ async def test_waiting_in_our_own_line_is_nobodys_fault(monkeypatch: pytest.Monk
 
 async def test_a_full_line_neither_opens_nor_closes_anything() -> None:
     cloud = Turns(SILENT, slots=1)
-    engine = guarded(cloud, queue=0)
+    engine = cloud_engine(cloud, queue=0)
     first = asyncio.create_task(count_audio(engine))
     await cloud.asked.wait()
     for _ in range(FAULTS):
@@ -276,7 +286,7 @@ async def test_a_full_line_neither_opens_nor_closes_anything() -> None:
 @pytest.mark.parametrize("error", [EngineExhausted("no credit"), EngineUnauthorized("bad key")])
 async def test_a_key_that_is_refused_gives_way_to_the_next_at_once(error: EngineError) -> None:
     one, two, metrics = Turns([error]), Turns(WELL), RecordedMetrics()
-    engine = guarded(one, two, metrics=metrics)
+    engine = cloud_engine(one, two, metrics=metrics)
     for _ in range(3):
         assert await count_audio(engine) == WHOLE
     name = type(error).__name__
@@ -289,7 +299,9 @@ async def test_a_key_that_is_refused_gives_way_to_the_next_at_once(error: Engine
 
 async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
     metrics = RecordedMetrics()
-    engine = guarded(Turns([EngineExhausted("empty")]), Turns([EngineUnauthorized("gone")]), metrics=metrics)
+    engine = cloud_engine(
+        Turns([EngineExhausted("empty")]), Turns([EngineUnauthorized("gone")]), metrics=metrics
+    )
     with pytest.raises(EngineUnauthorized):
         await count_audio(engine)
     assert engine.state == "resting"
@@ -302,13 +314,15 @@ async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
 
 async def test_one_alarm_is_enough_for_many_that_are_refused_together() -> None:
     metrics = RecordedMetrics()
-    engine = guarded(Turns([lambda: asyncio.sleep(0.01), EngineExhausted("x")], slots=20), metrics=metrics)
+    engine = cloud_engine(
+        Turns([lambda: asyncio.sleep(0.01), EngineExhausted("x")], slots=20), metrics=metrics
+    )
     await asyncio.gather(*(count_audio(engine) for _ in range(20)), return_exceptions=True)
     assert metrics.alarms == ["cloud EngineExhausted"]
 
 
 async def test_refusals_of_the_request_say_that_somebody_is_there() -> None:
-    engine = guarded(Turns(*[FAULTY] * (FAULTS - 1), [UnsupportedText("x")], FAULTY))
+    engine = cloud_engine(Turns(*[FAULTY] * (FAULTS - 1), [UnsupportedText("x")], FAULTY))
     await fail(engine, FAULTS + FAULTS - 1)
     assert engine.state == "ready"
     await fail(engine)
@@ -323,12 +337,12 @@ async def test_its_models_are_those_of_a_key_that_knows_any() -> None:
         def voices(self) -> tuple[()]:
             return ()
 
-    engine = guarded(Unasked(WELL), Turns(WELL))
+    engine = cloud_engine(Unasked(WELL), Turns(WELL))
     assert [model.id for model in engine.models()] == ["m"]
     assert [voice.id for voice in engine.voices()] == ["v"]
 
 
 async def test_its_health_is_that_of_all_keys() -> None:
-    engine = guarded(Turns(WELL, slots=2), Turns(WELL, slots=3))
+    engine = cloud_engine(Turns(WELL, slots=2), Turns(WELL, slots=3))
     health = await engine.health()
     assert (engine.slots, health.slots, health.running, health.waiting) == (5, 5, 0, 0)

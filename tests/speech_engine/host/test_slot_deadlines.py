@@ -1,4 +1,4 @@
-"""FairQueue: whoever would wait in vain is told at once, in seconds worked out by hand."""
+"""Slots: whoever would wait in vain is told at once, in seconds worked out by hand."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_at_first_nobody_is_refused_since_nothing_is_known() -> None:
     for _ in range(20):
         crowd.comes("a", estimated_s=60.0, deadline_s=1.0)
     await steps()
-    assert crowd.queue.waiting == 19
+    assert crowd.slots.waiting == 19
 
 
 @in_simulated_time
@@ -139,7 +139,7 @@ async def test_one_in_line_is_told_as_soon_as_it_is_clear_that_it_waits_in_vain(
     # The last job took 90 s and so will the next.
     assert (hasty.end, patient.end) == ("EngineBusy", "")
     assert told_to_come_back_in_s(hasty) == round(100 * 94.5 / 109 - 30, 6)
-    assert crowd.queue.waiting == 1
+    assert crowd.slots.waiting == 1
 
 
 @in_simulated_time
@@ -236,5 +236,5 @@ async def test_health_tells_the_seconds_in_line() -> None:
     for tenant, seconds in (("a", 7.0), ("a", 3.0), ("b", 2.5)):
         crowd.comes(tenant, estimated_s=seconds)
     await steps()
-    health = crowd.queue.health()
+    health = crowd.slots.health()
     assert (health.slots, health.running, health.waiting, health.waiting_s) == (1, 1, 2, 5.5)

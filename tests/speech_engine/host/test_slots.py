@@ -1,4 +1,4 @@
-"""FairQueue: who gets a slot, who waits, who is sent away, in cases worked out by hand."""
+"""Slots: who gets a slot, who waits, who is sent away, in cases worked out by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_as_many_as_there_are_slots_are_inside() -> None:
         crowd.comes(tenant)
     await steps()
     assert [visitor.tenant for visitor in crowd.inside] == ["a", "b", "c"]
-    assert repr(crowd.queue) == "<FairQueue 3 of 3 running, 2 waiting>"
+    assert repr(crowd.slots) == "<Slots 3 of 3 running, 2 waiting>"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ async def test_a_full_queue_sends_away_the_newest_of_the_tenant_that_floods_it(
     busy = [visitor for visitor in crowd.all if visitor.end == "EngineBusy"]
     flood = [visitor for visitor in crowd.all[:-1] if visitor.tenant == "a"]
     assert busy == ([last] if sent_away == "the newcomer" else flood[-1:])
-    assert len(crowd.waiting) == crowd.queue.waiting == len(waiting)
+    assert len(crowd.waiting) == crowd.slots.waiting == len(waiting)
 
 
 async def test_a_job_does_not_wait_past_its_deadline() -> None:
@@ -73,7 +73,7 @@ async def test_a_job_does_not_wait_past_its_deadline() -> None:
     await steps()
     assert late.end == "EngineTimeout"
     assert first.is_inside
-    assert crowd.queue.waiting == 0
+    assert crowd.slots.waiting == 0
 
 
 async def test_a_job_that_gives_up_waiting_loses_its_place_only() -> None:
@@ -85,7 +85,7 @@ async def test_a_job_that_gives_up_waiting_loses_its_place_only() -> None:
     await steps()
     assert crowd.all[1].end == "cancelled"
     assert await crowd.order() == ["a", "c", "a"]
-    assert (crowd.queue.running, crowd.queue.waiting) == (0, 0)
+    assert (crowd.slots.running, crowd.slots.waiting) == (0, 0)
 
 
 async def test_one_cancelled_as_the_slot_is_handed_to_it_passes_it_on() -> None:
@@ -95,12 +95,12 @@ async def test_one_cancelled_as_the_slot_is_handed_to_it_passes_it_on() -> None:
     inside.leave()
     await steps(1)
     # The slot is the next one's by now, and it does not know yet.
-    assert (inside.end, handed.is_inside, crowd.queue.running) == ("left", False, 1)
+    assert (inside.end, handed.is_inside, crowd.slots.running) == ("left", False, 1)
     handed.cancel()
     await steps()
     assert handed.end == "cancelled"
     assert next_.is_inside
-    assert crowd.queue.running == 1
+    assert crowd.slots.running == 1
 
 
 async def test_one_cancelled_in_the_step_in_which_it_would_be_sent_away_just_leaves() -> None:
@@ -112,7 +112,7 @@ async def test_one_cancelled_in_the_step_in_which_it_would_be_sent_away_just_lea
     last.cancel()
     await steps()
     assert (first.end, last.end, newcomer.end) == ("", "cancelled", "")
-    assert crowd.queue.waiting == 2
+    assert crowd.slots.waiting == 2
 
 
 async def test_one_cancelled_in_the_step_in_which_a_slot_becomes_free_is_passed_over() -> None:
@@ -124,4 +124,4 @@ async def test_one_cancelled_in_the_step_in_which_a_slot_becomes_free_is_passed_
     await steps()
     assert (inside.end, gone.end) == ("left", "cancelled")
     assert next_.is_inside
-    assert crowd.queue.running == 1
+    assert crowd.slots.running == 1

@@ -1,4 +1,4 @@
-"""An engine that gets no more requests than its provider allows: an early job waits in its slot.
+"""The pace of a provider's key: no more requests than the provider allows. An early job waits in its slot.
 
 So the provider has no reason to refuse one.
 """
@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from policies import provider_waits
-from proxy.engines.dispatch import OnDispatch, ignore_dispatch
-from speech_engine import Engine, EngineLimited, EngineVoices, Event, SpeechJob, VoiceInfo
+from speech_engine import EngineLimited
 
 _SHORTEST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
@@ -54,32 +51,3 @@ class ProviderPace:
             if self._most is None
             else max(paused_s, provider_waits.pace_wait_s(self._sent, self._most, now))
         )
-
-
-class PacedEngine:
-    """A `speech_engine.Engine` around another one, which keeps the pace of its key."""
-
-    def __init__(self, engine: Engine, pace: ProviderPace, slots: int) -> None:
-        self.inner = engine
-        self.slots = slots
-        self.models = engine.models
-        self._pace = pace
-
-    def __repr__(self) -> str:
-        return f"<PacedEngine {self._pace!r}>"
-
-    def voices(self) -> tuple[VoiceInfo, ...]:
-        return self.inner.voices() if isinstance(self.inner, EngineVoices) else ()
-
-    async def speak(
-        self, job: SpeechJob, on_dispatch: OnDispatch = ignore_dispatch
-    ) -> AsyncGenerator[Event, None]:
-        await self._pace.turn(job.deadline_s)
-        on_dispatch(True)
-        try:
-            async with aclosing(self.inner.speak(job)) as events:
-                async for event in events:
-                    yield event
-        except EngineLimited as error:
-            self._pace.pause(error.retry_after_s)
-            raise

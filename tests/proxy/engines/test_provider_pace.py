@@ -6,10 +6,9 @@ import asyncio
 
 import pytest
 
-from proxy.engines.paced import PacedEngine, ProviderPace
-from speech_engine import EngineLimited, Finished
-from tests.proxy.api.scripted import Scripted
-from tests.proxy.engines.keys import WELL, Turns, job
+from proxy.engines.provider_pace import ProviderPace
+from speech_engine import EngineLimited
+from tests.proxy.engines.keys import WELL, Turns, cloud_engine, count_audio, job
 
 
 async def taken(pace: ProviderPace, within_s: float = 0.0) -> bool:
@@ -66,9 +65,9 @@ async def test_a_provider_that_says_so_is_left_alone(
     told_s: float | None, pause_s: float, most: int | None
 ) -> None:
     pace = ProviderPace(most)
-    engine = PacedEngine(Turns([EngineLimited("x", retry_after_s=told_s)]), pace, 2)
+    engine = cloud_engine(Turns([EngineLimited("x", retry_after_s=told_s)]), pace=pace)
     with pytest.raises(EngineLimited):
-        _ = [event async for event in engine.speak(job())]
+        await count_audio(engine, job(deadline_s=0.5))
     with pytest.raises(EngineLimited) as raised:
         await pace.turn(0.5)
     assert raised.value.retry_after_s == pytest.approx(pause_s, abs=0.5)
@@ -84,19 +83,10 @@ async def test_a_pause_is_never_made_shorter_by_another() -> None:
 
 
 async def test_a_job_that_would_be_late_never_reaches_the_provider() -> None:
-    cloud, pace = Turns(WELL), ProviderPace(1)
-    engine = PacedEngine(cloud, pace, 2)
-    assert isinstance([event async for event in engine.speak(job())][-1], Finished)
+    cloud = Turns(WELL)
+    engine = cloud_engine(cloud, rpm=1)
+    assert await count_audio(engine)
     with pytest.raises(EngineLimited):
-        _ = [event async for event in engine.speak(job(deadline_s=1.0))]
+        await count_audio(engine, job(deadline_s=1.0))
     assert len(cloud.jobs) == 1
-    assert [voice.id for voice in engine.voices()] == ["v"]
-
-
-async def test_a_paced_job_that_is_closed_has_ended_the_engines() -> None:
-    inner = Scripted(*WELL)
-    speaking = PacedEngine(inner, ProviderPace(None), 2).speak(job())
-    await anext(speaking)
-    assert inner.open == 1
-    await speaking.aclose()
-    assert inner.open == 0
+    assert (await engine.health()).running == 0

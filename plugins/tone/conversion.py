@@ -1,0 +1,55 @@
+"""A recording repeated by the tone engine: the same tones, as loud as the voice is."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from plugins.tone.faults import commit
+from plugins.tone.voices import Behaviour
+from speech_engine.errors import UnusableSample
+from speech_engine.events import Audio, Event, Finished, Started
+from speech_engine.pcm import PcmPieces, nearest_samples
+from speech_engine.values import SpeechJob
+
+INPUT_RATE_HZ = 24_000
+
+
+class Conversion:
+    """One job: it gives each piece as soon as it comes."""
+
+    def __init__(self, job: SpeechJob, sample_rate_hz: int, behaviour: Behaviour) -> None:
+        self._rate_hz = sample_rate_hz
+        self._behaviour = behaviour
+        self._pieces = PcmPieces(sample_rate_hz, job.max_samples)
+        self._gain = 0.0 if behaviour.silent else 10 ** (behaviour.level_db / 20)
+        self._samples = 0
+
+    async def events(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        whole = PcmPieces(INPUT_RATE_HZ)
+        fails_at = self._behaviour.fail_at_s * self._rate_hz if self._behaviour.fail else float("inf")
+        yield Started(self._rate_hz)
+        async for data in pcm:
+            for piece in whole.feed(data):
+                for sound in self._pieces.feed(self._repeated(piece)):
+                    # A turn for others, and a place to be cancelled at.
+                    await asyncio.sleep(0)
+                    self._samples += len(sound) // 2
+                    yield Audio(0, sound)
+            if self._samples >= fails_at or self._pieces.is_full:
+                break
+        if self._behaviour.fail:
+            await commit(self._behaviour.fail)
+            return
+        if not self._samples:
+            raise UnusableSample("tone hears nothing in this recording: it is empty")
+        yield Finished()
+
+    def _repeated(self, piece: bytes) -> bytes:
+        pcm = nearest_samples(piece, INPUT_RATE_HZ, self._rate_hz)
+        if self._gain == 1.0:
+            return pcm
+        return array(
+            "h", (max(-32768, min(32767, round(each * self._gain))) for each in array("h", pcm))
+        ).tobytes()

@@ -1,0 +1,196 @@
+"""A cloud engine: its keys, each behind a breaker, and a safe second try.
+
+A try is repeated only before any audio has left us, only if the provider certainly did nothing, and only
+within the job's deadline. Other failures go to the next candidate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+
+import structlog
+
+from policies import provider_waits
+from proxy.engines.provider_key import REFUSED, KeyTurn, ProviderKey, Result
+from proxy.telemetry import EngineMetrics
+from speech_engine import EngineError, EngineUnavailable, Event, Finished, ModelInfo, Speak, VoiceInfo, Work
+from speech_engine.host.engine_stream import EngineAnswer, OnDispatch, ignore_dispatch
+from speech_engine.host.messages import HealthReport
+from speech_engine.work import with_deadline
+
+_log = structlog.get_logger()
+
+
+class CloudEngine:
+    """An engine in the server. Without keys it is one that could not be created, and `failure` says why."""
+
+    keeps_spool = False
+
+    def __init__(
+        self, name: str, keys: Sequence[ProviderKey], metrics: EngineMetrics, failure: str = ""
+    ) -> None:
+        self.name = name
+        self.keys = keys
+        self._metrics = metrics
+        self._failure = failure
+
+    def __repr__(self) -> str:
+        return f"<CloudEngine {self.name}: {self.keys!r}>"
+
+    @property
+    def state(self) -> str:
+        """`resting` while no key may be used; then the next candidate speaks."""
+        if not self.keys:
+            return "failed"
+        return "ready" if any(key.breaker.is_closed for key in self.keys) else "resting"
+
+    @property
+    def reason(self) -> str:
+        return self._failure or "; ".join(
+            f"{f'key {key.number}: ' if len(self.keys) > 1 else ''}{key.reason}"
+            for key in self.keys
+            if not key.breaker.is_closed
+        )
+
+    @property
+    def slots(self) -> int:
+        return sum(key.slots.count for key in self.keys)
+
+    @property
+    def revision(self) -> int:
+        """A number that changes when a key brings other models or voices."""
+        return sum(key.revision for key in self.keys)
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """Return the models of the first key that knows any. A refused key knows none."""
+        return next((key.models for key in self.keys if key.models), ())
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return next((key.voices for key in self.keys if key.voices), ())
+
+    async def health(self) -> HealthReport:
+        found = [key.slots.health() for key in self.keys]
+        return HealthReport(
+            sum(each.slots for each in found),
+            sum(each.running for each in found),
+            sum(each.waiting for each in found),
+            sum(each.waiting_s for each in found),
+        )
+
+    def open(
+        self,
+        work: Work,
+        on_dispatch: OnDispatch = ignore_dispatch,
+        pcm: AsyncIterator[bytes] | None = None,
+    ) -> CloudStream:
+        return CloudStream(self, work, on_dispatch, pcm)
+
+    def choose(self) -> ProviderKey:
+        """Return the first key whose breaker allows a try. Raises EngineUnavailable if none does."""
+        for key in self.keys:
+            if key.may_try:
+                return key
+        if not self.keys:
+            raise EngineUnavailable(f"{self.name} is down: {self.reason}")
+        soonest_s = min(key.opens_in_s for key in self.keys)
+        raise EngineUnavailable(f"{self.name} is resting: {self.reason}", retry_after_s=max(1.0, soonest_s))
+
+    def retry_delay_s(self, error: EngineError, tries: int, left_s: float) -> float | None:
+        """Return how long to wait before the next try, or None if there is none."""
+        if isinstance(error, REFUSED):
+            return 0.0 if left_s > 0 and any(key.may_try for key in self.keys) else None
+        if not error.may_retry:
+            return None
+        return provider_waits.retry_delay_s(tries, error.retry_after_s, random.random(), left_s)
+
+    def note_retry(self, work: Work, error: EngineError) -> None:
+        self._metrics.retried(self.name, type(error).__name__)
+        _log.info("engine.retry.started", engine=self.name, job=work.id, error=type(error).__name__)
+
+
+class CloudStream:
+    """Work for a cloud engine: it chooses a key, tries, and tries again where that is safe."""
+
+    def __init__(
+        self, engine: CloudEngine, work: Work, on_dispatch: OnDispatch, pcm: AsyncIterator[bytes] | None
+    ) -> None:
+        self._engine = engine
+        self._work = work
+        self._on_dispatch = on_dispatch
+        self._pcm = pcm
+        self._deadline = _now() + work.deadline_s
+        self._tries = 0
+        self._key: ProviderKey | None = None
+        self._turn: KeyTurn | None = None
+        self._answer: EngineAnswer | None = None
+        self._is_over = False
+
+    def __repr__(self) -> str:
+        return f"<CloudStream of {self._work!r}, try {self._tries}>"
+
+    async def next_event(self) -> Event | None:
+        if self._is_over:
+            return None
+        while True:
+            try:
+                if self._key is None or self._turn is None or self._answer is None:
+                    self._key, self._turn, self._answer = await self._try()
+                event = await self._answer.next_event()
+            except EngineError as error:
+                has_audio = self._turn is not None and self._turn.has_audio
+                # First the key learns of it: a refused key is no choice any more.
+                self._leave(error)
+                delay_s = None if has_audio else self._delay_s(error)
+                if delay_s is None:
+                    raise
+                self._on_dispatch(False)
+                self._engine.note_retry(self._work, error)
+            except BaseException:
+                self._leave("left")
+                raise
+            else:
+                if event is not None:
+                    self._key.note(self._turn, event)
+                if event is None or isinstance(event, Finished):
+                    self._leave("finished")
+                return event
+            # Nothing is held meanwhile. If this wait is cancelled, the stream stays over.
+            await asyncio.sleep(delay_s)
+            self._is_over = False
+
+    async def close(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            if self._answer is not None:
+                await self._answer.close()
+        finally:
+            self._leave("left")
+
+    async def _try(self) -> tuple[ProviderKey, KeyTurn, EngineAnswer]:
+        key = self._engine.choose()
+        self._tries += 1
+        turn = await key.enter(self._work, self._deadline, self._on_dispatch)
+        # The time of waiting is gone.
+        left = with_deadline(self._work, turn.left_s)
+        return key, turn, EngineAnswer(key.engine, left, _log, self._pcm)
+
+    def _delay_s(self, error: EngineError) -> float | None:
+        # A second clone could leave an unknown voice behind, and a recording can be read only once.
+        if not isinstance(self._work, Speak):
+            return None
+        return self._engine.retry_delay_s(error, self._tries, self._deadline - _now())
+
+    def _leave(self, result: Result) -> None:
+        self._is_over = True
+        key, turn = self._key, self._turn
+        self._key = self._turn = self._answer = None
+        if key is not None and turn is not None:
+            key.leave(turn, result)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

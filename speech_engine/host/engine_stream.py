@@ -1,0 +1,149 @@
+"""The seam around an engine: its async generator becomes a stream, and every failure an EngineError.
+
+Hosts and the server's own engines run all work through here, so both behave alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from typing import Any, Protocol
+
+from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices
+from speech_engine.errors import EngineError, EngineFailed
+from speech_engine.events import Event, Finished, VoiceMade
+from speech_engine.plugin import Logger
+from speech_engine.work import Clone, Convert, DeleteVoice, Speak, Work
+
+OnDispatch = Callable[[bool], None]
+"""Called with true when the work leaves our own queues: some providers bill from that moment on. Called with
+false when the provider has certainly done nothing and the work waits again."""
+
+
+def ignore_dispatch(_is_dispatched: bool) -> None:
+    """Do nothing: for callers to whom the dispatch does not matter."""
+
+
+class EngineStream(Protocol):
+    """The answer to one piece of work. It has one owner, and the owner closes it."""
+
+    async def next_event(self) -> Event | None:
+        """Return the next event, and None after Finished. Raises only EngineError, which ends the stream.
+
+        The first call begins the work. If the call is cancelled, the stream is over too.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the work and give back what it holds. A second call does nothing.
+
+        If this call is cancelled, it finishes first.
+        """
+        ...
+
+
+class EngineAnswer:
+    """The stream of an engine's own generator. It holds no slot."""
+
+    def __init__(
+        self, engine: Engine, work: Work, log: Logger, pcm: AsyncIterator[bytes] | None = None
+    ) -> None:
+        self._engine = engine
+        self._work = work
+        self._log = log
+        self._pcm = pcm
+        self._events: AsyncGenerator[Event, None] | None = None
+        self._is_over = False
+
+    def __repr__(self) -> str:
+        return f"<EngineAnswer to {self._work!r}>"
+
+    async def next_event(self) -> Event | None:
+        """Return the next event. When it is Finished, the engine has ended its work already."""
+        if self._is_over:
+            return None
+        try:
+            if self._events is None:
+                self._events = _events_of(self._engine, self._work, self._pcm)
+            event = await anext(self._events)
+        except StopAsyncIteration:
+            self._is_over = True
+            raise EngineFailed("The engine ended without finishing.") from None
+        except EngineError:
+            self._is_over = True
+            raise
+        except asyncio.CancelledError:
+            self._is_over = True
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Something inside the engine was cancelled; nobody asked the work to stop.
+            raise EngineFailed("The engine broke off its own work.") from None
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and told as a failure
+            self._is_over = True
+            self._log_fault(error)
+            raise EngineFailed("The engine broke while speaking.") from None
+        if isinstance(event, Finished):
+            self._is_over = True
+            await self._end(self._events)
+        return event
+
+    async def close(self) -> None:
+        events, is_over, self._is_over = self._events, self._is_over, True
+        if events is not None and not is_over:
+            await _finish(self._end(events))
+
+    async def _end(self, events: AsyncGenerator[Event, None]) -> None:
+        """Close the engine's generator. Whatever it raises now changes nothing for the answer."""
+        try:
+            await events.aclose()
+        except EngineError:
+            return
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, since the answer is over
+            self._log_fault(error)
+
+    def _log_fault(self, error: Exception) -> None:
+        name = type(error).__name__
+        self._log.warning("engine.speak.failed", job=self._work.id, error=name, where=_where(error))
+
+
+def _events_of(engine: Engine, work: Work, pcm: AsyncIterator[bytes] | None) -> AsyncGenerator[Event, None]:
+    match work:
+        case Speak(job=job):
+            return engine.speak(job)
+        case Convert(job=job) if isinstance(engine, EngineConverts) and pcm is not None:
+            return engine.convert(job, pcm)
+        case Clone() if isinstance(engine, EngineClones):
+            return _clone(engine, work)
+        case DeleteVoice() if isinstance(engine, EngineDeletesVoices):
+            return _delete_voice(engine, work)
+    raise EngineFailed(f"The engine cannot do this work: {type(work).__name__}.")
+
+
+async def _clone(engine: EngineClones, work: Clone) -> AsyncGenerator[Event, None]:
+    yield VoiceMade(await engine.clone(work.request))
+    yield Finished()
+
+
+async def _delete_voice(engine: EngineDeletesVoices, work: DeleteVoice) -> AsyncGenerator[Event, None]:
+    await engine.delete_voice(work.voice)
+    yield Finished()
+
+
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, also when this call is cancelled meanwhile. The cancellation is raised afterwards."""
+    task, cancelled = asyncio.create_task(work), None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+def _where(error: BaseException) -> list[str]:
+    """The traceback as places only: its messages could quote the text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]

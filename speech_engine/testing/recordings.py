@@ -1,0 +1,70 @@
+"""Recordings for the contract suite: an engine's own speech, as a file to clone and as input to convert."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+
+from speech_engine.engine import EngineConverts
+from speech_engine.events import Audio, Event, Started
+from speech_engine.pcm import nearest_samples
+from speech_engine.values import SpeechJob
+
+CLONE_S = 12.0
+"""Providers take recordings of 10 seconds or more."""
+
+INPUT_RATE_HZ = 24_000
+_PIECE_BYTES = 4_801
+"""An odd number: pieces of a recording need not be whole samples."""
+
+
+def wav_of(spoken: Sequence[Event], least_s: float) -> bytes:
+    """Return the speech as a WAV file, repeated until it is long enough."""
+    pcm, rate_hz = _sound(spoken)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate_hz)
+        writer.writeframes(pcm * (1 + int(2 * rate_hz * least_s / max(1, len(pcm)))))
+    return file.getvalue()
+
+
+def input_of(spoken: Sequence[Event]) -> bytes:
+    """Return the speech as `convert` gets it."""
+    pcm, rate_hz = _sound(spoken)
+    return nearest_samples(pcm, rate_hz, INPUT_RATE_HZ)
+
+
+async def converted(engine: EngineConverts, job: SpeechJob, pcm: bytes) -> tuple[Event, ...]:
+    """Return all events of a conversion, in order. An error of the engine passes through."""
+    async with aclosing(engine.convert(job, PcmRecording(pcm))) as events:
+        return tuple([event async for event in events])
+
+
+class PcmRecording:
+    """PCM that comes in pieces, as from a client."""
+
+    def __init__(self, pcm: bytes) -> None:
+        self._pcm = pcm
+        self._at = 0
+
+    def __repr__(self) -> str:
+        return f"<PcmRecording of {len(self._pcm)} bytes>"
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = self._pcm[self._at : self._at + _PIECE_BYTES]
+        if not piece:
+            raise StopAsyncIteration
+        self._at += len(piece)
+        return piece
+
+
+def _sound(spoken: Sequence[Event]) -> tuple[bytes, int]:
+    rate_hz = next((event.sample_rate_hz for event in spoken if isinstance(event, Started)), INPUT_RATE_HZ)
+    return b"".join(event.pcm for event in spoken if isinstance(event, Audio)), rate_hz

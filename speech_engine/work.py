@@ -1,0 +1,78 @@
+"""The work that an engine does. Every piece of work takes the same way to an engine, hosted or not.
+
+It waits for a slot, it is fair between tenants, and its answer is a stream of events.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from speech_engine.cloning import CloneRequest
+from speech_engine.values import SpeechJob
+
+
+class _JobWork(msgspec.Struct, frozen=True):
+    job: SpeechJob
+
+    @property
+    def id(self) -> str:
+        return self.job.id
+
+    @property
+    def tenant(self) -> str:
+        return self.job.tenant
+
+    @property
+    def deadline_s(self) -> float:
+        return self.job.deadline_s
+
+    @property
+    def estimated_s(self) -> float:
+        return self.job.estimated_s
+
+    @property
+    def share(self) -> float:
+        return self.job.share
+
+
+class Speak(_JobWork, frozen=True, tag="speak"):
+    """Speak the job's segments."""
+
+
+class Convert(_JobWork, frozen=True, tag="convert"):
+    """Repeat a recording in the job's voice. The recording's PCM travels beside this value."""
+
+
+class _VoiceWork(msgspec.Struct, frozen=True, kw_only=True):
+    """Work on a voice takes a turn as a very short speech does."""
+
+    id: str
+    tenant: str
+    deadline_s: float
+
+    estimated_s: ClassVar[float] = 0.0
+    share: ClassVar[float] = 1.0
+
+
+class Clone(_VoiceWork, frozen=True, kw_only=True, tag="clone"):
+    """Make a voice from recordings. The answer is VoiceMade, then Finished."""
+
+    request: CloneRequest
+
+
+class DeleteVoice(_VoiceWork, frozen=True, kw_only=True, tag="delete_voice"):
+    """Delete a voice that Clone made. The answer is Finished."""
+
+    voice: str
+
+
+Work = Speak | Convert | Clone | DeleteVoice
+
+
+def with_deadline(work: Work, deadline_s: float) -> Work:
+    """Return the work with the time that is left for it."""
+    if isinstance(work, (Speak, Convert)):
+        return msgspec.structs.replace(work, job=msgspec.structs.replace(work.job, deadline_s=deadline_s))
+    return msgspec.structs.replace(work, deadline_s=deadline_s)
