@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -25,6 +25,8 @@ from prometheus_client import (
 _log = structlog.get_logger()
 
 _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
+
+_Metric = TypeVar("_Metric", Counter, Histogram)
 
 
 def configure_logs(process: str, level: int = logging.INFO, **more: object) -> None:
@@ -61,6 +63,22 @@ def _marked(marks: dict[str, object]) -> Any:
         return {**event, **marks}
 
     return add
+
+
+class _Series(dict[tuple[str | int, ...], _Metric]):
+    """The series of a metric by the values of their labels.
+
+    The library finds a series in 2 µs, and this in 0.1: it matters for what every request counts.
+    """
+
+    def __init__(self, metric: _Metric) -> None:
+        super().__init__()
+        self._metric: _Metric = metric
+
+    def __missing__(self, values: tuple[str | int, ...]) -> _Metric:
+        series: _Metric = self._metric.labels(*values)
+        self[values] = series
+        return series
 
 
 class EngineMetrics:
@@ -150,22 +168,27 @@ class Metrics:
         # It removes a second series of every counter, which nobody reads. The library has no types for it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "voxgate_requests", "Requests answered.", ["route", "status"], registry=self._registry
+        self._requests = _Series(
+            Counter("voxgate_requests", "Requests answered.", ["route", "status"], registry=self._registry)
         )
         self._aborted = Counter(
             "voxgate_answers_aborted", "Answers broken off.", ["route"], registry=self._registry
         )
-        self._in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=self._registry)
-        self._seconds = Counter(
-            "voxgate_speech_seconds", "Audio written.", ["engine", "model"], registry=self._registry
+        self._in_flight = 0
+        in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=self._registry)
+        # Read when somebody asks: every request would change the gauge twice.
+        in_flight.set_function(lambda: self._in_flight)
+        self._seconds = _Series(
+            Counter("voxgate_speech_seconds", "Audio written.", ["engine", "model"], registry=self._registry)
         )
-        self._first_audio = Histogram(
-            "voxgate_first_audio_seconds",
-            "From the plan to the first bytes of audio.",
-            ["model"],
-            buckets=_FIRST_AUDIO_BUCKETS,
-            registry=self._registry,
+        self._first_audio = _Series(
+            Histogram(
+                "voxgate_first_audio_seconds",
+                "From the plan to the first bytes of audio.",
+                ["model"],
+                buckets=_FIRST_AUDIO_BUCKETS,
+                registry=self._registry,
+            )
         )
         self._failures = Counter(
             "voxgate_engine_failures",
@@ -191,19 +214,19 @@ class Metrics:
         self.cache = CacheMetrics(self._registry)
 
     def request_began(self) -> None:
-        self._in_flight.inc()
+        self._in_flight += 1
 
     def request_ended(self, route: str, status: int, aborted: bool) -> None:
-        self._in_flight.dec()
-        self._requests.labels(route, str(status)).inc()
+        self._in_flight -= 1
+        self._requests[route, status].inc()
         if aborted:
             self._aborted.labels(route).inc()
 
     def first_audio(self, model: str, seconds: float) -> None:
-        self._first_audio.labels(model).observe(seconds)
+        self._first_audio[model,].observe(seconds)
 
     def spoken(self, engine: str, model: str, seconds: float) -> None:
-        self._seconds.labels(engine, model).inc(seconds)
+        self._seconds[engine, model].inc(seconds)
 
     def failed(self, engine: str, error: str) -> None:
         self._failures.labels(engine, error).inc()
