@@ -1,4 +1,4 @@
-"""Structured logs and Prometheus metrics, without texts, audio and keys.
+"""Prometheus metrics, without texts, audio and keys.
 
 The seam at the top of a background task is here, too: a turn that fails is logged, counted and repeated.
 """
@@ -6,12 +6,9 @@ The seam at the top of a background task is here, too: a turn that fails is logg
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import msgspec
 import structlog
 from prometheus_client import (
     CollectorRegistry,
@@ -27,42 +24,6 @@ _log = structlog.get_logger()
 _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 
 _Metric = TypeVar("_Metric", Counter, Histogram)
-
-
-def configure_logs(process: str, level: int = logging.INFO, **more: object) -> None:
-    """Write JSON lines to stderr, or readable ones to a terminal. Each has the fields of `more`."""
-    processors: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _marked({"process": process, **more}),
-    ]
-    factory: Any
-    if sys.stderr.isatty():
-        # The other formatter shows local variables, which hold what users send.
-        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
-        factory = structlog.WriteLoggerFactory(sys.stderr)
-    else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
-    structlog.configure(
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=factory,
-        cache_logger_on_first_use=True,
-    )
-    # uvicorn reports every answer that we abort on purpose as an error of the application.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-
-
-def _to_json(event: Any, **_options: Any) -> bytes:
-    return msgspec.json.encode(event, enc_hook=str)
-
-
-def _marked(marks: dict[str, object]) -> Any:
-    def add(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-        return {**event, **marks}
-
-    return add
 
 
 class _Series(dict[tuple[str | int, ...], _Metric]):

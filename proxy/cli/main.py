@@ -10,7 +10,7 @@ import typer
 from msgspec.structs import replace
 from rich.console import Console
 
-from proxy import __version__, telemetry
+from proxy import __version__, logs
 from proxy.cli.accounts import accounts
 from proxy.cli.diagnosis import check, doctor, engines
 from proxy.cli.env import env
@@ -79,7 +79,7 @@ def root(
 
 def main() -> None:
     """Run the console script. A failure is one line on stderr and a status of 1."""
-    telemetry.configure_logs("cli", logging.WARNING)
+    logs.configure_logs("cli", logging.WARNING)
     try:
         app()
     except (ConfigError, CommandRefused, StorageFailed) as error:
@@ -96,7 +96,7 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    telemetry.configure_logs("supervisor")
+    logs.configure_logs("supervisor")
     given = {"host": host, "port": port, "workers": workers}
     server = {key: value for key, value in given.items() if value is not None}
 

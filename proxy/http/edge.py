@@ -33,6 +33,7 @@ from proxy.errors import (
 )
 from proxy.http.endpoint import is_admin_path
 from proxy.http.replies import failure_reply
+from proxy.logs import RequestLine, log_request
 from proxy.storage.store import StorageFailed
 from proxy.telemetry import Metrics, without_values
 
@@ -88,16 +89,17 @@ class RequestIds:
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.request_ended(route, status, aborted=status != 0 and not complete)
         caller = scope["state"].get("caller")
-        _log.info(
-            "request.finished",
-            request=id_,
-            method=scope["method"],
-            route=route,
-            status=status,
-            complete=complete,
-            ms=round(seconds * 1000, 1),
-            account=caller.account if caller else None,
-            key=caller.key if caller else None,
+        log_request(
+            RequestLine(
+                request=id_,
+                method=scope["method"],
+                route=route,
+                status=status,
+                complete=complete,
+                ms=round(seconds * 1000, 1),
+                account=caller.account if caller else None,
+                key=caller.key if caller else None,
+            )
         )
 
 
