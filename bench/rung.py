@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bench.clip import PLUGIN, clip
 from policies.plans import UNLIMITED, Plan, Prices, terms
 from policies.price import MICRO, Price
-from proxy import telemetry
+from proxy import logs
 from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config, EngineSection, Server, Storage, VoiceSection
@@ -142,5 +142,5 @@ async def _serve(name: str, data: str, storage: str = "sqlite", limits: str = "m
 
 
 if __name__ == "__main__":
-    telemetry.configure_logs("bench")
+    logs.configure_logs("bench")
     uvloop.run(_serve(*sys.argv[1:]))

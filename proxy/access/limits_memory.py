@@ -1,105 +1,71 @@
-"""Requests a minute, counted in this process: the storage of `limits` for one worker.
-
-The library's own storage starts a task, and reads every key at each request. It uses the wall clock: if that
-clock is set back, it refuses requests for as long.
-"""
+"""Requests a minute, counted in this process: for one worker."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from limits.aio.storage import MovingWindowSupport, Storage
+from policies.rate import WINDOW_S
+from proxy.access.windows import FullWindow, Limit
 
-
-class _Entries:
-    """The moments of the requests that passed, the oldest first. After `idle_from`, none of them counts."""
-
-    __slots__ = ("idle_from", "moments")
-
-    def __init__(self) -> None:
-        self.moments: deque[float] = deque()
-        self.idle_from = 0.0
+_NO_MOMENTS: deque[float] = deque()
 
 
-class MemoryWindows(Storage, MovingWindowSupport):
-    """The windows of all keys. `clock` counts seconds and never goes back.
+class MemoryWindows:
+    """The moments of the requests that passed within the last minute, by kind and name.
 
-    No method awaits, so that two calls never mix.
+    `clock` counts seconds and never goes back. No method suspends, so that two calls never mix.
     """
 
-    STORAGE_SCHEME = None
-
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
         self._clock = clock
-        # The least recently used first, so that idle entries are at the front.
-        self._entries: OrderedDict[str, _Entries] = OrderedDict()
+        # The oldest moment first. The window that counted last is at the end, so idle ones are at the front.
+        self._windows: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"<MemoryWindows of {len(self._entries)} keys>"
+        return f"<MemoryWindows of {len(self._windows)} keys>"
 
-    @property
-    def base_exceptions(self) -> tuple[type[Exception], ...]:
-        return ()
-
-    async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+    async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
         now = self._clock()
-        moments = self._fresh(key, now - expiry)
-        if len(moments) + amount > limit:
-            return False
-        self._append(key, now, expiry, amount)
-        return True
+        for limit in limits:
+            if (full := self._full(limit, now)) is not None:
+                return full
+        return [self._counted(limit, now) for limit in limits]
 
-    async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """Return what Redis returns: the oldest of the newest `limit` entries, and their number."""
-        now = self._clock()
-        moments = self._fresh(key, now - expiry)
-        count = min(limit, len(moments))
-        return (moments[-count], count) if count else (now, 0)
+    async def full(self, limit: Limit) -> FullWindow | None:
+        return self._full(limit, self._clock())
 
-    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        now = self._clock()
-        before = len(self._fresh(key, now - expiry))
-        self._append(key, now, expiry, amount)
-        return before + amount
+    async def check(self) -> None:
+        """Return: memory can always count."""
 
-    async def get(self, key: str) -> int:
-        entries = self._entries.get(key)
-        return len(entries.moments) if entries is not None else 0
+    def _full(self, limit: Limit, now: float) -> FullWindow | None:
+        moments = self._windows.get((limit.kind, limit.name), _NO_MOMENTS)
+        while moments and moments[0] < now - WINDOW_S:
+            moments.popleft()
+        if len(moments) < limit.most:
+            return None
+        if not moments:
+            return FullWindow(limit, WINDOW_S, 0.0)
+        # There is room again when the oldest of the newest `most` requests leaves the window.
+        oldest = moments[-limit.most] if limit.most else now
+        return FullWindow(limit, oldest + WINDOW_S - now, moments[-1] + WINDOW_S - now)
 
-    async def get_expiry(self, key: str) -> float:
-        entries = self._entries.get(key)
-        return entries.idle_from if entries is not None else self._clock()
+    def _counted(self, limit: Limit, now: float) -> int:
+        name = limit.kind, limit.name
+        moments = self._windows.get(name)
+        if moments is None:
+            self._windows[name] = deque((now,))
+            self._drop_idle(now - WINDOW_S)
+            return limit.most - 1
+        moments.append(now)
+        self._windows.move_to_end(name)
+        return limit.most - len(moments)
 
-    async def check(self) -> bool:
-        return True
-
-    async def reset(self) -> int:
-        count = len(self._entries)
-        self._entries.clear()
-        return count
-
-    async def clear(self, key: str) -> None:
-        self._entries.pop(key, None)
-
-    def _fresh(self, key: str, since: float) -> deque[float]:
-        entries = self._entries.get(key)
-        if entries is None:
-            return deque()
-        while entries.moments and entries.moments[0] < since:
-            entries.moments.popleft()
-        return entries.moments
-
-    def _append(self, key: str, now: float, expiry: int, amount: int) -> None:
-        entries = self._entries.setdefault(key, _Entries())
-        entries.moments.extend([now] * amount)
-        entries.idle_from = now + expiry
-        self._entries.move_to_end(key)
-        # One entry comes and two may go. So only the entries of the last minute stay.
+    def _drop_idle(self, since: float) -> None:
+        """Drop up to two idle windows: one comes and two may go, so only those of the last minute stay."""
         for _ in range(2):
-            oldest = next(iter(self._entries.values()))
-            if oldest.idle_from >= now:
-                break
-            self._entries.popitem(last=False)
+            name, moments = next(iter(self._windows.items()))
+            if moments and moments[-1] >= since:
+                return
+            del self._windows[name]

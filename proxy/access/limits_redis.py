@@ -1,23 +1,122 @@
-"""Requests a minute, counted in Redis for all workers. Only a Redis address imports this module."""
+"""Requests a minute, counted in Redis for all workers. Only a Redis address imports this module.
+
+A question is one script: one way to Redis and back, and nobody else counts in between.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from limits.aio.storage import RedisStorage
-from redis.asyncio import BlockingConnectionPool
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from policies.rate import WINDOW_S
+from proxy.access.windows import FullWindow, Limit
+from proxy.errors import LimitsUnavailable
 
 _SOCKET_S = 1.0
 _MOST_CONNECTIONS = 32
+_ANSWER_S = 1.5
+"""The time for one question. A client gets its 503 long before it would give up."""
+
+_log = structlog.get_logger()
+
+_PREFIX = "voxgate:"
+_MICRO = 1_000_000
+
+# A window is a list of moments in seconds, the newest first. Redis tells the time: it is one for all workers.
+# KEYS: the windows. ARGV: the seconds of a window, whether to count, and the most of each window.
+# It returns 0 and what each window still takes, or the number of a full one and its two times in µs.
+_QUESTION = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local window_s = tonumber(ARGV[1])
+local since = now - window_s
+
+local function moment(key, index)
+    return tonumber(redis.call('LINDEX', key, index))
+end
+
+for number, key in ipairs(KEYS) do
+    local most = tonumber(ARGV[number + 2])
+    local oldest = most > 0 and moment(key, most - 1) or nil
+    if most == 0 or (oldest and oldest >= since) then
+        local wait_s = (oldest or now) - since
+        local reset_s = math.max(0, (moment(key, 0) or since) - since)
+        return {number, math.ceil(wait_s * 1000000), math.ceil(reset_s * 1000000)}
+    end
+end
+
+local answer = {0}
+if ARGV[2] == 'look' then
+    return answer
+end
+for number, key in ipairs(KEYS) do
+    redis.call('LPUSH', key, string.format('%.6f', now))
+    local count = redis.call('LLEN', key)
+    if moment(key, -1) < since then
+        -- The moment `fresh` is in the window, and the moment `count` is not.
+        local fresh = 0
+        count = count - 1
+        while count - fresh > 1 do
+            local middle = math.floor((fresh + count) / 2)
+            if moment(key, middle) >= since then
+                fresh = middle
+            else
+                count = middle
+            end
+        end
+        redis.call('LTRIM', key, 0, count - 1)
+    end
+    redis.call('EXPIRE', key, window_s)
+    answer[number + 1] = tonumber(ARGV[number + 2]) - count
+end
+return answer
+"""
+
+
+class RedisWindows:
+    """The windows in a Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._script = redis.register_script(_QUESTION)
+
+    def __repr__(self) -> str:
+        return "<RedisWindows>"
+
+    async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
+        return await self._ask("count", limits)
+
+    async def full(self, limit: Limit) -> FullWindow | None:
+        answer = await self._ask("look", (limit,))
+        return answer if isinstance(answer, FullWindow) else None
+
+    async def check(self) -> None:
+        """Write: a full Redis or a read-only copy still answers questions."""
+        await _answer(self._redis.set(f"{_PREFIX}check", "1", ex=WINDOW_S))
+
+    async def _ask(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
+        keys = [f"{_PREFIX}{limit.kind}/{limit.name}" for limit in limits]
+        answer: list[int] = await _answer(
+            self._script(keys, (WINDOW_S, what, *(limit.most for limit in limits)))
+        )
+        number, *values = answer
+        if number == 0:
+            return values
+        wait_us, reset_us = values
+        return FullWindow(limits[number - 1], wait_us / _MICRO, reset_us / _MICRO)
 
 
 @asynccontextmanager
-async def open_redis(url: str) -> AsyncIterator[RedisStorage]:
-    """Open the storage. It connects at the first request: a worker starts even if Redis is away."""
+async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
+    """Open the windows. They connect at the first request: a worker starts even if Redis is away."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=_MOST_CONNECTIONS,
@@ -27,15 +126,16 @@ async def open_redis(url: str) -> AsyncIterator[RedisStorage]:
         # A command that was sent may have counted. The request fails and is never counted twice.
         retry=Retry(NoBackoff(), 0),
     )
-    # The pool has the address. The library needs a port in it, and names a socket in another way.
-    options: dict[str, Any] = {"connection_pool": pool}
     try:
-        yield RedisStorage(
-            "async+redis://",
-            wrap_exceptions=True,
-            implementation="redispy",
-            key_prefix="voxgate",
-            **options,
-        )
+        yield RedisWindows(Redis(connection_pool=pool))
     finally:
         await pool.disconnect()
+
+
+async def _answer(question: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            return await question
+    except (RedisError, OSError) as error:
+        _log.error("limits.failed", reason=f"{type(error).__name__}: {error}"[:200])
+        raise LimitsUnavailable() from None

@@ -15,7 +15,8 @@ from weakref import WeakValueDictionary
 
 from policies import rate
 from proxy.access.callers import Caller, Callers
-from proxy.access.limits import Limit, Limits
+from proxy.access.limits import Limits
+from proxy.access.windows import Limit
 from proxy.errors import InvalidKey, RateLimited, StorageUnavailable
 from proxy.storage import api_key
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from policies import rate
 from proxy.access.callers import Caller
-from proxy.access.limits import Limit, Limits
+from proxy.access.limits import Limits
+from proxy.access.windows import Limit
 from proxy.errors import RateLimited
 
 MOST_A_MINUTE = 60

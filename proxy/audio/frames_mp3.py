@@ -6,6 +6,7 @@ Clients join several answers, and a tag would end up in the middle. A Xing frame
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from proxy.audio.formats import OUTPUT_RATE_HZ, Chunk
@@ -25,6 +26,7 @@ _ID3V1_BYTES = 128
 _ID3V2_HEADER_BYTES = 10
 _VBRI_AT = 36
 _INDEX_MARKS = (b"Xing", b"Info")
+_VBRI_MARKS = (b"VBRI",)
 # By (MPEG 1, mono).
 _SIDE_INFO_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
 
@@ -56,37 +58,43 @@ class Mp3Frames:
     """MPEG 1, 2 and 2.5 layer III at any bit rate. Several files that follow each other are one stream."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        # What is not read yet begins at `_at`.
+        self._held = b""
+        self._at = 0
         self._skip = 0
         self._frames = 0
-        self._seen: dict[bytes, bytes] = {}
-        self._sizes: set[int] = set()
+        self._seen: dict[bytes, FrameHeader] = {}
+        self._shortest = 0
         self._frame_samples = 0
         self._frame: re.Pattern[bytes] | None = None
         self._run: re.Pattern[bytes] | None = None
         self._sample_rate_hz = OUTPUT_RATE_HZ
 
     def feed(self, data: bytes) -> Chunk:
-        self._held += data
-        out = bytearray()
+        self._held = self._held + data if self._held else bytes(data)
+        taken: list[tuple[int, int]] = []
         samples = 0
         while True:
-            self._drop_skipped()
-            run_bytes, run_samples = self._plain_run()
-            out += self._held[:run_bytes]
-            del self._held[:run_bytes]
-            samples += run_samples
+            if self._skip:
+                self._drop_skipped()
+            end, frames = self._plain_run()
+            if frames:
+                taken.append((self._at, end))
+                self._at = end
+                self._frames += frames
+                samples += frames * self._frame_samples
             header = self._next_header()
-            if header is None or len(self._held) < header.frame_bytes:
+            if header is None or len(self._held) < self._at + header.frame_bytes:
                 break
-            frame = bytes(self._held[: header.frame_bytes])
-            del self._held[: header.frame_bytes]
-            if _is_tag_frame(frame, header):
-                continue
-            out += frame
-            samples += header.samples
-            self._frames += 1
-        return Chunk(bytes(out), samples, self._sample_rate_hz)
+            end = self._at + header.frame_bytes
+            if not _is_tag_frame(self._held[self._at : end], header):
+                taken.append((self._at, end))
+                self._frames += 1
+                samples += header.samples
+            self._at = end
+        out = _cut(self._held, taken)
+        self._held, self._at = self._held[self._at :], 0
+        return Chunk(out, samples, self._sample_rate_hz)
 
     def flush(self) -> Chunk:
         if self._held and not self._frames:
@@ -94,44 +102,51 @@ class Mp3Frames:
         return Chunk(sample_rate_hz=self._sample_rate_hz)
 
     def _drop_skipped(self) -> None:
-        dropped = min(self._skip, len(self._held))
-        del self._held[:dropped]
+        dropped = min(self._skip, len(self._held) - self._at)
+        self._at += dropped
         self._skip -= dropped
 
     def _plain_run(self) -> tuple[int, int]:
-        """Count the bytes and samples of the whole frames at the front whose headers are known already.
+        """Find the end and the number of the whole frames at the front whose headers are known already.
 
-        Nearly all frames of a stream are like that. An expression steps over them at once: one by one, they
-        would cost more than everything else that the server does for a clip that passes.
+        Nearly all frames of a stream are like that. They are stepped over at once: one by one, they would
+        cost more than everything else that the server does for a clip that passes.
         """
-        if self._run is None:
-            return 0, 0
-        held = bytes(self._held)
-        run = self._run.match(held)
-        end = run.end() if run else 0
-        shortest, longest = min(self._sizes), max(self._sizes)
-        frames = end // shortest
-        if longest - shortest > 1 or (longest > shortest and frames >= shortest):
-            # When lengths differ by more than a padding byte, the frames have to be counted.
-            frames = sum(1 for _ in self._frame.finditer(held, 0, end)) if self._frame else 0
-        self._frames += frames
-        return end, frames * self._frame_samples
+        held, at = self._held, self._at
+        begin = held[at : at + _HEADER_BYTES]
+        header = self._seen.get(begin)
+        if header is None:
+            return at, 0
+        frames = _equal_frames(held, at, begin, header)
+        end = at + frames * header.frame_bytes
+        if len(held) < end + self._shortest:
+            return end, frames
+        run_end, more = self._mixed_run(end)
+        return run_end, frames + more
+
+    def _mixed_run(self, at: int) -> tuple[int, int]:
+        """Find the end and the number of the whole frames from `at` on with any of the known headers."""
+        if self._run is None or self._frame is None:
+            any_of = b"(?:" + b"|".join(_frame_expression(*seen) for seen in self._seen.items()) + b")"
+            self._frame = re.compile(any_of, re.DOTALL)
+            self._run = re.compile(any_of + b"*+", re.DOTALL)
+        run = self._run.match(self._held, at)
+        end = run.end() if run else at
+        return end, sum(1 for _ in self._frame.finditer(self._held, at, end))
 
     def _note(self, begin: bytes, header: FrameHeader) -> None:
         if begin in self._seen or len(self._seen) == _KINDS:
             return
-        self._seen[begin] = _frame_expression(begin, header)
-        self._sizes.add(header.frame_bytes)
+        self._seen[begin] = header
+        self._shortest = min(each.frame_bytes for each in self._seen.values())
         # All frames of one sample rate have as many samples.
         self._frame_samples = header.samples
-        any_of = b"(?:" + b"|".join(self._seen.values()) + b")"
-        self._frame = re.compile(any_of, re.DOTALL)
-        self._run = re.compile(any_of + b"*+", re.DOTALL)
+        self._frame = self._run = None
 
     def _next_header(self) -> FrameHeader | None:
         """Read the header at the front and skip tags before it. None means that more bytes are needed."""
-        while len(self._held) >= _HEADER_BYTES:
-            tag_bytes = _tag_bytes(self._held)
+        while len(self._held) >= self._at + _HEADER_BYTES:
+            tag_bytes = _tag_bytes(self._held, self._at)
             if tag_bytes is None:
                 return self._checked_header()
             if tag_bytes == 0:
@@ -141,7 +156,8 @@ class Mp3Frames:
         return None
 
     def _checked_header(self) -> FrameHeader:
-        header = frame_header(bytes(self._held[:_HEADER_BYTES]))
+        begin = self._held[self._at : self._at + _HEADER_BYTES]
+        header = self._seen.get(begin) or frame_header(begin)
         if header is None:
             raise EngineFailed(f"the engine's MP3 stream is broken after {self._frames} frames")
         if self._frames and header.sample_rate_hz != self._sample_rate_hz:
@@ -149,8 +165,39 @@ class Mp3Frames:
                 f"the engine's MP3 stream changes from {self._sample_rate_hz} to {header.sample_rate_hz} Hz"
             )
         self._sample_rate_hz = header.sample_rate_hz
-        self._note(bytes(self._held[:_HEADER_BYTES]), header)
+        self._note(begin, header)
         return header
+
+
+def _cut(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+    """Return what the spans cover. Where they touch, nothing has to be joined."""
+    if not spans:
+        return b""
+    if all(before[1] == after[0] for before, after in pairwise(spans)):
+        return data[spans[0][0] : spans[-1][1]]
+    return b"".join(data[start:end] for start, end in spans)
+
+
+def _equal_frames(held: bytes, at: int, begin: bytes, header: FrameHeader) -> int:
+    """Count the whole frames from `at` on. Return 0 if one begins with other bytes or may be an index.
+
+    At a constant bit rate without padding, all begin alike: one slice has the same byte of all headers.
+    """
+    size = header.frame_bytes
+    frames = (len(held) - at) // size
+    end = at + frames * size
+    for offset in range(_HEADER_BYTES):
+        if held[at + offset : end : size] != begin[offset : offset + 1] * frames:
+            return 0
+    for mark_at, marks in ((at + header.index_at, _INDEX_MARKS), (at + _VBRI_AT, _VBRI_MARKS)):
+        firsts = held[mark_at : mark_at + frames * size : size]
+        for mark in marks:
+            number = firsts.find(mark[0])
+            while number >= 0:
+                if held.startswith(mark, mark_at + number * size):
+                    return 0
+                number = firsts.find(mark[0], number + 1)
+    return frames
 
 
 def _frame_expression(begin: bytes, header: FrameHeader) -> bytes:
@@ -160,18 +207,18 @@ def _frame_expression(begin: bytes, header: FrameHeader) -> bytes:
     return re.escape(begin) + marks + b".{%d}" % (header.frame_bytes - _HEADER_BYTES)
 
 
-def _tag_bytes(held: bytearray) -> int | None:
-    """Return the length of the tag at the front: None without a tag, 0 if more bytes are needed."""
-    if held.startswith(b"TAG"):
+def _tag_bytes(held: bytes, at: int) -> int | None:
+    """Return the length of the tag at `at`: None without a tag, 0 if more bytes are needed."""
+    if held.startswith(b"TAG", at):
         return _ID3V1_BYTES
-    if not held.startswith(b"ID3"):
+    if not held.startswith(b"ID3", at):
         return None
-    if len(held) < _ID3V2_HEADER_BYTES:
+    if len(held) < at + _ID3V2_HEADER_BYTES:
         return 0
     size = 0
-    for byte in held[6:_ID3V2_HEADER_BYTES]:
+    for byte in held[at + 6 : at + _ID3V2_HEADER_BYTES]:
         size = size << 7 | byte & 0x7F
-    has_footer = bool(held[5] & 0x10)
+    has_footer = bool(held[at + 5] & 0x10)
     return _ID3V2_HEADER_BYTES * (1 + has_footer) + size
 
 
@@ -179,10 +226,10 @@ def _is_tag_frame(frame: bytes, header: FrameHeader) -> bool:
     """Tell whether a frame holds an index instead of sound: its side information is all zeros."""
     if not _has_index_mark(frame, 0, header):
         return False
-    at = _VBRI_AT if frame[_VBRI_AT : _VBRI_AT + 4] == b"VBRI" else header.index_at
+    at = _VBRI_AT if frame[_VBRI_AT : _VBRI_AT + 4] in _VBRI_MARKS else header.index_at
     return not any(frame[_HEADER_BYTES + 2 : at])
 
 
 def _has_index_mark(held: bytes, at: int, header: FrameHeader) -> bool:
     mark_at, vbri_at = at + header.index_at, at + _VBRI_AT
-    return held[mark_at : mark_at + 4] in _INDEX_MARKS or held[vbri_at : vbri_at + 4] == b"VBRI"
+    return held[mark_at : mark_at + 4] in _INDEX_MARKS or held[vbri_at : vbri_at + 4] in _VBRI_MARKS

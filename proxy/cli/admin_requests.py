@@ -1,8 +1,10 @@
-"""The requests of commands to the admin handlers: of a running server, or on the store itself."""
+"""The requests of commands to the admin handlers: of a running server, or on the store itself.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import aclosing
@@ -11,8 +13,6 @@ from typing import Any
 from urllib.parse import quote
 
 from proxy.cli.tables import print_answer
-from proxy.config import config_toml
-from proxy.config.config_toml import Config
 from proxy.errors import CommandRefused
 
 _MOST_A_PAGE = 1000
@@ -29,13 +29,19 @@ def ask(
     **query: str | int | None,
 ) -> Any:
     """Ask once. Print the answer, and return it."""
-    found = answer(config_toml.load(config_file), method, path, body, **query)
+    from proxy.config import config_toml
+    from proxy.processes.admin_client import ask_once
+
+    found = ask_once(config_toml.load(config_file), method, path, body, **query)
     print_answer(found, as_json, show)
     return found
 
 
 def ask_patiently(config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str) -> Any:
     """Ask once, and wait long. Print the answer, and return it."""
+    import asyncio
+
+    from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client
 
     async def request() -> Any:
@@ -51,6 +57,9 @@ def ask_all(
     config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str, **query: str | None
 ) -> None:
     """Print a list with all its pages."""
+    import asyncio
+
+    from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client
 
     async def request() -> Any:
@@ -65,15 +74,11 @@ def ask_all(
     print_answer(asyncio.run(request()), as_json, show)
 
 
-def answer(loaded: Config, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
-    # Imported here: `voxgate serve` needs no HTTP client.
-    from proxy.processes.admin_client import ask_once
-
-    return ask_once(loaded, method, path, body, **query)
-
-
 def copy(config_file: Path | None, path: str, **query: str | int | None) -> None:
     """Write an answer that is no JSON to stdout, as it comes."""
+    import asyncio
+
+    from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client
 
     async def write_parts() -> None:

@@ -1,8 +1,10 @@
-"""`voxgate check`, `voxgate engines` and `voxgate doctor`: their findings, in one table."""
+"""`voxgate check`, `voxgate engines` and `voxgate doctor`: their findings, in one table.
+
+The imports inside functions are slow: a command has what it examines, and `voxgate --help` needs none of it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,17 +14,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from proxy.cli import admin_requests, tables
+from proxy.cli import tables
 from proxy.cli.options import AsJson, ConfigFile
 from proxy.cli.tables import print_answer
-from proxy.config import config_toml
-from proxy.diagnosis import probes
-from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.finding import Finding
-from proxy.diagnosis.plans_in_use import missing_plans
-from proxy.diagnosis.plugin_check import check_plugin
-from proxy.engines import registry
-from proxy.processes import supervisor
 
 _MARKS = {"ok": Text("ok", "green"), "note": Text("note", "yellow"), "wrong": Text("wrong", "red")}
 
@@ -40,6 +35,15 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check the whole configuration, or a plugin, and print the findings. Nothing is started."""
+    import asyncio
+
+    from proxy.config import config_toml
+    from proxy.diagnosis import probes
+    from proxy.diagnosis.config_check import check_config
+    from proxy.diagnosis.plans_in_use import missing_plans
+    from proxy.diagnosis.plugin_check import check_plugin
+    from proxy.engines import registry
+
     if plugin is not None:
         # Its settings are the defaults, unless there is a --config.
         given = config_toml.load(config_file) if config_file else None
@@ -48,7 +52,6 @@ def check(
         loaded, plugins = config_toml.load(config_file), registry.load()
         findings = check_config(loaded, plugins, probes.ask(loaded, plugins)) + missing_plans(loaded)
         if live:
-            # Imported here: it imports the whole worker.
             from proxy.diagnosis.live_check import check_live
 
             findings += asyncio.run(check_live(loaded, plugins))
@@ -59,16 +62,21 @@ def check(
 
 def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the engines with their state and models. Without a server, list those of the configuration."""
+    from proxy.config import config_toml
+    from proxy.diagnosis.config_check import check_config
+    from proxy.engines import registry
+    from proxy.processes import supervisor
+    from proxy.processes.admin_client import ask_once
+
     loaded = config_toml.load(config_file)
     if supervisor.is_running(loaded):
-        print_answer(admin_requests.answer(loaded, "GET", "engines"), as_json, engine_table)
+        print_answer(ask_once(loaded, "GET", "engines"), as_json, engine_table)
     else:
         _print([f for f in check_config(loaded, registry.load()) if f.what in ("engine", "plugin")], as_json)
 
 
 def doctor(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Find the reasons why this machine cannot serve, and say what to do. Nothing is started."""
-    # Imported here: it imports everything that it examines, which no other command needs.
     from proxy.diagnosis.doctor.examination import examine
 
     findings = list(examine(config_file))

@@ -1,9 +1,12 @@
-"""`voxgate env …`: the environments of plugins that list packages of their own."""
+"""`voxgate env …`: the environments of plugins that list packages of their own.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -14,11 +17,12 @@ from rich.text import Text
 from proxy.cli import tables
 from proxy.cli.options import AsJson
 from proxy.cli.tables import print_answer
-from proxy.engines import environment_build, environments, plugin_folder, registry
-from proxy.engines.environments import Environment, EnvironmentRefused
-from proxy.engines.registry import Registry
 from proxy.errors import CommandRefused
-from speech_engine import Hosted
+
+if TYPE_CHECKING:
+    from proxy.engines.environments import Environment
+    from proxy.engines.registry import Registry
+    from speech_engine import Hosted
 
 env = typer.Typer(
     help="Environments: Pythons of their own for plugins that need packages.", no_args_is_help=True
@@ -46,6 +50,8 @@ def env_build(
     as_json: AsJson = False,
 ) -> None:
     """Build a plugin's environment, unless it exists. Downloads are kept, so a second try is quick."""
+    from proxy.engines import environment_build, environments, plugin_folder, registry
+
     if torch and not index:
         raise CommandRefused(
             f"--torch {torch}: name the index that has it with --index or VOXGATE_TORCH_INDEX"
@@ -62,6 +68,8 @@ def env_build(
 @env.command("list")
 def env_list(as_json: AsJson = False) -> None:
     """List the environments: built ones, missing ones, and stale ones, which no plugin needs any more."""
+    from proxy.engines import environments, registry
+
     recipes = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
     rows = []
     for found in environments.every():
@@ -86,6 +94,8 @@ def env_remove(
     as_json: AsJson = False,
 ) -> None:
     """Delete a plugin's environments. A host that runs in one goes on until it is restarted."""
+    from proxy.engines import environment_build, environments, registry
+
     hosted = _listing(registry.load()).get(plugin)
     recipe = environments.recipe(plugin, hosted) if stale and hosted else None
 
@@ -101,6 +111,8 @@ def env_remove(
 
 def _listing(loaded: Registry) -> dict[str, Hosted]:
     """Return the plugins that list packages of their own."""
+    from speech_engine import Hosted
+
     return {
         name: plugin.create
         for name, plugin in loaded.plugins("engine").items()
@@ -109,6 +121,8 @@ def _listing(loaded: Registry) -> dict[str, Hosted]:
 
 
 def _hosted(loaded: Registry, plugin: str) -> Hosted:
+    from proxy.engines.environments import EnvironmentRefused
+
     listing = _listing(loaded)
     if plugin in listing:
         return listing[plugin]

@@ -14,7 +14,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from policies import lexicon
 from proxy.cli.admin_requests import ask, path
 from proxy.cli.options import AsJson, ConfigFile, OfAccount
 from proxy.cli.tables import grid
@@ -58,6 +57,9 @@ def lexicons_set(
     words = {**(_read(file) if file else _NOTHING), **dict(map(_entry, entries or ()))}
     if not words:
         raise CommandRefused("give a word and what is spoken for it: nginx='engine x', or --file WORDS.csv")
+    # Imported here: it is slow, and no other command needs it.
+    from policies import lexicon
+
     if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
         raise CommandRefused(f"the lexicon must have {wrong}")
     ask(config_file, as_json, _row_table, "PUT", path("lexicons", name), {"account": account, "words": words})

@@ -1,4 +1,7 @@
-"""`voxgate …`: all commands together, and `voxgate serve`."""
+"""`voxgate …`: all commands together, and `voxgate serve`.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,9 @@ import sys
 from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 from rich.console import Console
 
-from proxy import __version__, telemetry
+from proxy import __version__
 from proxy.cli.accounts import accounts
 from proxy.cli.diagnosis import check, doctor, engines
 from proxy.cli.env import env
@@ -21,13 +23,7 @@ from proxy.cli.options import ConfigFile
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
 from proxy.cli.voices import voices
-from proxy.config import config_toml
-from proxy.config.config_toml import Config, ConfigError
-from proxy.diagnosis.text_check import front_end_remarks
-from proxy.engines import registry
 from proxy.errors import CommandRefused
-from proxy.processes import supervisor
-from proxy.storage.store import StorageFailed
 
 _SERVING = "voxgate serves on {base}/v1"
 
@@ -75,16 +71,27 @@ def root(
     ] = False,
 ) -> None:
     """One OpenAI-compatible speech endpoint in front of every voice you have."""
+    from proxy import logs
+
+    logs.configure_logs("cli", logging.WARNING)
 
 
 def main() -> None:
     """Run the console script. A failure is one line on stderr and a status of 1."""
-    telemetry.configure_logs("cli", logging.WARNING)
     try:
         app()
-    except (ConfigError, CommandRefused, StorageFailed) as error:
+    except SystemExit:
+        raise
+    except _failures() as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from proxy.config.config_toml import ConfigError
+    from proxy.storage.store import StorageFailed
+
+    return (ConfigError, CommandRefused, StorageFailed)
 
 
 def serve(
@@ -96,7 +103,16 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    telemetry.configure_logs("supervisor")
+    from msgspec.structs import replace
+
+    from proxy import logs
+    from proxy.config import config_toml
+    from proxy.config.config_toml import Config
+    from proxy.diagnosis.text_check import front_end_remarks
+    from proxy.engines import registry
+    from proxy.processes import supervisor
+
+    logs.configure_logs("supervisor")
     given = {"host": host, "port": port, "workers": workers}
     server = {key: value for key, value in given.items() if value is not None}
 

@@ -14,9 +14,7 @@ from proxy.cli import tables
 from proxy.cli.admin_requests import ask
 from proxy.cli.options import AsJson, ConfigFile
 from proxy.cli.voices import cast_of
-from proxy.config import config_toml
 from proxy.errors import CommandRefused
-from proxy.processes import runtime
 
 route = typer.Typer(no_args_is_help=True, help="The engines that speak a request.")
 
@@ -46,7 +44,11 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show the engines that would speak a request, and every filter. Nothing is spoken or charged."""
-    if not runtime.is_held(_data(config_file)):
+    # Imported here: they are slow, and `voxgate --help` needs neither.
+    from proxy.config import config_toml
+    from proxy.processes import runtime
+
+    if not runtime.is_held(Path(config_toml.load(config_file).data)):
         # Only an engine knows what it speaks, and only a server has engines.
         raise CommandRefused("no server runs here, so no engine can answer; start it: voxgate serve")
     if voice is not None and cast is not None:
@@ -55,10 +57,6 @@ def explain(
     fields = {"input": text, "voice": speaks, "model": model, "language": language, "account": key_of}
     body = {name: value for name, value in fields.items() if value is not None}
     ask(config_file, as_json, _explanation, "POST", "route/explain", body)
-
-
-def _data(config_file: ConfigFile) -> Path:
-    return Path(config_toml.load(config_file).data)
 
 
 def _explanation(answer: dict[str, Any]) -> RenderableType:

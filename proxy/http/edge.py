@@ -26,6 +26,7 @@ from proxy.errors import (
 )
 from proxy.http.endpoint import is_admin_path
 from proxy.http.replies import failure_reply
+from proxy.logs import RequestLine, log_request
 from proxy.storage.store import StorageFailed
 from proxy.telemetry import Metrics, without_values
 
@@ -86,16 +87,17 @@ class Exchange:
         route = getattr(self._scope.get("route"), "path", "unmatched")
         metrics.request_ended(route, self.status, aborted=self.status != 0 and not self.is_complete)
         caller = self._scope["state"].get("caller")
-        _log.info(
-            "request.finished",
-            request=self.id,
-            method=self._scope["method"],
-            route=route,
-            status=self.status,
-            complete=self.is_complete,
-            ms=round((time.monotonic() - self._began) * 1000, 1),
-            account=caller.account if caller else None,
-            key=caller.key if caller else None,
+        log_request(
+            RequestLine(
+                request=self.id,
+                method=self._scope["method"],
+                route=route,
+                status=self.status,
+                complete=self.is_complete,
+                ms=round((time.monotonic() - self._began) * 1000, 1),
+                account=caller.account if caller else None,
+                key=caller.key if caller else None,
+            )
         )
 
 

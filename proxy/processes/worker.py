@@ -21,7 +21,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from proxy import telemetry
+from proxy import logs
 from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config
@@ -57,8 +57,10 @@ _log = structlog.get_logger()
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # uvicorn sends the signal once more when it has served. The lines of the last requests may still wait.
+    signal.signal(signal.SIGTERM, _end_by_signal)
     pipe_fd, number, *sockets = map(int, sys.argv[1:])
-    telemetry.configure_logs("worker", worker=number)
+    logs.configure_logs("worker", worker=number)
     pipe = ParentPipe(pipe_fd)
     revision = pipe.receive()
     if not isinstance(revision, Revision):
@@ -80,11 +82,20 @@ def main() -> None:
 
 def _end(pipe: ParentPipe, broken: Broken | None) -> NoReturn:
     """Exit at once: threads of libraries must not keep the worker alive."""
+    logs.flush_logs()
     if broken is not None:
         pipe.send(broken)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0 if broken is None else 1)
+
+
+def _end_by_signal(number: int, _frame: object) -> None:
+    try:
+        logs.flush_logs()
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
 
 async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control: list[socket.socket]) -> None:
@@ -144,6 +155,7 @@ def _watch(pipe: ParentPipe, own_sockets: list[str]) -> asyncio.Queue[Message]:
         tell(loop, inbox.put_nowait, message)
 
     def on_end() -> None:
+        logs.flush_logs()
         for address in own_sockets:
             remove_socket(address)
 

@@ -81,8 +81,8 @@ def test_a_client_who_hung_up_in_the_middle_gets_the_whole_answer_and_pays_once(
         with _hung_up(server, "tone/slow") as first:
             answer = _ask(server, "tone/slow")
         metrics = httpx2.get(server.metrics).text
-        log = server.log.read_text()
         names = " ".join(path.name for path in (server.data / "idempotency").iterdir())
+    log = server.log.read_text()
     assert _is_replay(answer)
     assert _heard(answer) == TEXT
     assert answer.content.startswith(first)
@@ -159,8 +159,8 @@ def test_several_workers_speak_it_once_and_each_has_it(
     with running(folder, environ=environ) as server:
         with ThreadPoolExecutor(12) as asking:
             answers = list(asking.map(lambda _: _ask(server, "tone/late"), range(12)))
-        lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-        asked = {line["worker"] for line in lines if line.get("route") == "/v1/audio/speech"}
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    asked = {line["worker"] for line in lines if line.get("route") == "/v1/audio/speech"}
     assert sorted(map(_is_replay, answers)) == [False] + [True] * 11
     assert len({answer.content for answer in answers}) == 1
     assert len(asked) > 1

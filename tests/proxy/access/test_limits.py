@@ -6,16 +6,20 @@ import asyncio
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+import redis
 
 from policies.limits import Caps
 from policies.plans import Plan, Terms, terms
 from policies.rate import Window
-from proxy.access.limits import Limit, Limits, open_limits, rate_headers
+from proxy.access.limits import Limits, open_limits, rate_headers
 from proxy.access.limits_memory import MemoryWindows
+from proxy.access.windows import Limit
 from proxy.errors import LimitsUnavailable, RateLimited
 from tests.redis_server import RedisServer, redis_server
 
@@ -99,6 +103,29 @@ async def test_a_refusal_by_the_accounts_limit_leaves_the_keys(limits: Limits, a
     assert (window.limit, window.remaining) == (2, 1)
 
 
+async def test_a_request_at_once_with_others_is_counted_by_both_limits_or_by_none(
+    limits: Limits, account: str
+) -> None:
+    async def ask(key: str) -> bool:
+        try:
+            await limits.admit(account, f"{account}{key}", _terms(40, key_rpm=15))
+        except RateLimited:
+            return False
+        return True
+
+    passed = await asyncio.gather(*(ask(key) for key in "abcd" * 25))
+    assert sum(passed) == 40
+    left = [await _left(limits, Limit("key", f"{account}{key}", 15)) for key in "abcd"]
+    assert sum(15 - each for each in left) == 40
+
+
+async def _left(limits: Limits, limit: Limit) -> int:
+    left = 0
+    while await limits.take(limit):
+        left += 1
+    return left
+
+
 async def test_a_limit_that_changes_keeps_the_count(limits: Limits, account: str) -> None:
     for _ in range(4):
         await limits.admit(account, "k", _terms(4))
@@ -143,7 +170,7 @@ async def _asked(limits: Limits, rpm: int) -> float | None:
 
 async def test_the_window_moves_with_every_second() -> None:
     clock = Clock()
-    limits = Limits(MemoryWindows(clock), clock)
+    limits = Limits(MemoryWindows(clock))
     admitted: list[float] = []
     for _ in range(600):
         clock.now += 0.25
@@ -160,16 +187,67 @@ async def test_the_window_moves_with_every_second() -> None:
 
 async def test_keys_of_the_last_minute_alone_are_kept_in_memory() -> None:
     clock = Clock()
-    storage = MemoryWindows(clock)
-    limits = Limits(storage, clock)
+    windows = MemoryWindows(clock)
+    limits = Limits(windows)
     for number in range(1000):
         await limits.take(Limit("address", str(number), 5))
-    assert repr(storage) == "<MemoryWindows of 1000 keys>"
+    assert repr(windows) == "<MemoryWindows of 1000 keys>"
     clock.now += 61
     for number in range(1000):
         await limits.take(Limit("address", f"late {number}", 5))
-    assert repr(storage) == "<MemoryWindows of 1000 keys>"
+    assert repr(windows) == "<MemoryWindows of 1000 keys>"
     assert await limits.take(Limit("address", "late 0", 1)) is False
+
+
+@pytest.mark.parametrize(
+    ("ages_s", "most", "left"),
+    [
+        ([], 3, 2),
+        ([70.0], 3, 2),
+        ([30.0, 70.0], 3, 1),
+        ([1.0, 30.0, 59.0, 61.0, 62.0, 100.0], 5, 1),
+        ([1.0, 2.0, 3.0, 61.0], 4, 0),
+        ([1.0, *(61.0 + each for each in range(1000))], 1000, 998),
+    ],
+)
+async def test_what_is_older_than_a_minute_leaves_the_window_in_redis(
+    ages_s: list[float], most: int, left: int, shared_redis: RedisServer, account: str
+) -> None:
+    name = f"voxgate:account/{account}"
+    with shared_redis.client() as client:
+        now = time.time()
+        if ages_s:
+            client.rpush(name, *(now - age_s for age_s in ages_s))
+        async with open_limits(shared_redis.url) as limits:
+            window = await limits.admit(account, "k", _terms(most))
+            assert window is not None
+            assert (window.remaining, client.llen(name)) == (left, most - left)
+
+
+async def test_a_full_window_in_redis_says_when_it_has_room(shared_redis: RedisServer, account: str) -> None:
+    with shared_redis.client() as client:
+        now = time.time()
+        client.rpush(f"voxgate:account/{account}", *(now - age_s for age_s in (10.0, 20.0, 50.0, 70.0)))
+    async with open_limits(shared_redis.url) as limits:
+        assert 9 < await limits.wait_s(Limit("account", account, 3)) <= 10
+        refusal = await _refused(limits, account, "k", _terms(2))
+        assert 39 < (refusal.retry_after_s or 0) <= 40
+        assert 49 < float(refusal.headers["x-ratelimit-reset-requests"].rstrip("s")) <= 50
+
+
+async def test_a_request_is_one_question_to_redis(shared_redis: RedisServer, account: str) -> None:
+    async with open_limits(shared_redis.url) as limits:
+        await limits.admit(account, account, _terms(5, key_rpm=5))
+        with shared_redis.client() as client:
+            before = _evalsha_calls(client)
+            await limits.admit(account, account, _terms(5, key_rpm=5))
+            assert _evalsha_calls(client) == before + 1
+
+
+def _evalsha_calls(client: redis.Redis) -> int:
+    # The library has no type for an answer that may also be awaited.
+    stats: Any = client.info("commandstats")
+    return int(stats["cmdstat_evalsha"]["calls"])
 
 
 _PROCESS = """

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import structlog
 
-from proxy import __version__, telemetry
+from proxy import __version__, logs
 from proxy.cli import main
 from proxy.http import edge
 from proxy.processes import runtime
@@ -46,8 +46,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     # It would hand this test's stderr to every logger of the process, for good.
-    monkeypatch.setattr(telemetry, "configure_logs", lambda *_arguments: None)
-    monkeypatch.setattr(edge, "_log", structlog.wrap_logger(structlog.ReturnLogger()))
+    monkeypatch.setattr(logs, "configure_logs", lambda *_arguments: None)
+    for module in (edge, logs):
+        monkeypatch.setattr(module, "_log", structlog.wrap_logger(structlog.ReturnLogger()))
 
     def ran(*arguments: str) -> Ran:
         monkeypatch.setattr(sys, "argv", ["voxgate", *arguments])

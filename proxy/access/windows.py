@@ -1,0 +1,45 @@
+"""Moving windows of a minute, in which requests are counted: what memory and Redis both do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Limit(NamedTuple):
+    """A limit of `most` requests a minute, for a kind (such as "account") and a name within it.
+
+    Kind and name alone name the window: a change of `most` keeps the count.
+    """
+
+    kind: str
+    name: str
+    most: int
+
+
+class FullWindow(NamedTuple):
+    """A limit that is reached. `wait_s` is the time until one more request may pass, and `reset_s` the time
+    until the whole limit is free again."""
+
+    limit: Limit
+    wait_s: float
+    reset_s: float
+
+
+class Windows(Protocol):
+    """The windows of all limits. Each method may raise LimitsUnavailable."""
+
+    async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
+        """Count one request for each limit, and return how many more each one takes.
+
+        If a limit is reached, return its window. Then no limit counts the request.
+        """
+        ...
+
+    async def full(self, limit: Limit) -> FullWindow | None:
+        """Return the window of the limit if it is reached. Count nothing."""
+        ...
+
+    async def check(self) -> None:
+        """Return if requests can be counted."""
+        ...

@@ -1,0 +1,160 @@
+"""Structured logs, without texts, audio and keys.
+
+The line of a request waits a moment, and is written together with others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import sys
+import threading
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, BinaryIO
+
+import msgspec
+import structlog
+
+_log = structlog.get_logger()
+
+FLUSH_S = 0.05
+"""How long a line of a request may wait. A process that is killed loses no more than this."""
+
+
+class RequestLine(msgspec.Struct, tag_field="event", tag="request.finished"):
+    """The line of a request that is over, now. The file adds the names of its process."""
+
+    request: str
+    method: str
+    route: str
+    status: int
+    complete: bool
+    ms: float
+    account: str | None
+    key: str | None
+    level: str = "info"
+    timestamp: datetime = msgspec.field(default_factory=partial(datetime.now, UTC))
+    process: str | msgspec.UnsetType = msgspec.UNSET
+    worker: int | msgspec.UnsetType = msgspec.UNSET
+
+    def fields(self) -> dict[str, object]:
+        """Return what is said of the request itself."""
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS = ("request", "method", "route", "status", "complete", "ms", "account", "key")
+
+
+class LogFile:
+    """Lines are written in the order in which they came, from any thread.
+
+    A line waits only where a loop runs that can write it later. Every other line is written at once, and all
+    that wait go before it.
+    """
+
+    def __init__(self, file: BinaryIO, process: str, worker: int | None = None) -> None:
+        self._file = file
+        self._process = process
+        self._worker = msgspec.UNSET if worker is None else worker
+        self._encoder = msgspec.json.Encoder()
+        self._waiting: list[RequestLine] = []
+        # A signal's handler may flush in the middle of a flush.
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"<LogFile, {len(self._waiting)} lines wait>"
+
+    def add(self, line: RequestLine) -> None:
+        """Write the line within FLUSH_S."""
+        line.process, line.worker = self._process, self._worker
+        with self._lock:
+            self._waiting.append(line)
+            if len(self._waiting) > 1:
+                return
+        try:
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        except RuntimeError:
+            self.flush()
+
+    def write(self, line: bytes) -> None:
+        """Write the line now."""
+        with self._lock:
+            self._write(line + b"\n")
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            if self._waiting:
+                self._write(b"")
+
+    debug = info = warning = error = critical = write
+    """A logger's methods, by the levels of the lines that it takes."""
+
+    def _write(self, more: bytes) -> None:
+        lines, self._waiting = self._waiting, []
+        self._file.write(self._encoder.encode_lines(lines) + more)
+        self._file.flush()
+
+
+_log_file: LogFile | None = None
+"""The file that takes the lines of requests, in a process that serves."""
+
+
+def configure_logs(process: str, level: int = logging.INFO, worker: int | None = None) -> None:
+    """Write JSON lines to stderr, or readable ones to a terminal. Each names its process."""
+    global _log_file
+    marks: dict[str, object] = (
+        {"process": process} if worker is None else {"process": process, "worker": worker}
+    )
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _marked(marks),
+    ]
+    factory: Any
+    if sys.stderr.isatty():
+        # The other formatter shows local variables, which hold what users send.
+        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
+        factory = structlog.WriteLoggerFactory(sys.stderr)
+    else:
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
+        log_file = LogFile(sys.stderr.buffer, process, worker)
+        atexit.register(log_file.flush)
+        _log_file = log_file if level <= logging.INFO else None
+        factory = lambda *_: log_file  # noqa: E731 - structlog calls it for each logger
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )
+    # uvicorn reports every answer that we abort on purpose as an error of the application.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
+def log_request(line: RequestLine) -> None:
+    """Log a request that is over. Its line costs a fifth of one by structlog, and every request has one."""
+    if _log_file is not None:
+        _log_file.add(line)
+        return
+    # A terminal, a command, or a test.
+    _log.info("request.finished", **line.fields())
+
+
+def flush_logs() -> None:
+    """Write what waits. A process that ends without Python's own way out calls this."""
+    if _log_file is not None:
+        _log_file.flush()
+
+
+def _to_json(event: Any, **_options: Any) -> bytes:
+    return msgspec.json.encode(event, enc_hook=str)
+
+
+def _marked(marks: dict[str, object]) -> Any:
+    def add(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+        return {**event, **marks}
+
+    return add

@@ -1,0 +1,132 @@
+"""The log: its lines whole, in order, and written before the process ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from proxy.logs import LogFile, RequestLine
+from tests.speech_engine.host.fakes import until
+
+_PROGRAM = """
+import asyncio, os, signal, sys
+import structlog
+from proxy import logs
+from proxy.processes import worker
+
+log = structlog.get_logger()
+
+def line(number):
+    return logs.RequestLine(f"req_{{number}}", "POST", "/v1/audio/speech", 200, True, 1.5, "acc_1", None)
+
+async def main():
+    for number in range(3):
+        logs.log_request(line(number))
+    {ending}
+
+logs.configure_logs("worker", worker=7)
+signal.signal(signal.SIGTERM, worker._end_by_signal)
+asyncio.run(main())
+"""
+
+
+def _line(number: int) -> RequestLine:
+    return RequestLine(f"req_{number}", "POST", "/v1/audio/speech", 200, True, 1.5, "acc_1", None)
+
+
+def _lines(file: BytesIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.getvalue().splitlines()]
+
+
+async def test_a_line_of_a_request_is_written_within_a_moment() -> None:
+    file = BytesIO()
+    log_file = LogFile(file, "worker", 7)
+    for number in range(3):
+        log_file.add(_line(number))
+    assert file.getvalue() == b""
+    await until(lambda: file.getvalue().count(b"\n") == 3)
+    lines = _lines(file)
+    assert [line["request"] for line in lines] == ["req_0", "req_1", "req_2"]
+    assert lines[0].pop("timestamp").endswith("Z")
+    assert lines[0] == {
+        "event": "request.finished",
+        "level": "info",
+        "process": "worker",
+        "worker": 7,
+        "request": "req_0",
+        "method": "POST",
+        "route": "/v1/audio/speech",
+        "status": 200,
+        "complete": True,
+        "ms": 1.5,
+        "account": "acc_1",
+        "key": None,
+    }
+
+
+async def test_any_other_line_is_written_at_once_after_those_that_wait() -> None:
+    file = BytesIO()
+    log_file = LogFile(file, "worker")
+    log_file.add(_line(0))
+    log_file.error(b'{"event": "request.failed"}')
+    log_file.add(_line(1))
+    log_file.flush()
+    assert [line["event"] for line in _lines(file)] == [
+        "request.finished",
+        "request.failed",
+        "request.finished",
+    ]
+
+
+def test_a_line_waits_for_nobody_where_no_loop_runs() -> None:
+    file = BytesIO()
+    LogFile(file, "worker").add(_line(0))
+    assert len(_lines(file)) == 1
+
+
+async def test_no_line_is_lost_between_threads() -> None:
+    file, each = BytesIO(), 2000
+    log_file = LogFile(file, "worker")
+
+    def write() -> None:
+        for _ in range(each):
+            log_file.warning(b"{}")
+
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(each):
+        log_file.add(_line(number))
+    for thread in threads:
+        thread.join()
+    log_file.flush()
+    lines = _lines(file)
+    assert [line["request"] for line in lines if line] == [f"req_{number}" for number in range(each)]
+    assert len(lines) == 3 * each
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "last"),
+    [
+        ("return", 0, "request.finished"),
+        ("raise ValueError", 1, "request.finished"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, "request.finished"),
+        ('log.warning("w"); os.kill(os.getpid(), signal.SIGKILL)', -signal.SIGKILL, "w"),
+        ('log.info("i"); os._exit(3)', 3, "i"),
+    ],
+)
+def test_a_process_that_ends_has_written_its_lines(ending: str, status: int, last: str) -> None:
+    program = _PROGRAM.format(ending=ending)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    assert ended.returncode == status, ended.stderr
+    lines = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith(b"{")]
+    assert [line.get("request") for line in lines[:3]] == ["req_0", "req_1", "req_2"]
+    assert lines[-1]["event"] == last
+    assert {(line["process"], line["worker"]) for line in lines} == {("worker", 7)}
