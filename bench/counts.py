@@ -25,7 +25,7 @@ import uvicorn
 
 from bench.load import BODY, post
 from bench.upstream import VOXGATE, nginx
-from proxy import telemetry
+from proxy import logs
 from proxy.access import dev_key
 from proxy.app import open_worker
 from proxy.config import config_toml
@@ -66,7 +66,7 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
 
 def main() -> None:
-    telemetry.configure_logs("bench")
+    logs.configure_logs("bench")
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)  # the log lines of the server
     with ExitStack() as stack:
