@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +22,7 @@ from proxy.speech.split_text import Span, Spans, TextSplitter
 
 _LONG_TEXT_CHARACTERS = 1000
 _MOST_HEADER_CHARACTERS = 1000
+_MOST_DECISIONS = 2000
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -69,6 +71,17 @@ class SpeechPlan(msgspec.Struct, frozen=True):
         return "; ".join(part.description for part in self.parts)[:_MOST_HEADER_CHARACTERS]
 
 
+class _KnownDecision(NamedTuple):
+    """A decision, and what it was made of besides its names."""
+
+    terms: Terms | None
+    revision: int
+    decision: Decision
+
+    def is_for(self, voice: Voice, terms: Terms | None, revision: int) -> bool:
+        return self.decision.voice is voice and self.terms is terms and self.revision == revision
+
+
 class Planner:
     """Makes plans. `detect` and `default_language` are for requests that name no language."""
 
@@ -82,6 +95,9 @@ class Planner:
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends)
         self._splitter = TextSplitter(catalogue, detect, default_language)
+        # Who speaks does not hang on the text itself, and most requests ask for the same few voices. A plain
+        # dict, because threads plan as well.
+        self._decisions: dict[object, _KnownDecision] = {}
 
     def __repr__(self) -> str:
         return f"<Planner over {self._catalogue!r}>"
@@ -157,11 +173,20 @@ class Planner:
         Raises NotFound when the model is unknown, and UpstreamFailed.
         """
         chosen = self._splitter.choose(span, request.text)
+        names = (request.model, span.voice.id, chosen, request.pitch, request.emotion, id(terms))
+        revision = self._catalogue.revision
+        known = self._decisions.get(names)
+        if known is not None and known.is_for(span.voice, terms, revision):
+            return known.decision
         query = RoutingQuery(
             language=chosen.tag, source=chosen.source, pitch=request.pitch, emotion=request.emotion
         )
         offer = self._catalogue.offer(request.model, chosen.tag)
-        return routing.decide(offer, span.voice, query, terms, self._rules)
+        decision = routing.decide(offer, span.voice, query, terms, self._rules)
+        if len(self._decisions) >= _MOST_DECISIONS:
+            self._decisions.clear()
+        self._decisions[names] = _KnownDecision(terms, revision, decision)
+        return decision
 
     def failure(
         self, error: routing.NoCandidate, model: str, tag: str
