@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from msgspec.structs import replace
 
 from speech_engine import (
     Audio,
+    CloneRequest,
     EngineFailed,
     EngineVoice,
     Event,
@@ -16,9 +17,11 @@ from speech_engine import (
     ModelInfo,
     SpeechJob,
     Started,
+    UnusableSample,
     VoiceInfo,
     VoiceNotFound,
 )
+from speech_engine.pcm import PcmPieces
 from tests.speech_engine.beepers import CHUNK, MODEL, RATE_HZ, Beeper
 
 
@@ -139,3 +142,68 @@ class HundredHertz(Beeper):
 class NoModels(Beeper):
     def models(self) -> tuple[ModelInfo, ...]:
         return ()
+
+
+class Cloning(Beeper):
+    """A good one that clones and converts; the bad ones below do one part of it wrong."""
+
+    model = replace(MODEL, clones=True, converts=True)
+
+    def __init__(self) -> None:
+        self.made: set[str] = set()
+
+    async def clone(self, request: CloneRequest) -> str:
+        self.made.add("clone")
+        return "clone"
+
+    async def delete_voice(self, id: str) -> None:
+        if id not in self.made:
+            raise VoiceNotFound("no such voice")
+        self.made.remove(id)
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        pieces = PcmPieces(RATE_HZ)
+        has_sound = False
+        yield Started(RATE_HZ)
+        async for data in pcm:
+            for piece in pieces.feed(data):
+                has_sound = True
+                yield Audio(0, piece)
+        if not has_sound:
+            raise UnusableSample("it is empty")
+        yield Finished()
+
+    def check(self, job: SpeechJob) -> None:
+        is_made = isinstance(job.voice, EngineVoice) and job.voice.id in self.made
+        super().check(replace(job, voice=EngineVoice("beep")) if is_made else job)
+
+
+class CloneWithoutName(Cloning):
+    async def clone(self, request: CloneRequest) -> str:
+        await super().clone(request)
+        return ""
+
+
+class DeletesAnything(Cloning):
+    async def delete_voice(self, id: str) -> None:
+        self.made.discard(id)
+
+
+class ConvertsSilently(Cloning):
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        yield Finished()
+
+
+class ConvertsInBulk(Cloning):
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        yield Audio(0, bytes(2 * RATE_HZ))
+        yield Finished()
+
+
+class ConvertsNothing(Cloning):
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        yield Audio(0, CHUNK)
+        yield Finished()

@@ -34,6 +34,12 @@ from tests.speech_engine.beepers import (
 from tests.speech_engine.misbehaving import (
     AnyModel,
     AnyVoice,
+    CloneWithoutName,
+    Cloning,
+    ConvertsInBulk,
+    ConvertsNothing,
+    ConvertsSilently,
+    DeletesAnything,
     Endless,
     HundredHertz,
     KeepsItsSlot,
@@ -82,6 +88,11 @@ BAD: dict[type[Beeper], str] = {
     SpeaksNoLanguage: "names its languages",
     HundredHertz: "8000..192000",
     NoModels: "at least one model",
+    CloneWithoutName: "returns the id of the voice",
+    DeletesAnything: "a voice that was deleted raises VoiceNotFound",
+    ConvertsSilently: "a recording with sound gives sound",
+    ConvertsInBulk: "at most 100 ms",
+    ConvertsNothing: "a recording without sound raises UnusableSample",
 }
 
 
@@ -111,8 +122,9 @@ async def verdicts(kind: type[Beeper]) -> dict[str, BaseException | None]:
     return dict(zip(tests, answers, strict=True))
 
 
-async def test_a_good_engine_passes_every_test() -> None:
-    said = await verdicts(Beeper)
+@pytest.mark.parametrize("kind", [Beeper, Cloning])
+async def test_a_good_engine_passes_every_test(kind: type[Beeper]) -> None:
+    said = await verdicts(kind)
     assert len(said) >= 14
     assert [problem for problem in said.values() if problem is not None] == []
 

@@ -71,9 +71,9 @@ async def test_a_job_that_is_cancelled_while_its_engine_is_silent_frees_its_slot
     await turns.asked.wait()
     listening.cancel()
     await asyncio.wait([listening])
-    await speech.close()
     assert turns.open == 0
     assert await is_free(engine)
+    assert await speech.next_event() is None
     assert await read(engine.open(Speak(job())))
 
 

@@ -111,24 +111,22 @@ async def test_jobs_in_the_line_of_a_dead_host_run_in_its_next_life(
     with pytest.raises(EngineUnavailable):
         await lost.next_event()
     assert await lost.next_event() is None
-    assert (first.jobs, sorted(reborn.jobs)) == (["job_0"], ["job_1", "job_2"])
+    assert sorted(reborn.jobs) == ["job_1", "job_2"]
 
 
-async def test_a_job_in_line_outlives_any_number_of_hosts(lives: Lives) -> None:
-    await lives.begin(FakeEngine(silent_for_ever, slots=1))
-    first = asyncio.create_task(spoken(lives.engine, job("job_0")))
-    await until(lambda: len(lives.begun) == 1)
-    second = asyncio.create_task(spoken(lives.engine, job("job_1", deadline_s=30.0)))
-    await shows(lives.engine, running=1, waiting=1)
-    for _ in range(2):
-        await lives.end()
-        await lives.begin(FakeEngine(silent_for_ever, slots=1))
+async def test_a_job_that_had_not_begun_outlives_any_number_of_hosts(lives: Lives) -> None:
+    await lives.begin(FakeEngine(silent_for_ever))
+    speaking = asyncio.create_task(spoken(lives.engine, job(deadline_s=30.0)))
+    for _ in range(3):
         await until(lambda: len(lives.begun) == 1)
-    first.cancel()
-    await asyncio.wait([first])
+        lives.begun.clear()  # as if it had been in the line
+        await lives.end()
+        await lives.begin(FakeEngine(silent_for_ever))
+    await until(lambda: len(lives.begun) == 1)
+    lives.begun.clear()
     await lives.end()
     await lives.begin(FakeEngine())
-    assert isinstance((await second)[-1], Finished)
+    assert isinstance((await speaking)[-1], Finished)
 
 
 @pytest.mark.parametrize("speak", [silent_for_ever, start_for_ever], ids=["silent", "started"])
@@ -166,6 +164,7 @@ async def test_a_job_with_audio_out_is_never_asked_again(lives: Lives, noticed_f
     speaking = lives.engine.open(Speak(job()))
     while not isinstance(await speaking.next_event(), Audio):
         pass
+    lives.begun.clear()  # its engine may have ended, and its audio still be on the way
     await lives.end(noticed_first_by)
     await lives.begin(reborn)
     with pytest.raises(EngineUnavailable):
@@ -228,6 +227,8 @@ async def test_a_clone_and_a_conversion_that_had_begun_are_never_repeated(lives:
         stream = lives.engine.open(work, pcm=pcm if isinstance(work, Convert) else None)
         reading = asyncio.create_task(read(stream))
         await until(lambda: first.jobs == ["anna"])
+        if isinstance(work, Convert):
+            lives.begun.clear()  # not even from the line: a part of the recording is gone with the host
         await lives.end()
         await lives.begin(reborn)
         with pytest.raises(EngineUnavailable):

@@ -12,6 +12,10 @@ from typing import Any
 from speech_engine import (
     ANY_LANGUAGE,
     Audio,
+    Clone,
+    CloneRequest,
+    CloneSample,
+    DeleteVoice,
     Engine,
     EngineVoice,
     Event,
@@ -21,6 +25,8 @@ from speech_engine import (
     Segment,
     SpeechJob,
     Started,
+    VoiceInfo,
+    VoiceNotFound,
 )
 from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.pipe import Tick
@@ -61,6 +67,41 @@ class FakeEngine:
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         self.jobs.append(job.id)
         return self._speak(job)
+
+
+class Studio(FakeEngine):
+    """Clones, deletes and converts; `voices_made` has the voices that live."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.voices_made: list[str] = []
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return ()
+
+    async def clone(self, request: CloneRequest) -> str:
+        self.voices_made.append(request.name)
+        return request.name
+
+    async def delete_voice(self, id: str) -> None:
+        if id not in self.voices_made:
+            raise VoiceNotFound("No such voice.")
+        self.voices_made.remove(id)
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        async for piece in pcm:
+            yield Audio(0, piece)
+        yield Finished()
+
+
+def clone(name: str) -> Clone:
+    request = CloneRequest(name=name, samples=(CloneSample(b"RIFF"),))
+    return Clone(id="work_1", tenant="acc_1", deadline_s=5.0, request=request)
+
+
+def delete(voice: str) -> DeleteVoice:
+    return DeleteVoice(id="work_2", tenant="acc_1", deadline_s=5.0, voice=voice)
 
 
 class FakeLog:

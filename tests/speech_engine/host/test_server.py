@@ -14,12 +14,8 @@ import pytest
 from speech_engine import (
     API_VERSION,
     Audio,
-    Clone,
-    CloneRequest,
-    CloneSample,
     ContentRefused,
     Convert,
-    DeleteVoice,
     EngineBusy,
     Event,
     Finished,
@@ -38,6 +34,9 @@ from tests.speech_engine.host.fakes import (
     MODEL,
     RATE_HZ,
     FakeEngine,
+    Studio,
+    clone,
+    delete,
     host,
     job,
     short_folder,
@@ -207,38 +206,6 @@ async def test_a_full_queue_says_busy(address: Path) -> None:
         assert isinstance(failed.to_error(), EngineBusy)
         assert failed.retry_after_s is not None
         speaking.cancel()
-
-
-class Studio(FakeEngine):
-    """Clones, deletes and converts; `voices_made` has the voices that live."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.voices_made: list[str] = []
-
-    async def clone(self, request: CloneRequest) -> str:
-        self.voices_made.append(request.name)
-        return request.name
-
-    async def delete_voice(self, id: str) -> None:
-        if id not in self.voices_made:
-            raise VoiceNotFound("No such voice.")
-        self.voices_made.remove(id)
-
-    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        yield Started(RATE_HZ)
-        async for piece in pcm:
-            yield Audio(0, piece)
-        yield Finished()
-
-
-def clone(name: str) -> Clone:
-    request = CloneRequest(name=name, samples=(CloneSample(b"RIFF"),))
-    return Clone(id="work_1", tenant="acc_1", deadline_s=5.0, request=request)
-
-
-def delete(voice: str) -> DeleteVoice:
-    return DeleteVoice(id="work_2", tenant="acc_1", deadline_s=5.0, voice=voice)
 
 
 async def test_a_voice_is_made_and_deleted_over_the_socket(address: Path) -> None:

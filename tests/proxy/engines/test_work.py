@@ -1,0 +1,130 @@
+"""Clones, deletions and conversions reach every engine, wherever it runs, the way that speech does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from proxy.engines.cloud_engine import CloudEngine
+from proxy.engines.hosted import HostedEngine
+from proxy.engines.in_process import InProcessEngine
+from proxy.engines.provider_key import ProviderKey
+from proxy.engines.provider_pace import ProviderPace
+from speech_engine import (
+    Audio,
+    CloneRequest,
+    Convert,
+    EngineBusy,
+    EngineError,
+    EngineFailed,
+    EngineStumbled,
+    EngineUnauthorized,
+    Finished,
+    Started,
+    VoiceMade,
+    VoiceNotFound,
+    Work,
+)
+from speech_engine.host.slots import Slots
+from speech_engine.testing.recordings import PcmRecording
+from tests.proxy.engines.hosts import hosted
+from tests.proxy.engines.keys import RecordedMetrics
+from tests.speech_engine.host.fakes import (
+    RATE_HZ,
+    FakeEngine,
+    Studio,
+    clone,
+    delete,
+    host,
+    job,
+    read,
+    short_folder,
+)
+
+PLACES = ("in process", "cloud", "hosted")
+AnyEngine = InProcessEngine | CloudEngine | HostedEngine
+
+
+class Voiceless(FakeEngine):
+    """It speaks, and can do nothing else."""
+
+
+def cloud(*engines: FakeEngine, queue: int = 4) -> CloudEngine:
+    metrics = RecordedMetrics()
+    keys = [
+        ProviderKey("cloud", number, each, Slots(each.slots, queue), ProviderPace(None), metrics)
+        for number, each in enumerate(engines, 1)
+    ]
+    return CloudEngine("cloud", keys, metrics)
+
+
+@asynccontextmanager
+async def placed(place: str, engine: FakeEngine) -> AsyncIterator[AnyEngine]:
+    if place == "in process":
+        yield InProcessEngine(engine, 4)
+    elif place == "cloud":
+        yield cloud(engine)
+    else:
+        with short_folder() as folder:
+            async with host(engine, folder / "1"), hosted(folder / "1") as voice:
+                yield voice
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_voice_is_made_and_deleted(place: str) -> None:
+    studio = Studio()
+    async with placed(place, studio) as engine:
+        assert await read(engine.open(clone("anna"))) == [VoiceMade("anna"), Finished()]
+        assert studio.voices_made == ["anna"]
+        assert await read(engine.open(delete("anna"))) == [Finished()]
+        with pytest.raises(VoiceNotFound):
+            await read(engine.open(delete("anna")))
+        assert (await engine.health()).running == 0
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_recording_is_converted(place: str) -> None:
+    async with placed(place, Studio()) as engine:
+        events = await read(engine.open(Convert(job()), pcm=PcmRecording(bytes(9_000))))
+    assert (events[0], events[-1]) == (Started(RATE_HZ), Finished())
+    assert b"".join(event.pcm for event in events if isinstance(event, Audio)) == bytes(9_000)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("work", [clone("anna"), delete("anna")], ids=["clone", "delete"])
+async def test_work_that_an_engine_cannot_do_is_a_failure(place: str, work: Work) -> None:
+    async with placed(place, Voiceless()) as engine:
+        with pytest.raises(EngineFailed, match="cannot do this work"):
+            await read(engine.open(work))
+        assert (await engine.health()).running == 0
+
+
+async def test_a_clone_waits_for_a_slot_as_speech_does() -> None:
+    engine = cloud(Studio(), queue=0)
+    held = [await engine.keys[0].slots.enter("z", 60.0) for _ in range(engine.slots)]
+    with pytest.raises(EngineBusy):
+        await read(engine.open(clone("anna")))
+    for turn in held:
+        engine.keys[0].slots.leave(turn)
+    assert isinstance((await read(engine.open(clone("anna"))))[0], VoiceMade)
+
+
+class Refusing(Studio):
+    def __init__(self, error: EngineError) -> None:
+        super().__init__()
+        self.asked = 0
+        self._error = error
+
+    async def clone(self, request: CloneRequest) -> str:
+        self.asked += 1
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [EngineStumbled("x"), EngineUnauthorized("wrong key")])
+async def test_a_clone_is_never_repeated_and_never_given_to_another_key(error: EngineError) -> None:
+    one, two = Refusing(error), Studio()
+    with pytest.raises(type(error)):
+        await read(cloud(one, two).open(clone("anna")))
+    assert (one.asked, two.voices_made) == (1, [])
