@@ -1,5 +1,5 @@
-"""The front-end for Portuguese, Spanish and English. It puts numbers, dates, money and abbreviations
-in words."""
+"""The front-end for Portuguese, Spanish and English. It puts numbers, dates, money and
+abbreviations in words."""
 
 from __future__ import annotations
 

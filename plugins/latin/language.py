@@ -97,8 +97,8 @@ class Patterns:
     """Words that keep a unit in the singular if a noun follows: `a five mile run`."""
     romans: tuple[Roman, ...]
     spelled: tuple[re.Pattern[str], ...]
-    """Numbers that are read digit by digit. If a pattern has a group `number`, the rest is
-    not."""
+    """Numbers that are read digit by digit. If a pattern has a group `number`, only that
+    group counts."""
     own: tuple[Rule, ...] = ()
     """Rules that no other language has. They run before the shared rules."""
 

@@ -54,7 +54,7 @@ def _cardinal(number: int, form: Form, scales: tuple[Scale, ...]) -> str:
     if rest or not groups:
         groups.append((rest, _below_thousand(rest, form, in_portugal)))
     *before, (last, words) = groups
-    # An `e` stands before the last group only if that group is short: mil e cem, but mil cento e um.
+    # An `e` stands before the last group only if the group is short: mil e cem, but mil cento e um.
     joined = " e " if last <= 100 or last % 100 == 0 else " "
     head = " ".join(words for _, words in before)
     return f"{head}{joined}{words}" if head else words
