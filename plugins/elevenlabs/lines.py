@@ -1,4 +1,7 @@
-"""The answer with times: one JSON object a line, cut anywhere on its way. What cannot be read is an error."""
+"""The answer with times, which has one JSON object on each line.
+
+The network may cut the lines at any byte. A line that cannot be read is an error.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _MOST_LINE_BYTES = 16 * 1024 * 1024
 
 
 class Line(msgspec.Struct, frozen=True):
-    """`detail` is there in place of audio where the answer ends in a refusal."""
+    """A line of the answer. If the answer ends in a refusal, the last line has `detail` and no audio."""
 
     audio_base64: bytes | None = None
     alignment: Alignment | None = None

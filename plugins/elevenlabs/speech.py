@@ -1,4 +1,4 @@
-"""One job spoken: its calls in order, as one stream of events."""
+"""The speech of one job: the answers to its calls in order, as one stream of events."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from speech_engine.values import SpeechJob
 _NO_SOUND = re.compile(r"application/json|text/", re.IGNORECASE)
 _CREDITS = re.compile(r"\d{1,9}(\.\d+)?")
 _LATER_CALLS_S = 15.0
-"""A job's deadline is for its first audio; by the second call that has come."""
+"""The limit for later calls. The job's deadline is for its first audio, which the first call gave."""
 
 
 def open_sound(job: SpeechJob, settings: ElevenLabsSettings) -> tuple[Sound, str]:
-    """What takes the answer's bytes, and the format to ask for."""
+    """Return the sound that takes the answer's bytes, and the format to request."""
     if "mp3" in job.formats:
         return Mp3Sound(SAMPLE_RATE_HZ, job.max_samples, settings.mp3_bits_per_s), settings.mp3
     return PcmSound(SAMPLE_RATE_HZ, job.max_samples), f"pcm_{SAMPLE_RATE_HZ}"
 
 
 def query(output_format: str, settings: ElevenLabsSettings) -> dict[str, str]:
-    asked = {"output_format": output_format}
-    return asked if settings.enable_logging else asked | {"enable_logging": "false"}
+    parameters = {"output_format": output_format}
+    return parameters if settings.enable_logging else parameters | {"enable_logging": "false"}
 
 
 async def sound_of(api: Api, answer: HttpAnswer, sound: Sound, segment: int) -> AsyncGenerator[Event, None]:
-    """The audio of an answer whose body is nothing else."""
-    # A refusal, or a gateway's page: taken for samples it would be noise at full volume.
+    """Yield the audio of an answer whose body is only audio."""
+    # This is a refusal or a gateway's page. Played as samples, it would be noise at full volume.
     if _NO_SOUND.match(answer.headers.get("content-type", "")):
         raise await api.refused(answer)
     async with aclosing(answer.pieces()) as pieces:
@@ -52,7 +52,7 @@ async def sound_of(api: Api, answer: HttpAnswer, sound: Sound, segment: int) -> 
 
 
 class Speech:
-    """Spoken once. `voice` is fit to stand in a path."""
+    """The speech of one job, for one use. `voice` is safe in a path."""
 
     def __init__(self, api: Api, settings: ElevenLabsSettings, job: SpeechJob, voice: str) -> None:
         self._api = api
@@ -77,19 +77,19 @@ class Speech:
                 body=speech_body(call.text, self._job, self._settings),
                 within_s=self._job.deadline_s if is_first else _LATER_CALLS_S,
             ) as answer:
-                told = credits_told(answer)
-                units += float(len(call.text)) if told is None else told
+                cost = credits_told(answer)
+                units += float(len(call.text)) if cost is None else cost
                 if is_first:
                     yield Started(SAMPLE_RATE_HZ)
-                async with aclosing(self._heard(answer, call)) as heard:
-                    async for event in heard:
+                async with aclosing(self._call_events(answer, call)) as events:
+                    async for event in events:
                         yield event
             if self._sound.is_full:
                 break
             self._sound.end_of_call()
         yield Finished(units)
 
-    async def _heard(self, answer: HttpAnswer, call: Call) -> AsyncGenerator[Event, None]:
+    async def _call_events(self, answer: HttpAnswer, call: Call) -> AsyncGenerator[Event, None]:
         begin = self._sound.samples
         if self._settings.word_times:
             events = self._timed(answer, call)
@@ -122,6 +122,6 @@ class Speech:
 
 
 def credits_told(answer: HttpAnswer) -> float | None:
-    """What ElevenLabs charges for the answer, in its credits, which are not characters."""
-    told = answer.headers.get("character-cost", "")
-    return float(told) if _CREDITS.fullmatch(told) else None
+    """Return the price of the answer in ElevenLabs' credits, which are not characters."""
+    cost = answer.headers.get("character-cost", "")
+    return float(cost) if _CREDITS.fullmatch(cost) else None
