@@ -1,4 +1,4 @@
-"""The MiniMax engine: a job's calls spoken in order as one stream, and the voices of its account."""
+"""The MiniMax engine. It speaks a job's calls in order as one stream, and manages the account's voices."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class MinimaxEngine:
         units = 0
         yield Started(SAMPLE_RATE_HZ)
         for number, (call, body) in enumerate(zip(calls, bodies, strict=True)):
-            # The job's deadline is for its first audio; whoever has heard some waits as long as for any gap.
+            # The deadline is for the job's first audio. A later call may wait as long as a gap in an answer.
             speech = _Speech(self._api, body, self._settings.silence_s if number else job.deadline_s)
             output.begin()
             async with aclosing(speech.events(output, call.segment)) as events:
@@ -82,7 +82,7 @@ class MinimaxEngine:
 
 
 class _Speech:
-    """One call. `units` is what it was billed, as far as MiniMax says so."""
+    """One call. `units` is the number that MiniMax says it billed, or our own count if it says none."""
 
     def __init__(self, api: Api, body: SpeechBody, within_s: float) -> None:
         self.units = usage.characters(body.text)
@@ -113,7 +113,7 @@ class _Speech:
 
 
 async def _read_out(pieces: AsyncGenerator[bytes, None]) -> None:
-    """All the audio is there; but only a connection whose answer was read to its end is used again."""
+    """Read an answer to its end after its audio is complete. A connection is used again only after that."""
     try:
         async with asyncio.timeout(_END_S):
             async for _ in pieces:

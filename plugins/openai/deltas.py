@@ -1,4 +1,7 @@
-"""Speech as server-sent events → its bytes, as several kinds of servers write them."""
+"""Turn speech that comes as server-sent events into audio bytes.
+
+Several kinds of servers are understood.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 import msgspec
 
 from plugins.openai import kinds
-from plugins.openai.refusals import in_band, told_by
+from plugins.openai.refusals import detail_of, in_band
 from speech_engine import EngineError, EngineFailed, HttpAnswer
 from speech_engine.event_stream import EventStream
 
@@ -18,7 +21,10 @@ _DONE = b"[DONE]"
 
 
 class Deltas:
-    """One answer. `units` is what the server counted, if it did; `is_done` says that it is whole."""
+    """The events of one answer.
+
+    `is_done` says that the answer is whole. `units` is the server's own count, or None if it sent none.
+    """
 
     def __init__(self) -> None:
         self.is_done = False
@@ -45,17 +51,20 @@ class Deltas:
         event = _decoded(data)
         kind = str(event.get("type", ""))
         if event.get("error") or kind.endswith("error"):
-            raise in_band(told_by(event))
+            raise in_band(detail_of(event))
         if kind.endswith(".done"):
             self.is_done = True
             self.units = _units(event)
-        # LiveKit's and vLLM-Omni's habit beside OpenAI's own.
+        # OpenAI calls the field `audio`; LiveKit and vLLM-Omni call it `delta`.
         elif (audio := event.get("audio", event.get("delta"))) is not None:
             yield _bytes(audio)
 
 
 async def audio_of(answer: HttpAnswer, deltas: Deltas) -> AsyncGenerator[bytes, None]:
-    """The audio's bytes, be they sent bare or as events: servers do not always what they were asked for."""
+    """Yield the audio's bytes from an answer of bare bytes or of events.
+
+    Servers do not always send the kind that was requested.
+    """
     head = b""
     async with aclosing(answer.pieces()) as pieces:
         async for piece in pieces:
@@ -63,7 +72,7 @@ async def audio_of(answer: HttpAnswer, deltas: Deltas) -> AsyncGenerator[bytes, 
             if len(head) >= kinds.HEAD_BYTES:
                 break
         if _are_events(answer, head):
-            async with aclosing(_told(head, pieces, deltas)) as audio:
+            async with aclosing(_audio_of_events(head, pieces, deltas)) as audio:
                 async for data in audio:
                     yield data
             return
@@ -72,7 +81,7 @@ async def audio_of(answer: HttpAnswer, deltas: Deltas) -> AsyncGenerator[bytes, 
             yield piece
 
 
-async def _told(
+async def _audio_of_events(
     head: bytes, pieces: AsyncGenerator[bytes, None], deltas: Deltas
 ) -> AsyncGenerator[bytes, None]:
     for audio in deltas.feed(head):
@@ -82,7 +91,7 @@ async def _told(
             for audio in deltas.feed(piece):
                 yield audio
     except EngineError:
-        # Some servers hang up without ceremony once they are done.
+        # Some servers cut the connection after their last event.
         if not deltas.is_done:
             raise
     for audio in deltas.end():
@@ -90,7 +99,7 @@ async def _told(
 
 
 def _are_events(answer: HttpAnswer, head: bytes) -> bool:
-    """The label counts only where the bytes do not speak for themselves."""
+    """Return whether the bytes are events. The label counts only if the bytes leave it open."""
     if "event-stream" in answer.headers.get("content-type", ""):
         return not kinds.is_audio(head)
     return kinds.is_events(head)
