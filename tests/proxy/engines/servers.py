@@ -93,12 +93,15 @@ class Bare:
 
 
 @asynccontextmanager
-async def bare(*acts: Act, ends: bool = False, context: ssl.SSLContext | None = None) -> AsyncIterator[Bare]:
-    """Serves on a free port of 127.0.0.1 while the block runs."""
+async def bare(
+    *acts: Act, ends: bool = False, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Bare]:
+    """Serves on a free port of `host` while the block runs."""
     provider = Bare(*acts, ends=ends)
-    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(provider.serve, host, 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
-    provider.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
+    shown = f"[{host}]" if ":" in host else host
+    provider.url = f"{'https' if context else 'http'}://{shown}:{port}"
     try:
         yield provider
     finally:

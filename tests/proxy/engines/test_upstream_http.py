@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -139,8 +138,7 @@ async def test_leaving_in_the_middle_ends_the_connection_at_once(reads: bool) ->
     async with bare(begun(), b"x" * 1000, forever) as server, open_http(Upstream()) as client:
         async with client.send(post(server.url)) as found:
             if reads:
-                async with aclosing(found.pieces()) as pieces:
-                    assert await anext(pieces)
+                assert await found.next_piece()
         await server.until(lambda: server.open == 0, within_s=1.0)
     assert server.connections == 1
 
