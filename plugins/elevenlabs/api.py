@@ -77,7 +77,12 @@ class Api:
 
     async def refused(self, answer: HttpAnswer) -> EngineError:
         """Return the error for an answer whose body is a refusal, with any status."""
-        return self.refusal(answer, refusals.read(await answer.read(_MOST_REFUSAL_BYTES)))
+        try:
+            body = await answer.read(_MOST_REFUSAL_BYTES)
+        except EngineError:
+            # The body could not be read, so the status alone must be enough.
+            body = b""
+        return self.refusal(answer, refusals.read(body))
 
     def refusal(self, answer: HttpAnswer, refusal: refusals.Refusal) -> EngineError:
         """Log a refusal and return its error. ElevenLabs' support asks for the request id in the log."""

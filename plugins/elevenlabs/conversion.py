@@ -14,7 +14,7 @@ from plugins.elevenlabs.bodies import VoiceSettings
 from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
 from plugins.elevenlabs.refusals import NoSuchPath
 from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
-from plugins.elevenlabs.speech import credits_told, open_sound, query, sound_of
+from plugins.elevenlabs.speech import credits_told, expect_sound, open_sound, query
 from speech_engine.errors import EngineFailed, UnsupportedText, UnusableSample
 from speech_engine.events import Event, Finished, Started
 from speech_engine.http import HttpFile, HttpForm
@@ -70,8 +70,9 @@ class Converter:
             within_s=job.deadline_s,
         ) as answer:
             yield Started(SAMPLE_RATE_HZ)
-            async with aclosing(sound_of(self._api, answer, sound, 0)) as events:
-                async for event in events:
+            await expect_sound(self._api, answer)
+            while not sound.is_full and (piece := await answer.next_piece()):
+                for event in sound.feed(0, piece):
                     yield event
             if not sound.samples:
                 raise EngineFailed("ElevenLabs' answer has no audio.")

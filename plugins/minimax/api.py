@@ -5,7 +5,7 @@ This file knows the address, the key, each place of a refusal, and the log line 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -37,8 +37,9 @@ class Exchange:
     def status(self) -> int:
         return self._answer.status
 
-    def pieces(self) -> AsyncGenerator[bytes, None]:
-        return self._answer.pieces()
+    async def next_piece(self) -> bytes:
+        """Return the next bytes of the answer, or b"" at its end."""
+        return await self._answer.next_piece()
 
     async def read(self, type_: type[T]) -> T:
         """Return the whole answer. Raises the error that the answer reports, if any."""

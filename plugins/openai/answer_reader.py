@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from plugins.openai import kinds
 from plugins.openai.refusals import in_band, read
@@ -54,7 +54,16 @@ class AnswerReader:
             data = self._decide_kind()
         yield from self._events(data)
 
+    def feed_all(self, audio: Iterable[bytes]) -> Iterator[Event]:
+        """Feed one part after the other, until the reader is full."""
+        for data in audio:
+            yield from self.feed(data)
+            if self.is_full:
+                return
+
     def end(self) -> Iterator[Event]:
+        if self.is_full:
+            return
         if self._kind == "":
             if not self._head:
                 raise EngineFailed("The provider answered without any audio.")

@@ -6,8 +6,8 @@ Several kinds of servers are understood.
 from __future__ import annotations
 
 import binascii
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -60,42 +60,51 @@ class Deltas:
             yield _bytes(audio)
 
 
-async def audio_of(answer: HttpAnswer, deltas: Deltas) -> AsyncGenerator[bytes, None]:
-    """Yield the audio's bytes from an answer of bare bytes or of events.
+class AudioBody:
+    """The audio in one answer, which has bare bytes or events.
 
-    Servers do not always send the kind that was requested.
+    Servers do not always send the kind that was requested. `is_over` says that all bytes have come.
     """
-    head = b""
-    async with aclosing(answer.pieces()) as pieces:
-        async for piece in pieces:
-            head += piece
-            if len(head) >= kinds.HEAD_BYTES:
-                break
-        if _are_events(answer, head):
-            async with aclosing(_audio_of_events(head, pieces, deltas)) as audio:
-                async for data in audio:
-                    yield data
-            return
-        yield head
-        async for piece in pieces:
-            yield piece
 
+    def __init__(self, answer: HttpAnswer) -> None:
+        self.is_over = False
+        self._answer = answer
+        self._head = b""
+        self._is_known = False
+        self._deltas: Deltas | None = None
 
-async def _audio_of_events(
-    head: bytes, pieces: AsyncGenerator[bytes, None], deltas: Deltas
-) -> AsyncGenerator[bytes, None]:
-    for audio in deltas.feed(head):
-        yield audio
-    try:
-        async for piece in pieces:
-            for audio in deltas.feed(piece):
-                yield audio
-    except EngineError:
-        # Some servers cut the connection after their last event.
-        if not deltas.is_done:
-            raise
-    for audio in deltas.end():
-        yield audio
+    def __repr__(self) -> str:
+        return f"<AudioBody {'over' if self.is_over else 'going on'}>"
+
+    @property
+    def units(self) -> float | None:
+        return None if self._deltas is None else self._deltas.units
+
+    async def next_audio(self) -> Iterable[bytes]:
+        """Return the audio in the next bytes, to be read before the next call."""
+        piece = await self._next_piece()
+        self.is_over = not piece
+        if not self._is_known:
+            self._head += piece
+            if not self.is_over and len(self._head) < kinds.HEAD_BYTES:
+                return ()
+            self._is_known = True
+            piece = self._head
+            if _are_events(self._answer, piece):
+                self._deltas = Deltas()
+        if self._deltas is None:
+            return (piece,)
+        audio = self._deltas.feed(piece)
+        return chain(audio, self._deltas.end()) if self.is_over else audio
+
+    async def _next_piece(self) -> bytes:
+        try:
+            return await self._answer.next_piece()
+        except EngineError:
+            # Some servers cut the connection after their last event.
+            if self._deltas is None or not self._deltas.is_done:
+                raise
+            return b""
 
 
 def _are_events(answer: HttpAnswer, head: bytes) -> bool:

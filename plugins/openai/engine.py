@@ -6,14 +6,13 @@ A job is one call, or several calls if its text is long. The bytes are passed on
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
 from plugins.openai import lists
 from plugins.openai.answer_reader import AnswerReader
-from plugins.openai.deltas import Deltas, audio_of
+from plugins.openai.deltas import AudioBody
 from plugins.openai.refusals import refusal
 from plugins.openai.settings import PASSED_ON, Format, OpenAISettings
 from speech_engine import (
@@ -79,30 +78,20 @@ class OpenAIEngine:
         units: list[float] = []
         for call in joined(job.segments, self._settings.max_characters):
             reader.begin(call.segment)
-            deltas = Deltas()
-            async with aclosing(self._spoken(self._request(job, call, format_), reader, deltas)) as events:
-                async for event in events:
+            async with self._http.send(self._request(job, call, format_)) as answer:
+                if answer.status != 200:
+                    raise await _refusal(answer)
+                body = AudioBody(answer)
+                while not body.is_over and not reader.is_full:
+                    for event in reader.feed_all(await body.next_audio()):
+                        yield event
+                for event in reader.end():
                     yield event
-            if deltas.units is not None:
-                units.append(deltas.units)
+            if body.units is not None:
+                units.append(body.units)
             if reader.is_full:
                 break
         yield Finished(sum(units) if units else None)
-
-    async def _spoken(
-        self, request: HttpRequest, reader: AnswerReader, deltas: Deltas
-    ) -> AsyncGenerator[Event, None]:
-        async with self._http.send(request) as answer:
-            if answer.status != 200:
-                raise await _refusal(answer)
-            async with aclosing(audio_of(answer, deltas)) as pieces:
-                async for piece in pieces:
-                    for event in reader.feed(piece):
-                        yield event
-                    if reader.is_full:
-                        return
-            for event in reader.end():
-                yield event
 
     def _request(self, job: SpeechJob, call: Call, format_: Format) -> HttpRequest:
         body: dict[str, Any] = {
@@ -162,11 +151,8 @@ def _voice_id(job: SpeechJob) -> str:
 async def _refusal(answer: HttpAnswer) -> EngineError:
     body = b""
     try:
-        async with aclosing(answer.pieces()) as pieces:
-            async for piece in pieces:
-                body += piece
-                if len(body) > _LONGEST_REFUSAL:
-                    break
+        while len(body) <= _LONGEST_REFUSAL and (piece := await answer.next_piece()):
+            body += piece
     except EngineError:
         # The body could not be read, so the status alone must be enough.
         body = b""

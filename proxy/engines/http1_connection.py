@@ -279,9 +279,7 @@ class Http1Connection(asyncio.Protocol):
     def _end_answer(self, answer: Http1Answer) -> None:
         self._answer = None
         answer.end(None)
-        if answer.keeps_connection and not self._transport.get_write_buffer_size():
-            self.resume()
-        else:
+        if not answer.keeps_connection or self._transport.get_write_buffer_size():
             self.abort("the answer was its last")
         self._owner.end_exchange(self)
 

@@ -10,10 +10,8 @@ import pytest
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
-from tests.proxy.engines.servers import Act, answer, bare
+from tests.proxy.engines.servers import HEADERS, Act, answer, bare
 
-HEADERS = {"lean": {}, "aiohttp": {"connection": "keep-alive"}}
-"""The lean client leaves a request alone that says itself how it is sent."""
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
 MEGABYTE = 1_000_000
@@ -42,6 +40,11 @@ def _well(name: str, data: bytes, body: bytes = b"ab", *, reused: bool = True) -
 
 def _bad(name: str, data: bytes) -> Row:
     return Row(name, [data], EngineFailed)
+
+
+def _dripping(begin: bytes, drop: bytes, count: int) -> list[Act]:
+    drops: list[Act] = [0.05, drop]
+    return [begin, *drops * count]
 
 
 ROWS = [
@@ -93,6 +96,7 @@ ROWS = [
     _bad("gzip", answer(b"\x1f\x8b", "200 OK", "content-encoding: gzip")),
     _bad("gzip as transfer", OK + b"transfer-encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
     _bad("many headers", OK + b"".join(b"x-%d: a\r\n" % number for number in range(MEGABYTE // 50))),
+    _bad("300 headers", OK + b"content-length: 0\r\n" + b"x: a\r\n" * 300 + b"\r\n"),
     _bad("a long header", OK + b"x: " + b"a" * MEGABYTE + b"\r\n\r\n"),
     _bad("a header without an end", OK + b"x: " + b"a" * MEGABYTE),
     _bad("100 without an end", b"HTTP/1.1 100 Continue\r\n\r\n" * (MEGABYTE // 25)),
@@ -102,8 +106,8 @@ ROWS = [
     Row("silence in the headers", [OK, 60.0], EngineTimeout),
     Row("silence in the body", [OK + b"content-length: 3\r\n\r\na", 60.0], EngineTimeout),
     Row("silence between chunks", [CHUNKED + b"1\r\na\r\n", 60.0], EngineTimeout),
-    Row("headers that drip", [OK, *[b"x: a\r\n", 0.05] * 40, b"content-length: 0\r\n\r\n"], EngineTimeout),
-    Row("a drip", [OK + b"content-length: 9\r\n\r\n", *[b"x", 0.05] * 8, b"x"], (200, b"x" * 9), reused=True),
+    Row("headers that drip", _dripping(OK, b"x: a\r\n", 40), EngineTimeout),
+    Row("a drip", _dripping(OK + b"content-length: 9\r\n\r\n", b"x", 9), (200, b"x" * 9), reused=True),
 ]
 AIOHTTP: dict[str, Outcome] = {
     "204 with a body": EngineFailed,

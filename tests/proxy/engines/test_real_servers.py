@@ -12,7 +12,7 @@ from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import HttpRequest
 from tests.proxy.engines.real_servers import BODY, SERVERS
-from tests.proxy.engines.test_http_faults import HEADERS
+from tests.proxy.engines.servers import HEADERS
 
 
 @pytest.fixture(params=SERVERS)
