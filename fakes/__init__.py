@@ -1,1 +1,4 @@
-"""Providers that speak their real protocol over a real socket, for tests and trials; in no wheel."""
+"""Fake providers that speak the real protocol over a real socket, for tests and trials.
+
+No wheel contains them.
+"""

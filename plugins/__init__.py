@@ -1,1 +1,2 @@
-"""The engines, front-ends and the rest that ship with voxgate: ordinary plugins, each a package."""
+"""The engines, front-ends and other parts that ship with voxgate. Each is an ordinary plugin, and a
+package."""

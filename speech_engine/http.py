@@ -6,7 +6,7 @@ an engine judges only the answers of its provider.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -62,8 +62,9 @@ class HttpAnswer(Protocol):
     @property
     def headers(self) -> Mapping[str, str]: ...
 
-    def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yields the body as it comes. Raises EngineTimeout at a silence, EngineFailed at a cut."""
+    async def next_piece(self) -> bytes:
+        """Return the next bytes of the body, or b"" at its end. Raises EngineTimeout at a silence,
+        EngineFailed at a cut or for a compressed body: send `accept-encoding: identity`."""
         ...
 
     async def read(self, most_bytes: int = MOST_BYTES) -> bytes:

@@ -1,6 +1,7 @@
-"""ElevenLabs as its documentation and its own library describe it, on this machine and free of charge.
+"""A fake of ElevenLabs, on this machine and free of charge.
 
-The WebSocket (`stream-input`) is not there: this engine does not use it.
+It follows ElevenLabs' documentation and its own library. It has no WebSocket (`stream-input`),
+because the engine does not use that.
 """
 
 from fakes.elevenlabs.account import KEY, Account

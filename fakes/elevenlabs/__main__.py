@@ -1,4 +1,4 @@
-"""`python -m fakes.elevenlabs --port N`: the provider as a program."""
+"""`python -m fakes.elevenlabs --port N` runs the fake as a program."""
 
 from __future__ import annotations
 

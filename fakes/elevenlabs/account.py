@@ -1,4 +1,4 @@
-"""The one account of the fake: its key, models, voices, credits, and how much it may do at once."""
+"""The only account of the fake: its key, models, voices, credits, and its most requests at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from fakes.elevenlabs.refusing import refuse, refuse_as_before
 
 KEY = "fake-elevenlabs-key"
 SMALL_LIMIT = 200
-"""Of `eleven_fake_small`, a model that is not there: for texts that take several requests."""
+"""The most characters of `eleven_fake_small`, which ElevenLabs does not have.
+
+With it, a short text takes several requests.
+"""
 
 _LANGUAGES = re.findall(
     r"\w+", "ar bg cs da de el en es fi fil fr hi hr id it ja ko ms nl pl pt ro ru sk sv ta tr uk zh"
@@ -44,7 +47,10 @@ MODELS = (
 
 
 class Account:
-    """`credits` are those left, `permissions` what the key may read; tests set all of it as they like."""
+    """The state of the account, which tests set as they like.
+
+    `credits` counts the credits that are left. `permissions` lists what the key may read.
+    """
 
     def __init__(self) -> None:
         self.voices = {f"fakeVoice{number:02}": f"Voice {number}" for number in range(1, 4)}
@@ -89,7 +95,7 @@ class Account:
             raise refuse_as_before(429, "concurrent_limit_exceeded", "Too many concurrent requests.")
 
     def enter(self) -> Callable[[], None]:
-        """One more at once; gives the way out, to be called when its answer is over, however it ends."""
+        """Count one more request. Return the function to call when its answer ends, in any way."""
         self.at_once += 1
         return self._leave
 

@@ -1,4 +1,4 @@
-"""An answer on its way: in pieces that respect neither samples nor lines, over when its client is gone."""
+"""A streamed answer. Its pieces cut samples and lines, and it ends when its client is gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from speech_engine.testing.faults import CutOff, ScriptedFault
 
 _PIECE_BYTES = 4_097
-"""Odd, so that samples and lines are torn."""
+"""An odd size, so that pieces cut samples and lines."""
 _LINES = 7
 
 
@@ -49,13 +49,16 @@ class Streamed(Response):
 
 
 def lines(text: str, seconds: float, audio: bytes, fault: ScriptedFault | None) -> bytes:
-    """The audio with times: objects a line, an empty line among them, and times from the answer's start."""
-    found = [_line(text, seconds, audio, number) for number in range(_LINES)]
-    found.insert(1, b"")
+    """Return the audio with times: one object a line, and an empty line among them.
+
+    The times count from the start of the answer.
+    """
+    objects = [_line(text, seconds, audio, number) for number in range(_LINES)]
+    objects.insert(1, b"")
     if fault and fault.name == "error_midstream":
         harm = b'{"audio_base64":"AAA' if fault.code == "broken" else _refusal(fault.code)
-        found[3:] = [harm]
-    return b"\n".join(found) + b"\n"
+        objects[3:] = [harm]
+    return b"\n".join(objects) + b"\n"
 
 
 def timed(text: str, seconds: float, audio: bytes) -> dict[str, Any]:
@@ -73,8 +76,8 @@ def _line(text: str, seconds: float, audio: bytes, number: int) -> bytes:
 
     begin, end = part(len(audio))
     alignment = _alignment(text, seconds, *part(len(text)))
-    said = {"audio_base64": base64.b64encode(audio[begin:end]).decode(), "alignment": alignment}
-    return msgspec.json.encode({**said, "normalized_alignment": alignment})
+    fields = {"audio_base64": base64.b64encode(audio[begin:end]).decode(), "alignment": alignment}
+    return msgspec.json.encode({**fields, "normalized_alignment": alignment})
 
 
 def _alignment(text: str, seconds: float, begin: int, end: int) -> dict[str, Any]:

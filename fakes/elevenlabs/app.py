@@ -1,4 +1,4 @@
-"""The fake as one application: its routes, its key, and the faults that ElevenLabs words itself."""
+"""The fake as an application: its routes, its key, and the faults that ElevenLabs words itself."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from speech_engine.testing.faults import ScriptedFault, scripted
 from speech_engine.testing.provider import Provider, hum
 
 EMPTY = "empty"
-"""The `code` of an `error_in_200` that is no error at all, only silence."""
+"""The `code` of an `error_in_200` that gives no error but an empty body."""
 
 
 def fake(voice: Callable[[str], bytes] = hum, account: Account | None = None) -> Provider:
-    """`voice` makes 24 kHz PCM of a text."""
+    """Return the fake. `voice` makes 24 kHz PCM from a text."""
     account = account or Account()
     routes = [*Speaker(account, voice).routes(), *Library(account).routes()]
     handlers: Mapping[Any, Any] = {Refused: _refused, 404: _not_found}

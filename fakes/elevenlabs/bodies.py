@@ -45,7 +45,7 @@ class SpeechBody(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def spoken(self) -> str:
-        """The tags are not said, by whichever model; one that is not written right is."""
+        """Return the text without its tags, which no model says. A badly written tag is said."""
         return _PHONEME.sub(r"\1", self.text)
 
 

@@ -1,4 +1,4 @@
-"""Sound in the format that was asked for, and back: real encoders, real bytes."""
+"""The encoder and decoder of the fake, which make real bytes in each format of ElevenLabs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KINDS = {
 
 
 class Format(NamedTuple):
-    """An `output_format`, taken apart."""
+    """The parts of an `output_format`."""
 
     kind: Kind
     rate_hz: int
@@ -50,16 +50,16 @@ class Format(NamedTuple):
         return cls(_KINDS[kind], int(rate), int(bits[0]) * 1000 if bits else 0)
 
 
-def encoded(pcm: bytes, wanted: Format) -> bytes:
-    """24 kHz mono PCM as `wanted`."""
+def encoded(pcm: bytes, target: Format) -> bytes:
+    """Return 24 kHz mono PCM in the format `target`."""
     sink = io.BytesIO()
-    with av.open(sink, "w", format=wanted.kind.container) as output:
-        stream = output.add_stream(wanted.kind.codec, rate=wanted.rate_hz, layout="mono")
+    with av.open(sink, "w", format=target.kind.container) as output:
+        stream = output.add_stream(target.kind.codec, rate=target.rate_hz, layout="mono")
         assert isinstance(stream, av.AudioStream)
-        if wanted.bits_per_s:
-            stream.bit_rate = wanted.bits_per_s
-        # The encoder's own sample format and frame size are its business: av converts by itself.
-        resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=wanted.rate_hz)
+        if target.bits_per_s:
+            stream.bit_rate = target.bits_per_s
+        # av itself converts to the encoder's own sample format and frame size.
+        resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=target.rate_hz)
         for resampled in [*resampler.resample(_frame(pcm)), *resampler.resample(None)]:
             output.mux(stream.encode(resampled))
         output.mux(stream.encode(None))
@@ -67,7 +67,7 @@ def encoded(pcm: bytes, wanted: Format) -> bytes:
 
 
 def decoded(data: bytes) -> bytes:
-    """Any recording as 24 kHz mono PCM; raises av.FFmpegError where it is none."""
+    """Return any recording as 24 kHz mono PCM. If it is no recording, raise av.FFmpegError."""
     with av.open(io.BytesIO(data), "r") as container:
         resampler = av.AudioResampler(format="s16", layout="mono", rate=VOICE_RATE_HZ)
         frames = [*container.decode(audio=0), None]

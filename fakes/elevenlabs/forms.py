@@ -9,7 +9,7 @@ from speech_engine.testing.forms import Form, form_of
 
 
 async def demanded(request: Request, *names: str, files: str) -> Form:
-    """422 for whatever is missing, as the provider has it: all of it at once."""
+    """Return the form. If fields are missing, refuse with 422 and name all of them, as ElevenLabs does."""
     form = form_of(request.headers.get("content-type", ""), await request.body())
     missing = [name for name in names if not form.fields.get(name)]
     if not any(file.field == files and file.data for file in form.files):

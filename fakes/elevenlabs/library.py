@@ -1,4 +1,4 @@
-"""The routes that list and change what the account has: models, voices, its subscription."""
+"""The routes that list and change the models, the voices and the subscription of the account."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Library:
         return JSONResponse(MODELS)
 
     async def _page(self, request: Request) -> Response:
-        """The token names the last voice there was, so that one deleted meanwhile moves nothing."""
+        """Answer with one page of voices.
+
+        The token names the last voice of a page. If that voice is deleted, the next page stays the same.
+        """
         self._account.allow("voices_read")
         size = request.query_params.get("page_size", "10")
         if not size.isdecimal() or not 1 <= int(size) <= 100:
@@ -108,8 +111,8 @@ class Library:
         name = self._account.voices[id_]
         category = "cloned" if "Clone" in id_ else "premade"
         labels = {"gender": gender, "age": "middle_aged", "accent": "american", "use_case": "narration"}
-        told = {"category": category, "labels": labels, "description": "A calm voice of tones."}
-        return {"voice_id": id_, "name": name, **told}
+        details = {"category": category, "labels": labels, "description": "A calm voice of tones."}
+        return {"voice_id": id_, "name": name, **details}
 
 
 def _closed(voice: str) -> str:

@@ -11,7 +11,7 @@ _numbers = count(1)
 
 
 class Refused(Exception):
-    """Raised anywhere in the fake; `response` is what goes out."""
+    """Raised anywhere in the fake to send `response` as the answer."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status_code)
@@ -23,7 +23,7 @@ def request_id() -> str:
 
 
 def refuse(http_status: int, name: str, message: str = "No.", *, param: str | None = None) -> Refused:
-    """In today's shape."""
+    """Return a refusal in today's shape."""
     return Refused(_json(http_status, _today(name, message, param)))
 
 
@@ -37,7 +37,10 @@ def refuse_fields(*faults: tuple[tuple[str, ...], str]) -> Refused:
 
 
 def scripted(code: str, http_status: int, default: str) -> Response:
-    """`code` is a name, or `SHAPE:NAME` with one of the shapes older, list, bare and html."""
+    """Return the refusal that a test scripts.
+
+    `code` is a name, or `SHAPE:NAME`. The shapes are older, list, bare and html.
+    """
     shape, _, name = code.rpartition(":")
     name = name or default
     if shape == "html":

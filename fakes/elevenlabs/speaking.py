@@ -44,23 +44,23 @@ class Speaker:
         ]
 
     async def _speak(self, request: Request) -> Response:
-        body, headers = await self._asked(request)
+        body, headers = await self._accept(request)
         return self._sounding(request, self._voice(body.spoken), headers)
 
     async def _speak_timed(self, request: Request) -> Response:
-        body, headers = await self._asked(request)
+        body, headers = await self._accept(request)
         pcm = self._voice(body.spoken)
         audio = encoded(pcm, _format(request))
         return JSONResponse(answers.timed(body.text, _seconds(pcm), audio), headers=headers)
 
     async def _stream_timed(self, request: Request) -> Response:
-        body, headers = await self._asked(request)
+        body, headers = await self._accept(request)
         pcm, fault = self._voice(body.spoken), scripted(request.scope)
         audio = encoded(pcm, _disguised(_format(request), fault))
-        told = answers.lines(body.text, _seconds(pcm), audio, fault)
+        lines = answers.lines(body.text, _seconds(pcm), audio, fault)
         leave = self._account.enter()
         return answers.Streamed(
-            told, media_type="application/json", headers=headers | self._at_once(), leave=leave
+            lines, media_type="application/json", headers=headers | self._at_once(), leave=leave
         )
 
     async def _change(self, request: Request) -> Response:
@@ -80,7 +80,7 @@ class Speaker:
         cost = self._account.charge(round(_seconds(pcm) * 1000 / 60), model)
         return self._sounding(request, pcm, _headers(cost))
 
-    async def _asked(self, request: Request) -> tuple[bodies.SpeechBody, dict[str, str]]:
+    async def _accept(self, request: Request) -> tuple[bodies.SpeechBody, dict[str, str]]:
         body = bodies.read(bodies.SpeechBody, await request.body())
         _format(request)
         self._account.know(request.path_params["voice"])
@@ -96,15 +96,15 @@ class Speaker:
         return body, _headers(self._account.charge(len(body.text), model))
 
     def _sounding(self, request: Request, pcm: bytes, headers: dict[str, str]) -> Response:
-        wanted, fault = _format(request), scripted(request.scope)
-        audio = encoded(pcm, _disguised(wanted, fault))
+        target, fault = _format(request), scripted(request.scope)
+        audio = encoded(pcm, _disguised(target, fault))
         if fault and fault.name == "error_in_200":
             audio = b""
         is_cut = fault is not None and fault.name == "error_midstream"
         leave = self._account.enter()
         return answers.Streamed(
             audio,
-            media_type=wanted.kind.media_type,
+            media_type=target.kind.media_type,
             headers=headers | self._at_once(),
             leave=leave,
             cut_at=len(audio) // 2 if is_cut else None,
@@ -125,10 +125,10 @@ def _format(request: Request) -> Format:
     return Format.read(request.query_params.get("output_format", _DEFAULT_FORMAT))
 
 
-def _disguised(wanted: Format, fault: ScriptedFault | None) -> Format:
+def _disguised(target: Format, fault: ScriptedFault | None) -> Format:
     if fault is None or fault.name != "wrong_codec":
-        return wanted
-    return Format.read("wav_24000" if wanted.kind.container == "mp3" else "mp3_44100_128")
+        return target
+    return Format.read("wav_24000" if target.kind.container == "mp3" else "mp3_44100_128")
 
 
 def _seconds(pcm: bytes) -> float:

@@ -1,4 +1,4 @@
-"""A fake of MiniMax's speech API, on a real socket: its fields and bounds, its streams, voices and faults.
+"""A fake of MiniMax's speech API on a real socket, with its fields and bounds, streams, voices and faults.
 
-No WebSocket and no asynchronous long text: the engine uses neither.
+It has no WebSocket and no asynchronous long texts, because the engine uses neither.
 """

@@ -1,4 +1,4 @@
-"""The account behind the fake: its voices, its files, what it may ask in a minute, and its clock."""
+"""The account behind the fake: its voices, its files, its limit of requests a minute, and its clock."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ UNUSED_S = 7 * 24 * 3600.0
 
 _VOICE_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{6,254}[A-Za-z0-9]\Z")
 _FIRST_FILE = 2**53 + 1
-"""Odd, and beyond what a float holds: one that went through a float comes back as another file."""
+"""An odd number, too large for a float. An id that went through a float becomes the id of another file."""
 
 
-class Cloned(msgspec.Struct):
-    """A voice. After its first speech it is listed; after seven days without use it is deleted."""
+class ClonedVoice(msgspec.Struct):
+    """A voice. After its first speech it is listed. After seven days without use it is deleted."""
 
     used_at: float
     is_listed: bool = False
@@ -31,15 +31,15 @@ class File(msgspec.Struct):
 
 
 class Account:
-    """`rpm` is how many requests for speech a minute may have; None for any number."""
+    """A MiniMax account. `rpm` is the most requests for speech in a minute; None sets no limit."""
 
     def __init__(self, clock: Callable[[], float] = time.time, rpm: int | None = None) -> None:
         self.clock = clock
         self.rpm = rpm
-        self.voices: dict[str, Cloned] = {}
+        self.voices: dict[str, ClonedVoice] = {}
         self.files: dict[int, File] = {}
         self._gone: set[str] = set()
-        self._asked: deque[float] = deque()
+        self._requests: deque[float] = deque()
         self._numbers = count(_FIRST_FILE, 2)
 
     def __repr__(self) -> str:
@@ -47,11 +47,11 @@ class Account:
 
     def may_ask(self) -> bool:
         now = self.clock()
-        while self._asked and self._asked[0] <= now - 60.0:
-            self._asked.popleft()
-        if self.rpm is not None and len(self._asked) >= self.rpm:
+        while self._requests and self._requests[0] <= now - 60.0:
+            self._requests.popleft()
+        if self.rpm is not None and len(self._requests) >= self.rpm:
             return False
-        self._asked.append(now)
+        self._requests.append(now)
         return True
 
     def keep(self, purpose: str, seconds: float | None) -> int:
@@ -60,13 +60,13 @@ class Account:
         return number
 
     def speak_with(self, voice: str) -> bool:
-        """False for a voice that the account does not have."""
+        """Note that a voice is used. Return False if the account does not have it."""
         self._expire()
         if voice in SYSTEM_VOICES:
             return True
         if voice not in self.voices:
             return False
-        self.voices[voice] = Cloned(self.clock(), is_listed=True)
+        self.voices[voice] = ClonedVoice(self.clock(), is_listed=True)
         return True
 
     def listed(self) -> list[str]:
@@ -77,7 +77,7 @@ class Account:
         return voice not in self.voices and voice not in self._gone and voice not in SYSTEM_VOICES
 
     def add(self, voice: str) -> None:
-        self.voices[voice] = Cloned(self.clock())
+        self.voices[voice] = ClonedVoice(self.clock())
 
     def remove(self, voice: str) -> bool:
         self._gone.add(voice)

@@ -1,4 +1,4 @@
-"""The shapes of the fake's answers: one envelope, a gateway's page, and a stream as a network delivers it."""
+"""The shapes of the fake's answers: an envelope, a gateway's page, and a stream as a network delivers it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _HEADERS = {"trace-id": TRACE}
 _MESSAGES = {0: "success", 2013: "invalid params"}
 
 
-def envelope(code: int = 0, told: str = "", **more: Any) -> dict[str, Any]:
-    message = ", ".join(filter(None, (_MESSAGES.get(code, "failed"), told)))
+def envelope(code: int = 0, reason: str = "", **more: Any) -> dict[str, Any]:
+    message = ", ".join(filter(None, (_MESSAGES.get(code, "failed"), reason)))
     return {**more, "trace_id": TRACE, "base_resp": {"status_code": code, "status_msg": message}}
 
 
 def answer(body: dict[str, Any]) -> Response:
-    """With HTTP 200, whatever it says."""
+    """Return the body with HTTP 200, even if it is a refusal."""
     return Response(msgspec.json.encode(body), media_type="application/json", headers=_HEADERS)
 
 
@@ -51,7 +51,10 @@ def event(body: dict[str, Any], end: bytes) -> bytes:
 
 
 def torn(events: Iterable[bytes], dice: random.Random) -> Iterator[bytes]:
-    """The same bytes cut anywhere: within an event, within a byte's two digits, or two events in one."""
+    """Yield the same bytes, cut anywhere.
+
+    A piece may end inside an event or between a byte's two digits. It may also hold two events.
+    """
     held = b""
     for each in events:
         held += each

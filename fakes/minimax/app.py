@@ -1,8 +1,8 @@
-"""The fake as a whole: its paths, its key, and the faults that it words itself.
+"""The fake as a whole: its paths, its key, and the faults that it phrases itself.
 
-A fault named `429` is MiniMax's own refusal, code 1002, and a gateway's where it is given a `retry_after`.
-`code` is one of MiniMax's numbers or, with `error_in_200`: `empty` and `null_data` (success without audio),
-`odd_hex`, `no_end` (the last event is missing).
+A fault named `429` is MiniMax's own refusal with code 1002. With a `retry_after` it is a gateway's refusal.
+The `code` of a fault is one of MiniMax's numbers. With `error_in_200` it may also be `empty` or `null_data`
+(success without audio), `odd_hex`, or `no_end` (the last event is missing).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHAPES = ("empty", "null_data", "odd_hex", "no_end")
 
 
 class FakeMinimax:
-    """`provider` is what is served; `unknown` the fields that the real one passes over in silence."""
+    """The fake. `provider` is its server. `unknown` lists the fields that the real service would ignore."""
 
     def __init__(
         self, voice: Callable[[str], bytes] = hum, *, key: str = KEY, account: Account | None = None
@@ -50,12 +50,14 @@ class FakeMinimax:
         return self._mouth.unknown
 
     def _routes(self) -> list[Route]:
-        def route(path: str, told: Callable[[Request, ScriptedFault | None], Awaitable[Response]]) -> Route:
+        def route(
+            path: str, handler: Callable[[Request, ScriptedFault | None], Awaitable[Response]]
+        ) -> Route:
             async def endpoint(request: Request) -> Response:
                 fault = scripted(request.scope)
-                return _refusal(request, fault, self._key) or await told(request, fault)
+                return _refusal(request, fault, self._key) or await handler(request, fault)
 
-            # Some reach it through a gateway that puts a path of its own before.
+            # Some users reach MiniMax through a gateway that puts its own path in front.
             return Route("/{before:path}v1/" + path, endpoint, methods=["POST"])
 
         return [
@@ -89,11 +91,11 @@ def _refusal(request: Request, fault: ScriptedFault | None, key: str) -> Respons
 
 
 def _with_json(
-    told: Callable[[dict[str, Any]], Response],
+    handler: Callable[[dict[str, Any]], Response],
 ) -> Callable[[Request, ScriptedFault | None], Awaitable[Response]]:
     async def endpoint(request: Request, fault: ScriptedFault | None) -> Response:
         raw = await _json(request)
-        return told(raw) if isinstance(raw, dict) else answer(envelope(rules.INVALID, "body"))
+        return handler(raw) if isinstance(raw, dict) else answer(envelope(rules.INVALID, "body"))
 
     return endpoint
 

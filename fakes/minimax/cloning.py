@@ -1,4 +1,4 @@
-"""The voices of the fake: uploads, clones, the list and removals, with the checks of the real one."""
+"""The voices of the fake: uploads, clones, the list and removals, with the checks of the real service."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ class Studio:
         return answer(envelope(demo_audio="", input_sensitive={"type": 0}, extra_info=None))
 
     def listing(self, raw: dict[str, Any]) -> Response:
-        asked = raw.get("voice_type")
-        if asked not in ("system", "voice_cloning", "voice_generation", "all"):
+        voice_type = raw.get("voice_type")
+        if voice_type not in ("system", "voice_cloning", "voice_generation", "all"):
             return answer(envelope(rules.INVALID, "voice_type"))
         system = [_row(voice, voice.replace("_", " ")) for voice in SYSTEM_VOICES]
         cloned = [_row(voice, "") for voice in self._account.listed()]
         return answer(
             envelope(
-                system_voice=system if asked in ("system", "all") else None,
-                voice_cloning=(cloned or None) if asked in ("voice_cloning", "all") else None,
+                system_voice=system if voice_type in ("system", "all") else None,
+                voice_cloning=(cloned or None) if voice_type in ("voice_cloning", "all") else None,
                 voice_generation=None,
             )
         )
@@ -86,5 +86,5 @@ class Studio:
 
 
 def _row(voice: str, name: str) -> dict[str, Any]:
-    told = ["A calm voice,", "of tones."] if name else []
-    return {"voice_id": voice, "voice_name": name, "description": told, "created_time": "2026-01-01"}
+    words = ["A calm voice,", "of tones."] if name else []
+    return {"voice_id": voice, "voice_name": name, "description": words, "created_time": "2026-01-01"}

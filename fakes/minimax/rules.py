@@ -1,4 +1,4 @@
-"""The bounds of MiniMax for a request for speech. A broken bound is 2013; unknown names pass."""
+"""MiniMax's bounds for a request for speech. A broken bound is code 2013. Unknown names pass."""
 
 from __future__ import annotations
 
@@ -84,30 +84,30 @@ class Speech(msgspec.Struct):
         return [each.voice_id for each in self.timbre_weights] or [self.voice_setting.voice_id]
 
 
-class Broken(Exception):
-    """A bound that is broken; the message names the field."""
+class BrokenBound(Exception):
+    """The error for a request that breaks a bound. The message names the field."""
 
 
 def speech(raw: Any) -> Speech:
-    """Return the request. Raises Broken if the request breaks a bound."""
+    """Return the request. Raises BrokenBound if the request breaks a bound."""
     try:
-        asked = msgspec.convert(raw, Speech)
+        request = msgspec.convert(raw, Speech)
     except msgspec.ValidationError as error:
-        raise Broken(str(error)) from None
-    if asked.voice_setting.emotion == "whisper" and "-2.8-" in asked.model:
-        raise Broken("voice_setting.emotion")
-    if asked.language_boost is not None and asked.language_boost not in LANGUAGES:
-        raise Broken("language_boost")
-    if not any(asked.voices):
-        raise Broken("voice_setting.voice_id")
-    if asked.stream and asked.audio_setting.format in ("wav", "pcmu_wav"):
-        raise Broken("audio_setting.format: not with stream")
-    _check_pauses(asked.text)
-    return asked
+        raise BrokenBound(str(error)) from None
+    if request.voice_setting.emotion == "whisper" and "-2.8-" in request.model:
+        raise BrokenBound("voice_setting.emotion")
+    if request.language_boost is not None and request.language_boost not in LANGUAGES:
+        raise BrokenBound("language_boost")
+    if not any(request.voices):
+        raise BrokenBound("voice_setting.voice_id")
+    if request.stream and request.audio_setting.format in ("wav", "pcmu_wav"):
+        raise BrokenBound("audio_setting.format: not with stream")
+    _check_pauses(request.text)
+    return request
 
 
 def unknown(raw: Any, type_: type[msgspec.Struct] = Speech, path: str = "") -> Iterator[str]:
-    """The names that MiniMax would pass over in silence, with those inside them."""
+    """Yield the names that MiniMax would ignore silently, also inside other fields."""
     if not isinstance(raw, dict):
         return
     fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
@@ -128,13 +128,13 @@ def _structs(annotation: Any) -> Iterator[type[msgspec.Struct]]:
 
 
 def without_pauses(text: str) -> list[tuple[str, float]]:
-    """The text between its pause marks, each part with the seconds of silence after it."""
+    """Split the text at its pause marks. Return each part with the seconds of silence after it."""
     parts = _PAUSE.split(text)
     return [(part, float(pause)) for part, pause in zip(parts[::2], [*parts[1::2], "0"], strict=True)]
 
 
 def _check_pauses(text: str) -> None:
     if _PAUSES_IN_A_ROW.search(text):
-        raise Broken("text: two pauses in a row")
+        raise BrokenBound("text: two pauses in a row")
     if any(not 0.01 <= float(pause) <= 99.99 for pause in _PAUSE.findall(text)):
-        raise Broken("text: a pause is from 0.01 to 99.99 seconds")
+        raise BrokenBound("text: a pause is from 0.01 to 99.99 seconds")

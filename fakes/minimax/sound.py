@@ -1,4 +1,4 @@
-"""Encodes a voice as real audio in the format, rate and channels of the request."""
+"""Encode a voice as real audio in the format, rate and channels of the request."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Clip(NamedTuple):
     length_ms: int
 
 
-def clip(asked: Speech, voice: Callable[[str], bytes], format_: str) -> Clip:
-    """24 kHz PCM of `voice`, with its pauses, encoded."""
+def clip(request: Speech, voice: Callable[[str], bytes], format_: str) -> Clip:
+    """Return the encoded speech of a request, with its pauses. `voice` gives 24 kHz PCM for a text."""
     pcm = b"".join(
         (voice(text) if text.strip() else b"") + bytes(_SAMPLE_BYTES * round(pause_s * VOICE_RATE_HZ))
-        for text, pause_s in without_pauses(asked.text)
+        for text, pause_s in without_pauses(request.text)
     )
     length_ms = 1000 * len(pcm) // (_SAMPLE_BYTES * VOICE_RATE_HZ)
-    return Clip(_encoded(pcm, asked.audio_setting, format_), length_ms)
+    return Clip(_encoded(pcm, request.audio_setting, format_), length_ms)
 
 
 def seconds(data: bytes) -> float | None:
@@ -54,7 +54,7 @@ def _encoded(pcm: bytes, setting: AudioSetting, format_: str) -> bytes:
     if not pcm or (format_ == "pcm" and (setting.sample_rate, setting.channel) == (VOICE_RATE_HZ, 1)):
         return pcm
     container, codec = _CONTAINERS[format_]
-    # Opus has its own rates.
+    # Opus has its own sample rates, and 48 kHz is one of them.
     rate_hz = 48_000 if format_ == "opus" else setting.sample_rate
     layout = "mono" if setting.channel == 1 else "stereo"
     sink = io.BytesIO()

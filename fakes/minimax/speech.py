@@ -1,4 +1,4 @@
-"""POST /v1/t2a_v2 of the fake: judged, spoken, and given out whole or as a stream."""
+"""Answer POST /v1/t2a_v2 of the fake: check the request, speak it, send it whole or as a stream."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from fakes.minimax.sound import Clip
 from speech_engine.testing.faults import ScriptedFault
 
 _CHUNK_BYTES = 4_801
-"""Odd, so that PCM is cut within a sample."""
+"""An odd number, so that PCM is cut inside a sample."""
 _NO_ACCESS, _BAD_VOICE = 2042, 20132
 
 
 class Mouth:
-    """`voice` gives 24 kHz PCM for a text. Streams are cut by dice that fall alike in every run."""
+    """The speech of the fake. `voice` gives 24 kHz PCM for a text.
+
+    Dice decide where a stream is cut. They fall alike in every run.
+    """
 
     def __init__(self, account: Account, voice: Callable[[str], bytes]) -> None:
         self.unknown: list[str] = []
@@ -33,49 +36,49 @@ class Mouth:
             return answers.answer(envelope(1002, "rate limit", data=None))
         self.unknown += rules.unknown(raw)
         try:
-            asked = rules.speech(raw)
-        except rules.Broken as broken:
+            request = rules.speech(raw)
+        except rules.BrokenBound as broken:
             return answers.answer(envelope(rules.INVALID, str(broken), data=None))
-        for voice in asked.voices:
+        for voice in request.voices:
             if not self._account.speak_with(voice):
                 code = _BAD_VOICE if " " in voice else _NO_ACCESS
                 return answers.answer(envelope(code, "voice id", data=None))
-        return self._spoken(asked, fault)
+        return self._spoken(request, fault)
 
-    def _spoken(self, asked: rules.Speech, fault: ScriptedFault | None) -> Response:
-        format_ = asked.audio_setting.format
+    def _spoken(self, request: rules.Speech, fault: ScriptedFault | None) -> Response:
+        format_ = request.audio_setting.format
         if fault and fault.name == "wrong_codec":
             format_ = "flac" if format_ != "flac" else "wav"
-        clip = sound.clip(asked, self._voice, format_)
-        if not asked.stream:
-            return answers.answer(_whole(asked, clip, fault))
-        events = answers.torn(self._events(asked, clip, fault), self._dice)
+        clip = sound.clip(request, self._voice, format_)
+        if not request.stream:
+            return answers.answer(_whole(request, clip, fault))
+        events = answers.torn(self._events(request, clip, fault), self._dice)
         return StreamingResponse(answers.as_they_come(events), media_type="text/event-stream")
 
-    def _events(self, asked: rules.Speech, clip: Clip, fault: ScriptedFault | None) -> Iterator[bytes]:
+    def _events(self, request: rules.Speech, clip: Clip, fault: ScriptedFault | None) -> Iterator[bytes]:
         end = self._dice.choice((b"\n", b"\r\n"))
-        said = 0
+        digits_sent = 0
         for start in range(0, len(clip.data), _CHUNK_BYTES):
-            if fault and fault.name == "error_midstream" and said >= fault.after_bytes:
+            if fault and fault.name == "error_midstream" and digits_sent >= fault.after_bytes:
                 yield answers.event(envelope(int(fault.code or 1000), data=None), end)
                 return
             chunk = clip.data[start : start + _CHUNK_BYTES].hex()
             body = envelope(data={"audio": _odd(chunk, fault), "status": 1, "ced": ""})
             yield answers.event(_silenced(body, fault), end)
-            said += len(chunk)
+            digits_sent += len(chunk)
         if fault and fault.code == "no_end":
             return
-        # By default the last event has the whole clip once more.
-        again = "" if asked.stream_options.exclude_aggregated_audio else clip.data.hex()
-        yield answers.event(_silenced(_last(asked, clip, again), fault), end)
+        # By default the last event repeats the whole clip.
+        again = "" if request.stream_options.exclude_aggregated_audio else clip.data.hex()
+        yield answers.event(_silenced(_last(request, clip, again), fault), end)
 
 
-def _whole(asked: rules.Speech, clip: Clip, fault: ScriptedFault | None) -> dict[str, Any]:
-    return _silenced(_last(asked, clip, _odd(clip.data.hex(), fault)), fault)
+def _whole(request: rules.Speech, clip: Clip, fault: ScriptedFault | None) -> dict[str, Any]:
+    return _silenced(_last(request, clip, _odd(clip.data.hex(), fault)), fault)
 
 
-def _last(asked: rules.Speech, clip: Clip, audio: str) -> dict[str, Any]:
-    info = answers.extra_info(asked.text, clip, asked.audio_setting)
+def _last(request: rules.Speech, clip: Clip, audio: str) -> dict[str, Any]:
+    info = answers.extra_info(request.text, clip, request.audio_setting)
     return envelope(data={"audio": audio, "status": 2, "ced": ""}, extra_info=info)
 
 
@@ -84,7 +87,10 @@ def _odd(digits: str, fault: ScriptedFault | None) -> str:
 
 
 def _silenced(body: dict[str, Any], fault: ScriptedFault | None) -> dict[str, Any]:
-    """`empty` has been seen of the real one under bursts, `null_data` is in its reference."""
+    """Take the audio out of a body if the fault says so.
+
+    The real service has sent `empty` under bursts of requests. Its reference describes `null_data`.
+    """
     if fault and fault.code == "empty":
         body["data"]["audio"] = ""
     elif fault and fault.code == "null_data" and body["data"]["status"] == 1:

@@ -1,1 +1,1 @@
-"""A fake of OpenAI's speech API, and of other servers that speak it with habits of their own."""
+"""A fake of OpenAI's speech API, and of other servers that speak it with their own habits."""

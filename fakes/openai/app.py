@@ -1,4 +1,4 @@
-"""The fake's routes: speech, models, and the lists of voices that OpenAI itself has not."""
+"""The routes of the fake: speech, models, and the lists of voices, which OpenAI itself does not have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from fakes.openai.bodies import Body, Refused, checked
+from fakes.openai.bodies import Body, RequestRefusal, checked
 from fakes.openai.habits import HABITS, Habits
 from fakes.openai.sound import MEDIA_TYPES, encoded, faster
 from fakes.openai.streams import envelope, error_event, events
@@ -19,7 +19,7 @@ from speech_engine.testing.faults import ScriptedFault, scripted
 from speech_engine.testing.provider import Provider, hum
 
 Voice = Callable[[str], bytes]
-"""A text → its speech as 24 kHz PCM."""
+"""A function that turns a text into its speech, as 24 kHz PCM."""
 
 _PIECE_BYTES = 4096
 _OTHER_CODEC = b"fLaC" + bytes(60)
@@ -36,7 +36,7 @@ def provider(voice: Voice = hum) -> Provider:
 
 
 class _Server:
-    """One kind of server. All keys are good but "wrong"."""
+    """One kind of server. It accepts every key except "wrong"."""
 
     def __init__(self, voice: Voice, habits: Habits) -> None:
         self._voice = voice
@@ -55,8 +55,8 @@ class _Server:
         try:
             _check(request, fault)
             body = checked(await request.body(), self._habits)
-        except Refused as refused:
-            return self._refusal(refused, fault)
+        except RequestRefusal as refusal:
+            return self._refusal(refusal, fault)
         return self._spoken(body, fault)
 
     def _listing(self, found: Any) -> Callable[[Request], Response]:
@@ -64,8 +64,8 @@ class _Server:
             fault = scripted(request.scope)
             try:
                 _check(request, fault)
-            except Refused as refused:
-                return self._refusal(refused, fault)
+            except RequestRefusal as refusal:
+                return self._refusal(refusal, fault)
             return Response(msgspec.json.encode(found), media_type="application/json")
 
         return listing
@@ -92,37 +92,37 @@ class _Server:
             sent += len(piece)
         yield error_event(_scripted_refusal(fault), self._habits)
 
-    def _refusal(self, refused: Refused, fault: ScriptedFault | None) -> Response:
-        told = self._worded(refused)
+    def _refusal(self, refusal: RequestRefusal, fault: ScriptedFault | None) -> Response:
+        body = self._error_body(refusal)
         if fault and fault.name == "error_in_200":
-            return Response(told, media_type="audio/mpeg")
+            return Response(body, media_type="audio/mpeg")
         headers = {"retry-after": fault.retry_after} if fault and fault.retry_after is not None else {}
         is_html = self._habits.error_shape == "html"
-        return Response(told, refused.status, headers, "text/html" if is_html else "application/json")
+        return Response(body, refusal.status, headers, "text/html" if is_html else "application/json")
 
-    def _worded(self, refused: Refused) -> bytes:
+    def _error_body(self, refusal: RequestRefusal) -> bytes:
         match self._habits.error_shape:
             case "html":
                 return b"<html><body><h1>Bad Gateway</h1></body></html>"
             case "fastapi":
-                detail = {"error": refused.code or refused.kind, "message": refused.message}
+                detail = {"error": refusal.code or refusal.kind, "message": refusal.message}
                 return msgspec.json.encode({"detail": detail})
             case "bare":
-                return msgspec.json.encode({"message": refused.message, "code": refused.status})
+                return msgspec.json.encode({"message": refusal.message, "code": refusal.status})
             case "openai":
-                return msgspec.json.encode({"error": envelope(refused)})
+                return msgspec.json.encode({"error": envelope(refusal)})
 
 
 def _check(request: Request, fault: ScriptedFault | None) -> None:
     if request.headers.get("authorization", "").endswith(" wrong"):
-        raise Refused(401, "Incorrect API key provided.", "invalid_api_key")
+        raise RequestRefusal(401, "Incorrect API key provided.", "invalid_api_key")
     if fault and fault.name in ("429", "5xx", "error_in_200"):
         raise _scripted_refusal(fault)
 
 
-def _scripted_refusal(fault: ScriptedFault) -> Refused:
+def _scripted_refusal(fault: ScriptedFault) -> RequestRefusal:
     if fault.name == "429":
         code = fault.code or "rate_limit_exceeded"
         kind = "insufficient_quota" if code == "insufficient_quota" else "requests"
-        return Refused(429, "Too much was asked for.", code, kind=kind)
-    return Refused(fault.status, "The server had an error.", fault.code or None, kind="server_error")
+        return RequestRefusal(429, "Too much was asked for.", code, kind=kind)
+    return RequestRefusal(fault.status, "The server had an error.", fault.code or None, kind="server_error")

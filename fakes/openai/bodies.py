@@ -1,4 +1,4 @@
-"""Checks a request for speech, field by field, as OpenAI's own service does."""
+"""Check a request for speech field by field, as OpenAI's own service does."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _LONGEST = 4096
 _KNOWN = ("model", "input", "voice", "instructions", "response_format", "speed", "stream_format")
 
 
-class Refused(Exception):
-    """An answer that is an error: its status, and what OpenAI's envelope holds."""
+class RequestRefusal(Exception):
+    """The refusal of a request: its HTTP status, and the fields of OpenAI's error envelope."""
 
     def __init__(
         self, status: int, message: str, code: str | None, *, kind: str = "", field: str | None = None
@@ -35,7 +35,7 @@ class Body(NamedTuple):
 
 
 def checked(raw: bytes, habits: Habits) -> Body:
-    """Raises Refused at the first field that is wrong."""
+    """Return the fields of the request. Raises RequestRefusal at the first wrong field."""
     body = _object(raw)
     strange = [key for key in body if key not in _KNOWN]
     if strange and not habits.takes_unknown_fields:
@@ -44,7 +44,7 @@ def checked(raw: bytes, habits: Habits) -> Body:
         if body.get(key) is None:
             raise _wrong(key, "missing_required_parameter")
     if body["model"] not in habits.models:
-        raise Refused(404, "The model does not exist.", "model_not_found", field="model")
+        raise RequestRefusal(404, "The model does not exist.", "model_not_found", field="model")
     _check_voice(body["voice"], habits)
     if not isinstance(body.get("instructions", ""), str) or len(body.get("instructions", "")) > _LONGEST:
         raise _wrong("instructions", "invalid_value")
@@ -61,7 +61,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except msgspec.DecodeError:
-        raise Refused(400, "This is not JSON.", "invalid_json") from None
+        raise RequestRefusal(400, "This is not JSON.", "invalid_json") from None
 
 
 def _text(value: object) -> str:
@@ -91,5 +91,5 @@ def _one_of(body: dict[str, Any], key: str, known: tuple[str, ...]) -> str:
     return str(value)
 
 
-def _wrong(field: str, code: str) -> Refused:
-    return Refused(400, f"Invalid '{field}'.", code, field=field)
+def _wrong(field: str, code: str) -> RequestRefusal:
+    return RequestRefusal(400, f"Invalid '{field}'.", code, field=field)

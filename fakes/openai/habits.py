@@ -1,4 +1,4 @@
-"""The habits of servers that speak OpenAI's API: a value for each server."""
+"""The habits of servers that speak OpenAI's API, as one value for each server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _KOKORO = ("af_heart", "am_adam")
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
-    """`lists` has what else is listed, by its path. `label` is a Content-Type that everything gets."""
+    """The habits of one server.
+
+    `lists` maps a path to the list behind it. `label`, if set, is the Content-Type of all speech.
+    """
 
     models: tuple[str, ...] = ("gpt-5", "tts-1", "tts-1-hd", "gpt-4o-mini-tts", "whisper-1")
     voices: tuple[str, ...] = BUILT_IN
@@ -65,7 +68,7 @@ HABITS: dict[str, Habits] = {
         has_events=False,
     ),
     "openedai": Habits(takes_unknown_fields=True, error_shape="bare", has_events=False, always_wav=True),
-    # All at once that has been seen anywhere.
+    # Every oddity that has been seen at any server, all at once.
     "odd": Habits(
         lists={"/voices": list(BUILT_IN)},
         takes_unknown_fields=True,
@@ -78,4 +81,4 @@ HABITS: dict[str, Habits] = {
     ),
     "cut": Habits(ends_with="nothing"),
 }
-"""By the first part of the path: `/v1` is OpenAI, `/vllm/v1` vLLM-Omni, and so on."""
+"""The habits by the first part of the path: `/v1` is OpenAI, `/vllm/v1` is vLLM-Omni, and so on."""

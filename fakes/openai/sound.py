@@ -1,4 +1,4 @@
-"""A fake voice's PCM in the formats that OpenAI offers, with the tags that real encoders write."""
+"""Encode a fake voice's PCM in the formats that OpenAI offers, with the tags that real encoders write."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CODECS = {
     "flac": ("flac", "flac", "s16"),
 }
 _FRAME_SAMPLES = RATE_HZ // 50
-_NOBODY_KNOWS = 0xFFFFFFFF
+_UNKNOWN_SIZE = 0xFFFFFFFF
 
 
 def encoded(pcm: bytes, format_: str) -> bytes:
@@ -46,11 +46,11 @@ def encoded(pcm: bytes, format_: str) -> bytes:
     return sink.getvalue()
 
 
-def wav_header(data_bytes: int = _NOBODY_KNOWS, rate_hz: int = RATE_HZ) -> bytes:
-    """As OpenAI streams it: with the sizes of somebody who does not know yet."""
+def wav_header(data_bytes: int = _UNKNOWN_SIZE, rate_hz: int = RATE_HZ) -> bytes:
+    """Return a header as OpenAI streams it. Its sizes say that the length is not known yet."""
     layout = (16, 1, 1, rate_hz, 2 * rate_hz, 2, 16)
     return struct.pack(
-        "<4sI4s4sIHHIIHH4sI", b"RIFF", _NOBODY_KNOWS, b"WAVE", b"fmt ", *layout, b"data", data_bytes
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", _UNKNOWN_SIZE, b"WAVE", b"fmt ", *layout, b"data", data_bytes
     )
 
 

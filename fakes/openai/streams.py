@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fakes.openai.bodies import Refused
+from fakes.openai.bodies import RequestRefusal
 from fakes.openai.habits import Habits
 
 
@@ -25,17 +25,17 @@ def events(pieces: Iterator[bytes], characters: int, habits: Habits) -> Iterator
         yield f"data: [DONE]{habits.line_end * 2}".encode()
 
 
-def error_event(refused: Refused, habits: Habits) -> bytes:
+def error_event(refusal: RequestRefusal, habits: Habits) -> bytes:
     kind = "speech.audio.error" if habits.names_events else "error"
-    return _event({"type": kind, "error": envelope(refused)}, habits)
+    return _event({"type": kind, "error": envelope(refusal)}, habits)
 
 
-def envelope(refused: Refused) -> dict[str, Any]:
+def envelope(refusal: RequestRefusal) -> dict[str, Any]:
     return {
-        "message": refused.message,
-        "type": refused.kind,
-        "param": refused.field,
-        "code": refused.code,
+        "message": refusal.message,
+        "type": refusal.kind,
+        "param": refusal.field,
+        "code": refusal.code,
     }
 
 

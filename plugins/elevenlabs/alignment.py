@@ -1,4 +1,4 @@
-"""Times of characters, as they come beside the audio, made into the times of words."""
+"""The times of words, made from the times of characters that come with the audio."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from speech_engine.values import Segment
 
 _WORD = re.compile(r"\S+")
 _LOOK_AHEAD = 16
-"""How many characters of the text the alignment may leave out at once before it counts as another text."""
+"""The most characters that an alignment may skip at once. If it skips more, its text is another text."""
 
 
 class Alignment(msgspec.Struct, frozen=True):
@@ -34,9 +34,9 @@ class _Spoken(NamedTuple):
 
 
 class WordTimes:
-    """One call's words. `begin` is where the call begins in the job's audio, in samples.
+    """The words of one call. `begin` is the start of the call in the job's audio, in samples.
 
-    A word is told once the audio has come to it, so that none lies past the end.
+    A word goes out after the audio has reached it, so that no word lies past the end.
     """
 
     def __init__(self, call: Call, segments: tuple[Segment, ...], begin: int, sample_rate_hz: int) -> None:
@@ -53,9 +53,9 @@ class WordTimes:
         return f"<WordTimes {len(self._waiting)} to come>"
 
     def hear(self, alignment: Alignment, samples: int) -> None:
-        """`samples` is the audio so far, up to where the line began that brought this."""
+        """Take the times of one line. `samples` is the audio before that line."""
         times = alignment.character_start_times_seconds
-        # Times count from the answer's start; where they step back, they count from their own line's.
+        # Times count from the start of the answer. If they step back, they count from their own line.
         offset_s = 0.0
         if times and times[0] < self._latest_s - 1e-6:
             offset_s = (samples - self._begin) / self._rate_hz
@@ -63,7 +63,7 @@ class WordTimes:
             self._hear_one(character, time_s + offset_s)
 
     def due(self, samples: int, *, is_over: bool = False) -> list[Words]:
-        """The words that the audio has come to; at the end, all that were timed."""
+        """Return the words that the audio has reached. At the end, return all words with a time."""
         found: dict[int, list[Word]] = {}
         while self._timed and (is_over or self._timed[0][1] <= samples):
             spoken, offset = self._timed.popleft()
@@ -77,13 +77,16 @@ class WordTimes:
         self._at = place + len(character)
         self._latest_s = max(self._latest_s, time_s)
         while self._waiting and self._waiting[0].at < self._at:
-            # In order whatever the times say: the server takes no word that comes before the last.
+            # Keep the words in order even if the times are not: the server takes no word before the last.
             self._latest = max(self._latest, self._begin + round(time_s * self._rate_hz))
             self._timed.append((self._waiting.popleft(), self._latest))
 
 
 def _words(call: Call, segments: tuple[Segment, ...]) -> Iterator[_Spoken]:
-    """The call has its segments whole, from `call.segment` on, with something between them."""
+    """Yield the words of a call.
+
+    From `call.segment` on, the call contains whole segments, with other text between them.
+    """
     at = 0
     for number in range(call.segment, len(segments)):
         spoken = segments[number].spoken

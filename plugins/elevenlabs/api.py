@@ -1,4 +1,4 @@
-"""One account's way to ElevenLabs: addresses, the key, and answers that are not refusals."""
+"""The HTTP requests of one ElevenLabs account: addresses, the key, and the sorting out of refusals."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ _MOST_REFUSAL_BYTES = 256 * 1024
 
 
 def voice_id(voice: Voice) -> str:
-    """An id that is fit to stand in a path; anything else would be another address."""
+    """Return an id that is safe in a path. Any other id would make another address."""
     if not isinstance(voice, EngineVoice) or not _VOICE_ID.fullmatch(voice.id):
         raise VoiceNotFound("ElevenLabs has no such voice: its voices are named by their ids alone.")
     return voice.id
 
 
 class Api:
-    """`most_at_once` is how many requests the account may have under way, once ElevenLabs has said so."""
+    """The requests of one account.
+
+    `most_at_once` is the number of requests that may run at once. It is None until ElevenLabs says it.
+    """
 
     def __init__(self, http: HttpClient, base_url: str, api_key: str, log: Logger) -> None:
         self.most_at_once: int | None = None
@@ -54,37 +57,42 @@ class Api:
         body: msgspec.Struct | HttpForm | None = None,
         within_s: float = _LISTS_S,
     ) -> AsyncIterator[HttpAnswer]:
-        """An answer that is no refusal; leaving the block ends the exchange. Raises EngineError."""
+        """Give an answer that is no refusal, or raise EngineError. The end of the block ends the exchange."""
         async with self._exchange(method, path, query, body, within_s) as answer:
             if not 200 <= answer.status < 300:
                 raise await self.refused(answer)
             yield answer
 
     async def look(self, type_: type[T], path: str, query: Mapping[str, str] | None = None) -> T | None:
-        """A whole answer of JSON; None where the key's owner does not let it look."""
+        """Return a whole JSON answer, or None if the key lacks the permission to read it."""
         async with self._exchange("GET", path, query, None, _LISTS_S) as answer:
             body = await answer.read()
             if 200 <= answer.status < 300:
                 return decoded(type_, body)
-            told = refusals.read(body)
-            refusal = self.refusal(answer, told)
-            if told.name == refusals.MISSING_PERMISSIONS:
+            refusal = refusals.read(body)
+            error = self.refusal(answer, refusal)
+            if refusal.name == refusals.MISSING_PERMISSIONS:
                 return None
-            raise refusal
+            raise error
 
     async def refused(self, answer: HttpAnswer) -> EngineError:
-        """What an answer is that has a refusal for its body, whatever its status; to be raised."""
-        return self.refusal(answer, refusals.read(await answer.read(_MOST_REFUSAL_BYTES)))
+        """Return the error for an answer whose body is a refusal, with any status."""
+        try:
+            body = await answer.read(_MOST_REFUSAL_BYTES)
+        except EngineError:
+            # The body could not be read, so the status alone must be enough.
+            body = b""
+        return self.refusal(answer, refusals.read(body))
 
-    def refusal(self, answer: HttpAnswer, told: refusals.Refusal) -> EngineError:
-        """To be raised. The request's id, in the log, is what ElevenLabs' support asks for."""
+    def refusal(self, answer: HttpAnswer, refusal: refusals.Refusal) -> EngineError:
+        """Log a refusal and return its error. ElevenLabs' support asks for the request id in the log."""
         self._log.warning(
             "elevenlabs.request.refused",
             status=answer.status,
-            code=told.name,
+            code=refusal.name,
             request=answer.headers.get("request-id", "")[:64],
         )
-        return refusals.error(told, answer.status, answer.headers)
+        return refusals.error(refusal, answer.status, answer.headers)
 
     @asynccontextmanager
     async def _exchange(
@@ -117,7 +125,7 @@ def decoded(type_: type[T], body: bytes) -> T:
     try:
         return msgspec.json.decode(body, type=type_)
     except msgspec.DecodeError:
-        # `from None`, and no word of the body: it may be anything.
+        # `from None`, and no word of the body in the message, because the body may hold anything.
         raise EngineFailed("ElevenLabs' answer is not what its documentation says.") from None
 
 

@@ -1,4 +1,4 @@
-"""What one request to speak says, as it goes over the wire: what is not said is absent."""
+"""The body of a request for speech, as it goes over the wire. A field that is not set is absent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from speech_engine.values import SpeechJob
 
 
 class VoiceSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`speed` 1 is what every voice has: not said, so that a voice's own settings stand."""
+    """The settings of a voice.
+
+    A `speed` of 1 is every voice's default. It is left out, so that the voice keeps its own settings.
+    """
 
     stability: float | None = None
     similarity_boost: float | None = None
@@ -19,10 +22,10 @@ class VoiceSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, settings: ElevenLabsSettings, speed: float = 1.0) -> VoiceSettings | None:
-        said = cls(
+        body = cls(
             settings.stability, settings.similarity_boost, settings.style, settings.use_speaker_boost, speed
         )
-        return None if said == cls() else said
+        return None if body == cls() else body
 
 
 class SpeechBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,7 +44,7 @@ def speech_body(text: str, job: SpeechJob, settings: ElevenLabsSettings) -> Spee
     return SpeechBody(
         text=text,
         model_id=job.model,
-        # ElevenLabs knows no regions. A model that finds out by itself does not look at it.
+        # ElevenLabs knows no regions. A model that detects the language ignores this field.
         language_code=job.language.partition("-")[0],
         voice_settings=VoiceSettings.of(settings, job.speed),
         seed=job.seed,

@@ -1,4 +1,4 @@
-"""Instant voice clones: recordings in, a voice's id out, and away with it again."""
+"""Instant voice clones: make a voice from recordings, and delete it again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Added(msgspec.Struct, frozen=True):
 
 
 async def add(api: Api, request: CloneRequest) -> str:
-    """Asked once, whatever comes of it: a second try could leave a voice that nobody knows of."""
+    """Add a voice and return its id. There is only one try: a second could leave an unknown voice."""
     try:
         async with api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S) as answer:
             added = decoded(_Added, await answer.read())

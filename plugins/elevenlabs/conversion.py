@@ -1,4 +1,4 @@
-"""The voice changer: one recording in, the same words in another voice out."""
+"""The voice changer, which says the words of a recording in another voice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plugins.elevenlabs.bodies import VoiceSettings
 from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
 from plugins.elevenlabs.refusals import NoSuchPath
 from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
-from plugins.elevenlabs.speech import credits_told, open_sound, query, sound_of
+from plugins.elevenlabs.speech import credits_told, expect_sound, open_sound, query
 from speech_engine.errors import EngineFailed, UnsupportedText, UnusableSample
 from speech_engine.events import Event, Finished, Started
 from speech_engine.http import HttpFile, HttpForm
@@ -28,7 +28,10 @@ _OTHER: dict[ConversionPath, ConversionPath] = {
 
 
 class Converter:
-    """Remembers at which of two paths ElevenLabs answers: its pages name one, its own library another."""
+    """The voice changer of one account. It remembers which of two paths ElevenLabs answers.
+
+    ElevenLabs' pages name one path, and its own library names another.
+    """
 
     def __init__(self, api: Api, settings: ElevenLabsSettings) -> None:
         self._api = api
@@ -67,8 +70,9 @@ class Converter:
             within_s=job.deadline_s,
         ) as answer:
             yield Started(SAMPLE_RATE_HZ)
-            async with aclosing(sound_of(self._api, answer, sound, 0)) as events:
-                async for event in events:
+            await expect_sound(self._api, answer)
+            while not sound.is_full and (piece := await answer.next_piece()):
+                for event in sound.feed(0, piece):
                     yield event
             if not sound.samples:
                 raise EngineFailed("ElevenLabs' answer has no audio.")
@@ -84,7 +88,10 @@ class Converter:
 
 
 async def _gathered(pcm: AsyncIterator[bytes]) -> bytes:
-    """As WAV: ElevenLabs takes bare samples at 16 kHz alone, and a form only whole."""
+    """Return the recording as one WAV file.
+
+    ElevenLabs takes bare samples only at 16 kHz, and it takes a form only as a whole.
+    """
     whole = io.BytesIO()
     size = 0
     with wave.open(whole, "wb") as file:
@@ -96,6 +103,6 @@ async def _gathered(pcm: AsyncIterator[bytes]) -> bytes:
             if size > _MOST_BYTES:
                 raise UnusableSample("ElevenLabs takes recordings of up to 50 MB.")
             file.writeframesraw(piece)
-        # Here, while the header's sizes can still be mended.
+        # This corrects the sizes in the header, which is possible only before the file is closed.
         file.writeframes(b"")
     return whole.getvalue()

@@ -1,4 +1,4 @@
-"""An ElevenLabs account as an engine: what it has, as far as it was asked, and how it speaks."""
+"""An ElevenLabs account as an engine: its models, its voices, and its speech."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from speech_engine.text.joining import joined
 from speech_engine.values import SpeechJob
 
 _SLOTS = 2
-"""What the smallest plan allows of the dearest models; `concurrency` in the engine's section says more."""
+"""The requests at once that the smallest plan allows for the most expensive models.
+
+An operator with a larger plan sets `concurrency` in the engine's section.
+"""
 
 
 class ElevenLabsEngine:
-    """Without a model or a voice until `refresh` has come through once."""
+    """An engine of one account. It has no model and no voice until the first `refresh` succeeds."""
 
     slots = _SLOTS
 
@@ -53,7 +56,7 @@ class ElevenLabsEngine:
         voices = await listings.voices(self._api)
         self._models, self._voices = models, voices
         if self._is_spent:
-            # Lists are free: that they come says nothing of credit.
+            # Lists are free, so an answer to them does not show that the account has credit.
             await listings.check_credit(self._api)
             self._is_spent = False
 

@@ -1,8 +1,11 @@
-"""The answer with times: one JSON object a line, cut anywhere on its way. What cannot be read is an error."""
+"""The answer with times, which has one JSON object on each line.
+
+The network may cut the lines at any byte. A line that cannot be read is an error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -15,7 +18,7 @@ _MOST_LINE_BYTES = 16 * 1024 * 1024
 
 
 class Line(msgspec.Struct, frozen=True):
-    """`detail` is there in place of audio where the answer ends in a refusal."""
+    """A line of the answer. If the answer ends in a refusal, the last line has `detail` and no audio."""
 
     audio_base64: bytes | None = None
     alignment: Alignment | None = None
@@ -25,20 +28,31 @@ class Line(msgspec.Struct, frozen=True):
         return f"<Line of {len(self.audio_base64 or b'')} bytes>"
 
 
-async def lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[Line, None]:
-    held = bytearray()
-    async for piece in pieces:
-        held += piece
+class LineReader:
+    """A reader of one answer: takes its bytes, cut anywhere, and yields its lines."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def __repr__(self) -> str:
+        return f"<LineReader, {len(self._held)} bytes held>"
+
+    def feed(self, piece: bytes) -> Iterator[Line]:
+        """Yield the lines that this piece completes. Raises EngineFailed at one that cannot be read."""
+        self._held += piece
         if b"\n" in piece:
-            *whole, rest = bytes(held).split(b"\n")
-            held = bytearray(rest)
+            *whole, rest = bytes(self._held).split(b"\n")
+            self._held = bytearray(rest)
             for line in whole:
                 if line.strip():
                     yield _read(line)
-        elif len(held) > _MOST_LINE_BYTES:
+        elif len(self._held) > _MOST_LINE_BYTES:
             raise EngineFailed("ElevenLabs' answer has a line without an end.")
-    if held.strip():
-        yield _read(bytes(held))
+
+    def flush(self) -> Iterator[Line]:
+        """Yield the last line if it has no end."""
+        if self._held.strip():
+            yield _read(bytes(self._held))
 
 
 def _read(line: bytes) -> Line:

@@ -1,4 +1,4 @@
-"""What an account has, as ElevenLabs lists it, and as the server wants it: models, voices and credit."""
+"""The models, voices and credit of an account: read from ElevenLabs' lists, given in the server's types."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from speech_engine.models import Language, ModelInfo, VoiceInfo
 from speech_engine.values import EngineVoice
 
 SAMPLE_RATE_HZ = 24_000
-"""Asked for as PCM; it is what OpenAI's own `pcm` has, and open to every plan."""
+"""The rate of the PCM that the engine requests. OpenAI's own `pcm` has it, and every plan may use it."""
 SPEEDS = (0.7, 1.2)
 DEFAULT_MAX_CHARACTERS = 5_000
-"""What the model with the lowest limit takes, for where nobody has said."""
+"""The lowest limit of all models. It holds for a model whose limit ElevenLabs does not list."""
 
 _PAGE = "100"
 _MOST_PAGES = 20
@@ -61,17 +61,17 @@ class ListedVoice(msgspec.Struct, frozen=True):
     description: str | None = None
 
     def info(self) -> VoiceInfo:
-        said = {name: label for name, label in (self.labels or {}).items() if isinstance(label, str)}
-        labels = {name: " ".join(label.replace("_", " ").split()) for name, label in said.items()}
+        texts = {name: label for name, label in (self.labels or {}).items() if isinstance(label, str)}
+        labels = {name: " ".join(label.replace("_", " ").split()) for name, label in texts.items()}
         gender = labels.pop("gender", "")
         age = labels.pop("age", "")
         return VoiceInfo(
             id=self.voice_id,
             name=" ".join((self.name or "").split()) or self.voice_id,
-            # A label like "neutral" or "non-binary" is no filter that a client could know of.
+            # Clients know no filter for another label, like "neutral" or "non-binary".
             gender=gender if gender in ("male", "female") else None,
             age=age or None,
-            # Accent, use and the like: an account may label its voices as it pleases.
+            # The other labels are accent, use and the like. An account may invent its own labels.
             tags=tuple(dict.fromkeys(label for label in labels.values() if label)),
             description=" ".join((self.description or "").split()),
         )
@@ -92,7 +92,10 @@ class VoicePage(msgspec.Struct, frozen=True):
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """`character_count` counts credits, and whoever may go past the limit is never out of them."""
+    """The credit of an account. `character_count` counts credits.
+
+    If the account may go past its limit, its credits are never used up.
+    """
 
     character_count: int
     character_limit: int
@@ -106,21 +109,23 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 async def models(api: Api, settings: ElevenLabsSettings) -> tuple[ModelInfo, ...]:
-    """Those that speak, in the operator's order if there is one, else in ElevenLabs' own.
+    """Return the models that speak, in the operator's order. Without that, ElevenLabs' order holds.
 
-    A model that names no language is left out: nothing could be routed to it.
+    A model that names no language is left out, because no request could have a route to it.
     """
     listed = await api.look(tuple[ListedModel, ...], "/v1/models")
     if listed is None:
         raise EngineUnauthorized("The ElevenLabs key may not read the list of models.")
     speaking = {each.model_id: each for each in listed if each.can_do_text_to_speech and each.languages}
-    wanted = dict.fromkeys(settings.models or speaking)
-    return tuple(speaking[name].info(settings) for name in wanted if name in speaking)
+    names = dict.fromkeys(settings.models or speaking)
+    return tuple(speaking[name].info(settings) for name in names if name in speaking)
 
 
 async def voices(api: Api) -> tuple[VoiceInfo, ...]:
-    """The first pages of them, which are all but for the largest accounts; none where the key may not look,
-    which is no reason not to speak with one."""
+    """Return the voices on the first pages. Only the largest accounts have more pages.
+
+    If the key may not list voices, return none. The engine can still speak with a voice by its id.
+    """
     found: dict[str, VoiceInfo] = {}
     query = {"page_size": _PAGE}
     for _ in range(_MOST_PAGES):
@@ -135,7 +140,10 @@ async def voices(api: Api) -> tuple[VoiceInfo, ...]:
 
 
 async def check_credit(api: Api) -> None:
-    """Raises EngineExhausted while there is none; a key that may not look is tried."""
+    """Raise EngineExhausted if the account has no credit.
+
+    If the key may not read the credit, do not raise: only the next request can show it.
+    """
     subscription = await api.look(Subscription, "/v1/user/subscription")
     if subscription is not None and subscription.is_spent:
         raise EngineExhausted("The ElevenLabs account has used up its credits.")

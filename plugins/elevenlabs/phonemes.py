@@ -1,7 +1,7 @@
-"""How words sound, as tags around them in the text, for the few models that read such tags.
+"""The sounds of words, as tags around the words in the text. Only a few models read these tags.
 
-Dictionaries that ElevenLabs keeps would do no better: they are uploaded first and named afterwards, while a
-lexicon may change with each request.
+ElevenLabs' own dictionaries would not help. A dictionary must be uploaded before a request can name
+it, and a lexicon may change with each request.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from speech_engine.text.words import words_of
 from speech_engine.values import Alphabet, Pronunciation, Segment
 
 _MODELS = frozenset(("eleven_flash_v2", "eleven_turbo_v2", "eleven_monolingual_v1"))
-"""All others pass over the tags, and the word is said as they think right."""
+"""The models that read the tags. Any other model skips a tag and says the word in its own way."""
 
 _UNFIT = frozenset('<>&"')
 
 
 def taken_by(model: str, *, is_timed: bool) -> tuple[Alphabet, ...]:
-    """Whether the times of words count the tags nobody has said: with times there are none."""
+    """Return the alphabets that a model takes. With word times it takes none.
+
+    ElevenLabs does not document whether the times of words count the characters of the tags.
+    """
     return ("ipa",) if model in _MODELS and not is_timed else ()
 
 
@@ -38,7 +41,7 @@ def _tag(pronunciation: Pronunciation) -> str:
 
 
 def _is_fit(pronunciation: Pronunciation) -> bool:
-    """A tag is for one word, and has no way to write these signs."""
-    said = pronunciation.word + pronunciation.sounds
+    """Return whether a tag can hold this: a tag is for one word, and cannot write some signs."""
+    characters = pronunciation.word + pronunciation.sounds
     is_one = not any(character.isspace() for character in pronunciation.word)
-    return pronunciation.alphabet == "ipa" and is_one and not _UNFIT & set(said)
+    return pronunciation.alphabet == "ipa" and is_one and not _UNFIT & set(characters)

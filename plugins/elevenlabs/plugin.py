@@ -1,4 +1,4 @@
-"""The front of the ElevenLabs engine: light, since it runs in the server, and all there is but the fake."""
+"""The plugin of the ElevenLabs engine. It has no worker: all of it is light and runs in the server."""
 
 from __future__ import annotations
 

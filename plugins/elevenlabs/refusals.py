@@ -1,7 +1,7 @@
-"""What ElevenLabs says when it says no: four shapes of one body, and which class of error each of them is.
+"""The refusals of ElevenLabs: the four shapes of their body, and the class of error for each refusal.
 
-Its HTTP status alone says little: the same 400 or 401 stands for a wrong key, a used-up plan and a voice
-that is gone. So `code` decides, else the older `status`, else the HTTP status.
+The HTTP status alone says little. The same 400 or 401 can mean a wrong key, a used-up plan or a
+deleted voice. So `code` decides, else the older `status`, else the HTTP status.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from speech_engine.errors import (
 )
 
 MISSING_PERMISSIONS = "missing_permissions"
-"""The key is good, and its owner has not allowed it this: it may be allowed to speak all the same."""
+"""The name of the refusal if the key is valid but lacks this permission. The key may still speak."""
 
 
 class NoSuchPath(EngineFailed):
-    """Nobody lives at the address itself, whatever voice or model was asked for there."""
+    """Raised if the address itself does not exist, for any voice and model."""
 
 
 _BY_NAME: dict[str, type[EngineError]] = {
@@ -39,7 +39,7 @@ _BY_NAME: dict[str, type[EngineError]] = {
     "quota_exceeded": EngineExhausted,
     "voice_limit_reached": EngineExhausted,
     "voice_not_found": VoiceNotFound,
-    # No fault of the request's: the list of models is out of date, and is asked for again.
+    # The request is not at fault. The list of models is out of date, and the engine reads it again.
     "model_not_found": EngineFailed,
     "max_character_limit_exceeded": UnsupportedText,
     "text_too_long": UnsupportedText,
@@ -55,7 +55,7 @@ _BY_STATUS: dict[int, type[EngineError]] = {
     401: EngineUnauthorized,
     402: EngineExhausted,
     403: EngineUnauthorized,
-    # How far the work was, and whether it is billed, nobody says: it is not asked for again.
+    # ElevenLabs does not say how much work it did, or whether it bills that. So there is no second try.
     408: EngineTimeout,
     413: UnsupportedText,
     422: UnsupportedText,
@@ -79,8 +79,10 @@ _SECONDS = re.compile(r"\d{1,6}(\.\d+)?")
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What a body says by names; its prose is not kept, since it may quote the text. `code` or `status` is
-    empty where there is none."""
+    """The names in the body of a refusal. If the body has no `code` or `status`, that field is empty.
+
+    The prose of the body is not kept, because it may quote the text.
+    """
 
     code: str = ""
     status: str = ""
@@ -92,7 +94,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 def read(body: bytes) -> Refusal:
-    """Never raises: a body that is no JSON (a gateway's page) is a refusal without names."""
+    """Read a refusal. If the body is no JSON (a gateway's page), the refusal has no names.
+
+    This never raises.
+    """
     try:
         decoded = msgspec.json.decode(body)
     except msgspec.DecodeError:
@@ -110,7 +115,10 @@ def told(detail: Any) -> Refusal:
 
 
 def error(refusal: Refusal, http_status: int, headers: Mapping[str, str]) -> EngineError:
-    """The error to raise, with what an operator can look up and nothing that the provider wrote in prose."""
+    """Return the error to raise.
+
+    Its message has the names that an operator can look up, and none of the provider's prose.
+    """
     kind = _kind(refusal, http_status)
     about = f"HTTP {http_status}" + (f", {refusal.name}" if refusal.name else "")
     wait = headers.get("retry-after", "")

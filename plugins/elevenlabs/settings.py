@@ -1,4 +1,4 @@
-"""What an operator may set for ElevenLabs in a section of [engines]."""
+"""The settings for ElevenLabs in a section of [engines]."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ConversionPath = Literal["voice-changer", "speech-to-speech"]
 
 
 class ElevenLabsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """README.md has a line for each. What is None is left to the voice's own settings."""
+    """The settings; README.md has a line for each. If a value is None, the voice's own setting holds."""
 
     api_key: str
     base_url: Annotated[

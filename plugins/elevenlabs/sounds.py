@@ -1,4 +1,7 @@
-"""Bytes of an answer as events: PCM in pieces of 100 ms, MP3 as it comes; both end at the job's limit."""
+"""The bytes of an answer as events, up to the job's limit.
+
+PCM goes out in pieces of 100 ms, and MP3 as it comes.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from speech_engine.pcm import PcmPieces
 
 _SAMPLE_BYTES = 2
 _ENCODED = (b"ID3", b"OggS", b"RIFF", b"fLaC")
-"""Taken for samples these would be noise at full volume."""
+"""The first bytes of encoded files. Played as samples, a file would be noise at full volume."""
 
 
 class Sound(Protocol):
-    """One for a whole job. `samples` is what has been given so far, at the rate of Started."""
+    """The sound of a whole job. `samples` counts the audio so far, at the rate of Started."""
 
     @property
     def samples(self) -> int: ...
@@ -26,7 +29,7 @@ class Sound(Protocol):
     def feed(self, segment: int, data: bytes) -> Iterator[Audio | Encoded]: ...
 
     def end_of_call(self) -> None:
-        """The next bytes begin an answer of their own."""
+        """Note that the next bytes begin a new answer."""
         ...
 
 
@@ -44,7 +47,7 @@ class PcmSound:
         return self._pieces.is_full
 
     def feed(self, segment: int, data: bytes) -> Iterator[Audio]:
-        # No test for a bare MPEG frame: its two bytes may well be a sample.
+        # There is no test for a bare MPEG frame, because its first two bytes can also be a sample.
         if self._is_new and data.startswith(_ENCODED):
             raise EngineFailed("ElevenLabs was asked for PCM and gave something else.")
         self._is_new = self._is_new and not data
@@ -58,8 +61,11 @@ class PcmSound:
 
 
 class Mp3Sound:
-    """ElevenLabs' MP3 has one bit rate throughout, so that its bytes tell the time. What is cut off in the
-    middle of a frame at the limit is dropped by whoever reads frames."""
+    """The sound of a job as MP3.
+
+    ElevenLabs' MP3 has a constant bit rate, so its length in bytes gives its length in time. The limit
+    may cut a frame in the middle. A reader of frames drops that frame.
+    """
 
     def __init__(self, sample_rate_hz: int, most_samples: int | None, bits_per_s: int) -> None:
         self._sample_rate_hz = sample_rate_hz
@@ -85,4 +91,4 @@ class Mp3Sound:
             yield Encoded("mp3", kept)
 
     def end_of_call(self) -> None:
-        """Files behind one another are one stream."""
+        """Do nothing: MP3 files in a row are one stream."""

@@ -1,16 +1,15 @@
-"""One job spoken: its calls in order, as one stream of events."""
+"""The speech of one job: the answers to its calls in order, as one stream of events."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
 
 from plugins.elevenlabs import refusals
 from plugins.elevenlabs.alignment import WordTimes
 from plugins.elevenlabs.api import Api
 from plugins.elevenlabs.bodies import speech_body
-from plugins.elevenlabs.lines import lines
+from plugins.elevenlabs.lines import Line, LineReader
 from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
 from plugins.elevenlabs.settings import ElevenLabsSettings
 from plugins.elevenlabs.sounds import Mp3Sound, PcmSound, Sound
@@ -23,36 +22,30 @@ from speech_engine.values import SpeechJob
 _NO_SOUND = re.compile(r"application/json|text/", re.IGNORECASE)
 _CREDITS = re.compile(r"\d{1,9}(\.\d+)?")
 _LATER_CALLS_S = 15.0
-"""A job's deadline is for its first audio; by the second call that has come."""
+"""The limit for later calls. The job's deadline is for its first audio, which the first call gave."""
 
 
 def open_sound(job: SpeechJob, settings: ElevenLabsSettings) -> tuple[Sound, str]:
-    """What takes the answer's bytes, and the format to ask for."""
+    """Return the sound that takes the answer's bytes, and the format to request."""
     if "mp3" in job.formats:
         return Mp3Sound(SAMPLE_RATE_HZ, job.max_samples, settings.mp3_bits_per_s), settings.mp3
     return PcmSound(SAMPLE_RATE_HZ, job.max_samples), f"pcm_{SAMPLE_RATE_HZ}"
 
 
 def query(output_format: str, settings: ElevenLabsSettings) -> dict[str, str]:
-    asked = {"output_format": output_format}
-    return asked if settings.enable_logging else asked | {"enable_logging": "false"}
+    parameters = {"output_format": output_format}
+    return parameters if settings.enable_logging else parameters | {"enable_logging": "false"}
 
 
-async def sound_of(api: Api, answer: HttpAnswer, sound: Sound, segment: int) -> AsyncGenerator[Event, None]:
-    """The audio of an answer whose body is nothing else."""
-    # A refusal, or a gateway's page: taken for samples it would be noise at full volume.
+async def expect_sound(api: Api, answer: HttpAnswer) -> None:
+    """Raise the error of an answer that should be only audio, and is a refusal or a gateway's page."""
+    # Played as samples, it would be noise at full volume.
     if _NO_SOUND.match(answer.headers.get("content-type", "")):
         raise await api.refused(answer)
-    async with aclosing(answer.pieces()) as pieces:
-        async for piece in pieces:
-            for event in sound.feed(segment, piece):
-                yield event
-            if sound.is_full:
-                return
 
 
 class Speech:
-    """Spoken once. `voice` is fit to stand in a path."""
+    """The speech of one job, for one use. `voice` is safe in a path."""
 
     def __init__(self, api: Api, settings: ElevenLabsSettings, job: SpeechJob, voice: str) -> None:
         self._api = api
@@ -77,51 +70,63 @@ class Speech:
                 body=speech_body(call.text, self._job, self._settings),
                 within_s=self._job.deadline_s if is_first else _LATER_CALLS_S,
             ) as answer:
-                told = credits_told(answer)
-                units += float(len(call.text)) if told is None else told
+                cost = credits_told(answer)
+                units += float(len(call.text)) if cost is None else cost
                 if is_first:
                     yield Started(SAMPLE_RATE_HZ)
-                async with aclosing(self._heard(answer, call)) as heard:
-                    async for event in heard:
+                begin = self._sound.samples
+                timed = self._timed(answer, call) if self._settings.word_times else None
+                if timed is None:
+                    await expect_sound(self._api, answer)
+                while not self._sound.is_full and (piece := await answer.next_piece()):
+                    for event in timed.feed(piece) if timed else self._sound.feed(call.segment, piece):
                         yield event
+                for event in timed.end() if timed else ():
+                    yield event
+                if self._sound.samples == begin:
+                    raise EngineFailed("ElevenLabs' answer has no audio.")
             if self._sound.is_full:
                 break
             self._sound.end_of_call()
         yield Finished(units)
 
-    async def _heard(self, answer: HttpAnswer, call: Call) -> AsyncGenerator[Event, None]:
-        begin = self._sound.samples
-        if self._settings.word_times:
-            events = self._timed(answer, call)
-        else:
-            events = sound_of(self._api, answer, self._sound, call.segment)
-        async with aclosing(events):
-            async for event in events:
-                yield event
-        if self._sound.samples == begin:
-            raise EngineFailed("ElevenLabs' answer has no audio.")
-
-    async def _timed(self, answer: HttpAnswer, call: Call) -> AsyncGenerator[Event, None]:
+    def _timed(self, answer: HttpAnswer, call: Call) -> _TimedAnswer:
         times = WordTimes(call, self._job.segments, self._sound.samples, SAMPLE_RATE_HZ)
-        async with aclosing(answer.pieces()) as pieces, aclosing(lines(pieces)) as found:
-            async for line in found:
-                if line.detail is not None:
-                    raise self._api.refusal(answer, refusals.told(line.detail))
-                if line.alignment is not None:
-                    times.hear(line.alignment, self._sound.samples)
-                for event in self._sounded(line.audio_base64 or b"", times, call):
-                    yield event
-                if self._sound.is_full:
-                    break
-        for words in times.due(self._sound.samples, is_over=not self._sound.is_full):
-            yield words
+        return _TimedAnswer(self._api, answer, self._sound, times, call.segment)
 
-    def _sounded(self, data: bytes, times: WordTimes, call: Call) -> list[Audio | Encoded | Words]:
-        given = list[Audio | Encoded | Words](self._sound.feed(call.segment, data))
-        return [*given, *times.due(self._sound.samples)]
+
+class _TimedAnswer:
+    """One answer whose lines have audio and the times of its characters."""
+
+    def __init__(self, api: Api, answer: HttpAnswer, sound: Sound, times: WordTimes, segment: int) -> None:
+        self._api = api
+        self._answer = answer
+        self._sound = sound
+        self._times = times
+        self._segment = segment
+        self._lines = LineReader()
+
+    def feed(self, piece: bytes) -> Iterator[Audio | Encoded | Words]:
+        return self._events(self._lines.feed(piece))
+
+    def end(self) -> Iterator[Audio | Encoded | Words]:
+        if not self._sound.is_full:
+            yield from self._events(self._lines.flush())
+        yield from self._times.due(self._sound.samples, is_over=not self._sound.is_full)
+
+    def _events(self, lines: Iterator[Line]) -> Iterator[Audio | Encoded | Words]:
+        for line in lines:
+            if line.detail is not None:
+                raise self._api.refusal(self._answer, refusals.told(line.detail))
+            if line.alignment is not None:
+                self._times.hear(line.alignment, self._sound.samples)
+            yield from self._sound.feed(self._segment, line.audio_base64 or b"")
+            yield from self._times.due(self._sound.samples)
+            if self._sound.is_full:
+                return
 
 
 def credits_told(answer: HttpAnswer) -> float | None:
-    """What ElevenLabs charges for the answer, in its credits, which are not characters."""
-    told = answer.headers.get("character-cost", "")
-    return float(told) if _CREDITS.fullmatch(told) else None
+    """Return the price of the answer in ElevenLabs' credits, which are not characters."""
+    cost = answer.headers.get("character-cost", "")
+    return float(cost) if _CREDITS.fullmatch(cost) else None

@@ -1,1 +1,1 @@
-"""The espeak plugin; see README.md beside this file."""
+"""The espeak plugin; README.md in this folder describes it."""

@@ -1,6 +1,6 @@
-"""Where the library and its data lie, and a path to the data that is short enough for the library.
+"""The paths of the library and its data. The path to the data is short enough for the library.
 
-It asks the extra's package for paths and loads nothing; loading is the worker's alone.
+This file asks the extra's package for paths and loads nothing. Only the worker loads the library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from plugins.espeak.plugin import EspeakSettings
 from speech_engine import EngineUnavailable
 
 LONGEST_PATH_BYTES = 159
-"""The library keeps the path in a fixed buffer; a longer one is cut, and then not found."""
+"""The longest path that fits into the library's fixed buffer. A longer path is cut, and not found."""
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class Build(msgspec.Struct, frozen=True):
 
 
 def build_of(settings: EspeakSettings) -> Build:
-    """The build the settings name, completed by the one of the extra."""
+    """Return the build that the settings name. The extra's build fills in what they leave out."""
     if settings.library is not None and settings.data is not None:
         return Build(settings.library, settings.data)
     try:
@@ -45,7 +45,7 @@ def build_of(settings: EspeakSettings) -> Build:
 
 @contextmanager
 def short_path(data: str) -> Iterator[str]:
-    """The folder itself, or where its path is too long, a link to it in a private folder while it is used."""
+    """Yield the folder. If its path is too long, yield a temporary link to it in a private folder."""
     if not Path(data).is_dir():
         raise EngineUnavailable(
             f"espeak-ng finds no data in {data}: the engine's `data` must name the folder"

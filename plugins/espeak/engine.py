@@ -1,4 +1,4 @@
-"""The embedded voice as an Engine: one utterance at a time, in one thread, towards one event loop.
+"""The embedded voice as an Engine: one utterance at a time, in one thread, for one event loop.
 
 It knows the library only as a function that speaks an utterance; `worker.py` has that function.
 """
@@ -29,7 +29,7 @@ from speech_engine import (
 )
 
 Take = Callable[[int, bytes, Sequence[Mark]], bool]
-"""(segment, pcm, marks) → whether to go on."""
+"""A function that takes (segment, pcm, marks) and returns whether to go on."""
 
 Speak = Callable[[Utterance, Take], None]
 
@@ -40,14 +40,17 @@ _STANDARD = ModelInfo(
     speed=(SLOWEST_RATE / NORMAL_RATE, FASTEST_RATE / NORMAL_RATE),
     pitch=(-12.0, 12.0),
     times_words=True,
-    # It reads digits, but neither "R$ 1.234,50" nor "20/11" as people do.
+    # It reads digits, but it reads neither "R$ 1.234,50" nor "20/11" as people do.
     reads_numbers=False,
     licence="GPL-3.0-or-later",
 )
 
 
 class EspeakEngine:
-    """`speak` is called in `thread`, which must have one worker: the library has one state a process."""
+    """The engine of one library, which has one state for a process.
+
+    So the engine calls `speak` in `thread`, which must have one worker.
+    """
 
     slots = 1
 
@@ -61,7 +64,7 @@ class EspeakEngine:
         return f"<EspeakEngine, {len(self._handovers)} speaking>"
 
     def close(self) -> None:
-        """Stops the current speech, so that the thread can be joined; readers get EngineUnavailable."""
+        """Stop the current speech, so that the thread can end. Readers get EngineUnavailable."""
         for handover in self._handovers:
             handover.close()
 
@@ -88,14 +91,14 @@ class EspeakEngine:
             if handover.is_closed:
                 raise EngineUnavailable("espeak was stopped while it spoke")
         finally:
-            # The library is asked to stop by its next callback, so this wait is well under a millisecond;
-            # after it the thread is free for the next job.
+            # The library's next callback asks it to stop, so this wait is well under a millisecond.
+            # After the wait, the thread is free for the next job.
             self._handovers.discard(handover)
             handover.close()
             work.cancel()
             await asyncio.wait((done,))
             if not done.cancelled():
-                done.exception()  # asked for, or the loop reports it as forgotten
+                done.exception()  # without this call, the loop reports a forgotten error
         yield Finished()
 
     def _render(self, utterance: Utterance, handover: Handover) -> None:

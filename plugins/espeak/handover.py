@@ -1,7 +1,7 @@
-"""The way from the thread that speaks to the event loop that sends: bounded, and closed from either end.
+"""A way from the thread that speaks to the event loop that sends. Either end can close it.
 
-The library makes audio a thousand times faster than it is heard, so without a bound a slow reader would
-hold whole books in memory; here its callback waits until there is room again.
+The library makes audio a thousand times faster than it is heard. Without a bound, a slow reader would
+keep whole books in memory. At the bound, the library's callback waits until there is room again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ def _size(event: Audio | Words) -> int:
 
 
 class Handover:
-    """Made in the event loop, for one job. `put` and `end` belong to the thread, the rest to the loop."""
+    """The handover of one job, made in the event loop.
+
+    `put` and `end` belong to the thread, and the rest belongs to the loop.
+    """
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
@@ -43,7 +46,7 @@ class Handover:
         return self._is_closed
 
     def put(self, event: Audio | Words) -> bool:
-        """Waits for room; returns False when nobody reads any more."""
+        """Wait for room and add the event. Return False if nobody reads any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or self._waiting_bytes < self._limit_bytes)
             if self._is_closed:
@@ -54,12 +57,12 @@ class Handover:
         return True
 
     def end(self) -> None:
-        """Ends the handover: nothing more will come."""
+        """End the handover: nothing more will come."""
         self._is_ended = True
         self._tell_loop()
 
     def close(self) -> None:
-        """Stops reading: a waiting `put` returns at once, and so does every later `put`."""
+        """Stop reading. A waiting `put` returns at once, and so does every later `put`."""
         with self._changed:
             self._is_closed = True
             self._events.clear()
@@ -69,7 +72,7 @@ class Handover:
     async def events(self) -> AsyncGenerator[Audio | Words, None]:
         while True:
             self._something.clear()
-            # Asked before looking: what was put before the end is then certainly seen.
+            # The flag is read before the queue, so that no event from before the end is missed.
             is_ended = self._is_ended
             while (event := self._taken()) is not None:
                 yield event
@@ -90,5 +93,5 @@ class Handover:
         try:
             self._loop.call_soon_threadsafe(self._something.set)
         except RuntimeError:
-            # The loop is gone, and with it whoever read from here.
+            # The loop is gone, and its reader with it.
             self.close()

@@ -1,6 +1,6 @@
-"""The languages of the embedded voice, their quality, and the voice file of each.
+"""The languages of the embedded voice, with the quality and the voice file of each.
 
-The library takes any file name for a voice, so nothing but an identifier from this table ever reaches it.
+The library takes any file name for a voice, so only identifiers from this table ever reach it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ _FAIR = {
     "hy": "ine/hy",
 }
 
-# Listed to be refused by name: words are not segmented, characters are spelled or vowels are guessed.
+# These are listed so that they can be refused by name. The library does not segment their words,
+# spells their characters or guesses their vowels.
 _POOR = {
     "th": "Thai",
     "ja": "Japanese",
@@ -82,7 +83,7 @@ _POOR = {
     "my": "Burmese",
 }
 
-# Countries whose own accent is nearer to another entry than to the bare language.
+# The accents of these countries are nearer to another entry than to the entry without a country.
 _BRITISH = ("en-AU", "en-IE", "en-IN", "en-NZ", "en-ZA")
 _CARIBBEAN = ("en-BB", "en-BS", "en-JM", "en-TT")
 _LATIN_AMERICAN = (
@@ -100,7 +101,10 @@ _ACCENTS = {tag.casefold(): nearest.casefold() for tag, nearest in _NEAREST.item
 
 
 def languages() -> tuple[Language, ...]:
-    """What the model advertises; the poor ones are listed so that a refusal can name them."""
+    """Return the languages that the model advertises.
+
+    The poor languages are listed so that a refusal can name them.
+    """
     return (
         *(Language(tag) for tag in _GOOD),
         *(Language(tag, "fair") for tag in _FAIR),
@@ -109,9 +113,9 @@ def languages() -> tuple[Language, ...]:
 
 
 def identifier_for(language: str) -> str:
-    """The voice file for a tag: the tag itself, its nearest accent, else its base language.
+    """Return the voice file for a tag: for the tag itself, its nearest accent, or its base language.
 
-    Raises UnsupportedLanguage for a language that is unknown here, or spoken too badly to be understood.
+    Raise UnsupportedLanguage if the language is unknown here, or too badly spoken to be understood.
     """
     tag = language.casefold().replace("_", "-")
     base = tag.partition("-")[0]

@@ -1,4 +1,4 @@
-"""The front of the embedded voice: declares the espeak engine, whose worker runs in a process of its own."""
+"""The front of the embedded voice. It declares the engine, whose worker has its own process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from speech_engine.plugin import Missing
 
 
 class EspeakSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The engine's section in config.toml; everything has a default that works.
+    """The engine's section in config.toml. Everything has a default that works.
 
-    `library` and `data` name another build of espeak-ng (1.52 or later) than the one the extra brings.
+    `library` and `data` name another build of espeak-ng (1.52 or later) instead of the extra's build.
     """
 
     volume: Annotated[int, msgspec.Meta(ge=0, le=200)] = 100
@@ -26,13 +26,13 @@ class EspeakSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 def missing(settings: EspeakSettings) -> tuple[Missing, ...]:
-    """Finds the files of the extra's package without loading them."""
+    """Return what is missing. The extra's files are found but not loaded."""
     extra = find_spec("espeakng_loader")
     folder = Path(extra.origin).parent if extra is not None and extra.origin else None
     if folder is None and None in (settings.library, settings.data):
         do = "install voxgate[espeak], or set `library` and `data` of the engine to another build"
         return (Missing("espeak-ng is not installed", do),)
-    # Its package calls them so; where there is none, both are set.
+    # The extra's package uses these names. If there is no such package, both settings are set.
     library = Path(settings.library or (folder or Path()) / "libespeak-ng.so")
     data = Path(settings.data or (folder or Path()) / "espeak-ng-data")
     again = "install voxgate[espeak] again, or mend the setting"

@@ -1,4 +1,7 @@
-"""What the library says, turned into events: chunks of at most 100 ms, words in the job's time, the cap."""
+"""Turn the library's sound into events, up to the cap.
+
+The events are chunks of at most 100 ms, and words in the job's time.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ Put = Callable[[Audio | Words], bool]
 
 
 class Rendering:
-    """The events of one utterance, handed on by `put` until that says no or the cap is reached."""
+    """The events of one utterance. `put` gets them until it returns False or the cap is reached."""
 
     def __init__(self, utterance: Utterance, put: Put) -> None:
         self._utterance = utterance
@@ -26,7 +29,7 @@ class Rendering:
         self._times = WordTimes("", 0)
 
     def take(self, segment: int, pcm: bytes, marks: Sequence[Mark]) -> bool:
-        """Some audio of a segment and the marks that lie in it; False when no more is wanted."""
+        """Take some audio of a segment and its marks. Return False if no more is needed."""
         if segment != self._segment:
             self._segment = segment
             self._times = WordTimes(self._utterance.texts[segment], self._samples)

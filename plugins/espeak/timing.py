@@ -1,8 +1,8 @@
-"""Turns the library's word marks into words of the text.
+"""Turn the library's word marks into words of the text.
 
-The library marks what it says, not what is written: "$1,026" brings a mark for the sign, each group of
-digits and each word of the number, some of them pointing backwards. Here a word is a written one: it
-begins with the first mark that falls into it, and the marks that follow inside it are dropped.
+The library marks spoken words, not written words. "$1,026" brings a mark for the sign, each group of
+digits and each word of the number, and some marks point backwards. Here a word is a written word. It
+begins with the first mark that falls into it, and later marks inside it are dropped.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import msgspec
 
 from speech_engine import Word
 
-# Dashes part words that no space parts.
+# Dashes separate words even if there is no space.
 _TOKEN = re.compile(r"[^\s\u2012-\u2015\u2026]+")
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """One of the library's marks: where in the text (characters, from 0) and when (samples, from 0)."""
+    """A mark of the library: its place (characters, from 0) and its time (samples, from 0)."""
 
     position: int
     sample: int
 
 
 class WordTimes:
-    """The words of one text; fed with its marks in the order they come."""
+    """The words of one text. It gets the marks in the order in which they come."""
 
     def __init__(self, text: str, first_sample: int) -> None:
         self._text = text
@@ -36,7 +36,7 @@ class WordTimes:
         self._next = next(self._tokens, None)
 
     def words(self, marks: Iterable[Mark]) -> tuple[Word, ...]:
-        """The words that begin with these marks."""
+        """Return the words that begin with these marks."""
         return tuple(word for mark in marks if (word := self._begun_by(mark)) is not None)
 
     def _begun_by(self, mark: Mark) -> Word | None:

@@ -1,6 +1,7 @@
-"""A job as the library takes it: one voice file, every parameter in its range, texts that are safe to pass.
+"""A job as the library takes it: one voice file, parameters in their ranges, and safe texts.
 
-The library checks none of this itself: a rate out of range is silence, and stays for the next caller.
+The library checks none of this itself. A rate out of range gives silence, and stays for the next
+caller.
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ SLOWEST_RATE, FASTEST_RATE = 80, 450
 _MIDDLE_PITCH, _HIGHEST_PITCH = 50, 99
 _STEPS_PER_OCTAVE = 50
 _HIGHEST_INTONATION = 99
-# What the library calls pitch is a factor on a voice's base, above which a part stays where it is: a factor
-# k moves a voice to about 0.76 k + 0.24 of its pitch (measured over five variants, within half a semitone).
+# The library's pitch is a factor on a voice's base, and a part of the pitch above the base stays. A
+# factor k moves a voice to about 0.76 k + 0.24 of its pitch (measured over five variants, within half
+# a semitone).
 _MOVED_PART, _FIXED_PART = 0.76, 0.24
 
 _WORD_GAP_STEP_MS = 10
-# Each is replaced by one space: word times count characters of the text as it came. A NUL would end the
-# text for the library, and the bracket pair opens its phoneme notation.
+# Each is replaced by one space, because word times count characters of the original text. A NUL would
+# end the text for the library, and the bracket pair opens its phoneme notation.
 _UNSAFE = re.compile(r"\x00|\[(?=\[)")
 
 
 class Utterance(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything one use of the library needs. `texts` are the job's segments, in order."""
+    """Everything that one use of the library needs. `texts` are the job's segments, in order."""
 
     identifier: str
     texts: tuple[str, ...]
@@ -52,12 +54,15 @@ def _clamped(value: float, lowest: int, highest: int) -> int:
 
 
 def _pitch_factor(semitones: float) -> float:
-    wanted = (2 ** (semitones / 12) - _FIXED_PART) / _MOVED_PART
-    return min(max(wanted, 0.5), 2.0)
+    factor = (2 ** (semitones / 12) - _FIXED_PART) / _MOVED_PART
+    return min(max(factor, 0.5), 2.0)
 
 
 def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
-    """Raises UnsupportedLanguage and VoiceNotFound; speed and pitch are brought into range instead."""
+    """Return the utterance of a job, with speed and pitch brought into range.
+
+    Raise UnsupportedLanguage or VoiceNotFound if the engine lacks the language or the voice.
+    """
     factor = _pitch_factor(job.pitch)
     return Utterance(
         identifier=f"{identifier_for(job.language)}+{variant_for(job.voice)}",
@@ -65,7 +70,7 @@ def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
         rate=_clamped(NORMAL_RATE * job.speed, SLOWEST_RATE, FASTEST_RATE),
         pitch=_clamped(_MIDDLE_PITCH + _STEPS_PER_OCTAVE * math.log2(factor), 0, _HIGHEST_PITCH),
         volume=_clamped(settings.volume, 0, 200),
-        # The melody is scaled along, so that a sentence rises by as many semitones as before.
+        # The melody is scaled too, so that a sentence rises by as many semitones as before.
         intonation=_clamped(settings.intonation * factor, 0, _HIGHEST_INTONATION),
         word_gap=_clamped(settings.word_gap_ms / _WORD_GAP_STEP_MS, 0, 200),
         seed=job.seed,

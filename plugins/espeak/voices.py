@@ -1,7 +1,7 @@
-"""The timbres of the embedded voice: espeak-ng's variants, each of which speaks every language.
+"""The timbres of the embedded voice: espeak-ng's variants. Each variant speaks every language.
 
-The library ignores a variant it does not know and follows one with dots in it out of its folder, so only
-names from this table reach it. Left out are variants that whistle, shout or sound like another one.
+The library ignores an unknown variant, and follows a name with dots out of its folder. So only names
+from this table reach it. Variants that whistle, shout or sound like another are left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GENDERS: dict[str, str | None] = {
 
 
 def voices() -> tuple[VoiceInfo, ...]:
-    """Every voice that may be asked for; `gender` is what the variant itself states, if it does."""
+    """Return every voice that a job may name. `gender` is the variant's own statement, or None."""
     return tuple(
         VoiceInfo(id=variant, name=variant.capitalize(), gender=gender)
         for variant, gender in _GENDERS.items()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker of the embedded voice: the only file that loads espeak-ng, inside a host process of its own.
+"""The worker of the embedded voice: the only file that loads espeak-ng, in its own host process.
 
-The library keeps voice, parameters and callback in globals of the process: one engine may have it at a
-time, all calls come from that engine's one thread, and everything is set anew for every utterance.
+The library keeps voice, parameters and callback in globals of the process. So one engine may have it
+at a time, and all calls come from that engine's one thread. Every utterance sets everything again.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from plugins.espeak.utterance import Utterance
 from speech_engine import Context, EngineFailed, EngineUnavailable, Plugin
 
 _SYNCHRONOUS = 2
-_BUFFER_MS = 60  # the least it takes
-_DO_NOT_EXIT = 0x8000  # else the library ends the process when it misses its data
+_BUFFER_MS = 60  # the smallest value that it takes
+_DO_NOT_EXIT = 0x8000  # without it, the library ends the process if its data is missing
 _RATE, _VOLUME, _PITCH, _RANGE, _WORD_GAP = 1, 2, 3, 4, 7
 _UTF8, _END_PAUSE = 0x1, 0x1000
 _END_OF_LIST, _WORD = 0, 1
@@ -64,7 +64,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 
 class _Library:
-    """espeak-ng, loaded and initialised. Every method belongs to the engine's thread."""
+    """The library espeak-ng, loaded and initialised. Every method belongs to the engine's thread."""
 
     def __init__(self, handle: int, build: Build) -> None:
         self._c = ctypes.CDLL(build.library, handle=handle)
@@ -102,11 +102,11 @@ class _Library:
                 break
 
     def _prepare(self, utterance: Utterance) -> None:
-        """Sets all it can be set to, so that no default of the library ever shows."""
+        """Set every parameter, so that no default of the library ever shows."""
         seed = random.getrandbits(31) if utterance.seed is None else utterance.seed & _LARGEST_SEED
         self._c.espeak_ng_SetRandSeed(seed)
         self._c.srand(seed)  # some variants take their noise from the C library
-        # First the voice: choosing one resets some of the parameters.
+        # The voice comes first, because the choice of a voice resets some parameters.
         if self._c.espeak_SetVoiceByName(utterance.identifier.encode()) != 0:
             raise EngineFailed(f"this build of espeak-ng has no voice {utterance.identifier}")
         for parameter, value in (
@@ -120,22 +120,23 @@ class _Library:
                 raise EngineFailed(f"espeak-ng refused parameter {parameter} = {value}")
 
     def _say(self, text: str, take: Callable[[bytes, Sequence[Mark]], bool], *, is_last: bool) -> bool:
-        """Speaks one text to its end; False when `take` wanted no more."""
+        """Speak one text to its end. Return False if `take` refused more."""
         is_stopped = False
 
-        def said(samples: int | None, count: int, events: Iterable[_Event]) -> int:
+        def on_audio(samples: int | None, count: int, events: Iterable[_Event]) -> int:
             nonlocal is_stopped
             if not is_stopped:
-                # Should `take` raise, ctypes can only print it and answer 0; then the next call ends it.
+                # If `take` raises, ctypes can only print the error and answer 0. Then the next call
+                # ends the speech.
                 is_stopped = True
                 is_stopped = not take(_pcm(samples, count), _marks(events))
             return int(is_stopped)
 
-        self._callback = _Callback(said)  # kept, for the library has only its address
+        self._callback = _Callback(on_audio)  # kept, because the library has only its address
         self._c.espeak_SetSynthCallback(self._callback)
         # A lone surrogate cannot be written as UTF-8; the question mark keeps the positions right.
         data = text.encode(errors="replace") + b"\0"
-        # The pause after a sentence is part of it, but nobody waits for one after the last.
+        # The pause after a sentence is part of it. But nobody waits for a pause after the last one.
         flags = _UTF8 if is_last else _UTF8 | _END_PAUSE
         status = self._c.espeak_Synth(data, len(data), 0, 0, 0, flags, None, None)
         if status != 0 and not is_stopped:
@@ -174,7 +175,7 @@ async def _create(name: str, settings: EspeakSettings, context: Context) -> Asyn
         build = build_of(settings)
         build = Build(build.library, stack.enter_context(short_path(build.data)))
         handle = _opened(build)
-        # Unloaded at the end: the library does not forget by itself all it was told.
+        # The library is unloaded at the end, because it does not forget all its state by itself.
         stack.callback(dlclose, handle)
         thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix=name))
         library = await asyncio.get_running_loop().run_in_executor(thread, _Library, handle, build)

@@ -1,1 +1,1 @@
-"""The latin plugin; see README.md beside this file."""
+"""The latin plugin. See README.md in this folder."""

@@ -1,4 +1,7 @@
-"""What a noun of Portuguese or Spanish tells about the number before it; where it does not tell, nothing."""
+"""The form that a noun of Portuguese or Spanish gives to the number before it.
+
+If no noun follows, the form is `alone`.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,18 @@ from plugins.latin.language import Form
 class Nouns(NamedTuple):
     feminine_endings: tuple[str, ...]
     feminine: Collection[str]
-    """Nouns that do not end like one."""
+    """Feminine nouns with another ending."""
     masculine: Collection[str]
-    """Nouns that end like a feminine one."""
+    """Nouns that take a masculine number, although they end like a feminine noun."""
     masculine_endings: tuple[str, ...]
     feminine_articles: Collection[str]
-    """What stands only before such nouns, and tells where there is none: `a las 21`."""
+    """Articles that stand only before feminine nouns. They tell the form without a noun
+    too: `a las 21`."""
     masculine_articles: Collection[str]
     others: Collection[str]
     """Words that are no nouns."""
     labels: Collection[str]
-    """Nouns whose number stands behind them, and is a name: `página 1`."""
+    """Nouns that stand before their number. The number is then a name: `página 1`."""
 
 
 def agreement(nouns: Nouns) -> Callable[[int, str, str], Form]:

@@ -1,4 +1,5 @@
-"""Numbers as they are written, `1.234,56`, and as they are said; every rule with a number builds on these."""
+"""Numbers as they are written (`1.234,56`) and as they are said. Every rule with a number needs
+both."""
 
 from __future__ import annotations
 
@@ -9,18 +10,19 @@ from typing import NamedTuple
 from plugins.latin.language import Form, Language
 
 SPACE = r"[ \u00a0\u202f]"
-# What has signs of reckoning in it, or `6'2`, is no single number: it is left as it is written.
-# Nor is there a number behind a sign of money that no table has.
+# An expression with arithmetic signs, or `6'2`, is no single number, so it is left as it is
+# written. A figure behind a money sign that no table has is also left.
 LEFT = r"(?<![\w.,/:+=*^$€£₦¥−-])(?<![0-9]['’])"
 SIGNED = rf"(?:(?<![\w.,/:)%°$€£+=*^−-])(?P<minus>[−-])|{LEFT})"
 RIGHT = r"(?![\w²³]|[.,:/'’+=*^−–-][0-9])"
 DASH = r"(?:[-–]|[ ]?–[ ]?)"
-# A full stop that ends no sentence; one that does is left where it is. No sentence begins with a word all in
-# capitals (5 p.m. EST) or, as far as anyone can tell, with the day (5 p.m. Monday).
+# A full stop that ends no sentence. A full stop that ends a sentence stays where it is.
+# No sentence begins with a word all in capitals (5 p.m. EST). The pattern assumes that none begins
+# with the day (5 p.m. Monday).
 _DAY = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b"
 INNER_STOP = rf"\.(?!\s*\Z|\s+[\"“«'(¿¡]*(?!{_DAY})[A-ZÀ-ÖØ-Þ](?:[a-zà-ÿ'’]|[ ,]))"
 _LONGEST = 15
-"""Digits; longer numbers are names of things, and are read one by one."""
+"""The most digits of a number. Longer numbers are names of things, and are read digit by digit."""
 
 _DIGITS = re.compile("[0-9]+")
 
@@ -36,12 +38,15 @@ class Amount(NamedTuple):
 
     @property
     def is_spelled(self) -> bool:
-        """As in `007`: no number, a name made of digits."""
+        """Return whether the digits are a name and no number, as in `007`."""
         return len(self.digits) > _LONGEST or (len(self.digits) > 1 and self.digits[0] == "0")
 
 
 def written(language: Language) -> str:
-    """The pattern of a number; without thousands, a foreign decimal mark is taken for what it is."""
+    """Return the pattern of a number.
+
+    If the language has a decimal comma, a full stop before one or two digits is a decimal mark too.
+    """
     dot = re.escape(language.point)
     foreign = r"|\.[0-9]{1,2}(?![0-9])" if language.point == "," else ""
     thousands = rf"[0-9]{{1,3}}(?:[{language.thousands}][0-9]{{3}})+"
@@ -50,14 +55,14 @@ def written(language: Language) -> str:
 
 
 def written_money(language: Language) -> str:
-    """As `written`, or as other countries write an amount with cents."""
+    """Return the pattern of `written`, or of an amount with cents as other countries write it."""
     comma, dot = re.escape(_other(language.point)), re.escape(language.point)
     abroad = rf"[0-9]{{1,3}}(?:{dot}[0-9]{{3}})*{comma}[0-9]{{2}}(?![0-9])"
     return rf"(?:{abroad}|{written(language)})"
 
 
 def one_of(table: Iterable[str]) -> str:
-    """The pattern of any of these, the longest that is there."""
+    """Return the pattern of any of these texts, with the longest first."""
     return "|".join(map(re.escape, sorted(table, key=len, reverse=True)))
 
 
@@ -66,7 +71,11 @@ def _other(point: str) -> str:
 
 
 def amount(text: str, point: str) -> Amount:
-    """Of two different marks the last is the decimal one; of one, groups of three tell."""
+    """Read a written number.
+
+    If it has two different marks, the last is the decimal mark. If its only mark is the one between
+    thousands, that mark is decimal unless it separates groups of three digits.
+    """
     group = _other(point)
     text = re.sub(SPACE, "", text)
     mark = point
@@ -100,7 +109,7 @@ def _decimals(digits: str, language: Language) -> str:
 
 
 def spelled(text: str, language: Language) -> str:
-    """Digit by digit; whatever stands between them is a short rest."""
+    """Return the digits one by one. Anything that stands between them becomes a short rest."""
     groups = (
         " ".join(language.cardinal(int(digit), "alone") for digit in group) for group in _DIGITS.findall(text)
     )

@@ -1,4 +1,5 @@
-"""The front-end for Portuguese, Spanish and English: numbers, dates, money and abbreviations in words."""
+"""The front-end for Portuguese, Spanish and English. It puts numbers, dates, money and
+abbreviations in words."""
 
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ from speech_engine.values import Segment
 
 _LANGUAGES = {"en": english, "es": spanish, "pt": portuguese}
 
-# What is surest comes first: no rule takes away what an earlier one has decided. Plain numbers come last,
-# behind the abbreviations that stand before them.
+# The surest rules come first, because no rule changes a decision of an earlier rule. Plain numbers
+# come last, after the abbreviations that stand before them in a text.
 _IN_FIGURES = (spelled.rule, dates.rule, times.rule, money.rule, fractions.rule, measures.rule)
 _IN_LETTERS = (ordinals.rule, abbreviations.rule)
 
@@ -52,12 +53,13 @@ class LatinFrontEnd:
         return f"<LatinFrontEnd {' '.join(self.languages)}>"
 
     def warm(self) -> None:
-        """Compiles the rules of each language as it is where no region is named."""
+        """Compile the rules of each language for a tag without a region."""
         for language in _LANGUAGES.values():
             _rules(language(""))
 
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
-        """As `FrontEnd.prepare`; in a language that is not its own, only the lexicon is read."""
+        """Prepare a text as `FrontEnd.prepare` says. In another language, only the lexicon
+        applies."""
         draft = Draft(text)
         keep_addresses(draft)
         draft.apply(lexicon)
@@ -99,9 +101,11 @@ def _rules(language: Language) -> tuple[Rule, ...]:
 
 
 def _sentences_of(draft: Draft) -> str:
-    """As long as the text, with what is decided as plain words: neither a full stop inside of an abbreviation
-    ends a sentence, nor does an abbreviation keep the stop behind it from ending one. A name's initial ends
-    none either: D. Pedro."""
+    """Return a text of the same length, in which each decided place is a plain word.
+
+    A full stop inside an abbreviation then ends no sentence, and a full stop behind an abbreviation
+    can end one. The initial of a name ends no sentence either: D. Pedro.
+    """
 
     def as_word(decided: re.Match[str]) -> str:
         return _LETTER_OR_STOP.sub("q", draft.text[decided.start() : decided.end()])

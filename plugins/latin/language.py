@@ -1,4 +1,4 @@
-"""What a language has to say about itself, so that one set of rules can read all of them."""
+"""The description of a language. With it, one set of rules can read every language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from speech_engine.text.draft import Draft
 
 Form = Literal["alone", "masculine", "feminine"]
-"""How a number agrees: with nothing (Spanish `uno`), or with the noun it stands before (`un`, `una`)."""
+"""The form of a number: alone (Spanish `uno`), or in agreement with its noun (`un`, `una`)."""
 
 Rule = Callable[[Draft], None]
 
@@ -30,7 +30,8 @@ class Unit(NamedTuple):
 
 
 class Large(NamedTuple):
-    """A written magnitude. With one that is a noun (`milhão`) the number agrees, and it takes an `of`."""
+    """A written magnitude. If it is a noun (`milhão`), the number agrees with it,
+    and an `of` follows."""
 
     one: str
     many: str
@@ -38,7 +39,8 @@ class Large(NamedTuple):
 
 
 class Time(NamedTuple):
-    """`half` is `a` or `p` where the text has AM or PM; `has_hours` where it has an `h`."""
+    """A time of day. If the text has AM or PM, `half` is `a` or `p`. If it has an `h`, `has_hours`
+    is true."""
 
     hour: int
     minute: int
@@ -48,7 +50,10 @@ class Time(NamedTuple):
 
 
 class Roman(NamedTuple):
-    """Where a numeral can be nothing else (a group `roman`), and how it is read there."""
+    """A place in which a Roman numeral can be nothing else, and the way to read the numeral there.
+
+    The numeral is the group `roman` of the pattern.
+    """
 
     pattern: re.Pattern[str]
     spoken: Callable[[Language, int], str]
@@ -56,81 +61,87 @@ class Roman(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Tables:
-    """What is written short → what is said."""
+    """Written short forms, with the words for each."""
 
     currencies: Mapping[str, Currency]
     larges: Mapping[str, Large]
     units: Mapping[str, Unit]
     words: Mapping[str, str]
-    """Said otherwise than written, wherever they stand."""
+    """Words that are said otherwise than they are written, in every place."""
     titles: Mapping[str, str]
     """Abbreviations (without their last full stop) that never end a sentence."""
     closings: Mapping[str, str]
-    """Those that do, where one begins behind them."""
+    """Abbreviations (without their last full stop) that end a sentence if a sentence begins behind
+    them."""
     labels: Mapping[str, str]
-    """Those that are such only before a number; with their full stop, where they have one."""
+    """Abbreviations that count only before a number. If they have a full stop, it is in the key."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Patterns:
-    """What to look for, where more than a table's key tells what it is."""
+    """Patterns for things that a key of a table cannot find alone."""
 
     month_names: Mapping[str, int]
     dates: tuple[re.Pattern[str], ...]
-    """Written with a month's name; groups `day`, `month` and `year`."""
+    """Dates with the name of a month. The groups are `day`, `month` and `year`."""
     date_cue: re.Pattern[str]
-    """Ends before a day and a month without a year, which would else be a fraction."""
+    """A cue that ends before a day and a month without a year. Without the cue they would be a
+    fraction."""
     year_cue: re.Pattern[str] | None = None
-    """Ends before a year; None where years are read like other numbers."""
+    """A cue that ends before a year. None if the language reads years like other numbers."""
     hour_mark: str = "h"
-    """What stands for `:` in `14h30`; empty where nothing does."""
+    """The mark that stands for `:` in `14h30`. Empty if the language has none."""
     ordinals: Mapping[str, Form]
-    """The endings that make an ordinal of a number."""
+    """The endings that make an ordinal of a number, and the form of each."""
     singular_after: Collection[str] = ()
-    """Words that keep a unit in the singular, where a noun follows: `a five mile run`."""
+    """Words that keep a unit in the singular if a noun follows: `a five mile run`."""
     romans: tuple[Roman, ...]
     spelled: tuple[re.Pattern[str], ...]
-    """Numbers read digit by digit; where there is a group `number`, only that."""
+    """Numbers that are read digit by digit. If a pattern has a group `number`, only that
+    group counts."""
     own: tuple[Rule, ...] = ()
-    """Rules that no other language has; they come before the others."""
+    """Rules that no other language has. They run before the shared rules."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Language:
-    """A way to read a language out: its words, and a few pure functions that put them together."""
+    """A way to read a language aloud: its words, and a few pure functions that put them
+    together."""
 
     point: str
     """The decimal mark."""
     thousands: str
-    """What may stand between groups of three digits, as a regular expression's set."""
+    """The characters that may stand between groups of three digits, as a set of a regular
+    expression."""
     marks: Mapping[str, str]
     minus: str
     plus: str
     to: str
     of: str
-    """Between a million and what is counted; empty where nothing is said."""
+    """The word between a million and its noun. Empty if the language says none."""
     of_a: str
-    """Between a fraction and its unit."""
+    """The words between a fraction and its unit."""
     cents: str
-    """Between the money and its cents."""
+    """The word between the money and its cents."""
     spells_decimals: bool
-    """Whether what follows the decimal mark is read digit by digit."""
+    """True if the decimals are read digit by digit."""
 
     cardinal: Callable[[int, Form], str]
     ordinal: Callable[[int, Form], str]
     year: Callable[[int], str]
     date: Callable[[int, int, str, bool], str]
-    """Of day, month, the year's words (or none), and whether the day was written first."""
+    """Takes the day, the month, the year in words (or an empty text), and whether the day was
+    written first."""
     clock: Callable[[Time], str]
     until: Callable[[Time], str]
-    """Before the second time of a range."""
+    """Takes the second time of a range, and returns the word before it."""
     fraction: Callable[[int, int, Form], str | None]
     mixed: Callable[[str, str, str], str]
-    """Of a number, a fraction and the noun behind them, or an empty one."""
+    """Takes a number, a fraction, and the noun behind them (or an empty text)."""
     is_one: Callable[[int, bool], bool]
-    """Whether a noun stands in the singular after this whole number, with decimals or without."""
+    """Takes a whole number and whether decimals follow. True if its noun is singular."""
     form: Callable[[int, str, str], Form]
-    """Of a number between these two words."""
+    """Takes a number, the word before it and the word behind it."""
 
     day_first: bool
     tables: Tables

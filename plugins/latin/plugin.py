@@ -1,4 +1,4 @@
-"""Registers the front-end `latin`, for Portuguese, Spanish and English."""
+"""Register the front-end `latin`, for Portuguese, Spanish and English."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the three languages' numbers are made of: counts of a thousand, a million and so on."""
+"""The parts of numbers in the three languages: counts of a thousand, a million and so on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Scale(NamedTuple):
 
 
 def counts(number: int, scales: tuple[Scale, ...]) -> Iterator[tuple[int, Scale]]:
-    """How often each of these, the largest first, is in the number; what is in it never is left out."""
+    """Yield the scales of the number with their counts, the largest first, without zero counts."""
     for scale in scales:
         count, number = divmod(number, scale.size)
         if count:
@@ -27,5 +27,6 @@ def counts(number: int, scales: tuple[Scale, ...]) -> Iterator[tuple[int, Scale]
 
 
 def in_order(words: str) -> tuple[str, ...]:
-    """A table of words by number, or by month; `-` stands where there is none."""
+    """Return a table of words by number, or by month. A `-` fills the place of a
+    number without a word."""
     return tuple(words.split())

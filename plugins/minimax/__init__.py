@@ -1,1 +1,1 @@
-"""MiniMax speech: a cloud engine, in the server itself."""
+"""The minimax plugin: a cloud engine that runs in the server itself."""

@@ -1,8 +1,11 @@
-"""One exchange with MiniMax: its address, its key, the places where it may say no, and the log line if so."""
+"""Exchange a request and an answer with MiniMax.
+
+This file knows the address, the key, each place of a refusal, and the log line for a failure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -20,7 +23,7 @@ _ANSWER = msgspec.json.Decoder(Answer)
 
 
 class Exchange:
-    """An answer that has begun. What is known of it is kept for the log, should it fail."""
+    """An answer that has begun. It keeps the code and the trace id for the log, in case it fails."""
 
     def __init__(self, answer: HttpAnswer) -> None:
         self.code = 0
@@ -34,24 +37,25 @@ class Exchange:
     def status(self) -> int:
         return self._answer.status
 
-    def pieces(self) -> AsyncGenerator[bytes, None]:
-        return self._answer.pieces()
+    async def next_piece(self) -> bytes:
+        """Return the next bytes of the answer, or b"" at its end."""
+        return await self._answer.next_piece()
 
     async def read(self, type_: type[T]) -> T:
-        """The whole answer, which says that it went well."""
+        """Return the whole answer. Raises the error that the answer reports, if any."""
         answer = decoded(await self._answer.read(), msgspec.json.Decoder(type_))
         self.judge(answer)
         return answer
 
     def judge(self, answer: Answer) -> None:
-        """Raises what `base_resp` says."""
+        """Raise the error that `base_resp` reports, if any."""
         self.trace = answer.trace_id or self.trace
         if answer.base_resp is not None and answer.base_resp.status_code != 0:
             self.code = answer.base_resp.status_code
             raise faults.of_code(answer.base_resp)
 
     async def judge_status(self) -> None:
-        """Raises what a status other than 200 says; a code in the body is more exact than the status."""
+        """Raise the error for a status other than 200. If the body has a code, the code is more exact."""
         if self.status == 200:
             return
         base = await self._base_resp()
@@ -64,7 +68,7 @@ class Exchange:
         try:
             return _ANSWER.decode(await self._answer.read(_ERROR_BYTES)).base_resp
         except (EngineError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # A gateway's page, or the half of one: the status has to do.
+            # The body is a gateway's page, or a part of one. The status must be enough.
             return None
 
 
@@ -83,7 +87,10 @@ class Api:
     async def open(
         self, path: str, body: msgspec.Struct | HttpForm, within_s: float
     ) -> AsyncIterator[Exchange]:
-        """Leaving the block ends the exchange. A failure inside it is logged with MiniMax's own trace id."""
+        """Send a request. Leaving the block ends the exchange.
+
+        A failure inside the block is logged with MiniMax's own trace id.
+        """
         async with self._http.send(self._request(path, body, within_s)) as answer:
             exchange = Exchange(answer)
             try:
@@ -125,5 +132,5 @@ def decoded(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # `from None`: the error that was raised may quote what came.
+        # `from None`, because the original error may quote the answer.
         raise EngineFailed("MiniMax's answer is not what it promises.") from None

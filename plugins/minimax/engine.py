@@ -1,10 +1,10 @@
-"""The MiniMax engine: a job's calls spoken in order as one stream, and the voices of its account."""
+"""The MiniMax engine. It speaks a job's calls in order as one stream, and manages the account's voices."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 from plugins.minimax import usage, voices
 from plugins.minimax.api import Api, Exchange
@@ -13,7 +13,6 @@ from plugins.minimax.output import Output, output_for
 from plugins.minimax.reading import SpeechReader
 from plugins.minimax.request import speech_body
 from plugins.minimax.settings import MinimaxSettings
-from plugins.minimax.wire import SpeechBody
 from speech_engine import (
     CloneRequest,
     Context,
@@ -69,54 +68,38 @@ class MinimaxEngine:
         units = 0
         yield Started(SAMPLE_RATE_HZ)
         for number, (call, body) in enumerate(zip(calls, bodies, strict=True)):
-            # The job's deadline is for its first audio; whoever has heard some waits as long as for any gap.
-            speech = _Speech(self._api, body, self._settings.silence_s if number else job.deadline_s)
+            # The deadline is for the job's first audio. A later call may wait as long as a gap in an answer.
+            within_s = self._settings.silence_s if number else job.deadline_s
             output.begin()
-            async with aclosing(speech.events(output, call.segment)) as events:
-                async for event in events:
-                    yield event
-            units += speech.units
+            async with self._api.open(_SPEECH, body, within_s) as exchange:
+                reader = SpeechReader(exchange.judge)
+                while not (reader.is_over or output.is_full) and (piece := await exchange.next_piece()):
+                    for event in _events(output, call.segment, reader.feed(piece)):
+                        yield event
+                if not output.is_full:
+                    await _read_out(exchange)
+                    for event in _events(output, call.segment, reader.flush()):
+                        yield event
+            # MiniMax may not say what it billed.
+            units += usage.characters(body.text) if reader.units is None else reader.units
             if output.is_full:
                 break
         yield Finished(units=float(units))
 
 
-class _Speech:
-    """One call. `units` is what it was billed, as far as MiniMax says so."""
-
-    def __init__(self, api: Api, body: SpeechBody, within_s: float) -> None:
-        self.units = usage.characters(body.text)
-        self._api = api
-        self._body = body
-        self._within_s = within_s
-
-    async def events(self, output: Output, segment: int) -> AsyncGenerator[Event, None]:
-        async with self._api.open(_SPEECH, self._body, self._within_s) as exchange:
-            async with aclosing(self._audio(exchange)) as parts:
-                async for audio in parts:
-                    for event in output.events(segment, audio):
-                        yield event
-                    if output.is_full:
-                        return
-
-    async def _audio(self, exchange: Exchange) -> AsyncGenerator[bytes, None]:
-        reader = SpeechReader(exchange.judge)
-        async with aclosing(exchange.pieces()) as pieces:
-            async for piece in pieces:
-                for audio in reader.feed(piece):
-                    yield audio
-                if reader.is_over:
-                    await _read_out(pieces)
-        for audio in reader.flush():
-            yield audio
-        self.units = self.units if reader.units is None else reader.units
+def _events(output: Output, segment: int, parts: Iterator[bytes]) -> Iterator[Event]:
+    """Yield the events of the audio, until the output is full."""
+    for audio in parts:
+        yield from output.events(segment, audio)
+        if output.is_full:
+            return
 
 
-async def _read_out(pieces: AsyncGenerator[bytes, None]) -> None:
-    """All the audio is there; but only a connection whose answer was read to its end is used again."""
+async def _read_out(exchange: Exchange) -> None:
+    """Read an answer to its end after its audio is complete. A connection is used again only after that."""
     try:
         async with asyncio.timeout(_END_S):
-            async for _ in pieces:
+            while await exchange.next_piece():
                 pass
     except (TimeoutError, EngineError):
         return

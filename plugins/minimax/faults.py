@@ -1,6 +1,7 @@
-"""MiniMax's refusals in our words: its codes, which come with HTTP 200, and the statuses of its gateways.
+"""Turn MiniMax's refusals into our errors.
 
-Its own messages are not passed on: they may quote the text.
+Its own codes come with HTTP 200; its gateways answer with other statuses. MiniMax's messages are not passed
+on, because they may quote the text.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _INVALID = 2013
 
 
 class IdTaken(EngineFailed):
-    """The id that a new voice was to get is in use, or was once."""
+    """The error for a new voice whose id is in use, or was in use before."""
 
 
 _KEY = (EngineUnauthorized, "MiniMax does not accept the key; look at the key and at base_url")
@@ -58,7 +59,7 @@ _BY_STATUS: dict[int, tuple[type[EngineError], str]] = {
     402: _CREDIT,
     429: _PACE,
     **dict.fromkeys((502, 503), (EngineStumbled, "MiniMax cannot be reached behind its own gateway")),
-    # Whoever waits at a gateway does not know how far the work behind it is, nor who pays for it.
+    # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it.
     **dict.fromkeys((408, 504), (EngineTimeout, "MiniMax ran out of time")),
 }
 
@@ -72,13 +73,13 @@ def of_code(base: BaseResp) -> EngineError:
 
 def of_status(status: int, headers: Mapping[str, str]) -> EngineError:
     kind, message = _BY_STATUS.get(status, (EngineFailed, "MiniMax failed"))
-    told = headers.get("retry-after", "")
-    return kind(f"{message} (HTTP {status}).", retry_after_s=float(told) if told.isdecimal() else None)
+    wait = headers.get("retry-after", "")
+    return kind(f"{message} (HTTP {status}).", retry_after_s=float(wait) if wait.isdecimal() else None)
 
 
-def _invalid(told: str) -> tuple[type[EngineError], str]:
-    # One code for any wrong field. All but the text and its pause marks was checked before it went out, so
-    # that anything else is a fault of ours.
-    if "text" in told.lower():
+def _invalid(message: str) -> tuple[type[EngineError], str]:
+    # MiniMax has one code for every wrong field. Before a request is sent, all is checked except the text and
+    # its pause marks. So if the message does not name the text, the fault is ours.
+    if "text" in message.lower():
         return UnsupportedText, "Invalid 'input': MiniMax cannot speak it as it is; look at its pause marks"
     return EngineFailed, "MiniMax finds the request invalid"

@@ -1,4 +1,4 @@
-"""Languages by the names that MiniMax has for them. Regions have none: an accent comes with the voice."""
+"""MiniMax's names of the languages. It has no names for regions, because an accent comes with the voice."""
 
 from __future__ import annotations
 
@@ -56,6 +56,9 @@ NAMES = frozenset(_NAMES.values())
 
 
 def boost(tag: str) -> str:
-    """The provider's name of a language; `auto`, by which it listens for itself, where it has none."""
+    """Return MiniMax's name of a language, or `auto` if it has none.
+
+    With `auto`, MiniMax detects the language itself.
+    """
     tag = tag.lower()
     return _NAMES.get(tag) or _NAMES.get(tag.partition("-")[0]) or AUTO

@@ -1,4 +1,4 @@
-"""MiniMax's models as the server is told of them. It has no list to ask for, so this one is written down."""
+"""The table of MiniMax's models. MiniMax offers no list of them, so this one is written by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from plugins.minimax.languages import TAGS
 from speech_engine import Language, ModelInfo
 
 SAMPLE_RATE_HZ = 24_000
-"""Among those it can make, so that PCM and MP3 go out as they came: it is the server's own rate."""
+"""The server's own rate, which MiniMax can make too. So PCM and MP3 go out as they came."""
 
 MP3 = "mp3"
 PCM = "pcm"

@@ -1,4 +1,4 @@
-"""MiniMax's audio as events: PCM cut to size, or MP3 as it came."""
+"""Turn MiniMax's audio into events: PCM cut into pieces, or MP3 as it came."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OTHER_FORMATS = (b"ID3", b"RIFF", b"fLaC", b"OggS")
 
 
 class Output(Protocol):
-    """`is_full` when the job has all that it may get: the rest need not be read."""
+    """The output of one job. If `is_full`, the job has all that it may get; the rest need not be read."""
 
     @property
     def format(self) -> str: ...
@@ -23,7 +23,7 @@ class Output(Protocol):
     def is_full(self) -> bool: ...
 
     def begin(self) -> None:
-        """Another call's audio follows."""
+        """Begin the audio of another call."""
         ...
 
     def events(self, segment: int, audio: bytes) -> Iterator[Event]: ...
@@ -50,7 +50,7 @@ class PcmOutput:
 
     def events(self, segment: int, audio: bytes) -> Iterator[Event]:
         if self._is_new and audio.startswith(_OTHER_FORMATS):
-            # Played as PCM it would be noise, at full volume.
+            # If it were played as PCM, it would be noise at full volume.
             raise EngineFailed("MiniMax sent another format than PCM.")
         self._is_new = False
         for pcm in self._pieces.feed(audio):
@@ -61,7 +61,7 @@ class Mp3Output:
     format = MP3
 
     def __init__(self, job: SpeechJob, bitrate: int) -> None:
-        # Nearly right is enough: the server counts the frames.
+        # This need not be exact, because the server counts the frames.
         seconds = None if job.max_samples is None else job.max_samples / SAMPLE_RATE_HZ
         self._left = None if seconds is None else round(seconds * bitrate / 8)
 

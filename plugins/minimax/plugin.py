@@ -1,4 +1,4 @@
-"""The front of MiniMax: a cloud engine, which lives in the server."""
+"""Declare the minimax plugin: a cloud engine that runs in the server itself."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The bytes of an answer → audio, and what it cost. Knows no network: bytes may come split anywhere.
+"""Turn the bytes of an answer into audio and the number of units billed.
 
-A stream's last event repeats the whole clip unless it is told not to, and not all that is told is heard: its
-audio is played only where no other came.
+This file knows no network: the bytes may be split anywhere. The last event of a stream repeats the whole clip
+unless the request excludes that, and MiniMax may ignore the request. So the audio of the last event is played
+only if no other audio came.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from speech_engine.event_stream import EventStream
 
 _SPEECH = msgspec.json.Decoder(SpeechAnswer)
 _MOST_BYTES = 256 * 1024 * 1024
-"""Of an answer in one piece: ten thousand characters may last half an hour."""
+"""The limit of an answer in one piece. Ten thousand characters may last half an hour."""
 _END = 2
 _SENTINEL = b"[DONE]"
 _BLANKS = b" \t\r\n"
 
 
 class SpeechReader:
-    """`judge` raises what an answer says went wrong. `units` is what MiniMax billed, once it said so."""
+    """A reader of one answer.
+
+    `judge` raises the error that an answer reports. `units` is the number that MiniMax billed, or None
+    before MiniMax has said it.
+    """
 
     def __init__(self, judge: Callable[[SpeechAnswer], None]) -> None:
         self.units: int | None = None
@@ -39,22 +44,22 @@ class SpeechReader:
         return f"<SpeechReader, {'over' if self.is_over else 'reading'}>"
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """The audio that this piece completes. Raises the classes of `speech_engine.errors`."""
+        """Yield the audio that this piece completes. Raises the classes of `speech_engine.errors`."""
         if self._stream is not None:
             yield from self._events(self._stream.feed(piece))
             return
         self._whole += piece
         if len(self._whole) > _MOST_BYTES:
             raise EngineFailed("MiniMax's answer is longer than any that makes sense.")
-        if not self._is_whole and (begun := self._whole.lstrip(_BLANKS)):
-            # One object in place of events: what was not to be streamed, or the refusal of what was.
-            self._is_whole = begun.startswith(b"{")
+        if not self._is_whole and (start := self._whole.lstrip(_BLANKS)):
+            # A JSON object in place of events is an answer without streaming, or the refusal of a stream.
+            self._is_whole = start.startswith(b"{")
             if not self._is_whole:
                 self._stream = EventStream()
-                yield from self._events(self._stream.feed(bytes(begun)))
+                yield from self._events(self._stream.feed(bytes(start)))
 
     def flush(self) -> Iterator[bytes]:
-        """What is left at the end of the bytes. Raises EngineFailed where that was not the answer's end."""
+        """Yield the audio that is left after the last bytes. Raises EngineFailed if the end is missing."""
         if self._stream is not None:
             yield from self._events(self._stream.flush())
         elif self._whole:
@@ -62,7 +67,7 @@ class SpeechReader:
         if not self.is_over:
             raise EngineFailed("MiniMax's answer was cut off before its end.")
         if not self._has_sound:
-            # It has been seen under bursts of requests; the same request does well a little later.
+            # This has been seen under bursts of requests. The same request succeeds a little later.
             raise EngineStumbled("MiniMax answered without any audio.")
 
     def _events(self, events: list[bytes]) -> Iterator[bytes]:

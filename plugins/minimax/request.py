@@ -1,4 +1,4 @@
-"""A job's call as the body that MiniMax is sent. What is asked for is said, never left to its defaults."""
+"""Build the body of a call to MiniMax. It states the job's values and relies on no default of MiniMax."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_PARTS = 4
 
 
 def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: str) -> SpeechBody:
-    """Raises VoiceNotFound for a voice that is none of the account's."""
+    """Return the body of one call. Raises VoiceNotFound if the voice is not one of the account's."""
     weights = _weights(job.voice)
     tone = _tone(settings, job.pronunciations)
     return SpeechBody(
@@ -34,7 +34,7 @@ def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: s
         voice_setting=VoiceSetting(
             speed=job.speed,
             vol=settings.volume,
-            # It takes whole semitones only, and refuses 2.0 like 2.5.
+            # MiniMax takes only whole numbers of semitones. It refuses 2.0 as it refuses 2.5.
             pitch=round(job.pitch),
             voice_id=job.voice.id if isinstance(job.voice, EngineVoice) else UNSET,
             emotion=job.emotion or UNSET,
@@ -52,9 +52,12 @@ def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: s
 
 
 def _tone(settings: MinimaxSettings, pronunciations: Sequence[Pronunciation]) -> tuple[str, ...]:
-    """The operator's, then the lexicon's; of a word with a slash nobody could tell where it ends."""
-    said = (f"{each.word}/{each.sounds}" for each in pronunciations if "/" not in each.word)
-    return tuple(dict.fromkeys((*settings.pronunciations, *said)))
+    """Return the operator's pronunciations, then the lexicon's.
+
+    A word with a slash is left out, because nobody could tell where it ends.
+    """
+    from_lexicon = (f"{each.word}/{each.sounds}" for each in pronunciations if "/" not in each.word)
+    return tuple(dict.fromkeys((*settings.pronunciations, *from_lexicon)))
 
 
 def _weights(voice: Voice) -> tuple[TimbreWeight, ...]:

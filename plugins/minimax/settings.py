@@ -1,4 +1,4 @@
-"""What an operator may say of a MiniMax account in config.toml."""
+"""The settings of a MiniMax account in config.toml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Pronunciation = Annotated[str, msgspec.Meta(pattern=r"^[^/]+/[^/]+\Z")]
 
 
 class MinimaxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The engine's section; README.md says what each is for."""
+    """The engine's section. README.md explains each setting."""
 
     api_key: str
     base_url: Annotated[

@@ -1,4 +1,7 @@
-"""How MiniMax counts a text, as far as its published answers tell. What it says it billed comes first."""
+"""Count a text as MiniMax does, as far as its published answers show.
+
+If MiniMax says what it billed, that number is used and not this one.
+"""
 
 from __future__ import annotations
 
@@ -8,5 +11,5 @@ _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323a
 
 
 def characters(text: str) -> int:
-    """A Han character counts twice, anything else once: blanks and pause marks too."""
+    """Count a Han character as 2 and everything else as 1, blanks and pause marks too."""
     return len(text) + len(_HAN.findall(text))

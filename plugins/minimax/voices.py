@@ -1,4 +1,4 @@
-"""The voices of a MiniMax account: which it has, new ones made of recordings, and old ones taken away."""
+"""List the voices of a MiniMax account, make new voices from recordings, and delete voices."""
 
 from __future__ import annotations
 
@@ -46,10 +46,13 @@ _SUFFIXES = {
 
 
 async def listed(api: Api, *, with_own: bool) -> tuple[VoiceInfo, ...]:
-    """The system's voices; with those of the account where the operator wants everybody to have them. Never
-    those that were cloned here: each has an owner."""
-    asked = VoicesBody("all" if with_own else "system")
-    found = await api.ask("/v1/get_voice", asked, VoicesAnswer, _ANSWER_S)
+    """Return the system's voices. If `with_own` is set, add the account's own voices.
+
+    The operator sets it if everybody may use these voices. Voices that were cloned through this server are
+    never listed, because each has an owner.
+    """
+    body = VoicesBody("all" if with_own else "system")
+    found = await api.ask("/v1/get_voice", body, VoicesAnswer, _ANSWER_S)
     rows = [*(found.system_voice or ())]
     if with_own:
         rows += [*(found.voice_cloning or ()), *(found.voice_generation or ())]
@@ -58,7 +61,7 @@ async def listed(api: Api, *, with_own: bool) -> tuple[VoiceInfo, ...]:
 
 
 async def cloned(api: Api, request: CloneRequest) -> str:
-    """The id of a new voice, made of one recording."""
+    """Make a voice from one recording and return its id."""
     if len(request.samples) != 1:
         raise UnusableSample("MiniMax makes a voice of exactly one recording, of 10 seconds to 5 minutes.")
     body = CloneBody(
@@ -70,7 +73,7 @@ async def cloned(api: Api, request: CloneRequest) -> str:
     try:
         await api.ask(_CLONE, body, Answer, _CLONE_S)
     except faults.IdTaken:
-        # By somebody else: none of ours is ever sent twice.
+        # Somebody else has taken the id, because we never send one of our ids twice.
         body = msgspec.structs.replace(body, voice_id=new_id())
         await api.ask(_CLONE, body, Answer, _CLONE_S)
     return body.voice_id
@@ -81,7 +84,10 @@ async def deleted(api: Api, id_: str) -> None:
 
 
 def new_id() -> str:
-    """Never made of a name: an id that was deleted cannot be used again, and names can."""
+    """Return a random id.
+
+    An id is never made from a name: names can be used again, and the ids of deleted voices cannot.
+    """
     return _OURS + secrets.token_hex(12)
 
 

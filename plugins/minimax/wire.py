@@ -1,6 +1,6 @@
-"""What goes to MiniMax and what comes back, as values. Fields that it may add are passed over.
+"""The bodies of requests to MiniMax, and its answers. Fields that MiniMax may add are ignored.
 
-It ignores a field whose name is wrong, so that only a test of the exact JSON shows one that is.
+MiniMax itself ignores a field with a wrong name. So only a test of the exact JSON finds a wrong name.
 """
 
 from __future__ import annotations
@@ -71,7 +71,10 @@ class DeleteBody(msgspec.Struct, frozen=True):
 
 
 class BaseResp(msgspec.Struct, frozen=True):
-    """How it went, whatever the HTTP status says. `status_msg` may quote the text: not shown, not logged."""
+    """The result of a request. It counts more than the HTTP status.
+
+    `status_msg` may quote the text, so it is neither shown nor logged.
+    """
 
     status_code: int
     status_msg: str = ""
@@ -81,7 +84,7 @@ class BaseResp(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What every answer has."""
+    """The fields that every answer has."""
 
     base_resp: BaseResp | None = None
     trace_id: str | None = None
@@ -100,7 +103,7 @@ class ExtraInfo(msgspec.Struct, frozen=True):
 
 
 class SpeechAnswer(Answer, frozen=True, kw_only=True):
-    """A whole answer, or one event of a stream: the same shape."""
+    """A whole answer or one event of a stream. Both have the same shape."""
 
     data: SpeechData | None = None
     extra_info: ExtraInfo | None = None
@@ -120,7 +123,7 @@ class VoicesAnswer(Answer, frozen=True, kw_only=True):
 
 class UploadedFile(msgspec.Struct, frozen=True):
     file_id: int
-    """Above 2^53: never through a float."""
+    """A number above 2^53, so it must never become a float."""
 
 
 class UploadAnswer(Answer, frozen=True, kw_only=True):

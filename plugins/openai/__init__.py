@@ -1,1 +1,1 @@
-"""The openai plugin; see README.md beside this file."""
+"""The openai plugin. README.md in this folder describes it."""

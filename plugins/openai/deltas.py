@@ -1,16 +1,19 @@
-"""Speech as server-sent events → its bytes, as several kinds of servers write them."""
+"""Turn speech that comes as server-sent events into audio bytes.
+
+Several kinds of servers are understood.
+"""
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from plugins.openai import kinds
-from plugins.openai.refusals import in_band, told_by
+from plugins.openai.refusals import detail_of, in_band
 from speech_engine import EngineError, EngineFailed, HttpAnswer
 from speech_engine.event_stream import EventStream
 
@@ -18,7 +21,10 @@ _DONE = b"[DONE]"
 
 
 class Deltas:
-    """One answer. `units` is what the server counted, if it did; `is_done` says that it is whole."""
+    """The events of one answer.
+
+    `is_done` says that the answer is whole. `units` is the server's own count, or None if it sent none.
+    """
 
     def __init__(self) -> None:
         self.is_done = False
@@ -45,52 +51,64 @@ class Deltas:
         event = _decoded(data)
         kind = str(event.get("type", ""))
         if event.get("error") or kind.endswith("error"):
-            raise in_band(told_by(event))
+            raise in_band(detail_of(event))
         if kind.endswith(".done"):
             self.is_done = True
             self.units = _units(event)
-        # LiveKit's and vLLM-Omni's habit beside OpenAI's own.
+        # OpenAI calls the field `audio`; LiveKit and vLLM-Omni call it `delta`.
         elif (audio := event.get("audio", event.get("delta"))) is not None:
             yield _bytes(audio)
 
 
-async def audio_of(answer: HttpAnswer, deltas: Deltas) -> AsyncGenerator[bytes, None]:
-    """The audio's bytes, be they sent bare or as events: servers do not always what they were asked for."""
-    head = b""
-    async with aclosing(answer.pieces()) as pieces:
-        async for piece in pieces:
-            head += piece
-            if len(head) >= kinds.HEAD_BYTES:
-                break
-        if _are_events(answer, head):
-            async with aclosing(_told(head, pieces, deltas)) as audio:
-                async for data in audio:
-                    yield data
-            return
-        yield head
-        async for piece in pieces:
-            yield piece
+class AudioBody:
+    """The audio in one answer, which has bare bytes or events.
 
+    Servers do not always send the kind that was requested. `is_over` says that all bytes have come.
+    """
 
-async def _told(
-    head: bytes, pieces: AsyncGenerator[bytes, None], deltas: Deltas
-) -> AsyncGenerator[bytes, None]:
-    for audio in deltas.feed(head):
-        yield audio
-    try:
-        async for piece in pieces:
-            for audio in deltas.feed(piece):
-                yield audio
-    except EngineError:
-        # Some servers hang up without ceremony once they are done.
-        if not deltas.is_done:
-            raise
-    for audio in deltas.end():
-        yield audio
+    def __init__(self, answer: HttpAnswer) -> None:
+        self.is_over = False
+        self._answer = answer
+        self._head = b""
+        self._is_known = False
+        self._deltas: Deltas | None = None
+
+    def __repr__(self) -> str:
+        return f"<AudioBody {'over' if self.is_over else 'going on'}>"
+
+    @property
+    def units(self) -> float | None:
+        return None if self._deltas is None else self._deltas.units
+
+    async def next_audio(self) -> Iterable[bytes]:
+        """Return the audio in the next bytes, to be read before the next call."""
+        piece = await self._next_piece()
+        self.is_over = not piece
+        if not self._is_known:
+            self._head += piece
+            if not self.is_over and len(self._head) < kinds.HEAD_BYTES:
+                return ()
+            self._is_known = True
+            piece = self._head
+            if _are_events(self._answer, piece):
+                self._deltas = Deltas()
+        if self._deltas is None:
+            return (piece,)
+        audio = self._deltas.feed(piece)
+        return chain(audio, self._deltas.end()) if self.is_over else audio
+
+    async def _next_piece(self) -> bytes:
+        try:
+            return await self._answer.next_piece()
+        except EngineError:
+            # Some servers cut the connection after their last event.
+            if self._deltas is None or not self._deltas.is_done:
+                raise
+            return b""
 
 
 def _are_events(answer: HttpAnswer, head: bytes) -> bool:
-    """The label counts only where the bytes do not speak for themselves."""
+    """Return whether the bytes are events. The label counts only if the bytes leave it open."""
     if "event-stream" in answer.headers.get("content-type", ""):
         return not kinds.is_audio(head)
     return kinds.is_events(head)

@@ -1,16 +1,18 @@
-"""Any server with OpenAI's speech API, as an Engine: one call for a job, its bytes passed on as they come."""
+"""An engine for any server that has OpenAI's speech API.
+
+A job is one call, or several calls if its text is long. The bytes are passed on as they come.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
 from plugins.openai import lists
-from plugins.openai.deltas import Deltas, audio_of
-from plugins.openai.hearing import Hearing
+from plugins.openai.answer_reader import AnswerReader
+from plugins.openai.deltas import AudioBody
 from plugins.openai.refusals import refusal
 from plugins.openai.settings import PASSED_ON, Format, OpenAISettings
 from speech_engine import (
@@ -29,12 +31,12 @@ from speech_engine import (
 from speech_engine.text.joining import Call, joined
 
 _LIST_S = 8.0
-"""All of a refresh has ten seconds."""
+"""The longest wait for a list. A whole refresh has ten seconds."""
 _LATER_S = 20.0
-"""For the later calls of a long text: its deadline was for the first audio."""
+"""The longest wait for a later call of a long text. The job's deadline is only for the first audio."""
 _LONGEST_REFUSAL = 64 * 1024
 _NO_LIST = (403, 404, 405, 501)
-"""Not there, or not for this key: some keys may speak and nothing else."""
+"""The list does not exist, or this key may not read it. Some keys may only speak."""
 
 
 class OpenAIEngine:
@@ -51,14 +53,17 @@ class OpenAIEngine:
         return f"<OpenAIEngine {len(self._models)} models, {len(self._voices)} voices>"
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """Those of the settings, else those of the server's list: none before it was asked."""
+        """Return the models of the settings, or else of the server's list.
+
+        Before the first refresh that list is empty.
+        """
         return tuple(self._settings.model(id_) for id_ in self._models)
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._voices
 
     async def refresh(self) -> None:
-        # Asked even where nothing is to be learnt: an answer says that somebody is there.
+        # The settings may name all models and voices. The request still shows that the server is up.
         ids = lists.model_ids(await self._listed("/audio/models"))
         ids = ids or lists.for_speech(lists.model_ids(await self._listed("/models")))
         if not self._settings.models:
@@ -68,43 +73,33 @@ class OpenAIEngine:
             self._voices = voices or self._voices
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        wanted = self._format(job)
-        hearing = Hearing(job, wanted, self._settings.sample_rate_hz)
+        format_ = self._format(job)
+        reader = AnswerReader(job, format_, self._settings.sample_rate_hz)
         units: list[float] = []
         for call in joined(job.segments, self._settings.max_characters):
-            hearing.begin(call.segment)
-            deltas = Deltas()
-            async with aclosing(self._spoken(self._request(job, call, wanted), hearing, deltas)) as events:
-                async for event in events:
+            reader.begin(call.segment)
+            async with self._http.send(self._request(job, call, format_)) as answer:
+                if answer.status != 200:
+                    raise await _refusal(answer)
+                body = AudioBody(answer)
+                while not body.is_over and not reader.is_full:
+                    for event in reader.feed_all(await body.next_audio()):
+                        yield event
+                for event in reader.end():
                     yield event
-            if deltas.units is not None:
-                units.append(deltas.units)
-            if hearing.is_full:
+            if body.units is not None:
+                units.append(body.units)
+            if reader.is_full:
                 break
         yield Finished(sum(units) if units else None)
 
-    async def _spoken(
-        self, request: HttpRequest, hearing: Hearing, deltas: Deltas
-    ) -> AsyncGenerator[Event, None]:
-        async with self._http.send(request) as answer:
-            if answer.status != 200:
-                raise await _refusal(answer)
-            async with aclosing(audio_of(answer, deltas)) as pieces:
-                async for piece in pieces:
-                    for event in hearing.feed(piece):
-                        yield event
-                    if hearing.is_full:
-                        return
-            for event in hearing.end():
-                yield event
-
-    def _request(self, job: SpeechJob, call: Call, wanted: Format) -> HttpRequest:
+    def _request(self, job: SpeechJob, call: Call, format_: Format) -> HttpRequest:
         body: dict[str, Any] = {
             **self._settings.extra,
             "model": job.model,
             "input": call.text,
             "voice": _voice_id(job),
-            "response_format": wanted,
+            "response_format": format_,
         }
         if job.speed != 1.0:
             body["speed"] = job.speed
@@ -121,21 +116,21 @@ class OpenAIEngine:
         )
 
     def _format(self, job: SpeechJob) -> Format:
-        """The first of the formats wanted that this server gives, else one that holds plain samples."""
+        """Return the server's first format that the job can take, else one of plain samples."""
         for format_ in self._settings.formats:
             if format_ in PASSED_ON and format_ in job.formats:
                 return format_
         return self._settings.uncompressed
 
     def _headers(self) -> dict[str, str]:
-        # Compressed audio gains nothing, and comes in lumps.
+        # HTTP compression does not make audio smaller, and it delivers the bytes in lumps.
         headers = {"accept-encoding": "identity", "user-agent": "voxgate"}
         if self._settings.api_key:
             headers["authorization"] = f"Bearer {self._settings.api_key}"
         return headers
 
     async def _listed(self, *paths: str) -> Any:
-        """The first of the lists that is there; None where the server has none of them."""
+        """Return the first of these lists that the server has, or None if it has none."""
         for path in paths:
             url = f"{self._base}{path}"
             request = HttpRequest(method="GET", url=url, headers=self._headers(), within_s=_LIST_S)
@@ -156,12 +151,9 @@ def _voice_id(job: SpeechJob) -> str:
 async def _refusal(answer: HttpAnswer) -> EngineError:
     body = b""
     try:
-        async with aclosing(answer.pieces()) as pieces:
-            async for piece in pieces:
-                body += piece
-                if len(body) > _LONGEST_REFUSAL:
-                    break
+        while len(body) <= _LONGEST_REFUSAL and (piece := await answer.next_piece()):
+            body += piece
     except EngineError:
-        # The status alone has to do.
+        # The body could not be read, so the status alone must be enough.
         body = b""
     return refusal(answer.status, answer.headers, body)

@@ -1,15 +1,18 @@
-"""What an answer is, going by its first bytes: labels are often wrong."""
+"""Tell what an answer is by its first bytes. Content-type labels are often wrong."""
 
 from __future__ import annotations
 
 HEAD_BYTES = 16
-"""Enough to tell all kinds apart."""
+"""This many bytes are enough to tell all kinds apart."""
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
 _BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 def is_text(head: bytes) -> bool:
-    """No codec begins so, and no PCM: it would be noise near full scale from its first sample on."""
+    """Return whether an answer begins with printable text.
+
+    No codec begins with text. PCM that did would be noise near full scale from its first sample.
+    """
     return bool(head) and not is_wav(head) and _PRINTABLE.issuperset(head[:HEAD_BYTES])
 
 
@@ -22,19 +25,22 @@ def is_wav(head: bytes) -> bool:
 
 
 def is_mp3(head: bytes) -> bool:
-    """A tag, or the header of a frame of layer III."""
+    """Return whether the bytes begin with an ID3 tag or with the header of a layer III frame."""
     if head[:3] == b"ID3":
         return True
     return len(head) > 2 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2 and head[2] < 0xF0
 
 
 def is_opus(head: bytes) -> bool:
-    """The first page of an Ogg stream; what is in it, the server looks at."""
+    """Return whether the bytes begin an Ogg stream. The voxgate server checks the codec inside."""
     return head[:4] == b"OggS"
 
 
 def is_aac(head: bytes) -> bool:
-    """The header of an ADTS frame: as MP3's, but of a layer that MP3 has not."""
+    """Return whether the bytes begin with an ADTS frame.
+
+    Its header is like that of MP3, except for a layer that MP3 does not have.
+    """
     return len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
 
 
@@ -42,10 +48,13 @@ CODED = {"mp3": is_mp3, "opus": is_opus, "aac": is_aac}
 
 
 def is_audio(head: bytes) -> bool:
-    """What no text and no events can be."""
+    """Return whether the bytes are audio for certain. No text and no events begin like this."""
     return is_wav(head) or any(is_it(head) for is_it in CODED.values())
 
 
 def may_be_pcm(head: bytes) -> bool:
-    """Its first samples may look like the beginning of a frame, but hardly like these words."""
+    """Return whether the bytes may be PCM.
+
+    The first samples may look like the header of a frame, but hardly like one of these words.
+    """
     return not is_text(head) and head[:3] != b"ID3" and head[:4] not in (b"OggS", b"fLaC", b"RIFF")

@@ -1,4 +1,4 @@
-"""What a server says it has: lists of models and voices, in the shapes that are about."""
+"""Read a server's lists of models and voices, in the shapes that servers use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BUILT_IN = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
     *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
 )
-"""OpenAI's own thirteen, which it lists nowhere."""
+"""OpenAI's own thirteen voices. OpenAI lists them nowhere."""
 
 
 def decoded(body: bytes) -> Any:
@@ -22,50 +22,53 @@ def decoded(body: bytes) -> Any:
         raise EngineFailed("The provider's list is not JSON.") from None
 
 
-def model_ids(found: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(id_ for entry in _entries(found, "data", "models") if (id_ := _id(entry))))
+def model_ids(answer: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(id_ for entry in _entries(answer, "data", "models") if (id_ := _id(entry))))
 
 
 def for_speech(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Of a list of models for everything, those that say what they are for; all of them where none does."""
+    """Return the models whose names say that they speak, or all models if no name says so.
+
+    A server may list its models for all purposes together.
+    """
     return tuple(id_ for id_ in ids if "tts" in id_.lower()) or ids
 
 
-def voices(found: Any) -> tuple[VoiceInfo, ...]:
-    listed = {
+def voices(answer: Any) -> tuple[VoiceInfo, ...]:
+    by_id = {
         id_: VoiceInfo(
             id=id_,
-            name=_told(entry, "name") or id_,
-            language=_told(entry, "language"),
-            gender=_told(entry, "gender"),
+            name=_text_at(entry, "name") or id_,
+            language=_text_at(entry, "language"),
+            gender=_text_at(entry, "gender"),
         )
-        for entry in _entries(found, "voices", "data")
+        for entry in _entries(answer, "voices", "data")
         if (id_ := _id(entry))
     }
-    uploaded = {id_: named(id_) for entry in _entries(found, "uploaded_voices") if (id_ := _id(entry))}
-    return tuple({**listed, **uploaded}.values())
+    uploads = {id_: named(id_) for entry in _entries(answer, "uploaded_voices") if (id_ := _id(entry))}
+    return tuple({**by_id, **uploads}.values())
 
 
 def named(id_: str) -> VoiceInfo:
     return VoiceInfo(id=id_, name=id_)
 
 
-def _entries(found: Any, *keys: str) -> list[Any]:
-    if isinstance(found, list):
-        return found
+def _entries(answer: Any, *keys: str) -> list[Any]:
+    if isinstance(answer, list):
+        return answer
     for key in keys:
-        if isinstance(found, dict) and isinstance(inner := found.get(key), list):
+        if isinstance(answer, dict) and isinstance(inner := answer.get(key), list):
             return inner
     return []
 
 
 def _id(entry: Any) -> str:
-    """Blank space around it would make a name that no request can have."""
+    """Return the id without blanks around it. No request can name an id that has them."""
     if isinstance(entry, str):
         return entry.strip()
-    return next((id_ for key in ("id", "voice_id", "name") if (id_ := _told(entry, key))), "")
+    return next((id_ for key in ("id", "voice_id", "name") if (id_ := _text_at(entry, key))), "")
 
 
-def _told(entry: Any, key: str) -> str | None:
+def _text_at(entry: Any, key: str) -> str | None:
     value = entry.get(key) if isinstance(entry, dict) else None
     return value.strip() or None if isinstance(value, str) else None

@@ -1,4 +1,7 @@
-"""The front of the openai plugin: any server with OpenAI's speech API, OpenAI itself or another voxgate."""
+"""Declare the openai plugin: an engine for any server with OpenAI's speech API.
+
+The server may be OpenAI itself or another voxgate.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A server's "no" in whatever shape it comes → the class that decides what is done about it.
+"""Turn a server's refusal into an error class, which decides what happens next.
 
-None of its own words are passed on but the code: a message may quote what was to be spoken.
+Only the code of a refusal is passed on. Its message is not, because it may quote the text.
 """
 
 from __future__ import annotations
@@ -52,74 +52,77 @@ _STATUSES: dict[int, type[EngineError]] = {
     429: EngineLimited,
     502: EngineStumbled,
     503: EngineStumbled,
-    # Whoever waits at a gateway does not know how far the work behind it is, nor who pays for it.
+    # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it.
     504: EngineTimeout,
 }
 _OF_THE_REQUEST = (400, 404, 413, 422)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-class Told(NamedTuple):
-    """What could be read out of a refusal."""
+class RefusalDetail(NamedTuple):
+    """The code and the field that a refusal names. Either may be empty."""
 
     code: str = ""
     field: str = ""
 
     @property
     def shown(self) -> str:
-        """Codes are words of a closed list; anything that is not shaped like one could be the text."""
+        """Return the code if it is shaped like a code. Anything else could be a part of the text."""
         return self.code if _CODE.fullmatch(self.code) else ""
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
-    """The error for an answer whose status is not 200."""
-    told = read(body)
-    cls = _class(status, told)
-    shown = f"{status} {told.shown}".strip()
+    """Return the error for an answer whose status is not 200."""
+    detail = read(body)
+    cls = _class(status, detail)
+    shown = f"{status} {detail.shown}".strip()
     return cls(f"The provider answered {shown}.", retry_after_s=_retry_after_s(headers))
 
 
-def in_band(told: Told) -> EngineError:
-    """The error for one that came where audio should be: the request may have been served in part."""
-    cls = _CODES.get(told.code, EngineFailed)
-    shown = told.shown or "an error"
+def in_band(detail: RefusalDetail) -> EngineError:
+    """Return the error for a refusal in place of audio. The server may have done a part of the work."""
+    cls = _CODES.get(detail.code, EngineFailed)
+    shown = detail.shown or "an error"
     return cls(f"The provider answered with {shown} in place of audio.")
 
 
-def read(body: bytes) -> Told:
-    """OpenAI's envelope, FastAPI's `detail`, a bare object; anything else tells nothing."""
+def read(body: bytes) -> RefusalDetail:
+    """Read the detail from a body: OpenAI's envelope, FastAPI's `detail`, or a bare object.
+
+    Any other body gives an empty detail.
+    """
     try:
-        found = msgspec.json.decode(body)
+        answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Told()
-    return told_by(found)
+        return RefusalDetail()
+    return detail_of(answer)
 
 
-def told_by(found: object) -> Told:
-    if not isinstance(found, dict):
-        return Told()
-    inner = found.get("error", found.get("detail", found))
-    if isinstance(inner, list):  # FastAPI's list of what is wrong with a body
+def detail_of(answer: object) -> RefusalDetail:
+    if not isinstance(answer, dict):
+        return RefusalDetail()
+    inner = answer.get("error", answer.get("detail", answer))
+    if isinstance(inner, list):  # FastAPI's list of the errors in a body
         places = [each.get("loc") for each in inner if isinstance(each, dict)]
         named = next((place[-1] for place in places if isinstance(place, list) and place), "")
-        return Told(field=_text(named))
+        return RefusalDetail(field=_text(named))
     if not isinstance(inner, dict):
-        return Told()
+        return RefusalDetail()
     codes = [_text(inner.get(key)) for key in ("code", "type", "error")]
     known = next((code for code in codes if code in _CODES), None)
-    return Told(known or next(filter(None, codes), ""), _text(inner.get("param")))
+    return RefusalDetail(known or next(filter(None, codes), ""), _text(inner.get("param")))
 
 
-def _class(status: int, told: Told) -> type[EngineError]:
+def _class(status: int, detail: RefusalDetail) -> type[EngineError]:
     if status in _OF_THE_REQUEST:
-        return _CODES.get(told.code) or _FIELDS.get(told.field) or EngineFailed
-    if status == 429 and _CODES.get(told.code) is EngineExhausted:
+        return _CODES.get(detail.code) or _FIELDS.get(detail.field) or EngineFailed
+    if status == 429 and _CODES.get(detail.code) is EngineExhausted:
         return EngineExhausted
     return _STATUSES.get(status, EngineFailed)
 
 
 def _text(value: Any) -> str:
-    """vLLM-Omni's codes are numbers."""
+    """Return a code as text. The codes of vLLM-Omni are numbers."""
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
 
 
@@ -127,7 +130,7 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     for name, factor in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) * factor
-        except ValueError:  # not there, or a date, which no server of this kind sends
+        except ValueError:  # The header is missing, or it is a date. No server of this kind sends dates.
             continue
         if math.isfinite(seconds) and seconds >= 0:
             return seconds

@@ -1,4 +1,4 @@
-"""What an operator says of a server; README.md has the table."""
+"""The settings that describe a server. README.md has their table."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _Factor = Annotated[float, Meta(gt=0, le=10)]
 _Names = tuple[_Name, ...]
 
 PASSED_ON = ("mp3", "opus", "aac")
-"""What voxgate can pass on as it came."""
+"""The formats that voxgate can pass on as they came."""
 
 Format = Literal["mp3", "opus", "aac", "pcm", "wav"]
 
 
 class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One server. Each instance (`plugin = "openai"` under a name of its own) has another."""
+    """The settings of one server. Each instance (a section with `plugin = "openai"`) is another server."""
 
     base_url: Annotated[
         str,
@@ -60,7 +60,7 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     @property
     def uncompressed(self) -> Literal["pcm", "wav"]:
-        """What is asked for where voxgate encodes the answer itself."""
+        """Return the format to request if voxgate encodes the answer itself."""
         return "wav" if "wav" in self.formats and "pcm" not in self.formats else "pcm"
 
     def model(self, id_: str) -> ModelInfo:

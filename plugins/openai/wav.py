@@ -1,4 +1,4 @@
-"""A WAV as it streams in → its samples. Servers that were asked for pcm may answer so all the same."""
+"""Read the samples of a WAV as it streams in. Some servers send WAV although the request said pcm."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _CHUNK_BYTES = 8
 _FORMAT_BYTES = 16
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _LONGEST_HEADER = 64 * 1024
-_NOBODY_KNOWS = 0x7FFFF000
-"""Sizes from here on, and 0, are what servers write that do not know yet."""
+_UNKNOWN_SIZE = 0x7FFFF000
+"""A server that does not know the size yet writes 0, or this number or a larger one."""
 
 
 class WavBody:
-    """16-bit mono only. `has_begun` is false until the header is through."""
+    """The body of a 16-bit mono WAV. `has_begun` is false until the whole header has been read."""
 
     def __init__(self) -> None:
         self.sample_rate_hz = 0
@@ -26,14 +26,14 @@ class WavBody:
         return f"<WavBody at {self.sample_rate_hz} Hz>"
 
     def feed(self, data: bytes) -> bytes:
-        """The PCM in it. Raises EngineFailed at a WAV that is not what we can play."""
+        """Return the PCM in these bytes. Raises EngineFailed if voxgate cannot play this WAV."""
         if not self.has_begun:
             self._held += data
             if not self._skip_header():
                 return b""
             data, self._held = self._held, b""
         if self._left is not None:
-            # What stands behind the samples is a list of tags, and would sound.
+            # A list of tags may follow the samples. If it were played, it would be audible.
             data = data[: self._left]
             self._left -= len(data)
         return data
@@ -60,7 +60,7 @@ class WavBody:
             raise EngineFailed("The provider's WAV does not say what its samples are.")
         self._held = self._held[at:]
         self.has_begun = True
-        self._left = None if size == 0 or size >= _NOBODY_KNOWS else size
+        self._left = None if size == 0 or size >= _UNKNOWN_SIZE else size
 
     def _read_format(self, chunk: bytes) -> None:
         kind, channels, rate_hz = _number(chunk[:2]), _number(chunk[2:4]), _number(chunk[4:8])

@@ -1,1 +1,1 @@
-"""The plain plugin; see README.md beside this file."""
+"""The plain plugin. See README.md in this folder."""

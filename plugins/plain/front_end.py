@@ -1,5 +1,8 @@
-"""The front-end for languages that have none of their own: sentences, and nothing rewritten but what a
-lexicon names. Numbers, dates and abbreviations are left to the engine."""
+"""The front-end for languages without another front-end.
+
+It cuts sentences, and rewrites only the words of a lexicon. Numbers, dates and abbreviations are
+left to the engine.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class PlainFrontEnd:
         return "<PlainFrontEnd>"
 
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
-        """As `FrontEnd.prepare`; addresses are never looked up in the lexicon."""
+        """Prepare a text as `FrontEnd.prepare` says. The lexicon never applies to addresses."""
         draft = Draft(text)
         if lexicon:
             keep_addresses(draft)

@@ -1,4 +1,4 @@
-"""Registers the front-end `plain`, the one that serves every language without a route of its own."""
+"""Register the front-end `plain`, which serves every language without another front-end."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The py3langid plugin; see README.md beside this file."""
+"""The py3langid plugin. See README.md in this folder."""

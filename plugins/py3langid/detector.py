@@ -1,4 +1,4 @@
-"""py3langid's opinion on a text, out of a list of languages."""
+"""The language of a text in the opinion of py3langid, out of a list of languages."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Protocol
 _LOOKED_AT = 2000
 _FEWEST_LETTERS = 3
 _LEAST = 0.2
-"""Below one in five, most of what it says is wrong; a higher bar would cost as many right answers."""
+"""The least probability of an answer. Below one in five, most answers are wrong. A higher bar would
+cost as many right answers as it would avoid wrong ones."""
 
 _SPOKEN_AS = {"pcm": "en"}
-"""English with Nigerian names is Pidgin to it, and both are read by an English voice."""
+"""The classifier calls English with Nigerian names Pidgin. An English voice reads both."""
 
 
 class Classifier(Protocol):
-    """What we use of py3langid's identifier."""
+    """The part of py3langid's identifier that this plugin uses."""
 
     def classify(self, text: str) -> tuple[str, float]: ...
 
@@ -28,7 +29,7 @@ class LangidDetector:
         return "<LangidDetector>"
 
     def detect(self, text: str) -> str | None:
-        """As `Detector.detect`; looks at the first 2,000 characters."""
+        """Detect as `Detector.detect` says, in the first 2,000 characters."""
         seen = text[:_LOOKED_AT]
         if sum(map(str.isalpha, seen)) < _FEWEST_LETTERS:
             return None
@@ -37,8 +38,11 @@ class LangidDetector:
 
 
 def load(languages: Iterable[str]) -> LangidDetector:
-    """Takes about a second. Raises ImportError without the library, ValueError at an unknown language."""
-    # Imported here: its model takes about 76 MB of a server that may use another detector.
+    """Load the classifier, which takes about a second.
+
+    Raise ImportError without the library, and ValueError for an unknown language.
+    """
+    # The import is here because the model takes about 76 MB, and a server may use another detector.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -1,4 +1,4 @@
-"""Registers the detector `py3langid`; its library is loaded when it is opened, and only then."""
+"""Register the detector `py3langid`. Its library is loaded only when the detector is opened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _LANGUAGES = (
 
 
 class LangidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`languages` are all that it ever answers; the fewer, the better it is at short texts."""
+    """`languages` are the only possible answers. With fewer languages, short
+    texts are detected better."""
 
     languages: tuple[str, ...] = _LANGUAGES
 

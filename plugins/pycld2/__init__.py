@@ -1,1 +1,1 @@
-"""The pycld2 plugin; see README.md beside this file."""
+"""The pycld2 plugin. See README.md in this folder."""

@@ -1,4 +1,7 @@
-"""CLD2's opinion on a text, and when to believe it: as measured by `python -m bench.languages`."""
+"""The language of a text in the opinion of CLD2, and the limits for believing it.
+
+The limits were measured with `python -m bench.languages`.
+"""
 
 from __future__ import annotations
 
@@ -8,36 +11,39 @@ _LOOKED_AT = 2000
 _FEWEST_LETTERS = 3
 
 _SHORT_LETTERS = 40
-"""Below, CLD2 would mostly rather not say. It is made to, and believed where score and language agree."""
+"""A text with fewer letters is short. CLD2 mostly gives no answer to it unless it is made to.
+The answer then counts if the score is high enough and the language is a common one."""
 
 _LEAST_SCORE = 400
-"""CLD2's score per kilobyte: under 400 most guesses at a short text are wrong, above it three in four or more
-are right."""
+"""CLD2's score per kilobyte. Under 400, most guesses at a short text are wrong. Above 400, three in
+four or more are right."""
 
 _NO_LANGUAGE = frozenset(("un", "xxx", "tlh", "zzb", "zze", "zzh", "zzp"))
-"""Unknown, ignored, and CLD2's jokes. Codes that begin with `xx-` say a script, and no language either."""
+"""Unknown, ignored, and CLD2's jokes. Codes that begin with `xx-` name a
+script, and no language either."""
 
 _TAGS = {
-    # Old codes, and those that say more than a language.
+    # Old codes, and codes that name more than a language.
     "iw": "he",
     "jw": "jv",
     "zh-Hant": "zh",
     "sr-ME": "sr",
-    # To CLD2, English in an unusual spelling; nobody offers a Scots voice.
+    # CLD2 calls English in an unusual spelling Scots. Nobody offers a Scots voice.
     "sco": "en",
-    # Two ways to write what is one language when it is spoken.
+    # Two ways to write one spoken language.
     "nn": "no",
 }
 
 _SHORT_TAGS = {
-    # A few words fit both, and Portuguese has a hundred times the speakers.
+    # A few words fit both languages, and Portuguese has a hundred times the speakers.
     "gl": "pt",
-    # "Mi dispiace", to CLD2.
+    # CLD2 calls "Mi dispiace" Corsican.
     "co": "it",
-    # "Selamat malam" is both; most of those who write it are Indonesian.
+    # "Selamat malam" is Malay and Indonesian. Most people who write it are Indonesian.
     "ms": "id",
 }
-"""For short texts alone: a long one in Galician, Corsican or Malay is known to be that."""
+"""Tags for short texts alone. A long text in Galician, Corsican or Malay is known to be in that
+language."""
 
 _COMMON = frozenset(
     (
@@ -48,8 +54,11 @@ _COMMON = frozenset(
         *("te", "th", "tl", "tr", "uk", "ur", "uz", "vi", "yo", "zh", "zu"),
     )
 )
-"""What a short text may be in: languages of many speakers, or with voices. CLD2 knows eighty more, and hears
-Wolof, Quechua and Manx in the greetings of others, and Serbian in short Russian."""
+"""The languages that a short text may have: languages of many speakers, or with voices.
+
+CLD2 knows eighty more. It takes greetings in other languages for Wolof, Quechua and Manx, and short
+Russian texts for Serbian.
+"""
 
 
 class Cld2Detector:
@@ -57,8 +66,8 @@ class Cld2Detector:
         return "<Cld2Detector>"
 
     def detect(self, text: str) -> str | None:
-        """As `Detector.detect`; looks at the first 2,000 characters."""
-        # CLD2 refuses control characters, half characters and those that Unicode has not assigned.
+        """Detect as `Detector.detect` says, in the first 2,000 characters."""
+        # CLD2 refuses control characters, surrogates and characters that Unicode has not assigned.
         prose = "".join(character if character.isprintable() else " " for character in text[:_LOOKED_AT])
         letters = sum(map(str.isalpha, prose))
         if letters < _FEWEST_LETTERS:

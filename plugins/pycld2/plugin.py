@@ -1,4 +1,4 @@
-"""Registers the detector `pycld2`, the one that is used unless another is named."""
+"""Register the detector `pycld2`. The server uses it unless another detector is named."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The pythainlp plugin; see README.md beside this file."""
+"""The pythainlp plugin; README.md in this folder describes it."""

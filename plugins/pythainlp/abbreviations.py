@@ -1,4 +1,4 @@
-"""Abbreviations: those that everybody reads out, and those that are said letter by letter."""
+"""Abbreviations: some are read in full, and others are said letter by letter."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ _LAWS = {
     "ตร.": "ตำรวจ",
 }
 _OPENING = _TITLES | _RANKS | _PLACES | _LAWS | ERAS | SHORT_MONTHS
-"""What a name, a number or a verb goes on from, without a pause."""
+"""Abbreviations before a name, a number or a verb, which follows without a pause."""
 
 _ALONE = {
     "กทม.": "กรุงเทพมหานคร",
@@ -122,7 +122,7 @@ _ALONE = {
     "จุฬาฯ": "จุฬาลงกรณ์มหาวิทยาลัย",
 } | CLEAR
 
-# Names that are written without a point as well, and said by their letters.
+# Names that are also written without a point. They are said by their letters.
 _LETTERS = (
     *("กกต", "กฟผ", "กยศ", "กสทช", "ขสมก", "คสช", "ททท", "ธกส", "ธอส", "บขส", "ปตท", "ปปช", "ปวช", "ปวส"),
     *("รปภ", "รฟท", "รฟม", "สตง", "สปสช", "สพฐ", "สสส", "อบจ", "อบต", "อปพร", "อสม"),
@@ -133,7 +133,7 @@ _UNKNOWN = re.compile(rf"(?<![{THAI}])([ก-ฮ]{{2,5}})\.(?![ก-ฮ]\.)")
 _NAMES = thai_male_names() | thai_female_names()
 _TEACHER = re.compile(rf"(?<!\.)อ\.(?= ?(?P<name>[{THAI}]+))")
 
-# One pattern for all, so that no part of a longer abbreviation is taken for a shorter one.
+# One pattern has all of them, so that no part of a longer abbreviation is taken for a shorter one.
 _LONG = [word for word in (*_OPENING, *_ALONE) if len(word) > 2]
 _SHORT = [word for word in _OPENING if len(word) == 2]
 _ANY = re.compile(
@@ -159,12 +159,12 @@ def _alone(match: re.Match[str]) -> str | None:
 
 
 def _teacher(match: re.Match[str]) -> str | None:
-    """`อ.` is a district (`อ.ปาย`), or a teacher where somebody's name follows."""
+    """Return a teacher if somebody's name follows. Otherwise `อ.` is a district (`อ.ปาย`)."""
     return "อาจารย์" if match["name"] in _NAMES else None
 
 
-def _of(pattern: str, said: str) -> Rule:
-    return _rule(re.compile(pattern), lambda match: said)
+def _of(pattern: str, reading: str) -> Rule:
+    return _rule(re.compile(pattern), lambda match: reading)
 
 
 def _rule(pattern: re.Pattern[str], spoken: Callable[[re.Match[str]], str | None]) -> Rule:
@@ -172,7 +172,7 @@ def _rule(pattern: re.Pattern[str], spoken: Callable[[re.Match[str]], str | None
 
 
 _KNOWN = (
-    # The same letter means another thing before a number, a place or a name.
+    # The same letter has another meaning before a number, a place or a name.
     _of(r"ม\.(?= ?\d{1,2} +(?:ต\.|ตำบล))", "หมู่"),
     _of(r"ม\.(?= ?[1-6](?!\d))", "มัธยมศึกษาปีที่"),
     _of(r"ป\.(?= ?[1-6](?!\d))", "ประถมศึกษาปีที่"),
@@ -186,7 +186,10 @@ _KNOWN = (
 
 
 def rules(is_word: Callable[[str], bool]) -> tuple[Rule, ...]:
-    """With those that no table has: letters before a point that are no word, `ศบค.` but not `ถนน.`"""
+    """Return all rules, with a rule for abbreviations that no table has.
+
+    These are letters before a point that are no word: `ศบค.`, but not `ถนน.`
+    """
 
     def unknown(match: re.Match[str]) -> str | None:
         return None if is_word(match[1]) else _spelled(match[1])

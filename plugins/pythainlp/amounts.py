@@ -1,4 +1,4 @@
-"""Money, percentages and measures: a quantity, and what it is a quantity of."""
+"""Money and percentages: a quantity and its unit."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ _CODES = {
 _BEFORE = _SIGNS | _CODES
 _BEHIND = dict.fromkeys(("บาท", "บ.", ".-", ".-บาท", ".- บาท"), _BAHT) | _SIGNS | _CODES
 
-# A million is written in Latin letters as often as not.
+# A million is often written as a Latin letter.
 _LETTERS = {"K": "พัน", "M": "ล้าน", "B": "พันล้าน"}
 _SCALE = "(?:(?:ล้าน|แสน|หมื่น|พัน|ร้อย|สิบ)?ล้าน|แสน|หมื่น|พัน)"
 _SIGN_FIRST = re.compile(
     rf"(?<![A-Za-z])(?P<minus>(?<![{WORDLIKE}])-)?(?P<sign>{one_of(_BEFORE)}) ?(?P<first>{NUMBER})"
     rf"(?:{DASH}(?:(?P=sign))?(?P<last>{NUMBER}))?(?!\d|[.,]\d)"
     rf"(?: ?(?P<scale>{_SCALE})|(?P<letter>[KMB])(?![A-Za-z]))?"
-    # Of the countries that write $ a code tells which: $20 USD.
+    # Several countries write $, and a code names the country: $20 USD.
     rf"(?: ?(?P<code>{one_of(_CODES)})(?![A-Za-z]| ?\d))?"
 )
 _SIGN_LAST = re.compile(rf"(?P<quantity>{QUANTITY}) ?(?P<sign>{one_of(_BEHIND)})(?![A-Za-z\d])")
@@ -86,15 +86,15 @@ def _sign_last(match: re.Match[str]) -> str:
 
 
 def _exact(written: str, currency: _Currency) -> str:
-    """An amount of two decimals is so many of the coin and so many of its hundredths."""
+    """Say an amount with decimals as a number of coins and a number of their hundredths."""
     parts = _HUNDREDTHS.match(written)
     if parts is None or not currency.hundredth:
         return f"{quantity(written)}{currency.name}"
     hundredths = int(parts["part"].ljust(2, "0"))
-    said = "ลบ" if parts["minus"] else ""
+    words = "ลบ" if parts["minus"] else ""
     if parts["whole"].strip("0,") or not hundredths:
-        said += cardinal(parts["whole"]) + currency.name
-    return said + (f"{cardinal(str(hundredths))}{currency.hundredth}" if hundredths else "")
+        words += cardinal(parts["whole"]) + currency.name
+    return words + (f"{cardinal(str(hundredths))}{currency.hundredth}" if hundredths else "")
 
 
 RULES = (

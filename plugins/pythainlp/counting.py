@@ -33,15 +33,15 @@ _SUMS = {"+": "บวก", "=": "เท่ากับ", "÷": "หาร", "×"
 
 def _over(match: re.Match[str]) -> str:
     whole, parts = match["whole"], match["parts"].split("/")
-    said = cardinal(whole) if whole else ""
+    words = cardinal(whole) if whole else ""
     if follows(match, "เลขที่"):
-        # What comes after the stroke of a house number is a name, and no amount.
-        return said + _OVER.join((number(parts[0]), *map(digits, parts[1:])))
-    # Right behind an abbreviation it is a class, `ม.1/2`.
+        # The part after the stroke of a house number is a name, not an amount.
+        return words + _OVER.join((number(parts[0]), *map(digits, parts[1:])))
+    # Right behind an abbreviation, the numbers name a class: `ม.1/2`.
     is_name = match.string[max(0, match.start() - 1) : match.start()] == MASK or follows(match, *_NAMED)
     if len(parts) == 2 and not is_name and _is_proper(*parts):
-        return f"{said}เศษ{cardinal(parts[0])}ส่วน{cardinal(parts[1])}"
-    return (f"{said} " if said else "") + _OVER.join(map(number, parts))
+        return f"{words}เศษ{cardinal(parts[0])}ส่วน{cardinal(parts[1])}"
+    return (f"{words} " if words else "") + _OVER.join(map(number, parts))
 
 
 def _is_proper(above: str, below: str) -> bool:
@@ -60,12 +60,12 @@ def _drawn(match: re.Match[str]) -> str | None:
 
 def _dotted(match: re.Match[str]) -> str:
     parts = match.group().split(".")
-    # Four parts are an address of the internet, three a version.
+    # Four parts are an internet address, and three parts are a version.
     return "จุด".join(map(digits if len(parts) == 4 else cardinal, parts))
 
 
 def _is_falling(written: str) -> bool:
-    """Nobody counts backwards: `3-0` is the result of a match."""
+    """Return whether the numbers fall. Nobody counts backwards: `3-0` is the result of a match."""
     first, _, last = written.partition("-")
     return first.isdecimal() and last.isdecimal() and int(last) < int(first) <= _HIGHEST_SCORE
 
@@ -78,7 +78,7 @@ def _quantity(match: re.Match[str]) -> str:
 
 
 RULES = (
-    # Five is said `ห้า`.
+    # The word for five is `ห้า`, so a row of fives is laughter.
     Rule(_LAUGHTER, lambda match: "ฮ่าฮ่าฮ่า", closes_before=False),
     Rule(_EACH, lambda match: "ต่อ"),
     Rule(_BETWEEN, lambda match: "ถึง", closes_after=True),

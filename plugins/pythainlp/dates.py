@@ -1,4 +1,4 @@
-"""Dates. A year is said as it is written: whether it is a Buddhist one is for the writer to say."""
+"""Dates. A year is said as it is written: the writer decides whether it is a Buddhist year."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _WEEKDAYS = {
     "อา.": "อาทิตย์",
 }
 _WEEKDAY = one_of((*_WEEKDAYS, *_WEEKDAYS.values(), "พฤหัส"))
-# Two of them with a hyphen: alone, their letters stand for too much else.
+# Two weekdays with a hyphen. The letters of a single weekday have too many other meanings.
 _DAYS = re.compile(rf"(?P<first>{_WEEKDAY}) ?[-\u2013] ?(?P<last>{_WEEKDAY})")
 
 _NOT_WITHIN = r"(?<!\d)(?<!\d[-/.:,])"
@@ -56,7 +56,7 @@ _WITHOUT_YEAR = re.compile(rf"{_NOT_WITHIN}(?P<day>\d{{1,2}})/(?P<month>\d{{1,2}
 _NAMED = re.compile(
     rf"{_NOT_WITHIN}(?P<day>\d{{1,2}})(?: ?[-\u2013] ?(?P<last>\d{{1,2}}))? ?"
     rf"(?P<month>(?P<short>{one_of(_SHORT)})|{one_of(name for name, _ in _MONTHS)})"
-    # Two digits behind a whole name count something else: `1 มกราคม 50 คน`.
+    # Two digits behind the full name of a month count something else: `1 มกราคม 50 คน`.
     rf"(?: ?(?P<era>{one_of(ERAS)})? ?(?P<year>\d{{4}}|(?(short)\d\d|(?!)))(?!\d|[.:,/-]\d| ?น\.))?"
 )
 

@@ -33,7 +33,7 @@ def _abroad(match: re.Match[str]) -> str:
 
 
 def _spaced(together: str) -> str:
-    """As a Thai number is dictated: its area, then threes and fours."""
+    """Divide a Thai number as people dictate it: its area, then groups of three and four."""
     area = 2 if together.startswith("02") else 3
     return f"{together[:area]} {together[area : area + 3]} {together[area + 3 :]}"
 
@@ -51,7 +51,7 @@ def _postcode(match: re.Match[str]) -> str | None:
     return digits(match.group()) if _BEFORE_POSTCODES.search(before) else None
 
 
-# A number that is dictated keeps its pauses.
+# A dictated number keeps its pauses.
 RULES = (
     Rule(_ABROAD, _abroad, closes_before=False),
     Rule(_GROUPED, lambda match: _groups(match.group()), closes_before=False),

@@ -1,4 +1,4 @@
-"""English words in a Thai text: said the Thai way where they are known, left as written where not."""
+"""English words in a Thai text. Known words are said the Thai way; others stay as written."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ _SAID = {
 _WITH_DIGITS = {"7-eleven": "เซเว่นอีเลฟเว่น", "7-11": "เซเว่นอีเลฟเว่น"}
 
 _JOINED = re.compile(r"[A-Z](?:&[A-Z])+")
-# As no word of any language begins.
+# No word of any language begins like this.
 _UNSPEAKABLE = re.compile(r"[^AEIOU]{3}|[^AEIOU]+\Z")
 _POINTED = re.compile(r"(?<![A-Za-z.])(?:[A-Z]\.){2,}(?![A-Za-z])")
 _WORD = re.compile(r"[^\W\d_ก-๛]+(?:['’&.-][^\W\d_ก-๛]+)*")
@@ -97,27 +97,30 @@ class English:
         return f"<English {len(self._said)} words>"
 
     def rules(self, text: str) -> tuple[Rule, ...]:
-        """For what is still open of a text. A phrase is said one way: all of its words are known, or none."""
-        known: dict[int, str | None] = {}
+        """Return the rules for the open parts of a text.
+
+        If all words of a phrase are known, all are said the Thai way. Otherwise none is.
+        """
+        readings: dict[int, str | None] = {}
         for run in _RUN.finditer(text):
             words = {word.start(): self._word(word.group()) for word in _WORD.finditer(text, *run.span())}
             if all(words.values()):
-                known |= words
+                readings |= words
         return (
             Rule(_POINTED, lambda match: _spelled(match.group()), closes_after=True),
-            Rule(_WORD, lambda match: known.get(match.start()), closes_after=True),
+            Rule(_WORD, lambda match: readings.get(match.start()), closes_after=True),
         )
 
     def _word(self, written: str) -> str | None:
         is_capitals = written.isascii() and written.isalpha() and written.isupper()
         if is_capitals and len(written) <= _ALWAYS_SPELLED:
             return _SAID.get(written.lower()) or _spelled(written)
-        known = self._said.get(written.lower())
-        if known is None and _JOINED.fullmatch(written):
+        thai = self._said.get(written.lower())
+        if thai is None and _JOINED.fullmatch(written):
             return "แอนด์".join(map(_spelled, written.split("&")))
-        if known is None and is_capitals and len(written) <= _LONGEST_SPELLED and _UNSPEAKABLE.match(written):
+        if thai is None and is_capitals and len(written) <= _LONGEST_SPELLED and _UNSPEAKABLE.match(written):
             return _spelled(written)
-        return known
+        return thai
 
 
 NAMES = (
@@ -127,7 +130,7 @@ NAMES = (
         closes_after=True,
     ),
 )
-"""Names with digits that must not be read as numbers first."""
+"""Names with digits. Their rule comes first, so that the digits are not read as numbers."""
 
 
 def _spelled(written: str) -> str:
@@ -135,11 +138,14 @@ def _spelled(written: str) -> str:
 
 
 def _transliterations() -> dict[str, str]:
-    """The library's, turned around. It has spellings that its editors call wrong, but hands out their mark
-    for those as if it were the one for right: `_SAID` has the words where a wrong one would come first."""
-    found: dict[str, str] = {}
+    """Return the library's transliterations from English to Thai.
+
+    The library has spellings that its editors call wrong. But it returns their mark for "wrong" as
+    the mark for "right". If a wrong spelling would come first, `_SAID` has the word.
+    """
+    spellings: dict[str, str] = {}
     for thai, columns in get_transliteration_dict().items():
         for english in columns[TRANSLITERATE_EN]:
             if isinstance(english, str) and len(english) > 1:
-                found.setdefault(english.lower(), thai)
-    return found
+                spellings.setdefault(english.lower(), thai)
+    return spellings

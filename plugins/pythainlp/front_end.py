@@ -1,4 +1,4 @@
-"""The front-end for Thai; light itself, it loads the reader with its dictionaries when they are needed."""
+"""The front-end for Thai. It is light; the reader and its dictionaries load at the first need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from speech_engine.values import Segment
 if TYPE_CHECKING:
     from plugins.pythainlp.reader import Reader
 
-# The library makes a folder in the user's home, and may download, unless it is told not to.
+# Without these, the library makes a folder in the user's home, and may download files.
 _ALONE = {"PYTHAINLP_OFFLINE": "1", "PYTHAINLP_READ_ONLY": "1"}
 _LOADING = Lock()
 
@@ -29,11 +29,11 @@ class ThaiFrontEnd:
         return f"<ThaiFrontEnd {'loaded' if self._reader else 'not loaded'}>"
 
     def warm(self) -> None:
-        """Takes about half a second; the first `prepare` does it otherwise."""
+        """Load the reader, in about half a second. Otherwise the first `prepare` loads it."""
         self._loaded()
 
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
-        """As `FrontEnd.prepare`; whatever the language, the text is read as Thai."""
+        """Prepare a text as `FrontEnd.prepare` says. It is read as Thai, whatever `language` is."""
         return self._loaded().read(text, lexicon)
 
     def _loaded(self) -> Reader:
@@ -48,7 +48,10 @@ class ThaiFrontEnd:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Only meanwhile: the library looks at it while it is imported, and who else does must not see it."""
+    """Set these variables for a while, then restore them.
+
+    The library reads them while it is imported. Other code must not see them.
+    """
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

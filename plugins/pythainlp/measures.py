@@ -1,4 +1,4 @@
-"""Units of measure, in Thai and Latin letters, behind a quantity."""
+"""Units of measure behind a quantity, in Thai and Latin letters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from plugins.pythainlp.numbers import QUANTITY, quantity
 from plugins.pythainlp.rule import THAI, Rule, one_of
 
-# Said without a number too: nothing else is written like them.
+# These are said without a number too, because nothing else is written like them.
 CLEAR = {
     "กม.": "กิโลเมตร",
     "ซม.": "เซนติเมตร",
@@ -109,7 +109,7 @@ _DEGREES = {
 _THAI = CLEAR | _BEHIND_A_NUMBER
 _UNITS = _THAI | _LATIN | _DEGREES
 
-# `5 ก.พ.` is no gram, and `5 กก` no beginning of a longer word.
+# `5 ก.พ.` is no gram, and `5 กก` must not be the beginning of a longer word.
 _UNIT = (
     rf"(?:(?:{one_of(_THAI)})(?![{THAI}]\.)(?:(?<=\.)|(?![{THAI}]))"
     rf"|(?:{one_of(_LATIN)})(?![A-Za-z\d²³])|{one_of(_DEGREES)})"

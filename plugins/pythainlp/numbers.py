@@ -1,4 +1,4 @@
-"""Numbers in Thai words, and what a number looks like where it is written."""
+"""Numbers in Thai words, and the patterns of written numbers."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from plugins.pythainlp.rule import WORDLIKE
 
 _DIGITS = ("ศูนย์", "หนึ่ง", "สอง", "สาม", "สี่", "ห้า", "หก", "เจ็ด", "แปด", "เก้า")
 
-# Nobody counts that far: a longer number is one that names something, and is said digit by digit.
+# Nobody counts that far: a longer number is a name for something, and it is said digit by digit.
 _MOST_DIGITS = 15
 
-# Possessive, here and below: to try a shorter number would only cost time.
+# Possessive, here and below, because the try of a shorter number would only cost time.
 NUMBER = r"(?>\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?>\.\d++)?"
 _SIGN = rf"(?:(?<![{WORDLIKE}.%)\]])-|[\u2212+])"
 DASH = r"(?:-| - | ?[\u2013\u2014] ?)"
-"""Between two numbers; a hyphen with a blank on one side only is a minus, or nobody knows."""
+"""A dash between two numbers. A hyphen with a blank on only one side is a minus, or unclear."""
 
 _RANGE = rf"(?:{DASH}{NUMBER}|(?: ?[x×] ?{NUMBER}){{1,2}})"
 
 QUANTITY = rf"(?<!\d)(?<!\d[.,])(?:~ ?)?{_SIGN}?{NUMBER}{_RANGE}?(?!\d)(?![.,]\d)"
-"""A number, a range of them, or one by another; none of the groups of `re`, so that it fits in anywhere."""
+"""A number, a range of numbers, or one number by another.
+
+It captures no groups, so that any pattern can contain it.
+"""
 
 _PART = re.compile(rf" ?(?P<sign>[-~x×+\u2212\u2013\u2014]) ?|(?P<number>{NUMBER})")
 _SIGNS = {"~": "ประมาณ", "x": "คูณ", "×": "คูณ", "+": "บวก"}
@@ -33,7 +36,7 @@ def digits(written: str) -> str:
 
 
 def cardinal(written: str) -> str:
-    """A whole number; digit by digit where it begins with a zero, or nobody would count so far."""
+    """Say a whole number. If it begins with a zero or is too long, it is said digit by digit."""
     plain = written.replace(",", "")
     if len(plain) > _MOST_DIGITS or (len(plain) > 1 and int(plain[0]) == 0):
         return digits(plain)
@@ -46,15 +49,15 @@ def number(written: str) -> str:
 
 
 def quantity(written: str, between: str = "ถึง") -> str:
-    """What `QUANTITY` matched; `between` is said for a hyphen between two numbers."""
+    """Say a match of `QUANTITY`; `between` is said for a hyphen between two numbers."""
 
-    def said(part: re.Match[str]) -> str:
+    def in_words(part: re.Match[str]) -> str:
         if part["number"] is not None:
             return number(part["number"])
         minus = "ลบ" if _is_first(part) else between
         return _SIGNS.get(part["sign"], minus)
 
-    return _PART.sub(said, written)
+    return _PART.sub(in_words, written)
 
 
 def _is_first(part: re.Match[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Registers the front-end `pythainlp`; nothing of PyThaiNLP is imported before a Thai text comes."""
+"""Register the front-end `pythainlp`. PyThaiNLP is imported only when a Thai text comes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ _LIBRARY = Missing("the library pythainlp", "install voxgate with the extra thai
 
 
 class PyThaiNlpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """There is nothing to set."""
+    """The settings of the front-end: there are none."""
 
 
 @asynccontextmanager
 async def create(name: str, settings: PyThaiNlpSettings, context: Context) -> AsyncIterator[ThaiFrontEnd]:
-    # Here and not at the first text: without it Thai must stay with the front-end that serves the rest.
+    # Check this at the start, not at the first text. Without the library, Thai must stay with the
+    # front-end that serves the other languages.
     if missing(settings):
         raise EngineUnavailable(f"{name} needs {_LIBRARY.what}: {_LIBRARY.do}.")
     yield ThaiFrontEnd()

@@ -1,4 +1,7 @@
-"""Reads a Thai text: all rules in their order. To import it loads PyThaiNLP; to make a reader, its words."""
+"""Read a Thai text: apply all rules in their order.
+
+The import of this file loads PyThaiNLP. Making a `Reader` loads the library's words.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,12 @@ from speech_engine.text.verbatim import keep_addresses
 from speech_engine.values import Segment
 
 _ZERO_WIDTH = "\u200b"
-# The joiner has no place in Thai, though other scripts need it. As many characters as before: places stay.
+# Thai has no use for the joiner, though other scripts need it. Each replacement has as many
+# characters as before, so that places stay.
 _TRANSLATED = str.maketrans("๐๑๒๓๔๕๖๗๘๙\u200c", f"0123456789{_ZERO_WIDTH}")
 
-# Looks right on the screen, and is typed in another order, in two signs for one, or twice.
+# These spellings look right on the screen. But they are typed in another order, with two signs
+# instead of one sign, or with a sign twice.
 _MISSPELT = re.compile(r"เเ|\u0e4d[่-๋]?า|[่-๋์][ัิ-ู]|[ะาำ][่-๋]|([ะ-ฺ็-๎])\1{1,9}|[่-๋]{2,9}")
 
 
@@ -55,7 +60,7 @@ class Reader:
         words = self._words.ends(draft.text, lexicon, turn)
         begins = frozenset(words)
         draft.apply(lexicon, begins)
-        blanks = Blanks(draft, begins, lambda said: self._rested(said, turn), turn)
+        blanks = Blanks(draft, begins, lambda reading: self._rested(reading, turn), turn)
         blanks.apply(english.NAMES)
         blanks.apply(dates.RULES)
         blanks.apply(times.RULES)
@@ -69,14 +74,17 @@ class Reader:
         blanks.close()
         return draft.segments(sentences.ends(draft, words))
 
-    def _rested(self, said: str, turn: Turn) -> str:
-        if len(said) <= sentences.MOST_SPOKEN:
-            return said
-        return sentences.rested(said, self._words.ends(said, (), turn))
+    def _rested(self, reading: str, turn: Turn) -> str:
+        if len(reading) <= sentences.MOST_SPOKEN:
+            return reading
+        return sentences.rested(reading, self._words.ends(reading, (), turn))
 
 
 def _respelt(text: str) -> str:
-    """Each correction filled up with what the draft takes out again, so that places stay."""
+    """Correct the spelling. Each correction is padded to its old length, so that places stay.
+
+    The draft takes the padding out again.
+    """
     return _MISSPELT.sub(
         lambda match: remove_repeat_vowels(match.group()).ljust(len(match.group()), _ZERO_WIDTH),
         text.translate(_TRANSLATED),
@@ -85,5 +93,5 @@ def _respelt(text: str) -> str:
 
 @lru_cache(maxsize=64)
 def _words_of(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
-    """A lexicon in the spelling that the text has by now."""
+    """Return the lexicon in the corrected spelling, because the text has it by now."""
     return {_respelt(word).replace(_ZERO_WIDTH, ""): spoken for word, spoken in items}

@@ -1,4 +1,4 @@
-"""The sign ๆ: what stands before it is said again."""
+"""The sign ๆ: the word before it is said again."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from plugins.pythainlp.rule import THAI, Rule
 from plugins.pythainlp.words import Words
 from speech_engine.text.draft import MASK
 
-# Spelling asks for a blank on either side; where the first was left out, the second is a pause.
+# The spelling rules ask for a blank on either side. If the first is missing, the second is a pause.
 _SET_OFF = re.compile(r"(?<=\s)ๆ")
 _SIGN = re.compile("ๆ")
 _FARTHEST = 60
 _BEFORE = re.compile(rf"([{THAI}]+)[ ๆ]*\Z")
 
-# Said again as a whole.
+# These are said again as a whole.
 _PHRASES = ("วันหนึ่ง", "ปีหนึ่ง", "เดือนหนึ่ง", "แต่ละวัน", "แต่ละคน", "ทีละน้อย", "ทีละคน", "ทีละอย่าง")
 
-# Said again alone, though the dictionary has longer words that end with them: `คนอื่นๆ`.
+# These are said again alone, though the dictionary has longer words that end with them: `คนอื่นๆ`.
 _LAST_WORDS = (
     *("อื่น", "ต่าง", "เล็ก", "ใหญ่", "น้อย", "มาก", "ดี", "สวย", "ง่าย", "ยาก", "สั้น", "ยาว", "สูง"),
     *("ใกล้", "ไกล", "ใหม่", "เก่า", "จริง", "เรื่อย", "บ่อย", "ช้า", "เร็ว", "เบา", "เฉย"),
@@ -27,7 +27,10 @@ _LAST_WORDS = (
 
 
 class Repeats:
-    """The rules for a text whose words end there, with a lexicon; what it says otherwise is said so twice."""
+    """The rules for ๆ in a text, given the ends of its words and a lexicon.
+
+    If the lexicon has another reading for a word, that reading is said twice.
+    """
 
     def __init__(self, text: str, ends: Sequence[int], lexicon: Mapping[str, str], words: Words) -> None:
         self._text = text
@@ -47,12 +50,12 @@ class Repeats:
             return None
         end = before.end(1)
         if match.string[end - 1] == MASK:
-            found = (word for word in self._lexicon if self._text.endswith(word, 0, end))
-            return self._lexicon.get(max(found, key=len, default=""))
+            entries = (word for word in self._lexicon if self._text.endswith(word, 0, end))
+            return self._lexicon.get(max(entries, key=len, default=""))
         word = self._text[self._ends[bisect_left(self._ends, end) - 1] : end]
-        return next((said for said in _PHRASES if before[1].endswith(said)), self._last(word))
+        return next((phrase for phrase in _PHRASES if before[1].endswith(phrase)), self._last(word))
 
     def _last(self, word: str) -> str:
         parts = ((word.removesuffix(last), last) for last in _LAST_WORDS if word.endswith(last))
-        # `คดี` ends with `ดี` by chance: what is left of it is no word.
+        # `คดี` ends with `ดี` by chance: the rest of it is no word.
         return next((last for first, last in parts if self._words.has(first)), word)

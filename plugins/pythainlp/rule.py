@@ -1,4 +1,7 @@
-"""What a rule of reading is, and what all of them share: where it applies and which blanks it closes."""
+"""A rule of reading, and the parts that all rules share.
+
+These parts decide where a rule applies and which blanks it closes.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from plugins.pythainlp.turn import Turn
 from speech_engine.text.draft import Draft
 
 THAI = "\u0e01-\u0e2e\u0e30-\u0e3a\u0e40-\u0e45\u0e47-\u0e4e"
-"""What words are made of, for a character class: no ฯ and ๆ, no ฿, digits and marks of sections."""
+"""The characters of words, for a character class. It has no ฯ, ๆ, ฿, digits and section marks."""
 
 WORDLIKE = rf"\w{THAI}"
-r"""`\w` and the vowels and tones above and below, which it does not have."""
+r"""`\w` and the vowels and tones above and below, which `\w` lacks."""
 
 _SIGNS = "-+\u2212"
 _BLANKS = re.compile(r"[^\S\r\n]+")
@@ -23,20 +26,20 @@ _THAI_CHARACTER = re.compile(f"[{THAI}ฯๆ]")
 class Rule(NamedTuple):
     pattern: re.Pattern[str]
     spoken: Callable[[re.Match[str]], str | None]
-    # Thai sets digits, Latin letters and abbreviations off with blanks at which nobody pauses.
+    # Thai puts blanks around digits, Latin letters and abbreviations. Nobody pauses at these blanks.
     closes_before: bool = True
     closes_after: bool = False
     at_a_word: bool = False
-    """Only where a word begins: Thai writes `ในจ.ตรัง`, and `กลม.` is no `ม.`"""
+    """Apply the rule only where a word begins: Thai writes `ในจ.ตรัง`, and `กลม.` is no `ม.`"""
 
 
 class Blanks:
-    """Remembers what was read, and in the end closes the blanks that only set it off."""
+    """A record of the places that were read. At the end it closes the blanks around them."""
 
     def __init__(
         self, draft: Draft, words: Collection[int], rested: Callable[[str], str], turn: Turn
     ) -> None:
-        """`rested` puts blanks into what is too long to be said in one breath."""
+        """Begin a record. `rested` puts blanks into a reading that is too long for one breath."""
         self._draft = draft
         self._turn = turn
         self._words = words
@@ -55,13 +58,13 @@ class Blanks:
             self._turn.give_way()
             if rule.at_a_word and match.start() not in self._words:
                 return None
-            said = rule.spoken(match)
-            if said is not None:
-                said = self._rested(said)
+            reading = rule.spoken(match)
+            if reading is not None:
+                reading = self._rested(reading)
                 (self._starts if rule.closes_before else self._apart).add(match.start())
                 if rule.closes_after:
                     self._ends.add(match.end())
-            return said
+            return reading
 
         self._draft.rewrite(rule.pattern, spoken)
 
@@ -75,17 +78,17 @@ class Blanks:
             return False
         before, after = text[start - 1], text[end]
         if before.isdecimal() and (after.isdecimal() or after in _SIGNS or end in self._apart):
-            return False  # two numbers side by side would become a third
+            return False  # two numbers next to each other would become a third
         sticks = start in self._ends, end in self._starts
         accepts = bool(_THAI_CHARACTER.match(before)), bool(_THAI_CHARACTER.match(after))
         return any(sticks) and (sticks[0] or accepts[0]) and (sticks[1] or accepts[1])
 
 
 def follows(match: re.Match[str], *words: str) -> bool:
-    """Whether one of these words stands right before the match, blanks aside."""
+    """Return whether one of these words stands right before the match. Blanks are ignored."""
     return match.string[max(0, match.start() - 30) : match.start()].rstrip().endswith(words)
 
 
 def one_of(written: Iterable[str]) -> str:
-    """A pattern for any of these, the longest first."""
+    """Return a pattern for any of these words, the longest first."""
     return "|".join(re.escape(word) for word in sorted(written, key=len, reverse=True))

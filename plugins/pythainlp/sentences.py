@@ -1,4 +1,7 @@
-"""Where to breathe: Thai has no mark for the end of a sentence, and blanks only between phrases."""
+"""Find the places to breathe in a text.
+
+Thai has no mark for the end of a sentence, and it writes blanks only between phrases.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,21 @@ from plugins.pythainlp.rule import THAI
 from speech_engine.text.draft import Draft
 
 _ENOUGH = 60
-"""Characters after which the next blank will do."""
+"""Characters after which the next blank is good enough for a cut."""
 
 _MOST = 120
-"""Characters after which the end of any word must do."""
+"""Characters after which the end of any word is good enough for a cut."""
 
 MOST_SPOKEN = 250
-"""Characters as they are spoken, which expansion can make many of few: an engine that takes no more would
-have them cut without regard to words."""
+"""Characters of a piece as it is spoken, because expansion can make many characters of few.
+
+If an engine takes no more than this, it would cut a longer piece without regard to words.
+"""
 
 _TOO_LITTLE = 15
-"""Characters that are no piece of their own: they stay where they are if there is room."""
+"""Characters that are too few for a piece. They stay with the text before them if there is room."""
 
-# A point ends a sentence only behind a word; those of abbreviations are masked by now.
+# A point ends a sentence only behind a word. The points of abbreviations are masked by now.
 _END = re.compile(
     rf"[\r\n\u2028\u2029][\s]*|(?:[?!…？！。]+[\"'”’)\]]*|(?<=[A-Za-z]{{3}}|[ะ-ฺเ-์][ก-ฮ]{{2}}|[ก-ฮ][ะ-ฺเ-์][ก-ฮ]|[{THAI}]{{2}}[ะ-ฺเ-์])\.[\"'”’)\]]*)(?:\s+|\Z|(?=[{THAI}]))"
 )
@@ -31,24 +36,32 @@ _BLANK = re.compile(r"\s+")
 
 
 def ends(draft: Draft, words: Sequence[int]) -> list[int]:
-    """Where the pieces of a text end that is decided as far as it will be, given where its words do."""
-    said, inside = _spoken(draft)
+    """Return the places where the pieces of a text end; `words` are the ends of its words.
+
+    All rules have run before this: no more of the draft will be decided.
+    """
+    lengths, inside = _spoken(draft)
     between = [end for end in words if end not in inside]
     blanks = [match.end() for match in _BLANK.finditer(draft.open)]
-    found = (inside.get(end, end) for end in _ends(draft.open, blanks, words))
-    return list(_bounded(found, said, blanks, between))
+    pieces = (inside.get(end, end) for end in _ends(draft.open, blanks, words))
+    return list(_bounded(pieces, lengths, blanks, between))
 
 
-def rested(said: str, words: Sequence[int]) -> str:
-    """What stands for one thing, a number of a thousand digits, is one piece: with blanks in it where it may
-    be cut."""
-    blanks = [match.end() for match in _BLANK.finditer(said)]
-    cuts = [0, *_bounded((len(said),), range(len(said) + 1), blanks, words)]
-    return " ".join(said[start:end] for start, end in pairwise(cuts))
+def rested(reading: str, words: Sequence[int]) -> str:
+    """Return a long reading with blanks at the places where it may be cut.
+
+    A reading stands for one thing (a number of a thousand digits, for example): it is one piece.
+    """
+    blanks = [match.end() for match in _BLANK.finditer(reading)]
+    cuts = [0, *_bounded((len(reading),), range(len(reading) + 1), blanks, words)]
+    return " ".join(reading[start:end] for start, end in pairwise(cuts))
 
 
 def _spoken(draft: Draft) -> tuple[list[int], dict[int, int]]:
-    """How much is said before each place of the text; and for the places within what was decided, its end."""
+    """Return how much is said before each place of the text, and the ends of the decided parts.
+
+    The second value gives, for each place inside a decided part, the end of that part.
+    """
     widths, inside = [1] * len(draft.text), dict[int, int]()
     for start, end, spoken in draft.decided:
         widths[start:end] = [0] * (end - start - 1) + [len(spoken)]
@@ -57,14 +70,17 @@ def _spoken(draft: Draft) -> tuple[list[int], dict[int, int]]:
 
 
 def _bounded(
-    ends: Iterable[int], said: Sequence[int], blanks: Sequence[int], words: Sequence[int]
+    ends: Iterable[int], lengths: Sequence[int], blanks: Sequence[int], words: Sequence[int]
 ) -> Iterator[int]:
-    """With more cuts where too much would be said at once: at a blank behind half of it, or behind a word."""
+    """Yield these ends, and more cuts between them if too much would be said at once.
+
+    An added cut is at a blank in the second half of what fits, or else behind a word.
+    """
     start = 0
     for end in ends:
-        while said[end] - said[start] > MOST_SPOKEN:
-            half = bisect_right(said, said[start] + MOST_SPOKEN // 2) - 1
-            most = bisect_right(said, said[start] + MOST_SPOKEN) - 1
+        while lengths[end] - lengths[start] > MOST_SPOKEN:
+            half = bisect_right(lengths, lengths[start] + MOST_SPOKEN // 2) - 1
+            most = bisect_right(lengths, lengths[start] + MOST_SPOKEN) - 1
             cut = _last(blanks, half, most) or _last(words, start, most) or _first(words, most, end)
             if cut >= end:
                 break
@@ -76,11 +92,11 @@ def _bounded(
 
 def _ends(text: str, blanks: Sequence[int], words: Sequence[int]) -> list[int]:
     hard = [*(match.end() for match in _END.finditer(text)), len(text)]
-    found, start = [], 0
+    pieces, start = [], 0
     for end in hard:
-        found += [*_breaths(start, end, blanks, words), end]
+        pieces += [*_breaths(start, end, blanks, words), end]
         start = end
-    return found
+    return pieces
 
 
 def _breaths(start: int, end: int, blanks: Sequence[int], words: Sequence[int]) -> Iterator[int]:
@@ -98,11 +114,11 @@ def _breaths(start: int, end: int, blanks: Sequence[int], words: Sequence[int]) 
 
 
 def _first(places: Sequence[int], after: int, end: int) -> int:
-    found = bisect_right(places, after)
-    return places[found] if found < len(places) else end
+    index = bisect_right(places, after)
+    return places[index] if index < len(places) else end
 
 
 def _last(places: Sequence[int], start: int, most: int) -> int | None:
-    """The last of these places behind `start`, and not behind `most`."""
-    found = bisect_right(places, most)
-    return places[found - 1] if found and places[found - 1] > start else None
+    """Return the last of these places that is behind `start` and not behind `most`."""
+    index = bisect_right(places, most)
+    return places[index - 1] if index and places[index - 1] > start else None

@@ -1,4 +1,4 @@
-"""Times of day, by the clock of twenty-four hours that is written."""
+"""Times of day, by the written clock of twenty-four hours."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def _clock(written: str) -> str | None:
     hour, minute, second = (int(part) for part in (*re.split("[:.]", written), "0", "0")[:3])
     if hour > 24 or minute > 59 or second > 59:
         return None
-    said = f"{cardinal(str(hour))}นาฬิกา"
+    words = f"{cardinal(str(hour))}นาฬิกา"
     if minute:
-        said += f"{cardinal(str(minute))}นาที"
-    return f"{said}{cardinal(str(second))}วินาที" if second else said
+        words += f"{cardinal(str(minute))}นาที"
+    return f"{words}{cardinal(str(second))}วินาที" if second else words
 
 
 def _times(match: re.Match[str]) -> str | None:
-    said = [_clock(written) for written in (match["first"], match["last"]) if written]
-    return "ถึง".join(each for each in said if each) if all(said) else None
+    clocks = [_clock(written) for written in (match["first"], match["last"]) if written]
+    return "ถึง".join(each for each in clocks if each) if all(clocks) else None
 
 
 def _english(match: re.Match[str]) -> str | None:

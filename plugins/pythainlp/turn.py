@@ -1,4 +1,4 @@
-"""Readers take turns: several at once would be done no sooner, but keep the event loop waiting."""
+"""Turns for readers. Several at once would end no sooner, but would delay the event loop."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ _READING = Lock()
 
 
 class Turn:
-    """The right to compute. Of two threads the interpreter lets the second in after 5 ms, of nine the ninth
-    after 40: so only one of ours asks for it at a time, stays away for a moment each millisecond, and lets
-    the next reader go on after ten."""
+    """The right to compute, which only one reader has at a time.
+
+    Of two threads, the interpreter lets the second in after 5 ms; of nine, the ninth after 40 ms.
+    So only one reader asks for the interpreter at a time. It stays away for a moment each
+    millisecond. After ten milliseconds it lets the next reader go on.
+    """
 
     def __init__(self) -> None:
         self._ends = 0.0
@@ -37,14 +40,14 @@ class Turn:
         _READING.release()
 
     def give_way(self) -> None:
-        """Called often, between two steps of the work."""
+        """Pause if it is time. The reader calls this often, between two steps of the work."""
         if time.perf_counter() < self._ends:
             return
         self._slices += 1
         is_over = self._slices % _SLICES_A_TURN == 0
         if is_over:
             _READING.release()
-        # Without a wait, however short, the interpreter is taken again before anybody else wakes up.
+        # Without a wait, however short, this thread takes the interpreter again before another wakes.
         time.sleep(_AWAY_S)
         if is_over:
             _READING.acquire()

@@ -1,1 +1,1 @@
-"""The tone plugin; see README.md beside this file."""
+"""The tone plugin; README.md in this folder describes it."""

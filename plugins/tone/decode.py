@@ -1,6 +1,6 @@
-"""Hears what the tone engine said: every frame of a recording, whatever codec or resampler lay between.
+"""Decode the sound of the tone engine: every frame of a recording, after any codec or resampler.
 
-For tests and tools; needs numpy, which the engine itself does without.
+It is for tests and tools. It needs numpy, which the engine itself does not need.
 """
 
 from __future__ import annotations
@@ -25,23 +25,26 @@ from plugins.tone.frames import (
 Places = NDArray[np.floating[Any]]
 
 _HOPS = 4
-"""Places tried for each symbol when looking for frames."""
+"""Places to try for each symbol in the search for frames."""
 
 _FOUND = 0.75
-"""How much of the sound must be the preamble's: data can have four sevenths, by the tones it shares."""
+"""Share of the sound that must be the preamble's.
+
+Data can reach four sevenths, because the preamble and the data share tones.
+"""
 
 _QUIET = 0.05
-"""Of the loudest symbol's amplitude: what is below is an encoder's noise, or silence."""
+"""Share of the loudest symbol's amplitude. Sound below it is an encoder's noise, or silence."""
 
 _DOUBTFUL, _MOST_DOUBTED = 8, 3
-"""Among how many of the least certain symbols, and how many of those at once, a second reading is tried."""
+"""Number of the least certain symbols, and how many of them at once get a second reading."""
 
 _ALL_TONES_HZ = (PREAMBLE_HZ, *TONES_HZ)
 _PREAMBLE_TONES = np.array([_ALL_TONES_HZ.index(tone_hz) for tone_hz in PREAMBLE])
 
 
 class DamagedFrame(ValueError):
-    """Something in the recording is no whole frame; `at_s` is where. It never quotes what was understood."""
+    """A part of the recording, at `at_s`, is no whole frame. The error never quotes the text."""
 
     def __init__(self, message: str, at_s: float) -> None:
         super().__init__(f"{message} at {at_s:.2f} s")
@@ -49,37 +52,38 @@ class DamagedFrame(ValueError):
 
 
 def decode(pcm: NDArray[Any], sample_rate_hz: int, speed: float = 1.0) -> tuple[str, ...]:
-    """The text of every frame, in order. Takes mono float or int16 samples at any rate from 8 kHz up.
+    """Return the text of every frame, in order.
 
-    Raises `DamagedFrame` where a checksum fails, a frame is cut off, sound belongs to no frame, or
-    the whole recording has none.
+    The samples are mono, float or int16, at any rate from 8 kHz up. The function raises
+    `DamagedFrame` if a checksum fails, a frame is cut off, sound belongs to no frame, or the whole
+    recording has no frame.
     """
     if sample_rate_hz < 8_000 or pcm.ndim != 1:
         raise ValueError("decode takes mono samples at 8 kHz or more")
     recording = _Recording(np.asarray(pcm, dtype=np.float32), sample_rate_hz, speed)
     texts: list[str] = []
-    heard_to = 0.0
+    frame_end = 0.0
     for start in recording.frame_starts():
-        recording.expect_silence(heard_to, start)
-        text, heard_to = recording.read(start)
+        recording.expect_silence(frame_end, start)
+        text, frame_end = recording.read(start)
         texts.append(text)
-    recording.expect_silence(heard_to, recording.length)
+    recording.expect_silence(frame_end, recording.length)
     if not texts:
         raise DamagedFrame("no frame was found in the recording that ends", len(pcm) / sample_rate_hz)
     return tuple(texts)
 
 
 class _Recording:
-    """Samples and the tones in them. Places are counted in samples and may lie between two."""
+    """Samples and the tones in them. A place is a number of samples and may lie between two."""
 
     def __init__(self, samples: NDArray[np.float32], sample_rate_hz: int, speed: float) -> None:
         self.sample_rate_hz = sample_rate_hz
         self.length = float(len(samples))
         self.symbol = SYMBOL_S * sample_rate_hz / speed
-        # The inner three quarters: without the ramps, and with room for being a little off.
+        # The window is the inner three quarters. It leaves out the ramps, and may be a little off.
         self._window = round(self.symbol * 0.75)
         self._inset = (self.symbol - self._window) / 2
-        # Silence around it, so that a symbol at either edge can be read where an encoder cut into it.
+        # The silence lets a symbol at an edge be read even if an encoder cut into it.
         self._margin = 2 * round(self.symbol)
         self._samples = np.pad(samples, self._margin)
         turns = np.outer(np.arange(self._window), _ALL_TONES_HZ) * (2 * np.pi / sample_rate_hz)
@@ -90,22 +94,22 @@ class _Recording:
         self._shares[~self._loud] = 0.0
 
     def frame_starts(self) -> Iterator[float]:
-        """Where the preambles begin, each to a fraction of a symbol."""
+        """Yield the places where the preambles begin, each to a fraction of a symbol."""
         reach = (len(PREAMBLE) - 1) * _HOPS
         places = max(0, len(self._hops) - reach)
         match = np.zeros(places)
         for number, tone in enumerate(_PREAMBLE_TONES):
             match += self._shares[number * _HOPS : number * _HOPS + places, tone] / len(PREAMBLE)
         free_from = 0
-        for found in np.flatnonzero(match > _FOUND).tolist():
-            if found >= free_from:
-                best = found + int(np.argmax(match[found : found + _HOPS]))
+        for hop in np.flatnonzero(match > _FOUND).tolist():
+            if hop >= free_from:
+                best = hop + int(np.argmax(match[hop : hop + _HOPS]))
                 free_from = best + reach
                 yield self._refined(float(self._hops[best]))
 
     def read(self, start: float) -> tuple[str, float]:
-        """The frame's text, and where its sound ends."""
-        # A codec may smear the preamble: a step to either side is tried before a frame is given up.
+        """Return the frame's text, and the place where its sound ends."""
+        # A codec may smear the preamble, so the frame is also tried a small step to either side.
         for nudge in (0.0, -0.06, 0.06, -0.12, 0.12):
             first = start + (len(PREAMBLE) + nudge) * self.symbol
             for length in {int.from_bytes(data, "big") for data in self._readings(first, LENGTH_BYTES, 1)}:
@@ -120,7 +124,7 @@ class _Recording:
         raise DamagedFrame("a frame is damaged or cut off", start / self.sample_rate_hz)
 
     def expect_silence(self, start: float, end: float) -> None:
-        # A symbol and a half on either side belongs to the frames: encoders smear.
+        # A symbol and a half on either side belongs to the frames, because encoders smear.
         room = 1.5 * self.symbol
         between = (self._hops > start + room) & (self._hops < end - room - self.symbol)
         if (loud := np.flatnonzero(between & self._loud)).size:
@@ -132,14 +136,14 @@ class _Recording:
         shares, _ = self._listen((fine[:, None] + symbols).ravel())
         match = shares.reshape(len(fine), len(PREAMBLE), -1)[:, np.arange(len(PREAMBLE)), _PREAMBLE_TONES]
         scores = match.mean(axis=1)
-        # The middle of the best places: a whole plateau of them is equally good.
+        # A whole plateau of places is equally good, so this takes the middle of them.
         return float(fine[scores >= scores.max() - 0.005].mean())
 
-    def _readings(self, first: float, count: int, doubted: int) -> Iterator[bytes]:
-        """What these bytes say; then with up to `doubted` of the least certain symbols read second best.
+    def _readings(self, first: float, count: int, most_changes: int) -> Iterator[bytes]:
+        """Yield the best reading of these bytes, then others with up to `most_changes` new symbols.
 
-        Opus bends one short tone in some ten thousands into its neighbour. Which one it was shows in how
-        narrowly it won, and the checksum is the judge, so that nothing is ever guessed.
+        Opus bends one short tone in some ten thousands into its neighbour. A bent tone wins narrowly,
+        so the least certain symbols are changed. The checksum decides, so nothing is ever guessed.
         """
         shares, _ = self._listen(first + np.arange(2 * count) * self.symbol)
         order = np.argsort(shares[:, 1:], axis=1)
@@ -147,19 +151,19 @@ class _Recording:
         row = np.arange(len(best))
         margin = shares[row, 1 + best] - shares[row, 1 + second]
         weakest = np.argsort(margin)[:_DOUBTFUL].tolist()
-        for changes in range(doubted + 1):
-            for changed in combinations(weakest, changes):
+        for changes in range(most_changes + 1):
+            for indices in combinations(weakest, changes):
                 nibbles = best.copy()
-                nibbles[list(changed)] = second[list(changed)]
+                nibbles[list(indices)] = second[list(indices)]
                 yield bytes(nibbles[0::2] << 4 | nibbles[1::2])
 
     def _listen(self, places: Places) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """For the symbol at each place: which part of its energy each tone has, and that energy."""
+        """Return each tone's part of the energy of the symbol at each place, and that energy."""
         shares = np.zeros((len(places), len(_ALL_TONES_HZ)), np.float32)
         energies = np.zeros(len(places), np.float32)
         last = len(self._samples) - self._window
         begins = np.clip(np.rint(places + self._inset).astype(np.int64) + self._margin, 0, last)
-        # In blocks, or an hour of audio would take gigabytes.
+        # Without blocks, an hour of audio would take gigabytes.
         for at in range(0, len(places), 4096):
             block = slice(at, at + 4096)
             windows = self._samples[begins[block, None] + np.arange(self._window)]

@@ -1,4 +1,4 @@
-"""What the tone engine does when it is told to go wrong: the ways an engine, or its process, can fail."""
+"""The faults of the tone engine on request: the ways in which an engine, or its process, can fail."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ RETRY_AFTER_S = 2.0
 
 
 async def commit(fault: Fault) -> None:
-    """Raises, waits or dies as the fault says; returns for `no_finish` only, where the answer just ends."""
+    """Raise, wait or die as the fault says. Only for `no_finish` it returns: the answer just ends."""
     match fault:
         case "" | "no_finish":
             return
         case "hang":
             await asyncio.Event().wait()
         case "freeze":
-            # On the loop's own thread, on purpose: not even a heartbeat gets through.
+            # This blocks the loop's own thread on purpose: not even a heartbeat gets through.
             threading.Event().wait()
         case "bug":
             raise ZeroDivisionError("the tone engine was told to have a bug")

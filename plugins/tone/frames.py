@@ -1,7 +1,8 @@
 """The sound of a text: one frame of sixteen-tone symbols for each segment, exact to the sample.
 
-A frame is a preamble, the length, the UTF-8 bytes, their CRC-32 and a gap, so that each is decoded by
-itself. The tones lie below 4 kHz and 200 Hz apart: they survive 8 kHz, MP3, Opus and four-fold speed.
+A frame is a preamble, the length, the UTF-8 bytes, their CRC-32 and a gap. So each frame is decoded
+by itself. The tones lie below 4 kHz and are 200 Hz apart. They survive 8 kHz, MP3, Opus and four-fold
+speed.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from functools import lru_cache
 from sys import byteorder
 
 SYMBOL_S = 0.024
-"""At speed 1; a byte is two symbols, so ASCII runs at about the pace of speech."""
+"""Length of a symbol at speed 1. A byte is two symbols, so ASCII runs at about the pace of speech."""
 
 TONES_HZ = tuple(500 + 200 * nibble for nibble in range(16))
 PREAMBLE_HZ = 300
-"""A tone that no byte has: the tone marks the beginning of a frame."""
+"""A tone that no byte has. It marks the beginning of a frame."""
 
-# The pairs after it jump from end to end of the scale, which pins the time of the symbols down.
+# The last tones jump from end to end of the scale, which fixes the time of the symbols exactly.
 PREAMBLE = (PREAMBLE_HZ, PREAMBLE_HZ, PREAMBLE_HZ, TONES_HZ[15], TONES_HZ[0], TONES_HZ[15], TONES_HZ[0])
 GAP_SYMBOLS = 2
 LENGTH_BYTES = 2
@@ -31,7 +32,7 @@ PEAK = round(0.4 * 32767)
 
 
 def payload(text: str) -> bytes:
-    """What the symbols after the preamble say. Raises OverflowError where the text is over `MAX_BYTES`."""
+    """Return the bytes after the preamble. Raise OverflowError if the text is over `MAX_BYTES`."""
     data = text.encode()
     return len(data).to_bytes(LENGTH_BYTES, "big") + data + zlib.crc32(data).to_bytes(CHECK_BYTES, "big")
 
@@ -43,12 +44,15 @@ def frame_symbols(text: str) -> tuple[int, ...]:
 
 
 def symbol_of_byte(index: int) -> int:
-    """Where in the frame the text's byte `index` begins, in symbols."""
+    """Return the place, in symbols of the frame, where the text's byte `index` begins."""
     return len(PREAMBLE) + 2 * (LENGTH_BYTES + index)
 
 
 class Clock:
-    """Where symbols begin, in samples: rounded one by one, so that no error adds up at any rate or speed."""
+    """The beginnings of the symbols, in samples.
+
+    Each is rounded by itself, so that no error adds up at any rate or speed.
+    """
 
     def __init__(self, sample_rate_hz: int, speed: float) -> None:
         self.sample_rate_hz = sample_rate_hz
@@ -59,7 +63,7 @@ class Clock:
 
 
 def symbol_pcm(tones_hz: tuple[int, ...], clock: Clock, first: int, peak: int = PEAK) -> Iterator[bytes]:
-    """The PCM (s16le) of each symbol in turn, where the first one is number `first` of the whole stream."""
+    """Yield the PCM (s16le) of each symbol. The first is number `first` of the whole stream."""
     length = math.ceil(clock.samples_per_symbol) + 1
     for number, tone_hz in enumerate(tones_hz, first):
         samples = clock.samples(number + 1) - clock.samples(number)
@@ -68,7 +72,7 @@ def symbol_pcm(tones_hz: tuple[int, ...], clock: Clock, first: int, peak: int = 
 
 @lru_cache(maxsize=512)
 def _tone(tone_hz: int, sample_rate_hz: int, length: int, peak: int) -> bytes:
-    # The ramps are an eighth of the symbol: they keep the clicks, which codecs dislike, out of it.
+    # The ramps are an eighth of the symbol. They avoid clicks, which codecs dislike.
     step = 2 * math.pi * tone_hz / sample_rate_hz
     ramp = length / 8
     pcm = array(

@@ -1,4 +1,4 @@
-"""The front of the tone engine, a test engine whose sound can be decoded back to its text exactly."""
+"""The front of the tone engine, a test engine whose sound can be decoded to its exact text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How all voices in `voices` behave; README.md has the special ones, which always behave alike."""
+    """The behaviour of all voices in `voices`. README.md lists the special voices."""
 
     sample_rate_hz: Annotated[int, msgspec.Meta(ge=8_000, le=48_000)] = 24_000
     slots: Annotated[int, msgspec.Meta(ge=1)] = 4

@@ -1,4 +1,4 @@
-"""One job of the tone engine being spoken: frames cut into chunks, with word times, at the pace asked for."""
+"""The speech of one job: frames cut into chunks, with word times, at the voice's pace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORD = re.compile(r"\S+")
 
 
 class Speech:
-    """Spoken once; the counters say how far it is, from the job's start."""
+    """The speech of one job, used once. Its counters say how far it is from the job's start."""
 
     def __init__(
         self, job: SpeechJob, sample_rate_hz: int, behaviour: Behaviour, tick: Callable[[], None]
@@ -45,31 +45,31 @@ class Speech:
             await commit(self._behaviour.fail)
             return
         yield Started(self._rate_hz)
-        began = asyncio.get_running_loop().time()
+        start_s = asyncio.get_running_loop().time()
         for event in self._segment_events():
             if isinstance(event, Audio):
-                await self._keep_pace(began)
+                await self._keep_pace(start_s)
             yield event
             if self._samples >= self._fails_at:
                 break
-        # A text too short to get to `fail_at_s` fails at its end: a test never passes by luck.
+        # A text that is too short to reach `fail_at_s` fails at its end, so no test passes by luck.
         if self._behaviour.fail:
             await commit(self._behaviour.fail)
             return
         yield Finished(units=float(sum(len(segment.spoken) for segment in self._segments)))
 
     async def _delay(self) -> None:
-        """In steps, and with a tick for each, as a model would be late that is slow but not frozen."""
+        """Wait in steps, with a tick for each step, like a model that is slow but not frozen."""
         left_s = self._behaviour.delay_s
         while left_s > 0:
             await asyncio.sleep(min(left_s, _STEP_S))
             left_s -= _STEP_S
             self._tick()
 
-    async def _keep_pace(self, began: float) -> None:
+    async def _keep_pace(self, start_s: float) -> None:
         loop = asyncio.get_running_loop()
-        due = began + self._behaviour.pace * self._samples / self._rate_hz
-        # Even nothing to wait for is a turn for others, and a place to be cancelled at.
+        due = start_s + self._behaviour.pace * self._samples / self._rate_hz
+        # Even a wait of zero gives others a turn, and is a place where the job can be cancelled.
         await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _segment_events(self) -> Iterator[Words | Audio]:
@@ -80,24 +80,24 @@ class Speech:
             if words:
                 yield Words(words, number)
             for pcm in self._chunks(frame_symbols(self._prefix + segment.spoken)):
-                kept = pcm[: 2 * int(min(len(pcm) // 2, self._limit - self._samples))]
-                if not kept:
+                piece = pcm[: 2 * int(min(len(pcm) // 2, self._limit - self._samples))]
+                if not piece:
                     return
-                self._samples += len(kept) // 2
-                yield Audio(number, bytes(len(kept)) if self._behaviour.silent else kept)
+                self._samples += len(piece) // 2
+                yield Audio(number, bytes(len(piece)) if self._behaviour.silent else piece)
 
     def _chunks(self, tones_hz: tuple[int, ...]) -> Iterator[bytes]:
-        """Yields the frame's PCM in pieces of 100 ms; the last one is shorter."""
+        """Yield the frame's PCM in pieces of 100 ms. The last piece is shorter."""
         size = 2 * (self._rate_hz // 10)
-        waiting = bytearray()
+        buffer = bytearray()
         for symbol in symbol_pcm(tones_hz, self._clock, self._symbols, self._peak):
-            waiting += symbol
-            while len(waiting) >= size:
-                yield bytes(waiting[:size])
-                del waiting[:size]
+            buffer += symbol
+            while len(buffer) >= size:
+                yield bytes(buffer[:size])
+                del buffer[:size]
         self._symbols += len(tones_hz)
-        if waiting:
-            yield bytes(waiting)
+        if buffer:
+            yield bytes(buffer)
 
     def _words(self, segment: Segment) -> Iterator[Word]:
         for match in _WORD.finditer(segment.spoken):

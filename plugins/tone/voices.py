@@ -1,4 +1,4 @@
-"""How a voice of the tone engine behaves, and the special voices that let one server serve all tests."""
+"""The behaviour of the tone engine's voices. Special voices let one server serve all tests."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ Fault = Literal[
     "bug",
     "crash",
 ]
-"""What goes wrong: an error of speech_engine.errors, or one of five ways to break the contract.
+"""A fault: an error of speech_engine.errors, or one of five ways to break the contract.
 
-`no_finish` ends without Finished, `hang` waits for ever, `freeze` blocks the thread for ever, `bug` raises
-what no engine may raise, `crash` ends the process.
+`no_finish` ends without Finished. `hang` waits for ever. `freeze` blocks the thread for ever. `bug`
+raises an error that no engine may raise. `crash` ends the process.
 """
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
-    """`pace` is seconds of clock per second of audio (0: as fast as it goes); `fail_at_s` is in audio. With
-    `says_voice` each sentence begins with the voice's name and a colon."""
+    """The way in which a voice behaves.
+
+    `pace` is seconds of clock per second of audio; 0 is as fast as possible. `fail_at_s` is in
+    seconds of audio. With `says_voice`, each sentence begins with the voice's name and a colon.
+    """
 
     delay_s: float = 0.0
     pace: float = 0.0
@@ -63,4 +66,4 @@ SPECIAL: dict[str, Behaviour] = {
     "crash": Behaviour(fail="crash"),
     "crash-late": Behaviour(fail="crash", fail_at_s=0.3),
 }
-"""Behaviour by voice id; such a voice replaces what the engine's settings say."""
+"""Behaviours by voice id. Each of them replaces the behaviour in the engine's settings."""

@@ -1,4 +1,4 @@
-"""The tone engine itself: speaks a job's segments as frames of tones, with the standard library alone.
+"""The tone engine itself. It speaks segments as frames of tones, with only the standard library.
 
 It clones and converts too, so that this can be tried everywhere. Clones live as long as this process.
 """

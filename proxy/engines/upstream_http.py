@@ -1,13 +1,12 @@
-"""The HTTP client of all cloud engines, over aiohttp, which costs a fifth of what other clients cost."""
+"""The HTTP client of all cloud engines: a lean one for plain requests, aiohttp for the others."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,110 +14,52 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from proxy.config.sections import Upstream
-from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
-from speech_engine.http import MOST_BYTES, HttpForm, HttpRequest
-
-_IDLE_S = 15.0
-"""Shorter than the idle time of servers: a connection that closes under a request costs that request."""
-_PIECE_BYTES = 64 * 1024
-_NOBODY_REACHED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.InvalidURL,
-    aiohttp.NonHttpUrlClientError,
-)
+from proxy.engines.aiohttp_client import AiohttpExchange, open_session
+from proxy.engines.http1 import ConnectionPool, Http1Exchange
+from proxy.engines.http1_request import request_head
+from speech_engine.http import HttpForm, HttpRequest
 
 
-class _Answer:
-    def __init__(self, response: aiohttp.ClientResponse, silence_s: float) -> None:
-        self.status = response.status
-        self.headers: Mapping[str, str] = _lower(response.headers)
-        self._response = response
-        self._silence_s = silence_s
+class UpstreamClient:
+    """A `speech_engine.HttpClient`. Use `open_http`."""
 
-    def __repr__(self) -> str:
-        return f"<HttpAnswer {self.status}>"
-
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        content = self._response.content
-        while True:
-            try:
-                async with asyncio.timeout(self._silence_s):
-                    piece = await content.readany()
-            except TimeoutError:
-                raise EngineTimeout("The provider fell silent in the middle of its answer.") from None
-            except (aiohttp.ClientError, OSError) as error:
-                raise EngineFailed(f"The provider's answer was cut off: {type(error).__name__}.") from None
-            if not piece:
-                return
-            yield piece
-
-    async def read(self, most_bytes: int = MOST_BYTES) -> bytes:
-        parts, size = [], 0
-        async with aclosing(self.pieces()) as pieces:
-            async for piece in pieces:
-                size += len(piece)
-                if size > most_bytes:
-                    raise EngineFailed("The provider's answer is longer than any that makes sense.")
-                parts.append(piece)
-        return b"".join(parts)
-
-
-class AiohttpClient:
-    """A `speech_engine.HttpClient` over aiohttp. Use `open_http`."""
-
-    def __init__(self, session: aiohttp.ClientSession, proxy_of: Callable[[str], str | None]) -> None:
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        session: aiohttp.ClientSession,
+        places: asyncio.Semaphore,
+        proxy_of: Callable[[str], str | None],
+    ) -> None:
+        self._pool = pool
         self._session = session
+        self._places = places
         self._proxy_of = proxy_of
 
-    @asynccontextmanager
-    async def send(self, request: HttpRequest) -> AsyncIterator[_Answer]:
-        response = await self._begin(request)
-        try:
-            yield _Answer(response, request.silence_s)
-        finally:
-            # An answer that was read to its end has released its connection. For the others, a provider that
-            # still speaks must notice that nobody reads.
-            response.close()
+    def __repr__(self) -> str:
+        return f"<UpstreamClient {self._pool!r}>"
 
-    async def _begin(self, request: HttpRequest) -> aiohttp.ClientResponse:
-        try:
-            async with asyncio.timeout(request.within_s):
-                return await self._session.request(
-                    request.method,
-                    request.url,
-                    headers=request.headers,
-                    data=_form(request.body) if isinstance(request.body, HttpForm) else request.body or None,
-                    proxy=self._proxy_of(request.url),
-                    # A redirect must not carry a key to another address.
-                    allow_redirects=False,
-                )
-        except TimeoutError:
-            raise EngineTimeout("The provider did not answer in time.") from None
-        except _NOBODY_REACHED as error:
-            raise EngineUnavailable(f"The provider cannot be reached: {_reason(error)}.") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise EngineFailed(f"The provider broke off: {type(error).__name__}.") from None
+    def send(self, request: HttpRequest) -> Http1Exchange | AiohttpExchange:
+        """Return the exchange, for `async with`. Raises EngineUnavailable for a header of two lines."""
+        proxy = self._proxy_of(request.url)
+        head = request_head(request.method, request.url, tuple(request.headers.items()))
+        if head is None or proxy is not None or isinstance(request.body, HttpForm):
+            return AiohttpExchange(self._session, self._places, request, proxy)
+        return Http1Exchange(self._pool, head, request.body, request.within_s, request.silence_s)
 
 
 @asynccontextmanager
-async def open_http(upstream: Upstream) -> AsyncIterator[AiohttpClient]:
-    connector = aiohttp.TCPConnector(
-        limit=upstream.connections,
-        limit_per_host=upstream.connections,
-        keepalive_timeout=_IDLE_S,
-        ssl=_trust(upstream.ca_file),
-    )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        # Our own timeouts know the deadline of each request.
-        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=_PIECE_BYTES,
-    )
+async def open_http(upstream: Upstream) -> AsyncIterator[UpstreamClient]:
+    trust = ssl.create_default_context(cafile=Path(upstream.ca_file) if upstream.ca_file else None)
+    trust.set_alpn_protocols(("http/1.1",))
+    # Both clients together ask no more at once than the section allows.
+    places = asyncio.Semaphore(upstream.connections)
+    pool = ConnectionPool(places, upstream.connections, trust)
     proxy_of = _always(upstream.proxy) if upstream.proxy else _proxies_of_environment()
-    async with session:
-        yield AiohttpClient(session, proxy_of)
+    try:
+        async with open_session(upstream.connections, trust) as session:
+            yield UpstreamClient(pool, session, places, proxy_of)
+    finally:
+        await pool.close()
 
 
 def _always(proxy: str) -> Callable[[str], str | None]:
@@ -138,28 +79,3 @@ def _proxies_of_environment() -> Callable[[str], str | None]:
         return of_host(parts.scheme, parts.netloc.rpartition("@")[2])
 
     return of_url if proxies else lambda _url: None
-
-
-def _trust(ca_file: str) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=Path(ca_file)) if ca_file else True
-
-
-def _form(form: HttpForm) -> aiohttp.FormData:
-    data = aiohttp.FormData()
-    for name, value in form.fields:
-        data.add_field(name, value)
-    for file in form.files:
-        # As a file: aiohttp warns of bytes above a megabyte, since it would send them in one write.
-        content = io.BytesIO(file.data)
-        data.add_field(file.field, content, filename=file.name, content_type=file.media_type)
-    return data
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _reason(error: Exception) -> str:
-    """Return the reason without the address, which may hold a key."""
-    cause = error.__cause__ or error
-    return getattr(cause, "strerror", None) or type(cause).__name__

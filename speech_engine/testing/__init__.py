@@ -1,6 +1,6 @@
-"""What a plugin author tests an engine with: a contract suite for pytest, and two small helpers.
+"""The tools with which a plugin author tests an engine: a contract suite for pytest, and small helpers.
 
-Needs neither pytest nor a server to be imported; `EngineContract` says how to use it.
+The import needs neither pytest nor a server. `EngineContract` says how to use the suite.
 """
 
 from speech_engine.testing.contract import EngineContract

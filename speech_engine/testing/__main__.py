@@ -1,6 +1,7 @@
-"""`python -m speech_engine.testing MODULE NAME [VOICE]`: tries a worker's engine, where its packages are.
+"""`python -m speech_engine.testing MODULE NAME [VOICE]` tries the engine of a worker.
 
-The settings come as JSON on stdin; a line of JSON on stdout is a `Verdict`. `voxgate check --plugin` runs it.
+It runs in the environment that has the worker's packages, and `voxgate check --plugin` starts it.
+The settings come as JSON on stdin. Each line on stdout is a `RuleVerdict` as JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ async def _try(module: str, name: str, voice: str | None, answers: int) -> None:
     try:
         settings_type, create = worker_engine(module)
         settings = msgspec.json.decode(sys.stdin.buffer.read(), type=settings_type)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as the verdict
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
         answer(RuleVerdict(rule, f"{type(error).__name__}: {error}".split("\n", 1)[0]))
         return
     answer(RuleVerdict(rule))
@@ -35,12 +36,12 @@ async def _try(module: str, name: str, voice: str | None, answers: int) -> None:
 
 
 def main() -> None:
-    # What a plugin prints must not be taken for an answer.
+    # Text that a plugin prints must not look like an answer.
     answers = os.dup(1)
     os.dup2(2, 1)
     module, name, *voice = sys.argv[1:]
     asyncio.run(_try(module, name, voice[0] if voice else None, answers))
-    # A library's non-daemon threads must not keep it alive.
+    # The non-daemon threads of a library must not keep this process alive.
     os._exit(0)
 
 

@@ -29,7 +29,9 @@ from speech_engine.values import EngineVoice, SpeechJob, Voice
 
 
 class EngineContract:
-    """What every engine promises, one test each. Needs pytest-asyncio with `asyncio_mode = "auto"`.
+    """The promises of every engine, with one test for each.
+
+    The suite needs pytest-asyncio with `asyncio_mode = "auto"`.
 
         class TestBeep(EngineContract):
             voice = "beep"
@@ -37,8 +39,9 @@ class EngineContract:
             def engine(self) -> AbstractAsyncContextManager[Engine]:
                 return create("beep", BeepSettings(), Context(log=structlog.get_logger()))
 
-    `texts` are two sentences or more in `language`, a second of speech or more; `model` is the engine's
-    first one where it is None. `patience_s` ends a test whose engine hangs; it is no measure of speed.
+    `texts` are two sentences or more in `language`, and together at least a second of speech. If
+    `model` is None, the engine's first model speaks. `patience_s` ends a test whose engine hangs; it
+    does not measure speed.
     """
 
     voice: ClassVar[str | Voice]
@@ -49,7 +52,7 @@ class EngineContract:
     tries_clones: ClassVar[bool] = False
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
-        """An engine of its own for each test; leaving it must free all it took."""
+        """Create an engine for one test. The end of the block must free all that the engine took."""
         raise NotImplementedError("an engine's contract tests say how to create the engine")
 
     async def test_its_models_are_well_formed_and_stay_the_same(self) -> None:
@@ -127,13 +130,13 @@ class EngineContract:
                 reader = asyncio.create_task(self._cancel_oneself(engine))
                 await asyncio.wait([reader], timeout=self.patience_s)
                 require(reader.done(), "a cancelled job ends")
-                # What else it may have raised comes out of `result()`.
+                # If the job raised something else, `result()` raises it here.
                 require(reader.cancelled() or reader.result(), "an engine lets a cancellation pass")
             await self._speak_whole(engine, self.job_for(engine))
 
     async def test_jobs_side_by_side_do_not_mix(self) -> None:
         async with self.engine() as engine:
-            # As long as each other and cut differently, so that they are under way together.
+            # The jobs are equally long and cut differently, so that they run at the same time.
             jobs = [self.job_for(engine), self.job_for(engine, texts=(" ".join(self.texts),))][: engine.slots]
             async with asyncio.TaskGroup() as group:
                 for each in jobs:
@@ -195,7 +198,7 @@ class EngineContract:
         formats: tuple[str, ...] = (),
         max_samples: int | None = None,
     ) -> SpeechJob:
-        """The job a test speaks: the class's texts, voice, model and language where nothing else is said."""
+        """Return the job of a test. The class gives each value that the arguments leave out."""
         return job(
             *(texts or self.texts),
             model=model or self._model(engine).id,
@@ -232,8 +235,11 @@ class EngineContract:
         raise ContractBroken("a voice that was deleted raises VoiceNotFound")
 
     async def _cancel_oneself(self, engine: Engine) -> bool:
-        """Never comes back where the engine behaves; False says that it read on to the end."""
-        # From inside, so that the cancellation arrives at the engine's next wait, however fast it is.
+        """Cancel the task that runs this, in the middle of an answer.
+
+        If the engine behaves, this never returns. False says that the answer came to its end.
+        """
+        # The task cancels itself, so that even a fast engine gets the cancellation at its next wait.
         task = asyncio.current_task()
         async with speaking(engine, self.job_for(engine)) as events:
             async for event in events:

@@ -1,4 +1,4 @@
-"""What a fake provider does to its answers when a test tells it to: each fault by one name in all fakes."""
+"""The faults that a test can script for a fake provider. A fault has the same name in all fakes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Told = Literal["429", "5xx", "wrong_codec", "error_in_200", "error_midstream"]
-"""What each provider says in its own words: the fake asks `scripted(scope)` and answers accordingly."""
+"""Faults that each provider words differently. The fake calls `scripted(scope)` and words the answer."""
 Broken = Literal["hang_before", "hang_after", "truncated", "garbage", "slow"]
-"""What a network or a process does to any answer; done here."""
+"""Faults of a network or a process, which harm any answer. This module does them."""
 
 GARBAGE = b"\xff\xfe<html>\x00{]" * 40
 KEY = "voxgate.fault"
 
 
 class ScriptedFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What happens to the next `count` requests whose path has `path` in it, or those for speech.
+    """A fault for the next `count` requests whose path contains `path`.
 
-    `after_bytes` of the answer's body go out unharmed before it hangs, is cut off or names an error. `status`
-    is that of a 5xx, `code` the provider's own name or number of an error, `retry_after` that header's value.
+    If `path` is empty, the fault is for requests for speech. `after_bytes` of the answer's body go
+    out unharmed before the answer hangs, is cut off or names an error. `status` is the status of a
+    5xx. `code` is the provider's own name or number of an error. `retry_after` is that header's value.
     """
 
     name: Told | Broken
@@ -41,17 +42,17 @@ class ScriptedFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 def scripted(scope: Scope) -> ScriptedFault | None:
-    """The fault, of those that a provider words itself, that this request is to meet."""
+    """Return the fault that the provider must word itself for this request, if there is one."""
     fault: ScriptedFault | None = scope.get(KEY)
     return fault
 
 
 class CutOff(Exception):
-    """The answer ends here, without its end."""
+    """Raised to stop an answer before its end."""
 
 
 class FaultyAnswer:
-    """What goes out, harmed on its way by a fault that needs no words."""
+    """An answer that a fault harms on its way out, if the fault needs no words of the provider."""
 
     def __init__(self, fault: ScriptedFault | None, send: Send) -> None:
         self.fault = fault

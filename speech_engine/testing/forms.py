@@ -1,4 +1,4 @@
-"""A multipart form taken apart, for fakes of providers that are sent files."""
+"""A reader of multipart forms, for fakes of providers that take files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Form(NamedTuple):
 
 
 def form_of(content_type: str, body: bytes) -> Form:
-    """What a request's body says; nothing at all where it is no form."""
+    """Return the fields and files of a request's body. If it is no form, the result is empty."""
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
     message = message_from_bytes(head + body, policy=HTTP)
     fields: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Jobs with sensible defaults, and ways to run one against an engine: what the contract suite is made of."""
+"""Jobs with sensible defaults, and ways to run a job on an engine. The contract suite uses them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def job(
     formats: tuple[str, ...] = (),
     max_samples: int | None = None,
 ) -> SpeechJob:
-    """A job with one segment for each string, as if the user had written exactly these, one after another.
+    """Return a job with one segment for each string, as if the user had written exactly these in a row.
 
-    Anything else a test wants to set: `msgspec.structs.replace(job(...), pitch=2.0)`.
+    To set another field, a test writes `msgspec.structs.replace(job(...), pitch=2.0)`.
     """
     segments: list[Segment] = []
     start = 0
@@ -47,15 +47,15 @@ def job(
 
 @asynccontextmanager
 async def speaking(engine: Engine, job: SpeechJob) -> AsyncIterator[AsyncGenerator[Event, None]]:
-    """The job's events; leaving the block closes the engine's generator, as the server does."""
+    """Give the job's events. The end of the block closes the engine's generator, as the server does."""
     events = engine.speak(job)
-    # A plugin need not be typed, and without aclose() nobody could ever stop it.
+    # A plugin may be untyped, and without aclose() nobody could ever stop its generator.
     require(hasattr(events, "aclose"), "speak() gives an async generator, or what has its aclose()")
     async with aclosing(events):
         yield events
 
 
 async def collect(engine: Engine, job: SpeechJob) -> tuple[Event, ...]:
-    """Everything the engine has to say to the job, in order. Raises what the engine raises."""
+    """Return all events of the job, in order. An error of the engine passes through."""
     async with speaking(engine, job) as events:
         return tuple([event async for event in events])

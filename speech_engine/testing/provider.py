@@ -1,8 +1,9 @@
-"""What every provider's fake is wrapped in: it writes down what was asked, and misbehaves when it is told to.
+"""A wrapper around every provider's fake, which records the requests and does the scripted faults.
 
-An ASGI application around the fake's own, which stays as faithful as its provider. Tests in the same process
-use the object; others POST /_fake/faults (a list of `Fault`) and /_fake/reset, and GET /_fake/requests. The
-application does not see a `/_at/NAME` before a path: several tests share a fake, each with faults of its own.
+It is an ASGI application around the fake's own application, which behaves as its provider does.
+Tests in the same process use the object. Other tests POST /_fake/faults (a list of `ScriptedFault`)
+and /_fake/reset, and GET /_fake/requests. The inner application does not see a `/_at/NAME` before a
+path, so that several tests can share a fake and each have their own faults.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from speech_engine.testing.faults import (
 
 
 class RequestRecord(msgspec.Struct, kw_only=True):
-    """One request. `json` is its body where that is JSON; `left_at` is when the client was gone too early."""
+    """A request. If its body is JSON, `json` is the value. If the client left early, `left_at` is when."""
 
     number: int
     method: str
@@ -50,14 +51,14 @@ class RequestRecord(msgspec.Struct, kw_only=True):
 
 
 class Report(msgspec.Struct):
-    """What GET /_fake/requests answers; times are those of `time.monotonic()`, the same in all processes."""
+    """The answer to GET /_fake/requests. Times are of `time.monotonic()`, the same in all processes."""
 
     requests: list[RequestRecord]
     open: int
 
 
 class Provider:
-    """`speech` is a part of the paths that faults concern where they name none."""
+    """The wrapper of a fake. If a fault names no path, it concerns the paths that contain `speech`."""
 
     def __init__(self, app: App, speech: str) -> None:
         self.seen: list[RequestRecord] = []
@@ -74,7 +75,7 @@ class Provider:
         return sum(not each.is_over for each in self.seen)
 
     def spoken(self) -> list[RequestRecord]:
-        """The requests for speech, without those that only look around."""
+        """Return the requests for speech, without those that only list something."""
         return [each for each in self.seen if self._speech in each.path]
 
     def fail(self, name: Told | Broken, **more: Any) -> None:
@@ -85,7 +86,7 @@ class Provider:
         self.faults.clear()
 
     async def until(self, is_so: Callable[[], bool], within_s: float = 5.0) -> None:
-        """Waits for something that requests bring about. TimeoutError where they do not."""
+        """Wait until requests make `is_so` true. If they do not, raise TimeoutError."""
         async with asyncio.timeout(within_s):
             while not is_so():
                 self._changed.clear()
@@ -104,8 +105,8 @@ class Provider:
             try:
                 self.faults += msgspec.json.decode(body, type=list[ScriptedFault])
             except msgspec.DecodeError as error:
-                said = f'a list of faults is wanted, such as [{{"name": "429"}}]: {error}'
-                return 400, msgspec.json.encode({"error": said})
+                message = f'a list of faults is wanted, such as [{{"name": "429"}}]: {error}'
+                return 400, msgspec.json.encode({"error": message})
         elif path == "/_fake/reset":
             self.reset()
         elif path == "/_fake/requests":
@@ -116,26 +117,26 @@ class Provider:
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
-        seen = _noted(len(self.seen) + 1, scope, body)
-        fault = self._next(seen.path)
-        seen.fault = fault.name if fault else ""
-        self.seen.append(seen)
+        record = _noted(len(self.seen) + 1, scope, body)
+        fault = self._next(record.path)
+        record.fault = fault.name if fault else ""
+        self.seen.append(record)
         self._changed.set()
-        answer = FaultyAnswer(fault, _counted(seen, send))
+        answer = FaultyAnswer(fault, _counted(record, send))
         speaking = asyncio.create_task(self._answered(scope, body, answer))
         leaving = asyncio.create_task(_gone(receive))
         try:
             await asyncio.wait((speaking, leaving), return_when=asyncio.FIRST_COMPLETED)
             if answer.is_whole:
-                # To the application's server, an exchange that is over is one whose client is gone.
+                # After a whole answer, the server reports a disconnect, though the client did not leave.
                 await speaking
             elif not speaking.done():
-                seen.left_at = time.monotonic()
+                record.left_at = time.monotonic()
         finally:
             speaking.cancel()
             leaving.cancel()
             await asyncio.wait((speaking, leaving))
-            seen.is_over = True
+            record.is_over = True
             self._changed.set()
         if not speaking.cancelled():
             speaking.result()
@@ -147,13 +148,13 @@ class Provider:
         unread = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def receive() -> MutableMapping[str, Any]:
-            # A client that leaves ends the whole task; the application need not look for it.
+            # If the client leaves, the whole task ends. The application need not look for that.
             return next(unread, None) or await for_ever()
 
         try:
             await self._app({**scope, "path": _inner(scope["path"]), KEY: fault}, receive, answer.send)
         except CutOff:
-            # Returning in the middle of an answer makes the server close the connection under the client.
+            # A return in the middle of an answer makes the server close the client's connection.
             return
 
     def _next(self, path: str) -> ScriptedFault | None:
@@ -166,8 +167,8 @@ class Provider:
 
 
 def hum(text: str) -> bytes:
-    """Speech of nobody: 24 kHz PCM of 480 Hz, 60 ms a character. A plain `voice` for a fake."""
-    # One period of 50 samples, so that the module needs no mathematics beyond a triangle.
+    """Return a tone in place of speech: 24 kHz PCM of 480 Hz, 60 ms a character. A `voice` for a fake."""
+    # A period has 50 samples. A triangle is enough, and needs no mathematics module.
     period = [640 * (25 - abs(25 - step)) - 8000 for step in range(50)]
     wave = b"".join(level.to_bytes(2, "little", signed=True) for level in period)
     return wave * (len(text) * 1440 // 50 + 1)
@@ -194,12 +195,12 @@ def _noted(number: int, scope: Scope, body: bytes) -> RequestRecord:
     )
 
 
-def _counted(seen: RequestRecord, send: Send) -> Send:
+def _counted(record: RequestRecord, send: Send) -> Send:
     async def counting(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            seen.status = message["status"]
+            record.status = message["status"]
         await send(message)
-        seen.sent_bytes += len(message.get("body", b""))
+        record.sent_bytes += len(message.get("body", b""))
 
     return counting
 

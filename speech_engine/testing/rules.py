@@ -1,6 +1,6 @@
-"""The rules an engine's answers keep, as plain checks of values: no engine, no event loop, no pytest.
+"""The rules for an engine's answers, as plain checks of values: no engine, no event loop, no pytest.
 
-Each raises `ContractBroken` with the rule that was broken; `contract` brings the values about.
+Each check raises `ContractBroken` with the broken rule. The module `contract` makes the values.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from speech_engine.values import SpeechJob
 
 
 class ContractBroken(AssertionError):
-    """An engine does what the server could not live with; the message is the rule."""
+    """Raised if an engine breaks a rule on which the server relies. The message is the rule."""
 
 
 def require(kept: bool, rule: str) -> None:
-    # Not `assert`: the suite must work under `python -O` and outside pytest's rewriting.
+    # No `assert` here: the suite must also work under `python -O` and without pytest's rewriting.
     if not kept:
         raise ContractBroken(rule)
 
@@ -58,7 +58,7 @@ def check_voices(voices: tuple[VoiceInfo, ...]) -> None:
 
 
 def check_answer(job: SpeechJob, model: ModelInfo, events: Sequence[Event]) -> None:
-    """The whole answer to a job: order, sizes, and that every segment is heard."""
+    """Check the whole answer to a job: its order, its sizes, and sound for every segment."""
     check_order(events)
     started = events[0]
     if isinstance(started, Started):
@@ -69,7 +69,8 @@ def check_answer(job: SpeechJob, model: ModelInfo, events: Sequence[Event]) -> N
             require(
                 event.format in job.formats, f"Encoded comes only in the job's formats, not {event.format}"
             )
-    # An answer that was cut short may well lack its last segments; one joined by the provider has one.
+    # An answer that was cut short may lack its last segments. If the provider joins segments, the
+    # answer has only one.
     if job.max_samples is None and not model.joins_segments:
         check_all_heard(job, events)
     check_words(job, events)
@@ -114,13 +115,13 @@ def _check_chunk(audio: Audio, sample_rate_hz: int) -> None:
 def check_all_heard(job: SpeechJob, events: Sequence[Event]) -> None:
     if any(isinstance(event, Encoded) for event in events):
         return
-    heard = {event.segment for event in events if isinstance(event, Audio) and any(event.pcm)}
-    missing = sorted(set(range(len(job.segments))) - heard)
+    audible = {event.segment for event in events if isinstance(event, Audio) and any(event.pcm)}
+    missing = sorted(set(range(len(job.segments))) - audible)
     require(not missing, f"every segment is heard, these were not: {missing}")
 
 
 def check_words(job: SpeechJob, events: Sequence[Event]) -> None:
-    # Who passes on what somebody else encoded need not know how long it is.
+    # An engine that passes on encoded audio need not know how long the audio is.
     total = float("inf") if any(isinstance(event, Encoded) for event in events) else samples(events)
     latest = (0, 0, 0)
     for event in events:

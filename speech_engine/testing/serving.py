@@ -1,6 +1,6 @@
-"""A fake provider on a real port: beside a test in its event loop, or as a program of its own.
+"""A fake provider on a real port: in the event loop of a test, or as its own program.
 
-Needs uvicorn, and is imported by name only.
+The module needs uvicorn, so the package does not import it; a user imports it by name.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import uvicorn
 from speech_engine.testing.provider import Provider
 
 _GRACE_S = 1
-"""For answers that are under way when a fake is to end."""
+"""The time that unfinished answers get when a fake ends."""
 
 
 class ServedApp:
-    """One that runs. `url` is its root."""
+    """A fake provider that runs. `url` is its root."""
 
     def __init__(self, provider: Provider, server: uvicorn.Server, url: str) -> None:
         self.provider = provider
@@ -37,8 +37,11 @@ class ServedApp:
 
 
 class _Beside(uvicorn.Server):
-    """A server in the event loop of a test, which ends at once: uvicorn itself looks every 0.1 s whether it
-    should end, then waits as long again, and that adds up where each test has a server of its own."""
+    """A server in the event loop of a test, which ends at once.
+
+    uvicorn itself looks every 0.1 s whether it should end, and then waits as long again. That time
+    adds up if each test has its own server.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -49,11 +52,11 @@ class _Beside(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """The process's signals are somebody else's."""
+        """Leave the signals alone: they belong to the process of the test."""
         yield
 
     async def main_loop(self) -> None:
-        # Sets the headers that each answer has; a test's server ends before the date in them grows old.
+        # This sets the headers of every answer. A test's server ends before their date grows old.
         await self.on_tick(0)
         await self._ending.wait()
 
@@ -75,8 +78,8 @@ class _Beside(uvicorn.Server):
 
 @asynccontextmanager
 async def served(provider: Provider) -> AsyncIterator[ServedApp]:
-    """Serves on a free port while the block runs."""
-    # Listening already: who connects before the server has begun waits in the kernel's queue.
+    """Serve on a free port while the block runs."""
+    # The socket listens already: an early client waits in the kernel's queue until the server begins.
     listener = _listener("127.0.0.1", 0)
     server = _Beside(_config(provider))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="fake provider")
@@ -88,7 +91,7 @@ async def served(provider: Provider) -> AsyncIterator[ServedApp]:
 
 
 def run(provider: Provider, name: str) -> None:
-    """`NAME --port N`: prints where it serves, until SIGTERM or Ctrl-C."""
+    """Run the program `NAME --port N`: print the address and serve until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(prog=name, description="A fake of the provider, for tests.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
@@ -105,7 +108,7 @@ def _config(provider: Provider) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         log_config=None,
-        # An answer that is cut off on purpose is an error to uvicorn.
+        # uvicorn would log an error for each answer that a fault cuts off on purpose.
         log_level="critical",
         timeout_graceful_shutdown=_GRACE_S,
     )
@@ -114,7 +117,8 @@ def _config(provider: Provider) -> uvicorn.Config:
 def _listener(host: str, port: int) -> socket.socket:
     listener = socket.create_server((host, port), backlog=1024)
     listener.setblocking(False)
-    # asyncio sets it only where a socket names its protocol; without it some answers wait 40 ms for nothing.
+    # asyncio sets TCP_NODELAY only if a socket names its protocol. Without TCP_NODELAY some answers
+    # wait 40 ms for nothing.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

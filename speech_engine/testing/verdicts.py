@@ -1,4 +1,4 @@
-"""The contract suite without pytest: each rule of `EngineContract` tried, and what came of it."""
+"""The contract suite without pytest: a trial of each rule of `EngineContract`, and its verdict."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from speech_engine.models import ANY_LANGUAGE
 from speech_engine.testing.contract import EngineContract
 
 Open = Callable[[], AbstractAsyncContextManager[Engine]]
-"""Creates the engine; called for each rule anew."""
+"""A function that creates the engine. Each rule calls it again."""
 
 
 class RuleVerdict(msgspec.Struct, frozen=True):
-    """One rule, in words. `broken` is empty where it was kept, else what happened in place of it."""
+    """The verdict on one rule, in words. If the engine kept the rule, `broken` is empty.
+
+    Otherwise `broken` says what happened instead.
+    """
 
     rule: str
     broken: str = ""
 
 
 async def verdicts(open_engine: Open, voice: str | None = None) -> AsyncIterator[RuleVerdict]:
-    """One for each rule. The engine speaks with `voice`, else with the first that it brings along."""
+    """Yield a verdict for each rule. Without `voice`, the engine speaks with its own first voice."""
     kind = await _contract(open_engine, voice)
     if isinstance(kind, RuleVerdict):
         yield kind
@@ -39,23 +42,23 @@ async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract
         async with open_engine() as engine:
             language = engine.models()[0].languages[0].tag
             voices = engine.voices() if isinstance(engine, EngineVoices) else ()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as the verdict
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
         return RuleVerdict(rule, _told(error))
     if voice is None and not voices:
         return RuleVerdict(rule, "it brings no voice along: name one that it knows with --voice")
-    given = {
+    members = {
         "voice": voice or voices[0].id,
         "language": "en" if language == ANY_LANGUAGE else language,
         "engine": lambda _self: open_engine(),
     }
-    return type("Contract", (EngineContract,), given)
+    return type("Contract", (EngineContract,), members)
 
 
 async def _verdict(contract: EngineContract, name: str) -> RuleVerdict:
     rule = name.removeprefix("test_").replace("_", " ")
     try:
         await getattr(contract, name)()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: told as the verdict
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
         return RuleVerdict(rule, _told(error))
     return RuleVerdict(rule)
 
@@ -63,6 +66,6 @@ async def _verdict(contract: EngineContract, name: str) -> RuleVerdict:
 def _told(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(_told(each) for each in error.exceptions)
-    # A broken rule's message says all; any other error's class is half of what there is to know.
+    # The message of a broken rule says all. For any other error, the class says half of it.
     message = str(error).split("\n", 1)[0]
     return message if isinstance(error, AssertionError) else f"{type(error).__name__}: {message}"

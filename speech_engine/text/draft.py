@@ -1,5 +1,7 @@
-"""A front-end's toolkit: a text on its way to being spoken, decided bit by bit, that knows where each
-character came from."""
+"""The toolkit of a front-end: a text whose spoken form is decided part by part.
+
+The draft knows where each character came from.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from speech_engine.text.words import words_of
 from speech_engine.values import Rewritten, Segment
 
 MASK = "\0"
-"""Stands for every decided character in `Draft.open`; no cleaned text has it."""
+"""A stand-in for every decided character in `Draft.open`; no cleaned text contains it."""
 
 
 class _Decided(NamedTuple):
@@ -23,9 +25,10 @@ class _Decided(NamedTuple):
 
 
 class Draft:
-    """`text` is what the rules look at: cleaned, its white space as it was.
+    """A text that rules decide part by part.
 
-    What is decided first stays: later rules see it masked, in `open`, and cannot reach across it.
+    The rules look at `text`, which is cleaned but keeps its white space. An early decision stays:
+    later rules see a mask in its place, in `open`, and cannot reach across it.
     """
 
     def __init__(self, text: str) -> None:
@@ -39,48 +42,52 @@ class Draft:
 
     @property
     def open(self) -> str:
-        """As long as `text`, with a mask for all that is decided."""
+        """Return `text` with a mask in place of every decided character. The length is the same."""
         return self._open
 
     @property
     def decided(self) -> tuple[tuple[int, int, str], ...]:
-        """What was decided so far, in order: where it begins and ends in `text`, and what is said there."""
+        """Return the decisions so far, in order: start and end in `text`, and the spoken words."""
         return tuple(self._decided)
 
     def keep(self, pattern: re.Pattern[str]) -> None:
-        """What matches is said as it is written, whatever later rules or a lexicon say."""
+        """Decide that each match is said as it is written. Later rules and lexicons do not change it."""
         self.rewrite(pattern, re.Match.group)
 
     def rewrite(self, pattern: re.Pattern[str], spoken: Callable[[re.Match[str]], str | None]) -> None:
-        """Decides each match by what `spoken` gives for it; None leaves it to later rules."""
+        """Decide each match as `spoken` says. If `spoken` returns None, later rules may decide it."""
         found = []
         for match in pattern.finditer(self._open):
             start, end = match.span()
             if start == end or MASK in match.group():
                 continue
-            if (said := spoken(match)) is not None:
-                found.append(_Decided(start, end, said))
+            if (words := spoken(match)) is not None:
+                found.append(_Decided(start, end, words))
         self._add(found)
 
     def decide(self, start: int, end: int, spoken: str) -> None:
-        """Raises ValueError for a range that is empty, outside of the text, or decided in part."""
+        """Decide one range. Raise ValueError if it is empty, outside of the text, or decided in part."""
         if not 0 <= start < end <= len(self.text) or MASK in self._open[start:end]:
             raise ValueError(f"{start}..{end} cannot be decided")
         self._add([_Decided(start, end, spoken)])
 
     def apply(self, lexicon: Mapping[str, str], boundaries: Collection[int] | None = None) -> None:
-        """Decides the words of a lexicon, the longest first: whole words, or with `boundaries` what begins
-        and ends at one of these places. A word in lower case stands for any case, another for itself; one
-        whose entry is the word itself is kept as it is written."""
+        """Decide the words of a lexicon, the longest first.
+
+        Only whole words match. With `boundaries`, a match begins and ends at these places instead.
+        A word in lower case stands for any case, and any other word only for itself. If the entry is
+        the word itself, the word stays as it is written.
+        """
         if not lexicon:
             return
         self._add(_Decided(*found) for found in words_of(lexicon).find(self._open, boundaries))
 
     def segments(self, ends: Iterable[int]) -> tuple[Segment, ...]:
-        """The text cut behind these places of `text`; a cut inside of what is decided moves behind it.
+        """Return the text, cut behind these places of `text`.
 
-        A piece that says nothing joins the one before it, or the first; where the whole says nothing, it is
-        one segment of whatever is written, or none.
+        A cut inside a decided range moves behind that range. A piece without speech joins the piece
+        before it, or the first piece that has speech. If the whole text has no speech, the result is
+        one segment of all that is written, or no segment.
         """
         made = []
         ranges = self._speaking(self._cuts(ends))
@@ -92,14 +99,17 @@ class Draft:
 
     def _add(self, found: Iterable[_Decided]) -> None:
         pieces, at = [], 0
-        for start, end, said in found:
-            insort(self._decided, _Decided(start, end, cleaning.cleaned(said)[0]))
+        for start, end, spoken in found:
+            insort(self._decided, _Decided(start, end, cleaning.cleaned(spoken)[0]))
             pieces += [self._open[at:start], MASK * (end - start)]
             at = end
         self._open = "".join((*pieces, self._open[at:]))
 
     def _place(self, at: int) -> int:
-        """Of a character of `text` in the source. What was removed belongs to what stood before it."""
+        """Return the place in the source of a character of `text`.
+
+        A removed character belongs to the character before it.
+        """
         if at == 0:
             return 0
         if at == len(self.text):
@@ -139,26 +149,26 @@ class Draft:
         return any(cleaning.is_speech(decided.spoken) for decided in self._within(start, end))
 
     def _spoken(self, start: int, end: int) -> tuple[str, tuple[Rewritten, ...]]:
-        """What is said of a range, and which of it stands for what in the source."""
+        """Return the spoken form of a range, and which parts of it replace which parts of the source."""
         decided = self._within(start, end)
         if not decided:
             return " ".join(self.text[start:end].split()), ()
-        said = _Said()
+        speech = _Speech()
         at = start
         rewritten: list[Rewritten] = []
         for first, last, spoken in decided:
-            said.add(self.text[at:first])
-            place = said.add(spoken)
+            speech.add(self.text[at:first])
+            place = speech.add(spoken)
             if place is not None and spoken != self.text[first:last]:
                 rewritten.append(Rewritten(*place, self._place(first), self._place(last)))
             at = last
-        said.add(self.text[at:end])
-        whole = said.text.rstrip()
+        speech.add(self.text[at:end])
+        whole = speech.text.rstrip()
         return whole, tuple(_clipped(rewritten, len(whole)))
 
 
-class _Said:
-    """What is said so far, with white space collapsed wherever its pieces meet."""
+class _Speech:
+    """The spoken text so far. White space collapses at the joints of its pieces."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -169,7 +179,7 @@ class _Said:
         return "".join(self._pieces)
 
     def add(self, piece: str) -> tuple[int, int] | None:
-        """Where it lies now; None where nothing of it is left."""
+        """Add a piece and return its place, or None if nothing of the piece is left."""
         words = cleaning.composed(" ".join(piece.split()))
         if piece[:1].isspace():
             self._space()
@@ -197,10 +207,10 @@ class _Said:
 
 
 def _clipped(rewritten: list[Rewritten], length: int) -> Iterable[Rewritten]:
-    """Where pieces grew together, each keeps what no later one took."""
+    """Yield the ranges without overlaps. If pieces grew together, the earlier range keeps its characters."""
     before = 0
-    for one in rewritten:
-        start, end = max(before, min(one.spoken_start, length)), min(one.spoken_end, length)
+    for each in rewritten:
+        start, end = max(before, min(each.spoken_start, length)), min(each.spoken_end, length)
         if start < end:
-            yield Rewritten(start, end, one.source_start, one.source_end)
+            yield Rewritten(start, end, each.source_start, each.source_end)
             before = end

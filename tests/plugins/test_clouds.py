@@ -40,7 +40,7 @@ async def open_openai(stream: str = "audio") -> AsyncIterator[Cloud]:
 @asynccontextmanager
 async def open_minimax() -> AsyncIterator[Cloud]:
     async with minimax.rig() as running:
-        yield Cloud(running.engine, running.provider, minimax.asked(TEXT))
+        yield Cloud(running.engine, running.provider, minimax.speech_job(TEXT))
 
 
 @asynccontextmanager

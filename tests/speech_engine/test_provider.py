@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import AiohttpClient, open_http
-from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
+from proxy.engines.upstream_http import open_http
+from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpClient, HttpRequest
 from speech_engine.testing.faults import GARBAGE, Receive, Scope, ScriptedFault, Send, scripted
 from speech_engine.testing.provider import Provider, Report, hum
 from speech_engine.testing.serving import ServedApp, served
@@ -41,7 +41,7 @@ async def fake() -> AsyncIterator[ServedApp]:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[AiohttpClient]:
+async def http() -> AsyncIterator[HttpClient]:
     async with open_http(Upstream()) as client:
         yield client
 
@@ -51,23 +51,23 @@ def _request(fake: ServedApp, path: str = "/v1/speak", body: bytes = b"", **more
     return HttpRequest(method="POST", url=fake.url + path, headers=headers, body=body, **more)
 
 
-async def _ask(http: AiohttpClient, request: HttpRequest) -> tuple[int, bytes]:
+async def _ask(http: HttpClient, request: HttpRequest) -> tuple[int, bytes]:
     async with http.send(request) as answer:
         return answer.status, await answer.read()
 
 
-async def _until_it_breaks(http: AiohttpClient, request: HttpRequest) -> tuple[bytes, EngineError | None]:
+async def _until_it_breaks(http: HttpClient, request: HttpRequest) -> tuple[bytes, EngineError | None]:
     heard = b""
     try:
         async with http.send(request) as answer:
-            async for piece in answer.pieces():
+            while piece := await answer.next_piece():
                 heard += piece
     except EngineError as error:
         return heard, error
     return heard, None
 
 
-async def test_a_request_is_written_down(fake: ServedApp, http: AiohttpClient) -> None:
+async def test_a_request_is_written_down(fake: ServedApp, http: HttpClient) -> None:
     assert await _ask(http, _request(fake, "/v1/speak?a=b", b'{"text": "hi"}')) == (200, SPEECH)
     (seen,) = fake.provider.spoken()
     assert (seen.method, seen.path, seen.query, seen.json) == ("POST", "/v1/speak", "a=b", {"text": "hi"})
@@ -76,7 +76,7 @@ async def test_a_request_is_written_down(fake: ServedApp, http: AiohttpClient) -
     assert (seen.status, seen.sent_bytes, seen.left_at, seen.fault) == (200, len(SPEECH), None, "")
 
 
-async def test_a_client_who_has_heard_all_has_not_left(http: AiohttpClient) -> None:
+async def test_a_client_who_has_heard_all_has_not_left(http: HttpClient) -> None:
     has_tidied = asyncio.Event()
 
     async def tidying(scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +94,7 @@ async def test_a_client_who_has_heard_all_has_not_left(http: AiohttpClient) -> N
 
 @pytest.mark.parametrize(("name", "status"), [("429", 429), ("5xx", 502)])
 async def test_the_fake_words_what_its_provider_would(
-    fake: ServedApp, http: AiohttpClient, name: Any, status: int
+    fake: ServedApp, http: HttpClient, name: Any, status: int
 ) -> None:
     fake.provider.fail(name, count=2, status=502)
     answers = [(await _ask(http, _request(fake)))[0] for _ in range(3)]
@@ -102,14 +102,14 @@ async def test_the_fake_words_what_its_provider_would(
     assert [seen.fault for seen in fake.provider.seen] == [name, name, ""]
 
 
-async def test_a_fault_waits_for_its_own_path(fake: ServedApp, http: AiohttpClient) -> None:
+async def test_a_fault_waits_for_its_own_path(fake: ServedApp, http: HttpClient) -> None:
     fake.provider.fail("429")
     fake.provider.fail("5xx", path="/voices")
     answers = [(await _ask(http, _request(fake, path)))[0] for path in ("/models", "/voices", "/v1/speak")]
     assert answers == [200, 503, 429]
 
 
-async def test_each_place_of_a_fake_has_faults_of_its_own(http: AiohttpClient) -> None:
+async def test_each_place_of_a_fake_has_faults_of_its_own(http: HttpClient) -> None:
     async def told(scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": scope["path"].encode()})
@@ -124,14 +124,14 @@ async def test_each_place_of_a_fake_has_faults_of_its_own(http: AiohttpClient) -
 
 
 @pytest.mark.parametrize("after_bytes", [0, 1500, len(SPEECH), 2 * len(SPEECH)])
-async def test_truncated_is_never_a_clean_end(fake: ServedApp, http: AiohttpClient, after_bytes: int) -> None:
+async def test_truncated_is_never_a_clean_end(fake: ServedApp, http: HttpClient, after_bytes: int) -> None:
     fake.provider.fail("truncated", after_bytes=after_bytes)
     heard, error = await _until_it_breaks(http, _request(fake))
     assert heard == SPEECH[:after_bytes]
     assert isinstance(error, EngineFailed)
 
 
-async def test_hang_after_gives_its_bytes_and_then_nothing(fake: ServedApp, http: AiohttpClient) -> None:
+async def test_hang_after_gives_its_bytes_and_then_nothing(fake: ServedApp, http: HttpClient) -> None:
     fake.provider.fail("hang_after", after_bytes=1500)
     heard, error = await _until_it_breaks(http, _request(fake, silence_s=0.2))
     assert heard == SPEECH[:1500]
@@ -140,7 +140,7 @@ async def test_hang_after_gives_its_bytes_and_then_nothing(fake: ServedApp, http
     assert fake.provider.seen[0].left_at is not None
 
 
-async def test_hang_before_gives_nothing_and_notes_who_left(fake: ServedApp, http: AiohttpClient) -> None:
+async def test_hang_before_gives_nothing_and_notes_who_left(fake: ServedApp, http: HttpClient) -> None:
     fake.provider.fail("hang_before")
     asking = asyncio.create_task(_ask(http, _request(fake)))
     await fake.provider.until(lambda: fake.provider.open == 1)
@@ -154,24 +154,24 @@ async def test_hang_before_gives_nothing_and_notes_who_left(fake: ServedApp, htt
     assert 0 <= seen.left_at - left < 1
 
 
-async def test_garbage_has_the_answers_own_head(fake: ServedApp, http: AiohttpClient) -> None:
+async def test_garbage_has_the_answers_own_head(fake: ServedApp, http: HttpClient) -> None:
     fake.provider.fail("garbage")
     async with http.send(_request(fake)) as answer:
         assert (answer.status, answer.headers["x-code"]) == (200, "a")
         assert await answer.read() == GARBAGE
 
 
-async def test_slow_is_whole_in_small_pieces(fake: ServedApp, http: AiohttpClient) -> None:
+async def test_slow_is_whole_in_small_pieces(fake: ServedApp, http: HttpClient) -> None:
     fake.provider.fail("slow", piece_bytes=500, pause_s=0.001)
     pieces = []
     async with http.send(_request(fake)) as answer:
-        async for piece in answer.pieces():
+        while piece := await answer.next_piece():
             pieces.append(piece)
     assert b"".join(pieces) == SPEECH
     assert len(pieces) > 5
 
 
-async def test_another_process_scripts_it_over_http(fake: ServedApp, http: AiohttpClient) -> None:
+async def test_another_process_scripts_it_over_http(fake: ServedApp, http: HttpClient) -> None:
     faults = msgspec.json.encode([ScriptedFault(name="5xx", status=500)])
     assert (await _ask(http, _request(fake, "/_fake/faults", faults)))[0] == 200
     assert (await _ask(http, _request(fake, body=b"{}")))[0] == 500
@@ -184,7 +184,7 @@ async def test_another_process_scripts_it_over_http(fake: ServedApp, http: Aioht
 
 @pytest.mark.parametrize("body", [b'{"name": "429"}', b'[{"name": "4299"}]', b"429, please", b""])
 async def test_a_body_that_is_no_list_of_faults_is_told_so(
-    fake: ServedApp, http: AiohttpClient, body: bytes
+    fake: ServedApp, http: HttpClient, body: bytes
 ) -> None:
     status, told = await _ask(http, _request(fake, "/_fake/faults", body))
     assert status == 400

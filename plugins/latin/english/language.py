@@ -1,4 +1,4 @@
-"""English, as in America and as elsewhere."""
+"""English of America and of other countries."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _english(is_american: bool, is_nigerian: bool) -> Language:
 
 
 def _nigerian() -> Tables:
-    """A naira is written with a plain N; but a mask is none."""
+    """Return the tables of Nigeria. A plain N is the sign of the naira, but `N95` is a mask."""
     currencies = {**TABLES.currencies, "N": TABLES.currencies["NGN"]}
     return replace(TABLES, currencies=currencies, words={**TABLES.words, "N95": "N ninety-five"})
 

@@ -54,7 +54,7 @@ def _below_hundred(number: int) -> str:
 
 
 def ordinal_of(cardinal: str) -> str:
-    """Only the last word of a number changes: `twenty-one`, `twenty-first`."""
+    """Return the ordinal. Only the last word of a number changes: `twenty-one`, `twenty-first`."""
     at = max(cardinal.rfind(" "), cardinal.rfind("-")) + 1
     last = cardinal[at:]
     if last in _ORDINALS:
@@ -63,7 +63,10 @@ def ordinal_of(cardinal: str) -> str:
 
 
 def year(number: int, cardinal: str) -> str:
-    """In two halves, but for those that have none: `twenty twenty-six`, `two thousand five`."""
+    """Return a year in two halves (`twenty twenty-six`).
+
+    If it has no two halves, return the cardinal (`two thousand five`).
+    """
     century, rest = divmod(number, 100)
     if not 10 <= century <= 20 or (century % 10 == 0 and rest < 10):
         return cardinal
@@ -73,5 +76,5 @@ def year(number: int, cardinal: str) -> str:
 
 
 def plural(number: str) -> str:
-    """Of a decade: `nineties`."""
+    """Return the plural of a decade: `nineties`."""
     return f"{number[:-1]}ies" if number.endswith("y") else f"{number}s"

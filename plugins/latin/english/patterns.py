@@ -1,4 +1,4 @@
-"""What English has that no table can name: dates, years, streets, telephone numbers."""
+"""Patterns of English that no table can hold: dates, years, streets, telephone numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MONTHS = in_order("January February March April May June July August September O
 _SHORT = in_order("Jan Feb Mar Apr - Jun Jul Aug Sep Oct Nov Dec")
 _MONTH_NAMES = {name.lower(): number for names in (MONTHS, _SHORT) for number, name in enumerate(names, 1)}
 _MONTH = rf"(?P<month>{'|'.join(MONTHS)}|(?:Sept|{'|'.join(_SHORT)})\b)(?:{INNER_STOP})?"
-# A day is none where something is counted: in March 5 miles away.
+# If a number counts something, it is no day: in March 5 miles away.
 _COUNTED = one_of(
     {unit.many.split()[0] for unit in TABLES.units.values()}
     | {currency.many.split()[-1] for currency in TABLES.currencies.values()}
@@ -37,7 +37,7 @@ _DECADES = re.compile(
     rf"{LEFT}['’]?(?:(?P<hundreds>1[0-9]|20)00|(?P<century>[0-9]{{2}})?(?P<decade>[2-9]0))['’]?s(?!\w)"
 )
 _JOINED = re.compile(rf"{LEFT}([0-9]{{1,3}})-(to|in|for|by|of|on)-([0-9]{{1,3}})(?![\w-]|[.,][0-9])")
-# Words that begin a sentence, and are no saint's name.
+# Words that begin a sentence, and are not the name of a saint.
 _BEGINNING = r"(?:The|He|She|It|They|We|I|You|Then|But|And|This|That)\b"
 _STREET = re.compile(rf"(?<=\w )(?P<kind>St|Dr)(?:(?=\.(?:\s*\Z|\s+{_BEGINNING}))|\.(?=[,;)]|\s+[a-z]))")
 _BEFORE_STREET = re.compile(r"\b[A-Z][\w'’]+ $")
@@ -55,12 +55,12 @@ def _decades(draft: Draft) -> None:
 
 
 def _joined(draft: Draft) -> None:
-    """One word of two numbers: a 9-to-5 job."""
+    """Read two numbers that are joined in one word: a 9-to-5 job."""
     draft.rewrite(_JOINED, lambda match: f"{american(int(match[1]))}-{match[2]}-{american(int(match[3]))}")
 
 
 def _street(draft: Draft) -> None:
-    """`Main St.` and `St. Mary`: what stands before and behind tells a street from a saint."""
+    """Tell a street from a saint by the text before and behind: `Main St.` and `St. Mary`."""
 
     def spoken(match: re.Match[str]) -> str | None:
         is_named = _BEFORE_STREET.search(match.string, max(0, match.start() - 32), match.start())
@@ -73,7 +73,7 @@ def _as_name(language: Language, number: int) -> str:
     return as_cardinal(language, number).capitalize()
 
 
-# `the Part I like` is no part one.
+# In `the Part I like`, the I is no numeral.
 _I = r"(?!(?<= I) (?!and [IVXLC]{2})[a-z])"
 _NAMED = after("Chapter", "Volume", "Part", "Act", "Book", "Section", "Article", "vol.", "ch.", but_not=_I)
 
@@ -99,7 +99,8 @@ PATTERNS = Patterns(
         re.compile(r"(?<![\w.,-])(?:1[ -])?\([0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])(?:1-)?[0-9]{3}([.-])[0-9]{3}\1[0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-])"),
-        # Of a town, where it is no range: those are of round numbers, or of something.
+        # A telephone number within a town. If both numbers are round, or count something, they are
+        # a range instead.
         re.compile(
             r"(?<![\w.,-])(?<!pages )(?<!pp\. )(?![0-9]{2}0-[0-9]{3}0)[2-9][0-9]{2}-[0-9]{4}"
             rf"(?![\w-]|[.,][0-9]|{SPACE}?[%°$€£]|{SPACE}?(?:{_COUNTED})(?!\w)| [a-z]+s\b)"

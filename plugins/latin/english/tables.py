@@ -1,4 +1,4 @@
-"""What English writes short, and what it says: money, units, abbreviations."""
+"""The short forms of English, and the words for them: money, units, abbreviations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Portuguese, as in Brazil and as in Portugal and beyond."""
+"""Portuguese of Brazil, of Portugal and of other countries."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _portuguese(is_brazilian: bool) -> Language:
         until=lambda time: "à" if time.hour == 1 else "às",
         fraction=fraction,
         mixed=_mixed,
-        # Brazil's office of measures has what is below two in the singular: 1,5 litro.
+        # Brazil's office of measures puts amounts below two in the singular: 1,5 litro.
         is_one=lambda whole, has_decimals: whole < 2,
         form=agreement(NOUNS),
         day_first=True,

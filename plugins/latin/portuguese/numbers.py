@@ -1,4 +1,4 @@
-"""Numbers in Portuguese words, as in Brazil and as in Portugal."""
+"""Numbers in Portuguese words, as in Brazil and in Portugal."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _cardinal(number: int, form: Form, scales: tuple[Scale, ...]) -> str:
     if rest or not groups:
         groups.append((rest, _below_thousand(rest, form, in_portugal)))
     *before, (last, words) = groups
-    # `e` comes before the end of a number only where that is a short one: mil e cem, mil cento e um.
+    # An `e` stands before the last group only if the group is short: mil e cem, but mil cento e um.
     joined = " e " if last <= 100 or last % 100 == 0 else " "
     head = " ".join(words for _, words in before)
     return f"{head}{joined}{words}" if head else words
@@ -79,7 +79,7 @@ def _below_thousand(number: int, form: Form, in_portugal: bool) -> str:
 
 
 def ordinal(number: int, form: Form = "alone") -> str:
-    """Up to 999; beyond, nobody says one, and there is none."""
+    """Return the ordinal up to 999. Nobody says a larger ordinal, so the text is then empty."""
     if not 0 < number < 1000:
         return ""
     hundreds, tens, ones = number // 100, number // 10 % 10, number % 10

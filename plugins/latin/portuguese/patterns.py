@@ -1,4 +1,4 @@
-"""What Portuguese has that no table can name: dates, streets, telephone numbers."""
+"""Patterns of Portuguese that no table can hold: dates, streets, telephone numbers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ _DATE = re.compile(
     rf"{LEFT}(?P<day>[0-9]{{1,2}})(?:\.?[º°]|o)? (?:de )?{_MONTH}(?!\w)(?:{INNER_STOP})?"
     r"(?:,? (?:de )?(?P<year>[0-9]{4})(?![\w/:]|[.,-][0-9]))?"
 )
-# A street by its initial is one only where an address goes on: na R. Augusta; R. Augusta, 100.
+# An `R.` is a street only if the text around it is an address: na R. Augusta; R. Augusta, 100.
 _STREET = re.compile(
     r"(?=R\. [A-ZÀ-Þ])(?<!\w)"
     r"(?:(?<=\b[nd]a )|(?<=\b[AÀaà] )|(?<![\w.] )(?=R\. [^,.\n]{2,40}, n?[.º]? ?[0-9]))R\."
 )
 
 
-# Typed without the sign: 3a feira, 1o e 2o lugares. A noun has to follow, for an `item 3a` is no third.
+# Ordinals that are typed without the sign: 3a feira, 1o e 2o lugares. A noun has to follow, because
+# an `item 3a` is no third.
 _NO_NOUN = "a|o|as|os|de|d[ao]s?|n[ao]s?|em|para|por|com|que|é|ou|se|ao|à"
 _TYPED = re.compile(
     rf"{LEFT}(?P<number>[1-9][0-9]?)(?P<gender>[ao])(?P<plural>s?)"
@@ -64,10 +65,11 @@ PATTERNS = Patterns(
         CARD,
         re.compile(r"(?<![\w.,-])\(?0?[0-9]{2}\)? ?(?:9 ?)?[0-9]{4}-[0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])\(?0?[0-9]{2}\)? 9 ?[0-9]{4} [0-9]{4}(?![\w-])"),
-        # Numbers of a house; such years would begin with a 1, or with 20.
+        # Telephone numbers of a house. If these were years, they would begin with a 1 or with 20.
         re.compile(r"(?<![\w.,-])(?:2[1-9]|[3-5][0-9])[0-9]{2}-[0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])9[0-9]{4}-[0-9]{4}(?![\w-])"),
-        # As in Portugal; what ends in zeros, or is an amount of something, is a large number.
+        # Telephone numbers of Portugal. If the digits end in zeros, or count something, they are a
+        # large number instead.
         re.compile(
             r"(?<![\w.,-])(?:2[1-9]|9[1236])[0-9] [0-9]{3} (?!000)[0-9]{3}"
             r"(?![\w-]| ?[€$%]|[.,][0-9]| [a-z]+s\b)"

@@ -1,4 +1,4 @@
-"""What Portuguese writes short, and what it says: money, units, abbreviations."""
+"""The short forms of Portuguese, and the words for them: money, units, abbreviations."""
 
 from __future__ import annotations
 

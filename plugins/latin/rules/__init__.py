@@ -1,1 +1,1 @@
-"""The rules, a file for each kind of thing that is written otherwise than it is said."""
+"""The rules, with a file for each kind of text that is not said as it is written."""

@@ -1,4 +1,4 @@
-"""Abbreviations, by what their full stop does to the sentence, and words said otherwise than written."""
+"""Abbreviations. Titles never end a sentence, closings can, and labels stand before a number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def rule(language: Language) -> Rule:
     labels = _pattern(language.tables.labels, _LABELLED)
 
     def decide(draft: Draft) -> None:
-        # With a blank, for where the number follows at once: nº5.
+        # The blank separates the label from a number that follows at once: nº5.
         draft.rewrite(labels, lambda match: f"{language.tables.labels[_blankless(match)]} ")
         if "." in draft.open:
             draft.rewrite(titles, lambda match: language.tables.titles[_key(match)])
@@ -30,7 +30,8 @@ def rule(language: Language) -> Rule:
 
 
 def _pattern(table: Mapping[str, str], stop: str) -> re.Pattern[str]:
-    """Any of these as a whole word; inside of one a blank may follow each full stop: `p. ej.`."""
+    """Return the pattern of any of these as a whole word. A blank may follow each inner full stop:
+    `p. ej.`."""
     written = sorted(table, key=len, reverse=True)
     one_of = "|".join(
         re.escape(key[:-1]).replace(r"\.", r"\.[ \u00a0]?") + re.escape(key[-1]) for key in written

@@ -1,4 +1,4 @@
-"""Plain numbers and ranges of them: what no other rule knew to be something else. They come last."""
+"""Plain numbers and ranges of them. This rule comes last, and reads what no other rule has read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BEFORE = re.compile(r"([^\W\d_]+) $")
 _AFTER = re.compile(r"[ \u00a0-]([^\W\d_]+)(?:[ \u00a0]([^\W\d_]+))?")
 _PLURAL = re.compile(r" (?!is|was|has|as|this)[a-z]+s\b")
 _CUE_REACHES = 32
-"""Characters; enough for `between 1939 and `."""
+"""The number of characters that may hold a cue: enough for `between 1939 and `."""
 
 
 def rule(language: Language) -> Rule:
@@ -34,7 +34,7 @@ def rule(language: Language) -> Rule:
 
 
 def form_at(match: re.Match[str], number: Amount, language: Language) -> Form:
-    """What the words around a number make of it."""
+    """Return the form that the words around a number give to it."""
     before = _BEFORE.search(match.string, max(0, match.start() - _CUE_REACHES), match.start())
     after = _AFTER.match(match.string, match.end())
     noun = after[1].lower() if after else ""

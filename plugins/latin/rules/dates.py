@@ -1,4 +1,4 @@
-"""Dates in figures, and those with a month's name."""
+"""Dates in figures, and dates with the name of a month."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIGURES = re.compile(
     r"|/(?P<second_>[0-9]{1,2})(?:/(?P<year_>[0-9]{2}))?)"
     r"(?![\w/]|[.,:−–-][0-9])"
 )
-# No month takes an article: Fui ao mar. 2020 foi assim.
+# No month takes an article, so this `mar` is the sea: Fui ao mar. 2020 foi assim.
 _NOT_AT_SEA = r"(?<!\bo )(?<!\bO )(?<!\b(?:[Aa]l|[Aa]o|do|no|[Ee]l) )(?<!\bdel )"
 _CUE_REACHES = 12
 _WORD_BEFORE = re.compile(r"(\w+) $")
@@ -28,7 +28,7 @@ class _Date(NamedTuple):
     day: int
     month: int
     year: str
-    """As it is written, or empty."""
+    """The year as it is written, or an empty text."""
     day_first: bool
 
     @property
@@ -49,7 +49,7 @@ def rule(language: Language) -> Rule:
         if not year and not _is_date(match, first, second, language):
             return None
         day, month = (first, second) if language.day_first else (second, first)
-        if month > 12:  # other countries' order, where it can be no other
+        if month > 12:  # only the order of other countries is possible
             day, month = month, day
         return _said(_Date(day, month, year, language.day_first), match, language)
 
@@ -69,7 +69,7 @@ def rule(language: Language) -> Rule:
 
 
 def _short_months(language: Language) -> re.Pattern[str]:
-    """A month written short, and its year: Sept. 2020."""
+    """Return the pattern of a short month with its year: Sept. 2020."""
     names = language.patterns.month_names
     short = rf"(?i:{one_of(name for name in names if name != _full(names, names[name]) and len(name) < 5)})"
     return re.compile(
@@ -90,7 +90,10 @@ def _month(match: re.Match[str], language: Language) -> str:
 
 
 def _is_date(match: re.Match[str], first: int, second: int, language: Language) -> bool:
-    """Without a year it may be a fraction: a cue tells, a nought in front, or that it would be above one."""
+    """Say whether two numbers without a year are a date, and not a fraction.
+
+    They are a date behind a cue, with a zero in front, or if the fraction would be above one.
+    """
     if match["first"].startswith("0") or match["second_"].startswith("0"):
         return True
     if language.patterns.date_cue.search(match.string, max(0, match.start() - _CUE_REACHES), match.start()):
@@ -102,7 +105,7 @@ def _said(date: _Date, match: re.Match[str], language: Language) -> str | None:
     if not date.exists:
         return None
     said = language.date(date.day, date.month, _year(date.year, language), date.day_first)
-    # What the text already has is not said twice: on *the* 4 July.
+    # A word that the text already has is not said twice: on *the* 4 July.
     before = _WORD_BEFORE.search(match.string, max(0, match.start() - _CUE_REACHES), match.start())
     return said.removeprefix(f"{before[1]} ") if before else said
 

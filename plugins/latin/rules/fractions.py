@@ -15,7 +15,8 @@ _SIGN = rf"(?:(?P<whole>[0-9]{{1,6}}){SPACE}?)?(?P<sign>[½⅓⅔¼¾⅕⅖⅗�
 
 
 def rule(language: Language) -> Rule:
-    # Behind a whole number the noun moves between the two, so it is part of what is said: duas horas e meia.
+    # Behind a whole number, the noun moves between the number and the fraction. So the pattern has
+    # to include the noun: duas horas e meia.
     behind = (
         rf"(?:{SPACE}?(?P<unit>{one_of(language.tables.units)})(?!\w)"
         rf"|(?(whole){SPACE}(?P<noun>{_WORD})|(?={SPACE}(?P<next>{_WORD}))))?"
@@ -49,7 +50,7 @@ def _said(match: re.Match[str], over: int, under: int, language: Language) -> st
     if match["whole"] is None:
         if unit is None:
             return fraction
-        # A half agrees with its noun, and stands before it as another adjective would: meio quilo.
+        # A half agrees with its noun, and stands before it like an adjective: meio quilo.
         of = (
             ""
             if fraction == language.fraction(1, 2, form) and form != "alone" and language.of
@@ -62,6 +63,6 @@ def _said(match: re.Match[str], over: int, under: int, language: Language) -> st
         return language.mixed(number, fraction, unit.one if language.is_one(whole, True) else unit.many)
     if form == "alone":
         return f"{language.mixed(number, fraction, '')} {behind}".rstrip()
-    # Written in the plural, for being more than one: 1 1/2 horas.
+    # The text has the plural, because the amount is more than one: 1 1/2 horas.
     has_plural = whole == 1 and behind.endswith(("as", "os"))
     return language.mixed(number, fraction, behind[:-1] if has_plural else behind)

@@ -31,7 +31,7 @@ def rule(language: Language) -> Rule:
 
 
 def is_attribute(match: re.Match[str], language: Language) -> bool:
-    """Whether a noun follows that this only describes: `a five mile run`."""
+    """Return whether the amount only describes a noun that follows: `a five mile run`."""
     text, end = match.string, match.end()
     before = _WORD_BEFORE.search(text, max(0, match.start() - 8), match.start())
     if before is None or before[1].lower() not in language.patterns.singular_after:

@@ -1,4 +1,4 @@
-"""Money, its sign or code before or behind the number."""
+"""Money, with its sign or code before or behind the number."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rule(language: Language) -> Rule:
     before = re.compile(
         rf"(?<!{_NOT_WITHIN})(?P<minus>[−-])?(?P<sign>{one_of(signs)}{letters}){SPACE}?(?P<inner>[−-])?"
         rf"{first}(?P=sign)?{last}"
-        # Many countries write $, and a code behind it tells which of them: $20 USD.
+        # Many countries write $. A code behind the number names the country: $20 USD.
         rf"(?:{SPACE}?(?P<code>{codes})(?!{SPACE}?[0-9]))?{RIGHT}"
     )
     behind = re.compile(rf"{SIGNED}{first}{last}{SPACE}?(?P<sign>{one_of(signs)})(?!{_NOT_WITHIN})")
@@ -52,7 +52,7 @@ def _money(found: Mapping[str, str | None], is_attribute: bool, language: Langua
         form: Form = "masculine" if large.is_noun else currency.form
         words = f" {language.to} ".join(said(one, form, language) for one in numbers)
         if not large.is_noun and numbers == [Amount("1")] and language.of:
-            words = ""  # a thousand has no one: mil reais
+            words = ""  # no number stands before a single thousand: mil reais
         name = large.one if language.is_one(last.whole, bool(last.decimals)) else large.many
         of = f"{language.of} " if large.is_noun and language.of else ""
         return f"{words} {name} {of}{currency.one if is_attribute else currency.many}".lstrip()

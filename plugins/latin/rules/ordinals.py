@@ -1,4 +1,4 @@
-"""Ordinals, and numerals in Roman letters where they can be nothing else."""
+"""Ordinals, and Roman numerals in places in which they can be nothing else."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from plugins.latin.rules.counts import form_at
 from speech_engine.text.draft import MASK, Draft
 
 _ROMAN = r"(?P<roman>(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?!\w)"
-# Those behind the first, alone or with a word between: séculos XIX, XX e XXI. One letter may be another thing
-# than a numeral: Part II and I.
+# The numerals behind the first, with or without a word between them: séculos XIX, XX e XXI. A
+# single letter may be no numeral: Part II and I.
 _NEXT = re.compile(
     r"(?:(?:, ?|,? (?:e|y|and|a|al|to|o|ou|or) | ?[-–] ?)(?=[IVXLC]{2})"
     rf"|(?: (?:e|y|and) | ?[-–] ?)(?=[VX]\b)){_ROMAN}"
@@ -61,12 +61,14 @@ def as_feminine_ordinal(language: Language, number: int) -> str:
 
 
 def as_century(language: Language, number: int) -> str:
-    """Portuguese and Spanish count the first ten: século quinto, século vinte."""
+    """Return an ordinal up to ten and a cardinal above, as Portuguese and Spanish count centuries:
+    século quinto, século vinte."""
     return (as_ordinal if number <= 10 else as_cardinal)(language, number)
 
 
 def after(*cues: str, but_not: str = "") -> re.Pattern[str]:
-    """A numeral behind one of these words, of one or of many, written small or with a capital."""
+    """Return the pattern of a numeral behind one of these words. A word may be singular or plural,
+    and may begin with a capital."""
     many = (f"{cue}s" for cue in cues if cue[-1].isalpha())
     both = sorted({case for cue in (*cues, *many) for case in (cue, cue[0].upper() + cue[1:])})
     behind = "|".join(rf"(?<=\b{re.escape(cue)} )" for cue in both)

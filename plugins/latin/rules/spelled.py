@@ -1,4 +1,5 @@
-"""Telephone numbers and other numbers that are names: read digit by digit, with a rest between groups."""
+"""Telephone numbers and other numbers that are names. They are read digit by digit, with a rest
+between groups."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ ABROAD = re.compile(
     r"(?<![\w+])\+(?=(?:[ ()-]{0,2}[0-9]){8})[0-9]{1,3}(?:[ -]?\(?[0-9]{1,5}\)?){1,5}(?![\w-]|[.,][0-9])"
 )
 CARD = re.compile(r"(?<![\w.,-])[0-9]{4}(?:[ -][0-9]{4}){3}(?![\w-])")
-# With the numbers of the police and the like, which no other number behind such a word would be.
+# The first line has the numbers of the police and the like. Behind a word for telephone, they can
+# be nothing else.
 _GROUPS = (
     r"911\b|999\b|112\b|19[0-3]\b"
     r"|(?=(?:[ ().-]{0,2}[0-9]){7})\(?[0-9]{2,5}\)?(?:[ .-][0-9]{2,5}){1,4}|[0-9]{7,13}"
@@ -21,7 +23,7 @@ _GROUPS = (
 
 
 def after(*words: str) -> re.Pattern[str]:
-    """A number behind a word for telephone."""
+    """Return the pattern of a number behind a word for telephone."""
     return re.compile(rf"(?i:\b(?:{'|'.join(words)}))[.:]{{0,2}} (?P<number>{_GROUPS})(?![\w-])")
 
 

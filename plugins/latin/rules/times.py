@@ -1,4 +1,4 @@
-"""Times of day, `14:30`, `14h30` and `2:30 p.m.`, alone or from one to another."""
+"""Times of day (`14:30`, `14h30`, `2:30 p.m.`), and ranges from one time to another."""
 
 from __future__ import annotations
 

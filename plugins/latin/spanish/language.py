@@ -1,4 +1,4 @@
-"""Spanish, with what countries write and say differently."""
+"""Spanish, with the differences between countries in writing and in speech."""
 
 from __future__ import annotations
 

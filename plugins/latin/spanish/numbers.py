@@ -42,7 +42,10 @@ def cardinal(number: int, form: Form = "alone") -> str:
 
 
 def _below_thousand(number: int, form: Form, last: Form) -> str:
-    """`last` is the form of its ones, which before `mil` never are feminine: doscientas veintiún mil."""
+    """Return the words of a number below a thousand.
+
+    `last` is the form of its ones. Before `mil` they are never feminine: doscientas veintiún mil.
+    """
     if number == 100:
         return "cien"
     hundreds, rest = divmod(number, 100)
@@ -70,7 +73,7 @@ def _below_hundred(number: int, form: Form) -> str:
 
 
 def ordinal(number: int, form: Form = "alone") -> str:
-    """Up to 999; beyond, nobody says one, and the cardinal stands for it."""
+    """Return the ordinal up to 999. Nobody says a larger ordinal, so the cardinal stands for it."""
     if not 0 < number < 1000:
         return cardinal(number, form)
     hundreds, rest = divmod(number, 100)

@@ -1,4 +1,4 @@
-"""What Spanish has that no table can name: dates, centuries, telephone numbers."""
+"""Patterns of Spanish that no table can hold: dates, centuries, telephone numbers."""
 
 from __future__ import annotations
 

@@ -46,18 +46,18 @@ class Rig(NamedTuple):
 async def rig(account: Account | None = None, key: str = KEY, **settings: Any) -> AsyncIterator[Rig]:
     fake = FakeMinimax(toned, account=account)
     async with served(fake.provider) as at, open_http(Upstream()) as http:
-        told = msgspec.convert({"api_key": key, "base_url": at.url, **settings}, MinimaxSettings)
-        async with create("minimax", told, Context(structlog.get_logger(), http=http)) as engine:
+        section = msgspec.convert({"api_key": key, "base_url": at.url, **settings}, MinimaxSettings)
+        async with create("minimax", section, Context(structlog.get_logger(), http=http)) as engine:
             yield Rig(engine, fake, at)
 
 
 def toned(text: str) -> bytes:
-    """The tone engine's speech of a text: what is heard can be decoded back to it."""
+    """Return the tone engine's speech of a text. The sound can be decoded back to the text."""
     return b"".join(symbol_pcm(frame_symbols(text), Clock(RATE_HZ, 1.0), 0))
 
 
-def asked(*texts: str, **more: Any) -> SpeechJob:
-    """A job for the fake's own voice. `more` replaces any of its fields."""
+def speech_job(*texts: str, **more: Any) -> SpeechJob:
+    """Return a job for the fake's own voice. `more` replaces any of its fields."""
     return msgspec.structs.replace(job(*texts, model=MODEL, voice=VOICE), **more)
 
 
@@ -69,14 +69,14 @@ def audio_of(events: tuple[Event, ...] | list[Event]) -> bytes:
     )
 
 
-def heard(events: tuple[Event, ...], format_: str = "pcm") -> tuple[str, ...]:
-    """The words that were spoken, by their sound."""
+def words_of(events: tuple[Event, ...], format_: str = "pcm") -> tuple[str, ...]:
+    """Decode the spoken words from their sound."""
     sound = decoded(audio_of(events), format_)
     return decode(np.asarray(sound.samples), sound.sample_rate_hz)
 
 
-async def refused(engine: MinimaxEngine, job: SpeechJob) -> EngineError:
-    """What the job fails with; the audio it gave until then does not matter."""
+async def error_of(engine: MinimaxEngine, job: SpeechJob) -> EngineError:
+    """Return the error that the job fails with. The audio before it does not matter."""
     try:
         await collect(engine, job)
     except EngineError as error:

@@ -12,7 +12,7 @@ import pytest
 
 from fakes.minimax.account import Account
 from fakes.minimax.app import KEY
-from tests.plugins.minimax.rig import MODEL, VOICE, asked, refused, rig, toned
+from tests.plugins.minimax.rig import MODEL, VOICE, error_of, rig, speech_job, toned
 from tests.sound import decoded
 
 BODY: dict[str, Any] = {"model": MODEL, "text": "Hello.", "voice_setting": {"voice_id": VOICE}}
@@ -115,7 +115,7 @@ async def test_the_fake_counts_requests_by_the_minute() -> None:
     now = 0.0
     async with rig(Account(clock=lambda: now, rpm=2)) as running:
         assert [await _code(running.at.url, BODY) for _ in range(3)] == [0, 0, 1002]
-        error = await refused(running.engine, asked("Hello."))
+        error = await error_of(running.engine, speech_job("Hello."))
         assert error.may_retry
         now = 60.5
         assert await _code(running.at.url, BODY) == 0

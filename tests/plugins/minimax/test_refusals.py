@@ -27,7 +27,7 @@ from speech_engine import (
 )
 from speech_engine.testing import collect, speaking
 from speech_engine.testing.faults import ScriptedFault
-from tests.plugins.minimax.rig import asked, audio_of, refused, rig, toned
+from tests.plugins.minimax.rig import audio_of, error_of, rig, speech_job, toned
 
 CODES: dict[int, type[EngineError]] = {
     1000: EngineStumbled,
@@ -73,8 +73,8 @@ def test_a_code_is_its_class(code: int) -> None:
 async def test_a_code_is_its_class_however_it_was_asked(code: int, stream: bool) -> None:
     async with rig(stream=stream) as running:
         running.provider.fail("error_in_200", code=str(code))
-        error = await refused(running.engine, asked(TEXT))
-        assert await collect(running.engine, asked(TEXT))
+        error = await error_of(running.engine, speech_job(TEXT))
+        assert await collect(running.engine, speech_job(TEXT))
     assert type(error) is CODES[code]
     assert str(code) in error.message
     assert TEXT not in error.message
@@ -100,14 +100,14 @@ async def test_a_text_that_breaks_its_rules_is_the_users(
 ) -> None:
     async with rig() as running:
         if expected is None:
-            await collect(running.engine, asked(text))
+            await collect(running.engine, speech_job(text))
         else:
-            assert type(await refused(running.engine, asked(text))) is expected
+            assert type(await error_of(running.engine, speech_job(text))) is expected
 
 
 async def test_a_field_that_breaks_its_rules_is_our_own_fault() -> None:
     async with rig() as running:
-        assert type(await refused(running.engine, asked(TEXT, emotion="neutral"))) is EngineFailed
+        assert type(await error_of(running.engine, speech_job(TEXT, emotion="neutral"))) is EngineFailed
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ async def test_a_field_that_breaks_its_rules_is_our_own_fault() -> None:
 async def test_a_gateways_page_is_judged_by_its_status(status: int, expected: type[EngineError]) -> None:
     async with rig() as running:
         running.provider.fail("5xx", status=status, retry_after="7")
-        error = await refused(running.engine, asked(TEXT))
+        error = await error_of(running.engine, speech_job(TEXT))
     assert type(error) is expected
     assert error.retry_after_s == 7.0
 
@@ -138,14 +138,14 @@ async def test_too_many_requests_with_and_without_a_time_to_wait() -> None:
         running.provider.fail("429")
         running.provider.fail("429", retry_after="3")
         running.provider.fail("429", retry_after="Wed, 21 Oct 2026 07:28:00 GMT")
-        errors = [await refused(running.engine, asked(TEXT)) for _ in range(3)]
+        errors = [await error_of(running.engine, speech_job(TEXT)) for _ in range(3)]
     assert [type(error) for error in errors] == [EngineLimited] * 3
     assert [error.retry_after_s for error in errors] == [None, 3.0, None]
 
 
 async def test_a_wrong_key_is_the_operators() -> None:
     async with rig(key="sk-other") as running:
-        error = await refused(running.engine, asked(TEXT))
+        error = await error_of(running.engine, speech_job(TEXT))
     assert type(error) is EngineUnauthorized
     assert "sk-other" not in f"{error!r} {running.engine!r}"
 
@@ -170,9 +170,9 @@ async def test_an_answer_that_makes_no_sense(
 ) -> None:
     async with rig() as running:
         running.provider.fail(fault, **more)
-        error = await refused(running.engine, asked(TEXT))
+        error = await error_of(running.engine, speech_job(TEXT))
         # The next one is as good as ever, whatever became of the connection.
-        assert await collect(running.engine, asked(TEXT))
+        assert await collect(running.engine, speech_job(TEXT))
     assert type(error) is expected
 
 
@@ -185,7 +185,7 @@ async def test_audio_that_was_heard_before_an_answer_broke_was_heard() -> None:
     got: list[Event] = []
     async with rig() as running:
         running.provider.fail("error_midstream", after_bytes=20_000)
-        async with speaking(running.engine, asked(TEXT)) as events:
+        async with speaking(running.engine, speech_job(TEXT)) as events:
             with pytest.raises(EngineStumbled):
                 await _read_into(got, events)
     # Counted in hexadecimal digits there, in chunks of 4801 bytes; of the last sample half has come.
@@ -193,18 +193,18 @@ async def test_audio_that_was_heard_before_an_answer_broke_was_heard() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "wanted", "fault"),
+    ("settings", "change", "fault"),
     [
         pytest.param({}, {"deadline_s": 0.2}, "hang_before", id="before the answer"),
         pytest.param({"silence_s": 0.2}, {}, "hang_after", id="within it"),
     ],
 )
 async def test_silence_is_a_timeout(
-    settings: dict[str, Any], wanted: dict[str, Any], fault: Literal["hang_before", "hang_after"]
+    settings: dict[str, Any], change: dict[str, Any], fault: Literal["hang_before", "hang_after"]
 ) -> None:
     async with rig(**settings) as running:
         running.provider.fail(fault, after_bytes=20_000)
-        error = await asyncio.wait_for(refused(running.engine, asked(TEXT, **wanted)), 5.0)
+        error = await asyncio.wait_for(error_of(running.engine, speech_job(TEXT, **change)), 5.0)
         await running.provider.until(lambda: running.provider.open == 0)
     assert type(error) is EngineTimeout
 
@@ -213,7 +213,7 @@ async def test_later_calls_of_a_job_have_no_deadline_but_the_longest_pause() -> 
     texts = ("Hi.", "x" * 9_999)
     async with rig(silence_s=0.3) as running:
         running.provider.faults += [ScriptedFault(name="slow", pause_s=0), ScriptedFault(name="hang_before")]
-        error = await asyncio.wait_for(refused(running.engine, asked(*texts, deadline_s=60.0)), 20.0)
+        error = await asyncio.wait_for(error_of(running.engine, speech_job(*texts, deadline_s=60.0)), 20.0)
         assert [seen.fault for seen in running.provider.seen] == ["slow", "hang_before"]
     assert type(error) is EngineTimeout
 
@@ -221,7 +221,7 @@ async def test_later_calls_of_a_job_have_no_deadline_but_the_longest_pause() -> 
 async def test_a_slow_answer_is_still_one() -> None:
     async with rig() as running:
         running.provider.fail("slow", piece_bytes=997, pause_s=0.0001)
-        assert await collect(running.engine, asked("Hi."))
+        assert await collect(running.engine, speech_job("Hi."))
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ async def test_a_failure_is_logged_with_the_providers_trace_and_nothing_of_the_u
     async with rig() as running:
         running.provider.faults.append(fault)
         with capture_logs() as logs:
-            await refused(running.engine, asked(TEXT))
+            await error_of(running.engine, speech_job(TEXT))
     (line,) = logs
     assert line == {
         "event": "minimax.request.failed",

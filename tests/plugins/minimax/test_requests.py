@@ -8,7 +8,7 @@ import pytest
 
 from speech_engine import EngineFailed, EngineVoice, Mix, Pronunciation, Sample, Samples, Voice, VoiceNotFound
 from speech_engine.testing import collect
-from tests.plugins.minimax.rig import MODEL, VOICE, asked, refused, rig
+from tests.plugins.minimax.rig import MODEL, VOICE, error_of, rig, speech_job
 
 STREAMED: dict[str, Any] = {
     "model": MODEL,
@@ -33,7 +33,7 @@ def _but(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "wanted", "body"),
+    ("settings", "change", "body"),
     [
         pytest.param({}, {}, STREAMED, id="plain"),
         pytest.param(
@@ -81,10 +81,10 @@ def _but(**changes: Any) -> dict[str, Any]:
     ],
 )
 async def test_the_body_is_exactly(
-    settings: dict[str, Any], wanted: dict[str, Any], body: dict[str, Any]
+    settings: dict[str, Any], change: dict[str, Any], body: dict[str, Any]
 ) -> None:
     async with rig(**settings) as running:
-        await collect(running.engine, asked("Hello there.", "How are you?", **wanted))
+        await collect(running.engine, speech_job("Hello there.", "How are you?", **change))
         assert running.bodies() == [body]
         assert type(running.bodies()[0]["voice_setting"]["pitch"]) is int
         assert running.fake.unknown == []
@@ -93,7 +93,7 @@ async def test_the_body_is_exactly(
 async def test_a_blend_is_sent_as_weights_without_a_voice() -> None:
     mix = Mix(((EngineVoice(VOICE), 3.0), (EngineVoice("Thai_male_1_sample8"), 1.0)))
     async with rig() as running:
-        await collect(running.engine, asked("Hello.", voice=mix))
+        await collect(running.engine, speech_job("Hello.", voice=mix))
         (body,) = running.bodies()
         assert running.fake.unknown == []
     assert body["timbre_weights"] == [
@@ -115,14 +115,14 @@ async def test_a_blend_is_sent_as_weights_without_a_voice() -> None:
 )
 async def test_a_voice_that_it_cannot_have_is_not_even_sent(voice: Voice) -> None:
     async with rig() as running:
-        error = await refused(running.engine, asked("Hello.", voice=voice))
+        error = await error_of(running.engine, speech_job("Hello.", voice=voice))
         assert isinstance(error, VoiceNotFound)
         assert running.provider.seen == []
 
 
 async def test_a_model_that_it_does_not_have_is_not_even_sent() -> None:
     async with rig() as running:
-        error = await refused(running.engine, asked("Hello.", model="speech-9"))
+        error = await error_of(running.engine, speech_job("Hello.", model="speech-9"))
         assert isinstance(error, EngineFailed)
         assert running.provider.seen == []
 
@@ -137,7 +137,7 @@ async def test_a_model_that_it_does_not_have_is_not_even_sent() -> None:
 )
 async def test_where_it_asks(path: str, group_id: str, address: tuple[str, str]) -> None:
     async with rig() as other, rig(base_url=other.at.url + path, group_id=group_id) as running:
-        await collect(running.engine, asked("Hello."))
+        await collect(running.engine, speech_job("Hello."))
         (seen,) = other.provider.seen
     assert (seen.path, seen.query) == address
     assert seen.headers["authorization"] == "Bearer fake-minimax-key"

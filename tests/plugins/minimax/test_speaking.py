@@ -10,7 +10,7 @@ from plugins.minimax.models import MODELS
 from speech_engine import Audio, Encoded, Finished, Started
 from speech_engine.testing import collect
 from speech_engine.testing.faults import Receive, Scope, Send
-from tests.plugins.minimax.rig import asked, audio_of, heard, rig, toned
+from tests.plugins.minimax.rig import audio_of, rig, speech_job, toned, words_of
 
 TEXTS = ("The first sentence.", "Olá, você está bem?", "สวัสดี ครับ.")
 WHOLE = " ".join(TEXTS)
@@ -20,28 +20,28 @@ LONG = tuple(f"{number} " + "word " * 900 + "end." for number in range(4))
 @pytest.mark.parametrize("stream", [True, False])
 async def test_pcm_is_the_providers_own_to_the_last_sample(stream: bool) -> None:
     async with rig(stream=stream) as running:
-        events = await collect(running.engine, asked(*TEXTS))
+        events = await collect(running.engine, speech_job(*TEXTS))
     assert events[0] == Started(24_000)
     assert audio_of(events) == toned(WHOLE)
-    assert heard(events) == (WHOLE,)
+    assert words_of(events) == (WHOLE,)
 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_mp3_comes_as_mp3_and_says_the_same(stream: bool) -> None:
     async with rig(stream=stream) as running:
-        events = await collect(running.engine, asked(*TEXTS, formats=("mp3",)))
+        events = await collect(running.engine, speech_job(*TEXTS, formats=("mp3",)))
     assert all(isinstance(event, Encoded) and event.format == "mp3" for event in events[1:-1])
-    assert heard(events, "mp3") == (WHOLE,)
+    assert words_of(events, "mp3") == (WHOLE,)
 
 
 async def test_a_long_job_is_a_few_calls_spoken_as_one_stream() -> None:
     async with rig() as running:
-        events = await collect(running.engine, asked(*LONG))
+        events = await collect(running.engine, speech_job(*LONG))
         bodies = running.bodies()
     calls = [f"{LONG[0]} {LONG[1]}", f"{LONG[2]} {LONG[3]}"]
     assert [body["text"] for body in bodies] == calls
     assert all(len(call) < 10_000 for call in calls)
-    assert heard(events) == tuple(calls)
+    assert words_of(events) == tuple(calls)
     assert [event.segment for event in events if isinstance(event, Audio)] == sorted(
         event.segment for event in events if isinstance(event, Audio)
     )
@@ -51,7 +51,7 @@ async def test_a_long_job_is_a_few_calls_spoken_as_one_stream() -> None:
 
 async def test_han_characters_cost_twice() -> None:
     async with rig() as running:
-        events = await collect(running.engine, asked("真正的危险, ok."))
+        events = await collect(running.engine, speech_job("真正的危险, ok."))
     assert events[-1] == Finished(units=5 * 2 + 5.0)
 
 
@@ -59,7 +59,7 @@ async def test_an_answer_cut_at_its_limit_leaves_the_rest_unread_and_counts_the_
     long = "word " * 400 + "end."
     async with rig() as running:
         running.provider.fail("slow", piece_bytes=40_000, pause_s=0.01)
-        events = await collect(running.engine, asked(long, *LONG[:2], max_samples=12_001))
+        events = await collect(running.engine, speech_job(long, *LONG[:2], max_samples=12_001))
         await running.provider.until(lambda: running.provider.open == 0)
         (seen,) = running.provider.seen
     text = f"{long} {LONG[0]}"
@@ -71,7 +71,9 @@ async def test_an_answer_cut_at_its_limit_leaves_the_rest_unread_and_counts_the_
 
 async def test_mp3_is_cut_at_its_limit_too() -> None:
     async with rig() as running:
-        events = await collect(running.engine, asked("word " * 200, formats=("mp3",), max_samples=48_000))
+        events = await collect(
+            running.engine, speech_job("word " * 200, formats=("mp3",), max_samples=48_000)
+        )
     # Two seconds at 128 kbit/s; the last piece is taken whole.
     assert 32_000 <= len(audio_of(events)) < 32_000 + 16_384
 
@@ -89,14 +91,14 @@ async def test_one_connection_serves_one_answer_after_the_other() -> None:
         # The last event is there some time before the end of the answer.
         running.provider.fail("slow", count=5, piece_bytes=100_000, pause_s=0.01)
         for _ in range(5):
-            await collect(running.engine, asked("Hello."))
+            await collect(running.engine, speech_job("Hello."))
     assert len(clients) == 1
 
 
 async def test_an_answer_whose_end_never_comes_is_over_with_its_last_event() -> None:
     async with rig() as running:
         running.provider.fail("hang_after", after_bytes=10**9)
-        events = await asyncio.wait_for(collect(running.engine, asked("Hello.")), 5.0)
+        events = await asyncio.wait_for(collect(running.engine, speech_job("Hello.")), 5.0)
         await running.provider.until(lambda: running.provider.open == 0)
     assert audio_of(events) == toned("Hello.")
     assert events[-1] == Finished(units=6.0)
@@ -109,7 +111,7 @@ async def test_emotions_are_the_models_own() -> None:
     async with rig() as running:
         for id_, emotions in by_id.items():
             for emotion in emotions:
-                await collect(running.engine, asked("Oh.", model=id_, emotion=emotion))
+                await collect(running.engine, speech_job("Oh.", model=id_, emotion=emotion))
 
 
 def test_the_models_say_what_the_server_must_know() -> None:

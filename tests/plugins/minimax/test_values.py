@@ -17,7 +17,7 @@ from proxy.engines.registry import EngineConfigError, InProcessSpec
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"base_url": "api.minimax.io"}, 'base_url: must be an address, "https://…", without /v1'),
         ({"base_url": "https://api.minimax.io?x=1"}, "base_url: must be an address"),
@@ -30,11 +30,11 @@ from proxy.engines.registry import EngineConfigError, InProcessSpec
         ({"colour": "red"}, "colour: no such key"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_would_be_right(wrong: dict[str, Any], said: str) -> None:
+def test_a_wrong_setting_is_named_with_what_would_be_right(wrong: dict[str, Any], message: str) -> None:
     section = EngineSection(plugin="minimax", settings={"api_key": "k", **wrong})
     with pytest.raises(EngineConfigError) as caught:
         registry.load().engine("cloud", section)
-    assert f"engines.cloud.{said}" in str(caught.value)
+    assert f"engines.cloud.{message}" in str(caught.value)
 
 
 def test_a_key_is_needed_and_several_make_several_engines() -> None:

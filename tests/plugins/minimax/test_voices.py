@@ -21,7 +21,7 @@ from speech_engine import (
     VoiceNotFound,
 )
 from speech_engine.testing import collect
-from tests.plugins.minimax.rig import Rig, asked, refused, rig
+from tests.plugins.minimax.rig import Rig, error_of, rig, speech_job
 from tests.sound import tone
 
 
@@ -62,7 +62,7 @@ async def test_the_accounts_own_are_listed_on_request_but_never_what_was_cloned_
     async with rig(account, own_voices=True) as running:
         cloned = await running.engine.clone(_request())
         for voice in ("nigerian-male-1", cloned):
-            await collect(running.engine, asked("Hello.", voice=EngineVoice(voice)))
+            await collect(running.engine, speech_job("Hello.", voice=EngineVoice(voice)))
         await running.engine.refresh()
         assert account.listed() == ["nigerian-male-1", cloned]
         assert running.provider.seen[-1].json == {"voice_type": "all"}
@@ -91,7 +91,7 @@ async def test_a_clone_speaks_and_is_asked_for_exactly() -> None:
         id_ = await running.engine.clone(_request())
         upload, clone = running.provider.seen
         (file_id,) = running.fake.account.files
-        await collect(running.engine, asked("Olá.", voice=EngineVoice(id_)))
+        await collect(running.engine, speech_job("Olá.", voice=EngineVoice(id_)))
     assert b'name="purpose"\r\n\r\nvoice_clone' in upload.body
     assert b'filename="sample.wav"' in upload.body
     assert upload.path == "/v1/files/upload"
@@ -160,7 +160,9 @@ async def test_a_deleted_voice_is_gone_and_its_id_with_it() -> None:
         id_ = await running.engine.clone(_request())
         await running.engine.delete_voice(id_)
         assert running.provider.seen[-1].json == {"voice_id": id_, "voice_type": "voice_cloning"}
-        assert isinstance(await refused(running.engine, asked("Hi.", voice=EngineVoice(id_))), VoiceNotFound)
+        assert isinstance(
+            await error_of(running.engine, speech_job("Hi.", voice=EngineVoice(id_))), VoiceNotFound
+        )
         with pytest.raises(VoiceNotFound):
             await running.engine.delete_voice(id_)
         assert not running.fake.account.is_free(id_)
@@ -171,10 +173,10 @@ async def test_a_clone_that_nobody_uses_for_a_week_is_gone() -> None:
     async with rig(Account(clock=lambda: now)) as running:
         used, unused = [await running.engine.clone(_request()) for _ in range(2)]
         now += UNUSED_S - 1
-        await collect(running.engine, asked("Hi.", voice=EngineVoice(used)))
+        await collect(running.engine, speech_job("Hi.", voice=EngineVoice(used)))
         now += 2
-        await collect(running.engine, asked("Hi.", voice=EngineVoice(used)))
-        error = await refused(running.engine, asked("Hi.", voice=EngineVoice(unused)))
+        await collect(running.engine, speech_job("Hi.", voice=EngineVoice(used)))
+        error = await error_of(running.engine, speech_job("Hi.", voice=EngineVoice(unused)))
     assert isinstance(error, VoiceNotFound)
 
 

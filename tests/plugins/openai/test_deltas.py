@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fakes.openai.habits import HABITS
 from fakes.openai.streams import events
-from plugins.openai.deltas import Deltas, audio_of
+from plugins.openai.deltas import AudioBody
 from speech_engine import EngineError, EngineFailed, EngineLimited
 
 AUDIO = [b"\xff\xf3" + bytes(100), bytes(range(256)), b"\0"]
@@ -25,24 +25,29 @@ class _Played:
 
     def __init__(self, pieces: list[bytes], label: str = "", breaks: bool = False) -> None:
         self.headers: Mapping[str, str] = {"content-type": label}
-        self._pieces = pieces
+        self._pieces = list(pieces)
         self._breaks = breaks
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        for piece in self._pieces:
-            await asyncio.sleep(0)
-            yield piece
+    async def next_piece(self) -> bytes:
+        await asyncio.sleep(0)
+        # A piece without bytes would be the end.
+        while self._pieces:
+            if piece := self._pieces.pop(0):
+                return piece
         if self._breaks:
             raise EngineFailed("cut off")
+        return b""
 
     async def read(self, most_bytes: int = 0) -> bytes:
         return b"".join(self._pieces)
 
 
-def _audio(answer: _Played) -> tuple[bytes, Deltas]:
-    async def reading() -> tuple[bytes, Deltas]:
-        deltas = Deltas()
-        return b"".join([piece async for piece in audio_of(answer, deltas)]), deltas
+def _audio(answer: _Played) -> tuple[bytes, AudioBody]:
+    async def reading() -> tuple[bytes, AudioBody]:
+        body, audio = AudioBody(answer), b""
+        while not body.is_over:
+            audio += b"".join(await body.next_audio())
+        return audio, body
 
     return asyncio.run(reading())
 
@@ -58,10 +63,10 @@ WHOLE = [name for name, habits in HABITS.items() if habits.has_events and name !
 @given(st.sampled_from(WHOLE), st.lists(st.integers(0, 100_000), max_size=30))
 def test_every_habit_gives_the_same_audio_wherever_it_is_cut(habit: str, places: list[int]) -> None:
     stream = b"".join(events(iter(AUDIO), 7, HABITS[habit]))
-    audio, deltas = _audio(_Played(_cut(stream, places)))
+    audio, body = _audio(_Played(_cut(stream, places)))
     assert audio == b"".join(AUDIO)
-    assert deltas.is_done
-    assert deltas.units == (107.0 if HABITS[habit].ends_with != "[DONE]" else None)
+    assert body.is_over
+    assert body.units == (107.0 if HABITS[habit].ends_with != "[DONE]" else None)
 
 
 def test_an_end_that_nobody_announced_is_a_cut() -> None:

@@ -32,8 +32,8 @@ async def sdk(fake: ServedApp) -> AsyncIterator[openai.AsyncOpenAI]:
 @pytest.mark.parametrize("format_", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
 async def test_the_sdk_hears_all_six_formats(sdk: openai.AsyncOpenAI, format_: Any) -> None:
     answer = await sdk.audio.speech.create(model="tts-1", voice="alloy", input=TEXT, response_format=format_)
-    heard = decoded(answer.content, format_)
-    assert decode(heard.samples, heard.sample_rate_hz) == (TEXT,)
+    sound = decoded(answer.content, format_)
+    assert decode(sound.samples, sound.sample_rate_hz) == (TEXT,)
 
 
 async def test_faster_is_shorter(sdk: openai.AsyncOpenAI) -> None:

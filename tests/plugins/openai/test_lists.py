@@ -14,7 +14,7 @@ JOE = VoiceInfo(id="joe", name="joe")
 
 
 @pytest.mark.parametrize(
-    ("found", "voices"),
+    ("answer", "voices"),
     [
         ({"voices": ["joe", "joe"]}, (JOE,)),
         ({"voices": [{"id": "joe", "name": "joe"}]}, (JOE,)),
@@ -33,20 +33,20 @@ JOE = VoiceInfo(id="joe", name="joe")
         (None, ()),
     ],
 )
-def test_voices_in_every_shape(found: Any, voices: tuple[VoiceInfo, ...]) -> None:
-    assert lists.voices(found) == voices
+def test_voices_in_every_shape(answer: Any, voices: tuple[VoiceInfo, ...]) -> None:
+    assert lists.voices(answer) == voices
 
 
 @pytest.mark.parametrize(
-    ("found", "ids"),
+    ("answer", "ids"),
     [
         ({"data": [{"id": "kokoro"}, {"id": "f5"}, {"id": "f5"}]}, ("kokoro", "f5")),
         ({"models": [{"id": "kokoro", "name": "Kokoro"}]}, ("kokoro",)),
         (None, ()),
     ],
 )
-def test_models_in_every_shape(found: Any, ids: tuple[str, ...]) -> None:
-    assert lists.model_ids(found) == ids
+def test_models_in_every_shape(answer: Any, ids: tuple[str, ...]) -> None:
+    assert lists.model_ids(answer) == ids
 
 
 def test_where_some_models_say_that_they_speak_the_others_do_not() -> None:

@@ -83,8 +83,8 @@ def test_a_code_that_is_none_is_not_passed_on(code: str) -> None:
 
 
 def test_a_code_is_passed_on_to_the_operator() -> None:
-    told = msgspec.json.encode(_openai("model_not_found", "model"))
-    assert refusal(404, {}, told).message == "The provider answered 404 model_not_found."
+    body = msgspec.json.encode(_openai("model_not_found", "model"))
+    assert refusal(404, {}, body).message == "The provider answered 404 model_not_found."
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ def _in_front_of(back: Server, folder: Path) -> AbstractContextManager[Server]:
 
 
 def _said(data: bytes, format_: str) -> tuple[str, ...]:
-    heard = decoded(data, format_)
-    return decode(heard.samples, heard.sample_rate_hz)
+    sound = decoded(data, format_)
+    return decode(sound.samples, sound.sample_rate_hz)
 
 
 @pytest.mark.parametrize("model", ["tts-1", "gpt-4o-mini-tts"], ids=["bytes", "events"])

@@ -14,7 +14,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from proxy.cli.main import app
-from tests import shells
+from tests import programs
 from tests.server import VOXGATE
 
 # The generated code is read once, then each line is completed. A line with `==` ends each answer.
@@ -85,9 +85,9 @@ def test_with_json_a_program_reads_all_of_stdout(tmp_path: Path, arguments: str)
 def test_the_generated_completion_works_in_a_real_shell(
     tmp_path: Path, shell: str, offered: dict[str, list[str]]
 ) -> None:
-    found = shells.shell(shell)
+    found = programs.program(shell)
     done = subprocess.run(
-        [found.program, "-c", _COMPLETE[shell]],
+        [found.file, "-c", _COMPLETE[shell]],
         input="".join(f"{line}\n" for line in offered),
         cwd=tmp_path,
         env={**environ(tmp_path), **found.environ},
@@ -102,9 +102,9 @@ def test_the_generated_completion_works_in_a_real_shell(
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_installed_for_the_shell_it_is_asked_in(tmp_path: Path, shell: str) -> None:
-    found = shells.shell(shell)
+    found = programs.program(shell)
     # A last command of its own: a shell would become the only one, and could not be found as its parent.
-    command = [found.program, "-c", "voxgate --install-completion; true"]
+    command = [found.file, "-c", "voxgate --install-completion; true"]
     done = subprocess.run(
         command,
         cwd=tmp_path,

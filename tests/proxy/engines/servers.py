@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 
 _LENGTH = re.compile(r"content-length: *(\d+)", re.IGNORECASE)
 
+HEADERS: dict[str, dict[str, str]] = {"lean": {}, "aiohttp": {"connection": "keep-alive"}}
+"""What makes either of our clients send a request: the lean one leaves alone what says itself how it is sent."""
+
 Act = bytes | float | Callable[[], Awaitable[object]]
 """Bytes to send, seconds to pause, or something to wait for."""
 
@@ -93,12 +96,15 @@ class Bare:
 
 
 @asynccontextmanager
-async def bare(*acts: Act, ends: bool = False, context: ssl.SSLContext | None = None) -> AsyncIterator[Bare]:
-    """Serves on a free port of 127.0.0.1 while the block runs."""
+async def bare(
+    *acts: Act, ends: bool = False, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Bare]:
+    """Serves on a free port of `host` while the block runs."""
     provider = Bare(*acts, ends=ends)
-    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(provider.serve, host, 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
-    provider.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
+    shown = f"[{host}]" if ":" in host else host
+    provider.url = f"{'https' if context else 'http'}://{shown}:{port}"
     try:
         yield provider
     finally:

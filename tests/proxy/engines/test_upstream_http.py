@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from speech_engine import (
     HttpForm,
     HttpRequest,
 )
-from tests.proxy.engines.servers import Act, answer, bare, begun
+from tests.proxy.engines.servers import HEADERS, Act, answer, bare, begun
 from tests.server import free_port
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
@@ -118,11 +117,13 @@ async def test_a_slow_drip_is_an_answer_as_long_as_it_drips() -> None:
         assert await whole(client, post(server.url, silence_s=0.5)) == (200, b"xxxxx")
 
 
+@pytest.mark.parametrize("kind", HEADERS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_redirect_is_an_answer_and_no_key_goes_where_it_points(method: str) -> None:
+async def test_a_redirect_is_an_answer_and_no_key_goes_where_it_points(method: str, kind: str) -> None:
     async with bare(answer()) as elsewhere, open_http(Upstream()) as client:
         async with bare(answer(b"", "307 Away", f"location: {elsewhere.url}")) as server:
-            request = HttpRequest(method=method, url=server.url, headers={"xi-api-key": SECRET})
+            headers = HEADERS[kind] | {"xi-api-key": SECRET}
+            request = HttpRequest(method=method, url=server.url, headers=headers)
             assert await whole(client, request) == (307, b"")
     assert elsewhere.connections == 0
 
@@ -139,8 +140,7 @@ async def test_leaving_in_the_middle_ends_the_connection_at_once(reads: bool) ->
     async with bare(begun(), b"x" * 1000, forever) as server, open_http(Upstream()) as client:
         async with client.send(post(server.url)) as found:
             if reads:
-                async with aclosing(found.pieces()) as pieces:
-                    assert await anext(pieces)
+                assert await found.next_piece()
         await server.until(lambda: server.open == 0, within_s=1.0)
     assert server.connections == 1
 

@@ -1,37 +1,45 @@
-"""Real shells for tests: the machine's own, or from Debian's packages in the user's cache, without root."""
+"""Real programs for tests: the machine's own, or from Debian's packages in the user's cache, without root."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pytest
 
 from tests.clients.environments import Absent, built
 
+T = TypeVar("T")
+
 _PACKAGES = {
     "fish": ("fish", "fish-common", "libpcre2-32-0"),
+    "nginx": ("nginx", "nginx-common", "libpcre2-8-0"),
     "zsh": ("zsh", "zsh-common"),
 }
 _DOWNLOAD_S = 300
 
 
-class Shell(NamedTuple):
-    """The program, and what its environment needs besides."""
+class Program(NamedTuple):
+    """Its file, and what its environment needs besides."""
 
-    program: str
+    file: str
     environ: Mapping[str, str]
 
 
-def shell(name: str) -> Shell:
-    """Skips the test where the shell cannot be had, by name; fails it under CI."""
+def program(name: str) -> Program:
+    """Skips the test where the program cannot be had, by name; fails it under CI."""
+    return present(lambda: _found(name))
+
+
+def present(find: Callable[[], T]) -> T:
+    """Skips the test where `find` raises Absent; fails it under CI."""
     try:
-        return _found(name)
+        return find()
     except Absent as absent:
         if os.environ.get("CI"):
             pytest.fail(str(absent))
@@ -39,17 +47,18 @@ def shell(name: str) -> Shell:
 
 
 @cache
-def _found(name: str) -> Shell:
+def _found(name: str) -> Program:
     """Raises `Absent`."""
     if own := shutil.which(name):
-        return Shell(own, {})
+        return Program(own, {})
     packages = _PACKAGES.get(name, ())
     if not packages or shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         raise Absent(f"this machine has no {name}, and no way to its package")
     root = built(name, list(packages), lambda folder: _unpack(folder, packages))
-    program = next(path for place in ("bin", "usr/bin") if (path := root / place / name).exists())
+    places = ("bin", "usr/bin", "usr/sbin")
+    file = next(path for place in places if (path := root / place / name).exists())
     libraries = {str(library.parent) for library in (root / "usr" / "lib").rglob("lib*.so*")}
-    return Shell(str(program), {"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {})
+    return Program(str(file), {"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {})
 
 
 def _unpack(folder: Path, packages: tuple[str, ...]) -> None:

@@ -1,8 +1,8 @@
-"""The bytes of a server's answers → events, be they in the format asked for or as WAV."""
+"""Turn the bytes of a server's answers into events. They are in the requested format, or WAV."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from plugins.openai import kinds
 from plugins.openai.refusals import in_band, read
@@ -14,11 +14,11 @@ from speech_engine.pcm import PcmPieces
 _LONGEST_REFUSAL = 64 * 1024
 
 
-class Hearing:
-    """One job's audio: `begin` each of its calls, `feed` what comes, `end` it."""
+class AnswerReader:
+    """A reader of one job's answers. Each call is one `begin`, a `feed` for each piece, and one `end`."""
 
-    def __init__(self, job: SpeechJob, wanted: Format, stated_hz: int) -> None:
-        self._wanted = wanted
+    def __init__(self, job: SpeechJob, format_: Format, stated_hz: int) -> None:
+        self._format = format_
         self._most_samples = job.max_samples
         self._stated_hz = stated_hz
         self._started_hz = 0
@@ -29,11 +29,11 @@ class Hearing:
         self._wav = WavBody()
 
     def __repr__(self) -> str:
-        return f"<Hearing {self._kind or 'nothing'} of {self._wanted}>"
+        return f"<AnswerReader {self._kind or 'nothing'} of {self._format}>"
 
     @property
     def is_full(self) -> bool:
-        """The job's most samples are out: what else there is need not come."""
+        """Return whether the job has all samples that it may get. The rest of the answer need not come."""
         return self._pieces.is_full
 
     def begin(self, segment: int) -> None:
@@ -42,26 +42,39 @@ class Hearing:
         self._pieces.begin()
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """Raises EngineFailed, or what a refusal in place of audio says, before any event of the call."""
+        """Yield the events that these bytes complete.
+
+        If the answer is not audio, this raises EngineFailed, or the error that a refusal names. It does so
+        before any event of the call.
+        """
         if self._kind == "":
             self._head += data
             if len(self._head) < kinds.HEAD_BYTES:
                 return
-            data = self._know()
+            data = self._decide_kind()
         yield from self._events(data)
 
+    def feed_all(self, audio: Iterable[bytes]) -> Iterator[Event]:
+        """Feed one part after the other, until the reader is full."""
+        for data in audio:
+            yield from self.feed(data)
+            if self.is_full:
+                return
+
     def end(self) -> Iterator[Event]:
+        if self.is_full:
+            return
         if self._kind == "":
             if not self._head:
                 raise EngineFailed("The provider answered without any audio.")
-            yield from self._events(self._know())
+            yield from self._events(self._decide_kind())
         if self._kind == "text":
             raise in_band(read(self._head))
         if self._kind == "wav" and not self._wav.has_begun:
             raise EngineFailed("The provider's WAV ended in its header.")
 
-    def _know(self) -> bytes:
-        """Decides what the answer is, and gives the bytes that decided it."""
+    def _decide_kind(self) -> bytes:
+        """Decide what kind of answer this is, and return the bytes that decided it."""
         self._kind = self._kind_of(self._head)
         return self._head if self._kind != "text" else b""
 
@@ -70,11 +83,11 @@ class Hearing:
             return "text"
         if kinds.is_wav(head):
             return "wav"
-        if self._wanted in kinds.CODED and kinds.CODED[self._wanted](head):
-            return self._wanted
-        if self._wanted == "pcm" and kinds.may_be_pcm(head):
+        if self._format in kinds.CODED and kinds.CODED[self._format](head):
+            return self._format
+        if self._format == "pcm" and kinds.may_be_pcm(head):
             return "pcm"
-        raise EngineFailed(f"The provider was asked for {self._wanted}, and answered with something else.")
+        raise EngineFailed(f"The provider was asked for {self._format}, and answered with something else.")
 
     def _events(self, data: bytes) -> Iterator[Event]:
         match self._kind:
@@ -100,7 +113,7 @@ class Hearing:
 
     def _start(self, rate_hz: int) -> Iterator[Event]:
         if self._started_hz == 0:
-            # The limit is counted at the stated rate; a WAV may have another.
+            # The limit counts samples at the stated rate. A WAV may have another rate.
             most = self._most_samples
             limit = None if most is None else most * rate_hz // self._stated_hz
             self._started_hz, self._pieces = rate_hz, PcmPieces(rate_hz, limit)

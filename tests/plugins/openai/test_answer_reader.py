@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.openai.sound import encoded, wav_header
-from plugins.openai.hearing import Hearing
+from plugins.openai.answer_reader import AnswerReader
 from plugins.openai.settings import Format
 from speech_engine import Audio, EngineExhausted, EngineFailed, Event, Started
 from speech_engine.testing import job
@@ -22,10 +22,10 @@ PCM = bytes(range(256)) * 40
 JOB = job("Hi.", "You.")
 
 
-def _heard(parts: list[bytes], wanted: Format, most: int | None = None) -> list[Event]:
-    hearing = Hearing(job("Hi.", "You.", max_samples=most), wanted, 24_000)
-    hearing.begin(0)
-    return [event for part in parts for event in hearing.feed(part)] + list(hearing.end())
+def _events_of(parts: list[bytes], format_: Format, most: int | None = None) -> list[Event]:
+    reader = AnswerReader(job("Hi.", "You.", max_samples=most), format_, 24_000)
+    reader.begin(0)
+    return [event for part in parts for event in reader.feed(part)] + list(reader.end())
 
 
 def _cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -38,7 +38,7 @@ PLACES = st.lists(st.integers(0, 100_000), max_size=30)
 
 @given(PLACES)
 def test_pcm_is_whole_samples_wherever_it_is_cut(places: list[int]) -> None:
-    events = _heard(_cut(PCM + b"\1", places), "pcm")
+    events = _events_of(_cut(PCM + b"\1", places), "pcm")
     assert events[0] == Started(24_000)
     assert pcm_of(events) == PCM
     assert all(len(event.pcm) % 2 == 0 for event in events if isinstance(event, Audio))
@@ -46,7 +46,7 @@ def test_pcm_is_whole_samples_wherever_it_is_cut(places: list[int]) -> None:
 
 @given(PLACES, st.sampled_from([0, 0xFFFFFFFF, 0x7FFFFFFF, len(PCM)]))
 def test_a_wav_in_place_of_pcm_loses_its_header(places: list[int], size: int) -> None:
-    events = _heard(_cut(wav_header(size, 22_050) + PCM, places), "pcm")
+    events = _events_of(_cut(wav_header(size, 22_050) + PCM, places), "pcm")
     assert events[0] == Started(22_050)
     assert pcm_of(events) == PCM
 
@@ -59,13 +59,13 @@ def test_bytes_around_the_samples_of_a_wav_are_not_played(places: list[int]) -> 
         out.writeframes(PCM)
     listed = b"LIST" + struct.pack("<I", 5) + b"abcde\0"
     file = sink.getvalue()
-    assert pcm_of(_heard(_cut(file[:12] + listed + file[12:] + listed, places), "wav")) == PCM
+    assert pcm_of(_events_of(_cut(file[:12] + listed + file[12:] + listed, places), "wav")) == PCM
 
 
 @given(PLACES)
 def test_mp3_passes_byte_for_byte(places: list[int]) -> None:
     mp3 = encoded(PCM, "mp3")
-    events = _heard(_cut(mp3, places), "mp3")
+    events = _events_of(_cut(mp3, places), "mp3")
     assert events[0] == Started(24_000)
     assert mp3_of(events) == mp3
 
@@ -74,11 +74,11 @@ def test_a_bare_frame_is_mp3_as_well_as_a_tag() -> None:
     mp3 = encoded(PCM, "mp3")
     bare = mp3[mp3.index(b"\xff\xf3") :]
     assert mp3[:3] == b"ID3"
-    assert mp3_of(_heard([bare], "mp3")) == bare
+    assert mp3_of(_events_of([bare], "mp3")) == bare
 
 
 @pytest.mark.parametrize(
-    ("data", "wanted"),
+    ("data", "format_"),
     [
         (b"", "pcm"),
         (b"", "mp3"),
@@ -100,40 +100,40 @@ def test_a_bare_frame_is_mp3_as_well_as_a_tag() -> None:
         (b"RIFF\xff\xff\xff\xffWAVELIST\xff\xff\xff\x7f" + PCM, "wav"),
     ],
 )
-def test_an_answer_that_is_no_audio_is_a_failure_before_any_event(data: bytes, wanted: Format) -> None:
-    hearing = Hearing(JOB, wanted, 24_000)
-    hearing.begin(0)
+def test_an_answer_that_is_no_audio_is_a_failure_before_any_event(data: bytes, format_: Format) -> None:
+    reader = AnswerReader(JOB, format_, 24_000)
+    reader.begin(0)
     events: list[Event] = []
     with pytest.raises(EngineFailed):
-        events.extend([*hearing.feed(data), *hearing.end()])
+        events.extend([*reader.feed(data), *reader.end()])
     assert events == []
 
 
 def test_an_error_in_place_of_audio_says_which() -> None:
     with pytest.raises(EngineExhausted):
-        _heard([b'{"error": {"code":', b' "insufficient_quota"}}'], "pcm")
+        _events_of([b'{"error": {"code":', b' "insufficient_quota"}}'], "pcm")
 
 
 def test_the_limit_is_counted_in_time_whatever_the_rate() -> None:
-    assert len(pcm_of(_heard([PCM], "pcm", most=2_400))) == 4_800
-    assert len(pcm_of(_heard([wav_header(rate_hz=12_000) + PCM], "pcm", most=2_400))) == 2_400
+    assert len(pcm_of(_events_of([PCM], "pcm", most=2_400))) == 4_800
+    assert len(pcm_of(_events_of([wav_header(rate_hz=12_000) + PCM], "pcm", most=2_400))) == 2_400
 
 
 def test_a_second_call_goes_on_where_the_first_ended() -> None:
-    hearing = Hearing(JOB, "pcm", 24_000)
+    reader = AnswerReader(JOB, "pcm", 24_000)
     events = []
     for segment in (0, 1):
-        hearing.begin(segment)
-        events += [*hearing.feed(PCM + b"\1"), *hearing.end()]
+        reader.begin(segment)
+        events += [*reader.feed(PCM + b"\1"), *reader.end()]
     assert pcm_of(events) == PCM + PCM
     assert [event for event in events if isinstance(event, Started)] == [Started(24_000)]
     assert {event.segment for event in events if isinstance(event, Audio)} == {0, 1}
 
 
 def test_a_second_call_at_another_rate_is_a_failure() -> None:
-    hearing = Hearing(JOB, "pcm", 24_000)
-    hearing.begin(0)
-    list(hearing.feed(PCM))
-    hearing.begin(1)
+    reader = AnswerReader(JOB, "pcm", 24_000)
+    reader.begin(0)
+    list(reader.feed(PCM))
+    reader.begin(1)
     with pytest.raises(EngineFailed):
-        list(hearing.feed(wav_header(rate_hz=16_000) + PCM))
+        list(reader.feed(wav_header(rate_hz=16_000) + PCM))

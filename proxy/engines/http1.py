@@ -1,0 +1,163 @@
+"""A lean HTTP/1.1 client for the hot path: plain requests over connections that are kept and used again.
+
+It knows no forms, forward proxies, compressed answers or redirects. `upstream_http.py` decides who sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from types import TracebackType
+
+import aiohappyeyeballs
+
+from proxy.engines.http1_connection import Http1Answer, Http1Connection
+from proxy.engines.http1_request import Origin, RequestHead
+from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
+
+_NEXT_ADDRESS_S = 0.25
+"""Where a host has several addresses, the next is tried while the one before it still keeps silent."""
+
+_CLOSING_S = 1.0
+
+
+class ConnectionPool:
+    """Connections by origin. `places` bounds the requests at once, in the order in which they came.
+
+    All sockets together are no more than `most`: the one that was idle longest makes room.
+    """
+
+    def __init__(self, places: asyncio.Semaphore, most: int, trust: ssl.SSLContext) -> None:
+        self._places = places
+        self._most = most
+        self._trust = trust
+        self._loop = asyncio.get_running_loop()
+        self._sockets: set[Http1Connection] = set()
+        self._idle: dict[Origin, list[Http1Connection]] = {}
+
+    def __repr__(self) -> str:
+        idle = sum(len(each) for each in self._idle.values())
+        return f"<ConnectionPool {len(self._sockets) - idle} busy, {idle} idle>"
+
+    async def take(self, origin: Origin, deadline: float, *, fresh: bool = False) -> Http1Connection:
+        """Return a connection, with a place among the requests: `begin` must follow.
+
+        Raises EngineUnavailable if nobody is reached, EngineTimeout if there is none by `deadline`.
+        """
+        if not fresh and not self._places.locked() and (idle := self._take_idle(origin)):
+            # It is free, so this does not wait.
+            await self._places.acquire()
+            return idle
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._places.acquire()
+                try:
+                    return (None if fresh else self._take_idle(origin)) or await self._connect(origin)
+                except BaseException:
+                    self._places.release()
+                    raise
+        except TimeoutError:
+            raise EngineTimeout("The provider did not answer in time.") from None
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise EngineUnavailable(f"The provider cannot be reached: {reason}.") from None
+
+    def end_exchange(self, connection: Http1Connection) -> None:
+        self._places.release()
+        if connection.is_open:
+            self._idle.setdefault(connection.origin, []).append(connection)
+            connection.rest()
+
+    def forget_idle(self, connection: Http1Connection) -> None:
+        idle = self._idle.get(connection.origin, [])
+        if connection in idle:
+            idle.remove(connection)
+        if not idle:
+            self._idle.pop(connection.origin, None)
+
+    def forget(self, connection: Http1Connection) -> None:
+        self._sockets.discard(connection)
+
+    async def close(self) -> None:
+        sockets = list(self._sockets)
+        for connection in sockets:
+            connection.abort("the server ends")
+        if sockets:
+            # The loop closes a socket some turns after it was told to.
+            await asyncio.wait([connection.closed for connection in sockets], timeout=_CLOSING_S)
+
+    def _take_idle(self, origin: Origin) -> Http1Connection | None:
+        idle = self._idle.get(origin)
+        return idle.pop() if idle else None
+
+    async def _connect(self, origin: Origin) -> Http1Connection:
+        self._make_room()
+        found = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        reached = await aiohappyeyeballs.start_connection(
+            found, happy_eyeballs_delay=_NEXT_ADDRESS_S, interleave=1, loop=self._loop
+        )
+        connection = Http1Connection(self._loop, self, origin)
+        is_private = origin.scheme == "https"
+        await self._loop.create_connection(
+            lambda: connection,
+            sock=reached,
+            ssl=self._trust if is_private else None,
+            server_hostname=origin.host if is_private else None,
+        )
+        self._sockets.add(connection)
+        return connection
+
+    def _make_room(self) -> None:
+        idle = [connection for each in self._idle.values() for connection in each]
+        if len(self._sockets) >= self._most and idle:
+            min(idle, key=lambda connection: connection.idle_since).abort("another needs its place")
+
+
+class Http1Exchange:
+    """One request with its answer: `async with` begins the exchange and ends it."""
+
+    def __init__(
+        self, pool: ConnectionPool, head: RequestHead, body: bytes, within_s: float, silence_s: float
+    ) -> None:
+        self._pool = pool
+        self._head = head
+        self._body = body
+        self._within_s = within_s
+        self._silence_s = silence_s
+        self._connection: Http1Connection
+        self._answer: Http1Answer | None = None
+
+    def __repr__(self) -> str:
+        return f"<Http1Exchange {self._answer!r}>"
+
+    async def __aenter__(self) -> Http1Answer:
+        deadline = asyncio.get_running_loop().time() + self._within_s
+        try:
+            return await self._ask(deadline)
+        except EngineFailed:
+            # The connection was closed while it was idle, and nobody had noticed.
+            if not self._head.may_repeat or self._connection.is_fresh or not self._is_untouched:
+                raise
+        return await self._ask(deadline, fresh=True)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._answer is not None:
+            self._answer.close()
+
+    @property
+    def _is_untouched(self) -> bool:
+        return self._answer is not None and self._answer.is_untouched
+
+    async def _ask(self, deadline: float, *, fresh: bool = False) -> Http1Answer:
+        data = self._head.with_body(self._body)
+        connection = self._connection = await self._pool.take(self._head.origin, deadline, fresh=fresh)
+        answer = self._answer = connection.begin(data, self._silence_s)
+        try:
+            await answer.wait_for_head(deadline)
+        except BaseException:
+            answer.close()
+            raise
+        return answer

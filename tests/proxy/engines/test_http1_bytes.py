@@ -1,0 +1,163 @@
+"""An answer is the same wherever its bytes are split, and no bytes at all do more than fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.engines.http1_connection import Http1Answer, Http1Connection
+from proxy.engines.http1_request import Origin
+from speech_engine import EngineError
+from tests.proxy.engines.servers import answer
+
+BODY = bytes(range(256)) * 3
+CHUNKS = b"".join(
+    b"%x;n=%d\r\n%b\r\n" % (len(piece), 1, piece) for piece in (BODY[:1], BODY[1:300], BODY[300:])
+)
+ANSWERS = {
+    "a length": answer(BODY, "200 OK", "X-Trace: a"),
+    "chunks": b"HTTP/1.1 200 OK\r\nx-trace: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + CHUNKS
+    + b"0\r\nx-sum: 1\r\n\r\n",
+    "100 first": b"HTTP/1.1 100 Continue\r\nx: y\r\n\r\n" + answer(BODY, "200 OK", "x-trace: a"),
+    "up to the end": b"HTTP/1.1 200 OK\r\nx-trace:  a \r\n\r\n" + BODY,
+}
+WORDS = st.sampled_from(
+    [
+        *(
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.1 100 C\r\n",
+            b"HTTP/1.0 204 N\r\n",
+            b"\r\n",
+            b"\r\n\r\n",
+            b"\n",
+            b" ",
+            b"0",
+        ),
+        *(
+            b"content-length: 5\r\n",
+            b"content-length: ",
+            b"transfer-encoding: chunked\r\n",
+            b"connection: close\r\n",
+        ),
+        *(
+            b"5\r\nhello\r\n",
+            b"0\r\n\r\n",
+            b"ffff;a\r\n",
+            b"content-encoding: gzip\r\n",
+            b"upgrade: h2c\r\n",
+            b"hello",
+        ),
+    ]
+)
+
+
+class Wire(asyncio.Transport):
+    """A transport without a socket: it knows whether it was closed, and whether it reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_closed = False
+        self.reads = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+
+class Owner:
+    """The pool's side: counts what it is told."""
+
+    def __init__(self) -> None:
+        self.exchanges_ended = 0
+
+    def end_exchange(self, _connection: Http1Connection) -> None:
+        self.exchanges_ended += 1
+
+    def forget_idle(self, _connection: Http1Connection) -> None: ...
+
+    def forget(self, _connection: Http1Connection) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
+
+
+async def _hear(pieces: list[bytes]) -> tuple[Http1Answer, bytes]:
+    wire, owner = Wire(), Owner()
+    loop = asyncio.get_running_loop()
+    connection = Http1Connection(loop, owner, Origin("http", "a", 80))
+    connection.connection_made(wire)
+    found = connection.begin(b"", silence_s=5.0)
+    reading = asyncio.ensure_future(_read(found, loop.time() + 5.0))
+    for piece in pieces:
+        await asyncio.sleep(0)
+        if not wire.is_closed:
+            connection.data_received(piece)
+    await asyncio.sleep(0)
+    if not wire.is_closed:
+        connection.eof_received()
+    connection.connection_lost(None)
+    try:
+        return found, await reading
+    finally:
+        assert wire.is_closed
+        assert owner.exchanges_ended == 1
+
+
+async def _read(found: Http1Answer, deadline: float) -> bytes:
+    await found.wait_for_head(deadline)
+    return await found.read()
+
+
+def _split(data: bytes, places: list[int]) -> list[bytes]:
+    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:end] for start, end in pairwise(edges) if start < end]
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@given(places=st.lists(st.integers(0, 2000), max_size=12))
+def test_an_answer_is_the_same_wherever_it_is_split(
+    runner: asyncio.Runner, name: str, places: list[int]
+) -> None:
+    found, body = runner.run(_hear(_split(ANSWERS[name], places)))
+    assert (found.status, found.headers["x-trace"], body) == (200, "a", BODY)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_may_come_byte_by_byte(runner: asyncio.Runner, name: str) -> None:
+    found, body = runner.run(_hear([bytes([byte]) for byte in ANSWERS[name]]))
+    assert (found.status, found.headers["x-trace"], body) == (200, "a", BODY)
+
+
+@pytest.mark.parametrize("name", [name for name in ANSWERS if name != "up to the end"])
+def test_an_answer_that_is_cut_anywhere_is_never_whole(runner: asyncio.Runner, name: str) -> None:
+    data = ANSWERS[name]
+    for end in range(len(data)):
+        with pytest.raises(EngineError):
+            runner.run(_hear([data[:end]]))
+
+
+@settings(deadline=None)
+@given(pieces=st.lists(st.one_of(WORDS, st.binary(max_size=40)), max_size=30))
+def test_no_bytes_do_more_than_fail(runner: asyncio.Runner, pieces: list[bytes]) -> None:
+    with suppress(EngineError):
+        runner.run(_hear(pieces))
