@@ -16,11 +16,10 @@ from proxy.ledger import charges
 from proxy.ledger.charges import Charge, SpokenPart
 from proxy.ledger.holds import HeldCredits, HoldRequest, Holds
 from proxy.ledger.settlement import End, Settlement
-from proxy.storage import entries, usage
+from proxy.storage import entries
 from proxy.storage.costs import Cost
-from proxy.storage.costs import insert_statement as insert_cost
 from proxy.storage.entries import GRANTED, Entry
-from proxy.storage.store import Statement, StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.storage.usage import Outcome, UsageRow
 
 
@@ -195,7 +194,11 @@ class Hold:
 
     def _end(self, outcome: Outcome) -> End:
         charge = self._charge(outcome)
-        return End(outcome, self._build_entries(charge.amount), self._build_statements(outcome, charge))
+        taken = [attempt for attempt in self.attempts if attempt.rate is not None and attempt.was_dispatched]
+        costs_ = [self._cost(number, attempt) for number, attempt in enumerate(taken, 1)]
+        micro_usd = sum(cost.micro_usd for cost in costs_)
+        row = self._build_usage(outcome, charge, micro_usd)
+        return End(outcome, row, self._build_entries(charge.amount), costs_)
 
     def _build_entries(self, charge: int) -> list[Entry]:
         hold_request, at = self.hold_request, self._held.at
@@ -209,9 +212,8 @@ class Hold:
             if amount
         ]
 
-    def _build_statements(self, outcome: Outcome, charge: Charge) -> list[Statement]:
-        taken = [attempt for attempt in self.attempts if attempt.rate is not None and attempt.was_dispatched]
-        row = UsageRow(
+    def _build_usage(self, outcome: Outcome, charge: Charge, micro_usd: int) -> UsageRow:
+        return UsageRow(
             id=self.hold_request.request_id,
             account=self.hold_request.account,
             key=self.hold_request.key,
@@ -221,11 +223,9 @@ class Hold:
             price_micro=charge.price.micro,
             price_per=charge.price.per,
             units=sum(attempt.output.units or 0.0 for attempt in self.attempts) or None,
-            micro_usd=sum(attempt.micro_usd for attempt in taken),
+            micro_usd=micro_usd,
             **msgspec.structs.asdict(self.totals),
         )
-        costs_ = [insert_cost(self._cost(number, attempt)) for number, attempt in enumerate(taken, 1)]
-        return [usage.insert_statement(row), *costs_]
 
     def _cost(self, number: int, attempt: Attempt) -> Cost:
         return Cost(

@@ -2,6 +2,9 @@
 
 Reads have their own, read-only connections: writes that wait for a lock do not delay the check of a key. The
 next caller replaces a broken connection, so the store recovers by itself when its server is back.
+
+Settlements are written in batches, and holds are taken in batches: one round trip for all that has gathered.
+Any other unit has a connection of its own, since it may wait for a lock.
 """
 
 from __future__ import annotations
@@ -9,16 +12,29 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
 from proxy.config.addresses import show_storage
+from proxy.storage.batch_writer import write_unit
+from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
+from proxy.storage.postgres_batches import REFUSALS, PostgresBatches
 from proxy.storage.postgres_faults import DRIVER_FAULTS, WORTH_ANOTHER_TRY, refusal
 from proxy.storage.postgres_sql import number_parameters
-from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUnreachable
+from proxy.storage.settlements import POSTGRES_SETTLE, End, postgres_values
+from proxy.storage.store import (
+    BatchItem,
+    Content,
+    Params,
+    Row,
+    Statement,
+    StorageFailed,
+    StorageUnreachable,
+    WriteOutcome,
+)
 
 READERS = 4
 WRITERS = 8
@@ -65,10 +81,13 @@ class PostgresStore:
         self._is_closed = False
         self._lock: Any = None
         self._clock = (0, -math.inf)
-        self._handed_over: set[asyncio.Task[list[list[Row]]]] = set()
+        self._settlements = PostgresBatches(self._settle)
+        self._takes = PostgresBatches(self._take)
+        self._handed_over: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else f"{len(self._handed_over)} being written"
+        writing = len(self._settlements.writer) + len(self._takes.writer) + len(self._handed_over)
+        state = "closed" if self._is_closed else f"{writing} being written"
         return f"<PostgresStore {self._name}, {state}>"
 
     @classmethod
@@ -115,11 +134,21 @@ class PostgresStore:
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
         self._check_open()
-        answering = self._answer(self._pools.writers, statements, self._answer_s)
-        carrying_out = asyncio.create_task(answering)
-        self._handed_over.add(carrying_out)
-        carrying_out.add_done_callback(self._landed)
-        return await asyncio.shield(carrying_out)
+        return await write_unit(self, statements)
+
+    def submit(self, item: BatchItem) -> None:
+        content = item.content
+        if self._is_closed:
+            item.answer(content, StorageFailed("the store is closed"))
+        elif isinstance(content, End):
+            self._settlements.writer.add(item)
+        elif isinstance(content, Take):
+            self._takes.writer.add(item)
+        else:
+            assert isinstance(content, tuple), "every other struct is for another store"
+            task = asyncio.create_task(self._write_alone(item, content))
+            self._handed_over.add(task)
+            task.add_done_callback(self._handed_over.discard)
 
     async def close(self) -> None:
         if self._is_closed:
@@ -129,6 +158,8 @@ class PostgresStore:
             # Not awaited themselves: a close that is cancelled must not cancel the writing with it.
             if self._handed_over:
                 await asyncio.wait(self._handed_over)
+            for batches in (self._takes, self._settlements):
+                await batches.writer.drain()
             async with asyncio.timeout(ANSWER_S):
                 if self._lock is not None:
                     await self._pools.writers.release(self._lock)
@@ -154,11 +185,30 @@ class PostgresStore:
         if self._is_closed:
             raise StorageFailed("the store is closed")
 
-    def _landed(self, task: asyncio.Task[list[list[Row]]]) -> None:
-        self._handed_over.discard(task)
-        # The failure is read: asyncio would report it if its caller has left.
-        if not task.cancelled():
-            task.exception()
+    async def _write_alone(self, item: BatchItem, unit: tuple[Statement, ...]) -> None:
+        outcome: WriteOutcome = StorageFailed("the store stopped before this was known to be written")
+        try:
+            outcome = await self._answer(self._pools.writers, unit, self._answer_s)
+        except REFUSALS as refused:
+            outcome = refused
+        finally:
+            item.answer(unit, outcome)
+
+    async def _settle(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
+        ends = [content for content in contents if isinstance(content, End)]
+        call = _Call(POSTGRES_SETTLE, tuple(postgres_values(ends)))
+        await self._answer_in_time(_insist(self._pools.writers, [call]), self._answer_s)
+        return [[] for _ in ends]
+
+    async def _take(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
+        takes = [content for content in contents if isinstance(content, Take)]
+        order, values = take_values(takes)
+        call = _Call(POSTGRES_TAKE, values)
+        (rows,) = await self._answer_in_time(_insist(self._pools.writers, [call]), self._answer_s)
+        found: list[list[list[Row]]] = [[] for _ in takes]
+        for row in rows:
+            found[order[row["place"] - 1]] = [[row]]
+        return found
 
     async def _answer(
         self, pool: asyncpg.Pool, unit: tuple[Statement, ...], within_s: float
