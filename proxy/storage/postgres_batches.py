@@ -44,7 +44,8 @@ class PostgresBatches:
         try:
             outcomes = await self._outcomes(contents)
         finally:
-            self.writer.answered(outcomes)
+            # By the loop, which reports a fault in an answer at once.
+            asyncio.get_running_loop().call_soon(self.writer.answered, outcomes)
 
     async def _outcomes(self, contents: Sequence[Content]) -> list[WriteOutcome]:
         try:
