@@ -22,7 +22,7 @@ from proxy.config.addresses import show_storage
 from proxy.storage.batch_writer import write_unit
 from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
 from proxy.storage.postgres_batches import REFUSALS, PostgresBatches
-from proxy.storage.postgres_calls import Call, answer_in_time, call_of, carry_out
+from proxy.storage.postgres_calls import PostgresCall, answer_in_time, call_of, carry_out
 from proxy.storage.postgres_faults import DRIVER_FAULTS
 from proxy.storage.settlements import POSTGRES_SETTLE, End, postgres_values
 from proxy.storage.store import (
@@ -184,14 +184,14 @@ class PostgresStore:
 
     async def _settle(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
         ends = [content for content in contents if isinstance(content, End)]
-        call = Call(POSTGRES_SETTLE, tuple(postgres_values(ends)))
+        call = PostgresCall(POSTGRES_SETTLE, tuple(postgres_values(ends)))
         await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
         return [[] for _ in ends]
 
     async def _take(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
         takes = [content for content in contents if isinstance(content, Take)]
         order, values = take_values(takes)
-        call = Call(POSTGRES_TAKE, values)
+        call = PostgresCall(POSTGRES_TAKE, values)
         (rows,) = await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
         found: list[list[list[Row]]] = [[] for _ in takes]
         for row in rows:

@@ -17,7 +17,7 @@ _TRIES = 4
 _T = TypeVar("_T")
 
 
-class Call(NamedTuple):
+class PostgresCall(NamedTuple):
     """A statement in the driver's form."""
 
     sql: str
@@ -38,15 +38,15 @@ async def answer_in_time(query: Awaitable[_T], within_s: float) -> _T:
     raise failure
 
 
-def call_of(statement: Statement) -> Call:
+def call_of(statement: Statement) -> PostgresCall:
     sql, names = number_parameters(statement.sql)
     missing = [name for name in names if name not in statement.params]
     if missing:
         raise StorageFailed(f"the statement has no value for :{', :'.join(missing)}")
-    return Call(sql, tuple(statement.params[name] for name in names))
+    return PostgresCall(sql, tuple(statement.params[name] for name in names))
 
 
-async def carry_out(pool: asyncpg.Pool, calls: list[Call]) -> list[list[Row]]:
+async def carry_out(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]:
     """Run the calls as one unit, and return the rows of each. Units that block each other are tried again."""
     for _ in range(_TRIES - 1):
         try:
@@ -56,7 +56,7 @@ async def carry_out(pool: asyncpg.Pool, calls: list[Call]) -> list[list[Row]]:
     return await _try(pool, calls)
 
 
-async def _try(pool: asyncpg.Pool, calls: list[Call]) -> list[list[Row]]:
+async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]:
     async with pool.acquire() as connection:
         try:
             if len(calls) == 1:
@@ -69,7 +69,7 @@ async def _try(pool: asyncpg.Pool, calls: list[Call]) -> list[list[Row]]:
             raise
 
 
-async def _in_transaction(connection: asyncpg.Connection, calls: list[Call]) -> list[list[Row]]:
+async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[Row]]:
     # By hand: the driver's own block would send its ROLLBACK to a frozen server and wait for it.
     await connection.execute("BEGIN")
     try:
@@ -82,5 +82,5 @@ async def _in_transaction(connection: asyncpg.Connection, calls: list[Call]) -> 
     return answers
 
 
-async def _rows(connection: asyncpg.Connection, call: Call) -> list[Row]:
+async def _rows(connection: asyncpg.Connection, call: PostgresCall) -> list[Row]:
     return [dict(record) for record in await connection.fetch(call.sql, *call.values)]
