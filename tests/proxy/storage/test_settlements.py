@@ -1,4 +1,4 @@
-"""Settlements are written together, on each database: each row once, and each balance by the sum of its entries."""
+"""Settlements are written together, on each database: each row once, and each balance by its entries' sum."""
 
 from __future__ import annotations
 
