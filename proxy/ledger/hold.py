@@ -8,11 +8,10 @@ from policies import quota
 from proxy.ledger.charges import Spent, SpentAttempt, compute_charge
 from proxy.ledger.holds import HeldCredits, HoldRequest, Holds
 from proxy.ledger.settlement import End, Settlement
-from proxy.storage import entries, usage
+from proxy.storage import entries
 from proxy.storage.costs import Cost
-from proxy.storage.costs import insert_statement as insert_cost
 from proxy.storage.entries import GRANTED, Entry
-from proxy.storage.store import Statement, StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.storage.usage import Outcome, UsageRow
 
 
@@ -67,6 +66,8 @@ class Hold:
 
     def _end(self, outcome: Outcome, spent: Spent) -> End:
         charge = compute_charge(spent, self.hold_request.terms.prices, outcome)
+        costly = [attempt for attempt in spent.attempts if attempt.rate is not None]
+        costs = [self._cost(number, attempt) for number, attempt in enumerate(costly, 1)]
         request = self.hold_request
         row = UsageRow(
             id=request.request_id,
@@ -89,10 +90,9 @@ class Hold:
             price_micro=charge.price.micro,
             price_per=charge.price.per,
             units=sum(attempt.units or 0.0 for attempt in spent.attempts) or None,
-            micro_usd=sum(attempt.micro_usd for attempt in spent.attempts),
+            micro_usd=sum(cost.micro_usd for cost in costs),
         )
-        statements = [usage.insert_statement(row), *self._costs(spent)]
-        return End(outcome, self._build_entries(charge.amount), statements)
+        return End(outcome, row, self._build_entries(charge.amount), costs)
 
     def _build_entries(self, charge: int) -> list[Entry]:
         hold_request, at = self.hold_request, self._held.at
@@ -105,10 +105,6 @@ class Hold:
             for pool, amount in pools
             if amount
         ]
-
-    def _costs(self, spent: Spent) -> list[Statement]:
-        taken = [attempt for attempt in spent.attempts if attempt.rate is not None]
-        return [insert_cost(self._cost(number, attempt)) for number, attempt in enumerate(taken, 1)]
 
     def _cost(self, number: int, attempt: SpentAttempt) -> Cost:
         return Cost(

@@ -14,8 +14,9 @@ from policies.admission import Live, Refusal
 from policies.cycles import Cycle
 from policies.plans import Terms
 from policies.quota import CreditStanding, Split
-from proxy.ledger.pending_writes import PendingWrites
+from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
 from proxy.storage.entries import Entry
+from proxy.storage.settlements import End
 from proxy.storage.store import Statement, Store
 
 
@@ -64,24 +65,23 @@ class Position(msgspec.Struct, frozen=True):
 class Holds(Protocol):
     """Keeps the holds of accounts. Every method may be called concurrently, for the same account too.
 
-    `pending` has the writes that could not be done in their time.
+    `pending` has the writes that could not be done in their time, `deadlines` the callers of the others.
     """
 
     store: Store
     pending: PendingWrites
+    deadlines: WriteDeadlines
 
     async def take(self, hold_request: HoldRequest) -> HeldCredits:
-        """Take a hold until `settle` or `drop`, or until this process ends. Raises HoldRefused."""
+        """Take a hold until its settlement or `drop`, or until this process ends. Raises HoldRefused."""
         ...
 
-    async def settle(
-        self, hold_request: HoldRequest, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]
-    ) -> None:
-        """Write the entries, their balances and the extra statements, and end the hold, in one unit of work.
+    def begin_settlement(self, hold_request: HoldRequest) -> None:
+        """Note that an end of this request is going to be written."""
+        ...
 
-        It is carried out even when the caller is cancelled. It raises what `Store.write` raises, and then
-        the hold stays.
-        """
+    def end_settlement(self, hold_request: HoldRequest, end: End | None) -> None:
+        """Do what follows from the commit of an end. None means that it is not known which one, or none."""
         ...
 
     def drop(self, request: str, account: str) -> None:
@@ -91,8 +91,8 @@ class Holds(Protocol):
     async def move(self, entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
         """Write entries of one account that belong to no hold: grants, refunds, corrections.
 
-        It is carried out once, even when the caller is cancelled or an answer is lost. It raises what
-        `Store.write` raises.
+        Once the store has them, they are carried out, even when the caller is cancelled or an answer is lost.
+        It raises what `Store.write` raises.
         """
         ...
 

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 
 from policies.admission import Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
 from policies.plans import Terms
 from policies.quota import CreditStanding
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
-from proxy.ledger.pending_writes import PendingWrites
+from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
 from proxy.storage import entries
+from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.entries import GRANTED, Entry
-from proxy.storage.store import Statement, Store
+from proxy.storage.settlements import End
+from proxy.storage.store import Content, Statement, Store, WriteOutcome
 from proxy.telemetry import Metrics
 
 _IDLE_KEPT = 10_000
 
 
 class _Account:
-    """One account's pools as the database has them, and its running requests."""
+    """One account's pools as the database has them, and its running requests.
+
+    `writing` counts its settlements and movements until they are written. Until then it is not forgotten, so
+    that the pools are never read while it is not known whether they have a movement in them.
+    """
 
     def __init__(self) -> None:
         self.pools: dict[int, int] | None = None
@@ -64,8 +70,8 @@ class MemoryHolds:
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self.store = store
         self.pending = PendingWrites(metrics)
+        self.deadlines = WriteDeadlines()
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
-        self._writing: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         live = sum(len(account.live) for account in self._accounts.values())
@@ -85,17 +91,30 @@ class MemoryHolds:
         account.live[hold_request.request_id] = (hold_request.key, held)
         return held
 
-    async def settle(
-        self, hold_request: HoldRequest, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]
-    ) -> None:
-        await self._carry_out(self._settle(hold_request, new_entries, extra_statements))
+    def begin_settlement(self, hold_request: HoldRequest) -> None:
+        self._accounts.setdefault(hold_request.account, _Account()).writing += 1
+
+    def end_settlement(self, hold_request: HoldRequest, end: End | None) -> None:
+        account = self._accounts[hold_request.account]
+        account.writing -= 1
+        account.live.pop(hold_request.request_id, None)
+        if end is not None:
+            account.apply(end.entries)
 
     def drop(self, request: str, account: str) -> None:
         if account in self._accounts:
             self._accounts[account].live.pop(request, None)
 
     async def move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
-        await self._carry_out(self._move(new_entries, extra_statements))
+        # There is no wait between this and the count, so that the account cannot be forgotten in between.
+        account = await self._account(new_entries[0].account)
+        account.writing += 1
+        movement = _Movement(account, new_entries, extra_statements, self.deadlines)
+        self.deadlines.began()
+        self.store.submit(movement)
+        outcome = await movement.answered
+        if isinstance(outcome, Exception):
+            raise outcome
 
     async def position(self, payer: Payer) -> Position:
         now = await self.store.now()
@@ -104,40 +123,7 @@ class MemoryHolds:
 
     async def close(self) -> None:
         await self.pending.close()
-        if self._writing:
-            await asyncio.wait(self._writing)
-
-    async def _carry_out(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._writing.add(task)
-        task.add_done_callback(self._written)
-        # The write is carried out even when its caller is cancelled, so what follows from it must be too.
-        await asyncio.shield(task)
-
-    async def _settle(
-        self, hold_request: HoldRequest, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]
-    ) -> None:
-        account = self._accounts.setdefault(hold_request.account, _Account())
-        account.writing += 1
-        try:
-            await self.store.write(*_statements(new_entries), *extra_statements)
-        finally:
-            account.writing -= 1
-        account.apply(new_entries)
-        account.live.pop(hold_request.request_id, None)
-
-    async def _move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]) -> None:
-        account = self._accounts.setdefault(new_entries[0].account, _Account())
-        # Not while the pools are being read: it would not be known whether they have this entry in them.
-        async with account.reading:
-            await self.store.write(*_statements(new_entries), *extra_statements)
-            account.apply(new_entries)
-
-    def _written(self, task: asyncio.Task[None]) -> None:
-        self._writing.discard(task)
-        # The result is read, so that asyncio does not report a failure whose caller has left.
-        if not task.cancelled():
-            task.exception()
+        await self.deadlines.close()
 
     async def _account(self, id_: str) -> _Account:
         was_read = False
@@ -161,5 +147,24 @@ class MemoryHolds:
                 del self._accounts[id_]
 
 
-def _statements(new_entries: Sequence[Entry]) -> list[Statement]:
-    return [statement for entry in new_entries for statement in entries.insert_statements(entry)]
+class _Movement(UnitWrite):
+    """Entries that belong to no hold. Its account's pools follow the commit, also when the caller is gone."""
+
+    def __init__(
+        self,
+        account: _Account,
+        new_entries: Sequence[Entry],
+        extra_statements: Sequence[Statement],
+        deadlines: WriteDeadlines,
+    ) -> None:
+        super().__init__((*entries.statements(new_entries), *extra_statements))
+        self._account = account
+        self._entries = new_entries
+        self._deadlines = deadlines
+
+    def answer(self, content: Content, outcome: WriteOutcome) -> None:
+        self._account.writing -= 1
+        self._deadlines.answered()
+        if isinstance(outcome, list):
+            self._account.apply(self._entries)
+        super().answer(content, outcome)

@@ -1,4 +1,4 @@
-"""Writes that the database did not take: tries for a caller under one deadline, and later tries without one.
+"""Writes that the database did not take: a deadline for their callers, and later tries without one.
 
 What is tried again has an id of its own, so that it cannot be counted twice. Pending writes are in memory.
 When the process ends before they are written, the log has the event that each of them began with.
@@ -7,18 +7,18 @@ When the process ends before they are written, the log has the event that each o
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
 
-from proxy.storage.store import StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed, StorageUnreachable, WriteOutcome
 from proxy.telemetry import Metrics, RepeatingTask
 
 WITHIN_S = 6.0
 """The time for all tries of one caller. Clients give up at 10 s, and one try of a frozen database takes 5."""
 
-_TRIES = 3
 AGAIN_S = 0.5
 MOST = 10_000
 """The most writes to keep. Others are lost: a disk that stays full must not fill the memory as well."""
@@ -30,23 +30,71 @@ Work = Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
-async def in_time() -> AsyncIterator[None]:
-    """Raise StorageUnreachable when the time is up. The write may still be done."""
+async def in_time(deadline: float) -> AsyncIterator[None]:
+    """Raise StorageUnreachable at the deadline, a time of the event loop. The write may still be done."""
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout_at(deadline):
             yield
     except TimeoutError:
-        raise StorageUnreachable(f"it was not written within {WITHIN_S:g} s") from None
+        raise _too_late() from None
 
 
-async def write_with_retries(write: Callable[[], Awaitable[None]]) -> None:
-    """Try a write until it is done or refused. Raises what the last try raised."""
-    for _ in range(_TRIES - 1):
-        try:
-            return await write()
-        except StorageUnreachable:
-            continue
-    return await write()
+class WriteDeadlines:
+    """The callers that wait for a commit, and the writes that the store has not answered yet.
+
+    One timer serves all callers, because each of them waits equally long. A timer for each would cost more.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._callers: deque[tuple[float, asyncio.Future[WriteOutcome]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._unanswered = 0
+        self._all_answered = asyncio.Event()
+        self._all_answered.set()
+
+    def __repr__(self) -> str:
+        return f"<WriteDeadlines of {len(self._callers)} callers, {self._unanswered} unanswered>"
+
+    def next(self) -> float:
+        """Return the deadline of a caller who begins to wait now, as a time of the event loop."""
+        return self._loop.time() + WITHIN_S
+
+    def add(self, deadline: float, caller: asyncio.Future[WriteOutcome]) -> None:
+        """Answer the caller with StorageUnreachable at the deadline, unless something else did before."""
+        while self._callers and self._callers[0][1].done():
+            self._callers.popleft()
+        self._callers.append((deadline, caller))
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._break_off)
+
+    def began(self) -> None:
+        """Count a write that was submitted."""
+        self._unanswered += 1
+        self._all_answered.clear()
+
+    def answered(self) -> None:
+        self._unanswered -= 1
+        if not self._unanswered:
+            self._all_answered.set()
+
+    async def close(self) -> None:
+        """Wait until the store has answered every write."""
+        await self._all_answered.wait()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _break_off(self) -> None:
+        now = self._loop.time()
+        while self._callers and (self._callers[0][0] <= now or self._callers[0][1].done()):
+            _, caller = self._callers.popleft()
+            if not caller.done():
+                caller.set_result(_too_late())
+        self._timer = self._loop.call_at(self._callers[0][0], self._break_off) if self._callers else None
+
+
+def _too_late() -> StorageUnreachable:
+    return StorageUnreachable(f"it was not written within {WITHIN_S:g} s")
 
 
 class PendingWrites:

@@ -1,41 +1,46 @@
-"""The settlement of a request: its end is written to the database once, however many tries it takes."""
+"""The settlement of one request: written once, whoever leaves and however often the database is away.
+
+A settlement is an item in the store's list. The store answers it on the event loop, also when its caller is
+gone, so that nothing is lost. Until the database has it, a newer end takes the place of the older one.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
-import msgspec
 import structlog
 
 from proxy.ledger.holds import HoldRequest, Holds
-from proxy.ledger.pending_writes import in_time, write_with_retries
+from proxy.ledger.pending_writes import in_time
 from proxy.ledger.refunds import Reason, give_back
 from proxy.storage import entries
-from proxy.storage.entries import Entry
-from proxy.storage.store import AlreadyExists, Statement, StorageFailed, StorageUnreachable
-from proxy.storage.usage import Outcome
+from proxy.storage.settlements import End
+from proxy.storage.store import AlreadyExists, Content, StorageFailed, StorageUnreachable, WriteOutcome
 
+__all__ = ["End", "Settlement"]
+
+_TRIES = 3
 _BROKEN_OFF = Reason("voxgate", "the answer was broken off while its settlement was being written")
 
 _log = structlog.get_logger()
 
 
-class End(msgspec.Struct, frozen=True):
-    """The end of a request: its entries, and the statements that are written with them."""
-
-    outcome: Outcome
-    new_entries: Sequence[Entry]
-    extra_statements: Sequence[Statement]
-
-
 class Settlement:
-    """The settlement of one request. It has the request's id, so it cannot be counted twice."""
+    """The settlement of one request. It has the request's id, so it cannot be counted twice.
+
+    After a failure or a cancelled `write`, call `write` again or `write_later`: nobody else does.
+    """
 
     def __init__(self, holds: Holds, hold_request: HoldRequest) -> None:
         self._holds = holds
         self._hold_request = hold_request
+        self._end: End | None = None
+        self._written: End | None = None
+        self._caller: asyncio.Future[WriteOutcome] | None = None
+        self._tries_left = 0
+        self._is_under_way = False
         self._is_in_doubt = False
+        self._is_on_disk = False
 
     def __repr__(self) -> str:
         return f"<Settlement {self._hold_request.request_id}{', in doubt' if self._is_in_doubt else ''}>"
@@ -43,44 +48,95 @@ class Settlement:
     async def write(self, end: End) -> None:
         """Write the end, and return after the commit. Raises StorageFailed before the deadline.
 
-        After StorageUnreachable, or when the caller is cancelled, an end may still be on the disk.
+        After StorageUnreachable, or when the caller is cancelled, an end may still be written.
         """
-        async with in_time():
-            try:
-                await write_with_retries(lambda: self._try(end))
-            except AlreadyExists:
-                await self._check_earlier_try(end)
+        self._aim_at(end)
+        deadline = self._holds.deadlines.next()
+        if not self._is_on_disk:
+            self._tries_left = _TRIES
+            caller = self._caller = asyncio.get_running_loop().create_future()
+            self._holds.deadlines.add(deadline, caller)
+            if not self._is_under_way:
+                self._submit()
+            outcome = await caller
+            if isinstance(outcome, Exception):
+                raise outcome
+        if self._written is not end and end.outcome == "failed":
+            # An earlier end was faster. A failed request gets its credits back.
+            async with in_time(deadline):
+                await self._refund()
 
     def write_later(self, end: End) -> None:
         """Write an end as soon as the database takes it. It returns at once."""
         request = self._hold_request.request_id
+        self._aim_at(end)
         is_kept = self._holds.pending.add(f"settlement of {request}", lambda: self._write_late(end))
+        if not is_kept and not self._is_under_way:
+            self._holds.end_settlement(self._hold_request, None)
         _log.error(
             "settlement.write.failed",
             request=request,
             outcome=end.outcome,
-            in_doubt=self._is_in_doubt,
+            in_doubt=self._is_in_doubt or self._is_under_way,
             is_owed=is_kept,
         )
+
+    @property
+    def content(self) -> Content:
+        """The end as it is now. The store reads it when the database gets it."""
+        assert self._end is not None, "it is submitted with an end"
+        return self._end
+
+    def answer(self, content: Content, outcome: WriteOutcome) -> None:
+        """Do what follows from a commit, or try again. The store calls it once for each try."""
+        self._is_under_way = False
+        self._holds.deadlines.answered()
+        if isinstance(outcome, list):
+            assert isinstance(content, End)
+            self._accept(content)
+        elif isinstance(outcome, AlreadyExists):
+            self._accept_earlier_try()
+        elif isinstance(outcome, StorageUnreachable) and self._has_caller and self._tries_left > 0:
+            self._is_in_doubt = True
+            self._submit()
+        else:
+            self._is_in_doubt |= isinstance(outcome, StorageUnreachable)
+            self._tell(outcome)
+
+    @property
+    def _has_caller(self) -> bool:
+        return self._caller is not None and not self._caller.done()
+
+    def _aim_at(self, end: End) -> None:
+        if self._end is None:
+            self._holds.begin_settlement(self._hold_request)
+        self._end = end
+
+    def _submit(self) -> None:
+        self._tries_left -= 1
+        self._is_under_way = True
+        self._holds.deadlines.began()
+        self._holds.store.submit(self)
+
+    def _accept_earlier_try(self) -> None:
+        """Accept an earlier try whose answer was lost. It is not known which end it wrote."""
+        if self._is_in_doubt:
+            self._accept(None)
+        else:
+            self._tell(StorageFailed("a request with this id was settled before"))
+
+    def _accept(self, end: End | None) -> None:
+        self._is_on_disk, self._written = True, end
+        self._holds.end_settlement(self._hold_request, end)
+        self._tell([])
+
+    def _tell(self, outcome: WriteOutcome) -> None:
+        if self._caller is not None and not self._caller.done():
+            self._caller.set_result(outcome)
 
     async def _write_late(self, end: End) -> None:
         await self.write(end)
         _log.info("settlement.write.complete", request=self._hold_request.request_id, outcome=end.outcome)
-
-    async def _try(self, end: End) -> None:
-        try:
-            await self._holds.settle(self._hold_request, end.new_entries, end.extra_statements)
-        except (StorageUnreachable, asyncio.CancelledError):
-            self._is_in_doubt = True
-            raise
-
-    async def _check_earlier_try(self, end: End) -> None:
-        """Accept an earlier try whose answer was lost. A failed request gets its credits back."""
-        if not self._is_in_doubt:
-            raise StorageFailed("a request with this id was settled before")
-        if end.outcome == "failed":
-            await self._refund()
-        self._holds.drop(self._hold_request.request_id, self._hold_request.account)
 
     async def _refund(self) -> None:
         """Refund what is on the disk. After several tries it is not known which one came through."""

@@ -12,18 +12,30 @@ from policies.admission import Refusal, admit
 from policies.cycles import cycle_at
 from policies.quota import Split
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
-from proxy.ledger.pending_writes import PendingWrites, in_time, write_with_retries
+from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines, in_time
 from proxy.storage import entries, holds
+from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.entries import Entry
-from proxy.storage.holds import AccountHolds
-from proxy.storage.postgres_sql import join_writes
-from proxy.storage.store import AlreadyExists, Params, Statement, StorageFailed, StorageUnreachable, Store
+from proxy.storage.holds import Take
+from proxy.storage.settlements import End
+from proxy.storage.store import (
+    AlreadyExists,
+    Content,
+    Params,
+    Row,
+    Statement,
+    StorageFailed,
+    StorageUnreachable,
+    Store,
+    WriteOutcome,
+)
 from proxy.telemetry import Metrics, RepeatingTask
 
 HOLD_S = 60
 """The time that a hold outlives the worker that took it."""
 RENEW_S = 20.0
 _LONG = 10 * 60
+_TRIES = 3
 _SECOND = 1_000_000
 
 _log = structlog.get_logger()
@@ -39,10 +51,10 @@ class StoredHolds:
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self.store = store
         self.pending = PendingWrites(metrics)
+        self.deadlines = WriteDeadlines()
         self._worker = secrets.token_hex(8)
         self._live: set[str] = set()
         self._lost: dict[str, float] = {}
-        self._taking: set[asyncio.Task[Split | AccountHolds]] = set()
         self._renewing = RepeatingTask("holds renewal", self._renew, RENEW_S, metrics)
 
     def __repr__(self) -> str:
@@ -51,8 +63,7 @@ class StoredHolds:
     async def take(self, hold_request: HoldRequest) -> HeldCredits:
         now = await self.store.now()
         cycle = cycle_at(hold_request.anchor, now)
-        row = {**_place(hold_request, cycle.start, now), **self._row(hold_request, now)}
-        taken = await self._take(row, hold_request.request_id)
+        taken = holds.decision(await self._take(self._row(hold_request, cycle.start, now)))
         if isinstance(taken, Split):
             self._live.add(hold_request.request_id)
             return HeldCredits(taken, cycle, now)
@@ -60,15 +71,13 @@ class StoredHolds:
         assert isinstance(refusal, Refusal), "the statement and the policy are the same rule"
         raise HoldRefused(refusal, cycle)
 
-    async def settle(
-        self, hold_request: HoldRequest, new_entries: Sequence[Entry], extra_statements: Sequence[Statement]
-    ) -> None:
-        await self.store.write(
-            join_writes(
-                (*extra_statements, *_statements(new_entries), holds.drop_statement(hold_request.request_id))
-            )
-        )
+    def begin_settlement(self, hold_request: HoldRequest) -> None:
+        del hold_request  # nothing is in memory that could be forgotten
+
+    def end_settlement(self, hold_request: HoldRequest, end: End | None) -> None:
         self._live.discard(hold_request.request_id)
+        if end is None:
+            self._drop_later(hold_request.request_id)
 
     def drop(self, request: str, account: str) -> None:
         del account
@@ -76,54 +85,63 @@ class StoredHolds:
         self._drop_later(request)
 
     async def move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
+        unit = (*entries.statements(new_entries), *extra_statements)
         is_in_doubt = False
-
-        async def write() -> None:
-            nonlocal is_in_doubt
-            try:
-                await self.store.write(*_statements(new_entries), *extra_statements)
-            except StorageUnreachable:
-                is_in_doubt = True
-                raise
-
-        try:
-            async with in_time():
-                await write_with_retries(write)
-        except AlreadyExists:
-            # The row is from an earlier try whose answer was lost, or it is another entry.
-            if not is_in_doubt or not await entries.are_there(self.store, new_entries):
-                raise
+        async with in_time(self.deadlines.next()):
+            for tries_left in reversed(range(_TRIES)):
+                try:
+                    await self.store.write(*unit)
+                    return
+                except StorageUnreachable:
+                    is_in_doubt = True
+                    if not tries_left:
+                        raise
+                except AlreadyExists:
+                    # The row is from an earlier try whose answer was lost, or it is another entry.
+                    if not is_in_doubt or not await entries.are_there(self.store, new_entries):
+                        raise
+                    return
 
     async def position(self, payer: Payer) -> Position:
         now = await self.store.now()
         cycle = cycle_at(payer.anchor, now)
-        found = await holds.find(self.store, _place(payer, cycle.start, now))
+        place: Params = {
+            "account": payer.account,
+            "key": payer.key,
+            "allowance": payer.terms.allowance,
+            "pool": cycle.start,
+            "now": now,
+        }
+        found = await holds.find(self.store, place)
         return Position(found.credits, found.live, cycle)
 
     async def close(self) -> None:
         await self._renewing.close()
-        if self._taking:
-            await asyncio.wait(self._taking)
+        await self.deadlines.close()
         await self.pending.close()
 
-    async def _take(self, row: Params, request: str) -> Split | AccountHolds:
-        taking = asyncio.create_task(holds.take(self.store, row))
-        self._taking.add(taking)
-        taking.add_done_callback(self._taking.discard)
+    async def _take(self, take: Take) -> Row:
+        taking = _Taking(self, take)
+        self.deadlines.add(self.deadlines.next(), taking.answered)
+        self.deadlines.began()
+        self.store.submit(taking)
         try:
-            return await asyncio.shield(taking)
+            outcome = await taking.answered
         except asyncio.CancelledError:
-            # The take is still carried out, and would count until it expires. Drop its row when the row is
-            # there, and not before.
-            taking.add_done_callback(lambda taken: self._drop_when_taken(taken, request))
+            if not taking.answered.cancelled():
+                # The answer came in the same turn of the loop as the end of its caller.
+                self.drop_taken(take.request, taking.answered.result())
             raise
-        except StorageUnreachable:
-            self._drop_later(request, may_come=True)
-            raise
+        if isinstance(outcome, Exception):
+            if isinstance(outcome, StorageUnreachable):
+                self._drop_later(take.request, may_come=True)
+            raise outcome
+        ((row,),) = outcome
+        return row
 
-    def _drop_when_taken(self, taken: asyncio.Task[Split | AccountHolds], request: str) -> None:
-        error = None if taken.cancelled() else taken.exception()
-        self._drop_later(request, may_come=taken.cancelled() or isinstance(error, StorageUnreachable))
+    def drop_taken(self, request: str, outcome: WriteOutcome) -> None:
+        """Drop the row of a take that nobody needs any more. It would count until it expires."""
+        self._drop_later(request, may_come=isinstance(outcome, StorageUnreachable))
 
     def _drop_later(self, request: str, *, may_come: bool = False) -> None:
         """Drop a row soon. When its fate is unknown, it may still come after that, until it expires."""
@@ -138,15 +156,21 @@ class StoredHolds:
             if until <= now and self._lost.get(request) == until:
                 del self._lost[request]
 
-    def _row(self, hold_request: HoldRequest, now: int) -> Params:
-        return {
-            "request": hold_request.request_id,
-            "worker": self._worker,
-            "amount": hold_request.amount,
-            "streams": hold_request.terms.streams,
-            "key_streams": hold_request.terms.key.streams,
-            "expires": now + HOLD_S * _SECOND,
-        }
+    def _row(self, hold_request: HoldRequest, pool: int, now: int) -> Take:
+        terms = hold_request.terms
+        return Take(
+            request=hold_request.request_id,
+            account=hold_request.account,
+            key=hold_request.key,
+            worker=self._worker,
+            pool=pool,
+            allowance=terms.allowance,
+            amount=hold_request.amount,
+            streams=terms.streams,
+            key_streams=terms.key.streams,
+            now=now,
+            expires=now + HOLD_S * _SECOND,
+        )
 
     async def _renew(self) -> None:
         if self._lost:
@@ -161,18 +185,20 @@ class StoredHolds:
             _log.warning("hold.renew.failed", live=len(self._live), reason=str(error))
 
 
-def _place(payer: Payer, pool: int, now: int) -> Params:
-    return {
-        "account": payer.account,
-        "key": payer.key,
-        "allowance": payer.terms.allowance,
-        "pool": pool,
-        "now": now,
-    }
+class _Taking(UnitWrite):
+    """A hold that is being taken. When its caller has left, its row goes as soon as it is there."""
 
+    def __init__(self, holds: StoredHolds, take: Take) -> None:
+        super().__init__(take)
+        self._holds = holds
+        self._request = take.request
 
-def _statements(new_entries: Sequence[Entry]) -> list[Statement]:
-    return [statement for entry in new_entries for statement in entries.insert_statements(entry)]
+    def answer(self, content: Content, outcome: WriteOutcome) -> None:
+        self._holds.deadlines.answered()
+        if self.answered.done():
+            self._holds.drop_taken(self._request, outcome)
+        else:
+            super().answer(content, outcome)
 
 
 def _now() -> float:

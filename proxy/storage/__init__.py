@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from proxy.config.addresses import check_storage, is_postgres
+from proxy.storage import holds
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Store
@@ -48,4 +49,5 @@ async def _postgres(url: str) -> Store:
 
     async with migrating(url) as patient:
         await migrate(patient)
+        await holds.install(patient)
     return await PostgresStore.open(url)

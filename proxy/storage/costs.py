@@ -24,11 +24,6 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _INSERT = insert_sql("costs", Cost)
-_DELETE = """
-DELETE FROM costs WHERE (request, attempt) IN (
-    SELECT request, attempt FROM costs WHERE at < :before ORDER BY at LIMIT :most
-) RETURNING attempt
-"""
 _OF_ENGINE = "SELECT coalesce(sum(micro_usd), 0) AS total FROM costs WHERE engine = :owner AND at >= :since"
 _OF_ACCOUNT = "SELECT coalesce(sum(micro_usd), 0) AS total FROM costs WHERE account = :owner AND at >= :since"
 
@@ -41,9 +36,3 @@ async def total(store: Store, owner: str, since: int, *, is_account: bool) -> in
     """Sum the costs of an engine or an account since then, in millionths of a dollar."""
     (row,) = await store.read(_OF_ACCOUNT if is_account else _OF_ENGINE, {"owner": owner, "since": since})
     return int(row["total"])
-
-
-async def delete(store: Store, before: int, most: int) -> int:
-    """Delete the oldest costs from before then, and give their number."""
-    (rows,) = await store.write(Statement(_DELETE, {"before": before, "most": most}))
-    return len(rows)

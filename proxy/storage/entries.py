@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -83,6 +83,11 @@ def insert_statements(entry: Entry) -> tuple[Statement, Statement]:
     """
     moved: Params = {"account": entry.account, "pool": entry.pool, "amount": entry.amount}
     return insert(_INSERT, entry), Statement(_MOVE, moved)
+
+
+def statements(new_entries: Iterable[Entry]) -> list[Statement]:
+    """Write several entries with their balances, in their order."""
+    return [statement for entry in new_entries for statement in insert_statements(entry)]
 
 
 async def pools(store: Store, account: str) -> dict[int, int]:

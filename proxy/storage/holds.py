@@ -1,50 +1,74 @@
 """Holds as rows, on PostgreSQL: several workers or machines see each other's requests by them.
 
-The lock and the take are two statements of one unit, so that the take sees every hold that was committed
+The lock comes before the take, in a statement of its own, so that the take sees every hold that was committed
 before the lock. An expired hold is not counted, so that nothing has to remove it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from policies.admission import Live
 from policies.quota import CreditStanding, Split
 from proxy.storage.rows import encode_json
-from proxy.storage.store import Params, Row, Statement, Store
+from proxy.storage.store import Params, Row, Statement, Store, Value
 
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:account, 0))"
 _STANDING = """
-SELECT CAST(:allowance AS BIGINT)
-         + coalesce((SELECT amount FROM balances WHERE account = :account AND pool = :pool), 0)
-         - coalesce(sum(allowance) FILTER (WHERE pool = :pool), 0) AS allowance,
-       coalesce((SELECT amount FROM balances WHERE account = :account AND pool = 0), 0)
+SELECT CAST({allowance} AS BIGINT)
+         + coalesce((SELECT amount FROM balances WHERE account = {account} AND pool = {pool}), 0)
+         - coalesce(sum(allowance) FILTER (WHERE pool = {pool}), 0) AS allowance,
+       coalesce((SELECT amount FROM balances WHERE account = {account} AND pool = 0), 0)
          - coalesce(sum(granted), 0) AS granted,
        count(*) AS streams,
-       count(*) FILTER (WHERE key = :key) AS key_streams
-FROM holds WHERE account = :account AND expires > :now
+       count(*) FILTER (WHERE key = {key}) AS key_streams
+FROM holds WHERE account = {account} AND expires > {now}
 """
-_TAKE = f"""
-WITH standing AS ({_STANDING}),
-taken AS (
-    INSERT INTO holds (request, account, key, worker, pool, allowance, granted, expires)
-    SELECT :request, :account, :key, :worker, :pool, split.part, :amount - split.part, :expires
-    FROM standing,
-    LATERAL (
-        SELECT CAST(CASE WHEN standing.allowance IS NULL THEN :amount
-                    ELSE least(:amount, greatest(0, standing.allowance)) END AS BIGINT) AS part
-    ) AS split
-    WHERE (CAST(:streams AS BIGINT) IS NULL OR standing.streams < :streams)
-      AND (CAST(:key_streams AS BIGINT) IS NULL OR standing.key_streams < :key_streams)
-      AND (standing.allowance IS NULL OR :amount <= greatest(0, standing.allowance + standing.granted))
-    RETURNING allowance, granted
-)
-SELECT standing.*, taken.allowance AS held_allowance, taken.granted AS held_granted
-FROM standing LEFT JOIN taken ON true
+_FIND = _STANDING.format(allowance=":allowance", account=":account", pool=":pool", key=":key", now=":now")
+# One function for many holds, so that they are one round trip. It sees what was committed before the lock,
+# because each statement in a function that is VOLATILE sees the database anew. A changed function gets a new
+# number: workers of the version before go on calling theirs.
+_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION voxgate_take_holds_1(
+    requests text[], accounts text[], keys text[], workers text[], pools bigint[], allowances bigint[],
+    amounts bigint[], most_streams bigint[], most_key_streams bigint[], moments bigint[], ends bigint[]
+) RETURNS TABLE (
+    place bigint, allowance numeric, granted numeric, streams bigint, key_streams bigint,
+    held_allowance bigint, held_granted bigint
+) LANGUAGE plpgsql VOLATILE AS $body$
+#variable_conflict use_column
+BEGIN
+    FOR i IN 1 .. cardinality(requests) LOOP
+        PERFORM pg_advisory_xact_lock(hashtextextended(accounts[i], 0));
+        RETURN QUERY
+        WITH standing AS ({
+    _STANDING.format(
+        allowance="allowances[i]", account="accounts[i]", pool="pools[i]", key="keys[i]", now="moments[i]"
+    )
+}),
+        taken AS (
+            INSERT INTO holds (request, account, key, worker, pool, allowance, granted, expires)
+            SELECT requests[i], accounts[i], keys[i], workers[i], pools[i], split.part,
+                amounts[i] - split.part, ends[i]
+            FROM standing,
+            LATERAL (
+                SELECT CAST(CASE WHEN standing.allowance IS NULL THEN amounts[i]
+                            ELSE least(amounts[i], greatest(0, standing.allowance)) END AS BIGINT) AS part
+            ) AS split
+            WHERE (most_streams[i] IS NULL OR standing.streams < most_streams[i])
+              AND (most_key_streams[i] IS NULL OR standing.key_streams < most_key_streams[i])
+              AND (standing.allowance IS NULL
+                   OR amounts[i] <= greatest(0, standing.allowance + standing.granted))
+            RETURNING allowance, granted
+        )
+        SELECT CAST(i AS BIGINT), standing.allowance, standing.granted, standing.streams,
+            standing.key_streams, taken.allowance, taken.granted
+        FROM standing LEFT JOIN taken ON true;
+    END LOOP;
+END
+$body$
 """
-_DROP = "DELETE FROM holds WHERE request = :request"
 _NAMED = "IN (SELECT jsonb_array_elements_text(CAST(:requests AS jsonb)))"
 _DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED}"
 # By name, and not all of the worker's: the row of a take that was given up must not live for ever.
@@ -59,20 +83,57 @@ class AccountHolds(msgspec.Struct, frozen=True):
     live: Live
 
 
-async def take(store: Store, row_of_hold: Params) -> Split | AccountHolds:
-    """Take a hold if the account's limits allow it. If not, return the account's holds at that moment.
+class Take(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold to take, if the limits of its account and its key allow it. None is no limit."""
+
+    request: str
+    account: str
+    key: str
+    worker: str
+    pool: int
+    allowance: int | None
+    amount: int
+    streams: int | None
+    key_streams: int | None
+    now: int
+    expires: int
+
+
+_ARRAYS = ", ".join(
+    f"${number}::{'text' if field.type is str else 'bigint'}[]"
+    for number, field in enumerate(msgspec.structs.fields(Take), 1)
+)
+POSTGRES_TAKE = f"SELECT * FROM voxgate_take_holds_1({_ARRAYS})"
+"""Takes holds in order, and gives a row for each. Its arrays are those of `take_values`."""
+
+
+async def install(store: Store) -> None:
+    """Create the function that takes holds. Call it while no other process migrates."""
+    await store.write(Statement(_FUNCTION))
+
+
+def take_values(takes: Sequence[Take]) -> tuple[list[int], tuple[Sequence[Value], ...]]:
+    """Return the order in which the holds are taken, and the columns of the takes in that order.
+
+    It is the order of the accounts: two workers that lock several of them never wait for each other.
+    """
+    order = sorted(range(len(takes)), key=lambda number: takes[number].account)
+    rows = [msgspec.structs.astuple(takes[number]) for number in order]
+    return order, tuple(zip(*rows, strict=True))
+
+
+def decision(row: Row) -> Split | AccountHolds:
+    """Return the hold that was taken. If none was, return the account's holds at that moment.
 
     The SQL repeats the decision of `policies.admission.admit`: only the database sees all workers' holds.
     """
-    account = {"account": row_of_hold["account"]}
-    _, (row,) = await store.write(Statement(_LOCK, account), Statement(_TAKE, row_of_hold))
     if row["held_allowance"] is not None:
         return Split(row["held_allowance"], row["held_granted"])
     return _found(row)
 
 
 async def find(store: Store, place: Params) -> AccountHolds:
-    (row,) = await store.read(_STANDING, place)
+    (row,) = await store.read(_FIND, place)
     return _found(row)
 
 
@@ -81,10 +142,6 @@ def _found(row: Row) -> AccountHolds:
     return AccountHolds(
         CreditStanding(allowance, int(row["granted"])), Live(row["streams"], row["key_streams"])
     )
-
-
-def drop_statement(request: str) -> Statement:
-    return Statement(_DROP, {"request": request})
 
 
 async def drop(store: Store, requests: Iterable[str]) -> None:

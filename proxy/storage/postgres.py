@@ -2,6 +2,9 @@
 
 Reads have their own, read-only connections: writes that wait for a lock do not delay the check of a key. The
 next caller replaces a broken connection, so the store recovers by itself when its server is back.
+
+Settlements are written in batches, and holds are taken in batches: one round trip for all that has gathered.
+Any other unit has a connection of its own, since it may wait for a lock.
 """
 
 from __future__ import annotations
@@ -9,16 +12,28 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from proxy.config.addresses import show_storage
-from proxy.storage.postgres_faults import DRIVER_FAULTS, WORTH_ANOTHER_TRY, refusal
-from proxy.storage.postgres_sql import number_parameters
-from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUnreachable
+from proxy.storage.batch_writer import write_unit
+from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
+from proxy.storage.postgres_batches import REFUSALS, PostgresBatches
+from proxy.storage.postgres_calls import PostgresCall, answer_in_time, call_of, carry_out
+from proxy.storage.postgres_faults import DRIVER_FAULTS
+from proxy.storage.settlements import POSTGRES_SETTLE, End, postgres_values
+from proxy.storage.store import (
+    BatchItem,
+    Content,
+    Params,
+    Row,
+    Statement,
+    StorageFailed,
+    WriteOutcome,
+)
 
 READERS = 4
 WRITERS = 8
@@ -30,21 +45,10 @@ LONGER = 3
 MIGRATION_S = 600.0
 
 _READ_ONLY = {"default_transaction_read_only": "on"}
-_TRIES = 4
 _CLOCK_S = 1.0
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
 # Any number is good, if every version of voxgate uses the same one.
 _MIGRATION_LOCK = 0x766F7867617465
-
-
-_T = TypeVar("_T")
-
-
-class _Call(NamedTuple):
-    """A statement in the driver's form."""
-
-    sql: str
-    values: tuple[Any, ...]
 
 
 class _Pools(NamedTuple):
@@ -65,10 +69,13 @@ class PostgresStore:
         self._is_closed = False
         self._lock: Any = None
         self._clock = (0, -math.inf)
-        self._handed_over: set[asyncio.Task[list[list[Row]]]] = set()
+        self._settlements = PostgresBatches(self._settle)
+        self._takes = PostgresBatches(self._take)
+        self._handed_over: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else f"{len(self._handed_over)} being written"
+        writing = len(self._settlements.writer) + len(self._takes.writer) + len(self._handed_over)
+        state = "closed" if self._is_closed else f"{writing} being written"
         return f"<PostgresStore {self._name}, {state}>"
 
     @classmethod
@@ -115,11 +122,21 @@ class PostgresStore:
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
         self._check_open()
-        answering = self._answer(self._pools.writers, statements, self._answer_s)
-        carrying_out = asyncio.create_task(answering)
-        self._handed_over.add(carrying_out)
-        carrying_out.add_done_callback(self._landed)
-        return await asyncio.shield(carrying_out)
+        return await write_unit(self, statements)
+
+    def submit(self, item: BatchItem) -> None:
+        content = item.content
+        if self._is_closed:
+            item.answer(content, StorageFailed("the store is closed"))
+        elif isinstance(content, End):
+            self._settlements.writer.add(item)
+        elif isinstance(content, Take):
+            self._takes.writer.add(item)
+        else:
+            assert isinstance(content, tuple), "every other struct is for another store"
+            task = asyncio.create_task(self._write_alone(item, content))
+            self._handed_over.add(task)
+            task.add_done_callback(self._handed_over.discard)
 
     async def close(self) -> None:
         if self._is_closed:
@@ -129,6 +146,8 @@ class PostgresStore:
             # Not awaited themselves: a close that is cancelled must not cancel the writing with it.
             if self._handed_over:
                 await asyncio.wait(self._handed_over)
+            for batches in (self._takes, self._settlements):
+                await batches.writer.drain()
             async with asyncio.timeout(ANSWER_S):
                 if self._lock is not None:
                     await self._pools.writers.release(self._lock)
@@ -145,8 +164,8 @@ class PostgresStore:
 
         The lock belongs to a connection, so it ends when its process ends.
         """
-        self._lock = await self._answer_in_time(self._pools.writers.acquire(), self._answer_s)
-        await self._answer_in_time(
+        self._lock = await answer_in_time(self._pools.writers.acquire(), self._answer_s)
+        await answer_in_time(
             self._lock.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"), self._answer_s
         )
 
@@ -154,30 +173,35 @@ class PostgresStore:
         if self._is_closed:
             raise StorageFailed("the store is closed")
 
-    def _landed(self, task: asyncio.Task[list[list[Row]]]) -> None:
-        self._handed_over.discard(task)
-        # The failure is read: asyncio would report it if its caller has left.
-        if not task.cancelled():
-            task.exception()
+    async def _write_alone(self, item: BatchItem, unit: tuple[Statement, ...]) -> None:
+        outcome: WriteOutcome = StorageFailed("the store stopped before this was known to be written")
+        try:
+            outcome = await self._answer(self._pools.writers, unit, self._answer_s)
+        except REFUSALS as refused:
+            outcome = refused
+        finally:
+            item.answer(unit, outcome)
+
+    async def _settle(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
+        ends = [content for content in contents if isinstance(content, End)]
+        call = PostgresCall(POSTGRES_SETTLE, tuple(postgres_values(ends)))
+        await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
+        return [[] for _ in ends]
+
+    async def _take(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
+        takes = [content for content in contents if isinstance(content, Take)]
+        order, values = take_values(takes)
+        call = PostgresCall(POSTGRES_TAKE, values)
+        (rows,) = await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
+        found: list[list[list[Row]]] = [[] for _ in takes]
+        for row in rows:
+            found[order[row["place"] - 1]] = [[row]]
+        return found
 
     async def _answer(
         self, pool: asyncpg.Pool, unit: tuple[Statement, ...], within_s: float
     ) -> list[list[Row]]:
-        calls = [_call(statement) for statement in unit]
-        return await self._answer_in_time(_insist(pool, calls), within_s)
-
-    async def _answer_in_time(self, query: Awaitable[_T], within_s: float) -> _T:
-        """Return the answer if it comes in time. Otherwise raise a failure of the store."""
-        failure: Exception
-        try:
-            async with asyncio.timeout(within_s):
-                return await query
-        except TimeoutError:
-            failure = StorageUnreachable(f"the database did not answer within {within_s:g} s")
-        except DRIVER_FAULTS as error:
-            failure = refusal(error)
-        # Raised outside the `except`, without the driver's error as its cause: that error quotes values.
-        raise failure
+        return await answer_in_time(carry_out(pool, [call_of(statement) for statement in unit]), within_s)
 
 
 @asynccontextmanager
@@ -212,50 +236,3 @@ async def _pool(url: str, most: int, answer_s: float, settings: Mapping[str, str
 
 async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
     return
-
-
-def _call(statement: Statement) -> _Call:
-    sql, names = number_parameters(statement.sql)
-    missing = [name for name in names if name not in statement.params]
-    if missing:
-        raise StorageFailed(f"the statement has no value for :{', :'.join(missing)}")
-    return _Call(sql, tuple(statement.params[name] for name in names))
-
-
-async def _insist(pool: asyncpg.Pool, calls: list[_Call]) -> list[list[Row]]:
-    for _ in range(_TRIES - 1):
-        try:
-            return await _carry_out(pool, calls)
-        except WORTH_ANOTHER_TRY:
-            continue
-    return await _carry_out(pool, calls)
-
-
-async def _carry_out(pool: asyncpg.Pool, calls: list[_Call]) -> list[list[Row]]:
-    async with pool.acquire() as connection:
-        try:
-            if len(calls) == 1:
-                # One statement is a transaction of its own, and saves two round trips.
-                return [await _rows(connection, calls[0])]
-            return await _in_transaction(connection, calls)
-        except asyncio.CancelledError:
-            # A clean end would wait for the server, and the server may be what is stuck.
-            connection.terminate()
-            raise
-
-
-async def _in_transaction(connection: asyncpg.Connection, calls: list[_Call]) -> list[list[Row]]:
-    # By hand: the driver's own block would send its ROLLBACK to a frozen server and wait for it.
-    await connection.execute("BEGIN")
-    try:
-        answers = [await _rows(connection, call) for call in calls]
-    except DRIVER_FAULTS:
-        if not connection.is_closed():
-            await connection.execute("ROLLBACK")
-        raise
-    await connection.execute("COMMIT")
-    return answers
-
-
-async def _rows(connection: asyncpg.Connection, call: _Call) -> list[Row]:
-    return [dict(record) for record in await connection.fetch(call.sql, *call.values)]

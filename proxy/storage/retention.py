@@ -5,11 +5,11 @@ Entries and the audit stay: they are the books.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
-from proxy.storage import costs, usage
+from proxy.storage import usage
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry import Metrics, repeat
 
@@ -36,18 +36,12 @@ async def delete_old_usage(
 
 
 async def _delete_older(store: Store, moment: int) -> None:
-    deleted = {
-        "usage": await _all(lambda: usage.delete(store, moment, BATCH)),
-        "costs": await _all(lambda: costs.delete(store, moment, BATCH)),
-    }
+    deleted = {"usage": 0, "costs": 0}
+    is_done = False
+    while not is_done:
+        rows, costs = await usage.delete(store, moment, BATCH)
+        deleted["usage"] += rows
+        deleted["costs"] += costs
+        is_done = rows < BATCH
     if any(deleted.values()):
         _log.info("usage.delete.complete", **deleted)
-
-
-async def _all(delete: Callable[[], Awaitable[int]]) -> int:
-    total = 0
-    while True:
-        batch = await delete()
-        total += batch
-        if batch < BATCH:
-            return total

@@ -1,4 +1,4 @@
-"""The store over one SQLite file: two reading connections, and one writer task that commits in groups.
+"""The store over one SQLite file: two reading connections, and one writer thread that commits in groups.
 
 Durable by default (WAL, synchronous=FULL): an answered write survives the power cut after it. One process
 only; several writers starve each other, which is why several workers ask for PostgreSQL.
@@ -13,65 +13,129 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
 
 import aiosqlite
+import structlog
 
-from proxy.storage.sqlite_batch import Outcome, Unit, commit, query
-from proxy.storage.store import Params, Refusal, Row, Statement, StorageFailed
+from proxy.storage.batch_writer import BatchWriter, write_unit
+from proxy.storage.sqlite_batch import commit, query
+from proxy.storage.store import (
+    BatchItem,
+    Content,
+    Params,
+    Refusal,
+    Row,
+    Statement,
+    StorageFailed,
+    WriteOutcome,
+)
+from proxy.telemetry import without_values
 
-UNITS_A_COMMIT = 256
 _BUSY_TIMEOUT_MS = 5000
 
+_log = structlog.get_logger()
 _T = TypeVar("_T")
 
 
-class _Pending(NamedTuple):
-    unit: Unit
-    answer: asyncio.Future[Outcome]
+class _CommitThread:
+    """The thread that commits batches over a connection of its own. It wakes the event loop once a batch.
+
+    A plain thread: a hop through aiosqlite costs more than the rows of a settlement.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._fault: Exception | None = None
+        self.batches = BatchWriter(self._queue_batch)
+        self.commits = 0
+        self.units = 0
+        self.is_stopped = False
+        self._loop = asyncio.get_running_loop()
+        self._stopped = self._loop.create_future()
+        self._queue: SimpleQueue[list[Content] | None] = SimpleQueue()
+        Thread(target=self._run, name="storage writer", daemon=True).start()
+
+    async def stop(self) -> None:
+        """Write what is in the list, then end the thread."""
+        await self.batches.drain()
+        self._queue.put(None)
+        await asyncio.wait([self._stopped])
+
+    def _queue_batch(self, contents: list[Content]) -> None:
+        self._queue.put(contents)
+
+    def _run(self) -> None:
+        try:
+            while (contents := self._queue.get()) is not None:
+                outcomes = commit(self.connection, contents)
+                self._loop.call_soon_threadsafe(self._answered, outcomes)
+        except Exception as error:  # noqa: BLE001 - the seam at the top of the writer's thread: all are told
+            _log.error("storage.writer.failed", exc_info=without_values(error))
+            self._fault = error
+        finally:
+            self._loop.call_soon_threadsafe(self._ended)
+
+    def _answered(self, outcomes: list[WriteOutcome]) -> None:
+        written = sum(isinstance(outcome, list) for outcome in outcomes)
+        self.units += written
+        self.commits += written > 0
+        self.batches.answered(outcomes)
+
+    def _ended(self) -> None:
+        self.is_stopped = True
+        self.batches.refuse_all(self._fault)
+        if not self._stopped.done():
+            self._stopped.set_result(None)
 
 
 class SqliteStore:
-    """Use `SqliteStore.open`. `commits` and `units` count what was written, for metrics."""
+    """Use `SqliteStore.open`. `commits` and `units` count what was written."""
 
     is_shared = False
 
     def __init__(
         self,
         path: Path,
-        writer: aiosqlite.Connection,
+        writer: sqlite3.Connection,
         reader: aiosqlite.Connection,
         long_reader: aiosqlite.Connection,
     ) -> None:
-        self.commits = 0
-        self.units = 0
         self._path = path
-        self._writer = writer
+        self._writer = _CommitThread(writer)
         self._reader = reader
         self._long_reader = long_reader
         self._is_closed = False
-        self._queue: asyncio.Queue[_Pending | None] = asyncio.Queue()
-        self._batch: list[_Pending] = []
-        self._writing = asyncio.create_task(self._write_batches(), name="storage writer")
-        self._writing.add_done_callback(self._refuse_the_rest)
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else f"{self._queue.qsize()} waiting"
+        state = "closed" if self._is_closed else f"{len(self._writer.batches)} waiting"
         return f"<SqliteStore {self._path.name}, {self.units} units in {self.commits} commits, {state}>"
+
+    @property
+    def commits(self) -> int:
+        return self._writer.commits
+
+    @property
+    def units(self) -> int:
+        return self._writer.units
 
     @classmethod
     async def open(cls, path: Path) -> SqliteStore:
         """Create the file if there is none. Only its owner may read it: it has the customers' records."""
         _create(path)
-        connections = []
         # A connection left open keeps its thread, and with it the process, alive.
         async with AsyncExitStack() as opened:
-            for prepare in (_as_writer, _as_reader, _as_reader):
-                connection = await _connect(path, prepare)
-                opened.push_async_callback(connection.close)
-                connections.append(connection)
+            writer = await asyncio.to_thread(_connect_writer, path)
+            opened.callback(writer.close)
+            readers = []
+            for _ in range(2):
+                reader = await _connect_reader(path)
+                opened.push_async_callback(reader.close)
+                readers.append(reader)
             opened.pop_all()
-        return cls(path, *connections)
+        return cls(path, writer, *readers)
 
     async def now(self) -> int:
         return time.time_ns() // 1000
@@ -84,77 +148,45 @@ class SqliteStore:
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
         self._check_open()
-        pending = _Pending(statements, asyncio.get_running_loop().create_future())
-        self._queue.put_nowait(pending)
-        return _rows(await pending.answer)
+        return await write_unit(self, statements)
+
+    def submit(self, item: BatchItem) -> None:
+        if self._is_closed or self._writer.is_stopped:
+            item.answer(item.content, StorageFailed("the store is closed"))
+        else:
+            self._writer.batches.add(item)
 
     async def close(self) -> None:
         if self._is_closed:
             return
         self._is_closed = True
-        self._queue.put_nowait(None)
         try:
-            # Not awaited itself: a close that is cancelled must not cancel the writing with it.
-            await asyncio.wait([self._writing])
+            await self._writer.stop()
         finally:
             # The writer is last: the last connection writes the write-ahead log back into the database.
             async with AsyncExitStack() as closing:
-                for connection in (self._writer, self._reader, self._long_reader):
+                closing.push_async_callback(self._close_writer)
+                for connection in (self._reader, self._long_reader):
                     closing.push_async_callback(connection.close)
 
     async def _read(self, connection: aiosqlite.Connection, statement: Statement) -> list[Row]:
         self._check_open()
         return _rows(await _in_thread(connection, partial(query, statement=statement)))
 
+    async def _close_writer(self) -> None:
+        # When the close was cancelled, the thread may still be writing.
+        await self._writer.stop()
+        await asyncio.to_thread(self._writer.connection.close)
+
     def _check_open(self) -> None:
-        if self._is_closed or self._writing.done():
+        if self._is_closed or self._writer.is_stopped:
             raise StorageFailed("the store is closed")
-
-    async def _write_batches(self) -> None:
-        while await self._collect():
-            units = [pending.unit for pending in self._batch]
-            outcomes = await _in_thread(self._writer, partial(commit, units=units))
-            written = sum(isinstance(outcome, list) for outcome in outcomes)
-            self.units += written
-            self.commits += written > 0
-            for pending, outcome in zip(self._batch, outcomes, strict=True):
-                _answer(pending, outcome)
-
-    async def _collect(self) -> bool:
-        """Wait for one unit, then take all that are ready. Return False if the store closes."""
-        self._batch = []
-        pending = await self._queue.get()
-        while pending is not None:
-            self._batch.append(pending)
-            if len(self._batch) == UNITS_A_COMMIT or self._queue.empty():
-                return True
-            pending = self._queue.get_nowait()
-        if self._batch:
-            self._queue.put_nowait(None)
-        return bool(self._batch)
-
-    def _refuse_the_rest(self, writing: asyncio.Task[None]) -> None:
-        """Refuse the waiting units when the writer has ended, so that no caller waits for ever."""
-        cause = None if writing.cancelled() else writing.exception()
-        waiting = [*self._batch]
-        while not self._queue.empty():
-            if (pending := self._queue.get_nowait()) is not None:
-                waiting.append(pending)
-        for pending in waiting:
-            failure = StorageFailed("the store stopped before this was known to be written")
-            failure.__cause__ = cause
-            _answer(pending, failure)
 
 
 def _rows(outcome: list[_T] | Refusal) -> list[_T]:
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
-
-
-def _answer(pending: _Pending, outcome: Outcome) -> None:
-    if not pending.answer.done():
-        pending.answer.set_result(outcome)
 
 
 def _create(path: Path) -> None:
@@ -165,13 +197,27 @@ def _create(path: Path) -> None:
         raise StorageFailed(f"cannot create {path}: {error.strerror}") from error
 
 
-async def _connect(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> aiosqlite.Connection:
+def _connect_writer(path: Path) -> sqlite3.Connection:
+    try:
+        # One thread at a time uses it: the one that opens it, then the writer, then the one that closes it.
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StorageFailed(f"cannot open {path}: {error}") from error
+    try:
+        _prepare_writer(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise StorageFailed(f"cannot use {path}: {error}") from error
+    return connection
+
+
+async def _connect_reader(path: Path) -> aiosqlite.Connection:
     try:
         connection = await aiosqlite.connect(path, isolation_level=None)
     except sqlite3.Error as error:
         raise StorageFailed(f"cannot open {path}: {error}") from error
     try:
-        await _in_thread(connection, prepare)
+        await _in_thread(connection, _prepare_reader)
     except BaseException as error:
         await connection.close()
         if isinstance(error, sqlite3.Error):
@@ -180,7 +226,7 @@ async def _connect(path: Path, prepare: Callable[[sqlite3.Connection], None]) ->
     return connection
 
 
-def _as_writer(connection: sqlite3.Connection) -> None:
+def _prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
@@ -189,7 +235,7 @@ def _as_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _as_reader(connection: sqlite3.Connection) -> None:
+def _prepare_reader(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA query_only = ON")
 

@@ -1,55 +1,57 @@
 """Group commit, the synchronous half: many units in one SQLite transaction, one fsync for all of them.
 
-The code runs in the writer connection's thread, without the event loop. `sqlite.py` calls it.
+The code runs in the writer's thread, without the event loop. `sqlite.py` calls it.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from proxy.storage import settlements
+from proxy.storage.settlements import End
 from proxy.storage.store import (
     UNSTORABLE,
     AlreadyExists,
+    Content,
     MissingReference,
     Refusal,
     Row,
     Statement,
     StorageFailed,
+    Value,
+    WriteOutcome,
 )
-
-Unit = tuple[Statement, ...]
-Outcome = list[list[Row]] | Refusal
 
 _DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
 
-def commit(connection: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcome]:
-    """Commit the units, and return one outcome for each, in order, after COMMIT has returned.
+def commit(connection: sqlite3.Connection, contents: Sequence[Content]) -> list[WriteOutcome]:
+    """Commit the contents, and return one outcome for each, in order, after COMMIT has returned.
 
-    If a unit fails, only that unit is undone. If the transaction itself fails, every unit in it has failed:
-    the rows that they returned were never on disk.
+    If one of them fails, only that one is undone. If the transaction itself fails, everything in it has
+    failed: the rows that it returned were never on disk.
     """
     try:
-        return _transaction(connection, units, _fetch_all)
+        return _transaction(connection, contents, _write_all)
     except (sqlite3.Error, ValueError, OverflowError) as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            return [_refused(error) for _ in units]  # SQLite has waited long enough
-    # One unit is to blame, which is rare. Try again, with a savepoint for each unit.
+            return [_refused(error) for _ in contents]  # SQLite has waited long enough
+    # One of them is to blame, which is rare. Try again, with a savepoint for each.
     try:
-        return _transaction(connection, units, _run)
+        return _transaction(connection, contents, _write_each)
     except sqlite3.Error as error:
-        return [_refused(error) for _ in units]
+        return [_refused(error) for _ in contents]
 
 
 def _transaction(
     connection: sqlite3.Connection,
-    units: Sequence[Unit],
-    run: Callable[[sqlite3.Connection, Unit], Outcome],
-) -> list[Outcome]:
+    contents: Sequence[Content],
+    write: Callable[[sqlite3.Connection, Sequence[Content]], list[WriteOutcome]],
+) -> list[WriteOutcome]:
     try:
         connection.execute("BEGIN IMMEDIATE")
-        outcomes = [run(connection, unit) for unit in units]
+        outcomes = write(connection, contents)
         connection.execute("COMMIT")
     finally:
         # A COMMIT that failed leaves its transaction open, and the next BEGIN would fail with it.
@@ -58,15 +60,21 @@ def _transaction(
     return outcomes
 
 
-def _fetch_all(connection: sqlite3.Connection, unit: Unit) -> list[list[Row]]:
-    return [_fetch(connection, statement) for statement in unit]
+def _write_all(connection: sqlite3.Connection, contents: Sequence[Content]) -> list[WriteOutcome]:
+    """Write the settlements together, and each unit. Raises at the first fault."""
+    _settle(connection, [content for content in contents if isinstance(content, End)])
+    return [_fetch_all(connection, content) if isinstance(content, tuple) else [] for content in contents]
 
 
-def _run(connection: sqlite3.Connection, unit: Unit) -> Outcome:
+def _write_each(connection: sqlite3.Connection, contents: Sequence[Content]) -> list[WriteOutcome]:
+    return [_write_one(connection, content) for content in contents]
+
+
+def _write_one(connection: sqlite3.Connection, content: Content) -> WriteOutcome:
     connection.execute("SAVEPOINT unit")
-    outcome: Outcome
+    outcome: WriteOutcome
     try:
-        outcome = _fetch_all(connection, unit)
+        (outcome,) = _write_all(connection, [content])
     except (sqlite3.Error, ValueError, OverflowError) as error:
         # If the disk is full, SQLite rolls back the whole transaction with its savepoints. To go on would
         # commit the rest of the batch statement by statement.
@@ -78,6 +86,26 @@ def _run(connection: sqlite3.Connection, unit: Unit) -> Outcome:
     return outcome
 
 
+def _settle(connection: sqlite3.Connection, ends: Sequence[End]) -> None:
+    if not ends:
+        return
+    rows = settlements.rows_of(ends)
+    for sql, rows_of_table in (
+        (settlements.INSERT_USAGE, rows.usage),
+        (settlements.INSERT_ENTRY, rows.entries),
+        (settlements.INSERT_COST, rows.costs),
+        (settlements.MOVE_BALANCE, rows.moves),
+    ):
+        if rows_of_table:
+            for row in rows_of_table:
+                _check_text(row)
+            connection.executemany(sql, rows_of_table)
+
+
+def _fetch_all(connection: sqlite3.Connection, unit: Sequence[Statement]) -> list[list[Row]]:
+    return [_fetch(connection, statement) for statement in unit]
+
+
 def query(connection: sqlite3.Connection, statement: Statement) -> list[Row] | Refusal:
     """Run a read, outside the writer's transactions."""
     try:
@@ -87,14 +115,19 @@ def query(connection: sqlite3.Connection, statement: Statement) -> list[Row] | R
 
 
 def _fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
-    if any(isinstance(value, str) and "\0" in value for value in statement.params.values()):
-        # SQLite could store this, and PostgreSQL cannot. Rows must be able to move between them.
-        raise ValueError
+    _check_text(statement.params.values())
     cursor = connection.execute(statement.sql, statement.params)
     if cursor.description is None:
         return []
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, values, strict=True)) for values in cursor]
+
+
+def _check_text(values: Iterable[Value]) -> None:
+    """Raise ValueError if a text has a NUL. SQLite could store it, PostgreSQL cannot, and rows may move."""
+    for value in values:
+        if value.__class__ is str and "\0" in value:
+            raise ValueError
 
 
 def _refusal(error: sqlite3.Error | ValueError | OverflowError) -> Refusal:

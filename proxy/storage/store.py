@@ -26,6 +26,23 @@ class Statement(msgspec.Struct, frozen=True):
         return f"<Statement {self.sql!r}, {len(self.params)} parameters>"
 
 
+Content = tuple[Statement, ...] | msgspec.Struct
+"""A unit of statements, or a struct that the driver knows: the end of a request, a hold to take."""
+
+
+class BatchItem(Protocol):
+    """Something in the list of what is to be written. The store calls it on the event loop."""
+
+    @property
+    def content(self) -> Content:
+        """The content as it is now. It is read once, when the database gets it."""
+        ...
+
+    def answer(self, content: Content, outcome: WriteOutcome) -> None:
+        """Take the outcome of the content that was handed over. It is called once, and must not raise."""
+        ...
+
+
 class Store(Protocol):
     """A database, shared by everything in one worker. Every method may be called concurrently.
 
@@ -56,6 +73,14 @@ class Store(Protocol):
         """
         ...
 
+    def submit(self, item: BatchItem) -> None:
+        """Put an item into the list of what is to be written, as one atomic unit. It returns at once.
+
+        The item is answered after the commit, or when it is refused; at once, if the store is closed. What
+        `write` says of a unit is true of an item.
+        """
+        ...
+
     async def close(self) -> None:
         """Commit what was handed over, and close the database. It may be called twice."""
         ...
@@ -81,4 +106,7 @@ class MissingReference(Exception):
 
 
 Refusal = StorageFailed | AlreadyExists | MissingReference
+WriteOutcome = list[list[Row]] | Refusal
+"""The rows of each statement after the commit, or why nothing was kept."""
+
 UNSTORABLE = "a value cannot be stored: text must be Unicode without NUL, numbers must fit 64 bits"

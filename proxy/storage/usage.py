@@ -61,10 +61,10 @@ _LIST = f"SELECT {_COLUMNS} FROM usage WHERE {IN_PERIOD} AND {_PAGE}"
 _LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM usage WHERE {IN_PERIOD_OF_ACCOUNT} AND {_PAGE}"
 _PLACE = "SELECT started FROM usage WHERE id = :id"
 _PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
-_DELETE = """
-DELETE FROM usage WHERE id IN (SELECT id FROM usage WHERE started < :before ORDER BY started LIMIT :most)
-RETURNING id
-"""
+_OLDEST = "SELECT id FROM usage WHERE started < :before ORDER BY started, id LIMIT :most"
+# A cost is written with the row of its request, so it goes with it and needs no index by time.
+_DELETE_COSTS = f"DELETE FROM costs WHERE request IN ({_OLDEST}) RETURNING attempt"
+_DELETE = f"DELETE FROM usage WHERE id IN ({_OLDEST}) RETURNING id"
 _REFUNDED = "UPDATE usage SET refunded = :amount WHERE id = :id"
 _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND outcome = 'finished'"
 
@@ -114,7 +114,8 @@ async def find_finished(store: Store, id_: str, account: str) -> int | None:
     return int(rows[0]["started"]) if rows else None
 
 
-async def delete(store: Store, before: int, most: int) -> int:
-    """Delete the oldest rows from before then, and give their number."""
-    (rows,) = await store.write(Statement(_DELETE, {"before": before, "most": most}))
-    return len(rows)
+async def delete(store: Store, before: int, most: int) -> tuple[int, int]:
+    """Delete the oldest rows from before then with their costs, and give the numbers of both."""
+    batch: Params = {"before": before, "most": most}
+    costs, rows = await store.write(Statement(_DELETE_COSTS, batch), Statement(_DELETE, batch))
+    return len(rows), len(costs)

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from policies.price import MICRO
 from proxy.errors import Conflict
-from proxy.ledger import HoldRequest, Ledger, Outcome, movements, open_ledger
+from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
@@ -21,6 +21,7 @@ from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import (
     ANCHOR,
     Account,
+    Held,
     heard,
     holding,
     is_at_rest,
@@ -171,6 +172,50 @@ async def test_a_request_that_is_cancelled_while_it_settles_is_charged_once_or_n
     assert -sum(amount for _, _, amount in await moved(lossy)) == charged
     assert await outcomes(lossy) == ["finished"]
     assert await stands(ledger, wanted()) == Account(100 - charged, 0, 0)
+    assert await is_at_rest(ledger)
+
+
+@pytest.mark.parametrize(("then", "charged"), [("left", 4), ("failed", 0)])
+async def test_an_end_that_the_database_does_not_have_yet_is_replaced_by_a_later_one(
+    ledger: Ledger, lossy: LossyStore, then: Outcome, charged: int
+) -> None:
+    async def answer() -> None:
+        async with holding(ledger, wanted()) as hold:
+            heard(hold, 4)
+            lossy.fates.append("held back")
+            try:
+                await hold.settle("finished")
+            except asyncio.CancelledError:
+                lossy.may_write.set()
+                lossy.may_answer.set()
+                await hold.settle(then)
+                raise
+
+    answering = asyncio.create_task(answer())
+    await lossy.was_asked.wait()
+    answering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await answering
+    assert await outcomes(lossy) == [then]
+    assert -sum(amount for _, _, amount in await moved(lossy)) == charged
+    assert await stands(ledger, wanted()) == Account(100 - charged, 0, 0)
+    assert await is_at_rest(ledger)
+
+
+async def test_what_was_submitted_is_written_and_counted_though_nobody_waits_for_it(
+    ledger: Ledger, lossy: LossyStore
+) -> None:
+    """The caller is cancelled before the database has the end, and is still gone when the answer comes."""
+    hold = Held(Hold(ledger.holds, wanted(), await ledger.holds.take(wanted())))
+    heard(hold, 4)
+    settling = asyncio.create_task(hold.settle("left"))
+    await asyncio.sleep(0)
+    settling.cancel()
+    await asyncio.wait([settling])
+    assert settling.cancelled()
+    await ledger.holds.deadlines.close()
+    assert await outcomes(lossy) == ["left"]
+    assert await stands(ledger, wanted()) == Account(96, 0, 0)
     assert await is_at_rest(ledger)
 
 

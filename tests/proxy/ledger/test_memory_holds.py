@@ -11,8 +11,8 @@ import pytest
 from policies.price import MICRO
 from proxy.ledger import Ledger, memory_holds, movements, open_ledger
 from proxy.ledger.movements import Reason
-from proxy.storage import entries, open_store
-from proxy.storage.store import Row, Statement, Store
+from proxy.storage import open_store
+from proxy.storage.store import BatchItem, Store
 from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import (
     ANCHOR,
@@ -52,10 +52,13 @@ class SlowStore(WatchedStore):
         self.is_writing = asyncio.Event()
         self.may_write = asyncio.Event()
 
-    async def write(self, *statements: Statement) -> list[list[Row]]:
+    def submit(self, item: BatchItem) -> None:
         self.is_writing.set()
+        self._task = asyncio.create_task(self._submit_late(item))
+
+    async def _submit_late(self, item: BatchItem) -> None:
         await self.may_write.wait()
-        return await super().write(*statements)
+        super().submit(item)
 
 
 async def visit(ledger: Ledger, *accounts: str) -> None:
@@ -149,15 +152,15 @@ async def test_a_write_is_waited_for_when_its_request_is_cancelled_and_the_ledge
 async def test_an_account_whose_settlement_is_being_written_is_not_forgotten(store: WatchedStore) -> None:
     slow = SlowStore(store, await store.now())
     async with open_ledger(slow, Metrics()) as ledger:
-        await ledger.holds.take(wanted())
-        spent = [entries.spend("req_1", "acc_ada", 0, 7 * MICRO, at=await store.now(), actor="key_ada")]
-        settling = asyncio.create_task(ledger.holds.settle(wanted(), spent, ()))
-        await slow.is_writing.wait()
-        ledger.holds.drop("req_1", "acc_ada")
-        await visit(ledger, "acc_ben", "acc_cyd", "acc_dan", "acc_ada")
-        slow.may_write.set()
-        await settling
-        assert await stands(ledger, wanted()) == Account(100, -7, 0)
+        async with holding(ledger, wanted()) as hold:
+            heard(hold, 7)
+            settling = asyncio.create_task(hold.settle("finished"))
+            await slow.is_writing.wait()
+            ledger.holds.drop("req_1", "acc_ada")
+            await visit(ledger, "acc_ben", "acc_cyd", "acc_dan", "acc_ada")
+            slow.may_write.set()
+            await settling
+        assert await stands(ledger, wanted()) == Account(93, 0, 0)
 
 
 async def test_an_account_that_is_being_granted_credits_is_not_forgotten(store: WatchedStore) -> None:

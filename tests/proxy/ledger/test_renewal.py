@@ -10,10 +10,11 @@ import pytest
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import holds
-from proxy.storage.store import StorageUnreachable, Store
+from proxy.storage.holds import Take
+from proxy.storage.store import BatchItem, Content, StorageUnreachable, Store, WriteOutcome
 from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import held, holding, is_at_rest, made_up, speak, wanted
-from tests.proxy.ledger.lossy import LossyStore
+from tests.proxy.ledger.lossy import Intercepted, LossyStore
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 """With SQLite they are in memory, and end with their worker."""
@@ -76,6 +77,29 @@ async def test_a_hold_whose_asker_left_is_gone_as_soon_as_it_is_there(
     lossy.may_answer.set()
     await is_gone(lossy, "req_1")
     assert await is_at_rest(ledger)
+
+
+class HangingUp(LossyStore):
+    """A store that ends its caller in the turn of the loop in which the answer comes."""
+
+    caller: asyncio.Task[None]
+
+    def submit(self, item: BatchItem) -> None:
+        def answer(content: Content, outcome: WriteOutcome) -> None:
+            item.answer(content, outcome)
+            self.caller.cancel()
+
+        super().submit(Intercepted(item, answer) if isinstance(item.content, Take) else item)
+
+
+async def test_a_hold_whose_answer_and_whose_end_of_its_caller_come_together_is_dropped(store: Store) -> None:
+    hanging_up = HangingUp(store)
+    async with open_ledger(hanging_up, Metrics()) as ledger:
+        hanging_up.caller = asyncio.create_task(speak(ledger, wanted(), 1))
+        with pytest.raises(asyncio.CancelledError):
+            await hanging_up.caller
+        await is_gone(store, "req_1")
+        assert await is_at_rest(ledger)
 
 
 async def test_a_lost_hold_that_comes_after_all_goes_with_the_next_renewal(

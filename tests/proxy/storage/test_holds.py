@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from policies.admission import Live, Refusal, admit
@@ -13,8 +14,10 @@ from policies.limits import Caps
 from policies.plans import Plan, terms
 from policies.quota import CreditStanding, Split
 from proxy.storage import entries, holds, open_store
+from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.entries import GRANTED, Entry
-from proxy.storage.store import Params, Store
+from proxy.storage.holds import Take
+from proxy.storage.store import AlreadyExists, Params, Store
 from tests.databases import Postgres
 
 _POOL, _NOW, _LATER = 86_400_000_000, 1_000, 2_000
@@ -53,15 +56,8 @@ async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
             amount = drawn.choice([0, 0, 1, 10, 30, 60])
             found = await holds.find(postgres, place)
             expected = admit(amount, allowed, found.live, found.credits)
-            own: Params = {
-                "request": f"{account}:{request}",
-                "worker": "w",
-                "amount": amount,
-                "streams": allowed.streams,
-                "key_streams": allowed.key.streams,
-                "expires": _LATER,
-            }
-            taken = await holds.take(postgres, {**place, **own})
+            taking = _taking(place, f"{account}:{request}", amount, allowed.streams, allowed.key.streams)
+            (taken,) = await _take(postgres, taking)
             assert taken == (expected if isinstance(expected, Split) else found), amount
             answers.add(expected.reason if isinstance(expected, Refusal) else "held")
     assert answers == {"held", "streams", "key_streams", "credits"}
@@ -70,8 +66,42 @@ async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
 async def test_a_request_that_costs_nothing_is_held_below_zero_too(postgres: Store) -> None:
     await _give(postgres, "acc_owing", _POOL, -30)
     place = _place("acc_owing", 20)
-    own: Params = {"request": "r", "worker": "w", "streams": None, "key_streams": None, "expires": _LATER}
     owing = holds.AccountHolds(CreditStanding(-10, 0), Live(0, 0))
-    assert await holds.take(postgres, {**place, **own, "amount": 1}) == owing
-    assert await holds.take(postgres, {**place, **own, "amount": 0}) == Split(0, 0)
+    assert await _take(postgres, _taking(place, "r", 1)) == [owing]
+    assert await _take(postgres, _taking(place, "r", 0)) == [Split(0, 0)]
     assert await holds.find(postgres, place) == holds.AccountHolds(CreditStanding(-10, 0), Live(1, 1))
+
+
+async def test_holds_taken_together_see_each_other_whatever_their_order(postgres: Store) -> None:
+    accounts = ["acc_b", "acc_a", "acc_b", "acc_a", "acc_b"]
+    takes = [_taking(_place(name, 20), f"r{number}", 10) for number, name in enumerate(accounts)]
+    used_up = holds.AccountHolds(CreditStanding(0, 0), Live(2, 2))
+    assert await _take(postgres, *takes) == [Split(10, 0)] * 4 + [used_up]
+
+
+async def test_a_hold_that_is_there_already_fails_alone(postgres: Store) -> None:
+    await _take(postgres, _taking(_place("acc_a", 20), "r1", 1))
+    takes = [UnitWrite(_taking(_place("acc_a", 20), f"r{number}", 1)) for number in range(3)]
+    for take in takes:
+        postgres.submit(take)
+    outcomes = [await take.answered for take in takes]
+    assert [isinstance(outcome, AlreadyExists) for outcome in outcomes] == [False, True, False]
+    found = await holds.find(postgres, _place("acc_a", 20))
+    assert found.live.account == 3
+
+
+def _taking(
+    place: Params, request: str, amount: int, streams: int | None = None, key_streams: int | None = None
+) -> Take:
+    row = {**place, "request": request, "worker": "w", "amount": amount, "expires": _LATER}
+    return msgspec.convert({**row, "streams": streams, "key_streams": key_streams}, Take)
+
+
+async def _take(store: Store, *takes: Take) -> list[Split | holds.AccountHolds]:
+    """Take holds in one batch."""
+    items = [UnitWrite(take) for take in takes]
+    for item in items:
+        store.submit(item)
+    outcomes = [await item.answered for item in items]
+    assert not any(isinstance(outcome, Exception) for outcome in outcomes), outcomes
+    return [holds.decision(outcome[0][0]) for outcome in outcomes if isinstance(outcome, list)]

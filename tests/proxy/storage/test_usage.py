@@ -93,5 +93,5 @@ async def test_the_place_of_a_row_is_its_accounts_alone(store: Store) -> None:
 async def test_the_oldest_rows_are_deleted_so_many_at_a_time(store: Store) -> None:
     rows = [msgspec.structs.replace(ROW, id=f"req_{n}", started=n) for n in range(9)]
     await store.write(*map(usage.insert_statement, rows))
-    assert [await usage.delete(store, 5, 3) for _ in range(3)] == [3, 2, 0]
+    assert [await usage.delete(store, 5, 3) for _ in range(3)] == [(3, 0), (2, 0), (0, 0)]
     assert await usage.list_(store) == rows[:4:-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
+from proxy.storage.store import BatchItem, Params, Row, Statement, StorageFailed, Store
 
 _SECOND = 1_000_000
 
@@ -43,6 +43,9 @@ class WatchedStore:
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
         return await self._store.write(*statements)
+
+    def submit(self, item: BatchItem) -> None:
+        self._store.submit(item)
 
     async def close(self) -> None:
         await self._store.close()

@@ -1,0 +1,121 @@
+"""The list of what is to be written: it goes to the database in batches, and each item gets its answer.
+
+An item is in the list before anybody waits for it. So a caller who is cancelled cannot lose it, and what
+follows from its commit is done in its answer, on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFailed, Store, WriteOutcome
+
+ITEMS_A_BATCH = 256
+
+
+class UnitWrite:
+    """A unit in the store's list. `answered` is the future of its outcome: an exception is a result there."""
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self.answered: asyncio.Future[WriteOutcome] = asyncio.get_running_loop().create_future()
+
+    def answer(self, content: Content, outcome: WriteOutcome) -> None:
+        del content
+        if not self.answered.done():
+            self.answered.set_result(outcome)
+
+
+async def write_unit(store: Store, statements: tuple[Statement, ...]) -> list[list[Row]]:
+    """Submit a unit and wait for its commit. Returns the rows of each statement, or raises the refusal."""
+    unit = UnitWrite(statements)
+    store.submit(unit)
+    outcome = await unit.answered
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+class BatchWriter:
+    """Gathers items and hands one batch at a time to the database. Create and use it on the event loop.
+
+    What comes in one turn of the loop, or while a batch is being written, goes together. `hand_over` gets the
+    contents and returns at once; when they are written, the driver calls `answered`.
+    """
+
+    def __init__(self, hand_over: Callable[[list[Content]], None]) -> None:
+        self._hand_over = hand_over
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[BatchItem] = []
+        self._batch: list[tuple[BatchItem, Content]] = []
+        self._is_busy = False
+        self._drained: list[asyncio.Future[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._batch)
+
+    def add(self, item: BatchItem) -> None:
+        self._waiting.append(item)
+        if not self._is_busy:
+            self._is_busy = True
+            # At the end of this turn of the loop: what else comes in it shares the commit.
+            self._loop.call_soon(self._begin_batch)
+
+    def answered(self, outcomes: Sequence[WriteOutcome]) -> None:
+        """Take the outcomes of the batch, in its order, and begin the next one."""
+        batch, self._batch = self._batch, []
+        self._is_busy = bool(self._waiting)
+        if self._is_busy:
+            # Before the answers, so that the database works while they are given.
+            self._begin_batch()
+        self._answer(iter([(*pair, outcome) for pair, outcome in zip(batch, outcomes, strict=True)]))
+        if not self._is_busy:
+            self._tell_drained()
+
+    def refuse_all(self, cause: BaseException | None) -> None:
+        """Answer everything with StorageFailed, because the driver has stopped."""
+        left = [*self._batch, *((item, item.content) for item in self._waiting)]
+        self._batch, self._waiting, self._is_busy = [], [], False
+        self._answer(iter([(*pair, _stopped(cause)) for pair in left]))
+        self._tell_drained()
+
+    async def drain(self) -> None:
+        """Wait until every item has its answer."""
+        while self._is_busy:
+            self._drained.append(drained := self._loop.create_future())
+            await drained
+
+    def _begin_batch(self) -> None:
+        taken, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
+        # The content is read here and never again: until now it may be replaced.
+        self._batch = [(item, item.content) for item in taken]
+        if self._batch:
+            self._hand_over([content for _, content in self._batch])
+
+    def _answer(self, answers: Iterator[tuple[BatchItem, Content, WriteOutcome]]) -> None:
+        is_done = False
+        try:
+            for item, content, outcome in answers:
+                item.answer(content, outcome)
+            is_done = True
+        finally:
+            if not is_done:
+                # A fault in one answer must not keep the others waiting for ever.
+                self._loop.call_soon(self._answer, answers)
+
+    def _tell_drained(self) -> None:
+        drained, self._drained = self._drained, []
+        _set_all(drained)
+
+
+def _set_all(futures: Iterable[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
+
+
+def _stopped(cause: BaseException | None) -> StorageFailed:
+    failure = StorageFailed("the store stopped before this was known to be written")
+    failure.__cause__ = cause
+    return failure

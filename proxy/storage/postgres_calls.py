@@ -1,0 +1,86 @@
+"""Calls to PostgreSQL over a pool of connections: one unit of work, tried again where that helps, in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, NamedTuple, TypeVar
+
+import asyncpg
+
+from proxy.storage.postgres_faults import DRIVER_FAULTS, WORTH_ANOTHER_TRY, refusal
+from proxy.storage.postgres_sql import number_parameters
+from proxy.storage.store import Row, Statement, StorageFailed, StorageUnreachable
+
+_TRIES = 4
+
+_T = TypeVar("_T")
+
+
+class PostgresCall(NamedTuple):
+    """A statement in the driver's form."""
+
+    sql: str
+    values: tuple[Any, ...]
+
+
+async def answer_in_time(query: Awaitable[_T], within_s: float) -> _T:
+    """Return the answer if it comes in time. Otherwise raise a failure of the store."""
+    failure: Exception
+    try:
+        async with asyncio.timeout(within_s):
+            return await query
+    except TimeoutError:
+        failure = StorageUnreachable(f"the database did not answer within {within_s:g} s")
+    except DRIVER_FAULTS as error:
+        failure = refusal(error)
+    # Raised outside the `except`, without the driver's error as its cause: that error quotes values.
+    raise failure
+
+
+def call_of(statement: Statement) -> PostgresCall:
+    sql, names = number_parameters(statement.sql)
+    missing = [name for name in names if name not in statement.params]
+    if missing:
+        raise StorageFailed(f"the statement has no value for :{', :'.join(missing)}")
+    return PostgresCall(sql, tuple(statement.params[name] for name in names))
+
+
+async def carry_out(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]:
+    """Run the calls as one unit, and return the rows of each. Units that block each other are tried again."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await _try(pool, calls)
+        except WORTH_ANOTHER_TRY:
+            continue
+    return await _try(pool, calls)
+
+
+async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]:
+    async with pool.acquire() as connection:
+        try:
+            if len(calls) == 1:
+                # One statement is a transaction of its own, and saves two round trips.
+                return [await _rows(connection, calls[0])]
+            return await _in_transaction(connection, calls)
+        except asyncio.CancelledError:
+            # A clean end would wait for the server, and the server may be what is stuck.
+            connection.terminate()
+            raise
+
+
+async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[Row]]:
+    # By hand: the driver's own block would send its ROLLBACK to a frozen server and wait for it.
+    await connection.execute("BEGIN")
+    try:
+        answers = [await _rows(connection, call) for call in calls]
+    except DRIVER_FAULTS:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+    return answers
+
+
+async def _rows(connection: asyncpg.Connection, call: PostgresCall) -> list[Row]:
+    return [dict(record) for record in await connection.fetch(call.sql, *call.values)]
