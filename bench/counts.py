@@ -85,7 +85,10 @@ async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
     environ = {"VOXGATE_SERVER__DATA": str(data)}
     async with open_worker(config_toml.load(config, environ), registry.load()) as worker:
         key = await dev_key.ensure(worker.store, data)
-        with socket.create_server(("127.0.0.1", 0)) as listening:
+        # Without the protocol's number, asyncio would leave Nagle's algorithm on.
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
             server = uvicorn.Server(
                 uvicorn.Config(
                     worker.public,
