@@ -1,8 +1,8 @@
 """What one request does, counted and not timed: `python -m bench.counts`. Needs nginx.
 
-A worker serves on a port inside this process, on asyncio's own loop, which can be watched. A thread asks, one
-request after the other. Tasks and timers are uvicorn's own as well: one task a request, and one timer for the
-connection that is kept. Calls are of functions written in Python.
+A worker serves on a port inside this process, on asyncio's own loop, which can be watched. Threads ask, each
+one request after the other. Tasks and timers are uvicorn's own as well: one task a request, and one timer for
+the connection that is kept. Calls are of functions written in Python.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.http.server_protocol import server_protocol
 
-WARM, COUNTED = 60, 200
+CONNECTIONS = 8
+WARM, COUNTED = 80, 800
 KINDS = {"gateway": BODY, "hit": json.dumps({**json.loads(BODY), "cache": True})}
 ROWS = (
     *("tasks", "timers", "futures", "turns of the loop"),
@@ -109,16 +110,22 @@ async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
 
 class _Asking:
     def __init__(self, port: int, key: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        self._connections = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(CONNECTIONS)]
         self._key = key
 
     async def count(self, body: str) -> Counter[str]:
-        await asyncio.to_thread(self._ask, body, WARM)
-        return await _counted(lambda: asyncio.to_thread(self._ask, body, COUNTED))
+        await self._ask(body, WARM)
+        return await _counted(lambda: self._ask(body, COUNTED))
 
-    def _ask(self, body: str, times: int) -> None:
+    async def _ask(self, body: str, times: int) -> None:
+        each = times // CONNECTIONS
+        await asyncio.gather(
+            *(asyncio.to_thread(self._ask_over, one, body, each) for one in self._connections)
+        )
+
+    def _ask_over(self, connection: http.client.HTTPConnection, body: str, times: int) -> None:
         for _ in range(times):
-            answer = post(self._connection, self._key, body)
+            answer = post(connection, self._key, body)
             assert answer.status == 200, answer.read()
             answer.read()
 
