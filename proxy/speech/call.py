@@ -1,14 +1,184 @@
-"""The call of a speech: the one value that goes the whole way, from the plan to the last bytes."""
+"""The call of a speech: the one value that goes the whole way, and its tally, by which the ledger settles."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import NamedTuple, Protocol
 
+import msgspec
+
+from policies.costs import Rate
 from policies.plans import Terms
+from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
-from proxy.speech.planning import SpeechPlan
+from proxy.audio.formats import OUTPUT_RATE_HZ, Chunk
+from proxy.ledger import Spent, SpentAttempt, SpentPart
+from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.tally import Tally
+
+
+class AttemptOutput(Protocol):
+    """The output of one attempt so far, as its stream counts it."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def units(self) -> float | None: ...
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """One try of one engine, for the part with this number.
+
+    `was_dispatched` is true when the engine has the job and has not said that it did nothing. Before that,
+    the job waits in the server's own queue, and no provider bills for it.
+    """
+
+    part: int
+    model: Model
+    characters: int
+    output: AttemptOutput
+    rate: Rate | None = None
+    was_dispatched: bool = False
+
+    def note_dispatch(self, is_dispatched: bool) -> None:
+        self.was_dispatched = is_dispatched
+
+    @property
+    def was_submitted(self) -> bool:
+        """Whether the engine has the text, and bills from that moment on."""
+        return self.was_dispatched and self.model.info.billed_on_submit
+
+    def spent(self) -> SpentAttempt:
+        return SpentAttempt(
+            engine=self.model.engine,
+            model=self.model.info.id,
+            characters=self.characters,
+            seconds=self.output.seconds,
+            units=self.output.units,
+            rate=self.rate if self.was_dispatched else None,
+        )
+
+
+class PartRun:
+    """One part of a request while it is spoken, and the model that speaks it or tries to.
+
+    `begins` is the sample of the answer at which the part begins, None before its turn.
+    """
+
+    __slots__ = ("begins", "model", "number", "part", "text")
+
+    def __init__(self, number: int, part: Part, text: str) -> None:
+        self.number = number
+        self.part = part
+        self.text = text
+        self.model: Model | None = None
+        self.begins: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<PartRun {self.number} by {self.speaker or 'nobody'}>"
+
+    @property
+    def speaker(self) -> str:
+        """The model as `engine/model`, or "" before one was tried."""
+        return self.model.name if self.model is not None else ""
+
+    @property
+    def engine(self) -> str:
+        return self.model.engine if self.model is not None else ""
+
+    @property
+    def model_id(self) -> str:
+        return self.model.info.id if self.model is not None else ""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        return self.part.candidates
+
+
+class Tally:
+    """What a request has come to so far. The streams and the pipeline write it while they speak.
+
+    `cache` is the state of the audio cache for this request. A clip `names` the engine and the model that
+    spoke it; otherwise they follow from the parts, joined by a plus.
+    """
+
+    def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
+        self.parts = tuple(
+            PartRun(number, part, request.text[part.start : part.end])
+            for number, part in enumerate(plan.parts)
+        )
+        self.parts[0].begins = 0
+        self.attempts: list[Attempt] = []
+        self.samples = 0
+        self.sample_rate_hz = OUTPUT_RATE_HZ
+        self.first_byte_ms: int | None = None
+        self.error: str | None = None
+        self.cache = "off"
+        self.names: tuple[str, str] | None = None
+        self._request = request
+        self._plan = plan
+
+    def __repr__(self) -> str:
+        return f"<Tally {self.samples} samples, {self.parts!r}>"
+
+    @property
+    def current_part(self) -> PartRun:
+        """The part whose turn it is. When the answer breaks, its engine is to blame."""
+        return next(part for part in reversed(self.parts) if part.begins is not None)
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.sample_rate_hz
+
+    def add(self, chunk: Chunk) -> None:
+        """Count a chunk as written."""
+        self.samples += chunk.samples
+        self.sample_rate_hz = chunk.sample_rate_hz
+
+    def written_parts(self) -> Iterator[tuple[PartRun, int]]:
+        """Give each part with its written samples. The last ones may end inside a part."""
+        ends = [run.begins for run in self.parts[1:]]
+        for run, end in zip_longest(self.parts, ends):
+            begins = self.samples if run.begins is None else run.begins
+            yield run, max(0, min(self.samples, self.samples if end is None else end) - begins)
+
+    def spent(self) -> Spent:
+        """Return what the ledger settles: frozen, as things stand now."""
+        parts = tuple(self._spent_part(part, samples) for part, samples in self.written_parts())
+        engine, model = self.names or (
+            "+".join(dict.fromkeys(part.engine for part in parts if part.engine)),
+            "+".join(dict.fromkeys(part.model for part in parts if part.model)),
+        )
+        return Spent(
+            engine=engine,
+            model=model,
+            voice=self._plan.voice.id,
+            language=self._plan.language,
+            format=self._request.format,
+            characters=len(self._request.text),
+            samples=self.samples,
+            sample_rate_hz=self.sample_rate_hz,
+            first_byte_ms=self.first_byte_ms,
+            error=self.error,
+            cache=self.cache,
+            parts=parts,
+            attempts=tuple(attempt.spent() for attempt in self.attempts),
+        )
+
+    def _spent_part(self, run: PartRun, samples: int) -> SpentPart:
+        return SpentPart(
+            engine=run.engine,
+            model=run.model_id,
+            characters=run.part.characters,
+            estimated_s=run.part.estimated_s,
+            samples=samples,
+            was_submitted=any(
+                attempt.was_submitted and attempt.part == run.number and attempt.model == run.model
+                for attempt in self.attempts
+            ),
+        )
 
 
 class SpeechCall(NamedTuple):

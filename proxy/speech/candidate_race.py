@@ -15,12 +15,11 @@ from proxy.audio.frames import open_frames
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
-from proxy.speech.call import SpeechCall
+from proxy.speech.call import Attempt, PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.front_ends import FrontEnds
 from proxy.speech.planning import Part
-from proxy.speech.tally import Attempt, PartRun
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
     EngineError,

@@ -54,6 +54,9 @@ class LeavingPeer:
 
     async def leave_after(self, event: asyncio.Event) -> None:
         await event.wait()
+        self.leave()
+
+    def leave(self) -> None:
         self.is_gone = True
         if self.on_gone is not None:
             self.on_gone()
@@ -93,10 +96,11 @@ class Inside(NamedTuple):
         leaves: asyncio.Event | None = None,
         on_sent: Callable[[Message], Awaitable[None]] | None = None,
         headers: Mapping[str, str] | None = None,
+        peer: LeavingPeer | None = None,
     ) -> list[Message]:
         """The ASGI messages of an answer, whether it ends well or not; the client leaves at the event."""
         sent: list[Message] = []
-        peer = LeavingPeer()
+        peer = peer or LeavingPeer()
         leaving = asyncio.create_task(peer.leave_after(leaves)) if leaves is not None else None
         inbox = [{"type": "http.request", "body": encode_json(body), "more_body": False}]
 

@@ -13,9 +13,9 @@ from policies.routing import Candidate, Model, Voice
 from proxy.audio.formats import Chunk
 from proxy.http.replies import encode_json
 from proxy.ledger import SpentAttempt
+from proxy.speech.call import Attempt, Tally
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
-from proxy.speech.tally import Attempt, Tally
 from speech_engine import ModelInfo
 
 RATE_HZ = 24_000

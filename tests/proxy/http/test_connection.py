@@ -1,0 +1,112 @@
+"""A connection tells its request that the client has left, once, and only while it matters."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from starlette.types import Message, Scope
+
+from proxy.errors import ClientLeft, RequestTooLarge
+from proxy.http.connection import PEER, Connection
+from tests.proxy.api.inside import LeavingPeer
+
+
+def connection(peer: LeavingPeer | None, *messages: Message) -> tuple[Connection, list[Message]]:
+    inbox, sent = list(messages), []
+    scope: Scope = {"type": "http", "headers": []}
+    if peer is not None:
+        scope["extensions"] = {PEER: peer}
+
+    async def receive() -> Message:
+        return inbox.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    return Connection(scope, receive, send), sent
+
+
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_a_client_that_leaves_ends_the_block() -> None:
+    peer = LeavingPeer()
+    client, _ = connection(peer)
+    asyncio.get_running_loop().call_soon(peer.leave)
+    with pytest.raises(ClientLeft):
+        with client.stop_when_client_leaves():
+            await forever()
+    assert client.was_cancelled
+
+
+async def test_a_client_that_had_left_before_ends_the_block_at_its_first_wait() -> None:
+    peer = LeavingPeer()
+    peer.leave()
+    client, _ = connection(peer)
+    with pytest.raises(ClientLeft):
+        with client.stop_when_client_leaves():
+            await forever()
+
+
+async def test_a_client_that_leaves_after_the_whole_answer_has_not_left() -> None:
+    peer = LeavingPeer()
+    client, sent = connection(peer)
+    with client.stop_when_client_leaves():
+        client.set_head(200, [])
+        await client.end(b"all of it")
+        peer.leave()
+        await asyncio.sleep(0)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert not client.was_cancelled
+
+
+async def test_a_connection_that_is_lost_after_the_block_cancels_nobody() -> None:
+    peer = LeavingPeer()
+    client, _ = connection(peer)
+    with client.stop_when_client_leaves():
+        pass
+    assert peer.on_gone is None
+    peer.leave()
+    await asyncio.sleep(0)
+
+
+async def test_a_server_that_tells_nothing_has_clients_who_stay() -> None:
+    client, _ = connection(None)
+    with client.stop_when_client_leaves():
+        await asyncio.sleep(0)
+    assert not client.is_behind
+
+
+async def test_a_timeout_of_the_block_itself_is_its_own() -> None:
+    client, _ = connection(LeavingPeer())
+    with pytest.raises(TimeoutError):
+        with client.stop_when_client_leaves():
+            raise TimeoutError
+
+
+@pytest.mark.parametrize("pieces", [[b"abc"], [b"a", b"bc"], [b"", b"abc", b""]])
+async def test_a_body_is_read_in_any_pieces(pieces: list[bytes]) -> None:
+    client, _ = connection(None, *_body(pieces))
+    assert await client.body(3) == b"abc"
+
+
+async def test_a_body_that_is_too_long_is_refused_before_its_end() -> None:
+    client, _ = connection(None, *_body([b"ab", b"cd", b"never read"]))
+    with pytest.raises(RequestTooLarge):
+        await client.body(3)
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_has_left() -> None:
+    client, _ = connection(None, *_body([b"ab"], more=True), {"type": "http.disconnect"})
+    with pytest.raises(ClientLeft):
+        await client.body(10)
+
+
+def _body(pieces: list[bytes], *, more: bool = False) -> list[Message]:
+    last = len(pieces) - 1
+    return [
+        {"type": "http.request", "body": piece, "more_body": more or number < last}
+        for number, piece in enumerate(pieces)
+    ]
