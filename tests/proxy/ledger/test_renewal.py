@@ -13,7 +13,7 @@ from proxy.storage import holds
 from proxy.storage.holds import Take
 from proxy.storage.store import BatchItem, Content, StorageUnreachable, Store, WriteOutcome
 from proxy.telemetry import Metrics
-from tests.proxy.ledger.asking import held, is_at_rest, made_up, speak, wanted
+from tests.proxy.ledger.asking import held, is_at_rest, is_gone, made_up, speak, wanted
 from tests.proxy.ledger.lossy import Intercepted, LossyStore
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -35,14 +35,6 @@ async def lose_a_hold(ledger: Ledger, lossy: LossyStore) -> None:
     with pytest.raises(StorageUnreachable):
         async with ledger.hold(wanted("req_lost")):
             pytest.fail("it has no hold")
-
-
-async def is_gone(store: Store, request: str) -> None:
-    """Returns once its row is; a renewal would come too late for that."""
-    deadline = asyncio.get_running_loop().time() + 10
-    while request in await held(store):
-        assert asyncio.get_running_loop().time() < deadline, "nobody dropped it"
-        await asyncio.sleep(0.01)
 
 
 async def test_a_hold_whose_answer_was_lost_does_not_wait_for_a_renewal(
