@@ -51,14 +51,16 @@ class _Account:
 
     def position(self, key: str, terms: Terms, cycle: Cycle) -> Position:
         pools = self.pools or {}
-        held = [hold for _, hold in self.live.values()]
-        allowance = terms.allowance
-        if allowance is not None:
-            allowance += pools.get(cycle.start, 0)
-            allowance -= sum(hold.split.allowance for hold in held if hold.cycle.start == cycle.start)
-        granted = pools.get(GRANTED, 0) - sum(hold.split.granted for hold in held)
-        of_key = sum(1 for owner, _ in self.live.values() if owner == key)
-        return Position(CreditStanding(allowance, granted), Live(len(held), of_key), cycle)
+        allowance, granted, of_key = pools.get(cycle.start, 0), pools.get(GRANTED, 0), 0
+        # One pass: an account may have hundreds of running requests, and each new one comes here.
+        for owner, hold in self.live.values():
+            granted -= hold.split.granted
+            if hold.cycle.start == cycle.start:
+                allowance -= hold.split.allowance
+            if owner == key:
+                of_key += 1
+        left = None if terms.allowance is None else terms.allowance + allowance
+        return Position(CreditStanding(left, granted), Live(len(self.live), of_key), cycle)
 
     def apply(self, new_entries: Sequence[Entry]) -> None:
         if self.pools is not None:
@@ -92,7 +94,10 @@ class MemoryHolds:
         return held
 
     def begin_settlement(self, hold_request: HoldRequest) -> None:
-        self._accounts.setdefault(hold_request.account, _Account()).writing += 1
+        account = self._accounts.get(hold_request.account)
+        if account is None:
+            account = self._accounts[hold_request.account] = _Account()
+        account.writing += 1
 
     def end_settlement(self, hold_request: HoldRequest, end: End | None) -> None:
         account = self._accounts[hold_request.account]
@@ -126,16 +131,22 @@ class MemoryHolds:
         await self.deadlines.close()
 
     async def _account(self, id_: str) -> _Account:
-        was_read = False
+        account = self._accounts.get(id_)
+        if account is None or account.pools is None:
+            account = await self._read(id_)
+            self._accounts.move_to_end(id_)
+            self._forget_idle()
+        else:
+            self._accounts.move_to_end(id_)
+        # No wait since the last look at the pools: the caller is about to take a hold.
+        return account
+
+    async def _read(self, id_: str) -> _Account:
+        """Read the pools of an account that has none yet. Only one caller reads, and the others wait."""
         while (account := self._accounts.setdefault(id_, _Account())).pools is None:
-            was_read = True
             async with account.reading:
                 if account.pools is None:
                     account.pools = await entries.pools(self.store, id_)
-        # Only now: other accounts may have come during the read, and the caller is about to take a hold.
-        self._accounts.move_to_end(id_)
-        if was_read:
-            self._forget_idle()
         return account
 
     def _forget_idle(self) -> None:

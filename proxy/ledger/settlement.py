@@ -96,11 +96,13 @@ class Settlement:
             self._accept(content)
         elif isinstance(outcome, AlreadyExists):
             self._accept_earlier_try()
-        elif isinstance(outcome, StorageUnreachable) and self._has_caller and self._tries_left > 0:
+        elif isinstance(outcome, StorageUnreachable):
             self._is_in_doubt = True
-            self._submit()
+            if self._has_caller and self._tries_left > 0:
+                self._submit()
+            else:
+                self._tell(outcome)
         else:
-            self._is_in_doubt |= isinstance(outcome, StorageUnreachable)
             self._tell(outcome)
 
     @property

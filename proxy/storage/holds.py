@@ -72,7 +72,13 @@ $body$
 _NAMED = "IN (SELECT jsonb_array_elements_text(CAST(:requests AS jsonb)))"
 _DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED}"
 # By name, and not all of the worker's: the row of a take that was given up must not live for ever.
-_RENEW = f"UPDATE holds SET expires = :expires WHERE worker = :worker AND request {_NAMED}"
+# A row that is locked is being ended. To wait for it could block a settlement of many requests, which locks
+# its rows in another order.
+_RENEW = f"""
+UPDATE holds SET expires = :expires WHERE request IN (
+    SELECT request FROM holds WHERE worker = :worker AND request {_NAMED} FOR UPDATE SKIP LOCKED
+)
+"""
 _SWEEP = "DELETE FROM holds WHERE expires < :long_ago"
 
 

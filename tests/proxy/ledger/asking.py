@@ -185,6 +185,14 @@ async def held(store: Store) -> list[str]:
     return [row["request"] for row in await store.read("SELECT request FROM holds ORDER BY request")]
 
 
+async def is_gone(store: Store, request: str) -> None:
+    """Returns once its row is; a renewal would come too late for that."""
+    deadline = asyncio.get_running_loop().time() + 10
+    while request in await held(store):
+        assert asyncio.get_running_loop().time() < deadline, "nobody dropped it"
+        await asyncio.sleep(0.01)
+
+
 async def made_up(ledger: Ledger) -> None:
     """Returns when nothing is owed any more."""
     async with asyncio.timeout(20):

@@ -21,7 +21,15 @@ from proxy.storage.store import (
 )
 
 Fate = Literal[
-    "goes well", "never sent", "answer lost", "answer late", "sent late", "held back", "breaks", "refused"
+    "goes well",
+    "never sent",
+    "answer lost",
+    "answer late",
+    "lost late",
+    "sent late",
+    "held back",
+    "breaks",
+    "refused",
 ]
 
 
@@ -67,6 +75,9 @@ class LossyStore:
                 self._later(self._submit_late(item))
             case "answer late":
                 self._store.submit(Intercepted(item, partial(self._answer_late, item)))
+            case "lost late":
+                lose = partial(self._answer_late, item, outcome=_lost())
+                self._store.submit(Intercepted(item, lambda content, _: lose(content)))
             case "answer lost":
                 self._store.submit(Intercepted(item, lambda content, _: item.answer(content, _lost())))
             case "sent late":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.ledger import Hold, HoldRequest, Ledger, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
-from proxy.storage import usage
+from proxy.storage import open_store, usage
 from proxy.storage.store import Store
 from proxy.telemetry import Metrics
 from tests.proxy.ledger.asking import Account, Held, heard, holding, moved, speak, stands, terms, wanted
@@ -67,8 +68,13 @@ async def all_at_once(ledgers: list[Ledger], requests: list[HoldRequest]) -> End
 
 
 @pytest.fixture
-async def two(store: Store) -> AsyncIterator[list[Ledger]]:
-    async with open_ledger(store, Metrics()) as one, open_ledger(store, Metrics()) as other:
+async def two(store: Store, store_url: str, tmp_path: Path) -> AsyncIterator[list[Ledger]]:
+    """Two workers. Each has a store of its own, since what one store takes is taken in order."""
+    async with (
+        open_store(store_url, tmp_path) as another_store,
+        open_ledger(store, Metrics()) as one,
+        open_ledger(another_store, Metrics()) as other,
+    ):
         yield [one, other]
 
 

@@ -21,6 +21,7 @@ from tests.proxy.ledger.asking import (
     Account,
     heard,
     holding,
+    is_gone,
     moved,
     speak,
     stands,
@@ -240,6 +241,7 @@ async def test_a_request_id_cannot_be_charged_again(store: Store, ledger: Ledger
     with pytest.raises(StorageFailed, match="settled before"):
         await speak(ledger, wanted(), 2)
     assert await moved(store) == [("spend", False, -1)]
+    await is_gone(store, "req_1")
     assert await stands(ledger, wanted()) == Account(99, 0, 0)
 
 

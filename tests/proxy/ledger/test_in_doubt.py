@@ -355,6 +355,24 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
     assert await is_at_rest(ledger)
 
 
+@on_a_line
+async def test_an_answer_that_is_lost_after_the_deadline_leaves_no_charge(
+    ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
+    async with holding(ledger, wanted()) as hold:
+        heard(hold, 4)
+        lossy.fates.append("lost late")
+        with pytest.raises(StorageUnreachable):
+            await hold.settle("finished")
+    monkeypatch.undo()
+    lossy.may_answer.set()
+    await made_up(ledger)
+    assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
+    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await is_at_rest(ledger)
+
+
 @pytest.mark.parametrize("fate", ["refused", "never sent"])
 async def test_a_failure_that_the_disk_did_not_take_is_on_record_later(
     ledger: Ledger, lossy: LossyStore, fate: Fate

@@ -11,9 +11,9 @@ from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import holds
 from proxy.storage.holds import Take
-from proxy.storage.store import BatchItem, Content, StorageUnreachable, Store, WriteOutcome
+from proxy.storage.store import BatchItem, Content, Statement, StorageUnreachable, Store, WriteOutcome
 from proxy.telemetry import Metrics
-from tests.proxy.ledger.asking import held, holding, is_at_rest, made_up, speak, wanted
+from tests.proxy.ledger.asking import held, holding, is_at_rest, is_gone, made_up, speak, wanted
 from tests.proxy.ledger.lossy import Intercepted, LossyStore
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -35,14 +35,6 @@ async def lose_a_hold(ledger: Ledger, lossy: LossyStore) -> None:
     with pytest.raises(StorageUnreachable):
         async with holding(ledger, wanted("req_lost")):
             pytest.fail("it has no hold")
-
-
-async def is_gone(store: Store, request: str) -> None:
-    """Returns once its row is; a renewal would come too late for that."""
-    deadline = asyncio.get_running_loop().time() + 10
-    while request in await held(store):
-        assert asyncio.get_running_loop().time() < deadline, "nobody dropped it"
-        await asyncio.sleep(0.01)
 
 
 async def test_a_hold_whose_answer_was_lost_does_not_wait_for_a_renewal(
@@ -153,6 +145,27 @@ async def test_a_renewal_that_breaks_is_counted_and_the_next_one_comes(
             await is_renewed(lossy)
         await is_renewed(lossy)
     assert 'voxgate_background_failures_total{task="holds renewal"} 1.0' in metrics.text()
+
+
+async def test_a_renewal_does_not_wait_for_a_hold_that_is_being_ended(
+    ledger: Ledger, lossy: LossyStore
+) -> None:
+    assert isinstance(ledger.holds, StoredHolds)
+    async with holding(ledger, wanted("req_1")), holding(ledger, wanted("req_2")):
+        (before,) = await lossy.read("SELECT expires FROM holds WHERE request = 'req_2'")
+        ending = asyncio.create_task(
+            lossy.write(
+                Statement("SELECT 1 FROM holds WHERE request = 'req_1' FOR UPDATE"),
+                Statement("SELECT pg_sleep(1)"),
+            )
+        )
+        while not await lossy.read("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"):
+            pass
+        await ledger.holds._renew()
+        assert not ending.done()
+        (after,) = await lossy.read("SELECT expires FROM holds WHERE request = 'req_2'")
+        assert after["expires"] > before["expires"]
+        await ending
 
 
 async def test_a_hold_that_nobody_renewed_for_long_is_swept_away(
