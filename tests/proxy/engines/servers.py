@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 _LENGTH = re.compile(r"content-length: *(\d+)", re.IGNORECASE)
 
 HEADERS: dict[str, dict[str, str]] = {"lean": {}, "aiohttp": {"connection": "keep-alive"}}
-"""What makes either client send a request: the lean one refuses what says itself how it is sent."""
+"""For a request to either of our clients: the lean one sends none that says itself how it is sent."""
 
 Act = bytes | float | Callable[[], Awaitable[object]]
 """Bytes to send, seconds to pause, or something to wait for."""
