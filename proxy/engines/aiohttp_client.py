@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from types import TracebackType
 
 import aiohttp
@@ -59,6 +58,34 @@ class AiohttpAnswer:
                 raise EngineFailed("The provider's answer is longer than any that makes sense.")
             parts.append(piece)
         return b"".join(parts)
+
+
+class AiohttpClient:
+    """A client for many requests at once. It has a place among `places` for each."""
+
+    def __init__(self, connections: int, trust: ssl.SSLContext, places: asyncio.Semaphore) -> None:
+        self._places = places
+        connector = aiohttp.TCPConnector(
+            limit=connections, limit_per_host=connections, keepalive_timeout=_IDLE_S, ssl=trust
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers=DEFAULTS,
+            auto_decompress=False,
+            # Our own timeouts know the deadline of each request.
+            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=_PIECE_BYTES,
+        )
+
+    def __repr__(self) -> str:
+        return "<AiohttpClient>"
+
+    def send(self, request: HttpRequest, proxy: str | None) -> AiohttpExchange:
+        return AiohttpExchange(self._session, self._places, request, proxy)
+
+    async def close(self) -> None:
+        await self._session.close()
 
 
 class AiohttpExchange:
@@ -116,23 +143,6 @@ class AiohttpExchange:
             # A redirect must not carry a key to another address.
             allow_redirects=False,
         )
-
-
-@asynccontextmanager
-async def open_session(connections: int, trust: ssl.SSLContext) -> AsyncIterator[aiohttp.ClientSession]:
-    connector = aiohttp.TCPConnector(
-        limit=connections, limit_per_host=connections, keepalive_timeout=_IDLE_S, ssl=trust
-    )
-    async with aiohttp.ClientSession(
-        connector=connector,
-        headers=DEFAULTS,
-        auto_decompress=False,
-        # Our own timeouts know the deadline of each request.
-        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=_PIECE_BYTES,
-    ) as session:
-        yield session
 
 
 def _form(form: HttpForm) -> aiohttp.FormData:

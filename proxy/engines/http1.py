@@ -12,7 +12,8 @@ from types import TracebackType
 
 import aiohappyeyeballs
 
-from proxy.engines.http1_connection import Http1Answer, Http1Connection
+from proxy.engines.http1_answer import Http1Answer
+from proxy.engines.http1_connection import Http1Connection
 from proxy.engines.http1_request import Origin, RequestHead
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
 

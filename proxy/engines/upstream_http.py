@@ -3,72 +3,103 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from proxy.config.sections import Upstream
-from proxy.engines.aiohttp_client import AiohttpExchange, open_session
 from proxy.engines.http1 import ConnectionPool, Http1Exchange
 from proxy.engines.http1_request import request_head
-from speech_engine.http import HttpForm, HttpRequest
+from speech_engine.http import HttpAnswer, HttpForm, HttpRequest
+
+if TYPE_CHECKING:
+    from proxy.engines.aiohttp_client import AiohttpClient, AiohttpExchange
 
 
 class UpstreamClient:
     """A `speech_engine.HttpClient`. Use `open_http`."""
 
-    def __init__(
-        self,
-        pool: ConnectionPool,
-        session: aiohttp.ClientSession,
-        places: asyncio.Semaphore,
-        proxy_of: Callable[[str], str | None],
-    ) -> None:
-        self._pool = pool
-        self._session = session
-        self._places = places
+    def __init__(self, upstream: Upstream, proxy_of: Callable[[str], str | None]) -> None:
+        self._connections = upstream.connections
+        self._trust = ssl.create_default_context(cafile=Path(upstream.ca_file) if upstream.ca_file else None)
+        self._trust.set_alpn_protocols(["http/1.1"])
+        # Both clients together ask no more at once than the section allows.
+        self._places = asyncio.Semaphore(upstream.connections)
+        self._pool = ConnectionPool(self._places, upstream.connections, self._trust)
         self._proxy_of = proxy_of
+        self._aiohttp: AiohttpClient | None = None
 
     def __repr__(self) -> str:
         return f"<UpstreamClient {self._pool!r}>"
 
-    def send(self, request: HttpRequest) -> Http1Exchange | AiohttpExchange:
+    def send(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpAnswer]:
         """Return the exchange, for `async with`. Raises EngineUnavailable for a header of two lines."""
         proxy = self._proxy_of(request.url)
         head = request_head(request.method, request.url, tuple(request.headers.items()))
         if head is None or proxy is not None or isinstance(request.body, HttpForm):
-            return AiohttpExchange(self._session, self._places, request, proxy)
+            return _OtherExchange(self, request, proxy)
         return Http1Exchange(self._pool, head, request.body, request.within_s, request.silence_s)
+
+    async def aiohttp(self) -> AiohttpClient:
+        """Return the other client: ten MiB that most workers never need. A thread reads its code, so that no
+        stream stutters."""
+        if self._aiohttp is None:
+            await asyncio.to_thread(importlib.import_module, "proxy.engines.aiohttp_client")
+            from proxy.engines.aiohttp_client import AiohttpClient
+
+            if self._aiohttp is None:
+                self._aiohttp = AiohttpClient(self._connections, self._trust, self._places)
+        return self._aiohttp
+
+    async def close(self) -> None:
+        await self._pool.close()
+        if self._aiohttp is not None:
+            await self._aiohttp.close()
+
+
+class _OtherExchange:
+    def __init__(self, client: UpstreamClient, request: HttpRequest, proxy: str | None) -> None:
+        self._client = client
+        self._request = request
+        self._proxy = proxy
+        self._exchange: AiohttpExchange
+
+    async def __aenter__(self) -> HttpAnswer:
+        self._exchange = (await self._client.aiohttp()).send(self._request, self._proxy)
+        return await self._exchange.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exchange.__aexit__(kind, error, trace)
 
 
 @asynccontextmanager
 async def open_http(upstream: Upstream) -> AsyncIterator[UpstreamClient]:
-    trust = ssl.create_default_context(cafile=Path(upstream.ca_file) if upstream.ca_file else None)
-    trust.set_alpn_protocols(("http/1.1",))
-    # Both clients together ask no more at once than the section allows.
-    places = asyncio.Semaphore(upstream.connections)
-    pool = ConnectionPool(places, upstream.connections, trust)
-    proxy_of = _always(upstream.proxy) if upstream.proxy else _proxies_of_environment()
+    proxies = urllib.request.getproxies()
+    proxy_of = _always(upstream.proxy) if upstream.proxy else _proxies_of_environment(proxies)
+    client = UpstreamClient(upstream, proxy_of)
     try:
-        async with open_session(upstream.connections, trust) as session:
-            yield UpstreamClient(pool, session, places, proxy_of)
+        if upstream.proxy or proxies:
+            await client.aiohttp()
+        yield client
     finally:
-        await pool.close()
+        await client.close()
 
 
 def _always(proxy: str) -> Callable[[str], str | None]:
     return lambda _url: proxy
 
 
-def _proxies_of_environment() -> Callable[[str], str | None]:
+def _proxies_of_environment(proxies: Mapping[str, str]) -> Callable[[str], str | None]:
     """Read HTTPS_PROXY, NO_PROXY and the like once. aiohttp would read them for each request, in a thread."""
-    proxies = urllib.request.getproxies()
 
     @lru_cache(maxsize=64)
     def of_host(scheme: str, host: str) -> str | None:

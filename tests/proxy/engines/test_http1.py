@@ -12,7 +12,7 @@ from proxy.config.sections import Upstream
 from proxy.engines import http1_connection
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, EngineUnavailable, HttpForm, HttpRequest
-from tests.proxy.engines.servers import HEADERS, Bare, answer, bare, begun
+from tests.proxy.engines.servers import HEADERS, Act, Bare, answer, bare, begun
 from tests.proxy.engines.test_upstream_http import CERTIFICATE
 
 MEGABYTE = 1024 * 1024
@@ -135,7 +135,7 @@ async def test_a_slow_reader_slows_its_provider_down() -> None:
 
 @pytest.mark.parametrize("kind", HEADERS)
 async def test_a_reader_that_takes_its_time_is_no_silence_of_the_provider(kind: str) -> None:
-    acts = [begun(2), 0.05, b"a", 0.4, b"b"]
+    acts: list[Act] = [begun(2), 0.05, b"a", 0.4, b"b"]
     async with bare(*acts) as server, open_http(Upstream()) as client:
         request = HttpRequest(
             method="POST", url=server.url, headers=HEADERS[kind], within_s=0.2, silence_s=0.2

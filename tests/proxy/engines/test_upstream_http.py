@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -235,3 +237,8 @@ async def test_no_repr_tells_a_secret() -> None:
             shown = f"{request!r} {client!r} {found!r}"
     assert SECRET not in shown
     assert server.url not in shown
+
+
+def test_a_worker_without_forms_and_proxies_never_loads_the_larger_client() -> None:
+    program = "import sys, proxy.app; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
