@@ -28,7 +28,7 @@ from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import HttpRequest
 
-ROUNDS = 3
+ROUNDS = 7
 SECONDS = 2.0
 HEADERS = {
     "accept-encoding": "identity",

@@ -6,6 +6,7 @@ It knows no forms, forward proxies, compressed answers or redirects. `upstream_h
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from types import TracebackType
@@ -34,6 +35,7 @@ class ConnectionPool:
         self._most = most
         self._trust = trust
         self._loop = asyncio.get_running_loop()
+        self._opening = 0
         self._sockets: set[Http1Connection] = set()
         self._idle: dict[Origin, list[Http1Connection]] = {}
 
@@ -54,13 +56,14 @@ class ConnectionPool:
             async with asyncio.timeout_at(deadline):
                 await self._places.acquire()
                 try:
-                    return (None if fresh else self._take_idle(origin)) or await self._connect(origin)
+                    return (None if fresh else self._take_idle(origin)) or await self._open(origin)
                 except BaseException:
                     self._places.release()
                     raise
         except TimeoutError:
             raise EngineTimeout("The provider did not answer in time.") from None
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, RuntimeError) as error:
+            # A name may be no name, and uvloop has RuntimeError for some sockets.
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise EngineUnavailable(f"The provider cannot be reached: {reason}.") from None
 
@@ -92,8 +95,19 @@ class ConnectionPool:
         idle = self._idle.get(origin)
         return idle.pop() if idle else None
 
+    async def _open(self, origin: Origin) -> Http1Connection:
+        self._opening += 1
+        try:
+            self._make_room()
+            connection = await self._connect(origin)
+        finally:
+            self._opening -= 1
+        if not connection.is_open:
+            raise ConnectionResetError(errno.ECONNRESET, "the connection ended before a request")
+        self._sockets.add(connection)
+        return connection
+
     async def _connect(self, origin: Origin) -> Http1Connection:
-        self._make_room()
         found = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
         reached = await aiohappyeyeballs.start_connection(
             found, happy_eyeballs_delay=_NEXT_ADDRESS_S, interleave=1, loop=self._loop
@@ -106,12 +120,12 @@ class ConnectionPool:
             ssl=self._trust if is_private else None,
             server_hostname=origin.host if is_private else None,
         )
-        self._sockets.add(connection)
         return connection
 
     def _make_room(self) -> None:
         idle = [connection for each in self._idle.values() for connection in each]
-        if len(self._sockets) >= self._most and idle:
+        is_open = [connection for connection in self._sockets if connection.is_open]
+        if len(is_open) + self._opening > self._most and idle:
             min(idle, key=lambda connection: connection.idle_since).abort("another needs its place")
 
 

@@ -183,6 +183,11 @@ async def test_the_connection_that_was_idle_longest_makes_room() -> None:
             await ask(client, post(third.url))
             await first.until(lambda: first.open == 0)
             assert (second.open, third.open) == (1, 1)
+            # Two that begin together make room for two.
+            await asyncio.gather(*(ask(client, post(first.url)) for _ in range(2)))
+            assert first.open == 2
+            await second.until(lambda: second.open == 0)
+            await third.until(lambda: third.open == 0)
 
 
 async def _has_asked(server: Bare) -> None:
@@ -233,6 +238,19 @@ async def test_a_provider_that_is_not_reached_holds_no_place(url: str, kind: str
             with pytest.raises(EngineUnavailable):
                 await ask(client, HttpRequest(method="POST", url=url, headers=HEADERS[kind]))
         assert await ask(client, post(server.url)) == b"free"
+
+
+async def test_a_server_that_closes_before_it_is_asked_is_nobody_reached() -> None:
+    async def close(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    listening = await asyncio.start_server(close, "127.0.0.1", 0)
+    async with listening, open_http(Upstream(connections=1)) as client:
+        for _ in range(20):
+            # Whether the client has seen the end by the time it sends is chance; it holds nothing then.
+            with pytest.raises((EngineUnavailable, EngineFailed)):
+                await ask(client, post(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"))
+            assert repr(client) == "<UpstreamClient <ConnectionPool 0 busy, 0 idle>>"
 
 
 async def test_a_client_that_is_closed_ends_what_is_under_way() -> None:
