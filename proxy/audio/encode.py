@@ -5,16 +5,9 @@ An encoder is synchronous and belongs to one request. Its owner may close it at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from fractions import Fraction
 from typing import Protocol
 
-import av
-
-from proxy.audio.formats import AUDIO_FORMATS, OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Codec, silence, wav_header
-from proxy.audio.frames_ogg import last_granule
-from proxy.audio.libav import Sink, audio_frame
+from proxy.audio.formats import AUDIO_FORMATS, SAMPLE_BYTES, Chunk, wav_header
 from proxy.audio.steps import SoundFailed
 
 
@@ -28,18 +21,15 @@ class Encoder(Protocol):
     def close(self) -> None: ...
 
 
-# Ogg counts Opus samples at this rate, whatever the rate of the input is.
-_OPUS_CLOCK_HZ = 48_000
-
-_EMPTY_ANSWER_SAMPLES = OUTPUT_RATE_HZ // 10
-
-
 def open_encoder(audio_format: str) -> Encoder:
     """Open an encoder for one answer, whose length is not known yet."""
     codec = AUDIO_FORMATS[audio_format].codec
     if codec is None:
         return _Plain(wav_header(None) if audio_format == "wav" else b"")
-    return _Compressed(codec)
+    # Imported here: see proxy/audio/libraries.py.
+    from proxy.audio.compressed import CompressedEncoder
+
+    return CompressedEncoder(codec)
 
 
 class _Plain:
@@ -66,94 +56,3 @@ class _Plain:
 
     def close(self) -> None:
         self._closed = True
-
-
-class _Compressed:
-    """A libav encoder and muxer. The bytes that the muxer has written show which samples are covered."""
-
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
-        self._sink = Sink()
-        self._fed = 0
-        self._covered = 0
-        self._muxed_end = 0
-        self._delay = 0
-        self._closed = False
-        with self._faults():
-            muxing = {**codec.muxing, "flush_packets": "1"}
-            # Threads for each answer would cost more time than they save.
-            encoding = {**codec.encoding, "threads": "1"}
-            self._container = av.open(self._sink, "w", format=codec.container, options=muxing)
-            stream = self._container.add_stream(
-                codec.name, rate=OUTPUT_RATE_HZ, layout="mono", options=encoding
-            )
-        assert isinstance(stream, av.AudioStream)
-        if codec.bit_rate is not None:
-            stream.bit_rate = codec.bit_rate
-        self._stream = stream
-
-    def __repr__(self) -> str:
-        return f"<Encoder {self._codec.name}, {self._fed} samples in, {self._covered} out>"
-
-    def feed(self, pcm: bytes) -> Chunk:
-        if pcm:
-            self._encode(audio_frame(pcm, self._fed))
-            self._fed += len(pcm) // SAMPLE_BYTES
-        data = self._sink.take()
-        return Chunk(data, self._advance(self._end_of(data)))
-
-    def flush(self) -> Chunk:
-        if not self._fed:
-            # An empty body is no valid file in these formats. The moment of silence costs nothing.
-            self._encode(audio_frame(silence(_EMPTY_ANSWER_SAMPLES)))
-        self._encode(None)
-        self._closed = True
-        with self._faults():
-            self._container.close()
-        return Chunk(self._sink.take(), self._advance(self._fed))
-
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self._container.close()
-        except av.error.FFmpegError:
-            # Only the end of a file is lost, and no client waits for it. The encoder is still freed.
-            pass
-
-    def _encode(self, frame: av.AudioFrame | None) -> None:
-        if self._closed:
-            raise SoundFailed("the encoder is closed")
-        with self._faults():
-            for packet in self._stream.encode(frame):
-                self._note(packet)
-                self._container.mux(packet)
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except (av.error.FFmpegError, ValueError) as error:
-            raise SoundFailed(f"{self._codec.name} failed: {error}") from error
-
-    def _note(self, packet: av.Packet[av.AudioStream]) -> None:
-        """Note where a packet ends. Position 0 is the first sample: the encoder's delay is before it."""
-        if packet.pts is None or packet.time_base is None:
-            return
-        clock: Fraction = packet.time_base * OUTPUT_RATE_HZ
-        self._muxed_end = int((packet.pts + (packet.duration or 0)) * clock)
-        self._delay = max(self._delay, int(-packet.pts * clock))
-
-    def _end_of(self, data: bytes) -> int:
-        if not data:
-            return self._covered
-        if self._codec.container != "ogg":
-            return self._muxed_end
-        granule = last_granule(data) or 0
-        return granule * OUTPUT_RATE_HZ // _OPUS_CLOCK_HZ - self._delay
-
-    def _advance(self, end: int) -> int:
-        end = max(self._covered, min(end, self._fed))
-        newly, self._covered = end - self._covered, end
-        return newly

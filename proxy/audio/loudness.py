@@ -10,17 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
+from proxy.audio.silence import OFFSET_DB, SILENCE_POWER, STEP_S
 
 Samples = NDArray[np.floating[Any]]
 
-STEP_S = 0.1
 _STEPS_A_BLOCK = 4
-_SILENCE_LUFS = -70.0
 _RELATIVE_GATE = 0.1
 """Ten decibels below the mean of the sound: pauses do not count."""
 
-_OFFSET_DB = -0.691
-_SILENCE_POWER = 10 ** ((_SILENCE_LUFS - _OFFSET_DB) / 10)
 _FULL_SCALE = 32768.0
 
 _IMPULSE_RESPONSE_S = 0.1
@@ -30,11 +27,6 @@ _KNEE_AMPLITUDE = 0.8
 """Samples above this part of full scale are bent, so that none is clipped."""
 
 
-def is_sound(power: float) -> bool:
-    """Tell whether a step of this power is more than silence."""
-    return power > _SILENCE_POWER
-
-
 def lufs(powers: list[float]) -> float | None:
     """Compute the gated loudness of steps of sound, in order. None means that all of it is silence."""
     steps = np.asarray(powers)
@@ -42,11 +34,11 @@ def lufs(powers: list[float]) -> float | None:
         return None
     width = min(_STEPS_A_BLOCK, len(steps))
     blocks = np.convolve(steps, np.full(width, 1 / width), "valid")
-    loud = blocks[blocks > _SILENCE_POWER]
+    loud = blocks[blocks > SILENCE_POWER]
     if len(loud) == 0:
         return None
     above_gate = loud[loud > np.mean(loud) * _RELATIVE_GATE]
-    return _OFFSET_DB + 10 * math.log10(float(np.mean(above_gate)))
+    return OFFSET_DB + 10 * math.log10(float(np.mean(above_gate)))
 
 
 class Meter:
@@ -123,7 +115,7 @@ def _shelf(sample_rate_hz: int) -> tuple[Samples, Samples]:
 
 
 def _high_pass(sample_rate_hz: int) -> tuple[Samples, Samples]:
-    """Build the filter by which deep sounds count less. `_OFFSET_DB` makes up for the standard's gain."""
+    """Build the filter by which deep sounds count less. `OFFSET_DB` makes up for the standard's gain."""
     corner_hz, q = 38.13547087602444, 0.5003270373238773
     k = math.tan(math.pi * corner_hz / sample_rate_hz)
     under = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k])

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
-from proxy.audio.resample import Resample
-from proxy.audio.speed import Speed
 from proxy.audio.steps import Step, feed_through, flush_through
 from speech_engine import EngineFailed
 
@@ -64,10 +62,15 @@ class Sound:
 
 
 def _fitting(source_rate_hz: int, factor: float) -> list[Step]:
+    # The imports stand here for the reason that proxy/audio/libraries.py gives.
     steps: list[Step] = []
     if source_rate_hz != OUTPUT_RATE_HZ:
+        from proxy.audio.resample import Resample
+
         steps.append(Resample(source_rate_hz))
     # The rounding error of 1.1 / 1.1 must not cost a filter.
     if not math.isclose(factor, 1.0, rel_tol=1e-6):
+        from proxy.audio.speed import Speed
+
         steps.append(Speed(factor))
     return steps

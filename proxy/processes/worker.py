@@ -24,8 +24,10 @@ from starlette.types import ASGIApp
 from proxy import logs
 from proxy.access import dev_key
 from proxy.app import Worker, open_worker
+from proxy.audio import libraries
 from proxy.config.config_toml import Config
 from proxy.engines import registry
+from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.http.server_protocol import server_protocol
 from proxy.storage import accounts
 from proxy.storage.retention import delete_old_usage
@@ -101,7 +103,10 @@ def _end_by_signal(number: int, _frame: object) -> None:
 async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control: list[socket.socket]) -> None:
     # First of all: a migration may wait for minutes, and the supervisor may die meanwhile.
     inbox = _watch(pipe, [each.getsockname() for each in control])
-    async with open_worker(config, registry.load()) as worker:
+    plugins = registry.load()
+    if _has_local_engine(config, plugins):
+        libraries.load()
+    async with open_worker(config, plugins) as worker:
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
@@ -134,6 +139,18 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         if failure is not None:
             raise failure
     _log.info("worker.stop.complete")
+
+
+def _has_local_engine(config: Config, plugins: Registry) -> bool:
+    """Tell whether an engine gives PCM for sure: those of the cloud mostly give what a client can have."""
+    for name, section in config.engines.items():
+        try:
+            spec = plugins.engine(name, section)
+        except EngineConfigError:
+            continue  # the list of engines shows it
+        if isinstance(spec, HostedEngineSpec) or not spec.is_guarded:
+            return True
+    return False
 
 
 def _helped(worker: Worker, public: uvicorn.Server, helper: asyncio.Task[None]) -> None:

@@ -11,6 +11,7 @@ import structlog
 from policies import estimate, provider_waits, segments
 from policies.lexicon import find_pronunciations
 from policies.routing import Candidate
+from proxy.audio import libraries
 from proxy.audio.frames import open_frames
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
@@ -100,6 +101,8 @@ class FirstAudio:
                 if not prepared:
                     raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
                 job = _job(call, run, candidate, prepared)
+                if not job.formats:
+                    await libraries.ensure_loaded()
                 places = WordPlaces(run.text, job.segments, run.part.start)
                 factor = call.request.speed / job.speed
                 stream = CandidateStream(candidate, job, places, factor, call.part_format, deadline)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
 
 from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
-from proxy.audio.loudness import STEP_S, Gain, Meter, is_sound, lufs
+from proxy.audio.silence import STEP_S, is_sound
 from proxy.speech.speech_stream import PcmReader
+
+if TYPE_CHECKING:
+    from proxy.audio.loudness import Gain, Meter
 
 TARGET_LUFS = -19.0
 """The usual loudness of speech in one channel. The voices of most engines are near it."""
@@ -42,10 +46,15 @@ class LoudnessLevel:
 
     def meter(self) -> Meter:
         """Return a meter for a stream of the voice. Feed it until the level is known."""
+        # Imported here, as below: see proxy/audio/libraries.py.
+        from proxy.audio.loudness import Meter
+
         return Meter(powers=self._powers)
 
     def gain(self) -> Gain:
         """Return the gain that follows from the measurements so far."""
+        from proxy.audio.loudness import Gain, lufs
+
         measured_lufs = lufs(self._powers)
         return Gain(
             0.0 if measured_lufs is None else min(max(TARGET_LUFS - measured_lufs, _LEAST_DB), _MOST_DB)

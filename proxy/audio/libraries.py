@@ -1,0 +1,26 @@
+"""The large libraries of sound: libav, numpy and soxr, 26 MiB in memory.
+
+A worker that only passes on what engines encoded never loads them. So the modules of this room that need them
+are imported inside functions. To load them takes a tenth of a second, too long for the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+
+_MODULES = ("compressed", "loudness", "resample", "speed")
+_loaded: set[str] = set()
+
+
+def load() -> None:
+    """Load them. A worker whose engines give PCM does so before it serves."""
+    for module in _MODULES:
+        importlib.import_module(f"proxy.audio.{module}")
+        _loaded.add(module)
+
+
+async def ensure_loaded() -> None:
+    """Load them in a thread, unless they are loaded. Call it before an engine is asked for PCM."""
+    if len(_loaded) < len(_MODULES):
+        await asyncio.to_thread(load)

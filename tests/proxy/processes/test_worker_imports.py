@@ -1,0 +1,49 @@
+"""The large libraries of sound: a worker that passes on what engines encoded has none of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_LARGE = '{"av", "numpy", "soxr", "redis", "asyncpg", "pycld2", "pythainlp"}'
+
+
+def _run(program: str) -> None:
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_worker_that_passes_frames_on_loads_no_large_library() -> None:
+    _run(f"""
+import sys
+import proxy.processes.worker
+from proxy.audio.frames import open_frames
+from proxy.audio.sound import Sound
+
+open_frames("mp3").feed(bytes.fromhex("fff384c4") + bytes(188))
+sound = Sound(24_000, "wav")
+assert sound.feed(bytes(480)).samples == 240
+sound.close()
+assert not {_LARGE} & sys.modules.keys(), {_LARGE} & sys.modules.keys()
+""")
+
+
+def test_what_is_loaded_in_a_thread_serves_every_kind_of_sound() -> None:
+    _run("""
+import asyncio, sys
+from proxy.audio import libraries
+from proxy.audio.sound import Sound
+
+async def main():
+    await asyncio.gather(*(libraries.ensure_loaded() for _ in range(5)))
+    before = {"av", "numpy", "soxr"} & sys.modules.keys()
+    assert len(before) == 3, before
+    loaded = set(sys.modules)
+    sound = Sound(16_000, "mp3", factor=1.5)
+    sound.feed(bytes(3_200))
+    sound.close()
+    own = {name for name in set(sys.modules) - loaded if name.startswith("proxy.")}
+    assert not own, own
+
+asyncio.run(main())
+""")
