@@ -138,6 +138,36 @@ async def test_a_detector_that_breaks_on_a_text_is_unsure_and_the_text_stays_out
     assert "Canary" not in str(log)
 
 
+async def test_a_detector_is_asked_once_for_a_short_text_and_always_for_a_long_one() -> None:
+    asked: list[str] = []
+
+    def answer(text: str) -> str:
+        asked.append(text)
+        return "sw"
+
+    long_text = "Habari " * 100
+    async with open_detector(plugins(mine=answering(answer)), "mine") as detect:
+        assert [detect(text) for text in ("Habari", "Habari", long_text, long_text)] == ["sw"] * 4
+        assert asked == ["Habari", long_text, long_text]
+        for number in range(300):
+            detect(str(number))
+        detect("Habari")
+    assert asked.count("Habari") == 2, "only the last texts are kept"
+
+
+async def test_a_detector_that_broke_is_asked_again() -> None:
+    asked: list[str] = []
+
+    def answer(text: str) -> str:
+        asked.append(text)
+        if len(asked) == 1:
+            raise ZeroDivisionError
+        return "sw"
+
+    async with open_detector(plugins(mine=answering(answer)), "mine") as detect:
+        assert [detect("Habari") for _ in range(3)] == [None, "sw", "sw"]
+
+
 @pytest.mark.parametrize("answer", [7, b"pt", ["pt"], "português", ""])
 async def test_an_answer_that_is_no_tag_is_unsure(answer: object) -> None:
     async with open_detector(plugins(mine=answering(lambda _text: answer)), "mine") as detect:
