@@ -19,7 +19,7 @@ from bench.upstream import VOXGATE, free_port, process, until_it_speaks
 
 _MIB = 1024 * 1024
 _KINDS: tuple[dict[str, object], ...] = (
-    *({"response_format": name} for name in ("mp3", "opus", "aac", "flac", "wav", "pcm")),
+    *(dict[str, object](response_format=name) for name in ("mp3", "opus", "aac", "flac", "wav", "pcm")),
     {"speed": 1.5},
     {"stream_format": "sse"},
     {"language": "auto", "input": "Good morning. Bom dia a todos. Buenos días."},
