@@ -25,12 +25,12 @@ import uvicorn
 
 from bench.load import BODY, post
 from bench.upstream import VOXGATE, nginx
-from proxy import logs
 from proxy.access import dev_key
 from proxy.app import open_worker
 from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.http.server_protocol import server_protocol
+from proxy.telemetry import logs
 
 CONNECTIONS = 8
 WARM, COUNTED = 80, 800

@@ -23,7 +23,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bench.clip import PLUGIN, clip
 from policies.plans import UNLIMITED, Plan, Prices, terms
 from policies.price import MICRO, Price
-from proxy import logs
 from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config, EngineSection, Server, Storage, VoiceSection
@@ -36,6 +35,7 @@ from proxy.http.server_protocol import ServerProtocol
 from proxy.ledger import HoldRequest, Spent, SpentPart
 from proxy.speech import speech_request
 from proxy.speech.speech_request import SpeechRequest
+from proxy.telemetry import logs
 
 RUNGS = ("bare", "auth", "routed", "policies", "ledger", "shared", "pipeline")
 _CLIP = clip()

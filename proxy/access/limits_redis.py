@@ -1,6 +1,7 @@
 """Requests a minute, counted in Redis for all workers. Only a Redis address imports this module.
 
-A question is one script: one way to Redis and back, and nobody else counts in between.
+The storage and the form of a window are those of `limits`. The library counts for one limit at a time. Here a
+question is one script for all limits of a request: one way to Redis and back, and nobody counts in between.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from limits.aio.storage import RedisStorage
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -27,7 +29,7 @@ _ANSWER_S = 1.5
 
 _log = structlog.get_logger()
 
-_PREFIX = "voxgate:"
+_PREFIX = "voxgate"
 _MICRO = 1_000_000
 
 # A window is a list of moments in seconds, the newest first. Redis tells the time: it is one for all workers.
@@ -84,9 +86,12 @@ return answer
 class RedisWindows:
     """The windows in a Redis."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._script = redis.register_script(_QUESTION)
+    def __init__(self, storage: RedisStorage) -> None:
+        self._storage = storage
+        # The library has no type for its connection.
+        bridge: Any = storage.bridge
+        self._bridge = bridge
+        self._script = bridge.get_connection().register_script(_QUESTION)
 
     def __repr__(self) -> str:
         return "<RedisWindows>"
@@ -100,10 +105,10 @@ class RedisWindows:
 
     async def check(self) -> None:
         """Write: a full Redis or a read-only copy still answers questions."""
-        await _answer(self._redis.set(f"{_PREFIX}check", "1", ex=WINDOW_S))
+        await _answer(self._storage.incr("check", WINDOW_S))
 
     async def _ask(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
-        keys = [f"{_PREFIX}{limit.kind}/{limit.name}" for limit in limits]
+        keys = [self._bridge.prefixed_key(f"{limit.kind}/{limit.name}") for limit in limits]
         answer: list[int] = await _answer(
             self._script(keys, (WINDOW_S, what, *(limit.most for limit in limits)))
         )
@@ -126,8 +131,11 @@ async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
         # A command that was sent may have counted. The request fails and is never counted twice.
         retry=Retry(NoBackoff(), 0),
     )
+    # The pool has the address. The library needs a port in it, and names a socket in another way.
+    options: dict[str, Any] = {"connection_pool": pool}
+    storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=_PREFIX, **options)
     try:
-        yield RedisWindows(Redis(connection_pool=pool))
+        yield RedisWindows(storage)
     finally:
         await pool.disconnect()
 

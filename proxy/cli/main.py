@@ -71,7 +71,7 @@ def root(
     ] = False,
 ) -> None:
     """One OpenAI-compatible speech endpoint in front of every voice you have."""
-    from proxy import logs
+    from proxy.telemetry import logs
 
     logs.configure_logs("cli", logging.WARNING)
 
@@ -105,12 +105,12 @@ def serve(
     """Run the server until Ctrl-C or SIGTERM."""
     from msgspec.structs import replace
 
-    from proxy import logs
     from proxy.config import config_toml
     from proxy.config.config_toml import Config
     from proxy.diagnosis.text_check import front_end_remarks
     from proxy.engines import registry
     from proxy.processes import supervisor
+    from proxy.telemetry import logs
 
     logs.configure_logs("supervisor")
     given = {"host": host, "port": port, "workers": workers}

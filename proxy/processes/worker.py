@@ -21,7 +21,6 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from proxy import logs
 from proxy.access import dev_key
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
@@ -32,6 +31,7 @@ from proxy.http.server_protocol import server_protocol
 from proxy.storage import accounts
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
+from proxy.telemetry import logs
 from speech_engine.host.pipe import (
     Broken,
     Drain,

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import pytest
 import structlog
 
-from proxy import __version__, logs
+from proxy import __version__
 from proxy.cli import main
 from proxy.http import edge
 from proxy.processes import runtime
 from proxy.storage import api_key
+from proxy.telemetry import logs
 from tests.proxy.api.inside import TONE
 from tests.server import VOXGATE
 

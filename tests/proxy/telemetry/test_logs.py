@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from proxy.logs import LogFile, RequestLine
+from proxy.telemetry.logs import LogFile, RequestLine
 from tests.speech_engine.host.fakes import until
 
 _PROGRAM = """
 import asyncio, os, signal, sys
 import structlog
-from proxy import logs
+from proxy.telemetry import logs
 from proxy.processes import worker
 
 log = structlog.get_logger()

@@ -1,15 +1,9 @@
-"""Prometheus metrics, without texts, audio and keys.
-
-The seam at the top of a background task is here, too: a turn that fails is logged, counted and repeated.
-"""
+"""Prometheus metrics, without texts, audio and keys."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import structlog
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -18,8 +12,6 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-
-_log = structlog.get_logger()
 
 _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 
@@ -203,34 +195,3 @@ class Metrics:
 
     def text(self) -> str:
         return generate_latest(self._registry).decode()
-
-
-class RepeatingTask:
-    """A task that repeats its turn, with a pause after each. Create it in a running loop."""
-
-    def __init__(
-        self, name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics
-    ) -> None:
-        self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics), name=name)
-
-    async def close(self) -> None:
-        """Cancel the task, even in the middle of a turn, and wait for its end."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
-
-
-async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics) -> None:
-    """Repeat the turn for ever. If a turn fails, the next one may succeed."""
-    while True:
-        try:
-            await turn()
-        except Exception as error:  # noqa: BLE001 - the seam at the top of a background task: logged, counted
-            _log.error("background.turn.failed", task=name, exc_info=without_values(error))
-            metrics.background_failed(name)
-        await asyncio.sleep(pause_s)
-
-
-def without_values(error: BaseException) -> BaseException:
-    """Return the error with its traceback but without its message, which may quote a user."""
-    nameless: BaseException = type(type(error).__name__, (Exception,), {})()
-    return nameless.with_traceback(error.__traceback__)
