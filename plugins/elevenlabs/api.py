@@ -58,14 +58,16 @@ class Api:
         within_s: float = _LISTS_S,
     ) -> AsyncIterator[HttpAnswer]:
         """Give an answer that is no refusal, or raise EngineError. The end of the block ends the exchange."""
-        async with self._exchange(method, path, query, body, within_s) as answer:
+        async with self._http.send(self._request(method, path, query, body, within_s)) as answer:
+            self._note(answer.headers)
             if not 200 <= answer.status < 300:
                 raise await self.refused(answer)
             yield answer
 
     async def look(self, type_: type[T], path: str, query: Mapping[str, str] | None = None) -> T | None:
         """Return a whole JSON answer, or None if the key lacks the permission to read it."""
-        async with self._exchange("GET", path, query, None, _LISTS_S) as answer:
+        async with self._http.send(self._request("GET", path, query, None, _LISTS_S)) as answer:
+            self._note(answer.headers)
             body = await answer.read()
             if 200 <= answer.status < 300:
                 return decoded(type_, body)
@@ -94,25 +96,21 @@ class Api:
         )
         return refusals.error(refusal, answer.status, answer.headers)
 
-    @asynccontextmanager
-    async def _exchange(
+    def _request(
         self,
         method: str,
         path: str,
         query: Mapping[str, str] | None,
         body: msgspec.Struct | HttpForm | None,
         within_s: float,
-    ) -> AsyncIterator[HttpAnswer]:
-        request = HttpRequest(
+    ) -> HttpRequest:
+        return HttpRequest(
             method=method,
             url=f"{self._base_url}{path}" + (f"?{urlencode(query)}" if query else ""),
             headers=self._headers if isinstance(body, HttpForm | None) else self._headers | _JSON,
             body=_encoded(body),
             within_s=within_s,
         )
-        async with self._http.send(request) as answer:
-            self._note(answer.headers)
-            yield answer
 
     def _note(self, headers: Mapping[str, str]) -> None:
         most = headers.get("maximum-concurrent-requests", "")
