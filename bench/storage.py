@@ -34,7 +34,7 @@ ROUNDS = 5
 SECONDS = 1.0
 TASKS = (1, 50)
 TOGETHER = (1, 4, 16, 64)
-SETTLED = 2000
+SETTLED = 640
 _IDS = itertools.count(time.time_ns() // 1000)
 
 _ROW = UsageRow(
