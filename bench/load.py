@@ -55,13 +55,18 @@ class Measured(NamedTuple):
 
 def measured(target: Target, folder: Path, body: str = BODY) -> Measured:
     """Once it is warm."""
-    script = folder / "post.lua"
-    script.write_text(_LUA.format(key=target.key, body=body))
-    _load(target.port, script, 1, CONNECTIONS)
+    lua = folder / "post.lua"
+    lua.write_text(script(target.key, body))
+    _load(target.port, lua, 1, CONNECTIONS)
     before = cpu_seconds(target.pid)
-    requests, seconds, p50_ms, p99_ms = _load(target.port, script, SECONDS, CONNECTIONS)
+    requests, seconds, p50_ms, p99_ms = _load(target.port, lua, SECONDS, CONNECTIONS)
     cpu_s = cpu_seconds(target.pid) - before
     return Measured(requests / seconds, cpu_s / requests * 1000, p50_ms, p99_ms, *_paced(target, body))
+
+
+def script(key: str, body: str) -> str:
+    """wrk's program for one request, again and again."""
+    return _LUA.format(key=key, body=body)
 
 
 def show(found: Mapping[str, list[Measured]], against: str) -> None:

@@ -63,9 +63,9 @@ def _arm() -> None:
     Connection.send = _after(  # type: ignore[method-assign]
         "after_first_byte", Connection.send, lambda _self, _data, more=True: more
     )
-    settle = _before("before_settle", Hold.settle, lambda _self, outcome: outcome == "finished")
+    settle = _before("before_settle", Hold.settle, lambda _self, outcome, _spent: outcome == "finished")
     Hold.settle = _after(  # type: ignore[method-assign]
-        "after_settle", settle, lambda _self, outcome: outcome == "finished"
+        "after_settle", settle, lambda _self, outcome, _spent: outcome == "finished"
     )
 
 
