@@ -38,7 +38,7 @@ from proxy.speech.planning import Planner
 from proxy.speech.recent_plans import RecentPlans
 from proxy.storage import open_store
 from proxy.storage.store import Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 
 
 class WorkerResources(NamedTuple):

@@ -17,7 +17,7 @@ from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.engine_list import open_engines
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from speech_engine import (
     ANY_LANGUAGE,
     Audio,

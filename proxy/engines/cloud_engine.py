@@ -14,7 +14,7 @@ import structlog
 
 from policies import provider_waits
 from proxy.engines.provider_key import REFUSED, KeyTurn, ProviderKey, Result
-from proxy.telemetry import EngineMetrics
+from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import EngineError, EngineUnavailable, Event, Finished, ModelInfo, Speak, VoiceInfo, Work
 from speech_engine.host.engine_stream import EngineAnswer, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport

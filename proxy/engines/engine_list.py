@@ -22,7 +22,7 @@ from proxy.engines.provider_pace import ProviderPace
 from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
 from proxy.engines.upstream_http import open_http
-from proxy.telemetry import EngineMetrics
+from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, HttpClient
 from speech_engine.host.messages import introduction
 from speech_engine.host.pipe import HostState

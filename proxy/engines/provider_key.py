@@ -10,7 +10,7 @@ import structlog
 from policies import breaker
 from policies.breaker import CLOSED, Breaker, Outcome
 from proxy.engines.provider_pace import ProviderPace
-from proxy.telemetry import EngineMetrics
+from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import (
     Audio,
     Encoded,

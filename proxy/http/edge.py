@@ -27,8 +27,9 @@ from proxy.errors import (
 from proxy.http.endpoint import is_admin_path
 from proxy.http.replies import failure_reply
 from proxy.storage.store import StorageFailed
-from proxy.telemetry import Metrics, without_values
+from proxy.telemetry.background import without_values
 from proxy.telemetry.logs import RequestLine, log_request
+from proxy.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 

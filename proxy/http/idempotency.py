@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from proxy.errors import InvalidRequest
 from proxy.http.connection import Connection
 from proxy.kept import KeptAnswer, KeptAnswers, KeyedRequest
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 
 _KEY = re.compile(r"[ -~]{1,255}")
 _NAME = "Idempotency-Key"

@@ -22,7 +22,7 @@ from proxy.config.sections import Server
 from proxy.errors import MethodNotAllowed, NotFound
 from proxy.http.edge import Edge, KeyCheck
 from proxy.http.endpoint import Endpoint, open_paths
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 
 _EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms")
 """What a script of another origin may read of any answer. An endpoint's own headers come after these."""

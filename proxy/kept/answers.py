@@ -25,7 +25,8 @@ from proxy.kept.locked_files import Lock
 from proxy.kept.recording import Recording
 from proxy.storage import usage
 from proxy.storage.store import Store
-from proxy.telemetry import Metrics, RepeatingTask
+from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.metrics import Metrics
 
 KEPT_S = 24 * 60 * 60
 _SWEEP_S = 60 * 60.0

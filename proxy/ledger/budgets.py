@@ -18,7 +18,7 @@ from proxy.config.sections import EngineSection
 from proxy.storage import costs
 from proxy.storage.read_cache import ReadCache
 from proxy.storage.store import Store
-from proxy.telemetry import EngineMetrics
+from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import EngineUnavailable
 
 KEPT_S = 5.0

@@ -15,7 +15,7 @@ from proxy.ledger.holds import HoldRefused, HoldRequest, Holds
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage.store import Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 
 _SMALLEST_SHOWN = MICRO // 100
 

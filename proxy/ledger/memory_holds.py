@@ -20,7 +20,7 @@ from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.settlements import End
 from proxy.storage.store import Content, Statement, Store, WriteOutcome
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 
 _IDLE_KEPT = 10_000
 

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 import structlog
 
 from proxy.storage.store import StorageFailed, StorageUnreachable, WriteOutcome
-from proxy.telemetry import Metrics, RepeatingTask
+from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.metrics import Metrics
 
 WITHIN_S = 6.0
 """The time for all tries of one caller. Clients give up at 10 s, and one try of a frozen database takes 5."""

@@ -29,7 +29,8 @@ from proxy.storage.store import (
     Store,
     WriteOutcome,
 )
-from proxy.telemetry import Metrics, RepeatingTask
+from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.metrics import Metrics
 
 HOLD_S = 60
 """The time that a hold outlives the worker that took it."""

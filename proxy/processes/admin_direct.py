@@ -20,7 +20,7 @@ from proxy.ledger import open_ledger
 from proxy.processes import runtime
 from proxy.speech.cache import open_cache
 from proxy.storage import open_store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 
 
 @asynccontextmanager

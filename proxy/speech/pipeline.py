@@ -19,7 +19,7 @@ from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.relay import begin_speech
 from proxy.speech.speech_stream import Speech, SpeechStream
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 
 _log = structlog.get_logger()

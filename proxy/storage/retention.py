@@ -11,7 +11,8 @@ import structlog
 
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, Store
-from proxy.telemetry import Metrics, repeat
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
 
 BATCH = 5000
 EVERY_S = 3600.0

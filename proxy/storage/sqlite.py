@@ -32,7 +32,7 @@ from proxy.storage.store import (
     StorageFailed,
     WriteOutcome,
 )
-from proxy.telemetry import without_values
+from proxy.telemetry.background import without_values
 
 _BUSY_TIMEOUT_MS = 5000
 

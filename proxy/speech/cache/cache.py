@@ -29,7 +29,8 @@ from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.speech_stream import Speech
 from proxy.storage import clips
 from proxy.storage.store import StorageFailed, Store
-from proxy.telemetry import CacheMetrics, Metrics, RepeatingTask
+from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.metrics import CacheMetrics, Metrics
 
 _MEGABYTE = 1_000_000
 _DAY_S = 24 * 60 * 60.0

@@ -12,6 +12,7 @@ from proxy.cli.main import app
 from proxy.diagnosis import live_check
 from proxy.diagnosis.finding import Finding, wrong
 from proxy.diagnosis.live_check import check_live
+from proxy.telemetry import logs
 from speech_engine import EngineUnauthorized, Finished, Language, Started
 from tests.proxy.api.inside import with_engines
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound
@@ -25,6 +26,12 @@ costs = { "*" = { usd = 0.5, per = "unit" } }
 hosted = false
 """
 WELL: list[Step] = [Started(RATE_HZ), *sound(0.5), Finished(3.0)]
+
+
+@pytest.fixture(autouse=True)
+def unconfigured_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command would hand a test's stderr to every logger of the process, for good."""
+    monkeypatch.setattr(logs, "configure_logs", lambda *_arguments: None)
 
 
 async def found(folder: Path, engine: Scripted, text: str = ONE) -> list[Finding]:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from proxy.engines.cloud_engine import CloudEngine, CloudStream
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.provider_pace import ProviderPace
-from proxy.telemetry import EngineMetrics
+from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, Speak, SpeechJob, VoiceInfo
 from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import Scripted, Step, spoken

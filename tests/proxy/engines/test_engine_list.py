@@ -10,7 +10,7 @@ import pytest
 from proxy.config.config_toml import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineBusy, EngineFailed, EngineVoice, Finished, Segment, Speak, SpeechJob
 from speech_engine.host.pipe import HostState
 from tests.speech_engine.host.fakes import read

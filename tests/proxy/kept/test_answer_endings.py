@@ -20,7 +20,7 @@ from proxy.kept import locked_files, open_answers
 from proxy.kept.locked_files import Lock
 from proxy.storage import open_store
 from proxy.storage.store import Statement
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.faults.processes import until
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.ledger import Ledger, open_ledger
 from proxy.storage.store import Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import ANCHOR
 from tests.proxy.storage.watched import WatchedStore
 

@@ -18,7 +18,7 @@ from proxy.ledger.budgets import Budgets
 from proxy.storage import costs
 from proxy.storage.costs import Cost
 from proxy.storage.store import Params, Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineExhausted, EngineUnavailable
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken

@@ -14,7 +14,7 @@ from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import (
     A_SECOND,
     RATE_HZ,

@@ -17,7 +17,7 @@ from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, movements, open_led
 from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import (
     ANCHOR,
     Account,

@@ -13,7 +13,7 @@ from proxy.ledger import Ledger, memory_holds, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.storage import open_store
 from proxy.storage.store import BatchItem, Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import (
     ANCHOR,
     Account,

@@ -16,7 +16,7 @@ from proxy.ledger.verify import verify
 from proxy.storage import entries, usage
 from proxy.storage.store import AlreadyExists, Store
 from proxy.storage.usage import UsageRow
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import (
     ANCHOR,
     Account,

@@ -13,7 +13,7 @@ from proxy.ledger.ledger import credits_text
 from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import Account, holding, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
 

@@ -12,7 +12,7 @@ from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import holds
 from proxy.storage.holds import Take
 from proxy.storage.store import BatchItem, Content, Statement, StorageUnreachable, Store, WriteOutcome
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import held, holding, is_at_rest, is_gone, made_up, speak, wanted
 from tests.proxy.ledger.lossy import Intercepted, LossyStore
 

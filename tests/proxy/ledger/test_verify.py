@@ -13,7 +13,7 @@ from proxy.ledger.movements import Reason
 from proxy.ledger.verify import Contradiction, verify
 from proxy.storage import books, entries
 from proxy.storage.store import Statement, Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import ANCHOR, heard, holding, open_accounts, speak, submitted, terms, wanted
 
 TOLD = Reason("control")

@@ -19,7 +19,7 @@ from proxy.ledger import Ledger
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import open_store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import ANCHOR, Held, open_accounts
 from tests.proxy.ledger.books import Books
 from tests.proxy.storage.watched import WatchedStore

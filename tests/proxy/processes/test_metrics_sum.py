@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 
 
 def _text(requests: int, in_flight: int = 0, first_audio_s: tuple[float, ...] = ()) -> str:

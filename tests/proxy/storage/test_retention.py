@@ -14,7 +14,7 @@ from proxy.storage import accounts, costs, entries, retention, usage
 from proxy.storage.costs import Cost
 from proxy.storage.entries import Entry
 from proxy.storage.store import Statement, Store
-from proxy.telemetry import Metrics
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.lossy import LossyStore
 from tests.proxy.storage.test_usage import ROW
 

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from proxy.config.sections import Server
 from proxy.kept import open_answers
 from proxy.storage.store import Store
-from proxy.telemetry import Metrics, RepeatingTask
+from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.metrics import Metrics
 
 SECRET = "what a user sent"
 
