@@ -219,7 +219,7 @@ async def _write_events(connection: Connection, answer: Answer) -> None:
     except EngineError as error:
         await connection.send(_event(AudioError(error=from_engine(error).body().error)))
         raise
-    await connection.end(last + _event(AudioDone(usage=speech_usage(answer.call))), answer.settle)
+    await connection.end(last + _event(AudioDone(usage=speech_usage(answer))), answer.settle)
 
 
 def _delta(data: bytes) -> bytes:
@@ -234,7 +234,7 @@ async def _whole(answer: Answer) -> bytes:
     audio = await answer.whole()
     if answer.call.request.format == "wav":
         # It began as a stream of unknown length; now the sizes are known, and players trust them.
-        audio = wav_header(answer.call.tally.samples) + audio[len(wav_header(None)) :]
+        audio = wav_header(answer.samples) + audio[len(wav_header(None)) :]
     return audio
 
 

@@ -9,7 +9,6 @@ from typing import Literal
 import msgspec
 
 from proxy.errors import ErrorDetail
-from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Answer
 
 _TOKENS_A_SECOND = 20
@@ -80,18 +79,18 @@ def spoken_answer(answer: Answer, audio: bytes) -> SpokenAnswer:
     return SpokenAnswer(
         audio_base64=base64.b64encode(audio).decode(),
         audio_format=call.request.format,
-        duration_seconds=round(call.tally.seconds, 3),
+        duration_seconds=round(answer.seconds, 3),
         sample_rate=answer.speech.sample_rate_hz,
         voice_used=call.plan.voice.id,
         model_used=answer.speech.engine,
         language=call.plan.language,
         words=_words(answer),
-        usage=speech_usage(call),
+        usage=speech_usage(answer),
     )
 
 
-def speech_usage(call: SpeechCall) -> SpeechUsage:
-    characters, seconds = len(call.request.text), call.tally.seconds
+def speech_usage(answer: Answer) -> SpeechUsage:
+    characters, seconds = len(answer.call.request.text), answer.seconds
     audio_tokens = math.ceil(seconds * _TOKENS_A_SECOND)
     return SpeechUsage(
         input_tokens=characters,

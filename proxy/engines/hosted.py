@@ -1,4 +1,4 @@
-"""A hosted engine as a worker sees it: the Engine that stands for one in host processes.
+"""An engine in host processes, as a worker uses it.
 
 It keeps no queue: slots and queue are the host's. Of several processes it takes the one with the fewest
 jobs of this worker.

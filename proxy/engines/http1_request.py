@@ -28,7 +28,7 @@ DEFAULTS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "voxga
 
 
 class Origin(NamedTuple):
-    """Whom a connection leads to."""
+    """The server at the other end of a connection."""
 
     scheme: str
     host: str
@@ -53,7 +53,7 @@ class RequestHead(NamedTuple):
 
 
 def request_head(method: str, url: str, headers: Headers) -> RequestHead | None:
-    """Return the head of a plain request, or None for what only a client with more in it can send.
+    """Return the head of a plain request, or None if aiohttp must send the request.
 
     Raises EngineUnavailable for a header that must not be sent: nobody was asked.
     """

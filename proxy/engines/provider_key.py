@@ -36,7 +36,7 @@ from speech_engine.host.slots import Slots, SlotTurn
 
 REFUSED = (EngineUnauthorized, EngineExhausted)
 _FAULTY = (EngineFailed, EngineStumbled, EngineTimeout, EngineUnavailable)
-_NO_WORD = (EngineBusy, EngineLimited)
+_SAYS_NOTHING = (EngineBusy, EngineLimited)
 """Raised by our own queue and pace, or by a provider that is well but has enough to do."""
 
 _NEARLY_S = 0.1
@@ -153,7 +153,7 @@ class ProviderKey:
             self._report(turn, None)
 
     def leave(self, turn: KeyTurn, result: Result) -> None:
-        """Give back the slot, and draw the lesson: a try that never left our queue has none."""
+        """Give back the slot and tell the breaker the result. A try that stayed in our queue says nothing."""
         if turn.slot is not None:
             self.slots.leave(turn.slot)
         if turn.dispatched_at is not None:
@@ -173,25 +173,25 @@ class ProviderKey:
         outcome = _outcome(error)
         turn.is_reported = outcome is not None
         if outcome is not None:
-            self._turn(breaker.end_try(self.breaker, outcome, _now(), is_probe=turn.is_probe), error)
+            self._set_breaker(breaker.end_try(self.breaker, outcome, _now(), is_probe=turn.is_probe), error)
 
     def note_refresh(self, error: EngineError | None) -> None:
         """Note how a refresh ended; None means that the provider answered."""
         self.first_answer.set()
         outcome = _outcome(error)
         if outcome is not None:
-            self._turn(breaker.end_other_call(self.breaker, outcome, _now()), error)
+            self._set_breaker(breaker.end_other_call(self.breaker, outcome, _now()), error)
 
-    def _turn(self, turned: Breaker, error: EngineError | None) -> None:
-        before, self.breaker = self.breaker, turned
-        if turned == before:
+    def _set_breaker(self, new: Breaker, error: EngineError | None) -> None:
+        before, self.breaker = self.breaker, new
+        if new == before:
             return
-        if error is not None and not turned.is_closed:
+        if error is not None and not new.is_closed:
             self.reason = error.message or type(error).__name__
-        if turned.is_refused and error is not None:
+        if new.is_refused and error is not None:
             self._metrics.alarmed(self._owner, type(error).__name__)
             _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)
-        if turned.is_closed != before.is_closed:
+        if new.is_closed != before.is_closed:
             self._opened_or_closed()
 
     def _opened_or_closed(self) -> None:
@@ -209,7 +209,7 @@ class ProviderKey:
 def _outcome(error: EngineError | None) -> Outcome | None:
     if isinstance(error, REFUSED):
         return "refused"
-    if isinstance(error, _NO_WORD):
+    if isinstance(error, _SAYS_NOTHING):
         return None
     return "faulty" if isinstance(error, _FAULTY) else "well"
 

@@ -6,6 +6,7 @@ cancels the block, unless the answer is recorded for the client's next try.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -24,7 +25,11 @@ RawHeader = tuple[bytes, bytes]
 
 
 class Peer(Protocol):
-    """The other end of a connection. `on_gone` is called once, when the connection is lost."""
+    """The other end of a connection. `on_gone` is called once, when the connection is lost.
+
+    One peer serves all requests of a connection, one after the other. The next request may begin before the
+    last one has tidied up, so a request takes back only its own `on_gone`.
+    """
 
     is_gone: bool
     on_gone: Callable[[], None] | None
@@ -101,15 +106,17 @@ class Connection:
     @contextmanager
     def stop_when_client_leaves(self) -> Iterator[None]:
         """Cancel the block when the client leaves, and raise ClientLeft at its end. Begin after the body."""
+        self._has_client_left = self._peer.is_gone
+        if self._is_for_nobody:
+            raise ClientLeft
+        self._peer.on_gone = self._note_client_left
         try:
             with self._block:
-                self._peer.on_gone = self._note_client_left
-                if self._peer.is_gone:
-                    self._note_client_left()
                 try:
                     yield
                 finally:
-                    self._peer.on_gone = None
+                    if self._peer.on_gone == self._note_client_left:
+                        self._peer.on_gone = None
         except TimeoutError:
             if not self.was_cancelled:
                 raise
@@ -139,6 +146,10 @@ class Connection:
         if self.recording is not None:
             self.recording.add(data)
             await self.recording.complete()
+            if self._is_for_nobody:
+                self._cancel_unless_kept()
+                # The cancelling comes with the next wait, and must come before the settlement.
+                await asyncio.sleep(0)
         await settle()
         if self.recording is not None:
             await self.recording.close(keep=True)
@@ -158,11 +169,15 @@ class Connection:
             self._has_client_left = True
             self._cancel_unless_kept()
 
+    @property
+    def _is_for_nobody(self) -> bool:
+        """Whether the client has left, and its next try will not get the answer either."""
+        return self._has_client_left and (self.recording is None or self.recording.is_given_up)
+
     def _cancel_unless_kept(self) -> None:
-        if not self._has_client_left or (self.recording is not None and not self.recording.is_given_up):
-            return
-        self.was_cancelled = True
-        self._block.expire()
+        if self._is_for_nobody:
+            self.was_cancelled = True
+            self._block.expire()
 
 
 def _too_large(limit: int) -> RequestTooLarge:

@@ -52,6 +52,6 @@ async def _replay(connection: Connection, kept: KeptAnswer) -> None:
     with connection.stop_when_client_leaves():
         headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.headers]
         connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true")])
-        async for data in kept.chunks():
+        while data := await kept.next_chunk():
             await connection.send(data)
         await connection.end(b"")

@@ -89,9 +89,9 @@ class KeptAnswer:
         self._file = stored.file
         self._folder = folder
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        while data := await self._folder.run(partial(self._file.read, _READ_BYTES)):
-            yield data
+    async def next_chunk(self) -> bytes:
+        """Return the next bytes, b"" at the end."""
+        return await self._folder.run(partial(self._file.read, _READ_BYTES)) or b""
 
     def close(self) -> None:
         self._file.close()

@@ -1,4 +1,4 @@
-"""What a request has come to, in frozen values for the ledger, and the charge that follows from them."""
+"""The sound, characters and attempts of a request, in frozen values, and the charge that they make."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request has come to. When several engines or models spoke, a plus joins their names."""
+    """The sound, characters and attempts of a request. A plus joins the names of several engines."""
 
     engine: str = ""
     model: str = ""

@@ -61,10 +61,10 @@ class Settlement:
             outcome = await caller
             if isinstance(outcome, Exception):
                 raise outcome
-        if self._written is not end and end.outcome == "failed":
-            # An earlier end was faster. A failed request gets its credits back.
+        if self._written is not end:
+            # An earlier end was faster. What this one charges less is given back.
             async with in_time(deadline):
-                await self._refund()
+                await self._refund(end)
 
     def write_later(self, end: End) -> None:
         """Write an end as soon as the database takes it. It returns at once."""
@@ -140,13 +140,13 @@ class Settlement:
         await self.write(end)
         _log.info("settlement.write.complete", request=self._hold_request.request_id, outcome=end.outcome)
 
-    async def _refund(self) -> None:
-        """Refund what is on the disk. After several tries it is not known which one came through."""
+    async def _refund(self, end: End) -> None:
+        """Refund what is too much on the disk. After several tries it is not known which one came through."""
         spent = await entries.spent(self._holds.store, self._hold_request.request_id)
-        if not spent:
+        too_much = sum(entry.amount for entry in end.entries) - sum(entry.amount for entry in spent)
+        if too_much <= 0:
             return
-        charged = -sum(entry.amount for entry in spent)
         try:
-            await give_back(self._holds, spent, charged, self._hold_request.anchor, _BROKEN_OFF)
+            await give_back(self._holds, spent, too_much, self._hold_request.anchor, _BROKEN_OFF)
         except AlreadyExists:
             pass  # somebody refunded it before

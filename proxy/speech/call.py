@@ -98,7 +98,7 @@ class PartRun:
 
 
 class Tally:
-    """What a request has come to so far. The streams and the pipeline write it while they speak.
+    """The sound and the attempts of a request so far. The streams and the pipeline write it while they speak.
 
     `cache` is the state of the audio cache for this request. A clip `names` the engine and the model that
     spoke it; otherwise they follow from the parts, joined by a plus.

@@ -32,12 +32,13 @@ from speech_engine import (
     SpeechJob,
     UnsupportedText,
 )
+from speech_engine.host.engine_stream import run_to_end
 
 _log = structlog.get_logger()
 
 WaitUntilFree = Callable[[str], Awaitable[None]]
-"""Returns when the engine of this name has finished the part before: otherwise the part would use up its time
-waiting for that one."""
+"""Waits until the engine of this name has finished the previous part of the same request. Without this wait,
+the next part would spend its own time in the engine's queue."""
 
 
 class FirstAudio:
@@ -200,14 +201,12 @@ class CandidateRace:
         try:
             winner = await self._first_to_speak(candidate)
         finally:
-            stopping = asyncio.create_task(self._stop_losers())
             try:
-                await asyncio.shield(stopping)
+                await run_to_end(self._stop_losers())
             except asyncio.CancelledError:
-                # The caller has left: the losers are still to be closed, and the winner too.
-                await stopping
+                # The caller has left meanwhile: the winner is to be closed, too.
                 if winner is not None:
-                    await winner.close()
+                    await run_to_end(winner.close())
                 raise
         return winner
 

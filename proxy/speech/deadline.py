@@ -15,7 +15,8 @@ class Deadline:
 
     The block raises TimeoutError when the moment has passed, or after `expire`. A timer that fires too early
     sets itself again, so that a deadline that moves on with each chunk costs nothing. Close it after the last
-    block. Without a moment there is no timer.
+    block. Without a moment there is no timer. If the block's own task calls `expire`, it has to wait for
+    something within the block.
     """
 
     __slots__ = ("_cancels", "_has_expired", "_loop", "_moment", "_task", "_timer", "_timer_at")

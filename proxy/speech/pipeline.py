@@ -36,46 +36,62 @@ class Answer:
         self._lookup = lookup
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
-        self._unwritten: Chunk | None = None
+        # The chunks that were given out and have not been taken by the client yet.
+        self._unwritten: list[Chunk] = []
 
     def __repr__(self) -> str:
         return f"<Answer {self.speech!r}, {self._hold!r}>"
 
     async def next_chunk(self) -> bytes | None:
         """Return the next bytes, or None before the last ones. They count as written at the next call."""
-        if self._unwritten is not None:
-            self.call.tally.add(self._unwritten)
-            self._unwritten = None
+        self._count_written()
         self._lookup.resume()
         chunk = await self._sound.next_chunk()
         if chunk is None:
             return None
         self._lookup.record(chunk.data)
-        self._unwritten = chunk
+        self._unwritten.append(chunk)
         return chunk.data
 
     def last(self) -> bytes:
         """Return the end of the sound, which is never empty. Send it only after `settle`."""
         chunk = self._sound.last_chunk()
         self._lookup.record(chunk.data)
-        self.call.tally.add(chunk)
+        self._unwritten.append(chunk)
         self.is_whole = True
         return chunk.data
 
+    @property
+    def samples(self) -> int:
+        """The samples that were given out so far."""
+        return self.call.tally.samples + sum(chunk.samples for chunk in self._unwritten)
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.speech.sample_rate_hz
+
     async def settle(self) -> None:
-        """Settle the request as finished, and return when that is on the disk."""
-        await self._hold.settle("finished", self.call.tally.spent())
+        """Settle the request as finished, and return when that is on the disk.
+
+        What goes out after that counts as written. If the client leaves before, it does not.
+        """
+        tally = self.call.tally
+        before = tally.samples
+        self._count_written()
+        try:
+            await self._hold.settle("finished", tally.spent())
+        except BaseException:
+            tally.samples = before
+            raise
 
     async def whole(self) -> bytes:
-        """Return the whole sound, for an answer in one piece. Before that, none of it counts as written."""
-        chunks: list[Chunk] = []
+        """Return the whole sound, for an answer in one piece. It counts as written at `settle`."""
         while (chunk := await self._sound.next_chunk()) is not None:
             self._lookup.record(chunk.data)
             self._lookup.resume()
-            chunks.append(chunk)
-        for chunk in chunks:
-            self.call.tally.add(chunk)
-        return b"".join([*(chunk.data for chunk in chunks), self.last()])
+            self._unwritten.append(chunk)
+        self.last()
+        return b"".join(chunk.data for chunk in self._unwritten)
 
     def run_ahead(self) -> None:
         """Read the rest in a task of its own, because the client is slow: the engine must not wait for it."""
@@ -86,6 +102,11 @@ class Answer:
         if self._prefetch is not None:
             await self._prefetch.close()
         await self.speech.close()
+
+    def _count_written(self) -> None:
+        for chunk in self._unwritten:
+            self.call.tally.add(chunk)
+        self._unwritten.clear()
 
     async def _begun(self) -> Speech:
         return self.speech

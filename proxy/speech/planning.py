@@ -95,8 +95,8 @@ class Planner:
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends)
         self._splitter = TextSplitter(catalogue, detect, default_language)
-        # Who speaks does not hang on the text itself, and most requests ask for the same few voices. A plain
-        # dict, because threads plan as well.
+        # The choice of the speaker does not depend on the text, and most requests ask for the same few
+        # voices. A plain dict, because threads plan as well.
         self._decisions: dict[object, _KnownDecision] = {}
 
     def __repr__(self) -> str:

@@ -19,6 +19,7 @@ from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech_stream import PcmReader, Speech
 from proxy.speech.word_times import SpokenWord
 from speech_engine import EngineError
+from speech_engine.host.engine_stream import run_to_end
 
 
 async def begin_speech(
@@ -101,9 +102,14 @@ class Relay:
     async def close(self) -> None:
         for prefetch in self._prefetches:
             prefetch.stop()
+        try:
+            await run_to_end(self._close_parts())
+        finally:
+            self._encoder.close()
+
+    async def _close_parts(self) -> None:
         for prefetch in self._prefetches:
             await prefetch.close()
-        self._encoder.close()
 
     async def _next(self) -> Chunk | None:
         while self._number < len(self._runs):

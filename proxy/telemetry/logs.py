@@ -144,7 +144,7 @@ def log_request(line: RequestLine) -> None:
 
 
 def flush_logs() -> None:
-    """Write what waits. A process that ends without Python's own way out calls this."""
+    """Write what waits. A process that ends by `os._exit` calls this."""
     if _log_file is not None:
         _log_file.flush()
 

@@ -92,7 +92,7 @@ class EngineAnswer:
     async def close(self) -> None:
         events, is_over, self._is_over = self._events, self._is_over, True
         if events is not None and not is_over:
-            await _finish(self._end(events))
+            await run_to_end(self._end(events))
 
     async def _end(self, events: AsyncGenerator[Event, None]) -> None:
         """Close the engine's generator. Whatever it raises now changes nothing for the answer."""
@@ -131,8 +131,8 @@ async def _delete_voice(engine: EngineDeletesVoices, work: DeleteVoice) -> Async
     yield Finished()
 
 
-async def _finish(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, also when this call is cancelled meanwhile. The cancellation is raised afterwards."""
+async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run the work to its end, also if this call is cancelled. The cancelling is raised afterwards."""
     task, cancelled = asyncio.create_task(work), None
     while not task.done():
         try:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 Landing = Path | Literal["again", "alone"]
-"""How a flight ends: with the file that is kept now; with `again`, if another request should speak; with
-`alone`, if each request should speak for itself, since the sound cannot be kept."""
+"""The end of a flight: the file that is kept now; `again`, if one of those that wait should speak; `alone`,
+if each of them should speak for itself, since the sound cannot be kept."""
 
 _LOOK_AGAIN_S = 0.05
 
 
 class Flight:
-    """One request that speaks for all equal ones, until it has landed.
+    """A request that speaks for all equal requests, until it has landed.
 
     Its engine has time limits of its own. Its client has none, so the others do not wait for long.
     """

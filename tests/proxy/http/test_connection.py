@@ -72,6 +72,36 @@ async def test_a_connection_that_is_lost_after_the_block_cancels_nobody() -> Non
     await asyncio.sleep(0)
 
 
+async def test_a_request_that_tidies_up_late_leaves_the_next_one_its_watch() -> None:
+    """Two requests over one kept-alive connection: the second begins before the first has ended."""
+    peer = LeavingPeer()
+    first, _ = connection(peer)
+    second, _ = connection(peer)
+    ending = first.stop_when_client_leaves()
+    ending.__enter__()
+    await first.end(b"all of it")
+
+    def tidy_up_and_leave() -> None:
+        ending.__exit__(None, None, None)
+        peer.leave()
+
+    asyncio.get_running_loop().call_soon(tidy_up_and_leave)
+    with pytest.raises(ClientLeft):
+        with second.stop_when_client_leaves():
+            await forever()
+    assert second.was_cancelled
+
+
+async def test_a_client_that_had_left_before_a_refusal_leaves_nothing_to_cancel() -> None:
+    peer = LeavingPeer()
+    peer.leave()
+    client, _ = connection(peer)
+    with pytest.raises(ClientLeft):
+        with client.stop_when_client_leaves():
+            pytest.fail("the block began")
+    await asyncio.sleep(0)
+
+
 async def test_a_server_that_tells_nothing_has_clients_who_stay() -> None:
     client, _ = connection(None)
     with client.stop_when_client_leaves():

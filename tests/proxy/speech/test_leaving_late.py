@@ -1,0 +1,137 @@
+"""A client that leaves at the last moment pays for what it was sent, and takes nothing of others along."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.types import Message
+
+from proxy.ledger.settlement import Settlement
+from proxy.storage import sqlite_batch
+from proxy.storage.settlements import End
+from speech_engine import Event, SpeechJob, Started
+from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
+from tests.proxy.speech.test_pipeline import BODY, PAIR
+
+PRICED = TONE + '[plans.paid]\nallowance = 1000\nprices.speech = { credits = 1, per = "second" }\n'
+WHOLE = [{"response_format": "json"}, {"response_format": "wav"}]
+
+
+async def pay(server: Inside) -> int:
+    """What all requests cost in the end, in micro-credits."""
+    # A settlement that its client did not wait for is corrected soon.
+    async with asyncio.timeout(10):
+        await server.worker.ledger.holds.pending.all_written.wait()
+    (row,) = await server.worker.store.read("SELECT COALESCE(SUM(amount), 0) AS spent FROM entries")
+    return -int(row["spent"])
+
+
+@pytest.mark.parametrize("more", WHOLE, ids=["json", "wav"])
+async def test_a_client_that_leaves_while_its_whole_answer_is_settled_pays_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, str]
+) -> None:
+    peer, commit, write = LeavingPeer(), sqlite_batch.commit, Settlement.write
+
+    def commit_slowly(connection: Any, contents: Any) -> Any:
+        if any(isinstance(content, End) for content in contents):
+            time.sleep(0.1)
+        return commit(connection, contents)
+
+    async def leave_in_the_middle(self: Settlement, end: End) -> None:
+        if end.outcome == "finished":
+            asyncio.get_running_loop().call_later(0.02, peer.leave)
+        await write(self, end)
+
+    monkeypatch.setattr("proxy.storage.sqlite.commit", commit_slowly)
+    monkeypatch.setattr(Settlement, "write", leave_in_the_middle)
+    async with inside(tmp_path, PRICED, plan="paid") as server:
+        body = {"model": "tts-1", "voice": "alloy", "input": "Hello there, my friend.", **more}
+        assert await server.raw_speech(body, peer=peer) == []
+        assert await pay(server) == 0
+        assert "0 live" in repr(server.worker.ledger)
+
+
+async def test_a_client_whose_answer_can_not_be_kept_pays_nothing_for_the_try_it_left(tmp_path: Path) -> None:
+    """The answer is larger than any that is kept, which is known only when it is whole."""
+    config = PRICED.replace("[server]\n", "[server]\nidempotency_mb = 1\n")
+    config = config.replace("hosted = false", "hosted = false\npace = 0.01")
+    body = {"model": "tts-1", "voice": "alloy", "input": "Words and words and more. " * 30}
+    leaves = asyncio.Event()
+    async with inside(tmp_path, config, plan="paid") as server:
+        asyncio.get_running_loop().call_later(0.05, leaves.set)
+        headers = {"idempotency-key": "large"}
+        sent = await server.raw_speech({**body, "response_format": "json"}, leaves, headers=headers)
+        (row,) = await server.usage()
+        assert (sent, row.outcome, row.samples) == ([], "left", 0)
+        assert await pay(server) == 0
+
+
+class SlowToStop(Scripted):
+    """Takes a moment to stop, as an engine over a network may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stopping = asyncio.Event()
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        self.open += 1
+        try:
+            await asyncio.Event().wait()
+            yield Started(RATE_HZ)
+        finally:
+            self.is_stopping.set()
+            try:
+                await asyncio.sleep(0.2)
+            finally:
+                self.open -= 1
+
+
+async def test_a_race_that_is_cancelled_twice_closes_all_who_ran(tmp_path: Path) -> None:
+    config = PAIR.replace("[engines.one]", "[engines.one]\nhedge_s = 0.02")
+    one, two = SlowToStop(), Scripted(Started(RATE_HZ), *sound(0.3), asyncio.Event().wait)
+    async with inside(tmp_path, config, {"one": one, "two": two}) as server:
+        peer = LeavingPeer()
+        speaking = asyncio.create_task(server.raw_speech(BODY, peer=peer))
+        await one.is_stopping.wait()
+        peer.leave()
+        await asyncio.sleep(0.05)
+        speaking.cancel()
+        await asyncio.wait([speaking])
+        assert (one.open, two.open) == (0, 0)
+        running = [(await engine.health()).running for _, engine in server.worker.engines.items()]
+        assert running == [0, 0]
+
+
+async def test_a_replay_that_is_left_leaves_nothing_to_the_collector(tmp_path: Path) -> None:
+    found: list[str] = []
+    begin, finish = sys.get_asyncgen_hooks()
+
+    def note(generator: AsyncGenerator[Any, Any]) -> None:
+        found.append(repr(generator))
+        if finish is not None:
+            finish(generator)
+
+    body = {"model": "tts-1", "voice": "alloy", "input": "one two three " * 60, "response_format": "pcm"}
+    headers, peer = {"idempotency-key": "again"}, LeavingPeer()
+
+    async def leave(message: Message) -> None:
+        if message.get("body"):
+            peer.leave()
+            await asyncio.sleep(0.01)
+
+    async with inside(tmp_path, TONE) as server:
+        await server.raw_speech(body, headers=headers)
+        sys.set_asyncgen_hooks(finalizer=note)
+        try:
+            sent = await server.raw_speech(body, headers=headers, peer=peer, on_sent=leave)
+        finally:
+            sys.set_asyncgen_hooks(begin, finish)
+    assert len(sent) == 2
+    assert not found
