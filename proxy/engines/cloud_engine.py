@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import structlog
@@ -192,5 +193,5 @@ class CloudStream:
             key.leave(turn, result)
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+_now = time.monotonic
+"""The clock of every event loop. To ask the running loop costs a question to the kernel."""

@@ -8,6 +8,7 @@ killed the host; twice would let one text kill the host for ever.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
@@ -216,5 +217,5 @@ class _Inputs:
         return Pcm(await anext(self._pcm))
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+_now = time.monotonic
+"""The clock of every event loop. To ask the running loop costs a question to the kernel."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Literal
 
 import structlog
@@ -214,5 +215,5 @@ def _outcome(error: EngineError | None) -> Outcome | None:
     return "faulty" if isinstance(error, _FAULTY) else "well"
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+_now = time.monotonic
+"""The clock of every event loop. To ask the running loop costs a question to the kernel."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -91,7 +92,7 @@ class FirstAudio:
     ) -> CandidateStream:
         """Try one candidate up to its first audio. If the try fails or is cancelled, nothing runs on."""
         deadline = Deadline()
-        moment = asyncio.get_running_loop().time() + left_s
+        moment = time.monotonic() + left_s
         stream: CandidateStream | None = None
         try:
             with deadline.at(moment):
@@ -114,7 +115,7 @@ class FirstAudio:
                 deadline.close()
 
     async def _begin(self, stream: CandidateStream, attempt: Attempt, moment: float) -> None:
-        job = stream.job_with_deadline(moment - asyncio.get_running_loop().time())
+        job = stream.job_with_deadline(moment - time.monotonic())
         try:
             engine = self._engines[attempt.model.engine]
             events = engine.open(Speak(job), attempt.note_dispatch)
@@ -155,14 +156,13 @@ class CandidateRace:
         self._call = call
         self._run = run
         self._wait_for_part_before = wait_until_free
-        self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + within_s
+        self._deadline = time.monotonic() + within_s
         self._left = deque(run.candidates)
         self._failure: EngineError = EngineTimeout("No engine was tried.")
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
     async def first(self) -> CandidateStream:
-        while self._left and self._failure.may_fall_back and self._loop.time() < self._deadline:
+        while self._left and self._failure.may_fall_back and time.monotonic() < self._deadline:
             candidate = self._left.popleft()
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
             stream = await (self._try_with_hedge(candidate) if hedge_s else self._try_candidate(candidate))
@@ -175,7 +175,7 @@ class CandidateRace:
         """Try one candidate. None means: try the next one. `_failure` says why."""
         await self._wait_until_free(candidate)
         self._run.model = candidate.model
-        left_s = provider_waits.first_audio_share_s(self._deadline - self._loop.time(), len(self._left))
+        left_s = provider_waits.first_audio_share_s(self._deadline - time.monotonic(), len(self._left))
         try:
             return await self._first_audio.attempt(self._call, self._run, candidate, left_s)
         except TimeoutError:
@@ -192,9 +192,9 @@ class CandidateRace:
     async def _wait_until_free(self, candidate: Candidate) -> None:
         """Wait for an engine that is busy with this request. The deadline moves by the same time."""
         if self._wait_for_part_before is not None:
-            since = self._loop.time()
+            since = time.monotonic()
             await self._wait_for_part_before(candidate.model.engine)
-            self._deadline += self._loop.time() - since
+            self._deadline += time.monotonic() - since
 
     async def _try_with_hedge(self, candidate: Candidate) -> CandidateStream | None:
         winner: CandidateStream | None = None

@@ -58,7 +58,8 @@ class Deadline:
             self._timer = None
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        # With the loop, since it is asked three times for each answer.
+        task = asyncio.current_task(self._loop)
         assert task is not None
         self._task, self._cancels = task, task.cancelling()
 

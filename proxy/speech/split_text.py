@@ -80,13 +80,17 @@ class TextSplitter:
             spans = list(self._split_by_sentence(spans, text, decide))
             if not request.cast and not voice.cast:
                 voice = _combine_voices({span.voice.id: span.voice for span in spans})
+        if len(spans) == 1 and spans[0].characters == len(text):
+            # Most texts are one piece, which was made with all its characters.
+            return Spans(voice, tuple(spans))
         return Spans(voice, tuple(_share_characters(spans, len(text))))
 
     def _split_by_voice(self, request: SpeechRequest, own: AccountLibrary) -> tuple[Voice, list[Span]]:
         if not request.cast:
             voice = self._catalogue.resolve_voice(request.voice, own.voices)
             if not voice.cast:
-                return voice, [Span(0, len(request.text), voice, 0, request.language)]
+                length = len(request.text)
+                return voice, [Span(0, length, voice, length, request.language)]
             members = resolve_members(self._catalogue, voice.cast, own, "voice", voice)
         else:
             members = resolve_members(self._catalogue, request.cast, own, "voice.cast.")
