@@ -132,9 +132,14 @@ async def host(
     engine: Engine, address: Path, queue: int = 8, tell: Callable[[Tick], None] = ignore_tick
 ) -> AsyncIterator[FakeLog]:
     log = FakeLog()
-    server = HostServer(engine, Slots(engine.slots, queue), log, Pulse(tell))
-    async with serving(server, str(address)):
-        yield log
+    slots = Slots(engine.slots, queue)
+    server = HostServer(engine, slots, log, Pulse(tell))
+    try:
+        async with serving(server, str(address)):
+            yield log
+    finally:
+        # The calls are cancelled by then, and their engines may need a moment to end.
+        await until(lambda: not slots.running)
 
 
 def job(id_: str = "job_1", tenant: str = "acc_1", deadline_s: float = 5.0) -> SpeechJob:
