@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFailed, Store, WriteOutcome
 
 ITEMS_A_BATCH = 256
+_GATHER_TURNS = 6
+_GATHERED = 16
 
 
 class UnitWrite:
@@ -40,8 +42,9 @@ async def write_unit(store: Store, statements: tuple[Statement, ...]) -> list[li
 class BatchWriter:
     """Gathers items and hands one batch at a time to the database. Create and use it on the event loop.
 
-    What comes in one turn of the loop, or while a batch is being written, goes together. `hand_over` gets the
-    contents and returns at once; when they are written, the driver calls `answered`.
+    What comes while a batch is being written goes together, and so does what comes in the next few turns of
+    the loop. Those take no time while the loop is idle; while it is busy, they make fewer and larger commits.
+    `hand_over` gets the contents and returns at once; when they are written, the driver calls `answered`.
     """
 
     def __init__(self, hand_over: Callable[[list[Content]], None]) -> None:
@@ -59,16 +62,15 @@ class BatchWriter:
         self._waiting.append(item)
         if not self._is_busy:
             self._is_busy = True
-            # At the end of this turn of the loop: what else comes in it shares the commit.
-            self._loop.call_soon(self._begin_batch)
+            self._loop.call_soon(self._gather, _GATHER_TURNS)
 
     def answered(self, outcomes: Sequence[WriteOutcome]) -> None:
         """Take the outcomes of the batch, in its order, and begin the next one."""
         batch, self._batch = self._batch, []
         self._is_busy = bool(self._waiting)
         if self._is_busy:
-            # Before the answers, so that the database works while they are given.
-            self._begin_batch()
+            # Before the answers: if many wait, the database works while they are given.
+            self._gather(_GATHER_TURNS)
         self._answer(iter([(*pair, outcome) for pair, outcome in zip(batch, outcomes, strict=True)]))
         if not self._is_busy:
             self._tell_drained()
@@ -85,6 +87,12 @@ class BatchWriter:
         while self._is_busy:
             self._drained.append(drained := self._loop.create_future())
             await drained
+
+    def _gather(self, turns: int) -> None:
+        if turns > 0 and len(self._waiting) < _GATHERED:
+            self._loop.call_soon(self._gather, turns - 1)
+        else:
+            self._begin_batch()
 
     def _begin_batch(self) -> None:
         taken, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
