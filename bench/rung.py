@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.clip import PLUGIN, clip
+from policies import price
 from policies.plans import UNLIMITED, Plan, Prices, terms
 from policies.price import MICRO, Price
 from proxy.access import dev_key
@@ -87,7 +88,7 @@ class Rung:
             key=caller.key,
             anchor=caller.anchor,
             terms=plan.terms,
-            amount=plan.amount,
+            amount=price.estimate_charge(_SECOND, estimated_s=plan.estimated_s, characters=len(request.text)),
             estimated_s=plan.estimated_s,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -29,6 +30,8 @@ _IPA = re.compile(r"/([^/<>&\"]*[^/<>&\"\s][^/<>&\"]*)/")
 _PINYIN = re.compile(r"(\([a-zü]{1,6}[1-5]\))+", re.IGNORECASE)
 
 _MOST_KEPT = 256
+_SOUNDS = frozenset(("Ll", "Lo", "Lu"))
+"""Categories of the signs of IPA that are sounds, and not stress, length or accents."""
 
 Words = Mapping[str, str]
 _Layers = tuple[tuple[int, str], ...]
@@ -37,11 +40,13 @@ _Layers = tuple[tuple[int, str], ...]
 class Lexicon(msgspec.Struct, frozen=True):
     """The entries for one text: what to say for a word, and how a word sounds for engines that know sounds.
 
+    `own` are the entries of the account or the request, as they were written: who adds words pays for them.
     Two lexicons with the same digest are the same.
     """
 
     words: Words = {}
     sounds: tuple[Pronunciation, ...] = ()
+    own: Words = {}
     digest: str = ""
 
     def __repr__(self) -> str:
@@ -77,7 +82,8 @@ class Lexicons:
         if requested == NONE_BY_NAME or (requested is None and not any(self._owners)):
             return EMPTY
         if requested is not None and not isinstance(requested, str):
-            return merge([requested, *(self._words(layer) for layer in self._layers(None, tag))])
+            layers = self._layers(None, tag)
+            return merge([requested, *map(self._words, layers)], own=1 + _own_layers(layers))
         layers = self._layers(requested, tag)
         if not layers:
             return EMPTY
@@ -85,7 +91,9 @@ class Lexicons:
         if lexicon is None:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            lexicon = self._kept[layers] = merge([self._words(layer) for layer in layers])
+            lexicon = self._kept[layers] = merge(
+                [self._words(layer) for layer in layers], own=_own_layers(layers)
+            )
         return lexicon
 
     def _layers(self, name: str | None, tag: str) -> _Layers:
@@ -109,14 +117,24 @@ class Lexicons:
         return self._owners[place][name]
 
 
-def merge(layers: Sequence[Words]) -> Lexicon:
-    """Merge lexicons: the first layer that has a word decides. A word in lower case matches in any case."""
+def _own_layers(layers: _Layers) -> int:
+    return sum(place == 0 for place, _ in layers)
+
+
+def merge(layers: Sequence[Words], own: int = 0) -> Lexicon:
+    """Merge lexicons: the first layer that has a word decides. A word in lower case matches in any case.
+
+    The first `own` layers are the account's or the request's.
+    """
     entries: dict[str, str] = {}
-    for layer in layers:
+    own_entries: dict[str, str] = {}
+    for number, layer in enumerate(layers):
         before = frozenset(entries)
         for word, spoken in layer.items():
             if word not in before and word.lower() not in before:
                 entries[word] = spoken
+        if number < own:
+            own_entries = dict(entries)
     words: dict[str, str] = {}
     sounds = []
     for word, spoken in entries.items():
@@ -125,7 +143,34 @@ def merge(layers: Sequence[Words]) -> Lexicon:
         words[word] = spoken if sound is None else word
         if sound is not None:
             sounds.append(sound)
-    return Lexicon(words, tuple(sounds), _digest(entries))
+    return Lexicon(words, tuple(sounds), own_entries, _digest(entries))
+
+
+def count_added(words: Words, text: str) -> int:
+    """Count the characters that entries add to a text. IPA counts by its sounds, pinyin by syllables."""
+    if not words:
+        return 0
+    found = words_of(words).find(cleaning.cleaned(text)[0])
+    return sum(max(0, _spoken_length(word.spoken) - (word.end - word.start)) for word in found)
+
+
+def sounding_length(lexicon: Lexicon, spoken: str) -> int:
+    """Count the characters of a spoken text. A word with a sound of its own counts as long as its sound."""
+    if not lexicon.sounds:
+        return len(spoken)
+    written = {
+        each.word: f"/{each.sounds}/" if each.alphabet == "ipa" else each.sounds for each in lexicon.sounds
+    }
+    return len(spoken) + count_added(written, spoken)
+
+
+def _spoken_length(spoken: str) -> int:
+    sound = sound_of("", spoken)
+    if sound is None:
+        return len(spoken)
+    if sound.alphabet == "pinyin":
+        return sound.sounds.count("(")
+    return sum(unicodedata.category(sign) in _SOUNDS for sign in sound.sounds)
 
 
 def find_pronunciations(
@@ -197,6 +242,8 @@ def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False)
             and not _IPA.fullmatch(spoken.strip())
         ):
             return f"words with what is said for them; between the slashes of {entry} is no IPA"
+        if not cleaning.is_speech(spoken):
+            return f"words with what is said for them; the spoken form of {entry} has no letter or digit"
     return None
 
 

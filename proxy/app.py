@@ -36,6 +36,7 @@ from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.planning import Planner
 from proxy.speech.recent_plans import RecentPlans
+from proxy.speech.text_preparation import TextPreparation
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
@@ -93,11 +94,12 @@ class Worker:
         library = Library(self.store, config.lexicons)
         library_editor = LibraryEditor(self.store, library, self.cache, config.voices, catalogue)
         front_ends = resources.front_ends
-        first_audio = FirstAudio(catalogue, self.engines, front_ends, budgets, server.first_audio_s)
+        first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
         self.admission = Admission(plans, resources.limits)
         self.planner = Planner(catalogue, front_ends.names, resources.detector, server.default_language)
         plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
-        self.pipeline = Pipeline(first_audio, self._levels, self.cache, self.ledger, self.metrics)
+        texts = TextPreparation(front_ends)
+        self.pipeline = Pipeline(texts, first_audio, self._levels, self.cache, self.ledger, self.metrics)
         idempotency = Idempotency(resources.answers, self.metrics)
         speech_endpoint = speech.SpeechEndpoint(
             self.admission, library, plans_of_calls, self.pipeline, idempotency, server

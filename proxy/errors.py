@@ -198,6 +198,10 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
 }
 
 
+REQUEST_FAULT_CODES = frozenset(code for code, _ in _REQUEST_FAULTS.values())
+"""Codes of failures that come from the request's own text or voice. What was heard before them is charged."""
+
+
 def from_engine(error: EngineError) -> RequestFailed:
     """Return the failure for a client if no candidate gave audio. `error` is that of the last candidate.
 

@@ -46,7 +46,7 @@ from proxy.http.replies import encode_json
 from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
-from proxy.speech.pipeline import Answer, Pipeline
+from proxy.speech.pipeline import Answer, Delivery, Pipeline
 from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.speech_request import SpeechBody, SpeechRequest
 from speech_engine import EngineError
@@ -130,7 +130,8 @@ class SpeechEndpoint:
             state["route"] = call.plan.description
         write = _write_wav if _is_whole_wav(connection, call) else _WRITERS[request.answer]
         with connection.stop_when_client_leaves():
-            await self._pipeline.answer(call, partial(write, connection), lambda: connection.was_cancelled)
+            delivery = Delivery(partial(write, connection), lambda: connection.sent_share)
+            await self._pipeline.answer(call, delivery)
 
 
 def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
@@ -192,9 +193,7 @@ def _raw_headers(
 async def _write_audio(connection: Connection, answer: Answer) -> None:
     connection.set_head(200, _headers(answer, MEDIA_TYPES[answer.call.request.format]))
     while (data := await answer.next_chunk()) is not None:
-        if connection.is_behind:
-            answer.run_ahead()
-        await connection.send(data)
+        await connection.send(data, answer.run_ahead)
     await connection.end(answer.last(), answer.settle)
 
 
@@ -212,9 +211,7 @@ async def _write_events(connection: Connection, answer: Answer) -> None:
     connection.set_head(200, _headers(answer, "text/event-stream; charset=utf-8"))
     try:
         while (data := await answer.next_chunk()) is not None:
-            if connection.is_behind:
-                answer.run_ahead()
-            await connection.send(_delta(data))
+            await connection.send(_delta(data), answer.run_ahead)
         last = _delta(answer.last())
     except EngineError as error:
         await connection.send(_event(AudioError(error=from_engine(error).body().error)))

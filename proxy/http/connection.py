@@ -27,16 +27,28 @@ RawHeader = tuple[bytes, bytes]
 class Peer(Protocol):
     """The other end of a connection. `on_gone` is called once, when the connection is lost.
 
+    After that, `sent_share` is the share of the written bytes of the answer that have left this machine. What
+    lies unread at the client counts as received. Without such knowledge it is 1.
+
     One peer serves all requests of a connection, one after the other. The next request may begin before the
     last one has tidied up, so a request takes back only its own `on_gone`.
     """
 
     is_gone: bool
+    sent_share: float
     on_gone: Callable[[], None] | None
 
     @property
     def is_behind(self) -> bool:
-        """Whether the peer takes bytes more slowly than they come: `send` would wait."""
+        """Whether the peer takes bytes more slowly than they come: `drain` would wait."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until the kernel has what was written, or the peer has gone."""
+        ...
+
+    def follow_closely(self) -> None:
+        """From now on, keep as little as possible between here and the network: `is_behind` is exact."""
         ...
 
 
@@ -45,11 +57,22 @@ class _SteadyPeer:
 
     is_gone = False
     is_behind = False
+    sent_share = 1.0
     on_gone: Callable[[], None] | None = None
+
+    async def drain(self) -> None:
+        pass
+
+    def follow_closely(self) -> None:
+        pass
 
 
 async def nothing_to_settle() -> None:
     """Settle an answer that costs nothing."""
+
+
+def nothing_to_do() -> None:
+    """Do nothing for a client that is slow."""
 
 
 class Connection:
@@ -63,6 +86,7 @@ class Connection:
         self.was_cancelled = False
         self.recording: AnswerRecording | None = None
         self._has_client_left = False
+        self._has_begun = False
         self._is_complete = False
         self._scope = scope
         self._receive = receive
@@ -75,9 +99,11 @@ class Connection:
         return f"<Connection {'left' if self._has_client_left else 'open'}>"
 
     @property
-    def is_behind(self) -> bool:
-        """Whether the client takes bytes more slowly than they come."""
-        return self._peer.is_behind
+    def sent_share(self) -> float | None:
+        """The share of the written bytes that have left this machine, if the client left. Otherwise None."""
+        if not self.was_cancelled:
+            return None
+        return self._peer.sent_share if self._has_begun else 0.0
 
     def header(self, name: bytes) -> str:
         return next((value.decode("latin-1") for key, value in self._scope["headers"] if key == name), "")
@@ -129,9 +155,16 @@ class Connection:
         if self.recording is not None:
             self.recording.begin((name.decode(), value.decode("latin-1")) for name, value in headers)
 
-    async def send(self, data: bytes) -> None:
-        """Send bytes. If the client is slow, wait until the server takes them."""
+    async def send(self, data: bytes, on_behind: Callable[[], None] = nothing_to_do) -> None:
+        """Send bytes, and wait until the kernel has them. If the client is slow, call `on_behind` before."""
+        if self._head is not None:
+            self._peer.follow_closely()
+        if self._peer.is_behind:
+            on_behind()
         await self._send_message({"type": "http.response.body", "body": data, "more_body": True})
+        if self._peer.is_behind and not self._has_client_left:
+            on_behind()
+            await self._peer.drain()
         if self.recording is not None:
             self.recording.add(data)
             # The client waits for the disk: a kept answer is a promise.
@@ -161,6 +194,7 @@ class Connection:
             return
         if self._head is not None:
             head, self._head = self._head, None
+            self._has_begun = True
             await self._send(head)
         await self._send(message)
 

@@ -1,19 +1,28 @@
-"""uvicorn's HTTP protocol with two additions, because only the protocol has the transport.
+"""uvicorn's HTTP protocol with additions that need the transport, which only the protocol has.
 
 It is the `Peer` of its requests: a client that has gone, or that takes bytes too slowly, is told without a
-task. It cuts off a client that does not read at all: an application can stop sending, but bytes that are
-already buffered keep a stalled connection and its memory for as long as the client likes.
+task. When a client has gone, the kernel says how much of the answer has left this machine. It cuts off a
+client that does not read at all: an application can stop sending, but bytes that are already buffered keep a
+stalled connection and its memory for as long as the client likes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from proxy.http.answer_cycle import AnswerCycle
 from proxy.http.connection import PEER
+
+_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
+_BYTES_SENT_AT, _BYTES_SENT_AGAIN_AT = 200, 208
+"""Places of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`."""
 
 
 class ServerProtocol(HttpToolsProtocol):
@@ -25,11 +34,29 @@ class ServerProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.is_gone = False
         self.on_gone: Callable[[], None] | None = None
+        self.sent_share = 1.0
+        self._is_close = False
+        self._answer: AnswerCycle | None = None
+        self._written_before = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_behind(self) -> bool:
         return self.flow.write_paused
+
+    async def drain(self) -> None:
+        await self.flow.drain()
+
+    def follow_closely(self) -> None:
+        if self._is_close:
+            return
+        self._is_close = True
+        self.transport.set_write_buffer_limits(high=1)
+        try:
+            connection: socket.socket = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, 1)
+        except OSError:
+            pass  # not TCP, or not Linux: what is written counts as sent
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -47,6 +74,15 @@ class ServerProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {PEER: self}  # type: ignore[dict-item]  # an object, not a dict
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        # uvicorn has no setting for the class of its cycles. This one needs nothing before its answer.
+        cycle.__class__ = AnswerCycle
+        assert isinstance(cycle, AnswerCycle)
+        if self._answer is not None:
+            self._written_before += self._answer.written
+        self._answer = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         """Watch the rest of the answer. The application is done, so it cannot see that the client stalls."""
         super().on_response_complete()
@@ -54,10 +90,27 @@ class ServerProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self.sent_share = self._compute_sent_share()
         super().connection_lost(exc)
         self.is_gone = True
         if self.on_gone is not None:
             self.on_gone()
+
+    def _compute_sent_share(self) -> float:
+        """Compute the share of the last answer that has left this machine. Earlier answers left before it."""
+        written = self._answer.written if self._answer is not None else 0
+        if not written:
+            return 0.0
+        try:
+            connection: socket.socket = self.transport.get_extra_info("socket")
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT_AGAIN_AT + 8)
+        except OSError:
+            return 1.0
+        if len(info) < _BYTES_SENT_AGAIN_AT + 8:
+            return 1.0
+        sent, sent_again = struct.unpack_from("=QQ", info, _BYTES_SENT_AT)
+        unsent: int = self._written_before + written - (sent - sent_again)
+        return min(1.0, max(0.0, 1.0 - unsent / written))
 
     def _watch_the_rest(self) -> None:
         # Not while the connection sends another answer: the bytes of that one come on top.

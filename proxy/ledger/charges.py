@@ -10,6 +10,7 @@ from policies import costs, price
 from policies.costs import Rate
 from policies.plans import Prices
 from policies.price import FREE, Price, PricedPart
+from proxy.errors import REQUEST_FAULT_CODES
 from proxy.storage.usage import Outcome
 
 
@@ -73,7 +74,9 @@ class Charge(NamedTuple):
 def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     """Compute what a request costs: each part by its own model's price, and the sum rounded once.
 
-    A client that left pays a part whole if its engine has the text and bills from that moment on.
+    A client that left pays a part whole if its engine has the text and bills from that moment on. A failure
+    of the server or an engine costs nothing. A fault of the request's own text does not make free what was
+    heard before it: otherwise a last word that nobody can speak would pay for the rest.
     """
     if spent.cache == "hit":
         pieces = [PricedPart(prices.cached, spent.samples, spent.characters)]
@@ -88,7 +91,8 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
             for part in spent.parts
         ]
     found = _sum_up(pieces, spent.sample_rate_hz)
-    return found if outcome != "failed" else Charge(0, found.price)
+    is_free = outcome == "failed" and spent.error not in REQUEST_FAULT_CODES
+    return Charge(0, found.price) if is_free else found
 
 
 def _sum_up(pieces: list[PricedPart], rate_hz: int) -> Charge:

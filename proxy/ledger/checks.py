@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from proxy.errors import REQUEST_FAULT_CODES
+
 
 class ConsistencyCheck(NamedTuple):
     name: str
@@ -38,6 +40,9 @@ _SPENT = _amount("usage.id", "allowance", "granted")
 _BACK = _amount("usage.id", "allowance:refund", "granted:refund")
 _LEFT = _amount("entries.request", "allowance", "granted", "allowance:refund", "granted:refund")
 
+_REQUEST_FAULTS = ", ".join(f"'{code}'" for code in sorted(REQUEST_FAULT_CODES))
+"""A request that ends by its own fault pays for what was heard before."""
+
 USAGE = Walk(
     "usage",
     (
@@ -66,6 +71,7 @@ USAGE = Walk(
             f"""
             SELECT id AS subject, credits || ' charged' AS found FROM usage
             WHERE {_OF_USAGE} AND outcome = 'failed' AND credits <> 0
+                AND coalesce(error, '') NOT IN ({_REQUEST_FAULTS})
             """,
         ),
         ConsistencyCheck(

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from policies import price
 from policies.costs import Rate
 from policies.plans import Terms
 from policies.routing import Candidate, Model
@@ -16,6 +17,7 @@ from proxy.audio.formats import OUTPUT_RATE_HZ, Chunk
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
+from speech_engine import EngineError, Segment
 
 
 class AttemptOutput(Protocol):
@@ -61,20 +63,38 @@ class Attempt(msgspec.Struct, kw_only=True):
         )
 
 
+class PreparedText(msgspec.Struct, frozen=True):
+    """A part as one front-end lets it be spoken.
+
+    `characters` are the charged ones: those that were sent, and those that the account's own lexicon added.
+    """
+
+    segments: tuple[Segment, ...]
+    spoken_characters: int
+    characters: int
+    estimated_s: float
+
+    def __repr__(self) -> str:
+        return f"<PreparedText of {self.spoken_characters} characters>"
+
+
 class PartRun:
     """One part of a request while it is spoken, and the model that speaks it or tries to.
 
-    `begins` is the sample of the answer at which the part begins, None before its turn.
+    `texts` has its text by front-end, or why there is none. `begins` is the sample of the answer at which the
+    part begins, None before its turn.
     """
 
-    __slots__ = ("begins", "model", "number", "part", "text")
+    __slots__ = ("_front_end", "begins", "model", "number", "part", "text", "texts")
 
     def __init__(self, number: int, part: Part, text: str) -> None:
         self.number = number
         self.part = part
         self.text = text
+        self.texts: dict[str, PreparedText | EngineError] = {}
         self.model: Model | None = None
         self.begins: int | None = None
+        self._front_end: str | None = None
 
     def __repr__(self) -> str:
         return f"<PartRun {self.number} by {self.speaker or 'nobody'}>"
@@ -96,10 +116,47 @@ class PartRun:
     def candidates(self) -> tuple[Candidate, ...]:
         return self.part.candidates
 
+    @property
+    def characters(self) -> int:
+        """The charged characters."""
+        text = self.texts.get(self._front_end or "")
+        return text.characters if isinstance(text, PreparedText) else self.part.characters
+
+    @property
+    def estimated_s(self) -> float:
+        text = self.texts.get(self._front_end or "")
+        return text.estimated_s if isinstance(text, PreparedText) else self.part.estimated_s
+
+    def give_to(self, candidate: Candidate) -> None:
+        """Note that this candidate speaks the part, or tries to."""
+        self.model = candidate.model
+        self._front_end = candidate.front_end
+
+    def text_for(self, candidate: Candidate) -> PreparedText:
+        """Return the text that a candidate speaks. Raises EngineError if there is none."""
+        text = self.texts[candidate.front_end]
+        if isinstance(text, EngineError):
+            raise text
+        return text
+
+    def dearest(self, terms: Terms) -> tuple[int, float]:
+        """Return the highest price of the part, and its longest estimate, by any of its candidates."""
+        price_, longest_s = 0, 0.0
+        for candidate in self.part.candidates:
+            text = self.texts[candidate.front_end]
+            if isinstance(text, PreparedText):
+                of_model = terms.prices.of_model(candidate.model.engine, candidate.model.info.id)
+                charge = price.estimate_charge(
+                    of_model, estimated_s=text.estimated_s, characters=text.characters
+                )
+                price_, longest_s = max(price_, charge), max(longest_s, text.estimated_s)
+        return price_, longest_s
+
 
 class Tally:
     """The sound and the attempts of a request so far. The streams and the pipeline write it while they speak.
 
+    `began` is the moment of `time.monotonic` since which the client waits for the first audio.
     `cache` is the state of the audio cache for this request. A clip `names` the engine and the model that
     spoke it; otherwise they follow from the parts, joined by a plus.
     """
@@ -110,6 +167,7 @@ class Tally:
             for number, part in enumerate(plan.parts)
         )
         self.parts[0].begins = 0
+        self.began = 0.0
         self.attempts: list[Attempt] = []
         self.samples = 0
         self.sample_rate_hz = OUTPUT_RATE_HZ
@@ -127,6 +185,11 @@ class Tally:
     def current_part(self) -> PartRun:
         """The part whose turn it is. When the answer breaks, its engine is to blame."""
         return next(part for part in reversed(self.parts) if part.begins is not None)
+
+    @property
+    def characters(self) -> int:
+        """The charged characters of all parts."""
+        return sum(run.characters for run in self.parts)
 
     @property
     def seconds(self) -> float:
@@ -157,7 +220,7 @@ class Tally:
             voice=self._plan.voice.id,
             language=self._plan.language,
             format=self._request.format,
-            characters=len(self._request.text),
+            characters=self.characters,
             samples=self.samples,
             sample_rate_hz=self.sample_rate_hz,
             first_byte_ms=self.first_byte_ms,
@@ -171,8 +234,8 @@ class Tally:
         return SpentPart(
             engine=run.engine,
             model=run.model_id,
-            characters=run.part.characters,
-            estimated_s=run.part.estimated_s,
+            characters=run.characters,
+            estimated_s=run.estimated_s,
             samples=samples,
             was_submitted=any(
                 attempt.was_submitted and attempt.part == run.number and attempt.model == run.model

@@ -20,7 +20,6 @@ from proxy.ledger.budgets import Budgets
 from proxy.speech.call import Attempt, PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
-from proxy.speech.front_ends import FrontEnds
 from proxy.speech.planning import Part
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
@@ -28,10 +27,8 @@ from speech_engine import (
     EngineFailed,
     EngineTimeout,
     EngineVoice,
-    Segment,
     Speak,
     SpeechJob,
-    UnsupportedText,
 )
 from speech_engine.host.engine_stream import run_to_end
 
@@ -49,13 +46,11 @@ class FirstAudio:
         self,
         catalogue: Catalogue,
         engines: Engines,
-        front_ends: FrontEnds,
         budgets: Budgets,
         within_s: float,
     ) -> None:
         self._catalogue = catalogue
         self._engines = engines
-        self._front_ends = front_ends
         self._budgets = budgets
         self._within_s = within_s
 
@@ -97,12 +92,7 @@ class FirstAudio:
         try:
             with deadline.at(moment):
                 await self._budgets.check(candidate.model.engine, call.caller.account, call.terms)
-                prepared = await self._front_ends.prepare(
-                    candidate.front_end, run.text, run.part.language, run.part.lexicon.words
-                )
-                if not prepared:
-                    raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
-                job = _job(call, run, candidate, prepared)
+                job = _job(call, run, candidate)
                 if not job.formats:
                     await libraries.ensure_loaded()
                 places = WordPlaces(run.text, job.segments, run.part.start)
@@ -133,7 +123,7 @@ class FirstAudio:
         attempt = Attempt(
             part=run.number,
             model=model,
-            characters=len(run.text),
+            characters=sum([len(segment.spoken) for segment in stream.job.segments]),
             output=stream,
             rate=self._catalogue.rate(model),
         )
@@ -167,14 +157,14 @@ class CandidateRace:
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
             stream = await (self._try_with_hedge(candidate) if hedge_s else self._try_candidate(candidate))
             if stream is not None:
-                self._run.model = stream.candidate.model
+                self._run.give_to(stream.candidate)
                 return stream
         raise self._failure
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
         """Try one candidate. None means: try the next one. `_failure` says why."""
         await self._wait_until_free(candidate)
-        self._run.model = candidate.model
+        self._run.give_to(candidate)
         left_s = provider_waits.first_audio_share_s(self._deadline - time.monotonic(), len(self._left))
         try:
             return await self._first_audio.attempt(self._call, self._run, candidate, left_s)
@@ -247,8 +237,8 @@ def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.message}
 
 
-def _job(call: SpeechCall, run: PartRun, candidate: Candidate, prepared: tuple[Segment, ...]) -> SpeechJob:
-    request, part, format_ = call.request, run.part, call.part_format
+def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
+    request, part, format_, text = call.request, run.part, call.part_format, run.text_for(candidate)
     info = candidate.model.info
     native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native_speed
@@ -256,11 +246,11 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, prepared: tuple[S
     return SpeechJob(
         id=call.id,
         tenant=call.caller.account,
-        estimated_s=part.estimated_s,
+        estimated_s=text.estimated_s,
         share=call.terms.share,
         model=info.id,
         voice=EngineVoice(candidate.engine_voice),
-        segments=segments.fit(prepared, info.max_characters),
+        segments=segments.fit(text.segments, info.max_characters),
         language=part.language,
         speed=native_speed,
         pitch=request.pitch,
@@ -268,6 +258,6 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, prepared: tuple[S
         seed=request.seed,
         formats=(format_,) if can_pass_through else (),
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
-        max_samples=round(estimate.cap_seconds(part.estimated_s) * info.sample_rate_hz * factor),
-        pronunciations=find_pronunciations(part.lexicon, info.phonemes, prepared),
+        max_samples=round(estimate.cap_seconds(text.estimated_s) * info.sample_rate_hz * factor),
+        pronunciations=find_pronunciations(part.lexicon, info.phonemes, text.segments),
     )

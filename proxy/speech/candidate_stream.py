@@ -6,6 +6,7 @@ If the stream fails before the first audio, another candidate may try. After tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import msgspec
 
@@ -24,12 +25,24 @@ from speech_engine import (
     Finished,
     SpeechJob,
     Started,
+    UnsupportedText,
     Words,
 )
 from speech_engine.host.engine_stream import EngineStream
 
 STALL_S = 20.0
 """The longest pause between two chunks. Nothing else notices a frozen host."""
+_CAP_MARGIN_S = 0.1
+"""An engine that reaches its cap stops so much before or after it."""
+
+
+class CapReached(UnsupportedText):
+    """The speech is far longer than its text lets one expect. What was heard until then is charged."""
+
+    def __init__(self, cap_s: float) -> None:
+        super().__init__(
+            f"The speech was stopped at {cap_s:.0f} s: it is far longer than its text should need."
+        )
 
 
 class CandidateStream:
@@ -67,6 +80,8 @@ class CandidateStream:
         self._finished = False
         self._events: EngineStream | None = None
         self._deadline = deadline
+        cap, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
+        self._cap_s = inf if cap is None else cap / stated_hz
 
     def __repr__(self) -> str:
         return f"<CandidateStream {self.job!r} as {self._format}>"
@@ -133,6 +148,9 @@ class CandidateStream:
         if isinstance(event, Finished):
             self._finished, self.units = True, event.units
             await self._events.close()
+            if self.seconds >= self._cap_s - _CAP_MARGIN_S:
+                # Engines stop by themselves at the cap. The answer must not look whole.
+                raise CapReached(self._cap_s)
             return Chunk()
         return self._convert(event)
 
@@ -174,9 +192,8 @@ class CandidateStream:
     def _count(self, samples: int, rate_hz: int) -> None:
         # In seconds: audio that an engine encoded itself may have another rate than the engine states.
         self.seconds += samples / rate_hz
-        limit, stated_hz = self.job.max_samples, self.candidate.model.info.sample_rate_hz
-        if limit is not None and self.seconds > limit / stated_hz + 1.0:
-            raise EngineFailed("The engine spoke on past its limit.")
+        if self.seconds > self._cap_s + 1.0:
+            raise CapReached(self._cap_s)
 
     def _add_words(self, words: Words) -> None:
         if not self._rate_hz or not 0 <= words.segment < len(self.job.segments):

@@ -47,6 +47,11 @@ class FrontEnds:
         """Return the revision of a front-end. It changes whenever the segments change."""
         return str(getattr(self._by_name.get(name), "revision", ""))
 
+    def is_quick(self, front_end: str, text: str, words: Words = EMPTY.words) -> bool:
+        """Whether a front-end prepares a text in less time than a thread needs to begin."""
+        chosen = self._by_name[front_end]
+        return len(text) + len(words) <= _QUICK_CHARACTERS and getattr(chosen, "is_quick", False)
+
     async def prepare(
         self, front_end: str, text: str, language: str, words: Words = EMPTY.words
     ) -> tuple[Segment, ...]:
@@ -54,10 +59,9 @@ class FrontEnds:
 
         `words` are those of the lexicons in force. Raises EngineError only.
         """
-        chosen = self._by_name[front_end]
-        prepare = partial(chosen.prepare, text, language, words)
+        prepare = partial(self._by_name[front_end].prepare, text, language, words)
         try:
-            if len(text) + len(words) <= _QUICK_CHARACTERS and getattr(chosen, "is_quick", False):
+            if self.is_quick(front_end, text, words):
                 return prepare()
             return await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
         except EngineError:

@@ -1,10 +1,12 @@
-"""The one path that every speech takes: look-up → hold → first audio → bytes → settlement → last bytes."""
+"""The one path of every speech: look-up → text → hold → first audio → bytes → settlement → last bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from math import ceil
+from typing import NamedTuple
 
 import structlog
 
@@ -19,6 +21,7 @@ from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.relay import begin_speech
 from proxy.speech.speech_stream import Speech, SpeechStream
+from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 
@@ -98,6 +101,11 @@ class Answer:
         if self._prefetch is None and self.speech.holds_engine:
             self._sound = self._prefetch = Prefetch(self._begun)
 
+    def count_sent(self, share: float) -> None:
+        """Count only this share as written: the client left, and the rest of the sound did not reach it."""
+        self._count_written()
+        self.call.tally.samples = ceil(self.call.tally.samples * share)
+
     async def close(self) -> None:
         if self._prefetch is not None:
             await self._prefetch.close()
@@ -112,14 +120,28 @@ class Answer:
         return self.speech
 
 
-Write = Callable[[Answer], Awaitable[None]]
-"""Sends an answer to its client: all chunks, then the settlement, then the last bytes."""
+class Delivery(NamedTuple):
+    """The way of an answer to its client.
+
+    `write` sends all chunks, then settles, then sends the last bytes. `sent_share` is None while the client
+    is there. When it has left: the share of the written bytes that had left this machine.
+    """
+
+    write: Callable[[Answer], Awaitable[None]]
+    sent_share: Callable[[], float | None]
 
 
 class Pipeline:
     def __init__(
-        self, first_audio: FirstAudio, levels: LoudnessLevels, cache: Cache, ledger: Ledger, metrics: Metrics
+        self,
+        texts: TextPreparation,
+        first_audio: FirstAudio,
+        levels: LoudnessLevels,
+        cache: Cache,
+        ledger: Ledger,
+        metrics: Metrics,
     ) -> None:
+        self._texts = texts
         self._first_audio = first_audio
         self._levels = levels
         self._cache = cache
@@ -129,26 +151,27 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"<Pipeline over {self._first_audio!r}>"
 
-    async def answer(self, call: SpeechCall, write: Write, has_left: Callable[[], bool]) -> None:
-        """Answer a call. `has_left` tells whether the client has gone. Raises RequestFailed."""
-        with await self._cache.look_up(call, self._first_audio.budget_s(call.plan.parts[0])) as lookup:
+    async def answer(self, call: SpeechCall, delivery: Delivery) -> None:
+        """Answer a call. Raises RequestFailed."""
+        budget_s = self._first_audio.budget_s(call.plan.parts[0])
+        with await self._cache.look_up(call, budget_s) as lookup:
+            call.tally.began = time.monotonic() - lookup.waited_s
+            if lookup.clip is None:
+                await self._texts.prepare(call, budget_s)
             hold = await self._ledger.hold(_hold_request(call, lookup.clip))
             try:
-                await self._speak(call, lookup, hold, write, has_left)
+                await self._speak(call, lookup, hold, delivery)
             finally:
                 if not hold.is_settled:
                     await hold.abandon(call.tally.spent())
 
-    async def _speak(
-        self, call: SpeechCall, lookup: CacheLookup, hold: Hold, write: Write, has_left: Callable[[], bool]
-    ) -> None:
+    async def _speak(self, call: SpeechCall, lookup: CacheLookup, hold: Hold, delivery: Delivery) -> None:
         tally, answer = call.tally, None
         tally.cache = lookup.state
-        began = time.monotonic()
         try:
             answer = Answer(call, await self._begin(call, lookup), hold, lookup)
-            tally.first_byte_ms = round((time.monotonic() - began) * 1000)
-            await write(answer)
+            tally.first_byte_ms = round((time.monotonic() - tally.began) * 1000)
+            await delivery.write(answer)
             if answer.is_whole:
                 lookup.keep(call, answer.speech)
         except EngineError as error:
@@ -162,7 +185,12 @@ class Pipeline:
             self._metrics.failed(tally.current_part.engine, type(error).__name__)
             raise failure from None
         except asyncio.CancelledError:
-            await hold.settle("left" if has_left() else "failed", tally.spent())
+            if (share := delivery.sent_share()) is None:
+                await hold.settle("failed", tally.spent())
+            else:
+                if answer is not None:
+                    answer.count_sent(share)
+                await hold.settle("left", tally.spent())
             raise
         finally:
             if answer is not None:
@@ -176,21 +204,26 @@ class Pipeline:
             call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
-        speech = await begin_speech(self._first_audio, self._levels, call, lookup.waited_s)
+        speech = await begin_speech(self._first_audio, self._levels, call, began - call.tally.began)
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
 
 
 def _hold_request(call: SpeechCall, clip: Clip | None) -> HoldRequest:
-    plan = call.plan
+    terms = call.terms
+    if clip is None:
+        parts = [run.dearest(terms) for run in call.tally.parts]
+        amount, estimated_s = sum(charge for charge, _ in parts), sum(seconds for _, seconds in parts)
+    else:
+        amount, estimated_s = _clip_price(clip, call), clip.seconds
     return HoldRequest(
         request_id=call.id,
         account=call.caller.account,
         key=call.caller.key,
         anchor=call.caller.anchor,
-        terms=plan.terms,
-        amount=plan.amount if clip is None else _clip_price(clip, call),
-        estimated_s=plan.estimated_s if clip is None else clip.seconds,
+        terms=terms,
+        amount=amount,
+        estimated_s=estimated_s,
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from policies import estimate, language, price, routing
+from policies import estimate, language, routing
 from policies.language import Detect, Source
 from policies.lexicon import EMPTY, Lexicon
 from policies.plans import Terms
@@ -52,7 +52,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class SpeechPlan(msgspec.Struct, frozen=True):
-    """The parts that will be spoken, the terms, and the price of the dearest candidates.
+    """The parts that will be spoken, and the terms.
 
     Most plans have one part. The parts are in the order of the text, and their characters add up to it.
     `voice` and `language` are those that the answer names.
@@ -63,7 +63,6 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
     estimated_s: float
     terms: Terms
-    amount: int
 
     @property
     def description(self) -> str:
@@ -208,7 +207,6 @@ def _build_plan(
         parts=tuple(parts),
         estimated_s=sum(part.estimated_s for part in parts),
         terms=terms,
-        amount=sum(_highest_price(part, terms) for part in parts),
     )
 
 
@@ -223,18 +221,6 @@ def _main_language(parts: Sequence[Part]) -> str:
 
 def _with_lexicon(part: Part, words: Lexicon) -> Part:
     return part if words is EMPTY else msgspec.structs.replace(part, lexicon=words)
-
-
-def _highest_price(part: Part, terms: Terms) -> int:
-    """Compute what the part costs with its dearest candidate."""
-    return max(
-        price.estimate_charge(
-            terms.prices.of_model(candidate.model.engine, candidate.model.info.id),
-            estimated_s=part.estimated_s,
-            characters=part.characters,
-        )
-        for candidate in part.candidates
-    )
 
 
 def _check_length(request: SpeechRequest, terms: Terms) -> None:

@@ -45,12 +45,19 @@ class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LeavingPeer:
-    """A client that leaves at an event, and may be slow until then."""
+    """A client that leaves at an event, and may be slow until then. It got `sent_share` of what was sent."""
 
     def __init__(self) -> None:
         self.is_gone = False
         self.is_behind = False
+        self.sent_share = 1.0
         self.on_gone: Callable[[], None] | None = None
+
+    async def drain(self) -> None:
+        """It has taken everything by now."""
+
+    def follow_closely(self) -> None:
+        """It does so anyway."""
 
     async def leave_after(self, event: asyncio.Event) -> None:
         await event.wait()

@@ -106,7 +106,7 @@ async def test_a_server_that_tells_nothing_has_clients_who_stay() -> None:
     client, _ = connection(None)
     with client.stop_when_client_leaves():
         await asyncio.sleep(0)
-    assert not client.is_behind
+    assert client.sent_share is None
 
 
 async def test_a_timeout_of_the_block_itself_is_its_own() -> None:

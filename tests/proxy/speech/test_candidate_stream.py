@@ -31,7 +31,7 @@ from speech_engine import (
     Words,
 )
 from speech_engine.host.engine_stream import EngineAnswer
-from tests.proxy.api.inside import inside
+from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.sound import decoded, tone
 from tests.speech_engine.host.fakes import FakeEngine, FakeLog
@@ -111,9 +111,9 @@ async def test_encoded_audio_has_the_same_cap(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG, {"one": engine}) as server:
         answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, "response_format": "json"})
         (row,) = await server.usage()
-    assert answer.status_code == 503
-    assert row.outcome == "failed"
-    assert row.samples <= 12 * RATE_HZ
+    assert (answer.status_code, envelope(answer)["code"]) == (400, "unsupported_text")
+    # Nothing of it has gone out, so nothing is charged.
+    assert (row.outcome, row.samples, row.credits) == ("failed", 0, 0)
 
 
 async def test_the_words_of_one_expansion_are_one_word_of_the_text(tmp_path: Path) -> None:

@@ -59,20 +59,7 @@ def request(text: str = "Hello.", **more: object) -> SpeechRequest:
 FREE = plans.terms(Plan(name="free"))
 
 
-@pytest.mark.parametrize(
-    ("more", "amount"),
-    [
-        ({"language": "th"}, 500),
-        ({"language": "th", "text": "x" * 200}, 600),
-        ({"language": "en", "text": "x" * 200}, 600),
-    ],
-)
-def test_a_hold_is_the_price_of_the_dearest_candidate(more: dict[str, Any], amount: int) -> None:
-    both = Route(language="th", candidates=("one/m", "two/m"))
-    assert planner(both).plan(request(**more), plans.terms(DEAR)).amount == amount
-
-
-def test_parts_are_held_for_together_each_with_its_dearest_candidate() -> None:
+def test_each_part_of_a_cast_has_its_own_candidates() -> None:
     both = Route(language="th", candidates=("one/m", "two/m"))
     asked = request("[A] Hello. [B] Bye.", language="th", voice={"cast": {"A": "alloy", "B": "alone"}})
     found = planner(both).plan(asked, plans.terms(DEAR))
@@ -80,7 +67,6 @@ def test_parts_are_held_for_together_each_with_its_dearest_candidate() -> None:
         ["one/m", "two/m"],
         ["one/m"],
     ]
-    assert found.amount == 500 + 3 * found.parts[1].characters
 
 
 def test_an_operator_is_told_language_source_route_and_candidates() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from policies.plans import Terms
 from proxy.ledger.budgets import Budgets
-from proxy.speech.front_ends import FrontEnds
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.speech.test_pipeline import BODY, BUDGET, PAIR, ask
@@ -60,22 +59,21 @@ async def test_nothing_is_paid_for_by_who_leaves_our_own_line(tmp_path: Path) ->
     assert (row.outcome, row.credits, row.micro_usd) == ("left", 0, 0)
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Budgets, "check"), (FrontEnds, "prepare")])
 async def test_a_delay_that_keeps_the_first_from_being_asked_leaves_time_for_the_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one budget to first audio is for all that is done until then."""
     calls = 0
-    real = getattr(owner, name)
+    real = Budgets.check
 
-    async def slow(*arguments: object) -> object:
+    async def slow(budgets: Budgets, engine: str, account: str, terms: Terms) -> None:
         nonlocal calls
         calls += 1
         if calls == 1:
             await asyncio.Event().wait()
-        return await real(*arguments)
+        await real(budgets, engine, account, terms)
 
-    monkeypatch.setattr(owner, name, slow)
+    monkeypatch.setattr(Budgets, "check", slow)
     one, two = Scripted(*spoken(0.5)), Scripted(*spoken(0.5))
     async with inside(tmp_path, BUDGET, {"one": one, "two": two}) as server:
         async with asyncio.timeout(5):

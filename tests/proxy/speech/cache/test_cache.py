@@ -17,7 +17,7 @@ from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.cache import CacheQuestion
 from proxy.speech.call import SpeechCall
-from proxy.speech.pipeline import Answer
+from proxy.speech.pipeline import Answer, Delivery
 from proxy.storage.store import Statement
 from speech_engine import Encoded, Finished, Started, Word, Words, errors
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
@@ -334,7 +334,7 @@ async def test_an_answer_that_nobody_took_to_its_end_is_not_kept(tmp_path: Path)
 
         clip = server.worker.cache.path(CacheQuestion(caller.account, request, plan))
         call = SpeechCall.of("req_1", caller, request, plan, clip)
-        await server.worker.pipeline.answer(call, take_one, lambda: False)
+        await server.worker.pipeline.answer(call, Delivery(take_one, lambda: None))
         await landed(tmp_path)
         assert not kept(tmp_path)
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]

@@ -240,13 +240,13 @@ async def test_each_part_costs_what_its_engine_takes(tmp_path: Path) -> None:
         await hear(server, "[Ana] Olá. [Ben] Hi. [Ana] Oi.")
         rows = await server.worker.store.read("SELECT * FROM costs ORDER BY attempt", {})
         (row,) = await server.usage()
-    # What is between the tags is what an engine was given, its blanks included.
+    # A provider bills what it was given to speak, without the blanks around it.
     assert [(cost["engine"], cost["characters"], cost["micro_usd"]) for cost in rows] == [
-        ("one", len(" Olá. "), 60_000),
-        ("two", len(" Hi. "), 1_000_000),
-        ("one", len(" Oi."), 40_000),
+        ("one", len("Olá."), 40_000),
+        ("two", len("Hi."), 1_000_000),
+        ("one", len("Oi."), 30_000),
     ]
-    assert row.micro_usd == 1_100_000
+    assert row.micro_usd == 1_070_000
 
 
 async def test_the_seconds_of_every_engine_are_counted_as_its_own(tmp_path: Path) -> None:

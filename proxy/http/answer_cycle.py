@@ -1,0 +1,106 @@
+"""How the bytes of an answer go out. They are counted, so that a client that leaves pays for what it got.
+
+The head and the first bytes are one write. uvicorn's own cycle makes two, and each wakes the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+
+_NOT_IN_NAMES = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+_NOT_IN_VALUES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class AnswerCycle(RequestResponseCycle):
+    """A request and its answer. `written` counts the bytes of the answer that the transport has, head and
+    framing included. The head waits for the first bytes, but no longer than this turn of the loop.
+    """
+
+    written = 0
+    _head = b""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._begin(message)
+        elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            self._send_body(message)
+        else:
+            raise RuntimeError(f"{message['type']!r} is not what comes next.")
+
+    def _begin(self, message: HTTPResponseStartEvent) -> None:
+        status = message["status"]
+        headers = [*self.default_headers, *message.get("headers", ())]
+        # One search for all: a search for each costs more than the rest of the head.
+        if _NOT_IN_NAMES.search(b"".join([name for name, _ in headers])):
+            raise RuntimeError("A header has an invalid name.")
+        if _NOT_IN_VALUES.search(b"".join([value for _, value in headers])):
+            raise RuntimeError("A header has an invalid value.")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        lines = [STATUS_LINE[status]]
+        is_closing = False
+        for name, value in headers:
+            match name.lower():
+                case b"content-length":
+                    self.expected_content_length = int(value)
+                    self.chunked_encoding = False
+                case b"connection" if b"close" in value.lower():
+                    self.keep_alive = False
+                    is_closing = True
+            lines.append(b"%b: %b\r\n" % (name, value))
+        if not self.keep_alive and not is_closing:
+            lines.append(b"connection: close\r\n")
+        has_body = self.scope["method"] != "HEAD" and status not in (204, 304)
+        if self.chunked_encoding is None and has_body:
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+        asyncio.get_running_loop().call_soon(self._write_head)
+
+    def _write_head(self) -> None:
+        if self._head and not self.transport.is_closing():
+            self._write(b"")
+
+    def _send_body(self, message: HTTPResponseBodyEvent) -> None:
+        body, is_last = message.get("body", b""), not message.get("more_body", False)
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length = 0
+            self._write(b"")
+        elif self.chunked_encoding:
+            end = b"0\r\n\r\n" if is_last else b""
+            self._write(b"%x\r\n" % len(body), body, b"\r\n", end) if body else self._write(end)
+        else:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0:
+                raise RuntimeError("The answer is longer than its content-length.")
+            self._write(body)
+        if is_last:
+            self._complete()
+
+    def _write(self, *pieces: bytes) -> None:
+        data = b"".join((self._head, *pieces))
+        self._head = b""
+        if data:
+            self.written += len(data)
+            self.transport.write(data)
+
+    def _complete(self) -> None:
+        if self.expected_content_length:
+            raise RuntimeError("The answer is shorter than its content-length.")
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
