@@ -65,11 +65,15 @@ class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The limits that one key may have, below those of its account. None adds nothing."""
+    """The limits that one key may have, below those of its account. None adds nothing.
+
+    With the pace `live`, sound is sent as it is heard.
+    """
 
     rpm: int | None = None
     streams: int | None = None
     max_characters: int | None = None
+    pace: Literal["live"] | None = None
 
 
 def _row(annotation: Any) -> LimitRow:
@@ -82,7 +86,7 @@ LIMITS: Mapping[str, LimitRow] = {
 AGREEABLE: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit != "usd"}
 """The limits that a plan may leave to each account."""
 COUNTED: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit == "count"}
-OF_KEYS: Mapping[str, LimitRow] = {name: LIMITS[name] for name in Caps.__struct_fields__}
+OF_KEYS: Mapping[str, LimitRow] = {name: LIMITS[name] for name in Caps.__struct_fields__ if name in LIMITS}
 
 
 def with_limits(

@@ -28,6 +28,7 @@ from proxy.catalogue.library import Library
 from proxy.config.sections import Server
 from proxy.errors import (
     IdempotencyKeyReused,
+    InvalidRequest,
     LimitsUnavailable,
     NotAllowed,
     NotFound,
@@ -57,6 +58,12 @@ BUFFERED_WAV_S = 60.0
 _MOST_IN_A_HEADER = 1000
 """Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
 
+_PACE_HEADER = "x-voxgate-pace"
+_PACE = Header(
+    _PACE_HEADER,
+    "`live`: the sound is sent at most five seconds before it is heard, for a client that may hang up.",
+    "^live$",
+)
 _IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     "A request that comes again with the same key is answered with the same bytes, and charged once.",
@@ -129,6 +136,8 @@ class SpeechEndpoint:
         if caller.role == "admin":
             state["route"] = call.plan.description
         write = _write_wav if _is_whole_wav(connection, call) else _WRITERS[request.answer]
+        if _is_live(connection, caller) and write in _STREAMS:
+            write = partial(_at_live_pace, write)
         with connection.stop_when_client_leaves():
             delivery = Delivery(partial(write, connection), lambda: connection.sent_share)
             await self._pipeline.answer(call, delivery)
@@ -153,7 +162,7 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
                 *(NotAllowed, NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused),
                 *(RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed),
             ),
-            request_headers=(_IDEMPOTENCY_KEY,),
+            request_headers=(_IDEMPOTENCY_KEY, _PACE),
             headers=_ANSWER_HEADERS,
             some_headers=_SOME_ANSWER_HEADERS,
             is_direct=True,
@@ -225,6 +234,20 @@ def _delta(data: bytes) -> bytes:
 
 _Write = Callable[[Connection, Answer], Awaitable[None]]
 _WRITERS: dict[str, _Write] = {"audio": _write_audio, "sse": _write_events, "json": _write_json}
+_STREAMS: tuple[_Write, ...] = (_write_audio, _write_events)
+
+
+def _is_live(connection: Connection, caller: Caller) -> bool:
+    """Tell whether the key or the request wants its sound as it is heard. Raises InvalidRequest."""
+    wanted = connection.header(_PACE_HEADER.encode())
+    if wanted and wanted != "live":
+        raise InvalidRequest(f"Invalid header '{_PACE_HEADER}': it can only be live.", param=_PACE_HEADER)
+    return bool(wanted) or caller.caps.pace == "live"
+
+
+async def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> None:
+    answer.keep_live_pace(lambda: connection.is_hurried)
+    await write(connection, answer)
 
 
 async def _whole(answer: Answer) -> bytes:

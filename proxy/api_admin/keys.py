@@ -24,7 +24,9 @@ from proxy.storage.rows import new_id
 
 @with_limits(OF_KEYS, lambda row: row.number | None, default=None)
 class NewCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The key's own limits, if they are lower than the account's."""
+    """The key's own limits, if they are lower than the account's, and its pace."""
+
+    pace: Annotated[Literal["live"], Meta(description="live")] | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -35,7 +37,7 @@ class NewKey(msgspec.Struct, frozen=True):
         Annotated[int, Meta(ge=1, le=100 * 365 * 86_400, description="a number of seconds, at least 1")]
         | None
     ) = None
-    caps: Annotated[NewCaps, Meta(description=f"an object with {', '.join(OF_KEYS)}")] = NewCaps()
+    caps: Annotated[NewCaps, Meta(description=f"an object with {', '.join(OF_KEYS)} and pace")] = NewCaps()
 
 
 class KeyEntry(KeyRecord, frozen=True, kw_only=True):

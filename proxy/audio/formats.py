@@ -88,6 +88,14 @@ class Chunk(msgspec.Struct, frozen=True):
     def __add__(self, later: Chunk) -> Chunk:
         return Chunk(self.data + later.data, self.samples + later.samples, later.sample_rate_hz)
 
+    def split(self, at: int) -> tuple[Chunk, Chunk]:
+        """Return the first so many bytes with their share of the samples, and the rest."""
+        samples = self.samples * at // max(1, len(self.data))
+        return (
+            Chunk(self.data[:at], samples, self.sample_rate_hz),
+            Chunk(self.data[at:], self.samples - samples, self.sample_rate_hz),
+        )
+
 
 class Tail:
     """The last bytes of an answer. They are kept back until the settlement.
@@ -101,12 +109,8 @@ class Tail:
     def push(self, chunk: Chunk) -> Chunk:
         """Add a chunk, and return the bytes and samples that no longer belong to the tail."""
         whole = self.rest + chunk
-        tail_bytes = min(len(whole.data), _TAIL_BYTES)
-        released = len(whole.data) - tail_bytes
-        samples = whole.samples * released // max(1, len(whole.data))
-        rate_hz = whole.sample_rate_hz
-        self.rest = Chunk(whole.data[released:], whole.samples - samples, rate_hz)
-        return Chunk(whole.data[:released], samples, rate_hz)
+        released, self.rest = whole.split(max(0, len(whole.data) - _TAIL_BYTES))
+        return released
 
 
 def silence(samples: int) -> bytes:

@@ -25,13 +25,15 @@ def keys_create(
     role: Annotated[str, typer.Option(help="speech or admin.")] = "speech",
     name: Annotated[str, typer.Option(help="The purpose of the key.")] = "",
     expires: Annotated[str, typer.Option(help="A time such as 12h, 30d or 52w; else never.")] = "",
+    pace: Annotated[str | None, typer.Option(help="live: its speech is sent as it is heard.")] = None,
     *,
     limits: dict[str, int | None],
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it. It is shown only once."""
-    body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": limits}
+    caps = limits if pace is None else {**limits, "pace": pace}
+    body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": caps}
     ask(config_file, as_json, _new_key, "POST", "keys", body)
 
 

@@ -35,6 +35,8 @@ class Peer(Protocol):
     """
 
     is_gone: bool
+    is_ending: bool
+    """Whether the server is about to end, and finishes what it has begun."""
     sent_share: float
     on_gone: Callable[[], None] | None
 
@@ -56,6 +58,7 @@ class _SteadyPeer:
     """The peer of a server that tells nothing: it stays, and it takes what comes."""
 
     is_gone = False
+    is_ending = False
     is_behind = False
     sent_share = 1.0
     on_gone: Callable[[], None] | None = None
@@ -104,6 +107,11 @@ class Connection:
         if not self.was_cancelled:
             return None
         return self._peer.sent_share if self._has_begun else 0.0
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether nobody should wait for this answer any more: the server ends, or the client has gone."""
+        return self._peer.is_ending or self._peer.is_gone
 
     def header(self, name: bytes) -> str:
         return next((value.decode("latin-1") for key, value in self._scope["headers"] if key == name), "")

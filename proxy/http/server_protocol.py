@@ -34,6 +34,7 @@ class ServerProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.is_gone = False
         self.on_gone: Callable[[], None] | None = None
+        self.is_ending = False
         self.sent_share = 1.0
         self._is_close = False
         self._answer: AnswerCycle | None = None
@@ -87,6 +88,10 @@ class ServerProtocol(HttpToolsProtocol):
         """Watch the rest of the answer. The application is done, so it cannot see that the client stalls."""
         super().on_response_complete()
         self._watch_the_rest()
+
+    def shutdown(self) -> None:
+        self.is_ending = True
+        super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

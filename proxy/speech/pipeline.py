@@ -17,6 +17,7 @@ from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.speech.cache import Cache, CacheLookup, Clip
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio, error_details
+from proxy.speech.live_pace import PacedStream
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.relay import begin_speech
@@ -100,6 +101,11 @@ class Answer:
         """Read the rest in a task of its own, because the client is slow: the engine must not wait for it."""
         if self._prefetch is None and self.speech.holds_engine:
             self._sound = self._prefetch = Prefetch(self._begun)
+
+    def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
+        """Give the sound at the pace at which it is heard. The engine does not wait for that."""
+        self._prefetch = Prefetch(self._begun)
+        self._sound = PacedStream(self._prefetch, is_hurried)
 
     def count_sent(self, share: float) -> None:
         """Count only this share as written: the client left, and the rest of the sound did not reach it."""

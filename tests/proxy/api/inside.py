@@ -49,6 +49,7 @@ class LeavingPeer:
 
     def __init__(self) -> None:
         self.is_gone = False
+        self.is_ending = False
         self.is_behind = False
         self.sent_share = 1.0
         self.on_gone: Callable[[], None] | None = None

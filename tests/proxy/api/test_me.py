@@ -10,7 +10,7 @@ from tests.proxy.storage.changes import to_plan
 
 
 async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) -> None:
-    caps = {"rpm": 30, "streams": None, "max_characters": 50}
+    caps = {"rpm": 30, "streams": None, "max_characters": 50, "pace": None}
     made = (await priced.administer("POST", "keys", {"account": "ada", "name": "bot", "caps": caps})).json()
     await priced.administer("POST", "accounts/ada", {"agreed": {"voices": 3, "engines": ["tone"]}})
     await priced.administer("POST", "accounts/ada/grants", {"credits": 0.25})

@@ -207,7 +207,7 @@ async def test_plans_are_listed_with_the_accounts_that_have_them(priced: Inside)
 
 
 async def test_a_keys_caps_are_shown_kept_by_rotation_and_hold(priced: Inside) -> None:
-    caps = {"rpm": None, "streams": 1, "max_characters": 5}
+    caps = {"rpm": None, "streams": 1, "max_characters": 5, "pace": "live"}
     made = (await priced.administer("POST", "keys", {"account": "ada", "caps": caps})).json()
     assert made["caps"] == caps
     rotated = (await priced.administer("POST", f"keys/{made['id']}/rotate")).json()

@@ -130,8 +130,8 @@ def test_a_refund_says_how_much_came_back_and_shows_no_entry_of_nothing(folder: 
 def test_every_command_is_an_act_of_the_control_socket(run: Run) -> None:
     run("accounts", "create", "ada")
     run("accounts", "create", "bob")
-    key = run("keys", "create", "--account", "ada", "--rpm", "3", "--json").json
-    assert key["caps"] == {"rpm": 3, "streams": None, "max_characters": None}
+    key = run("keys", "create", "--account", "ada", "--rpm", "3", "--pace", "live", "--json").json
+    assert key["caps"] == {"rpm": 3, "streams": None, "max_characters": None, "pace": "live"}
     run("accounts", "grant", "ada", "1")
     acts = run("audit", "--account", "ada", "--json").json["data"]
     assert [(act["actor"], act["action"]) for act in acts] == [

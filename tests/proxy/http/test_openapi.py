@@ -258,7 +258,7 @@ def test_the_headers_of_an_answer_are_those_described(shared: server.Server, doc
 
 def test_an_answer_given_once_more_is_as_described(shared: server.Server, document: Document) -> None:
     speech = operation(document, "create_speech")
-    (key,) = (parameter for parameter in speech["parameters"] if parameter["in"] == "header")
+    key = next(each for each in speech["parameters"] if each["name"] == "Idempotency-Key")
     headers = speech["responses"]["200"]["headers"]
     with shared.client() as client:
         first, again, refused = (
