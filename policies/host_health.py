@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 CRASHES = 5
 WITHIN_S = 60.0
 LONGEST_DELAY_S = 5.0
@@ -15,16 +18,24 @@ def is_frozen(working: int, last_sign: float, now: float, limit_s: float) -> boo
     return working > 0 and now - last_sign > limit_s
 
 
-def restart_delay_s(crashes: list[float], now: float) -> float | None:
+class Crash(NamedTuple):
+    """The end of a process at a moment, and whether it had work in hand."""
+
+    at: float
+    had_work: bool = False
+
+
+def restart_delay_s(crashes: Sequence[Crash], now: float) -> float | None:
     """Return how long to wait after a crash at `now`, or None to give up.
 
-    `crashes` are the moments of all crashes so far, with this one. The first restart is at once, so that a
-    single crash costs a customer nothing but the one answer. Each further one within the window waits
-    longer, and the fifth is the last.
+    `crashes` are all crashes so far, with this one. The first restart is at once, so that a single crash
+    costs a customer nothing but the one answer. Each further one within the window waits longer. The fifth
+    without work is the last. A process that dies of its work is started for ever: otherwise a few requests
+    would take the engine from everybody.
     """
-    recent = sum(1 for crash in crashes if now - crash < WITHIN_S)
-    if recent >= CRASHES:
+    recent = [crash for crash in crashes if now - crash.at < WITHIN_S]
+    if not recent[-1].had_work and sum(not crash.had_work for crash in recent) >= CRASHES:
         return None
-    if recent <= 1:
+    if len(recent) <= 1:
         return 0.0
-    return min(LONGEST_DELAY_S, 0.1 * 4.0 ** (recent - 2))
+    return min(LONGEST_DELAY_S, 0.1 * 4.0 ** (len(recent) - 2))

@@ -7,12 +7,12 @@ caller.
 from __future__ import annotations
 
 import math
-import re
 
 import msgspec
 
 from plugins.espeak.languages import identifier_for
 from plugins.espeak.plugin import EspeakSettings
+from plugins.espeak.safe_text import safe
 from plugins.espeak.voices import variant_for
 from speech_engine import SpeechJob
 
@@ -27,9 +27,6 @@ _HIGHEST_INTONATION = 99
 _MOVED_PART, _FIXED_PART = 0.76, 0.24
 
 _WORD_GAP_STEP_MS = 10
-# Each is replaced by one space, because word times count characters of the original text. A NUL would
-# end the text for the library, and the bracket pair opens its phoneme notation.
-_UNSAFE = re.compile(r"\x00|\[(?=\[)")
 
 
 class Utterance(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +63,7 @@ def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
     factor = _pitch_factor(job.pitch)
     return Utterance(
         identifier=f"{identifier_for(job.language)}+{variant_for(job.voice)}",
-        texts=tuple(_UNSAFE.sub(" ", segment.spoken) for segment in job.segments),
+        texts=tuple(safe(segment.spoken) for segment in job.segments),
         rate=_clamped(NORMAL_RATE * job.speed, SLOWEST_RATE, FASTEST_RATE),
         pitch=_clamped(_MIDDLE_PITCH + _STEPS_PER_OCTAVE * math.log2(factor), 0, _HIGHEST_PITCH),
         volume=_clamped(settings.volume, 0, 200),

@@ -33,16 +33,32 @@ def variables(value: object) -> Iterator[str]:
         yield from variables(each)
 
 
+_OF_HOSTS = frozenset(
+    (
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP"),
+        *("LD_LIBRARY_PATH", "LD_PRELOAD", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV", "VOXGATE_CONFIG"),
+    )
+)
+_FAMILIES_OF_HOSTS = (
+    *("LC_", "XDG_", "PYTHON", "MALLOC_", "OMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "KMP_", "GOMP_"),
+    *("CUDA_", "CUDNN_", "CUBLAS_", "NCCL_", "NVIDIA_", "HIP_", "HSA_", "ROCR_", "ROCM_", "MIOPEN_"),
+    *("TORCH", "PYTORCH_", "TRITON_", "TRANSFORMERS_", "HF_HUB_", "TQDM_", "NUMBA_", "ESPEAK_"),
+)
+_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "API_KEY", "ACCESS_KEY")
+
+
 def environ_for_hosts(environ: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
     """Return the environment for a host, which runs other people's code.
 
-    Variables that hold secrets are left out. VOXGATE_SECTION__KEY is left out too, because it may hold one.
+    It has what a process and its numerical libraries need, and nothing else: nobody knows which other
+    variables of a server are secret. VOXGATE_SECTION__KEY and the configuration's own secrets never pass.
     """
-    hidden = {*secrets, "PGPASSWORD"}
     return {
         name: value
         for name, value in environ.items()
-        if name not in hidden and not (name.startswith("VOXGATE_") and "__" in name)
+        if (name in _OF_HOSTS or name.startswith(_FAMILIES_OF_HOSTS))
+        and name not in secrets
+        and not any(word in name for word in _SECRET_WORDS)
     }
 
 

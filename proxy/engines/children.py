@@ -6,17 +6,19 @@ import asyncio
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 
 import msgspec
 import structlog
 
-from policies.host_health import restart_delay_s
+from policies.host_health import Crash, restart_delay_s
 from speech_engine.host import pipe
 from speech_engine.host.pipe import Broken, Drain, Message, Ready
 
 _LINGER_S = 2.0
+_CRASHES_KEPT = 100
 
 _log = structlog.get_logger()
 
@@ -113,7 +115,8 @@ class Keeper:
     """The keeper of one child: it starts it, restarts it with back-off, and gives up with a reason.
 
     `begin` makes a child and sends it its task. `on_state` gets (state, generation, reason) at each change:
-    starting, ready, restarting, failed. `on_message` gets all other messages.
+    starting, ready, restarting, failed. `on_message` gets all other messages. `has_work` tells whether the
+    child has work in hand: of that, it may die as often as it likes.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class Keeper:
         begin: Callable[[], Awaitable[Child]],
         on_state: Callable[[str, int, str], None],
         on_message: Callable[[Message], None],
+        has_work: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
         self.child: Child | None = None
@@ -131,7 +135,8 @@ class Keeper:
         self._begin = begin
         self._on_state = on_state
         self._on_message = on_message
-        self._crashes: list[float] = []
+        self._has_work = has_work
+        self._crashes: deque[Crash] = deque(maxlen=_CRASHES_KEPT)
         self._killed_for = ""
         self._stopping = asyncio.Event()
 
@@ -186,8 +191,9 @@ class Keeper:
         if self._stopping.is_set():
             return None
         self.reason = end.reason
-        self._crashes.append(time.monotonic())
-        delay_s = restart_delay_s(self._crashes, self._crashes[-1])
+        now = time.monotonic()
+        self._crashes.append(Crash(now, self._has_work()))
+        delay_s = restart_delay_s(self._crashes, now)
         if delay_s is None or end.lasting:
             self._tell("failed")
             return None

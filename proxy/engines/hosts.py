@@ -55,7 +55,7 @@ class Host:
         self._last_sign = 0.0
         self._begun: set[str] = set()
         name = f"{spec.name}.{process}"
-        self.keeper = Keeper(name, self._begin, self._changed, self._said)
+        self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
 
     def __repr__(self) -> str:
         return f"<Host {self.keeper!r}, {self._working} in work>"

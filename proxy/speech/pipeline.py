@@ -202,7 +202,7 @@ class Pipeline:
             if answer is not None:
                 await answer.close()
             for part, samples in tally.written_parts():
-                if samples and part.engine:
+                if part.engine:
                     self._metrics.spoken(part.engine, part.model_id, samples / tally.sample_rate_hz)
 
     async def _begin(self, call: SpeechCall, lookup: CacheLookup) -> Speech:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.plugin_folders import IDLE, environ, install
-from tests.faults.processes import runtime_folder, state, until
+from tests.faults.processes import state, until
 from tests.server import TONE, Server, running
 
 HOSTED = """
@@ -47,7 +47,7 @@ def _lives(server: Server, child: str) -> int:
     return sum("child.state.starting" in line and f'"{child}"' in line for line in lines)
 
 
-def test_five_crashes_and_the_engine_is_failed_with_the_reason(server: Server) -> None:
+def test_an_engine_that_dies_of_its_jobs_goes_on_for_the_others(server: Server) -> None:
     for job in range(1, 4):
         died = server.speech("Once.", model="crashing/standard", voice="crashing/crash")
         assert died.status_code == 503
@@ -55,12 +55,10 @@ def test_five_crashes_and_the_engine_is_failed_with_the_reason(server: Server) -
             until(lambda: state(server, "crashing")["state"] == "ready")
             # One job, two crashes: it is asked once more, and no third host gets it.
             assert _lives(server, "crashing.0") == 2 * job + 1
-    until(lambda: state(server, "crashing")["state"] == "failed")
-    assert state(server, "crashing")["reason"] == "the process ended with status 70"
-    assert not list(runtime_folder(server).glob("crashing.*"))
-    refused = server.speech("Again.", model="crashing/standard", voice="crashing/tone")
-    assert refused.status_code == 503
-    assert refused.headers["retry-after"]
+    # The sixth crash in a minute; a neighbour waits for the pause after it, and is served.
+    neighbour = server.speech("Twice.", model="crashing/standard", voice="crashing/tone")
+    assert neighbour.status_code == 200, neighbour.text
+    assert state(server, "crashing")["state"] == "ready"
 
 
 def test_a_worker_module_that_is_missing_fails_at_once_and_for_good(server: Server) -> None:

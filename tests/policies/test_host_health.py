@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.host_health import CRASHES, LONGEST_DELAY_S, WITHIN_S, is_frozen, restart_delay_s
+from policies.host_health import CRASHES, LONGEST_DELAY_S, WITHIN_S, Crash, is_frozen, restart_delay_s
 
-MOMENTS = st.lists(st.floats(0.0, 1e6), min_size=1, max_size=20).map(sorted)
+CRASHES_IN_ORDER = st.lists(
+    st.builds(Crash, st.floats(0.0, 200.0), st.booleans()), min_size=1, max_size=20
+).map(sorted)
 
 
 @pytest.mark.parametrize(
@@ -25,19 +27,27 @@ MOMENTS = st.lists(st.floats(0.0, 1e6), min_size=1, max_size=20).map(sorted)
 )
 def test_delays_by_the_crashes_of_the_last_minute(ages: list[float], delay_s: float | None) -> None:
     now = 1_000.0
-    assert restart_delay_s([now - age for age in ages], now) == pytest.approx(delay_s)
+    assert restart_delay_s([Crash(now - age) for age in ages], now) == pytest.approx(delay_s)
 
 
-@given(MOMENTS)
-def test_a_host_is_given_up_exactly_at_the_fifth_crash_within_a_minute(crashes: list[float]) -> None:
-    now = crashes[-1]
-    recent = [crash for crash in crashes if now - crash < WITHIN_S]
-    assert (restart_delay_s(crashes, now) is None) == (len(recent) >= CRASHES)
+@given(CRASHES_IN_ORDER)
+def test_a_host_is_given_up_exactly_at_the_fifth_crash_without_work_within_a_minute(
+    crashes: list[Crash],
+) -> None:
+    now = crashes[-1].at
+    idle = [crash for crash in crashes if now - crash.at < WITHIN_S and not crash.had_work]
+    is_last = len(idle) >= CRASHES and not crashes[-1].had_work
+    assert (restart_delay_s(crashes, now) is None) == is_last
 
 
-@given(MOMENTS)
-def test_a_delay_never_shrinks_with_more_crashes_nor_grows_past_its_cap(crashes: list[float]) -> None:
-    now = crashes[-1]
+def test_a_host_that_dies_of_its_work_is_started_for_ever() -> None:
+    crashes = [Crash(float(second), had_work=True) for second in range(100)]
+    assert restart_delay_s(crashes, 99.0) == LONGEST_DELAY_S
+
+
+@given(CRASHES_IN_ORDER)
+def test_a_delay_never_shrinks_with_more_crashes_nor_grows_past_its_cap(crashes: list[Crash]) -> None:
+    now = crashes[-1].at
     delay_s = restart_delay_s(crashes, now)
     fewer_s = restart_delay_s(crashes[1:] or crashes, now)
     if delay_s is not None:

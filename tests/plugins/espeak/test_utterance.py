@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,15 +31,11 @@ def test_every_parameter_is_in_its_range(
     assert 0 <= made.word_gap <= 200
 
 
-@given(text=st.text(alphabet=st.sampled_from("[]a\x00 é"), max_size=30))
+@given(text=st.text(alphabet=st.sampled_from("[]`a\x00 é"), max_size=30))
 def test_a_text_keeps_its_length_and_loses_what_the_library_would_obey(text: str) -> None:
     (made,) = utterance_of(said(text), EspeakSettings()).texts
     assert len(made) == len(text)
-    assert "\x00" not in made
-    assert "[[" not in made
-    assert made.replace(" ", "").replace("[", "") == text.replace("\x00", "").replace(" ", "").replace(
-        "[", ""
-    )
+    assert made.replace(" ", "") == re.sub(r"[\x00 `\[\]]", "", text)
 
 
 def test_plain_values_are_the_library_s_own_defaults() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from policies.host_health import Crash
 from proxy.engines.children import Child, Keeper
 from speech_engine.host.pipe import Drain, Message, MetricsQuestion, MetricsReport, Ready
 
@@ -159,7 +160,7 @@ async def test_a_stop_that_comes_while_a_child_is_being_started_stops_that_child
 
 async def test_a_stop_while_waiting_to_restart_does_not_wait(nursery: Make) -> None:
     kept = nursery(CRASHES)
-    kept.keeper._crashes += [time.monotonic()] * 3
+    kept.keeper._crashes += [Crash(time.monotonic())] * 3
     running = asyncio.create_task(kept.keeper.run())
     await kept.until("restarting")
     await kept.keeper.stop(0.0)

@@ -1,4 +1,4 @@
-"""What a host finds in its environment: nothing that a configuration calls a secret."""
+"""What a host finds in its environment: what a process needs, and none of the server's secrets."""
 
 from __future__ import annotations
 
@@ -20,18 +20,23 @@ api_key = ["env:CLOUD_KEY", "plain"]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    environ = {"CLOUD_KEY": SECRET, "VOXGATE_ENGINES__CLOUD__MORE": SECRET, "PLAIN_VARIABLE": "seen"}
+    environ = {
+        "CLOUD_KEY": SECRET,
+        "VOXGATE_ENGINES__CLOUD__MORE": SECRET,
+        "OMP_NUM_THREADS": "2",
+        "UNNAMED": SECRET,
+    }
     with running(tmp_path_factory.mktemp("environment"), TONE + CLOUD, environ=environ) as started:
         yield started
 
 
-def test_a_host_inherits_no_secret_and_the_rest(server: Server) -> None:
+def test_a_host_inherits_what_it_needs_and_no_secret(server: Server) -> None:
     children = psutil.Process(server.process.pid).children(recursive=True)
     hosts = [child for child in children if "speech_engine.host" in child.cmdline()]
     assert hosts
     for host in hosts:
         environ = host.environ()
-        assert environ["PLAIN_VARIABLE"] == "seen"
+        assert environ["OMP_NUM_THREADS"] == "2"
         assert SECRET not in environ.values()
         assert "CLOUD_KEY" not in environ
     assert server.speech("Hello.").status_code == 200
@@ -46,12 +51,17 @@ def test_the_names_are_found_wherever_they_stand() -> None:
     assert sorted(variables(raw)) == ["A", "B", "DB"]
 
 
-def test_everything_else_in_the_environment_is_left() -> None:
-    environ = {
+def test_only_what_a_process_needs_is_left_in_the_environment() -> None:
+    kept = {"PATH": "/bin", "VOXGATE_CONFIG": "c", "CUDA_VISIBLE_DEVICES": "0", "LC_ALL": "C"}
+    hidden = {
         "A": "1",
-        "PATH": "/bin",
         "PGPASSWORD": "2",
         "VOXGATE_STORAGE__URL": "3",
-        "VOXGATE_CONFIG": "c",
+        "AWS_ACCESS_KEY_ID": "4",
+        "STRIPE_KEY": "5",
+        "DATABASE_URL": "6",
+        "HF_HUB_TOKEN": "7",
+        "XDG_SECRET": "8",
     }
-    assert environ_for_hosts(environ, ("A", "NOT_THERE")) == {"PATH": "/bin", "VOXGATE_CONFIG": "c"}
+    assert environ_for_hosts({**kept, **hidden}, ("A", "NOT_THERE")) == kept
+    assert environ_for_hosts({"PATH": "/bin", "LC_ALL": "C"}, ("LC_ALL",)) == {"PATH": "/bin"}

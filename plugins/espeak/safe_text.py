@@ -1,0 +1,56 @@
+"""Texts that cannot harm the library, which does not check the length of what it takes for one word.
+
+espeak-ng 1.52 writes past its buffers for some texts, and ends the process with the jobs of everybody. What
+is replaced becomes one blank, so that the times of words still count the characters of the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# A NUL would end the text, and a pair of brackets opens the library's phoneme notation. In Vietnamese, a
+# bracket or a backtick may end the process. None of them is spoken.
+_UNSAFE = re.compile(r"[\x00`\[\]]")
+
+# Letters of scripts that no voice of ours reads; arrows, boxes, circled letters, Braille. The library spells
+# them by names from other languages, and some of those end some voices.
+_UNREAD = re.compile(
+    r"[\u0700-\u08ff\u0f00-\u0fff\u1100-\u1c8f\u1cc0-\u1dff\u2190-\u2dff\ua000-\uabff\ud7b0-\uf8ff]"
+)
+
+# A sign with a name, as ©, is spoken by its name. Within a word, the name may not fit.
+_SIGN = re.compile(r"(?<=[^\W\d_])([^\w\s])(?=[^\W\d_])")
+
+# Letters with dots are one word for it, as in U.S.A.: it collects them in a buffer of some two hundred bytes.
+_DOTTED = re.compile(r"(?:[^\s.]{1,6}\.\s{0,2}){9,}")
+
+_LONG = re.compile(r"\S{40,}")
+_MOST_CHARACTERS, _MOST_BYTES = 64, 120
+"""Of a word. Longer ones are no words of any language that the voice speaks."""
+
+
+def safe(text: str) -> str:
+    """Return the text with blanks in place of what the library cannot bear."""
+    without = _SIGN.sub(_without_name, _UNREAD.sub(" ", _UNSAFE.sub(" ", text)))
+    undotted = _DOTTED.sub(lambda run: run[0].replace(".", " "), without)
+    return _LONG.sub(lambda word: _cut(word[0]), undotted)
+
+
+def _without_name(sign: re.Match[str]) -> str:
+    is_named = not sign[0].isascii() and unicodedata.category(sign[0]).startswith("S")
+    return " " if is_named else sign[0]
+
+
+def _cut(word: str) -> str:
+    """Return a long run without blanks, with a blank where a word in it becomes too long."""
+    characters: list[str] = []
+    length = size = 0
+    for character in word:
+        length, size = length + 1, size + len(character.encode(errors="replace"))
+        if not (character == "." or unicodedata.category(character)[0] in "LMN"):
+            length = size = 0
+        elif length > _MOST_CHARACTERS or size > _MOST_BYTES:
+            character, length, size = " ", 0, 0
+        characters.append(character)
+    return "".join(characters)
