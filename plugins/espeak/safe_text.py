@@ -13,10 +13,11 @@ import unicodedata
 # bracket or a backtick may end the process. None of them is spoken.
 _UNSAFE = re.compile(r"[\x00`\[\]]")
 
-# Letters of scripts that no voice of ours reads; arrows, boxes, circled letters, Braille. The library spells
-# them by names from other languages, and some of those end some voices.
+# Letters of scripts that no voice of ours reads; arrows, boxes, circled letters, Braille, emoji. The library
+# spells them by names, partly from other languages, and some of those end some voices.
 _UNREAD = re.compile(
-    r"[\u0700-\u08ff\u0f00-\u0fff\u1100-\u1c8f\u1cc0-\u1dff\u2190-\u2dff\ua000-\uabff\ud7b0-\uf8ff]"
+    r"[\u0700-\u08ff\u0f00-\u0fff\u1100-\u1c8f\u1cc0-\u1dff\u2190-\u2dff\ua000-\uabff\ud7b0-\uf8ff"
+    r"\U00010000-\U0010ffff]"
 )
 
 # A sign with a name, as ©, is spoken by its name. Within a word, the name may not fit.

@@ -36,7 +36,7 @@ async def test_segments_come_in_order_and_words_in_the_job_s_time(engine: Engine
         ("It costs $1,026 on 12/11/2026.", "en", ["It", "costs", "$1,026", "on", "12/11/2026"]),
         ("don't (ever) stop-gap \u201cthis\u201d", "en", ["don't", "ever", "stop-gap", "this"]),
         ("Привет, мир", "ru", ["Привет", "мир"]),
-        ("one\u2014two \U0001f600 three", "en", ["one", "two", "\U0001f600", "three"]),
+        ("one\u2014two \U0001f600 three", "en", ["one", "two", "three"]),
     ],
 )
 async def test_word_times_point_at_the_written_words(
