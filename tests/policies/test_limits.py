@@ -29,7 +29,7 @@ def test_every_limit_is_where_limits_are_written_or_shown(type_: type[msgspec.St
 
 def test_answers_to_a_key_and_its_caps_have_their_own_part_of_the_limits() -> None:
     assert set(OwnLimits.__struct_fields__) == {*COUNTED, "engines"}
-    assert set(NewCaps.__struct_fields__) == set(OF_KEYS)
+    assert set(NewCaps.__struct_fields__) == {*OF_KEYS, "pace"}
 
 
 def test_a_struct_with_limits_keeps_its_name_its_words_and_its_strictness() -> None:
