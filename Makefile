@@ -14,7 +14,7 @@ given = $(if $(filter command line,$(origin $(1))),$(2) $($(1)))
 .PHONY: serve test unit soak install check clean
 
 serve: install
-	VOXGATE_SERVER__DEV_KEY=true exec $(BIN)/voxgate serve $(call given,HOST,--host) $(call given,PORT,--port)
+	VOXGATE_SERVER__DEV_KEY=$(if $(call given,HOST,x),false,true) exec $(BIN)/voxgate serve $(call given,HOST,--host) $(call given,PORT,--port)
 
 install: $(VENV)/.serve-stamp
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import os
 import socket
 import tempfile
@@ -10,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_IMODE
 
 from proxy.errors import CannotServe, DataHeld
 
 CONTROL = "control.sock"
 _LINK = "run"
+_OF_OTHERS = 0o077
 _LOOKS, _LOOK_S = 20, 0.02
 
 
@@ -23,6 +26,7 @@ def locked(data: Path) -> Iterator[None]:
     """Hold the data folder, at most until this process ends. Raise DataHeld if another process has it."""
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_private(data)
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise CannotServe(f"server.data: {data} cannot be written: {error.strerror}") from None
@@ -36,6 +40,19 @@ def locked(data: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _make_private(data: Path) -> None:
+    """Close the folder to other users: it has keys and records. Raise CannotServe if it is not ours."""
+    found = data.stat()
+    if not S_IMODE(found.st_mode) & _OF_OTHERS:
+        return
+    if found.st_uid != os.geteuid():
+        raise CannotServe(
+            f"server.data: others can read {data}, and it belongs to another user; "
+            f"run chown {os.geteuid()} {data} && chmod 700 {data}"
+        )
+    data.chmod(S_IMODE(found.st_mode) & ~_OF_OTHERS)
 
 
 def _lock(descriptor: int) -> None:
@@ -63,6 +80,19 @@ def is_held(data: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def check_dev_key(host: str) -> None:
+    """Raise CannotServe if other machines could reach a server with a dev key."""
+    try:
+        is_local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_local = False
+    if not is_local:
+        raise CannotServe(
+            f"server.dev_key: the dev key has no limits and is for this machine alone, and {host} can be "
+            "reached from elsewhere; leave it out and run voxgate keys create"
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -55,6 +55,8 @@ def serve(config: Config, reread: Callable[[], Config], registry: Registry, anno
 
 
 def _serve(config: Config, reread: Callable[[], Config], registry: Registry, announce: Announce) -> int:
+    if config.server.dev_key:
+        runtime.check_dev_key(config.server.host)
     with ExitStack() as stack:
         stack.enter_context(runtime.locked(Path(config.data)))
         http = stack.enter_context(runtime.listen(config.server.host, config.server.port))

@@ -31,6 +31,36 @@ def test_the_data_folder_is_made_for_its_owner_alone_and_has_one_holder(tmp_path
         assert _rights(data / "lock") == 0o600
 
 
+def test_a_data_folder_that_others_can_read_is_closed_to_them(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o755)
+    with runtime.locked(data):
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_data_folder_of_another_user_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o755)
+    os.chown(data, 12345, -1)
+    with pytest.raises(CannotServe, match=f"chown 0 {data}"), runtime.locked(data):
+        pytest.fail("it was taken")
+    assert stat.S_IMODE(data.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "::1"])
+def test_a_dev_key_is_for_this_machine(host: str) -> None:
+    runtime.check_dev_key(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "voxgate.example", ""])
+def test_a_dev_key_is_refused_where_others_can_come(host: str) -> None:
+    with pytest.raises(CannotServe, match=r"server\.dev_key"):
+        runtime.check_dev_key(host)
+
+
 def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CannotServe, match=r"server.data: .*file/data cannot be written: Not a directory"):
