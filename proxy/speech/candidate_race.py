@@ -123,7 +123,7 @@ class FirstAudio:
         attempt = Attempt(
             part=run.number,
             model=model,
-            characters=sum([len(segment.spoken) for segment in stream.job.segments]),
+            characters=run.text_for(stream.candidate).spoken_characters,
             output=stream,
             rate=self._catalogue.rate(model),
         )
