@@ -13,6 +13,9 @@ import msgspec
 
 from speech_engine.http import NO_NETWORK, HttpClient
 
+Need = Literal["network", "programs"]
+"""What a host may do only if its engine says so."""
+
 Kind = Literal["engine", "front_end", "detector", "mark", "runner"]
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -55,6 +58,11 @@ class Hosted(msgspec.Struct, frozen=True):
     the host runs in its own environment, made by `voxgate env build NAME`: the worker's top-level package,
     speech_engine, grpcio, msgspec and these. `constraints` is a file of pinned versions beside the worker
     module; `imports` are modules that must be importable there; the build tries them.
+
+    When the engine has loaded, its host may no longer start programs, use a network, or look into other
+    processes. `needs` lists what a worker must still do: "network", "programs". `memory_mb` is the most
+    address space that it may have; an engine on a GPU sets none. If a process speaks one job at a time on
+    one core, `keeps_one_core`: the default is then a process for each core but one, and at least two.
     """
 
     module: str
@@ -62,6 +70,9 @@ class Hosted(msgspec.Struct, frozen=True):
     packages: tuple[str, ...] = ()
     constraints: str | None = None
     imports: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
+    memory_mb: int | None = None
+    keeps_one_core: bool = False
 
 
 Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]

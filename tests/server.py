@@ -26,6 +26,7 @@ TONE = """
 default_model = "tone"
 [engines.tone]
 [engines.espeak]
+processes = 1
 [models]
 "tone" = ["tone/standard"]
 "tts-1" = ["tone/standard"]

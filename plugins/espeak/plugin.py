@@ -48,7 +48,7 @@ def voxgate_register() -> tuple[Plugin[EspeakSettings], ...]:
             kind="engine",
             name="espeak",
             settings=EspeakSettings,
-            create=Hosted("plugins.espeak.worker"),
+            create=Hosted("plugins.espeak.worker", memory_mb=2048, keeps_one_core=True),
             missing=missing,
         ),
     )

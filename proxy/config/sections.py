@@ -146,7 +146,10 @@ class EngineSection(msgspec.Struct, frozen=True):
 
     plugin: _Text
     hosted: Switch = True
-    processes: Annotated[int, msgspec.Meta(ge=1, le=64, description="a number of processes, 1 to 64")] = 1
+    processes: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=64)] | None,
+        msgspec.Meta(description="a number of processes, 1 to 64"),
+    ] = None
     queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
     tick_s: _Seconds = 5.0
     concurrency: Annotated[

@@ -99,7 +99,7 @@ def _engine(config: Config, registry: Registry, name: str) -> Finding:
         interpreter(section.plugin, spec.hosted)
     except EnvironmentRefused as refused:
         return wrong("engine", str(refused), name=name)
-    return ok("engine", f"{section.plugin}, in {section.processes} host process(es)", name=name)
+    return ok("engine", f"{section.plugin}, in {spec.processes} host process(es)", name=name)
 
 
 def _plan(plan: Plan) -> str:

@@ -1,8 +1,8 @@
 """Work in a host: one call over the host's socket, and a second call if the host dies.
 
 A host that dies takes its queue with it. The supervisor tells which calls the engine had begun. Others go
-to the next life. A speech that had begun without audio is asked once more, since another job may have
-killed the host; twice would let one text kill the host for ever.
+to the next life. A speech that had begun without audio is asked again, since another job may have killed
+the host; in its next life it runs alone there, so the supervisor then knows a text that kills.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from typing import Any, Protocol
 
 import grpc
 
-from speech_engine import EngineUnavailable, Event, Finished, Speak, Started, Work
+from speech_engine import EngineUnavailable, Event, Finished, Speak, Started, UnsupportedText, Work
 from speech_engine.host import messages
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import Begin, Failed, Frame, Input, Pcm
+from speech_engine.host.suspects import KILLER
 from speech_engine.work import with_deadline
+
+MOST_DEATHS = 2
+"""How often a speech may begin again. The second time it runs alone, so a third death is not its own."""
 
 DEATH_S = 5.0
 """How long to wait for the supervisor's word on a host whose connection has broken."""
@@ -39,6 +43,7 @@ class HostProcess:
     def __init__(self, address: str) -> None:
         self.running = 0
         self.begun: frozenset[str] = frozenset()
+        self.killer = ""
         self.died = asyncio.Event()
         self._channel = grpc.aio.insecure_channel(f"unix:{address}", options=messages.CHANNEL_OPTIONS)
         self._run = self._channel.unary_stream(messages.method(messages.RUN), messages.encode, _decode_frame)
@@ -56,9 +61,13 @@ class HostProcess:
     def call(self, begin: Begin, pcm: AsyncIterator[bytes] | None) -> HostCall:
         return HostCall(self, self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, pcm)))
 
-    def note_death(self, begun: tuple[str, ...]) -> None:
-        """Note which calls the engine had begun. Each call of this process now learns that it is gone."""
+    def note_death(self, begun: tuple[str, ...], killer: str) -> None:
+        """Note which calls the engine had begun, and which one killed it if that is certain.
+
+        Each call of this process now learns that it is gone.
+        """
         self.begun = frozenset(begun)
+        self.killer = killer
         self.died.set()
 
     async def close(self) -> None:
@@ -128,7 +137,7 @@ class HostStream:
         self._call: HostCall | None = None
         self._name = ""
         self._has_output = False
-        self._was_lost = False
+        self._deaths = 0
         self._is_over = False
 
     def __repr__(self) -> str:
@@ -178,21 +187,25 @@ class HostStream:
         return process.call(Begin(self._name, left), self._pcm)
 
     async def _judge(self, process: HostProcess, gone: HostGone) -> None:
-        """Return if the work may go to the next life. Otherwise raise EngineUnavailable."""
+        """Return if the work may go to the next life. Otherwise raise EngineUnavailable, or UnsupportedText
+        if this work has certainly killed the host."""
         lost = EngineUnavailable(f"The host is gone: {gone}.", retry_after_s=1.0)
-        # A recording can be read only once, and part of it went to the first life.
-        if self._has_output or self._pcm is not None:
-            raise lost
         try:
+            # Also after the first audio: it decides whether the failure is ours or the text's.
             async with asyncio.timeout(min(DEATH_S, max(0.0, self._deadline - _now()))):
                 await process.died.wait()
         except TimeoutError:
             raise lost from None
+        if self._name == process.killer:
+            raise UnsupportedText(KILLER)
+        # A recording can be read only once, and part of it went to the first life.
+        if self._has_output or self._pcm is not None:
+            raise lost
         if self._name in process.begun:
             # Making a voice twice would leave an unknown one behind.
-            if self._was_lost or not isinstance(self._work, Speak):
+            if self._deaths == MOST_DEATHS or not isinstance(self._work, Speak):
                 raise lost
-            self._was_lost = True
+            self._deaths += 1
 
     def _end(self) -> None:
         self._is_over = True

@@ -80,7 +80,7 @@ class HostedEngine:
         self.states[state.process] = state
         old = self._processes.pop(state.process, None)
         if old is not None:
-            old.note_death(state.begun)
+            old.note_death(state.begun, state.killer)
             # Closing waits for the calls under way. The next life must not wait for them.
             self._later(old.close())
         if state.state == "ready":

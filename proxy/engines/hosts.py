@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,11 +14,12 @@ import msgspec
 import structlog
 
 from policies.host_health import is_frozen
+from policies.suspect_texts import SuspectTexts
 from proxy.engines import environments
 from proxy.engines.children import Child, Keeper
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import HostedEngineSpec
-from speech_engine.host.pipe import BeginHost, HostState, Message, Tick
+from speech_engine.host.pipe import BeginHost, HostState, Message, TextVerdicts, Tick
 
 _LOOK_EVERY_S = 0.5
 
@@ -44,8 +46,10 @@ class Host:
         python: Python,
         runtime: Path,
         on_state: Callable[[HostState], None],
+        suspects: EngineSuspects,
     ) -> None:
         self._spec = spec
+        self._suspects = suspects
         self._python = python
         self._process = process
         self._runtime = runtime
@@ -53,7 +57,7 @@ class Host:
         self._address = ""
         self._working = 0
         self._last_sign = 0.0
-        self._begun: set[str] = set()
+        self._begun: dict[str, bytes] = {}
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
 
@@ -68,6 +72,10 @@ class Host:
         _log.warning("host.kill.started", child=self.keeper.name, reason=silence)
         self.keeper.kill(silence)
 
+    def tell(self, verdicts: TextVerdicts) -> None:
+        if self.keeper.child is not None:
+            self.keeper.child.send(verdicts)
+
     async def _begin(self) -> Child:
         # Every life has a socket name of its own: a dying host may still unlink the last one.
         self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
@@ -76,8 +84,19 @@ class Host:
         interpreter, environ = self._python
         child = await Child.start("speech_engine.host", interpreter=interpreter, environ=environ)
         section = self._spec.section
-        settings = msgspec.json.encode(section.settings)
-        child.send(BeginHost(self._spec.name, self._spec.module, settings, self._address, section.queue))
+        child.send(
+            BeginHost(
+                engine=self._spec.name,
+                module=self._spec.module,
+                settings=msgspec.json.encode(section.settings),
+                address=self._address,
+                queue=section.queue,
+                digest_key=self._suspects.key,
+                needs=self._spec.hosted.needs,
+                memory_mb=self._spec.hosted.memory_mb,
+            )
+        )
+        child.send(self._suspects.verdicts)
         return child
 
     def _changed(self, state: str, generation: int, reason: str) -> None:
@@ -85,17 +104,70 @@ class Host:
             # A process that was killed could not unlink its own socket.
             Path(self._address).unlink(missing_ok=True)
         # Its pipe has ended by then, so nothing that it said is missing.
-        begun = tuple(self._begun) if state in ("restarting", "failed") else ()
+        begun = self._begun if state in ("restarting", "failed") else {}
+        killer = self._suspects.note_death(begun)
         self._on_state(
-            HostState(self._spec.name, self._process, generation, state, reason, self._address, begun)
+            HostState(
+                engine=self._spec.name,
+                process=self._process,
+                generation=generation,
+                state=state,
+                reason=reason,
+                address=self._address,
+                begun=tuple(begun),
+                killer=killer,
+            )
         )
 
     def _said(self, message: Message) -> None:
         if isinstance(message, Tick):
             self._working, self._last_sign = message.working, time.monotonic()
             if message.begun:
-                self._begun.add(message.begun)
-            self._begun.discard(message.ended)
+                self._begun[message.begun] = message.digest
+            if message.ended:
+                self._begun.pop(message.ended, None)
+                if message.is_whole:
+                    self._suspects.note_whole(message.digest)
+
+
+class EngineSuspects:
+    """What is known of an engine's deaths, told to all its processes when it changes."""
+
+    def __init__(self, engine: str, key: bytes) -> None:
+        self.key = key
+        self.hosts: list[Host] = []
+        self.verdicts = TextVerdicts()
+        self._engine = engine
+        self._texts = SuspectTexts()
+
+    def __repr__(self) -> str:
+        return f"<EngineSuspects of {self._engine}: {self._texts!r}>"
+
+    def note_death(self, begun: Mapping[str, bytes]) -> str:
+        """Note a host's death. Return the call that caused it, if that is certain."""
+        digests = [digest for digest in begun.values() if digest]
+        if not digests:
+            return ""
+        refused = self._texts.note_death(digests, time.monotonic()) if len(digests) == len(begun) else None
+        self.tell_changes()
+        if refused is None:
+            return ""
+        _log.warning("host.text.quarantined", engine=self._engine, text=refused.hex())
+        (killer,) = begun
+        return killer
+
+    def note_whole(self, digest: bytes) -> None:
+        if self._texts.note_whole(digest):
+            self.tell_changes()
+
+    def tell_changes(self) -> None:
+        """Tell the hosts if a verdict is new, or has expired."""
+        verdicts = TextVerdicts(*self._texts.verdicts(time.monotonic()))
+        if verdicts == self.verdicts:
+            return
+        self.verdicts = verdicts
+        for host in self.hosts:
+            host.tell(verdicts)
 
 
 class Hosts:
@@ -114,6 +186,8 @@ class Hosts:
         self.states: dict[tuple[str, int], HostState] = {}
         self._environ = environ
         self._tell = on_state
+        self._digest_key = secrets.token_bytes(32)
+        self._suspects: list[EngineSuspects] = []
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def __repr__(self) -> str:
@@ -138,19 +212,24 @@ class Hosts:
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
         except EnvironmentRefused as refused:
             _log.warning("host.environment.missing", engine=spec.name, reason=str(refused))
-            for process in range(spec.section.processes):
+            for process in range(spec.processes):
                 state = HostState(spec.name, process, 0, "failed", str(refused))
                 self.states[spec.name, process] = state
             return []
-        return [
-            Host(spec, process, python, runtime, self._changed) for process in range(spec.section.processes)
+        suspects = EngineSuspects(spec.name, self._digest_key)
+        self._suspects.append(suspects)
+        suspects.hosts = [
+            Host(spec, process, python, runtime, self._changed, suspects) for process in range(spec.processes)
         ]
+        return suspects.hosts
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             for host in self._hosts:
                 host.kill_if_frozen(time.monotonic())
+            for suspects in self._suspects:
+                suspects.tell_changes()
 
     def _changed(self, state: HostState) -> None:
         self.states[state.engine, state.process] = state

@@ -7,6 +7,7 @@ name for `voxgate check`, `voxgate engines` and /readyz.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -54,6 +55,12 @@ class HostedEngineSpec(NamedTuple):
     @property
     def module(self) -> str:
         return self.hosted.module
+
+    @property
+    def processes(self) -> int:
+        if self.section.processes is not None:
+            return self.section.processes
+        return min(64, max(2, (os.cpu_count() or 1) - 1)) if self.hosted.keeps_one_core else 1
 
 
 class InProcessSpec(NamedTuple, Generic[S]):

@@ -9,6 +9,7 @@ stalled connection and its memory for as long as the client likes.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -138,10 +139,27 @@ class ServerProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-def server_protocol(seconds: float) -> type[ServerProtocol]:
+class OwnersProtocol(ServerProtocol):
+    """The protocol of control.sock: for processes of the server's own user, and of root.
+
+    The folder and the socket's mode say the same. This holds also where a mode was changed, or a file
+    descriptor has travelled.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        connection: socket.socket = transport.get_extra_info("socket")
+        _pid, user, _group = struct.unpack(
+            "=iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        )
+        super().connection_made(transport)
+        if user not in (0, os.geteuid()):
+            transport.abort()
+
+
+def server_protocol(seconds: float, base: type[ServerProtocol] = ServerProtocol) -> type[ServerProtocol]:
     """Return a protocol that cuts off a client when it takes no bytes for so many seconds."""
 
-    class LimitedProtocol(ServerProtocol):
+    class LimitedProtocol(base):  # type: ignore[misc, valid-type]  # mypy knows no class that is a value
         stall_s = seconds
 
     return LimitedProtocol

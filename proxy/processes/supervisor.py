@@ -24,6 +24,7 @@ from proxy.processes import runtime
 from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from proxy.processes.workers import Workers
+from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import (
     Message,
     MetricsQuestion,
@@ -57,6 +58,8 @@ def serve(config: Config, reread: Callable[[], Config], registry: Registry, anno
 def _serve(config: Config, reread: Callable[[], Config], registry: Registry, announce: Announce) -> int:
     if config.server.dev_key:
         runtime.check_dev_key(config.server.host)
+    if not forbid_dumps():
+        _log.warning("server.confinement.missing", what="not dumpable")
     with ExitStack() as stack:
         stack.enter_context(runtime.locked(Path(config.data)))
         http = stack.enter_context(runtime.listen(config.server.host, config.server.port))

@@ -27,11 +27,12 @@ from proxy.audio import libraries
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
-from proxy.http.server_protocol import server_protocol
+from proxy.http.server_protocol import OwnersProtocol, ServerProtocol, server_protocol
 from proxy.storage import accounts
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
+from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import (
     Broken,
     Drain,
@@ -63,6 +64,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end_by_signal)
     pipe_fd, number, *sockets = map(int, sys.argv[1:])
     logs.configure_logs("worker", worker=number)
+    forbid_dumps()  # the supervisor has said so if it cannot be done
     pipe = ParentPipe(pipe_fd)
     revision = pipe.receive()
     if not isinstance(revision, Revision):
@@ -112,7 +114,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         gc.freeze()
         stall_s = config.server.stall_s
         public = _server(worker.public, stall_s, _drain_s(config))
-        private = _server(worker.control, stall_s, 1)
+        private = _server(worker.control, stall_s, 1, OwnersProtocol)
         helping = [
             asyncio.create_task(_listen(pipe, inbox, worker, public)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
@@ -188,12 +190,14 @@ async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key:
     pipe.send(Ready(key))
 
 
-def _server(app: ASGIApp, stall_s: float, drain_s: int) -> uvicorn.Server:
+def _server(
+    app: ASGIApp, stall_s: float, drain_s: int, protocol: type[ServerProtocol] = ServerProtocol
+) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
             interface="asgi3",  # uvicorn would call a bound method in the older way
-            http=server_protocol(stall_s),
+            http=server_protocol(stall_s, protocol),
             loop="none",
             ws="none",
             lifespan="off",

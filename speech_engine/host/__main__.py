@@ -9,6 +9,7 @@ import sys
 
 import msgspec
 
+from speech_engine.host.confinement import confine
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import (
     BeginHost,
@@ -17,12 +18,14 @@ from speech_engine.host.pipe import (
     Message,
     ParentPipe,
     Ready,
+    TextVerdicts,
     remove_socket,
     tell,
 )
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Slots
+from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Context
 from speech_engine.worker_module import WorkerModuleError, worker_engine
 
@@ -31,19 +34,27 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     loop, draining = asyncio.get_running_loop(), asyncio.Event()
     grace_s = 0.0
 
+    suspects = Suspects(begin.digest_key)
+
     def on_message(message: Message) -> None:
         nonlocal grace_s
-        if isinstance(message, Drain):
-            grace_s = message.within_s
-            tell(loop, draining.set)
+        match message:
+            case TextVerdicts(alone, refused):
+                tell(loop, suspects.update, alone, refused)
+            case Drain(within_s):
+                grace_s = within_s
+                tell(loop, draining.set)
 
     pipe.watch(on_message, lambda: remove_socket(begin.address))
     settings_type, create = worker_engine(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     pulse = Pulse(pipe.send)
     async with create(begin.engine, settings, Context(log, pulse.tick)) as engine:
-        server = HostServer(engine, Slots(engine.slots, begin.queue), log, pulse)
+        server = HostServer(engine, Slots(engine.slots, begin.queue), log, pulse, suspects)
         async with serving(server, begin.address) as transport:
+            # Only now: to load a model may take what speaking never needs.
+            for lack in confine(begin.needs, begin.memory_mb):
+                log.warning("host.confinement.missing", what=lack)
             pipe.send(Ready())
             log.info("host.start.complete", slots=engine.slots)
             await draining.wait()

@@ -27,6 +27,9 @@ class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
     settings: bytes
     address: str
     queue: int
+    digest_key: bytes = b""
+    needs: tuple[str, ...] = ()
+    memory_mb: int | None = None
 
     def __repr__(self) -> str:
         return f"<BeginHost {self.engine} {self.module}>"
@@ -61,7 +64,8 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
 class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     """One process of one engine, told to every worker. A generation is one life of the process.
 
-    If that life has just ended, `begun` has the calls that the engine had begun and not ended.
+    If that life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
+    is the one that certainly ended it.
     """
 
     engine: str
@@ -71,14 +75,27 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     reason: str = ""
     address: str = ""
     begun: tuple[str, ...] = ()
+    killer: str = ""
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
-    """A host's sign of life: the number of its jobs in work, and the call that begins or has ended."""
+    """A host's sign of life: the number of its jobs in work, and the call that begins or has ended.
+
+    `digest` stands for what that call speaks. `is_whole`: it was spoken to its end.
+    """
 
     working: int
     begun: str = ""
     ended: str = ""
+    digest: bytes = b""
+    is_whole: bool = False
+
+
+class TextVerdicts(msgspec.Struct, frozen=True, tag="text_verdicts"):
+    """To a host: the digests of the texts that run alone, and of those that are refused."""
+
+    alone: tuple[bytes, ...] = ()
+    refused: tuple[bytes, ...] = ()
 
 
 class WorkerGivenUp(msgspec.Struct, frozen=True, tag="worker_given_up"):
@@ -119,7 +136,8 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 Question = MetricsQuestion | PlansQuestion
 Reply = MetricsReport | PlansInUse
-Message = BeginHost | Revision | Ready | Broken | HostState | Tick | WorkerGivenUp | Question | Reply | Drain
+ToHost = BeginHost | TextVerdicts | Drain
+Message = ToHost | Revision | Ready | Broken | HostState | Tick | WorkerGivenUp | Question | Reply
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from speech_engine.host.pipe import Tick
 
@@ -25,22 +26,22 @@ class Pulse:
         self._clock = clock
         self._working = 0
         self._told_at = 0.0
-        self._begun: set[str] = set()
+        self._begun: dict[str, bytes] = {}
         self._changing = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Pulse {self._working} in work>"
 
-    def begin(self, call: str) -> None:
-        """Tell that a job begins. Call this before the engine has the job."""
-        self._begun.add(call)
-        self._change(1, begun=call)
+    def begin(self, call: str, digest: bytes = b"") -> None:
+        """Tell that a job begins. Call this before the engine has the job. `digest` stands for its text."""
+        self._begun[call] = digest
+        self._change(1, begun=call, digest=digest)
 
-    def end(self, call: str) -> None:
+    def end(self, call: str, *, is_whole: bool = True) -> None:
         """Tell that a job has ended, if it had begun."""
-        if call in self._begun:
-            self._begun.remove(call)
-            self._change(-1, ended=call)
+        digest = self._begun.pop(call, None)
+        if digest is not None:
+            self._change(-1, ended=call, digest=digest, is_whole=is_whole)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -56,8 +57,8 @@ class Pulse:
         if self._clock() - self._told_at >= TELL_EVERY_S:
             self._change(0)
 
-    def _change(self, by: int, *, begun: str = "", ended: str = "") -> None:
+    def _change(self, by: int, **call: Any) -> None:
         with self._changing:
             self._working += by
             self._told_at = self._clock()
-            self._tell(Tick(self._working, begun, ended))
+            self._tell(Tick(self._working, **call))

@@ -17,13 +17,20 @@ from speech_engine.host.pulse import Pulse
 from speech_engine.host.slot_stream import SlotStream
 from speech_engine.host.slots import Slots
 from speech_engine.host.spool import Spool
+from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Logger
+
+LAST_BYTES_S = 0.25
+"""gRPC says that a call is over before its last bytes have left the process."""
 
 
 class HostServer:
     """Answers Hello and Health, and runs work, for one engine."""
 
-    def __init__(self, engine: Engine, slots: Slots, log: Logger, pulse: Pulse) -> None:
+    def __init__(
+        self, engine: Engine, slots: Slots, log: Logger, pulse: Pulse, suspects: Suspects | None = None
+    ) -> None:
+        self._suspects = suspects or Suspects()
         self._engine = engine
         self._welcome = messages.introduction(engine)
         self._slots = slots
@@ -50,8 +57,9 @@ class HostServer:
 
     async def _answer(self, begin: Begin, pcm: AsyncIterator[bytes] | None, call: Any) -> None:
         """Write the frames while the engine runs ahead into a spool: a slow reader holds no slot."""
-        spool = Spool()
-        filling = asyncio.create_task(self._fill(spool, begin, pcm))
+        spool, reading = Spool(), _Reading(self._slots)
+        call.add_done_callback(reading.end)
+        filling = asyncio.create_task(self._fill(spool, begin, pcm, reading))
         try:
             while (frame := await spool.next_frame()) is not None:
                 await call.write(frame)
@@ -59,13 +67,22 @@ class HostServer:
             # The slot must be free before this call is over, also when the server cancels it.
             filling.cancel()
             await asyncio.wait([filling])
+            if not filling.cancelled() and (fault := filling.exception()) is not None:
+                self._log.warning("host.answer.failed", error=type(fault).__name__)
 
-    async def _fill(self, spool: Spool, begin: Begin, pcm: AsyncIterator[bytes] | None) -> None:
+    async def _fill(
+        self, spool: Spool, begin: Begin, pcm: AsyncIterator[bytes] | None, reading: _Reading
+    ) -> None:
+        digest = self._suspects.digest(begin.work)
+
         def on_dispatch(_is_dispatched: bool) -> None:
-            self._pulse.begin(begin.call)
+            self._pulse.begin(begin.call, digest)
+            reading.begin()
 
         stream = SlotStream(self._engine, self._slots, begin.work, self._log, on_dispatch, pcm)
+        is_whole = False
         try:
+            stream.runs_alone = self._suspects.runs_alone(digest)
             while (event := await stream.next_event()) is not None:
                 self._pulse.tick()
                 if spool.is_full:
@@ -73,14 +90,34 @@ class HostServer:
                         await spool.put(event)
                 else:
                     await spool.put(event)
+            is_whole = True
         except EngineError as error:
             await spool.put(Failed.of(error))
         finally:
             try:
                 await stream.close()
             finally:
-                self._pulse.end(begin.call)
+                self._pulse.end(begin.call, is_whole=is_whole)
                 spool.end()
+
+
+class _Reading:
+    """The time from a job's dispatch until its call is over: until then, frames may be on the way."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._is_counted = False
+        self._is_over = False
+
+    def begin(self) -> None:
+        if not self._is_over:
+            self._is_counted = True
+            self._slots.begin_answer()
+
+    def end(self, _call: object) -> None:
+        self._is_over = True
+        if self._is_counted:
+            asyncio.get_running_loop().call_later(LAST_BYTES_S, self._slots.end_answer)
 
 
 class _CallInput:

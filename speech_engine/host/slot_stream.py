@@ -15,7 +15,8 @@ from speech_engine.work import Work, with_deadline
 class SlotStream:
     """The stream of an engine that works in this process. `on_dispatch` is called when it has its slot.
 
-    The slot is free again when Finished or an error comes out, or when the stream is closed.
+    The slot is free again when Finished or an error comes out, or when the stream is closed. If it
+    `runs_alone`, the engine has no other work meanwhile.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class SlotStream:
         self._log = log
         self._on_dispatch = on_dispatch
         self._pcm = pcm
+        self.runs_alone = False
         self._turn: SlotTurn | None = None
         self._answer: EngineAnswer | None = None
         self._is_over = False
@@ -69,7 +71,9 @@ class SlotStream:
 
     async def _begin(self) -> tuple[SlotTurn, EngineAnswer]:
         work = self._work
-        turn = await self._slots.enter(work.tenant, work.deadline_s, work.estimated_s, work.share)
+        turn = await self._slots.enter(
+            work.tenant, work.deadline_s, work.estimated_s, work.share, runs_alone=self.runs_alone
+        )
         self._on_dispatch(True)
         # The time of waiting is gone.
         left = with_deadline(work, turn.left_s)

@@ -29,9 +29,12 @@ _TOO_LONG = "The wait would be too long."
 class SlotTurn(Ticket):
     """A job's turn, from its arrival to the moment when it leaves its slot. `place` is there if it waits."""
 
-    def __init__(self, tenant: str, deadline_at: float, estimated_s: float, share: float) -> None:
+    def __init__(
+        self, tenant: str, deadline_at: float, estimated_s: float, share: float, runs_alone: bool
+    ) -> None:
         super().__init__(tenant, estimated_s, share)
         self.deadline_at = deadline_at
+        self.runs_alone = runs_alone
         self.place: asyncio.Future[None] | None = None
         self.began_at = 0.0
         self.rate_hz = 0
@@ -53,6 +56,8 @@ class Slots:
         self.count = count
         self.limit = limit
         self._running: set[SlotTurn] = set()
+        self._next_alone: SlotTurn | None = None
+        self._answers = 0
         self._order: FairOrder[SlotTurn] = FairOrder()
         self._pace = Pace()
         self._review_at = 0.0
@@ -66,18 +71,28 @@ class Slots:
 
     @property
     def waiting(self) -> int:
-        return self._order.waiting
+        return self._order.waiting + (self._next_alone is not None)
 
     def health(self) -> HealthReport:
         return HealthReport(self.count, self.running, self.waiting, self._order.waiting_s)
 
     async def enter(
-        self, tenant: str, deadline_s: float, estimated_s: float = 0.0, share: float = 1.0
+        self,
+        tenant: str,
+        deadline_s: float,
+        estimated_s: float = 0.0,
+        share: float = 1.0,
+        *,
+        runs_alone: bool = False,
     ) -> SlotTurn:
-        """Take one slot; a free one costs no wait. Raises EngineBusy as soon as there is no room to wait,
-        or the wait would be too long. Raises EngineTimeout past the deadline."""
+        """Take one slot; a free one costs no wait. A turn that `runs_alone` gets it when all slots are free
+        and all answers are read, and then nobody else gets one.
+
+        Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
+        EngineTimeout past the deadline.
+        """
         deadline_at = asyncio.get_running_loop().time() + deadline_s
-        turn = SlotTurn(tenant, deadline_at, estimated_s, share)
+        turn = SlotTurn(tenant, deadline_at, estimated_s, share, runs_alone)
         self._order.push(turn)
         self._let_in()
         if turn not in self._running:
@@ -101,6 +116,14 @@ class Slots:
         # A job that broke off before any audio has held the slot too.
         self._release(turn, turn.made_s or turn.estimated_s)
 
+    def begin_answer(self) -> None:
+        """Note that somebody reads the answer to a turn. It may take longer than the slot is held."""
+        self._answers += 1
+
+    def end_answer(self) -> None:
+        self._answers -= 1
+        self._let_in()
+
     async def _wait(self, turn: SlotTurn) -> None:
         turn.place = asyncio.get_running_loop().create_future()
         self._judge(turn)
@@ -111,6 +134,10 @@ class Slots:
             if turn in self._running:
                 # The turn was cancelled at the moment when the slot was given: pass the slot on.
                 self._release(turn, 0.0)
+            elif turn is self._next_alone:
+                self._next_alone = None
+                self._order.end(turn, 0.0)
+                self._let_in()
             else:
                 self._order.discard(turn)
             if isinstance(error, TimeoutError):
@@ -119,12 +146,14 @@ class Slots:
 
     def _judge(self, newcomer: SlotTurn) -> None:
         """Sends away the newcomer if its wait would be in vain, or one job if the queue is too long."""
+        if newcomer is self._next_alone:
+            return  # it has left the line: a slot is kept for it
         left_s = newcomer.left_s
         # If a walk through the line cannot matter, there is none.
         if self._longest_wait_s() > left_s and (starts_in_s := self._starts_in_s(newcomer)) > left_s:
             self._order.discard(newcomer)
             _tell(newcomer, _TOO_LONG, starts_in_s - left_s)
-        elif self.waiting > self.limit:
+        elif self._order.waiting > self.limit:
             loser = self._order.newest_of_longest(newcomer)
             _tell(loser, "The queue is full.", self._starts_in_s(loser))
             self._order.discard(loser)
@@ -138,15 +167,32 @@ class Slots:
         self._review()
 
     def _let_in(self) -> None:
-        while self.running < self.count and self.waiting:
-            turn = self._order.pop()
-            if turn.is_waiting:
-                turn.began_at = asyncio.get_running_loop().time()
-                self._running.add(turn)
-                if turn.place is not None:
-                    turn.place.set_result(None)
-            else:
+        while (turn := self._next_turn()) is not None:
+            if not turn.is_waiting:
                 self._order.end(turn, 0.0)
+                continue
+            if turn.runs_alone and not self._is_empty:
+                self._next_alone = turn
+                return
+            turn.began_at = asyncio.get_running_loop().time()
+            self._running.add(turn)
+            if turn.place is not None:
+                turn.place.set_result(None)
+
+    @property
+    def _is_empty(self) -> bool:
+        """True if the process may die without a loss: nothing runs, and no answer has still to be read."""
+        return not self._running and not self._answers
+
+    def _next_turn(self) -> SlotTurn | None:
+        """Return the turn that gets a slot now, unless it has to wait until all slots are free."""
+        if self._next_alone is not None:
+            if not self._is_empty:
+                return None
+            turn, self._next_alone = self._next_alone, None
+            return turn
+        is_full = self.running == self.count or any(turn.runs_alone for turn in self._running)
+        return self._order.pop() if self._order.waiting and not is_full else None
 
     def _review(self) -> None:
         """Sends away jobs whose deadlines cannot be met: the pace has changed, or others were first."""
@@ -183,7 +229,9 @@ class Slots:
     def _free_in_s(self, pace: float) -> list[float]:
         """Returns when the slots become free. A slot whose job takes too long may be free at any moment."""
         now = asyncio.get_running_loop().time()
-        return [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
+        busy = [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
+        # Slots are kept free for a turn that runs alone, but soon they are there for others.
+        return busy + [0.0] * (self.count - self.running)
 
 
 def _tell(turn: SlotTurn, reason: str, retry_after_s: float) -> None:

@@ -49,12 +49,15 @@ def _lives(server: Server, child: str) -> int:
 
 def test_an_engine_that_dies_of_its_jobs_goes_on_for_the_others(server: Server) -> None:
     for job in range(1, 4):
-        died = server.speech("Once.", model="crashing/standard", voice="crashing/crash")
-        assert died.status_code == 503
+        died = server.speech(f"Once {job}.", model="crashing/standard", voice="crashing/crash")
+        assert (died.status_code, died.json()["error"]["code"]) == (400, "unsupported_text"), died.text
         if job < 3:
             until(lambda: state(server, "crashing")["state"] == "ready")
-            # One job, two crashes: it is asked once more, and no third host gets it.
+            # One job, two crashes: the second time it was alone, so the text is known.
             assert _lives(server, "crashing.0") == 2 * job + 1
+    again = server.speech("Once 1.", model="crashing/standard", voice="crashing/crash")
+    assert (again.status_code, again.json()["error"]["param"]) == (400, "input")
+    assert _lives(server, "crashing.0") <= 7, "a known text kills no host"
     # The sixth crash in a minute; a neighbour waits for the pause after it, and is served.
     neighbour = server.speech("Twice.", model="crashing/standard", voice="crashing/tone")
     assert neighbour.status_code == 200, neighbour.text

@@ -33,6 +33,7 @@ _OF_THE_MACHINE = (
     Check("python", installation.python),
     Check("packages", installation.packages),
     Check("open files", machine.open_files),
+    Check("confinement", machine.confinement),
     Check("sockets", machine.sockets),
 )
 

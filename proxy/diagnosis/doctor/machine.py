@@ -13,6 +13,7 @@ from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.processes import runtime
+from speech_engine.host.confinement import has_call_filter
 
 FEWEST_FILES = 512
 ENOUGH_FILES = 4096
@@ -35,6 +36,14 @@ def open_files() -> Iterator[Finding]:
         yield note("open files", f"up to {limit}: enough for about {limit // 2} requests at once", _RAISE)
     else:
         yield wrong("open files", f"up to {limit}", _RAISE)
+
+
+def confinement() -> Iterator[Finding]:
+    if has_call_filter():
+        yield ok("confinement", "engines' processes start no programs and reach no network")
+    else:
+        do = "use a kernel with seccomp: without it, a broken engine could reach the network"
+        yield note("confinement", "this kernel cannot refuse system calls to engines' processes", do)
 
 
 def sockets() -> Iterator[Finding]:

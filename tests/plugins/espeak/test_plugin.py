@@ -15,7 +15,7 @@ from speech_engine import Hosted
 
 def test_front_and_worker_register_the_same_engine() -> None:
     (front,), (back,) = plugin.voxgate_register(), worker.voxgate_register()
-    assert front.create == Hosted("plugins.espeak.worker")
+    assert front.create == Hosted("plugins.espeak.worker", memory_mb=2048, keeps_one_core=True)
     assert not isinstance(back.create, Hosted)
     assert (front.kind, front.name, front.settings) == (back.kind, back.name, back.settings)
 

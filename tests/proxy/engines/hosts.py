@@ -25,8 +25,9 @@ def state(
     process: int = 0,
     reason: str = "",
     begun: tuple[str, ...] = (),
+    killer: str = "",
 ) -> HostState:
-    return HostState("fake", process, 1, name, reason, str(address), begun)
+    return HostState("fake", process, 1, name, reason, str(address), begun, killer)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from speech_engine import (
     Speak,
     SpeechJob,
     Started,
+    UnsupportedText,
     Work,
 )
 from speech_engine.host.pipe import Tick
@@ -58,12 +59,12 @@ class Lives:
         await self._life.enter_async_context(host(voice, address, tell=self._note))
         self.engine.update_host(state(address))
 
-    async def end(self, noticed_first_by: str = "the supervisor") -> None:
-        """End the life: its transport breaks, and the supervisor says what had begun."""
+    async def end(self, noticed_first_by: str = "the supervisor", killer: str = "") -> None:
+        """End the life: its transport breaks, and the supervisor says what had begun, and who killed it."""
         begun = tuple(self.begun)
         if noticed_first_by == "the transport":
             await self._life.aclose()
-        self.engine.update_host(state("", "restarting", reason="it fell over", begun=begun))
+        self.engine.update_host(state("", "restarting", reason="it fell over", begun=begun, killer=killer))
         await self._life.aclose()
 
     def _note(self, tick: Tick) -> None:
@@ -143,11 +144,11 @@ async def test_a_job_that_had_begun_without_audio_is_asked_once_more(
     assert reborn.jobs == ["job_1"]
 
 
-async def test_a_job_that_kills_two_hosts_is_lost_and_the_third_never_has_it(lives: Lives) -> None:
-    third = FakeEngine()
+async def test_a_job_that_sees_three_hosts_die_is_lost_and_the_fourth_never_has_it(lives: Lives) -> None:
+    fourth = FakeEngine()
     await lives.begin(FakeEngine(silent_for_ever))
     speaking = asyncio.create_task(spoken(lives.engine, job()))
-    for life in (FakeEngine(silent_for_ever), third):
+    for life in (FakeEngine(silent_for_ever), FakeEngine(silent_for_ever), fourth):
         await until(lambda: len(lives.begun) == 1)
         await lives.end()
         await lives.begin(life)
@@ -155,7 +156,23 @@ async def test_a_job_that_kills_two_hosts_is_lost_and_the_third_never_has_it(liv
         await speaking
     assert lost.value.retry_after_s == 1.0
     assert isinstance((await spoken(lives.engine, job("job_2")))[-1], Finished)
-    assert third.jobs == ["job_2"]
+    assert fourth.jobs == ["job_2"]
+
+
+@pytest.mark.parametrize("speak", [silent_for_ever, speak_for_ever], ids=["silent", "heard"])
+async def test_a_job_that_has_certainly_killed_its_host_is_at_fault(
+    lives: Lives, noticed_first_by: str, speak: object
+) -> None:
+    reborn = FakeEngine()
+    await lives.begin(FakeEngine(speak))  # type: ignore[arg-type] # a function of this file
+    speaking = asyncio.create_task(spoken(lives.engine, job()))
+    await until(lambda: len(lives.begun) == 1)
+    (killer,) = lives.begun
+    await lives.end(noticed_first_by, killer)
+    await lives.begin(reborn)
+    with pytest.raises(UnsupportedText, match="'input'"):
+        await speaking
+    assert reborn.jobs == []
 
 
 async def test_a_job_with_audio_out_is_never_asked_again(lives: Lives, noticed_first_by: str) -> None:

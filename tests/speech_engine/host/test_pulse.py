@@ -9,13 +9,13 @@ from speech_engine.host.pulse import TELL_EVERY_S, Pulse
 def test_a_job_that_begins_pauses_and_ends_is_told_at_once() -> None:
     told: list[Tick] = []
     pulse = Pulse(told.append, clock=lambda: 100.0)
-    pulse.begin("a")
-    pulse.begin("b")
+    pulse.begin("a", b"1")
+    pulse.begin("b", b"2")
     with pulse.waiting():
-        assert told == [Tick(1, begun="a"), Tick(2, begun="b"), Tick(1)]
+        assert told == [Tick(1, begun="a", digest=b"1"), Tick(2, begun="b", digest=b"2"), Tick(1)]
     pulse.end("a")
-    pulse.end("b")
-    assert told[3:] == [Tick(2), Tick(1, ended="a"), Tick(0, ended="b")]
+    pulse.end("b", is_whole=False)
+    assert told[3:] == [Tick(2), Tick(1, "", "a", b"1", is_whole=True), Tick(0, "", "b", b"2")]
 
 
 def test_ticks_are_told_once_a_second_and_change_nothing() -> None:

@@ -12,7 +12,7 @@ from tests.speech_engine.host.visitors import Crowd, steps
 
 
 class Move(NamedTuple):
-    kind: Literal["comes", "leaves", "cancels", "steps"]
+    kind: Literal["comes", "comes alone", "leaves", "cancels", "steps"]
     tenant: str
     number: int
 
@@ -20,7 +20,7 @@ class Move(NamedTuple):
 MOVES = st.lists(
     st.builds(
         Move,
-        st.sampled_from(["comes", "comes", "leaves", "cancels", "steps"]),
+        st.sampled_from(["comes", "comes", "comes alone", "leaves", "cancels", "steps"]),
         st.sampled_from("abc"),
         st.integers(0, 30),
     ),
@@ -33,6 +33,8 @@ def _move(crowd: Crowd, move: Move) -> int:
     match move.kind:
         case "comes":
             crowd.comes(move.tenant)
+        case "comes alone":
+            crowd.comes(move.tenant, runs_alone=True)
         case "leaves" if crowd.inside:
             crowd.inside[move.number % len(crowd.inside)].leave()
         case "cancels" if crowd.all:
@@ -46,8 +48,12 @@ def _assert_in_order(crowd: Crowd) -> None:
     """What must be true whenever nothing is about to happen by itself."""
     slots = crowd.slots
     assert slots.running == len(crowd.inside) <= slots.count
-    assert slots.waiting == len(crowd.waiting) <= slots.limit
-    assert not crowd.waiting or slots.running == slots.count, "a slot is free while somebody waits"
+    assert slots.waiting == len(crowd.waiting) <= slots.limit + (slots._next_alone is not None)
+    is_alone = any(visitor.runs_alone for visitor in crowd.inside)
+    assert not is_alone or slots.running == 1
+    waits_for_all = slots.running > 0 and any(visitor.runs_alone for visitor in crowd.waiting)
+    is_full = slots.running == slots.count or is_alone or waits_for_all
+    assert not crowd.waiting or is_full, "a slot is free while somebody waits"
 
 
 @given(slots=st.integers(1, 3), limit=st.integers(0, 5), moves=MOVES)
@@ -58,6 +64,7 @@ def test_slots_are_never_overfilled_nor_lost(slots: int, limit: int, moves: list
         for move in moves:
             await steps(_move(crowd, move))
             assert len(crowd.inside) <= slots
+            assert len(crowd.inside) <= 1 or not any(visitor.runs_alone for visitor in crowd.inside)
         await steps()
         _assert_in_order(crowd)
         await crowd.order()

@@ -20,9 +20,17 @@ class Visitor:
     """`end` is how it ended: "" while it has not, `left`, `cancelled`, or the name of an engine error."""
 
     def __init__(
-        self, slots: Slots, tenant: str, deadline_s: float, estimated_s: float = 0.0, share: float = 1.0
+        self,
+        slots: Slots,
+        tenant: str,
+        deadline_s: float,
+        estimated_s: float = 0.0,
+        share: float = 1.0,
+        *,
+        runs_alone: bool = False,
     ) -> None:
         self.tenant = tenant
+        self.runs_alone = runs_alone
         self.retry_after_s: float | None = None
         self.is_inside = False
         self.end = ""
@@ -47,7 +55,7 @@ class Visitor:
 
     async def _visit(self) -> None:
         try:
-            turn = await self._slots.enter(*self._asks)
+            turn = await self._slots.enter(*self._asks, runs_alone=self.runs_alone)
             self.is_inside = True
             try:
                 await self._leave.wait()
@@ -81,9 +89,15 @@ class Crowd:
         self.together.append(self)
 
     def comes(
-        self, tenant: str, deadline_s: float = 3600.0, estimated_s: float = 0.0, share: float = 1.0
+        self,
+        tenant: str,
+        deadline_s: float = 3600.0,
+        estimated_s: float = 0.0,
+        share: float = 1.0,
+        *,
+        runs_alone: bool = False,
     ) -> Visitor:
-        self.all.append(Visitor(self.slots, tenant, deadline_s, estimated_s, share))
+        self.all.append(Visitor(self.slots, tenant, deadline_s, estimated_s, share, runs_alone=runs_alone))
         return self.all[-1]
 
     @property

@@ -44,8 +44,8 @@ def test_a_machine_that_is_well_is_a_status_of_0_and_left_as_it_was(tmp_path: Pa
     assert (done.returncode, done.stderr, answer["ok"]) == (0, "", True), done.stdout
     checks = [row["check"] for row in answer["data"]]
     assert checks == [
-        *("python", "packages", "open files", "sockets", "config", "data folder", "disk", "file system"),
-        *("server", "port", "sqlite", "database", "engine"),
+        *("python", "packages", "open files", "confinement", "sockets", "config", "data folder"),
+        *("disk", "file system", "server", "port", "sqlite", "database", "engine"),
     ]
     assert list(tmp_path.iterdir()) == [tmp_path / "config.toml"]
 

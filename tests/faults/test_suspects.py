@@ -1,0 +1,84 @@
+"""A text that kills its host costs its neighbours nothing but time, and its sender no free sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from plugins.tone.decode import decode
+from tests.faults.processes import state, until, usage_rows
+from tests.faults.streams import stream
+from tests.server import TONE, Server, running
+from tests.sound import decoded
+
+NEIGHBOURS = 4
+CONFIG = TONE.replace("[server]", "[server]\nfirst_audio_s = 40").replace(
+    "[engines.tone]", "[engines.tone]\nslots = 8\nprocesses = 1"
+)
+DYING = """
+[engines.dying]
+plugin = "tone"
+pace = 1.0
+fail = "crash"
+fail_at_s = 0.5
+[plans.paid]
+prices.speech = { credits = 1, per = "second" }
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with running(tmp_path, CONFIG + DYING) as started:
+        yield started
+
+
+def _deaths(server: Server) -> int:
+    return server.log.read_text().count('"child.state.restarting"')
+
+
+def test_neighbours_that_waited_for_their_first_audio_are_served_and_the_killer_is_known(
+    server: Server,
+) -> None:
+    texts = [f"This is neighbour {number}." for number in range(NEIGHBOURS)]
+    with ThreadPoolExecutor(NEIGHBOURS) as pool:
+        asked = [pool.submit(server.speech, text, voice="tone/late", response_format="wav") for text in texts]
+        until(lambda: int(state(server, "tone")["running"]) == NEIGHBOURS)
+        killer = server.speech("This kills.", voice="tone/crash")
+        answers = [each.result() for each in asked]
+    for text, answer in zip(texts, answers, strict=True):
+        assert answer.status_code == 200, answer.text
+        sound = decoded(answer.content, "wav")
+        assert decode(sound.samples, sound.sample_rate_hz) == (text,)
+    assert killer.status_code == 400, killer.text
+    error = killer.json()["error"]
+    assert (error["param"], error["code"]) == ("input", "unsupported_text")
+    assert _deaths(server) == 2
+    assert server.speech("This kills.", voice="tone/crash").status_code == 400
+    assert server.speech("This does not.", voice="tone/tone").status_code == 200
+    assert _deaths(server) == 2, "a text in quarantine reaches no host"
+
+
+def test_sound_before_a_death_is_charged_once_the_text_is_known_for_it(server: Server) -> None:
+    ids = []
+    paying = server._replace(key=server.mint_key("payer", plan="paid").secret)
+    for _ in range(2):
+        with stream(paying, "dying/tone", "These words kill late.", model="dying/standard") as speech:
+            ids.append(speech.id)
+            speech.read(4_800)
+            with pytest.raises(httpx2.TransportError):
+                speech.read_all()
+        until(lambda: state(server, "dying")["state"] == "ready")
+    third = paying.speech("These words kill late.", voice="dying/tone", model="dying/standard")
+    assert third.status_code == 400, third.text
+    assert _deaths(server) == 2
+    server.process.terminate()
+    server.process.wait()
+    rows = usage_rows(server)
+    first, second = (rows[each] for each in ids)
+    assert (first.outcome, first.error, first.credits) == ("failed", "engine_unavailable", 0)
+    assert (second.outcome, second.error) == ("failed", "unsupported_text")
+    assert second.credits > 0

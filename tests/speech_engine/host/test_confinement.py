@@ -1,0 +1,97 @@
+"""What a confined process can no longer do, and what it still can. Each case is a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from speech_engine.host.confinement import has_call_filter
+
+_FORBIDDEN = {
+    "a program": ("programs", "subprocess.run(['true'])"),
+    "a fork that runs one": ("programs", "os.posix_spawn('/bin/true', ['true'], {})"),
+    "a signal to others": ("programs", "os.kill(os.getppid(), 0)"),
+    "a connection": ("network", "socket.create_connection(('127.0.0.1', 9))"),
+    "a datagram": ("network", "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)"),
+    "IPv6": ("network", "socket.socket(socket.AF_INET6)"),
+    "another's socket": ("network", "socket.socket(socket.AF_UNIX).connect('/tmp/nobody')"),
+    "a debugger": ("", "call(101 if x86 else 117, 0, 0, 0, 0)"),
+    "a look into others": ("", "call(310 if x86 else 270, os.getppid(), 0, 0, 0, 0, 0)"),
+    "io_uring": ("", "call(425, 1, 0)"),
+    "a mount": ("", "call(165 if x86 else 40, 0, 0, 0, 0, 0)"),
+}
+_BEGIN = """
+import ctypes, os, platform, socket, subprocess, threading
+from speech_engine.host.confinement import confine
+x86 = platform.machine() == "x86_64"
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*numbers):
+    if libc.syscall(*numbers) < 0:
+        raise OSError(ctypes.get_errno(), "call")
+def attempt(what):
+    try:
+        what()
+    except OSError as error:
+        return error.errno
+    return 0
+"""
+
+
+def _run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", _BEGIN + code], capture_output=True, text=True, timeout=30.0, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+pytestmark = pytest.mark.skipif(not has_call_filter(), reason="the kernel has no seccomp")
+
+
+@pytest.mark.parametrize("name", _FORBIDDEN)
+def test_a_confined_process_is_refused(name: str) -> None:
+    need, code = _FORBIDDEN[name]
+    assert _run(f"confine()\nprint(attempt(lambda: {code}))") == "1", "EPERM"
+    if need:
+        assert _run(f"confine(('{need}',))\nprint(attempt(lambda: {code}))") != "1"
+
+
+def test_threads_that_ran_before_are_confined_too() -> None:
+    code = """
+go, seen = threading.Event(), []
+thread = threading.Thread(target=lambda: (go.wait(), seen.append(attempt(lambda: socket.socket()))))
+thread.start()
+confine()
+go.set()
+thread.join()
+print(seen)
+"""
+    assert _run(code) == "[1]"
+
+
+def test_what_an_engine_needs_still_works() -> None:
+    code = """
+print(confine((), 2048))
+a, b = socket.socketpair()
+a.send(b"x")
+thread = threading.Thread(target=lambda: open(os.devnull).close())
+thread.start()
+thread.join()
+with open("/proc/self/status") as status:
+    print([line.split()[1] for line in status if line.startswith(("NoNewPrivs", "Seccomp:"))])
+"""
+    assert _run(code).splitlines() == ["()", "['1', '2']"]
+
+
+def test_memory_is_bounded_and_nothing_is_dumped() -> None:
+    code = """
+import resource
+confine((), 2048)
+try:
+    bytearray(3 * 2**30)
+except MemoryError:
+    print("refused", resource.getrlimit(resource.RLIMIT_CORE), libc.prctl(3, 0, 0, 0, 0))
+"""
+    assert _run(code) == "refused (0, 0) 0"
