@@ -36,6 +36,7 @@ from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.planning import Planner
 from proxy.speech.recent_plans import RecentPlans
+from proxy.speech.sound_queue import SpillRoom
 from proxy.speech.text_preparation import TextPreparation
 from proxy.storage import open_store
 from proxy.storage.store import Store
@@ -70,6 +71,7 @@ class Worker:
         self._logins = Logins(self._callers, resources.limits)
         self._usage_throttle = UsageThrottle(resources.limits)
         self._levels = LoudnessLevels()
+        self._spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
         self.revise(config)
 
     def __repr__(self) -> str:
@@ -99,7 +101,10 @@ class Worker:
         self.planner = Planner(catalogue, front_ends.names, resources.detector, server.default_language)
         plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
         texts = TextPreparation(front_ends)
-        self.pipeline = Pipeline(texts, first_audio, self._levels, self.cache, self.ledger, self.metrics)
+        self._spill_room.bound(server.spill_mb)
+        self.pipeline = Pipeline(
+            texts, first_audio, self._levels, self.cache, self.ledger, self.metrics, self._spill_room
+        )
         idempotency = Idempotency(resources.answers, self.metrics)
         speech_endpoint = speech.SpeechEndpoint(
             self.admission, library, plans_of_calls, self.pipeline, idempotency, server

@@ -189,12 +189,20 @@ _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.EngineTimeout: ("engine_timeout", "The engine gave no audio in time."),
 }
 
+
+class ReaderTooSlow(EngineError):
+    """A client took its answer too slowly. It breaks a stream as an engine's error does."""
+
+    may_fall_back = False
+
+
 _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.UnsupportedLanguage: ("unsupported_language", "language"),
     engine_errors.UnsupportedText: ("unsupported_text", "input"),
     engine_errors.VoiceNotFound: ("voice_not_found", "voice"),
     engine_errors.ContentRefused: ("content_refused", "input"),
     engine_errors.UnusableSample: ("unusable_sample", "voice"),
+    ReaderTooSlow: ("client_too_slow", ""),
 }
 
 
@@ -210,7 +218,7 @@ def from_engine(error: EngineError) -> RequestFailed:
     for kind in type(error).__mro__:
         if (request_fault := _REQUEST_FAULTS.get(kind)) is not None:
             code, param = request_fault
-            return InvalidRequest(error.message, code=code, param=param)
+            return InvalidRequest(error.message, code=code, param=param or None)
         if (engine_fault := _ENGINE_FAULTS.get(kind)) is not None:
             code, message = engine_fault
             return UpstreamFailed(message, code=code, retry_after_s=error.retry_after_s or 1.0)

@@ -69,6 +69,9 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idempotency_mb: Annotated[
         int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, or 0 for none")
     ] = 256
+    spill_mb: Annotated[
+        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, or 0 for none")
+    ] = 1024
     metrics: Annotated[
         str,
         msgspec.Meta(

@@ -21,6 +21,7 @@ from proxy.speech.live_pace import PacedStream
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.relay import begin_speech
+from proxy.speech.sound_queue import SpillRoom
 from proxy.speech.speech_stream import Speech, SpeechStream
 from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
@@ -32,12 +33,15 @@ _log = structlog.get_logger()
 class Answer:
     """An answer that has begun: its first bytes exist, so its headers may go out."""
 
-    def __init__(self, call: SpeechCall, speech: Speech, hold: Hold, lookup: CacheLookup) -> None:
+    def __init__(
+        self, call: SpeechCall, speech: Speech, hold: Hold, lookup: CacheLookup, room: SpillRoom
+    ) -> None:
         self.call = call
         self.speech = speech
         self.is_whole = False
         self._hold = hold
         self._lookup = lookup
+        self._room = room
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
         # The chunks that were given out and have not been taken by the client yet.
@@ -100,11 +104,11 @@ class Answer:
     def run_ahead(self) -> None:
         """Read the rest in a task of its own, because the client is slow: the engine must not wait for it."""
         if self._prefetch is None and self.speech.holds_engine:
-            self._sound = self._prefetch = Prefetch(self._begun)
+            self._sound = self._prefetch = Prefetch(self._begun, self._room)
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
         """Give the sound at the pace at which it is heard. The engine does not wait for that."""
-        self._prefetch = Prefetch(self._begun)
+        self._prefetch = Prefetch(self._begun, self._room)
         self._sound = PacedStream(self._prefetch, is_hurried)
 
     def count_sent(self, share: float) -> None:
@@ -146,6 +150,7 @@ class Pipeline:
         cache: Cache,
         ledger: Ledger,
         metrics: Metrics,
+        room: SpillRoom,
     ) -> None:
         self._texts = texts
         self._first_audio = first_audio
@@ -153,6 +158,7 @@ class Pipeline:
         self._cache = cache
         self._ledger = ledger
         self._metrics = metrics
+        self._room = room
 
     def __repr__(self) -> str:
         return f"<Pipeline over {self._first_audio!r}>"
@@ -175,7 +181,7 @@ class Pipeline:
         tally, answer = call.tally, None
         tally.cache = lookup.state
         try:
-            answer = Answer(call, await self._begin(call, lookup), hold, lookup)
+            answer = Answer(call, await self._begin(call, lookup), hold, lookup, self._room)
             tally.first_byte_ms = round((time.monotonic() - tally.began) * 1000)
             await delivery.write(answer)
             if answer.is_whole:
@@ -210,7 +216,9 @@ class Pipeline:
             call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
-        speech = await begin_speech(self._first_audio, self._levels, call, began - call.tally.began)
+        speech = await begin_speech(
+            self._first_audio, self._levels, self._room, call, began - call.tally.began
+        )
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
 

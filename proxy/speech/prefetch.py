@@ -1,20 +1,14 @@
-"""A stream that is read into memory before its chunks are needed."""
+"""A stream that is read before its chunks are needed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
+from proxy.audio.formats import Chunk
+from proxy.speech.sound_queue import SoundQueue, SpillRoom
 from proxy.speech.speech_stream import SpeechStream
-
-MOST_BYTES = 16 * 1024 * 1024
-"""The most sound of a stream to keep in memory. Beyond that, the engine waits."""
-
-_SPOOLED_BYTES = 30 * OUTPUT_RATE_HZ * SAMPLE_BYTES
-"""The same, if a host keeps the rest in its spool."""
 
 S = TypeVar("S", bound=SpeechStream)
 
@@ -28,20 +22,18 @@ class Prefetch(Generic[S]):
 
     holds_engine = False
 
-    def __init__(self, begin: Callable[[], Awaitable[S]]) -> None:
+    def __init__(self, begin: Callable[[], Awaitable[S]], room: SpillRoom) -> None:
         self.stream: S | None = None
         self.finished = asyncio.Event()
-        self._chunks: deque[Chunk] = deque()
+        self._queue = SoundQueue(room, self._break_off)
         self._last = Chunk()
-        self._bytes = 0
         self._has_more = asyncio.Event()
-        self._has_room = asyncio.Event()
         self._is_stopped = False
         self._task = asyncio.create_task(self._fetch(begin))
         self._task.add_done_callback(self._end)
 
     def __repr__(self) -> str:
-        return f"<Prefetch {self.stream!r}, {self._bytes} bytes>"
+        return f"<Prefetch {self.stream!r}, {self._queue!r}>"
 
     async def wait_begun(self) -> S:
         """Wait for the first sound, but do not take it. Raises what the engines raised."""
@@ -58,19 +50,17 @@ class Prefetch(Generic[S]):
         if not await self._wait_for_more():
             self._task.result()
             return None
-        chunk = self._chunks.popleft()
-        self._bytes -= len(chunk.data)
-        self._has_room.set()
-        return chunk
+        return await self._queue.pop()
 
     def last_chunk(self) -> Chunk:
         return self._last
 
     async def _wait_for_more(self) -> bool:
-        while not self._chunks and not self._task.done():
+        while not self._queue and not self._task.done() and not self._queue.is_broken:
             self._has_more.clear()
             await self._has_more.wait()
-        return bool(self._chunks)
+        self._queue.check()
+        return bool(self._queue)
 
     def stop(self) -> None:
         """Cancel the reading. It returns at once."""
@@ -85,21 +75,21 @@ class Prefetch(Generic[S]):
         await asyncio.wait((self._task,))
         if not self._task.cancelled():
             self._task.exception()
+        await self._queue.close()
 
     async def _fetch(self, begin: Callable[[], Awaitable[S]]) -> None:
         stream = self.stream = await begin()
-        most_bytes = MOST_BYTES if stream.holds_engine else _SPOOLED_BYTES
         try:
             while (chunk := await stream.next_chunk()) is not None:
-                while self._bytes >= most_bytes:
-                    self._has_room.clear()
-                    await self._has_room.wait()
-                self._chunks.append(chunk)
-                self._bytes += len(chunk.data)
+                await self._queue.push(chunk)
                 self._has_more.set()
             self._last = stream.last_chunk()
         finally:
             await stream.close()
+
+    def _break_off(self) -> None:
+        self.stop()
+        self._has_more.set()
 
     def _end(self, _task: asyncio.Task[None]) -> None:
         self.finished.set()

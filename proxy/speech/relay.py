@@ -16,6 +16,7 @@ from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
+from proxy.speech.sound_queue import SpillRoom
 from proxy.speech.speech_stream import PcmReader, Speech
 from proxy.speech.word_times import SpokenWord
 from speech_engine import EngineError
@@ -23,7 +24,7 @@ from speech_engine.host.engine_stream import run_to_end
 
 
 async def begin_speech(
-    first_audio: FirstAudio, levels: LoudnessLevels, call: SpeechCall, waited_s: float
+    first_audio: FirstAudio, levels: LoudnessLevels, room: SpillRoom, call: SpeechCall, waited_s: float
 ) -> Speech:
     """Begin to speak a call. Return as soon as there are bytes to send.
 
@@ -33,7 +34,7 @@ async def begin_speech(
     parts = call.tally.parts
     if len(parts) == 1:
         return await first_audio.begin(call, parts[0], waited_s)
-    relay = Relay(first_audio, levels, call, waited_s)
+    relay = Relay(first_audio, levels, room, call, waited_s)
     try:
         await relay.begin()
     finally:
@@ -50,11 +51,17 @@ class Relay:
     """Its parts are read ahead."""
 
     def __init__(
-        self, first_audio: FirstAudio, levels: LoudnessLevels, call: SpeechCall, waited_s: float
+        self,
+        first_audio: FirstAudio,
+        levels: LoudnessLevels,
+        room: SpillRoom,
+        call: SpeechCall,
+        waited_s: float,
     ) -> None:
         self.has_begun = False
         self._first_audio = first_audio
         self._levels = levels if _has_several_voices(call.plan) else None
+        self._room = room
         self._call = call
         self._waited_s = waited_s
         self._runs = call.tally.parts
@@ -157,7 +164,7 @@ class Relay:
     def _prefetch_part(self, number: int, waited_s: float = 0.0) -> Prefetch[CandidateStream]:
         wait_until_free = partial(self._wait_until_free, number) if number else None
         begin = partial(self._first_audio.begin, self._call, self._runs[number], waited_s, wait_until_free)
-        self._prefetches.append(Prefetch(begin))
+        self._prefetches.append(Prefetch(begin, self._room))
         return self._prefetches[number]
 
     async def _wait_until_free(self, number: int, engine: str) -> None:

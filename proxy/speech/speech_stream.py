@@ -21,7 +21,7 @@ class SpeechStream(Protocol):
     def holds_engine(self) -> bool:
         """Whether its engine waits while nobody reads: then a slow client takes a slot from others.
 
-        A host reads its engine ahead into a spool of its own.
+        A host reads its engine ahead into a spool of its own, if all its sound fits there.
         """
         ...
 

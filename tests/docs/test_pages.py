@@ -14,8 +14,10 @@ from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, ROOT
 
 _TWO_SCREENS = 100
-MOST_WORDS = 16_000
-"""In docs/ and the README together; a sign alone is no word."""
+MOST_WORDS = 15_000
+"""In docs/ and the README together; a sign alone is no word. Code and recorded output are not counted."""
+
+_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *PLUGIN_PAGES], ids=pages.name)
@@ -88,7 +90,7 @@ def test_the_architecture_names_files_and_rooms_that_exist() -> None:
 
 def test_the_pages_are_short_enough_to_be_read() -> None:
     words = sum(
-        len(re.findall(r"[^\s|]*\w[^\s|]*", page.read_text()))
+        len(re.findall(r"[^\s|]*\w[^\s|]*", _BLOCK.sub("", page.read_text())))
         for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     )
     assert words <= MOST_WORDS

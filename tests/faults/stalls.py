@@ -19,10 +19,13 @@ _LONG = "A sentence of middling length for a client that sleeps. " * 70
 
 
 @contextmanager
-def _stalled(server: Server, count: int, model: str = "espeak/standard") -> Iterator[list[socket.socket]]:
+def _stalled(
+    server: Server, count: int, model: str = "espeak/standard", speed: float = 1.0
+) -> Iterator[list[socket.socket]]:
     """Connections that have asked for minutes of PCM, taken the first bytes, and then nothing more."""
     host, _, port = server.url.removeprefix("http://").partition(":")
-    body = json.dumps({"model": model, "voice": "alloy", "input": _LONG, "response_format": "pcm"}).encode()
+    request_body = {"model": model, "voice": "alloy", "input": _LONG, "response_format": "pcm"}
+    body = json.dumps({**request_body, "speed": speed}).encode()
     head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
     request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
     clients = []
@@ -70,6 +73,18 @@ def expect_stalled_clients_to_be_cut_off(server: Server, stall_s: float) -> None
         with ThreadPoolExecutor(CLIENTS) as reading:
             assert list(reading.map(_is_over, clients)) == [True] * CLIENTS
     assert sum(not line["complete"] for line in _answers(server)) == CLIENTS
+
+
+def expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server: Server) -> None:
+    """Far more sound than a host keeps, or a worker keeps in memory: it goes to the disk."""
+    process = worker(server)
+    assert server.speech("The libraries are loaded.", model="espeak/standard").status_code == 200
+    before = process.memory_info().rss
+    with _stalled(server, 2, speed=0.25):
+        until(lambda: _running(server) == 0, within_s=20.0)
+        assert len(_answers(server)) == 1, "they are not over yet"
+        assert server.speech("Next, please.", model="espeak/standard").status_code == 200
+        assert process.memory_info().rss - before < 48 * 1024 * 1024
 
 
 def expect_stalled_clients_of_a_provider_to_hold_no_slot(server: Server, engine: str, model: str) -> None:

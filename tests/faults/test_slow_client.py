@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.faults.clouds import ENVIRON, KINDS, clouds
 from tests.faults.stalls import (
+    expect_an_endless_answer_that_nobody_reads_to_hold_no_slot,
     expect_stalled_clients_of_a_provider_to_hold_no_slot,
     expect_stalled_clients_to_be_cut_off,
 )
@@ -17,6 +18,11 @@ STALL_S = 3.0
 def test_a_stalled_client_holds_no_slot_little_memory_and_is_cut_off(folder: Path) -> None:
     with running(folder, environ={"VOXGATE_SERVER__STALL_S": str(STALL_S)}) as server:
         expect_stalled_clients_to_be_cut_off(server, STALL_S)
+
+
+def test_an_answer_that_fits_no_memory_holds_no_slot_either(folder: Path) -> None:
+    with running(folder) as server:
+        expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server)
 
 
 def test_a_stalled_client_of_a_provider_holds_no_slot(folder: Path) -> None:

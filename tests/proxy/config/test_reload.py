@@ -42,6 +42,7 @@ _OTHER: dict[str, Any] = {
     "trusted_proxies": ("10.0.0.0/8",),
     "usage_days": 1,
     "idempotency_mb": 1,
+    "spill_mb": 1,
     "metrics": "",
     "dev_key": True,
 }

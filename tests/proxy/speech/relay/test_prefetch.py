@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from policies.routing import Candidate, Model
+from proxy.errors import ReaderTooSlow
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
-from proxy.speech.prefetch import MOST_BYTES, Prefetch
+from proxy.speech.prefetch import Prefetch
+from proxy.speech.sound_queue import MEMORY_BYTES, SpillRoom
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
     Audio,
@@ -65,12 +69,13 @@ class Endless:
 
 
 @asynccontextmanager
-async def reading(engine: Endless) -> AsyncIterator[Prefetch[CandidateStream]]:
-    ahead = Prefetch(engine.begin)
-    try:
-        yield ahead
-    finally:
-        await ahead.close()
+async def reading(engine: Endless, megabytes: int = 64) -> AsyncIterator[Prefetch[CandidateStream]]:
+    with TemporaryDirectory() as folder:
+        ahead = Prefetch(engine.begin, SpillRoom(Path(folder), megabytes))
+        try:
+            yield ahead
+        finally:
+            await ahead.close()
 
 
 async def turns() -> None:
@@ -79,20 +84,27 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_so_much_is_kept_and_then_the_engine_waits_until_some_is_taken() -> None:
-    engine = Endless(2 * MOST_BYTES // len(LARGE), chunk=LARGE)
+async def test_the_engine_waits_for_no_reader_and_nothing_is_lost() -> None:
+    chunks = 4 * MEMORY_BYTES // len(LARGE)
+    engine = Endless(chunks, chunk=LARGE)
     async with reading(engine) as ahead:
         await ahead.wait_begun()
-        await turns()
-        kept = engine.taken
-        assert kept * len(LARGE) == pytest.approx(MOST_BYTES, abs=3 * len(LARGE))
-        await turns()
-        assert engine.taken == kept
-        for _ in range(50):
-            assert await ahead.next_chunk()
-        await turns()
-        assert engine.taken == pytest.approx(kept + 50, abs=3)
-    assert engine.is_closed
+        await asyncio.wait_for(ahead.finished.wait(), 20.0)
+        assert (engine.taken, engine.is_closed) == (chunks, True)
+        whole = 0
+        while (chunk := await ahead.next_chunk()) is not None:
+            whole += len(chunk.data)
+        assert whole + len(ahead.last_chunk().data) == chunks * len(LARGE)
+
+
+async def test_a_reader_for_whom_there_is_no_room_is_told_and_its_engine_is_free() -> None:
+    engine = Endless(4 * MEMORY_BYTES // len(LARGE), chunk=LARGE)
+    async with reading(engine, megabytes=1) as ahead:
+        await ahead.wait_begun()
+        await asyncio.wait_for(ahead.finished.wait(), 20.0)
+        assert engine.is_closed
+        with pytest.raises(ReaderTooSlow):
+            await ahead.next_chunk()
 
 
 async def test_all_of_it_comes_in_order_and_then_nothing() -> None:

@@ -1,0 +1,142 @@
+"""Sound that a client takes slowly: in order, bounded, on the disk without a name, and gone at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.audio.formats import Chunk
+from proxy.errors import ReaderTooSlow
+from proxy.speech import sound_queue
+from proxy.speech.sound_queue import BLOCK_BYTES, MEMORY_BYTES, SoundQueue, SpillRoom
+
+BLOCK = Chunk(bytes(BLOCK_BYTES), 7, 22_050)
+IN_MEMORY = MEMORY_BYTES // BLOCK_BYTES
+
+
+def ignore() -> None:
+    """Nobody listens."""
+
+
+async def fill(queue: SoundQueue, blocks: int) -> None:
+    for _ in range(blocks):
+        await queue.push(BLOCK)
+
+
+def descriptors() -> set[str]:
+    found = set()
+    for each in os.listdir("/proc/self/fd"):
+        try:
+            found.add(os.readlink(f"/proc/self/fd/{each}"))
+        except OSError:
+            continue  # that of the listing itself
+    return found
+
+
+@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=120), reads=st.lists(st.integers(0, 5)))
+@settings(max_examples=80, deadline=None)
+def test_what_comes_out_is_what_went_in_however_they_alternate(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], reads: list[int]
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    went_in = [Chunk(os.urandom(size), number) for number, size in enumerate(sizes)]
+
+    async def play() -> list[Chunk]:
+        queue, came_out = SoundQueue(SpillRoom(folder, 1), ignore), []
+        for number, chunk in enumerate(went_in):
+            await queue.push(chunk)
+            for _ in range(reads[number % len(reads)] if reads else 0):
+                if queue:
+                    came_out.append(await queue.pop())
+        while queue:
+            came_out.append(await queue.pop())
+        await queue.close()
+        return came_out
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sound_queue, "MEMORY_BYTES", 100)
+        patch.setattr(sound_queue, "BLOCK_BYTES", 64)
+        assert asyncio.run(play()) == went_in
+
+
+async def test_beyond_its_memory_sound_lies_in_a_file_that_nobody_can_open(tmp_path: Path) -> None:
+    room = SpillRoom(tmp_path, 64)
+    queue = SoundQueue(room, ignore)
+    before = descriptors()
+    await fill(queue, IN_MEMORY)
+    assert descriptors() == before
+    await fill(queue, 8)
+    assert len(descriptors() - before) == 1
+    assert not os.listdir(tmp_path)
+    taken = 0
+    while queue:
+        assert await queue.pop() == BLOCK
+        taken += 1
+    assert taken == IN_MEMORY + 8
+    await queue.close()
+    assert descriptors() == before
+    assert repr(room) == f"<SpillRoom 0 of {64 * 2**20} bytes, 0 files>"
+
+
+async def test_the_slowest_reader_makes_room_for_the_others(tmp_path: Path) -> None:
+    room, told = SpillRoom(tmp_path, 4), list[str]()
+    slow = SoundQueue(room, lambda: told.append("slow"))
+    quick = SoundQueue(room, lambda: told.append("quick"))
+    for queue in (quick, slow):
+        await fill(queue, IN_MEMORY + 6)
+    for _ in range(4):
+        await quick.pop()
+    await fill(quick, 9)
+    assert told == ["slow"]
+    with pytest.raises(ReaderTooSlow):
+        await slow.pop()
+    with pytest.raises(ReaderTooSlow):
+        await slow.push(BLOCK)
+    taken = 0
+    while quick:
+        assert await quick.pop() == BLOCK
+        taken += 1
+    assert taken == IN_MEMORY + 6 - 4 + 9
+    for queue in (slow, quick):
+        await queue.close()
+    assert repr(room).startswith("<SpillRoom 0 of")
+
+
+async def test_without_any_room_a_queue_keeps_what_its_memory_holds(tmp_path: Path) -> None:
+    queue = SoundQueue(SpillRoom(tmp_path, 0), ignore)
+    await fill(queue, IN_MEMORY)
+    with pytest.raises(ReaderTooSlow):
+        await fill(queue, 1)
+    await queue.close()
+
+
+async def test_a_full_disk_breaks_the_answer_that_needs_it(tmp_path: Path) -> None:
+    queue = SoundQueue(SpillRoom(tmp_path / "gone", 64), ignore)
+    with pytest.raises(ReaderTooSlow):
+        await fill(queue, IN_MEMORY + 1)
+    await queue.close()
+
+
+async def test_a_read_that_is_cancelled_loses_nothing(tmp_path: Path) -> None:
+    queue = SoundQueue(SpillRoom(tmp_path, 64), ignore)
+    await fill(queue, IN_MEMORY + 4)
+    for _ in range(IN_MEMORY):
+        await queue.pop()
+    taken = 0
+    for patience in range(1, 4):
+        reading = asyncio.create_task(queue.pop())
+        for _ in range(patience):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        taken += not reading.cancelled()
+    while queue:
+        assert await queue.pop() == BLOCK
+        taken += 1
+    assert taken == 4
+    await queue.close()
