@@ -64,12 +64,15 @@ class Clouds:
     def __repr__(self) -> str:
         return f"<Clouds {self._urls}>"
 
+    def url(self, name: str, plugin: Plugin) -> str:
+        return f"{self._urls[plugin]}/_at/{name}{KINDS[plugin].root}"
+
     def engine(self, name: str, plugin: Plugin, settings: str = "") -> str:
         """Its section in config.toml."""
         kind = KINDS[plugin]
         return (
             f'[engines.{name}]\nplugin = "{plugin}"\napi_key = "env:FAKE_{plugin.upper()}_KEY"\n'
-            f'base_url = "{self._urls[plugin]}/_at/{name}{kind.root}"\nconcurrency = 64\n'
+            f'base_url = "{self.url(name, plugin)}"\nconcurrency = 64\n'
             f'costs."*" = {{ usd = {COSTS_MICRO / 1e6:f}, per = "character" }}\n{kind.settings}{settings}'
         )
 
