@@ -96,6 +96,12 @@ class MethodNotAllowed(RequestFailed):
     status, kind, default_code = 405, "invalid_request_error", "method_not_allowed"
 
 
+class RequestTimeout(RequestFailed):
+    """408: the client sends its request too slowly."""
+
+    status, kind, default_code = 408, "invalid_request_error", "request_timeout"
+
+
 class Conflict(RequestFailed):
     """409: the same request will fail again, so the answer tells SDKs not to retry."""
 
@@ -120,6 +126,12 @@ class RequestTooLarge(RequestFailed):
 
 class UnsupportedMediaType(RequestFailed):
     status, kind, default_code = 415, "invalid_request_error", "unsupported_media_type"
+
+
+class HeadTooLarge(RequestFailed):
+    """431: the URL and the headers are too long, or too many."""
+
+    status, kind, default_code = 431, "invalid_request_error", "head_too_large"
 
 
 class IdempotencyKeyReused(RequestFailed):

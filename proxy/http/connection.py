@@ -13,7 +13,7 @@ from typing import Protocol
 
 from starlette.types import Message, Receive, Scope, Send
 
-from proxy.errors import ClientLeft, RequestTooLarge
+from proxy.errors import ClientLeft, RequestFailed, RequestTooLarge
 from proxy.kept import AnswerRecording
 from proxy.speech.deadline import Deadline
 
@@ -39,6 +39,8 @@ class Peer(Protocol):
     """Whether the server is about to end, and finishes what it has begun."""
     sent_share: float
     on_gone: Callable[[], None] | None
+    body_failure: RequestFailed | None
+    """Why the rest of the last body will not come, while the client may still read an answer."""
 
     @property
     def is_behind(self) -> bool:
@@ -62,6 +64,7 @@ class _SteadyPeer:
     is_behind = False
     sent_share = 1.0
     on_gone: Callable[[], None] | None = None
+    body_failure: RequestFailed | None = None
 
     async def drain(self) -> None:
         pass
@@ -120,7 +123,8 @@ class Connection:
         return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
 
     async def body(self, limit: int) -> bytes:
-        """Read the whole body. Raises RequestTooLarge as soon as the body is surely longer than `limit`."""
+        """Read the whole body. Raises RequestTooLarge as soon as the body is surely longer than `limit`, and
+        what the peer says of a body that does not come whole."""
         declared = self.header(b"content-length")
         if declared.isdecimal() and int(declared) > limit:
             raise _too_large(limit)
@@ -135,6 +139,8 @@ class Connection:
             if size > limit:
                 raise _too_large(limit)
             more = message.get("more_body", False)
+            if more and self._peer.body_failure is not None:
+                raise self._peer.body_failure
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     @contextmanager

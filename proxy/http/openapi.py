@@ -12,6 +12,7 @@ import msgspec
 from proxy import __version__
 from proxy.errors import (
     ErrorEnvelope,
+    HeadTooLarge,
     InternalError,
     InvalidKey,
     NotAllowed,
@@ -144,7 +145,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
     # Even if no key is needed, a key that is sent must be good.
-    common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), InternalError)
+    common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), HeadTooLarge, InternalError)
     grouped: dict[int, list[Failure]] = {}
     for failure in (*endpoint.failures, *common, StorageUnavailable):
         grouped.setdefault(failure.status, []).append(failure)

@@ -15,17 +15,18 @@ from collections.abc import Callable
 from typing import Any
 
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from proxy.http.answer_cycle import AnswerCycle
 from proxy.http.connection import PEER
+from proxy.http.request_protocol import RequestProtocol
 
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 _BYTES_SENT_AT, _BYTES_SENT_AGAIN_AT = 200, 208
 """Places of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`."""
 
 
-class ServerProtocol(HttpToolsProtocol):
+class ServerProtocol(RequestProtocol):
     """A `Peer`. It aborts the connection when its write buffer has not shrunk for `stall_s`."""
 
     stall_s: float
