@@ -53,6 +53,9 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     drain_s: _Seconds = 30.0
     stall_s: _Seconds = 30.0
+    least_bytes_per_s: Annotated[
+        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of bytes, or 0 for no limit")
+    ] = 1000
     first_audio_s: _Seconds = 9.0
     commercial: Switch = True
     public_catalogue: Switch = False

@@ -27,7 +27,7 @@ from proxy.audio import libraries
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
-from proxy.http.server_protocol import server_protocol
+from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.storage import accounts
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
@@ -110,9 +110,9 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
-        stall_s = config.server.stall_s
-        public = _server(worker.public, stall_s, _drain_s(config))
-        private = _server(worker.control, stall_s, 1)
+        protocol = server_protocol(config.server)
+        public = _server(worker.public, protocol, _drain_s(config))
+        private = _server(worker.control, protocol, 1)
         helping = [
             asyncio.create_task(_listen(pipe, inbox, worker, public)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
@@ -188,12 +188,12 @@ async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key:
     pipe.send(Ready(key))
 
 
-def _server(app: ASGIApp, stall_s: float, drain_s: int) -> uvicorn.Server:
+def _server(app: ASGIApp, protocol: type[ServerProtocol], drain_s: int) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
             interface="asgi3",  # uvicorn would call a bound method in the older way
-            http=server_protocol(stall_s),
+            http=protocol,
             loop="none",
             ws="none",
             lifespan="off",

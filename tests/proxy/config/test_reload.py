@@ -30,6 +30,7 @@ _OTHER: dict[str, Any] = {
     "data": "x",
     "drain_s": 1.0,
     "stall_s": 1.0,
+    "least_bytes_per_s": 1,
     "first_audio_s": 1.0,
     "commercial": False,
     "public_catalogue": True,

@@ -24,10 +24,12 @@ LAST_HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 class Patient(ServerProtocol):
     stall_s = 30.0
+    least_bytes_per_s = 0
 
 
 class Impatient(ServerProtocol):
     stall_s = 30.0
+    least_bytes_per_s = 0
     head_s = SHORT_S
     body_s = SHORT_S
 
