@@ -183,6 +183,15 @@ class LimitsUnavailable(RequestFailed):
         super().__init__("The server cannot count requests now. Please try again later.", retry_after_s=2.0)
 
 
+class ServerBusy(RequestFailed):
+    """503: the server has as many connections as it takes. Only health can be asked for now."""
+
+    status, default_code = 503, "server_busy"
+
+    def __init__(self) -> None:
+        super().__init__("The server has too many connections. Please try again later.", retry_after_s=1.0)
+
+
 class UpstreamFailed(RequestFailed):
     """503: the engine failed, is busy, late or not available. Another try may succeed."""
 

@@ -18,6 +18,7 @@ _Port = Annotated[
 _Seconds = Annotated[
     float, msgspec.Meta(gt=0, le=3600, description="a number of seconds, above 0 and up to 3600")
 ]
+_Number = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="a number, 1 to 1000000")]
 Switch = Annotated[bool, msgspec.Meta(description="true or false")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
 _Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
@@ -56,6 +57,8 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least_bytes_per_s: Annotated[
         int, msgspec.Meta(ge=0, le=1_000_000, description="a number of bytes, or 0 for no limit")
     ] = 1000
+    connections: _Number = 2000
+    connections_per_client: _Number = 500
     first_audio_s: _Seconds = 9.0
     commercial: Switch = True
     public_catalogue: Switch = False

@@ -16,6 +16,7 @@ from proxy.errors import (
     InternalError,
     InvalidKey,
     NotAllowed,
+    ServerBusy,
     StorageUnavailable,
 )
 from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
@@ -147,7 +148,7 @@ def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     # Even if no key is needed, a key that is sent must be good.
     common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), HeadTooLarge, InternalError)
     grouped: dict[int, list[Failure]] = {}
-    for failure in (*endpoint.failures, *common, StorageUnavailable):
+    for failure in (*endpoint.failures, *common, ServerBusy, StorageUnavailable):
         grouped.setdefault(failure.status, []).append(failure)
     return [tuple(grouped[status]) for status in sorted(grouped)]
 

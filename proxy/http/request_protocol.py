@@ -15,7 +15,15 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from proxy.errors import HeadTooLarge, InvalidRequest, RateLimited, RequestFailed, RequestTimeout
+from proxy.errors import (
+    HeadTooLarge,
+    InvalidRequest,
+    RateLimited,
+    RequestFailed,
+    RequestTimeout,
+    ServerBusy,
+)
+from proxy.http.open_connections import HEALTH_PATHS, OpenConnections
 from proxy.http.replies import refusal_bytes
 from proxy.speech.deadline import MovingTimer
 
@@ -36,6 +44,8 @@ class RequestProtocol(HttpToolsProtocol):
     head_s = 10.0
     """The time for a whole head, from its first byte. A new connection has the same time for that byte."""
     body_s = 30.0
+    places: OpenConnections | None = None
+    """The places of the port. Without them there is no limit."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,12 +60,26 @@ class RequestProtocol(HttpToolsProtocol):
         self._failure: RequestFailed | None = None
         self._refusal: RequestFailed | None = None
         self._is_over = False
+        self._is_spare = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        if self.places is not None:
+            refusal = self.places.enter(self, self.client[0] if self.client else "")
+            if refusal is not None:
+                self._is_over = True
+                transport.write(refusal_bytes(refusal, self.server_state.default_headers))
+                transport.close()
+                return
+            self._is_spare = self.places.is_spare(self)
         self._clock.within(self.head_s)
 
+    def cut_off(self) -> None:
+        self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.places is not None:
+            self.places.leave(self)
         self._clock.close()
         super().connection_lost(exc)
 
@@ -113,7 +137,11 @@ class RequestProtocol(HttpToolsProtocol):
                     f"More than {SENT_AHEAD} requests were sent ahead on one connection.", retry_after_s=1.0
                 )
             )
+        if self._is_spare and self.url.partition(b"?")[0] not in HEALTH_PATHS:
+            self._stop(ServerBusy())
         super().on_headers_complete()
+        if self._is_spare:
+            self.cycle.keep_alive = False
         self._phase = _BODY
         self._silent_bytes = 0
 

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from proxy.config.sections import Server
 from proxy.http.answer_cycle import AnswerCycle
 from proxy.http.connection import PEER
+from proxy.http.open_connections import OpenConnections
 from proxy.http.reader_watch import ReaderWatch
 from proxy.http.request_protocol import RequestProtocol
 
@@ -104,9 +105,6 @@ class ServerProtocol(RequestProtocol):
         written = self._answer.written if self._answer is not None else 0
         return self._written_before + written - self.count_unsent()
 
-    def cut_off(self) -> None:
-        self.transport.abort()
-
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.close()
         self.sent_share = self._compute_sent_share()
@@ -137,11 +135,12 @@ class ServerProtocol(RequestProtocol):
             self._watch.begin()
 
 
-def server_protocol(server: Server) -> type[ServerProtocol]:
-    """Return a protocol with the limits of the configuration."""
+def server_protocol(server: Server, open_connections: OpenConnections | None = None) -> type[ServerProtocol]:
+    """Return a protocol with the limits of the configuration. Any number may connect to a private socket."""
 
     class LimitedProtocol(ServerProtocol):
         stall_s = server.stall_s
         least_bytes_per_s = server.least_bytes_per_s
+        places = open_connections
 
     return LimitedProtocol

@@ -27,6 +27,7 @@ from proxy.audio import libraries
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.storage import accounts
 from proxy.storage.retention import delete_old_usage
@@ -68,6 +69,7 @@ def main() -> None:
     if not isinstance(revision, Revision):
         sys.exit(1)
     config = _config(revision)
+    raise_file_limit()
     http, *control = (socket.socket(fileno=each) for each in sockets)
     try:
         uvloop.run(_serve(pipe, config, http, control))
@@ -110,11 +112,11 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
-        protocol = server_protocol(config.server)
-        public = _server(worker.public, protocol, _drain_s(config))
-        private = _server(worker.control, protocol, 1)
+        places = OpenConnections(config.server)
+        public = _server(worker.public, server_protocol(config.server, places), _drain_s(config))
+        private = _server(worker.control, server_protocol(config.server), 1)
         helping = [
-            asyncio.create_task(_listen(pipe, inbox, worker, public)),
+            asyncio.create_task(_listen(pipe, inbox, worker, public, places)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
         if control:
@@ -219,6 +221,7 @@ async def _listen(
     inbox: asyncio.Queue[Message],
     worker: Worker,
     public: uvicorn.Server,
+    places: OpenConnections,
 ) -> None:
     answering: set[asyncio.Task[None]] = set()
     while True:
@@ -237,6 +240,7 @@ async def _listen(
             case Revision() as revision:
                 config = _config(revision)
                 worker.revise(config)
+                places.revise(config.server)
                 public.config.timeout_graceful_shutdown = _drain_s(config)
                 _log.info("config.reload.complete", revision=revision.number)
             case Drain():

@@ -31,6 +31,8 @@ _OTHER: dict[str, Any] = {
     "drain_s": 1.0,
     "stall_s": 1.0,
     "least_bytes_per_s": 1,
+    "connections": 1,
+    "connections_per_client": 1,
     "first_audio_s": 1.0,
     "commercial": False,
     "public_catalogue": True,
