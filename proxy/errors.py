@@ -128,6 +128,15 @@ class UnsupportedMediaType(RequestFailed):
     status, kind, default_code = 415, "invalid_request_error", "unsupported_media_type"
 
 
+class UnknownHost(RequestFailed):
+    """421: the request came under a name that is not in `[server] hosts`."""
+
+    status, kind, default_code = 421, "invalid_request_error", "unknown_host"
+
+    def __init__(self) -> None:
+        super().__init__("This server is not known under the name in the header 'Host'.", param="Host")
+
+
 class HeadTooLarge(RequestFailed):
     """431: the URL and the headers are too long, or too many."""
 

@@ -38,6 +38,12 @@ Usd = Annotated[
 ]
 
 
+_Hosts = Annotated[
+    tuple[Annotated[str, msgspec.Meta(pattern=r"^(\*\.)?([\w.-]+|\[[0-9A-Fa-f:.]+\])\Z")], ...],
+    msgspec.Meta(description='a list of names without ports, ["api.example.org", "*.example.org"]'),
+]
+
+
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[server]: the address, the processes, and the defaults of requests."""
 
@@ -68,6 +74,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_language: Tag = "en"
     detector: Annotated[str, msgspec.Meta(description='the name of a detector, or "" for none')] = "pycld2"
     cors_origins: _Texts = ()
+    hosts: _Hosts = ()
     trusted_proxies: _Texts = ()
     usage_days: Annotated[
         int, msgspec.Meta(ge=0, le=36_500, description="a number of days, or 0 to keep usage for good")

@@ -25,6 +25,7 @@ from proxy.errors import (
     UpstreamFailed,
 )
 from proxy.http.endpoint import is_admin_path
+from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import without_values
@@ -103,14 +104,21 @@ class Exchange:
 
 
 class KeyCheck:
-    """The check of a key, before route, method and body: a client without a key learns nothing."""
+    """The check of a key, before route, method and body: a client without a key learns nothing.
 
-    def __init__(self, logins: Logins, open_paths: frozenset[str]) -> None:
+    With `hosts`, the name under which the request came is checked before its key.
+    """
+
+    def __init__(self, logins: Logins, open_paths: frozenset[str], hosts: KnownHosts | None = None) -> None:
         self._logins = logins
         self._open_paths = open_paths
+        self._hosts = hosts
 
     async def check(self, scope: Scope) -> None:
-        """Note the caller in the scope. Raises InvalidKey, NotAllowed, and what `Logins.identify` raises."""
+        """Note the caller in the scope. Raises UnknownHost, InvalidKey, NotAllowed, and what
+        `Logins.identify` raises."""
+        if self._hosts is not None:
+            self._hosts.check(scope)
         secret = presented_key(scope)
         if not secret and scope["method"] in ("GET", "HEAD") and scope["path"] in self._open_paths:
             return

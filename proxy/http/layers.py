@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, cast
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -19,9 +20,11 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from proxy.access.logins import Logins
 from proxy.config.sections import Server
-from proxy.errors import MethodNotAllowed, NotFound
+from proxy.errors import InvalidRequest, MethodNotAllowed, NotFound
 from proxy.http.edge import Edge, KeyCheck
 from proxy.http.endpoint import Endpoint, open_paths
+from proxy.http.hosts import KnownHosts
+from proxy.http.replies import failure_reply
 from proxy.telemetry.metrics import Metrics
 
 _EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms")
@@ -30,10 +33,11 @@ _EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "
 
 def public_app(endpoints: Sequence[Endpoint], server: Server, logins: Logins, metrics: Metrics) -> ASGIApp:
     """Return what the port serves."""
+    known_hosts = KnownHosts(server.hosts) if server.hosts else None
     edge = Edge(
         _router(endpoints),
         metrics,
-        KeyCheck(logins, open_paths(endpoints, server.public_catalogue)),
+        KeyCheck(logins, open_paths(endpoints, server.public_catalogue), known_hosts),
         {(each.method, each.path): each.route for each in endpoints if each.is_direct},
         _cors(endpoints, server.cors_origins) if server.cors_origins else None,
     )
@@ -66,10 +70,24 @@ def _router(endpoints: Sequence[Endpoint]) -> Starlette:
     return app
 
 
+class _Cors(CORSMiddleware):
+    """Starlette's, without its plain text."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        ours = Response()
+        if answer.status_code >= 400:
+            reason = bytes(answer.body).decode()
+            ours = failure_reply(InvalidRequest(f"{reason}.", code="cors_refused", param="Origin"))
+        kept = [(name, value) for name, value in answer.raw_headers if not name.startswith(b"content-")]
+        ours.raw_headers += kept
+        return ours
+
+
 def _cors(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Callable[[ASGIApp], ASGIApp]:
     own = chain.from_iterable((*endpoint.headers, *endpoint.some_headers) for endpoint in endpoints)
     return partial(
-        CORSMiddleware,
+        _Cors,
         allow_origins=origins,
         allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),

@@ -18,6 +18,7 @@ from proxy.errors import (
     NotAllowed,
     ServerBusy,
     StorageUnavailable,
+    UnknownHost,
 )
 from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
 
@@ -146,9 +147,9 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
     # Even if no key is needed, a key that is sent must be good.
-    common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), HeadTooLarge, InternalError)
+    common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), UnknownHost, HeadTooLarge)
     grouped: dict[int, list[Failure]] = {}
-    for failure in (*endpoint.failures, *common, ServerBusy, StorageUnavailable):
+    for failure in (*endpoint.failures, *common, InternalError, ServerBusy, StorageUnavailable):
         grouped.setdefault(failure.status, []).append(failure)
     return [tuple(grouped[status]) for status in sorted(grouped)]
 

@@ -42,6 +42,7 @@ _OTHER: dict[str, Any] = {
     "default_language": "pt",
     "detector": "",
     "cors_origins": ("https://x",),
+    "hosts": ("x",),
     "trusted_proxies": ("10.0.0.0/8",),
     "usage_days": 1,
     "idempotency_mb": 1,
