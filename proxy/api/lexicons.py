@@ -113,6 +113,7 @@ def routes(library_editor: LibraryEditor, shared: Mapping[str, Words]) -> list[E
             "list_lexicons",
             "The account's lexicons, then the operator's, without their words",
             json(LexiconList),
+            pace="list",
         ),
         Endpoint(
             "GET",

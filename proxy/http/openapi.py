@@ -15,7 +15,9 @@ from proxy.errors import (
     HeadTooLarge,
     InternalError,
     InvalidKey,
+    LimitsUnavailable,
     NotAllowed,
+    RateLimited,
     ServerBusy,
     StorageUnavailable,
     UnknownHost,
@@ -149,7 +151,9 @@ def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     # Even if no key is needed, a key that is sent must be good.
     common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), UnknownHost, HeadTooLarge)
     grouped: dict[int, list[Failure]] = {}
-    for failure in (*endpoint.failures, *common, InternalError, ServerBusy, StorageUnavailable):
+    counted = (RateLimited, LimitsUnavailable) if endpoint.request_class else ()
+    last = (InternalError, ServerBusy, StorageUnavailable)
+    for failure in dict.fromkeys((*endpoint.failures, *common, *counted, *last)):
         grouped.setdefault(failure.status, []).append(failure)
     return [tuple(grouped[status]) for status in sorted(grouped)]
 
