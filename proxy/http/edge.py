@@ -24,6 +24,7 @@ from proxy.errors import (
     StorageUnavailable,
     UpstreamFailed,
 )
+from proxy.http.connection import BodyShare
 from proxy.http.endpoint import is_admin_path
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
@@ -42,8 +43,8 @@ class Exchange:
     """One request and its answer: the id, the time, and how far the answer is.
 
     `send` replaces the server's own: it adds the headers that every answer has. The other layers keep their
-    notes in `scope["state"]`: `request_id`, `caller`, `rate` (the window that was counted) and `route` (a
-    description of the plan, for operators).
+    notes in `scope["state"]`: `request_id`, `caller`, `bodies` (what its key may send at once), `rate` (the
+    window that was counted) and `route` (a description of the plan, for operators).
     """
 
     __slots__ = ("_began", "_scope", "_send", "is_complete", "status")
@@ -113,6 +114,7 @@ class KeyCheck:
         self._logins = logins
         self._open_paths = open_paths
         self._hosts = hosts
+        self._bodies = BodyShare()
 
     async def check(self, scope: Scope) -> None:
         """Note the caller in the scope. Raises UnknownHost, InvalidKey, NotAllowed, and what
@@ -130,6 +132,7 @@ class KeyCheck:
         address, _ = scope.get("client") or ("", 0)
         caller = await self._logins.identify(secret, address)
         scope["state"]["caller"] = caller
+        scope["state"]["bodies"] = self._bodies
         if is_admin_path(scope["path"]) and caller.role != "admin":
             raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
 
