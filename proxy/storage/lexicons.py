@@ -32,8 +32,8 @@ _IS_THERE = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name
 
 
 class LexiconStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """A lexicon without its words. `size` counts them, `revision` counts its changes, `changed` is the time of
-    the last one."""
+    """A lexicon without its words, which `size` counts. `revision` counts its changes, and `changed` is the
+    time of the last one."""
 
     account: str
     name: str
@@ -73,9 +73,9 @@ async def of_account(store: Store, account: str) -> list[LexiconStanding]:
 
 async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
     rows = await store.read(_GET, {"account": account, "name": name})
-    return (
-        msgspec.convert({**rows[0], "words": read_words(rows[0]["words"])}, LexiconRecord) if rows else None
-    )
+    if not rows:
+        return None
+    return msgspec.convert({**rows[0], "words": read_words(rows[0]["words"])}, LexiconRecord)
 
 
 async def put(
