@@ -28,6 +28,7 @@ from bench.upstream import VOXGATE, nginx
 from proxy.access import dev_key
 from proxy.app import open_worker
 from proxy.config import config_toml
+from proxy.config.sections import Server
 from proxy.engines import registry
 from proxy.http.server_protocol import server_protocol
 from proxy.telemetry import logs
@@ -93,7 +94,7 @@ async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
             server = uvicorn.Server(
                 uvicorn.Config(
                     worker.public,
-                    http=server_protocol(30.0),
+                    http=server_protocol(Server()),
                     interface="asgi3",
                     lifespan="off",
                     access_log=False,

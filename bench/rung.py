@@ -32,7 +32,7 @@ from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.http.connection import Connection
 from proxy.http.edge import Edge
-from proxy.http.server_protocol import ServerProtocol
+from proxy.http.server_protocol import server_protocol
 from proxy.ledger import HoldRequest, Spent, SpentPart
 from proxy.speech import speech_request
 from proxy.speech.speech_request import SpeechRequest
@@ -132,7 +132,7 @@ async def _serve(name: str, data: str, storage: str = "sqlite", limits: str = "m
         print(listening.getsockname()[1], key, flush=True)
         config = uvicorn.Config(
             app,
-            http=ServerProtocol,
+            http=server_protocol(Server()),
             interface="asgi3",
             loop="none",
             lifespan="off",

@@ -69,7 +69,7 @@ class Worker:
         self._registry = registry
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, resources.limits)
-        self._usage_throttle = UsageThrottle(resources.limits)
+        self._usage_throttle = UsageThrottle()
         self._levels = LoudnessLevels()
         self._spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
         self.revise(config)
@@ -132,7 +132,7 @@ class Worker:
         ]
         self.endpoints = welcome.with_description([*client_routes, *admin_routes], server.public_catalogue)
         self._control_app = layers.control_app(admin_routes, self.metrics)
-        self.app = layers.public_app(self.endpoints, server, self._logins, self.metrics)
+        self.app = layers.public_app(self.endpoints, server, self._logins, resources.limits, self.metrics)
 
 
 @asynccontextmanager

@@ -96,6 +96,12 @@ class MethodNotAllowed(RequestFailed):
     status, kind, default_code = 405, "invalid_request_error", "method_not_allowed"
 
 
+class RequestTimeout(RequestFailed):
+    """408: the client sends its request too slowly."""
+
+    status, kind, default_code = 408, "invalid_request_error", "request_timeout"
+
+
 class Conflict(RequestFailed):
     """409: the same request will fail again, so the answer tells SDKs not to retry."""
 
@@ -120,6 +126,21 @@ class RequestTooLarge(RequestFailed):
 
 class UnsupportedMediaType(RequestFailed):
     status, kind, default_code = 415, "invalid_request_error", "unsupported_media_type"
+
+
+class UnknownHost(RequestFailed):
+    """421: the request came under a name that is not in `[server] hosts`."""
+
+    status, kind, default_code = 421, "invalid_request_error", "unknown_host"
+
+    def __init__(self) -> None:
+        super().__init__("This server is not known under the name in the header 'Host'.", param="Host")
+
+
+class HeadTooLarge(RequestFailed):
+    """431: the URL and the headers are too long, or too many."""
+
+    status, kind, default_code = 431, "invalid_request_error", "head_too_large"
 
 
 class IdempotencyKeyReused(RequestFailed):
@@ -169,6 +190,15 @@ class LimitsUnavailable(RequestFailed):
 
     def __init__(self) -> None:
         super().__init__("The server cannot count requests now. Please try again later.", retry_after_s=2.0)
+
+
+class ServerBusy(RequestFailed):
+    """503: the server has as many connections as it takes. Only health can be asked for now."""
+
+    status, default_code = 503, "server_busy"
+
+    def __init__(self) -> None:
+        super().__init__("The server has too many connections. Please try again later.", retry_after_s=1.0)
 
 
 class UpstreamFailed(RequestFailed):

@@ -29,6 +29,7 @@ SHORT = {
     "policies": "a rule of its own, with its table of cases beside it in tests/policies",
     "proxy/__main__.py": "the console script, which must load where the rest cannot",
     "proxy/access/dev_key.py": "one job: the key of `make serve`",
+    "proxy/access/request_classes.py": "a table of limits, and who is counted",
     "proxy/access/usage_throttle.py": "one limit that no plan has",
     "proxy/access/windows.py": "an interface",
     "proxy/audio/encode.py": "an interface, and the encoder that needs no library",

@@ -91,7 +91,7 @@ class Logins:
 
 
 def _limits(secret: str, address: str) -> list[Limit]:
-    limits = [Limit("failures-address", _network(address), MOST_BY_ADDRESS)]
+    limits = [Limit("failures-address", client_network(address), MOST_BY_ADDRESS)]
     if api_key.is_well_formed(secret):
         # A mistyped or foreign key is no guess at one of our keys, and many clients send the same one.
         prefix = hashlib.sha256(secret[:_PREFIX_LENGTH].encode()).hexdigest()
@@ -99,7 +99,7 @@ def _limits(secret: str, address: str) -> list[Limit]:
     return limits
 
 
-def _network(address: str) -> str:
+def client_network(address: str) -> str:
     """Return the network that one client may use: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         parsed = ip_address(address)

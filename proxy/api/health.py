@@ -171,6 +171,7 @@ def routes(health: HealthEndpoints) -> list[Endpoint]:
             "200 while the process answers",
             json(Liveness),
             access="open",
+            pace="own",
         ),
         Endpoint(
             "GET",
@@ -180,6 +181,7 @@ def routes(health: HealthEndpoints) -> list[Endpoint]:
             "200 if it can serve, else 503",
             json(Readiness),
             access="open",
+            pace="own",
             unready=Readiness,
         ),
     ]

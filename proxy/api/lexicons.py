@@ -19,7 +19,7 @@ from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.speech import speech_request
 from proxy.storage import lexicons
-from proxy.storage.lexicons import LexiconRecord
+from proxy.storage.lexicons import LexiconStanding
 from proxy.storage.store import Store
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -113,6 +113,7 @@ def routes(library_editor: LibraryEditor, shared: Mapping[str, Words]) -> list[E
             "list_lexicons",
             "The account's lexicons, then the operator's, without their words",
             json(LexiconList),
+            pace="list",
         ),
         Endpoint(
             "GET",
@@ -166,11 +167,11 @@ async def read_lexicon(
     return _whole(_shared(usual, shared[usual]), shared[usual])
 
 
-def lexicon_entry(record: LexiconRecord) -> LexiconEntry:
+def lexicon_entry(record: LexiconStanding) -> LexiconEntry:
     return LexiconEntry(
         name=record.name,
         owner="account",
-        size=len(record.words),
+        size=record.size,
         revision=record.revision,
         changed_at=record.changed // 1_000_000,
     )

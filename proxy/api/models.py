@@ -98,6 +98,7 @@ def routes(catalogue: Catalogue, plans: Plans) -> list[Endpoint]:
             json(ModelList),
             access="catalogue",
             failures=(NotAllowed,),
+            pace="list",
         ),
         Endpoint(
             "GET",
@@ -117,5 +118,6 @@ def routes(catalogue: Catalogue, plans: Plans) -> list[Endpoint]:
             json(AudioModelList),
             access="catalogue",
             failures=(NotAllowed,),
+            pace="list",
         ),
     ]

@@ -166,6 +166,7 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
             headers=_ANSWER_HEADERS,
             some_headers=_SOME_ANSWER_HEADERS,
             is_direct=True,
+            pace="own",
         )
     ]
 

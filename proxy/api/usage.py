@@ -17,7 +17,7 @@ from starlette.responses import Response
 from policies.price import Per
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.config import credits
-from proxy.errors import InvalidRequest, LimitsUnavailable, RateLimited
+from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Endpoint, Query, json
 from proxy.http.lists import MOST, PAGE, SINCE, UNTIL, iso, page, query_limit, query_time
 from proxy.http.replies import CsvReply, reply
@@ -112,8 +112,6 @@ class Reports:
     async def answer(self, request: Request, account: str | None) -> Response:
         """Answer the query for one account, or for all. Raises InvalidRequest and RateLimited."""
         caller = request.scope["state"].get("caller")
-        if caller is not None:
-            await self._throttle.count(caller)
         limit, by, as_csv = query_limit(request), _query_by(request), _query_is_csv(request)
         period = await self._period(request, account, is_summed=by is not None)
         turn = self._throttle.one(caller)
@@ -193,7 +191,8 @@ def routes(store: Store, throttle: UsageThrottle) -> list[Endpoint]:
             "The account's requests with their cost, or sums of them",
             {**json(UsageList, UsageGroups), "text/csv": ()},
             queries=USAGE_QUERIES,
-            failures=(InvalidRequest, RateLimited, LimitsUnavailable),
+            failures=(InvalidRequest,),
+            pace="usage",
         )
     ]
 

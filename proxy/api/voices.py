@@ -196,6 +196,7 @@ def _routes_below(root: str, suffix: str, voices: Voices) -> list[Endpoint]:
             access="catalogue",
             queries=_QUERIES,
             failures=(InvalidRequest,),
+            pace="list",
         ),
         Endpoint(
             "POST",

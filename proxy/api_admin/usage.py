@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from proxy.api.usage import USAGE_QUERIES, Reports, UsageEntry, UsageGroup, View
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.errors import InvalidRequest, LimitsUnavailable, NotFound, RateLimited
+from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Endpoint, json
 
 
@@ -62,6 +62,6 @@ def routes(admin_tools: AdminTools) -> list[Endpoint]:
             "The requests of all accounts with their cost, or sums of them",
             {**json(AdminUsageList, AdminUsageGroups), "text/csv": ()},
             queries=(ACCOUNT_QUERY, *USAGE_QUERIES),
-            failures=(InvalidRequest, NotFound, RateLimited, LimitsUnavailable),
+            failures=(InvalidRequest, NotFound),
         )
     ]

@@ -17,7 +17,7 @@ from proxy.config.config_toml import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.storage import lexicons, voices
 from proxy.storage.audit import Act
-from proxy.storage.lexicons import LexiconRecord
+from proxy.storage.lexicons import LexiconStanding
 from proxy.storage.store import AlreadyExists, Store
 from proxy.storage.voices import NewCast, VoiceRecord
 
@@ -55,7 +55,7 @@ class LibraryEditor:
 
     async def put_lexicon(
         self, account: str, name: str, words: Words, act: Act | None = None
-    ) -> LexiconRecord:
+    ) -> LexiconStanding:
         """Save a lexicon, replacing one with this name. Raises InvalidRequest, or NotAllowed at the limit."""
         if (wrong := lexicon.name_fault(name)) is not None:
             raise InvalidRequest(f"Invalid value for 'name': it must be {wrong}.", param="name")

@@ -8,7 +8,9 @@ import msgspec
 
 from proxy.config.sections import Config, Server
 
-NEEDS_RESTART = ("host", "port", "workers", "data", "stall_s", "metrics", "dev_key", "detector")
+NEEDS_RESTART = (
+    *("host", "port", "workers", "data", "stall_s", "least_bytes_per_s", "metrics", "dev_key", "detector"),
+)
 """The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
 
 _OPENED_ONCE = ("storage", "limits", "upstream", "engines", "front_ends", "detectors")

@@ -18,6 +18,7 @@ _Port = Annotated[
 _Seconds = Annotated[
     float, msgspec.Meta(gt=0, le=3600, description="a number of seconds, above 0 and up to 3600")
 ]
+_Number = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="a number, 1 to 1000000")]
 Switch = Annotated[bool, msgspec.Meta(description="true or false")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
 _Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
@@ -37,6 +38,12 @@ Usd = Annotated[
 ]
 
 
+_Hosts = Annotated[
+    tuple[Annotated[str, msgspec.Meta(pattern=r"^(\*\.)?([\w.-]+|\[[0-9A-Fa-f:.]+\])\Z")], ...],
+    msgspec.Meta(description='a list of names without ports, ["api.example.org", "*.example.org"]'),
+]
+
+
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[server]: the address, the processes, and the defaults of requests."""
 
@@ -53,6 +60,11 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     drain_s: _Seconds = 30.0
     stall_s: _Seconds = 30.0
+    least_bytes_per_s: Annotated[
+        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of bytes, or 0 for no limit")
+    ] = 1000
+    connections: _Number = 2000
+    connections_per_client: _Number = 500
     first_audio_s: _Seconds = 9.0
     commercial: Switch = True
     public_catalogue: Switch = False
@@ -62,6 +74,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_language: Tag = "en"
     detector: Annotated[str, msgspec.Meta(description='the name of a detector, or "" for none')] = "pycld2"
     cors_origins: _Texts = ()
+    hosts: _Hosts = ()
     trusted_proxies: _Texts = ()
     usage_days: Annotated[
         int, msgspec.Meta(ge=0, le=36_500, description="a number of days, or 0 to keep usage for good")

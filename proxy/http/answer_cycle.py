@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from proxy.errors import InternalError
+from proxy.http.replies import failure_reply
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
@@ -37,6 +40,13 @@ class AnswerCycle(RequestResponseCycle):
             self._send_body(message)
         else:
             raise RuntimeError(f"{message['type']!r} is not what comes next.")
+
+    async def send_500_response(self) -> None:
+        """Answer for an application that ended without an answer. uvicorn's own answer is plain text."""
+        answer: Any = failure_reply(InternalError())  # Starlette and uvicorn name ASGI's types differently
+        answer.headers["x-request-id"] = self.scope.get("state", {}).get("request_id", "")
+        self.keep_alive = False
+        await answer(self.scope, self.receive, self.send)
 
     def _begin(self, message: HTTPResponseStartEvent) -> None:
         status = message["status"]
@@ -101,6 +111,6 @@ class AnswerCycle(RequestResponseCycle):
             raise RuntimeError("The answer is shorter than its content-length.")
         self.response_complete = True
         self.message_event.set()
-        if not self.keep_alive:
+        if not self.keep_alive and not self.more_body:
             self.transport.close()
         self.on_response()

@@ -10,11 +10,11 @@ from starlette.requests import Request
 
 from proxy.config import credits
 from proxy.config import fields as structs
-from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.errors import InvalidRequest, RequestTimeout, RequestTooLarge
 from proxy.http.connection import Connection
 from proxy.speech import speech_request
 
-BODY_FAILURES = (InvalidRequest, RequestTooLarge)
+BODY_FAILURES = (InvalidRequest, RequestTimeout, RequestTooLarge)
 """The failures that any body may cause."""
 
 _MAX_BODY_BYTES = 64 * 1024

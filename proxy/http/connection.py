@@ -7,18 +7,22 @@ cancels the block, unless the answer is recorded for the client's next try.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from starlette.types import Message, Receive, Scope, Send
 
-from proxy.errors import ClientLeft, RequestTooLarge
+from proxy.errors import ClientLeft, RateLimited, RequestFailed, RequestTooLarge
 from proxy.kept import AnswerRecording
 from proxy.speech.deadline import Deadline
 
 PEER = "voxgate.peer"
 """The name of the ASGI extension that has the `Peer`. Without it, a client is never seen to leave."""
+
+MOST_BODY_BYTES = 16 * 1024 * 1024
+"""Of one key at the same time. Bodies that come at once, as nearly all do, are not counted."""
 
 Settle = Callable[[], Awaitable[None]]
 RawHeader = tuple[bytes, bytes]
@@ -39,6 +43,8 @@ class Peer(Protocol):
     """Whether the server is about to end, and finishes what it has begun."""
     sent_share: float
     on_gone: Callable[[], None] | None
+    body_failure: RequestFailed | None
+    """Why the rest of the last body will not come, while the client may still read an answer."""
 
     @property
     def is_behind(self) -> bool:
@@ -62,12 +68,44 @@ class _SteadyPeer:
     is_behind = False
     sent_share = 1.0
     on_gone: Callable[[], None] | None = None
+    body_failure: RequestFailed | None = None
 
     async def drain(self) -> None:
         pass
 
     def follow_closely(self) -> None:
         pass
+
+
+class BodyShare:
+    """The bytes of bodies that have begun and are not whole, for each key: slow clients keep them."""
+
+    def __init__(self, most_bytes: float = MOST_BODY_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._bytes: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<BodyShare {sum(self._bytes.values())} bytes of {len(self._bytes)} keys>"
+
+    def take(self, key: str, size: int) -> None:
+        """Count bytes. Raises RateLimited if they are too many for the key; then they are not counted."""
+        total = self._bytes.get(key, 0) + size
+        if total > self._most_bytes:
+            raise RateLimited(
+                f"Too many requests with this key are being sent: more than {MOST_BODY_BYTES} bytes at once.",
+                retry_after_s=1.0,
+            )
+        self._bytes[key] = total
+
+    def give_back(self, key: str, size: int) -> None:
+        left = self._bytes.get(key, 0) - size
+        if left > 0:
+            self._bytes[key] = left
+        else:
+            self._bytes.pop(key, None)
+
+
+_NO_SHARE = BodyShare(math.inf)
 
 
 async def nothing_to_settle() -> None:
@@ -120,22 +158,43 @@ class Connection:
         return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
 
     async def body(self, limit: int) -> bytes:
-        """Read the whole body. Raises RequestTooLarge as soon as the body is surely longer than `limit`."""
+        """Read the whole body. Raises RequestTooLarge as soon as the body is surely longer than `limit`,
+        RateLimited, and what the peer says of a body that does not come whole."""
         declared = self.header(b"content-length")
         if declared.isdecimal() and int(declared) > limit:
             raise _too_large(limit)
-        parts: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientLeft
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > limit:
-                raise _too_large(limit)
-            more = message.get("more_body", False)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        part, is_last = await self._body_part()
+        if len(part) > limit:
+            raise _too_large(limit)
+        return part if is_last else await self._whole_body(part, limit)
+
+    async def _whole_body(self, part: bytes, limit: int) -> bytes:
+        state = self._scope.get("state", {})
+        share: BodyShare = state.get("bodies", _NO_SHARE)
+        key = state["caller"].key if "caller" in state else ""
+        parts, size, is_last = [part], len(part), False
+        share.take(key, size)
+        try:
+            while not is_last:
+                part, is_last = await self._body_part()
+                if size + len(part) > limit:
+                    raise _too_large(limit)
+                share.take(key, len(part))
+                size += len(part)
+                parts.append(part)
+        finally:
+            share.give_back(key, size)
+        return b"".join(parts)
+
+    async def _body_part(self) -> tuple[bytes, bool]:
+        """Return the next bytes of the body, and whether they are the last."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        more = message.get("more_body", False)
+        if more and self._peer.body_failure is not None:
+            raise self._peer.body_failure
+        return message.get("body", b""), not more
 
     @contextmanager
     def stop_when_client_leaves(self) -> Iterator[None]:

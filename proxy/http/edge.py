@@ -24,7 +24,9 @@ from proxy.errors import (
     StorageUnavailable,
     UpstreamFailed,
 )
+from proxy.http.connection import BodyShare
 from proxy.http.endpoint import is_admin_path
+from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import without_values
@@ -41,8 +43,8 @@ class Exchange:
     """One request and its answer: the id, the time, and how far the answer is.
 
     `send` replaces the server's own: it adds the headers that every answer has. The other layers keep their
-    notes in `scope["state"]`: `request_id`, `caller`, `rate` (the window that was counted) and `route` (a
-    description of the plan, for operators).
+    notes in `scope["state"]`: `request_id`, `caller`, `bodies` (what its key may send at once), `rate` (the
+    window that was counted) and `route` (a description of the plan, for operators).
     """
 
     __slots__ = ("_began", "_scope", "_send", "is_complete", "status")
@@ -103,14 +105,22 @@ class Exchange:
 
 
 class KeyCheck:
-    """The check of a key, before route, method and body: a client without a key learns nothing."""
+    """The check of a key, before route, method and body: a client without a key learns nothing.
 
-    def __init__(self, logins: Logins, open_paths: frozenset[str]) -> None:
+    With `hosts`, the name under which the request came is checked before its key.
+    """
+
+    def __init__(self, logins: Logins, open_paths: frozenset[str], hosts: KnownHosts | None = None) -> None:
         self._logins = logins
         self._open_paths = open_paths
+        self._hosts = hosts
+        self._bodies = BodyShare()
 
     async def check(self, scope: Scope) -> None:
-        """Note the caller in the scope. Raises InvalidKey, NotAllowed, and what `Logins.identify` raises."""
+        """Note the caller in the scope. Raises UnknownHost, InvalidKey, NotAllowed, and what
+        `Logins.identify` raises."""
+        if self._hosts is not None:
+            self._hosts.check(scope)
         secret = presented_key(scope)
         if not secret and scope["method"] in ("GET", "HEAD") and scope["path"] in self._open_paths:
             return
@@ -122,6 +132,7 @@ class KeyCheck:
         address, _ = scope.get("client") or ("", 0)
         caller = await self._logins.identify(secret, address)
         scope["state"]["caller"] = caller
+        scope["state"]["bodies"] = self._bodies
         if is_admin_path(scope["path"]) and caller.role != "admin":
             raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
 

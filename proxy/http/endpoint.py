@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp
 
+from proxy.access.request_classes import RequestClass
 from proxy.errors import RequestFailed
 
 ADMIN_ROOT = "/admin"
@@ -22,6 +23,10 @@ Failure = type[RequestFailed]
 Handler = Callable[[Request], Awaitable[Response]] | ASGIApp
 Access = Literal["open", "catalogue", "key"]
 """`open` needs no key. `catalogue` needs no key if the operator sets `public_catalogue`."""
+
+
+Pace = Literal["usual", "list", "usage", "own"]
+"""How often an endpoint may be asked. With `own` it counts its requests itself, or needs no limit."""
 
 
 class Query(NamedTuple):
@@ -65,10 +70,22 @@ class Endpoint(NamedTuple):
     headers: Mapping[str, str] = {}
     some_headers: Mapping[str, str] = {}
     is_direct: bool = False
+    pace: Pace = "usual"
 
     @property
     def route(self) -> Route:
         return Route(self.path, self.handler, methods=[self.method])
+
+    @property
+    def request_class(self) -> RequestClass | None:
+        """The class in which its requests are counted, if they are."""
+        if self.pace == "own":
+            return None
+        if self.is_for_admins:
+            return "admin"
+        if self.pace != "usual":
+            return self.pace
+        return "read" if self.method == "GET" else "write"
 
     @property
     def shown_path(self) -> str:

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, cast
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
-from starlette.types import ASGIApp
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from proxy.access.limits import Limits
 from proxy.access.logins import Logins
+from proxy.access.request_classes import RequestClass, RequestCounter
 from proxy.config.sections import Server
-from proxy.errors import MethodNotAllowed, NotFound
+from proxy.errors import InvalidRequest, MethodNotAllowed, NotFound
 from proxy.http.edge import Edge, KeyCheck
 from proxy.http.endpoint import Endpoint, open_paths
+from proxy.http.hosts import KnownHosts
+from proxy.http.replies import failure_reply
 from proxy.telemetry.metrics import Metrics
 
 _EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms")
 """What a script of another origin may read of any answer. An endpoint's own headers come after these."""
 
 
-def public_app(endpoints: Sequence[Endpoint], server: Server, logins: Logins, metrics: Metrics) -> ASGIApp:
+def public_app(
+    endpoints: Sequence[Endpoint], server: Server, logins: Logins, limits: Limits, metrics: Metrics
+) -> ASGIApp:
     """Return what the port serves."""
+    counter = RequestCounter(limits)
+    known_hosts = KnownHosts(server.hosts) if server.hosts else None
     edge = Edge(
-        _router(endpoints),
+        _router(_counted_route(endpoint, counter) for endpoint in endpoints),
         metrics,
-        KeyCheck(logins, open_paths(endpoints, server.public_catalogue)),
-        {(each.method, each.path): each.route for each in endpoints if each.is_direct},
+        KeyCheck(logins, open_paths(endpoints, server.public_catalogue), known_hosts),
+        {(each.method, each.path): _counted_route(each, counter) for each in endpoints if each.is_direct},
         _cors(endpoints, server.cors_origins) if server.cors_origins else None,
     )
     if not server.trusted_proxies:
@@ -47,7 +56,27 @@ def public_app(endpoints: Sequence[Endpoint], server: Server, logins: Logins, me
 
 def control_app(endpoints: Sequence[Endpoint], metrics: Metrics) -> ASGIApp:
     """Return what control.sock serves. It needs no key: only the owner of the server can open the socket."""
-    return Edge(_router(endpoints), metrics)
+    return Edge(_router(endpoint.route for endpoint in endpoints), metrics)
+
+
+class _Counted:
+    """What answers on a route. Its requests are counted first."""
+
+    def __init__(self, app: ASGIApp, counter: RequestCounter, class_: RequestClass) -> None:
+        self._app = app
+        self._counter = counter
+        self._class = class_
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._counter.count(self._class, scope)
+        await self._app(scope, receive, send)
+
+
+def _counted_route(endpoint: Endpoint, counter: RequestCounter) -> Route:
+    route = endpoint.route
+    if endpoint.request_class is not None:
+        route.app = _Counted(route.app, counter, endpoint.request_class)
+    return route
 
 
 class _Routes(Starlette):
@@ -57,19 +86,33 @@ class _Routes(Starlette):
         return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
 
-def _router(endpoints: Sequence[Endpoint]) -> Starlette:
+def _router(routes: Iterable[Route]) -> Starlette:
     app = _Routes(
-        routes=[endpoint.route for endpoint in endpoints],
+        routes=list(routes),
         exception_handlers={HTTPException: _raise_http_exception},
     )
     app.router.redirect_slashes = False
     return app
 
 
+class _Cors(CORSMiddleware):
+    """Starlette's, without its plain text."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        ours = Response()
+        if answer.status_code >= 400:
+            reason = bytes(answer.body).decode()
+            ours = failure_reply(InvalidRequest(f"{reason}.", code="cors_refused", param="Origin"))
+        kept = [(name, value) for name, value in answer.raw_headers if not name.startswith(b"content-")]
+        ours.raw_headers += kept
+        return ours
+
+
 def _cors(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Callable[[ASGIApp], ASGIApp]:
     own = chain.from_iterable((*endpoint.headers, *endpoint.some_headers) for endpoint in endpoints)
     return partial(
-        CORSMiddleware,
+        _Cors,
         allow_origins=origins,
         allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),

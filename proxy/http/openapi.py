@@ -12,10 +12,15 @@ import msgspec
 from proxy import __version__
 from proxy.errors import (
     ErrorEnvelope,
+    HeadTooLarge,
     InternalError,
     InvalidKey,
+    LimitsUnavailable,
     NotAllowed,
+    RateLimited,
+    ServerBusy,
     StorageUnavailable,
+    UnknownHost,
 )
 from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
 
@@ -144,9 +149,11 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
     # Even if no key is needed, a key that is sent must be good.
-    common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), InternalError)
+    common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), UnknownHost, HeadTooLarge)
     grouped: dict[int, list[Failure]] = {}
-    for failure in (*endpoint.failures, *common, StorageUnavailable):
+    counted = (RateLimited, LimitsUnavailable) if endpoint.request_class else ()
+    last = (InternalError, ServerBusy, StorageUnavailable)
+    for failure in dict.fromkeys((*endpoint.failures, *common, *counted, *last)):
         grouped.setdefault(failure.status, []).append(failure)
     return [tuple(grouped[status]) for status in sorted(grouped)]
 

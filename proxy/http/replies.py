@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import secrets
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from policies import rate
 from proxy.errors import RequestFailed
-from proxy.http.connection import Connection
+from proxy.http.connection import Connection, RawHeader
+
+_log = structlog.get_logger()
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -32,6 +37,22 @@ def failure_reply(failure: RequestFailed) -> Response:
     if failure.retry_after_s is not None:
         headers["retry-after"] = str(rate.retry_after_s(failure.retry_after_s))
     return reply(failure.body(), failure.status, headers)
+
+
+def refusal_bytes(failure: RequestFailed, server_headers: Iterable[RawHeader]) -> bytes:
+    """Write the answer to a request that reaches no endpoint. The connection ends with it."""
+    answer = failure_reply(failure)
+    _log.info("connection.refused", request=(id_ := f"req_{secrets.token_hex(12)}"), code=failure.code)
+    headers = [
+        *server_headers,
+        *answer.raw_headers,
+        (b"x-request-id", id_.encode()),
+        (b"openai-processing-ms", b"0"),
+        (b"connection", b"close"),
+    ]
+    lines = [b"HTTP/1.1 %d %b" % (failure.status, HTTPStatus(failure.status).phrase.encode())]
+    lines += [b"%b: %b" % header for header in headers]
+    return b"\r\n".join([*lines, b"", bytes(answer.body)])
 
 
 class CsvReply(Response):

@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol with additions that need the transport, which only the protocol has.
 
 It is the `Peer` of its requests: a client that has gone, or that takes bytes too slowly, is told without a
-task. When a client has gone, the kernel says how much of the answer has left this machine. It cuts off a
-client that does not read at all: an application can stop sending, but bytes that are already buffered keep a
-stalled connection and its memory for as long as the client likes.
+task. When a client has gone, the kernel says how much of the answer has left this machine. A client that
+hardly reads is cut off: an application can stop sending, but bytes that are already buffered keep a stalled
+connection and its memory for as long as the client likes.
 """
 
 from __future__ import annotations
@@ -16,20 +16,27 @@ from collections.abc import Callable
 from typing import Any
 
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from proxy.config.sections import Server
 from proxy.http.answer_cycle import AnswerCycle
 from proxy.http.connection import PEER
+from proxy.http.open_connections import OpenConnections
+from proxy.http.reader_watch import ReaderWatch
+from proxy.http.request_protocol import RequestProtocol
 
+_CREDENTIALS = struct.Struct("=iII")
+_AT_ONCE = struct.pack("ii", 1, 0)
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 _BYTES_SENT_AT, _BYTES_SENT_AGAIN_AT = 200, 208
 """Places of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`."""
 
 
-class ServerProtocol(HttpToolsProtocol):
-    """A `Peer`. It aborts the connection when its write buffer has not shrunk for `stall_s`."""
+class ServerProtocol(RequestProtocol):
+    """A `Peer`, and the `WatchedReader` of its answers."""
 
     stall_s: float
+    least_bytes_per_s: float
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,7 +47,7 @@ class ServerProtocol(HttpToolsProtocol):
         self._is_close = False
         self._answer: AnswerCycle | None = None
         self._written_before = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._watch = ReaderWatch(self.loop, self)
 
     @property
     def is_behind(self) -> bool:
@@ -62,17 +69,18 @@ class ServerProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._start_timer()
+        if not self._watch.is_on:
+            self._watch.begin()
 
     def resume_writing(self) -> None:
-        self._stop_timer()
+        self._watch.end()
         super().resume_writing()
         self._watch_the_rest()
 
     def on_message_begin(self) -> None:
         # The next answer adds bytes to the buffer: they must not count as bytes that the client did not take.
         if not self.flow.write_paused:
-            self._stop_timer()
+            self._watch.forget()
         super().on_message_begin()
         self.scope["extensions"] = {PEER: self}  # type: ignore[dict-item]  # an object, not a dict
 
@@ -94,8 +102,24 @@ class ServerProtocol(HttpToolsProtocol):
         self.is_ending = True
         super().shutdown()
 
+    def count_unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def count_taken(self) -> int:
+        written = self._answer.written if self._answer is not None else 0
+        return self._written_before + written - self.count_unsent()
+
+    def cut_off(self) -> None:
+        """End the connection now. What the kernel has not sent yet must not follow: it is not charged."""
+        try:
+            connection: socket.socket = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        except OSError:
+            pass  # it is closed already
+        super().cut_off()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._watch.close()
         self.sent_share = self._compute_sent_share()
         super().connection_lost(exc)
         self.is_gone = True
@@ -120,23 +144,8 @@ class ServerProtocol(HttpToolsProtocol):
 
     def _watch_the_rest(self) -> None:
         # Not while the connection sends another answer: the bytes of that one come on top.
-        if self._timer is None and self.cycle.response_complete:
-            self._start_timer()
-
-    def _start_timer(self) -> None:
-        unsent = self.transport.get_write_buffer_size()
-        self._timer = self.loop.call_later(self.stall_s, self._check_progress, unsent) if unsent else None
-
-    def _check_progress(self, unsent_before: int) -> None:
-        if self.transport.get_write_buffer_size() < unsent_before:
-            self._start_timer()
-        else:
-            self.transport.abort()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if not self._watch.is_on and self.cycle.response_complete and self.count_unsent():
+            self._watch.begin()
 
 
 class OwnersProtocol(ServerProtocol):
@@ -147,19 +156,22 @@ class OwnersProtocol(ServerProtocol):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        connection: socket.socket = transport.get_extra_info("socket")
-        _pid, user, _group = struct.unpack(
-            "=iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        )
         super().connection_made(transport)
+        connection: socket.socket = transport.get_extra_info("socket")
+        if connection.family != socket.AF_UNIX:
+            return
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _pid, user, _group = _CREDENTIALS.unpack(credentials)
         if user not in (0, os.geteuid()):
             transport.abort()
 
 
-def server_protocol(seconds: float, base: type[ServerProtocol] = ServerProtocol) -> type[ServerProtocol]:
-    """Return a protocol that cuts off a client when it takes no bytes for so many seconds."""
+def server_protocol(server: Server, open_connections: OpenConnections | None = None) -> type[ServerProtocol]:
+    """Return a protocol with the limits of the configuration. Without a bound, it is for control.sock."""
 
-    class LimitedProtocol(base):  # type: ignore[misc, valid-type]  # mypy knows no class that is a value
-        stall_s = seconds
+    class LimitedProtocol(OwnersProtocol if open_connections is None else ServerProtocol):  # type: ignore[misc]
+        stall_s = server.stall_s
+        least_bytes_per_s = server.least_bytes_per_s
+        places = open_connections
 
     return LimitedProtocol

@@ -10,7 +10,6 @@ import httpx2
 
 from proxy import api_admin
 from proxy.access.callers import Callers
-from proxy.access.limits import MEMORY, open_limits
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
@@ -31,11 +30,10 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
             metrics = Metrics()
             async with (
                 open_ledger(store, metrics) as ledger,
-                open_limits(MEMORY) as limits,
                 open_cache(config, store, _no_revision, metrics) as cache,
             ):
                 admin_tools = api_admin.AdminTools(
-                    store, ledger, Callers(store), config, UsageThrottle(limits), cache
+                    store, ledger, Callers(store), config, UsageThrottle(), cache
                 )
                 library_editor = LibraryEditor(store, Library(store, config.lexicons), cache, config.voices)
                 endpoints = api_admin.record_routes(admin_tools, library_editor)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
+from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from proxy.errors import CannotServe
+from proxy.http.hosts import KnownHosts
 from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
 from speech_engine.host.pipe import HostState
 
@@ -19,10 +21,12 @@ ANSWER_S = 2.0
 """The time that a worker has to report. The page is useful without its report, too."""
 
 _SPARE_S = 1.0
+_UNKNOWN_HOST = b"Ask by an address or a name without a dot, or add the name to [server] hosts.\n"
 
 
 class MetricsPage(Collector):
     """The metrics page. `ask` returns the reports that come in time; `workers` is the number of workers.
+    It is asked by an address, a name without a dot, or one of `names`.
 
     A thread of the library serves the page, so it calls `ask` through the event loop.
     """
@@ -33,11 +37,13 @@ class MetricsPage(Collector):
         workers: int,
         ask: Callable[[], Awaitable[list[WorkerMetrics]]],
         hosts: Callable[[], Iterable[HostState]],
+        names: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._address = address
         self._workers = workers
         self._ask = ask
         self._hosts = hosts
+        self._names = names
         self._sum = MetricsSum()
         self._asking = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -57,6 +63,17 @@ class MetricsPage(Collector):
                 f"server.metrics: cannot listen on {self._address}: {error}; "
                 'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
             ) from None
+
+        page = server.get_app()
+        assert page is not None
+
+        def checked(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+            if KnownHosts(self._names()).has_or_is_local(environ.get("HTTP_HOST", "")):
+                return page(environ, start)
+            start("421 Misdirected Request", [("Content-Type", "text/plain; charset=utf-8")])
+            return [_UNKNOWN_HOST]
+
+        server.set_app(checked)
 
         def stop() -> None:
             server.shutdown()

@@ -116,7 +116,11 @@ class Supervisor:
         self._hosts = Hosts(specs, folder, lambda state: self._workers.tell(state), environ)
         self._workers = Workers(config.server.workers, self._begin_worker, self._serves)
         self._page = MetricsPage(
-            config.server.metrics, len(self._workers), self._metrics, lambda: self._hosts.states.values()
+            config.server.metrics,
+            len(self._workers),
+            self._metrics,
+            lambda: self._hosts.states.values(),
+            lambda: self._config.server.hosts,
         )
         self._stopping = asyncio.Event()
         self._reloads: set[asyncio.Task[None]] = set()

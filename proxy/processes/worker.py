@@ -27,7 +27,8 @@ from proxy.audio import libraries
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
-from proxy.http.server_protocol import OwnersProtocol, ServerProtocol, server_protocol
+from proxy.http.open_connections import OpenConnections, raise_file_limit
+from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.storage import accounts
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
@@ -70,6 +71,7 @@ def main() -> None:
     if not isinstance(revision, Revision):
         sys.exit(1)
     config = _config(revision)
+    raise_file_limit()
     http, *control = (socket.socket(fileno=each) for each in sockets)
     try:
         uvloop.run(_serve(pipe, config, http, control))
@@ -112,11 +114,11 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
-        stall_s = config.server.stall_s
-        public = _server(worker.public, stall_s, _drain_s(config))
-        private = _server(worker.control, stall_s, 1, OwnersProtocol)
+        places = OpenConnections(config.server)
+        public = _server(worker.public, server_protocol(config.server, places), _drain_s(config))
+        private = _server(worker.control, server_protocol(config.server), 1)
         helping = [
-            asyncio.create_task(_listen(pipe, inbox, worker, public)),
+            asyncio.create_task(_listen(pipe, inbox, worker, public, places)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
         if control:
@@ -190,14 +192,12 @@ async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key:
     pipe.send(Ready(key))
 
 
-def _server(
-    app: ASGIApp, stall_s: float, drain_s: int, protocol: type[ServerProtocol] = ServerProtocol
-) -> uvicorn.Server:
+def _server(app: ASGIApp, protocol: type[ServerProtocol], drain_s: int) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
             interface="asgi3",  # uvicorn would call a bound method in the older way
-            http=server_protocol(stall_s, protocol),
+            http=protocol,
             loop="none",
             ws="none",
             lifespan="off",
@@ -223,6 +223,7 @@ async def _listen(
     inbox: asyncio.Queue[Message],
     worker: Worker,
     public: uvicorn.Server,
+    places: OpenConnections,
 ) -> None:
     answering: set[asyncio.Task[None]] = set()
     while True:
@@ -241,6 +242,7 @@ async def _listen(
             case Revision() as revision:
                 config = _config(revision)
                 worker.revise(config)
+                places.revise(config.server)
                 public.config.timeout_graceful_shutdown = _drain_s(config)
                 _log.info("config.reload.complete", revision=revision.number)
             case Drain():

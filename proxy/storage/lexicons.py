@@ -9,37 +9,43 @@ import msgspec
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.rows import decode_json, encode_json
-from proxy.storage.store import Params, Row, Statement, Store
+from proxy.storage.store import Params, Statement, Store
 
-_COLUMNS = "account, name, words, revision, changed"
-_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account ORDER BY name"
-_STANDING = "SELECT name, revision, changed FROM lexicons WHERE account = :account ORDER BY name"
+_STANDING = "account, name, size, revision, changed"
+_OF_ACCOUNT = f"SELECT {_STANDING} FROM lexicons WHERE account = :account ORDER BY name"
 _TEXTS = "SELECT name, words FROM lexicons WHERE account = :account"
-_GET = f"SELECT {_COLUMNS} FROM lexicons WHERE account = :account AND name = :name"
+_GET = f"SELECT {_STANDING}, words FROM lexicons WHERE account = :account AND name = :name"
 # The first statement changes nothing. If a database runs several writes at once, it makes the next write
 # of the same account wait. So two lexicons cannot both take the last free place.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :account"
 _SET = f"""
-INSERT INTO lexicons ({_COLUMNS})
-SELECT :account, :name, :words, 1, :changed
+INSERT INTO lexicons ({_STANDING}, words)
+SELECT :account, :name, CAST(:size AS BIGINT), 1, :changed, :words
 WHERE (SELECT count(*) FROM lexicons WHERE account = :account AND name <> :name) < :most
 ON CONFLICT (account, name) DO UPDATE
-SET words = excluded.words, revision = lexicons.revision + 1, changed = excluded.changed
-RETURNING {_COLUMNS}
+SET words = excluded.words, size = excluded.size, revision = lexicons.revision + 1, changed = excluded.changed
+RETURNING {_STANDING}
 """
 _WAS_SET = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name AND changed = :at)"
 _DELETE = "DELETE FROM lexicons WHERE account = :account AND name = :name RETURNING name"
 _IS_THERE = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name)"
 
 
-class LexiconRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A lexicon. `revision` counts its changes, `changed` is the time of the last one."""
+class LexiconStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """A lexicon without its words, which `size` counts. `revision` counts its changes, and `changed` is the
+    time of the last one."""
 
     account: str
     name: str
-    words: Mapping[str, str]
+    size: int
     revision: int
     changed: int
+
+
+class LexiconRecord(LexiconStanding, frozen=True, kw_only=True):
+    """A lexicon with its words."""
+
+    words: Mapping[str, str]
 
     def __repr__(self) -> str:
         return f"<LexiconRecord {self.name} of {self.account}, {len(self.words)} words>"
@@ -47,8 +53,7 @@ class LexiconRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 async def revisions(store: Store, account: str) -> tuple[tuple[str, int, int], ...]:
     """List name, revision and time of each lexicon. The list differs after every change."""
-    rows = await store.read(_STANDING, {"account": account})
-    return tuple((row["name"], row["revision"], row["changed"]) for row in rows)
+    return tuple((each.name, each.revision, each.changed) for each in await of_account(store, account))
 
 
 async def texts(store: Store, account: str) -> dict[str, str]:
@@ -61,24 +66,27 @@ def read_words(text: str) -> dict[str, str]:
     return words
 
 
-async def of_account(store: Store, account: str) -> list[LexiconRecord]:
-    """List the lexicons of an account by name."""
-    return [_record(row) for row in await store.read(_OF_ACCOUNT, {"account": account})]
+async def of_account(store: Store, account: str) -> list[LexiconStanding]:
+    """List the lexicons of an account by name, without their words."""
+    return msgspec.convert(await store.read(_OF_ACCOUNT, {"account": account}), list[LexiconStanding])
 
 
 async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
     rows = await store.read(_GET, {"account": account, "name": name})
-    return _record(rows[0]) if rows else None
+    if not rows:
+        return None
+    return msgspec.convert({**rows[0], "words": read_words(rows[0]["words"])}, LexiconRecord)
 
 
 async def put(
     store: Store, account: str, name: str, words: Mapping[str, str], *, most: int, act: Act | None = None
-) -> LexiconRecord | None:
+) -> LexiconStanding | None:
     """Save a lexicon under its name. None means that the account has no room for one more."""
     row: Params = {
         "account": account,
         "name": name,
         "words": encode_json(words),
+        "size": len(words),
         "changed": act.at if act else await store.now(),
         "most": most,
     }
@@ -87,7 +95,7 @@ async def put(
         Statement(_SET, row),
         *audit.insert_statements(act, _WAS_SET, {"of": account, "name": name}),
     )
-    return _record(rows[0]) if rows else None
+    return msgspec.convert(rows[0], LexiconStanding) if rows else None
 
 
 async def delete(store: Store, account: str, name: str, act: Act | None = None) -> bool:
@@ -95,7 +103,3 @@ async def delete(store: Store, account: str, name: str, act: Act | None = None) 
     acts = audit.insert_statements(act, _IS_THERE, {"of": account, "name": name})
     *_, rows = await store.write(*acts, Statement(_DELETE, {"account": account, "name": name}))
     return bool(rows)
-
-
-def _record(row: Row) -> LexiconRecord:
-    return msgspec.convert({**row, "words": read_words(row["words"])}, LexiconRecord)

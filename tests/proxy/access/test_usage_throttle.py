@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from proxy.access.usage_throttle import MOST_A_MINUTE
+from proxy.access.request_classes import MOST_A_MINUTE
 from proxy.api.usage import LOOK_BACK_DAYS
 from proxy.storage.store import Params, Row, Statement
 from tests.proxy.api.inside import Inside, envelope
@@ -62,7 +62,7 @@ async def test_usage_is_asked_for_so_often_a_minute_by_all_keys_of_an_account(pr
     other = (await priced.administer("POST", "keys", {"account": "ada"})).json()["key"]
     await priced.administer("POST", "accounts", {"name": "bob"})
     bobs = (await priced.administer("POST", "keys", {"account": "bob"})).json()["key"]
-    half = MOST_A_MINUTE // 2
+    half = MOST_A_MINUTE["usage"] // 2
     assert await statuses(priced, "/v1/usage?limit=1", half) == {200: half}
     assert await statuses(priced, "/v1/usage?limit=1", half + 2, other) == {200: half, 429: 2}
     refused = await priced.ask("GET", "/v1/usage")

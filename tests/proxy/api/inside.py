@@ -17,6 +17,7 @@ from proxy.app import Worker, open_worker
 from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.engines.registry import Registry
+from proxy.errors import RequestFailed
 from proxy.http.connection import PEER
 from proxy.http.replies import encode_json
 from proxy.storage import accounts, api_key, key_records, usage
@@ -53,6 +54,7 @@ class LeavingPeer:
         self.is_behind = False
         self.sent_share = 1.0
         self.on_gone: Callable[[], None] | None = None
+        self.body_failure: RequestFailed | None = None
 
     async def drain(self) -> None:
         """It has taken everything by now."""

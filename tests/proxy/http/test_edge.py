@@ -233,6 +233,8 @@ async def test_browsers_of_a_configured_origin_may_ask(tmp_path: Path) -> None:
     assert allowed.headers["access-control-allow-origin"] == "https://app.example"
     assert "x-stainless-os" in allowed.headers["access-control-allow-headers"]
     assert "access-control-allow-origin" not in other.headers
+    assert allowed.content == b""
+    assert (other.status_code, envelope(other)["code"]) == (400, "cors_refused")
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == "https://app.example"
     exposed = refused.headers["access-control-expose-headers"].split(", ")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from proxy.processes.metrics_page import MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from tests.server import free_port
@@ -65,14 +67,43 @@ async def test_a_page_is_given_though_nobody_answers_at_all() -> None:
     assert _line(text, "voxgate_workers_ready ") == "voxgate_workers_ready 0.0"
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9464", 200),
+        ("[::1]:9464", 200),
+        ("localhost", 200),
+        ("voxgate:9464", 200),
+        ("metrics.example.org:9464", 200),
+        ("evil.example.org", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.", 421),
+    ],
+)
+async def test_the_page_of_somebody_else_cannot_read_it(host: str, status: int) -> None:
+    address = f"127.0.0.1:{free_port()}"
+
+    async def ask() -> list[WorkerMetrics]:
+        return []
+
+    page = MetricsPage(address, 1, ask, lambda: (), lambda: ("metrics.example.org",))
+    page.start()
+    try:
+        text = await _scrape(address, f"Host: {host}\r\n")
+    finally:
+        await asyncio.to_thread(page.stop)
+    assert text.split(" ")[1] == str(status)
+    assert ("voxgate_workers" in text) == (status == 200)
+
+
 def _line(page: str, beginning: str) -> str:
     return next((line for line in page.splitlines() if line.startswith(beginning)), "")
 
 
-async def _scrape(address: str) -> str:
+async def _scrape(address: str, headers: str = "") -> str:
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+    writer.write(f"GET /metrics HTTP/1.0\r\n{headers}\r\n".encode())
     text = (await reader.read()).decode()
     writer.close()
     return text

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from proxy.storage import accounts, audit, lexicons
+from proxy.storage import accounts, audit, lexicons, schema
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
-from proxy.storage.store import MissingReference, Store
+from proxy.storage.rows import encode_json
+from proxy.storage.store import MissingReference, Params, Row, Statement, Store
 
 
 @pytest.fixture
@@ -27,8 +28,10 @@ async def test_a_lexicon_is_kept_and_replaced_whole(store: Store, ada: Account) 
     assert first is not None
     assert again is not None
     assert (first.revision, again.revision) == (1, 2)
-    assert first.words == {"Ana": "Âna", "ไทย": "thai"}
-    assert await lexicons.get(store, ada.id, "pt") == again
+    assert (first.size, again.size) == (2, 1)
+    kept = await lexicons.get(store, ada.id, "pt")
+    assert kept is not None
+    assert (kept.words, kept.size, kept.revision) == ({"Rui": "hui"}, 1, 2)
     assert await lexicons.get(store, ada.id, "PT") is None
 
 
@@ -36,9 +39,9 @@ async def test_an_accounts_lexicons_are_its_own_and_by_name(store: Store, ada: A
     bob = await accounts.create(store, name="bob", plan="free")
     for account, name in ((ada, "th"), (ada, "en"), (bob, "en")):
         await lexicons.put(store, account.id, name, {name: account.name}, most=9)
-    assert [(each.name, each.words) for each in await lexicons.of_account(store, ada.id)] == [
-        ("en", {"en": "ada"}),
-        ("th", {"th": "ada"}),
+    assert [(each.name, each.size) for each in await lexicons.of_account(store, ada.id)] == [
+        ("en", 1),
+        ("th", 1),
     ]
     assert await lexicons.delete(store, ada.id, "en")
     assert not await lexicons.delete(store, ada.id, "en")
@@ -67,5 +70,41 @@ async def test_an_act_is_written_where_something_was_done(store: Store, ada: Acc
 
 
 async def test_no_repr_shows_a_word(store: Store, ada: Account) -> None:
-    record = await lexicons.put(store, ada.id, "pt", {"canary": "kanari"}, most=1)
-    assert "canary" not in repr(record)
+    await lexicons.put(store, ada.id, "pt", {"canary": "kanari"}, most=1)
+    assert "canary" not in repr(await lexicons.get(store, ada.id, "pt"))
+
+
+_OLD = "INSERT INTO lexicons (account, name, words, revision, changed) VALUES (:account, :name, :words, 1, 1)"
+_TOOK = [
+    {"a": "b"},
+    {'"': '"', '":"': '":"', "\\": "\\", '\\":"': "x"},
+    {"ไทย": 'th":"ai', "c": ":", "d": '":"'},
+    {},
+]
+
+
+async def test_the_sizes_of_lexicons_from_before_are_counted(bare: Store) -> None:
+    *before, last = [each for each in schema.shipped() if each.version <= 6]
+    await schema.migrate(bare, before)
+    account = await accounts.create(bare, name="ada", plan="free")
+    for number, words in enumerate(_TOOK):
+        row: Params = {"account": account.id, "name": f"l{number}", "words": encode_json(words)}
+        await bare.write(Statement(_OLD, row))
+    await schema.migrate(bare, [*before, last])
+    found = await lexicons.of_account(bare, account.id)
+    assert [each.size for each in found] == [len(words) for words in _TOOK]
+
+
+async def test_a_list_reads_no_words(store: Store, ada: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, rows_read = store.read, list[Row]()
+
+    async def watched(sql: str, params: Params | None = None) -> list[Row]:
+        rows = await read(sql, params)
+        rows_read.extend(rows)
+        return rows
+
+    await lexicons.put(store, ada.id, "pt", {"canary": "kanari" * 30}, most=1)
+    monkeypatch.setattr(store, "read", watched)
+    await lexicons.of_account(store, ada.id)
+    assert rows_read
+    assert "kanari" not in repr([dict(row) for row in rows_read])

@@ -1,0 +1,63 @@
+"""The names under which a server is reached: a check of the header `Host`.
+
+A web page of anybody can give its own name the address of this machine, and then read what the machine
+answers: for the browser both are one site (DNS rebinding). The name in `Host` gives such a page away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from starlette.types import Scope
+
+from proxy.errors import UnknownHost
+
+_ALWAYS = ("/healthz", "/readyz")
+"""Probes ask by the address, and these paths tell nothing."""
+
+
+class KnownHosts:
+    """The names of `[server] hosts`. `*.example.org` stands for all names below example.org."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        lower = [name.lower() for name in names]
+        self._names = frozenset(lower)
+        self._ends = tuple(name.removeprefix("*") for name in lower if name.startswith("*."))
+
+    def __repr__(self) -> str:
+        return f"<KnownHosts {', '.join(sorted(self._names)) or 'none'}>"
+
+    def check(self, scope: Scope) -> None:
+        """Raise UnknownHost if a request came under another name. Health is answered under any."""
+        if scope["path"] in _ALWAYS:
+            return
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if not hosts or not all(map(self.has, hosts)):
+            raise UnknownHost()
+
+    def has(self, host: str) -> bool:
+        name = host_name(host)
+        return name in self._names or name.endswith(self._ends)
+
+    def has_or_is_local(self, host: str) -> bool:
+        """Tell the same of a page for a private network, where addresses and short names are good, too.
+
+        A page of somebody else has a name with a dot.
+        """
+        name = host_name(host)
+        return "." not in name or _is_address(name) or self.has(host)
+
+
+def host_name(host: str) -> str:
+    """Return the name in a `Host` header, without port, in lower case. An IPv6 address keeps its brackets."""
+    name = host.strip().lower()
+    return name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

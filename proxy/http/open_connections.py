@@ -1,0 +1,96 @@
+"""The open connections of a worker: how many there may be, in all and of one client.
+
+A client with more than its share is refused at once. If the worker is full, a new connection takes one of a
+few spare places, in which it may only ask whether the server lives. A newer one pushes out the oldest of
+them: who asks at once is answered, however many others hold their place and say nothing.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections import Counter
+from typing import Any, Protocol
+
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from proxy.access.logins import client_network
+from proxy.config.sections import Server
+from proxy.errors import RateLimited, RequestFailed
+
+SPARE = 16
+HEALTH_PATHS = (b"/healthz", b"/readyz")
+OTHER_FILES = 256
+"""Open files that a worker needs besides: databases, hosts, providers, logs."""
+
+
+class OpenConnection(Protocol):
+    """A connection that can be ended."""
+
+    def cut_off(self) -> None:
+        """End the connection now."""
+        ...
+
+
+class OpenConnections:
+    """The connections of the port. `revise` takes on the limits of a new revision of the configuration."""
+
+    def __init__(self, server: Server) -> None:
+        self._networks: dict[OpenConnection, str] = {}
+        self._by_network: Counter[str] = Counter()
+        # In the order in which they came.
+        self._spare: dict[OpenConnection, None] = {}
+        self.revise(server)
+
+    def __repr__(self) -> str:
+        return f"<OpenConnections {len(self._networks)} of {self._most}>"
+
+    def revise(self, server: Server) -> None:
+        self._most = min(server.connections, _file_limit() - OTHER_FILES)
+        self._most_by_client = server.connections_per_client
+        # uvicorn's own reading of the setting. A proxy has the connections of all its clients.
+        no_app: Any = None
+        self._proxies = ProxyHeadersMiddleware(no_app, list(server.trusted_proxies)).trusted_hosts
+
+    def enter(self, connection: OpenConnection, address: str) -> RequestFailed | None:
+        """Count a connection, or return why it is refused. Then it is not counted."""
+        network = "" if address in self._proxies else client_network(address)
+        if network and self._by_network[network] >= self._most_by_client:
+            return RateLimited(
+                f"Your address has {self._most_by_client} open connections, and that is the most.",
+                retry_after_s=1.0,
+            )
+        if len(self._networks) >= self._most:
+            if len(self._spare) >= SPARE:
+                oldest = next(iter(self._spare))
+                self.leave(oldest)
+                oldest.cut_off()
+            self._spare[connection] = None
+        self._networks[connection] = network
+        self._by_network[network] += 1
+        return None
+
+    def leave(self, connection: OpenConnection) -> None:
+        """Forget a connection, if it is counted."""
+        network = self._networks.pop(connection, None)
+        if network is None:
+            return
+        self._spare.pop(connection, None)
+        self._by_network[network] -= 1
+        if not self._by_network[network]:
+            del self._by_network[network]
+
+    def is_spare(self, connection: OpenConnection) -> bool:
+        return connection in self._spare
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as the system allows: shells and services start it with few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _file_limit() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Room for some, even where the system allows hardly any.
+    return 1_000_000 if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE)

@@ -1,0 +1,98 @@
+"""The patience with a client that reads slowly: how long it may take nothing, and how slow it may be.
+
+Time counts only while bytes wait for the client, so a slow engine is nobody's fault. A player that pauses
+reads nothing for a while and then goes on: it is cut off only if the pause lasts. A client that takes a few
+bytes now and then never pauses for long, and would keep its answer waiting for hours. So there is a rate as
+well, over a window of two such pauses: a player that reads as fast as it plays may pause for half of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from proxy.speech.deadline import MovingTimer
+
+_WINDOW_PAUSES = 2
+
+
+class WatchedReader(Protocol):
+    """The client of a connection, to its watch."""
+
+    stall_s: float
+    """How long it may take no bytes that wait for it."""
+    least_bytes_per_s: float
+    """How many of them it has to take. 0: any number."""
+
+    def count_unsent(self) -> int:
+        """Return how many bytes wait for the client in this process."""
+        ...
+
+    def count_taken(self) -> int:
+        """Return how many bytes have gone to the client so far."""
+        ...
+
+    def cut_off(self) -> None:
+        """End the connection now."""
+        ...
+
+
+class ReaderWatch(MovingTimer):
+    """The watch over one client. It runs from `begin` to `end`, again and again."""
+
+    __slots__ = ("_began", "_reader", "_taken", "_taken_before_window", "_waited_s")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reader: WatchedReader) -> None:
+        super().__init__(loop)
+        self._reader = reader
+        self._began: float | None = None
+        # At the last look, and when the window began that the rate is taken of.
+        self._taken = 0
+        self._taken_before_window = 0
+        self._waited_s = 0.0
+
+    @property
+    def is_on(self) -> bool:
+        return self._began is not None
+
+    def begin(self) -> None:
+        """Bytes wait for the client from now on."""
+        self._began = self._loop.time()
+        self._taken = self._reader.count_taken()
+        self.at(self._began + self._reader.stall_s)
+
+    def end(self) -> None:
+        """Nothing waits any more."""
+        if self._began is not None:
+            self._count_time()
+            self.forget()
+
+    def forget(self) -> None:
+        """Stop. Nobody knows since when nothing waits, so this time counts for nothing."""
+        self._began = None
+        self.rest()
+
+    def expire(self) -> None:
+        taken = self._reader.count_taken()
+        if not self._reader.count_unsent():
+            self.forget()
+        elif taken == self._taken:
+            self._reader.cut_off()
+        else:
+            self._taken = taken
+            self._count_time()
+            self.within(self._reader.stall_s)
+
+    def _count_time(self) -> None:
+        """Count the time since `begin`. At the end of a window, cut off a client that was too slow in it."""
+        assert self._began is not None
+        now = self._loop.time()
+        self._waited_s += now - self._began
+        self._began = now
+        if self._waited_s < _WINDOW_PAUSES * self._reader.stall_s:
+            return
+        taken = self._reader.count_taken()
+        if taken - self._taken_before_window < self._waited_s * self._reader.least_bytes_per_s:
+            self._reader.cut_off()
+        self._waited_s = 0.0
+        self._taken_before_window = taken

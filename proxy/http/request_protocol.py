@@ -1,0 +1,291 @@
+"""The way in of a connection: how long and how slow a request may be, and our answer to what is no HTTP.
+
+A client that sends a byte now and then would otherwise hold a connection for ever. One timer serves a whole
+connection, and its moment moves on: a request that comes at once sets none. What is refused here has no task
+and reaches no endpoint. Answers that are under way go out before the refusal, and then the connection ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from proxy.errors import (
+    HeadTooLarge,
+    InvalidRequest,
+    RateLimited,
+    RequestFailed,
+    RequestTimeout,
+    ServerBusy,
+)
+from proxy.http.open_connections import HEALTH_PATHS, OpenConnections
+from proxy.http.replies import refusal_bytes
+from proxy.speech.deadline import MovingTimer
+
+HEAD_BYTES = 32 * 1024
+HEAD_FIELDS = 100
+SENT_AHEAD = 64
+"""Requests that may wait on a connection behind the one that is being answered."""
+
+_LENGTH_DIGITS = 12
+_LINGER_S = 1.0
+
+_IDLE, _HEAD, _BODY = range(3)
+
+
+class RequestProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with limits on what comes in."""
+
+    head_s = 10.0
+    """The time for a whole head, from its first byte. A new connection has the same time for that byte."""
+    body_s = 30.0
+    places: OpenConnections | None = None
+    """The places of the port. Without them there is no limit."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.body_failure: RequestFailed | None = None
+        self._clock = _Clock(self.loop, self._be_late)
+        self._phase = _IDLE
+        # The phase that the clock counts. None: a message has begun since it was set.
+        self._timed: int | None = _IDLE
+        # Bytes that told nothing yet: of a head that is not whole, or between two pieces of a body.
+        self._silent_bytes = 0
+        self._chunk_bytes = 0
+        self._failure: RequestFailed | None = None
+        self._refusal: RequestFailed | None = None
+        self._is_over = False
+        self._is_spare = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        if self.places is not None:
+            refusal = self.places.enter(self, self.client[0] if self.client else "")
+            if refusal is not None:
+                self._is_over = True
+                transport.write(refusal_bytes(refusal, self.server_state.default_headers))
+                transport.close()
+                return
+            self._is_spare = self.places.is_spare(self)
+        self._clock.within(self.head_s)
+
+    def cut_off(self) -> None:
+        self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.places is not None:
+            self.places.leave(self)
+        self._clock.close()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
+        self._chunk_bytes = len(data)
+        self._silent_bytes += self._chunk_bytes
+        while data:
+            try:
+                self.parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                # No other protocol is spoken here: the request is answered, and the next one may follow.
+                data = data[upgrade.args[0] :]
+                if self._phase == _HEAD:
+                    self._failure = self._failure or _no_http("it asks for a tunnel")
+                    break
+            except httptools.HttpParserError as error:
+                self._failure = self._failure or _no_http(str(error))
+                break
+        if self._failure is None and self._phase != _IDLE and self._silent_bytes > HEAD_BYTES:
+            self._failure = _too_large()
+        if self._failure is not None:
+            self._refuse(self._failure)
+        elif self._phase != self._timed:
+            self._set_clock()
+
+    def on_message_begin(self) -> None:
+        self._phase = _HEAD
+        self._timed = None
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase == _BODY:
+            return  # Fields behind a body. The request is being answered, and nobody asks for them.
+        name = name.lower()
+        if name == b"content-length" and len(value) > _LENGTH_DIGITS:
+            self._stop(
+                InvalidRequest(
+                    f"Invalid header 'Content-Length': it has more than {_LENGTH_DIGITS} digits.",
+                    param="Content-Length",
+                )
+            )
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if len(self.headers) > HEAD_FIELDS or self._is_head_too_long():
+            self._stop(_too_large())
+        if len(self.pipeline) >= SENT_AHEAD:
+            self._stop(
+                RateLimited(
+                    f"More than {SENT_AHEAD} requests were sent ahead on one connection.", retry_after_s=1.0
+                )
+            )
+        if self._is_spare and self.url.partition(b"?")[0] not in HEALTH_PATHS:
+            self._stop(ServerBusy())
+        super().on_headers_complete()
+        if self._is_spare:
+            self.cycle.keep_alive = False
+        self._phase = _BODY
+        self._silent_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        self._silent_bytes = 0
+        if not self.cycle.response_complete:
+            self.cycle.body += body
+            if len(self.cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            self.cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        if self._phase == _HEAD:
+            return  # a head that was refused: the parser goes on to the end of what it was given
+        self._phase = _IDLE
+        self._silent_bytes = 0
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            if self.pipeline:
+                return  # nothing more is read before these are answered
+        self.flow.resume_reading()
+        if self._is_answering:
+            return
+        if self._refusal is not None:
+            self._send_refusal(self._refusal)
+        elif not self.cycle.keep_alive:
+            self._linger()
+        elif self._phase == _IDLE:
+            self._clock.within(self.timeout_keep_alive)
+
+    @property
+    def _is_answering(self) -> bool:
+        # Before the first request there is no cycle, whatever uvicorn's types say.
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    def _is_head_too_long(self) -> bool:
+        if self._silent_bytes <= HEAD_BYTES and self._chunk_bytes <= HEAD_BYTES:
+            return False
+        fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.url) + fields > HEAD_BYTES
+
+    def _stop(self, failure: RequestFailed) -> None:
+        """Stop the parser within one of its callbacks."""
+        self._failure = failure
+        raise failure
+
+    def _set_clock(self) -> None:
+        self._timed = self._phase
+        if self._phase == _HEAD:
+            self._clock.within(self.head_s)
+        elif self._phase == _BODY:
+            self._clock.within(self.body_s)
+        elif self._is_answering:
+            self._clock.rest()
+        else:
+            self._clock.within(self.timeout_keep_alive)
+
+    def _be_late(self) -> None:
+        if self._is_over or self._phase == _IDLE:
+            if not self._is_answering:
+                self.transport.close()
+        elif self._phase == _HEAD:
+            if self._is_answering:
+                # The client still reads what it asked for before.
+                self._clock.within(self.head_s)
+            else:
+                self._refuse(
+                    RequestTimeout(f"The head of the request did not come within {self.head_s:g} s.")
+                )
+        elif self.flow.read_paused:
+            self._clock.within(self.body_s)  # it is the server that does not read
+        else:
+            self._refuse(_too_slow("body", self.body_s))
+
+    def _refuse(self, failure: RequestFailed) -> None:
+        """Refuse what the client has begun to send, and all that would follow."""
+        self._is_over = True
+        if self._phase == _BODY:
+            self._refuse_body(failure)
+        elif self._is_answering:
+            self._refusal = failure
+            self._clock.rest()
+            self.flow.pause_reading()
+        else:
+            self._send_refusal(failure)
+
+    def _refuse_body(self, failure: RequestFailed) -> None:
+        """The head was good: the endpoint answers, and asks for this failure when it reads the body."""
+        if self.cycle.response_complete:
+            self.transport.close()
+            return
+        self._clock.rest()
+        self.body_failure = failure
+        self.cycle.keep_alive = False
+        self.cycle.message_event.set()
+
+    def _send_refusal(self, failure: RequestFailed) -> None:
+        self._refusal = None
+        self.transport.write(refusal_bytes(failure, self.server_state.default_headers))
+        self._linger()
+
+    def _linger(self) -> None:
+        """End the connection, but not at once: a client that still sends would lose the answer."""
+        self._is_over = True
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._clock.within(_LINGER_S)
+
+
+class _Clock(MovingTimer):
+    """The timer of a connection."""
+
+    __slots__ = ("_on_end",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]) -> None:
+        super().__init__(loop)
+        self._on_end = on_end
+
+    def expire(self) -> None:
+        self._on_end()
+
+
+def _too_large() -> HeadTooLarge:
+    return HeadTooLarge(
+        f"The head of the request is larger than {HEAD_BYTES} bytes or has more than {HEAD_FIELDS} fields."
+    )
+
+
+def _too_slow(part: str, seconds: float) -> RequestTimeout:
+    return RequestTimeout(f"The {part} of the request did not come within {seconds:g} s.")
+
+
+def _no_http(fault: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"The request is no valid HTTP: {fault}. In a URL, write a blank as %20, and a letter that is not "
+        "ASCII by its UTF-8 bytes, such as %C3%A9 for é.",
+        code="invalid_http",
+    )

@@ -1,0 +1,14 @@
+"""Bad requests of every kind, sent to a real server: each is refused, and the server goes on."""
+
+from __future__ import annotations
+
+from tests.faults.bad_requests import expect_every_bad_request_to_be_refused, mint_keys
+from tests.server import Server
+
+COUNT, SEED = 600, 7
+
+
+def test_no_bad_request_is_a_fault_of_the_server(server: Server) -> None:
+    tally = expect_every_bad_request_to_be_refused(server, COUNT, SEED, mint_keys(server, 8))
+    # They are as many things as they are meant to be.
+    assert {200, 400, 404, 405, 413, 431} <= tally.statuses.keys()

@@ -1,0 +1,93 @@
+"""Requests a minute of each class: of an account with all its keys, or of an address without a key."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.access.request_classes import MOST_A_MINUTE
+from proxy.config import config_toml
+from tests.proxy.api.inside import TONE, Inside, envelope, inside
+
+WORDS = {"words": {"nginx": "engine x"}}
+ENOUGH = MOST_A_MINUTE["write"] + 1
+
+
+@pytest.fixture
+async def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Inside]:
+    """Three requests a minute of each class, on a server whose lists need no key."""
+    monkeypatch.setattr("proxy.access.request_classes.MOST_A_MINUTE", dict.fromkeys(MOST_A_MINUTE, 3))
+    async with inside(tmp_path, TONE.replace("[server]", "[server]\npublic_catalogue = true")) as server:
+        yield server
+
+
+async def test_lexicons_are_written_so_often_a_minute(server: Inside) -> None:
+    for number in range(ENOUGH):
+        answer = await server.ask("PUT", f"/v1/lexicons/w{number % 3}", body=WORDS)
+        assert answer.status_code == (429 if number + 1 == ENOUGH else 200)
+    assert envelope(answer)["code"] == "rate_limit_exceeded"
+    assert "class 'write'" in envelope(answer)["message"]
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    # The other classes are counted apart, and so is speech.
+    assert (await server.ask("GET", "/v1/lexicons")).status_code == 200
+    assert (await server.speech()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models"),
+        ("GET", "/v1/audio/models"),
+        ("GET", "/v1/voices"),
+        ("GET", "/v1/lexicons"),
+        ("GET", "/v1/models/tts-1"),
+        ("GET", "/v1/voices/alloy"),
+        ("GET", "/v1/me"),
+        ("POST", "/v1/voices"),
+        ("DELETE", "/v1/lexicons/brands"),
+        ("GET", "/v1/usage"),
+    ],
+)
+async def test_every_endpoint_for_clients_has_a_limit(few: Inside, method: str, path: str) -> None:
+    other = (await few.administer("POST", "keys", {"account": "ada"})).json()["key"]
+    body: dict[str, str] | None = {} if method == "POST" else None
+    for _ in range(3):
+        assert (await few.ask(method, path, body=body)).status_code != 429
+    # Another key of the same account does not help, and the method of another class does not matter.
+    assert (await few.ask(method, path, key=other, body=body)).status_code == 429
+    assert (await few.administer("GET", "plans")).status_code == 200
+
+
+async def test_operators_have_a_limit_of_their_own(few: Inside) -> None:
+    for path in ("plans", "keys", "engines"):
+        assert (await few.administer("GET", path)).status_code == 200
+    assert envelope(await few.administer("GET", "plans"))["code"] == "rate_limit_exceeded"
+    assert (await few.ask("GET", "/v1/me")).status_code == 200
+
+
+async def test_without_a_key_an_address_is_counted(few: Inside) -> None:
+    for _ in range(3):
+        assert (await few.ask("GET", "/v1/models", key="")).status_code == 200
+    assert (await few.ask("GET", "/v1/models", key="")).status_code == 429
+    assert (await few.ask("GET", "/v1/models")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_health_has_no_limit(few: Inside, path: str) -> None:
+    for _ in range(5):
+        assert (await few.ask("GET", path, key="")).status_code == 200
+
+
+async def test_a_request_that_no_endpoint_takes_is_not_counted(few: Inside) -> None:
+    for _ in range(5):
+        assert (await few.ask("PATCH", "/v1/models")).status_code == 405
+    assert (await few.ask("GET", "/v1/models")).status_code == 200
+
+
+async def test_a_reload_forgets_no_count(few: Inside, tmp_path: Path) -> None:
+    for _ in range(3):
+        assert (await few.ask("GET", "/v1/me")).status_code == 200
+    few.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+    assert (await few.ask("GET", "/v1/me")).status_code == 429
