@@ -21,8 +21,8 @@ import structlog
 from proxy.audio.formats import Chunk
 from proxy.errors import ReaderTooSlow
 
-MEMORY_BYTES = 4 * 1024 * 1024
-"""The most sound of a queue in memory: 87 seconds of PCM."""
+MEMORY_BYTES = 1024 * 1024
+"""The most sound of a queue in memory: 22 seconds of PCM."""
 
 BLOCK_BYTES = 256 * 1024
 """What is written to the file at a time, and read from it."""
