@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -125,10 +126,28 @@ def test_packages_have_the_licences_that_are_listed() -> None:
     assert not changed, "locks/licences.toml lists another; what each says of itself"
 
 
-def test_a_second_install_does_nothing() -> None:
-    command = ["sh", "-x", "scripts/install", sys.executable, sys.prefix, "test"]
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "pip install" not in again.stderr
+def test_a_second_install_does_nothing_until_a_lock_changes(tmp_path: Path) -> None:
+    for each in ("pyproject.toml", "scripts", "locks"):
+        copy = shutil.copytree if (ROOT / each).is_dir() else shutil.copy
+        copy(ROOT / each, tmp_path / each)
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n')
+    python.chmod(0o755)
+
+    def calls(part: str) -> list[str]:
+        (tmp_path / "calls").write_text("")
+        command = ["sh", "scripts/install", sys.executable, "venv", part]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        return (tmp_path / "calls").read_text().splitlines()
+
+    first = calls("test")
+    assert [line for line in first if "--require-hashes" not in line] == first[-1:]
+    assert "--no-deps --no-build-isolation --editable ." in first[-1]
+    assert calls("test") == calls("serve") == []
+    with (tmp_path / "locks" / "serve.txt").open("a") as lock:
+        lock.write("# changed\n")
+    assert len(calls("serve")) == len(first) - 1
 
 
 def _asked(name: str, extras: set[str], seen: set[str] | None = None) -> Iterator[Requirement]:
