@@ -27,6 +27,8 @@ _FLAGS = (
     "--mute-audio",
     # It opens our own page alone, and neither root nor a container may have the sandbox.
     "--no-sandbox",
+    # A container gives shared memory little room, or none.
+    "--disable-dev-shm-usage",
 )
 _KEYS = {"Tab": 9, "Enter": 13, "ArrowDown": 40, "ArrowRight": 39}
 
@@ -134,10 +136,7 @@ def chromium(folder: Path) -> Iterator[Tab]:
     found = program("chromium")
     process = _start(found, folder)
     try:
-        assert process.stderr
-        # The browser says where it listens once it does.
-        line = next(line for line in process.stderr if "DevTools listening on " in line)
-        with connect(line.split("listening on ")[1].strip(), max_size=None) as socket:
+        with connect(_address(process), max_size=None) as socket:
             yield Tab(socket, _session(socket))
     finally:
         process.terminate()
@@ -150,6 +149,17 @@ def _start(found: Program, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """Where the browser listens, which it says once it does."""
+    assert process.stderr
+    printed = []
+    for line in process.stderr:
+        printed.append(line)
+        if "DevTools listening on " in line:
+            return line.split("listening on ")[1].strip()
+    raise AssertionError(f"the browser did not start: {''.join(printed)}")
 
 
 def _session(socket: ClientConnection) -> str:

@@ -28,6 +28,7 @@ _ENTRY = re.compile(
     re.MULTILINE,
 )
 _SPDX = {
+    "apache 2": "Apache-2.0",
     "apache 2.0": "Apache-2.0",
     "apache software license": "Apache-2.0",
     "apache2": "Apache-2.0",
