@@ -20,6 +20,7 @@ _PACKAGES = {
     "chromium": ("chromium", "fonts-liberation"),
     "fish": ("fish", "fish-common", "libpcre2-32-0"),
     "nginx": ("nginx", "nginx-common", "libpcre2-8-0"),
+    "systemd-analyze": ("systemd",),
     "zsh": ("zsh", "zsh-common"),
 }
 _DOWNLOAD_S = 300
