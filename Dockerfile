@@ -3,10 +3,11 @@
 #   docker build -t voxgate . && docker run --init -p 127.0.0.1:8000:8000 -v voxgate:/var/lib/voxgate voxgate
 # Debian's own Python is what the project is tested with, and Debian keeps it patched.
 FROM debian:bookworm-slim AS build
-# The compiler is for packages without a wheel for this machine: pycld2 on ARM.
-# hadolint ignore=DL3008 # Debian keeps one version at a time, so a pinned one is gone at its next fix
-RUN apt-get update \
-    && apt-get install --no-install-recommends --yes ca-certificates g++ python3.11-dev python3.11-venv \
+# On ARM pycld2 has no wheel, and is compiled.
+# hadolint ignore=DL3008,SC2086 # Debian keeps one version at a time: a pinned one is gone at its next fix
+RUN case "$(dpkg --print-architecture)" in amd64) compiler= ;; *) compiler="g++ python3.11-dev" ;; esac \
+    && apt-get update \
+    && apt-get install --no-install-recommends --yes ca-certificates python3.11-venv $compiler \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/voxgate
 COPY . .

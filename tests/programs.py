@@ -102,6 +102,7 @@ def _download(apt: list[str], packages: tuple[str, ...], folder: Path) -> None:
 
 
 def _run(command: list[str], folder: Path) -> str:
+    plain = {**os.environ, "LC_ALL": "C"}
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=_DOWNLOAD_S, check=True
+        command, cwd=folder, env=plain, capture_output=True, text=True, timeout=_DOWNLOAD_S, check=True
     ).stdout

@@ -87,6 +87,8 @@ def test_no_password_is_in_the_files() -> None:
     ]
     assert len(passwords) == 2
     assert all("${POSTGRES_PASSWORD:?" in value for value in passwords)
+    assert SERVICES["voxgate"]["env_file"] == ".env"
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_voxgate_understands_what_is_set(tmp_path: Path) -> None:
