@@ -79,6 +79,11 @@ def test_a_lock_holds_versions_and_hashes_and_nothing_else(file: str) -> None:
     assert "://" not in text
 
 
+def test_a_package_has_one_version_for_every_python() -> None:
+    versions = {(each.name, each.version) for file in FILES for each in ALL[file]}
+    assert len(versions) == len({name for name, _ in versions})
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_what_is_installed_is_what_is_locked(file: str) -> None:
     wanted = {each.name: each.version for each in ALL[file] if each.is_for_here}
