@@ -35,7 +35,8 @@ _IS_HEARD = "!at('heard').hidden"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("server"), TONE) as opened:
+    one_slot = TONE.replace("[engines.tone]", "[engines.tone]\nslots = 1")
+    with running(tmp_path_factory.mktemp("server"), one_slot) as opened:
         yield opened
 
 
@@ -107,7 +108,7 @@ def test_sound_is_heard_while_the_rest_is_spoken_and_a_stop_ends_the_request(
         True,
         "speak",
     ]
-    # The next answer begins at once: the free slot shows that the first request has ended.
+    # The engine has one slot: the next answer shows that the first request has given it back.
     _choose(page, "voice", "alloy")
     _fill(page, "input", "Short.")
     page.run("at('speak').click()")
