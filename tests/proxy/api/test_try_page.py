@@ -101,7 +101,7 @@ def test_sound_is_heard_while_the_rest_is_spoken_and_a_stop_ends_the_request(
     first, second, *_ = page.run("window.played")
     # A piece may come late on a busy machine, but no piece may be heard over another.
     assert second["when"] >= first["when"] + len(first["samples"]) / first["rate"] - 1e-6
-    page.run("at('stop').click()")
+    page.run("(at('stop').focus(), at('stop').click())")
     page.wait("at('status').textContent === 'Stopped.'")
     assert page.run("[at('stop').hidden, at('heard').hidden, document.activeElement.id]") == [
         True,
@@ -195,6 +195,15 @@ def test_the_keyboard_is_enough(page: Tab, server: Server) -> None:
     assert page.run("document.activeElement.id") == "speak"
     page.press("Enter")
     page.wait(_IS_HEARD)
+
+
+def test_a_focus_on_the_stop_button_outlives_it(page: Tab, server: Server) -> None:
+    _enter_key(page, server.key)
+    page.run("at('speak').click()")
+    page.wait("!at('stop').hidden")
+    page.run("at('stop').focus()")
+    page.wait(_IS_HEARD)
+    assert page.run("[document.activeElement.id, at('stop').hidden]") == ["speak", True]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
