@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # `make serve PORT=8001`: only what is written there wins over the configuration, not what a shell exports.
 given = $(if $(filter command line,$(origin $(1))),$(2) $($(1)))
 
-.PHONY: serve test unit soak install check clean
+.PHONY: serve test unit soak install check lock clean FORCE
 
 serve: install
 	VOXGATE_SERVER__DEV_KEY=$(if $(call given,HOST,x),false,true) exec $(BIN)/voxgate serve $(call given,HOST,--host) $(call given,PORT,--port)
@@ -34,13 +34,18 @@ soak: $(VENV)/.test-stamp
 check: $(VENV)/.test-stamp
 	scripts/check
 
-$(VENV)/.serve-stamp: pyproject.toml constraints.txt
-	scripts/install "$(PYTHON)" $(VENV) espeak,thai
-	touch $@
+# scripts/install compares hashes itself: times of files say nothing after a checkout.
+$(VENV)/.serve-stamp: FORCE
+	scripts/install "$(PYTHON)" $(VENV) serve
 
-$(VENV)/.test-stamp: pyproject.toml constraints.txt
-	scripts/install "$(PYTHON)" $(VENV) espeak,thai,py3langid,test
-	touch $@ $(VENV)/.serve-stamp
+$(VENV)/.test-stamp: FORCE
+	scripts/install "$(PYTHON)" $(VENV) test
+
+# New versions: `scripts/lock --upgrade`, or `scripts/lock --upgrade-package NAME`.
+lock: $(VENV)/.test-stamp
+	scripts/lock
+
+FORCE:
 
 clean:
 	rm -rf $(VENV) build *.egg-info

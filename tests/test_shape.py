@@ -13,7 +13,7 @@ import pytest
 import proxy
 
 ROOT = Path(__file__).parent.parent
-PRODUCT = ("proxy", "policies", "speech_engine", "plugins", "fakes", "bench", "examples", "scripts")
+PRODUCT = ("proxy", "policies", "speech_engine", "plugins", "fakes", "bench", "deploy", "examples", "scripts")
 MOST_LINES = 300
 MOST_FUNCTION_LINES = 60
 

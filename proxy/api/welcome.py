@@ -1,9 +1,16 @@
-"""GET /, /v1 and /openapi.json: the answers for anyone who knows only the address, without a key."""
+"""GET /, /v1 and /openapi.json: the answers for anyone who knows only the address, without a key.
+
+A browser that opens / gets a page to try the server; every other client gets JSON.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -23,6 +30,46 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     name: Literal["voxgate"] = "voxgate"
     version: str = __version__
     base_url: str
+
+
+class TryPage:
+    """The page at /: one file, which asks nobody but this server.
+
+    A key is typed into it, so nothing may run there but its own script and style, by their hashes.
+    """
+
+    def __init__(self) -> None:
+        self._html = Path(__file__).with_name("try_it.html").read_text()
+        self._headers = {
+            "content-security-policy": "; ".join(
+                (
+                    "default-src 'none'",
+                    f"script-src '{self._hash('script')}'",
+                    f"style-src '{self._hash('style')}'",
+                    "connect-src 'self'",
+                    "media-src blob:",
+                    "img-src data:",
+                    "base-uri 'none'",
+                    "form-action 'none'",
+                    "frame-ancestors 'none'",
+                    "require-trusted-types-for 'script'",
+                )
+            ),
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "cross-origin-opener-policy": "same-origin",
+            "cache-control": "no-cache",
+            "vary": "accept",
+        }
+
+    async def welcome(self, request: Request) -> Response:
+        if not _prefers_html(request.headers.get("accept", "")):
+            return reply(_about(request), headers={"vary": "accept"})
+        return Response(self._html, headers=self._headers, media_type="text/html")
+
+    def _hash(self, tag: str) -> str:
+        [text] = re.findall(rf"<{tag}>(.*?)</{tag}>", self._html, re.DOTALL)
+        return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 class Description:
@@ -48,10 +95,10 @@ def routes() -> list[Endpoint]:
         Endpoint(
             "GET",
             "/",
-            _welcome,
+            TryPage().welcome,
             "welcome",
-            "Says that a voxgate is here",
-            json(WelcomeAnswer),
+            "Says that a voxgate is here; a browser gets a page to try it",
+            {**json(WelcomeAnswer), "text/html": ()},
             access="open",
         ),
         Endpoint("GET", "/v1", _welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open"),
@@ -64,4 +111,23 @@ def with_description(endpoints: Sequence[Endpoint], public_catalogue: bool) -> l
 
 
 async def _welcome(request: Request) -> Response:
-    return reply(WelcomeAnswer(base_url=f"{request.base_url}v1"))
+    return reply(_about(request))
+
+
+def _about(request: Request) -> WelcomeAnswer:
+    return WelcomeAnswer(base_url=f"{request.base_url}v1")
+
+
+def _prefers_html(accept: str) -> bool:
+    """Say whether a client wants a page more than JSON. One that takes anything, such as curl, gets JSON."""
+    weights = dict(map(_weighed, accept.split(",")))
+    json_weight = next(
+        (weights[m] for m in ("application/json", "application/*", "*/*") if m in weights), 0.0
+    )
+    return weights.get("text/html", 0.0) > json_weight
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    media, *parameters = (each.strip().lower() for each in part.split(";"))
+    weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    return media, float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0

@@ -204,7 +204,11 @@ def _ref(struct: Struct) -> dict[str, str]:
 
 def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
     if not structs:
-        return {JSON: {"type": "object"}, "text/csv": {"type": "string"}}.get(media, _BINARY)
+        return {
+            JSON: {"type": "object"},
+            "text/csv": {"type": "string"},
+            "text/html": {"type": "string"},
+        }.get(media, _BINARY)
     return _ref(structs[0]) if len(structs) == 1 else {"anyOf": [_ref(struct) for struct in structs]}
 
 

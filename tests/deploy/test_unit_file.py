@@ -1,0 +1,55 @@
+"""deploy/voxgate.service: systemd understands it, and calls what is left open to it little."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+from tests.programs import program
+
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "deploy" / "voxgate.service"
+MOST_EXPOSURE = 2.0
+"""Of 10. The service can reach the network and its own folders; a unit without any of its limits has 9.6."""
+
+
+def _analyze(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Asks as an ordinary user would: systemd wants a folder for its sockets, even to read a file."""
+    found = program("systemd-analyze")
+    return subprocess.run(
+        [found.file, "--user", "--no-pager", *arguments],
+        env={**os.environ, **found.environ, "XDG_RUNTIME_DIR": str(folder), "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def _complaints(folder: Path, text: str) -> list[str]:
+    """What systemd says of a unit's lines. It also looks for the programs, which are not installed here."""
+    unit = folder / UNIT.name
+    unit.write_text(re.sub(r"^(Exec\w+)=.*", r"\1=/bin/sh", text, flags=re.MULTILINE))
+    told = _analyze(folder, "verify", str(unit))
+    return [line for line in told.stderr.splitlines() if line.startswith(f"{unit}:")]
+
+
+def test_systemd_understands_every_line(tmp_path: Path) -> None:
+    text = UNIT.read_text()
+    assert _complaints(tmp_path, text.replace("ProtectHome", "ProtectHouse")), "nothing is looked at"
+    assert _complaints(tmp_path, text) == []
+
+
+def test_little_is_left_open_to_the_service(tmp_path: Path) -> None:
+    most = f"--threshold={MOST_EXPOSURE * 10:.0f}"
+    told = _analyze(tmp_path, "security", "--offline=yes", most, str(UNIT))
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "Overall exposure level" in told.stdout
+
+
+def test_a_stop_leaves_time_to_drain() -> None:
+    [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
+    assert int(seconds) >= tomllib.loads((ROOT / "config.toml").read_text())["server"]["drain_s"] + 15
