@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies import estimate, language, routing
-from policies.language import Detect, Source
+from policies.language import Detect, LanguageChoice, Source
 from policies.lexicon import EMPTY, Lexicon
 from policies.plans import Terms
 from policies.routing import Candidate, Decision, FrontEndNames, Route, RoutingQuery, Rules, Voice
@@ -153,7 +153,7 @@ class Planner:
         decision = self.decide(request, terms, span)
         query = decision.query
         if (error := decision.error) is not None:
-            raise self.failure(error, request.model, query.language)
+            raise self.failure(error, request.model, query)
         return Part(
             voice=span.voice,
             language=query.language,
@@ -169,9 +169,22 @@ class Planner:
     def decide(self, request: SpeechRequest, terms: Terms | None, span: Span) -> Decision:
         """Decide who speaks a part. The error is in the decision when no candidate is left.
 
-        Raises NotFound when the model is unknown, and UpstreamFailed.
+        If nobody speaks the language that was detected, somebody may speak another likely one. Raises
+        NotFound when the model is unknown, and UpstreamFailed.
         """
         chosen = self._splitter.choose(span, request.text)
+        decision = self._decide_in(chosen, request, terms, span)
+        if decision.error is None or self._catalogue.is_coming(request.model, chosen.tag):
+            return decision
+        for other in self._splitter.alternatives(chosen, span, request.text):
+            decision = self._decide_in(other, request, terms, span)
+            if decision.error is None:
+                break
+        return decision
+
+    def _decide_in(
+        self, chosen: LanguageChoice, request: SpeechRequest, terms: Terms | None, span: Span
+    ) -> Decision:
         names = (request.model, span.voice.id, chosen, request.pitch, request.emotion, id(terms))
         revision = self._catalogue.revision
         known = self._decisions.get(names)
@@ -188,10 +201,10 @@ class Planner:
         return decision
 
     def failure(
-        self, error: routing.NoCandidate, model: str, tag: str
+        self, error: routing.NoCandidate, model: str, query: RoutingQuery
     ) -> InvalidRequest | NotAllowed | UpstreamFailed:
         """Make the error for a client. It is no 400 if an engine that starts may have what is missing."""
-        if not error.is_forbidden and self._catalogue.is_coming(model, tag):
+        if not error.is_forbidden and self._catalogue.is_coming(model, query.language):
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(error.message, param=error.field, code=error.code)
