@@ -34,8 +34,10 @@ Take = Callable[[int, bytes, Sequence[Mark]], bool]
 Speak = Callable[[Utterance, Take], None]
 
 _FASTEST = 1.25
-"""The highest speed that the library speaks at, and the server stretches the rest. The library shortens pauses
-more than words: at twice the rate, short sentences run into one another, and take a fourth of their time."""
+"""The highest speed that the library speaks at. The server stretches the rest.
+
+The library shortens pauses more than words. At twice the rate, short sentences take a fourth of their time.
+"""
 
 _STANDARD = ModelInfo(
     id="standard",

@@ -1,4 +1,4 @@
-"""The embedded voice at each speed, as the server makes it: native as far as its model says, then stretched."""
+"""The embedded voice at each speed, as the server makes it: native as far as it goes, then stretched."""
 
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ _OTHER: dict[str, Any] = {
     "fill_missing": True,
     "default_language": "pt",
     "detector": "",
+    "turn_pause_ms": 0,
     "cors_origins": ("https://x",),
     "trusted_proxies": ("10.0.0.0/8",),
     "usage_days": 1,
