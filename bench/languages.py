@@ -23,11 +23,11 @@ _LONG = "The shop on the corner opens at nine. " * 108
 
 def main() -> None:
     print(f"no detector\n{table(samples(), None)}")
-    _report("pycld2", Cld2Detector().detect)
+    _report("pycld2", Cld2Detector().rank)
     start = time.perf_counter()
     detector = load(LangidSettings().languages)
     loaded_s = time.perf_counter() - start
-    _report("py3langid", detector.detect)
+    _report("py3langid", detector.rank)
     print(f"loaded in {loaded_s:.1f} s")
 
 
@@ -35,6 +35,13 @@ def _report(name: str, detect: language.Detect) -> None:
     tuning = [Sample(tag, text, len(text.split()) <= 4) for tag, text in texts()]
     print(f"\n{name}\n{table(samples(), detect)}")
     print(f"tuning texts: {score(tuning, detect)}")
+    short = [sample for sample in samples() if sample.is_short]
+    for default in ("en", "pt", "de", "sw"):
+        usual, others = (
+            score([s for s in short if (s.language == default) is is_usual], detect, default)
+            for is_usual in (True, False)
+        )
+        print(f"short texts if the default is {default}: {usual} in it, {others} in other languages")
     for text in (_SHORT, _LONG):
         print(f"{_us(detect, text):.0f} µs for {len(text)} characters")
 
@@ -42,7 +49,7 @@ def _report(name: str, detect: language.Detect) -> None:
 def _us(detect: language.Detect, text: str) -> float:
     start = time.perf_counter()
     for _ in range(_CALLS):
-        detect(text)
+        detect(text, language.DEFAULT)
     return (time.perf_counter() - start) / _CALLS * 1e6
 
 

@@ -134,7 +134,8 @@ def wild_text(random_: random.Random) -> str:
     match random_.randrange(4):
         case 0:
             unit = word(2) + random_.choice(SIGNS)
-            return (unit * 400)[: random_.choice((60, 200, 400))]
+            most: int = random_.choice((60, 200, 400))
+            return (unit * most)[:most]
         case 1:
             return "".join(word(7) + random_.choice(SIGNS) for _ in range(random_.randint(1, 30)))
         case 2:

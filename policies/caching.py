@@ -14,7 +14,7 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """A part of a text, and everything about its speaker that changes the sound.
 
     `revision` is the voice's, `checkpoint` is the model's. `lexicon` stands for the entries in force, and
-    `settings` stands for the configuration.
+    `settings` stands for the configuration. `pause_s` is the silence after the part.
     """
 
     start: int
@@ -29,6 +29,7 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     front_end_revision: str
     lexicon: str
     settings: tuple[str, ...] = ()
+    pause_s: float = 0.0
 
 
 def uses_cache(requested: bool | None, planned: bool, configured: bool) -> bool:

@@ -1,6 +1,6 @@
 """The language of a text and of each sentence: from the request, the voice, the script or a detector.
 
-The detector is an argument: a function of a text, or None.
+The detector is an argument: a function of a text and of the language that most texts are in, or None.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Literal, NamedTuple
 
@@ -16,8 +16,8 @@ import msgspec
 
 DEFAULT = "en"
 
-Detect = Callable[[str], str | None]
-"""`Detector.detect`: a tag, or None when unsure."""
+Detect = Callable[[str, str], Sequence[str]]
+"""`RankingDetector.rank`: the likely tags of a text, the likeliest first; none when unsure."""
 
 Source = Literal["request", "voice", "script", "detected", "default"]
 
@@ -65,6 +65,7 @@ _DETECTED_LENGTH = 2000
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]*|[\w.+-]{1,64}@[\w.-]+")
 _HINTS = ("://", "www.", "@")
 _OPENING = re.compile(r"(?<=\s)\S*$")
+_LATIN = re.compile("[A-Za-zªºÀ-\u036f\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\uff21-\uff5a]")
 
 _FEWEST_WORDS = 3
 """A sentence with fewer words has the language of the one before: "Ciao, Maria." changes no English text."""
@@ -77,7 +78,7 @@ _CASES: dict[int, Callable[[str], str]] = {2: str.upper, 4: str.title}
 
 
 class LanguageChoice(msgspec.Struct, frozen=True):
-    """The language of a text, and who said so. A region comes only from a request or a voice."""
+    """The language of a text, and who said so. A region is that of a request, a voice or the default."""
 
     tag: str
     source: Source
@@ -141,20 +142,68 @@ def choose(
         return LanguageChoice(explicit, "request")
     if of_voice:
         return LanguageChoice(of_voice, "voice")
-    return _read_from(text, detect) or LanguageChoice(base(default), "default")
+    return _read_from(text, detect, default) or LanguageChoice(default, "default")
 
 
-def _read_from(text: str, detect: Detect | None) -> LanguageChoice | None:
-    """Return the language that a text shows by itself, without its web and mail addresses."""
-    # The search for addresses costs more than all the rest, and few texts have any.
-    prose = _ADDRESS.sub(" ", text) if any(hint in text for hint in _HINTS) else text
+def alternatives(
+    choice: LanguageChoice, text: str, detect: Detect | None = None, default: str = DEFAULT
+) -> Iterator[LanguageChoice]:
+    """Yield the other languages for a text if nobody speaks the detected one, the likeliest first.
+
+    A text in Latin letters ends with the default, a text in a script of several languages with the one that
+    most people speak. There are none for a language that is more than a guess, or that has its own letters.
+    """
+    if choice.source != "detected":
+        return
+    prose = _without_addresses(text)
+    script = by_script(prose)
+    if script is None and not _is_mostly_latin(prose):
+        return
+    last = LanguageChoice(default, "default") if script is None else LanguageChoice(script, "script")
+    others = [LanguageChoice(tag, "detected") for tag in _guesses(prose, script, detect, default)]
+    yield from (each for each in [*others, last] if each.tag != choice.tag)
+
+
+def _read_from(text: str, detect: Detect | None, usual: str) -> LanguageChoice | None:
+    """Return the language that a text shows by itself, without its web and mail addresses.
+
+    If it shows the base language of the `usual` one, it is the usual one, with its region.
+    """
+    prose = _without_addresses(text)
     script = by_script(prose)
     if script and script not in _SHARED:
-        return LanguageChoice(script, "script")
-    detected = base((detect and detect(prose[:_DETECTED_LENGTH])) or "")
-    if script and detected != script and detected not in _SHARED[script]:
-        return LanguageChoice(script, "script")
-    return LanguageChoice(detected, "detected") if detected else None
+        return LanguageChoice(_with_region(script, usual), "script")
+    if guesses := _guesses(prose, script, detect, usual):
+        return LanguageChoice(guesses[0], "detected")
+    if script and base(usual) in _SHARED[script]:
+        return LanguageChoice(usual, "default")
+    return LanguageChoice(_with_region(script, usual), "script") if script else None
+
+
+def _without_addresses(text: str) -> str:
+    # The search for addresses costs more than all the rest, and few texts have any.
+    return _ADDRESS.sub(" ", text) if any(hint in text for hint in _HINTS) else text
+
+
+def _guesses(prose: str, script: str | None, detect: Detect | None, usual: str) -> list[str]:
+    """Return the detected languages that are written in this script, or, without one, in Latin letters."""
+    if detect is None:
+        return []
+    tags = dict.fromkeys(map(base, detect(prose[:_DETECTED_LENGTH], base(usual))))
+    if script is None:
+        return [_with_region(tag, usual) for tag in tags if tag not in _NEVER_LATIN]
+    return [_with_region(tag, usual) for tag in tags if tag == script or tag in _SHARED[script]]
+
+
+def _with_region(tag: str, usual: str) -> str:
+    return usual if base(usual) == tag else tag
+
+
+def _is_mostly_latin(prose: str) -> bool:
+    if prose.isascii():
+        return True
+    letters = [character for character in prose if character.isalpha()]
+    return sum(_LATIN.match(letter) is not None for letter in letters) * 2 >= len(letters)
 
 
 def sentences(
@@ -185,10 +234,10 @@ def sentences(
 
 def _tag_of(sentence: str, detect: Detect | None, unsure: str, scripted: str) -> str:
     """Return the tag of one sentence. `scripted` is the last language that was not in Latin letters."""
-    choice = _read_from(sentence, detect if _words(sentence) >= _FEWEST_WORDS else None)
+    choice = _read_from(sentence, detect if _words(sentence) >= _FEWEST_WORDS else None, unsure)
     if choice is None:
         return unsure
-    could_be = _ALSO_HAN if choice.tag == "zh" else _SHARED.get(choice.tag, ())
+    could_be = _ALSO_HAN if base(choice.tag) == "zh" else _SHARED.get(base(choice.tag), ())
     return scripted if choice.source == "script" and base(scripted) in could_be else choice.tag
 
 

@@ -98,7 +98,9 @@ class Worker:
         front_ends = resources.front_ends
         first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
         self.admission = Admission(plans, resources.limits)
-        self.planner = Planner(catalogue, front_ends.names, resources.detector, server.default_language)
+        self.planner = Planner(
+            catalogue, front_ends.names, resources.detector, server.default_language, server.turn_pause_ms
+        )
         plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
         texts = TextPreparation(front_ends)
         self._spill_room.bound(server.spill_mb)

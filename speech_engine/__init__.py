@@ -5,7 +5,7 @@ The package imports only the standard library and msgspec, so that it fits into 
 """
 
 from speech_engine.cloning import CloneRequest, CloneSample
-from speech_engine.detector import Detector
+from speech_engine.detector import Detector, RankingDetector
 from speech_engine.engine import (
     Engine,
     EngineClones,
@@ -99,6 +99,7 @@ __all__ = [
     "ModelInfo",
     "Plugin",
     "Pronunciation",
+    "RankingDetector",
     "Rewritten",
     "Sample",
     "Samples",

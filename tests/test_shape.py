@@ -33,6 +33,7 @@ SHORT = {
     "proxy/access/usage_throttle.py": "one limit that no plan has",
     "proxy/access/windows.py": "an interface",
     "proxy/audio/encode.py": "an interface, and the encoder that needs no library",
+    "proxy/audio/fade.py": "one step of the sound, which needs no large library",
     "proxy/audio/libav.py": "what the encoder and the speed step share",
     "proxy/audio/libraries.py": "when the large libraries are loaded",
     "proxy/audio/resample.py": "one step of the sound",

@@ -15,7 +15,7 @@ from plugins.espeak.languages import languages
 from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.rendering import SAMPLE_RATE_HZ, Rendering
 from plugins.espeak.timing import Mark
-from plugins.espeak.utterance import FASTEST_RATE, NORMAL_RATE, SLOWEST_RATE, Utterance, utterance_of
+from plugins.espeak.utterance import NORMAL_RATE, SLOWEST_RATE, Utterance, utterance_of
 from plugins.espeak.voices import voices
 from speech_engine import (
     EngineFailed,
@@ -33,11 +33,17 @@ Take = Callable[[int, bytes, Sequence[Mark]], bool]
 
 Speak = Callable[[Utterance, Take], None]
 
+_FASTEST = 1.25
+"""The highest speed that the library speaks at. The server stretches the rest.
+
+The library shortens pauses more than words. At twice the rate, short sentences take a fourth of their time.
+"""
+
 _STANDARD = ModelInfo(
     id="standard",
     languages=languages(),
     sample_rate_hz=SAMPLE_RATE_HZ,
-    speed=(SLOWEST_RATE / NORMAL_RATE, FASTEST_RATE / NORMAL_RATE),
+    speed=(SLOWEST_RATE / NORMAL_RATE, _FASTEST),
     pitch=(-12.0, 12.0),
     times_words=True,
     # It reads digits, but it reads neither "R$ 1.234,50" nor "20/11" as people do.

@@ -1,4 +1,4 @@
-"""Turn the library's sound into events, up to the cap.
+"""Turn the library's sound into events, without its highest peaks, up to the cap.
 
 The events are chunks of at most 100 ms, and words in the job's time.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from plugins.espeak.levels import bend_peaks
 from plugins.espeak.timing import Mark, WordTimes
 from plugins.espeak.utterance import Utterance
 from speech_engine import Audio, Words
@@ -47,6 +48,7 @@ class Rendering:
     def _audio(self, pcm: bytes) -> bool:
         if (left := self._left()) is not None:
             pcm = pcm[: left * BYTES_PER_SAMPLE]
+        pcm = bend_peaks(pcm)
         self._samples += len(pcm) // BYTES_PER_SAMPLE
         return all(
             self._put(Audio(self._segment, pcm[start : start + CHUNK_BYTES]))

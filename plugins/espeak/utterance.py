@@ -11,6 +11,7 @@ import math
 import msgspec
 
 from plugins.espeak.languages import identifier_for
+from plugins.espeak.levels import volume_of
 from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.safe_text import safe
 from plugins.espeak.voices import variant_for
@@ -61,12 +62,13 @@ def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
     Raise UnsupportedLanguage or VoiceNotFound if the engine lacks the language or the voice.
     """
     factor = _pitch_factor(job.pitch)
+    variant = variant_for(job.voice)
     return Utterance(
-        identifier=f"{identifier_for(job.language)}+{variant_for(job.voice)}",
+        identifier=f"{identifier_for(job.language)}+{variant}",
         texts=tuple(safe(segment.spoken) for segment in job.segments),
         rate=_clamped(NORMAL_RATE * job.speed, SLOWEST_RATE, FASTEST_RATE),
         pitch=_clamped(_MIDDLE_PITCH + _STEPS_PER_OCTAVE * math.log2(factor), 0, _HIGHEST_PITCH),
-        volume=_clamped(settings.volume, 0, 200),
+        volume=volume_of(variant, job.language, settings.volume),
         # The melody is scaled too, so that a sentence rises by as many semitones as before.
         intonation=_clamped(settings.intonation * factor, 0, _HIGHEST_INTONATION),
         word_gap=_clamped(settings.word_gap_ms / _WORD_GAP_STEP_MS, 0, 200),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 _LOOKED_AT = 2000
@@ -11,6 +11,12 @@ _LEAST = 0.2
 """The least probability of an answer. Below one in five, most answers are wrong. A higher bar would
 cost as many right answers as it would avoid wrong ones."""
 
+_SHORT_LETTERS = 40
+_USUAL_FAVOUR = 6.0
+"""How many times likelier a short text is in the usual language than the classifier says."""
+
+_MOST_GUESSES = 3
+
 _SPOKEN_AS = {"pcm": "en"}
 """The classifier calls English with Nigerian names Pidgin. An English voice reads both."""
 
@@ -18,7 +24,7 @@ _SPOKEN_AS = {"pcm": "en"}
 class Classifier(Protocol):
     """The part of py3langid's identifier that this plugin uses."""
 
-    def classify(self, text: str) -> tuple[str, float]: ...
+    def rank(self, text: str) -> Sequence[tuple[str, float]]: ...
 
 
 class LangidDetector:
@@ -30,11 +36,23 @@ class LangidDetector:
 
     def detect(self, text: str) -> str | None:
         """Detect as `Detector.detect` says, in the first 2,000 characters."""
+        return next(iter(self.rank(text)), None)
+
+    def rank(self, text: str, usual: str = "") -> tuple[str, ...]:
+        """Rank as `RankingDetector.rank` says, in the first 2,000 characters."""
         seen = text[:_LOOKED_AT]
-        if sum(map(str.isalpha, seen)) < _FEWEST_LETTERS:
-            return None
-        found, likely = self._classifier.classify(seen)
-        return _SPOKEN_AS.get(found, found) if likely >= _LEAST else None
+        letters = sum(map(str.isalpha, seen))
+        if letters < _FEWEST_LETTERS:
+            return ()
+        favour = _USUAL_FAVOUR if letters < _SHORT_LETTERS else 1.0
+        ranked = [
+            (likely * favour if _SPOKEN_AS.get(tag, tag) == usual else likely, tag)
+            for tag, likely in self._classifier.rank(seen)
+        ]
+        ranked.sort(reverse=True)
+        if ranked[0][0] < _LEAST:
+            return ()
+        return tuple(dict.fromkeys(_SPOKEN_AS.get(tag, tag) for _, tag in ranked[:_MOST_GUESSES]))
 
 
 def load(languages: Iterable[str]) -> LangidDetector:

@@ -92,7 +92,7 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
         route=route,
         verdicts=tuple([_verdict(model, refuser, inputs) for model, refuser in judged]),
         candidates=tuple(candidates),
-        error=None if candidates else _last_refusal(judged, inputs),
+        error=None if candidates else _last_refusal(judged, inputs, route),
     )
 
 
@@ -110,10 +110,16 @@ def _verdict(model: Model, refuser: Filter | None, inputs: FilterInput) -> Verdi
     return Verdict(model, refuser.name, refuser.refusal((model,), inputs).message)
 
 
-def _last_refusal(judged: Sequence[tuple[Model, Filter | None]], inputs: FilterInput) -> NoCandidate:
+def _last_refusal(
+    judged: Sequence[tuple[Model, Filter | None]], inputs: FilterInput, route: Route | None
+) -> NoCandidate:
     """Return the error of the last filter that a model reached. None has passed it."""
     last = max((refuser for _, refuser in judged if refuser is not None), key=FILTERS.index)
-    return last.refusal([model for model, refuser in judged if refuser is last], inputs)
+    error = last.refusal([model for model, refuser in judged if refuser is last], inputs)
+    if last.name == "language" or route is not None:
+        # Without a route, the language has chosen nobody, so it is not to blame.
+        error.message += filters.remark_on_guess(inputs.query)
+    return error
 
 
 def _front_end(info: ModelInfo, route: Route | None, query: RoutingQuery, rules: Rules) -> str:

@@ -14,6 +14,12 @@ from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 Name = Literal["voice", "plan", "licence", "language", "pitch", "emotion"]
 """The last three are about what a model can do."""
 _MOST_LISTED = 12
+_KNOWN_FROM = {
+    "script": "was detected in the text",
+    "detected": "was detected in the text",
+    "default": "is the server's default",
+}
+"""Where a language comes from that nobody named."""
 _USUAL = ("en", "zh", "hi", "es", "fr", "ar", "pt", "ru", "de", "ja")
 
 
@@ -110,6 +116,14 @@ def _not_spoken(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
         f"it speaks {_some(sorted(spoken))}."
     )
     return NoCandidate("language", "unsupported_language", message)
+
+
+def remark_on_guess(query: RoutingQuery) -> str:
+    """Return what to say of a language that neither the request nor the voice named."""
+    known_from = _KNOWN_FROM.get(query.source)
+    if known_from is None:
+        return ""
+    return f" The language '{query.language}' {known_from}; 'language' in the request decides."
 
 
 def _some(tags: Sequence[str]) -> str:

@@ -161,7 +161,7 @@ class Explanations:
     def _refusal(self, model: str, decision: Decision) -> ShownRefusal | None:
         if decision.error is None:
             return None
-        failure = self._planner.failure(decision.error, model, decision.query.language)
+        failure = self._planner.failure(decision.error, model, decision.query)
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
 
 

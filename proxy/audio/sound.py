@@ -1,4 +1,4 @@
-"""The path of one answer's sound: an engine's PCM → 24 kHz → its speed → marks → the client's format.
+"""The path of one answer's sound: an engine's PCM → 24 kHz → its speed → marks → a soft end → its format.
 
 The code is synchronous, and the event loop may run it: 100 ms of an engine's sound cost about a millisecond.
 At a quarter of the speed these become 400 ms, and cost up to four milliseconds.
@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from proxy.audio.encode import open_encoder
+from proxy.audio.fade import FadeOut
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
 from proxy.audio.steps import Step, feed_through, flush_through
 from speech_engine import EngineFailed
@@ -40,7 +41,7 @@ class Sound:
             )
         self._source_rate_hz = source_rate_hz
         self._factor = factor
-        self._steps = (*_fitting(source_rate_hz, factor), *marks)
+        self._steps = (*_fitting(source_rate_hz, factor), *marks, FadeOut())
         self._half = b""
         self._encoder = open_encoder(audio_format)
 

@@ -140,16 +140,18 @@ class PartRun:
         return text
 
     def dearest(self, terms: Terms) -> tuple[int, float]:
-        """Return the highest price of the part, and its longest estimate, by any of its candidates."""
+        """Return the highest price of the part, and its longest estimate, by any of its candidates.
+
+        The pause after the part is heard, so it is charged with the part.
+        """
         price_, longest_s = 0, 0.0
         for candidate in self.part.candidates:
             text = self.texts[candidate.front_end]
             if isinstance(text, PreparedText):
                 of_model = terms.prices.of_model(candidate.model.engine, candidate.model.info.id)
-                charge = price.estimate_charge(
-                    of_model, estimated_s=text.estimated_s, characters=text.characters
-                )
-                price_, longest_s = max(price_, charge), max(longest_s, text.estimated_s)
+                estimated_s = text.estimated_s + self.part.pause_s
+                charge = price.estimate_charge(of_model, estimated_s=estimated_s, characters=text.characters)
+                price_, longest_s = max(price_, charge), max(longest_s, estimated_s)
         return price_, longest_s
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ import structlog
 from proxy.config.sections import PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
-from speech_engine import Detector
+from speech_engine import Detector, RankingDetector
 
 SHIPPED = "pycld2"
 
@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 
 
 class LanguageDetection:
-    """A function from a text to a language tag. It returns None without a detector, or if the detector fails.
+    """A function from a text to its likely languages. It returns none without a detector, or if it fails.
 
     The function runs in the event loop: a detector must be fast, and a thread would cost much more time.
     The answers for the last short texts are kept: a plan asks twice, and many requests are alike. So texts of
@@ -32,24 +32,30 @@ class LanguageDetection:
     def __init__(self, name: str, detector: Detector | None) -> None:
         self._name = name
         self._detector = detector
-        self._recent_tag = lru_cache(_MOST_KEPT)(self._detected)
+        self._rank_text = detector.rank if isinstance(detector, RankingDetector) else self._detect_only
+        self._recent_tags = lru_cache(_MOST_KEPT)(self._rank)
 
     def __repr__(self) -> str:
         return f"<LanguageDetection {self._name if self._detector else 'nothing'}>"
 
-    def __call__(self, text: str) -> str | None:
+    def __call__(self, text: str, usual: str) -> tuple[str, ...]:
         if self._detector is None:
-            return None
+            return ()
         try:
-            return self._recent_tag(text) if len(text) <= _LONGEST_KEPT else self._detected(text)
+            if len(text) <= _LONGEST_KEPT:
+                return self._recent_tags(text, usual)
+            return self._rank(text, usual)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its name only, it may quote the text
             _log.warning("detector.detect.failed", detector=self._name, error=type(error).__name__)
-            return None
+            return ()
 
-    def _detected(self, text: str) -> str | None:
-        tag: object = self._detector.detect(text) if self._detector else None
+    def _rank(self, text: str, usual: str) -> tuple[str, ...]:
+        tags: Iterable[object] = self._rank_text(text, usual)
         # A tag of another type would break routing far from here, and the detector would be hard to blame.
-        return tag if isinstance(tag, str) and tag.isascii() else None
+        return tuple(tag for tag in tags if isinstance(tag, str) and tag.isascii() and tag)
+
+    def _detect_only(self, text: str, _usual: str) -> tuple[object, ...]:
+        return (self._detector.detect(text),) if self._detector else ()
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies import estimate, language, routing
-from policies.language import Detect, Source
+from policies.language import Detect, LanguageChoice, Source
 from policies.lexicon import EMPTY, Lexicon
 from policies.plans import Terms
 from policies.routing import Candidate, Decision, FrontEndNames, Route, RoutingQuery, Rules, Voice
@@ -30,6 +30,7 @@ class Part(msgspec.Struct, frozen=True):
 
     `candidates` are tried in order. `characters` are the charged ones: a name of a cast before the part is
     charged, and is not spoken. `source` tells how the language is known, `route` which route matched.
+    `pause_s` is the silence between this part and the next one.
     """
 
     voice: Voice
@@ -42,6 +43,7 @@ class Part(msgspec.Struct, frozen=True):
     source: Source = "request"
     route: str | None = None
     lexicon: Lexicon = EMPTY
+    pause_s: float = 0.0
 
     @property
     def description(self) -> str:
@@ -82,7 +84,10 @@ class _KnownDecision(NamedTuple):
 
 
 class Planner:
-    """Makes plans. `detect` and `default_language` are for requests that name no language."""
+    """Makes plans. `detect` and `default_language` are for requests that name no language.
+
+    `pause_ms` is the pause between two parts. It is as much shorter as the speech is faster.
+    """
 
     def __init__(
         self,
@@ -90,10 +95,12 @@ class Planner:
         front_ends: FrontEndNames = FrontEndNames(),  # noqa: B008 - frozen
         detect: Detect | None = None,
         default_language: str = language.DEFAULT,
+        pause_ms: int = 0,
     ) -> None:
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends)
         self._splitter = TextSplitter(catalogue, detect, default_language)
+        self._pause_s = pause_ms / 1000
         # The choice of the speaker does not depend on the text, and most requests ask for the same few
         # voices. A plain dict, because threads plan as well.
         self._decisions: dict[object, _KnownDecision] = {}
@@ -110,7 +117,11 @@ class Planner:
         """
         _check_length(request, terms)
         voice, spans = self._spans(request, terms, own)
-        return _build_plan(voice, request, terms, [self.part(request, terms, span) for span in spans], own)
+        parts = [self.part(request, terms, span) for span in spans]
+        if len(parts) > 1 and self._pause_s:
+            pause_s = self._pause_s / request.speed
+            parts[:-1] = [msgspec.structs.replace(part, pause_s=pause_s) for part in parts[:-1]]
+        return _build_plan(voice, request, terms, parts, own)
 
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
         """Plan a request. Splitting a long text into sentences takes milliseconds, so a thread does it."""
@@ -153,7 +164,7 @@ class Planner:
         decision = self.decide(request, terms, span)
         query = decision.query
         if (error := decision.error) is not None:
-            raise self.failure(error, request.model, query.language)
+            raise self.failure(error, request.model, query)
         return Part(
             voice=span.voice,
             language=query.language,
@@ -169,9 +180,22 @@ class Planner:
     def decide(self, request: SpeechRequest, terms: Terms | None, span: Span) -> Decision:
         """Decide who speaks a part. The error is in the decision when no candidate is left.
 
-        Raises NotFound when the model is unknown, and UpstreamFailed.
+        If nobody speaks the language that was detected, somebody may speak another likely one. Raises
+        NotFound when the model is unknown, and UpstreamFailed.
         """
         chosen = self._splitter.choose(span, request.text)
+        decision = self._decide_in(chosen, request, terms, span)
+        if decision.error is None or self._catalogue.is_coming(request.model, chosen.tag):
+            return decision
+        for other in self._splitter.alternatives(chosen, span, request.text):
+            decision = self._decide_in(other, request, terms, span)
+            if decision.error is None:
+                break
+        return decision
+
+    def _decide_in(
+        self, chosen: LanguageChoice, request: SpeechRequest, terms: Terms | None, span: Span
+    ) -> Decision:
         names = (request.model, span.voice.id, chosen, request.pitch, request.emotion, id(terms))
         revision = self._catalogue.revision
         known = self._decisions.get(names)
@@ -188,10 +212,10 @@ class Planner:
         return decision
 
     def failure(
-        self, error: routing.NoCandidate, model: str, tag: str
+        self, error: routing.NoCandidate, model: str, query: RoutingQuery
     ) -> InvalidRequest | NotAllowed | UpstreamFailed:
         """Make the error for a client. It is no 400 if an engine that starts may have what is missing."""
-        if not error.is_forbidden and self._catalogue.is_coming(model, tag):
+        if not error.is_forbidden and self._catalogue.is_coming(model, query.language):
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(error.message, param=error.field, code=error.code)
@@ -205,7 +229,7 @@ def _build_plan(
         voice=voice,
         language=_main_language(parts),
         parts=tuple(parts),
-        estimated_s=sum(part.estimated_s for part in parts),
+        estimated_s=sum(part.estimated_s + part.pause_s for part in parts),
         terms=terms,
     )
 

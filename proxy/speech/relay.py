@@ -1,4 +1,4 @@
-"""The relay: the parts of a text in their order, equally loud, through one encoder, as one speech."""
+"""The relay: the parts of a text, equally loud, with pauses, through one encoder, as one speech."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from functools import partial
 from msgspec.structs import replace
 
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Tail
+from proxy.audio.fade import FadeOut
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Tail, silence
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CandidateStream
@@ -68,6 +69,7 @@ class Relay:
         self._prefetches: list[Prefetch[CandidateStream]] = []
         self._number = 0
         self._part: PcmReader | LevelSound | None = None
+        self._fade = FadeOut()
         self._fed = 0
         self._encoder = open_encoder(call.request.format)
         self._tail = Tail()
@@ -124,14 +126,21 @@ class Relay:
                 self._runs[self._number].begins = self._fed
                 self._part = await self._begin_turn(self._number)
             pcm = await self._part.next_pcm()
-            if pcm is None:
-                self._number, self._part = self._number + 1, None
-                continue
+            pcm = self._end_part() if pcm is None else self._fade.feed(pcm)
             self._fed += len(pcm) // SAMPLE_BYTES
             chunk = self._tail.push(self._encoder.feed(pcm))
             if chunk.data:
                 return chunk
         return None
+
+    def _end_part(self) -> bytes:
+        """End the turn of a part, and return its last samples and the pause after it.
+
+        An engine's own PCM may end in the middle of a wave, so every part is faded here.
+        """
+        pause_s = self._runs[self._number].part.pause_s
+        self._number, self._part = self._number + 1, None
+        return self._fade.flush() + silence(round(pause_s * OUTPUT_RATE_HZ))
 
     async def _begin_turn(self, number: int) -> PcmReader | LevelSound:
         """Begin the turn of a part: its sound at the common level. Now the next part may be prefetched."""

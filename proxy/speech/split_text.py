@@ -62,6 +62,12 @@ class TextSplitter:
         spoken_text = text[span.start : span.end]
         return language.choose(None, span.voice.language, spoken_text, self._detect, self._default)
 
+    def alternatives(self, choice: LanguageChoice, span: Span, text: str) -> Iterator[LanguageChoice]:
+        """Yield the other languages for a span that nobody speaks in the chosen one."""
+        if span.language is None:
+            spoken_text = text[span.start : span.end]
+            yield from language.alternatives(choice, spoken_text, self._detect, self._default)
+
     def split(self, request: SpeechRequest, own: AccountLibrary, decide: Decide) -> Spans:
         """Split the text, in its order. The characters of the pieces add up to it.
 
@@ -69,7 +75,7 @@ class TextSplitter:
         a cast nothing to say.
         """
         text = request.text
-        voice, spans = self._split_by_voice(request, own)
+        voice, spans = self._split_by_voice(request, own, decide)
         if len(spans) > MOST_PARTS:
             raise InvalidRequest(
                 f"Invalid 'input': it changes its voice too often, into {len(spans)} turns; "
@@ -85,7 +91,9 @@ class TextSplitter:
             return Spans(voice, tuple(spans))
         return Spans(voice, tuple(_share_characters(spans, len(text))))
 
-    def _split_by_voice(self, request: SpeechRequest, own: AccountLibrary) -> tuple[Voice, list[Span]]:
+    def _split_by_voice(
+        self, request: SpeechRequest, own: AccountLibrary, decide: Decide
+    ) -> tuple[Voice, list[Span]]:
         if not request.cast:
             voice = self._catalogue.resolve_voice(request.voice, own.voices)
             if not voice.cast:
@@ -101,27 +109,31 @@ class TextSplitter:
                 "Invalid 'input': it has nothing for the cast to say, only names or signs.", param="input"
             )
         spans = [Span(turn.start, turn.end, members[turn.name], 0, request.language) for turn in turns]
-        return voice, self._fill_languages(spans, request.text)
+        return voice, self._fill_languages(spans, request.text, decide)
 
-    def _fill_languages(self, spans: list[Span], text: str) -> list[Span]:
-        """Give short turns, whose language cannot be detected, the language of the whole dialogue."""
+    def _fill_languages(self, spans: list[Span], text: str, decide: Decide) -> list[Span]:
+        """Give short turns, whose language cannot be detected, the language of the whole dialogue.
+
+        A turn whose voice does not speak that language keeps the default.
+        """
         if spans[0].language is not None:
             return spans
         spoken_text = " ".join(text[span.start : span.end] for span in spans)
         whole = language.choose(None, None, spoken_text, self._detect, self._default)
+        filled = [span._replace(language=whole.tag, source=whole.source) for span in spans]
         return [
-            span._replace(language=whole.tag, source=whole.source)
-            if self.choose(span, text).source == "default"
+            like_whole
+            if self.choose(span, text).source == "default" and decide(like_whole).error is None
             else span
-            for span in spans
+            for span, like_whole in zip(spans, filled, strict=True)
         ]
 
     def _split_by_sentence(self, spans: Sequence[Span], text: str, decide: Decide) -> Iterator[Span]:
         """Split turns into sentences while there is room for parts. The rest of a turn stays one piece."""
         room = MOST_PARTS - len(spans)
         for span in spans:
-            main = self.choose(span, text)
-            whole = span._replace(language=main.tag, source=main.source)
+            main = decide(span).query
+            whole = span._replace(language=main.language, source=main.source)
             routed = self._route_sentences(whole, decide)
             found = list(islice(self._sentences(span, routed or whole, text, decide), room + 1))
             room -= len(found) - 1

@@ -9,14 +9,22 @@ from types import FunctionType
 
 import pytest
 
-from speech_engine import Detector, Engine, EngineRefreshes, EngineVoices, FrontEnd, Hosted
+from speech_engine import (
+    Detector,
+    Engine,
+    EngineRefreshes,
+    EngineVoices,
+    FrontEnd,
+    Hosted,
+    RankingDetector,
+)
 from tests.docs import pages
 from tests.docs.pages import ROOT
 from tests.server import VOXGATE
 
 _PAGE = ROOT / "docs" / "writing-a-plugin.md"
 _PARTS = re.findall(r"^<!-- from (\S+) -->\n```\w+\n(.*?)^```$", _PAGE.read_text(), re.MULTILINE | re.DOTALL)
-_CALLED = (Engine, EngineRefreshes, EngineVoices, FrontEnd, Detector)
+_CALLED = (Engine, EngineRefreshes, EngineVoices, FrontEnd, Detector, RankingDetector)
 
 
 @pytest.mark.parametrize(("path", "shown"), _PARTS, ids=lambda part: part.split("\n")[0])

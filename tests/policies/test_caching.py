@@ -53,8 +53,8 @@ def test_one_answer_may_take_a_quarter_and_a_wait_half() -> None:
 @pytest.mark.parametrize("field", SpeakerUse.__struct_fields__)
 def test_any_other_part_is_another_sound(field: str) -> None:
     value = getattr(PART, field)
-    other = value + 1 if isinstance(value, int) else value + (("x",) if isinstance(value, tuple) else "x")
-    changed = msgspec.structs.replace(PART, **{field: other})
+    more = 1 if isinstance(value, int | float) else ("x",) if isinstance(value, tuple) else "x"
+    changed = msgspec.structs.replace(PART, **{field: value + more})
     assert _name(parts=[changed]) != _name(parts=[PART])
 
 

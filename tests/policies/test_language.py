@@ -55,7 +55,12 @@ def test_thai_wins_from_three_letters_in_ten(thai: int, latin: int, found: str |
 
 def says(**by_beginning: str) -> Detect:
     """A detector that knows texts by their first word, and is unsure of all others."""
-    return lambda text: by_beginning.get(text.split()[0].strip(".,!?") if text.split() else "")
+
+    def detect(text: str, _usual: str) -> tuple[str, ...]:
+        tag = by_beginning.get(text.split()[0].strip(".,!?") if text.split() else "")
+        return (tag,) if tag else ()
+
+    return detect
 
 
 @pytest.mark.parametrize(
@@ -81,9 +86,74 @@ def test_without_a_detector_the_script_and_the_default_decide() -> None:
     assert language.choose(None, None, "Добрий вечір") == LanguageChoice("ru", "script")
 
 
-def test_a_region_comes_from_a_request_or_a_voice_alone() -> None:
+def test_a_region_comes_from_a_request_a_voice_or_the_default_and_never_from_a_detector() -> None:
     assert language.choose(None, None, "Bom dia", says(Bom="PT-br")) == LanguageChoice("pt", "detected")
-    assert language.choose(None, None, "Hello", None, "pt-BR") == LanguageChoice("pt", "default")
+    assert language.choose(None, None, "Hello", None, "pt-BR") == LanguageChoice("pt-BR", "default")
+
+
+@pytest.mark.parametrize(
+    ("text", "detected", "default", "chosen"),
+    [
+        ("Bom dia", "pt", "pt-BR", LanguageChoice("pt-BR", "detected")),
+        ("Bom dia", "pt", "es-419", LanguageChoice("pt", "detected")),
+        ("Добрый вечер", "ru", "ru-UA", LanguageChoice("ru-UA", "detected")),
+        ("你好，世界", "", "zh-TW", LanguageChoice("zh-TW", "script")),
+    ],
+)
+def test_a_detected_language_is_the_default_with_its_region(
+    text: str, detected: str, default: str, chosen: LanguageChoice
+) -> None:
+    assert language.choose(None, None, text, lambda _text, _usual: (detected,), default) == chosen
+
+
+def test_an_unsure_script_of_several_languages_is_the_default_if_it_is_one_of_them() -> None:
+    assert language.choose(None, None, "Привіт", None, "uk-UA") == LanguageChoice("uk-UA", "default")
+    assert language.choose(None, None, "Привіт", None, "en") == LanguageChoice("ru", "script")
+
+
+def test_a_detector_is_told_the_base_of_the_usual_language() -> None:
+    asked: list[str] = []
+
+    def detect(_text: str, usual: str) -> tuple[str, ...]:
+        asked.append(usual)
+        return ()
+
+    language.choose(None, None, "Bom dia", detect, "pt-BR")
+    assert asked == ["pt"]
+
+
+GALICIAN = "Onde está a estación de tren, por favor?"
+GUESSES = {GALICIAN: ("gl", "pt", "ru", "es"), "Здравей, как си?": ("bg", "en", "mk"), "សួស្តី": ("km", "en")}
+
+
+@pytest.mark.parametrize(
+    ("text", "default", "others"),
+    [
+        (GALICIAN, "en-GB", [("pt", "detected"), ("es", "detected"), ("en-GB", "default")]),
+        (GALICIAN, "pt-BR", [("pt-BR", "detected"), ("es", "detected"), ("pt-BR", "default")]),
+        ("Здравей, как си?", "en", [("mk", "detected"), ("ru", "script")]),
+        # Nobody could read these letters in another language.
+        ("សួស្តី", "en", []),
+        ("สวัสดี", "en", []),
+        ("Hello", "en", []),
+    ],
+)
+def test_a_guess_that_nobody_speaks_has_alternatives_in_the_same_letters(
+    text: str, default: str, others: list[tuple[str, language.Source]]
+) -> None:
+    def detect(text: str, _usual: str) -> tuple[str, ...]:
+        return GUESSES.get(text, ())
+
+    choice = language.choose(None, None, text, detect, default)
+    found = language.alternatives(choice, text, detect, default)
+    assert [(each.tag, each.source) for each in found] == others
+
+
+def test_a_language_that_was_named_has_no_alternative() -> None:
+    detect = says(Bom="pt")
+    for explicit, of_voice in (("fr", None), (None, "fr")):
+        choice = language.choose(explicit, of_voice, "Bom dia", detect)
+        assert list(language.alternatives(choice, "Bom dia", detect)) == []
 
 
 @pytest.mark.parametrize(
@@ -103,29 +173,39 @@ def test_a_region_comes_from_a_request_or_a_voice_alone() -> None:
 def test_a_detector_is_heard_where_languages_share_a_script(
     text: str, detected: str, chosen: LanguageChoice
 ) -> None:
-    assert language.choose(None, None, text, lambda _text: detected) == chosen
+    guesses = (detected,) if detected else ()
+    assert language.choose(None, None, text, lambda _text, _usual: guesses) == chosen
 
 
 def test_an_unmistakable_script_never_reaches_the_detector() -> None:
-    def detect(text: str) -> str:
+    def detect(text: str, _usual: str) -> tuple[str, ...]:
         raise AssertionError(text)
 
     assert language.choose(None, None, "สวัสดี Bangkok", detect).tag == "th"
     assert language.choose(None, "th", "Hello", detect).tag == "th"
 
 
+def noting(texts: list[str]) -> Detect:
+    """A detector that is unsure of all texts, and notes them."""
+
+    def detect(text: str, _usual: str) -> tuple[str, ...]:
+        texts.append(text)
+        return ()
+
+    return detect
+
+
 def test_addresses_say_nothing_of_the_language() -> None:
     texts: list[str] = []
-    language.choose(
-        None, None, "Veja https://example.com/help?a=b ou www.example.com, ana@example.com!", texts.append
-    )
+    text = "Veja https://example.com/help?a=b ou www.example.com, ana@example.com!"
+    language.choose(None, None, text, noting(texts))
     assert [text.split() for text in texts] == [["Veja", "ou", "!"]]
     assert language.choose(None, None, "ดูที่ https://example.com/a/very/long/path").tag == "th"
 
 
 def test_a_detector_gets_two_thousand_characters() -> None:
     texts: list[str] = []
-    language.choose(None, None, "word " * 1000, texts.append)
+    language.choose(None, None, "word " * 1000, noting(texts))
     assert [len(text) for text in texts] == [2000]
 
 

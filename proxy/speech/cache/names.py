@@ -107,4 +107,5 @@ class Names:
                 self._settings.get(f"front-end/{candidate.front_end}", ""),
             ),
             lexicon=part.lexicon.digest,
+            pause_s=part.pause_s,
         )

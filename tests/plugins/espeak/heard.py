@@ -8,10 +8,12 @@ from contextlib import AbstractAsyncContextManager
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import soxr  # type: ignore[import-untyped]
 import structlog
 
 from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.worker import voxgate_register
+from proxy.audio.loudness import Meter, lufs
 from speech_engine import Audio, Context, Engine, Event, Hosted, SpeechJob, Word, Words
 from speech_engine.testing import collect, job
 
@@ -70,6 +72,21 @@ class Heard(msgspec.Struct, frozen=True):
         energy = np.mean(frames**2, axis=1)
         loud = frames[energy > 0.02 * energy.max()] * np.hanning(_FRAME)
         return np.asarray(np.abs(np.fft.rfft(loud, 2 * _FRAME)) ** 2)
+
+
+def loudness_lufs(heard: Heard) -> float:
+    """The loudness of ITU-R BS.1770, by the server's own meter."""
+    meter = Meter(SAMPLE_RATE_HZ)
+    meter.feed(heard.pcm)
+    found = lufs(meter.powers)
+    assert found is not None
+    return found
+
+
+def true_peak_db(heard: Heard) -> float:
+    """The highest peak, also between the samples: at four times the rate, as the standard says."""
+    fine = soxr.resample(heard.samples / 32768, SAMPLE_RATE_HZ, 4 * SAMPLE_RATE_HZ, quality="HQ")
+    return float(20 * np.log10(np.abs(fine).max()))
 
 
 def heard_in(events: Sequence[Event]) -> Heard:

@@ -40,7 +40,15 @@ def test_a_text_keeps_its_length_and_loses_what_the_library_would_obey(text: str
 
 def test_plain_values_are_the_library_s_own_defaults() -> None:
     made = utterance_of(said("x", language="pt-BR", voice="f3"), EspeakSettings())
-    assert (made.identifier, made.rate, made.pitch, made.volume, made.intonation, made.word_gap) == (
+    assert (made.identifier, made.rate, made.pitch, made.intonation, made.word_gap) == (
         *("roa/pt-BR+f3", 175, 50),
-        *(100, 50, 0),
+        *(50, 0),
     )
+    assert 95 < made.volume < 115, "its own level is near the common one"
+
+
+def test_what_a_voice_needs_besides_in_a_language_counts_for_its_regions() -> None:
+    def volume(language: str) -> int:
+        return utterance_of(said("x", language=language, voice="anika"), EspeakSettings()).volume
+
+    assert volume("es-MX") == volume("es") > volume("en")

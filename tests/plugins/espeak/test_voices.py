@@ -57,9 +57,6 @@ async def test_openai_s_names_have_thirteen_voices_that_differ() -> None:
         heard = {name: await hear(engine, said(SENTENCE, voice=voice)) for name, voice in table.items()}
     for one, other in itertools.combinations(heard, 2):
         assert distance(heard[one], heard[other]) > 1.5, (one, other)
-    # None of them makes the listener reach for the volume.
-    loudness = [each.loudness for each in heard.values()]
-    assert max(loudness) < 2.5 * min(loudness)
 
 
 async def test_stated_genders_are_heard_in_the_pitch() -> None:

@@ -19,8 +19,8 @@ from tests.plugins.pycld2.scoring import score, table
 from tests.plugins.pycld2.sentences import samples
 
 LONG_FLOOR = 0.96
-SHORT_FLOOR = 0.89
-"""A few points under what was measured once, 100 and 93 %."""
+SHORT_FLOOR = 0.87
+"""A few points under what was measured once, 100 and 90 %."""
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def detector() -> LangidDetector:
 
 
 def test_the_detector_is_right_as_often_as_it_was(detector: LangidDetector) -> None:
-    print(table(samples(), detector.detect))
-    long = score([sample for sample in samples() if not sample.is_short], detector.detect)
-    short = score([sample for sample in samples() if sample.is_short], detector.detect)
+    print(table(samples(), detector.rank))
+    long = score([sample for sample in samples() if not sample.is_short], detector.rank)
+    short = score([sample for sample in samples() if sample.is_short], detector.rank)
     assert long.share >= LONG_FLOOR
     assert short.share >= SHORT_FLOOR
 
@@ -41,6 +41,15 @@ def test_the_detector_answers_only_with_languages_of_its_list() -> None:
     found = {few.detect(sample.text) for sample in samples()}
     assert found <= {"en", "pt", None}
     assert few.detect("Der Laden an der Ecke öffnet um neun.") in ("en", "pt", None)
+
+
+def test_a_short_text_favours_the_usual_language_and_has_further_guesses(detector: LangidDetector) -> None:
+    assert detector.rank("Buenos días", "en")[0] == "es"
+    usual = {sample.text: detector.rank(sample.text, "pt") for sample in samples() if sample.is_short}
+    assert all(len(set(tags)) == len(tags) <= 3 for tags in usual.values())
+    assert sum(tags[:1] == ("pt",) for tags in usual.values()) > sum(
+        detector.detect(text) == "pt" for text in usual
+    )
 
 
 def test_pidgin_is_english_where_english_is_on_the_list(detector: LangidDetector) -> None:

@@ -21,9 +21,9 @@ class Score(NamedTuple):
         return self.right / self.of
 
 
-def score(samples: Iterable[Sample], detect: language.Detect | None) -> Score:
-    """As the server chooses: by script, then by the detector, else English."""
-    hits = [language.choose(None, None, text, detect).tag == tag for tag, text, _ in samples]
+def score(samples: Iterable[Sample], detect: language.Detect | None, default: str = "en") -> Score:
+    """As the server chooses: by script, then by the detector, else the default."""
+    hits = [language.choose(None, None, text, detect, default).tag == tag for tag, text, _ in samples]
     return Score(sum(hits), len(hits))
 
 

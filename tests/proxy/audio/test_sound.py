@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.audio.fade import FADE_SAMPLES
 from proxy.audio.formats import FORMATS
 from proxy.audio.sound import Sound
 from proxy.audio.steps import SoundFailed
 from speech_engine import EngineFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone
+
+FADED = 2 * FADE_SAMPLES
 
 
 @pytest.mark.parametrize("audio_format", FORMATS)
@@ -37,9 +40,24 @@ def test_every_way_through_ends_in_the_right_sound(
     assert heard.loudness == pytest.approx(0.237, rel=0.15)
 
 
-def test_a_sound_that_needs_nothing_comes_out_bit_for_bit() -> None:
+def test_a_sound_that_needs_nothing_comes_out_bit_for_bit_up_to_its_faded_end() -> None:
     pcm = tone(440, 0.3)
-    assert body(encoded(Sound(24_000, "pcm"), cut(pcm, [1, 4_799, 3]))) == pcm
+    out = body(encoded(Sound(24_000, "pcm"), cut(pcm, [1, 4_799, 3])))
+    assert len(out) == len(pcm)
+    assert out[:-FADED] == pcm[:-FADED]
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+@pytest.mark.parametrize("factor", [0.25, 0.5, 0.8, 1.0, 1.5, 2.0, 4.0])
+def test_every_sound_ends_softly(audio_format: str, factor: float) -> None:
+    """The engine stops at the top of a wave of a third of full scale."""
+    pcm = tone(440, 0.6 * max(factor, 1.0) + 0.25 / 440, 22_050)
+    assert abs(int.from_bytes(pcm[-2:], "little", signed=True)) > 10_000
+    heard = decoded(
+        body(encoded(Sound(22_050, audio_format, factor=factor), cut(pcm, [4_410]))), audio_format
+    )
+    assert np.abs(heard.samples[-12:]).max() < 0.02
+    assert np.abs(heard.samples[-4_800:]).max() > 0.2
 
 
 def test_a_chunk_may_end_inside_a_sample() -> None:
@@ -71,7 +89,8 @@ def test_marks_see_every_sample_once_and_what_they_hold_back_is_not_lost(rate_hz
     plain = decoded(body(encoded(Sound(rate_hz, "pcm", factor=factor), cut(pcm, [2_000]))), "pcm")
     marked = Sound(rate_hz, "pcm", factor=factor, marks=[Louder()])
     heard = decoded(body(encoded(marked, cut(pcm, [2_000]))), "pcm")
-    assert np.array_equal(heard.samples, plain.samples * 2)
+    assert np.array_equal(heard.samples[:-FADED], plain.samples[:-FADED] * 2)
+    assert heard.samples == pytest.approx(plain.samples * 2, abs=2 / 32768)
 
 
 @pytest.mark.parametrize("rate_hz", [0, 1, 7_999, 192_001])
@@ -82,7 +101,8 @@ def test_an_engine_with_an_absurd_rate_has_failed(rate_hz: int) -> None:
 
 def test_a_speed_that_rounds_to_one_costs_no_step() -> None:
     pcm = tone(440, 0.1)
-    assert body(encoded(Sound(24_000, "pcm", factor=3 * 1.1 / 3.3), cut(pcm, [960]))) == pcm
+    out = body(encoded(Sound(24_000, "pcm", factor=3 * 1.1 / 3.3), cut(pcm, [960])))
+    assert out[:-FADED] == pcm[:-FADED]
 
 
 def test_a_sound_closed_midway_takes_no_more() -> None:

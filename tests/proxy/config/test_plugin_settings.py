@@ -87,17 +87,17 @@ async def test_the_first_by_name_of_two_front_ends_prepares_a_language() -> None
 
 async def test_settings_reach_the_detector_and_wrong_ones_leave_none() -> None:
     async with open_detector(INSTALLED, "d", GOOD) as detect:
-        assert detect("Hi.") == "something"
+        assert detect("Hi.", "en") == ("something",)
     with capture_logs() as logs:
         async with open_detector(INSTALLED, "d", BAD["an unknown key"]) as detect:
-            assert detect("Hi.") is None
+            assert detect("Hi.", "en") == ()
     assert [line["event"] for line in logs] == ["plugin.start.refused"]
 
 
 async def test_no_detector_is_a_choice_and_no_warning() -> None:
     with capture_logs() as logs:
         async with open_detector(INSTALLED, "") as detect:
-            assert detect("Hi.") is None
+            assert detect("Hi.", "en") == ()
     assert logs == []
 
 

@@ -41,6 +41,7 @@ _OTHER: dict[str, Any] = {
     "fill_missing": True,
     "default_language": "pt",
     "detector": "",
+    "turn_pause_ms": 0,
     "cors_origins": ("https://x",),
     "hosts": ("x",),
     "trusted_proxies": ("10.0.0.0/8",),

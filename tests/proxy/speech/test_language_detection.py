@@ -69,7 +69,7 @@ async def test_another_is_opened_by_its_name_and_no_other_with_it() -> None:
     opened = plugins(pycld2=broken, mine=answering(lambda _text: "sw"))
     with capture_logs() as logs:
         async with open_detector(opened, "mine") as detect:
-            assert detect("Habari") == "sw"
+            assert detect("Habari", "en") == ("sw",)
     assert logs == []
 
 
@@ -86,19 +86,36 @@ async def test_a_detector_is_opened_with_the_settings_of_its_section() -> None:
     plugin = Plugin(kind="detector", name="mine", settings=Fixed, create=create)
     found = Registry({("detector", "mine"): plugin}, [])
     async with open_detector(found, "mine", PluginSection(settings={"tag": "sw"})) as detect:
-        assert detect("Habari") == "sw"
+        assert detect("Habari", "en") == ("sw",)
     with capture_logs() as logs:
         async with open_detector(found, "mine", PluginSection(settings={"tga": "sw"})) as detect:
-            assert detect("Habari") is None
+            assert detect("Habari", "en") == ()
     (log,) = logs
     assert (log["event"], log["plugin"]) == ("plugin.start.refused", "mine")
     assert "tga" in log["reason"]
 
 
+class Ranking(Answering):
+    """Has more guesses than one, and puts the usual language first."""
+
+    def rank(self, text: str, usual: str) -> tuple[object, ...]:
+        return (usual, self._answer(text), None, "português", "yo")
+
+
+async def test_a_detector_that_ranks_is_asked_for_all_its_guesses() -> None:
+    @asynccontextmanager
+    async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Ranking]:
+        yield Ranking(lambda _text: "sw")
+
+    async with open_detector(plugins(mine=create), "mine") as detect:
+        assert detect("Habari", "en") == ("en", "sw", "yo")
+        assert detect("Habari", "fr") == ("fr", "sw", "yo"), "the usual language is a part of the question"
+
+
 async def test_without_a_name_nothing_is_opened_and_nothing_said() -> None:
     with capture_logs() as logs:
         async with open_detector(registry.load(), "") as detect:
-            assert detect("Onde fica a estação de trem?") is None
+            assert detect("Onde fica a estação de trem?", "en") == ()
     assert logs == []
 
 
@@ -121,7 +138,7 @@ async def test_a_detector_that_cannot_start_is_logged_and_detects_nothing(name: 
     made["needy"] = Plugin(kind="detector", name="needy", settings=Needy, create=answering(str))
     with capture_logs() as logs:
         async with open_detector(Registry({("detector", n): p for n, p in made.items()}, []), name) as detect:
-            assert detect("Onde fica a estação?") is None
+            assert detect("Onde fica a estação?", "en") == ()
             assert repr(detect) == "<LanguageDetection nothing>"
     assert [(log["event"], log["plugin"]) for log in logs] == [(event, name)]
 
@@ -132,7 +149,7 @@ async def test_a_detector_that_breaks_on_a_text_is_unsure_and_the_text_stays_out
 
     with capture_logs() as logs:
         async with open_detector(plugins(mine=answering(breaking)), "mine") as detect:
-            assert detect("Canary.") is None
+            assert detect("Canary.", "en") == ()
     (log,) = logs
     assert (log["event"], log["error"]) == ("detector.detect.failed", "ZeroDivisionError")
     assert "Canary" not in str(log)
@@ -147,11 +164,11 @@ async def test_a_detector_is_asked_once_for_a_short_text_and_always_for_a_long_o
 
     long_text = "Habari " * 100
     async with open_detector(plugins(mine=answering(answer)), "mine") as detect:
-        assert [detect(text) for text in ("Habari", "Habari", long_text, long_text)] == ["sw"] * 4
+        assert [detect(text, "en") for text in ("Habari", "Habari", long_text, long_text)] == [("sw",)] * 4
         assert asked == ["Habari", long_text, long_text]
         for number in range(300):
-            detect(str(number))
-        detect("Habari")
+            detect(str(number), "en")
+        detect("Habari", "en")
     assert asked.count("Habari") == 2, "only the last texts are kept"
 
 
@@ -165,7 +182,7 @@ async def test_a_detector_that_broke_is_asked_again() -> None:
         return "sw"
 
     async with open_detector(plugins(mine=answering(answer)), "mine") as detect:
-        assert [detect("Habari") for _ in range(3)] == [None, "sw", "sw"]
+        assert [detect("Habari", "en") for _ in range(3)] == [(), ("sw",), ("sw",)]
 
 
 @pytest.mark.parametrize("answer", [7, b"pt", ["pt"], "português", ""])

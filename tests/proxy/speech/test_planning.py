@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from policies import plans
+from policies.language import Detect
 from policies.plans import Plan, Prices
 from policies.price import Price
 from policies.routing import Route
@@ -81,15 +82,118 @@ def test_an_operator_is_not_told_more_than_a_header_holds() -> None:
     assert len(plan.description) <= 1000
 
 
+def guessing(*tags: str) -> Detect:
+    return lambda _text, _usual: tags
+
+
+LATIN = "Tudo bem com voces hoje de manha?"
+
+
 @pytest.mark.parametrize(
-    ("detected", "default", "language"), [("pt", "en", "pt"), (None, "pt-BR", "pt"), (None, "th", "th")]
+    ("detected", "default", "language"),
+    [
+        (("pt",), "en", "pt"),
+        (("pt",), "pt-BR", "pt-BR"),
+        ((), "pt-BR", "pt-BR"),
+        ((), "th", "th"),
+        # Nobody speaks Galician or Catalan.
+        (("gl", "ca", "pt"), "en", "pt"),
+        (("gl", "ca"), "en-GB", "en-GB"),
+        (("gl", "en"), "en-GB", "en-GB"),
+    ],
 )
-def test_a_language_that_nobody_names_is_detected_or_the_default(
-    detected: str | None, default: str, language: str
+def test_a_language_that_nobody_names_is_the_first_guess_that_somebody_speaks_or_the_default(
+    detected: tuple[str, ...], default: str, language: str
 ) -> None:
     routes = (Route(language="pt", candidates=("two/m",)),)
-    planned = planner(*routes, detect=lambda _text: detected, default_language=default)
-    assert planned.plan(request("Tudo bem com voces hoje de manha?"), FREE).language == language
+    planned = planner(*routes, detect=guessing(*detected), default_language=default)
+    assert planned.plan(request(LATIN), FREE).language == language
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        Route(language="gl", candidates=("one/m",)),
+        # The voice `alone` is not there.
+        Route(language="gl", candidates=("two/m",)),
+        Route(language="gl", candidates=("one/m",), sentences=True),
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"language": "auto"}])
+def test_no_route_of_a_guess_refuses_what_the_default_would_speak(
+    route: Route, more: dict[str, object]
+) -> None:
+    planned = planner(route, detect=guessing("gl"))
+    plan = planned.plan(request(LATIN, voice="alone", **more), FREE)
+    assert [(part.language, part.source) for part in plan.parts] == [("en", "default")]
+
+
+def test_a_plan_that_forbids_the_engine_of_a_guess_leaves_the_default() -> None:
+    planned = planner(Route(language="pt", candidates=("two/m",)), detect=guessing("pt"))
+    terms = plans.terms(Plan(name="few", engines=("one",)))
+    assert planned.plan(request(LATIN), terms).language == "en"
+    with pytest.raises(NotAllowed):
+        planned.plan(request(LATIN, language="pt"), terms)
+
+
+def test_a_short_turn_has_the_language_of_the_dialogue_only_if_its_voice_speaks_it() -> None:
+    def detect(text: str, _usual: str) -> tuple[str, ...]:
+        return ("pt",) if "manha" in text else ()
+
+    text = f"[A] {LATIN} [B] Bye. [A] Sim."
+    both = Route(language="pt", candidates=("two/m",))
+    asked = request(text, voice={"cast": {"A": "alloy", "B": "alone"}})
+    plan = planner(both, detect=detect).plan(asked, FREE)
+    assert [part.language for part in plan.parts] == ["pt", "en", "pt"]
+
+
+def test_an_engine_of_a_guess_that_is_coming_up_is_waited_for() -> None:
+    planned = planner(Route(language="fr", candidates=("away/m",)), detect=guessing("fr"))
+    with pytest.raises(UpstreamFailed):
+        planned.plan(request("Bonjour, mes amis."), FREE)
+
+
+@pytest.mark.parametrize(
+    ("text", "detected", "voice", "field", "tag", "known_from"),
+    [
+        ("Привет", "", "alloy", "language", "ru", "was detected in the text"),
+        ("Привіт", "uk", "alloy", "language", "ru", "was detected in the text"),
+        ("สวัสดี", "", "alone", "voice", "th", "was detected in the text"),
+        (LATIN, "pt", "alloy", "language", "sw", "is the server's default"),
+    ],
+)
+def test_a_refusal_says_that_nobody_named_the_language_and_who_may(
+    text: str, detected: str, voice: str, field: str, tag: str, known_from: str
+) -> None:
+    thai = Route(language="th", candidates=("two/m",))
+    planned = planner(thai, detect=guessing(detected) if detected else None, default_language="sw")
+    with pytest.raises(InvalidRequest) as caught:
+        planned.plan(request(text, voice=voice), FREE)
+    assert caught.value.param == field
+    assert caught.value.message.endswith(
+        f" The language '{tag}' {known_from}; 'language' in the request decides."
+    )
+
+
+def test_a_refusal_of_a_named_language_or_of_a_voice_without_a_route_says_nothing_of_guesses() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        planner().plan(request(language="fr"), FREE)
+    assert "decides" not in caught.value.message
+    with pytest.raises(InvalidRequest) as caught:
+        planner().plan(request(voice="alone", model="two/m"), FREE)
+    assert caught.value.param == "voice"
+    assert "decides" not in caught.value.message
+
+
+def test_the_detector_is_asked_no_more_than_once_for_each_text_that_is_spoken() -> None:
+    asked: list[str] = []
+
+    def detect(text: str, _usual: str) -> tuple[str, ...]:
+        asked.append(text)
+        return ("en",)
+
+    planner(detect=detect).plan(request("Hello."), FREE)
+    assert asked == ["Hello."]
 
 
 def test_an_engine_that_is_coming_up_is_a_503_and_one_that_was_named_in_place_of_it_a_400() -> None:

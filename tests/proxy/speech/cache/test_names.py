@@ -75,6 +75,7 @@ OTHER_PARTS: dict[str, Any] = {
     "source": "default",
     "route": "en",
     "lexicon": Lexicon({"a": "b"}, digest="of it"),
+    "pause_s": 0.5,
 }
 """For each field of a part a value that differs from the one above."""
 

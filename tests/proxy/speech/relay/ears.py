@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from plugins.tone.decode import decode
 from plugins.tone.frames import SYMBOL_S, frame_symbols
 from proxy.audio.loudness import Meter, lufs
+from tests.proxy.speech.relay.voices import PAUSE_S
 from tests.server import Server
 from tests.sound import decoded
 
@@ -128,7 +129,10 @@ def turns(samples: NDArray[np.float32], rate_hz: int) -> list[NDArray[np.float32
         *(ends[at] for at, (one, other) in enumerate(pairwise(SPOKEN)) if one[0] != other[0]),
         ends[-1],
     ]
-    return [samples[round((a + 0.1) * rate_hz) : round((b - 0.1) * rate_hz)] for a, b in pairwise(cuts)]
+    return [
+        samples[round((a + pause + 0.1) * rate_hz) : round((b + pause - 0.1) * rate_hz)]
+        for (a, b), pause in zip(pairwise(cuts), np.arange(len(cuts)) * PAUSE_S, strict=False)
+    ]
 
 
 def loudness(samples: NDArray[np.float32], rate_hz: int) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from speech_engine import EngineError, Event, Finished, SpeechJob, Started, errors
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
-from tests.proxy.speech.relay.voices import CONFIG, body, hear, said, speech, stage
+from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, said, speech, stage
 
 SECOND = RATE_HZ * 2
 
@@ -47,7 +47,7 @@ async def test_an_engine_that_was_busy_while_another_was_heard_is_asked_once_mor
         content = await hear(server, "[Ana] Olá. [Ben] Hi. [Ana] Tchau.")
         (row,) = await server.usage()
     assert [said(job) for job in two.jobs] == ["Hi.", "Hi."]
-    assert len(content) == 2.5 * SECOND
+    assert len(content) == (2.5 + 2 * PAUSE_S) * SECOND
     assert (row.outcome, row.engine) == ("finished", "one+two")
 
 
@@ -97,4 +97,4 @@ async def test_the_second_candidate_is_not_asked_behind_the_answers_own_part_eit
         content = await hear(server, "[Cid] Um. [Dot] Dois.")
     assert [said(job) for job in three.jobs] == ["Um.", "Dois."]
     assert [said(job) for job in two.jobs] == ["Dois."]
-    assert len(content) == round(0.6 * RATE_HZ) * 2
+    assert len(content) == round((0.6 + PAUSE_S) * RATE_HZ) * 2

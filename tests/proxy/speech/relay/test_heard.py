@@ -25,6 +25,7 @@ from tests.proxy.speech.relay.ears import (
     server_rows,
     turns,
 )
+from tests.proxy.speech.relay.voices import PAUSE_S
 from tests.server import Server
 from tests.sound import decoded
 
@@ -49,7 +50,7 @@ def test_each_part_is_as_fast_as_the_whole_is_asked_to_be(server: Server) -> Non
     frames = decode(sound.samples, sound.sample_rate_hz, speed=1.5)
     assert [tuple(frame.split(":")) for frame in frames] == SPOKEN
     before = sum(len(frame_symbols(f"{voice}:{words}")) for voice, words in SPOKEN[:-1])
-    begin = (before + 7 + 2 * (2 + len("ana:"))) * SYMBOL_S / 1.5
+    begin = ((before + 7 + 2 * (2 + len("ana:"))) * SYMBOL_S + 3 * PAUSE_S) / 1.5
     then = next(word for word in answer["words"] if word["word"] == "Then")
     assert then["start_seconds"] == pytest.approx(begin, abs=0.02)
 
@@ -116,7 +117,7 @@ def test_words_point_into_the_users_text_and_into_the_sound(server: Server, audi
     assert times == sorted(set(times))
     # The first word of the last turn begins behind all that was said before it, a preamble and its name.
     before = sum(len(frame_symbols(f"{voice}:{words}")) for voice, words in SPOKEN[:-1])
-    begin = (before + 7 + 2 * (2 + len("ana:"))) * SYMBOL_S
+    begin = (before + 7 + 2 * (2 + len("ana:"))) * SYMBOL_S + 3 * PAUSE_S
     assert answer["words"][said.index("Then")]["start_seconds"] == pytest.approx(begin, abs=0.02)
     assert answer["voice_used"] == "ana+ben+olga"
     assert answer["model_used"] == "quiet/standard, loud/standard, usual/standard"

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from policies.routing import Candidate, Model
+from proxy.audio.fade import FADE_SAMPLES
 from proxy.errors import ReaderTooSlow
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
@@ -35,6 +36,8 @@ from tests.speech_engine.host.fakes import FakeEngine, FakeLog
 
 CHUNK = bytes(RATE_HZ // 5)
 LARGE = bytes(100_000)
+KEPT_BACK = FADE_SAMPLES * 2 + 64
+"""Bytes of a speech that are kept back: those that may be faded, and the last ones before a settlement."""
 CANDIDATE = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")
 JOB = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
 
@@ -139,9 +142,9 @@ async def test_a_failure_waits_for_what_was_made_before_it() -> None:
     async with reading(Endless(5, EngineFailed("x"))) as ahead:
         await ahead.wait_begun()
         await turns()
-        # All but the last bytes, which a speech keeps back.
+        # All but the last bytes, which a speech keeps back to fade them and to settle.
         heard = 0
-        while heard < 5 * len(CHUNK) - 64:
+        while heard < 5 * len(CHUNK) - KEPT_BACK:
             chunk = await ahead.next_chunk()
             assert chunk is not None
             heard += len(chunk.data)

@@ -12,20 +12,20 @@ from structlog.testing import capture_logs
 from speech_engine import Finished, Started, Word, Words, errors
 from tests.proxy.api.inside import envelope
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
-from tests.proxy.speech.relay.voices import CONFIG, body, hear, said, speech, stage, telling
+from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, said, speech, stage, telling
 
 SECOND = RATE_HZ * 2
 """Bytes of one."""
 
 
-async def test_each_says_its_own_in_order_in_one_stream_with_nothing_between(tmp_path: Path) -> None:
+async def test_each_says_its_own_in_order_in_one_stream_with_pauses_between(tmp_path: Path) -> None:
     one, two, three = Scripted(*spoken(1.0)), Scripted(*spoken(0.5)), Scripted(*spoken(0.25))
     async with stage(tmp_path, one, two, three) as server:
         content = await hear(server, "[Ana] Olá. Tudo bem? [Ben] Hi. [Cid] สวัสดี [Ana] Tchau.")
         (row,) = await server.usage()
     assert [said(job) for job in one.jobs] == ["Olá. Tudo bem?", "Tchau."]
     assert [said(job) for engine in (two, three) for job in engine.jobs] == ["Hi.", "สวัสดี"]
-    assert len(content) == (1.0 + 0.5 + 0.25 + 1.0) * SECOND
+    assert len(content) == (1.0 + 0.5 + 0.25 + 1.0 + 3 * PAUSE_S) * SECOND
     assert (row.engine, row.model, row.outcome) == ("one+two+three", "m", "finished")
     assert (row.samples, row.voice) == (len(content) // 2, "ana+ben+cid+dot")
     assert [engine.open for engine in (one, two, three)] == [0, 0, 0]
@@ -61,7 +61,7 @@ async def test_an_engine_with_one_slot_is_asked_when_it_has_made_the_part_before
             content = await hear(server, "[Ana] Um. [Ana] Dois. [Ana] Três.")
     assert "engine.speak.refused" not in {line["event"] for line in logs}
     assert [said(job) for job in one.jobs] == ["Um.", "Dois.", "Três."]
-    assert len(content) == round(0.9 * RATE_HZ) * 2
+    assert len(content) == round((0.9 + 2 * PAUSE_S) * RATE_HZ) * 2
 
 
 async def test_a_part_falls_back_before_its_first_sound(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ async def test_a_part_falls_back_before_its_first_sound(tmp_path: Path) -> None:
     async with stage(tmp_path, one, two, three) as server:
         answer = await server.ask("POST", "/v1/audio/speech", body=body("[Ana] Olá. [Dot] Hi. [Ana] Tchau."))
         (row,) = await server.usage()
-    assert len(answer.content) == 2.5 * SECOND
+    assert len(answer.content) == (2.5 + 2 * PAUSE_S) * SECOND
     assert (row.engine, row.outcome) == ("one+three", "finished")
     assert [said(job) for job in three.jobs] == ["Hi."]
 
@@ -80,7 +80,7 @@ async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> Non
     config = f"[server]\nfirst_audio_s = 1.2\n{CONFIG}"
     async with stage(tmp_path, *(Scripted(*late) for _ in range(3)), config=config) as server:
         content = await hear(server, "[Ana] Olá. [Ben] Hi. [Cid] Oi.")
-    assert len(content) == round(0.3 * RATE_HZ) * 2
+    assert len(content) == round((0.3 + 2 * PAUSE_S) * RATE_HZ) * 2
 
 
 @pytest.mark.parametrize(
@@ -181,15 +181,15 @@ prices.models."two" = {{ credits = 100, per = "second" }}
     async def count(message: Message) -> None:
         nonlocal written
         written += len(message.get("body", b""))
-        # All of the first part but the last bytes, which wait for more.
-        if written >= SECOND - 128:
+        # All of the first part and its pause but the last bytes, which wait for more.
+        if written >= SECOND + PAUSE_S * SECOND - 128:
             leaves.set()
 
     async with stage(tmp_path, one, two, config=config, plan="paid") as server:
         await server.raw_speech(body("[Ana] Olá. [Ben] Hi."), leaves, count)
         (row,) = await server.usage()
     assert (row.outcome, two.open) == ("left", 0)
-    assert 0 < row.samples <= RATE_HZ
+    assert RATE_HZ < row.samples <= RATE_HZ + PAUSE_S * RATE_HZ
     assert row.credits == -(-row.samples * 10**6 // RATE_HZ)
 
 
@@ -217,7 +217,7 @@ async def test_words_of_all_parts_point_into_the_text_and_into_the_sound(tmp_pat
     async with stage(tmp_path, one, Scripted(*spoken(0.5)), three) as server:
         answer = await server.ask("POST", "/v1/audio/speech", body=body(text, response_format="json"))
     found = [(word["word"], word["start_seconds"]) for word in answer.json()["words"]]
-    assert found == [("Olá", 0.1), ("Oi", 1.6)]
+    assert found == [("Olá", 0.1), ("Oi", 1.6 + 2 * PAUSE_S)]
     for word in answer.json()["words"]:
         assert text[word["source_start"] : word["source_end"]] == word["word"]
 
@@ -249,9 +249,11 @@ async def test_each_part_costs_what_its_engine_takes(tmp_path: Path) -> None:
     assert row.micro_usd == 1_070_000
 
 
-async def test_the_seconds_of_every_engine_are_counted_as_its_own(tmp_path: Path) -> None:
+async def test_the_seconds_of_every_engine_are_counted_as_its_own_with_the_pause_after_it(
+    tmp_path: Path,
+) -> None:
     async with stage(tmp_path, Scripted(*spoken(1.0)), Scripted(*spoken(2.0))) as server:
         await hear(server, "[Ana] Olá. [Ben] Hi. [Ana] Oi.")
         metrics = server.worker.metrics.text()
-    assert 'voxgate_speech_seconds_total{engine="one",model="m"} 2.0' in metrics
-    assert 'voxgate_speech_seconds_total{engine="two",model="m"} 2.0' in metrics
+    assert 'voxgate_speech_seconds_total{engine="one",model="m"} 2.25' in metrics
+    assert 'voxgate_speech_seconds_total{engine="two",model="m"} 2.25' in metrics

@@ -27,6 +27,8 @@ two = "v"
 three = "v"
 """
 CAST = {"Ana": "ana", "Ben": "ben", "Cid": "cid", "Dot": "dot"}
+PAUSE_S = 0.25
+"""The pause between two turns, unless the configuration says another."""
 
 
 def body(text: str, **more: Any) -> dict[str, Any]:
