@@ -14,7 +14,7 @@ from proxy.catalogue.library_editor import LibraryEditor
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import BODY_FAILURES, AccountName, body
 from proxy.http.endpoint import Endpoint, json
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, iso, page
 from proxy.http.replies import reply
 from proxy.storage import voices
 from proxy.storage.rows import new_id
@@ -28,14 +28,13 @@ class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
 
 
 class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A saved voice. `account` is null if it is everybody's. `created` is in microseconds UTC. `cast` has who
-    speaks with which voice."""
+    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice."""
 
     id: str
     account: str | None
     name: str
     type: Kind
-    created: int
+    created: str
     cast: dict[str, str]
     tags: tuple[str, ...]
     description: str
@@ -174,7 +173,7 @@ def _shown(record: VoiceRecord) -> SavedVoice:
         account=record.account,
         name=record.name,
         type=record.kind,
-        created=record.created,
+        created=iso(record.created),
         cast=dict(record.members),
         tags=record.tags,
         description=record.description,

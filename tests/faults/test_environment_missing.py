@@ -65,8 +65,8 @@ def test_readyz_and_engines_say_what_to_run(server: Server, plugins: dict[str, s
 def test_check_says_what_to_run_and_fails(server: Server, plugins: dict[str, str]) -> None:
     done = _voxgate(server, plugins, "check", "--json")
     assert done.returncode == 1
-    (bad,) = (finding for finding in json.loads(done.stdout) if not finding["ok"])
-    assert (bad["kind"], bad["name"], bad["note"]) == ("engine", "bell", REASON)
+    (bad,) = (finding for finding in json.loads(done.stdout)["data"] if finding["state"] == "wrong")
+    assert (bad["check"], bad["name"], bad["found"]) == ("engine", "bell", REASON)
 
 
 def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> None:

@@ -135,7 +135,7 @@ def test_a_cast_is_added_listed_and_deleted(run: Run, ada: str) -> None:
     assert own["account"].startswith("acc_")
     assert shared["account"] is None
     assert "already" in refused(run("voices", "add", "stage", "--cast", "Ana=nova"))
-    listed = run("voices", "list").out
+    listed = run("voices", "list", "--wide").out
     assert own["id"] in listed
     assert "Ana: nova, Ben: onyx" in listed
     assert "everybody" in listed

@@ -62,8 +62,8 @@ def test_a_name_that_is_not_configured_is_told_at_start_and_the_rest_serves(runn
 
 
 def test_check_warns_of_the_same_and_succeeds(running: server.Server) -> None:
-    findings = json.loads(running.cli("check", "--json").stdout)
-    warned = {each["name"] for each in findings if each["is_warning"]}
+    findings = json.loads(running.cli("check", "--json").stdout)["data"]
+    warned = {each["name"] for each in findings if each["state"] == "note"}
     assert warned == {"th", "en-NG", "voices.ana.minimax"}
 
 
@@ -86,7 +86,7 @@ def test_check_asks_the_running_server_for_models_and_voices(running: server.Ser
     )
     command = [str(VOXGATE), "check", "--config", str(file), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    notes = {each["name"]: each["note"] for each in json.loads(done.stdout) if each["note"]}
+    notes = {each["name"]: each["found"] for each in json.loads(done.stdout)["data"] if each["found"]}
     assert done.returncode == 1
     assert notes["th"].startswith("not used: espeak/standard does not speak th well enough")
     assert notes["es"].startswith("not used: tone has no model of 'tone/standrad'")
