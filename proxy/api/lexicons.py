@@ -163,7 +163,8 @@ async def read_lexicon(
         if own is not None:
             return _whole(lexicon_entry(own), own.words)
     if usual not in shared:
-        raise no_lexicon(name)
+        own_names = [] if account is None else [each for each, *_ in await lexicons.revisions(store, account)]
+        raise no_lexicon(name, [*own_names, *shared])
     return _whole(_shared(usual, shared[usual]), shared[usual])
 
 

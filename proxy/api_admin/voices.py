@@ -11,6 +11,7 @@ from starlette.responses import Response
 from proxy.api.voices import DeletedVoice, NewVoice
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.catalogue.library_editor import LibraryEditor
+from proxy.config.reader import possible
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import BODY_FAILURES, AccountName, body
 from proxy.http.endpoint import Endpoint, json
@@ -98,23 +99,25 @@ class AdminVoices:
         account = await self._admin_tools.query_account(request)
         record = await self._library_editor.find_voice(account, id_or_name)
         if record is None or account not in (None, record.account):
-            raise self._not_saved(id_or_name, account)
+            raise await self._not_saved(id_or_name, account)
         act = await self._admin_tools.audit_row(
             request, "voice.deleted", record.id, record.account or "", name=record.name
         )
         await self._library_editor.delete_voice(record, act)
         return reply(DeletedVoice(id=record.id))
 
-    def _not_saved(self, name: str, account: str | None) -> NotFound:
+    async def _not_saved(self, name: str, account: str | None) -> NotFound:
+        own = await self._library_editor.library.get(account or "")
+        saved = possible(name, [voice.name for voice in own.listed], "saved voices")
         if name in self._admin_tools.config.voices:
             why = f"The voice '{name[:80]}' is in the configuration; only what was saved can be deleted."
         elif account is None:
             why = (
                 f"No voice '{name[:80]}' was saved for everybody; "
-                "an account's is named by its id, or with the account."
+                f"an account's is named by its id, or with the account. {saved}"
             )
         else:
-            why = f"The account has no voice '{name[:80]}'."
+            why = f"The account has no voice '{name[:80]}'. {saved}"
         return NotFound(why, param="voice", code="voice_not_found")
 
     def _configured(self) -> list[ConfiguredVoice]:

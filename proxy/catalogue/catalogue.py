@@ -10,7 +10,7 @@ from policies.plans import Terms
 from policies.routing import Binding, Model, Offer, Route, Routes, RoutingResult, Voice, is_open
 from proxy.config.config_toml import Config, VoiceSection
 from proxy.config.model_names import ModelNameFault, find_misnamed
-from proxy.config.reader import hint
+from proxy.config.reader import hint, nearest, possible
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 
@@ -128,8 +128,10 @@ class Catalogue:
         if models:
             return models
         self._check_known(fulls[0])
+        near = nearest(name[:80], [*self._aliases, *(model.name for model in self.models())])
         raise NotFound(
-            f"The model '{name[:80]}' does not exist or you do not have access to it.",
+            f"The model '{name[:80]}' does not exist or you do not have access to it. "
+            f"{f'Did you mean {near}? ' if near else ''}GET /v1/models lists those that you may use.",
             param="model",
             code="model_not_found",
         )
@@ -179,11 +181,12 @@ class Catalogue:
         if len(matches) == 1:
             return matches[0]
         if matches:
-            ids = ", ".join(voice.id for voice in matches)
-            message = f"The voice name '{name[:80]}' is not unique; use one of the ids: {ids}."
+            same = ", ".join(voice.id for voice in matches)
+            message = f"The voice name '{name[:80]}' is not unique; use one of the ids: {same}."
         else:
             self._check_known(name)
-            message = f"The voice '{name[:80]}' does not exist. GET /v1/audio/voices lists those that do."
+            ids = [*of_account, *(voice.id for voice in voices)]
+            message = f"The voice '{name[:80]}' does not exist. {possible(name, ids, 'voices')}"
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
     def unusable_models(self) -> list[ModelNameFault]:

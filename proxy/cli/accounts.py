@@ -76,10 +76,14 @@ def accounts_set_plan(
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Change an account's plan. Older agreements stay, unless new ones replace them."""
-    if (plan is None) == (plan_option is None):
+    """Change an account's plan, or what is agreed. Older agreements stay, unless new ones replace them."""
+    if plan is not None and plan_option is not None:
         raise CommandRefused("PLAN: name the plan once")
-    body = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
+    given = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
+    body = {name: value for name, value in given.items() if value is not None}
+    if not body:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREEABLE)
+        raise CommandRefused(f"PLAN: name a plan, or what is agreed: {options}, --agreed")
     ask(config_file, form, tables.account, "POST", path("accounts", account), body)
 
 

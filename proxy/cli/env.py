@@ -117,6 +117,7 @@ def _listing(loaded: Registry) -> dict[str, Hosted]:
 
 
 def _hosted(loaded: Registry, plugin: str) -> Hosted:
+    from proxy.config.reader import possible
     from proxy.engines.environments import EnvironmentRefused
 
     listing = _listing(loaded)
@@ -128,7 +129,7 @@ def _hosted(loaded: Registry, plugin: str) -> Hosted:
     if fault is not None:
         raise EnvironmentRefused(f"the plugin {plugin} failed at {fault.stage}: {fault.reason}")
     raise EnvironmentRefused(
-        f"no plugin called {plugin!r} is installed; those that list packages: {', '.join(listing) or 'none'}"
+        f"no plugin called {plugin!r} is installed. {possible(plugin, listing, 'plugins with packages')}"
     )
 
 

@@ -87,7 +87,10 @@ def test_the_command_itself_prints_json_and_nothing_else(folder: Path) -> None:
         assert json.loads(done.stdout)
         assert done.stderr == ""
     failed = subprocess.run([VOXGATE, "accounts", "show", "bob"], capture_output=True, text=True, check=False)
-    assert refused(Ran(failed.returncode, failed.stdout, failed.stderr)) == "There is no account 'bob'."
+    assert (
+        refused(Ran(failed.returncode, failed.stdout, failed.stderr))
+        == "There is no account 'bob'. The accounts are: ada."
+    )
 
 
 def test_a_key_is_made_listed_rotated_and_revoked(run: Run) -> None:
@@ -128,10 +131,16 @@ def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) ->
         (("accounts", "show", "nobody"), "There is no account 'nobody'."),
         (("accounts", "create", "ada"), "There is an account with the name 'ada' already."),
         (("accounts", "create", ""), "Invalid value for 'name'"),
+        (("accounts", "show", "adda"), "no account 'adda'. Did you mean ada? The accounts are: ada."),
+        (
+            ("accounts", "create", "bob", "--plan", "prp"),
+            "no plan 'prp'. Did you mean pro? The plans are: free, basic, pro, enterprise, unlimited.",
+        ),
+        (("env", "build", "gone"), "no plugin called 'gone' is installed. The plugins with packages are: "),
         (("accounts", "show", ""), "'' names none of the accounts"),
         (("accounts", "close", ".."), "'..' names none of the accounts"),
         (("accounts", "close", "ada/"), "'ada/' names none of the accounts"),
-        (("accounts", "set-plan", "ada"), "PLAN: name the plan once"),
+        (("accounts", "set-plan", "ada"), "PLAN: name a plan, or what is agreed: --allowance, --rpm,"),
         (("accounts", "set-plan", "ada", "pro", "--plan", "free"), "PLAN: name the plan once"),
         (("keys", "create", "--account", "nobody"), "There is no account 'nobody'."),
         (("keys", "create", "--account", "ada", "--role", "root"), "one of speech, admin"),

@@ -33,6 +33,12 @@ def test_limits_are_agreed_and_taken_back(run: Run) -> None:
     assert run("accounts", "show", "ada", "--json").json["balance"]["left"] == 10.5
 
 
+def test_what_is_agreed_changes_without_a_word_of_the_plan(run: Run) -> None:
+    run("accounts", "create", "ada", "--plan", "pro", "--rpm", "5")
+    changed = run("accounts", "set-plan", "ada", "--rpm", "7", "--json").json
+    assert (changed["plan"], changed["agreed"]["rpm"]) == ("pro", 7)
+
+
 def test_everything_agreed_is_taken_back_at_once(run: Run) -> None:
     run("accounts", "create", "ada", "--allowance", "10.5", "--voices", "0")
     changed = run("accounts", "set-plan", "ada", "pro", "--agreed", "none", "--rpm", "7", "--json").json

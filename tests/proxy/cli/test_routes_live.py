@@ -123,7 +123,7 @@ def test_the_cli_explains_it_for_one_account(running: server.Server) -> None:
     assert (found["plan"], found["parts"][0]["source"]) == ("free", "request")
     refused = running.cli("route", "explain", "--text", "Hello.", "--key-of", "nobody", check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.strip() == "There is no account 'nobody'."
+    assert refused.stderr.startswith("There is no account 'nobody'. The accounts are: ada, dev.")
 
 
 def test_routes_change_at_sighup(running: server.Server) -> None:
