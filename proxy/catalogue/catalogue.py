@@ -217,7 +217,7 @@ class Catalogue:
                     {info.id for info in self._engines[engine].voices()} if engine in self._engines else set()
                 )
                 if known and binding.engine_voice not in known:
-                    faults.append((voice.id, f"{engine} has no voice {binding.engine_voice!r}"))
+                    faults.append((voice.id, f"{engine} does not have it: see voxgate check"))
         return faults
 
     def _all_named(self, fulls: Iterable[str]) -> list[Model]:

@@ -188,7 +188,7 @@ class ProviderKey:
         if new == before:
             return
         if error is not None and not new.is_closed:
-            self.reason = error.message or type(error).__name__
+            self.reason = error.reason or type(error).__name__
         if new.is_refused and error is not None:
             self._metrics.alarmed(self._owner, type(error).__name__)
             _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from proxy.storage import accounts
-from speech_engine import EngineUnavailable, Language
+from speech_engine import (
+    ContentRefused,
+    EngineError,
+    EngineLimited,
+    EngineUnauthorized,
+    EngineUnavailable,
+    Language,
+    UnsupportedLanguage,
+    UnsupportedText,
+    UnusableSample,
+    VoiceNotFound,
+)
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.storage.changes import to_plan
@@ -276,3 +287,26 @@ async def test_a_long_text_of_any_languages_is_planned_as_a_short_one_is(server:
     answer = await server.speech("Hello there, my friends. " * 100, language=auto)
     assert answer.status_code == 200
     assert answer.headers["x-voxgate-engine"] == "house/m"
+
+
+@pytest.mark.parametrize("stream_format", ["audio", "sse"])
+@pytest.mark.parametrize("is_late", [False, True], ids=["at once", "after audio"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(VoiceNotFound, UnsupportedText, UnsupportedLanguage, ContentRefused, UnusableSample),
+        *(EngineLimited, EngineUnauthorized),
+    ],
+)
+async def test_a_providers_code_never_reaches_a_client(
+    tmp_path: Path, kind: type[EngineError], is_late: bool, stream_format: str
+) -> None:
+    error = kind("The provider says no.", detail="HTTP 418, their_own_code")
+    script = [*spoken(0.2)[:-1], error] if is_late else [error]
+    async with inside(tmp_path, CONFIG, {**engines(), "house": Scripted(*script)}) as server:
+        body = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "stream_format": stream_format}
+        shown = repr(await server.raw_speech({**body, "response_format": "pcm"}))
+        usage = await server.ask("GET", "/v1/usage")
+        ready = await server.ask("GET", "/readyz")
+    assert "their_own_code" not in shown + usage.text + ready.text
+    assert "HTTP 418" not in shown
