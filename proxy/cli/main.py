@@ -14,6 +14,7 @@ from rich.console import Console
 
 from proxy import __version__
 from proxy.cli.accounts import accounts
+from proxy.cli.backup import backup, restore
 from proxy.cli.diagnosis import check, doctor, engines
 from proxy.cli.env import env
 from proxy.cli.keys import keys
@@ -124,7 +125,7 @@ def serve(
 
 
 # In the order of the help: first what a new operator needs.
-for command in (serve, check, doctor, engines, plans, usage, audit):
+for command in (serve, check, doctor, engines, plans, usage, audit, backup, restore):
     app.command()(command)
 for name, group in {
     "accounts": accounts,
