@@ -1,4 +1,4 @@
-"""`voxgate …`: all commands together, and `voxgate serve`.
+"""`voxgate …`: all commands together, `voxgate serve` and `voxgate reload`.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from proxy import __version__
 from proxy.cli.accounts import accounts
+from proxy.cli.admin_requests import ask
 from proxy.cli.backup import backup, restore
 from proxy.cli.diagnosis import check, doctor, engines
 from proxy.cli.env import env
 from proxy.cli.keys import keys
 from proxy.cli.ledger import ledger
 from proxy.cli.lexicons import lexicons
-from proxy.cli.options import ConfigFile
+from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
+from proxy.cli.tables import Part
 from proxy.cli.voices import voices
 from proxy.errors import CommandRefused
 
@@ -124,8 +128,27 @@ def serve(
     sys.exit(supervisor.serve(read(), read, plugins, announce))
 
 
+def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
+    """Let the running server read its config file again, as SIGHUP does."""
+    from proxy.config import config_toml
+    from proxy.processes import runtime
+
+    data = Path(config_toml.load(config_file).data)
+    if not runtime.is_held(data):
+        raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
+    ask(config_file, form, _reload_result, "POST", "reload")
+
+
+def _reload_result(answer: dict[str, Any]) -> list[Part]:
+    changed, waiting = ", ".join(answer["changed"]), ", ".join(answer["needs_restart"])
+    lines = [Text(f"Changed: {changed}." if changed else "Nothing has changed.")]
+    if waiting:
+        lines.append(Text(f"These wait for a restart: {waiting}.", "yellow"))
+    return [*lines]
+
+
 # In the order of the help: first what a new operator needs.
-for command in (serve, check, doctor, engines, plans, usage, audit, backup, restore):
+for command in (serve, reload, check, doctor, engines, plans, usage, audit, backup, restore):
     app.command()(command)
 for name, group in {
     "accounts": accounts,

@@ -22,12 +22,14 @@ import uvloop
 from starlette.types import ASGIApp
 
 from proxy.access import dev_key
+from proxy.api_admin import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.http.server_protocol import server_protocol
+from proxy.processes.reload_line import ReloadLine
 from proxy.storage import accounts
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
@@ -43,6 +45,7 @@ from speech_engine.host.pipe import (
     PlansInUse,
     PlansQuestion,
     Ready,
+    ReloadResult,
     Revision,
     WorkerGivenUp,
     remove_socket,
@@ -106,7 +109,10 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
     plugins = registry.load()
     if _has_local_engine(config, plugins):
         libraries.load()
-    async with open_worker(config, plugins) as worker:
+    reloads = ReloadLine(pipe)
+    host, port = http.getsockname()[:2]
+    link = ServerLink(host, port, reloads.reload)
+    async with open_worker(config, plugins, link) as worker:
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
@@ -114,7 +120,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         public = _server(worker.public, stall_s, _drain_s(config))
         private = _server(worker.control, stall_s, 1)
         helping = [
-            asyncio.create_task(_listen(pipe, inbox, worker, public)),
+            asyncio.create_task(_listen(pipe, inbox, worker, public, reloads)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
         if control:
@@ -219,6 +225,7 @@ async def _listen(
     inbox: asyncio.Queue[Message],
     worker: Worker,
     public: uvicorn.Server,
+    reloads: ReloadLine,
 ) -> None:
     answering: set[asyncio.Task[None]] = set()
     while True:
@@ -239,6 +246,8 @@ async def _listen(
                 worker.revise(config)
                 public.config.timeout_graceful_shutdown = _drain_s(config)
                 _log.info("config.reload.complete", revision=revision.number)
+            case ReloadResult() as result:
+                reloads.on_result(result)
             case Drain():
                 worker.server_state.is_draining = True
                 public.should_exit = True
