@@ -75,11 +75,8 @@ def test_a_server_on_another_port_than_the_file_says_is_asked_where_it_is(tmp_pa
     taken = free_port()
     with listening(taken), running(tmp_path, TONE.replace("[server]", f"[server]\nport = {taken}")) as moved:
         found = examined(moved)
-        address = next(
-            row
-            for row in json.loads(moved.cli("check", "--json").stdout)["data"]
-            if row["check"] == "address"
-        )
+        checked = json.loads(moved.cli("check", "--json").stdout)["data"]
+        (address,) = (row for row in checked if row["check"] == "address")
     here = moved.url.removeprefix("http://")
     named = f"127.0.0.1:{taken}"
     (of_port,), (of_metrics,) = found["port"], found["metrics port"]
