@@ -63,7 +63,7 @@ def env_build(
 
 @env.command("list")
 def env_list(form: Printed = None) -> None:
-    """List the environments. Stale ones are needed by no plugin any more."""
+    """List the environments. No plugin needs stale ones; others are of another installation."""
     from proxy.engines import environments, registry
 
     recipes = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
@@ -71,7 +71,8 @@ def env_list(form: Printed = None) -> None:
     for found in environments.every():
         recipe = recipes.get(found.recipe.plugin)
         is_current = recipe is not None and found.is_whole and environments.is_current(found, recipe)
-        rows.append(_row(found, "current" if is_current else "stale"))
+        state = "current" if is_current else "stale" if found.is_ours else "other"
+        rows.append(_row(found, state))
     current = {row["plugin"] for row in rows if row["state"] == "current"}
     rows += [
         {"plugin": name, "hash": recipe.digest, "state": "missing", "bytes": 0, "torch": "", "folder": ""}
@@ -100,7 +101,7 @@ def env_remove(
 
     gone = environment_build.remove(plugin, is_needed)
     if not gone and not stale:
-        raise CommandRefused(f"there is no environment of {plugin!r}{_LOOK_LIKE}")
+        raise CommandRefused(f"this installation has no environment of {plugin!r}{_LOOK_LIKE}")
     rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in gone]
     print_answer({"data": rows}, form, _environments_table)
 
