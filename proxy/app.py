@@ -113,7 +113,12 @@ class Worker:
         )
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = health.HealthEndpoints(
-            self.store, resources.limits, dependencies, server.default_model, self.server_state
+            self.store,
+            resources.limits,
+            dependencies,
+            server.default_model,
+            server.default_voice,
+            self.server_state,
         )
         admin_tools = api_admin.AdminTools(
             self.store, self.ledger, self._callers, config, self._usage_throttle, self.cache

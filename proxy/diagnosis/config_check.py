@@ -37,7 +37,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings += text_check.routes(config, registry, results)
     findings += _settings(config, registry)
     findings += [_default(config.models, "default_model", config.server.default_model)]
-    findings += [_default(config.voices, "default_voice", config.server.default_voice)]
+    findings += [_default_voice(config, results)]
     findings += text_check.voices(config, results)
     findings += [*text_check.lexicons(config), text_check.cache(config)]
     count = len(config.voices)
@@ -121,6 +121,15 @@ def _limit(limit: float | str | None) -> str:
 
 def _price(price: Price) -> str:
     return f"{in_credits(price.micro)}/{price.per}" if price.micro else "free"
+
+
+def _default_voice(config: Config, results: ProbeResults) -> Finding:
+    name = config.server.default_voice
+    section = config.voices.get(name)
+    if section is not None and text_check.is_silent(section, results):
+        found = f"server.default_voice: no engine has {name!r}; /readyz says unready"
+        return wrong("default", found, name="default_voice")
+    return _default(config.voices, "default_voice", name)
 
 
 def _default(known: Any, key: str, name: str) -> Finding:

@@ -20,8 +20,8 @@ from speech_engine import Language, ModelInfo
 
 
 class ProbeResults(msgspec.Struct, frozen=True):
-    """The models and voices of the engines that answered, and the languages of the front-ends. `address` is
-    where the running server listens."""
+    """The models of the engines that answered, the voices of those that know all theirs, and the
+    languages of the front-ends. `address` is where the running server listens."""
 
     models: Mapping[str, tuple[ModelInfo, ...]] = {}
     voices: Mapping[str, frozenset[str]] = {}
@@ -51,7 +51,11 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
     there = [row for row in rows if row["name"] in config.engines and _is_same(config, row) and row["models"]]
     return ProbeResults(
         {row["name"]: _models(row) for row in there},
-        {row["name"]: frozenset(row["voices"]) for row in there},
+        {
+            row["name"]: frozenset((*row["voices"], *row["unlisted_voices"]))
+            for row in there
+            if row["unlisted_voices"] is not None
+        },
         front_ends,
         address,
     )

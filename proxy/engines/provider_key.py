@@ -121,6 +121,14 @@ class ProviderKey:
         return self._welcome.voices
 
     @property
+    def unlisted_voices(self) -> tuple[str, ...] | None:
+        return self._welcome.unlisted_voices
+
+    @property
+    def tries_unknown_voices(self) -> bool:
+        return self._welcome.tries_unknown_voices
+
+    @property
     def may_try(self) -> bool:
         return breaker.may_try(self.breaker, _now())
 

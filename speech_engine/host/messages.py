@@ -43,12 +43,17 @@ class HelloReply(msgspec.Struct, frozen=True):
     slots: Annotated[int, msgspec.Meta(ge=1)]
     models: tuple[ModelInfo, ...]
     voices: tuple[VoiceInfo, ...]
+    unlisted_voices: tuple[str, ...] | None = None
+    tries_unknown_voices: bool = False
 
 
 def introduction(engine: Engine) -> HelloReply:
     """Ask an engine once, before it serves, for its description: an exception or nonsense ends the start."""
     voices = engine.voices() if isinstance(engine, EngineVoices) else ()
-    welcome = HelloReply(API_VERSION, engine.slots, engine.models(), voices)
+    # An empty list says nothing: some engines learn their voices later.
+    unlisted = getattr(engine, "unlisted_voices", ()) if voices else None
+    tries = getattr(engine, "tries_unknown_voices", False)
+    welcome = HelloReply(API_VERSION, engine.slots, engine.models(), voices, unlisted, tries)
     try:
         return msgspec.convert(msgspec.to_builtins(welcome), HelloReply)
     except msgspec.ValidationError as error:

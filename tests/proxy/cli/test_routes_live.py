@@ -92,6 +92,7 @@ def test_check_asks_the_running_server_for_models_and_voices(running: server.Ser
     assert notes["es"].startswith("not used: tone has no model of 'tone/standrad'")
     assert notes["routes.es"].endswith("did you mean standard?")
     assert notes["voices.ana.espeak"].startswith("espeak has no voice 'f33'; did you mean f3?")
+    assert notes["voices.ana"] == "no engine has it, so it is not offered"
 
 
 def test_the_cli_explains_what_is_passed_over_and_why(running: server.Server) -> None:
