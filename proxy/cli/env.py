@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from proxy.cli import service_environment
 from proxy.cli.options import PluginName, Printed
 from proxy.cli.tables import Grid, Part, print_answer
 from proxy.errors import CommandRefused
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 env = typer.Typer(help="Environments: Pythons for plugins that need packages.", no_args_is_help=True)
 
 _LOOK_LIKE = " (run voxgate env list to see them)"
+
+
+@env.callback()
+def _of_the_service() -> None:
+    service_environment.apply(None)  # it may keep environments elsewhere
 
 
 @env.command("build")

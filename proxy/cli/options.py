@@ -8,10 +8,16 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli import service_environment
 from proxy.errors import CommandRefused
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="The config file; else VOXGATE_CONFIG, else ./config.toml.")
+    Path | None,
+    typer.Option(
+        "--config",
+        callback=service_environment.apply,
+        help="The config file; else VOXGATE_CONFIG, else ./config.toml, else that of the service.",
+    ),
 ]
 Form = bool | None
 """How an answer is printed: True is JSON, False is tables with all columns, None is tables for 80 columns."""
