@@ -30,7 +30,9 @@ from proxy.cli.tables import Part
 from proxy.cli.voices import voices
 from proxy.errors import CommandRefused
 
-_SERVING = "voxgate serves on {base}/v1"
+_SERVING = """\
+voxgate serves on {base}/v1
+Clients need a key. To make one: voxgate accounts create NAME, then voxgate keys create --account NAME"""
 
 _TRY = """\
 voxgate serves on {base}/v1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -264,6 +265,19 @@ def test_the_version_is_printed(run: Run) -> None:
 def test_engines_without_a_server_are_those_of_the_config(run: Run) -> None:
     (finding,) = run("engines", "--json").json["data"]
     assert (finding["name"], finding["state"] != "wrong") == ("tone", True)
+
+
+def test_a_start_without_a_dev_key_says_how_a_key_is_made(folder: Path) -> None:
+    environ = {**os.environ, "VOXGATE_SERVER__DEV_KEY": "false", "VOXGATE_SERVER__METRICS": ""}
+    command = [VOXGATE, "serve", "--port", "0"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as serving:
+        assert serving.stdout is not None
+        try:
+            serves, hint = (serving.stdout.readline().decode() for _ in range(2))
+        finally:
+            serving.terminate()
+    assert serves.startswith("voxgate serves on http://127.0.0.1:")
+    assert "voxgate accounts create NAME, then voxgate keys create --account NAME" in hint
 
 
 def test_a_data_folder_that_somebody_holds_is_not_touched(run: Run, folder: Path) -> None:
