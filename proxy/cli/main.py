@@ -131,7 +131,7 @@ def serve(
 
 
 def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
-    """Let the running server read its config file again, as SIGHUP does."""
+    """Let the running server read its config file again. SIGHUP does the same."""
     from proxy.config import config_toml
     from proxy.processes import runtime
 

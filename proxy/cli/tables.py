@@ -103,7 +103,9 @@ def keys(answer: dict[str, Any]) -> list[Part]:
         for row in answer["data"]
     ]
     columns = ("name", "account", "role", "until", "id", "ends with", "created", "caps")
-    return [Grid(columns, rows, wide=("ends with", "created", "caps"))]
+    # Without names there are only ids, and who made a key has just named the account.
+    unnamed = () if names else ("account",)
+    return [Grid(columns, rows, wide=(*unnamed, "ends with", "created", "caps"))]
 
 
 def entries(answer: dict[str, Any]) -> list[Part]:

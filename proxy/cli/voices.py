@@ -89,7 +89,8 @@ def _speakers(cast: dict[str, str], engines: list[str]) -> str:
 
 def _row_table(row: dict[str, Any]) -> list[Part]:
     name, whose, _, _, speakers, id_ = _saved(row, {})
-    return [Grid(("name", "whose", "speaks with", "id"), [(name, whose, speakers, id_)])]
+    wide = ("whose",) if row["account"] else ()
+    return [Grid(("name", "whose", "speaks with", "id"), [(name, whose, speakers, id_)], wide)]
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:

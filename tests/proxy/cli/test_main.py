@@ -269,7 +269,7 @@ def test_engines_without_a_server_are_those_of_the_config(run: Run) -> None:
 
 def test_a_start_without_a_dev_key_says_how_a_key_is_made(folder: Path) -> None:
     environ = {**os.environ, "VOXGATE_SERVER__DEV_KEY": "false", "VOXGATE_SERVER__METRICS": ""}
-    command = [VOXGATE, "serve", "--port", "0"]
+    command = [str(VOXGATE), "serve", "--port", "0"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as serving:
         assert serving.stdout is not None
         try:
