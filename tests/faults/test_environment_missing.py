@@ -78,9 +78,9 @@ def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> 
     ("command", "says"),
     [
         (("build", "tone"), "tone lists no packages of its own"),
-        (("build", "toon"), "no plugin called 'toon' is installed; those that list packages: bell"),
+        (("build", "toon"), "no plugin called 'toon' is installed. The plugins with packages are: bell."),
         (("build", "bell", "--torch", "cpu"), "--torch cpu: name the index that has it"),
-        (("remove", "bell"), "there is no environment of 'bell'"),
+        (("remove", "bell"), "this installation has no environment of 'bell'"),
     ],
 )
 def test_an_env_command_that_cannot_be_done_is_one_line_and_a_status(
