@@ -74,6 +74,10 @@ class Lexicons:
         own, shared = self._owners
         return f"<Lexicons {len(own)} of an account, {len(shared)} of the operator>"
 
+    @property
+    def names(self) -> list[str]:
+        return sorted({name for owner in self._owners for name in owner})
+
     def for_text(self, requested: str | Words | None, tag: str) -> Lexicon:
         """Return the lexicon for a text. Raises UnknownLexicon.
 

@@ -61,7 +61,14 @@ class Worker:
     """One worker, wired. Its resources are opened once; the rest is built anew from each revision of the
     configuration, and a request ends in the revision in which it began."""
 
-    def __init__(self, config: Config, registry: Registry, resources: WorkerResources) -> None:
+    def __init__(
+        self,
+        config: Config,
+        registry: Registry,
+        resources: WorkerResources,
+        link: api_admin.ServerLink | None = None,
+    ) -> None:
+        self._link = link
         self.store, self.ledger = resources.store, resources.ledger
         self.engines, self.cache, self.metrics = resources.engines, resources.cache, resources.metrics
         self.server_state = health.ServerState()
@@ -113,7 +120,12 @@ class Worker:
         )
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = health.HealthEndpoints(
-            self.store, resources.limits, dependencies, server.default_model, self.server_state
+            self.store,
+            resources.limits,
+            dependencies,
+            server.default_model,
+            server.default_voice,
+            self.server_state,
         )
         admin_tools = api_admin.AdminTools(
             self.store, self.ledger, self._callers, config, self._usage_throttle, self.cache
@@ -133,12 +145,16 @@ class Worker:
             *welcome.routes(),
         ]
         self.endpoints = welcome.with_description([*client_routes, *admin_routes], server.public_catalogue)
-        self._control_app = layers.control_app(admin_routes, self.metrics)
+        own_routes = [] if self._link is None else api_admin.server_routes(self._link, config)
+        self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
         self.app = layers.public_app(self.endpoints, server, self._logins, resources.limits, self.metrics)
 
 
 @asynccontextmanager
-async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worker]:
+async def open_worker(
+    config: Config, registry: Registry, link: api_admin.ServerLink | None = None
+) -> AsyncIterator[Worker]:
+    """Open a worker. Without a link, commands can neither reload the server nor ask where it listens."""
     metrics, detector_name = Metrics(), config.server.detector
     detector_section = config.detectors.get(detector_name, PluginSection())
     async with (
@@ -154,4 +170,4 @@ async def open_worker(config: Config, registry: Registry) -> AsyncIterator[Worke
         resources = WorkerResources(
             store, ledger, answers, limits, engines, front_ends, detector, cache, metrics
         )
-        yield Worker(config, registry, resources)
+        yield Worker(config, registry, resources, link)

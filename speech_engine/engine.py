@@ -49,7 +49,12 @@ class EngineRefreshes(Protocol):
 
 @runtime_checkable
 class EngineVoices(Protocol):
-    """An engine that has its own voices."""
+    """An engine that has its own voices.
+
+    `unlisted_voices` may name voices with which it speaks, too, and which no client needs to see; None says
+    that nobody knows them all. Without this attribute the list is whole. What is in neither is offered to
+    nobody, and not even tried unless `tries_unknown_voices` is True: a provider may learn a voice by its use.
+    """
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         """Returns the voices; clients see them as `engine/voice`. Must not block."""

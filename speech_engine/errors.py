@@ -1,6 +1,7 @@
 """The errors of an engine. The class decides the HTTP status, and whether another engine may try.
 
-The user sees a message only if the user can correct the error. A message must never quote the text.
+The user sees a message only if the user can correct the error. A message must never quote the text, and
+never has a provider's code or words: those are the `detail`, which only the operator reads.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from typing import ClassVar
 
 
 class EngineError(Exception):
-    """The base class. `retry_after_s` says when a second try makes sense, if that is known.
+    """The base class. `retry_after_s` says when a second try makes sense, if that is known. `detail` is for
+    the operator alone: the provider's status and code.
 
     `may_fall_back`: the server may ask another engine. `may_retry`: the server may ask this engine again
     before any audio came. The first try certainly did nothing and costs nothing.
@@ -18,10 +20,16 @@ class EngineError(Exception):
     may_fall_back: ClassVar[bool] = True
     may_retry: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, detail: str = "", retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.detail = detail
         self.retry_after_s = retry_after_s
+
+    @property
+    def reason(self) -> str:
+        """The message with its detail, for the operator's logs and commands."""
+        return f"{self.message.rstrip('.')} ({self.detail})." if self.detail else self.message
 
 
 class EngineFailed(EngineError):
@@ -109,6 +117,8 @@ def name_of(error: EngineError) -> str:
     return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _BY_NAME), "EngineFailed")
 
 
-def error_named(name: str, message: str, *, retry_after_s: float | None = None) -> EngineError:
+def error_named(
+    name: str, message: str, *, detail: str = "", retry_after_s: float | None = None
+) -> EngineError:
     """Return the error that another process described; an unknown class becomes EngineFailed."""
-    return _BY_NAME.get(name, EngineFailed)(message, retry_after_s=retry_after_s)
+    return _BY_NAME.get(name, EngineFailed)(message, detail=detail, retry_after_s=retry_after_s)

@@ -59,10 +59,7 @@ class Server(NamedTuple):
 
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`voxgate …` beside the running server."""
-        environ = {**os.environ, "VOXGATE_CONFIG": str(self.config)}
-        return subprocess.run(
-            [VOXGATE, *arguments], env=environ, capture_output=True, text=True, timeout=60, check=check
-        )
+        return command(self.config, *arguments, check=check)
 
     def control(self) -> httpx2.Client:
         """The operator's way in, by the server's control socket: `/admin/…` without a key."""
@@ -84,6 +81,14 @@ class Server(NamedTuple):
         body = {"model": "tts-1", "voice": "alloy", "input": text, **more}
         with self.client() as client:
             return client.post("/v1/audio/speech", json=body)
+
+
+def command(config: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """`voxgate …` with this config file."""
+    environ = {**os.environ, "VOXGATE_CONFIG": str(config)}
+    return subprocess.run(
+        [VOXGATE, *arguments], env=environ, capture_output=True, text=True, timeout=60, check=check
+    )
 
 
 @contextmanager

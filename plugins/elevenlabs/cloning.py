@@ -25,9 +25,9 @@ async def add(api: Api, request: CloneRequest) -> str:
         async with api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S) as answer:
             added = decoded(_Added, await answer.read())
     except UnsupportedText as error:
-        raise UnusableSample(error.message) from None
+        raise UnusableSample(error.message, detail=error.detail) from None
     except EngineStumbled as error:
-        raise EngineFailed(error.message) from None
+        raise EngineFailed(error.message, detail=error.detail) from None
     try:
         found = voice_id(EngineVoice(added.voice_id))
     except VoiceNotFound:

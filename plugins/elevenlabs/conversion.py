@@ -54,7 +54,7 @@ class Converter:
             except NoSuchPath:
                 continue
             except UnsupportedText as error:
-                raise UnusableSample(error.message) from None
+                raise UnusableSample(error.message, detail=error.detail) from None
             return
         raise EngineFailed("ElevenLabs has no voice changer at either of its addresses.")
 

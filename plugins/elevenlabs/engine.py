@@ -37,6 +37,7 @@ class ElevenLabsEngine:
         self._converter = Converter(api, settings)
         self._models: tuple[ModelInfo, ...] = ()
         self._voices: tuple[VoiceInfo, ...] = ()
+        self.unlisted_voices: tuple[str, ...] | None = None
         self._is_spent = False
 
     def __repr__(self) -> str:
@@ -53,8 +54,9 @@ class ElevenLabsEngine:
 
     async def refresh(self) -> None:
         models = await listings.models(self._api, self._settings)
-        voices = await listings.voices(self._api)
+        voices, is_whole = await listings.voices(self._api)
         self._models, self._voices = models, voices
+        self.unlisted_voices = () if is_whole else None
         if self._is_spent:
             # Lists are free, so an answer to them does not show that the account has credit.
             await listings.check_credit(self._api)

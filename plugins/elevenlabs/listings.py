@@ -121,22 +121,24 @@ async def models(api: Api, settings: ElevenLabsSettings) -> tuple[ModelInfo, ...
     return tuple(speaking[name].info(settings) for name in names if name in speaking)
 
 
-async def voices(api: Api) -> tuple[VoiceInfo, ...]:
-    """Return the voices on the first pages. Only the largest accounts have more pages.
+async def voices(api: Api) -> tuple[tuple[VoiceInfo, ...], bool]:
+    """Return the voices on the first pages, and whether these are all. Only the largest accounts have more.
 
     If the key may not list voices, return none. The engine can still speak with a voice by its id.
     """
     found: dict[str, VoiceInfo] = {}
     query = {"page_size": _PAGE}
+    is_whole = False
     for _ in range(_MOST_PAGES):
         page = await api.look(VoicePage, "/v2/voices", query)
         if page is None:
             break
         found.update({each.voice_id: each.info() for each in page.voices if each.is_usable})
         if not page.has_more or not page.next_page_token:
+            is_whole = True
             break
         query["next_page_token"] = page.next_page_token
-    return tuple(found.values())
+    return tuple(found.values()), is_whole
 
 
 async def check_credit(api: Api) -> None:

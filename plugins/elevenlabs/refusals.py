@@ -117,14 +117,13 @@ def told(detail: Any) -> Refusal:
 def error(refusal: Refusal, http_status: int, headers: Mapping[str, str]) -> EngineError:
     """Return the error to raise.
 
-    Its message has the names that an operator can look up, and none of the provider's prose.
+    Its detail has the names that an operator can look up. The provider's prose is in neither.
     """
     kind = _kind(refusal, http_status)
     about = f"HTTP {http_status}" + (f", {refusal.name}" if refusal.name else "")
     wait = headers.get("retry-after", "")
-    return kind(
-        f"{_SENTENCES[kind]} ({about}).", retry_after_s=float(wait) if _SECONDS.fullmatch(wait) else None
-    )
+    seconds = float(wait) if _SECONDS.fullmatch(wait) else None
+    return kind(f"{_SENTENCES[kind]}.", detail=about, retry_after_s=seconds)
 
 
 def _kind(refusal: Refusal, http_status: int) -> type[EngineError]:

@@ -34,12 +34,15 @@ _SPEECH = "/v1/t2a_v2"
 
 class MinimaxEngine:
     slots = _SLOTS
+    # MiniMax lists a new voice of the account only after its first use.
+    tries_unknown_voices = True
 
     def __init__(self, name: str, settings: MinimaxSettings, context: Context) -> None:
         self._name = name
         self._settings = settings
         self._api = Api(settings, context)
         self._voices: tuple[VoiceInfo, ...] = ()
+        self.unlisted_voices: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"<MinimaxEngine {self._name}, {len(self._voices)} voices>"
@@ -51,7 +54,10 @@ class MinimaxEngine:
         return self._voices
 
     async def refresh(self) -> None:
-        self._voices = await voices.listed(self._api, with_own=self._settings.own_voices)
+        known = await voices.known(self._api)
+        self._voices = known.listed(with_own=self._settings.own_voices)
+        shown = {voice.id for voice in self._voices}
+        self.unlisted_voices = tuple(id_ for id_ in known.ids if id_ not in shown)
 
     async def clone(self, request: CloneRequest) -> str:
         return await voices.cloned(self._api, request)

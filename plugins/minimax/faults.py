@@ -35,7 +35,7 @@ _CREDIT = (EngineExhausted, "The MiniMax account has no credit left, or its plan
 _PACE = (EngineLimited, "MiniMax allows no more requests just now")
 _STUMBLE = (EngineStumbled, "MiniMax failed inside")
 _REFUSAL = (ContentRefused, "The provider's moderation refuses this text")
-_VOICE = (VoiceNotFound, "MiniMax has no such voice for this account")
+_VOICE = (VoiceNotFound, "MiniMax has no such voice")
 
 _BY_CODE: dict[int, tuple[type[EngineError], str]] = {
     **dict.fromkeys((1000, 1013, 1024, 1033), _STUMBLE),
@@ -68,13 +68,14 @@ def of_code(base: BaseResp) -> EngineError:
     kind, message = _BY_CODE.get(base.status_code, (EngineFailed, "MiniMax failed"))
     if base.status_code == _INVALID:
         kind, message = _invalid(base.status_msg)
-    return kind(f"{message} (code {base.status_code}).")
+    return kind(f"{message}.", detail=f"code {base.status_code}")
 
 
 def of_status(status: int, headers: Mapping[str, str]) -> EngineError:
     kind, message = _BY_STATUS.get(status, (EngineFailed, "MiniMax failed"))
     wait = headers.get("retry-after", "")
-    return kind(f"{message} (HTTP {status}).", retry_after_s=float(wait) if wait.isdecimal() else None)
+    seconds = float(wait) if wait.isdecimal() else None
+    return kind(f"{message}.", detail=f"HTTP {status}", retry_after_s=seconds)
 
 
 def _invalid(message: str) -> tuple[type[EngineError], str]:

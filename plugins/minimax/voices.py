@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -45,19 +46,31 @@ _SUFFIXES = {
 }
 
 
-async def listed(api: Api, *, with_own: bool) -> tuple[VoiceInfo, ...]:
-    """Return the system's voices. If `with_own` is set, add the account's own voices.
+class KnownVoices(NamedTuple):
+    """All voices with which the account can speak."""
 
-    The operator sets it if everybody may use these voices. Voices that were cloned through this server are
-    never listed, because each has an owner.
-    """
-    body = VoicesBody("all" if with_own else "system")
-    found = await api.ask("/v1/get_voice", body, VoicesAnswer, _ANSWER_S)
-    rows = [*(found.system_voice or ())]
-    if with_own:
-        rows += [*(found.voice_cloning or ()), *(found.voice_generation or ())]
-    by_id = {row.voice_id: _voice(row) for row in rows if not row.voice_id.startswith(_OURS)}
-    return tuple(by_id.values())
+    system: tuple[VoiceRow, ...]
+    own: tuple[VoiceRow, ...]
+
+    @property
+    def ids(self) -> list[str]:
+        return [row.voice_id for row in (*self.system, *self.own)]
+
+    def listed(self, *, with_own: bool) -> tuple[VoiceInfo, ...]:
+        """Return the system's voices. If `with_own` is set, add the account's own voices.
+
+        The operator sets it if everybody may use these voices. Voices that were cloned through this server
+        are never listed, because each has an owner.
+        """
+        rows = (*self.system, *(self.own if with_own else ()))
+        by_id = {row.voice_id: _voice(row) for row in rows if not row.voice_id.startswith(_OURS)}
+        return tuple(by_id.values())
+
+
+async def known(api: Api) -> KnownVoices:
+    found = await api.ask("/v1/get_voice", VoicesBody("all"), VoicesAnswer, _ANSWER_S)
+    own = (*(found.voice_cloning or ()), *(found.voice_generation or ()))
+    return KnownVoices((*(found.system_voice or ()),), own)
 
 
 async def cloned(api: Api, request: CloneRequest) -> str:

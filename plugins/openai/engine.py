@@ -41,6 +41,8 @@ _NO_LIST = (403, 404, 405, 501)
 
 class OpenAIEngine:
     slots = 8
+    # Many servers also take voices that no list names, such as blends.
+    unlisted_voices = None
 
     def __init__(self, settings: OpenAISettings, http: HttpClient) -> None:
         self._settings = settings

@@ -1,6 +1,6 @@
 """Turn a server's refusal into an error class, which decides what happens next.
 
-Only the code of a refusal is passed on. Its message is not, because it may quote the text.
+The message of a refusal is not passed on, because it may quote the text. Its code is for the operator alone.
 """
 
 from __future__ import annotations
@@ -55,6 +55,18 @@ _STATUSES: dict[int, type[EngineError]] = {
     # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it.
     504: EngineTimeout,
 }
+_SENTENCES: dict[type[EngineError], str] = {
+    EngineUnauthorized: "The provider does not accept the key, or does not let it do this.",
+    EngineExhausted: "The provider's account has nothing left.",
+    EngineLimited: "The provider allows no more requests just now.",
+    EngineStumbled: "The provider failed for a moment.",
+    EngineTimeout: "The provider ran out of time.",
+    EngineFailed: "The provider did not do what it was asked.",
+    VoiceNotFound: "The provider has no such voice.",
+    UnsupportedText: "The provider does not take this text.",
+    UnsupportedLanguage: "The provider's model does not speak the language.",
+    ContentRefused: "The provider's moderation refuses this text.",
+}
 _OF_THE_REQUEST = (400, 404, 413, 422)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -75,15 +87,15 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> EngineError
     """Return the error for an answer whose status is not 200."""
     detail = read(body)
     cls = _class(status, detail)
-    shown = f"{status} {detail.shown}".strip()
-    return cls(f"The provider answered {shown}.", retry_after_s=_retry_after_s(headers))
+    shown = f"HTTP {status} {detail.shown}".strip()
+    return cls(_SENTENCES[cls], detail=shown, retry_after_s=_retry_after_s(headers))
 
 
 def in_band(detail: RefusalDetail) -> EngineError:
     """Return the error for a refusal in place of audio. The server may have done a part of the work."""
     cls = _CODES.get(detail.code, EngineFailed)
     shown = detail.shown or "an error"
-    return cls(f"The provider answered with {shown} in place of audio.")
+    return cls(_SENTENCES[cls], detail=f"{shown} in place of audio")
 
 
 def read(body: bytes) -> RefusalDetail:

@@ -109,12 +109,14 @@ class HealthEndpoints:
         limits: Limits,
         dependencies: Dependencies,
         default_model: str,
+        default_voice: str,
         server_state: ServerState,
     ) -> None:
         self._store = store
         self._limits = limits
         self._dependencies = dependencies
         self._default_model = default_model
+        self._default_voice = default_voice
         self._server_state = server_state
 
     async def live(self, _request: Request) -> Response:
@@ -122,7 +124,8 @@ class HealthEndpoints:
 
     async def ready(self, _request: Request) -> Response:
         storage, limits = await asyncio.gather(self._storage(), self._counts())
-        reasons = [reason for reason in (self._draining(), storage, limits, self._model()) if reason]
+        found = (self._draining(), storage, limits, self._model(), self._voice())
+        reasons = [reason for reason in found if reason]
         degraded = [*await self._dependencies.degraded(), *self._given_up()]
         readiness = Readiness("unready" if reasons else "ready", reasons, degraded)
         return reply(readiness, 503 if reasons else 200)
@@ -153,6 +156,10 @@ class HealthEndpoints:
         if any(self._dependencies.engines[model.engine].state == "ready" for model in models):
             return ""
         return f"default_model {self._default_model}: none of its engines is ready"
+
+    def _voice(self) -> str:
+        obstacle = self._dependencies.catalogue.voice_obstacle(self._default_voice)
+        return f"default_voice {self._default_voice}: {obstacle}" if obstacle else ""
 
     def _given_up(self) -> list[DegradedPart]:
         return [

@@ -16,6 +16,7 @@ from proxy.catalogue.library_editor import LibraryEditor, no_lexicon
 from proxy.errors import NotAllowed, NotFound
 from proxy.http.body import BODY_FAILURES, body
 from proxy.http.endpoint import Endpoint, json
+from proxy.http.lists import iso
 from proxy.http.replies import reply
 from proxy.speech import speech_request
 from proxy.storage import lexicons
@@ -45,14 +46,14 @@ class LexiconBody(msgspec.Struct, frozen=True):
 
 class LexiconEntry(msgspec.Struct, frozen=True, kw_only=True):
     """`owner` is `account`, or `server` for the operator's, which have no revision and are not changed here.
-    `size` counts the words; `changed_at` is in seconds."""
+    `size` counts the words."""
 
     object: Literal["lexicon"] = "lexicon"
     name: str
     owner: Literal["account", "server"]
     size: int
     revision: int | None
-    changed_at: int | None
+    changed_at: str | None
 
 
 class WholeLexicon(LexiconEntry, frozen=True, kw_only=True):
@@ -163,7 +164,8 @@ async def read_lexicon(
         if own is not None:
             return _whole(lexicon_entry(own), own.words)
     if usual not in shared:
-        raise no_lexicon(name)
+        own_names = [] if account is None else [each for each, *_ in await lexicons.revisions(store, account)]
+        raise no_lexicon(name, [*own_names, *shared])
     return _whole(_shared(usual, shared[usual]), shared[usual])
 
 
@@ -173,7 +175,7 @@ def lexicon_entry(record: LexiconStanding) -> LexiconEntry:
         owner="account",
         size=record.size,
         revision=record.revision,
-        changed_at=record.changed // 1_000_000,
+        changed_at=iso(record.changed),
     )
 
 

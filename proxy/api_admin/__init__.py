@@ -6,12 +6,14 @@ from __future__ import annotations
 from proxy.api.health import Dependencies
 from proxy.api_admin import accounts, audit, engines, keys, lexicons, money, plans, route, usage, voices
 from proxy.api_admin.admin_tools import AdminTools
+from proxy.api_admin.server import ServerLink
+from proxy.api_admin.server import routes as server_routes
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.http.endpoint import Endpoint
 from proxy.speech.planning import Planner
 
-__all__ = ["AdminTools", "engine_routes", "record_routes"]
+__all__ = ["AdminTools", "ServerLink", "engine_routes", "record_routes", "server_routes"]
 
 
 def record_routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> list[Endpoint]:

@@ -13,7 +13,7 @@ from policies.plans import MissingLimits, Overrides, Prices, Terms, terms
 from policies.price import Price
 from proxy.config import credits
 from proxy.config.plans import read_prices
-from proxy.config.reader import Reader
+from proxy.config.reader import Reader, possible
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest
 from proxy.http.body import micro
@@ -77,7 +77,7 @@ def check(plan: str, agreed: Overrides, config: Config) -> None:
     """Raise InvalidRequest if there is no such plan, or if the account lacks a limit that it leaves open."""
     if plan not in config.plans:
         raise InvalidRequest(
-            f"There is no plan '{plan[:80]}'. The plans are: {', '.join(config.plans)}.", param="plan"
+            f"There is no plan '{plan[:80]}'. {possible(plan, config.plans, 'plans')}", param="plan"
         )
     try:
         terms(config.plans[plan], agreed)
@@ -124,7 +124,7 @@ class _Strict(Reader):
 def _known(engine: str, config: Config) -> str:
     if engine not in config.engines:
         raise InvalidRequest(
-            f"There is no engine '{engine[:80]}'. The engines are: {', '.join(config.engines)}.",
+            f"There is no engine '{engine[:80]}'. {possible(engine, config.engines, 'engines')}",
             param="agreed.engines",
         )
     return engine

@@ -19,7 +19,7 @@ from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import BODY_FAILURES, Name, body
 from proxy.http.endpoint import Endpoint, json
-from proxy.http.lists import MOST, PAGE, page
+from proxy.http.lists import MOST, PAGE, iso, iso_or_none, page
 from proxy.http.replies import reply
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account, Change, Overtaken
@@ -52,14 +52,14 @@ class AccountChange(msgspec.Struct, frozen=True):
 
 
 class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are microseconds UTC; cycles are counted from the anchor."""
+    """Cycles are counted from the anchor."""
 
     id: str
     name: str
     plan: str
-    created: int
-    closed: int | None
-    anchor: int
+    created: str
+    closed: str | None
+    anchor: str
     agreed: ShownOverrides
 
 
@@ -224,8 +224,15 @@ def routes(admin_tools: AdminTools) -> list[Endpoint]:
 
 
 def shown(account: Account) -> AccountEntry:
-    plain = msgspec.structs.asdict(account)
-    return AccountEntry(**{**plain, "agreed": account_overrides.shown(account.agreed)})
+    return AccountEntry(
+        id=account.id,
+        name=account.name,
+        plan=account.plan,
+        created=iso(account.created),
+        closed=iso_or_none(account.closed),
+        anchor=iso(account.anchor),
+        agreed=account_overrides.shown(account.agreed),
+    )
 
 
 def _check_name(name: str) -> None:

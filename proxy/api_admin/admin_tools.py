@@ -10,6 +10,7 @@ from proxy.access.callers import Callers
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.balance import AccountBalance, read_balance
 from proxy.api_admin import account_overrides
+from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
 from proxy.http.body import can_be_named
@@ -20,12 +21,14 @@ from proxy.speech.cache import Cache
 from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
-from proxy.storage.rows import new_id
+from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import Store
 
 ACCOUNT_QUERY = Query("account", "Only this account's, by its id or name.")
 CONTROL = "control"
 """The actor of a request without a key: it came over control.sock, whose user owns the server."""
+
+_MOST_NAMED = 200
 
 
 class AdminTools(NamedTuple):
@@ -42,7 +45,12 @@ class AdminTools(NamedTuple):
         """Return the account with this id or name. Raises NotFound."""
         account = await accounts.get(self.store, id_or_name) if can_be_named(id_or_name) else None
         if account is None:
-            raise NotFound(f"There is no account '{id_or_name[:80]}'.", param="account")
+            newest = await accounts.page(self.store, NEWEST, _MOST_NAMED)
+            names = [each.name for each in newest if each.closed is None]
+            raise NotFound(
+                f"There is no account '{id_or_name[:80]}'. {possible(id_or_name, names, 'accounts')}",
+                param="account",
+            )
         return account
 
     async def balance(self, account: Account) -> AccountBalance | None:

@@ -30,11 +30,12 @@ class SpokenLanguage(msgspec.Struct, frozen=True):
 
 
 class ShownEngine(EngineStatus, frozen=True, kw_only=True):
-    """An engine with the languages of each model and the ids of its voices. `budgets` shows its cost in
-    each period that has a budget."""
+    """An engine with the languages of each model and the ids of its voices. `unlisted_voices` are those that
+    clients do not see; null if it may have others. `budgets` shows its cost in each period with a budget."""
 
     languages: dict[str, list[SpokenLanguage]]
     voices: list[str]
+    unlisted_voices: tuple[str, ...] | None
     budgets: tuple[Spend, ...]
 
 
@@ -66,6 +67,7 @@ class EngineList:
             **msgspec.structs.asdict(status),
             languages={f"{status.name}/{info.id}": _spoken(info) for info in engine.models()},
             voices=[voice.id for voice in engine.voices()],
+            unlisted_voices=engine.unlisted_voices,
             budgets=await self._budgets.spends(status.name),
         )
 

@@ -15,7 +15,7 @@ from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.body import BODY_FAILURES, AccountName, Label, body, can_be_named
 from proxy.http.endpoint import Endpoint, json
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, iso, iso_or_none, page
 from proxy.http.replies import reply
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyRecord, Role
@@ -40,10 +40,18 @@ class NewKey(msgspec.Struct, frozen=True):
     caps: Annotated[NewCaps, Meta(description=f"an object with {', '.join(OF_KEYS)} and pace")] = NewCaps()
 
 
-class KeyEntry(KeyRecord, frozen=True, kw_only=True):
-    """A key without its secret."""
+class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A key without its secret. `hint` is the end of the secret."""
 
-    caps: ShownCaps = ShownCaps()
+    id: str
+    account: str
+    role: Role
+    name: str
+    hint: str
+    created: str
+    expires: str | None
+    revoked: str | None
+    caps: ShownCaps
 
 
 class KeyList(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,5 +189,7 @@ def _minted(record: KeyRecord, secret: api_key.ApiKey) -> Response:
 
 
 def _plain(record: KeyRecord) -> dict[str, Any]:
+    times = {"created": iso(record.created)}
+    ends = {name: iso_or_none(getattr(record, name)) for name in ("expires", "revoked")}
     caps = ShownCaps(**msgspec.structs.asdict(record.caps))
-    return {**msgspec.structs.asdict(record), "caps": caps}
+    return {**msgspec.structs.asdict(record), **times, **ends, "caps": caps}

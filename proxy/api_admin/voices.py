@@ -11,10 +11,11 @@ from starlette.responses import Response
 from proxy.api.voices import DeletedVoice, NewVoice
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.catalogue.library_editor import LibraryEditor
+from proxy.config.reader import possible
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import BODY_FAILURES, AccountName, body
 from proxy.http.endpoint import Endpoint, json
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, iso, page
 from proxy.http.replies import reply
 from proxy.storage import voices
 from proxy.storage.rows import new_id
@@ -28,14 +29,13 @@ class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
 
 
 class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A saved voice. `account` is null if it is everybody's. `created` is in microseconds UTC. `cast` has who
-    speaks with which voice."""
+    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice."""
 
     id: str
     account: str | None
     name: str
     type: Kind
-    created: int
+    created: str
     cast: dict[str, str]
     tags: tuple[str, ...]
     description: str
@@ -99,23 +99,25 @@ class AdminVoices:
         account = await self._admin_tools.query_account(request)
         record = await self._library_editor.find_voice(account, id_or_name)
         if record is None or account not in (None, record.account):
-            raise self._not_saved(id_or_name, account)
+            raise await self._not_saved(id_or_name, account)
         act = await self._admin_tools.audit_row(
             request, "voice.deleted", record.id, record.account or "", name=record.name
         )
         await self._library_editor.delete_voice(record, act)
         return reply(DeletedVoice(id=record.id))
 
-    def _not_saved(self, name: str, account: str | None) -> NotFound:
+    async def _not_saved(self, name: str, account: str | None) -> NotFound:
+        own = await self._library_editor.library.get(account or "")
+        saved = possible(name, [voice.name for voice in own.listed], "saved voices")
         if name in self._admin_tools.config.voices:
             why = f"The voice '{name[:80]}' is in the configuration; only what was saved can be deleted."
         elif account is None:
             why = (
                 f"No voice '{name[:80]}' was saved for everybody; "
-                "an account's is named by its id, or with the account."
+                f"an account's is named by its id, or with the account. {saved}"
             )
         else:
-            why = f"The account has no voice '{name[:80]}'."
+            why = f"The account has no voice '{name[:80]}'. {saved}"
         return NotFound(why, param="voice", code="voice_not_found")
 
     def _configured(self) -> list[ConfiguredVoice]:
@@ -174,7 +176,7 @@ def _shown(record: VoiceRecord) -> SavedVoice:
         account=record.account,
         name=record.name,
         type=record.kind,
-        created=record.created,
+        created=iso(record.created),
         cast=dict(record.members),
         tags=record.tags,
         description=record.description,

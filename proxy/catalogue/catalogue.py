@@ -8,9 +8,10 @@ from policies.costs import Rate
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.routing import Binding, Model, Offer, Route, Routes, RoutingResult, Voice, is_open
-from proxy.config.config_toml import Config, VoiceSection
+from proxy.catalogue.configured_voices import ConfiguredVoices
+from proxy.config.config_toml import Config
 from proxy.config.model_names import ModelNameFault, find_misnamed
-from proxy.config.reader import hint
+from proxy.config.reader import hint, nearest, possible
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 
@@ -29,7 +30,7 @@ class Catalogue:
         self._hedges = {name: section.hedge_s for name, section in config.engines.items()}
         self._costs = {name: section.costs for name, section in config.engines.items()}
         self._engines = engines
-        self._own = {name: _voice(name, section) for name, section in config.voices.items()}
+        self._own = ConfiguredVoices(config.voices, engines)
         self._routes = Routes(config.routes)
         self.licences = Licences(
             config.server.commercial,
@@ -40,7 +41,7 @@ class Catalogue:
         )
 
     def __repr__(self) -> str:
-        return f"<Catalogue {len(self._aliases)} aliases, {len(self._own)} voices of our own>"
+        return f"<Catalogue {len(self._aliases)} aliases, {self._own!r}>"
 
     @property
     def revision(self) -> int:
@@ -128,8 +129,10 @@ class Catalogue:
         if models:
             return models
         self._check_known(fulls[0])
+        near = nearest(name[:80], [*self._aliases, *(model.name for model in self.models())])
         raise NotFound(
-            f"The model '{name[:80]}' does not exist or you do not have access to it.",
+            f"The model '{name[:80]}' does not exist or you do not have access to it. "
+            f"{f'Did you mean {near}? ' if near else ''}GET /v1/models lists those that you may use.",
             param="model",
             code="model_not_found",
         )
@@ -165,7 +168,7 @@ class Catalogue:
             for info in engine.voices()
         ]
         # A configured voice replaces an engine's voice of the same id, as `resolve_voice` does.
-        return [*self._own.values(), *(voice for voice in listed if voice.id not in self._own)]
+        return [*self._own.offered(), *(voice for voice in listed if voice.id not in self._own)]
 
     def resolve_voice(self, name: str, of_account: Mapping[str, Voice] = _NO_VOICES) -> Voice:
         """Return a voice by its id, or by a name that is unique. Raises InvalidRequest.
@@ -179,12 +182,22 @@ class Catalogue:
         if len(matches) == 1:
             return matches[0]
         if matches:
-            ids = ", ".join(voice.id for voice in matches)
-            message = f"The voice name '{name[:80]}' is not unique; use one of the ids: {ids}."
+            same = ", ".join(voice.id for voice in matches)
+            message = f"The voice name '{name[:80]}' is not unique; use one of the ids: {same}."
         else:
             self._check_known(name)
-            message = f"The voice '{name[:80]}' does not exist. GET /v1/audio/voices lists those that do."
+            ids = [*of_account, *(voice.id for voice in voices)]
+            message = f"The voice '{name[:80]}' does not exist. {possible(name, ids, 'voices')}"
         raise InvalidRequest(message, param="voice", code="voice_not_found")
+
+    def missing_bindings(self, voice: Voice) -> list[str]:
+        """Return why a configured voice is not on engines that the configuration binds it to."""
+        missing = self._own.missing(voice.id)
+        return [f"{binding.engine} has no voice {binding.engine_voice!r}" for binding in missing]
+
+    def voice_obstacle(self, name: str) -> str:
+        """Return why nobody can speak with this voice, or "". Anybody may read the reason."""
+        return "no engine has it: see voxgate check" if self._own.is_silent(name) else ""
 
     def unusable_models(self) -> list[ModelNameFault]:
         """Return the configured models that cannot speak: their engine is up and has no such model, or their
@@ -205,17 +218,11 @@ class Catalogue:
         ]
 
     def unusable_voices(self) -> list[tuple[str, str]]:
-        """Return the configured voices that an engine does not have, if it lists its voices."""
-        faults = []
-        for voice in self._own.values():
-            for binding in voice.bindings:
-                engine = binding.engine
-                known = (
-                    {info.id for info in self._engines[engine].voices()} if engine in self._engines else set()
-                )
-                if known and binding.engine_voice not in known:
-                    faults.append((voice.id, f"{engine} has no voice {binding.engine_voice!r}"))
-        return faults
+        """Return the configured voices that an engine lacks, with a reason that anybody may read."""
+        return [
+            (name, f"{binding.engine} does not have it: see voxgate check")
+            for name, binding in self._own.all_missing()
+        ]
 
     def _all_named(self, fulls: Iterable[str]) -> list[Model]:
         models: list[Model] = []
@@ -231,17 +238,3 @@ class Catalogue:
         if not slash:
             return [Model(engine, info) for info in models[:1]]
         return [Model(engine, info) for info in models if info.id == id_]
-
-
-def _voice(name: str, section: VoiceSection) -> Voice:
-    return Voice(
-        id=name,
-        name=name,
-        bindings=tuple(Binding(engine, voice) for engine, voice in section.bindings.items()),
-        language=section.language,
-        gender=section.gender,
-        age=section.age,
-        tags=section.tags,
-        description=section.description,
-        cast=tuple(section.cast.items()),
-    )

@@ -35,7 +35,7 @@ class KnownVoices:
         """Return a voice by id or name, as a speech request would find it. Raises NotFound."""
         voice = self._own.voices.get(name) or self._by_id.get(name) or self._by_name.get(name)
         if voice is None:
-            raise no_voice(name)
+            raise no_voice(name, (each.id for each in self.voices))
         return voice
 
     def engines(self, voice: Voice) -> list[str]:

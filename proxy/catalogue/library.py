@@ -14,6 +14,7 @@ from typing import NamedTuple
 from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
 from policies.routing import Voice
 from proxy.access.callers import KEPT_S
+from proxy.config.reader import possible
 from proxy.errors import InvalidRequest
 from proxy.storage import lexicons, voices
 from proxy.storage.read_cache import ReadCache
@@ -54,8 +55,10 @@ class AccountLibrary:
         try:
             return self._lexicons.for_text(requested, tag)
         except UnknownLexicon as error:
+            name = str(error)
             raise InvalidRequest(
-                f"The lexicon '{str(error)[:80]}' does not exist. GET /v1/lexicons lists those that do.",
+                f"The lexicon '{name[:80]}' does not exist. "
+                f"{possible(name, self._lexicons.names, 'lexicons')}",
                 param="lexicon",
                 code="lexicon_not_found",
             ) from None

@@ -5,7 +5,7 @@ After a change, the cache forgets the speech that used the old lexicon or voice.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Protocol
 
 from policies import casting, lexicon
@@ -14,6 +14,7 @@ from proxy.catalogue.cast_members import resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, Library
 from proxy.config.config_toml import built_in_voices
+from proxy.config.reader import possible
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.storage import lexicons, voices
 from proxy.storage.audit import Act
@@ -76,9 +77,12 @@ class LibraryEditor:
         if lexicon.name_fault(usual) is not None or not await lexicons.delete(
             self.store, account, usual, act
         ):
-            raise no_lexicon(name)
+            raise no_lexicon(name, await self._lexicon_names(account))
         await self._lexicons_changed(account)
         return usual
+
+    async def _lexicon_names(self, account: str) -> list[str]:
+        return [name for name, *_ in await lexicons.revisions(self.store, account)]
 
     async def add_cast(
         self,
@@ -147,8 +151,10 @@ class LibraryEditor:
         resolve_members(self._catalogue, cast.items(), own, "cast.")
 
 
-def no_voice(id_: str) -> NotFound:
-    return NotFound(f"The voice '{id_[:80]}' does not exist.", param="voice", code="voice_not_found")
+def no_voice(id_: str, known: Iterable[str] = ()) -> NotFound:
+    names = [*known]
+    others = f" {possible(id_, names, 'voices')}" if names else ""
+    return NotFound(f"The voice '{id_[:80]}' does not exist.{others}", param="voice", code="voice_not_found")
 
 
 def not_own(id_: str) -> NotFound:
@@ -157,5 +163,6 @@ def not_own(id_: str) -> NotFound:
     return NotFound(message, param="voice", code="voice_not_found")
 
 
-def no_lexicon(name: str) -> NotFound:
-    return NotFound(f"The account has no lexicon '{name[:80]}'.", param="lexicon", code="lexicon_not_found")
+def no_lexicon(name: str, known: Iterable[str]) -> NotFound:
+    message = f"The account has no lexicon '{name[:80]}'. {possible(name, known, 'lexicons')}"
+    return NotFound(message, param="lexicon", code="lexicon_not_found")

@@ -13,7 +13,7 @@ from policies.plans import Overrides
 from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.limit_options import limit_options
-from proxy.cli.options import AsJson, ConfigFile, credits_of, whole
+from proxy.cli.options import Account, ConfigFile, Credits, Printed, credits_of, whole
 from proxy.errors import CommandRefused
 
 accounts = typer.Typer(help="Accounts, their plans and credits.", no_args_is_help=True)
@@ -37,36 +37,36 @@ _AgreedFile = Annotated[
 @accounts.command("create")
 @_of_account
 def accounts_create(
-    name: str,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new account.")],
     plan: Annotated[str | None, typer.Option(help="Its plan; else free, or the first plan.")] = None,
     *,
     limits: dict[str, str],
     agreed: _AgreedFile = None,
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
     """Make an account."""
     body = {"name": name, "plan": plan, "agreed": _agreed(agreed, limits)}
-    ask(config_file, as_json, tables.account, "POST", "accounts", body)
+    ask(config_file, form, tables.account, "POST", "accounts", body)
 
 
 @accounts.command("list")
-def accounts_list(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+def accounts_list(config_file: ConfigFile = None, form: Printed = None) -> None:
     """List all accounts, closed ones too."""
-    ask_all(config_file, as_json, tables.accounts, "accounts")
+    ask_all(config_file, form, tables.accounts, "accounts")
 
 
 @accounts.command("show")
-def accounts_show(account: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+def accounts_show(account: Account, config_file: ConfigFile = None, form: Printed = None) -> None:
     """Show one account, by id or name, with its balance and its keys."""
-    ask(config_file, as_json, tables.account, "GET", path("accounts", account))
+    ask(config_file, form, tables.account, "GET", path("accounts", account))
 
 
 @accounts.command("set-plan")
 @_of_account
 def accounts_set_plan(
-    account: str,
-    plan: Annotated[str | None, typer.Argument(help="The new plan.")] = None,
+    account: Account,
+    plan: Annotated[str | None, typer.Argument(metavar="PLAN", help="The new plan.")] = None,
     plan_option: Annotated[
         str | None, typer.Option("--plan", help="The new plan, as an option like that of create.")
     ] = None,
@@ -74,51 +74,55 @@ def accounts_set_plan(
     limits: dict[str, str],
     agreed: _AgreedFile = None,
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
-    """Change an account's plan. Older agreements stay, unless new ones replace them."""
-    if (plan is None) == (plan_option is None):
+    """Change an account's plan, or what is agreed. Older agreements stay, unless new ones replace them."""
+    if plan is not None and plan_option is not None:
         raise CommandRefused("PLAN: name the plan once")
-    body = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
-    ask(config_file, as_json, tables.account, "POST", path("accounts", account), body)
+    given = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
+    body = {name: value for name, value in given.items() if value is not None}
+    if not body:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREEABLE)
+        raise CommandRefused(f"PLAN: name a plan, or what is agreed: {options}, --agreed")
+    ask(config_file, form, tables.account, "POST", path("accounts", account), body)
 
 
 @accounts.command("grant", context_settings=_SIGNED)
 def accounts_grant(
-    account: str,
-    credits: str,
+    account: Account,
+    credits: Credits,
     reference: Annotated[
         str | None,
         typer.Option(help="Your name for the payment. A second grant with the same name is not made."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the entry and the audit.")] = "",
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
     """Give credits on top of the allowance. They stay until they are spent."""
     if credits.startswith("-"):
         raise CommandRefused("CREDITS: a grant is above 0; to remove credits, use voxgate accounts correct")
     body = {"credits": credits_of(credits, "CREDITS"), "reference": reference, "reason": reason}
-    ask(config_file, as_json, tables.entry, "POST", path("accounts", account, "grants"), body)
+    ask(config_file, form, tables.entry, "POST", path("accounts", account, "grants"), body)
 
 
 @accounts.command("correct", context_settings=_SIGNED)
 def accounts_correct(
-    account: str,
-    credits: str,
+    account: Account,
+    credits: Credits,
     reason: Annotated[str, typer.Option(help="Why, for the entry and the audit.")],
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
     """Add credits, or remove some (-5), to correct a mistake."""
     body = {"credits": credits_of(credits, "CREDITS"), "reason": reason}
-    ask(config_file, as_json, tables.entry, "POST", path("accounts", account, "corrections"), body)
+    ask(config_file, form, tables.entry, "POST", path("accounts", account, "corrections"), body)
 
 
 @accounts.command("close")
-def accounts_close(account: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Close an account: its keys stop working, its voices and lexicons are deleted, its usage stays."""
-    ask(config_file, as_json, tables.account, "DELETE", path("accounts", account))
+def accounts_close(account: Account, config_file: ConfigFile = None, form: Printed = None) -> None:
+    """Close an account. Its keys stop working, its voices and lexicons are deleted, its usage stays."""
+    ask(config_file, form, tables.account, "DELETE", path("accounts", account))
 
 
 def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:

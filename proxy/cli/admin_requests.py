@@ -6,14 +6,18 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from proxy.cli.tables import print_answer
+from proxy.cli.options import Form
+from proxy.cli.tables import Show, print_answer
 from proxy.errors import CommandRefused
+
+if TYPE_CHECKING:
+    from proxy.processes.admin_client import AdminClient
 
 _MOST_A_PAGE = 1000
 _LONG_S = 3600.0
@@ -21,8 +25,8 @@ _LONG_S = 3600.0
 
 def ask(
     config_file: Path | None,
-    as_json: bool,
-    show: Callable[[Any], object],
+    form: Form,
+    show: Show,
     method: str,
     path: str,
     body: Any = None,
@@ -33,11 +37,11 @@ def ask(
     from proxy.processes.admin_client import ask_once
 
     found = ask_once(config_toml.load(config_file), method, path, body, **query)
-    print_answer(found, as_json, show)
+    print_answer(found, form, show)
     return found
 
 
-def ask_patiently(config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str) -> Any:
+def ask_patiently(config_file: Path | None, form: Form, show: Show, path: str) -> Any:
     """Ask once, and wait long. Print the answer, and return it."""
     import asyncio
 
@@ -49,29 +53,57 @@ def ask_patiently(config_file: Path | None, as_json: bool, show: Callable[[Any],
             return await client.ask("GET", path)
 
     found = asyncio.run(request())
-    print_answer(found, as_json, show)
+    print_answer(found, form, show)
     return found
 
 
-def ask_all(
-    config_file: Path | None, as_json: bool, show: Callable[[Any], object], path: str, **query: str | None
+def ask_named(config_file: Path | None, form: Form, show: Show, path: str, **query: str | int | None) -> None:
+    """Print a page whose rows have ids of accounts. Tables also get the names of these accounts."""
+    _print_rows(config_file, form, show, path, query, is_whole=False)
+
+
+def ask_all(config_file: Path | None, form: Form, show: Show, path: str, **query: str | int | None) -> None:
+    """Print a list with all its pages, as `ask_named` does."""
+    _print_rows(config_file, form, show, path, query, is_whole=True)
+
+
+def _print_rows(
+    config_file: Path | None,
+    form: Form,
+    show: Show,
+    path: str,
+    query: Mapping[str, str | int | None],
+    is_whole: bool,
 ) -> None:
-    """Print a list with all its pages."""
     import asyncio
 
     from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client
 
     async def request() -> Any:
-        rows: list[Any] = []
         async with admin_client(config_toml.load(config_file), _LONG_S) as client:
-            page = await client.ask("GET", path, limit=_MOST_A_PAGE, **query)
-            while page["has_more"]:
-                rows += page["data"]
-                page = await client.ask("GET", path, limit=_MOST_A_PAGE, after=page["last_id"], **query)
-        return {**page, "data": rows + page["data"]}
+            answer = await (
+                _all_pages(client, path, **query) if is_whole else client.ask("GET", path, **query)
+            )
+            if form is True or not any(row.get("account") for row in answer["data"]):
+                return answer
+            accounts = await _all_pages(client, "accounts")
+            return {**answer, "account_names": {row["id"]: row["name"] for row in accounts["data"]}}
 
-    print_answer(asyncio.run(request()), as_json, show)
+    print_answer(asyncio.run(request()), form, show)
+
+
+async def _one_page(client: AdminClient, path: str, **query: str | int | None) -> Any:
+    return await client.ask("GET", path, **query)
+
+
+async def _all_pages(client: AdminClient, path: str, **query: str | int | None) -> Any:
+    rows: list[Any] = []
+    page = await client.ask("GET", path, limit=_MOST_A_PAGE, **query)
+    while page["has_more"]:
+        rows += page["data"]
+        page = await client.ask("GET", path, limit=_MOST_A_PAGE, after=page["last_id"], **query)
+    return {**page, "data": rows + page["data"]}
 
 
 def copy(config_file: Path | None, path: str, **query: str | int | None) -> None:

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from proxy.cli import tables
-from proxy.cli.options import AsJson, ConfigFile
-from proxy.cli.tables import print_answer
+from proxy.cli.options import ConfigFile, Form, Printed
+from proxy.cli.tables import Grid, Part, print_answer
 from proxy.diagnosis.finding import Finding
 
 _MARKS = {"ok": Text("ok", "green"), "note": Text("note", "yellow"), "wrong": Text("wrong", "red")}
@@ -32,9 +29,9 @@ def check(
         bool,
         typer.Option("--live", help="Let every cloud engine speak a sentence, too. The providers bill you."),
     ] = False,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
-    """Check the whole configuration, or a plugin, and print the findings. Nothing is started."""
+    """Check the configuration, or a plugin. Nothing is started."""
     import asyncio
 
     from proxy.config import config_toml
@@ -55,13 +52,13 @@ def check(
             from proxy.diagnosis.live_check import check_live
 
             findings += asyncio.run(check_live(loaded, plugins))
-    _print(findings, as_json)
+    _print(findings, form)
     if _has_faults(findings):
         sys.exit(1)
 
 
-def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List the engines with their state and models. Without a server, list those of the configuration."""
+def engines(config_file: ConfigFile = None, form: Printed = None) -> None:
+    """List the engines with their state and models. Without a server, those of the configuration."""
     from proxy.config import config_toml
     from proxy.diagnosis.config_check import check_config
     from proxy.engines import registry
@@ -70,19 +67,17 @@ def engines(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
 
     loaded = config_toml.load(config_file)
     if supervisor.is_running(loaded):
-        print_answer(ask_once(loaded, "GET", "engines"), as_json, engine_table)
+        print_answer(ask_once(loaded, "GET", "engines"), form, engine_table)
     else:
-        _print([f for f in check_config(loaded, registry.load()) if f.what in ("engine", "plugin")], as_json)
+        _print([f for f in check_config(loaded, registry.load()) if f.what in ("engine", "plugin")], form)
 
 
-def doctor(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Find the reasons why this machine cannot serve, and say what to do. Nothing is started."""
+def doctor(config_file: ConfigFile = None, form: Printed = None) -> None:
+    """Find why this machine cannot serve, and say what to do. Nothing is started."""
     from proxy.diagnosis.doctor.examination import examine
 
     findings = list(examine(config_file))
-    rows = [{"check": f.what, "state": f.verdict, "found": f.found, "do": f.do} for f in findings]
-    answer = {"ok": not _has_faults(findings), "data": rows}
-    print_answer(answer, as_json, lambda _: _table(findings))
+    _print(findings, form)
     if _has_faults(findings):
         sys.exit(1)
 
@@ -91,41 +86,32 @@ def _has_faults(findings: list[Finding]) -> bool:
     return any(finding.verdict == "wrong" for finding in findings)
 
 
-def _print(findings: list[Finding], as_json: bool) -> None:
+def _print(findings: list[Finding], form: Form) -> None:
     rows = [
-        {
-            "kind": finding.what,
-            "name": finding.name,
-            "ok": finding.verdict != "wrong",
-            "note": finding.found,
-            "is_warning": finding.verdict == "note",
-        }
-        for finding in findings
+        {"check": f.what, "name": f.name, "state": f.verdict, "found": f.found, "do": f.do} for f in findings
     ]
-    print_answer(rows, as_json, lambda _: _table(findings))
+    print_answer({"ok": not _has_faults(findings), "data": rows}, form, lambda _: [_table(findings)])
 
 
-def _table(findings: list[Finding]) -> Table:
-    """Show the findings without empty columns: `check` gives no advice, `doctor` no names."""
-    rows = [(_MARKS[f.verdict], f.what, f.name, f.found, f.do) for f in findings]
-    columns = ("", "what", "name", "found", "what to do")
-    kept = [number for number in range(len(columns)) if any(row[number] for row in rows)]
-    return tables.grid(tuple(columns[n] for n in kept), (tuple(row[n] for n in kept) for row in rows))
+def _table(findings: list[Finding]) -> Grid:
+    # The advice stands behind what was found: a column of its own would leave 80 columns too little room.
+    rows = [(_MARKS[f.verdict], f.what, f.name, f"{f.found} → {f.do}" if f.do else f.found) for f in findings]
+    return Grid(("", "what", "name", "found"), rows)
 
 
-def engine_table(answer: dict[str, Any]) -> RenderableType:
+def engine_table(answer: dict[str, Any]) -> list[Part]:
     rows = []
     for row in answer["data"]:
         load = f"{row['running']}/{row['slots']}"
         models = ", ".join(row["models"])
         spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
-        cells = (row["name"], row["plugin"], row["state"], models, load, str(row["waiting"]), spent)
-        rows.append((*cells, row["reason"]))
+        cells = (row["name"], row["state"], load, str(row["waiting"]), models, spent)
+        rows.append((*cells, row["reason"], row["plugin"]))
     faults = [
         Text(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]
-    columns = ("engine", "plugin", "state", "models", "running", "waiting", "spent", "reason")
-    return Group(tables.grid(columns, rows), *faults)
+    columns = ("engine", "state", "running", "waiting", "models", "spent", "reason", "plugin")
+    return [Grid(columns, rows, wide=("plugin",)), *faults]
 
 
 def _usd(value: float) -> str:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from proxy.cli import tables
-from proxy.cli.options import AsJson
-from proxy.cli.tables import print_answer
+from proxy.cli import service_environment
+from proxy.cli.options import PluginName, Printed
+from proxy.cli.tables import Grid, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
@@ -24,16 +23,19 @@ if TYPE_CHECKING:
     from proxy.engines.registry import Registry
     from speech_engine import Hosted
 
-env = typer.Typer(
-    help="Environments: Pythons of their own for plugins that need packages.", no_args_is_help=True
-)
+env = typer.Typer(help="Environments: Pythons for plugins that need packages.", no_args_is_help=True)
 
 _LOOK_LIKE = " (run voxgate env list to see them)"
 
 
+@env.callback()
+def _of_the_service() -> None:
+    service_environment.apply(None)  # it may keep environments elsewhere
+
+
 @env.command("build")
 def env_build(
-    plugin: Annotated[str, typer.Argument(help="The plugin's name.")],
+    plugin: PluginName,
     folder: Annotated[
         Path | None, typer.Option("--plugin", help="A folder with the plugin, if it is not installed.")
     ] = None,
@@ -47,7 +49,7 @@ def env_build(
             help="The address of a further package index; {torch} in it becomes the variant.",
         ),
     ] = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
     """Build a plugin's environment, unless it exists. Downloads are kept, so a second try is quick."""
     from proxy.engines import environment_build, environments, plugin_folder, registry
@@ -58,16 +60,16 @@ def env_build(
         )
     hosted = _hosted(registry.load(plugin_folder.entries_of(folder) if folder else ()), plugin)
     recipe = environments.recipe(plugin, hosted, torch)
-    with Console(stderr=True, quiet=as_json).status(f"building {escape(recipe.name)}") as status:
+    with Console(stderr=True, quiet=form is True).status(f"building {escape(recipe.name)}") as status:
         made, is_new = environment_build.build(
             recipe, lambda line: status.update(escape(line)), index and index.replace("{torch}", torch)
         )
-    print_answer({**_row(made, "current"), "built": is_new}, as_json, _build_result)
+    print_answer({**_row(made, "current"), "built": is_new}, form, _build_result)
 
 
 @env.command("list")
-def env_list(as_json: AsJson = False) -> None:
-    """List the environments: built ones, missing ones, and stale ones, which no plugin needs any more."""
+def env_list(form: Printed = None) -> None:
+    """List the environments. No plugin needs stale ones; others are of another installation."""
     from proxy.engines import environments, registry
 
     recipes = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
@@ -75,23 +77,24 @@ def env_list(as_json: AsJson = False) -> None:
     for found in environments.every():
         recipe = recipes.get(found.recipe.plugin)
         is_current = recipe is not None and found.is_whole and environments.is_current(found, recipe)
-        rows.append(_row(found, "current" if is_current else "stale"))
+        state = "current" if is_current else "stale" if found.is_ours else "other"
+        rows.append(_row(found, state))
     current = {row["plugin"] for row in rows if row["state"] == "current"}
     rows += [
         {"plugin": name, "hash": recipe.digest, "state": "missing", "bytes": 0, "torch": "", "folder": ""}
         for name, recipe in recipes.items()
         if name not in current
     ]
-    print_answer({"data": rows}, as_json, _environments_table)
+    print_answer({"data": rows}, form, _environments_table)
 
 
 @env.command("remove")
 def env_remove(
-    plugin: Annotated[str, typer.Argument(help="The plugin's name.")],
+    plugin: PluginName,
     stale: Annotated[
         bool, typer.Option("--stale", help="Only those that it does not need any more.")
     ] = False,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
     """Delete a plugin's environments. A host that runs in one goes on until it is restarted."""
     from proxy.engines import environment_build, environments, registry
@@ -104,9 +107,9 @@ def env_remove(
 
     gone = environment_build.remove(plugin, is_needed)
     if not gone and not stale:
-        raise CommandRefused(f"there is no environment of {plugin!r}{_LOOK_LIKE}")
+        raise CommandRefused(f"this installation has no environment of {plugin!r}{_LOOK_LIKE}")
     rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in gone]
-    print_answer({"data": rows}, as_json, _environments_table)
+    print_answer({"data": rows}, form, _environments_table)
 
 
 def _listing(loaded: Registry) -> dict[str, Hosted]:
@@ -121,6 +124,7 @@ def _listing(loaded: Registry) -> dict[str, Hosted]:
 
 
 def _hosted(loaded: Registry, plugin: str) -> Hosted:
+    from proxy.config.reader import possible
     from proxy.engines.environments import EnvironmentRefused
 
     listing = _listing(loaded)
@@ -132,7 +136,7 @@ def _hosted(loaded: Registry, plugin: str) -> Hosted:
     if fault is not None:
         raise EnvironmentRefused(f"the plugin {plugin} failed at {fault.stage}: {fault.reason}")
     raise EnvironmentRefused(
-        f"no plugin called {plugin!r} is installed; those that list packages: {', '.join(listing) or 'none'}"
+        f"no plugin called {plugin!r} is installed. {possible(plugin, listing, 'plugins with packages')}"
     )
 
 
@@ -147,15 +151,21 @@ def _row(found: Environment, state: str) -> dict[str, Any]:
     }
 
 
-def _environments_table(answer: dict[str, Any]) -> Table:
-    table = tables.table("plugin", "hash", "state", "torch", "size", "folder")
-    for row in answer["data"]:
-        size = f"{row.get('bytes', 0) / 1e6:,.0f} MB"
-        cells = (row["plugin"], row["hash"], row["state"], row.get("torch", ""), size, row.get("folder", ""))
-        tables.add_row(table, *cells)
-    return table
+def _environments_table(answer: dict[str, Any]) -> list[Part]:
+    rows = [
+        (
+            row["plugin"],
+            row["state"],
+            row.get("torch", ""),
+            f"{row.get('bytes', 0) / 1e6:,.0f} MB",
+            row["hash"],
+            row.get("folder", ""),
+        )
+        for row in answer["data"]
+    ]
+    return [Grid(("plugin", "state", "torch", "size", "hash", "folder"), rows, wide=("folder",))]
 
 
-def _build_result(row: dict[str, Any]) -> RenderableType:
+def _build_result(row: dict[str, Any]) -> list[Part]:
     text = "Built." if row["built"] else "It is there already."
-    return Group(Text(text), _environments_table({"data": [row]}))
+    return [Text(text), *_environments_table({"data": [row]})]

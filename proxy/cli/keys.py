@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from policies.limits import OF_KEYS
 from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.limit_options import limit_options
-from proxy.cli.options import AsJson, ConfigFile, OfAccount, span_s
+from proxy.cli.options import ConfigFile, Key, OfAccount, Printed, span_s
+from proxy.cli.tables import Part
 
 keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=True)
 
@@ -29,37 +28,39 @@ def keys_create(
     *,
     limits: dict[str, int | None],
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
     """Make a key and print it. It is shown only once."""
     caps = limits if pace is None else {**limits, "pace": pace}
     body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": caps}
-    ask(config_file, as_json, _new_key, "POST", "keys", body)
+    ask(config_file, form, _new_key, "POST", "keys", body)
 
 
 @keys.command("list")
-def keys_list(account: OfAccount = None, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+def keys_list(account: OfAccount = None, config_file: ConfigFile = None, form: Printed = None) -> None:
     """List keys, without their secrets, which are not kept."""
-    ask_all(config_file, as_json, tables.keys, "keys", account=account)
+    ask_all(config_file, form, tables.keys, "keys", account=account)
 
 
 @keys.command("revoke")
-def keys_revoke(key: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
+def keys_revoke(key: Key, config_file: ConfigFile = None, form: Printed = None) -> None:
     """Revoke a key, by its id, for good."""
-    ask(config_file, as_json, _key_table, "DELETE", path("keys", key))
+    ask(config_file, form, _key_table, "DELETE", path("keys", key))
 
 
 @keys.command("rotate")
-def keys_rotate(key: str, config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Replace a key by a new one of the same account, role, name, expiry and caps."""
-    ask(config_file, as_json, _new_key, "POST", path("keys", key, "rotate"))
+def keys_rotate(key: Key, config_file: ConfigFile = None, form: Printed = None) -> None:
+    """Replace a key by another like it. Account, role, name, expiry and caps stay."""
+    ask(config_file, form, _new_key, "POST", path("keys", key, "rotate"))
 
 
-def _key_table(row: dict[str, Any]) -> Table:
+def _key_table(row: dict[str, Any]) -> list[Part]:
     return tables.keys({"data": [row]})
 
 
-def _new_key(row: dict[str, Any]) -> RenderableType:
-    return Group(
-        Text(row["key"], "bold"), Text("Shown only this once; only its hash is kept.", "dim"), _key_table(row)
-    )
+def _new_key(row: dict[str, Any]) -> list[Part]:
+    return [
+        Text(row["key"], "bold"),
+        Text("Shown only this once; only its hash is kept.", "dim"),
+        *_key_table(row),
+    ]

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from proxy.cli.admin_requests import ask, path
-from proxy.cli.options import AsJson, ConfigFile, OfAccount
-from proxy.cli.tables import grid
+from proxy.cli.options import ConfigFile, OfAccount, Printed
+from proxy.cli.tables import Grid, Part
 from proxy.errors import CommandRefused
 
 lexicons = typer.Typer(help="Lexicons: the pronunciation of words.", no_args_is_help=True)
 
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="The lexicon: a language, or a name.")]
 _Account = Annotated[str, typer.Option(help="The account, by id or name.")]
 _NOTHING: dict[str, str] = {}
 _CSV_NAMES = ["word", "spoken"]
@@ -28,21 +27,21 @@ _CSV_NAMES = ["word", "spoken"]
 
 @lexicons.command("list")
 def lexicons_list(
-    name: Annotated[str | None, typer.Argument(help="One lexicon, with its words.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One lexicon, with its words.")] = None,
     account: OfAccount = None,
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
-    """List the lexicons of an account and of the configuration, or show the words of one."""
+    """List the lexicons of an account and of the configuration. With a name, list its words."""
     resource, show = ("lexicons", _list_table) if name is None else (path("lexicons", name), _words_table)
-    ask(config_file, as_json, show, "GET", resource, account=account)
+    ask(config_file, form, show, "GET", resource, account=account)
 
 
 @lexicons.command("set")
 def lexicons_set(
-    name: str,
+    name: _Name,
     entries: Annotated[
-        list[str] | None, typer.Argument(metavar="WORD=SPOKEN…", help="Words, and what is spoken for them.")
+        list[str] | None, typer.Argument(metavar="WORD=SPOKEN", help="Words, and what is spoken for them.")
     ] = None,
     account: _Account = "",
     file: Annotated[
@@ -50,7 +49,7 @@ def lexicons_set(
         typer.Option(help="A file with more words: word,spoken in a .csv, or a .toml or .json table."),
     ] = None,
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
     """Set the words of an account's lexicon. They replace its old words."""
     _check_named(account)
@@ -62,16 +61,16 @@ def lexicons_set(
 
     if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
         raise CommandRefused(f"the lexicon must have {wrong}")
-    ask(config_file, as_json, _row_table, "PUT", path("lexicons", name), {"account": account, "words": words})
+    ask(config_file, form, _row_table, "PUT", path("lexicons", name), {"account": account, "words": words})
 
 
 @lexicons.command("delete")
 def lexicons_delete(
-    name: str, account: _Account = "", config_file: ConfigFile = None, as_json: AsJson = False
+    name: _Name, account: _Account = "", config_file: ConfigFile = None, form: Printed = None
 ) -> None:
     """Delete an account's lexicon."""
     _check_named(account)
-    ask(config_file, as_json, _deletion, "DELETE", path("lexicons", name), account=account)
+    ask(config_file, form, _deletion, "DELETE", path("lexicons", name), account=account)
 
 
 def _check_named(account: str) -> None:
@@ -111,20 +110,20 @@ def _rows(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
     return words
 
 
-def _list_table(answer: dict[str, Any]) -> Table:
-    rows = (
+def _list_table(answer: dict[str, Any]) -> list[Part]:
+    rows = [
         (row["name"], row["owner"], str(row["size"]), str(row["revision"] or "")) for row in answer["data"]
-    )
-    return grid(("name", "whose", "words", "revision"), rows)
+    ]
+    return [Grid(("name", "whose", "words", "revision"), rows)]
 
 
-def _words_table(answer: dict[str, Any]) -> Table:
-    return grid(("word", "spoken"), answer["words"].items())
+def _words_table(answer: dict[str, Any]) -> list[Part]:
+    return [Grid(("word", "spoken"), [*answer["words"].items()])]
 
 
-def _row_table(answer: dict[str, Any]) -> Table:
+def _row_table(answer: dict[str, Any]) -> list[Part]:
     return _list_table({"data": [answer]})
 
 
-def _deletion(answer: dict[str, Any]) -> RenderableType:
-    return Text(f"{answer['name']} is gone.")
+def _deletion(answer: dict[str, Any]) -> list[Part]:
+    return [Text(f"{answer['name']} is gone.")]

@@ -1,4 +1,4 @@
-"""`voxgate …`: all commands together, and `voxgate serve`.
+"""`voxgate …`: all commands together, `voxgate serve` and `voxgate reload`.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -7,25 +7,32 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from proxy import __version__
 from proxy.cli.accounts import accounts
+from proxy.cli.admin_requests import ask
+from proxy.cli.backup import backup, restore
 from proxy.cli.diagnosis import check, doctor, engines
 from proxy.cli.env import env
 from proxy.cli.keys import keys
 from proxy.cli.ledger import ledger
 from proxy.cli.lexicons import lexicons
-from proxy.cli.options import ConfigFile
+from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
+from proxy.cli.tables import Part
 from proxy.cli.voices import voices
 from proxy.errors import CommandRefused
 
-_SERVING = "voxgate serves on {base}/v1"
+_SERVING = """\
+voxgate serves on {base}/v1
+Clients need a key. To make one: voxgate accounts create NAME, then voxgate keys create --account NAME"""
 
 _TRY = """\
 voxgate serves on {base}/v1
@@ -48,14 +55,9 @@ app = typer.Typer(
     name="voxgate",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Plain help: its lines can be copied, and it starts in half the time.
+    rich_markup_mode=None,
 )
-app.add_typer(accounts, name="accounts")
-app.add_typer(keys, name="keys")
-app.add_typer(ledger, name="ledger")
-app.add_typer(lexicons, name="lexicons")
-app.add_typer(voices, name="voices")
-app.add_typer(env, name="env")
-app.add_typer(route, name="route")
 
 
 def _show_version(is_given: bool) -> None:
@@ -128,8 +130,38 @@ def serve(
     sys.exit(supervisor.serve(read(), read, plugins, announce))
 
 
-for command in (usage, plans, audit, doctor, serve, check, engines):
+def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
+    """Let the running server read its config file again. SIGHUP does the same."""
+    from proxy.config import config_toml
+    from proxy.processes import runtime
+
+    data = Path(config_toml.load(config_file).data)
+    if not runtime.is_held(data):
+        raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
+    ask(config_file, form, _reload_result, "POST", "reload")
+
+
+def _reload_result(answer: dict[str, Any]) -> list[Part]:
+    changed, waiting = ", ".join(answer["changed"]), ", ".join(answer["needs_restart"])
+    lines = [Text(f"Changed: {changed}." if changed else "Nothing has changed.")]
+    if waiting:
+        lines.append(Text(f"These wait for a restart: {waiting}.", "yellow"))
+    return [*lines]
+
+
+# In the order of the help: first what a new operator needs.
+for command in (serve, reload, check, doctor, engines, plans, usage, audit, backup, restore):
     app.command()(command)
+for name, group in {
+    "accounts": accounts,
+    "keys": keys,
+    "ledger": ledger,
+    "voices": voices,
+    "lexicons": lexicons,
+    "route": route,
+    "env": env,
+}.items():
+    app.add_typer(group, name=name)
 
 
 def banner(base: str, key: str | None) -> str:

@@ -8,14 +8,26 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli import service_environment
 from proxy.errors import CommandRefused
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="The config file; else VOXGATE_CONFIG, else ./config.toml.")
+    Path | None,
+    typer.Option(
+        "--config",
+        callback=service_environment.apply,
+        help="The config file; else VOXGATE_CONFIG, else ./config.toml, else that of the service.",
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Form = bool | None
+"""How an answer is printed: True is JSON, False is tables with all columns, None is tables for 80 columns."""
+Printed = Annotated[Form, typer.Option("--json/--wide", help="Print JSON, or tables with all columns.")]
 Limit = Annotated[int | None, typer.Option(help="How many, 1 to 1000; else 100.")]
 Since = Annotated[str | None, typer.Option(help="From this day or time on, UTC: 2026-01-31.")]
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account, by id or name.")]
+Credits = Annotated[str, typer.Argument(metavar="CREDITS", help="Credits, with up to 6 decimals.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="A key, by its id (key_…).")]
+PluginName = Annotated[str, typer.Argument(metavar="PLUGIN", help="The plugin's name.")]
 OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account, by id or name.")]
 
 _CREDITS = re.compile(r"-?\d{1,10}(\.\d{1,6})?", re.ASCII)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from policies.limits import AGREEABLE
 from proxy.cli import tables
-from proxy.cli.admin_requests import ask, copy
-from proxy.cli.options import AsJson, ConfigFile, Limit, OfAccount, Since
+from proxy.cli.admin_requests import ask, ask_named, copy
+from proxy.cli.options import ConfigFile, Limit, OfAccount, Printed, Since
+from proxy.cli.tables import Grid, Part
 from proxy.errors import CommandRefused
 
 
@@ -31,21 +30,21 @@ def usage(
     ] = False,
     limit: Limit = None,
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
-    """List requests with their audio and credits, the newest first; or sums of them."""
+    """List requests with their audio and credits, or sums. The newest is first."""
     query = {"account": account, "since": since, "until": until, "by": by, "limit": limit}
-    if as_csv and as_json:
+    if as_csv and form:
         raise CommandRefused("--csv and --json: use only one of them")
     if as_csv:
         copy(config_file, "usage", format="csv", **query)
     else:
-        ask(config_file, as_json, _sums_table if by else _usage_table, "GET", "usage", **query)
+        ask_named(config_file, form, _sums_table if by else _usage_table, "usage", **query)
 
 
-def plans(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List the plans of the configuration, and how many accounts have each."""
-    ask(config_file, as_json, _plans_table, "GET", "plans")
+def plans(config_file: ConfigFile = None, form: Printed = None) -> None:
+    """List the plans, and how many accounts have each."""
+    ask(config_file, form, _plans_table, "GET", "plans")
 
 
 def audit(
@@ -53,65 +52,76 @@ def audit(
     since: Since = None,
     limit: Limit = None,
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
-    """List the changes of accounts, keys and credits, the newest first."""
-    ask(config_file, as_json, _audit_table, "GET", "audit", account=account, since=since, limit=limit)
+    """List who changed accounts, keys and credits. The newest is first."""
+    ask_named(config_file, form, _audit_table, "audit", account=account, since=since, limit=limit)
 
 
 _SUMS = ("credits", "refunded", "cost_usd")
+_MORE = Text("There are more: see --limit and --csv.", "dim")
 
 
-def _plans_table(answer: dict[str, Any]) -> Table:
-    table = tables.table("name", "price", *AGREEABLE, "speech", "accounts")
+def _plans_table(answer: dict[str, Any]) -> list[Part]:
+    rows = []
     for row in answer["data"]:
         speech = row["prices"]["speech"]
         price = f"{tables.number(speech['credits'])} a {speech['per']}" if speech["credits"] else "free"
-        cells = (row["name"], row["price"] or "free", *(tables.limit(row[name]) for name in AGREEABLE))
-        tables.add_row(table, *cells, price, str(row["accounts"]))
-    return table
+        limits = (tables.limit(row[name]) for name in AGREEABLE)
+        rows.append((row["name"], row["price"] or "free", *limits, price, str(row["accounts"])))
+    columns = ("name", "price", *AGREEABLE, "speech", "accounts")
+    return [Grid(columns, rows, wide=("voices", "max_characters"))]
 
 
-def _usage_table(answer: dict[str, Any]) -> RenderableType:
-    table = tables.table(
-        *("id", "started", "account", "model", "voice", "outcome", "cache"),
-        *("s", "credits", "refunded", "usd"),
-    )
+def _usage_table(answer: dict[str, Any]) -> list[Part]:
+    names, rows = tables.account_names(answer), []
     for row in answer["data"]:
-        model = f"{row['engine']}/{row['model']}"
-        cells = (row["id"], row["started"], row["account"], model, row["voice"], row["outcome"], row["cache"])
-        seconds = tables.number(row["audio_ms"] / 1000)
-        tables.add_row(
-            table,
-            *cells,
-            seconds,
-            *(tables.number(row[name]) for name in _SUMS),
+        rows.append(
+            (
+                tables.when(row["started"]),
+                names.get(row["account"], row["account"]),
+                f"{row['engine']}/{row['model']}",
+                row["outcome"],
+                tables.number(row["audio_ms"] / 1000),
+                *(tables.number(row[name]) for name in _SUMS),
+                row["voice"],
+                row["cache"],
+                row["id"],
+            )
         )
-    return _with_rest(table, answer)
+    columns = ("started", "account", "model", "outcome", "s", "credits", "refunded", "usd")
+    wide = ("voice", "cache", "id")
+    grid = Grid((*columns, *wide), rows, wide=("refunded", *wide))
+    return [grid, *([_MORE] if answer["has_more"] else [])]
 
 
-def _sums_table(answer: dict[str, Any]) -> RenderableType:
-    table = tables.table("", "requests", "characters", "s", "credits", "refunded", "usd")
-    for row in answer["data"]:
-        cells = (
+def _sums_table(answer: dict[str, Any]) -> list[Part]:
+    rows = [
+        (
             row["name"],
             str(row["requests"]),
             str(row["characters"]),
             tables.number(row["audio_ms"] / 1000),
+            *(tables.number(row[name]) for name in _SUMS),
         )
-        tables.add_row(table, *cells, *(tables.number(row[name]) for name in _SUMS))
-    return _with_rest(table, answer)
+        for row in answer["data"]
+    ]
+    grid = Grid(("name", "requests", "characters", "s", "credits", "refunded", "usd"), rows)
+    return [grid, *([_MORE] if answer["has_more"] else [])]
 
 
-def _with_rest(table: Table, answer: dict[str, Any]) -> RenderableType:
-    if not answer["has_more"]:
-        return table
-    return Group(table, Text("There are more: see --limit and --csv.", "dim"))
-
-
-def _audit_table(answer: dict[str, Any]) -> Table:
-    table = tables.table("at", "actor", "action", "subject", "account", "details")
-    for row in answer["data"]:
-        cells = (row["at"], row["actor"], row["action"], row["subject"], row["account"])
-        tables.add_row(table, *cells, tables.facts(row["details"]))
-    return table
+def _audit_table(answer: dict[str, Any]) -> list[Part]:
+    names = tables.account_names(answer)
+    rows = [
+        (
+            tables.when(row["at"]),
+            names.get(row["account"], row["account"]),
+            row["action"],
+            tables.facts(row["details"]),
+            row["actor"],
+            row["subject"],
+        )
+        for row in answer["data"]
+    ]
+    columns = ("at", "account", "action", "details", "actor", "subject")
+    return [Grid(columns, rows, wide=("subject",))]

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from proxy.cli import tables
 from proxy.cli.admin_requests import ask
-from proxy.cli.options import AsJson, ConfigFile
+from proxy.cli.options import ConfigFile, Printed
+from proxy.cli.tables import Grid, Part
 from proxy.cli.voices import cast_of
 from proxy.errors import CommandRefused
 
@@ -41,9 +39,9 @@ def explain(
         typer.Option(metavar="ACCOUNT", help="Explain it for a key of this account; else without a plan."),
     ] = None,
     config_file: ConfigFile = None,
-    as_json: AsJson = False,
+    form: Printed = None,
 ) -> None:
-    """Show the engines that would speak a request, and every filter. Nothing is spoken or charged."""
+    """Show which engines would speak a request, and every filter. Nothing is spoken or charged."""
     # Imported here: they are slow, and `voxgate --help` needs neither.
     from proxy.config import config_toml
     from proxy.processes import runtime
@@ -56,16 +54,16 @@ def explain(
     speaks = voice if cast is None else {"cast": cast_of(cast)}
     fields = {"input": text, "voice": speaks, "model": model, "language": language, "account": key_of}
     body = {name: value for name, value in fields.items() if value is not None}
-    ask(config_file, as_json, _explanation, "POST", "route/explain", body)
+    ask(config_file, form, _explanation, "POST", "route/explain", body)
 
 
-def _explanation(answer: dict[str, Any]) -> RenderableType:
-    return Group(*(line for part in answer["parts"] for line in _part(part)))
+def _explanation(answer: dict[str, Any]) -> list[Part]:
+    return [line for part in answer["parts"] for line in _part(part)]
 
 
-def _part(part: dict[str, Any]) -> list[RenderableType]:
+def _part(part: dict[str, Any]) -> list[Part]:
     routed = part["route"]["language"] if part["route"] else "none"
-    lines: list[RenderableType] = [
+    lines: list[Part] = [
         Text(f"language: {part['language']} ({_SOURCES[part['source']]})"),
         Text(f"voice: {part['voice']}"),
         Text(f"route: {routed}"),
@@ -77,12 +75,12 @@ def _part(part: dict[str, Any]) -> list[RenderableType]:
     return lines
 
 
-def _models_table(part: dict[str, Any]) -> Table:
+def _models_table(part: dict[str, Any]) -> Grid:
     """Show the models of a part of a request in their order, with the reason why one is left out."""
-    table = tables.table("", "model", "voice", "front-end", "why not")
     candidates = {row["model"]: (number, row) for number, row in enumerate(part["candidates"], 1)}
+    rows = []
     for row in part["models"]:
         number, candidate = candidates.get(row["model"], ("", {"voice": "", "front_end": ""}))
         why = f"{row['refused_by']}: {row['reason']}" if row["refused_by"] else ""
-        tables.add_row(table, str(number), row["model"], candidate["voice"], candidate["front_end"], why)
-    return table
+        rows.append((str(number), row["model"], candidate["voice"], candidate["front_end"], why))
+    return Grid(("", "model", "voice", "front-end", "why not"), rows)

@@ -3,78 +3,140 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from proxy.cli.options import Form
+
 _PIPED_WIDTH = 400
+_NO_NAMES: Mapping[str, str] = {}
 
 
-def print_answer(value: Any, as_json: bool, show: Callable[[Any], object]) -> None:
-    if as_json:
+class Grid(NamedTuple):
+    """A table before it is drawn. Columns in `wide` are only in the wide form."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str | Text, ...]]
+    wide: tuple[str, ...] = ()
+
+    def draw(self, is_wide: bool) -> Table:
+        """Draw the table. The narrow form also leaves out columns in which no row has anything."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        kept = [number for number in range(len(self.columns)) if is_wide or self._is_kept(number)]
+        for number in kept:
+            name = self.columns[number]
+            # An id on two lines could not be copied into the next command.
+            table.add_column(name, overflow="fold", no_wrap=name == "id")
+        for row in self.rows:
+            # Texts, because rich would read a name such as `[/]` as markup, and fail.
+            cells = (row[number] for number in kept)
+            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+        return table
+
+    def _is_kept(self, number: int) -> bool:
+        is_empty = bool(self.rows) and not any(row[number] for row in self.rows)
+        return self.columns[number] not in self.wide and not is_empty
+
+
+Part = Grid | Text
+"""What an answer is shown as: tables, and lines between them."""
+Show = Callable[[Any], Iterable[Part]]
+
+
+def print_answer(value: Any, form: Form, show: Show) -> None:
+    if form is True:
         print(json.dumps(value, indent=2))  # noqa: T201 - a command's answer
-    else:
-        # In a pipe a line stays a line: a line cut into columns can be neither copied nor searched.
-        Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(show(value), soft_wrap=True)
+        return
+    # In a pipe a line stays a line: a line cut into columns can be neither copied nor searched.
+    is_measured = sys.stdout.isatty() or "COLUMNS" in os.environ
+    is_wide = form is False
+    console = Console(width=None if is_measured and not is_wide else _PIPED_WIDTH)
+    for part in show(value):
+        console.print(
+            part.draw(is_wide) if isinstance(part, Grid) else part, soft_wrap=isinstance(part, Text)
+        )
 
 
-def accounts(answer: dict[str, Any]) -> Table:
-    found = table("id", "name", "plan", "created", "closed")
-    for row in answer["data"]:
-        times = (when(row[field]) for field in ("created", "closed"))
-        add_row(found, row["id"], row["name"], row["plan"], *times)
-    return found
+def accounts(answer: dict[str, Any]) -> list[Part]:
+    rows = [
+        (row["name"], row["plan"], when(row["created"]), when(row["closed"]), row["id"])
+        for row in answer["data"]
+    ]
+    return [Grid(("name", "plan", "created", "closed", "id"), rows, wide=("id",))]
 
 
-def account(row: dict[str, Any]) -> RenderableType:
-    parts: list[RenderableType] = [accounts({"data": [row]})]
+def account(row: dict[str, Any]) -> list[Part]:
+    parts = accounts({"data": [row]})
     if agreed := facts(row["agreed"]):
         parts.append(Text(f"agreed: {agreed}"))
     if row.get("balance"):
-        parts.append(Text(f"cycle: {row['cycle']['start']} to {row['cycle']['end']}"))
+        parts.append(Text(f"cycle: {when(row['cycle']['start'])} to {when(row['cycle']['end'])}"))
         parts.append(_balance(row["balance"], {"streams": str(row["streams"])}))
     if row.get("keys"):
-        parts.append(keys({"data": row["keys"]}))
-    return Group(*parts)
+        parts += keys({"data": row["keys"], "account_names": {row["id"]: row["name"]}})
+    return parts
 
 
-def _balance(balance: dict[str, Any], beside: dict[str, str]) -> Table:
-    found = table(*balance, *beside)
-    add_row(found, *map(limit, balance.values()), *beside.values())
-    return found
+def _balance(balance: dict[str, Any], beside: dict[str, str]) -> Grid:
+    return Grid((*balance, *beside), [(*map(limit, balance.values()), *beside.values())])
 
 
-def keys(answer: dict[str, Any]) -> Table:
-    found = table("id", "account", "role", "name", "ends with", "created", "expires", "revoked", "caps")
-    for row in answer["data"]:
-        times = (when(row[field]) for field in ("created", "expires", "revoked"))
-        cells = (row["id"], row["account"], row["role"], row["name"], row["hint"], *times)
-        add_row(found, *cells, facts(row["caps"]))
-    return found
+def keys(answer: dict[str, Any]) -> list[Part]:
+    names = account_names(answer)
+    rows = [
+        (
+            row["name"],
+            names.get(row["account"], row["account"]),
+            row["role"],
+            f"revoked {when(row['revoked'])}" if row["revoked"] else day(row["expires"]),
+            row["id"],
+            row["hint"],
+            when(row["created"]),
+            facts(row["caps"]),
+        )
+        for row in answer["data"]
+    ]
+    columns = ("name", "account", "role", "until", "id", "ends with", "created", "caps")
+    # Without names there are only ids, and who made a key has just named the account.
+    unnamed = () if names else ("account",)
+    return [Grid(columns, rows, wide=(*unnamed, "ends with", "created", "caps"))]
 
 
-def entries(answer: dict[str, Any]) -> Table:
-    found = table("id", "at", "kind", "credits", "pool", "request", "reference", "reason", "actor")
-    for row in answer["data"]:
-        texts = (row[name] or "" for name in ("request", "reference", "reason", "actor"))
-        add_row(found, row["id"], row["at"], row["kind"], number(row["credits"]), row["pool"], *texts)
-    return found
+def entries(answer: dict[str, Any]) -> list[Part]:
+    rows = [
+        (
+            when(row["at"]),
+            row["kind"],
+            number(row["credits"]),
+            row["pool"],
+            *(row[name] or "" for name in ("reference", "reason", "request", "actor", "id")),
+        )
+        for row in answer["data"]
+    ]
+    columns = ("at", "kind", "credits", "pool", "reference", "reason", "request", "actor", "id")
+    return [Grid(columns, rows, wide=("request", "actor", "id"))]
 
 
-def entry(row: dict[str, Any]) -> RenderableType:
+def entry(row: dict[str, Any]) -> list[Part]:
     return movement({"data": [row], "balance": row["balance"]})
 
 
-def movement(answer: dict[str, Any]) -> RenderableType:
+def movement(answer: dict[str, Any]) -> list[Part]:
     """Show a movement, and the balance after it."""
-    if answer["balance"] is None:
-        return entries(answer)
-    return Group(entries(answer), _balance(answer["balance"], {}))
+    after = answer["balance"]
+    return [*entries(answer), *([] if after is None else [_balance(after, {})])]
+
+
+def account_names(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the names of accounts by their ids, if the answer came with them."""
+    names: Mapping[str, str] = answer.get("account_names", _NO_NAMES)
+    return names
 
 
 def number(value: Any) -> str:
@@ -93,27 +155,10 @@ def facts(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in said if value not in (None, "", []))
 
 
-def grid(columns: tuple[str, ...], rows: Iterable[tuple[str | Text, ...]]) -> Table:
-    found = table(*columns)
-    for row in rows:
-        add_row(found, *row)
-    return found
+def when(time: str | None) -> str:
+    """Show a time of an answer to the minute."""
+    return (time or "")[:16].replace("T", " ")
 
 
-def table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        # An id on two lines could not be copied into the next command.
-        table.add_column(column, overflow="fold", no_wrap=column == "id")
-    return table
-
-
-def add_row(table: Table, *cells: str | Text) -> None:
-    """Add a row of plain text: rich would read a name such as `[/]` as markup, and fail."""
-    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
-
-
-def when(microseconds: int | None) -> str:
-    if microseconds is None:
-        return ""
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
+def day(time: str | None) -> str:
+    return (time or "")[:10]

@@ -9,6 +9,10 @@ from typing import Any
 from proxy.config import fields
 from proxy.config.sections import Remark
 
+_MOST_SHOWN = 30
+_MOST_COMPARED = 500
+_LONGEST_COMPARED = 80
+
 
 class ConfigError(Exception):
     """The configuration cannot be used. The message has one line for each fault."""
@@ -75,6 +79,16 @@ def _shown(value: object) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is most like this one, if any is."""
     return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
+
+
+def possible(name: str, known: Iterable[str], kind: str) -> str:
+    """Return the sentences that follow an unknown name: the name that is most like it, and all names."""
+    # A provider may have thousands of voices, and a comparison with each takes time.
+    names = [each for each, _ in zip(known, range(_MOST_COMPARED), strict=False)]
+    near = nearest(name[:_LONGEST_COMPARED], names)
+    shown = ", ".join(names[:_MOST_SHOWN]) or "none"
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return f"{f'Did you mean {near}? ' if near else ''}The {kind} are: {shown}{more}."
 
 
 def hint(name: str, known: Iterable[str]) -> str:

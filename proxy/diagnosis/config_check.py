@@ -21,7 +21,7 @@ from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Instance
 def check_config(config: Config, registry: Registry, results: ProbeResults = NO_RESULTS) -> list[Finding]:
     """Return all findings of a configuration. `results` has the models and voices that only engines know."""
     findings = [ok("config", f"data in {config.data}", name=config.source)]
-    findings += _server(config)
+    findings += _server(config, results.address)
     findings += [
         wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=fault.name)
         for fault in registry.faults
@@ -37,18 +37,19 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings += text_check.routes(config, registry, results)
     findings += _settings(config, registry)
     findings += [_default(config.models, "default_model", config.server.default_model)]
-    findings += [_default(config.voices, "default_voice", config.server.default_voice)]
+    findings += [_default_voice(config, results)]
     findings += text_check.voices(config, results)
     findings += [*text_check.lexicons(config), text_check.cache(config)]
     count = len(config.voices)
     return [*findings, ok("voices", ", ".join(config.voices) or "none of our own", name=f"{count}")]
 
 
-def _server(config: Config) -> list[Finding]:
+def _server(config: Config, running_at: str) -> list[Finding]:
     server = config.server
+    listens = f"; the running server listens on {running_at}" if running_at else ""
     kept = f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
     return [
-        ok("address", f"{server.workers} worker(s)", name=f"{server.host}:{server.port}"),
+        ok("address", f"{server.workers} worker(s){listens}", name=f"{server.host}:{server.port}"),
         ok("storage", kept, name=addresses.show_storage(config.storage.url)),
         ok("limits", "where requests are counted", name=addresses.show_limits(config.limits.url)),
         ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none"),
@@ -120,6 +121,15 @@ def _limit(limit: float | str | None) -> str:
 
 def _price(price: Price) -> str:
     return f"{in_credits(price.micro)}/{price.per}" if price.micro else "free"
+
+
+def _default_voice(config: Config, results: ProbeResults) -> Finding:
+    name = config.server.default_voice
+    section = config.voices.get(name)
+    if section is not None and text_check.is_silent(section, results):
+        found = f"server.default_voice: no engine has {name!r}; /readyz says unready"
+        return wrong("default", found, name="default_voice")
+    return _default(config.voices, "default_voice", name)
 
 
 def _default(known: Any, key: str, name: str) -> Finding:

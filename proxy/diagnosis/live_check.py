@@ -71,7 +71,7 @@ async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> F
     except TimeoutError:
         return wrong("live", f"It was silent for {LONGEST_S:g} s.", name=name)
     except EngineError as error:
-        return wrong("live", error.message or type(error).__name__, name=name)
+        return wrong("live", error.reason or type(error).__name__, name=name)
     return ok("live", found, name=name)
 
 

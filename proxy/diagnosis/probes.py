@@ -20,11 +20,13 @@ from speech_engine import Language, ModelInfo
 
 
 class ProbeResults(msgspec.Struct, frozen=True):
-    """The models and voices of the engines that answered, and the languages of the front-ends."""
+    """The models of the engines that answered, the voices of those that know all theirs, and the
+    languages of the front-ends. `address` is where the running server listens."""
 
     models: Mapping[str, tuple[ModelInfo, ...]] = {}
     voices: Mapping[str, frozenset[str]] = {}
     front_ends: Mapping[str, frozenset[str]] = {}
+    address: str = ""
 
 
 NO_RESULTS = ProbeResults()
@@ -36,16 +38,26 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
     from proxy.processes.admin_client import ask_once
 
     front_ends = asyncio.run(_front_ends(config, registry))
-    try:
-        rows = ask_once(config, "GET", "engines")["data"] if runtime.is_held(Path(config.data)) else []
-    except (CommandRefused, TimeoutError):
-        rows = []
+    rows: list[Any] = []
+    address = ""
+    if runtime.is_held(Path(config.data)):
+        try:
+            rows = ask_once(config, "GET", "engines")["data"]
+            server = ask_once(config, "GET", "server")
+            address = f"{server['host']}:{server['port']}"
+        except (CommandRefused, TimeoutError):
+            pass  # it starts or stops, or another command has the folder
     # The file may be newer than the server, and name another plugin.
     there = [row for row in rows if row["name"] in config.engines and _is_same(config, row) and row["models"]]
     return ProbeResults(
         {row["name"]: _models(row) for row in there},
-        {row["name"]: frozenset(row["voices"]) for row in there},
+        {
+            row["name"]: frozenset((*row["voices"], *row["unlisted_voices"]))
+            for row in there
+            if row["unlisted_voices"] is not None
+        },
         front_ends,
+        address,
     )
 
 

@@ -9,7 +9,7 @@ from policies.routing import Route
 from proxy.config.config_toml import Config
 from proxy.config.reader import hint
 from proxy.config.routes import missing_engines
-from proxy.config.sections import Remark
+from proxy.config.sections import Remark, VoiceSection
 from proxy.diagnosis.finding import Finding, note, ok
 from proxy.diagnosis.probes import ProbeResults
 from proxy.engines.registry import EngineConfigError, Registry
@@ -26,9 +26,24 @@ def voices(config: Config, results: ProbeResults) -> list[Finding]:
         Remark(f"voices.{name}.{engine}", f"{engine} has no voice {voice!r}; {_like(voice, results, engine)}")
         for name, section in config.voices.items()
         for engine, voice in section.bindings.items()
-        if results.voices.get(engine) and voice not in results.voices[engine]
+        if _is_missing(engine, voice, results)
     ]
-    return [note("voice", each.text, name=each.key) for each in (*written, *unknown)]
+    silent = [
+        Remark(f"voices.{name}", "no engine has it, so it is not offered")
+        for name, section in config.voices.items()
+        if is_silent(section, results)
+    ]
+    return [note("voice", each.text, name=each.key) for each in (*written, *unknown, *silent)]
+
+
+def is_silent(section: VoiceSection, results: ProbeResults) -> bool:
+    """Tell whether every engine of a voice is known to lack it."""
+    bindings = section.bindings.items()
+    return bool(bindings) and all(_is_missing(engine, voice, results) for engine, voice in bindings)
+
+
+def _is_missing(engine: str, voice: str, results: ProbeResults) -> bool:
+    return engine in results.voices and voice not in results.voices[engine]
 
 
 def lexicons(config: Config) -> list[Finding]:

@@ -71,6 +71,14 @@ class CloudEngine:
     def voices(self) -> tuple[VoiceInfo, ...]:
         return next((key.voices for key in self.keys if key.voices), ())
 
+    @property
+    def unlisted_voices(self) -> tuple[str, ...] | None:
+        return next((key.unlisted_voices for key in self.keys if key.voices), None)
+
+    @property
+    def tries_unknown_voices(self) -> bool:
+        return any(key.tries_unknown_voices for key in self.keys)
+
     async def health(self) -> HealthReport:
         found = [key.slots.health() for key in self.keys]
         return HealthReport(

@@ -47,11 +47,13 @@ def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environme
 
 
 def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environment]:
-    """Delete a plugin's environments, except those that `unless` names. Return the deleted ones."""
+    """Delete a plugin's environments, except those that `unless` names. Return the deleted ones.
+
+    Those of another installation stay.
+    """
     with _locked(lambda _line: None):
-        gone = [
-            found for found in environments.every() if found.recipe.plugin == plugin and not unless(found)
-        ]
+        named = [found for found in environments.every() if found.recipe.plugin == plugin]
+        gone = [found for found in named if found.is_ours and not unless(found)]
         for found in gone:
             # Hidden first: a host that starts must not find a half of an environment.
             hidden = found.folder.rename(found.folder.with_name(_BUILDING + found.folder.name))

@@ -26,6 +26,8 @@ from speech_engine import Hosted
 MANIFEST = "environment.json"
 _HOST_NEEDS = ("grpcio", "msgspec")
 _HOST_MODULE = "speech_engine.host.server"
+_OWN = "speech_engine"
+"""Every environment has a link to it. Its place tells one installation from another."""
 
 # A name, extras, and a version, an address or a marker. What begins with a hyphen would be an option.
 _PACKAGE = re.compile(r"[A-Za-z0-9][\w.-]*\s*(\[[\w.,\s-]*\])?\s*((\(|[<>=!~@;]).*)?")
@@ -77,6 +79,15 @@ class Environment(NamedTuple):
         """False if its Python is gone, for example after an upgrade of the system."""
         return os.access(self.interpreter, os.X_OK)
 
+    @property
+    def is_ours(self) -> bool:
+        """True if it was built for this installation of voxgate, or for one that is gone.
+
+        Installations of one user share the folder, and hosts of another one may run in theirs.
+        """
+        place = self.recipe.links.get(_OWN)
+        return place is None or place == str(_place(_OWN, _OWN)) or not os.path.exists(place)
+
     def size_bytes(self) -> int:
         """Return the size of its files, without linked ones."""
         walked = ((Path(folder), files) for folder, _, files in os.walk(self.folder))
@@ -102,7 +113,7 @@ def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
         packages=(*_host_packages(), *hosted.packages),
         constraints=_constraints(plugin, hosted),
         imports=(_HOST_MODULE, *hosted.imports, hosted.module),
-        links={name: str(_place(plugin, name)) for name in ("speech_engine", top)},
+        links={name: str(_place(plugin, name)) for name in (_OWN, top)},
         torch=torch,
     )
 

@@ -75,6 +75,14 @@ class HostedEngine:
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._welcome.voices
 
+    @property
+    def unlisted_voices(self) -> tuple[str, ...] | None:
+        return self._welcome.unlisted_voices
+
+    @property
+    def tries_unknown_voices(self) -> bool:
+        return self._welcome.tries_unknown_voices
+
     def update_host(self, state: HostState) -> None:
         """Note the new state of one process. Greet the process if it is ready."""
         self.states[state.process] = state

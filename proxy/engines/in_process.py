@@ -41,6 +41,14 @@ class InProcessEngine:
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._welcome.voices
 
+    @property
+    def unlisted_voices(self) -> tuple[str, ...] | None:
+        return self._welcome.unlisted_voices
+
+    @property
+    def tries_unknown_voices(self) -> bool:
+        return self._welcome.tries_unknown_voices
+
     async def health(self) -> HealthReport:
         return self._slots.health()
 

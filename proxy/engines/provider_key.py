@@ -121,6 +121,14 @@ class ProviderKey:
         return self._welcome.voices
 
     @property
+    def unlisted_voices(self) -> tuple[str, ...] | None:
+        return self._welcome.unlisted_voices
+
+    @property
+    def tries_unknown_voices(self) -> bool:
+        return self._welcome.tries_unknown_voices
+
+    @property
     def may_try(self) -> bool:
         return breaker.may_try(self.breaker, _now())
 
@@ -188,7 +196,7 @@ class ProviderKey:
         if new == before:
             return
         if error is not None and not new.is_closed:
-            self.reason = error.message or type(error).__name__
+            self.reason = error.reason or type(error).__name__
         if new.is_refused and error is not None:
             self._metrics.alarmed(self._owner, type(error).__name__)
             _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)

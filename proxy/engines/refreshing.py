@@ -82,5 +82,5 @@ async def _refresh(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes
     else:
         key.note_refresh(None)
         return
-    _log.warning("engine.refresh.failed", engine=cloud.name, key=key.number, reason=failure.message)
+    _log.warning("engine.refresh.failed", engine=cloud.name, key=key.number, reason=failure.reason)
     key.note_refresh(failure)

@@ -94,6 +94,10 @@ def iso(micros: int) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def iso_or_none(micros: int | None) -> str | None:
+    return None if micros is None else iso(micros)
+
+
 def query_time(request: Request, field: str) -> int | None:
     """Return a query parameter in microseconds, or None without one. Raises InvalidRequest."""
     text = request.query_params.get(field)

@@ -31,6 +31,8 @@ from speech_engine.host.pipe import (
     MetricsReport,
     PlansInUse,
     PlansQuestion,
+    ReloadQuestion,
+    ReloadResult,
     Revision,
 )
 
@@ -114,7 +116,9 @@ class Supervisor:
         self._announce = announce
         environ = environ_for_hosts(os.environ, config.secrets)
         self._hosts = Hosts(specs, folder, lambda state: self._workers.tell(state), environ)
-        self._workers = Workers(config.server.workers, self._begin_worker, self._serves)
+        self._workers = Workers(
+            config.server.workers, self._begin_worker, self._serves, self._reload_for_worker
+        )
         self._page = MetricsPage(
             config.server.metrics,
             len(self._workers),
@@ -159,22 +163,32 @@ class Supervisor:
         _log.info("server.drain.complete")
 
     def _reload_soon(self) -> None:
-        task = asyncio.create_task(self._reload_in_turn())
+        self._reload_in_turn(lambda _result: None)
+
+    def _reload_for_worker(self, number: int, asked: ReloadQuestion) -> None:
+        def answer(result: ReloadResult) -> None:
+            # After the revision, on the same pipe: who has the answer is served by the new configuration.
+            self._workers.answer(number, msgspec.structs.replace(result, question=asked.question))
+
+        self._reload_in_turn(answer)
+
+    def _reload_in_turn(self, on_result: Callable[[ReloadResult], None]) -> None:
+        async def reload() -> None:
+            async with self._reloading:
+                on_result(await self._reload())
+
+        task = asyncio.create_task(reload())
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
 
-    async def _reload_in_turn(self) -> None:
-        async with self._reloading:
-            await self._reload()
-
-    async def _reload(self) -> None:
+    async def _reload(self) -> ReloadResult:
         """Read the file again. A faulty file changes nothing. The log names the keys that need a restart."""
         try:
             reload = merge(self._config, self._reread())
             await self._keep_plans_in_use(reload)
         except ConfigError as error:
             _log.error("config.reload.refused", revision=self._revision, reason=str(error))
-            return
+            return ReloadResult(0, refusal=str(error))
         _warn(reload.config)
         self._config = reload.config
         self._revision += 1
@@ -185,6 +199,7 @@ class Supervisor:
             changed=reload.changed,
             needs_restart=reload.needs_restart,
         )
+        return ReloadResult(0, reload.changed, reload.needs_restart)
 
     async def _keep_plans_in_use(self, reload: Reload) -> None:
         """Raise ConfigError if accounts have, or may have, a plan that the new file lacks."""

@@ -22,6 +22,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from proxy.access import dev_key
+from proxy.api_admin import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
 from proxy.config.config_toml import Config
@@ -29,6 +30,7 @@ from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import ServerProtocol, server_protocol
+from proxy.processes.reload_line import ReloadLine
 from proxy.storage import accounts
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
@@ -45,6 +47,7 @@ from speech_engine.host.pipe import (
     PlansInUse,
     PlansQuestion,
     Ready,
+    ReloadResult,
     Revision,
     WorkerGivenUp,
     remove_socket,
@@ -110,7 +113,10 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
     plugins = registry.load()
     if _has_local_engine(config, plugins):
         libraries.load()
-    async with open_worker(config, plugins) as worker:
+    reloads = ReloadLine(pipe)
+    host, port = http.getsockname()[:2]
+    link = ServerLink(host, port, reloads.reload)
+    async with open_worker(config, plugins, link) as worker:
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
@@ -118,7 +124,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         public = _server(worker.public, server_protocol(config.server, places), _drain_s(config))
         private = _server(worker.control, server_protocol(config.server), 1)
         helping = [
-            asyncio.create_task(_listen(pipe, inbox, worker, public, places)),
+            asyncio.create_task(_listen(pipe, inbox, worker, public, places, reloads)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
         if control:
@@ -224,6 +230,7 @@ async def _listen(
     worker: Worker,
     public: uvicorn.Server,
     places: OpenConnections,
+    reloads: ReloadLine,
 ) -> None:
     answering: set[asyncio.Task[None]] = set()
     while True:
@@ -245,6 +252,8 @@ async def _listen(
                 places.revise(config.server)
                 public.config.timeout_graceful_shutdown = _drain_s(config)
                 _log.info("config.reload.complete", revision=revision.number)
+            case ReloadResult() as result:
+                reloads.on_result(result)
             case Drain():
                 worker.server_state.is_draining = True
                 public.should_exit = True

@@ -10,7 +10,16 @@ from typing import NamedTuple
 import structlog
 
 from proxy.engines.children import Child, Keeper
-from speech_engine.host.pipe import Message, MetricsReport, PlansInUse, Question, Ready, Reply, WorkerGivenUp
+from speech_engine.host.pipe import (
+    Message,
+    MetricsReport,
+    PlansInUse,
+    Question,
+    Ready,
+    ReloadQuestion,
+    Reply,
+    WorkerGivenUp,
+)
 
 _log = structlog.get_logger()
 
@@ -27,7 +36,7 @@ class Workers:
     """All workers. `begin` starts the process of a number.
 
     `on_served` is called once, with the dev key if there is one: when no worker is starting any more, and
-    one of them is ready.
+    one of them is ready. `on_question` is called with a worker's number and its question.
     """
 
     def __init__(
@@ -35,8 +44,10 @@ class Workers:
         count: int,
         begin: Callable[[int], Awaitable[Child]],
         on_served: Callable[[str | None], None],
+        on_question: Callable[[int, ReloadQuestion], None] = lambda _number, _question: None,
     ) -> None:
         self._begin = begin
+        self._on_question = on_question
         self._on_served = on_served
         self._is_served = False
         self._dev_key: str | None = None
@@ -82,9 +93,13 @@ class Workers:
         await asyncio.gather(*(keeper.stop(within_s) for keeper in self._keepers))
 
     def tell(self, message: Message) -> None:
-        for keeper in self._keepers:
-            if keeper.child is not None:
-                keeper.child.send(message)
+        for number in range(len(self)):
+            self.answer(number, message)
+
+    def answer(self, number: int, message: Message) -> None:
+        child = self._keepers[number].child
+        if child is not None:
+            child.send(message)
 
     async def ask(
         self, question: Callable[[int], Question], numbers: list[int], within_s: float
@@ -127,6 +142,8 @@ class Workers:
         match message:
             case Ready():
                 self._dev_key = message.dev_key or self._dev_key
+            case ReloadQuestion():
+                self._on_question(number, message)
             case MetricsReport() | PlansInUse():
                 answer = self._answers.get((message.question, number))
                 if answer is not None and not answer.done():

@@ -236,7 +236,7 @@ class CandidateRace:
 
 def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
     """Return the facts for the operator's log. Most clients learn only that the engine failed."""
-    return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.message}
+    return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}
 
 
 def _fits_spool(job: SpeechJob) -> bool:

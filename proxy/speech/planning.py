@@ -140,8 +140,11 @@ class Planner:
         return [(span, self.decide(request, terms, span)) for span in spans]
 
     def remarks(self, decision: Decision) -> list[str]:
-        """List what is missing of this language's routes: nothing else tells why they are passed over."""
-        remarks = []
+        """List what is missing of the voice and of this language's routes: nothing else tells why."""
+        remarks = [
+            f"the voice {decision.voice.id} is not offered: {why}"
+            for why in self._catalogue.missing_bindings(decision.voice)
+        ]
         for route in self._catalogue.routes.of(decision.query.language):
             missing = "; ".join(self._catalogue.missing_candidates(route))
             if missing:

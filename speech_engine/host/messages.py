@@ -43,12 +43,17 @@ class HelloReply(msgspec.Struct, frozen=True):
     slots: Annotated[int, msgspec.Meta(ge=1)]
     models: tuple[ModelInfo, ...]
     voices: tuple[VoiceInfo, ...]
+    unlisted_voices: tuple[str, ...] | None = None
+    tries_unknown_voices: bool = False
 
 
 def introduction(engine: Engine) -> HelloReply:
     """Ask an engine once, before it serves, for its description: an exception or nonsense ends the start."""
     voices = engine.voices() if isinstance(engine, EngineVoices) else ()
-    welcome = HelloReply(API_VERSION, engine.slots, engine.models(), voices)
+    # An empty list says nothing: some engines learn their voices later.
+    unlisted = getattr(engine, "unlisted_voices", ()) if voices else None
+    tries = getattr(engine, "tries_unknown_voices", False)
+    welcome = HelloReply(API_VERSION, engine.slots, engine.models(), voices, unlisted, tries)
     try:
         return msgspec.convert(msgspec.to_builtins(welcome), HelloReply)
     except msgspec.ValidationError as error:
@@ -75,13 +80,14 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     message: str
     may_fall_back: bool
     retry_after_s: float | None = None
+    detail: str = ""
 
     @classmethod
     def of(cls, error: EngineError) -> Failed:
-        return cls(name_of(error), error.message, error.may_fall_back, error.retry_after_s)
+        return cls(name_of(error), error.message, error.may_fall_back, error.retry_after_s, error.detail)
 
     def to_error(self) -> EngineError:
-        return error_named(self.error, self.message, retry_after_s=self.retry_after_s)
+        return error_named(self.error, self.message, detail=self.detail, retry_after_s=self.retry_after_s)
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):

@@ -128,6 +128,21 @@ class PlansInUse(msgspec.Struct, frozen=True, tag="plans_in_use"):
     names: tuple[str, ...]
 
 
+class ReloadQuestion(msgspec.Struct, frozen=True, tag="reload_asked"):
+    """A worker's question: read the configuration again, and tell what came of it."""
+
+    question: int
+
+
+class ReloadResult(msgspec.Struct, frozen=True, tag="reload"):
+    """The answer. With a `refusal`, nothing has changed."""
+
+    question: int
+    changed: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
+    refusal: str = ""
+
+
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
     """Finish what runs, take nothing new, then exit."""
 
@@ -136,8 +151,9 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 Question = MetricsQuestion | PlansQuestion
 Reply = MetricsReport | PlansInUse
-ToHost = BeginHost | TextVerdicts | Drain
-Message = ToHost | Revision | Ready | Broken | HostState | Tick | WorkerGivenUp | Question | Reply
+_ToChild = BeginHost | TextVerdicts | Revision | HostState | WorkerGivenUp | Question | ReloadResult | Drain
+_ToSupervisor = Ready | Broken | Tick | Reply | ReloadQuestion
+Message = _ToChild | _ToSupervisor
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -87,9 +87,9 @@ def test_check_tries_the_contract_in_an_environment_and_what_is_stale_can_go(
     done = voxgate(installed, "env", "build", "beep", "--plugin", str(BEEP), "--json")
     assert done.returncode == 0, done.stderr
     done = voxgate(installed, "check", "--plugin", str(BEEP), "--json")
-    findings = json.loads(done.stdout)
+    findings = json.loads(done.stdout)["data"]
     assert done.returncode == 0, findings
-    assert len([finding for finding in findings if finding["kind"] == "rule"]) >= 15
+    assert len([finding for finding in findings if finding["check"] == "rule"]) >= 15
 
     gone = json.loads(voxgate(installed, "env", "remove", "beep", "--stale", "--json").stdout)["data"]
     assert [row["state"] for row in gone] == ["removed"]

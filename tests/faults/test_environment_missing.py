@@ -65,8 +65,8 @@ def test_readyz_and_engines_say_what_to_run(server: Server, plugins: dict[str, s
 def test_check_says_what_to_run_and_fails(server: Server, plugins: dict[str, str]) -> None:
     done = _voxgate(server, plugins, "check", "--json")
     assert done.returncode == 1
-    (bad,) = (finding for finding in json.loads(done.stdout) if not finding["ok"])
-    assert (bad["kind"], bad["name"], bad["note"]) == ("engine", "bell", REASON)
+    (bad,) = (finding for finding in json.loads(done.stdout)["data"] if finding["state"] == "wrong")
+    assert (bad["check"], bad["name"], bad["found"]) == ("engine", "bell", REASON)
 
 
 def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> None:
@@ -78,9 +78,9 @@ def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> 
     ("command", "says"),
     [
         (("build", "tone"), "tone lists no packages of its own"),
-        (("build", "toon"), "no plugin called 'toon' is installed; those that list packages: bell"),
+        (("build", "toon"), "no plugin called 'toon' is installed. The plugins with packages are: bell."),
         (("build", "bell", "--torch", "cpu"), "--torch cpu: name the index that has it"),
-        (("remove", "bell"), "there is no environment of 'bell'"),
+        (("remove", "bell"), "this installation has no environment of 'bell'"),
     ],
 )
 def test_an_env_command_that_cannot_be_done_is_one_line_and_a_status(

@@ -88,9 +88,9 @@ def test_engines_names_each(server: Server, plugins: dict[str, str]) -> None:
 def test_check_names_each_and_fails(server: Server, plugins: dict[str, str]) -> None:
     done = _voxgate(server, plugins, "check", "--json")
     assert done.returncode == 1
-    findings = [each for each in json.loads(done.stdout) if each["kind"] == "plugin"]
-    assert not any(each["ok"] for each in findings)
-    notes = [(each["name"], each["note"].removeprefix("failed at ").partition(": ")) for each in findings]
+    findings = [each for each in json.loads(done.stdout)["data"] if each["check"] == "plugin"]
+    assert all(each["state"] == "wrong" for each in findings)
+    notes = [(each["name"], each["found"].removeprefix("failed at ").partition(": ")) for each in findings]
     _assert_all_named({name: (stage, reason) for name, (stage, _, reason) in notes})
 
 

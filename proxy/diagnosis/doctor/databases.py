@@ -20,7 +20,7 @@ ANSWER_S = 4.0
 WHOLE_S = 5.0
 SOUND_SQLITE = (3, 51, 3)
 
-_RESTORE = "stop the server and restore a backup; docs/backup.md says how"
+_RESTORE = "stop the server, then restore a backup: voxgate restore FILE"
 _NEWER = "start the newer voxgate again, or restore the backup from before it"
 _VERSION = "SELECT coalesce(max(version), 0) AS version FROM schema_version"
 

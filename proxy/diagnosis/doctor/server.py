@@ -26,7 +26,7 @@ def server(config: Config) -> Iterator[Finding]:
         yield _idle(data)
         return
     address = runtime.control_address(data)
-    answer = _engines(address) if address else None
+    answer = _ask(address, "engines") if address else None
     if answer is None:
         do = "if it starts or stops, wait; else end it with kill, which releases the folder"
         yield wrong("server", f"a process holds {data}, but does not answer", do)
@@ -49,12 +49,13 @@ def _idle(data: Path) -> Finding:
     return ok("server", "not running")
 
 
-def _engines(address: str) -> Any | None:
-    """Return the answer of the control socket, or None if it is late or no JSON."""
+def _ask(address: str, path: str) -> Any | None:
+    """Return the answer of the control socket, or None if it is late, no JSON, or an error."""
     connection = _Local(address)
     try:
-        connection.request("GET", "/admin/engines")
-        return json.loads(connection.getresponse().read())
+        connection.request("GET", f"/admin/{path}")
+        answer = connection.getresponse()
+        return json.loads(answer.read()) if answer.status == 200 else None
     except (OSError, HTTPException, ValueError):
         return None
     finally:
@@ -72,13 +73,33 @@ class _Local(HTTPConnection):
         self.sock.connect(self._address)
 
 
+def _running(config: Config) -> Any | None:
+    """Return where the server of this data folder listens, as it says itself: options may have moved it."""
+    data = Path(config.data)
+    address = runtime.control_address(data) if runtime.is_held(data) else None
+    return _ask(address, "server") if address else None
+
+
+def _of_running(check: str, where: str, configured: str) -> Finding:
+    other = "" if where == configured else f"; the configuration names {configured}"
+    return ok(check, f"{where}, of the running server{other}")
+
+
 def port(config: Config) -> Iterator[Finding]:
     server = config.server
+    if (running := _running(config)) is not None:
+        where = f"{running['host']}:{running['port']}"
+        yield _of_running("port", where, f"{server.host}:{server.port}")
+        return
     do = "stop that program, or choose another port with [server] port or --port"
     yield _look("port", server.host, server.port, "/v1", b'"name":"voxgate"', config, do)
 
 
 def metrics_port(config: Config) -> Iterator[Finding]:
+    if (running := _running(config)) is not None:
+        if running["metrics"]:
+            yield _of_running("metrics port", running["metrics"], config.server.metrics or "none")
+        return
     if config.server.metrics:
         host, _, number = config.server.metrics.rpartition(":")
         do = 'stop that program, or choose another port with [server] metrics, or "" for no page'

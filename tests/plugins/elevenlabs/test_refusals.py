@@ -60,7 +60,8 @@ def test_a_name_says_what_it_is_whatever_the_status(name: str, field: str) -> No
     for status in (400, 401, 429):
         error = refusals.error(told, status, {})
         assert type(error) is NAMES[name]
-        assert name in error.message
+        assert name in error.detail
+        assert name not in error.message
 
 
 @pytest.mark.parametrize("shape", ["", "older:"])
@@ -71,7 +72,8 @@ async def test_a_name_is_found_in_both_of_its_places(name: str, shape: str) -> N
             made.provider.fail("5xx", status=status, code=shape + name)
             error = await refused(made.engine, asked("Hello."))
             assert type(error) is NAMES[name]
-            assert name in error.message
+            assert name in error.detail
+            assert name not in error.message
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ async def test_a_refusal_may_come_as_a_success(word_times: bool) -> None:
 def test_nothing_in_prose_is_passed_on(body: bytes) -> None:
     told = refusals.read(body % (SECRET.encode(), SECRET.encode()))
     error = refusals.error(told, 400, {})
-    assert "attack" not in repr(told) + repr(error) + error.message
+    assert "attack" not in repr(told) + repr(error) + error.reason
 
 
 async def test_the_log_names_the_request_and_neither_text_nor_key() -> None:

@@ -64,8 +64,9 @@ TEXT = "A text that nobody else may read."
 def test_a_code_is_its_class(code: int) -> None:
     error = faults.of_code(BaseResp(code, "Nobody else may read this."))
     assert type(error) is CODES[code]
-    assert str(code) in error.message
-    assert "Nobody" not in error.message
+    assert str(code) in error.detail
+    assert str(code) not in error.message
+    assert "Nobody" not in error.reason
 
 
 @pytest.mark.parametrize("code", [1004, 1026, 2042, 4711])
@@ -76,8 +77,9 @@ async def test_a_code_is_its_class_however_it_was_asked(code: int, stream: bool)
         error = await error_of(running.engine, speech_job(TEXT))
         assert await collect(running.engine, speech_job(TEXT))
     assert type(error) is CODES[code]
-    assert str(code) in error.message
-    assert TEXT not in error.message
+    assert str(code) in error.detail
+    assert str(code) not in error.message
+    assert TEXT not in error.reason
 
 
 def test_only_what_certainly_did_nothing_may_be_asked_again() -> None:

@@ -51,7 +51,7 @@ async def test_the_systems_voices_are_listed_and_null_is_none() -> None:
         await running.engine.refresh()
         (seen,) = running.provider.seen
         listed = running.engine.voices()
-    assert seen.json == {"voice_type": "system"}
+    assert seen.json == {"voice_type": "all"}
     assert [voice.id for voice in listed] == list(SYSTEM_VOICES)
     assert listed[0].name == "English expressive narrator"
 
@@ -69,6 +69,17 @@ async def test_the_accounts_own_are_listed_on_request_but_never_what_was_cloned_
         names = {voice.id: voice.name for voice in running.engine.voices()}
     assert set(names) == {*SYSTEM_VOICES, "nigerian-male-1"}
     assert names["nigerian-male-1"] == "nigerian-male-1"
+
+
+async def test_the_accounts_own_are_known_when_they_are_not_listed() -> None:
+    account = Account()
+    account.add("nigerian-male-1")
+    async with rig(account) as running:
+        assert running.engine.unlisted_voices is None
+        await collect(running.engine, speech_job("Hello.", voice=EngineVoice("nigerian-male-1")))
+        await running.engine.refresh()
+        assert [voice.id for voice in running.engine.voices()] == list(SYSTEM_VOICES)
+        assert running.engine.unlisted_voices == ("nigerian-male-1",)
 
 
 async def test_a_known_voice_stays_known_when_nobody_answers() -> None:

@@ -71,20 +71,21 @@ def test_a_status_and_a_body_are_a_class(status: int, body: Any, cls: type[Engin
     raw = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
     error = refusal(status, {}, raw)
     assert type(error) is cls
-    assert str(status) in error.message
-    assert TEXT not in error.message
+    assert str(status) in error.detail
+    assert str(status) not in error.message
+    assert TEXT not in error.reason
 
 
 @pytest.mark.parametrize("code", [TEXT, "x" * 65, "a/b", "ä", ""])
 def test_a_code_that_is_none_is_not_passed_on(code: str) -> None:
-    assert refusal(500, {}, msgspec.json.encode(_openai(code, kind=""))).message == (
-        "The provider answered 500."
-    )
+    assert refusal(500, {}, msgspec.json.encode(_openai(code, kind=""))).detail == "HTTP 500"
 
 
 def test_a_code_is_passed_on_to_the_operator() -> None:
     body = msgspec.json.encode(_openai("model_not_found", "model"))
-    assert refusal(404, {}, body).message == "The provider answered 404 model_not_found."
+    assert refusal(404, {}, body).reason == (
+        "The provider did not do what it was asked (HTTP 404 model_not_found)."
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_refusal_says_when_to_come_back(headers: dict[str, str], seconds: floa
 def test_a_refusal_in_place_of_audio_says_as_much(body: Any, cls: type[EngineError]) -> None:
     error = in_band(read(msgspec.json.encode(body)))
     assert type(error) is cls
-    assert TEXT not in error.message
+    assert TEXT not in error.reason
 
 
 def test_json_too_deep_to_be_read_tells_nothing() -> None:

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from proxy.storage import accounts
-from speech_engine import EngineUnavailable, Language
+from speech_engine import (
+    ContentRefused,
+    EngineError,
+    EngineLimited,
+    EngineUnauthorized,
+    EngineUnavailable,
+    Language,
+    UnsupportedLanguage,
+    UnsupportedText,
+    UnusableSample,
+    VoiceNotFound,
+)
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.storage.changes import to_plan
@@ -276,3 +287,126 @@ async def test_a_long_text_of_any_languages_is_planned_as_a_short_one_is(server:
     answer = await server.speech("Hello there, my friends. " * 100, language=auto)
     assert answer.status_code == 200
     assert answer.headers["x-voxgate-engine"] == "house/m"
+
+
+LACKING = """
+[server]
+default_voice = "narrator"
+[engines.house]
+[engines.thai]
+[models]
+tts-1 = ["house/m", "thai/m"]
+[voices.alloy]
+house = "v"
+[voices.narrator]
+house = "gone-1"
+thai = "gone-2"
+gender = "female"
+[voices.duo]
+cast = { Ana = "narrator" }
+[voices.half]
+house = "gone-3"
+thai = "v"
+gender = "female"
+"""
+
+
+class ListsSome(Scripted):
+    unlisted_voices = None
+
+
+def lacking(house: type[Scripted]) -> dict[str, Scripted]:
+    return {"house": house(*spoken(0.2)), "thai": Scripted(*spoken(0.2))}
+
+
+async def test_a_voice_that_no_engine_has_is_promised_nowhere(tmp_path: Path) -> None:
+    async with inside(tmp_path, LACKING, lacking(Scripted)) as server:
+        listed = (await server.ask("GET", "/v1/voices?format=names")).json()["data"]
+        described = (await server.ask("GET", "/v1/voices?describe=female&format=names")).json()["data"]
+        one = await server.ask("GET", "/v1/audio/voices/narrator")
+        part = (await explained(server, "Hello.", voice="narrator"))["parts"][0]
+        spoken_ = await server.speech("Hello.", voice="narrator")
+        ready = await server.ask("GET", "/readyz")
+    assert ({"narrator", "duo"} & {*listed}, {"alloy", "half"} <= {*listed}) == (set(), True)
+    assert described == ["half"]
+    assert one.status_code == 404
+    assert part["candidates"] == []
+    assert part["notes"][:2] == [
+        "the voice narrator is not offered: house has no voice 'gone-1'",
+        "the voice narrator is not offered: thai has no voice 'gone-2'",
+    ]
+    assert (spoken_.status_code, envelope(spoken_)["code"]) == (400, "voice_not_available")
+    assert (ready.status_code, ready.json()["reasons"]) == (
+        503,
+        ["default_voice narrator: no engine has it: see voxgate check"],
+    )
+    assert "gone-" not in ready.text + spoken_.text
+
+
+async def test_a_voice_speaks_only_where_its_engine_has_it(tmp_path: Path) -> None:
+    async with inside(tmp_path, LACKING, lacking(Scripted)) as server:
+        part = (await explained(server, "Hello.", voice="half"))["parts"][0]
+        spoken_ = await server.speech("Hello.", voice="half")
+        entry = (await server.ask("GET", "/v1/audio/voices/half")).json()
+    assert [each["model"] for each in part["candidates"]] == ["thai/m"]
+    assert spoken_.headers["x-voxgate-engine"] == "thai/m"
+    assert entry["engines"] == ["thai"]
+
+
+class Unlisted(Scripted):
+    unlisted_voices = ("gone-1",)
+
+
+async def test_a_voice_that_clients_do_not_see_is_there_for_a_binding(tmp_path: Path) -> None:
+    async with inside(tmp_path, LACKING, lacking(Unlisted)) as server:
+        assert (await server.speech("Hello.", voice="narrator")).headers["x-voxgate-engine"] == "house/m"
+        assert "gone-1" not in (await server.ask("GET", "/v1/voices")).text
+
+
+class Learns(Scripted):
+    tries_unknown_voices = True
+
+
+async def test_a_provider_that_learns_a_voice_by_its_use_is_tried_but_not_promised(tmp_path: Path) -> None:
+    async with inside(tmp_path, LACKING, lacking(Learns)) as server:
+        assert (await server.speech("Hello.", voice="narrator")).headers["x-voxgate-engine"] == "house/m"
+        listed = (await server.ask("GET", "/v1/voices?format=names")).json()["data"]
+        part = (await explained(server, "Hello.", voice="narrator"))["parts"][0]
+        ready = (await server.ask("GET", "/readyz")).json()
+    assert "narrator" not in listed
+    assert part["notes"][0] == "the voice narrator is not offered: house has no voice 'gone-1'"
+    assert [each["model"] for each in part["candidates"]] == ["house/m"]
+    assert ready["reasons"] == []
+    assert {each["voice"] for each in ready["degraded"]} == {"narrator", "half"}
+
+
+async def test_an_engine_that_lists_only_some_voices_may_have_it(tmp_path: Path) -> None:
+    async with inside(tmp_path, LACKING, lacking(ListsSome)) as server:
+        part = (await explained(server, "Hello.", voice="narrator"))["parts"][0]
+        ready = (await server.ask("GET", "/readyz")).json()
+    assert [each["voice"] for each in part["candidates"]] == ["gone-1"]
+    assert ready["reasons"] == []
+    assert {each["reason"] for each in ready["degraded"]} == {"thai does not have it: see voxgate check"}
+
+
+@pytest.mark.parametrize("stream_format", ["audio", "sse"])
+@pytest.mark.parametrize("is_late", [False, True], ids=["at once", "after audio"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(VoiceNotFound, UnsupportedText, UnsupportedLanguage, ContentRefused, UnusableSample),
+        *(EngineLimited, EngineUnauthorized),
+    ],
+)
+async def test_a_providers_code_never_reaches_a_client(
+    tmp_path: Path, kind: type[EngineError], is_late: bool, stream_format: str
+) -> None:
+    error = kind("The provider says no.", detail="HTTP 418, their_own_code")
+    script = [*spoken(0.2)[:-1], error] if is_late else [error]
+    async with inside(tmp_path, CONFIG, {**engines(), "house": Scripted(*script)}) as server:
+        body = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "stream_format": stream_format}
+        shown = repr(await server.raw_speech({**body, "response_format": "pcm"}))
+        usage = await server.ask("GET", "/v1/usage")
+        ready = await server.ask("GET", "/readyz")
+    assert "their_own_code" not in shown + usage.text + ready.text
+    assert "HTTP 418" not in shown

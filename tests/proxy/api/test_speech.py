@@ -144,6 +144,21 @@ async def test_a_failure_before_audio_is_a_status_and_charges_nothing(
     assert all((row.outcome, row.samples) == ("failed", 0) for row in await server.usage())
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"voice": "aloy"}, "'aloy' does not exist. Did you mean alloy? The voices are: alloy, tone/"),
+        ({"voice": {"cast": {"Ana": "aloy"}}}, "Did you mean alloy? The voices are: alloy, "),
+        ({"model": "tts-11"}, "Did you mean tts-1? GET /v1/models lists those that you may use."),
+        ({"lexicon": "gone"}, "The lexicon 'gone' does not exist. The lexicons are: none."),
+    ],
+)
+async def test_an_unknown_name_is_answered_with_the_closest_and_all(
+    server: Inside, change: dict[str, object], says: str
+) -> None:
+    assert says in envelope(await server.speech("[Ana] Hello.", **change))["message"]
+
+
 async def test_an_answer_that_was_written_is_on_record(server: Inside) -> None:
     answer = await server.speech("Hello there.", response_format="pcm", language="pt")
     (row,) = await server.usage()

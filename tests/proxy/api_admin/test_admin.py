@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from urllib.parse import quote
 
 import pytest
 
+from proxy.http import lists
 from proxy.storage.store import Params, Statement
 from tests.proxy.api.inside import Inside, envelope
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 async def created(server: Inside, **body: object) -> dict[str, str]:
@@ -182,7 +186,21 @@ async def test_an_expiry_is_so_many_seconds_from_now(server: Inside) -> None:
     before = await server.worker.store.now()
     made = (await server.administer("POST", "keys", {"account": "ada", "expires_in_s": 60})).json()
     after = await server.worker.store.now()
-    assert before <= made["expires"] - 60_000_000 <= after
+    assert lists.iso(before + 60_000_000) <= made["expires"] <= lists.iso(after + 60_000_000)
+
+
+async def test_every_time_in_an_answer_has_one_form(server: Inside) -> None:
+    ada = (await server.administer("GET", "accounts/ada")).json()
+    await created(server, expires_in_s=60)
+    revoked = (await server.administer("DELETE", f"keys/{(await created(server))['id']}")).json()
+    cast = {"name": "stage", "cast": {"Ana": "alloy"}}
+    voice = (await server.administer("POST", "voices", cast)).json()
+    words = {"account": "ada", "words": {"Ana": "Anna"}}
+    lexicon = (await server.administer("PUT", "lexicons/pt", words)).json()
+    (entry, *_) = (await server.administer("GET", "audit")).json()["data"]
+    times = [ada["created"], ada["anchor"], ada["cycle"]["start"], revoked["created"], revoked["revoked"]]
+    times += [voice["created"], lexicon["changed_at"], entry["at"], ada["keys"][0]["created"]]
+    assert [time for time in times if not _TIME.fullmatch(time)] == []
 
 
 async def test_engines_are_listed_with_their_load(server: Inside) -> None:

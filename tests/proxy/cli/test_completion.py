@@ -77,7 +77,8 @@ def test_with_json_a_program_reads_all_of_stdout(tmp_path: Path, arguments: str)
         capture_output=True,
         check=False,
     )
-    assert isinstance(json.loads(done.stdout), dict | list)
+    # An object has room for more than a list has.
+    assert isinstance(json.loads(done.stdout), dict)
 
 
 @pytest.mark.parametrize("shell", _COMPLETE)

@@ -128,6 +128,15 @@ def test_a_command_that_cannot_be_done_is_one_line(
     assert told in refused(run(*arguments))
 
 
+def test_a_name_that_is_not_there_is_answered_with_those_that_are(run: Run, ada: str) -> None:
+    run("voices", "add", "stage", "--cast", "Ana=nova", "--account", ada)
+    run("lexicons", "set", "brands", "a=b", "--account", ada)
+    stag = refused(run("voices", "delete", "stag", "--account", ada))
+    assert stag.endswith("no voice 'stag'. Did you mean stage? The saved voices are: stage.")
+    brand = refused(run("lexicons", "delete", "brand", "--account", ada))
+    assert brand.endswith("no lexicon 'brand'. Did you mean brands? The lexicons are: brands.")
+
+
 def test_a_cast_is_added_listed_and_deleted(run: Run, ada: str) -> None:
     own = run("voices", "add", "stage", "--cast", "Ana=nova, Ben=onyx", "--account", ada, "--json").json
     shared = run("voices", "add", "stage", "--cast", "Ana=nova", "--json").json
@@ -135,7 +144,7 @@ def test_a_cast_is_added_listed_and_deleted(run: Run, ada: str) -> None:
     assert own["account"].startswith("acc_")
     assert shared["account"] is None
     assert "already" in refused(run("voices", "add", "stage", "--cast", "Ana=nova"))
-    listed = run("voices", "list").out
+    listed = run("voices", "list", "--wide").out
     assert own["id"] in listed
     assert "Ana: nova, Ben: onyx" in listed
     assert "everybody" in listed

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     # It would hand this test's stderr to every logger of the process, for good.
     monkeypatch.setattr(logs, "configure_logs", lambda *_arguments: None)
+    monkeypatch.delenv("COLUMNS", raising=False)
     for module in (edge, logs):
         monkeypatch.setattr(module, "_log", structlog.wrap_logger(structlog.ReturnLogger()))
 
@@ -85,14 +88,18 @@ def test_the_command_itself_prints_json_and_nothing_else(folder: Path) -> None:
         assert json.loads(done.stdout)
         assert done.stderr == ""
     failed = subprocess.run([VOXGATE, "accounts", "show", "bob"], capture_output=True, text=True, check=False)
-    assert refused(Ran(failed.returncode, failed.stdout, failed.stderr)) == "There is no account 'bob'."
+    assert (
+        refused(Ran(failed.returncode, failed.stdout, failed.stderr))
+        == "There is no account 'bob'. The accounts are: ada."
+    )
 
 
 def test_a_key_is_made_listed_rotated_and_revoked(run: Run) -> None:
     run("accounts", "create", "ada")
     made = run("keys", "create", "--account", "ada", "--name", "bot", "--expires", "30d", "--json").json
     assert api_key.is_well_formed(made["key"])
-    assert made["expires"] - made["created"] == pytest.approx(30 * 86_400e6, abs=60e6)
+    lasts = datetime.fromisoformat(made["expires"]) - datetime.fromisoformat(made["created"])
+    assert lasts.total_seconds() == pytest.approx(30 * 86_400, abs=60)
     new = run("keys", "rotate", made["id"], "--json").json
     assert (new["name"], new["expires"]) == ("bot", made["expires"])
     listed = run("keys", "list", "--account", "ada", "--json")
@@ -125,10 +132,16 @@ def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) ->
         (("accounts", "show", "nobody"), "There is no account 'nobody'."),
         (("accounts", "create", "ada"), "There is an account with the name 'ada' already."),
         (("accounts", "create", ""), "Invalid value for 'name'"),
+        (("accounts", "show", "adda"), "no account 'adda'. Did you mean ada? The accounts are: ada."),
+        (
+            ("accounts", "create", "bob", "--plan", "prp"),
+            "no plan 'prp'. Did you mean pro? The plans are: free, basic, pro, enterprise, unlimited.",
+        ),
+        (("env", "build", "gone"), "no plugin called 'gone' is installed. The plugins with packages are: "),
         (("accounts", "show", ""), "'' names none of the accounts"),
         (("accounts", "close", ".."), "'..' names none of the accounts"),
         (("accounts", "close", "ada/"), "'ada/' names none of the accounts"),
-        (("accounts", "set-plan", "ada"), "PLAN: name the plan once"),
+        (("accounts", "set-plan", "ada"), "PLAN: name a plan, or what is agreed: --allowance, --rpm,"),
         (("accounts", "set-plan", "ada", "pro", "--plan", "free"), "PLAN: name the plan once"),
         (("keys", "create", "--account", "nobody"), "There is no account 'nobody'."),
         (("keys", "create", "--account", "ada", "--role", "root"), "one of speech, admin"),
@@ -164,10 +177,10 @@ def test_a_config_error_has_a_line_for_each_fault(run: Run, folder: Path) -> Non
 
 
 def test_check_prints_what_would_be_served_and_starts_nothing(run: Run, folder: Path) -> None:
-    findings = run("check", "--json").json
-    assert all(finding["ok"] for finding in findings)
-    by_kind = {finding["kind"]: finding for finding in findings}
-    assert by_kind["engine"]["note"] == "tone, in the server"
+    findings = run("check", "--json").json["data"]
+    assert all(finding["state"] != "wrong" for finding in findings)
+    by_kind = {finding["check"]: finding for finding in findings}
+    assert by_kind["engine"]["found"] == "tone, in the server"
     assert by_kind["config"]["name"] == str(folder / "config.toml")
     assert by_kind["address"]["name"] == "127.0.0.1:8000"
     assert [by_kind[kind]["name"] for kind in ("storage", "limits")] == ["sqlite", "memory"]
@@ -192,9 +205,9 @@ def test_check_prints_what_would_be_served_and_starts_nothing(run: Run, folder: 
 def test_check_says_what_each_plan_gives_and_costs(run: Run, folder: Path, plan: str, note: str) -> None:
     (folder / "config.toml").write_text(f"{TONE}\n[plans.mine]\n{plan}\n")
     notes = {
-        finding["name"]: finding["note"]
-        for finding in run("check", "--json").json
-        if finding["kind"] == "plan"
+        finding["name"]: finding["found"]
+        for finding in run("check", "--json").json["data"]
+        if finding["check"] == "plan"
     }
     assert list(notes) == ["mine", "unlimited"]
     assert notes["mine"].startswith(note)
@@ -202,7 +215,7 @@ def test_check_says_what_each_plan_gives_and_costs(run: Run, folder: Path, plan:
 
 def test_check_warns_of_what_nothing_enforces(run: Run, folder: Path) -> None:
     (folder / "config.toml").write_text(f"{TONE}\n[plans.mine]\none_shot = true\n")
-    notes = {finding["name"]: finding["note"] for finding in run("check", "--json").json}
+    notes = {finding["name"]: finding["found"] for finding in run("check", "--json").json["data"]}
     assert notes["plans.mine.one_shot"] == "not enforced by this version; remove it"
 
 
@@ -227,9 +240,9 @@ def test_check_fails_and_says_where(run: Run, folder: Path, changed: str, kind: 
     (folder / "config.toml").write_text(TONE.replace(changed, wrong[changed]))
     ran = run("check", "--json")
     assert ran.status == 1
-    (bad,) = (finding for finding in json.loads(ran.out) if not finding["ok"])
-    assert bad["kind"] == kind
-    assert says in bad["note"]
+    (bad,) = (finding for finding in json.loads(ran.out)["data"] if finding["state"] == "wrong")
+    assert bad["check"] == kind
+    assert says in bad["found"]
 
 
 def test_check_names_plans_that_accounts_are_on_and_the_file_lacks(run: Run, folder: Path) -> None:
@@ -239,9 +252,9 @@ def test_check_names_plans_that_accounts_are_on_and_the_file_lacks(run: Run, fol
     assert run("check").status == 0
     (folder / "config.toml").write_text(f"{TONE}\n[plans.new]\n")
     ran = run("check", "--json")
-    (bad,) = (finding for finding in json.loads(ran.out) if not finding["ok"])
-    assert (ran.status, bad["kind"], bad["name"]) == (1, "plan", "old")
-    assert "2 account(s) are on it" in bad["note"]
+    (bad,) = (finding for finding in json.loads(ran.out)["data"] if finding["state"] == "wrong")
+    assert (ran.status, bad["check"], bad["name"]) == (1, "plan", "old")
+    assert "2 account(s) are on it" in bad["found"]
     assert run("plans", "--json").json["missing"] == {"old": 2}
 
 
@@ -250,8 +263,21 @@ def test_the_version_is_printed(run: Run) -> None:
 
 
 def test_engines_without_a_server_are_those_of_the_config(run: Run) -> None:
-    (finding,) = run("engines", "--json").json
-    assert (finding["name"], finding["ok"]) == ("tone", True)
+    (finding,) = run("engines", "--json").json["data"]
+    assert (finding["name"], finding["state"] != "wrong") == ("tone", True)
+
+
+def test_a_start_without_a_dev_key_says_how_a_key_is_made(folder: Path) -> None:
+    environ = {**os.environ, "VOXGATE_SERVER__DEV_KEY": "false", "VOXGATE_SERVER__METRICS": ""}
+    command = [str(VOXGATE), "serve", "--port", "0"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as serving:
+        assert serving.stdout is not None
+        try:
+            serves, hint = (serving.stdout.readline().decode() for _ in range(2))
+        finally:
+            serving.terminate()
+    assert serves.startswith("voxgate serves on http://127.0.0.1:")
+    assert "voxgate accounts create NAME, then voxgate keys create --account NAME" in hint
 
 
 def test_a_data_folder_that_somebody_holds_is_not_touched(run: Run, folder: Path) -> None:

@@ -33,6 +33,12 @@ def test_limits_are_agreed_and_taken_back(run: Run) -> None:
     assert run("accounts", "show", "ada", "--json").json["balance"]["left"] == 10.5
 
 
+def test_what_is_agreed_changes_without_a_word_of_the_plan(run: Run) -> None:
+    run("accounts", "create", "ada", "--plan", "pro", "--rpm", "5")
+    changed = run("accounts", "set-plan", "ada", "--rpm", "7", "--json").json
+    assert (changed["plan"], changed["agreed"]["rpm"]) == ("pro", 7)
+
+
 def test_everything_agreed_is_taken_back_at_once(run: Run) -> None:
     run("accounts", "create", "ada", "--allowance", "10.5", "--voices", "0")
     changed = run("accounts", "set-plan", "ada", "pro", "--agreed", "none", "--rpm", "7", "--json").json
@@ -108,7 +114,7 @@ def test_a_refund_says_how_much_came_back_and_shows_no_entry_of_nothing(folder: 
     start = run("accounts", "show", "ada", "--json").json["cycle"]["start"]
     pool = int(datetime.fromisoformat(start).timestamp()) * 1_000_000
     spent = [
-        entries.spend("req_1", account["id"], each, 2_000_000, at=account["created"], actor="key_1")
+        entries.spend("req_1", account["id"], each, 2_000_000, at=pool, actor="key_1")
         for each in (pool, entries.GRANTED)
     ]
     asyncio.run(

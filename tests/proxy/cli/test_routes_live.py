@@ -62,8 +62,8 @@ def test_a_name_that_is_not_configured_is_told_at_start_and_the_rest_serves(runn
 
 
 def test_check_warns_of_the_same_and_succeeds(running: server.Server) -> None:
-    findings = json.loads(running.cli("check", "--json").stdout)
-    warned = {each["name"] for each in findings if each["is_warning"]}
+    findings = json.loads(running.cli("check", "--json").stdout)["data"]
+    warned = {each["name"] for each in findings if each["state"] == "note"}
     assert warned == {"th", "en-NG", "voices.ana.minimax"}
 
 
@@ -86,12 +86,13 @@ def test_check_asks_the_running_server_for_models_and_voices(running: server.Ser
     )
     command = [str(VOXGATE), "check", "--config", str(file), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    notes = {each["name"]: each["note"] for each in json.loads(done.stdout) if each["note"]}
+    notes = {each["name"]: each["found"] for each in json.loads(done.stdout)["data"] if each["found"]}
     assert done.returncode == 1
     assert notes["th"].startswith("not used: espeak/standard does not speak th well enough")
     assert notes["es"].startswith("not used: tone has no model of 'tone/standrad'")
     assert notes["routes.es"].endswith("did you mean standard?")
     assert notes["voices.ana.espeak"].startswith("espeak has no voice 'f33'; did you mean f3?")
+    assert notes["voices.ana"] == "no engine has it, so it is not offered"
 
 
 def test_the_cli_explains_what_is_passed_over_and_why(running: server.Server) -> None:
@@ -123,7 +124,7 @@ def test_the_cli_explains_it_for_one_account(running: server.Server) -> None:
     assert (found["plan"], found["parts"][0]["source"]) == ("free", "request")
     refused = running.cli("route", "explain", "--text", "Hello.", "--key-of", "nobody", check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.strip() == "There is no account 'nobody'."
+    assert refused.stderr.startswith("There is no account 'nobody'. The accounts are: ada, dev.")
 
 
 def test_routes_change_at_sighup(running: server.Server) -> None:

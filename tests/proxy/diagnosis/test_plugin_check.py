@@ -43,11 +43,11 @@ def checked(folder: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:
     command = [str(VOXGATE), "check", "--plugin", str(folder), "--json", *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    return done.returncode, json.loads(done.stdout)["data"]
 
 
 def broken(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [finding for finding in findings if not finding["ok"]]
+    return [finding for finding in findings if finding["state"] == "wrong"]
 
 
 def written(folder: Path, files: dict[str, str]) -> Path:
@@ -70,8 +70,8 @@ def written(folder: Path, files: dict[str, str]) -> Path:
 )
 def test_a_plugin_is_found_in_a_folder_of_any_shape(tmp_path: Path, files: dict[str, str]) -> None:
     _, findings = checked(written(tmp_path / "v_bell", files))
-    assert (findings[0]["kind"], findings[0]["name"]) == ("plugin", "v_bell")
-    assert findings[0]["note"] == "gives engine v_bell"
+    assert (findings[0]["check"], findings[0]["name"]) == ("plugin", "v_bell")
+    assert findings[0]["found"] == "gives engine v_bell"
     assert len(findings) >= 15
 
 
@@ -95,20 +95,20 @@ def test_a_folder_without_a_plugin_is_refused(tmp_path: Path, files: dict[str, s
 def test_our_own_engine_keeps_every_rule_in_a_process_of_its_own() -> None:
     status, findings = checked(ROOT / "plugins" / "tone")
     assert (status, broken(findings)) == (0, [])
-    assert len([finding for finding in findings if finding["kind"] == "rule"]) >= 15
+    assert len([finding for finding in findings if finding["check"] == "rule"]) >= 15
 
 
 def test_the_voice_to_speak_with_can_be_named() -> None:
     status, findings = checked(ROOT / "plugins" / "tone", "--voice", "silent")
     assert status == 1
-    assert any("every segment is heard" in finding["note"] for finding in broken(findings))
+    assert any("every segment is heard" in finding["found"] for finding in broken(findings))
 
 
 def test_a_rule_that_is_broken_is_named_with_what_came_instead(tmp_path: Path) -> None:
     mute = BELL.replace("yield se.Finished()", "return")
     status, findings = checked(written(tmp_path, {"v_bell.py": mute}))
     assert status == 1
-    by_rule = {finding["name"]: finding["note"] for finding in broken(findings)}
+    by_rule = {finding["name"]: finding["found"] for finding in broken(findings)}
     assert by_rule["one segment is enough"] == "the last event is Finished"
     assert "its voices are well formed" not in by_rule
 
@@ -130,9 +130,9 @@ def test_a_plugin_that_breaks_is_told_as_the_registry_tells_it(
 ) -> None:
     command = [str(VOXGATE), "check", "--plugin", str(written(tmp_path, {"v_bell.py": module})), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    (finding,) = json.loads(done.stdout)
-    assert (done.returncode, finding["name"], finding["ok"]) == (1, "v_bell", False)
-    assert says in finding["note"]
+    (finding,) = json.loads(done.stdout)["data"]
+    assert (done.returncode, finding["name"], finding["state"] != "wrong") == (1, "v_bell", False)
+    assert says in finding["found"]
 
 
 def test_an_engine_that_cannot_be_created_is_one_broken_rule(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_an_engine_that_cannot_be_created_is_one_broken_rule(tmp_path: Path) -> 
     idle += "    return (Plugin(kind='engine', name='v_bell', settings=Settings, create=create),)"
     status, findings = checked(written(tmp_path, {"v_bell.py": idle}))
     assert status == 1
-    assert [finding["note"] for finding in broken(findings)] == ["RuntimeError: the model file is torn"]
+    assert [finding["found"] for finding in broken(findings)] == ["RuntimeError: the model file is torn"]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_worker_that_breaks_is_told_and_does_not_take_the_command_along(
     status, findings = checked(written(tmp_path, files))
     assert status == 1
     (finding,) = broken(findings)
-    assert says in finding["note"]
+    assert says in finding["found"]
 
 
 def test_settings_come_from_a_config_that_is_named(tmp_path: Path) -> None:
@@ -169,6 +169,6 @@ def test_settings_come_from_a_config_that_is_named(tmp_path: Path) -> None:
     files = {"config.toml": "[engines.big]\nplugin = 'v_bell'\nring = 'x'\n"}
     written(tmp_path / "etc", files)
     _, findings = checked(tmp_path)
-    assert "engines.v_bell.ring" in broken(findings)[0]["note"]
+    assert "engines.v_bell.ring" in broken(findings)[0]["found"]
     _, findings = checked(tmp_path, "--config", str(tmp_path / "etc" / "config.toml"))
-    assert "engines.big.ring: must be" in broken(findings)[0]["note"]
+    assert "engines.big.ring: must be" in broken(findings)[0]["found"]

@@ -31,8 +31,8 @@ def check(folder: str, *more: str, **environ: str) -> list[dict[str, Any]]:
     command = [str(VOXGATE), "check", "--plugin", str(ROOT / folder), "--json", *more]
     environ = {**os.environ, **ENVIRON, **environ}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environ)
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
-    assert done.returncode == (0 if all(row["ok"] for row in rows) else 1), done.stderr
+    rows: list[dict[str, Any]] = json.loads(done.stdout)["data"]
+    assert done.returncode == (0 if all(row["state"] != "wrong" for row in rows) else 1), done.stderr
     return rows
 
 
@@ -44,8 +44,8 @@ def test_each_plugin_of_the_repository_is_checked_here() -> None:
 @pytest.mark.parametrize("plugin", ENGINES)
 def test_a_local_engine_keeps_every_rule(plugin: str) -> None:
     rows = check(f"plugins/{plugin}")
-    assert [row for row in rows if not row["ok"]] == []
-    assert sum(row["kind"] == "rule" for row in rows) >= 14
+    assert [row for row in rows if row["state"] == "wrong"] == []
+    assert sum(row["check"] == "rule" for row in rows) >= 14
 
 
 @pytest.mark.parametrize("plugin", CLOUDS)
@@ -53,8 +53,8 @@ def test_an_engine_of_the_cloud_keeps_every_rule(tmp_path: Path, fakes: Clouds, 
     config = tmp_path / "config.toml"
     config.write_text(fakes.engine(f"checked_{plugin}", plugin))
     rows = check(f"plugins/{plugin}", "--config", str(config))
-    assert [row for row in rows if not row["ok"]] == []
-    assert sum(row["kind"] == "rule" for row in rows) >= 14
+    assert [row for row in rows if row["state"] == "wrong"] == []
+    assert sum(row["check"] == "rule" for row in rows) >= 14
 
 
 def test_each_key_of_an_engine_is_tried(tmp_path: Path, fakes: Clouds) -> None:
@@ -63,25 +63,25 @@ def test_each_key_of_an_engine_is_tried(tmp_path: Path, fakes: Clouds) -> None:
     config.write_text(fakes.engine("two_keys", "elevenlabs").replace(key, f'[{key}, "env:REVOKED"]'))
     revoked = f"{KINDS['elevenlabs'].key}-revoked"
     rows = check("plugins/elevenlabs", "--config", str(config), REVOKED=revoked)
-    (broken,) = (row for row in rows if not row["ok"])
+    (broken,) = (row for row in rows if row["state"] == "wrong")
     assert sum(row["name"].endswith("(key 1)") for row in rows) >= 14
     assert broken["name"].endswith("(key 2)")
-    assert broken["note"].startswith("EngineUnauthorized")
+    assert broken["found"].startswith("EngineUnauthorized")
 
 
 @pytest.mark.parametrize("plugin", OTHERS)
 def test_a_plugin_without_an_engine_is_loaded(plugin: str) -> None:
     (row,) = check(f"plugins/{plugin}")
-    assert (row["ok"], row["name"]) == (True, plugin)
+    assert (row["state"], row["name"]) == ("ok", plugin)
 
 
 def test_the_smallest_example_speaks_and_is_told_what_it_lacks() -> None:
-    ok = {row["name"]: row["ok"] for row in check("examples/beep/first")}
+    ok = {row["name"]: row["state"] != "wrong" for row in check("examples/beep/first")}
     assert ok["it speaks every segment in order and says when it is done"]
     assert not ok["it stops at the most samples allowed"]
 
 
 def test_an_example_whose_environment_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
     _, rule = check("examples/beep", XDG_CACHE_HOME=str(tmp_path))
-    assert not rule["ok"]
-    assert "voxgate env build beep" in rule["note"]
+    assert rule["state"] == "wrong"
+    assert "voxgate env build beep" in rule["found"]

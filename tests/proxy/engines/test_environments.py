@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.engines import environments
+from proxy.engines import environment_build, environments
 from proxy.engines.environments import MANIFEST, EnvironmentRefused, Recipe
 from speech_engine import Hosted
 
@@ -140,6 +140,25 @@ def test_the_host_protocols_packages_come_first_and_in_our_own_versions() -> Non
     first, second, last = environments.recipe("bell", HOSTED).packages
     assert {first.split("<")[0], second.split("<")[0]} == {"grpcio", "msgspec"}
     assert last == "bell>=1"
+
+
+@pytest.mark.parametrize(
+    ("whose", "is_ours"), [("ours", True), ("another's", False), ("one that is gone", True)]
+)
+def test_an_environment_belongs_to_the_installation_that_it_was_built_for(
+    root: Path, tmp_path: Path, whose: str, is_ours: bool
+) -> None:
+    recipe = environments.recipe("bell", HOSTED)
+    other = tmp_path / "elsewhere" / "speech_engine"
+    if whose == "another's":
+        other.mkdir(parents=True)
+    if whose != "ours":
+        recipe = msgspec.structs.replace(recipe, links={**recipe.links, "speech_engine": str(other)})
+    folder = made(root, recipe)
+    (found,) = environments.every()
+    assert found.is_ours == is_ours
+    gone = environment_build.remove("bell", lambda _found: False)
+    assert ([each.folder for each in gone], folder.exists()) == ([folder] if is_ours else [], not is_ours)
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc", "a b", "ümläut", "."])

@@ -71,6 +71,24 @@ def test_beside_its_running_server_the_taken_ports_are_fine(shared: Server) -> N
     assert "of the running server" in found["metrics port"][0]["found"]
 
 
+def test_a_server_on_another_port_than_the_file_says_is_asked_where_it_is(tmp_path: Path) -> None:
+    taken = free_port()
+    with listening(taken), running(tmp_path, TONE.replace("[server]", f"[server]\nport = {taken}")) as moved:
+        found = examined(moved)
+        checked = json.loads(moved.cli("check", "--json").stdout)["data"]
+        (address,) = (row for row in checked if row["check"] == "address")
+    here = moved.url.removeprefix("http://")
+    named = f"127.0.0.1:{taken}"
+    (of_port,), (of_metrics,) = found["port"], found["metrics port"]
+    assert (of_port["state"], of_metrics["state"]) == ("ok", "ok")
+    assert of_port["found"] == f"{here}, of the running server; the configuration names {named}"
+    assert moved.metrics == f"http://{of_metrics['found'].partition(',')[0]}/metrics"
+    assert (address["name"], address["found"]) == (
+        named,
+        f"1 worker(s); the running server listens on {here}",
+    )
+
+
 def test_an_engine_that_failed_in_the_running_server_is_named(shared: Server) -> None:
     (failed,) = (row for row in examined(shared)["engine"] if row["found"].startswith("broken failed"))
     assert failed["state"] == "wrong"

@@ -1,0 +1,130 @@
+"""Copies of an SQLite database: a backup beside a live server, and a restore where none runs.
+
+SQLite's backup API reads one consistent moment, also while a server writes. A copy of the file would lack the
+newest commits, which are in the write-ahead log.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+
+from proxy.storage.schema import shipped
+from proxy.storage.store import StorageFailed
+
+DATABASE = "voxgate.db"
+REPLACED = "voxgate.db.before"
+"""The database that a restore has replaced."""
+
+_BUSY_S = 30.0
+_VERSION = "SELECT coalesce(max(version), 0) FROM schema_version"
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """A copy that was made, and read whole."""
+
+    file: str
+    bytes: int
+    schema: int
+
+
+def back_up(database: Path, target: Path) -> Copy:
+    """Copy a database to a file, in place of an older backup. Raise StorageFailed, and keep the older one."""
+    part = _part_of(target)
+    try:
+        schema = _copy(database, "rw", part)
+        _put(part, target)
+    except OSError as error:
+        raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return Copy(str(target), target.stat().st_size, schema)
+
+
+def restore(backup: Path, folder: Path) -> Copy:
+    """Put a backup in the place of the database of a data folder, and keep the old database as `REPLACED`.
+
+    No other process may use the folder. Raises StorageFailed, and changes nothing, if the backup is damaged,
+    of a newer version, or no backup at all.
+    """
+    database = folder / DATABASE
+    part = _part_of(database)
+    try:
+        schema = _copy(backup, "ro", part)
+        if schema > len(shipped()):
+            raise StorageFailed(
+                f"{backup} has schema {schema}, and this voxgate knows schemas up to {len(shipped())}; "
+                "install the newer voxgate first"
+            )
+        owner = folder.stat()
+        if os.geteuid() != owner.st_uid:
+            os.chown(part, owner.st_uid, owner.st_gid)  # root restores for the server's user
+        _set_aside(folder)
+        _put(part, database)
+    except OSError as error:
+        raise StorageFailed(f"{database} cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return Copy(str(database), database.stat().st_size, schema)
+
+
+def _copy(source: Path, mode: Literal["ro", "rw"], part: Path) -> int:
+    """Copy a database into a new file, read the copy whole, and return its schema. Raise StorageFailed."""
+    # The file is made here: SQLite would let others read it.
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with closing(_open(source, mode)) as original, closing(_open(part, "rw")) as copy:
+            # In one step: with several, each commit of the server would begin the copy anew.
+            original.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            (schema,) = copy.execute(_VERSION).fetchone()
+    except sqlite3.Error as error:
+        why = "it is no database of voxgate" if "schema_version" in str(error) else str(error)
+        raise StorageFailed(f"{source} cannot be copied: {why}") from None
+    if verdict != "ok":
+        raise StorageFailed(f"{source} is damaged: {verdict.splitlines()[0]}")
+    return int(schema)
+
+
+def _open(file: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode={mode}", uri=True, timeout=_BUSY_S)
+
+
+def _part_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}")
+
+
+def _set_aside(folder: Path) -> None:
+    """Give the old database its other name, and its log: SQLite would apply the log to the restored one."""
+    old, other = folder / DATABASE, folder / REPLACED
+    for end in ("", "-wal", "-shm"):
+        other.with_name(f"{REPLACED}{end}").unlink(missing_ok=True)
+    if old.exists():
+        # A second name: after a kill at this point, a server must not find an empty folder, and begin anew.
+        os.link(old, other)
+    for end in ("-wal", "-shm"):
+        log = old.with_name(f"{DATABASE}{end}")
+        if log.exists():
+            log.rename(other.with_name(f"{REPLACED}{end}"))
+
+
+def _put(part: Path, target: Path) -> None:
+    """Give the copy its name, and wait until the copy and the name are on the disk."""
+    _flush(part)
+    part.replace(target)
+    _flush(target.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,72 @@
+"""The session in docs/commands.txt: commands of an operator on a terminal of 80 columns, and what they print.
+
+`python -m tests.docs.session` records it anew, beside a server of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.docs.pages import ROOT
+from tests.server import VOXGATE, Server, running
+
+FILE = ROOT / "docs" / "commands.txt"
+WIDTH = 80
+COMMANDS = (
+    "voxgate --help",
+    "voxgate accounts create bots --plan pro",
+    'voxgate keys create --account bots --name "voice notes" --expires 90d',
+    "voxgate accounts grant bots 50 --reference invoice-17",
+    "voxgate accounts set-plan bots --rpm 120",
+    "voxgate accounts show bots",
+    "voxgate keys list --account bots",
+    "voxgate plans",
+    "voxgate voices add stage --cast Ana=nova,Ben=onyx --account bots",
+    "voxgate voices list",
+    'voxgate lexicons set en nginx="engine x" --account bots',
+    "voxgate engines",
+    'voxgate route explain --text "Bom dia." --language pt-BR',
+    "voxgate audit --account bots",
+    "voxgate ledger entries bots",
+    "voxgate ledger verify",
+    "voxgate reload",
+    "voxgate accounts show bot",
+)
+_PLAIN = (
+    (re.compile(r"\b(acc|key|ent|aud|req|voice)_[0-9a-f]{24}"), lambda match: f"{match[1]}_{'0' * 24}"),
+    (re.compile(r"sk-vg-\w+"), lambda match: f"sk-vg-{'x' * (len(match[0]) - 6)}"),
+    (re.compile(r"\d{4}-\d\d-\d\d"), lambda _match: "2026-01-31"),
+    (re.compile(r"\b\d\d:\d\d\b"), lambda _match: "12:00"),
+)
+
+
+def record(server: Server) -> str:
+    """Return the session. Ids, keys and times are always the same in it."""
+    environ = {**os.environ, "VOXGATE_CONFIG": str(server.config), "COLUMNS": str(WIDTH)}
+    environ["PATH"] = f"{VOXGATE.parent}{os.pathsep}{environ['PATH']}"
+    lines: list[str] = []
+    for command in COMMANDS:
+        done = subprocess.run(command, shell=True, env=environ, capture_output=True, text=True, check=False)
+        shown = [line.rstrip() for line in (done.stdout + done.stderr).splitlines()]
+        lines += [f"$ {command}", *shown, ""]
+    return _plain("\n".join(lines))
+
+
+def _plain(text: str) -> str:
+    for pattern, plain in _PLAIN:
+        text = pattern.sub(plain, text)
+    return text
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        with running(Path(folder), (ROOT / "config.toml").read_text()) as server:
+            FILE.write_text(record(server))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""`voxgate backup` beside a server that writes, and `voxgate restore` where none runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from stat import S_IMODE
+
+import pytest
+
+from proxy.processes import runtime
+from proxy.storage.sqlite_backup import DATABASE, REPLACED
+from tests import server
+from tests.proxy.cli.test_main import Run, folder, refused, run
+
+__all__ = ["folder", "run"]
+
+_NEWER = "INSERT INTO schema_version (version, name, applied) VALUES (9999, 'tomorrow', 0)"
+
+
+def names(run: Run) -> list[str]:
+    return [row["name"] for row in run("accounts", "list", "--json").json["data"]]
+
+
+@contextmanager
+def speaking(live: server.Server) -> Iterator[list[int]]:
+    """Let a client speak without a pause, so that every moment has commits. Give its statuses."""
+    statuses: list[int] = []
+    begun, is_over = threading.Event(), threading.Event()
+
+    def speak() -> None:
+        while not is_over.is_set():
+            statuses.append(live.speech("Hello.").status_code)
+            begun.set()
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    try:
+        assert begun.wait(30)
+        yield statuses
+    finally:
+        is_over.set()
+        speaker.join()
+
+
+def test_a_live_server_is_backed_up_again_and_again_and_its_backup_serves(tmp_path: Path) -> None:
+    file, new = tmp_path / "kept" / "backup.db", tmp_path / "new"
+    file.parent.mkdir()
+    new.mkdir()
+    with server.running(tmp_path) as live:
+        with speaking(live) as statuses:
+            for _ in range(2):
+                copy = json.loads(live.cli("backup", str(file), "--json").stdout)
+        assert set(statuses) == {200}
+        minted = live.mint_key("ada", plan="pro")
+        live.cli("backup", str(file))
+        spoken = len(json.loads(live.cli("usage", "--limit", "1000", "--json").stdout)["data"])
+    assert copy["file"] == str(file)
+    assert (S_IMODE(file.stat().st_mode), [*file.parent.iterdir()]) == (0o600, [file])
+    (new / "config.toml").write_text(server.TONE)
+    restored = server.command(new / "config.toml", "restore", str(file))
+    assert "Now run voxgate ledger verify." in restored.stdout
+    assert "The books agree" in server.command(new / "config.toml", "ledger", "verify").stdout
+    with server.running(new) as again:
+        assert len(json.loads(again.cli("usage", "--limit", "1000", "--json").stdout)["data"]) == spoken
+        with again.client(minted.secret) as client:
+            assert client.get("/v1/models").status_code == 200
+
+
+def test_what_came_after_the_backup_is_gone_and_the_old_database_is_kept(run: Run, folder: Path) -> None:
+    run("accounts", "create", "ada")
+    run("backup", str(folder / "backup.db"))
+    run("accounts", "create", "bob")
+    ran = run("restore", str(folder / "backup.db"))
+    assert f"The old database is {folder / 'data' / REPLACED}" in ran.out
+    assert names(run) == ["ada"]
+    run("restore", str(folder / "data" / REPLACED))
+    assert names(run) == ["bob", "ada"]
+
+
+def test_the_log_of_a_killed_server_is_in_the_backup_and_not_in_what_is_restored(
+    run: Run, folder: Path
+) -> None:
+    data, killed = folder / "data", folder / "killed"
+    run("accounts", "create", "ada")
+    run("backup", str(folder / "backup.db"))
+    with closing(sqlite3.connect(data / DATABASE)) as database:
+        # As a kill leaves it: the newest commit is in the log alone.
+        database.execute("UPDATE accounts SET name = 'eve'")
+        database.commit()
+        shutil.copytree(data, killed)
+    for file in killed.iterdir():
+        shutil.copy(file, data / file.name)
+    assert (data / f"{DATABASE}-wal").stat().st_size
+    run("backup", str(folder / "later.db"))
+    for file in killed.iterdir():
+        shutil.copy(file, data / file.name)
+    run("restore", str(folder / "backup.db"))
+    assert names(run) == ["ada"]
+    run("restore", str(folder / "later.db"))
+    assert names(run) == ["eve"]
+
+
+def test_a_restore_beside_a_server_is_refused(run: Run, folder: Path) -> None:
+    run("accounts", "create", "ada")
+    run("backup", str(folder / "backup.db"))
+    with runtime.locked(folder / "data"):
+        assert "another voxgate already runs" in refused(run("restore", str(folder / "backup.db")))
+    assert not (folder / "data" / REPLACED).exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda file: file.unlink(), "unable to open database file"),
+        (lambda file: file.write_bytes(b"no database" * 1000), "file is not a database"),
+        (lambda file: file.write_bytes(b""), "it is no database of voxgate"),
+        (lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]), "malformed"),
+        (lambda file: written(file, _NEWER), "has schema 9999, and this voxgate knows schemas up to"),
+    ],
+    ids=["gone", "none", "empty", "half", "newer"],
+)
+def test_a_file_that_is_no_good_backup_changes_nothing(
+    run: Run, folder: Path, spoil: object, says: str
+) -> None:
+    file, data = folder / "backup.db", folder / "data"
+    run("accounts", "create", "ada")
+    run("backup", str(file))
+    assert callable(spoil)
+    spoil(file)
+    before = {each: each.read_bytes() for each in data.iterdir()}
+    assert says in refused(run("restore", str(file)))
+    assert {each: each.read_bytes() for each in data.iterdir()} == before
+    assert names(run) == ["ada"]
+
+
+def written(file: Path, sql: str) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(sql)
+        database.commit()
+
+
+def test_a_backup_that_fails_keeps_the_older_one(run: Run, folder: Path) -> None:
+    file = folder / "backup.db"
+    run("accounts", "create", "ada")
+    run("backup", str(file))
+    older = file.read_bytes()
+    (folder / "data" / DATABASE).write_bytes(b"no database" * 1000)
+    assert "file is not a database" in refused(run("backup", str(file)))
+    assert file.read_bytes() == older
+    assert not [*folder.glob(".backup.db*")]
+
+
+@pytest.mark.parametrize("file", ["no/such/folder/backup.db", "data"])
+def test_a_backup_that_cannot_be_written_is_one_line(run: Run, folder: Path, file: str) -> None:
+    run("accounts", "create", "ada")
+    assert "cannot be written" in refused(run("backup", str(folder / file)))
+
+
+def test_without_a_database_there_is_nothing_to_back_up(run: Run, folder: Path) -> None:
+    assert "there is no database" in refused(run("backup", str(folder / "backup.db")))
+    assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize(("command", "tool"), [("backup", "pg_dump"), ("restore", "pg_restore")])
+def test_with_postgresql_its_own_tool_is_named(run: Run, folder: Path, command: str, tool: str) -> None:
+    config = folder / "config.toml"
+    config.write_text(
+        config.read_text() + '[storage]\nurl = "postgresql://voxgate:secret@db.example/voxgate"\n'
+    )
+    said = refused(run(command, str(folder / "backup.db")))
+    assert tool in said
+    assert "secret" not in said

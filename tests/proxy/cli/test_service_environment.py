@@ -1,0 +1,103 @@
+"""Commands beside an installed service: they find its configuration and its data folder by its unit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.service_environment import NAMED_BY
+from tests.proxy.api.inside import TONE
+from tests.proxy.cli.test_main import Run, folder, refused, run
+
+__all__ = ["folder", "run"]
+
+_UNIT = """[Service]
+User=voxgate
+ExecStart=/opt/voxgate/.venv/bin/voxgate serve
+Environment=VOXGATE_CONFIG={config}
+Environment="VOXGATE_SERVER__DATA={data}" XDG_RUNTIME_DIR=/run/voxgate
+EnvironmentFile=-{secrets}
+# Environment=VOXGATE_SERVER__PORT=1
+"""
+
+
+@pytest.fixture
+def service(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Install a service, and go to an empty folder. What a command sets is undone."""
+    etc, away = folder / "etc", folder / "away"
+    etc.mkdir()
+    away.mkdir()
+    (etc / "config.toml").write_text(TONE)
+    (etc / "secrets").write_text('# The key.\nPROVIDER_KEY="secret"\n')
+    values = {"config": etc / "config.toml", "data": folder / "var", "secrets": etc / "secrets"}
+    unit = etc / "voxgate.service"
+    unit.write_text(_UNIT.format(**values))
+    monkeypatch.chdir(away)
+    before = dict(os.environ)
+    os.environ.pop("VOXGATE_CONFIG")
+    os.environ.pop("XDG_RUNTIME_DIR", None)
+    os.environ[NAMED_BY] = str(unit)
+    try:
+        yield unit
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def test_a_command_uses_the_folder_of_the_service(run: Run, service: Path, folder: Path) -> None:
+    run("accounts", "create", "ada")
+    assert (folder / "var" / "voxgate.db").exists()
+    assert [*Path.cwd().iterdir()] == []
+    assert (os.environ["XDG_RUNTIME_DIR"], os.environ["PROVIDER_KEY"]) == ("/run/voxgate", "secret")
+    assert "VOXGATE_SERVER__PORT" not in os.environ
+
+
+def test_a_variable_of_the_person_wins(run: Run, service: Path, folder: Path) -> None:
+    os.environ["VOXGATE_SERVER__DATA"] = str(folder / "mine")
+    run("accounts", "create", "ada")
+    assert (folder / "mine").exists()
+    assert not (folder / "var").exists()
+
+
+def test_the_config_file_of_the_service_may_be_named(run: Run, service: Path, folder: Path) -> None:
+    run("accounts", "create", "ada", "--config", str(service.parent / "config.toml"))
+    assert (folder / "var").exists()
+
+
+@pytest.mark.parametrize("how", ["option", "variable", "here"])
+def test_another_configuration_is_not_the_services(run: Run, service: Path, folder: Path, how: str) -> None:
+    other = Path.cwd() / "config.toml" if how == "here" else folder / "other.toml"
+    other.write_text(TONE)
+    options = ("--config", str(other)) if how == "option" else ()
+    if how == "variable":
+        os.environ["VOXGATE_CONFIG"] = str(other)
+    run("accounts", "create", "ada", *options)
+    assert (other.parent / "data").exists()
+    assert not (folder / "var").exists()
+
+
+def test_a_drop_in_changes_the_unit(run: Run, service: Path, folder: Path) -> None:
+    drop_in = service.with_name(f"{service.name}.d") / "override.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(f"[Service]\nEnvironment=VOXGATE_SERVER__DATA={folder / 'later'}\n")
+    run("accounts", "create", "ada")
+    assert (folder / "later").exists()
+
+
+def test_a_file_of_variables_serves_as_well(run: Run, service: Path, folder: Path) -> None:
+    file = folder / "environment"
+    config = service.parent / "config.toml"
+    file.write_text(f"VOXGATE_CONFIG={config}\nVOXGATE_SERVER__DATA='{folder / 'plain'}'\n")
+    os.environ[NAMED_BY] = str(file)
+    run("accounts", "create", "ada")
+    assert (folder / "plain").exists()
+
+
+def test_a_unit_that_cannot_be_read_is_one_line_if_it_is_needed(run: Run, service: Path) -> None:
+    service.write_bytes(b"\xff\xfe[Service]")
+    assert "the service's environment, cannot be read" in refused(run("accounts", "list"))
+    config = service.parent / "config.toml"
+    assert run("accounts", "list", "--config", str(config)).status == 0
