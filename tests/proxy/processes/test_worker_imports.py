@@ -22,7 +22,7 @@ from proxy.audio.sound import Sound
 
 open_frames("mp3").feed(bytes.fromhex("fff384c4") + bytes(188))
 sound = Sound(24_000, "wav")
-assert sound.feed(bytes(480)).samples == 240
+assert (sound.feed(bytes(480)) + sound.flush()).samples == 240
 sound.close()
 assert not {_LARGE} & sys.modules.keys(), {_LARGE} & sys.modules.keys()
 """)
