@@ -16,6 +16,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from proxy.access.logins import client_network
 from proxy.config.sections import Server
 from proxy.errors import RateLimited, RequestFailed
+from proxy.telemetry.metrics import ConnectionMetrics
 
 SPARE = 16
 HEALTH_PATHS = (b"/healthz", b"/readyz")
@@ -34,11 +35,13 @@ class OpenConnection(Protocol):
 class OpenConnections:
     """The connections of the port. `revise` takes on the limits of a new revision of the configuration."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, metrics: ConnectionMetrics) -> None:
+        self.metrics = metrics
         self._networks: dict[OpenConnection, str] = {}
         self._by_network: Counter[str] = Counter()
         # In the order in which they came.
         self._spare: dict[OpenConnection, None] = {}
+        metrics.count_open = self._networks.__len__
         self.revise(server)
 
     def __repr__(self) -> str:

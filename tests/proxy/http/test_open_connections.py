@@ -14,6 +14,7 @@ import pytest
 from proxy.config.sections import Server
 from proxy.http.open_connections import SPARE, OpenConnections
 from proxy.http.server_protocol import server_protocol
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import inside
 from tests.proxy.http.sockets import Address, RawAnswer, RawClient, calling, serving
 
@@ -26,18 +27,16 @@ class Port(NamedTuple):
     address: Address
     places: OpenConnections
     key: str
+    metrics: Metrics
 
 
 @asynccontextmanager
 async def port(folder: Path, **limits: object) -> AsyncIterator[Port]:
     server = msgspec.convert(limits, Server)
-    places = OpenConnections(server)
-    async with (
-        asyncio.timeout(WAIT_S),
-        inside(folder) as worker,
-        serving(worker.worker.public, server_protocol(server, places)) as address,
-    ):
-        yield Port(address, places, worker.key)
+    async with asyncio.timeout(WAIT_S), inside(folder) as worker:
+        places = OpenConnections(server, worker.worker.metrics.connections)
+        async with serving(worker.worker.public, server_protocol(server, places)) as address:
+            yield Port(address, places, worker.key, worker.worker.metrics)
 
 
 async def hold(stack: AsyncExitStack, address: Address, source: str, count: int = 1) -> list[RawClient]:
@@ -122,6 +121,18 @@ async def test_a_reload_changes_the_limits(tmp_path: Path) -> None:
         assert (await ask(served.address, ONE)).status == 429
         served.places.revise(Server(connections_per_client=3))
         assert (await ask(served.address, ONE)).status == 200
+
+
+async def test_an_operator_sees_what_is_open_and_what_was_refused(tmp_path: Path) -> None:
+    async with port(tmp_path, connections_per_client=2) as served, AsyncExitStack() as stack:
+        await hold(stack, served.address, ONE, 2)
+        assert (await ask(served.address, ONE)).status == 429
+        assert (await ask(served.address, OTHER, b"no HTTP\r\n\r\n")).status == 400
+        told = served.metrics.text().splitlines()
+        assert 'voxgate_connections_refused_total{code="rate_limit_exceeded"} 1.0' in told
+        assert 'voxgate_connections_refused_total{code="invalid_http"} 1.0' in told
+        (is_open,) = [line for line in told if line.startswith("voxgate_connections ")]
+        assert float(is_open.split()[1]) >= 2
 
 
 @pytest.mark.parametrize("setting", ["connections", "connections_per_client"])
