@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -133,6 +135,30 @@ async def test_an_operator_sees_what_is_open_and_what_was_refused(tmp_path: Path
         assert 'voxgate_connections_refused_total{code="invalid_http"} 1.0' in told
         (is_open,) = [line for line in told if line.startswith("voxgate_connections ")]
         assert float(is_open.split()[1]) >= 2
+
+
+_PROGRAM = """
+import resource
+from proxy.config.sections import Server
+from proxy.http.open_connections import OpenConnections, raise_file_limit
+from proxy.telemetry.metrics import Metrics
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+raise_file_limit()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+print(OpenConnections(Server(connections=1_000_000), Metrics().connections))
+"""
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "files", "places"),
+    [(300, 400, 400, 144), (1024, 4096, 4096, 3840), (300, 300, 300, 44), (100, 100, 100, SPARE)],
+)
+def test_no_more_may_connect_than_the_process_may_open_files(
+    soft: int, hard: int, files: int, places: int
+) -> None:
+    program = _PROGRAM.format(soft=soft, hard=hard)
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == [str(files), f"<OpenConnections 0 of {places}>"]
 
 
 @pytest.mark.parametrize("setting", ["connections", "connections_per_client"])
