@@ -16,11 +16,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from proxy.access.logins import client_network
 from proxy.config.sections import Server
 from proxy.errors import RateLimited, RequestFailed
+from proxy.telemetry.metrics import ConnectionMetrics
 
 SPARE = 16
 HEALTH_PATHS = (b"/healthz", b"/readyz")
 OTHER_FILES = 256
 """Open files that a worker needs besides: databases, hosts, providers, logs."""
+
+_ENOUGH_FILES = 65_536
 
 
 class OpenConnection(Protocol):
@@ -34,11 +37,13 @@ class OpenConnection(Protocol):
 class OpenConnections:
     """The connections of the port. `revise` takes on the limits of a new revision of the configuration."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, metrics: ConnectionMetrics) -> None:
+        self.metrics = metrics
         self._networks: dict[OpenConnection, str] = {}
         self._by_network: Counter[str] = Counter()
         # In the order in which they came.
         self._spare: dict[OpenConnection, None] = {}
+        metrics.count_open = self._networks.__len__
         self.revise(server)
 
     def __repr__(self) -> str:
@@ -84,13 +89,15 @@ class OpenConnections:
 
 
 def raise_file_limit() -> None:
-    """Let this process open as many files as the system allows: shells and services start it with few."""
+    """Let this process open more files, if the system allows it: shells and services start it with few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Not all that the system allows: it may be a thousand million, and libraries make tables of that size.
+    wanted = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _file_limit() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Room for some, even where the system allows hardly any.
-    return 1_000_000 if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE)
+    return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE)

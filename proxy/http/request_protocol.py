@@ -68,7 +68,7 @@ class RequestProtocol(HttpToolsProtocol):
             refusal = self.places.enter(self, self.client[0] if self.client else "")
             if refusal is not None:
                 self._is_over = True
-                transport.write(refusal_bytes(refusal, self.server_state.default_headers))
+                self._write_refusal(refusal)
                 transport.close()
                 return
             self._is_spare = self.places.is_spare(self)
@@ -249,8 +249,13 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _send_refusal(self, failure: RequestFailed) -> None:
         self._refusal = None
-        self.transport.write(refusal_bytes(failure, self.server_state.default_headers))
+        self._write_refusal(failure)
         self._linger()
+
+    def _write_refusal(self, failure: RequestFailed) -> None:
+        if self.places is not None:
+            self.places.metrics.refused(failure.code)
+        self.transport.write(refusal_bytes(failure, self.server_state.default_headers))
 
     def _linger(self) -> None:
         """End the connection, but not at once: a client that still sends would lose the answer."""

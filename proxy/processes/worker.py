@@ -120,7 +120,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
-        places = OpenConnections(config.server)
+        places = OpenConnections(config.server, worker.metrics.connections)
         public = _server(worker.public, server_protocol(config.server, places), _drain_s(config))
         private = _server(worker.control, server_protocol(config.server), 1)
         helping = [

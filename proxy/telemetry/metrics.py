@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from prometheus_client import (
@@ -114,6 +115,24 @@ class CacheMetrics:
         self._failures.inc()
 
 
+class ConnectionMetrics:
+    """The metrics of the port. `count_open` is asked for the open connections when somebody looks."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.count_open: Callable[[], int] = lambda: 0
+        self._refusals = Counter(
+            "voxgate_connections_refused",
+            "Requests and connections refused before an endpoint.",
+            ["code"],
+            registry=registry,
+        )
+        open_now = Gauge("voxgate_connections", "Open connections of clients.", registry=registry)
+        open_now.set_function(lambda: self.count_open())
+
+    def refused(self, code: str) -> None:
+        self._refusals.labels(code).inc()
+
+
 class Metrics:
     """The metrics of one worker. The supervisor shows the sum on its own port."""
 
@@ -165,6 +184,7 @@ class Metrics:
         )
         self.engines = EngineMetrics(self._registry)
         self.cache = CacheMetrics(self._registry)
+        self.connections = ConnectionMetrics(self._registry)
 
     def request_began(self) -> None:
         self._in_flight += 1

@@ -162,6 +162,8 @@ def mint_keys(server: Server, accounts: int) -> Keys:
 
 def expect_every_bad_request_to_be_refused(server: Server, count: int, seed: int, keys: Keys) -> Tally:
     """Whatever comes, nothing is a 5xx but a stated 503, and the worker keeps its size."""
+    # A key that was good before is let in also after many wrong ones.
+    assert server.speech("Here.").status_code == 200
     numbers = random.Random(seed)
     requests = [_request(numbers, keys) for _ in range(count)]
     # The first of them load what is loaded once.

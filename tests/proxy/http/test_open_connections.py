@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from proxy.config.sections import Server
 from proxy.http.open_connections import SPARE, OpenConnections
 from proxy.http.server_protocol import server_protocol
+from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import inside
 from tests.proxy.http.sockets import Address, RawAnswer, RawClient, calling, serving
 
@@ -26,18 +29,16 @@ class Port(NamedTuple):
     address: Address
     places: OpenConnections
     key: str
+    metrics: Metrics
 
 
 @asynccontextmanager
 async def port(folder: Path, **limits: object) -> AsyncIterator[Port]:
     server = msgspec.convert(limits, Server)
-    places = OpenConnections(server)
-    async with (
-        asyncio.timeout(WAIT_S),
-        inside(folder) as worker,
-        serving(worker.worker.public, server_protocol(server, places)) as address,
-    ):
-        yield Port(address, places, worker.key)
+    async with asyncio.timeout(WAIT_S), inside(folder) as worker:
+        places = OpenConnections(server, worker.worker.metrics.connections)
+        async with serving(worker.worker.public, server_protocol(server, places)) as address:
+            yield Port(address, places, worker.key, worker.worker.metrics)
 
 
 async def hold(stack: AsyncExitStack, address: Address, source: str, count: int = 1) -> list[RawClient]:
@@ -122,6 +123,42 @@ async def test_a_reload_changes_the_limits(tmp_path: Path) -> None:
         assert (await ask(served.address, ONE)).status == 429
         served.places.revise(Server(connections_per_client=3))
         assert (await ask(served.address, ONE)).status == 200
+
+
+async def test_an_operator_sees_what_is_open_and_what_was_refused(tmp_path: Path) -> None:
+    async with port(tmp_path, connections_per_client=2) as served, AsyncExitStack() as stack:
+        await hold(stack, served.address, ONE, 2)
+        assert (await ask(served.address, ONE)).status == 429
+        assert (await ask(served.address, OTHER, b"no HTTP\r\n\r\n")).status == 400
+        told = served.metrics.text().splitlines()
+        assert 'voxgate_connections_refused_total{code="rate_limit_exceeded"} 1.0' in told
+        assert 'voxgate_connections_refused_total{code="invalid_http"} 1.0' in told
+        (is_open,) = [line for line in told if line.startswith("voxgate_connections ")]
+        assert float(is_open.split()[1]) >= 2
+
+
+_PROGRAM = """
+import resource
+from proxy.config.sections import Server
+from proxy.http.open_connections import OpenConnections, raise_file_limit
+from proxy.telemetry.metrics import Metrics
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+raise_file_limit()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+print(OpenConnections(Server(connections=1_000_000), Metrics().connections))
+"""
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "files", "places"),
+    [(300, 400, 400, 144), (1024, 4096, 4096, 3840), (300, 300, 300, 44), (100, 100, 100, SPARE)],
+)
+def test_no_more_may_connect_than_the_process_may_open_files(
+    soft: int, hard: int, files: int, places: int
+) -> None:
+    program = _PROGRAM.format(soft=soft, hard=hard)
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == [str(files), f"<OpenConnections 0 of {places}>"]
 
 
 @pytest.mark.parametrize("setting", ["connections", "connections_per_client"])
