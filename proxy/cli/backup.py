@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from proxy.cli.options import ConfigFile, Form, Printed
-from proxy.cli.tables import print_answer
+from proxy.cli.tables import Line, print_answer
 from proxy.errors import CommandRefused, DataHeld
 
 if TYPE_CHECKING:
@@ -68,4 +67,4 @@ def _print(copy: Copy, form: Form, then: str) -> None:
     import msgspec
 
     said = f"{copy.file}: {copy.bytes / 1e6:,.2f} MB, schema {copy.schema}."
-    print_answer(msgspec.structs.asdict(copy), form, lambda _: [Text(said), Text(then, "dim")])
+    print_answer(msgspec.structs.asdict(copy), form, lambda _: [Line(said), Line(then, "dim")])

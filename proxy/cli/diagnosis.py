@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from proxy.cli.options import ConfigFile, Form, Printed
-from proxy.cli.tables import Grid, Part, print_answer
+from proxy.cli.tables import Grid, Line, Part, print_answer
 from proxy.diagnosis.finding import Finding
 
-_MARKS = {"ok": Text("ok", "green"), "note": Text("note", "yellow"), "wrong": Text("wrong", "red")}
+_MARKS = {"ok": Line("ok", "green"), "note": Line("note", "yellow"), "wrong": Line("wrong", "red")}
 
 
 def check(
@@ -108,7 +107,7 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
         cells = (row["name"], row["state"], load, str(row["waiting"]), models, spent)
         rows.append((*cells, row["reason"], row["plugin"]))
     faults = [
-        Text(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
+        Line(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]
     columns = ("engine", "state", "running", "waiting", "models", "spent", "reason", "plugin")
     return [Grid(columns, rows, wide=("plugin",)), *faults]

@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.text import Text
 
 from proxy.cli import service_environment
 from proxy.cli.options import PluginName, Printed
-from proxy.cli.tables import Grid, Part, print_answer
+from proxy.cli.tables import Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
@@ -52,6 +49,9 @@ def env_build(
     form: Printed = None,
 ) -> None:
     """Build a plugin's environment, unless it exists. Downloads are kept, so a second try is quick."""
+    from rich.console import Console
+    from rich.markup import escape
+
     from proxy.engines import environment_build, environments, plugin_folder, registry
 
     if torch and not index:
@@ -168,4 +168,4 @@ def _environments_table(answer: dict[str, Any]) -> list[Part]:
 
 def _build_result(row: dict[str, Any]) -> list[Part]:
     text = "Built." if row["built"] else "It is there already."
-    return [Text(text), *_environments_table({"data": [row]})]
+    return [Line(text), *_environments_table({"data": [row]})]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from policies.limits import OF_KEYS
 from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.limit_options import limit_options
 from proxy.cli.options import ConfigFile, Key, OfAccount, Printed, span_s
-from proxy.cli.tables import Part
+from proxy.cli.tables import Line, Part
 
 keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=True)
 
@@ -60,7 +59,7 @@ def _key_table(row: dict[str, Any]) -> list[Part]:
 
 def _new_key(row: dict[str, Any]) -> list[Part]:
     return [
-        Text(row["key"], "bold"),
-        Text("Shown only this once; only its hash is kept.", "dim"),
+        Line(row["key"], "bold"),
+        Line("Shown only this once; only its hash is kept.", "dim"),
         *_key_table(row),
     ]

@@ -6,12 +6,11 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_patiently, path
 from proxy.cli.options import Account, ConfigFile, Limit, Printed, credits_of
-from proxy.cli.tables import Grid, Part
+from proxy.cli.tables import Grid, Line, Part
 
 ledger = typer.Typer(help="The ledger: every movement of credits.", no_args_is_help=True)
 
@@ -51,7 +50,7 @@ def ledger_verify(config_file: ConfigFile = None, form: Printed = None) -> None:
 
 
 def _refund_table(answer: dict[str, Any]) -> list[Part]:
-    return [Text(f"{tables.number(answer['credits'])} credits were given back."), *tables.movement(answer)]
+    return [Line(f"{tables.number(answer['credits'])} credits were given back."), *tables.movement(answer)]
 
 
 def _verdict_table(answer: dict[str, Any]) -> list[Part]:
@@ -60,9 +59,9 @@ def _verdict_table(answer: dict[str, Any]) -> list[Part]:
         for name in ("entries", "requests", "balances", "live_holds")
     )
     if answer["is_clean"]:
-        return [Text(f"The books agree: {counted}.", "green")]
+        return [Line(f"The books agree: {counted}.", "green")]
     rows = [(row["check"], row["subject"], row["found"]) for row in answer["contradictions"]]
     return [
-        Text(f"The books contradict one another: {counted}.", "red"),
+        Line(f"The books contradict one another: {counted}.", "red"),
         Grid(("what must hold", "subject", "found"), rows),
     ]

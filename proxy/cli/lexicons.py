@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from proxy.cli.admin_requests import ask, path
 from proxy.cli.options import ConfigFile, OfAccount, Printed
-from proxy.cli.tables import Grid, Part
+from proxy.cli.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
 lexicons = typer.Typer(help="Lexicons: the pronunciation of words.", no_args_is_help=True)
@@ -126,4 +125,4 @@ def _row_table(answer: dict[str, Any]) -> list[Part]:
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:
-    return [Text(f"{answer['name']} is gone.")]
+    return [Line(f"{answer['name']} is gone.")]

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from proxy import __version__
 from proxy.cli.accounts import accounts
@@ -26,7 +24,7 @@ from proxy.cli.lexicons import lexicons
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
-from proxy.cli.tables import Part
+from proxy.cli.tables import Line, Part
 from proxy.cli.voices import voices
 from proxy.errors import CommandRefused
 
@@ -85,6 +83,8 @@ def main() -> None:
     except SystemExit:
         raise
     except _failures() as error:
+        from rich.console import Console
+
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
@@ -143,9 +143,9 @@ def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
 
 def _reload_result(answer: dict[str, Any]) -> list[Part]:
     changed, waiting = ", ".join(answer["changed"]), ", ".join(answer["needs_restart"])
-    lines = [Text(f"Changed: {changed}." if changed else "Nothing has changed.")]
+    lines = [Line(f"Changed: {changed}." if changed else "Nothing has changed.")]
     if waiting:
-        lines.append(Text(f"These wait for a restart: {waiting}.", "yellow"))
+        lines.append(Line(f"These wait for a restart: {waiting}.", "yellow"))
     return [*lines]
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from policies.limits import AGREEABLE
 from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_named, copy
 from proxy.cli.options import ConfigFile, Limit, OfAccount, Printed, Since
-from proxy.cli.tables import Grid, Part
+from proxy.cli.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
 
@@ -59,7 +58,7 @@ def audit(
 
 
 _SUMS = ("credits", "refunded", "cost_usd")
-_MORE = Text("There are more: see --limit and --csv.", "dim")
+_MORE = Line("There are more: see --limit and --csv.", "dim")
 
 
 def _plans_table(answer: dict[str, Any]) -> list[Part]:

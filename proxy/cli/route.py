@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from proxy.cli.admin_requests import ask
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.tables import Grid, Part
+from proxy.cli.tables import Grid, Line, Part
 from proxy.cli.voices import cast_of
 from proxy.errors import CommandRefused
 
@@ -64,14 +63,14 @@ def _explanation(answer: dict[str, Any]) -> list[Part]:
 def _part(part: dict[str, Any]) -> list[Part]:
     routed = part["route"]["language"] if part["route"] else "none"
     lines: list[Part] = [
-        Text(f"language: {part['language']} ({_SOURCES[part['source']]})"),
-        Text(f"voice: {part['voice']}"),
-        Text(f"route: {routed}"),
-        *(Text(f"note: {note}", "yellow") for note in part["notes"]),
+        Line(f"language: {part['language']} ({_SOURCES[part['source']]})"),
+        Line(f"voice: {part['voice']}"),
+        Line(f"route: {routed}"),
+        *(Line(f"note: {note}", "yellow") for note in part["notes"]),
         _models_table(part),
     ]
     if (error := part["error"]) is not None:
-        lines.append(Text(f"{error['status']} {error['code']}: {error['message']}", "red"))
+        lines.append(Line(f"{error['status']} {error['code']}: {error['message']}", "red"))
     return lines
 
 

@@ -1,4 +1,7 @@
-"""Answers as JSON for a program, or as tables for a person. Tables of one group are in its file."""
+"""Answers as JSON for a program, or as tables for a person. Tables of one group are in its file.
+
+rich is imported where something is drawn: it is slow, and neither help nor JSON needs it.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,36 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.cli.options import Form
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 _PIPED_WIDTH = 400
 _NO_NAMES: Mapping[str, str] = {}
+
+
+class Line(NamedTuple):
+    """A text in a style of rich: a line of its own, or a cell."""
+
+    text: str
+    style: str = ""
 
 
 class Grid(NamedTuple):
     """A table before it is drawn. Columns in `wide` are only in the wide form."""
 
     columns: tuple[str, ...]
-    rows: Sequence[tuple[str | Text, ...]]
+    rows: Sequence[tuple[str | Line, ...]]
     wide: tuple[str, ...] = ()
 
     def draw(self, is_wide: bool) -> Table:
         """Draw the table. The narrow form also leaves out columns in which no row has anything."""
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(box=None, pad_edge=False, header_style="bold")
         kept = [number for number in range(len(self.columns)) if is_wide or self._is_kept(number)]
         for number in kept:
@@ -36,7 +48,7 @@ class Grid(NamedTuple):
         for row in self.rows:
             # Texts, because rich would read a name such as `[/]` as markup, and fail.
             cells = (row[number] for number in kept)
-            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+            table.add_row(*(Text(cell) if isinstance(cell, str) else Text(*cell) for cell in cells))
         return table
 
     def _is_kept(self, number: int) -> bool:
@@ -44,7 +56,7 @@ class Grid(NamedTuple):
         return self.columns[number] not in self.wide and not is_empty
 
 
-Part = Grid | Text
+Part = Grid | Line
 """What an answer is shown as: tables, and lines between them."""
 Show = Callable[[Any], Iterable[Part]]
 
@@ -53,14 +65,18 @@ def print_answer(value: Any, form: Form, show: Show) -> None:
     if form is True:
         print(json.dumps(value, indent=2))  # noqa: T201 - a command's answer
         return
+    from rich.console import Console
+    from rich.text import Text
+
     # In a pipe a line stays a line: a line cut into columns can be neither copied nor searched.
     is_measured = sys.stdout.isatty() or "COLUMNS" in os.environ
     is_wide = form is False
     console = Console(width=None if is_measured and not is_wide else _PIPED_WIDTH)
     for part in show(value):
-        console.print(
-            part.draw(is_wide) if isinstance(part, Grid) else part, soft_wrap=isinstance(part, Text)
-        )
+        if isinstance(part, Grid):
+            console.print(part.draw(is_wide))
+        else:
+            console.print(Text(*part), soft_wrap=True)
 
 
 def accounts(answer: dict[str, Any]) -> list[Part]:
@@ -74,9 +90,9 @@ def accounts(answer: dict[str, Any]) -> list[Part]:
 def account(row: dict[str, Any]) -> list[Part]:
     parts = accounts({"data": [row]})
     if agreed := facts(row["agreed"]):
-        parts.append(Text(f"agreed: {agreed}"))
+        parts.append(Line(f"agreed: {agreed}"))
     if row.get("balance"):
-        parts.append(Text(f"cycle: {when(row['cycle']['start'])} to {when(row['cycle']['end'])}"))
+        parts.append(Line(f"cycle: {when(row['cycle']['start'])} to {when(row['cycle']['end'])}"))
         parts.append(_balance(row["balance"], {"streams": str(row["streams"])}))
     if row.get("keys"):
         parts += keys({"data": row["keys"], "account_names": {row["id"]: row["name"]}})

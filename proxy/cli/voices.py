@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.options import ConfigFile, OfAccount, Printed
-from proxy.cli.tables import Grid, Part, account_names
+from proxy.cli.tables import Grid, Line, Part, account_names
 from proxy.errors import CommandRefused
 
 voices = typer.Typer(help="Saved voices.", no_args_is_help=True)
@@ -94,4 +93,4 @@ def _row_table(row: dict[str, Any]) -> list[Part]:
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:
-    return [Text(f"{answer['id']} is gone.")]
+    return [Line(f"{answer['id']} is gone.")]

@@ -15,7 +15,7 @@ _HEAVY = {
     *("aiohttp", "aiosqlite", "asyncpg", "av", "grpc", "numpy", "prometheus_client", "pycld2", "redis"),
     *("sentencex", "soxr", "starlette", "uvicorn", "uvloop"),
 }
-_ONLY_IN_COMMANDS = {"asyncio", "httpx2", "pluggy", "structlog"}
+_ONLY_IN_COMMANDS = {"asyncio", "httpx2", "pluggy", "rich", "structlog"}
 _PROGRAM = """
 import sys
 sys.argv[0] = "voxgate"
