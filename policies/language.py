@@ -160,7 +160,8 @@ def alternatives(
     if script is None and not _is_mostly_latin(prose):
         return
     last = LanguageChoice(default, "default") if script is None else LanguageChoice(script, "script")
-    others = [LanguageChoice(tag, "detected") for tag in _guesses(prose, script, detect, default)]
+    tags = dict.fromkeys(_guesses(prose, script, detect, default))
+    others = [LanguageChoice(tag, "detected") for tag in tags]
     yield from (each for each in [*others, last] if each.tag != choice.tag)
 
 
@@ -173,8 +174,8 @@ def _read_from(text: str, detect: Detect | None, usual: str) -> LanguageChoice |
     script = by_script(prose)
     if script and script not in _SHARED:
         return LanguageChoice(_with_region(script, usual), "script")
-    if guesses := _guesses(prose, script, detect, usual):
-        return LanguageChoice(guesses[0], "detected")
+    if (guess := next(_guesses(prose, script, detect, usual), None)) is not None:
+        return LanguageChoice(guess, "detected")
     if script and base(usual) in _SHARED[script]:
         return LanguageChoice(usual, "default")
     return LanguageChoice(_with_region(script, usual), "script") if script else None
@@ -185,14 +186,13 @@ def _without_addresses(text: str) -> str:
     return _ADDRESS.sub(" ", text) if any(hint in text for hint in _HINTS) else text
 
 
-def _guesses(prose: str, script: str | None, detect: Detect | None, usual: str) -> list[str]:
-    """Return the detected languages that are written in this script, or, without one, in Latin letters."""
-    if detect is None:
-        return []
-    tags = dict.fromkeys(map(base, detect(prose[:_DETECTED_LENGTH], base(usual))))
-    if script is None:
-        return [_with_region(tag, usual) for tag in tags if tag not in _NEVER_LATIN]
-    return [_with_region(tag, usual) for tag in tags if tag == script or tag in _SHARED[script]]
+def _guesses(prose: str, script: str | None, detect: Detect | None, usual: str) -> Iterator[str]:
+    """Yield the detected languages that are written in this script, or, without one, in Latin letters."""
+    base_usual = base(usual)
+    for guess in detect(prose[:_DETECTED_LENGTH], base_usual) if detect is not None else ():
+        tag = base(guess)
+        if tag == script or (tag in _SHARED[script] if script else tag not in _NEVER_LATIN):
+            yield usual if tag == base_usual else tag
 
 
 def _with_region(tag: str, usual: str) -> str:
@@ -217,7 +217,7 @@ def sentences(
     text. A piece in the language of the whole text has its region too.
     """
     pieces: list[LanguageSpan] = []
-    latin, scripted = whole if base(whole) not in _NEVER_LATIN else base(default), whole
+    latin, scripted = whole if base(whole) not in _NEVER_LATIN else default, whole
     for start, end in pairwise(sorted({0, *ends, len(text)})):
         cuts = [start + cut for cut in _phrase_starts(text[start:end])]
         for first, last in pairwise((start, *cuts, end)):

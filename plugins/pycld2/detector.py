@@ -5,6 +5,8 @@ The limits were measured with `python -m bench.languages`.
 
 from __future__ import annotations
 
+from functools import cache
+
 import pycld2
 
 _LOOKED_AT = 2000
@@ -61,9 +63,6 @@ Russian texts for Serbian.
 """
 
 
-_KNOWN = frozenset(code for _, code in pycld2.LANGUAGES)
-
-
 class Cld2Detector:
     def __repr__(self) -> str:
         return "<Cld2Detector>"
@@ -101,9 +100,14 @@ def _hint(usual: str) -> dict[str, str]:
     English has the weaker of two hints. The stronger one makes English of every third greeting in another
     language.
     """
-    if usual not in _KNOWN:
+    if usual not in _known():
         return {}
     return {"hintLanguageHTTPHeaders" if usual == "en" else "hintLanguage": usual}
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(code for _, code in pycld2.LANGUAGES)
 
 
 def _believed_short(tag: str) -> tuple[str, ...]:

@@ -57,6 +57,11 @@ def test_sentences_in_the_language_of_the_whole_keep_its_region() -> None:
     assert [tag for _, tag in spoken(text, "pt-BR")] == ["pt-BR", "en", "pt-BR"]
 
 
+def test_a_short_latin_sentence_in_another_script_has_the_default_with_its_region() -> None:
+    assert [tag for _, tag in spoken("OK! สวัสดีครับ! Bye.", "th", default="pt-BR")] == ["pt-BR", "th", "pt-BR"]
+    assert [tag for _, tag in spoken("Você não vem hoje. สวัสดีครับ!", "th", default="pt-BR")] == ["pt-BR", "th"]
+
+
 def test_without_a_detector_scripts_alone_change_the_language() -> None:
     text = "The door is open. สวัสดีครับ! Good morning to all."
     assert [tag for _, tag in spoken(text, "en", None)] == ["en", "th", "en"]
