@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from proxy.cli.main import app
 from proxy.storage import usage
+from proxy.telemetry import logs
 from tests.proxy.cli.test_completion import ALL
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.cli.test_money_commands import written
@@ -82,6 +83,12 @@ def test_a_column_that_is_empty_everywhere_is_left_out_unless_wide(run: Run, bot
 def test_in_a_pipe_a_row_is_one_line(run: Run, bots: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS")
     assert len(run("audit").out.splitlines()) == 1 + len(run("audit", "--json").json["data"])
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A runner's stderr would stay in the loggers of the process when the runner has closed it.
+    monkeypatch.setattr(logs, "configure_logs", lambda *_arguments: None)
 
 
 def help_of(*name: str) -> str:

@@ -50,10 +50,14 @@ async def test_a_live_check_tells_what_was_heard_and_what_it_costs(tmp_path: Pat
     assert [segment.spoken for segment in job.segments] == ["Hello, this is a test."]
 
 
+class KnowsHer(Scripted):
+    unlisted_voices = ("her-id",)
+
+
 async def test_a_bound_voice_goes_first_and_so_does_the_models_language(
     tmp_path: Path,
 ) -> None:
-    engine = Scripted(*WELL, languages=(Language("th"),))
+    engine = KnowsHer(*WELL, languages=(Language("th"),))
     await found(tmp_path, engine, ONE + '[voices.ana]\ncloud = "her-id"')
     (job,) = engine.jobs
     assert (job.language, job.voice.id) == ("th", "her-id")  # type: ignore[union-attr] # as above
