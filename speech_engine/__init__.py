@@ -46,11 +46,12 @@ from speech_engine.values import (
     Samples,
     Segment,
     SpeechJob,
+    Urgency,
     Voice,
 )
 from speech_engine.work import Clone, Convert, DeleteVoice, Speak, Work
 
-API_VERSION = 2
+API_VERSION = 3
 """The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
 
 __all__ = [
@@ -110,6 +111,7 @@ __all__ = [
     "UnsupportedLanguage",
     "UnsupportedText",
     "UnusableSample",
+    "Urgency",
     "Voice",
     "VoiceInfo",
     "VoiceMade",
