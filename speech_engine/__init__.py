@@ -36,6 +36,7 @@ from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpR
 from speech_engine.mark import Mark, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Hosted, Plugin
+from speech_engine.samples import SampleReader
 from speech_engine.values import (
     Alphabet,
     EngineVoice,
@@ -103,6 +104,7 @@ __all__ = [
     "RankingDetector",
     "Rewritten",
     "Sample",
+    "SampleReader",
     "Samples",
     "Segment",
     "Speak",
