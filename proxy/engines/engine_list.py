@@ -6,7 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -74,6 +74,11 @@ class Engines:
         engine = self._live.get(state.engine)
         if isinstance(engine, HostedEngine):
             engine.update_host(state)
+
+    async def drop_samples(self, digests: Sequence[str]) -> bool:
+        """Let all hosts drop recordings. Return whether every one that lives has acknowledged."""
+        hosted = [engine for engine in self._live.values() if isinstance(engine, HostedEngine)]
+        return not digests or all(await asyncio.gather(*(engine.drop(digests) for engine in hosted)))
 
     async def wait_until_started(self, within_s: float) -> None:
         """Wait until no engine is starting any more, at most `within_s`."""
