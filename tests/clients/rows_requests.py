@@ -46,7 +46,7 @@ def model_aliases(servers: Servers) -> None:
 
 def envelope_everywhere(servers: Servers) -> None:
     say = {"model": "tts-1", "voice": "alloy", "input": _TEXT}
-    crash = {"model": "doomed/standard", "voice": "doomed/crash", "input": _TEXT}
+    away = {"model": "doomed/standard", "voice": "doomed/unavailable", "input": _TEXT}
     with servers.shut.server.client() as client:
         speech, json_type = "/v1/audio/speech", {"content-type": "application/json"}
         answers = {
@@ -55,7 +55,7 @@ def envelope_everywhere(servers: Servers) -> None:
             (404, "unknown_url"): client.post("/v1/chat/completions", json=say),
             (413, "request_too_large"): client.post(speech, json={**say, "zzz": "x" * 300_000}),
             (415, "unsupported_media_type"): client.post(speech, files={"input": b"x"}),
-            (503, "engine_unavailable"): client.post(speech, json=crash),
+            (503, "engine_unavailable"): client.post(speech, json=away),
         }
     for (status, code), answer in answers.items():
         assert answer.status_code == status, code

@@ -21,7 +21,8 @@ def test_a_stalled_client_holds_no_slot_little_memory_and_is_cut_off(folder: Pat
 
 
 def test_an_answer_that_fits_no_memory_holds_no_slot_either(folder: Path) -> None:
-    with running(folder) as server:
+    # The second one waits while a quarter of an hour of sound is made for the first.
+    with running(folder, environ={"VOXGATE_SERVER__FIRST_AUDIO_S": "60"}) as server:
         expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import errors
-from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed, from_engine
+from proxy.errors import InvalidRequest, ReaderTooSlow, RequestFailed, UpstreamFailed, from_engine
 from proxy.http.replies import failure_reply
 from speech_engine import errors as engine_errors
 from speech_engine.errors import EngineError
@@ -22,7 +22,8 @@ def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
     if isinstance(failure, InvalidRequest):
         # The user's to mend: the engine's message is for them, and asking again would not help.
         assert failure.message == "The engine's own words."
-        assert failure.param in ("input", "language", "voice")
+        is_of_a_field = kind is not ReaderTooSlow
+        assert failure.param in (("input", "language", "voice") if is_of_a_field else (None,))
         assert failure.retry_after_s is None
     else:
         assert isinstance(failure, UpstreamFailed)
@@ -42,6 +43,7 @@ def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
         (engine_errors.VoiceNotFound, 400, "voice_not_found"),
         (engine_errors.ContentRefused, 400, "content_refused"),
         (engine_errors.UnusableSample, 400, "unusable_sample"),
+        (ReaderTooSlow, 400, "client_too_slow"),
     ],
 )
 def test_the_class_decides_the_status(kind: type[EngineError], status: int, code: str) -> None:

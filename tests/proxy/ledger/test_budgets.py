@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from structlog.testing import capture_logs
 
 from proxy.cli import diagnosis
+from proxy.cli.tables import print_answer
 from proxy.config.sections import EngineSection
 from proxy.ledger import budgets as budgets_module
 from proxy.ledger.budgets import Budgets
@@ -196,7 +195,9 @@ async def test_sums_are_not_read_for_every_request(tmp_path: Path, monkeypatch: 
         assert await speakers(server, 3) == ["one"] * 3
 
 
-async def test_the_operator_sees_what_each_engine_has_cost_and_why_one_rests(tmp_path: Path) -> None:
+async def test_the_operator_sees_what_each_engine_has_cost_and_why_one_rests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = {"one": Scripted(EngineExhausted("no credit")), "two": Scripted(*spoken(0.1))}
     text = config("budget_usd_day = 2", "budget_usd_day = 2\nbudget_usd_month = 20")
     async with inside(tmp_path, text, asked) as server:
@@ -209,10 +210,10 @@ async def test_the_operator_sees_what_each_engine_has_cost_and_why_one_rests(tmp
         {"period": "day", "usd": 1.0, "of_usd": 2.0},
         {"period": "month", "usd": 1.0, "of_usd": 20.0},
     ]
-    shown = StringIO()
-    Console(file=shown, width=300).print(diagnosis.engine_table(listed))
-    assert "$1.00 of $2.00 a day, $1.00 of $20.00 a month" in shown.getvalue()
-    assert "no credit" in shown.getvalue()
+    print_answer(listed, None, diagnosis.engine_table)
+    shown = capsys.readouterr().out
+    assert "$1.00 of $2.00 a day, $1.00 of $20.00 a month" in shown
+    assert "no credit" in shown
 
 
 @pytest.mark.parametrize("period", ["day", "month"])
@@ -239,9 +240,10 @@ async def test_an_engine_whose_budget_is_used_up_says_until_when(tmp_path: Path,
     ("usd", "text"),
     [(0.0, "$0.00"), (0.000015, "$0.000015"), (0.5, "$0.50"), (0.0123, "$0.0123"), (12.345678, "$12.35")],
 )
-def test_small_sums_are_shown_to_the_last_millionth(usd: float, text: str) -> None:
+def test_small_sums_are_shown_to_the_last_millionth(
+    usd: float, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     row = {"name": "one", "plugin": "one", "state": "ready", "models": [], "running": 0, "slots": 1}
     row |= {"waiting": 0, "reason": "", "budgets": [{"period": "day", "usd": usd, "of_usd": 20.0}]}
-    shown = StringIO()
-    Console(file=shown, width=300).print(diagnosis.engine_table({"data": [row], "faults": []}))
-    assert f" {text} of $20.00 a day" in shown.getvalue()
+    print_answer({"data": [row], "faults": []}, None, diagnosis.engine_table)
+    assert f" {text} of $20.00 a day" in capsys.readouterr().out
