@@ -33,7 +33,8 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
 
     `price` is a text for people ("$19"), and "" if the plan is free. If `engines` is None, all engines may
     speak. If `local_only`, only engines that send the text to no other company may. `share` is the part of a
-    busy engine that its accounts get, compared with other plans.
+    busy engine that its accounts get, compared with other plans. With `one_shot`, a request may bring the
+    recording of the voice that it wants.
     """
 
     name: str
@@ -43,9 +44,10 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     cache: bool = False
     local_only: bool = False
     share: float = 1.0
+    one_shot: bool = False
 
 
-UNLIMITED = Plan(name="unlimited")
+UNLIMITED = Plan(name="unlimited", one_shot=True)
 """The operator's own plan, which needs no section: no limits, and everything is free."""
 
 
@@ -69,6 +71,7 @@ class Terms(PlanLimits[int], frozen=True, kw_only=True):
     cache: bool
     local_only: bool
     share: float
+    one_shot: bool = False
     key: Caps = Caps()
 
     @property
@@ -105,6 +108,7 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
         cache=plan.cache,
         local_only=plan.local_only,
         share=plan.share,
+        one_shot=plan.one_shot,
         key=caps,
         **limits,
     )

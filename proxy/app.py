@@ -16,6 +16,8 @@ from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import health, lexicons, me, models, speech, usage, voices, welcome
+from proxy.api.reference_speech import NoConsents, ReferenceSpeech
+from proxy.audio.recordings.decoder import Decoder, open_decoder
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
@@ -23,6 +25,7 @@ from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
+from proxy.engines.sample_source import NO_SOURCE
 from proxy.http import layers
 from proxy.http.idempotency import Idempotency
 from proxy.kept import KeptAnswers, open_answers
@@ -34,6 +37,7 @@ from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
 from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.planning import Planner
 from proxy.speech.recent_plans import RecentPlans
@@ -43,6 +47,7 @@ from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.erasure import DerivedThings, Erasure, open_erasure
+from proxy.voices.recording_intake import RecordingIntake
 
 
 class WorkerResources(NamedTuple):
@@ -53,6 +58,8 @@ class WorkerResources(NamedTuple):
     answers: KeptAnswers
     vault: Vault
     erasure: Erasure
+    decoder: Decoder
+    samples: OneShotSamples
     limits: Limits
     engines: Engines
     front_ends: FrontEnds
@@ -133,8 +140,11 @@ class Worker:
             drop=self.engines.drop_samples,
         )
         idempotency = Idempotency(resources.answers, self.metrics)
+        reference = ReferenceSpeech(
+            RecordingIntake(resources.decoder), resources.samples, self.engines, self._levels, NoConsents()
+        )
         speech_endpoint = speech.SpeechEndpoint(
-            self.admission, library, plans_of_calls, self.pipeline, idempotency, server
+            self.admission, library, plans_of_calls, self.pipeline, idempotency, server, reference
         )
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = health.HealthEndpoints(
@@ -181,6 +191,7 @@ async def open_worker(
 ) -> AsyncIterator[Worker]:
     """Open a worker. Without a link, commands can neither reload the server nor ask where it listens."""
     metrics, detector_name = Metrics(), config.server.detector
+    samples = OneShotSamples(NO_SOURCE)
     detector_section = config.detectors.get(detector_name, PluginSection())
     async with (
         open_store(config.storage.url, Path(config.data)) as store,
@@ -188,13 +199,26 @@ async def open_worker(
         open_answers(store, Path(config.data), config.server, metrics) as answers,
         open_vault(store, Path(config.data), config.vault, metrics) as vault,
         open_erasure(store, vault, Path(config.data), metrics, link and link.spread) as erasure,
+        open_decoder() as decoder,
         open_limits(config.limits.url) as limits,
-        open_engines(registry, config, metrics.engines) as engines,
+        open_engines(registry, config, metrics.engines, samples) as engines,
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
     ):
         resources = WorkerResources(
-            store, ledger, answers, vault, erasure, limits, engines, front_ends, detector, cache, metrics
+            store=store,
+            ledger=ledger,
+            answers=answers,
+            vault=vault,
+            erasure=erasure,
+            decoder=decoder,
+            samples=samples,
+            limits=limits,
+            engines=engines,
+            front_ends=front_ends,
+            detector=detector,
+            cache=cache,
+            metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

@@ -33,6 +33,7 @@ class AccountLibrary:
     """
 
     def __init__(self, own: tuple[Voice, ...], shared: tuple[Voice, ...], lexicons: Lexicons) -> None:
+        self._own, self._shared = own, shared
         self.listed = (*own, *shared)
         self.voices = _by_id_and_name(self.listed)
         self._singles = _by_id_and_name([voice for voice in self.listed if not voice.cast])
@@ -41,6 +42,10 @@ class AccountLibrary:
 
     def __repr__(self) -> str:
         return f"<AccountLibrary {len(self.listed)} voices, {self._lexicons!r}>"
+
+    def having(self, voice: Voice) -> AccountLibrary:
+        """Return a library with one voice more, which comes first."""
+        return AccountLibrary((voice, *self._own), self._shared, self._lexicons)
 
     def members(self, composed: Voice | None = None) -> Mapping[str, Voice]:
         """Return the saved voices that may be members of a cast or a mix, before the catalogue's voices.
