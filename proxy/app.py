@@ -46,7 +46,8 @@ from proxy.speech.text_preparation import TextPreparation
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.erasure import DerivedThings, Erasure, open_erasure
+from proxy.voices.derived_things import DerivedThings
+from proxy.voices.erasure import Erasure, open_erasure
 from proxy.voices.recording_intake import RecordingIntake
 
 
@@ -90,6 +91,9 @@ class Worker:
         self._logins = Logins(self._callers, resources.limits)
         self._usage_throttle = UsageThrottle()
         self._levels = LoudnessLevels(self.erasure.erased)
+        self._reference = ReferenceSpeech(
+            RecordingIntake(resources.decoder), resources.samples, self.engines, self._levels, NoConsents()
+        )
         self._spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
         self.revise(config)
 
@@ -106,10 +110,7 @@ class Worker:
 
     def revise(self, config: Config) -> None:
         server, resources = config.server, self._resources
-        self.usage_days = server.usage_days
-        self.cache.revise(config)
-        resources.answers.bound(server.idempotency_mb)
-        resources.vault.revise(config.vault)
+        self._revise_resources(config)
         catalogue = Catalogue(config, self.engines)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
@@ -123,7 +124,6 @@ class Worker:
         )
         plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
         texts = TextPreparation(front_ends)
-        self._spill_room.bound(server.spill_mb)
         self.pipeline = Pipeline(
             texts,
             first_audio,
@@ -140,31 +140,12 @@ class Worker:
             drop=self.engines.drop_samples,
         )
         idempotency = Idempotency(resources.answers, self.metrics)
-        reference = ReferenceSpeech(
-            RecordingIntake(resources.decoder), resources.samples, self.engines, self._levels, NoConsents()
-        )
         speech_endpoint = speech.SpeechEndpoint(
-            self.admission, library, plans_of_calls, self.pipeline, idempotency, server, reference
+            self.admission, library, plans_of_calls, self.pipeline, idempotency, server, self._reference
         )
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
-        readiness = health.HealthEndpoints(
-            self.store,
-            resources.limits,
-            dependencies,
-            server.default_model,
-            server.default_voice,
-            self.server_state,
-        )
-        admin_tools = api_admin.AdminTools(
-            self.store,
-            self.ledger,
-            self._callers,
-            config,
-            self._usage_throttle,
-            self.cache,
-            resources.vault,
-            self.erasure,
-        )
+        readiness = self._readiness(dependencies, config)
+        admin_tools = self._admin_tools(config)
         admin_routes = [
             *api_admin.record_routes(admin_tools, library_editor),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
@@ -183,6 +164,36 @@ class Worker:
         own_routes = [] if self._link is None else api_admin.server_routes(self._link, config)
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
         self.app = layers.public_app(self.endpoints, server, self._logins, resources.limits, self.metrics)
+
+    def _revise_resources(self, config: Config) -> None:
+        server, resources = config.server, self._resources
+        self.usage_days = server.usage_days
+        self.cache.revise(config)
+        self._spill_room.bound(server.spill_mb)
+        resources.answers.bound(server.idempotency_mb)
+        resources.vault.revise(config.vault)
+
+    def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
+        return health.HealthEndpoints(
+            self.store,
+            self._resources.limits,
+            dependencies,
+            config.server.default_model,
+            config.server.default_voice,
+            self.server_state,
+        )
+
+    def _admin_tools(self, config: Config) -> api_admin.AdminTools:
+        return api_admin.AdminTools(
+            self.store,
+            self.ledger,
+            self._callers,
+            config,
+            self._usage_throttle,
+            self.cache,
+            self._resources.vault,
+            self.erasure,
+        )
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ A kill at any moment leaves the tombstone, or the line of the journal, and the n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -25,6 +25,7 @@ from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.derived_things import DerivedThings, no_hosts
 from proxy.voices.erased_voices import ErasedVoices
 from proxy.voices.erasure_journal import ErasureJournal, JournalLine
 from speech_engine import EngineError
@@ -50,31 +51,6 @@ class OwnedRecord(Protocol):
 
     @property
     def account(self) -> str | None: ...
-
-
-class VoiceMemory(Protocol):
-    """Something in a worker's memory that is derived of voices."""
-
-    def forget_voice(self, voice: str, digests: Collection[str]) -> None: ...
-
-
-class VoiceFiles(Protocol):
-    """Something on this machine's disk that is derived of voices."""
-
-    async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove what is derived of a voice. `is_late`: somebody may have removed the rows of it before.
-
-        Raises OSError and StorageFailed.
-        """
-        ...
-
-
-class DerivedThings(NamedTuple):
-    """All that this worker has of voices. `drop` tells the hosts, and raises EngineError if one is silent."""
-
-    memories: Sequence[VoiceMemory]
-    files: Sequence[VoiceFiles]
-    drop: Callable[[Collection[str]], Awaitable[None]]
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +80,9 @@ class Erasure:
         spread: Spread | None = None,
         doom: Callable[[str], Sequence[Statement]] = lambda _voice: (),
     ) -> None:
-        self.things = DerivedThings((), (), _no_hosts)
+        self.things = DerivedThings((), (), no_hosts)
         self.erased = ErasedVoices()
+        self.replayed = 0
         self._store = store
         self._vault = vault
         self._journal = ErasureJournal(data)
@@ -140,7 +117,9 @@ class Erasure:
     async def erase_account(self, account: str) -> None:
         """Erase all voices and consents of an account that is closed, and the key of its digests."""
         buried = []
-        for id_ in await erasures.list_of_account(self._store, account):
+        owned = await erasures.list_of_account(self._store, account)
+        # The voices first, because they need the consents.
+        for id_ in sorted(owned, key=lambda id_: not id_.startswith("voice_")):
             if (tombstone := await self._bury(_Owned(id_, account), None)) is not None:
                 buried.append(tombstone)
         await asyncio.gather(*(self._receipt_soon(tombstone) for tombstone in buried))
@@ -158,17 +137,19 @@ class Erasure:
             memory.forget_voice(tombstone.subject, tombstone.digests)
         return await self.erased.wait_until_silent(tombstone.subject, _SILENT_S)
 
-    async def replay_journal(self) -> int:
-        """Erase what the journal has and the database does not. Return how many. Call it before serving."""
-        lines = [*{line.subject: line for line in await asyncio.to_thread(self._journal.read)}.values()]
-        replayed = 0
+    async def replay_journal(self) -> None:
+        """Erase what the journal has and the database does not, and count it. Call it before serving."""
+        try:
+            lines = await asyncio.to_thread(self._journal.read)
+        except OSError as error:
+            # Without it nobody knows whether this database has voices that were erased.
+            raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
         for first in range(0, len(lines), _JOURNAL_BATCH):
             batch = lines[first : first + _JOURNAL_BATCH]
             known = await erasures.list_known(self._store, [line.subject for line in batch])
             for line in batch:
                 if line.subject not in known:
-                    replayed += await self._replay(line)
-        return replayed
+                    self.replayed += await self._replay(line)
 
     async def finish_left_over(self, older_than_us: int = 0) -> list[Receipt]:
         """Finish the erasures that others have begun: a killed server, or one that could not go on."""
@@ -284,8 +265,9 @@ async def open_erasure(
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
     erasure = Erasure(store, vault, data, spread)
-    if replayed := await erasure.replay_journal():
-        _log.warning("erasure.replay.complete", replayed=replayed)
+    await erasure.replay_journal()
+    if erasure.replayed:
+        _log.warning("erasure.replay.complete", replayed=erasure.replayed)
 
     async def turn() -> None:
         if store.is_shared:
@@ -310,10 +292,6 @@ async def _try(step: str, work: Callable[[], Awaitable[bool]]) -> bool:
     except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False
-
-
-async def _no_hosts(_digests: Collection[str]) -> None:
-    return
 
 
 def _receipt(tombstone: Tombstone) -> Receipt:
