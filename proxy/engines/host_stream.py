@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
@@ -42,6 +43,7 @@ class HostProcess:
 
     def __init__(self, address: str) -> None:
         self.running = 0
+        self.tenants: Counter[str] = Counter()
         self.begun: frozenset[str] = frozenset()
         self.killer = ""
         self.died = asyncio.Event()
@@ -59,7 +61,8 @@ class HostProcess:
         return await call(message, timeout=within_s)
 
     def call(self, begin: Begin, pcm: AsyncIterator[bytes] | None) -> HostCall:
-        return HostCall(self, self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, pcm)))
+        call = self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, pcm))
+        return HostCall(self, call, begin.work.tenant)
 
     def note_death(self, begun: tuple[str, ...], killer: str) -> None:
         """Note which calls the engine had begun, and which one killed it if that is certain.
@@ -77,11 +80,13 @@ class HostProcess:
 class HostCall:
     """One call. The reader keeps the time, because gRPC does not notice a frozen host."""
 
-    def __init__(self, process: HostProcess, call: Any) -> None:
+    def __init__(self, process: HostProcess, call: Any, tenant: str) -> None:
         self.process = process
         self._call = call
+        self._tenant = tenant
         self._is_open = True
         process.running += 1
+        process.tenants[tenant] += 1
 
     async def next_frame(self) -> Frame:
         """Return the next frame. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
@@ -108,6 +113,9 @@ class HostCall:
         if self._is_open:
             self._is_open = False
             self.process.running -= 1
+            self.process.tenants[self._tenant] -= 1
+            if not self.process.tenants[self._tenant]:
+                del self.process.tenants[self._tenant]
             self._call.cancel()
 
 
@@ -118,8 +126,8 @@ class HostPool(Protocol):
         """Return a name for a call that no other call has."""
         ...
 
-    async def ready_process(self, deadline: float) -> HostProcess:
-        """Wait for a process that is ready. Raises EngineUnavailable."""
+    async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
+        """Wait for a process that is ready for a job of this tenant. Raises EngineUnavailable."""
         ...
 
 
@@ -181,7 +189,7 @@ class HostStream:
             return frame
 
     async def _begin(self) -> HostCall:
-        process = await self._hosts.ready_process(self._deadline)
+        process = await self._hosts.ready_process(self._work.tenant, self._deadline)
         self._name = self._hosts.next_call()
         left = with_deadline(self._work, max(0.0, self._deadline - _now()))
         return process.call(Begin(self._name, left), self._pcm)

@@ -1,7 +1,6 @@
 """An engine in host processes, as a worker uses it.
 
-It keeps no queue: slots and queue are the host's. Of several processes it takes the one with the fewest
-jobs of this worker.
+It keeps no queue: slots and queue are the host's.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import msgspec
 import structlog
 
 from proxy.engines.host_stream import HostProcess, HostStream
+from proxy.engines.process_choice import ProcessChoice
 from speech_engine import API_VERSION, EngineUnavailable, ModelInfo, VoiceInfo, Work
 from speech_engine.host import messages
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
@@ -39,6 +39,7 @@ class HostedEngine:
         self.name = name
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}
+        self._choice = ProcessChoice()
         self.revision = 0
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
@@ -121,8 +122,8 @@ class HostedEngine:
     def next_call(self) -> str:
         return f"{os.getpid()}-{next(self._calls)}"
 
-    async def ready_process(self, deadline: float) -> HostProcess:
-        """Return the least busy ready process. Wait for one while there is hope."""
+    async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
+        """Return the least busy ready process for a tenant. Wait for one while there is hope."""
         while not self._processes:
             if self.state == "failed":
                 raise EngineUnavailable(f"{self.name} is down: {self.reason}")
@@ -132,7 +133,7 @@ class HostedEngine:
                     await self.changed.wait()
             except TimeoutError:
                 raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
-        return min(self._processes.values(), key=lambda process: process.running)
+        return self._choice.choose(self._processes.values(), tenant)
 
     async def close(self) -> None:
         # Greetings end first: one that is answered just now would leave a process that nobody closes.
