@@ -32,7 +32,7 @@ _QUOTED = re.compile(rb"\\(.)")
 _PLAIN_ENCODINGS = (b"", b"binary", b"8bit", b"7bit")
 
 
-class FormFile(msgspec.Struct, frozen=True):
+class SentFile(msgspec.Struct, frozen=True):
     """A file of a form. `field` is the field that it came in. The name that the client gave it is not kept:
     nobody needs it, and such names end up in paths and logs."""
 
@@ -41,17 +41,17 @@ class FormFile(msgspec.Struct, frozen=True):
     data: bytes
 
     def __repr__(self) -> str:
-        return f"<FormFile {self.field}, {len(self.data)} bytes>"
+        return f"<SentFile {self.field}, {len(self.data)} bytes>"
 
 
-class Form(msgspec.Struct, frozen=True):
+class RequestForm(msgspec.Struct, frozen=True):
     """A form. A field that came more than once, or as `tags[]`, has all its values in order."""
 
     fields: dict[str, list[str]]
-    files: dict[str, FormFile]
+    files: dict[str, SentFile]
 
     def __repr__(self) -> str:
-        return f"<Form {sorted(self.fields)}, {list(self.files.values())!r}>"
+        return f"<RequestForm {sorted(self.fields)}, {list(self.files.values())!r}>"
 
 
 class _Part(NamedTuple):
@@ -72,7 +72,7 @@ class _Part(NamedTuple):
 
 async def read_form(
     request: Request | Connection, *, files: Mapping[str, int], fields: Collection[str]
-) -> Form:
+) -> RequestForm:
     """Read a body that may have these files, each with the most bytes of it, and these texts.
 
     As in a JSON body, a text under any other name is ignored. Raises UnsupportedMediaType, InvalidRequest,
@@ -85,9 +85,11 @@ async def read_form(
     return parse_form(body, boundary, files, fields)
 
 
-def parse_form(body: bytes, boundary: bytes, files: Mapping[str, int], fields: Collection[str]) -> Form:
+def parse_form(
+    body: bytes, boundary: bytes, files: Mapping[str, int], fields: Collection[str]
+) -> RequestForm:
     """Parse a whole body. Raises InvalidRequest."""
-    form = Form({}, {})
+    form = RequestForm({}, {})
     other_bytes = 0
     for part in _parts(body, boundary):
         if part.is_left_empty:
@@ -105,7 +107,7 @@ def parse_form(body: bytes, boundary: bytes, files: Mapping[str, int], fields: C
     return form
 
 
-def _add_text(form: Form, part: _Part, fields: Collection[str]) -> None:
+def _add_text(form: RequestForm, part: _Part, fields: Collection[str]) -> None:
     base, bracket, inner = part.name.partition("[")
     if base not in fields or (bracket and not inner.endswith("]")):
         return
@@ -118,7 +120,7 @@ def _add_text(form: Form, part: _Part, fields: Collection[str]) -> None:
     form.fields.setdefault(base if inner == "]" else part.name, []).append(text)
 
 
-def _add_file(form: Form, part: _Part, files: Mapping[str, int], fields: Collection[str]) -> None:
+def _add_file(form: RequestForm, part: _Part, files: Mapping[str, int], fields: Collection[str]) -> None:
     name = part.name
     if name not in files:
         if name in fields:
@@ -134,7 +136,7 @@ def _add_file(form: Form, part: _Part, files: Mapping[str, int], fields: Collect
             param=name,
             code="file_too_large",
         )
-    form.files[name] = FormFile(name, part.media_type, part.data)
+    form.files[name] = SentFile(name, part.media_type, part.data)
 
 
 def _boundary(content_type: bytes) -> bytes:

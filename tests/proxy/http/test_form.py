@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.access.callers import Caller
 from proxy.errors import InvalidRequest, RequestFailed
 from proxy.http.connection import BodyShare, Connection
-from proxy.http.form import MOST_FILE_BYTES, MOST_PARTS, Form, parse_form, read_form
+from proxy.http.form import MOST_FILE_BYTES, MOST_PARTS, RequestForm, parse_form, read_form
 from proxy.http.replies import failure_reply, reply
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.http.sockets import Address, calling, serving
@@ -43,7 +43,7 @@ def whole(*parts: bytes) -> bytes:
     return b"".join(parts) + b"--B--\r\n"
 
 
-def parsed(*parts: bytes) -> Form:
+def parsed(*parts: bytes) -> RequestForm:
     return parse_form(whole(*parts), b"B", FILES, FIELDS)
 
 
@@ -70,7 +70,7 @@ def test_texts_and_a_file_come_in_any_order() -> None:
 
 def test_what_is_not_known_is_ignored_as_in_json_and_what_is_empty_was_not_chosen() -> None:
     form = parsed(part("other", b"\xff"), part("labels[accent]", b"Lagos"), file(b"", file_name=""))
-    assert form == Form({"labels[accent]": ["Lagos"]}, {})
+    assert form == RequestForm({"labels[accent]": ["Lagos"]}, {})
 
 
 def test_a_file_may_come_without_a_name_of_its_own() -> None:
@@ -79,7 +79,7 @@ def test_a_file_may_come_without_a_name_of_its_own() -> None:
 
 def test_a_form_is_shown_without_its_content() -> None:
     shown = repr(parsed(part("name", b"Ana"), file(b"secret sound")))
-    assert shown == "<Form ['name'], [<FormFile audio_sample, 12 bytes>]>"
+    assert shown == "<RequestForm ['name'], [<SentFile audio_sample, 12 bytes>]>"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ async def test_what_aiohttp_writes_is_read_back() -> None:
     assert form.files["audio_sample"].data == b"sound"
 
 
-def _of(content_type: str, body: bytes) -> Form:
+def _of(content_type: str, body: bytes) -> RequestForm:
     found = re.fullmatch(r'multipart/form-data; boundary="?([^"]+)"?', content_type)
     assert found
     return parse_form(body, found[1].encode(), FILES, FIELDS)
