@@ -26,6 +26,7 @@ from proxy.engines.registry import Registry
 from proxy.http import layers
 from proxy.http.idempotency import Idempotency
 from proxy.kept import KeptAnswers, open_answers
+from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.speech.cache import Cache, open_cache
@@ -49,6 +50,7 @@ class WorkerResources(NamedTuple):
     store: Store
     ledger: Ledger
     answers: KeptAnswers
+    vault: Vault
     limits: Limits
     engines: Engines
     front_ends: FrontEnds
@@ -97,6 +99,7 @@ class Worker:
         self.usage_days = server.usage_days
         self.cache.revise(config)
         resources.answers.bound(server.idempotency_mb)
+        resources.vault.revise(config.vault)
         catalogue = Catalogue(config, self.engines)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
@@ -128,7 +131,13 @@ class Worker:
             self.server_state,
         )
         admin_tools = api_admin.AdminTools(
-            self.store, self.ledger, self._callers, config, self._usage_throttle, self.cache
+            self.store,
+            self.ledger,
+            self._callers,
+            config,
+            self._usage_throttle,
+            self.cache,
+            resources.vault,
         )
         admin_routes = [
             *api_admin.record_routes(admin_tools, library_editor),
@@ -161,6 +170,7 @@ async def open_worker(
         open_store(config.storage.url, Path(config.data)) as store,
         open_ledger(store, metrics) as ledger,
         open_answers(store, Path(config.data), config.server, metrics) as answers,
+        open_vault(store, Path(config.data), config.vault, metrics) as vault,
         open_limits(config.limits.url) as limits,
         open_engines(registry, config, metrics.engines) as engines,
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
@@ -168,6 +178,6 @@ async def open_worker(
         open_cache(config, store, front_ends.revision, metrics) as cache,
     ):
         resources = WorkerResources(
-            store, ledger, answers, limits, engines, front_ends, detector, cache, metrics
+            store, ledger, answers, vault, limits, engines, front_ends, detector, cache, metrics
         )
         yield Worker(config, registry, resources, link)

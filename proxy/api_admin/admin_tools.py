@@ -16,6 +16,7 @@ from proxy.errors import Conflict, NotFound
 from proxy.http.body import can_be_named
 from proxy.http.endpoint import Query
 from proxy.http.replies import encode_json
+from proxy.kept.vault import Vault
 from proxy.ledger import Ledger
 from proxy.speech.cache import Cache
 from proxy.storage import accounts
@@ -40,6 +41,7 @@ class AdminTools(NamedTuple):
     config: Config
     usage_throttle: UsageThrottle
     cache: Cache
+    vault: Vault
 
     async def account(self, id_or_name: str) -> Account:
         """Return the account with this id or name. Raises NotFound."""

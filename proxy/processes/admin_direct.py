@@ -15,6 +15,7 @@ from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config
 from proxy.http.layers import control_app
+from proxy.kept.vault import open_vault
 from proxy.ledger import open_ledger
 from proxy.processes import runtime
 from proxy.speech.cache import open_cache
@@ -31,9 +32,10 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
             async with (
                 open_ledger(store, metrics) as ledger,
                 open_cache(config, store, _no_revision, metrics) as cache,
+                open_vault(store, Path(config.data), config.vault, metrics) as vault,
             ):
                 admin_tools = api_admin.AdminTools(
-                    store, ledger, Callers(store), config, UsageThrottle(), cache
+                    store, ledger, Callers(store), config, UsageThrottle(), cache, vault
                 )
                 library_editor = LibraryEditor(store, Library(store, config.lexicons), cache, config.voices)
                 endpoints = api_admin.record_routes(admin_tools, library_editor)
