@@ -43,6 +43,8 @@ def _model(id_: str, emotions: tuple[str, ...]) -> ModelInfo:
         pitch=(-float(MOST_SEMITONES), float(MOST_SEMITONES)),
         emotions=emotions,
         clones=True,
+        mixes=True,
+        most_mixed=4,
         billed_on_submit=True,
         is_local=False,
         phonemes=("pinyin",),
