@@ -24,6 +24,7 @@ from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import Store
+from proxy.voices.erasure import Erasure
 
 ACCOUNT_QUERY = Query("account", "Only this account's, by its id or name.")
 CONTROL = "control"
@@ -42,6 +43,7 @@ class AdminTools(NamedTuple):
     usage_throttle: UsageThrottle
     cache: Cache
     vault: Vault
+    erasure: Erasure
 
     async def account(self, id_or_name: str) -> Account:
         """Return the account with this id or name. Raises NotFound."""

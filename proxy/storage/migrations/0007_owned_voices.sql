@@ -102,3 +102,4 @@ CREATE TABLE erasures (
     pending   TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX erasures_by_completed ON erasures (completed);
+CREATE INDEX erasures_by_began ON erasures (began);
