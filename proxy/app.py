@@ -42,7 +42,8 @@ from proxy.speech.text_preparation import TextPreparation
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.erasure import DerivedThings, Erasure, open_erasure
+from proxy.voices.derived_things import DerivedThings
+from proxy.voices.erasure import Erasure, open_erasure
 
 
 class WorkerResources(NamedTuple):
@@ -99,10 +100,7 @@ class Worker:
 
     def revise(self, config: Config) -> None:
         server, resources = config.server, self._resources
-        self.usage_days = server.usage_days
-        self.cache.revise(config)
-        resources.answers.bound(server.idempotency_mb)
-        resources.vault.revise(config.vault)
+        self._revise_resources(config)
         catalogue = Catalogue(config, self.engines)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
@@ -116,7 +114,6 @@ class Worker:
         )
         plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
         texts = TextPreparation(front_ends)
-        self._spill_room.bound(server.spill_mb)
         self.pipeline = Pipeline(
             texts,
             first_audio,
@@ -137,24 +134,8 @@ class Worker:
             self.admission, library, plans_of_calls, self.pipeline, idempotency, server
         )
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
-        readiness = health.HealthEndpoints(
-            self.store,
-            resources.limits,
-            dependencies,
-            server.default_model,
-            server.default_voice,
-            self.server_state,
-        )
-        admin_tools = api_admin.AdminTools(
-            self.store,
-            self.ledger,
-            self._callers,
-            config,
-            self._usage_throttle,
-            self.cache,
-            resources.vault,
-            self.erasure,
-        )
+        readiness = self._readiness(dependencies, config)
+        admin_tools = self._admin_tools(config)
         admin_routes = [
             *api_admin.record_routes(admin_tools, library_editor),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
@@ -173,6 +154,36 @@ class Worker:
         own_routes = [] if self._link is None else api_admin.server_routes(self._link, config)
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
         self.app = layers.public_app(self.endpoints, server, self._logins, resources.limits, self.metrics)
+
+    def _revise_resources(self, config: Config) -> None:
+        server, resources = config.server, self._resources
+        self.usage_days = server.usage_days
+        self.cache.revise(config)
+        self._spill_room.bound(server.spill_mb)
+        resources.answers.bound(server.idempotency_mb)
+        resources.vault.revise(config.vault)
+
+    def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
+        return health.HealthEndpoints(
+            self.store,
+            self._resources.limits,
+            dependencies,
+            config.server.default_model,
+            config.server.default_voice,
+            self.server_state,
+        )
+
+    def _admin_tools(self, config: Config) -> api_admin.AdminTools:
+        return api_admin.AdminTools(
+            self.store,
+            self.ledger,
+            self._callers,
+            config,
+            self._usage_throttle,
+            self.cache,
+            self._resources.vault,
+            self.erasure,
+        )
 
 
 @asynccontextmanager

@@ -44,6 +44,8 @@ SHORT = {
     "proxy/config/credits.py": "numbers of credits at every edge, asked from four rooms",
     "proxy/config/lexicons.py": "the reader of one section",
     "proxy/config/upstream.py": "the reader of one section",
+    "proxy/config/vault.py": "the reader of one section",
+    "proxy/voices/derived_things.py": "interfaces",
     "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",
     "proxy/engines/plugin_instances.py": "one way to open a plugin, used by three rooms",
     "proxy/engines/provider_pace.py": "the clock of a key, which knows nothing of engines",

@@ -22,7 +22,8 @@ from proxy.processes import runtime
 from proxy.speech.cache import open_cache
 from proxy.storage import open_store
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.erasure import DerivedThings, open_erasure
+from proxy.voices.derived_things import DerivedThings
+from proxy.voices.erasure import open_erasure
 
 
 @asynccontextmanager
