@@ -82,6 +82,7 @@ class Erasure:
     ) -> None:
         self.things = DerivedThings((), (), no_hosts)
         self.erased = ErasedVoices()
+        self.replayed = 0
         self._store = store
         self._vault = vault
         self._journal = ErasureJournal(data)
@@ -116,7 +117,9 @@ class Erasure:
     async def erase_account(self, account: str) -> None:
         """Erase all voices and consents of an account that is closed, and the key of its digests."""
         buried = []
-        for id_ in await erasures.list_of_account(self._store, account):
+        owned = await erasures.list_of_account(self._store, account)
+        # The voices first, because they need the consents.
+        for id_ in sorted(owned, key=lambda id_: not id_.startswith("voice_")):
             if (tombstone := await self._bury(_Owned(id_, account), None)) is not None:
                 buried.append(tombstone)
         await asyncio.gather(*(self._receipt_soon(tombstone) for tombstone in buried))
@@ -134,17 +137,19 @@ class Erasure:
             memory.forget_voice(tombstone.subject, tombstone.digests)
         return await self.erased.wait_until_silent(tombstone.subject, _SILENT_S)
 
-    async def replay_journal(self) -> int:
-        """Erase what the journal has and the database does not. Return how many. Call it before serving."""
-        lines = [*{line.subject: line for line in await asyncio.to_thread(self._journal.read)}.values()]
-        replayed = 0
+    async def replay_journal(self) -> None:
+        """Erase what the journal has and the database does not, and count it. Call it before serving."""
+        try:
+            lines = await asyncio.to_thread(self._journal.read)
+        except OSError as error:
+            # Without it nobody knows whether this database has voices that were erased.
+            raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
         for first in range(0, len(lines), _JOURNAL_BATCH):
             batch = lines[first : first + _JOURNAL_BATCH]
             known = await erasures.list_known(self._store, [line.subject for line in batch])
             for line in batch:
                 if line.subject not in known:
-                    replayed += await self._replay(line)
-        return replayed
+                    self.replayed += await self._replay(line)
 
     async def finish_left_over(self, older_than_us: int = 0) -> list[Receipt]:
         """Finish the erasures that others have begun: a killed server, or one that could not go on."""
@@ -260,8 +265,9 @@ async def open_erasure(
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
     erasure = Erasure(store, vault, data, spread)
-    if replayed := await erasure.replay_journal():
-        _log.warning("erasure.replay.complete", replayed=replayed)
+    await erasure.replay_journal()
+    if erasure.replayed:
+        _log.warning("erasure.replay.complete", replayed=erasure.replayed)
 
     async def turn() -> None:
         if store.is_shared:
