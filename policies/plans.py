@@ -35,8 +35,9 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
 
     `price` is a text for people ("$19"), and "" if the plan is free. If `engines` is None, all engines may
     speak. If `local_only`, only engines that send the text to no other company may. `share` is the part of a
-    busy engine that its accounts get, compared with other plans. Voices from recordings that did not speak
-    for `voices_unused_days` are erased.
+    busy engine that its accounts get, compared with other plans. With `one_shot`, a request may bring the
+    recording of the voice that it wants. Voices from recordings that did not speak for `voices_unused_days`
+    are erased.
     """
 
     name: str
@@ -48,9 +49,10 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     share: float = 1.0
     consent: ConsentRule = "required"
     voices_unused_days: int | None = None
+    one_shot: bool = False
 
 
-UNLIMITED = Plan(name="unlimited")
+UNLIMITED = Plan(name="unlimited", one_shot=True)
 """The operator's own plan, which needs no section: no limits, and everything is free."""
 
 
@@ -74,6 +76,7 @@ class Terms(PlanLimits[int], frozen=True, kw_only=True):
     cache: bool
     local_only: bool
     share: float
+    one_shot: bool = False
     key: Caps = Caps()
     consent: ConsentRule = "required"
     voices_unused_days: int | None = None
@@ -112,6 +115,7 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
         cache=plan.cache,
         local_only=plan.local_only,
         share=plan.share,
+        one_shot=plan.one_shot,
         key=caps,
         consent=plan.consent,
         voices_unused_days=plan.voices_unused_days,

@@ -16,6 +16,7 @@ from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import consents, health, lexicons, me, models, speech, usage, voice_routes, welcome
+from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
@@ -35,6 +36,7 @@ from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
 from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.planning import Planner
 from proxy.speech.recent_plans import RecentPlans
@@ -45,7 +47,7 @@ from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.derived_things import DerivedThings
 from proxy.voices.erasure import Erasure, open_erasure
-from proxy.voices.owned_voices import VoiceWork, open_voice_work, wire_voices
+from proxy.voices.owned_voices import OwnedVoices, VoiceWork, open_voice_work, wire_voices
 
 
 class WorkerResources(NamedTuple):
@@ -57,6 +59,7 @@ class WorkerResources(NamedTuple):
     vault: Vault
     erasure: Erasure
     voice_work: VoiceWork
+    samples: OneShotSamples
     limits: Limits
     engines: Engines
     front_ends: FrontEnds
@@ -112,7 +115,7 @@ class Worker:
         library_editor = LibraryEditor(self.store, vault, library, self.cache, config.voices, catalogue)
         owned = wire_voices(library_editor, resources.voice_work, self.erasure)
         voice_tools = VoiceTools(catalogue, library_editor, owned.maker, plans, owned.erasure)
-        speech_endpoint = self._wire_speech(config, catalogue, plans, library, budgets)
+        speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned)
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = self._readiness(dependencies, config)
         admin_tools = self._admin_tools(config)
@@ -137,9 +140,9 @@ class Worker:
         self.app = layers.public_app(self.endpoints, server, self._logins, resources.limits, self.metrics)
 
     def _wire_speech(
-        self, config: Config, catalogue: Catalogue, plans: Plans, library: Library, budgets: Budgets
+        self, config: Config, catalogue: Catalogue, plans: Plans, budgets: Budgets, owned: OwnedVoices
     ) -> speech.SpeechEndpoint:
-        server, resources = config.server, self._resources
+        server, resources, library = config.server, self._resources, owned.editor.library
         front_ends = resources.front_ends
         first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
         self.admission = Admission(plans, resources.limits)
@@ -164,8 +167,18 @@ class Worker:
             drop=self.engines.drop_samples,
         )
         idempotency = Idempotency(resources.answers, self.metrics)
+        reference = ReferenceSpeech(
+            resources.voice_work.intake, resources.samples, self.engines, self._levels, owned.consents
+        )
         return speech.SpeechEndpoint(
-            self.admission, library, plans_of_calls, self.pipeline, idempotency, server, self.voice_use
+            self.admission,
+            library,
+            plans_of_calls,
+            self.pipeline,
+            idempotency,
+            server,
+            self.voice_use,
+            reference,
         )
 
     def _revise_resources(self, config: Config) -> None:
@@ -214,23 +227,26 @@ async def open_worker(
         open_erasure(store, vault, Path(config.data), metrics, link and link.spread) as erasure,
         open_voice_work(store, vault, metrics) as voice_work,
         open_limits(config.limits.url) as limits,
-        open_engines(registry, config, metrics.engines, voice_work.samples) as engines,
+        open_engines(
+            registry, config, metrics.engines, samples := OneShotSamples(voice_work.samples)
+        ) as engines,
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
     ):
         resources = WorkerResources(
-            store,
-            ledger,
-            answers,
-            vault,
-            erasure,
-            voice_work,
-            limits,
-            engines,
-            front_ends,
-            detector,
-            cache,
-            metrics,
+            store=store,
+            ledger=ledger,
+            answers=answers,
+            vault=vault,
+            erasure=erasure,
+            voice_work=voice_work,
+            samples=samples,
+            limits=limits,
+            engines=engines,
+            front_ends=front_ends,
+            detector=detector,
+            cache=cache,
+            metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

@@ -42,6 +42,7 @@ class AccountLibrary:
         saved: Mapping[str, LibraryVoice] = NONE,
     ) -> None:
         self.saved = saved
+        self._own, self._shared = own, shared
         self.listed = (*own, *shared)
         self.voices = _by_id_and_name(self.listed)
         self._singles = _by_id_and_name([voice for voice in self.listed if not voice.cast])
@@ -50,6 +51,10 @@ class AccountLibrary:
 
     def __repr__(self) -> str:
         return f"<AccountLibrary {len(self.listed)} voices, {self._lexicons!r}>"
+
+    def having(self, voice: Voice) -> AccountLibrary:
+        """Return a library with one voice more, which comes first."""
+        return AccountLibrary((voice, *self._own), self._shared, self._lexicons)
 
     def members(self, composed: Voice | None = None) -> Mapping[str, Voice]:
         """Return the saved voices that may be members of a cast or a mix, before the catalogue's voices.

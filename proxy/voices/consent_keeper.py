@@ -112,6 +112,10 @@ class ConsentKeeper:
             raise no_consent(id_, param)
         return self.open(record)
 
+    async def providers(self, account: str, id_: str, param: str) -> tuple[str, ...] | None:
+        """Return which providers may receive the voice, None for all. Raises NotFound."""
+        return (await self.find(account, id_, param)).record.providers
+
     def open(self, record: ConsentRecord) -> OpenedConsent:
         sealed = SealedRecord(record.wrapped, record.sealed)
         return OpenedConsent(record, self._vault.open_record(record.account, record.id, sealed, ConsentTexts))
