@@ -36,6 +36,7 @@ from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpR
 from speech_engine.mark import Mark, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Hosted, Plugin
+from speech_engine.samples import SampleReader
 from speech_engine.values import (
     Alphabet,
     EngineVoice,
@@ -46,11 +47,12 @@ from speech_engine.values import (
     Samples,
     Segment,
     SpeechJob,
+    Urgency,
     Voice,
 )
 from speech_engine.work import Clone, Convert, DeleteVoice, Speak, Work
 
-API_VERSION = 2
+API_VERSION = 3
 """The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
 
 __all__ = [
@@ -102,6 +104,7 @@ __all__ = [
     "RankingDetector",
     "Rewritten",
     "Sample",
+    "SampleReader",
     "Samples",
     "Segment",
     "Speak",
@@ -110,6 +113,7 @@ __all__ = [
     "UnsupportedLanguage",
     "UnsupportedText",
     "UnusableSample",
+    "Urgency",
     "Voice",
     "VoiceInfo",
     "VoiceMade",

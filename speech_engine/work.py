@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from speech_engine.cloning import CloneRequest
-from speech_engine.values import SpeechJob
+from speech_engine.values import EngineVoice, SpeechJob, find_samples
 
 
 class _JobWork(msgspec.Struct, frozen=True):
@@ -69,6 +69,13 @@ class DeleteVoice(_VoiceWork, frozen=True, kw_only=True, tag="delete_voice"):
 
 
 Work = Speak | Convert | Clone | DeleteVoice
+
+
+def job_with_samples(work: Work) -> SpeechJob | None:
+    """Return the job of this work if it needs recordings."""
+    if not isinstance(work, (Speak, Convert)) or isinstance(work.job.voice, EngineVoice):
+        return None
+    return work.job if find_samples(work.job.voice) else None
 
 
 def with_deadline(work: Work, deadline_s: float) -> Work:

@@ -47,6 +47,7 @@ SHORT = {
     "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",
     "proxy/engines/plugin_instances.py": "one way to open a plugin, used by three rooms",
     "proxy/engines/provider_pace.py": "the clock of a key, which knows nothing of engines",
+    "proxy/engines/sample_source.py": "an interface",
     "proxy/http/idempotency.py": "the HTTP half of kept answers",
     "proxy/kept/secret.py": "one file, made once",
     "proxy/processes/admin_direct.py": "imported only where no server runs",

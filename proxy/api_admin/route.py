@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
-from policies.routing import Decision, Verdict
+from policies.routing import Decision, Verdict, voice_text
 from proxy.api_admin import account_overrides
 from proxy.api_admin.admin_tools import AdminTools
 from proxy.catalogue.library import Library
@@ -150,7 +150,9 @@ class Explanations:
             models=[_judged(verdict) for verdict in decision.verdicts],
             candidates=[
                 ShownCandidate(
-                    model=candidate.model.name, voice=candidate.engine_voice, front_end=candidate.front_end
+                    model=candidate.model.name,
+                    voice=voice_text(candidate.voice),
+                    front_end=candidate.front_end,
                 )
                 for candidate in decision.candidates
             ],

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import structlog
 
 from policies import provider_waits
+from proxy.engines.local_samples import LocalSamples, find_model
 from proxy.engines.provider_key import REFUSED, KeyTurn, ProviderKey, Result
+from proxy.engines.sample_source import NO_SOURCE
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import EngineError, EngineUnavailable, Event, Finished, ModelInfo, Speak, VoiceInfo, Work
-from speech_engine.host.engine_stream import EngineAnswer, OnDispatch, ignore_dispatch
+from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport
-from speech_engine.work import with_deadline
+from speech_engine.work import job_with_samples, with_deadline
 
 _log = structlog.get_logger()
 
@@ -30,12 +32,18 @@ class CloudEngine:
     keeps_spool = False
 
     def __init__(
-        self, name: str, keys: Sequence[ProviderKey], metrics: EngineMetrics, failure: str = ""
+        self,
+        name: str,
+        keys: Sequence[ProviderKey],
+        metrics: EngineMetrics,
+        failure: str = "",
+        samples: LocalSamples | None = None,
     ) -> None:
         self.name = name
         self.keys = keys
         self._metrics = metrics
         self._failure = failure
+        self._samples = samples or LocalSamples(NO_SOURCE)
 
     def __repr__(self) -> str:
         return f"<CloudEngine {self.name}: {self.keys!r}>"
@@ -93,8 +101,15 @@ class CloudEngine:
         work: Work,
         on_dispatch: OnDispatch = ignore_dispatch,
         pcm: AsyncIterator[bytes] | None = None,
-    ) -> CloudStream:
-        return CloudStream(self, work, on_dispatch, pcm)
+    ) -> EngineStream:
+        if (job := job_with_samples(work)) is None:
+            return CloudStream(self, work, on_dispatch, pcm)
+        info = find_model(self.models(), job.model)
+        return self._samples.open(work, job, info, lambda left: CloudStream(self, left, on_dispatch, pcm))
+
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        """Forget these recordings. Work that uses them fails at its next event."""
+        await self._samples.drop(digests)
 
     def choose(self) -> ProviderKey:
         """Return the first key whose breaker allows a try. Raises EngineUnavailable if none does."""

@@ -6,7 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -17,10 +17,12 @@ from proxy.config.config_toml import Config, EngineSection
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
+from proxy.engines.local_samples import LocalSamples
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.provider_pace import ProviderPace
 from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
+from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from proxy.engines.upstream_http import open_http
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, HttpClient
@@ -75,6 +77,16 @@ class Engines:
         if isinstance(engine, HostedEngine):
             engine.update_host(state)
 
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        """Make all engines forget these recordings, and what they derived from them.
+
+        When this returns, no host has them. Raises EngineUnavailable if a host does not confirm that.
+        """
+        asked = [engine.drop_samples(digests) for engine in self._live.values()]
+        for failure in await asyncio.gather(*asked, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
     async def wait_until_started(self, within_s: float) -> None:
         """Wait until no engine is starting any more, at most `within_s`."""
         try:
@@ -105,11 +117,14 @@ class Engines:
 
 
 @asynccontextmanager
-async def open_engines(registry: Registry, config: Config, metrics: EngineMetrics) -> AsyncIterator[Engines]:
+async def open_engines(
+    registry: Registry, config: Config, metrics: EngineMetrics, source: SampleSource = NO_SOURCE
+) -> AsyncIterator[Engines]:
+    """Open all engines of the configuration. `source` has the recordings for those that speak from them."""
     live: dict[str, LiveEngine] = {}
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http(config.upstream))
-        opening = _Opening(stack, registry, http, metrics, config.server.workers)
+        opening = _Opening(stack, registry, http, metrics, config.server.workers, source)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
         yield Engines(live, config.engines)
@@ -125,12 +140,14 @@ class _Opening:
         http: HttpClient,
         metrics: EngineMetrics,
         workers: int,
+        source: SampleSource,
     ) -> None:
         self._stack = stack
         self._registry = registry
         self._http = http
         self._metrics = metrics
         self._workers = workers
+        self._source = source
 
     async def open(self, name: str, section: EngineSection) -> LiveEngine:
         try:
@@ -138,7 +155,7 @@ class _Opening:
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
-            hosted = HostedEngine(name)
+            hosted = HostedEngine(name, self._source)
             self._stack.push_async_callback(hosted.close)
             return hosted
         try:
@@ -149,12 +166,14 @@ class _Opening:
 
     async def _create(self, spec: InProcessSpec[Any], section: EngineSection) -> LiveEngine:
         """Create a local engine as it is, and a cloud engine once for each of its keys, behind a guard."""
-        context = Context(_log.bind(engine=spec.name), http=self._http)
+        samples = LocalSamples(self._source)
+        self._stack.push_async_callback(samples.close)
+        context = Context(_log.bind(engine=spec.name), http=self._http, samples=samples.shelf)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
-            return InProcessEngine(created[0], section.queue)
+            return InProcessEngine(created[0], section.queue, samples)
         keys = [self._key(spec.name, number, engine, section) for number, engine in enumerate(created, 1)]
-        cloud = CloudEngine(spec.name, keys, self._metrics)
+        cloud = CloudEngine(spec.name, keys, self._metrics, samples=samples)
         await self._stack.enter_async_context(keep_refreshed(cloud))
         return cloud
 

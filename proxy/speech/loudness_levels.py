@@ -10,6 +10,7 @@ from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
 from proxy.audio.silence import STEP_S, is_sound
 from proxy.speech.speech_stream import PcmReader
+from speech_engine import Voice
 
 if TYPE_CHECKING:
     from proxy.audio.loudness import Gain, Meter
@@ -65,13 +66,13 @@ class LoudnessLevels:
     """The levels of all voices in this worker. The voice that was used longest ago is forgotten first."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], LoudnessLevel] = OrderedDict()
+        self._known: OrderedDict[tuple[str, Voice], LoudnessLevel] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<LoudnessLevels of {len(self._known)} voices>"
 
     def find(self, candidate: Candidate) -> LoudnessLevel:
-        key = (candidate.model.name, candidate.engine_voice)
+        key = (candidate.model.name, candidate.voice)
         level = self._known.setdefault(key, LoudnessLevel())
         self._known.move_to_end(key)
         if len(self._known) > _MOST_VOICES:

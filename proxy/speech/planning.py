@@ -217,7 +217,12 @@ class Planner:
     def failure(
         self, error: routing.NoCandidate, model: str, query: RoutingQuery
     ) -> InvalidRequest | NotAllowed | UpstreamFailed:
-        """Make the error for a client. It is no 400 if an engine that starts may have what is missing."""
+        """Make the error for a client. It is no 400 if an engine that starts may have what is missing, or if
+        the voice is not ready yet."""
+        if error.retry_after_s is not None:
+            return UpstreamFailed(
+                error.message, param=error.field, code=error.code, retry_after_s=error.retry_after_s
+            )
         if not error.is_forbidden and self._catalogue.is_coming(model, query.language):
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest

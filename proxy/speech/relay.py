@@ -184,9 +184,7 @@ class Relay:
 
 def _has_several_voices(plan: SpeechPlan) -> bool:
     """Tell whether different voices may speak in one answer: one may be louder than another."""
-    voices = {
-        (candidate.model.name, candidate.engine_voice) for part in plan.parts for candidate in part.candidates
-    }
+    voices = {(candidate.model.name, candidate.voice) for part in plan.parts for candidate in part.candidates}
     return len(voices) > 1
 
 

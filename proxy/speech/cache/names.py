@@ -50,8 +50,9 @@ class ClipOwner(NamedTuple):
     def of(cls, question: CacheQuestion) -> ClipOwner:
         parts = question.plan.parts
         # The requested voice as well: a cast of which one member speaks goes with both.
-        voices = frozenset({question.plan.voice.id, *(part.voice.id for part in parts)})
-        return cls(question.account, voices, any(part.lexicon.digest for part in parts))
+        voices = {question.plan.voice.id, *(part.voice.id for part in parts)}
+        voices.update(member.id for part in parts for member in part.voice.members)
+        return cls(question.account, frozenset(voices), any(part.lexicon.digest for part in parts))
 
 
 class Names:
@@ -99,7 +100,8 @@ class Names:
             revision=part.voice.revision,
             model=model.name,
             checkpoint=model.info.digest,
-            engine_voice=candidate.engine_voice,
+            engine_voice=candidate.voice,
+            credential=candidate.credential,
             front_end=candidate.front_end,
             front_end_revision=self._front_end_revision(candidate.front_end),
             settings=(

@@ -9,11 +9,12 @@ from contextlib import aclosing
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from proxy.engines.cloud_engine import CloudEngine, CloudStream
+from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.provider_pace import ProviderPace
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, Speak, SpeechJob, VoiceInfo
+from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.speech_engine.host.fakes import read
@@ -109,7 +110,7 @@ def job(deadline_s: float = 5.0, tenant: str = "acc_1") -> SpeechJob:
     )
 
 
-def speech(engine: CloudEngine, request: SpeechJob | None = None) -> CloudStream:
+def speech(engine: CloudEngine, request: SpeechJob | None = None) -> EngineStream:
     return engine.open(Speak(request or job()))
 
 

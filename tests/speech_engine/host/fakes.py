@@ -31,6 +31,7 @@ from speech_engine import (
 from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.pipe import Tick
 from speech_engine.host.pulse import Pulse
+from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Slots
 
@@ -129,11 +130,15 @@ def short_folder() -> Iterator[Path]:
 
 @asynccontextmanager
 async def host(
-    engine: Engine, address: Path, queue: int = 8, tell: Callable[[Tick], None] = ignore_tick
+    engine: Engine,
+    address: Path,
+    queue: int = 8,
+    tell: Callable[[Tick], None] = ignore_tick,
+    shelf: SampleShelf | None = None,
 ) -> AsyncIterator[FakeLog]:
     log = FakeLog()
     slots = Slots(engine.slots, queue)
-    server = HostServer(engine, slots, log, Pulse(tell))
+    server = HostServer(engine, slots, log, Pulse(tell), shelf=shelf)
     try:
         async with serving(server, str(address)):
             yield log
