@@ -36,6 +36,10 @@ class _JobWork(msgspec.Struct, frozen=True):
     def share(self) -> float:
         return self.job.share
 
+    @property
+    def credential(self) -> str:
+        return self.job.credential
+
 
 class Speak(_JobWork, frozen=True, tag="speak"):
     """Speak the job's segments."""
@@ -46,11 +50,12 @@ class Convert(_JobWork, frozen=True, tag="convert"):
 
 
 class _VoiceWork(msgspec.Struct, frozen=True, kw_only=True):
-    """Work on a voice takes a turn as a very short speech does."""
+    """Work on a voice takes a turn as a very short speech does. `credential` names the provider account."""
 
     id: str
     tenant: str
     deadline_s: float
+    credential: str = ""
 
     estimated_s: ClassVar[float] = 0.0
     share: ClassVar[float] = 1.0

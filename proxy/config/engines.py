@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,13 @@ from proxy.config import fields
 from proxy.config.reader import Reader
 from proxy.config.secret import SecretMissing, resolve
 from proxy.config.sections import EngineSection, PluginSection
+
+API_KEY = "api_key"
+DEFAULT_CREDENTIAL = "default"
+"""The label of the account to which an engine's plain `api_key` belongs."""
+
+_TABLES = {"costs", "credentials"}
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class CostSection(msgspec.Struct, frozen=True):
@@ -34,16 +42,38 @@ def read_engines(
         table = reader.table(section, key)
         if "/" in name or name != name.lower():
             reader.fault(key, "an engine's name must be lower case, without a slash")
-        common = {"plugin": name, **{k: v for k, v in table.items() if k in own - {"costs"}}}
+        common = {"plugin": name, **{k: v for k, v in table.items() if k in own - _TABLES}}
         settings = {k: v for k, v in table.items() if k not in own}
         settings, fault = resolve_settings(reader, settings, key, environ, folder)
+        credentials, fault_of_credentials = _credentials(reader, table, key, environ, folder)
         engines[name] = msgspec.structs.replace(
             reader.struct(EngineSection, common, key) or EngineSection(plugin=name),
             costs=_costs(reader, table, f"{key}.costs"),
+            credentials=credentials,
             settings=settings,
-            fault=fault,
+            fault=fault or fault_of_credentials,
         )
     return engines
+
+
+def _credentials(
+    reader: Reader, engine: Mapping[str, Any], engine_key: str, environ: Mapping[str, str], folder: Path
+) -> tuple[dict[str, dict[str, Any]], str]:
+    """Read [engines.NAME.credentials.LABEL]. The second value says which secret is missing, if one is.
+
+    A missing secret does not drop its label: voices that belong to it would be taken for lost.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    first_fault = ""
+    for label, written in reader.table(engine.get("credentials", {}), f"{engine_key}.credentials").items():
+        key = f"{engine_key}.credentials.{label}"
+        if not _LABEL.fullmatch(label):
+            reader.fault(key, "a label has at most 64 letters, digits, - and _")
+        if label == DEFAULT_CREDENTIAL and API_KEY in engine:
+            reader.fault(key, f"{engine_key}.{API_KEY} is this credential already; remove one of the two")
+        found[label], fault = resolve_settings(reader, reader.table(written, key), key, environ, folder)
+        first_fault = first_fault or fault
+    return found, first_fault
 
 
 def resolve_settings(
