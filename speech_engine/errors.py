@@ -80,6 +80,14 @@ class VoiceNotFound(EngineError):
     """The engine does not know the voice of the job."""
 
 
+class NoCloneRoom(EngineError):
+    """The provider's account has no room for one more clone. The account itself is well and may speak."""
+
+
+class CloneNameUsed(EngineError):
+    """The provider had a clone of this name and has it no more. Only another name can be used."""
+
+
 class ContentRefused(EngineError):
     """A refusal by moderation. The refusal is final: another engine must not be used to avoid it."""
 
@@ -106,6 +114,8 @@ _BY_NAME: dict[str, type[EngineError]] = {
         UnsupportedLanguage,
         UnsupportedText,
         VoiceNotFound,
+        NoCloneRoom,
+        CloneNameUsed,
         ContentRefused,
         UnusableSample,
     )

@@ -73,7 +73,19 @@ class DeleteVoice(_VoiceWork, frozen=True, kw_only=True, tag="delete_voice"):
     voice: str
 
 
-Work = Speak | Convert | Clone | DeleteVoice
+class FindClone(_VoiceWork, frozen=True, kw_only=True, tag="find_clone"):
+    """Find the voice that Clone made under a name. The answer is VoiceMade if there is one, then Finished."""
+
+    name: str
+
+
+class ListClones(_VoiceWork, frozen=True, kw_only=True, tag="list_clones"):
+    """List the clones whose names begin like this. The answer is ClonesListed, then Finished."""
+
+    prefix: str
+
+
+Work = Speak | Convert | Clone | DeleteVoice | FindClone | ListClones
 
 
 def job_with_samples(work: Work) -> SpeechJob | None:

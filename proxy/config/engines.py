@@ -1,11 +1,14 @@
-"""Read [engines.NAME], [front_ends.NAME] and [detectors.NAME]: the server's keys and plugins' settings."""
+"""Read [engines.NAME], [front_ends.NAME] and [detectors.NAME]: the server's keys and plugins' settings.
+
+A cloud engine may have several accounts at its provider, and several keys of each.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -122,3 +125,34 @@ def read_plugins(
         settings, fault = resolve_settings(reader, reader.table(written, key), key, environ, folder)
         sections[name] = PluginSection(fault, settings)
     return sections
+
+
+class KeySettings(NamedTuple):
+    """The settings with one key. `where` is the place of its credential in the section."""
+
+    credential: str
+    where: str
+    raw: Mapping[str, Any]
+
+
+def settings_by_key(type_: type[msgspec.Struct], section: EngineSection) -> list[KeySettings]:
+    """Return the settings once for each key: those of the section itself, then those of each credential.
+
+    A credential's settings stand before the section's. An operator may write a list of keys as `api_key`.
+    """
+    found: list[KeySettings] = []
+    if API_KEY in section.settings or not section.credentials:
+        found += _each_key(type_, DEFAULT_CREDENTIAL, "", section.settings)
+    for label, settings in section.credentials.items():
+        found += _each_key(type_, label, f".credentials.{label}", {**section.settings, **settings})
+    return found
+
+
+def _each_key(
+    type_: type[msgspec.Struct], credential: str, where: str, raw: Mapping[str, Any]
+) -> list[KeySettings]:
+    keys = raw.get(API_KEY)
+    is_one = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
+    if not is_one or not isinstance(keys, list) or not keys:
+        return [KeySettings(credential, where, raw)]
+    return [KeySettings(credential, where, {**raw, API_KEY: key}) for key in keys]

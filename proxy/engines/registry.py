@@ -20,7 +20,7 @@ import structlog
 
 from proxy.config import fields
 from proxy.config.config_toml import EngineSection
-from proxy.config.engines import API_KEY, DEFAULT_CREDENTIAL
+from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
 from speech_engine import Context, Engine, Hosted, Plugin
@@ -131,7 +131,7 @@ class Registry:
         if section.fault:
             raise EngineConfigError(section.fault)
         if not isinstance(plugin.create, Hosted):
-            keys = _by_key(plugin.settings, section)
+            keys = settings_by_key(plugin.settings, section)
             each = tuple(_settings(f"engines.{name}{key.where}", plugin.settings, key.raw) for key in keys)
             labels = tuple(key.credential for key in keys)
             return InProcessSpec(name, plugin.create, each, is_guarded=True, credentials=labels)
@@ -154,7 +154,7 @@ class Registry:
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
             raise EngineConfigError(self._why_missing(name, section.plugin))
-        first = _by_key(plugin.settings, section)[0]
+        first = settings_by_key(plugin.settings, section)[0]
         settings = _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
         try:
             return msgspec.convert(plugin.missing(settings), tuple[Missing, ...])
@@ -281,37 +281,6 @@ def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseExceptio
     fault = PluginFault(name, stage, f"{type(error).__name__}: {error}".split("\n", 1)[0])
     faults.append(fault)
     _log.warning("plugin.load.failed", plugin=name, stage=stage, reason=fault.reason, exc_info=error)
-
-
-class _KeySettings(NamedTuple):
-    """The settings with one key. `where` is the place of its credential in the section."""
-
-    credential: str
-    where: str
-    raw: Mapping[str, Any]
-
-
-def _by_key(type_: type[msgspec.Struct], section: EngineSection) -> list[_KeySettings]:
-    """Return the settings once for each key: those of the section itself, then those of each credential.
-
-    A credential's settings stand before the section's. An operator may write a list of keys as `api_key`.
-    """
-    found: list[_KeySettings] = []
-    if API_KEY in section.settings or not section.credentials:
-        found += _each_key(type_, DEFAULT_CREDENTIAL, "", section.settings)
-    for label, settings in section.credentials.items():
-        found += _each_key(type_, label, f".credentials.{label}", {**section.settings, **settings})
-    return found
-
-
-def _each_key(
-    type_: type[msgspec.Struct], credential: str, where: str, raw: Mapping[str, Any]
-) -> list[_KeySettings]:
-    keys = raw.get(API_KEY)
-    is_one = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
-    if not is_one or not isinstance(keys, list) or not keys:
-        return [_KeySettings(credential, where, raw)]
-    return [_KeySettings(credential, where, {**raw, API_KEY: key}) for key in keys]
 
 
 def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:
