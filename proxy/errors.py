@@ -201,6 +201,17 @@ class ServerBusy(RequestFailed):
         super().__init__("The server has too many connections. Please try again later.", retry_after_s=1.0)
 
 
+class DecoderBusy(RequestFailed):
+    """503: too many uploads wait to be decoded."""
+
+    status, default_code = 503, "server_busy"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server has too many uploads to decode. Please try again later.", retry_after_s=2.0
+        )
+
+
 class UpstreamFailed(RequestFailed):
     """503: the engine failed, is busy, late or not available. Another try may succeed."""
 

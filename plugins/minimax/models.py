@@ -50,6 +50,8 @@ def _model(id_: str, emotions: tuple[str, ...]) -> ModelInfo:
         emotions=emotions,
         clones=True,
         sample_s=SAMPLE_S,
+        mixes=True,
+        most_mixed=4,
         billed_on_submit=True,
         is_local=False,
         phonemes=("pinyin",),

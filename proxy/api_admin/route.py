@@ -21,6 +21,7 @@ from proxy.http.replies import reply
 from proxy.speech import speech_request
 from proxy.speech.planning import Planner
 from proxy.speech.split_text import Span
+from proxy.speech.voice_reference import VoiceReference
 from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -35,7 +36,7 @@ class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
     input: Annotated[str, Meta(min_length=1, description="a text of 1 to 4096 characters")]
     model: Annotated[_Name, Meta(description="the id of a model")] | None = None
     voice: (
-        Annotated[_Name | speech_request.VoiceReference, Meta(description="as in a request for speech")]
+        Annotated[_Name | VoiceReference, Meta(description="as in a request for speech")]
         | None
     ) = None
     language: Annotated[str, Meta(description="a language tag such as en, pt-BR or es-419, or auto")] = ""

@@ -36,19 +36,19 @@ class AccountLibrary:
         self.listed = (*own, *shared)
         self.voices = _by_id_and_name(self.listed)
         self._singles = _by_id_and_name([voice for voice in self.listed if not voice.cast])
-        self._casts = frozenset(voice.id for voice in own if voice.cast)
+        self._composed = frozenset(voice.id for voice in own if voice.cast or voice.mix)
         self._lexicons = lexicons
 
     def __repr__(self) -> str:
         return f"<AccountLibrary {len(self.listed)} voices, {self._lexicons!r}>"
 
-    def members(self, cast: Voice | None = None) -> Mapping[str, Voice]:
-        """Return the saved voices that may be members of a cast; they come before the catalogue's voices.
+    def members(self, composed: Voice | None = None) -> Mapping[str, Voice]:
+        """Return the saved voices that may be members of a cast or a mix, before the catalogue's voices.
 
-        A cast of the account, or of a request (None), has them. A cast of the operator has none: it means
-        the same for every account. A cast is never a member.
+        One of the account, or of a request (None), has them. One of the operator has none: it means the same
+        for every account. A cast is never a member.
         """
-        return self._singles if cast is None or cast.id in self._casts else {}
+        return self._singles if composed is None or composed.id in self._composed else {}
 
     def lexicon(self, requested: str | Words | None, tag: str) -> Lexicon:
         """Return the lexicon for a text in this language and a request's `lexicon`. Raises InvalidRequest."""

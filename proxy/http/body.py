@@ -73,7 +73,14 @@ async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_
 
 
 async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:
-    return await Connection(request.scope, request.receive, _no_send).body(most_bytes)
+    return await open_body(request).body(most_bytes)
+
+
+def open_body(request: Request | Connection) -> Connection:
+    """Return the connection whose body is to be read."""
+    if isinstance(request, Connection):
+        return request
+    return Connection(request.scope, request.receive, _no_send)
 
 
 def micro(number: float, field: str) -> int:

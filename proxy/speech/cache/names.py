@@ -14,7 +14,7 @@ from proxy.config.sections import Config
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 
-RESOLVED = frozenset({"model", "voice", "cast", "language", "by_sentence", "lexicon"})
+RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon"})
 """Fields of a request that the plan makes exact. The parts of the plan stand for them in the name."""
 
 UNHEARD = frozenset({"answer", "cache"})

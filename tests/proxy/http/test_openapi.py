@@ -186,6 +186,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
     requests = {
         "SpeechBody",
         "VoiceReference",
+        "MixMember",
         "NewAccount",
         "AccountChange",
         "AgreedChange",

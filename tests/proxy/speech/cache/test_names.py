@@ -47,6 +47,7 @@ OTHERWISE: dict[str, Any] = {
     "seed": 0,
     "lexicon": {"there": "their"},
     "cast": (("Ana", "nova"),),
+    "mix": (("nova", 1.0),),
     "by_sentence": True,
     "cache": True,
 }
