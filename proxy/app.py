@@ -26,6 +26,7 @@ from proxy.engines.registry import Registry
 from proxy.http import layers
 from proxy.http.idempotency import Idempotency
 from proxy.kept import KeptAnswers, open_answers
+from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.speech.cache import Cache, open_cache
@@ -41,6 +42,7 @@ from proxy.speech.text_preparation import TextPreparation
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.erasure import DerivedThings, Erasure, open_erasure
 
 
 class WorkerResources(NamedTuple):
@@ -49,6 +51,8 @@ class WorkerResources(NamedTuple):
     store: Store
     ledger: Ledger
     answers: KeptAnswers
+    vault: Vault
+    erasure: Erasure
     limits: Limits
     engines: Engines
     front_ends: FrontEnds
@@ -70,6 +74,7 @@ class Worker:
     ) -> None:
         self._link = link
         self.store, self.ledger = resources.store, resources.ledger
+        self.erasure = resources.erasure
         self.engines, self.cache, self.metrics = resources.engines, resources.cache, resources.metrics
         self.server_state = health.ServerState()
         self._resources = resources
@@ -97,6 +102,7 @@ class Worker:
         self.usage_days = server.usage_days
         self.cache.revise(config)
         resources.answers.bound(server.idempotency_mb)
+        resources.vault.revise(config.vault)
         catalogue = Catalogue(config, self.engines)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
@@ -112,7 +118,19 @@ class Worker:
         texts = TextPreparation(front_ends)
         self._spill_room.bound(server.spill_mb)
         self.pipeline = Pipeline(
-            texts, first_audio, self._levels, self.cache, self.ledger, self.metrics, self._spill_room
+            texts,
+            first_audio,
+            self._levels,
+            self.cache,
+            self.ledger,
+            self.metrics,
+            self._spill_room,
+            self.erasure.erased,
+        )
+        self.erasure.things = DerivedThings(
+            memories=(library, plans_of_calls, self._levels, self.cache),
+            files=(self.cache, resources.answers),
+            drop=self.engines.drop_samples,
         )
         idempotency = Idempotency(resources.answers, self.metrics)
         speech_endpoint = speech.SpeechEndpoint(
@@ -128,7 +146,14 @@ class Worker:
             self.server_state,
         )
         admin_tools = api_admin.AdminTools(
-            self.store, self.ledger, self._callers, config, self._usage_throttle, self.cache
+            self.store,
+            self.ledger,
+            self._callers,
+            config,
+            self._usage_throttle,
+            self.cache,
+            resources.vault,
+            self.erasure,
         )
         admin_routes = [
             *api_admin.record_routes(admin_tools, library_editor),
@@ -161,6 +186,8 @@ async def open_worker(
         open_store(config.storage.url, Path(config.data)) as store,
         open_ledger(store, metrics) as ledger,
         open_answers(store, Path(config.data), config.server, metrics) as answers,
+        open_vault(store, Path(config.data), config.vault, metrics) as vault,
+        open_erasure(store, vault, Path(config.data), metrics, link and link.spread) as erasure,
         open_limits(config.limits.url) as limits,
         open_engines(registry, config, metrics.engines) as engines,
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
@@ -168,6 +195,6 @@ async def open_worker(
         open_cache(config, store, front_ends.revision, metrics) as cache,
     ):
         resources = WorkerResources(
-            store, ledger, answers, limits, engines, front_ends, detector, cache, metrics
+            store, ledger, answers, vault, erasure, limits, engines, front_ends, detector, cache, metrics
         )
         yield Worker(config, registry, resources, link)

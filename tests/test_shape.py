@@ -50,7 +50,6 @@ SHORT = {
     "proxy/http/idempotency.py": "the HTTP half of kept answers",
     "proxy/kept/secret.py": "one file, made once",
     "proxy/processes/admin_direct.py": "imported only where no server runs",
-    "proxy/processes/reload_line.py": "one question over the pipe",
     "proxy/storage/costs.py": "the queries of one table",
     "proxy/storage/postgres_sql.py": "one translation, with its table of cases",
     "proxy/storage/retention.py": "one job of worker 0",

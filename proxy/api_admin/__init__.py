@@ -4,7 +4,19 @@ over control.sock."""
 from __future__ import annotations
 
 from proxy.api.health import Dependencies
-from proxy.api_admin import accounts, audit, engines, keys, lexicons, money, plans, route, usage, voices
+from proxy.api_admin import (
+    accounts,
+    audit,
+    engines,
+    keys,
+    lexicons,
+    money,
+    plans,
+    route,
+    usage,
+    vault,
+    voices,
+)
 from proxy.api_admin.admin_tools import AdminTools
 from proxy.api_admin.server import ServerLink
 from proxy.api_admin.server import routes as server_routes
@@ -28,6 +40,7 @@ def record_routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> lis
         *usage.routes(admin_tools),
         *lexicons.routes(admin_tools, library_editor),
         *voices.routes(admin_tools, library_editor),
+        *vault.routes(admin_tools),
     ]
 
 

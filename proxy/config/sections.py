@@ -156,6 +156,27 @@ class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: Annotated[float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0")] = 30.0
 
 
+class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[vault]: the keys that seal what people own, and where it lies. The keys are resolved, in base64.
+
+    Without `master_key`, the key is a file in the data folder.
+    """
+
+    master_key: Annotated[
+        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
+    ] = ""
+    old_master_keys: Annotated[
+        tuple[str, ...], msgspec.Meta(description='a list such as ["env:NAME", "file:PATH"]')
+    ] = ()
+    folder: Annotated[
+        str,
+        msgspec.Meta(description='a folder, relative to the config file, or "" for one in the data folder'),
+    ] = ""
+
+    def __repr__(self) -> str:
+        return f"<VaultSection, {len(self.old_master_keys)} old keys>"
+
+
 class EngineSection(msgspec.Struct, frozen=True):
     """[engines.NAME]: these keys are the server's. All others are the plugin's own settings.
 
@@ -246,6 +267,7 @@ class Config(msgspec.Struct, frozen=True):
     limits: LimitsStore = LimitsStore()
     upstream: Upstream = Upstream()
     cache: CacheSection = CacheSection()
+    vault: VaultSection = VaultSection()
     plans: dict[str, Plan] = {}
     engines: dict[str, EngineSection] = {}
     models: dict[str, tuple[str, ...]] = {}

@@ -15,11 +15,14 @@ from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config
 from proxy.http.layers import control_app
+from proxy.kept import open_answers
+from proxy.kept.vault import open_vault
 from proxy.ledger import open_ledger
 from proxy.processes import runtime
 from proxy.speech.cache import open_cache
 from proxy.storage import open_store
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.erasure import DerivedThings, open_erasure
 
 
 @asynccontextmanager
@@ -31,9 +34,14 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
             async with (
                 open_ledger(store, metrics) as ledger,
                 open_cache(config, store, _no_revision, metrics) as cache,
+                open_vault(store, Path(config.data), config.vault, metrics) as vault,
+                open_answers(store, Path(config.data), config.server, metrics) as answers,
+                open_erasure(store, vault, Path(config.data), metrics) as erasure,
             ):
+                erasure.things = DerivedThings((), (cache, answers), erasure.things.drop)
+                await erasure.finish_left_over()
                 admin_tools = api_admin.AdminTools(
-                    store, ledger, Callers(store), config, UsageThrottle(), cache
+                    store, ledger, Callers(store), config, UsageThrottle(), cache, vault, erasure
                 )
                 library_editor = LibraryEditor(store, Library(store, config.lexicons), cache, config.voices)
                 endpoints = api_admin.record_routes(admin_tools, library_editor)

@@ -17,9 +17,10 @@ ALTER TABLE voices ADD COLUMN sealed TEXT NOT NULL DEFAULT '';
 CREATE INDEX voices_by_account ON voices (account, created);
 CREATE INDEX voices_by_consent ON voices (consent);
 
--- The random key by which the digests of an account's recordings are made. Nobody else's are like them.
+-- The random key by which the digests of an account's recordings are made. Nobody else's are like them. The
+-- operator's account is ''.
 CREATE TABLE account_keys (
-    account TEXT PRIMARY KEY REFERENCES accounts (id),
+    account TEXT PRIMARY KEY,
     wrapped TEXT NOT NULL
 );
 
@@ -101,3 +102,4 @@ CREATE TABLE erasures (
     pending   TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX erasures_by_completed ON erasures (completed);
+CREATE INDEX erasures_by_began ON erasures (began);
