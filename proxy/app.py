@@ -82,7 +82,7 @@ class Worker:
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, resources.limits)
         self._usage_throttle = UsageThrottle()
-        self._levels = LoudnessLevels()
+        self._levels = LoudnessLevels(self.erasure.erased)
         self._spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
         self.revise(config)
 

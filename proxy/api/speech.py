@@ -135,6 +135,8 @@ class SpeechEndpoint:
         call = await self._plans.call(state["request_id"], caller, request, terms, own)
         if caller.role == "admin":
             state["route"] = call.plan.description
+        if connection.recording is not None:
+            connection.recording.voices = tuple(sorted(call.plan.own_voices))
         write = _write_wav if _is_whole_wav(connection, call) else _WRITERS[request.answer]
         if _is_live(connection, caller) and write in _STREAMS:
             write = partial(_at_live_pace, write)

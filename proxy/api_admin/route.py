@@ -35,10 +35,7 @@ class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
     input: Annotated[str, Meta(min_length=1, description="a text of 1 to 4096 characters")]
     model: Annotated[_Name, Meta(description="the id of a model")] | None = None
-    voice: (
-        Annotated[_Name | VoiceReference, Meta(description="as in a request for speech")]
-        | None
-    ) = None
+    voice: Annotated[_Name | VoiceReference, Meta(description="as in a request for speech")] | None = None
     language: Annotated[str, Meta(description="a language tag such as en, pt-BR or es-419, or auto")] = ""
     pitch: Annotated[float, Meta(description="a number of semitones from -12 to 12")] = 0.0
     emotion: Annotated[str, Meta(description="a text of 1 to 64 characters")] | None = None

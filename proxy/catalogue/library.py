@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
@@ -144,6 +144,11 @@ class Library:
             self._accounts.forget_if(lambda _read: True)
         else:
             self._accounts.forget(account)
+
+    def forget_voice(self, voice: str, digests: Collection[str]) -> None:
+        """Forget every library: one that is being read now may have the voice that was erased."""
+        del voice, digests
+        self.forget(None)
 
     async def _read(self, account: str) -> _LibraryRead:
         saved, revisions = await asyncio.gather(

@@ -27,6 +27,7 @@ from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.erased_voices import ErasedVoices
 from proxy.voices.erasure_journal import ErasureJournal, JournalLine
+from speech_engine import EngineError
 
 _WAITED_S = 10.0
 """For so long a request waits for its receipt to be complete. The erasure goes on without it."""
@@ -69,11 +70,11 @@ class VoiceFiles(Protocol):
 
 
 class DerivedThings(NamedTuple):
-    """All that this worker has of voices. `drop` tells the hosts, and returns whether all acknowledged."""
+    """All that this worker has of voices. `drop` tells the hosts, and raises EngineError if one is silent."""
 
     memories: Sequence[VoiceMemory]
     files: Sequence[VoiceFiles]
-    drop: Callable[[Sequence[str]], Awaitable[bool]]
+    drop: Callable[[Collection[str]], Awaitable[None]]
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,7 +193,7 @@ class Erasure:
         for tombstone in recent:
             if not self.erased.is_erased(tombstone.subject):
                 await self.forget(tombstone)
-                await self.things.drop(tombstone.digests)
+                await self._drop_at_hosts(tombstone)
                 await self._remove_files(tombstone, is_late=True)
 
     async def close(self) -> None:
@@ -246,7 +247,7 @@ class Erasure:
     async def _finish(self, tombstone: Tombstone, *, is_late: bool) -> None:
         steps: dict[str, Callable[[], Awaitable[bool]]] = {
             "workers": lambda: self._spread(tombstone),
-            "hosts": lambda: self.things.drop(tombstone.digests),
+            "hosts": lambda: self._drop_at_hosts(tombstone),
             "files": lambda: self._remove_files(tombstone, is_late=is_late),
             "recordings": lambda: self._drop_recordings(tombstone),
             "database": self._store.forget_deleted,
@@ -265,6 +266,11 @@ class Erasure:
     async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> bool:
         for files in self.things.files:
             await files.remove_voice(tombstone.subject, is_late=is_late)
+        return True
+
+    async def _drop_at_hosts(self, tombstone: Tombstone) -> bool:
+        if tombstone.digests:
+            await self.things.drop(tombstone.digests)
         return True
 
     async def _drop_recordings(self, tombstone: Tombstone) -> bool:
@@ -301,13 +307,13 @@ class _Owned(NamedTuple):
 async def _try(step: str, work: Callable[[], Awaitable[bool]]) -> bool:
     try:
         return await work()
-    except (OSError, StorageFailed) as error:
+    except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False
 
 
-async def _no_hosts(_digests: Sequence[str]) -> bool:
-    return True
+async def _no_hosts(_digests: Collection[str]) -> None:
+    return
 
 
 def _receipt(tombstone: Tombstone) -> Receipt:

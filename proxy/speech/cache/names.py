@@ -48,11 +48,8 @@ class ClipOwner(NamedTuple):
 
     @classmethod
     def of(cls, question: CacheQuestion) -> ClipOwner:
-        parts = question.plan.parts
-        # The requested voice as well: a cast of which one member speaks goes with both.
-        voices = {question.plan.voice.id, *(part.voice.id for part in parts)}
-        voices.update(member.id for part in parts for member in part.voice.members)
-        return cls(question.account, frozenset(voices), any(part.lexicon.digest for part in parts))
+        plan = question.plan
+        return cls(question.account, plan.voices, any(part.lexicon.digest for part in plan.parts))
 
 
 class Names:
