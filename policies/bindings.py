@@ -23,8 +23,8 @@ the row is left to delete. rest: there is nothing to do now."""
 SECOND = 1_000_000
 FIRST_DELAY_S = 5.0
 LONGEST_DELAY_S = 3600.0
-MOST_TRIES = 8
-"""So many tries, about twenty minutes in all: then a clone is `failed`. A deletion never gives up."""
+MOST_TRIES = 12
+"""So many tries, more than two hours in all: then a clone is `failed`. A deletion never gives up."""
 SPARED_S = 3600.0
 """A clone that spoke so shortly ago keeps its slot."""
 

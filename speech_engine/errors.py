@@ -36,6 +36,10 @@ class EngineFailed(EngineError):
     """The engine broke: the fault is in the server or the engine, not in the request."""
 
 
+class EngineCannot(EngineFailed):
+    """The engine has no way to do this kind of work. The server raises it, and no second try helps."""
+
+
 class EngineUnavailable(EngineError):
     """The engine is not available now: starting, restarting, switched off, out of credit."""
 
@@ -104,6 +108,7 @@ _BY_NAME: dict[str, type[EngineError]] = {
     cls.__name__: cls
     for cls in (
         EngineFailed,
+        EngineCannot,
         EngineUnavailable,
         EngineBusy,
         EngineStumbled,

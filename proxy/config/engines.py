@@ -127,6 +127,12 @@ def read_plugins(
     return sections
 
 
+def credentials_of(section: EngineSection) -> tuple[str, ...]:
+    """Return the labels of a cloud engine's accounts, those too whose secrets are missing."""
+    has_own = API_KEY in section.settings or not section.credentials
+    return (*([DEFAULT_CREDENTIAL] if has_own else ()), *section.credentials)
+
+
 class KeySettings(NamedTuple):
     """The settings with one key. `where` is the place of its credential in the section."""
 

@@ -18,7 +18,18 @@ from proxy.engines.local_samples import LocalSamples, find_model
 from proxy.engines.provider_key import REFUSED, KeyTurn, ProviderKey, Result
 from proxy.engines.sample_source import NO_SOURCE
 from proxy.telemetry.metrics import EngineMetrics
-from speech_engine import EngineError, EngineUnavailable, Event, Finished, ModelInfo, Speak, VoiceInfo, Work
+from speech_engine import (
+    EngineError,
+    EngineUnavailable,
+    EngineVoice,
+    Event,
+    Finished,
+    Mix,
+    ModelInfo,
+    Speak,
+    VoiceInfo,
+    Work,
+)
 from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport
 from speech_engine.work import job_with_samples, with_deadline
@@ -41,6 +52,8 @@ class CloudEngine:
     ) -> None:
         self.name = name
         self.keys = keys
+        self.uses: set[tuple[str, str]] = set()
+        """The credentials and ids of the clones that have spoken since somebody looked."""
         self._metrics = metrics
         self._failure = failure
         self._samples = samples or LocalSamples(NO_SOURCE)
@@ -152,6 +165,13 @@ class CloudEngine:
             return None
         return provider_waits.retry_delay_s(tries, error.retry_after_s, random.random(), left_s)
 
+    def note_use(self, work: Work) -> None:
+        """Note that the clones of a job have spoken: some providers keep those that are used."""
+        if isinstance(work, Speak):
+            voice = work.job.voice
+            parts = [part for part, _ in voice.parts] if isinstance(voice, Mix) else [voice]
+            self.uses.update((work.credential, part.id) for part in parts if isinstance(part, EngineVoice))
+
     def note_retry(self, work: Work, error: EngineError) -> None:
         self._metrics.retried(self.name, type(error).__name__)
         _log.info("engine.retry.started", engine=self.name, job=work.id, error=type(error).__name__)
@@ -238,6 +258,8 @@ class CloudStream:
         self._key = self._turn = self._answer = None
         if key is not None and turn is not None:
             key.leave(turn, result)
+        if result == "finished" and self._work.credential:
+            self._engine.note_use(self._work)
 
 
 _now = time.monotonic

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from proxy.config.config_toml import Config, EngineSection
+from proxy.config.engines import credentials_of
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
@@ -79,9 +80,17 @@ class Engines:
             engine.update_host(state)
 
     def credentials(self, name: str) -> tuple[str, ...]:
-        """Return the labels of an engine's provider accounts. One that is local or failed has none."""
-        engine = self._live.get(name)
-        return engine.credentials if isinstance(engine, CloudEngine) else ()
+        """Return the labels of a cloud engine's provider accounts, also while it is down."""
+        return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
+
+    def take_uses(self) -> set[tuple[str, str, str]]:
+        """Return the clones that have spoken since the last call: engine, credential, and id."""
+        uses: set[tuple[str, str, str]] = set()
+        for name, engine in self._live.items():
+            if isinstance(engine, CloudEngine) and engine.uses:
+                uses |= {(name, credential, voice) for credential, voice in engine.uses}
+                engine.uses.clear()
+        return uses
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         """Make all engines forget these recordings, and what they derived from them.

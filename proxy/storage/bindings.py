@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 import msgspec
 
@@ -69,7 +70,8 @@ _OPEN = f"""
 SELECT {_COLUMNS} FROM bindings
 WHERE state IN ('wanted', 'making', 'doomed', 'stranded', 'ready') AND due <= :now AND lease <= :now
     AND (state <> 'ready' OR expires <= :now OR NOT (engine || '/' || credential IN ({{configured}})))
-    AND (state <> 'stranded' OR engine || '/' || credential IN ({{configured}}))
+    AND (state NOT IN ('stranded', 'doomed') OR engine || '/' || credential IN ({{configured}})
+        OR (state = 'doomed' AND name = '' AND engine_voice = ''))
 ORDER BY due, id LIMIT :limit
 """
 _TAKE = f"""
@@ -98,7 +100,7 @@ _MOVE = (
 _GIVE_BACK = f"UPDATE bindings SET lease = 0 WHERE {_OURS}"
 _REMOVE = f"DELETE FROM bindings WHERE {_OURS} AND state = 'doomed'"
 _DOOM_ONE = f"{_DOOM} {_OURS}"
-_GIVE_WAY = f"{_DOOM} id = :id AND state = 'ready' AND lease <= :now"
+_GIVE_WAY = f"{_DOOM} id = :id AND state = 'ready' AND lease <= :now RETURNING id"
 _EXPIRED_TWIN = """
 INSERT INTO bindings (id, voice, account, revision, engine, credential, state, error)
 SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expired', CAST(:error AS TEXT)
@@ -200,8 +202,11 @@ async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord
 
 async def keep(
     store: Store, record: BindingRecord, engine_voice: str, expires: int | None, cost: Cost | None
-) -> bool:
-    """Keep a clone that was made, with its cost. False: its voice was erased, and the clone has to go."""
+) -> Literal["kept", "doomed", "lost"]:
+    """Keep a clone that was made, with its cost.
+
+    doomed: its voice was erased meanwhile, and the clone has to go. lost: somebody else has the lease now.
+    """
     parameters: Params = {
         **_ours(record),
         "voice": record.voice,
@@ -212,9 +217,9 @@ async def keep(
     costs = [] if cost is None else [insert(_COST, cost)]
     rows, *_ = await store.write(Statement(_KEEP, parameters), *costs)
     if rows:
-        return True
-    await store.write(Statement(_KEEP_DOOMED, parameters))
-    return False
+        return "kept"
+    (rows,) = await store.write(Statement(_KEEP_DOOMED, parameters))
+    return "doomed" if rows else "lost"
 
 
 async def move(
@@ -239,13 +244,17 @@ async def remove(store: Store, record: BindingRecord) -> None:
     await store.write(Statement(_REMOVE, _ours(record)))
 
 
-async def give_way(store: Store, id_: str, error: str) -> None:
-    """Doom a clone that gives its slot to another one. Its voice keeps a row that says so."""
+async def give_way(store: Store, id_: str, error: str) -> bool:
+    """Doom a clone that gives its slot to another one. Its voice keeps a row that says so.
+
+    False: it is not ready any more.
+    """
     now = await store.now()
-    await store.write(
+    rows, _ = await store.write(
         Statement(_GIVE_WAY, {"id": id_, "now": now}),
         Statement(_EXPIRED_TWIN, {"id": id_, "twin": new_id("bind"), "error": error}),
     )
+    return bool(rows)
 
 
 async def note_uses(store: Store, uses: Mapping[tuple[str, str, str], int]) -> None:

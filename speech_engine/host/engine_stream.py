@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any, Protocol
 
 from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices, EngineFindsClones
-from speech_engine.errors import EngineError, EngineFailed
+from speech_engine.errors import EngineCannot, EngineError, EngineFailed
 from speech_engine.events import ClonesListed, Event, Finished, VoiceMade
 from speech_engine.plugin import Logger
 from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, ListClones, Speak, Work
@@ -122,7 +122,7 @@ def _events_of(engine: Engine, work: Work, pcm: AsyncIterator[bytes] | None) -> 
             return _find_clone(engine, work)
         case ListClones() if isinstance(engine, EngineFindsClones):
             return _list_clones(engine, work)
-    raise EngineFailed(f"The engine cannot do this work: {type(work).__name__}.")
+    raise EngineCannot(f"The engine cannot do this work: {type(work).__name__}.")
 
 
 async def _clone(engine: EngineClones, work: Clone) -> AsyncGenerator[Event, None]:

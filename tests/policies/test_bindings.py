@@ -92,8 +92,8 @@ def test_delays_double_up_to_an_hour_and_the_provider_may_ask_for_longer() -> No
 
 
 def test_a_clone_gives_up_and_a_deletion_never_does() -> None:
-    assert not bindings.gives_up(BindingFacts(state="making", tries=6))
-    assert bindings.gives_up(BindingFacts(state="making", tries=7))
+    assert not bindings.gives_up(BindingFacts(state="making", tries=10))
+    assert bindings.gives_up(BindingFacts(state="making", tries=11))
     assert not bindings.gives_up(BindingFacts(state="doomed", tries=1_000_000))
 
 

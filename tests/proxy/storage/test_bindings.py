@@ -56,7 +56,7 @@ async def begun(store: Store, voice: VoiceRecord) -> BindingRecord:
 
 
 async def ready(store: Store, voice: VoiceRecord) -> BindingRecord:
-    assert await bindings.keep(store, await begun(store, voice), "v1", None, None)
+    assert await bindings.keep(store, await begun(store, voice), "v1", None, None) == "kept"
     return await of(store, voice)
 
 
@@ -95,7 +95,7 @@ async def test_who_has_lost_the_lease_can_write_nothing(store: Store, voice: Voi
     new = await taken(store, old)
     assert await bindings.begin(store, old, "voxgate-old") is None
     assert await bindings.begin(store, new, NAME) is not None
-    assert not await bindings.keep(store, old, "v-old", None, None)
+    assert await bindings.keep(store, old, "v-old", None, None) == "lost"
     await bindings.move(store, old, "failed", error="It was too late.")
     await bindings.remove(store, old)
     assert (await of(store, voice)).name == NAME
@@ -116,7 +116,7 @@ async def test_a_clone_is_kept_with_its_cost(store: Store, voice: VoiceRecord) -
         units=None,
         micro_usd=1_500_000,
     )
-    assert await bindings.keep(store, record, "v1", None, cost)
+    assert await bindings.keep(store, record, "v1", None, cost) == "kept"
     found = await of(store, voice)
     assert (found.state, found.engine_voice, found.lease, found.error) == ("ready", "v1", 0, "")
     assert found.made is not None
@@ -136,7 +136,7 @@ async def test_a_clone_that_ends_after_the_tombstone_is_doomed_and_known(
     record = await begun(store, voice)
     await erase(store, voice)
     assert await bindings.list_open(store, [PLACE], await store.now(), 10) == []
-    assert not await bindings.keep(store, record, "v1", None, None)
+    assert await bindings.keep(store, record, "v1", None, None) == "doomed"
     found = await bindings.get(store, record.id)
     assert found is not None
     assert (found.state, found.engine_voice) == ("doomed", "v1")
@@ -223,7 +223,7 @@ async def test_only_what_may_need_a_step_is_open(store: Store, voice: VoiceRecor
 async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: VoiceRecord) -> None:
     record = await begun(store, voice)
     expires = await store.now() + HOUR_US
-    assert await bindings.keep(store, record, "v1", expires, None)
+    assert await bindings.keep(store, record, "v1", expires, None) == "kept"
     found = await of(store, voice)
     assert found.used is not None
     later = found.used + 60_000_000
