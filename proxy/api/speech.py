@@ -42,7 +42,7 @@ from proxy.errors import (
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection, RawHeader
 from proxy.http.endpoint import Endpoint, Header, json
-from proxy.http.idempotency import Idempotency
+from proxy.http.idempotency import KEY_HEADER, Idempotency
 from proxy.http.replies import encode_json
 from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
@@ -50,6 +50,7 @@ from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Answer, Delivery, Pipeline
 from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.speech_request import SpeechBody, SpeechRequest
+from proxy.voices.retention import VoiceUse
 from speech_engine import EngineError
 
 BUFFERED_WAV_S = 60.0
@@ -63,11 +64,6 @@ _PACE = Header(
     _PACE_HEADER,
     "`live`: the sound is sent at most five seconds before it is heard, for a client that may hang up.",
     "^live$",
-)
-_IDEMPOTENCY_KEY = Header(
-    "Idempotency-Key",
-    "A request that comes again with the same key is answered with the same bytes, and charged once.",
-    "^[ -~]{1,255}$",
 )
 _ANSWER_HEADERS = {
     "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
@@ -88,6 +84,10 @@ _SOME_ANSWER_HEADERS = {
 _NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
 
 
+SPEECH_FAILURES = (NotAllowed, RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed)
+"""The failures of whatever speaks."""
+
+
 class SpeechEndpoint:
     """An ASGI app, since it must see the client leave, and must be able to break off an answer."""
 
@@ -99,12 +99,14 @@ class SpeechEndpoint:
         pipeline: Pipeline,
         idempotency: Idempotency,
         server: Server,
+        use: VoiceUse,
     ) -> None:
         self._admission = admission
         self._library = library
         self._plans = plans
         self._pipeline = pipeline
         self._idempotency = idempotency
+        self._use = use
         self._defaults = speech_request.Defaults()
         if server.fill_missing:
             self._defaults = speech_request.Defaults(server.default_model, server.default_voice)
@@ -127,6 +129,13 @@ class SpeechEndpoint:
             keyed = KeyedRequest(state["request_id"], caller.account, key, body)
             await self._idempotency.answer(connection, keyed, speak)
 
+    async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
+        """Answer a request that was made here, such as a voice's preview. It counts as speech."""
+        state = scope["state"]
+        admitted = await self._admission.admit(state["caller"])
+        state["rate"] = admitted.window
+        await self._speak(state, request, admitted.terms, connection)
+
     async def _speak(
         self, state: dict[str, Any], request: SpeechRequest, terms: Terms, connection: Connection
     ) -> None:
@@ -143,6 +152,8 @@ class SpeechEndpoint:
         with connection.stop_when_client_leaves():
             delivery = Delivery(partial(write, connection), lambda: connection.sent_share)
             await self._pipeline.answer(call, delivery)
+        for part in call.plan.parts:
+            self._use.note(part.voice)
 
 
 def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
@@ -161,10 +172,10 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
             body=SpeechBody,
             failures=(
                 *BODY_FAILURES,
-                *(NotAllowed, NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused),
-                *(RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed),
+                *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused),
+                *SPEECH_FAILURES,
             ),
-            request_headers=(_IDEMPOTENCY_KEY, _PACE),
+            request_headers=(KEY_HEADER, _PACE),
             headers=_ANSWER_HEADERS,
             some_headers=_SOME_ANSWER_HEADERS,
             is_direct=True,

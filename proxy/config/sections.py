@@ -11,6 +11,7 @@ from policies.lexicon import Words
 from policies.plans import Plan
 from policies.routing import Route
 from proxy.config import addresses
+from proxy.config.consent import ConsentSection
 
 _Port = Annotated[
     int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
@@ -268,6 +269,7 @@ class Config(msgspec.Struct, frozen=True):
     upstream: Upstream = Upstream()
     cache: CacheSection = CacheSection()
     vault: VaultSection = VaultSection()
+    consent: ConsentSection = ConsentSection()
     plans: dict[str, Plan] = {}
     engines: dict[str, EngineSection] = {}
     models: dict[str, tuple[str, ...]] = {}

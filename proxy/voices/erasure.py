@@ -8,7 +8,7 @@ A kill at any moment leaves the tombstone, or the line of the journal, and the n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -25,6 +25,7 @@ from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.derived_things import DerivedThings, no_hosts
 from proxy.voices.erased_voices import ErasedVoices
 from proxy.voices.erasure_journal import ErasureJournal, JournalLine
 from speech_engine import EngineError
@@ -50,31 +51,6 @@ class OwnedRecord(Protocol):
 
     @property
     def account(self) -> str | None: ...
-
-
-class VoiceMemory(Protocol):
-    """Something in a worker's memory that is derived of voices."""
-
-    def forget_voice(self, voice: str, digests: Collection[str]) -> None: ...
-
-
-class VoiceFiles(Protocol):
-    """Something on this machine's disk that is derived of voices."""
-
-    async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove what is derived of a voice. `is_late`: somebody may have removed the rows of it before.
-
-        Raises OSError and StorageFailed.
-        """
-        ...
-
-
-class DerivedThings(NamedTuple):
-    """All that this worker has of voices. `drop` tells the hosts, and raises EngineError if one is silent."""
-
-    memories: Sequence[VoiceMemory]
-    files: Sequence[VoiceFiles]
-    drop: Callable[[Collection[str]], Awaitable[None]]
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +80,7 @@ class Erasure:
         spread: Spread | None = None,
         doom: Callable[[str], Sequence[Statement]] = lambda _voice: (),
     ) -> None:
-        self.things = DerivedThings((), (), _no_hosts)
+        self.things = DerivedThings((), (), no_hosts)
         self.erased = ErasedVoices()
         self._store = store
         self._vault = vault
@@ -310,10 +286,6 @@ async def _try(step: str, work: Callable[[], Awaitable[bool]]) -> bool:
     except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False
-
-
-async def _no_hosts(_digests: Collection[str]) -> None:
-    return
 
 
 def _receipt(tombstone: Tombstone) -> Receipt:
