@@ -183,7 +183,7 @@ class Worker:
 
     def _revise_resources(self, config: Config) -> None:
         server, resources = config.server, self._resources
-        self.usage_days = server.usage_days
+        self.usage_days, self.plans = server.usage_days, config.plans
         self.cache.revise(config)
         self._spill_room.bound(server.spill_mb)
         resources.answers.bound(server.idempotency_mb)
