@@ -11,7 +11,7 @@ import msgspec
 from policies.plans import Terms
 from policies.routing import Voice
 from proxy.engines.engine_list import Engines
-from proxy.errors import InvalidRequest, NotAllowed, NotFound
+from proxy.errors import InvalidRequest, NotAllowed
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
 from proxy.http.replies import encode_json
@@ -42,19 +42,12 @@ class SentReference(NamedTuple):
         return f"<SentReference {self.request!r}, {len(self.audio)} bytes>"
 
 
-class Consents(Protocol):
+class ConsentedProviders(Protocol):
     """The consents of accounts, as this needs them."""
 
     async def providers(self, account: str, id_: str, param: str) -> tuple[str, ...] | None:
         """Return which providers may receive the voice, None for all. Raises NotFound."""
         ...
-
-
-class NoConsents:
-    """The consents of a server that keeps none."""
-
-    async def providers(self, account: str, id_: str, param: str) -> tuple[str, ...] | None:
-        raise NotFound(f"The consent '{id_[:80]}' does not exist.", param=param, code="consent_not_found")
 
 
 class ReferenceSpeech:
@@ -66,7 +59,7 @@ class ReferenceSpeech:
         samples: OneShotSamples,
         engines: Engines,
         levels: LoudnessLevels,
-        consents: Consents,
+        consents: ConsentedProviders,
     ) -> None:
         self._intake = intake
         self._samples = samples

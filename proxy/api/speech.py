@@ -43,7 +43,7 @@ from proxy.errors import (
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, Header, json
-from proxy.http.idempotency import Idempotency
+from proxy.http.idempotency import KEY_HEADER, Idempotency
 from proxy.http.replies import encode_json
 from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
@@ -51,6 +51,7 @@ from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Answer, Delivery, Pipeline
 from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.speech_request import SpeechBody, SpeechRequest
+from proxy.voices.retention import VoiceUse
 from speech_engine import EngineError
 
 BUFFERED_WAV_S = 60.0
@@ -62,11 +63,10 @@ _PACE = Header(
     "`live`: the sound is sent at most five seconds before it is heard, for a client that may hang up.",
     "^live$",
 )
-_IDEMPOTENCY_KEY = Header(
-    "Idempotency-Key",
-    "A request that comes again with the same key is answered with the same bytes, and charged once.",
-    "^[ -~]{1,255}$",
-)
+
+
+SPEECH_FAILURES = (NotAllowed, RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed)
+"""The failures of whatever speaks."""
 
 
 class SpeechEndpoint:
@@ -80,6 +80,7 @@ class SpeechEndpoint:
         pipeline: Pipeline,
         idempotency: Idempotency,
         server: Server,
+        use: VoiceUse,
         reference: ReferenceSpeech,
     ) -> None:
         self._reference = reference
@@ -88,6 +89,7 @@ class SpeechEndpoint:
         self._plans = plans
         self._pipeline = pipeline
         self._idempotency = idempotency
+        self._use = use
         self._defaults = speech_request.Defaults()
         if server.fill_missing:
             self._defaults = speech_request.Defaults(server.default_model, server.default_voice)
@@ -113,6 +115,13 @@ class SpeechEndpoint:
         else:
             keyed = KeyedRequest(state["request_id"], caller.account, key, body)
             await self._idempotency.answer(connection, keyed, speak)
+
+    async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
+        """Answer a request that was made here, such as a voice's preview. It counts as speech."""
+        state = scope["state"]
+        admitted = await self._admission.admit(state["caller"])
+        state["rate"] = admitted.window
+        await self._speak(state, request, admitted.terms, connection)
 
     async def _speak_reference(self, state: dict[str, Any], connection: Connection) -> None:
         """Speak with the voice of a recording that comes with the request."""
@@ -150,6 +159,9 @@ class SpeechEndpoint:
         with connection.stop_when_client_leaves():
             delivery = Delivery(partial(write, connection), lambda: connection.sent_share)
             await self._pipeline.answer(call, delivery)
+        if lent is None:
+            for part in call.plan.parts:
+                self._use.note(part.voice)
 
 
 def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
@@ -168,10 +180,10 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
             body=SpeechBody,
             failures=(
                 *BODY_FAILURES,
-                *(NotAllowed, NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused),
-                *(RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed, DecoderBusy),
+                *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, DecoderBusy),
+                *SPEECH_FAILURES,
             ),
-            request_headers=(_IDEMPOTENCY_KEY, _PACE),
+            request_headers=(KEY_HEADER, _PACE),
             headers=ANSWER_HEADERS,
             some_headers=SOME_ANSWER_HEADERS,
             is_direct=True,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from policies.limits import LIMITS, LimitRow, limit_values, with_limits
-from policies.plans import UNLIMITED, Agreed, Plan, Prices
+from policies.plans import UNLIMITED, Agreed, ConsentRule, Plan, Prices
 from policies.price import FREE, Price
 from proxy.config.credits import micro
 from proxy.config.reader import Reader
@@ -50,6 +50,10 @@ class PlanSection(msgspec.Struct, frozen=True):
     local_only: Switch = False
     one_shot: Switch = False
     share: Annotated[float, msgspec.Meta(ge=0.01, le=100, description="a number, 0.01 to 100")] = 1.0
+    consent: Annotated[ConsentRule, msgspec.Meta(description='"required" or "waived"')] = "required"
+    voices_unused_days: (
+        Annotated[int, msgspec.Meta(ge=1, le=36500, description="days, 1 to 36500")] | None
+    ) = None
 
 
 class PriceSection(msgspec.Struct, frozen=True):
@@ -98,6 +102,8 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
         local_only=section.local_only,
         one_shot=section.one_shot,
         share=section.share,
+        consent=section.consent,
+        voices_unused_days=section.voices_unused_days,
         **limits,
     )
 
