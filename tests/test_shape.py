@@ -51,7 +51,6 @@ SHORT = {
     "proxy/engines/sample_source.py": "an interface",
     "proxy/http/idempotency.py": "the HTTP half of kept answers",
     "proxy/kept/secret.py": "one file, made once",
-    "proxy/processes/admin_direct.py": "imported only where no server runs",
     "proxy/storage/costs.py": "the queries of one table",
     "proxy/storage/postgres_sql.py": "one translation, with its table of cases",
     "proxy/storage/retention.py": "one job of worker 0",

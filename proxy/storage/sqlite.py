@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiosqlite
 import structlog
@@ -126,7 +126,7 @@ class SqliteStore:
         return self._writer.units
 
     @classmethod
-    async def open(cls, path: Path) -> SqliteStore:
+    async def open(cls, path: Path) -> Self:
         """Create the file if there is none. Only its owner may read it: it has the customers' records."""
         _create(path)
         # A connection left open keeps its thread, and with it the process, alive.

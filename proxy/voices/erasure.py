@@ -53,14 +53,8 @@ class OwnedRecord(Protocol):
     def account(self) -> str | None: ...
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an erasure is. `pending` is empty once it is complete."""
-
-    subject: str
-    began: int
-    completed: int | None
-    pending: tuple[str, ...]
-
+Receipt = Tombstone
+"""How far an erasure is: a tombstone without `pending` is complete."""
 
 Spread = Callable[[Tombstone], Awaitable[bool]]
 """Lets every worker of this server forget, and returns whether all did."""
@@ -127,8 +121,7 @@ class Erasure:
 
     async def receipt(self, account: str, subject: str) -> Receipt | None:
         """Return the receipt of something that this account had erased."""
-        found = await erasures.get(self._store, account, subject)
-        return None if found is None else _receipt(found)
+        return await erasures.get(self._store, account, subject)
 
     async def forget(self, tombstone: Tombstone) -> bool:
         """Forget a voice in this worker. Return whether its streams have ended. Every worker is told."""
@@ -223,7 +216,7 @@ class Erasure:
             task.add_done_callback(lambda _done: self._finishing.pop(tombstone.subject, None))
         await asyncio.wait([task], timeout=_WAITED_S)
         found = await erasures.get(self._store, tombstone.account, tombstone.subject)
-        return _receipt(found or tombstone)
+        return found or tombstone
 
     async def _finish(self, tombstone: Tombstone, *, is_late: bool) -> None:
         steps: dict[str, Callable[[], Awaitable[bool]]] = {
@@ -234,15 +227,17 @@ class Erasure:
             "database": self._store.forget_deleted,
         }
         pending = [name for name, step in steps.items() if not await _try(name, step)]
-        try:
-            if pending:
-                await erasures.note_pending(self._store, tombstone.subject, pending)
-            else:
-                await erasures.complete(self._store, tombstone.subject)
-        except StorageFailed as error:
-            pending = pending or ["database"]
-            _log.warning("erasure.note.failed", reason=str(error))
-        _log.info("erasure.finish.complete" if not pending else "erasure.finish.pending", pending=pending)
+        if pending:
+            _log.warning("erasure.finish.pending", pending=pending)
+        if await _try("receipt", lambda: self._note(tombstone, pending)) and not pending:
+            _log.info("erasure.finish.complete")
+
+    async def _note(self, tombstone: Tombstone, pending: Sequence[str]) -> bool:
+        if pending:
+            await erasures.note_pending(self._store, tombstone.subject, pending)
+        else:
+            await erasures.complete(self._store, tombstone.subject)
+        return True
 
     async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> bool:
         for files in self.things.files:
@@ -292,12 +287,3 @@ async def _try(step: str, work: Callable[[], Awaitable[bool]]) -> bool:
     except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False
-
-
-def _receipt(tombstone: Tombstone) -> Receipt:
-    return Receipt(
-        subject=tombstone.subject,
-        began=tombstone.began,
-        completed=tombstone.completed,
-        pending=tombstone.pending,
-    )
