@@ -26,7 +26,7 @@ from proxy.config.sections import Config, EngineSection, Server, Storage, VoiceS
 from proxy.config.stores import check_shared, read_cache, read_limits, read_server, read_storage
 from proxy.config.upstream import read_upstream
 from proxy.config.vault import read_vault
-from proxy.config.voices import check_casts, read_voices, shipped_voices
+from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
 
 __all__ = [
     "Config",
@@ -43,9 +43,9 @@ T = TypeVar("T")
 
 _SECTIONS = (
     *("server", "storage", "limits", "upstream", "cache", "vault", "plans", "engines", "models", "routes"),
-    *("voices", "lexicons", "front_ends", "detectors"),
+    *("voices", "consent", "lexicons", "front_ends", "detectors"),
 )
-_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "cache", "vault", "engines")
+_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "cache", "vault", "consent", "engines")
 _LATER = ("marks", "runners")
 
 
@@ -145,6 +145,7 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
         upstream=read_upstream(reader, raw.get("upstream", {}), environ, folder),
         cache=read_cache(reader, raw.get("cache", {})),
         vault=read_vault(reader, raw.get("vault", {}), environ, folder),
+        consent=read_consent(reader, raw.get("consent", {})),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
         models=_beside(

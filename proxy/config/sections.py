@@ -11,6 +11,7 @@ from policies.lexicon import Words
 from policies.plans import Plan
 from policies.routing import Route
 from proxy.config import addresses
+from proxy.config.consent import ConsentSection
 
 _Port = Annotated[
     int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
@@ -181,6 +182,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     """[engines.NAME]: these keys are the server's. All others are the plugin's own settings.
 
     `costs` has the provider's prices by model. "*" stands for all models without a line of their own.
+    `credentials` has the settings of each named account at the provider, which differ from the others'.
     If one of its secrets is missing, `fault` says so.
     """
 
@@ -212,6 +214,7 @@ class EngineSection(msgspec.Struct, frozen=True):
         str, msgspec.Meta(max_length=500, description="a text of up to 500 characters")
     ] = ""
     costs: dict[str, Rate] = {}
+    credentials: dict[str, dict[str, Any]] = {}
     fault: str = ""
     settings: dict[str, Any] = {}
 
@@ -266,6 +269,7 @@ class Config(msgspec.Struct, frozen=True):
     upstream: Upstream = Upstream()
     cache: CacheSection = CacheSection()
     vault: VaultSection = VaultSection()
+    consent: ConsentSection = ConsentSection()
     plans: dict[str, Plan] = {}
     engines: dict[str, EngineSection] = {}
     models: dict[str, tuple[str, ...]] = {}

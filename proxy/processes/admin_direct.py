@@ -26,25 +26,30 @@ from proxy.telemetry.metrics import Metrics
 from proxy.voices.derived_things import DerivedThings
 from proxy.voices.erasure import Erasure, open_erasure
 from proxy.voices.erasure_journal import ErasureJournal
+from proxy.voices.owned_voices import open_voice_work, wire_voices
 
 
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
-    with runtime.locked(Path(config.data)):
-        async with open_store(config.storage.url, Path(config.data)) as store:
+    data = Path(config.data)
+    with runtime.locked(data):
+        async with open_store(config.storage.url, data) as store:
             metrics = Metrics()
             async with (
                 open_ledger(store, metrics) as ledger,
                 open_cache(config, store, _no_revision, metrics) as cache,
-                open_vault(store, Path(config.data), config.vault, metrics) as vault,
+                open_vault(store, data, config.vault, metrics) as vault,
                 _open_erasure(config, store, vault, cache, metrics) as erasure,
+                open_voice_work(store, vault, metrics) as voice_work,
             ):
                 admin_tools = api_admin.AdminTools(
                     store, ledger, Callers(store), config, UsageThrottle(), cache, vault, erasure
                 )
-                library_editor = LibraryEditor(store, Library(store, config.lexicons), cache, config.voices)
-                endpoints = api_admin.record_routes(admin_tools, library_editor)
+                library = Library(store, vault, config.lexicons)
+                library_editor = LibraryEditor(store, vault, library, cache, config.voices)
+                owned = wire_voices(library_editor, voice_work, erasure)
+                endpoints = api_admin.record_routes(admin_tools, owned)
                 yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
 
 

@@ -13,6 +13,7 @@ from proxy.audio.silence import STEP_S, is_sound
 from proxy.speech.speech_stream import PcmReader
 from proxy.voices.erased_voices import ErasedVoices
 from speech_engine import Voice
+from speech_engine.values import find_samples
 
 if TYPE_CHECKING:
     from proxy.audio.loudness import Gain, Meter
@@ -89,6 +90,13 @@ class LoudnessLevels:
         """Forget all levels: an erasure is rare, and a level is measured again within seconds."""
         del voice, digests
         self._known.clear()
+
+    def forget_samples(self, digests: Collection[str]) -> None:
+        """Forget the voices that are made of any of these recordings."""
+        for key in [
+            key for key in self._known if any(each.digest in digests for each in find_samples(key[1]))
+        ]:
+            del self._known[key]
 
 
 class LevelSound:

@@ -224,9 +224,11 @@ class Planner:
         )
         offer = self._catalogue.offer(request.model, chosen.tag)
         decision = routing.decide(offer, span.voice, query, terms, self._rules)
-        if len(self._decisions) >= _MOST_DECISIONS:
-            self._decisions.clear()
-        self._decisions[names] = _KnownDecision(terms, revision, decision)
+        if span.voice.account is None and not span.voice.members:
+            # What people own is theirs to delete: nothing here outlives a request with it.
+            if len(self._decisions) >= _MOST_DECISIONS:
+                self._decisions.clear()
+            self._decisions[names] = _KnownDecision(terms, revision, decision)
         return decision
 
     def failure(

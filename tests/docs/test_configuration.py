@@ -13,6 +13,7 @@ import pytest
 
 from proxy.config import config_toml
 from proxy.config.config_toml import EngineSection, Server, Storage, VoiceSection
+from proxy.config.consent import ConsentSection
 from proxy.config.engines import CostSection
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.routes import RouteSection
@@ -38,6 +39,7 @@ _NO_VALUE = ("none", "needed", "the section's name")
         ("[limits]", LimitsStore),
         ("[cache]", CacheSection),
         ("[vault]", VaultSection),
+        ("[consent]", ConsentSection),
         ("[upstream]", Upstream),
         ("[plans.NAME]", PlanSection),
         ("[plans.NAME.prices]", PriceSection),

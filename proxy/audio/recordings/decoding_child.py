@@ -58,12 +58,12 @@ def _warm_up() -> None:
     msgspec.msgpack.encode(Undecoded("empty"))
 
 
-def _confine() -> tuple[str, ...]:
+def _confine(most_cpu_s: int = MOST_CPU_S) -> tuple[str, ...]:
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     used_mb = pages * resource.getpagesize() // 2**20
     files = ("landlock",) if not forbid_files() else ()
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_S, MOST_CPU_S + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (most_cpu_s, most_cpu_s + 1))
     # No file that would be opened gets a number: 0, 1 and 2 are taken.
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
     return (*files, *confine((), used_mb + _MEMORY_MB))

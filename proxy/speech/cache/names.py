@@ -67,7 +67,10 @@ class Names:
 
     def revise(self, config: Config) -> None:
         """Take the settings of engines and front-ends into the names: other settings may sound different."""
-        engines = {name: (each.plugin, each.settings) for name, each in config.engines.items()}
+        engines = {
+            name: (each.plugin, each.settings, *([each.credentials] if each.credentials else ()))
+            for name, each in config.engines.items()
+        }
         front_ends = {name: each.settings for name, each in config.front_ends.items()}
         self._settings = {
             f"{kind}/{name}": self._tag("settings", msgspec.msgpack.encode(settings, order="deterministic"))
