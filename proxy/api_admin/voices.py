@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +19,7 @@ from proxy.api.voice_bodies import (
     form_values,
     sample_voice,
 )
-from proxy.api.voice_entries import DeletedVoice, MixPart
+from proxy.api.voice_entries import DeletedVoice, MixPart, VoiceQuality
 from proxy.api.voice_sound import zip_reply
 from proxy.api_admin import account_overrides
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
@@ -30,7 +31,7 @@ from proxy.http.form import read_form
 from proxy.http.lists import PAGE, iso, iso_or_none, page
 from proxy.http.replies import encode_json, reply
 from proxy.speech import speech_request
-from proxy.storage import voices
+from proxy.storage import samples, voices
 from proxy.storage.accounts import Account
 from proxy.storage.rows import new_id
 from proxy.storage.voices import Kind, VoiceRecord
@@ -67,7 +68,7 @@ class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
     quality: str | None
     consent: str | None
     used: str | None
-    reasons: list[str] = []
+    reasons: list[str] | UnsetType = UNSET
 
 
 class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +141,9 @@ class AdminVoices:
         act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
         sample = sample_voice(new, form.files["audio_sample"].data)
         record = await self._owned.maker.make(owner.id, sample, self._terms(owner), act)
-        return reply(_shown(record), 201)
+        (kept,) = await samples.of_voice(self._admin_tools.store, record.id)
+        quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
+        return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)
 
     def _terms(self, owner: Account) -> Terms:
         terms = account_overrides.in_force(owner.plan, owner.agreed, self._admin_tools.config)
