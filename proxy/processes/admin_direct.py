@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -20,8 +21,9 @@ from proxy.kept.vault import open_vault
 from proxy.ledger import open_ledger
 from proxy.processes import runtime
 from proxy.speech.cache import open_cache
-from proxy.storage import open_store
+from proxy.storage import bindings, open_store
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.clone_orders import CloneOrders
 from proxy.voices.derived_things import DerivedThings
 from proxy.voices.erasure import open_erasure
 from proxy.voices.owned_voices import open_voice_work, wire_voices
@@ -42,14 +44,16 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 open_erasure(store, vault, data, metrics) as erasure,
                 open_voice_work(store, vault, metrics) as voice_work,
             ):
-                erasure.things = DerivedThings((), (cache, answers), erasure.things.drop)
+                erasure.things = DerivedThings(
+                    (), (cache, answers), erasure.things.drop, partial(bindings.is_gone, store)
+                )
                 await erasure.finish_left_over()
                 admin_tools = api_admin.AdminTools(
                     store, ledger, Callers(store), config, UsageThrottle(), cache, vault, erasure
                 )
                 library = Library(store, vault, config.lexicons)
                 library_editor = LibraryEditor(store, vault, library, cache, config.voices)
-                owned = wire_voices(library_editor, voice_work, erasure)
+                owned = wire_voices(library_editor, voice_work, erasure, CloneOrders(store))
                 endpoints = api_admin.record_routes(admin_tools, owned)
                 yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
 

@@ -18,14 +18,14 @@ import structlog
 
 from proxy.errors import Conflict, NotFound
 from proxy.kept.vault import Vault
-from proxy.storage import erasures
+from proxy.storage import bindings, erasures
 from proxy.storage.audit import Act
 from proxy.storage.erasures import Tombstone
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.derived_things import DerivedThings, no_hosts
+from proxy.voices.derived_things import DerivedThings, no_hosts, no_providers
 from proxy.voices.erased_voices import ErasedVoices
 from proxy.voices.erasure_journal import ErasureJournal, JournalLine
 from speech_engine import EngineError
@@ -38,7 +38,7 @@ _OVERLAP_US = 60 * 1_000_000
 """A tombstone may be committed later than its time says."""
 _LEFT_OVER_US = 60 * 1_000_000
 _JOURNAL_BATCH = 500
-_STEPS = ("workers", "hosts", "files", "recordings", "database")
+_STEPS = ("workers", "hosts", "files", "recordings", "providers", "database")
 
 _log = structlog.get_logger()
 
@@ -80,7 +80,7 @@ class Erasure:
         spread: Spread | None = None,
         doom: Callable[[str], Sequence[Statement]] = lambda _voice: (),
     ) -> None:
-        self.things = DerivedThings((), (), no_hosts)
+        self.things = DerivedThings((), (), no_hosts, no_providers)
         self.erased = ErasedVoices()
         self._store = store
         self._vault = vault
@@ -226,9 +226,11 @@ class Erasure:
             "hosts": lambda: self._drop_at_hosts(tombstone),
             "files": lambda: self._remove_files(tombstone, is_late=is_late),
             "recordings": lambda: self._drop_recordings(tombstone),
+            "providers": lambda: self.things.wait_for_providers(tombstone.subject),
             "database": self._store.forget_deleted,
         }
-        pending = [name for name, step in steps.items() if not await _try(name, step)]
+        # What is done is not done again while a provider is away for hours.
+        pending = [name for name in tombstone.pending if not await _try(name, steps[name])]
         try:
             if pending:
                 await erasures.note_pending(self._store, tombstone.subject, pending)
@@ -259,7 +261,7 @@ async def open_erasure(
     store: Store, vault: Vault, data: Path, metrics: Metrics, spread: Spread | None = None
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
-    erasure = Erasure(store, vault, data, spread)
+    erasure = Erasure(store, vault, data, spread, bindings.doom_statements)
     if replayed := await erasure.replay_journal():
         _log.warning("erasure.replay.complete", replayed=replayed)
 
