@@ -192,7 +192,10 @@ class Entries:
             whole = msgspec.structs.replace(
                 whole,
                 consent=record.consent,
-                clones=[],
+                clones=[
+                    CloneState(engine=each.engine, state=each.state, error=each.error)
+                    for each in parts.clones
+                ],
             )
         if parts.samples:
             quality = msgspec.json.decode(parts.samples[0].quality, type=VoiceQuality)

@@ -140,12 +140,12 @@ class AdminVoices:
         owner = await self._open_account(new.account)
         act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
         sample = sample_voice(new, form.files["audio_sample"].data)
-        record = await self._owned.maker.make(owner.id, sample, self._terms(owner), act)
+        record = await self._owned.maker.make(owner.id, sample, self.terms(owner), act)
         (kept,) = await samples.of_voice(self._admin_tools.store, record.id)
         quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
         return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)
 
-    def _terms(self, owner: Account) -> Terms:
+    def terms(self, owner: Account) -> Terms:
         terms = account_overrides.in_force(owner.plan, owner.agreed, self._admin_tools.config)
         if terms is None:
             raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
@@ -153,12 +153,12 @@ class AdminVoices:
         return msgspec.structs.replace(terms, voices=None)
 
     async def export(self, request: Request) -> Response:
-        record = await self._found(request)
+        record = await self.found(request)
         facts = encode_json(_shown(record))
         return zip_reply(record.id, await self._owned.export.zip(record, facts))
 
     async def delete(self, request: Request) -> Response:
-        record = await self._found(request)
+        record = await self.found(request)
         details = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.audit_row(
             request, "voice.deleted", record.id, record.account or "", **details
@@ -171,7 +171,7 @@ class AdminVoices:
         check_open(owner)
         return owner
 
-    async def _found(self, request: Request) -> VoiceRecord:
+    async def found(self, request: Request) -> VoiceRecord:
         id_or_name = request.path_params["id"]
         account = await self._admin_tools.query_account(request)
         record = await self._owned.editor.find_any_voice(account, id_or_name)

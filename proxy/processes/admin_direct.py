@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -20,9 +21,10 @@ from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import open_ledger
 from proxy.processes import runtime
 from proxy.speech.cache import Cache, open_cache
-from proxy.storage import open_store
+from proxy.storage import bindings, open_store
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.clone_orders import CloneOrders
 from proxy.voices.derived_things import DerivedThings
 from proxy.voices.erasure import Erasure, open_erasure
 from proxy.voices.erasure_journal import ErasureJournal
@@ -48,7 +50,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 )
                 library = Library(store, vault, config.lexicons)
                 library_editor = LibraryEditor(store, vault, library, cache, config.voices)
-                owned = wire_voices(library_editor, voice_work, erasure)
+                owned = wire_voices(library_editor, voice_work, erasure, CloneOrders(store))
                 endpoints = api_admin.record_routes(admin_tools, owned)
                 yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
 
@@ -79,7 +81,9 @@ async def _open_erasure(
         open_answers(store, data, config.server, metrics) as answers,
         open_erasure(store, vault, data, metrics) as erasure,
     ):
-        erasure.things = DerivedThings((), (cache, answers), erasure.things.drop)
+        erasure.things = DerivedThings(
+            (), (cache, answers), erasure.things.drop, partial(bindings.is_gone, store)
+        )
         if not store.is_shared:
             # A killed server may have left some. On a shared database, other servers may be at them.
             await erasure.finish_left_over()

@@ -11,6 +11,7 @@ from proxy.catalogue.library_editor import LibraryEditor
 from proxy.kept.vault import Vault
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.clone_orders import CloneOrders
 from proxy.voices.consent_keeper import ConsentKeeper
 from proxy.voices.erasure import Erasure
 from proxy.voices.recording_intake import RecordingIntake
@@ -37,6 +38,7 @@ class OwnedVoices(NamedTuple):
     consents: ConsentKeeper
     export: VoiceExport
     erasure: Erasure
+    clones: CloneOrders
 
 
 @asynccontextmanager
@@ -45,7 +47,7 @@ async def open_voice_work(store: Store, vault: Vault, metrics: Metrics) -> Async
         yield VoiceWork(vault, RecordingIntake(decoder), SampleStore(store, vault), use)
 
 
-def wire_voices(editor: LibraryEditor, work: VoiceWork, erasure: Erasure) -> OwnedVoices:
+def wire_voices(editor: LibraryEditor, work: VoiceWork, erasure: Erasure, clones: CloneOrders) -> OwnedVoices:
     consents = ConsentKeeper(editor.store, work.vault, work.intake, erasure)
-    maker = VoiceMaker(work.vault, editor, work.intake, consents, erasure)
-    return OwnedVoices(editor, maker, consents, VoiceExport(editor.store, work.vault), erasure)
+    maker = VoiceMaker(work.vault, editor, work.intake, consents, erasure, clones)
+    return OwnedVoices(editor, maker, consents, VoiceExport(editor.store, work.vault), erasure, clones)
