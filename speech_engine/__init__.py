@@ -5,6 +5,7 @@ The package imports only the standard library and msgspec, so that it fits into 
 """
 
 from speech_engine.cloning import CloneRequest, CloneSample
+from speech_engine.comparer import Comparer, SpeakerScale
 from speech_engine.detector import Detector, RankingDetector
 from speech_engine.engine import (
     Engine,
@@ -63,6 +64,7 @@ __all__ = [
     "Clone",
     "CloneRequest",
     "CloneSample",
+    "Comparer",
     "ContentRefused",
     "Context",
     "Convert",
@@ -108,6 +110,7 @@ __all__ = [
     "Samples",
     "Segment",
     "Speak",
+    "SpeakerScale",
     "SpeechJob",
     "Started",
     "UnsupportedLanguage",
