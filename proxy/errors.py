@@ -237,6 +237,12 @@ class ReaderTooSlow(EngineError):
     may_fall_back = False
 
 
+class VoiceErased(EngineError):
+    """The voice of a stream was erased. What was heard before is charged."""
+
+    may_fall_back = False
+
+
 _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.UnsupportedLanguage: ("unsupported_language", "language"),
     engine_errors.UnsupportedText: ("unsupported_text", "input"),
@@ -244,6 +250,7 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.ContentRefused: ("content_refused", "input"),
     engine_errors.UnusableSample: ("unusable_sample", "voice"),
     ReaderTooSlow: ("client_too_slow", ""),
+    VoiceErased: ("voice_not_found", "voice"),
 }
 
 

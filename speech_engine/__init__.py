@@ -4,7 +4,7 @@ The package imports only the standard library and msgspec, so that it fits into 
 `speech_engine.host` (needs grpcio) runs an engine in its own process and is imported by name only.
 """
 
-from speech_engine.cloning import CloneRequest, CloneSample
+from speech_engine.cloning import CloneInfo, CloneList, CloneRequest, CloneSample
 from speech_engine.comparer import Comparer, SpeakerScale
 from speech_engine.detector import Detector, RankingDetector
 from speech_engine.engine import (
@@ -12,12 +12,15 @@ from speech_engine.engine import (
     EngineClones,
     EngineConverts,
     EngineDeletesVoices,
+    EngineFindsClones,
     EngineRefreshes,
     EngineVoices,
 )
 from speech_engine.errors import (
+    CloneNameUsed,
     ContentRefused,
     EngineBusy,
+    EngineCannot,
     EngineError,
     EngineExhausted,
     EngineFailed,
@@ -26,12 +29,23 @@ from speech_engine.errors import (
     EngineTimeout,
     EngineUnauthorized,
     EngineUnavailable,
+    NoCloneRoom,
     UnsupportedLanguage,
     UnsupportedText,
     UnusableSample,
     VoiceNotFound,
 )
-from speech_engine.events import Audio, Encoded, Event, Finished, Started, VoiceMade, Word, Words
+from speech_engine.events import (
+    Audio,
+    ClonesListed,
+    Encoded,
+    Event,
+    Finished,
+    Started,
+    VoiceMade,
+    Word,
+    Words,
+)
 from speech_engine.front_end import FrontEnd
 from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpRequest
 from speech_engine.mark import Mark, MarkStream
@@ -51,7 +65,7 @@ from speech_engine.values import (
     Urgency,
     Voice,
 )
-from speech_engine.work import Clone, Convert, DeleteVoice, Speak, Work
+from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, ListClones, Speak, Work
 
 API_VERSION = 3
 """The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
@@ -62,8 +76,12 @@ __all__ = [
     "Alphabet",
     "Audio",
     "Clone",
+    "CloneInfo",
+    "CloneList",
+    "CloneNameUsed",
     "CloneRequest",
     "CloneSample",
+    "ClonesListed",
     "Comparer",
     "ContentRefused",
     "Context",
@@ -73,12 +91,14 @@ __all__ = [
     "Encoded",
     "Engine",
     "EngineBusy",
+    "EngineCannot",
     "EngineClones",
     "EngineConverts",
     "EngineDeletesVoices",
     "EngineError",
     "EngineExhausted",
     "EngineFailed",
+    "EngineFindsClones",
     "EngineLimited",
     "EngineRefreshes",
     "EngineStumbled",
@@ -88,6 +108,7 @@ __all__ = [
     "EngineVoice",
     "EngineVoices",
     "Event",
+    "FindClone",
     "Finished",
     "FrontEnd",
     "Hosted",
@@ -97,10 +118,12 @@ __all__ = [
     "HttpForm",
     "HttpRequest",
     "Language",
+    "ListClones",
     "Mark",
     "MarkStream",
     "Mix",
     "ModelInfo",
+    "NoCloneRoom",
     "Plugin",
     "Pronunciation",
     "RankingDetector",

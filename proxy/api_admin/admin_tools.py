@@ -75,7 +75,7 @@ class AdminTools(NamedTuple):
         return Act(
             id=new_id("aud"),
             at=await self.store.now(),
-            actor=_actor(request),
+            actor=actor(request),
             action=action,
             subject=subject,
             account=account,
@@ -91,6 +91,6 @@ def check_open(account: Account) -> None:
         )
 
 
-def _actor(request: Request) -> str:
+def actor(request: Request) -> str:
     caller = request.scope["state"].get("caller")
     return CONTROL if caller is None else caller.key

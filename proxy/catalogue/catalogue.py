@@ -50,6 +50,11 @@ class Catalogue:
         return self._engines.revision
 
     @property
+    def engines(self) -> frozenset[str]:
+        """The names of the configured engines, up or not."""
+        return frozenset(self._config.engines)
+
+    @property
     def routes(self) -> Routes:
         return self._routes
 

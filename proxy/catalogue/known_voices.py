@@ -10,6 +10,7 @@ from policies.routing import Model, Voice, may_receive
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
 from proxy.catalogue.library_editor import no_voice
+from proxy.catalogue.saved_voices import LibraryVoice
 from speech_engine import ModelInfo
 
 
@@ -37,6 +38,16 @@ class KnownVoices:
         if voice is None:
             raise no_voice(name, (each.id for each in self.voices))
         return voice
+
+    def saved(self, voice: Voice) -> LibraryVoice | None:
+        """Return what was saved of a voice, or None if the configuration or an engine has it."""
+        found = self._own.saved.get(voice.id)
+        return found if found is not None and found.voice is voice else None
+
+    def is_own(self, voice: Voice) -> bool:
+        """Tell whether the caller's account has saved the voice, and not the operator."""
+        found = self.saved(voice)
+        return found is not None and found.row.account is not None
 
     def engines(self, voice: Voice) -> list[str]:
         """Return the engines that speak with a voice. A cast has those of its members."""

@@ -182,6 +182,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     """[engines.NAME]: these keys are the server's. All others are the plugin's own settings.
 
     `costs` has the provider's prices by model. "*" stands for all models without a line of their own.
+    `credentials` has the settings of each named account at the provider, which differ from the others'.
     If one of its secrets is missing, `fault` says so.
     """
 
@@ -213,6 +214,7 @@ class EngineSection(msgspec.Struct, frozen=True):
         str, msgspec.Meta(max_length=500, description="a text of up to 500 characters")
     ] = ""
     costs: dict[str, Rate] = {}
+    credentials: dict[str, dict[str, Any]] = {}
     fault: str = ""
     settings: dict[str, Any] = {}
 

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from proxy.config.config_toml import Config, EngineSection
+from proxy.config.engines import credentials_of
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
@@ -37,7 +38,7 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What `voxgate engines` and /readyz say of one engine."""
+    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets."""
 
     name: str
     plugin: str
@@ -48,6 +49,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     running: int
     waiting: int
     waiting_s: float
+    credentials: tuple[str, ...] = ()
 
 
 class Engines:
@@ -76,6 +78,19 @@ class Engines:
         engine = self._live.get(state.engine)
         if isinstance(engine, HostedEngine):
             engine.update_host(state)
+
+    def credentials(self, name: str) -> tuple[str, ...]:
+        """Return the labels of a cloud engine's provider accounts, also while it is down."""
+        return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
+
+    def take_uses(self) -> set[tuple[str, str, str]]:
+        """Return the clones that have spoken since the last call: engine, credential, and id."""
+        uses: set[tuple[str, str, str]] = set()
+        for name, engine in self._live.items():
+            if isinstance(engine, CloudEngine) and engine.uses:
+                uses |= {(name, credential, voice) for credential, voice in engine.uses}
+                engine.uses.clear()
+        return uses
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         """Make all engines forget these recordings, and what they derived from them.
@@ -111,6 +126,7 @@ class Engines:
                 health.running,
                 health.waiting,
                 health.waiting_s,
+                self.credentials(name),
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )
@@ -172,17 +188,22 @@ class _Opening:
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
             return InProcessEngine(created[0], section.queue, samples)
-        keys = [self._key(spec.name, number, engine, section) for number, engine in enumerate(created, 1)]
+        keys = [
+            self._key(spec, number, engine, section, credential)
+            for number, (engine, credential) in enumerate(zip(created, spec.credentials, strict=True), 1)
+        ]
         cloud = CloudEngine(spec.name, keys, self._metrics, samples=samples)
         await self._stack.enter_async_context(keep_refreshed(cloud))
         return cloud
 
-    def _key(self, name: str, number: int, engine: Engine, section: EngineSection) -> ProviderKey:
+    def _key(
+        self, spec: InProcessSpec[Any], number: int, engine: Engine, section: EngineSection, credential: str
+    ) -> ProviderKey:
         """Give a worker its share of what the provider allows."""
         count = section.concurrency or introduction(engine).slots
         slots = Slots(max(1, count // self._workers), section.queue)
         pace = ProviderPace(None if section.rpm is None else max(1, section.rpm // self._workers))
-        return ProviderKey(name, number, engine, slots, pace, self._metrics)
+        return ProviderKey(spec.name, number, engine, slots, pace, self._metrics, credential)
 
     def _failed(self, name: str, reason: str) -> CloudEngine:
         return CloudEngine(name, (), self._metrics, reason)

@@ -148,7 +148,12 @@ class Relay:
         if number + 1 < len(self._runs):
             self._prefetch_part(number + 1)
         sound = PcmReader(prefetch)
-        return sound if self._levels is None else LevelSound(sound, self._levels.find(stream.candidate))
+        return self._leveled(sound, stream)
+
+    def _leveled(self, sound: PcmReader, stream: CandidateStream) -> PcmReader | LevelSound:
+        if self._levels is None:
+            return sound
+        return LevelSound(sound, self._levels.find(stream.candidate, self._call.plan.own_voices))
 
     async def _begin_part(self, number: int) -> tuple[Prefetch[CandidateStream], CandidateStream]:
         """Wait for the first sound of a part. If it failed during the part before it, try it once more.

@@ -175,12 +175,12 @@ def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:
         return _decode_speech(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # A field is missing, null or wrong: read the fields one by one, to fill that field in or to name it.
-        return _read(SpeechBody, _fill(_object(body), defaults))
+        return read(SpeechBody, _fill(_object(body), defaults))
 
 
 def parse(type_: type[fields.T], body: bytes) -> fields.T:
     """Parse any JSON body as its struct. Raises InvalidRequest with the first field that is wrong."""
-    return _read(type_, _object(body))
+    return read(type_, _object(body))
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -194,7 +194,8 @@ def _object(body: bytes) -> dict[str, Any]:
         ) from None
 
 
-def _read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
+def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
+    """Read an object, of JSON or of a form, as its struct. Raises InvalidRequest with the first fault."""
     try:
         return fields.read(type_, raw, null_is_absent=True)
     except fields.FieldFaults as error:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from policies import casting, language, mixing
 from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base
 from policies.routing import Decision, Voice
@@ -116,7 +118,10 @@ class TextSplitter:
         if request.mix:
             id_ = mixing.mixed_id(request.mix)
             mix = Voice(id=id_, name=id_, mix=request.mix)
-            return resolve_mix(self._catalogue, mix, own, "voice.mix", is_saved=False)
+            resolved = resolve_mix(self._catalogue, mix, own, "voice.mix", is_saved=False)
+            # Of ids, because usage keeps it: a name may be a person's, who may erase the voice.
+            id_ = mixing.mixed_id(resolved.mix)
+            return replace(resolved, id=id_, name=id_)
         voice = self._catalogue.resolve_voice(request.voice, own.voices)
         return resolve_mix(self._catalogue, voice, own, "voice")
 

@@ -120,7 +120,7 @@ async def list_since(store: Store, since: int) -> list[Tombstone]:
 
 
 async def list_of_account(store: Store, account: str) -> list[str]:
-    """List the ids of what an account has that can be erased: the voices first, as they need the consents."""
+    """List the ids of what an account has that can be erased."""
     return [row["id"] for row in await store.read(_OF_ACCOUNT, {"account": account})]
 
 

@@ -8,7 +8,7 @@ A kill at any moment leaves the tombstone, or the line of the journal, and the n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -25,8 +25,10 @@ from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.derived_things import DerivedThings, no_hosts
 from proxy.voices.erased_voices import ErasedVoices
 from proxy.voices.erasure_journal import ErasureJournal, JournalLine
+from speech_engine import EngineError
 
 _WAITED_S = 10.0
 """For so long a request waits for its receipt to be complete. The erasure goes on without it."""
@@ -51,39 +53,8 @@ class OwnedRecord(Protocol):
     def account(self) -> str | None: ...
 
 
-class VoiceMemory(Protocol):
-    """Something in a worker's memory that is derived of voices."""
-
-    def forget_voice(self, voice: str, digests: Collection[str]) -> None: ...
-
-
-class VoiceFiles(Protocol):
-    """Something on this machine's disk that is derived of voices."""
-
-    async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove what is derived of a voice. `is_late`: somebody may have removed the rows of it before.
-
-        Raises OSError and StorageFailed.
-        """
-        ...
-
-
-class DerivedThings(NamedTuple):
-    """All that this worker has of voices. `drop` tells the hosts, and returns whether all acknowledged."""
-
-    memories: Sequence[VoiceMemory]
-    files: Sequence[VoiceFiles]
-    drop: Callable[[Sequence[str]], Awaitable[bool]]
-
-
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an erasure is. `pending` is empty once it is complete."""
-
-    subject: str
-    began: int
-    completed: int | None
-    pending: tuple[str, ...]
-
+Receipt = Tombstone
+"""How far an erasure is: a tombstone without `pending` is complete."""
 
 Spread = Callable[[Tombstone], Awaitable[bool]]
 """Lets every worker of this server forget, and returns whether all did."""
@@ -103,8 +74,9 @@ class Erasure:
         spread: Spread | None = None,
         doom: Callable[[str], Sequence[Statement]] = lambda _voice: (),
     ) -> None:
-        self.things = DerivedThings((), (), _no_hosts)
+        self.things = DerivedThings((), (), no_hosts)
         self.erased = ErasedVoices()
+        self.replayed = 0
         self._store = store
         self._vault = vault
         self._journal = ErasureJournal(data)
@@ -139,7 +111,9 @@ class Erasure:
     async def erase_account(self, account: str) -> None:
         """Erase all voices and consents of an account that is closed, and the key of its digests."""
         buried = []
-        for id_ in await erasures.list_of_account(self._store, account):
+        owned = await erasures.list_of_account(self._store, account)
+        # The voices first, because they need the consents.
+        for id_ in sorted(owned, key=lambda id_: not id_.startswith("voice_")):
             if (tombstone := await self._bury(_Owned(id_, account), None)) is not None:
                 buried.append(tombstone)
         await asyncio.gather(*(self._receipt_soon(tombstone) for tombstone in buried))
@@ -147,8 +121,7 @@ class Erasure:
 
     async def receipt(self, account: str, subject: str) -> Receipt | None:
         """Return the receipt of something that this account had erased."""
-        found = await erasures.get(self._store, account, subject)
-        return None if found is None else _receipt(found)
+        return await erasures.get(self._store, account, subject)
 
     async def forget(self, tombstone: Tombstone) -> bool:
         """Forget a voice in this worker. Return whether its streams have ended. Every worker is told."""
@@ -157,17 +130,19 @@ class Erasure:
             memory.forget_voice(tombstone.subject, tombstone.digests)
         return await self.erased.wait_until_silent(tombstone.subject, _SILENT_S)
 
-    async def replay_journal(self) -> int:
-        """Erase what the journal has and the database does not. Return how many. Call it before serving."""
-        lines = [*{line.subject: line for line in await asyncio.to_thread(self._journal.read)}.values()]
-        replayed = 0
+    async def replay_journal(self) -> None:
+        """Erase what the journal has and the database does not, and count it. Call it before serving."""
+        try:
+            lines = await asyncio.to_thread(self._journal.read)
+        except OSError as error:
+            # Without it nobody knows whether this database has voices that were erased.
+            raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
         for first in range(0, len(lines), _JOURNAL_BATCH):
             batch = lines[first : first + _JOURNAL_BATCH]
             known = await erasures.list_known(self._store, [line.subject for line in batch])
             for line in batch:
                 if line.subject not in known:
-                    replayed += await self._replay(line)
-        return replayed
+                    self.replayed += await self._replay(line)
 
     async def finish_left_over(self, older_than_us: int = 0) -> list[Receipt]:
         """Finish the erasures that others have begun: a killed server, or one that could not go on."""
@@ -192,7 +167,7 @@ class Erasure:
         for tombstone in recent:
             if not self.erased.is_erased(tombstone.subject):
                 await self.forget(tombstone)
-                await self.things.drop(tombstone.digests)
+                await self._drop_at_hosts(tombstone)
                 await self._remove_files(tombstone, is_late=True)
 
     async def close(self) -> None:
@@ -241,30 +216,37 @@ class Erasure:
             task.add_done_callback(lambda _done: self._finishing.pop(tombstone.subject, None))
         await asyncio.wait([task], timeout=_WAITED_S)
         found = await erasures.get(self._store, tombstone.account, tombstone.subject)
-        return _receipt(found or tombstone)
+        return found or tombstone
 
     async def _finish(self, tombstone: Tombstone, *, is_late: bool) -> None:
         steps: dict[str, Callable[[], Awaitable[bool]]] = {
             "workers": lambda: self._spread(tombstone),
-            "hosts": lambda: self.things.drop(tombstone.digests),
+            "hosts": lambda: self._drop_at_hosts(tombstone),
             "files": lambda: self._remove_files(tombstone, is_late=is_late),
             "recordings": lambda: self._drop_recordings(tombstone),
             "database": self._store.forget_deleted,
         }
         pending = [name for name, step in steps.items() if not await _try(name, step)]
-        try:
-            if pending:
-                await erasures.note_pending(self._store, tombstone.subject, pending)
-            else:
-                await erasures.complete(self._store, tombstone.subject)
-        except StorageFailed as error:
-            pending = pending or ["database"]
-            _log.warning("erasure.note.failed", reason=str(error))
-        _log.info("erasure.finish.complete" if not pending else "erasure.finish.pending", pending=pending)
+        if pending:
+            _log.warning("erasure.finish.pending", pending=pending)
+        if await _try("receipt", lambda: self._note(tombstone, pending)) and not pending:
+            _log.info("erasure.finish.complete")
+
+    async def _note(self, tombstone: Tombstone, pending: Sequence[str]) -> bool:
+        if pending:
+            await erasures.note_pending(self._store, tombstone.subject, pending)
+        else:
+            await erasures.complete(self._store, tombstone.subject)
+        return True
 
     async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> bool:
         for files in self.things.files:
             await files.remove_voice(tombstone.subject, is_late=is_late)
+        return True
+
+    async def _drop_at_hosts(self, tombstone: Tombstone) -> bool:
+        if tombstone.digests:
+            await self.things.drop(tombstone.digests)
         return True
 
     async def _drop_recordings(self, tombstone: Tombstone) -> bool:
@@ -278,8 +260,9 @@ async def open_erasure(
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
     erasure = Erasure(store, vault, data, spread)
-    if replayed := await erasure.replay_journal():
-        _log.warning("erasure.replay.complete", replayed=replayed)
+    await erasure.replay_journal()
+    if erasure.replayed:
+        _log.warning("erasure.replay.complete", replayed=erasure.replayed)
 
     async def turn() -> None:
         if store.is_shared:
@@ -301,19 +284,6 @@ class _Owned(NamedTuple):
 async def _try(step: str, work: Callable[[], Awaitable[bool]]) -> bool:
     try:
         return await work()
-    except (OSError, StorageFailed) as error:
+    except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False
-
-
-async def _no_hosts(_digests: Sequence[str]) -> bool:
-    return True
-
-
-def _receipt(tombstone: Tombstone) -> Receipt:
-    return Receipt(
-        subject=tombstone.subject,
-        began=tombstone.began,
-        completed=tombstone.completed,
-        pending=tombstone.pending,
-    )

@@ -62,12 +62,12 @@ class ErasureJournal:
             _flush(self._file.parent)
 
     def read(self) -> list[JournalLine]:
-        """Return all lines, without those that a kill cut short."""
+        """Return a line for each subject, without those that a kill cut short."""
         try:
             text = self._file.read_bytes()
         except FileNotFoundError:
             return []
-        return list(_parse(text.split(b"\n")))
+        return [*{line.subject: line for line in _parse(text.split(b"\n"))}.values()]
 
     def _is_torn(self) -> bool:
         try:

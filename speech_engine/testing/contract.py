@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
@@ -10,7 +11,14 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from speech_engine.cloning import CloneRequest, CloneSample
-from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices, EngineVoices
+from speech_engine.engine import (
+    Engine,
+    EngineClones,
+    EngineConverts,
+    EngineDeletesVoices,
+    EngineFindsClones,
+    EngineVoices,
+)
 from speech_engine.errors import EngineError, UnusableSample, VoiceNotFound
 from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
 from speech_engine.host.sample_shelf import SampleShelf
@@ -160,14 +168,16 @@ class EngineContract:
             spoken = await self._speak_whole(engine, self.job_for(engine))
             sample = CloneSample(wav_of(spoken, least_s=CLONE_S))
             async with asyncio.timeout(self.patience_s):
-                voice = await engine.clone(
-                    CloneRequest(name="voxgate contract", samples=(sample,), language=self.language)
-                )
+                name = f"voxgate-contract-{secrets.token_hex(8)}"
+                request = CloneRequest(name=name, samples=(sample,), language=self.language)
+                voice = await engine.clone(request)
                 require(bool(voice), "clone() returns the id of the voice")
+                await self._check_found(engine, name, voice)
                 await self._speak_whole(engine, self.job_for(engine, voice=EngineVoice(voice)))
                 if isinstance(engine, EngineDeletesVoices):
                     await engine.delete_voice(voice)
                     await self._not_found(engine, voice)
+                    await self._check_found(engine, name, None)
 
     async def test_a_recording_speaks_until_it_is_dropped(self) -> None:
         async with self.engine() as engine:
@@ -252,6 +262,17 @@ class EngineContract:
         except EngineError as error:
             return error
         raise ContractBroken("what an engine cannot do raises a class of speech_engine.errors")
+
+    async def _check_found(self, engine: Engine, name: str, voice: str | None) -> None:
+        """Check that an engine that finds clones finds this one, or knows that it is gone."""
+        if not isinstance(engine, EngineFindsClones):
+            return
+        found = await engine.find_clone(name)
+        require(found == voice, "find_clone() returns the id that clone() gave, and None once it is deleted")
+        listed = await engine.list_clones(name)
+        expected = [] if voice is None else [(voice, name)]
+        clones = [(each.id, each.name) for each in listed.clones]
+        require(clones == expected, "list_clones() has the clones whose names begin with the prefix")
 
     async def _not_found(self, engine: EngineDeletesVoices, voice: str) -> None:
         try:

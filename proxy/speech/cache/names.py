@@ -48,11 +48,8 @@ class ClipOwner(NamedTuple):
 
     @classmethod
     def of(cls, question: CacheQuestion) -> ClipOwner:
-        parts = question.plan.parts
-        # The requested voice as well: a cast of which one member speaks goes with both.
-        voices = {question.plan.voice.id, *(part.voice.id for part in parts)}
-        voices.update(member.id for part in parts for member in part.voice.members)
-        return cls(question.account, frozenset(voices), any(part.lexicon.digest for part in parts))
+        plan = question.plan
+        return cls(question.account, plan.voices, any(part.lexicon.digest for part in plan.parts))
 
 
 class Names:
@@ -70,7 +67,10 @@ class Names:
 
     def revise(self, config: Config) -> None:
         """Take the settings of engines and front-ends into the names: other settings may sound different."""
-        engines = {name: (each.plugin, each.settings) for name, each in config.engines.items()}
+        engines = {
+            name: (each.plugin, each.settings, *([each.credentials] if each.credentials else ()))
+            for name, each in config.engines.items()
+        }
         front_ends = {name: each.settings for name, each in config.front_ends.items()}
         self._settings = {
             f"{kind}/{name}": self._tag("settings", msgspec.msgpack.encode(settings, order="deterministic"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import NamedTuple
 
 from proxy.kept.vault import SealedRecord
 from proxy.storage.store import Statement, Store
@@ -24,6 +25,13 @@ _ACCOUNT = """
 INSERT INTO accounts (id, name, plan, created, anchor, agreed)
 VALUES (:id, :id, 'free', 1, 1, '{}') ON CONFLICT (id) DO NOTHING
 """
+
+
+class Owned(NamedTuple):
+    """A voice or a consent, as an erasure takes it."""
+
+    id: str
+    account: str | None
 
 
 async def add_account(store: Store, account: str) -> None:
@@ -60,3 +68,8 @@ async def add_consent(
     }
     await store.write(Statement(_CONSENT, row))
     return id_
+
+
+def needs(voice: str, consent: str) -> Statement:
+    """Let a voice need a consent."""
+    return Statement("UPDATE voices SET consent = :consent WHERE id = :id", {"id": voice, "consent": consent})

@@ -13,6 +13,8 @@ from speech_engine import (
     ANY_LANGUAGE,
     Audio,
     Clone,
+    CloneInfo,
+    CloneList,
     CloneRequest,
     CloneSample,
     DeleteVoice,
@@ -88,6 +90,12 @@ class Studio(FakeEngine):
         if id not in self.voices_made:
             raise VoiceNotFound("No such voice.")
         self.voices_made.remove(id)
+
+    async def find_clone(self, name: str) -> str | None:
+        return name if name in self.voices_made else None
+
+    async def list_clones(self, prefix: str) -> CloneList:
+        return CloneList(tuple(CloneInfo(each, each) for each in self.voices_made if each.startswith(prefix)))
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         yield Started(RATE_HZ)
