@@ -35,6 +35,43 @@ class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
         return f"<BeginHost {self.engine} {self.module}>"
 
 
+class BeginComparer(msgspec.Struct, frozen=True, tag="begin_comparer"):
+    """A worker's first message to the process of a comparer."""
+
+    name: str
+    module: str
+    settings: bytes
+    needs: tuple[str, ...] = ()
+    memory_mb: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<BeginComparer {self.name} {self.module}>"
+
+
+class ComparerReady(msgspec.Struct, frozen=True, tag="comparer_ready"):
+    """The comparer has loaded. Its scale says how to read its scores."""
+
+    same: float
+    other: float
+
+
+class ComparisonQuestion(msgspec.Struct, frozen=True, tag="comparison_asked"):
+    """A question to a comparer: are these two recordings of one speaker?"""
+
+    one: bytes
+    other: bytes
+
+    def __repr__(self) -> str:
+        return f"<ComparisonQuestion {len(self.one)} and {len(self.other)} bytes>"
+
+
+class ComparisonScore(msgspec.Struct, frozen=True, tag="comparison"):
+    """The answer. With a `failure`, the class of what the comparer raised, there is no score."""
+
+    score: float = 0.0
+    failure: str = ""
+
+
 class Revision(msgspec.Struct, frozen=True, tag="revision"):
     """The parsed configuration for a worker; the first one starts the worker's life."""
 
@@ -183,8 +220,9 @@ Question = MetricsQuestion | PlansQuestion | ForgetQuestion
 Reply = MetricsReport | PlansInUse | VoiceForgotten
 WorkerQuestion = ReloadQuestion | ErasureQuestion
 _ToWorker = Revision | HostState | WorkerGivenUp | Question | ReloadResult | ErasureSpread
-_ToChild = BeginHost | TextVerdicts | _ToWorker | Drain
-_ToSupervisor = Ready | Broken | Tick | Reply | WorkerQuestion
+_ToComparer = BeginComparer | ComparisonQuestion
+_ToChild = BeginHost | TextVerdicts | _ToWorker | _ToComparer | Drain
+_ToSupervisor = Ready | Broken | Tick | Reply | WorkerQuestion | ComparerReady | ComparisonScore
 Message = _ToChild | _ToSupervisor
 
 _encode = msgspec.msgpack.Encoder().encode
