@@ -233,7 +233,7 @@ async def open_worker(
         open_answers(store, Path(config.data), config.server, metrics) as answers,
         open_vault(store, Path(config.data), config.vault, metrics) as vault,
         open_erasure(store, vault, Path(config.data), metrics, link and link.spread) as erasure,
-        open_voice_work(store, vault, metrics) as voice_work,
+        open_voice_work(store, vault, registry, config, metrics) as voice_work,
         open_limits(config.limits.url) as limits,
         open_engines(
             registry, config, metrics.engines, samples := OneShotSamples(voice_work.samples)

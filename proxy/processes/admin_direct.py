@@ -15,6 +15,8 @@ from proxy.access.usage_throttle import UsageThrottle
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config
+from proxy.engines import registry
+from proxy.engines.registry import Registry
 from proxy.http.layers import control_app
 from proxy.kept import open_answers
 from proxy.kept.vault import Vault, open_vault
@@ -43,7 +45,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 open_cache(config, store, _no_revision, metrics) as cache,
                 open_vault(store, data, config.vault, metrics) as vault,
                 _open_erasure(config, store, vault, cache, metrics) as erasure,
-                open_voice_work(store, vault, metrics) as voice_work,
+                open_voice_work(store, vault, _comparers(config), config, metrics) as voice_work,
             ):
                 admin_tools = api_admin.AdminTools(
                     store, ledger, Callers(store), config, UsageThrottle(), cache, vault, erasure
@@ -93,3 +95,8 @@ async def _open_erasure(
 def _no_revision(_front_end: str) -> str:
     """Return no revision: nothing is spoken here."""
     return ""
+
+
+def _comparers(config: Config) -> Registry:
+    """Return the installed plugins if a comparer is needed. To load them takes a while."""
+    return registry.load() if config.consent.comparer else Registry({}, [])

@@ -148,6 +148,7 @@ class VoiceMaker:
             new.record(account, "sample", await self._store.now(), act),
             quality=taken.quality.rating,
             consent=None if consent is None else consent.id,
+            compared=await self._consents.compare(taken, consent),
             texts=(new.ref_text,),
         )
         for _ in range(_TRIES):
