@@ -170,8 +170,10 @@ def with_engines(
     plugins = {
         (kind, name): plugin for kind in get_args(Kind) for name, plugin in installed.plugins(kind).items()
     }
-    own = {("engine", name): _plugin(name, engine) for name, engine in engines.items()}
-    return Registry({**plugins, **own, **(more or {})}, list(installed.faults))
+    own: dict[tuple[str, str], Plugin[Any]] = {
+        ("engine", name): _plugin(name, engine) for name, engine in engines.items()
+    }
+    return Registry({**plugins, **own, **dict((more or {}).items())}, list(installed.faults))
 
 
 def envelope(answer: httpx2.Response) -> dict[str, Any]:
