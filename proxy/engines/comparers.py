@@ -22,14 +22,13 @@ from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import EngineConfigError, Registry
 from speech_engine import Comparer, Hosted, SpeakerScale
-from speech_engine.host.pipe import (
+from speech_engine.host.comparer_messages import (
     BeginComparer,
-    Broken,
     ComparerReady,
     ComparisonQuestion,
     ComparisonScore,
-    Message,
 )
+from speech_engine.host.pipe import Broken, Message
 
 WITHIN_S = 60.0
 """The time for one answer, the start of the process included."""

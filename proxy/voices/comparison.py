@@ -40,7 +40,7 @@ class RatedRecording(NamedTuple):
         return f"<RatedRecording {self.quality.rating}>"
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class SpeakerVerdict(msgspec.Struct, frozen=True):
     """What a comparison came to, for the record. Without a score, the comparer could not be asked."""
 
     answer: SpeakerAnswer
@@ -48,7 +48,7 @@ class Comparison(msgspec.Struct, frozen=True):
     score: float | None = None
 
 
-class SpeakerComparison:
+class SpeakerCheck:
     """Compares speakers with the configured comparer, if there is one."""
 
     def __init__(self, section: ConsentSection, comparer: SpeakerComparer | None) -> None:
@@ -56,9 +56,9 @@ class SpeakerComparison:
         self._comparer = comparer
 
     def __repr__(self) -> str:
-        return f"<SpeakerComparison by {self._section.comparer or 'nobody'}>"
+        return f"<SpeakerCheck by {self._section.comparer or 'nobody'}>"
 
-    async def compare(self, one: RatedRecording, other: RatedRecording) -> Comparison | None:
+    async def compare(self, one: RatedRecording, other: RatedRecording) -> SpeakerVerdict | None:
         """Compare two recordings. Return None if the operator names no comparer.
 
         A comparer that fails, or cannot be used, leaves the answer unsure: nobody is refused for that.
@@ -67,17 +67,17 @@ class SpeakerComparison:
         if not name:
             return None
         if self._comparer is None:
-            return Comparison("unsure", name)
+            return SpeakerVerdict("unsure", name)
         try:
             sounds = [await asyncio.to_thread(_compared_part, each) for each in (one, other)]
             found = await self._comparer.score(*sounds)
         except (ComparerFailed, UnusableRecording) as error:
             _log.warning("consent.compare.failed", comparer=name, reason=str(error))
-            return Comparison("unsure", name)
+            return SpeakerVerdict("unsure", name)
         ratings = (one.quality.rating, other.quality.rating)
-        return Comparison(judge_speakers(found.score, found.scale, ratings), name, round(found.score, 3))
+        return SpeakerVerdict(judge_speakers(found.score, found.scale, ratings), name, round(found.score, 3))
 
-    def refuses(self, comparison: Comparison | None) -> bool:
+    def refuses(self, comparison: SpeakerVerdict | None) -> bool:
         """Tell whether the operator wants no voice after this comparison."""
         return (
             comparison is not None
@@ -95,7 +95,7 @@ def _compared_part(recording: RatedRecording) -> bytes:
 
 
 @asynccontextmanager
-async def open_comparison(registry: Registry, config: Config) -> AsyncIterator[SpeakerComparison]:
+async def open_speaker_check(registry: Registry, config: Config) -> AsyncIterator[SpeakerCheck]:
     """Open the comparer that [consent] names. If it cannot be used, that is logged."""
     name = config.consent.comparer
     async with AsyncExitStack() as stack:
@@ -104,4 +104,4 @@ async def open_comparison(registry: Registry, config: Config) -> AsyncIterator[S
             section = config.comparers.get(name, PluginSection())
             environ = environ_for_hosts(os.environ, config.secrets)
             comparer = await stack.enter_async_context(open_comparer(registry, name, section, environ))
-        yield SpeakerComparison(config.consent, comparer)
+        yield SpeakerCheck(config.consent, comparer)

@@ -15,18 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from speech_engine.comparer import Comparer
-from speech_engine.host.confinement import confine
-from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import (
+from speech_engine.host.comparer_messages import (
     BeginComparer,
-    Broken,
     ComparerReady,
     ComparisonQuestion,
     ComparisonScore,
-    Message,
-    ParentPipe,
-    tell,
 )
+from speech_engine.host.confinement import confine
+from speech_engine.host.log import HostLogger
+from speech_engine.host.pipe import Broken, Message, ParentPipe, tell
 from speech_engine.plugin import Context
 from speech_engine.worker_module import worker_plugin
 

@@ -12,13 +12,13 @@ import msgspec
 from plugins.resemblyzer.plugin import HOSTED, ResemblyzerSettings
 from proxy.config.secret import environ_for_hosts
 from speech_engine import SpeakerScale
-from speech_engine.host.pipe import (
+from speech_engine.host.comparer_messages import (
     BeginComparer,
     ComparerReady,
     ComparisonQuestion,
     ComparisonScore,
-    ParentPipe,
 )
+from speech_engine.host.pipe import ParentPipe
 from tests.plugins.resemblyzer.environment import NAME, interpreter
 
 

@@ -17,8 +17,8 @@ from proxy.engines.comparers import MOST_WAITING, ComparerFailed, HostedComparer
 from proxy.engines.registry import Registry
 from speech_engine import Hosted, SpeakerScale
 from speech_engine.comparer import COMPARED_RATE_HZ
+from speech_engine.host.comparer_messages import BeginComparer
 from speech_engine.host.confinement import has_call_filter
-from speech_engine.host.pipe import BeginComparer
 from tests.proxy.engines import pitch_comparer
 from tests.proxy.engines.pitch_comparer import DEADLY, ENDLESS, HARMFUL, NO_NUMBER, OUTWARD, PitchSettings
 from tests.sound import tone
