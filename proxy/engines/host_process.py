@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -50,6 +51,7 @@ class HostProcess:
     def __init__(self, address: str) -> None:
         self.number = next(_numbers)
         self.running = 0
+        self.tenants: Counter[str] = Counter()
         self.begun: frozenset[str] = frozenset()
         self.killer = ""
         self.died = asyncio.Event()
@@ -103,7 +105,8 @@ class HostProcess:
             raise EngineUnavailable("A host does not confirm that it has forgotten a voice.") from None
 
     def call(self, begin: Begin, pcm: AsyncIterator[bytes] | None) -> HostCall:
-        return HostCall(self, self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, pcm)))
+        call = self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, pcm))
+        return HostCall(self, call, begin.work.tenant)
 
     def note_death(self, begun: tuple[str, ...], killer: str) -> None:
         """Note which calls the engine had begun, and which one killed it if that is certain.
@@ -121,11 +124,13 @@ class HostProcess:
 class HostCall:
     """One call. The reader keeps the time, because gRPC does not notice a frozen host."""
 
-    def __init__(self, process: HostProcess, call: Any) -> None:
+    def __init__(self, process: HostProcess, call: Any, tenant: str) -> None:
         self.process = process
         self._call = call
+        self._tenant = tenant
         self._is_open = True
         process.running += 1
+        process.tenants[tenant] += 1
 
     async def next_frame(self) -> Frame:
         """Return the next frame. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
@@ -147,6 +152,9 @@ class HostCall:
         if self._is_open:
             self._is_open = False
             self.process.running -= 1
+            self.process.tenants[self._tenant] -= 1
+            if not self.process.tenants[self._tenant]:
+                del self.process.tenants[self._tenant]
             self._call.cancel()
 
 

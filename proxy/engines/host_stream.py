@@ -49,8 +49,8 @@ class HostPool(Protocol):
         """Return a name for a call that no other call has."""
         ...
 
-    async def ready_process(self, deadline: float) -> HostProcess:
-        """Wait for a process that is ready. Raises EngineUnavailable."""
+    async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
+        """Wait for a process that is ready for a job of this tenant. Raises EngineUnavailable."""
         ...
 
     async def bring_samples(
@@ -129,7 +129,7 @@ class HostStream:
     async def _begin(self) -> HostCall:
         process = self._supplied
         if process is None or process.died.is_set():
-            process = await self._hosts.ready_process(self._deadline)
+            process = await self._hosts.ready_process(self._work.tenant, self._deadline)
         self._arrived = self._hosts.arrived
         self._name = self._hosts.next_call()
         left = with_deadline(self._work, max(0.0, self._deadline - _now()))

@@ -1,7 +1,6 @@
 """An engine in host processes, as a worker uses it.
 
-It keeps no queue: slots and queue are the host's. Of several processes it takes the one with the fewest
-jobs of this worker.
+It keeps no queue: slots and queue are the host's.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import structlog
 from proxy.engines.host_process import HostProcess
 from proxy.engines.host_stream import HostStream
 from proxy.engines.local_samples import find_model
+from proxy.engines.process_choice import ProcessChoice
 from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInfo, SpeechJob, VoiceInfo, Work
@@ -44,6 +44,7 @@ class HostedEngine:
         self._delivery = SampleDelivery(source)
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}
+        self._choice = ProcessChoice()
         self.revision = 0
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
@@ -126,8 +127,8 @@ class HostedEngine:
     def next_call(self) -> str:
         return f"{os.getpid()}-{next(self._calls)}"
 
-    async def ready_process(self, deadline: float) -> HostProcess:
-        """Return the least busy ready process. Wait for one while there is hope."""
+    async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
+        """Return the least busy ready process for a tenant. Wait for one while there is hope."""
         while not self._processes:
             if self.state == "failed":
                 raise EngineUnavailable(f"{self.name} is down: {self.reason}")
@@ -137,7 +138,7 @@ class HostedEngine:
                     await self.changed.wait()
             except TimeoutError:
                 raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
-        return min(self._processes.values(), key=lambda process: process.running)
+        return self._choice.choose(self._processes.values(), tenant)
 
     @property
     def arrived(self) -> int:

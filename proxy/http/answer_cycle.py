@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from proxy.errors import InternalError
+from proxy.http.connection import BODY_FOLLOWS
 from proxy.http.replies import failure_reply
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 
-_NOT_IN_NAMES = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+_NOT_IN_NAMES = re.compile(rb"[^!#$%&'*+.^_`|~0-9a-z-]")
+"""ASGI's names are in small letters, and `content-length` is looked for as such."""
 _NOT_IN_VALUES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -52,23 +54,21 @@ class AnswerCycle(RequestResponseCycle):
         status = message["status"]
         headers = [*self.default_headers, *message.get("headers", ())]
         # One search for all: a search for each costs more than the rest of the head.
-        if _NOT_IN_NAMES.search(b"".join([name for name, _ in headers])):
+        names, values = zip(*headers, strict=True) if headers else ((), ())
+        if _NOT_IN_NAMES.search(b"".join(names)):
             raise RuntimeError("A header has an invalid name.")
-        if _NOT_IN_VALUES.search(b"".join([value for _, value in headers])):
+        if _NOT_IN_VALUES.search(b"".join(values)):
             raise RuntimeError("A header has an invalid value.")
         self.response_started = True
         self.waiting_for_100_continue = False
         lines = [STATUS_LINE[status]]
-        is_closing = False
-        for name, value in headers:
-            match name.lower():
-                case b"content-length":
-                    self.expected_content_length = int(value)
-                    self.chunked_encoding = False
-                case b"connection" if b"close" in value.lower():
-                    self.keep_alive = False
-                    is_closing = True
-            lines.append(b"%b: %b\r\n" % (name, value))
+        lines += [b"%b: %b\r\n" % (name, value) for name, value in headers]
+        if b"content-length" in names:
+            self.expected_content_length = int(values[names.index(b"content-length")])
+            self.chunked_encoding = False
+        is_closing = b"connection" in names and b"close" in values[names.index(b"connection")].lower()
+        if is_closing:
+            self.keep_alive = False
         if not self.keep_alive and not is_closing:
             lines.append(b"connection: close\r\n")
         has_body = self.scope["method"] != "HEAD" and status not in (204, 304)
@@ -77,7 +77,8 @@ class AnswerCycle(RequestResponseCycle):
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         self._head = b"".join(lines)
-        asyncio.get_running_loop().call_soon(self._write_head)
+        if BODY_FOLLOWS not in message:
+            asyncio.get_running_loop().call_soon(self._write_head)
 
     def _write_head(self) -> None:
         if self._head and not self.transport.is_closing():

@@ -21,6 +21,9 @@ from proxy.speech.deadline import Deadline
 PEER = "voxgate.peer"
 """The name of the ASGI extension that has the `Peer`. Without it, a client is never seen to leave."""
 
+BODY_FOLLOWS = "voxgate.body_follows"
+"""In the message with the head: the first bytes come in the same turn of the loop, and it waits for them."""
+
 MOST_BODY_BYTES = 16 * 1024 * 1024
 """Of one key at the same time. Bodies that come at once, as nearly all do, are not counted."""
 
@@ -135,6 +138,8 @@ class Connection:
         self._peer: Peer = scope.get("extensions", {}).get(PEER) or _SteadyPeer()
         self._block = Deadline()
         self._head: Message | None = None
+        # Of a field that comes twice, the first one.
+        self._fields: dict[bytes, bytes] = dict(reversed(scope["headers"]))
 
     def __repr__(self) -> str:
         return f"<Connection {'left' if self._has_client_left else 'open'}>"
@@ -152,7 +157,7 @@ class Connection:
         return self._peer.is_ending or self._peer.is_gone
 
     def header(self, name: bytes) -> str:
-        return next((value.decode("latin-1") for key, value in self._scope["headers"] if key == name), "")
+        return self._fields.get(name, b"").decode("latin-1")
 
     def headers(self, name: bytes) -> list[str]:
         return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
@@ -218,7 +223,7 @@ class Connection:
 
     def set_head(self, status: int, headers: Sequence[RawHeader]) -> None:
         """Keep the headers for the first bytes: until those go out, a failure can have its own status."""
-        self._head = {"type": "http.response.start", "status": status, "headers": headers}
+        self._head = {"type": "http.response.start", "status": status, "headers": headers, BODY_FOLLOWS: True}
         if self.recording is not None:
             self.recording.begin((name.decode(), value.decode("latin-1")) for name, value in headers)
 

@@ -105,7 +105,8 @@ class RequestProtocol(HttpToolsProtocol):
             self._failure = _too_large()
         if self._failure is not None:
             self._refuse(self._failure)
-        elif self._phase != self._timed:
+        elif self._phase != self._timed and not (self._phase == _IDLE and self._is_answering):
+            # While it answers, the clock goes on: it has no say then, and is set anew after the answer.
             self._set_clock()
 
     def on_message_begin(self) -> None:
@@ -203,8 +204,6 @@ class RequestProtocol(HttpToolsProtocol):
             self._clock.within(self.head_s)
         elif self._phase == _BODY:
             self._clock.within(self.body_s)
-        elif self._is_answering:
-            self._clock.rest()
         else:
             self._clock.within(self.timeout_keep_alive)
 

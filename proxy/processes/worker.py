@@ -36,6 +36,7 @@ from proxy.storage.erasures import Tombstone
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
+from proxy.voices.retention import erase_unused_voices
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import (
     Broken,
@@ -137,6 +138,11 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
                 asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
             helping.append(asyncio.create_task(worker.erasure.finish_others(worker.metrics)))
+            helping.append(
+                asyncio.create_task(
+                    erase_unused_voices(worker.store, lambda: worker.plans, worker.erasure, worker.metrics)
+                )
+            )
         for helper in helping:
             helper.add_done_callback(partial(_helped, worker, public))
         answering = asyncio.create_task(private.serve(sockets=control))

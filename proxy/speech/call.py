@@ -165,8 +165,10 @@ class Tally:
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
         self.parts = tuple(
-            PartRun(number, part, request.text[part.start : part.end])
-            for number, part in enumerate(plan.parts)
+            [
+                PartRun(number, part, request.text[part.start : part.end])
+                for number, part in enumerate(plan.parts)
+            ]
         )
         self.parts[0].begins = 0
         self.began = 0.0
@@ -191,7 +193,7 @@ class Tally:
     @property
     def characters(self) -> int:
         """The charged characters of all parts."""
-        return sum(run.characters for run in self.parts)
+        return sum([run.characters for run in self.parts])
 
     @property
     def seconds(self) -> float:
@@ -211,10 +213,10 @@ class Tally:
 
     def spent(self) -> Spent:
         """Return what the ledger settles: frozen, as things stand now."""
-        parts = tuple(self._spent_part(part, samples) for part, samples in self.written_parts())
+        parts = tuple([self._spent_part(part, samples) for part, samples in self.written_parts()])
         engine, model = self.names or (
-            "+".join(dict.fromkeys(part.engine for part in parts if part.engine)),
-            "+".join(dict.fromkeys(part.model for part in parts if part.model)),
+            "+".join(dict.fromkeys([part.engine for part in parts if part.engine])),
+            "+".join(dict.fromkeys([part.model for part in parts if part.model])),
         )
         return Spent(
             engine=engine,

@@ -262,7 +262,7 @@ def _hold_request(call: SpeechCall, clip: Clip | None) -> HoldRequest:
     terms = call.terms
     if clip is None:
         parts = [run.dearest(terms) for run in call.tally.parts]
-        amount, estimated_s = sum(charge for charge, _ in parts), sum(seconds for _, seconds in parts)
+        amount, estimated_s = sum([charge for charge, _ in parts]), sum([seconds for _, seconds in parts])
     else:
         amount, estimated_s = _clip_price(clip, call), clip.seconds
     return HoldRequest(

@@ -97,7 +97,12 @@ class TextSplitter:
         self, request: SpeechRequest, own: AccountLibrary, decide: Decide
     ) -> tuple[Voice, list[Span]]:
         if not request.cast:
-            voice = self._single_voice(request, own)
+            if request.mix:
+                voice = self._mixed_voice(request, own)
+            else:
+                voice = self._catalogue.resolve_voice(request.voice, own.voices)
+                if voice.mix:
+                    voice = resolve_mix(self._catalogue, voice, own, "voice")
             if not voice.cast:
                 length = len(request.text)
                 return voice, [Span(0, length, voice, length, request.language)]
@@ -113,17 +118,13 @@ class TextSplitter:
         spans = [Span(turn.start, turn.end, members[turn.name], 0, request.language) for turn in turns]
         return voice, self._fill_languages(spans, request.text, decide)
 
-    def _single_voice(self, request: SpeechRequest, own: AccountLibrary) -> Voice:
-        """Return the voice of a request without a cast. It may be a saved cast."""
-        if request.mix:
-            id_ = mixing.mixed_id(request.mix)
-            mix = Voice(id=id_, name=id_, mix=request.mix)
-            resolved = resolve_mix(self._catalogue, mix, own, "voice.mix", is_saved=False)
-            # Of ids, because usage keeps it: a name may be a person's, who may erase the voice.
-            id_ = mixing.mixed_id(resolved.mix)
-            return replace(resolved, id=id_, name=id_)
-        voice = self._catalogue.resolve_voice(request.voice, own.voices)
-        return resolve_mix(self._catalogue, voice, own, "voice")
+    def _mixed_voice(self, request: SpeechRequest, own: AccountLibrary) -> Voice:
+        id_ = mixing.mixed_id(request.mix)
+        mix = Voice(id=id_, name=id_, mix=request.mix)
+        resolved = resolve_mix(self._catalogue, mix, own, "voice.mix", is_saved=False)
+        # Of ids, because usage keeps it: a name may be a person's, who may erase the voice.
+        id_ = mixing.mixed_id(resolved.mix)
+        return replace(resolved, id=id_, name=id_)
 
     def _fill_languages(self, spans: list[Span], text: str, decide: Decide) -> list[Span]:
         """Give short turns, whose language cannot be detected, the language of the whole dialogue.

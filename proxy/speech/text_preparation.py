@@ -35,7 +35,7 @@ class TextPreparation:
         """
         spoken_characters, until = 0, time.monotonic() + within_s
         for run in call.tally.parts:
-            for name in dict.fromkeys(candidate.front_end for candidate in run.candidates):
+            for name in dict.fromkeys([candidate.front_end for candidate in run.candidates]):
                 left_s = until - time.monotonic()
                 run.texts[name] = await self._prepare_part(name, run, call.request.speed, left_s / 2)
             texts = [text for text in run.texts.values() if isinstance(text, PreparedText)]

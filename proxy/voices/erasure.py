@@ -25,7 +25,7 @@ from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.derived_things import DerivedThings, no_hosts
+from proxy.voices.derived_things import DerivedThings, no_hosts, no_providers
 from proxy.voices.erased_voices import ErasedVoices
 from proxy.voices.erasure_journal import ErasureJournal, JournalLine
 from speech_engine import EngineError
@@ -70,7 +70,7 @@ class Erasure:
         data: Path,
         spread: Spread | None = None,
     ) -> None:
-        self.things = DerivedThings((), (), no_hosts)
+        self.things = DerivedThings((), (), no_hosts, no_providers)
         self.erased = ErasedVoices()
         self.replayed = 0
         self._store = store
@@ -221,7 +221,7 @@ class Erasure:
             "files": lambda: self._remove_files(tombstone, is_late=is_late),
             "recordings": lambda: self._drop_recordings(tombstone),
             "database": self._store.forget_deleted,
-            "providers": lambda: bindings.is_gone(self._store, tombstone.subject),
+            "providers": lambda: self.things.wait_for_providers(tombstone.subject),
         }
         # What was deleted late is in the database's files again.
         due = {*tombstone.pending, *(("database",) if {"files", "recordings"} & {*tombstone.pending} else ())}

@@ -58,6 +58,7 @@ class Slots:
         self._running: set[SlotTurn] = set()
         self._next_alone: SlotTurn | None = None
         self._answers = 0
+        self._has_lone_turn = False
         self._order: FairOrder[SlotTurn] = FairOrder()
         self._pace = Pace()
         self._review_at = 0.0
@@ -160,6 +161,8 @@ class Slots:
 
     def _release(self, turn: SlotTurn, cost_s: float) -> None:
         self._running.remove(turn)
+        if turn.runs_alone:
+            self._has_lone_turn = False
         self._order.end(turn, cost_s)
         if turn.has_finished:
             self._pace.learn(asyncio.get_running_loop().time() - turn.began_at, turn.estimated_s)
@@ -176,6 +179,7 @@ class Slots:
                 return
             turn.began_at = asyncio.get_running_loop().time()
             self._running.add(turn)
+            self._has_lone_turn = turn.runs_alone
             if turn.place is not None:
                 turn.place.set_result(None)
 
@@ -191,8 +195,9 @@ class Slots:
                 return None
             turn, self._next_alone = self._next_alone, None
             return turn
-        is_full = self.running == self.count or any(turn.runs_alone for turn in self._running)
-        return self._order.pop() if self._order.waiting and not is_full else None
+        if self._has_lone_turn or len(self._running) == self.count or not self._order.waiting:
+            return None
+        return self._order.pop()
 
     def _review(self) -> None:
         """Sends away jobs whose deadlines cannot be met: the pace has changed, or others were first."""

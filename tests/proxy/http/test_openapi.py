@@ -215,6 +215,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "SpeechBody",
         "VoiceReference",
         "MixMember",
+        "ReferenceForm",
         "NewAccount",
         "AccountChange",
         "AgreedChange",
@@ -231,7 +232,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "NewSavedVoice",
         *("NewMixPart", "VoiceForm", "SavedVoiceForm", "ChangedVoice", "ConsentBody", "AccountConsentBody"),
         # Of voices that an account made of recordings alone.
-        *("VoiceEntry", "MatchedVoice"),
+        *("VoiceEntry", "MatchedVoice", "SavedVoice"),
     }
 
 

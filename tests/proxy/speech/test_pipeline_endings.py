@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message
 
 from speech_engine import Encoded, Event, Finished, SpeechJob, Started
-from tests.proxy.api.inside import inside
+from tests.proxy.api.inside import LeavingPeer, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.test_pipeline import BODY, PAIR, ask
 
@@ -32,6 +32,24 @@ async def test_a_client_who_leaves_before_a_whole_answer_is_sent_has_been_writte
         assert await server.raw_speech(body, leaves) == []
         (row,) = await server.usage()
     assert (row.outcome, row.samples, engine.open) == ("left", 0, 0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+async def test_a_leaver_is_charged_for_the_share_that_left_this_machine(tmp_path: Path, share: float) -> None:
+    leaves, peer = asyncio.Event(), LeavingPeer()
+    peer.sent_share = share
+
+    async def leave() -> None:
+        leaves.set()
+        await asyncio.Event().wait()
+
+    engine = Scripted(Started(RATE_HZ), *sound(8.0), leave)
+    async with inside(tmp_path, PAIR, {"one": engine, "two": Scripted()}) as server:
+        await server.raw_speech(BODY, leaves, peer=peer)
+        (row,) = await server.usage()
+    assert (row.outcome, engine.open) == ("left", 0)
+    # Of the sound, up to a second is in the encoder and in the steps before it.
+    assert share * 7.0 <= row.samples / RATE_HZ <= share * 8.0
 
 
 async def test_a_disconnect_after_a_whole_answer_is_no_departure(tmp_path: Path) -> None:

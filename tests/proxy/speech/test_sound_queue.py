@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from threading import Event
+from typing import IO
 
 import pytest
 from hypothesis import given, settings
@@ -140,3 +142,27 @@ async def test_a_read_that_is_cancelled_loses_nothing(tmp_path: Path) -> None:
         taken += 1
     assert taken == 4
     await queue.close()
+
+
+async def test_a_thread_that_still_writes_keeps_the_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the file were closed, the thread would write into whatever is opened next."""
+    goes_on, has_begun, is_open = Event(), Event(), []
+
+    def write(file: IO[bytes], _data: bytes, _at: int) -> None:
+        has_begun.set()
+        goes_on.wait(20.0)
+        is_open.append(not file.closed)
+
+    monkeypatch.setattr(sound_queue, "_write_all", write)
+    queue = SoundQueue(SpillRoom(tmp_path, 64), ignore)
+    filling = asyncio.create_task(fill(queue, IN_MEMORY + 1))
+    assert await asyncio.to_thread(has_begun.wait, 20.0)
+    filling.cancel()
+    await asyncio.wait((filling,))
+    closing = asyncio.create_task(queue.close())
+    await asyncio.sleep(0)
+    goes_on.set()
+    await closing
+    assert is_open == [True]

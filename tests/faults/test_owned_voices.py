@@ -1,0 +1,135 @@
+"""Voices of recordings on a real port: killed uploads, forms that break off, a deletion in mid-stream."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests import server, speech_clips
+from tests.faults.processes import until
+from tests.server import Server
+
+_BOUNDARY = "a7c1"
+_LONG = "This takes a while to say. " * 40
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with server.running(tmp_path_factory.mktemp("owned")) as running:
+        yield running
+
+
+def agree(live: Server) -> str:
+    body = {"name": "Ana", "language": "en", "statement": "Yes."}
+    with live.client() as client:
+        id_: str = client.post("/v1/audio/voice_consents", json=body).raise_for_status().json()["id"]
+        return id_
+
+
+def form(consent: str, sample: bytes, name: str = "Ana") -> bytes:
+    fields = "".join(
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
+        for field, value in (("name", name), ("consent", consent))
+    )
+    head = (
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="audio_sample"; filename="../../x\\r\\n.wav"\r\n'
+        "Content-Type: audio/wav\r\n\r\n"
+    )
+    return f"{fields}{head}".encode() + sample + f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
+def open_upload(live: Server, length: int) -> socket.socket:
+    address = urlsplit(live.url)
+    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=30.0)
+    head = (
+        f"POST /v1/audio/voices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {live.key}\r\n"
+        f"Content-Type: multipart/form-data; boundary={_BOUNDARY}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    connection.sendall(head.encode())
+    return connection
+
+
+def own_voices(live: Server) -> list[str]:
+    with live.client() as client:
+        listed = client.get("/v1/audio/voices?mine=true").raise_for_status().json()["data"]
+    return [voice["id"] for voice in listed]
+
+
+def test_a_form_that_breaks_off_makes_nothing(shared: Server) -> None:
+    whole = form(agree(shared), speech_clips.wav())
+    for sent in (whole[:100], whole[: len(whole) // 2], whole[:-20]):
+        with open_upload(shared, len(whole)) as upload:
+            upload.sendall(sent)
+        answer = httpx2.post(
+            f"{shared.url}/v1/audio/voices",
+            content=sent,
+            headers={
+                "authorization": f"Bearer {shared.key}",
+                "content-type": f"multipart/form-data; boundary={_BOUNDARY}",
+            },
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_form")
+    assert own_voices(shared) == []
+
+
+def test_a_voice_that_is_deleted_stops_in_mid_stream(shared: Server) -> None:
+    with shared.client() as client:
+        data = {"name": "Eve", "consent": agree(shared)}
+        files = {"audio_sample": ("a.wav", speech_clips.wav(), "audio/wav")}
+        made = client.post("/v1/audio/voices", data=data, files=files).raise_for_status().json()["id"]
+        body = {"model": "tone", "voice": made, "input": _LONG, "response_format": "pcm"}
+        live = {"x-voxgate-pace": "live"}
+        with (
+            ThreadPoolExecutor(1) as beside,
+            client.stream("POST", "/v1/audio/speech", json=body, headers=live) as answer,
+        ):
+            chunks = answer.iter_bytes(4096)
+            next(chunks)
+            deletion = beside.submit(_delete, shared, made)
+            # A broken answer looks broken: it never ends as a whole one does.
+            with pytest.raises(httpx2.RemoteProtocolError):
+                for _ in chunks:
+                    pass
+            assert deletion.result()["deleted"]
+        receipt = client.get(f"/v1/audio/voices/erasures/{made}").raise_for_status().json()
+        assert receipt["pending"] == []
+        (row, *_) = client.get("/v1/usage").raise_for_status().json()["data"]
+        assert (row["error"], row["audio_ms"] > 0) == ("voice_not_found", True)
+
+
+def _delete(live: Server, voice: str) -> dict[str, object]:
+    with live.client() as client:
+        gone: dict[str, object] = client.delete(f"/v1/audio/voices/{voice}").raise_for_status().json()
+        return gone
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_server_that_is_killed_in_an_upload_has_nothing_half(tmp_path: Path, share: float) -> None:
+    with server.running(tmp_path) as killed:
+        whole = form(agree(killed), speech_clips.wav())
+        with open_upload(killed, len(whole)) as upload:
+            upload.sendall(whole[: round(len(whole) * share)])
+            os.kill(killed.process.pid, signal.SIGKILL)
+            killed.process.wait()
+    with server.running(tmp_path) as restarted:
+        made = own_voices(restarted)
+        for voice in made:
+            assert restarted.speech("Hello.", voice=voice, model="tone").status_code == 200
+        folder = restarted.data / "voices"
+        until(lambda: not list(folder.rglob("*.part")))
+        kept = [path for path in folder.rglob("*") if path.is_file()]
+        assert len(kept) <= 1
+        sample = speech_clips.wav()
+        canary = max(
+            (sample[at : at + 100] for at in range(0, len(sample), 100)), key=lambda part: len(set(part))
+        )
+        assert not [path for path in tmp_path.rglob("*") if path.is_file() and canary in path.read_bytes()]
+        assert len(made) <= len(kept)

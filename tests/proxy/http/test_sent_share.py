@@ -1,0 +1,144 @@
+"""What a connection knows of its bytes: how many have left this machine, and who is at the other end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from proxy.config.sections import Server
+from proxy.http.connection import PEER, Peer
+from proxy.http.server_protocol import ServerProtocol, server_protocol
+from tests.proxy.http.sockets import serving
+
+PIECE = bytes(64 * 1024)
+LONG_BYTES = 16 * 1024 * 1024
+"""More than the kernel takes of an answer that nobody reads."""
+
+
+class Patient(ServerProtocol):
+    stall_s = 60.0
+    least_bytes_per_s = 0
+
+
+class Answers:
+    """Answers with many megabytes, as fast as the peer takes them. With `is_close` it is followed closely."""
+
+    def __init__(self, is_close: bool) -> None:
+        self.gone = asyncio.Event()
+        self.peer: Peer
+        self.written = 0
+        self.is_stuck = asyncio.Event()
+        self._is_close = is_close
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        self.peer, self.written = scope["extensions"][PEER], 0
+        self.peer.on_gone = self.gone.set
+        if self._is_close:
+            self.peer.follow_closely()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while self.written < LONG_BYTES:
+            if self.peer.is_behind:
+                self.is_stuck.set()
+            await self.peer.drain()
+            if self.peer.is_gone:
+                return
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+            self.written += len(PIECE)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _leave(app: Answers, whole_answers: int) -> int:
+    """Read so many answers, ask for one more, read nothing of it, and leave when nothing moves any more."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(20.0), serving(app, Patient) as address:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await loop.sock_connect(client, address)
+            for _ in range(whole_answers):
+                await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                tail = b""
+                while not tail.endswith(b"\r\n0\r\n\r\n"):
+                    tail = tail[-16:] + await loop.sock_recv(client, 65536)
+            app.is_stuck.clear()
+            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await app.is_stuck.wait()
+        await app.gone.wait()
+    return app.written
+
+
+@pytest.mark.parametrize("whole_answers", [0, 1])
+async def test_what_lies_in_our_buffers_has_not_been_sent(whole_answers: int) -> None:
+    """Without a close look the kernel takes far more than a client that reads nothing."""
+    app = Answers(is_close=False)
+    written = await _leave(app, whole_answers)
+    assert 0.0 < app.peer.sent_share * written < 200_000 < written
+
+
+async def test_with_a_close_look_little_more_is_written_than_sent() -> None:
+    close, loose = Answers(is_close=True), Answers(is_close=False)
+    assert await _leave(close, 0) * 2 < await _leave(loose, 0)
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that every user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="voxgate-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+_ASK = """
+import os, socket, sys
+os.setuid(int(sys.argv[2]))
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect(sys.argv[1])
+    try:
+        client.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+        sys.stdout.buffer.write(client.recv(100))
+    except (ConnectionResetError, BrokenPipeError):
+        pass
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as another user")
+@pytest.mark.parametrize(("user", "is_answered"), [(65534, False), (0, True)])
+async def test_control_sock_answers_its_owner_alone(
+    public_folder: Path, user: int, is_answered: bool
+) -> None:
+    """Also where somebody has opened the socket's mode for everybody."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"secrets"})
+
+    path = public_folder / "control.sock"
+    protocol = server_protocol(Server())
+    config = uvicorn.Config(app, http=protocol, interface="asgi3", ws="none", lifespan="off", log_config=None)
+    config.load()
+    state = uvicorn.Server(config).server_state
+    loop = asyncio.get_running_loop()
+    accepting = await loop.create_unix_server(
+        lambda: protocol(config=config, server_state=state, app_state={}), path
+    )
+    path.chmod(0o777)
+    command = [sys.executable, "-I", "-c", _ASK, str(path), str(user)]
+    try:
+        asked = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=20, check=True)
+    finally:
+        accepting.close()
+        for connection in list(state.connections):
+            connection.transport.abort()
+    assert asked.stdout.startswith(b"HTTP/1.1 200") == is_answered
