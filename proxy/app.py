@@ -45,6 +45,9 @@ from proxy.speech.text_preparation import TextPreparation
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.binding_maker import BindingMaker, open_binding_maker
+from proxy.voices.clone_orders import CloneOrders
+from proxy.voices.clone_recordings import CloneRecordings
 from proxy.voices.derived_things import DerivedThings
 from proxy.voices.erasure import Erasure, open_erasure
 from proxy.voices.owned_voices import OwnedVoices, VoiceWork, open_voice_work, wire_voices
@@ -62,6 +65,7 @@ class WorkerResources(NamedTuple):
     samples: OneShotSamples
     limits: Limits
     engines: Engines
+    binding_maker: BindingMaker
     front_ends: FrontEnds
     detector: LanguageDetection
     cache: Cache
@@ -82,6 +86,7 @@ class Worker:
         self._link = link
         self.store, self.ledger = resources.store, resources.ledger
         self.erasure, self.voice_use = resources.erasure, resources.voice_work.use
+        self.binding_maker = resources.binding_maker
         self.engines, self.cache, self.metrics = resources.engines, resources.cache, resources.metrics
         self.server_state = health.ServerState()
         self._resources = resources
@@ -112,8 +117,10 @@ class Worker:
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         vault = resources.vault
         library = Library(self.store, vault, config.lexicons)
+        resources.binding_maker.revise(config, budgets, library.forget)
         library_editor = LibraryEditor(self.store, vault, library, self.cache, config.voices, catalogue)
-        owned = wire_voices(library_editor, resources.voice_work, self.erasure)
+        clones = CloneOrders(self.store, resources.binding_maker)
+        owned = wire_voices(library_editor, resources.voice_work, self.erasure, clones)
         voice_tools = VoiceTools(catalogue, library_editor, owned.maker, plans, owned.erasure)
         speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned)
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
@@ -165,6 +172,7 @@ class Worker:
             memories=(library, plans_of_calls, self._levels, self.cache, resources.voice_work.samples),
             files=(self.cache, resources.answers),
             drop=self.engines.drop_samples,
+            wait_for_providers=resources.binding_maker.wait_until_gone,
         )
         idempotency = Idempotency(resources.answers, self.metrics)
         reference = ReferenceSpeech(
@@ -225,11 +233,14 @@ async def open_worker(
         open_answers(store, Path(config.data), config.server, metrics) as answers,
         open_vault(store, Path(config.data), config.vault, metrics) as vault,
         open_erasure(store, vault, Path(config.data), metrics, link and link.spread) as erasure,
-        open_voice_work(store, vault, metrics) as voice_work,
+        open_voice_work(store, vault, registry, config, metrics) as voice_work,
         open_limits(config.limits.url) as limits,
         open_engines(
             registry, config, metrics.engines, samples := OneShotSamples(voice_work.samples)
         ) as engines,
+        open_binding_maker(
+            store, engines, CloneRecordings(store, voice_work.samples), metrics
+        ) as binding_maker,
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
@@ -244,6 +255,7 @@ async def open_worker(
             samples=samples,
             limits=limits,
             engines=engines,
+            binding_maker=binding_maker,
             front_ends=front_ends,
             detector=detector,
             cache=cache,

@@ -5,6 +5,7 @@ The package imports only the standard library and msgspec, so that it fits into 
 """
 
 from speech_engine.cloning import CloneInfo, CloneList, CloneRequest, CloneSample
+from speech_engine.comparer import Comparer, SpeakerScale
 from speech_engine.detector import Detector, RankingDetector
 from speech_engine.engine import (
     Engine,
@@ -81,6 +82,7 @@ __all__ = [
     "CloneRequest",
     "CloneSample",
     "ClonesListed",
+    "Comparer",
     "ContentRefused",
     "Context",
     "Convert",
@@ -131,6 +133,7 @@ __all__ = [
     "Samples",
     "Segment",
     "Speak",
+    "SpeakerScale",
     "SpeechJob",
     "Started",
     "UnsupportedLanguage",

@@ -17,7 +17,7 @@ from speech_engine.samples import NO_SAMPLES, SampleReader
 Need = Literal["network", "programs"]
 """What a host may do only if its engine says so."""
 
-Kind = Literal["engine", "front_end", "detector", "mark", "runner"]
+Kind = Literal["engine", "front_end", "detector", "mark", "comparer", "runner"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 """The settings of a plugin."""
@@ -59,8 +59,9 @@ class Hosted(msgspec.Struct, frozen=True):
 
     `packages` lists the worker's needs beside voxgate, in pip's form ("name>=1.0"). If the list is not empty,
     the host runs in its own environment, made by `voxgate env build NAME`: the worker's top-level package,
-    speech_engine, grpcio, msgspec and these. `constraints` is a file of pinned versions beside the worker
-    module; `imports` are modules that must be importable there; the build tries them.
+    speech_engine, grpcio, msgspec and these. `bare` lists more of them, installed without what they ask for:
+    some ask for what nobody needs, or what cannot be had. `constraints` is a file of pinned versions beside
+    the worker module; `imports` are modules that must be importable there; the build tries them.
 
     When the engine has loaded, its host may no longer start programs, use a network, or look into other
     processes. `needs` lists what a worker must still do: "network", "programs". `memory_mb` is the most
@@ -71,6 +72,7 @@ class Hosted(msgspec.Struct, frozen=True):
     module: str
     in_process: bool = False
     packages: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
     constraints: str | None = None
     imports: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()

@@ -52,11 +52,11 @@ SHORT = {
     "proxy/engines/provider_pace.py": "the clock of a key, which knows nothing of engines",
     "proxy/engines/sample_source.py": "an interface",
     "proxy/kept/secret.py": "one file, made once",
-    "proxy/voices/owned_voices.py": "the wiring of the room, for a server and for a command",
     "proxy/voices/recording_intake.py": "one step, of voices and of consents",
     "proxy/storage/costs.py": "the queries of one table",
     "proxy/storage/postgres_sql.py": "one translation, with its table of cases",
     "proxy/storage/retention.py": "one job of worker 0",
+    "proxy/storage/shared_run.py": "used by both databases",
     "proxy/storage/rows.py": "what the queries of all tables share",
     "speech_engine": "an author imports one value, protocol or helper at a time",
 }

@@ -73,7 +73,12 @@ class VoiceEditing:
             members=None if change.cast is UNSET else change.cast,
             mix=parts,
         )
+        engines = () if change.engines is UNSET else change.engines
+        terms = self._tools.plans.terms(_caller(request))
+        clones = self._tools.maker.clones
+        places = await clones.check_saved(record, engines, is_local_only=terms.local_only)
         updated = await self._tools.maker.change(record, changed)
+        await clones.order(updated, places)
         return reply(await self._tools.entry(request, updated.id))
 
     async def _create(self, request: Request, new: NewVoice | VoiceForm, audio: bytes) -> Response:

@@ -31,8 +31,9 @@ class VoiceQuality(msgspec.Struct, frozen=True, kw_only=True):
     bandwidth_hz: float
 
 
-class SpeakerComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the voice and its consent are of one speaker. The score is that of the comparer, up to 1."""
+class ComparedSpeakers(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether voice and consent are of one speaker: `same`, `other` or `unsure`. The score is that of the
+    comparer, up to 1."""
 
     answer: str
     score: float | None
@@ -80,7 +81,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     mix: list[MixPart] | UnsetType = UNSET
     quality: VoiceQuality | UnsetType = UNSET
     consent: str | UnsetType | None = UNSET
-    speaker: SpeakerComparison | UnsetType = UNSET
+    speaker: ComparedSpeakers | UnsetType = UNSET
     clones: list[CloneState] | UnsetType = UNSET
     expires_at: int | UnsetType = UNSET
 
@@ -192,13 +193,16 @@ class Entries:
             whole = msgspec.structs.replace(
                 whole,
                 consent=record.consent,
-                clones=[],
+                clones=[
+                    CloneState(engine=each.engine, state=each.state, error=each.error)
+                    for each in parts.clones
+                ],
             )
         if parts.samples:
             quality = msgspec.json.decode(parts.samples[0].quality, type=VoiceQuality)
             whole = msgspec.structs.replace(whole, quality=quality)
         if (compared := record.compared) is not None:
-            speaker = SpeakerComparison(answer=compared.answer, score=compared.score)
+            speaker = ComparedSpeakers(answer=compared.answer, score=compared.score)
             whole = msgspec.structs.replace(whole, speaker=speaker)
         if self._unused_days is not None and record.account is not None:
             ends = ends_at(record, self._unused_days) // 1_000_000

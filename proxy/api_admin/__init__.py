@@ -7,6 +7,7 @@ from proxy.api.health import Dependencies
 from proxy.api_admin import (
     accounts,
     audit,
+    clones,
     consents,
     engines,
     keys,
@@ -42,6 +43,7 @@ def record_routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]
         *vault.routes(admin_tools),
         *lexicons.routes(admin_tools, owned.editor),
         *voices.routes(admin_tools, owned),
+        *clones.routes(admin_tools, owned),
         *consents.routes(admin_tools, owned.consents),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +19,7 @@ from proxy.api.voice_bodies import (
     form_values,
     sample_voice,
 )
-from proxy.api.voice_entries import DeletedVoice, MixPart
+from proxy.api.voice_entries import DeletedVoice, MixPart, VoiceQuality
 from proxy.api.voice_sound import zip_reply
 from proxy.api_admin import account_overrides
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
@@ -30,7 +31,7 @@ from proxy.http.form import read_form
 from proxy.http.lists import PAGE, iso, iso_or_none, page
 from proxy.http.replies import encode_json, reply
 from proxy.speech import speech_request
-from proxy.storage import voices
+from proxy.storage import samples, voices
 from proxy.storage.accounts import Account
 from proxy.storage.rows import new_id
 from proxy.storage.voices import Kind, VoiceRecord
@@ -67,7 +68,7 @@ class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
     quality: str | None
     consent: str | None
     used: str | None
-    reasons: list[str] = []
+    reasons: list[str] | UnsetType = UNSET
 
 
 class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,10 +140,12 @@ class AdminVoices:
         owner = await self._open_account(new.account)
         act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
         sample = sample_voice(new, form.files["audio_sample"].data)
-        record = await self._owned.maker.make(owner.id, sample, self._terms(owner), act)
-        return reply(_shown(record), 201)
+        record = await self._owned.maker.make(owner.id, sample, self.terms(owner), act)
+        (kept,) = await samples.of_voice(self._admin_tools.store, record.id)
+        quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
+        return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)
 
-    def _terms(self, owner: Account) -> Terms:
+    def terms(self, owner: Account) -> Terms:
         terms = account_overrides.in_force(owner.plan, owner.agreed, self._admin_tools.config)
         if terms is None:
             raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
@@ -150,12 +153,12 @@ class AdminVoices:
         return msgspec.structs.replace(terms, voices=None)
 
     async def export(self, request: Request) -> Response:
-        record = await self._found(request)
+        record = await self.found(request)
         facts = encode_json(_shown(record))
         return zip_reply(record.id, await self._owned.export.zip(record, facts))
 
     async def delete(self, request: Request) -> Response:
-        record = await self._found(request)
+        record = await self.found(request)
         details = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.audit_row(
             request, "voice.deleted", record.id, record.account or "", **details
@@ -168,7 +171,7 @@ class AdminVoices:
         check_open(owner)
         return owner
 
-    async def _found(self, request: Request) -> VoiceRecord:
+    async def found(self, request: Request) -> VoiceRecord:
         id_or_name = request.path_params["id"]
         account = await self._admin_tools.query_account(request)
         record = await self._owned.editor.find_any_voice(account, id_or_name)

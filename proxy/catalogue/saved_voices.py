@@ -12,16 +12,26 @@ from typing import NamedTuple
 
 import structlog
 
+from policies.bindings import State
 from policies.routing import Binding, Voice
 from proxy.catalogue.sealed_voices import open_voice
 from proxy.kept.vault import Vault, VaultFailed
-from proxy.storage import consents, samples, voices
+from proxy.storage import bindings, consents, samples, voices
+from proxy.storage.bindings import BindingRecord
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import Store
 from proxy.storage.voices import VoiceRecord
-from speech_engine import Sample
+from speech_engine import EngineVoice, Sample
 
 _log = structlog.get_logger()
+
+
+class SavedClone(NamedTuple):
+    """The clone of a voice on an engine, as its owner sees it."""
+
+    engine: str
+    state: State
+    error: str
 
 
 class VoiceParts(NamedTuple):
@@ -30,7 +40,14 @@ class VoiceParts(NamedTuple):
     samples: Sequence[SampleRecord] = ()
     bindings: Sequence[Binding] = ()
     providers: tuple[str, ...] | None = None
+    clones: Sequence[SavedClone] = ()
 
+
+_OBSTACLES: Mapping[State, str] = {
+    "wanted": "it is being made there",
+    "making": "it is being made there",
+    "stranded": "the account that has it is not configured",
+}
 
 NO_PARTS = VoiceParts()
 
@@ -68,18 +85,29 @@ async def read_saved_voices(
 
 
 async def _read_parts(store: Store, account: str, rows: Sequence[VoiceRecord]) -> dict[str, VoiceParts]:
-    sampled, agreed = await asyncio.gather(
-        samples.of_account(store, account), consents.of_account(store, account)
+    sampled, agreed, cloned = await asyncio.gather(
+        samples.of_account(store, account),
+        consents.of_account(store, account),
+        bindings.list_bindings(store, [row.id for row in rows if row.kind == "sample"]),
     )
     parts: dict[str, VoiceParts] = {}
     for row in rows:
         consent = agreed.get(row.consent or "")
         parts[row.id] = VoiceParts(
             sampled.get(row.id, ()),
-            (),
+            tuple(filter(None, map(_binding, cloned.get(row.id, ())))),
             None if consent is None else consent.providers,
+            tuple(SavedClone(each.engine, each.state, each.error) for each in cloned.get(row.id, ())),
         )
     return parts
+
+
+def _binding(clone: BindingRecord) -> Binding | None:
+    """Return a clone for routing. One that will not speak without somebody's doing is none."""
+    obstacle = "" if clone.state == "ready" else _OBSTACLES.get(clone.state)
+    if obstacle is None:
+        return None
+    return Binding(clone.engine, EngineVoice(clone.engine_voice or clone.name), clone.credential, obstacle)
 
 
 def _open(

@@ -118,7 +118,8 @@ def _listing(loaded: Registry) -> dict[str, Hosted]:
 
     return {
         name: plugin.create
-        for name, plugin in loaded.plugins("engine").items()
+        for kind in ("engine", "comparer")
+        for name, plugin in loaded.plugins(kind).items()
         if isinstance(plugin.create, Hosted) and plugin.create.packages
     }
 

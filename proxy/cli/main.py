@@ -16,6 +16,7 @@ from proxy import __version__
 from proxy.cli.accounts import accounts
 from proxy.cli.admin_requests import ask
 from proxy.cli.backup import backup, restore
+from proxy.cli.clones import voices
 from proxy.cli.consents import consents
 from proxy.cli.diagnosis import check, doctor, engines
 from proxy.cli.env import env
@@ -26,7 +27,6 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
 from proxy.cli.tables import Line, Part
-from proxy.cli.voices import voices
 from proxy.errors import CommandRefused
 
 _SERVING = """\

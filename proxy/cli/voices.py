@@ -147,7 +147,7 @@ def _made(row: dict[str, Any]) -> list[Part]:
     columns = ("name", "whose", "language", "gender", "speaks with", "id")
     wide = ("whose",) if row["account"] else ()
     parts: list[Part] = [Grid(columns, [(name, whose, language, gender, speakers, id_)], wide)]
-    return [*parts, *(Line(reason, "yellow") for reason in row["reasons"])]
+    return [*parts, *(Line(reason, "yellow") for reason in row.get("reasons", ()))]
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 _SECTIONS = (
     *("server", "storage", "limits", "upstream", "cache", "vault", "plans", "engines", "models", "routes"),
-    *("voices", "consent", "lexicons", "front_ends", "detectors"),
+    *("voices", "consent", "lexicons", "front_ends", "detectors", "comparers"),
 )
 _FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "cache", "vault", "consent", "engines")
 _LATER = ("marks", "runners")
@@ -154,6 +154,7 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
         routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
         front_ends=read_plugins(reader, raw.get("front_ends", {}), "front_ends", environ, folder),
         detectors=read_plugins(reader, raw.get("detectors", {}), "detectors", environ, folder),
+        comparers=read_plugins(reader, raw.get("comparers", {}), "comparers", environ, folder),
         lexicons=read_lexicons(reader, raw.get("lexicons", {})),
         voices=voices,
         warnings=reader.warnings,

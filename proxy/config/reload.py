@@ -13,7 +13,7 @@ NEEDS_RESTART = (
 )
 """The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
 
-_OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "front_ends", "detectors")
+_OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "front_ends", "detectors", "comparers")
 
 
 class Reload(NamedTuple):

@@ -223,7 +223,7 @@ class EngineSection(msgspec.Struct, frozen=True):
 
 
 class PluginSection(msgspec.Struct, frozen=True):
-    """[front_ends.NAME] and [detectors.NAME]: all keys are the plugin's own settings."""
+    """[front_ends.NAME], [detectors.NAME] and [comparers.NAME]: all keys are the plugin's own settings."""
 
     fault: str = ""
     settings: dict[str, Any] = {}
@@ -276,6 +276,7 @@ class Config(msgspec.Struct, frozen=True):
     routes: tuple[Route, ...] = ()
     front_ends: dict[str, PluginSection] = {}
     detectors: dict[str, PluginSection] = {}
+    comparers: dict[str, PluginSection] = {}
     voices: dict[str, VoiceSection] = {}
     lexicons: dict[str, Words] = {}
     warnings: tuple[Remark, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from policies.limits import AGREEABLE
@@ -16,6 +17,7 @@ from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
+from speech_engine import Hosted
 
 
 def check_config(config: Config, registry: Registry, results: ProbeResults = NO_RESULTS) -> list[Finding]:
@@ -69,11 +71,12 @@ def _models(config: Config, results: ProbeResults) -> list[Finding]:
 
 
 def _settings(config: Config, registry: Registry) -> list[Finding]:
-    """Judge the settings and the names in [front_ends] and [detectors]."""
+    """Judge the settings and the names in [front_ends], [detectors] and [comparers]."""
     findings = []
     sections: list[tuple[InstanceKind, str, PluginSection]] = [
         *(("front_end", name, section) for name, section in config.front_ends.items()),
         *(("detector", name, section) for name, section in config.detectors.items()),
+        *(("comparer", name, section) for name, section in config.comparers.items()),
     ]
     for kind, name, section in sections:
         try:
@@ -85,7 +88,22 @@ def _settings(config: Config, registry: Registry) -> list[Finding]:
     if detector and detector not in registry.plugins("detector"):
         found = f"server.detector: {detector} is not installed; only the script of a text tells its language"
         findings.append(note("detector", found, name=detector))
-    return findings
+    return [*findings, *_comparer(config, registry)]
+
+
+def _comparer(config: Config, registry: Registry) -> Iterator[Finding]:
+    """Judge the comparer that [consent] names: whether it is installed, and its environment built."""
+    name = config.consent.comparer
+    if not name:
+        return
+    plugin = registry.plugins("comparer").get(name)
+    if plugin is None:
+        yield wrong("comparer", f"consent.comparer: {name} is not installed", name=name)
+    elif isinstance(plugin.create, Hosted):
+        try:
+            interpreter(name, plugin.create)
+        except EnvironmentRefused as refused:
+            yield wrong("comparer", str(refused), name=name)
 
 
 def _engine(config: Config, registry: Registry, name: str) -> Finding:

@@ -97,21 +97,25 @@ class _Building:
             with open(_log_file(self._recipe), "w", opener=_private) as log:
                 venv = ("-I", "-m", "venv", "--without-pip", str(self._folder))
                 self._step("making the venv", log, sys.executable, *venv)
-                self._step("installing the packages", log, *self._pip(index))
+                self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
+                if self._recipe.bare:
+                    bare = self._pip(index, self._recipe.bare, "--no-deps")
+                    self._step("installing the bare packages", log, *bare)
                 self._link()
                 self._step("trying the imports", log, self._python, "-I", "-c", _TRIAL, *self._recipe.imports)
             return self._name()
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _pip(self, index: str | None) -> tuple[str, ...]:
+    def _pip(self, index: str | None, packages: tuple[str, ...], *options: str) -> tuple[str, ...]:
         constraints = self._folder / "constraints.txt"
         constraints.write_text(self._recipe.constraints)
         return (
             *(sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", f"--python={self._python}"),
             *("install", "--no-input", "--progress-bar=off", f"--constraint={constraints}"),
             *((f"--extra-index-url={index}",) if index else ()),
-            *("--", *self._recipe.packages),  # no option comes after it
+            *options,
+            *("--", *packages),  # no option comes after it
         )
 
     def _link(self) -> None:

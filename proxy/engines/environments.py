@@ -47,6 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     plugin: str
     packages: tuple[str, ...]
+    bare: tuple[str, ...] = ()
     constraints: str = ""
     imports: tuple[str, ...] = ()
     links: dict[str, str] = {}
@@ -101,7 +102,7 @@ def root() -> Path:
 
 def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
     """Return what a plugin's environment would be built from now. Raise EnvironmentRefused."""
-    for package in hosted.packages:
+    for package in (*hosted.packages, *hosted.bare):
         if not _PACKAGE.fullmatch(package) or "\n" in package:
             raise EnvironmentRefused(f"{plugin}: {package!r} is not a package as in 'name>=1.0'")
     for module in (hosted.module, *hosted.imports):
@@ -111,6 +112,7 @@ def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
     return Recipe(
         plugin=plugin,
         packages=(*_host_packages(), *hosted.packages),
+        bare=hosted.bare,
         constraints=_constraints(plugin, hosted),
         imports=(_HOST_MODULE, *hosted.imports, hosted.module),
         links={name: str(_place(plugin, name)) for name in (_OWN, top)},

@@ -34,7 +34,7 @@ async def open_plugin(stack: AsyncExitStack, registry: Registry, request: Plugin
     kind, name, section = request.kind, request.name, request.section
     plugin = registry.plugins(kind).get(name)
     if plugin is None or isinstance(plugin.create, Hosted):
-        reason = "only engines can be hosted" if plugin else f"no such {kind} is installed"
+        reason = f"a {kind} cannot be hosted" if plugin else f"no such {kind} is installed"
         _log.warning("plugin.start.refused", kind=kind, plugin=name, reason=reason)
         return None
     try:

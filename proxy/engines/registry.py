@@ -31,8 +31,8 @@ GROUP = "voxgate"
 _Key = tuple[str, str]
 """A plugin's kind and name."""
 
-InstanceKind = Literal["front_end", "detector"]
-"""The kinds that are opened once, under their own names, with the settings of [front_ends] or [detectors]."""
+InstanceKind = Literal["front_end", "detector", "comparer"]
+"""The kinds that are opened once, under their own names, with the settings of [front_ends] and the like."""
 
 _log = structlog.get_logger()
 

@@ -13,6 +13,8 @@ from typing import Literal
 import msgspec
 
 from policies.bindings import BindingFacts, State
+from proxy.storage import audit
+from proxy.storage.audit import Act
 from proxy.storage.costs import Cost
 from proxy.storage.erasures import NOT_ERASED
 from proxy.storage.rows import columns, insert, new_id
@@ -61,6 +63,7 @@ SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:re
 WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice)
 ON CONFLICT DO NOTHING
 """
+_IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"
 _GET_PLACE = f"SELECT {_COLUMNS} FROM bindings WHERE {_PLACE}"
 _GET = f"SELECT {_COLUMNS} FROM bindings WHERE id = :id"
 _ALL = f"SELECT {_COLUMNS} FROM bindings ORDER BY engine, credential, id"
@@ -129,7 +132,7 @@ def doom_statements(voice: str) -> tuple[Statement, ...]:
     return (Statement(_DOOM_VOICE, {"voice": voice}),)
 
 
-async def want(store: Store, wish: BindingWish) -> BindingRecord | None:
+async def want(store: Store, wish: BindingWish, act: Act | None = None) -> BindingRecord | None:
     """Note that a clone is wanted, and return its row: there is one for each place.
 
     One that failed is tried again. One that the provider has lost, or of an older sound, is made anew.
@@ -140,6 +143,7 @@ async def want(store: Store, wish: BindingWish) -> BindingRecord | None:
         Statement(_DOOM_OLD, place),
         Statement(_TRY_AGAIN, place),
         Statement(_WANT, {**place, "id": new_id("bind")}),
+        *audit.insert_statements(act, _IS_WANTED),
     )
     rows = await store.read(_GET_PLACE, place)
     return _record(rows[0]) if rows else None

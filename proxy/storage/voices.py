@@ -94,6 +94,7 @@ class Compared(msgspec.Struct, frozen=True):
 
     answer: str
     score: float | None = None
+    comparer: str = ""
 
 
 class VoiceRecord(NewCast, frozen=True, kw_only=True):

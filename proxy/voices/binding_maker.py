@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from policies import bindings as rules
@@ -22,6 +22,7 @@ from proxy.engines.engine_list import Engines
 from proxy.errors import NotFound
 from proxy.ledger.budgets import Budgets
 from proxy.storage import bindings
+from proxy.storage.audit import Act
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.store import Store
 from proxy.telemetry.background import RepeatingTask
@@ -29,6 +30,7 @@ from proxy.telemetry.metrics import Metrics
 from proxy.voices.clone_attempt import CloneAttempt
 from proxy.voices.clone_places import ClonePlace, ClonePlaces
 from proxy.voices.clone_recordings import CloneRecordings
+from proxy.voices.provider_clones import ProviderClones
 
 LEASE_S = 600.0
 """Longer than an attempt. So a provider has ended the work of a killed worker before it is asked again."""
@@ -36,6 +38,7 @@ _ATTEMPT_S = 480.0
 _DELETION_LEASE_US = 120 * SECOND
 _DELETION_S = 100.0
 _CLOSING_S = 5.0
+_GONE_LOOKS, _GONE_PAUSE_S = 30, 0.1
 _LOOK_EVERY_S = 5.0
 _PAUSE_S = 0.1
 _MOST_AT_ONCE = 8
@@ -52,6 +55,7 @@ class BindingMaker:
         self._engines = engines
         self._recordings = recordings
         self._lease_us = round(lease_s * SECOND)
+        self.on_change: Callable[[str], None] = _ignore_change
         self._plans: Mapping[str, Plan] = {}
         self._fees: Mapping[str, int] = {}
         self._budgets: Budgets | None = None
@@ -61,7 +65,11 @@ class BindingMaker:
     def __repr__(self) -> str:
         return f"<BindingMaker, {len(self._tasks)} under way>"
 
-    def revise(self, config: Config, budgets: Budgets) -> None:
+    def revise(
+        self, config: Config, budgets: Budgets, on_change: Callable[[str], None] | None = None
+    ) -> None:
+        """Take a revision of the configuration. `on_change` is told the account of a clone that changed."""
+        self.on_change = on_change or _ignore_change
         self._plans = {plan.name: plan for plan in config.plans.values()}
         self._fees = {
             name: micro_usd(section.costs[CLONE], seconds=0.0, characters=0, units=None)
@@ -70,15 +78,16 @@ class BindingMaker:
         }
         self._budgets = budgets
 
-    async def want(self, wish: BindingWish) -> BindingRecord:
+    async def want(self, wish: BindingWish, act: Act | None = None) -> BindingRecord:
         """Have a voice cloned. Raises NotFound if the voice is gone.
 
         Whether this place may have the recording is for the caller to check first, and it is checked again
         when the recording is sent.
         """
-        record = await bindings.want(self._store, wish)
+        record = await bindings.want(self._store, wish, act)
         if record is None:
             raise NotFound(f"The voice '{wish.voice}' does not exist.", param="voice", code="voice_not_found")
+        self.on_change(wish.account)
         self.look_soon()
         return record
 
@@ -140,8 +149,11 @@ class BindingMaker:
             return
         lease_us = min(self._lease_us, _DELETION_LEASE_US) if step == "delete" else self._lease_us
         held = await bindings.take(self._store, record, lease_us)
-        if held is None:
-            return
+        if held is not None:
+            await self._do(step, held)
+            self.on_change(record.account)
+
+    async def _do(self, step: rules.Step, held: BindingRecord) -> None:
         match step:
             case "strand":
                 await bindings.move(self._store, held, "stranded", error="Its provider's account is gone.")
@@ -165,7 +177,7 @@ class BindingMaker:
             self._store,
             self._engines[held.engine],
             ClonePlace(held.engine, held.credential, info),
-            await self._prefix(),
+            await self.prefix(),
             self._fees.get(held.engine),
         )
         if held.state == "doomed":
@@ -174,8 +186,30 @@ class BindingMaker:
         used_up = "" if self._budgets is None else await self._budgets.used_up(held.engine)
         await attempt.make(held, self._recordings, self._plans, _ATTEMPT_S, obstacle=used_up)
 
-    async def _prefix(self) -> str:
+    def clones_at(self, engine: str, credential: str) -> ProviderClones:
+        """Return the clones of one account at a provider."""
+        return ProviderClones(self._engines[engine], credential, "")
+
+    def fee(self, engine: str) -> int | None:
+        """Return what a clone costs, in millionths of a dollar, if the configuration says so."""
+        return self._fees.get(engine)
+
+    async def wait_until_gone(self, voice: str) -> bool:
+        """Wait a moment until no provider has a copy of an erased voice, and tell whether that is so."""
+        for _ in range(_GONE_LOOKS):
+            if await bindings.is_gone(self._store, voice):
+                return True
+            self.look_soon()
+            await asyncio.sleep(_GONE_PAUSE_S)
+        return False
+
+    async def prefix(self) -> str:
+        """Return how the names of this database's clones begin."""
         return f"voxgate-{await bindings.installation_id(self._store, secrets.token_hex(4))}-"
+
+
+def _ignore_change(_account: str) -> None:
+    """Do nothing: nobody keeps clones in memory."""
 
 
 @asynccontextmanager

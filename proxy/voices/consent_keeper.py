@@ -9,14 +9,17 @@ from typing import NamedTuple
 
 import msgspec
 
+from policies.sample_quality import SampleQuality
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.kept.vault import SealedRecord, Vault
 from proxy.storage import consents
 from proxy.storage.consents import ConsentRecord
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store
+from proxy.storage.voices import Compared
+from proxy.voices.comparison import RatedRecording, SpeakerComparison
 from proxy.voices.erasure import Erasure
-from proxy.voices.recording_intake import RecordingIntake
+from proxy.voices.recording_intake import RecordingIntake, TakenRecording
 
 MOST_CONSENTS = 1000
 """Of one account."""
@@ -64,10 +67,18 @@ class OpenedConsent(NamedTuple):
 class ConsentKeeper:
     """The consents of all accounts."""
 
-    def __init__(self, store: Store, vault: Vault, intake: RecordingIntake, erasure: Erasure) -> None:
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        intake: RecordingIntake,
+        comparison: SpeakerComparison,
+        erasure: Erasure,
+    ) -> None:
         self.store = store
         self._vault = vault
         self._intake = intake
+        self._comparison = comparison
         self._erasure = erasure
 
     def __repr__(self) -> str:
@@ -131,6 +142,27 @@ class ConsentKeeper:
                     msgspec.structs.replace(found.record, wrapped=sealed.wrapped, sealed=sealed.sealed), texts
                 )
         raise Conflict("The consent is being changed by others; read it again.")
+
+    async def compare(self, taken: TakenRecording, consent: OpenedConsent | None) -> Compared | None:
+        """Compare the speaker of a sample with that of the consent. None: nobody compares, or nobody spoke.
+
+        Raises NotAllowed if the operator refuses other speakers.
+        """
+        if consent is None or consent.record.digest is None:
+            return None
+        record = consent.record
+        master = await self._vault.open(record.account, consent.record.digest)
+        quality = msgspec.json.decode(record.quality, type=SampleQuality)
+        found = await self._comparison.compare(
+            RatedRecording(taken.master, taken.quality), RatedRecording(master, quality)
+        )
+        if self._comparison.refuses(found):
+            raise NotAllowed(
+                f"The speaker of the recording is not the speaker of the consent '{consent.id}'.",
+                param="audio_sample",
+                code="other_speaker",
+            )
+        return None if found is None else Compared(found.answer, found.score, found.comparer)
 
     async def delete(self, consent: OpenedConsent) -> None:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""

@@ -28,11 +28,18 @@ class VoiceFiles(Protocol):
 
 
 class DerivedThings(NamedTuple):
-    """All that this worker has of voices. `drop` tells the hosts, and raises EngineError if one is silent."""
+    """All that this worker has of voices. `drop` tells the hosts, and raises EngineError if one is silent.
+    `wait_for_providers` tells whether no provider has a copy any more, after a moment."""
 
     memories: Sequence[VoiceMemory]
     files: Sequence[VoiceFiles]
     drop: Callable[[Collection[str]], Awaitable[None]]
+    wait_for_providers: Callable[[str], Awaitable[bool]]
+
+
+async def no_providers(_voice: str) -> bool:
+    """Say that no provider has a copy, where there are no clones."""
+    return True
 
 
 async def no_hosts(_digests: Collection[str]) -> None:

@@ -18,14 +18,14 @@ import structlog
 
 from proxy.errors import Conflict, NotFound
 from proxy.kept.vault import Vault
-from proxy.storage import erasures
+from proxy.storage import bindings, erasures
 from proxy.storage.audit import Act
 from proxy.storage.erasures import Tombstone
 from proxy.storage.rows import LAST_MOMENT
-from proxy.storage.store import Statement, StorageFailed, Store
+from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.derived_things import DerivedThings, no_hosts
+from proxy.voices.derived_things import DerivedThings, no_hosts, no_providers
 from proxy.voices.erased_voices import ErasedVoices
 from proxy.voices.erasure_journal import ErasureJournal, JournalLine
 from speech_engine import EngineError
@@ -38,7 +38,7 @@ _OVERLAP_US = 60 * 1_000_000
 """A tombstone may be committed later than its time says."""
 _LEFT_OVER_US = 60 * 1_000_000
 _JOURNAL_BATCH = 500
-_STEPS = ("workers", "hosts", "files", "recordings", "database")
+_STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
 _log = structlog.get_logger()
 
@@ -53,24 +53,15 @@ class OwnedRecord(Protocol):
     def account(self) -> str | None: ...
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an erasure is. `pending` is empty once it is complete."""
-
-    subject: str
-    began: int
-    completed: int | None
-    pending: tuple[str, ...]
-
+Receipt = Tombstone
+"""How far an erasure is: a tombstone without `pending` is complete."""
 
 Spread = Callable[[Tombstone], Awaitable[bool]]
 """Lets every worker of this server forget, and returns whether all did."""
 
 
 class Erasure:
-    """The erasure of one worker. `things` are set anew by each revision of the configuration.
-
-    `doom` gives the statements that end a voice's clones at providers, for the tombstone's commit.
-    """
+    """The erasure of one worker. `things` are set anew by each revision of the configuration."""
 
     def __init__(
         self,
@@ -78,16 +69,14 @@ class Erasure:
         vault: Vault,
         data: Path,
         spread: Spread | None = None,
-        doom: Callable[[str], Sequence[Statement]] = lambda _voice: (),
     ) -> None:
-        self.things = DerivedThings((), (), no_hosts)
+        self.things = DerivedThings((), (), no_hosts, no_providers)
         self.erased = ErasedVoices()
         self.replayed = 0
         self._store = store
         self._vault = vault
         self._journal = ErasureJournal(data)
         self._spread = spread or self.forget
-        self._doom = doom
         self._finishing: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -127,8 +116,7 @@ class Erasure:
 
     async def receipt(self, account: str, subject: str) -> Receipt | None:
         """Return the receipt of something that this account had erased."""
-        found = await erasures.get(self._store, account, subject)
-        return None if found is None else _receipt(found)
+        return await erasures.get(self._store, account, subject)
 
     async def forget(self, tombstone: Tombstone) -> bool:
         """Forget a voice in this worker. Return whether its streams have ended. Every worker is told."""
@@ -159,12 +147,11 @@ class Erasure:
 
     async def finish_others(self, metrics: Metrics) -> None:
         """Finish what was left over, at once and again and again. One worker of a server does it."""
+        # Of a shared database, the newest ones may be another server's, which is at them.
         older_than_us = _LEFT_OVER_US if self._store.is_shared else 0
 
         async def turn() -> None:
-            nonlocal older_than_us
             await self.finish_left_over(older_than_us)
-            older_than_us = _LEFT_OVER_US
 
         await repeat("erasures that are not complete", turn, _LOOK_EVERY_S, metrics)
 
@@ -200,7 +187,9 @@ class Erasure:
         except OSError as error:
             raise StorageFailed(f"the journal of erasures cannot be written: {error.strerror}") from None
         nameless = act and msgspec.structs.replace(act, details="{}")
-        is_buried = await erasures.erase(self._store, tombstone, self._doom(record.id), nameless)
+        is_buried = await erasures.erase(
+            self._store, tombstone, bindings.doom_statements(record.id), nameless
+        )
         return tombstone if is_buried else None
 
     async def _replay(self, line: JournalLine) -> bool:
@@ -212,7 +201,7 @@ class Erasure:
             began=line.at,
             pending=_STEPS,
         )
-        return await erasures.erase(self._store, tombstone, self._doom(line.subject), None)
+        return await erasures.erase(self._store, tombstone, bindings.doom_statements(line.subject), None)
 
     async def _receipt_soon(self, tombstone: Tombstone, *, is_late: bool = False) -> Receipt:
         """Finish an erasure, and return the receipt: after a while even if it is not complete."""
@@ -223,7 +212,7 @@ class Erasure:
             task.add_done_callback(lambda _done: self._finishing.pop(tombstone.subject, None))
         await asyncio.wait([task], timeout=_WAITED_S)
         found = await erasures.get(self._store, tombstone.account, tombstone.subject)
-        return _receipt(found or tombstone)
+        return found or tombstone
 
     async def _finish(self, tombstone: Tombstone, *, is_late: bool) -> None:
         steps: dict[str, Callable[[], Awaitable[bool]]] = {
@@ -232,17 +221,22 @@ class Erasure:
             "files": lambda: self._remove_files(tombstone, is_late=is_late),
             "recordings": lambda: self._drop_recordings(tombstone),
             "database": self._store.forget_deleted,
+            "providers": lambda: self.things.wait_for_providers(tombstone.subject),
         }
-        pending = [name for name, step in steps.items() if not await _try(name, step)]
-        try:
-            if pending:
-                await erasures.note_pending(self._store, tombstone.subject, pending)
-            else:
-                await erasures.complete(self._store, tombstone.subject)
-        except StorageFailed as error:
-            pending = pending or ["database"]
-            _log.warning("erasure.note.failed", reason=str(error))
-        _log.info("erasure.finish.complete" if not pending else "erasure.finish.pending", pending=pending)
+        # What was deleted late is in the database's files again.
+        due = {*tombstone.pending, *(("database",) if {"files", "recordings"} & {*tombstone.pending} else ())}
+        pending = [name for name, step in steps.items() if name in due and not await _try(name, step)]
+        if pending:
+            _log.warning("erasure.finish.pending", pending=pending)
+        if await _try("receipt", lambda: self._note(tombstone, pending)) and not pending:
+            _log.info("erasure.finish.complete")
+
+    async def _note(self, tombstone: Tombstone, pending: Sequence[str]) -> bool:
+        if pending:
+            await erasures.note_pending(self._store, tombstone.subject, pending)
+        else:
+            await erasures.complete(self._store, tombstone.subject)
+        return True
 
     async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> bool:
         for files in self.things.files:
@@ -292,12 +286,3 @@ async def _try(step: str, work: Callable[[], Awaitable[bool]]) -> bool:
     except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False
-
-
-def _receipt(tombstone: Tombstone) -> Receipt:
-    return Receipt(
-        subject=tombstone.subject,
-        began=tombstone.began,
-        completed=tombstone.completed,
-        pending=tombstone.pending,
-    )

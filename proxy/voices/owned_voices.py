@@ -8,9 +8,13 @@ from typing import NamedTuple
 
 from proxy.audio.recordings.decoder import open_decoder
 from proxy.catalogue.library_editor import LibraryEditor
+from proxy.config.sections import Config
+from proxy.engines.registry import Registry
 from proxy.kept.vault import Vault
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.clone_orders import CloneOrders
+from proxy.voices.comparison import SpeakerComparison, open_comparison
 from proxy.voices.consent_keeper import ConsentKeeper
 from proxy.voices.erasure import Erasure
 from proxy.voices.recording_intake import RecordingIntake
@@ -25,6 +29,7 @@ class VoiceWork(NamedTuple):
 
     vault: Vault
     intake: RecordingIntake
+    comparison: SpeakerComparison
     samples: SampleStore
     use: VoiceUse
 
@@ -37,15 +42,22 @@ class OwnedVoices(NamedTuple):
     consents: ConsentKeeper
     export: VoiceExport
     erasure: Erasure
+    clones: CloneOrders
 
 
 @asynccontextmanager
-async def open_voice_work(store: Store, vault: Vault, metrics: Metrics) -> AsyncIterator[VoiceWork]:
-    async with open_decoder() as decoder, open_voice_use(store, metrics) as use:
-        yield VoiceWork(vault, RecordingIntake(decoder), SampleStore(store, vault), use)
+async def open_voice_work(
+    store: Store, vault: Vault, registry: Registry, config: Config, metrics: Metrics
+) -> AsyncIterator[VoiceWork]:
+    async with (
+        open_decoder() as decoder,
+        open_comparison(registry, config) as comparison,
+        open_voice_use(store, metrics) as use,
+    ):
+        yield VoiceWork(vault, RecordingIntake(decoder), comparison, SampleStore(store, vault), use)
 
 
-def wire_voices(editor: LibraryEditor, work: VoiceWork, erasure: Erasure) -> OwnedVoices:
-    consents = ConsentKeeper(editor.store, work.vault, work.intake, erasure)
-    maker = VoiceMaker(work.vault, editor, work.intake, consents, erasure)
-    return OwnedVoices(editor, maker, consents, VoiceExport(editor.store, work.vault), erasure)
+def wire_voices(editor: LibraryEditor, work: VoiceWork, erasure: Erasure, clones: CloneOrders) -> OwnedVoices:
+    consents = ConsentKeeper(editor.store, work.vault, work.intake, work.comparison, erasure)
+    maker = VoiceMaker(work.vault, editor, work.intake, consents, erasure, clones)
+    return OwnedVoices(editor, maker, consents, VoiceExport(editor.store, work.vault), erasure, clones)

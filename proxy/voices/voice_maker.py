@@ -22,6 +22,8 @@ from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import AlreadyExists
 from proxy.storage.voices import VoiceRecord
+from proxy.voices.clone_orders import CloneOrders
+from proxy.voices.clone_recordings import CloneRights
 from proxy.voices.consent_keeper import ConsentKeeper, OpenedConsent
 from proxy.voices.erasure import Erasure
 from proxy.voices.recording_intake import RecordingIntake
@@ -115,6 +117,7 @@ class VoiceMaker:
         intake: RecordingIntake,
         consents: ConsentKeeper,
         erasure: Erasure,
+        clones: CloneOrders,
     ) -> None:
         self._store = editor.store
         self._vault = vault
@@ -122,6 +125,7 @@ class VoiceMaker:
         self._intake = intake
         self._consents = consents
         self._erasure = erasure
+        self.clones = clones
 
     def __repr__(self) -> str:
         return f"<VoiceMaker for {self._editor!r}>"
@@ -135,12 +139,16 @@ class VoiceMaker:
         is taken, and NotAllowed if the plan has no room or the comparison refuses.
         """
         await self._check(account, new.name, terms.voices)
+        places = self.clones.find_places(new.engines)
         consent = await self._consent(account, new.consent, terms)
         taken = await self._intake.take(new.audio, "audio_sample")
+        rights = CloneRights(None if consent is None else consent.record.providers, terms.local_only)
+        self.clones.check(places, [taken.seconds], rights)
         record = msgspec.structs.replace(
             new.record(account, "sample", await self._store.now(), act),
             quality=taken.quality.rating,
             consent=None if consent is None else consent.id,
+            compared=await self._consents.compare(taken, consent),
             texts=(new.ref_text,),
         )
         for _ in range(_TRIES):
@@ -160,6 +168,7 @@ class VoiceMaker:
                 await self._vault.drop(account, [digest])
                 raise
             if made is not None:
+                await self.clones.order(made, places)
                 return made
             await self._vault.drop(account, [digest])
             await self._check(account, new.name, terms.voices)

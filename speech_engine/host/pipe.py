@@ -16,6 +16,13 @@ from typing import NoReturn
 
 import msgspec
 
+from speech_engine.host.comparer_messages import (
+    BeginComparer,
+    ComparerReady,
+    ComparisonQuestion,
+    ComparisonScore,
+)
+
 _LENGTH = struct.Struct("<I")
 
 
@@ -183,8 +190,9 @@ Question = MetricsQuestion | PlansQuestion | ForgetQuestion
 Reply = MetricsReport | PlansInUse | VoiceForgotten
 WorkerQuestion = ReloadQuestion | ErasureQuestion
 _ToWorker = Revision | HostState | WorkerGivenUp | Question | ReloadResult | ErasureSpread
-_ToChild = BeginHost | TextVerdicts | _ToWorker | Drain
-_ToSupervisor = Ready | Broken | Tick | Reply | WorkerQuestion
+_ToComparer = BeginComparer | ComparisonQuestion
+_ToChild = BeginHost | TextVerdicts | _ToWorker | _ToComparer | Drain
+_ToSupervisor = Ready | Broken | Tick | Reply | WorkerQuestion | ComparerReady | ComparisonScore
 Message = _ToChild | _ToSupervisor
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -10,6 +10,7 @@ from types import FunctionType
 import pytest
 
 from speech_engine import (
+    Comparer,
     Detector,
     Engine,
     EngineRefreshes,
@@ -24,7 +25,7 @@ from tests.server import VOXGATE
 
 _PAGE = ROOT / "docs" / "writing-a-plugin.md"
 _PARTS = re.findall(r"^<!-- from (\S+) -->\n```\w+\n(.*?)^```$", _PAGE.read_text(), re.MULTILINE | re.DOTALL)
-_CALLED = (Engine, EngineRefreshes, EngineVoices, FrontEnd, Detector, RankingDetector)
+_CALLED = (Engine, EngineRefreshes, EngineVoices, FrontEnd, Detector, RankingDetector, Comparer)
 
 
 @pytest.mark.parametrize(("path", "shown"), _PARTS, ids=lambda part: part.split("\n")[0])

@@ -33,6 +33,8 @@ _PCM = "pcm_"
 _OPTIONS = {"format_whitelist": "mp3,ogg,wav,flac,mov,aac,matroska", "protocol_whitelist": "none"}
 _FAULTS = (av.error.FFmpegError, ValueError, OSError, IndexError, UnicodeError)
 _MOST_BAD_PACKETS = 50
+_LEAST_LEFT = 0.001
+"""30 dB below."""
 
 
 class _Refused(Exception):
@@ -46,15 +48,21 @@ def decode(data: bytes) -> Decoded | Undecoded:
     if not data:
         return Undecoded("empty")
     try:
-        with av.open(BytesIO(data), "r", metadata_errors="replace", options=dict(_OPTIONS)) as container:
-            return _decoded(container)
+        return _read(data, _Mix()) or _read(data, _Mix(takes_first=True)) or Undecoded("empty")
     except _Refused as refused:
         return Undecoded(refused.fault)
     except _FAULTS:
         return Undecoded("unreadable")
 
 
-def _decoded(container: Any) -> Decoded:
+def _read(data: bytes, mix: _Mix) -> Decoded | None:
+    """Decode once. Return None if the channels put one another out: some recorders turn one upside down."""
+    with av.open(BytesIO(data), "r", metadata_errors="replace", options=dict(_OPTIONS)) as container:
+        made = _decoded(container, mix)
+    return None if mix.is_put_out else made
+
+
+def _decoded(container: Any, mix: _Mix) -> Decoded:
     if not container.streams.audio:
         raise _Refused("no_audio")
     stream = container.streams.audio[0]
@@ -65,7 +73,7 @@ def _decoded(container: Any) -> Decoded:
     if codec not in LOSSY and codec not in LOSSLESS and not codec.startswith(_PCM):
         raise _Refused("codec")
     context.thread_count = 1
-    kept = _Kept(is_lossy=codec in LOSSY)
+    kept = _Kept(mix, is_lossy=codec in LOSSY)
     bad_packets = 0
     packets = container.demux(stream)
     while not kept.is_full and bad_packets < _MOST_BAD_PACKETS:
@@ -86,7 +94,8 @@ def _decoded(container: Any) -> Decoded:
 class _Kept:
     """The samples that are kept so far. The first frame decides the rate."""
 
-    def __init__(self, *, is_lossy: bool) -> None:
+    def __init__(self, mix: _Mix, *, is_lossy: bool) -> None:
+        self._mix = mix
         self._is_lossy = is_lossy
         self._pcm = bytearray()
         self._rate_hz = 0
@@ -127,7 +136,7 @@ class _Kept:
         else:
             planes = samples.reshape(-1, channels).T
         self._channels = max(self._channels, channels)
-        mono = _floats(planes).mean(axis=0)
+        mono = self._mix.down(_floats(planes))
         full = float(1 << (8 * self._sample_bytes - 1))
         whole = np.clip(np.rint(mono * full), -full, full - 1).astype("<i4")
         if self._sample_bytes == 2:
@@ -139,6 +148,27 @@ class _Kept:
             raise _Refused("empty" if self._rate_hz else "unreadable")
         pcm = bytes(self._pcm)
         return Decoded(pcm, self._rate_hz, self._sample_bytes, self._channels, codec, self._is_cut)
+
+
+class _Mix:
+    """The way from several channels to one: their mean, or the first one alone."""
+
+    def __init__(self, *, takes_first: bool = False) -> None:
+        self._takes_first = takes_first
+        self._in_energy = self._out_energy = 0.0
+
+    @property
+    def is_put_out(self) -> bool:
+        """Whether hardly anything of the first channel is left in the mean."""
+        return self._out_energy < _LEAST_LEFT * self._in_energy
+
+    def down(self, planes: NDArray[np.float64]) -> NDArray[np.float64]:
+        if len(planes) == 1 or self._takes_first:
+            return np.asarray(planes[0])
+        mono: NDArray[np.float64] = planes.mean(axis=0)
+        self._in_energy += float(np.sum(np.square(planes[0])))
+        self._out_energy += float(np.sum(np.square(mono)))
+        return mono
 
 
 def _floats(samples: NDArray[Any]) -> NDArray[np.float64]:

@@ -64,6 +64,8 @@ def _confine(most_cpu_s: int = MOST_CPU_S) -> tuple[str, ...]:
     files = ("landlock",) if not forbid_files() else ()
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (most_cpu_s, most_cpu_s + 1))
+    # Neither processes nor threads; root is not bound by this, so the server kills the whole group.
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     # No file that would be opened gets a number: 0, 1 and 2 are taken.
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
     return (*files, *confine((), used_mb + _MEMORY_MB))

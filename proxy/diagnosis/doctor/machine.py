@@ -14,6 +14,7 @@ from proxy.config.config_toml import Config
 from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.processes import runtime
 from speech_engine.host.confinement import has_call_filter
+from speech_engine.host.landlock import has_landlock
 
 FEWEST_FILES = 512
 ENOUGH_FILES = 4096
@@ -44,6 +45,9 @@ def confinement() -> Iterator[Finding]:
     else:
         do = "use a kernel with seccomp: without it, a broken engine could reach the network"
         yield note("confinement", "this kernel cannot refuse system calls to engines' processes", do)
+    if not has_landlock():
+        do = "use a kernel with Landlock (5.13 or later), or see that this user can read and change little"
+        yield note("confinement", "this kernel cannot take files from the processes that decode uploads", do)
 
 
 def sockets() -> Iterator[Finding]:

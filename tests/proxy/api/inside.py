@@ -151,24 +151,29 @@ async def inside(
     text: str = TONE,
     engines: Mapping[str, Engine] | None = None,
     plan: str = UNLIMITED.name,
+    more: Mapping[tuple[Kind, str], Plugin[Any]] | None = None,
 ) -> AsyncIterator[Inside]:
-    """Opens a worker on this config; `engines` are plugins of the test's own, by name."""
+    """Opens a worker on this config; `engines` are plugins of the test's own, by name, `more` are others."""
     file = folder / "config.toml"
     file.write_text(text)
-    async with open_worker(config_toml.load(file, {}), with_engines(engines or {})) as worker:
+    async with open_worker(config_toml.load(file, {}), with_engines(engines or {}, more)) as worker:
         account = await accounts.create(worker.store, name="ada", plan=plan)
         secrets = [await _key(worker, account, role) for role in ("speech", "admin")]
         yield Inside(worker, account, *secrets)
 
 
-def with_engines(engines: Mapping[str, Engine]) -> Registry:
+def with_engines(
+    engines: Mapping[str, Engine], more: Mapping[tuple[Kind, str], Plugin[Any]] | None = None
+) -> Registry:
     """The installed plugins, and one more for each of these engines."""
     installed = registry.load()
     plugins = {
         (kind, name): plugin for kind in get_args(Kind) for name, plugin in installed.plugins(kind).items()
     }
-    own = {("engine", name): _plugin(name, engine) for name, engine in engines.items()}
-    return Registry({**plugins, **own}, list(installed.faults))
+    own: dict[tuple[str, str], Plugin[Any]] = {
+        ("engine", name): _plugin(name, engine) for name, engine in engines.items()
+    }
+    return Registry({**plugins, **own, **dict((more or {}).items())}, list(installed.faults))
 
 
 def envelope(answer: httpx2.Response) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "v_tower.py").write_text("import v_bell\n")
     for version in ("1.0", "1.5", "2.0"):
         wheel(folder / "wheels", "v_bell", f"VERSION = {version!r}\n", version)
+    wheel(folder / "wheels", "v_spire", "import v_bell\n", needs="v_none")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         for name, value in only(folder / "wheels").items():
@@ -96,6 +97,16 @@ def test_building_it_again_finds_it_there(built: Environment, recipe: Recipe) ->
     heard: list[str] = []
     assert environment_build.build(recipe, heard.append) == (built, False)
     assert heard == []
+
+
+def test_a_bare_package_comes_without_what_it_asks_for(built: Environment, recipe: Recipe) -> None:
+    bare = msgspec.structs.replace(recipe, plugin="spire", bare=("v_spire==1.0",), imports=("v_spire",))
+    made, is_new = environment_build.build(bare, _nobody_hears)
+    assert is_new
+    assert environments.find_built(bare) == made
+    asked_for = msgspec.structs.replace(recipe, packages=("v_spire",))
+    with pytest.raises(EnvironmentRefused, match="v_none"):
+        environment_build.build(asked_for, _nobody_hears)
 
 
 @pytest.mark.parametrize(

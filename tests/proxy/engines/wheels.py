@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def wheel(folder: Path, name: str, module: str, version: str = "1.0") -> None:
-    """A distribution of one module of the same name."""
+def wheel(folder: Path, name: str, module: str, version: str = "1.0", needs: str = "") -> None:
+    """A distribution of one module of the same name, which may say what it needs."""
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": module,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + (f"Requires-Dist: {needs}\n" if needs else ""),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])

@@ -200,6 +200,24 @@ for name, attempt in {ATTEMPTS!r}.items():
     assert os.listdir(tmp_path) == ["old"]
 
 
+def test_a_confined_process_starts_no_other() -> None:
+    code = f"""
+import os, threading
+from {CHILD} import _confine, _warm_up
+_warm_up()
+if os.getuid() == 0:
+    os.setuid(65534)  # root may start what it likes; the server then kills the whole group
+_confine()
+for attempt in (os.fork, lambda: threading.Thread(target=print).start()):
+    try:
+        attempt()
+    except (OSError, RuntimeError):
+        print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "refused\nrefused\n", done.stderr
+
+
 def test_the_processors_time_is_bounded() -> None:
     code = f"from {CHILD} import _confine\n_confine()\nimport resource\n"
     code += "print(resource.getrlimit(resource.RLIMIT_CPU))"

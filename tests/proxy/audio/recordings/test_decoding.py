@@ -64,6 +64,15 @@ def test_channels_are_mixed_down(kind: Kind) -> None:
         assert spectrum[near - 2 : near + 3].max() == pytest.approx(0.15, rel=0.1)
 
 
+@pytest.mark.parametrize("kind", [KINDS["wav"], KINDS["flac"]])
+def test_a_channel_that_is_upside_down_does_not_put_the_other_out(kind: Kind) -> None:
+    tone = sine(440, 1.0, kind.rate_hz)
+    sound = heard(decoded(encoded(kind, np.stack([tone, -tone]))))
+    assert sound.loudness == pytest.approx(0.3 / np.sqrt(2), rel=0.05)
+    one_sided = heard(decoded(encoded(kind, np.stack([np.zeros_like(tone), tone]))))
+    assert one_sided.loudness == pytest.approx(0.15 / np.sqrt(2), rel=0.05)
+
+
 def test_eight_channels_are_mixed_too() -> None:
     channels = np.stack([sine(440, 1.0)] * 8)
     assert heard(decoded(encoded(KINDS["wav"], channels))).pitch_hz == pytest.approx(440, abs=2)

@@ -1,0 +1,1 @@
+"""The comparer that asks Resemblyzer's network whether two recordings are of one speaker."""

@@ -1,0 +1,77 @@
+"""Orders of clones, by owners and operators: what can be refused is refused before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from proxy.errors import Conflict, InvalidRequest
+from proxy.storage import consents, samples
+from proxy.storage.audit import Act
+from proxy.storage.bindings import BindingRecord, BindingWish
+from proxy.storage.store import Store
+from proxy.storage.voices import VoiceRecord
+from proxy.voices.binding_maker import BindingMaker
+from proxy.voices.clone_places import PARAM, ClonePlace
+from proxy.voices.clone_recordings import CloneRights, check_seconds
+
+
+class CloneOrders:
+    """The orders of one worker. Without a `maker`, on the command line without a server, there are none."""
+
+    def __init__(self, store: Store, maker: BindingMaker | None = None) -> None:
+        self._store = store
+        self._maker = maker
+
+    def __repr__(self) -> str:
+        return f"<CloneOrders for {self._maker!r}>"
+
+    @property
+    def maker(self) -> BindingMaker:
+        """Return the maker. Raises Conflict without a server."""
+        if self._maker is None:
+            raise Conflict("Only a running server makes clones; start it first.", param=PARAM)
+        return self._maker
+
+    def find_places(self, engines: Iterable[str], credential: str = "") -> list[ClonePlace]:
+        """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
+        return [self.maker.places.find(engine, credential) for engine in dict.fromkeys(engines)]
+
+    def check(self, places: Iterable[ClonePlace], seconds: Sequence[float], rights: CloneRights) -> None:
+        """Refuse places that may not have the recordings, or could not use them.
+
+        Raises NotAllowed and InvalidRequest.
+        """
+        for place in places:
+            rights.check(place)
+            check_seconds(place, seconds)
+
+    async def check_saved(
+        self, record: VoiceRecord, engines: Iterable[str], *, credential: str = "", is_local_only: bool
+    ) -> list[ClonePlace]:
+        """Return where to clone a saved voice, after the same checks."""
+        places = self.find_places(engines, credential)
+        if places and record.kind != "sample":
+            raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
+        if places:
+            recordings = await samples.of_voice(self._store, record.id)
+            id_ = record.consent
+            consent = None if id_ is None else await consents.get(self._store, record.account, id_)
+            rights = CloneRights(None if consent is None else consent.providers, is_local_only)
+            self.check(places, [each.seconds for each in recordings], rights)
+        return places
+
+    async def order(
+        self, record: VoiceRecord, places: Iterable[ClonePlace], act: Act | None = None
+    ) -> list[BindingRecord]:
+        """Have a voice cloned at places that were checked. Raises NotFound if it is gone."""
+        wishes = [
+            BindingWish(
+                voice=record.id,
+                account=record.account or "",
+                revision=record.revision,
+                engine=place.engine,
+                credential=place.credential,
+            )
+            for place in places
+        ]
+        return [await self.maker.want(wish, act) for wish in wishes]

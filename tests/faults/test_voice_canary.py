@@ -1,0 +1,135 @@
+"""A voice of a recording on a real server: nothing of it lies in plain, and nothing at all once erased."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import speech_clips
+from tests.faults.processes import until
+from tests.server import TONE, Server, command, running
+
+CONFIG = TONE + '[cache]\non = true\n[plans.creator]\nconsent = "waived"\n'
+NAME = "Canary Bartholomew Featherstone"
+WORDS = "the words of the canary's sample"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("canary"), CONFIG) as started:
+        yield started
+
+
+def pieces(recording: bytes) -> list[bytes]:
+    """What betrays the recording: pieces of its sound, and what names the person."""
+    body = recording[44:]
+    sound = [body[at : at + 48] for at in range(len(body) // 4, len(body), len(body) // 5)]
+    # It is kept as FLAC, whose mark would be in a file in plain.
+    return [piece for piece in sound if len(set(piece)) > 16] + [b"fLaC", NAME.encode(), WORDS.encode()]
+
+
+def places(server: Server, wanted: list[bytes]) -> list[Path]:
+    """The files with a piece in it: of the data folder, of the server's log and its runtime folder."""
+    folders = (server.data, server.log.parent, (server.data / "run").resolve())
+    files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    return [path for path in files if any(piece in path.read_bytes() for piece in wanted)]
+
+
+def make(server: Server, secret: str, recording: bytes, name: str = NAME) -> str:
+    with server.client(secret) as client:
+        answer = client.post(
+            "/v1/audio/voices",
+            data={"name": name, "ref_text": WORDS, "description": name, "type": "audio_sample"},
+            files={"audio_sample": ("sample.wav", recording, "audio/wav")},
+            headers={"idempotency-key": f"make {name}"},
+        )
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+def speak(server: Server, secret: str, voice: str, key: str) -> int:
+    body = {"model": "tts-1", "voice": voice, "input": "Hello.", "response_format": "wav"}
+    with server.client(secret) as client:
+        return client.post("/v1/audio/speech", json=body, headers={"idempotency-key": key}).status_code
+
+
+def test_a_recording_and_a_name_are_nowhere_in_plain_and_nowhere_once_erased(server: Server) -> None:
+    recording = speech_clips.wav()
+    wanted = pieces(recording)
+    assert len(wanted) > 4
+    secret = server.mint_key("canary", plan="creator").secret
+    voice = make(server, secret, recording)
+    assert [speak(server, secret, voice, key) for key in ("one", "two")] == [200, 200]
+    assert speak(server, secret, NAME, "three") == 200
+    sealed = [path for path in (server.data / "voices").rglob("*") if path.is_file()]
+    assert len(sealed) == 1
+    ciphertext = sealed[0].read_bytes()[1000:1100]
+    assert places(server, wanted) == []
+    cached = [path for path in (server.data / "cache").rglob("*") if path.is_file()]
+
+    with server.client(secret) as client:
+        deleted = client.delete(f"/v1/audio/voices/{voice}")
+        assert deleted.status_code == 200, deleted.text
+        receipt = client.get(f"/v1/audio/voices/erasures/{voice}").json()
+        assert receipt["completed"] is not None, json.dumps(receipt)
+        assert client.delete(f"/v1/audio/voices/{voice}").status_code == 404
+    assert places(server, [*wanted, ciphertext]) == []
+    assert not any(path.exists() for path in cached)
+    assert [path for path in (server.data / "idempotency").glob("*") if path.is_file()] == []
+    assert speak(server, secret, voice, "one") == 400
+    # The id is a pseudonym: nothing but the journal, the tombstone and the usage has it.
+    until(lambda: places(server, [voice.encode()]) != [])
+    named = {path.name for path in places(server, [voice.encode()])}
+    assert named <= {"erasures.log", "voxgate.db", "voxgate.db-wal"}
+
+
+def test_an_upload_that_is_killed_leaves_nothing_in_plain(tmp_path: Path) -> None:
+    recording = speech_clips.wav()
+    wanted = pieces(recording)
+    with running(tmp_path, CONFIG) as server:
+        secret = server.mint_key("canary", plan="creator").secret
+        with server.client(secret) as client:
+            request = client.build_request(
+                "POST",
+                "/v1/audio/voices",
+                data={"name": NAME},
+                files={"audio_sample": ("sample.wav", recording + bytes(4_000_000), "audio/wav")},
+            )
+            body = request.read()
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as raw:
+            head = (
+                f"POST /v1/audio/voices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {secret}\r\n"
+                f"content-type: {request.headers['content-type']}\r\ncontent-length: {len(body)}\r\n\r\n"
+            )
+            raw.sendall(head.encode() + body[: len(body) // 2])
+            server.process.kill()
+            server.process.wait()
+        assert places(server, wanted) == []
+
+
+def test_a_restored_backup_does_not_bring_a_voice_back(tmp_path: Path) -> None:
+    recording = speech_clips.wav()
+    with running(tmp_path, CONFIG) as server:
+        secret = server.mint_key("canary", plan="creator").secret
+        gone, stays = make(server, secret, recording), make(server, secret, recording, "Stays")
+        server.cli("backup", str(tmp_path / "backup.db"))
+        # The same recording: its file stays for the other voice.
+        with server.client(secret) as client:
+            assert client.delete(f"/v1/audio/voices/{gone}").status_code == 200
+        assert speak(server, secret, stays, "one") == 200
+    restored = command(server.config, "restore", str(tmp_path / "backup.db"))
+    assert "Erased since the backup, and erased again: 1." in restored.stdout
+    assert [path for path in places(server, [gone.encode()]) if path.name == "voxgate.db"] != []
+    with running(tmp_path, CONFIG) as server:
+        assert speak(server, secret, gone, "two") == 400
+        assert speak(server, secret, stays, "three") == 200
+        with server.client(secret) as client:
+            assert client.get(f"/v1/audio/voices/{gone}").status_code == 404
+            receipt = client.get(f"/v1/audio/voices/erasures/{gone}").json()
+            assert receipt["completed"] is not None
+        (tmp_path / "backup.db").unlink()
+        assert places(server, [NAME.encode()]) == []
