@@ -102,5 +102,5 @@ def test_streams_of_all_workers_end_and_nothing_is_kept(server: Server) -> None:
     assert left(server.data) == []
     rows = json.loads(server.cli("usage", "--account", "creator", "--limit", "1000", "--json").stdout)["data"]
     assert {(row["outcome"], row["error"]) for row in rows} == {("failed", "voice_not_found")}
-    assert all(row[""] > 0 for row in rows)
+    assert all(row["audio_ms"] > 0 for row in rows)
     assert "background.turn.failed" not in server.log.read_text()
