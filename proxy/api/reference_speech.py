@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from policies.plans import Terms
 from policies.routing import Voice
@@ -28,6 +29,26 @@ _STATED = "true"
 _JSON_VALUES = ("speed", "pitch", "seed", "cache")
 _MOST_TEXT = 1000
 _TEXT_FIELDS = frozenset((*SpeechBody.__struct_fields__, TEXT, CONSENT))
+
+
+_TEXTS = (
+    (TEXT, Annotated[str, Meta(max_length=_MOST_TEXT, description="the words of the recording")], ""),
+    (CONSENT, Annotated[str, Meta(description='the id of a consent of the speaker, or "true"')], ""),
+)
+ReferenceForm = msgspec.defstruct(
+    "ReferenceForm",
+    [
+        *(
+            (field.name, field.type, field.default)
+            for field in msgspec.structs.fields(SpeechBody)
+            if field.name not in ("voice", "cache")
+        ),
+        *_TEXTS,
+    ],
+    namespace={"__doc__": "A speech request as a form. The file `reference_audio` has the voice."},
+    frozen=True,
+    kw_only=True,
+)
 
 
 class SentReference(NamedTuple):
@@ -87,7 +108,7 @@ class ReferenceSpeech:
                 param="Idempotency-Key",
             )
         form = await read_form(connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS)
-        return _sent(form, defaults)
+        return _sent(form, defaults, needs_consent=terms.consent == "required")
 
     @asynccontextmanager
     async def voice(self, account: str, sent: SentReference) -> AsyncIterator[Voice]:
@@ -102,7 +123,7 @@ class ReferenceSpeech:
                 self._levels.forget_samples([digest])
 
     async def _providers(self, account: str, consent: str) -> tuple[str, ...] | None:
-        if consent == _STATED:
+        if consent in (_STATED, ""):
             return None
         return await self._consents.providers(account, consent, CONSENT)
 
@@ -117,7 +138,7 @@ def _voice(account: str, sample: Sample, providers: tuple[str, ...] | None) -> V
     return Voice(id=AUDIO, name=AUDIO, samples=(sample,), providers=providers, account=account)
 
 
-def _sent(form: RequestForm, defaults: speech_request.Defaults) -> SentReference:
+def _sent(form: RequestForm, defaults: speech_request.Defaults, *, needs_consent: bool) -> SentReference:
     values = {name: _one(name, texts) for name, texts in form.fields.items()}
     text = values.pop(TEXT, "").strip()
     consent = values.pop(CONSENT, "").strip()
@@ -125,7 +146,7 @@ def _sent(form: RequestForm, defaults: speech_request.Defaults) -> SentReference
         raise InvalidRequest(f"Send 'voice' or '{AUDIO}', not both.", param="voice")
     if (file := form.files.get(AUDIO)) is None:
         raise _missing(AUDIO, "the recording of the voice, as a file; for other voices, send JSON")
-    if not consent:
+    if needs_consent and not consent:
         raise _missing(CONSENT, "the id of a consent of the speaker, or true if the speaker agrees")
     if len(text) > _MOST_TEXT:
         raise InvalidRequest(

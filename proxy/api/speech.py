@@ -13,7 +13,7 @@ from policies.plans import Terms
 from policies.routing import Voice
 from proxy.access.admission import Admission
 from proxy.access.callers import Caller
-from proxy.api.reference_speech import ReferenceSpeech, blame_recording
+from proxy.api.reference_speech import AUDIO, ReferenceForm, ReferenceSpeech, blame_recording
 from proxy.api.speech_answers import (
     AudioDelta,
     AudioDone,
@@ -178,6 +178,8 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
                 **json(SpokenAnswer),
             },
             body=SpeechBody,
+            form=ReferenceForm,
+            files=(AUDIO,),
             failures=(
                 *BODY_FAILURES,
                 *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, DecoderBusy),

@@ -11,10 +11,12 @@ import httpx2
 import openai
 import pytest
 
-from plugins.tone.decode import decode
+from plugins.tone.decode import decode, decode_timbres
+from plugins.tone.timbre import Timbre
 from proxy.audio.frames_ogg import page_bytes
 from tests.server import TONE, Server, running
 from tests.sound import decoded
+from tests.speech_clips import wav
 
 TEXT = "Hello there. How are you, Zoë? สวัสดี."
 SENTENCES = ("Hello there.", "How are you, Zoë?", "สวัสดี.")
@@ -28,6 +30,12 @@ base_url = "{url}/v1"
 api_key = "env:UPSTREAM_KEY"
 formats = ["mp3", "opus", "aac", "pcm"]
 send_language = true
+[engines.lends]
+plugin = "openai"
+base_url = "{url}/v1"
+api_key = "env:UPSTREAM_KEY"
+recordings = "form"
+models = ["tone"]
 [engines.events]
 plugin = "openai"
 base_url = "{url}/v1"
@@ -138,6 +146,28 @@ def test_the_first_speaks_with_a_voice_that_only_the_second_knows(chain: Chain) 
     assert unknown.status_code == 400
     assert unknown.json()["error"]["code"] == "voice_not_found"
     assert _said(known.content, "mp3") == SENTENCES
+
+
+@pytest.mark.parametrize("format_", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+def test_a_voice_of_a_recording_comes_through_in_every_format(chain: Chain, format_: Format) -> None:
+    direct, through = (_lent(server, model, format_) for server, model in _lenders(chain))
+    assert direct.pitch_hz == pytest.approx(through.pitch_hz, rel=0.03)
+    assert direct.seconds == pytest.approx(through.seconds, abs=0.5)
+
+
+def _lenders(chain: Chain) -> tuple[tuple[Server, str], ...]:
+    return (chain.back, "tone"), (chain.front, "lends/tone")
+
+
+def _lent(server: Server, model: str, format_: str) -> Timbre:
+    """The timbre in what a server says with a recording of espeak."""
+    fields = {"model": model, "input": TEXT, "consent": "true", "response_format": format_}
+    with server.client() as client:
+        answer = client.post("/v1/audio/speech", data=fields, files={"reference_audio": wav()})
+    assert answer.status_code == 200, answer.text
+    assert _said(answer.content, format_) == SENTENCES
+    (timbre,) = decode_timbres(*decoded(answer.content, format_))
+    return timbre
 
 
 def test_each_has_its_own_usage(chain: Chain) -> None:

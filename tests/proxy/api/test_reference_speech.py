@@ -189,6 +189,24 @@ async def test_a_plan_with_it_allows_it(tmp_path: Path) -> None:
         assert (await sent(server)).status_code == 200
 
 
+async def test_a_plan_may_waive_the_consent(tmp_path: Path) -> None:
+    waived = CONFIG + 'one_shot = true\nconsent = "waived"\n'
+    async with inside(tmp_path, waived, plan="small") as server:
+        assert (await sent(server, consent=None)).status_code == 200
+
+
+async def test_a_consent_says_which_providers_may_receive_the_recording(tmp_path: Path) -> None:
+    cloud = CONFIG + '[engines.cloud]\nplugin = "openai"\nrecordings = "form"\nmodels = ["tts-1"]\n'
+    async with inside(tmp_path, cloud) as server:
+        body = {"name": "me", "language": "en", "statement": "I agree.", "providers": ["tone"]}
+        made = await server.ask("POST", "/v1/audio/voice_consents", body=body)
+        assert made.is_success, made.text
+        consent = made.json()["id"]
+        refused = await sent(server, model="cloud/tts-1", consent=consent)
+        assert (refused.status_code, envelope(refused)["code"]) == (403, "consent_not_given")
+        assert (await sent(server, consent=consent)).status_code == 200
+
+
 async def test_nothing_of_it_is_cached_or_written_down(server: Inside, tmp_path: Path) -> None:
     for _ in range(2):
         answer = await sent(server, reference_text="canary words")

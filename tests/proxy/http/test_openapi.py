@@ -213,6 +213,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "SpeechBody",
         "VoiceReference",
         "MixMember",
+        "ReferenceForm",
         "NewAccount",
         "AccountChange",
         "AgreedChange",
