@@ -19,7 +19,7 @@ from proxy.kept.vault import Vault
 from proxy.storage.erasures import Tombstone
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement
-from proxy.voices.derived_things import DerivedThings
+from proxy.voices.derived_things import DerivedThings, no_providers
 from proxy.voices.erasure import Erasure
 from tests.proxy.kept.owned import Owned
 
@@ -72,7 +72,7 @@ async def main(data: Path, voice: str) -> None:
         return await erasure.forget(tombstone)
 
     erasure = Erasure(store, Vault(store, VaultSection(), data), data, spread)
-    erasure.things = DerivedThings((), (Files(),), drop)
+    erasure.things = DerivedThings((), (Files(),), drop, no_providers)
     flushes = 0
 
     def flush(descriptor: int) -> None:
