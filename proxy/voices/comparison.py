@@ -48,7 +48,7 @@ class SpeakerVerdict(msgspec.Struct, frozen=True):
     score: float | None = None
 
 
-class SpeakerCheck:
+class SpeakerComparison:
     """Compares speakers with the configured comparer, if there is one."""
 
     def __init__(self, section: ConsentSection, comparer: SpeakerComparer | None) -> None:
@@ -56,7 +56,7 @@ class SpeakerCheck:
         self._comparer = comparer
 
     def __repr__(self) -> str:
-        return f"<SpeakerCheck by {self._section.comparer or 'nobody'}>"
+        return f"<SpeakerComparison by {self._section.comparer or 'nobody'}>"
 
     async def compare(self, one: RatedRecording, other: RatedRecording) -> SpeakerVerdict | None:
         """Compare two recordings. Return None if the operator names no comparer.
@@ -95,7 +95,7 @@ def _compared_part(recording: RatedRecording) -> bytes:
 
 
 @asynccontextmanager
-async def open_speaker_check(registry: Registry, config: Config) -> AsyncIterator[SpeakerCheck]:
+async def open_comparison(registry: Registry, config: Config) -> AsyncIterator[SpeakerComparison]:
     """Open the comparer that [consent] names. If it cannot be used, that is logged."""
     name = config.consent.comparer
     async with AsyncExitStack() as stack:
@@ -104,4 +104,4 @@ async def open_speaker_check(registry: Registry, config: Config) -> AsyncIterato
             section = config.comparers.get(name, PluginSection())
             environ = environ_for_hosts(os.environ, config.secrets)
             comparer = await stack.enter_async_context(open_comparer(registry, name, section, environ))
-        yield SpeakerCheck(config.consent, comparer)
+        yield SpeakerComparison(config.consent, comparer)

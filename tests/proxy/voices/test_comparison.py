@@ -10,7 +10,7 @@ from proxy.config.consent import ConsentSection
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.comparers import ComparerFailed, SpeakerScore
 from proxy.engines.registry import Registry
-from proxy.voices.comparison import RatedRecording, SpeakerCheck, SpeakerVerdict, open_speaker_check
+from proxy.voices.comparison import RatedRecording, SpeakerComparison, SpeakerVerdict, open_comparison
 from speech_engine import SpeakerScale
 from tests.proxy.audio.recordings.clips import sine
 from tests.proxy.audio.recordings.speech import RATE_HZ, master_of
@@ -51,7 +51,7 @@ def recording(pitch_hz: float, rating: Rating = "high", seconds: float = 4.0) ->
 async def test_the_answer_is_recorded_with_its_score(
     other: RatedRecording, answer: str, is_refused: bool
 ) -> None:
-    comparison = SpeakerCheck(SECTION, DirectComparer())
+    comparison = SpeakerComparison(SECTION, DirectComparer())
     found = await comparison.compare(recording(200), other)
     assert found is not None
     assert (found.answer, found.comparer) == (answer, "pitch")
@@ -60,14 +60,14 @@ async def test_the_answer_is_recorded_with_its_score(
 
 
 async def test_by_default_nobody_is_refused() -> None:
-    comparison = SpeakerCheck(msgspec.structs.replace(SECTION, other_speaker="record"), DirectComparer())
+    comparison = SpeakerComparison(msgspec.structs.replace(SECTION, other_speaker="record"), DirectComparer())
     found = await comparison.compare(recording(200), recording(400))
     assert found == SpeakerVerdict("other", "pitch", 0.5)
     assert not comparison.refuses(found)
 
 
 async def test_without_a_comparer_nothing_is_said() -> None:
-    comparison = SpeakerCheck(ConsentSection(), None)
+    comparison = SpeakerComparison(ConsentSection(), None)
     assert await comparison.compare(recording(200), recording(400)) is None
     assert not comparison.refuses(None)
 
@@ -76,7 +76,7 @@ async def test_a_comparer_that_fails_leaves_the_answer_open() -> None:
     comparer = DirectComparer()
     comparer.failure = "it is busy"
     for named in (comparer, None):
-        comparison = SpeakerCheck(SECTION, named)
+        comparison = SpeakerComparison(SECTION, named)
         found = await comparison.compare(recording(200), recording(400))
         assert found == SpeakerVerdict("unsure", "pitch", None)
         assert not comparison.refuses(found)
@@ -85,13 +85,13 @@ async def test_a_comparer_that_fails_leaves_the_answer_open() -> None:
 async def test_the_configured_comparer_is_opened() -> None:
     (plugin,) = pitch_comparer.voxgate_register()
     registry = Registry({("comparer", "pitch"): plugin}, ())
-    async with open_speaker_check(registry, Config(consent=SECTION)) as comparison:
+    async with open_comparison(registry, Config(consent=SECTION)) as comparison:
         found = await comparison.compare(recording(200), recording(200))
         assert found == SpeakerVerdict("same", "pitch", 1.0)
     broken = Config(consent=SECTION, comparers={"pitch": PluginSection(settings={"is_broken": True})})
-    async with open_speaker_check(registry, broken) as comparison:
+    async with open_comparison(registry, broken) as comparison:
         assert await comparison.compare(recording(200), recording(200)) == SpeakerVerdict("unsure", "pitch")
-    async with open_speaker_check(registry, Config()) as comparison:
+    async with open_comparison(registry, Config()) as comparison:
         assert await comparison.compare(recording(200), recording(200)) is None
 
 
