@@ -55,7 +55,7 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
         copy = sqlite_backup.restore(file, data)
         # What was erased since the backup must not come back with it.
         replayed = asyncio.run(replay_erasures(config))
-    again = f"{replayed} erasures since the backup were carried out again. " if replayed else ""
+    again = f"Erased since the backup, and erased again: {replayed}. " if replayed else ""
     kept = f"The old database is {data / sqlite_backup.REPLACED}. " if is_replaced else ""
     _print(copy, form, f"{again}{kept}Now run voxgate ledger verify.")
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests import speech_clips
 from tests.faults.processes import until
-from tests.server import TONE, Server, running
+from tests.server import TONE, Server, command, running
 
 CONFIG = TONE + '[cache]\non = true\n[plans.creator]\nconsent = "waived"\n'
 NAME = "Canary Bartholomew Featherstone"
@@ -39,12 +39,13 @@ def places(server: Server, wanted: list[bytes]) -> list[Path]:
     return [path for path in files if any(piece in path.read_bytes() for piece in wanted)]
 
 
-def make(server: Server, secret: str, recording: bytes) -> str:
+def make(server: Server, secret: str, recording: bytes, name: str = NAME) -> str:
     with server.client(secret) as client:
         answer = client.post(
             "/v1/audio/voices",
-            data={"name": NAME, "ref_text": WORDS, "description": NAME, "type": "audio_sample"},
+            data={"name": name, "ref_text": WORDS, "description": name, "type": "audio_sample"},
             files={"audio_sample": ("sample.wav", recording, "audio/wav")},
+            headers={"idempotency-key": f"make {name}"},
         )
     assert answer.status_code == 200, answer.text
     return str(answer.json()["id"])
@@ -108,3 +109,27 @@ def test_an_upload_that_is_killed_leaves_nothing_in_plain(tmp_path: Path) -> Non
             server.process.kill()
             server.process.wait()
         assert places(server, wanted) == []
+
+
+def test_a_restored_backup_does_not_bring_a_voice_back(tmp_path: Path) -> None:
+    recording = speech_clips.wav()
+    with running(tmp_path, CONFIG) as server:
+        secret = server.mint_key("canary", plan="creator").secret
+        gone, stays = make(server, secret, recording), make(server, secret, recording, "Stays")
+        server.cli("backup", str(tmp_path / "backup.db"))
+        # The same recording: its file stays for the other voice.
+        with server.client(secret) as client:
+            assert client.delete(f"/v1/audio/voices/{gone}").status_code == 200
+        assert speak(server, secret, stays, "one") == 200
+    restored = command(server.config, "restore", str(tmp_path / "backup.db"))
+    assert "Erased since the backup, and erased again: 1." in restored.stdout
+    assert [path for path in places(server, [gone.encode()]) if path.name == "voxgate.db"] != []
+    with running(tmp_path, CONFIG) as server:
+        assert speak(server, secret, gone, "two") == 400
+        assert speak(server, secret, stays, "three") == 200
+        with server.client(secret) as client:
+            assert client.get(f"/v1/audio/voices/{gone}").status_code == 404
+            receipt = client.get(f"/v1/audio/voices/erasures/{gone}").json()
+            assert receipt["completed"] is not None
+        (tmp_path / "backup.db").unlink()
+        assert places(server, [NAME.encode()]) == []

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.engines.children import Child
 from proxy.processes.workers import Workers
-from speech_engine.host.pipe import Broken, MetricsQuestion, MetricsReport, WorkerGivenUp
+from speech_engine.host.pipe import Broken, ForgetQuestion, MetricsQuestion, MetricsReport, WorkerGivenUp
 from tests.faults.processes import until
 
 SOON_S = 20.0
@@ -27,6 +27,10 @@ while True:
     match pipe.receive():
         case MetricsQuestion(question):
             {answer}
+        case ForgetQuestion(question, subject):
+            if subject == f"kills {{number}}":
+                break
+            pipe.send(VoiceForgotten(question, subject != f"heard by {{number}}"))
         case WorkerGivenUp(worker, reason):
             print(number, "hears of", worker, file=open(sys.argv[3], "a"), flush=True)
         case _:
@@ -148,3 +152,17 @@ async def test_all_are_told_to_stop_and_end_in_good_order(make: Make) -> None:
         await kept.workers.stop(SOON_S)
         await running
     assert all(child.process.returncode == 0 for child in kept.children.values())
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_everywhere"), [("voice_1", True), ("heard by 1", False), ("kills 1", True)]
+)
+async def test_all_workers_forget_and_a_dead_one_has_nothing_in_memory(
+    make: Make, subject: str, is_everywhere: bool
+) -> None:
+    kept = make(3)
+    async with _kept(kept) as workers:
+        await kept.served.wait()
+        # No answer is waited for longer than its worker lives.
+        asked = workers.ask_to_forget(lambda question: ForgetQuestion(question, subject, ()), SOON_S)
+        assert await asked == is_everywhere
