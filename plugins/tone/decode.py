@@ -131,7 +131,7 @@ class _Recording:
                 for data in self._readings(first, count, _MOST_DOUBTED):
                     text, check = data[LENGTH_BYTES:-CHECK_BYTES], data[-CHECK_BYTES:]
                     if zlib.crc32(text).to_bytes(CHECK_BYTES, "big") == check:
-                        return text.decode(), end
+                        return text.decode(errors="surrogateescape"), end
         raise DamagedFrame("a frame is damaged or cut off", start / self.sample_rate_hz)
 
     def expect_silence(self, start: float, end: float) -> None:

@@ -15,8 +15,8 @@ from operator import mul, sub
 from statistics import median
 from typing import NamedTuple
 
-MARKER = "\x01"
-"""The first letter of a signature. No text has it: the server strips control characters."""
+MARKER = "\udcff"
+"""The first letter of a signature: the byte 0xFF, which no text in UTF-8 has."""
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-"
 _SIGNATURE_LETTERS = 6

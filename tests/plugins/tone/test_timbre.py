@@ -89,6 +89,11 @@ async def test_a_voice_of_the_engine_has_no_signature(shelf: SampleShelf) -> Non
     assert await heard(shelf, EngineVoice("tone"), "Hello.") == ()
 
 
+@pytest.mark.parametrize("text", ["\x01ABCDEF", "\xffABCDEF", "\x01"])
+async def test_no_text_is_taken_for_a_signature(shelf: SampleShelf, text: str) -> None:
+    assert await heard(shelf, EngineVoice("tone"), text) == ()
+
+
 async def test_a_voice_of_two_recordings_has_the_mean_of_them(shelf: SampleShelf) -> None:
     (both,) = await heard(shelf, voice(LOW, HIGH), "Hello.")
     assert both.pitch_hz == pytest.approx(175.0, rel=0.01)
