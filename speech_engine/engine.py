@@ -66,9 +66,10 @@ class EngineClones(Protocol):
     """An engine that can make a voice from recordings."""
 
     async def clone(self, request: CloneRequest) -> str:
-        """Makes a voice and returns its id. Raises UnusableSample for recordings that the user must replace,
-        NoCloneRoom while the account has no room for one more, and CloneNameUsed if the provider will never
-        make a voice of this name.
+        """Makes a voice and returns its id, which no other voice ever gets.
+
+        Raises UnusableSample for recordings that the user must replace, NoCloneRoom while the account has no
+        room for one more, and CloneNameUsed if the provider will never make a voice of this name.
 
         If a provider drops voices that are not used, or takes its fee at the first use, this uses the voice
         once. After any other failure the provider may have the voice or not: the server asks `find_clone`

@@ -31,7 +31,8 @@ async def compare_clones(store: Store, maker: BindingMaker) -> list[CloneDiffere
     """Ask every account of every provider. Nothing is changed, neither here nor there."""
     found = []
     for engine, credential in sorted(maker.places.configured()):
-        if maker.places.info(engine) is not None:
+        info = maker.places.info(engine)
+        if info is not None and not info.is_local:
             found.append(await _compare(store, maker, engine, credential))
     return found
 

@@ -40,10 +40,13 @@ class ClonePlaces:
         }
 
     def info(self, engine: str) -> ModelInfo | None:
-        """Return a model of this engine that clones, if one is known now."""
-        if engine not in self._engines:
-            return None
-        return next((info for info in self._engines[engine].models() if info.clones), None)
+        """Return a model of this engine that clones, if one is known now.
+
+        One that speaks from recordings here needs no clone: it has every voice.
+        """
+        infos = self._engines[engine].models() if engine in self._engines else ()
+        able = (info for info in infos if info.clones and not (info.is_local and info.speaks_samples))
+        return next(able, None)
 
     def find(self, engine: str, credential: str = "") -> ClonePlace:
         """Return a place. Without a credential, it is `default`, or the engine's first one.

@@ -122,7 +122,7 @@ class Provider:
         record.fault = fault.name if fault else ""
         self.seen.append(record)
         self._changed.set()
-        answer = FaultyAnswer(fault, _counted(record, send))
+        answer = FaultyAnswer(fault, _counted(record, send, self._changed))
         speaking = asyncio.create_task(self._answered(scope, body, answer))
         leaving = asyncio.create_task(_gone(receive))
         try:
@@ -195,10 +195,11 @@ def _noted(number: int, scope: Scope, body: bytes) -> RequestRecord:
     )
 
 
-def _counted(record: RequestRecord, send: Send) -> Send:
+def _counted(record: RequestRecord, send: Send, changed: asyncio.Event) -> Send:
     async def counting(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             record.status = message["status"]
+            changed.set()
         await send(message)
         record.sent_bytes += len(message.get("body", b""))
 

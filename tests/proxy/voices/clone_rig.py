@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import fakes.elevenlabs
 from fakes.elevenlabs import Account as ElevenLabsAccount
@@ -36,8 +35,6 @@ ENGINES = ("minimax", "elevenlabs")
 ADD = {"minimax": "voice_clone", "elevenlabs": "/v1/voices/add"}
 DELETE = {"minimax": "delete_voice", "elevenlabs": "/v1/voices/fakeClone"}
 """The paths at which each provider makes and deletes clones."""
-NO_CREDENTIALS: Mapping[str, dict[str, Any]] = MappingProxyType({})
-STUDIO: Mapping[str, dict[str, Any]] = MappingProxyType({"studio": {"api_key": STUDIO_KEY}})
 
 
 class ToneSource:
@@ -101,14 +98,13 @@ def voices_at(rig: CloneRig, engine: str) -> list[str]:
     return [name for name in rig.elevenlabs.voices.values() if name.startswith("voxgate-")]
 
 
-def config(urls: Mapping[str, str], minimax: Mapping[str, dict[str, Any]] = NO_CREDENTIALS) -> Config:
-    """Return the configuration of both providers. `minimax` has more credentials of that engine."""
+def config(urls: Mapping[str, str]) -> Config:
+    """Return the configuration of both providers."""
     return Config(
         engines={
             "minimax": EngineSection(
                 "minimax",
                 settings={"api_key": MINIMAX_KEY, "base_url": urls["minimax"]},
-                credentials=dict(minimax),
                 costs={"clone": FEE},
             ),
             "elevenlabs": EngineSection(
@@ -119,17 +115,32 @@ def config(urls: Mapping[str, str], minimax: Mapping[str, dict[str, Any]] = NO_C
     )
 
 
+class Clouds(NamedTuple):
+    """The fakes of both providers, and where they are."""
+
+    minimax: FakeMinimax
+    studio: MinimaxAccount
+    elevenlabs: ElevenLabsAccount
+    providers: Mapping[str, Provider]
+    urls: Mapping[str, str]
+
+
 @asynccontextmanager
-async def clone_rig(
-    store: Store, minimax: Mapping[str, dict[str, Any]] = NO_CREDENTIALS
-) -> AsyncIterator[CloneRig]:
+async def clouds() -> AsyncIterator[Clouds]:
     studio, elevenlabs = MinimaxAccount(), ElevenLabsAccount()
     fake = FakeMinimax(others={STUDIO_KEY: studio})
     providers = {"minimax": fake.provider, "elevenlabs": fakes.elevenlabs.fake(account=elevenlabs)}
     async with AsyncExitStack() as stack:
         urls = {name: (await stack.enter_async_context(served(each))).url for name, each in providers.items()}
-        engines, maker = await stack.enter_async_context(opened(store, config(urls, minimax)))
-        yield CloneRig(store, engines, maker, fake, studio, elevenlabs, providers)
+        yield Clouds(fake, studio, elevenlabs, providers, urls)
+
+
+@asynccontextmanager
+async def clone_rig(store: Store, known: Clouds | None = None) -> AsyncIterator[CloneRig]:
+    async with AsyncExitStack() as stack:
+        at = await stack.enter_async_context(clouds()) if known is None else known
+        engines, maker = await stack.enter_async_context(opened(store, config(at.urls)))
+        yield CloneRig(store, engines, maker, at.minimax, at.studio, at.elevenlabs, at.providers)
 
 
 @asynccontextmanager

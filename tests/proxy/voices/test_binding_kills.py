@@ -1,0 +1,86 @@
+"""Kill -9 at every step of a clone: in the end the provider has one voice, and it is the one that we know."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.storage import bindings, open_store
+from proxy.storage.bindings import BindingWish
+from speech_engine.testing.provider import Provider, RequestRecord
+from tests.proxy.voices.clone_rig import Clouds, OwnedVoice, clone_rig, clouds, owned_voice, voices_at
+
+BEFORE, AFTER = "hang_before", "hang_after"
+
+STEPS = [
+    ("minimax", BEFORE, "files/upload", 0),
+    ("minimax", AFTER, "files/upload", 0),
+    ("minimax", AFTER, "voice_clone", 1),
+    ("minimax", AFTER, "t2a_v2", 1),
+    ("elevenlabs", BEFORE, "/v1/voices/add", 0),
+    ("elevenlabs", AFTER, "/v1/voices/add", 1),
+]
+"""The engine, where its provider falls silent, and how many voices it has made until then."""
+
+
+@pytest.mark.parametrize(("engine", "fault", "path", "made"), STEPS)
+async def test_a_killed_worker_leaves_one_known_voice(
+    tmp_path: Path, engine: str, fault: str, path: str, made: int
+) -> None:
+    async with clouds() as at:
+        _, id_ = await _want_and_kill(tmp_path, at, engine, fault, path)
+        async with open_store("sqlite", tmp_path) as store, clone_rig(store, at) as rig:
+            assert len(voices_at(rig, engine)) == made
+            await rig.step()
+            assert (await rig.row(id_)).state == "making", "its lease is not over"
+            await rig.later()
+            row = await rig.row(id_)
+            assert row.state == "ready"
+            assert voices_at(rig, engine) == [row.name]
+            assert engine == "elevenlabs" or at.minimax.account.fees == 1
+
+
+@pytest.mark.parametrize(("engine", "path"), [("minimax", "voice_clone"), ("elevenlabs", "voices/add")])
+async def test_a_killed_worker_and_an_erasure_leave_nothing(tmp_path: Path, engine: str, path: str) -> None:
+    async with clouds() as at:
+        voice, _ = await _want_and_kill(tmp_path, at, engine, AFTER, path)
+        async with open_store("sqlite", tmp_path) as store, clone_rig(store, at) as rig:
+            assert len(voices_at(rig, engine)) == 1
+            await rig.erase(voice)
+            await rig.later()
+            assert voices_at(rig, engine) == []
+            assert await bindings.is_gone(store, voice.id)
+
+
+async def _want_and_kill(
+    data: Path, at: Clouds, engine: str, fault: str, path: str
+) -> tuple[OwnedVoice, str]:
+    """Have a voice cloned by a worker of its own, and kill it where the provider falls silent."""
+    async with open_store("sqlite", data) as store:
+        voice = await owned_voice(store)
+        wish = BindingWish(
+            voice=voice.id, account=voice.account, revision=1, engine=engine, credential="default"
+        )
+        row = await bindings.want(store, wish)
+        assert row is not None
+    provider = at.providers[engine]
+    provider.fail("hang_after" if fault == AFTER else "hang_before", path=path)
+    program = (sys.executable, "-m", "tests.proxy.voices.clone_program")
+    worker = await asyncio.create_subprocess_exec(*program, str(data), *at.urls.values())
+    try:
+        await _until_silent(provider, path, is_answered=fault == AFTER)
+    finally:
+        worker.kill()
+        await worker.wait()
+    await provider.until(lambda: provider.open == 0)
+    return voice, row.id
+
+
+async def _until_silent(provider: Provider, path: str, *, is_answered: bool) -> None:
+    def is_there(seen: RequestRecord) -> bool:
+        return path in seen.path and (seen.status is not None or not is_answered)
+
+    await provider.until(lambda: any(map(is_there, provider.seen)), within_s=30.0)
