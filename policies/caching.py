@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from speech_engine import Voice
+
 _LARGEST_SHARE = 4
 
 
 class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """A part of a text, and everything about its speaker that changes the sound.
 
-    `revision` is the voice's, `checkpoint` is the model's. `lexicon` stands for the entries in force, and
-    `settings` stands for the configuration. `pause_s` is the silence after the part.
+    `revision` is the voice's, `checkpoint` is the model's, `engine_voice` is what the engine gets. `lexicon`
+    stands for the entries in force, and `settings` for the configuration. `pause_s` is the silence after it.
     """
 
     start: int
@@ -24,7 +26,8 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     revision: str
     model: str
     checkpoint: str
-    engine_voice: str
+    engine_voice: Voice
+    credential: str
     front_end: str
     front_end_revision: str
     lexicon: str

@@ -12,6 +12,8 @@ from policies.price import FREE, Price
 
 Agreed = Literal["account"]
 """The word in place of a limit, if each account of the plan has its own."""
+ConsentRule = Literal["required", "waived"]
+"""Whether a voice from recordings needs the consent of its speaker."""
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +35,9 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
 
     `price` is a text for people ("$19"), and "" if the plan is free. If `engines` is None, all engines may
     speak. If `local_only`, only engines that send the text to no other company may. `share` is the part of a
-    busy engine that its accounts get, compared with other plans.
+    busy engine that its accounts get, compared with other plans. With `one_shot`, a request may bring the
+    recording of the voice that it wants. Voices from recordings that did not speak for `voices_unused_days`
+    are erased.
     """
 
     name: str
@@ -43,9 +47,12 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     cache: bool = False
     local_only: bool = False
     share: float = 1.0
+    consent: ConsentRule = "required"
+    voices_unused_days: int | None = None
+    one_shot: bool = False
 
 
-UNLIMITED = Plan(name="unlimited")
+UNLIMITED = Plan(name="unlimited", one_shot=True)
 """The operator's own plan, which needs no section: no limits, and everything is free."""
 
 
@@ -69,7 +76,10 @@ class Terms(PlanLimits[int], frozen=True, kw_only=True):
     cache: bool
     local_only: bool
     share: float
+    one_shot: bool = False
     key: Caps = Caps()
+    consent: ConsentRule = "required"
+    voices_unused_days: int | None = None
 
     @property
     def has_budget(self) -> bool:
@@ -105,7 +115,10 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
         cache=plan.cache,
         local_only=plan.local_only,
         share=plan.share,
+        one_shot=plan.one_shot,
         key=caps,
+        consent=plan.consent,
+        voices_unused_days=plan.voices_unused_days,
         **limits,
     )
 

@@ -15,7 +15,9 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import health, lexicons, me, models, speech, usage, voices, welcome
+from proxy.api import consents, health, lexicons, me, models, speech, usage, voice_routes, welcome
+from proxy.api.reference_speech import ReferenceSpeech
+from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
@@ -26,6 +28,7 @@ from proxy.engines.registry import Registry
 from proxy.http import layers
 from proxy.http.idempotency import Idempotency
 from proxy.kept import KeptAnswers, open_answers
+from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.speech.cache import Cache, open_cache
@@ -33,6 +36,7 @@ from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
 from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.planning import Planner
 from proxy.speech.recent_plans import RecentPlans
@@ -41,6 +45,9 @@ from proxy.speech.text_preparation import TextPreparation
 from proxy.storage import open_store
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.derived_things import DerivedThings
+from proxy.voices.erasure import Erasure, open_erasure
+from proxy.voices.owned_voices import OwnedVoices, VoiceWork, open_voice_work, wire_voices
 
 
 class WorkerResources(NamedTuple):
@@ -49,6 +56,10 @@ class WorkerResources(NamedTuple):
     store: Store
     ledger: Ledger
     answers: KeptAnswers
+    vault: Vault
+    erasure: Erasure
+    voice_work: VoiceWork
+    samples: OneShotSamples
     limits: Limits
     engines: Engines
     front_ends: FrontEnds
@@ -70,6 +81,7 @@ class Worker:
     ) -> None:
         self._link = link
         self.store, self.ledger = resources.store, resources.ledger
+        self.erasure, self.voice_use = resources.erasure, resources.voice_work.use
         self.engines, self.cache, self.metrics = resources.engines, resources.cache, resources.metrics
         self.server_state = health.ServerState()
         self._resources = resources
@@ -77,7 +89,7 @@ class Worker:
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, resources.limits)
         self._usage_throttle = UsageThrottle()
-        self._levels = LoudnessLevels()
+        self._levels = LoudnessLevels(self.erasure.erased)
         self._spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
         self.revise(config)
 
@@ -94,50 +106,28 @@ class Worker:
 
     def revise(self, config: Config) -> None:
         server, resources = config.server, self._resources
-        self.usage_days = server.usage_days
-        self.cache.revise(config)
-        resources.answers.bound(server.idempotency_mb)
+        self._revise_resources(config)
         catalogue = Catalogue(config, self.engines)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
-        library = Library(self.store, config.lexicons)
-        library_editor = LibraryEditor(self.store, library, self.cache, config.voices, catalogue)
-        front_ends = resources.front_ends
-        first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
-        self.admission = Admission(plans, resources.limits)
-        self.planner = Planner(
-            catalogue, front_ends.names, resources.detector, server.default_language, server.turn_pause_ms
-        )
-        plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
-        texts = TextPreparation(front_ends)
-        self._spill_room.bound(server.spill_mb)
-        self.pipeline = Pipeline(
-            texts, first_audio, self._levels, self.cache, self.ledger, self.metrics, self._spill_room
-        )
-        idempotency = Idempotency(resources.answers, self.metrics)
-        speech_endpoint = speech.SpeechEndpoint(
-            self.admission, library, plans_of_calls, self.pipeline, idempotency, server
-        )
+        vault = resources.vault
+        library = Library(self.store, vault, config.lexicons)
+        library_editor = LibraryEditor(self.store, vault, library, self.cache, config.voices, catalogue)
+        owned = wire_voices(library_editor, resources.voice_work, self.erasure)
+        voice_tools = VoiceTools(catalogue, library_editor, owned.maker, plans, owned.erasure)
+        speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned)
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
-        readiness = health.HealthEndpoints(
-            self.store,
-            resources.limits,
-            dependencies,
-            server.default_model,
-            server.default_voice,
-            self.server_state,
-        )
-        admin_tools = api_admin.AdminTools(
-            self.store, self.ledger, self._callers, config, self._usage_throttle, self.cache
-        )
+        readiness = self._readiness(dependencies, config)
+        admin_tools = self._admin_tools(config)
         admin_routes = [
-            *api_admin.record_routes(admin_tools, library_editor),
+            *api_admin.record_routes(admin_tools, owned),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
         ]
         client_routes = [
             *speech.routes(speech_endpoint),
             *models.routes(catalogue, plans),
-            *voices.routes(catalogue, library_editor, plans),
+            *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
+            *consents.routes(owned.consents, catalogue, config.consent),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
             *usage.routes(self.store, self._usage_throttle),
@@ -148,6 +138,78 @@ class Worker:
         own_routes = [] if self._link is None else api_admin.server_routes(self._link, config)
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
         self.app = layers.public_app(self.endpoints, server, self._logins, resources.limits, self.metrics)
+
+    def _wire_speech(
+        self, config: Config, catalogue: Catalogue, plans: Plans, budgets: Budgets, owned: OwnedVoices
+    ) -> speech.SpeechEndpoint:
+        server, resources, library = config.server, self._resources, owned.editor.library
+        front_ends = resources.front_ends
+        first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
+        self.admission = Admission(plans, resources.limits)
+        self.planner = Planner(
+            catalogue, front_ends.names, resources.detector, server.default_language, server.turn_pause_ms
+        )
+        plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
+        texts = TextPreparation(front_ends)
+        self.pipeline = Pipeline(
+            texts,
+            first_audio,
+            self._levels,
+            self.cache,
+            self.ledger,
+            self.metrics,
+            self._spill_room,
+            self.erasure.erased,
+        )
+        self.erasure.things = DerivedThings(
+            memories=(library, plans_of_calls, self._levels, self.cache, resources.voice_work.samples),
+            files=(self.cache, resources.answers),
+            drop=self.engines.drop_samples,
+        )
+        idempotency = Idempotency(resources.answers, self.metrics)
+        reference = ReferenceSpeech(
+            resources.voice_work.intake, resources.samples, self.engines, self._levels, owned.consents
+        )
+        return speech.SpeechEndpoint(
+            self.admission,
+            library,
+            plans_of_calls,
+            self.pipeline,
+            idempotency,
+            server,
+            self.voice_use,
+            reference,
+        )
+
+    def _revise_resources(self, config: Config) -> None:
+        server, resources = config.server, self._resources
+        self.usage_days = server.usage_days
+        self.cache.revise(config)
+        self._spill_room.bound(server.spill_mb)
+        resources.answers.bound(server.idempotency_mb)
+        resources.vault.revise(config.vault)
+
+    def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
+        return health.HealthEndpoints(
+            self.store,
+            self._resources.limits,
+            dependencies,
+            config.server.default_model,
+            config.server.default_voice,
+            self.server_state,
+        )
+
+    def _admin_tools(self, config: Config) -> api_admin.AdminTools:
+        return api_admin.AdminTools(
+            self.store,
+            self.ledger,
+            self._callers,
+            config,
+            self._usage_throttle,
+            self.cache,
+            self._resources.vault,
+            self.erasure,
+        )
 
 
 @asynccontextmanager
@@ -161,13 +223,30 @@ async def open_worker(
         open_store(config.storage.url, Path(config.data)) as store,
         open_ledger(store, metrics) as ledger,
         open_answers(store, Path(config.data), config.server, metrics) as answers,
+        open_vault(store, Path(config.data), config.vault, metrics) as vault,
+        open_erasure(store, vault, Path(config.data), metrics, link and link.spread) as erasure,
+        open_voice_work(store, vault, metrics) as voice_work,
         open_limits(config.limits.url) as limits,
-        open_engines(registry, config, metrics.engines) as engines,
+        open_engines(
+            registry, config, metrics.engines, samples := OneShotSamples(voice_work.samples)
+        ) as engines,
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
     ):
         resources = WorkerResources(
-            store, ledger, answers, limits, engines, front_ends, detector, cache, metrics
+            store=store,
+            ledger=ledger,
+            answers=answers,
+            vault=vault,
+            erasure=erasure,
+            voice_work=voice_work,
+            samples=samples,
+            limits=limits,
+            engines=engines,
+            front_ends=front_ends,
+            detector=detector,
+            cache=cache,
+            metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

@@ -201,6 +201,17 @@ class ServerBusy(RequestFailed):
         super().__init__("The server has too many connections. Please try again later.", retry_after_s=1.0)
 
 
+class DecoderBusy(RequestFailed):
+    """503: too many uploads wait to be decoded."""
+
+    status, default_code = 503, "server_busy"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server has too many uploads to decode. Please try again later.", retry_after_s=2.0
+        )
+
+
 class UpstreamFailed(RequestFailed):
     """503: the engine failed, is busy, late or not available. Another try may succeed."""
 
@@ -226,6 +237,12 @@ class ReaderTooSlow(EngineError):
     may_fall_back = False
 
 
+class VoiceErased(EngineError):
+    """The voice of a stream was erased. What was heard before is charged."""
+
+    may_fall_back = False
+
+
 _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.UnsupportedLanguage: ("unsupported_language", "language"),
     engine_errors.UnsupportedText: ("unsupported_text", "input"),
@@ -233,6 +250,7 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.ContentRefused: ("content_refused", "input"),
     engine_errors.UnusableSample: ("unusable_sample", "voice"),
     ReaderTooSlow: ("client_too_slow", ""),
+    VoiceErased: ("voice_not_found", "voice"),
 }
 
 

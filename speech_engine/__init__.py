@@ -4,19 +4,22 @@ The package imports only the standard library and msgspec, so that it fits into 
 `speech_engine.host` (needs grpcio) runs an engine in its own process and is imported by name only.
 """
 
-from speech_engine.cloning import CloneRequest, CloneSample
+from speech_engine.cloning import CloneInfo, CloneList, CloneRequest, CloneSample
 from speech_engine.detector import Detector, RankingDetector
 from speech_engine.engine import (
     Engine,
     EngineClones,
     EngineConverts,
     EngineDeletesVoices,
+    EngineFindsClones,
     EngineRefreshes,
     EngineVoices,
 )
 from speech_engine.errors import (
+    CloneNameUsed,
     ContentRefused,
     EngineBusy,
+    EngineCannot,
     EngineError,
     EngineExhausted,
     EngineFailed,
@@ -25,17 +28,29 @@ from speech_engine.errors import (
     EngineTimeout,
     EngineUnauthorized,
     EngineUnavailable,
+    NoCloneRoom,
     UnsupportedLanguage,
     UnsupportedText,
     UnusableSample,
     VoiceNotFound,
 )
-from speech_engine.events import Audio, Encoded, Event, Finished, Started, VoiceMade, Word, Words
+from speech_engine.events import (
+    Audio,
+    ClonesListed,
+    Encoded,
+    Event,
+    Finished,
+    Started,
+    VoiceMade,
+    Word,
+    Words,
+)
 from speech_engine.front_end import FrontEnd
 from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpRequest
 from speech_engine.mark import Mark, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Hosted, Plugin
+from speech_engine.samples import SampleReader
 from speech_engine.values import (
     Alphabet,
     EngineVoice,
@@ -46,11 +61,12 @@ from speech_engine.values import (
     Samples,
     Segment,
     SpeechJob,
+    Urgency,
     Voice,
 )
-from speech_engine.work import Clone, Convert, DeleteVoice, Speak, Work
+from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, ListClones, Speak, Work
 
-API_VERSION = 2
+API_VERSION = 3
 """The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
 
 __all__ = [
@@ -59,8 +75,12 @@ __all__ = [
     "Alphabet",
     "Audio",
     "Clone",
+    "CloneInfo",
+    "CloneList",
+    "CloneNameUsed",
     "CloneRequest",
     "CloneSample",
+    "ClonesListed",
     "ContentRefused",
     "Context",
     "Convert",
@@ -69,12 +89,14 @@ __all__ = [
     "Encoded",
     "Engine",
     "EngineBusy",
+    "EngineCannot",
     "EngineClones",
     "EngineConverts",
     "EngineDeletesVoices",
     "EngineError",
     "EngineExhausted",
     "EngineFailed",
+    "EngineFindsClones",
     "EngineLimited",
     "EngineRefreshes",
     "EngineStumbled",
@@ -84,6 +106,7 @@ __all__ = [
     "EngineVoice",
     "EngineVoices",
     "Event",
+    "FindClone",
     "Finished",
     "FrontEnd",
     "Hosted",
@@ -93,15 +116,18 @@ __all__ = [
     "HttpForm",
     "HttpRequest",
     "Language",
+    "ListClones",
     "Mark",
     "MarkStream",
     "Mix",
     "ModelInfo",
+    "NoCloneRoom",
     "Plugin",
     "Pronunciation",
     "RankingDetector",
     "Rewritten",
     "Sample",
+    "SampleReader",
     "Samples",
     "Segment",
     "Speak",
@@ -110,6 +136,7 @@ __all__ = [
     "UnsupportedLanguage",
     "UnsupportedText",
     "UnusableSample",
+    "Urgency",
     "Voice",
     "VoiceInfo",
     "VoiceMade",

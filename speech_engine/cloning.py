@@ -20,9 +20,12 @@ class CloneSample(msgspec.Struct, frozen=True):
 
 
 class CloneRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for a new voice. `name` is shown on the provider's own pages; no id is made of the name.
+    """A request for a new voice. No other voice has or had its `name`, and nothing in it names a person.
 
-    `language` is the language of the samples. `denoise` asks the provider to clean the samples first.
+    The name begins with a letter and has at most 64 letters, digits and "-". If the provider takes ids, the
+    name is the voice's id; if the provider makes ids itself, it is the name on the provider's pages. So a
+    voice can be found again if the answer is lost. `language` is the language of the samples. `denoise`
+    asks the provider to clean the samples first.
     """
 
     name: str
@@ -32,3 +35,22 @@ class CloneRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<CloneRequest {len(self.samples)} samples>"
+
+
+class CloneInfo(msgspec.Struct, frozen=True):
+    """A clone that a provider has: its id there, and the name under which it was made."""
+
+    id: str
+    name: str
+
+
+class CloneList(msgspec.Struct, frozen=True):
+    """The clones of an account, and the room that it has left; None where the provider sets no limit.
+
+    `slots_left` counts the voices that it may have at once, and `additions_left` those that it may still
+    add before its counter begins anew: deleting a voice gives a slot back, but no addition.
+    """
+
+    clones: tuple[CloneInfo, ...]
+    slots_left: int | None = None
+    additions_left: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol, runtime_checkable
 
-from speech_engine.cloning import CloneRequest
+from speech_engine.cloning import CloneList, CloneRequest
 from speech_engine.events import Event
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.values import SpeechJob
@@ -66,11 +66,30 @@ class EngineClones(Protocol):
     """An engine that can make a voice from recordings."""
 
     async def clone(self, request: CloneRequest) -> str:
-        """Makes a voice and returns its id. Raises UnusableSample for recordings that the user must replace.
+        """Makes a voice and returns its id. Raises UnusableSample for recordings that the user must replace,
+        NoCloneRoom while the account has no room for one more, and CloneNameUsed if the provider will never
+        make a voice of this name.
 
-        The server never repeats the call by itself: after a failure in the middle the provider may have
-        an unknown voice.
+        If a provider drops voices that are not used, or takes its fee at the first use, this uses the voice
+        once. After any other failure the provider may have the voice or not: the server asks `find_clone`
+        before it calls again with the same name.
         """
+        ...
+
+
+@runtime_checkable
+class EngineFindsClones(Protocol):
+    """An engine that can tell which of its clones its provider has."""
+
+    async def find_clone(self, name: str) -> str | None:
+        """Returns the id of the voice that `clone` made under this name, or None if there surely is none.
+
+        It may use the voice once. Raises the classes of `speech_engine.errors` if it cannot tell.
+        """
+        ...
+
+    async def list_clones(self, prefix: str) -> CloneList:
+        """Returns the clones whose names begin like this, as far as the provider lists them."""
         ...
 
 

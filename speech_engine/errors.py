@@ -36,6 +36,10 @@ class EngineFailed(EngineError):
     """The engine broke: the fault is in the server or the engine, not in the request."""
 
 
+class EngineCannot(EngineFailed):
+    """The engine has no way to do this kind of work. The server raises it, and no second try helps."""
+
+
 class EngineUnavailable(EngineError):
     """The engine is not available now: starting, restarting, switched off, out of credit."""
 
@@ -80,6 +84,14 @@ class VoiceNotFound(EngineError):
     """The engine does not know the voice of the job."""
 
 
+class NoCloneRoom(EngineError):
+    """The provider's account has no room for one more clone. The account itself is well and may speak."""
+
+
+class CloneNameUsed(EngineError):
+    """The provider had a clone of this name and has it no more. Only another name can be used."""
+
+
 class ContentRefused(EngineError):
     """A refusal by moderation. The refusal is final: another engine must not be used to avoid it."""
 
@@ -96,6 +108,7 @@ _BY_NAME: dict[str, type[EngineError]] = {
     cls.__name__: cls
     for cls in (
         EngineFailed,
+        EngineCannot,
         EngineUnavailable,
         EngineBusy,
         EngineStumbled,
@@ -106,6 +119,8 @@ _BY_NAME: dict[str, type[EngineError]] = {
         UnsupportedLanguage,
         UnsupportedText,
         VoiceNotFound,
+        NoCloneRoom,
+        CloneNameUsed,
         ContentRefused,
         UnusableSample,
     )

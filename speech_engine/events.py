@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from speech_engine.cloning import CloneList
+
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
     """The first event of every answer; all PCM that follows has this rate."""
@@ -53,10 +55,16 @@ class VoiceMade(msgspec.Struct, frozen=True, tag="voice_made"):
     id: str
 
 
+class ClonesListed(msgspec.Struct, frozen=True, tag="clones_listed"):
+    """The clones of a provider. The server makes it of the result of `list_clones`."""
+
+    listed: CloneList
+
+
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """The end of a whole answer. `units` is the provider's count (characters, tokens), if there is one."""
 
     units: float | None = None
 
 
-Event = Started | Audio | Encoded | Words | VoiceMade | Finished
+Event = Started | Audio | Encoded | Words | VoiceMade | ClonesListed | Finished

@@ -32,6 +32,12 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     `phonemes` are the alphabets in which a job may say how a word sounds. If `reads_numbers` is false,
     the front-end of the language prepares the texts. If the operator `must_accept_licence`, the model
     serves nobody before that. Without `paid_use`, it serves no plan with a price on a commercial server.
+
+    A model that `clones` makes a voice of recordings once, and one that `speaks_samples` speaks with
+    recordings of any voice (`Samples`). They have `sample_s` seconds (least, most), at `sample_hz`; longer
+    ones are cut. If a provider deletes clones that do not speak, `unused_clone_s` is after how long.
+    If it `needs_sample_text`, each must come with its
+    words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
     """
 
     id: str
@@ -57,6 +63,13 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     paid_use: bool = True
     must_accept_licence: bool = False
+    speaks_samples: bool = False
+    sample_s: tuple[float, float] = (3.0, 30.0)
+    sample_hz: int = 24_000
+    unused_clone_s: float | None = None
+    needs_sample_text: bool = False
+    mixes: bool = False
+    most_mixed: int = 8
 
 
 class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):

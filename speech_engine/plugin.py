@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 
 from speech_engine.http import NO_NETWORK, HttpClient
+from speech_engine.samples import NO_SAMPLES, SampleReader
 
 Need = Literal["network", "programs"]
 """What a host may do only if its engine says so."""
@@ -39,12 +40,14 @@ class Context(msgspec.Struct, frozen=True):
 
     Call `tick`, from any thread, whenever a unit of work is done. If a host has work but neither ticks
     nor yields an event for `tick_s` seconds, the host counts as frozen and is killed.
-    `http` is for cloud engines, which run in the server; a host has no client.
+    `http` is for cloud engines, which run in the server; a host has no client. `samples` has the recordings
+    of the jobs that run now, for models that speak from recordings.
     """
 
     log: Logger
     tick: Callable[[], None] = _nobody_counts
     http: HttpClient = NO_NETWORK
+    samples: SampleReader = NO_SAMPLES
 
 
 class Hosted(msgspec.Struct, frozen=True):

@@ -5,11 +5,16 @@ Names, casts and routes are resolved before a job exists. No repr here shows the
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 Alphabet = Literal["ipa", "pinyin"]
+
+Urgency = Literal["live", "ahead", "whole", "idle"]
+"""Who waits for a job: a listener; nobody yet, since another part is heard first; a client that takes the
+answer in one piece; or nobody at all."""
 
 
 class Rewritten(msgspec.Struct, frozen=True, array_like=True):
@@ -43,11 +48,15 @@ class EngineVoice(msgspec.Struct, frozen=True, tag="engine_voice"):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A recording of the wanted voice, named by its digest; the bytes travel apart from the job."""
+    """A recording of the wanted voice, named by its digest; the bytes travel apart from the job.
+
+    `text` has its words, or is empty if nobody knows them. `seconds` is its length, 0 if that is not known.
+    """
 
     digest: str
     text: str = ""
     tag: str = ""
+    seconds: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Sample {self.digest[:12]}>"
@@ -68,6 +77,16 @@ class Mix(msgspec.Struct, frozen=True, tag="mix"):
 Voice = EngineVoice | Samples | Mix
 
 
+def find_samples(voice: Voice) -> tuple[Sample, ...]:
+    """Return the recordings that an engine needs for a voice, each once. A voice of the engine needs none."""
+    if isinstance(voice, EngineVoice):
+        return ()
+    if isinstance(voice, Samples):
+        return voice.samples
+    found = {sample.digest: sample for part, _ in voice.parts for sample in find_samples(part)}
+    return tuple(found.values())
+
+
 class Pronunciation(msgspec.Struct, frozen=True):
     """The sound of a word. `word` is written exactly as in `spoken`; `sounds` is IPA without slashes,
     or pinyin such as `(chu3)(li3)`."""
@@ -80,7 +99,7 @@ class Pronunciation(msgspec.Struct, frozen=True):
         return f"<Pronunciation in {self.alphabet}>"
 
 
-class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
+class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request for speech, for one engine.
 
     `tenant` is opaque and serves fairness only. `formats` are the encodings that the server can pass on
@@ -88,6 +107,10 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
     first audio: a job that will be too late should fail before it starts. `estimated_s` is the expected
     length of the audio, and `share` is the tenant's part of a slot beside others; both are for the queue.
     `pronunciations` use only the alphabets of the model.
+
+    `urgency` orders jobs of one tenant. A listener begins in `plays_in_s`, and hears `plays_rate` seconds of
+    sound a second. `credential` names the provider account to which the voice belongs; empty is any.
+    `instructions` say in words how to speak, and `extra` has values that only this engine knows.
     """
 
     id: str
@@ -106,6 +129,12 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
     estimated_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
     share: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
     pronunciations: tuple[Pronunciation, ...] = ()
+    urgency: Urgency = "live"
+    plays_in_s: float = 0.0
+    plays_rate: float = 1.0
+    credential: str = ""
+    instructions: str = ""
+    extra: Mapping[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"<SpeechJob {self.id} {self.model} {self.language}, {len(self.segments)} segments>"

@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from speech_engine.cloning import CloneRequest
-from speech_engine.values import SpeechJob
+from speech_engine.values import EngineVoice, SpeechJob, find_samples
 
 
 class _JobWork(msgspec.Struct, frozen=True):
@@ -36,6 +36,10 @@ class _JobWork(msgspec.Struct, frozen=True):
     def share(self) -> float:
         return self.job.share
 
+    @property
+    def credential(self) -> str:
+        return self.job.credential
+
 
 class Speak(_JobWork, frozen=True, tag="speak"):
     """Speak the job's segments."""
@@ -46,11 +50,12 @@ class Convert(_JobWork, frozen=True, tag="convert"):
 
 
 class _VoiceWork(msgspec.Struct, frozen=True, kw_only=True):
-    """Work on a voice takes a turn as a very short speech does."""
+    """Work on a voice takes a turn as a very short speech does. `credential` names the provider account."""
 
     id: str
     tenant: str
     deadline_s: float
+    credential: str = ""
 
     estimated_s: ClassVar[float] = 0.0
     share: ClassVar[float] = 1.0
@@ -68,7 +73,26 @@ class DeleteVoice(_VoiceWork, frozen=True, kw_only=True, tag="delete_voice"):
     voice: str
 
 
-Work = Speak | Convert | Clone | DeleteVoice
+class FindClone(_VoiceWork, frozen=True, kw_only=True, tag="find_clone"):
+    """Find the voice that Clone made under a name. The answer is VoiceMade if there is one, then Finished."""
+
+    name: str
+
+
+class ListClones(_VoiceWork, frozen=True, kw_only=True, tag="list_clones"):
+    """List the clones whose names begin like this. The answer is ClonesListed, then Finished."""
+
+    prefix: str
+
+
+Work = Speak | Convert | Clone | DeleteVoice | FindClone | ListClones
+
+
+def job_with_samples(work: Work) -> SpeechJob | None:
+    """Return the job of this work if it needs recordings."""
+    if not isinstance(work, (Speak, Convert)) or isinstance(work.job.voice, EngineVoice):
+        return None
+    return work.job if find_samples(work.job.voice) else None
 
 
 def with_deadline(work: Work, deadline_s: float) -> Work:

@@ -1,4 +1,4 @@
-"""The only account of the fake: its key, models, voices, credits, and its most requests at once."""
+"""An account of the fake: its key, models, voices, credits, and its most requests at once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ MODELS = (
 class Account:
     """The state of the account, which tests set as they like.
 
-    `credits` counts the credits that are left. `permissions` lists what the key may read.
+    `credits` counts the credits that are left. `permissions` lists what the key may read. `additions` counts
+    the voices that were ever added; deleting one gives its slot back, but not its addition.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,8 @@ class Account:
         self.credit_limit = 100_000
         self.may_extend = False
         self.voice_slots = 10
+        self.additions = 0
+        self.most_additions = 30
         self.most_at_once = 5
         self.permissions = {"models_read", "voices_read", "user_read"}
         self.wants_verification = False

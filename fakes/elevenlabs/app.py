@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.applications import Starlette
@@ -22,32 +23,45 @@ EMPTY = "empty"
 """The `code` of an `error_in_200` that gives no error but an empty body."""
 
 
-def fake(voice: Callable[[str], bytes] = hum, account: Account | None = None) -> Provider:
-    """Return the fake. `voice` makes 24 kHz PCM from a text."""
-    account = account or Account()
+def fake(
+    voice: Callable[[str], bytes] = hum,
+    account: Account | None = None,
+    others: Mapping[str, Account] = MappingProxyType({}),
+) -> Provider:
+    """Return the fake. `voice` makes 24 kHz PCM from a text.
+
+    `others` has more accounts by their keys. They know nothing of one another.
+    """
+    accounts = {KEY: account or Account(), **others}
+    apps = {key: _app(each, voice) for key, each in accounts.items()}
+    return Provider(_Door(apps), "/v1/text-to-speech/")
+
+
+def _app(account: Account, voice: Callable[[str], bytes]) -> ASGIApp:
     routes = [*Speaker(account, voice).routes(), *Library(account).routes()]
     handlers: Mapping[Any, Any] = {Refused: _refused, 404: _not_found}
-    app = Starlette(routes=routes, exception_handlers=handlers)
-    return Provider(_Door(app), "/v1/text-to-speech/")
+    return Starlette(routes=routes, exception_handlers=handlers)
 
 
 class _Door:
-    """Refuses requests without the key, and requests that a test wants to fail."""
+    """Refuses requests without a key, and requests that a test wants to fail."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, apps: Mapping[str, ASGIApp]) -> None:
+        self._apps = apps
 
     def __repr__(self) -> str:
         return "<Door>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = _answer(Request(scope), scripted(scope))
-        await (answer or self._app)(scope, receive, send)
+        app = self._apps.get(Request(scope).headers.get("xi-api-key", ""))
+        if app is None:
+            answer: ASGIApp = refusing.refuse(401, "invalid_api_key", "Invalid API key.").response
+        else:
+            answer = _answer(scripted(scope)) or app
+        await answer(scope, receive, send)
 
 
-def _answer(request: Request, fault: ScriptedFault | None) -> Response | None:
-    if request.headers.get("xi-api-key") != KEY:
-        return refusing.refuse(401, "invalid_api_key", "Invalid API key.").response
+def _answer(fault: ScriptedFault | None) -> Response | None:
     if fault is None:
         return None
     answer = None

@@ -52,17 +52,31 @@ class Library:
         if not size.isdecimal() or not 1 <= int(size) <= 100:
             raise refuse_fields((("page_size",), "must be from 1 to 100"))
         after = _opened(request.query_params.get("next_page_token", ""))
-        ids = [voice for voice in sorted(self._account.voices) if voice > after]
+        ids = [voice for voice in self._found(request) if voice > after]
         page = ids[: int(size)]
         has_more = len(ids) > len(page)
         return JSONResponse(
             {
                 "voices": [self._voice(voice) for voice in page],
                 "has_more": has_more,
-                "total_count": len(self._account.voices),
+                "total_count": len(ids),
                 "next_page_token": _closed(page[-1]) if has_more else None,
             }
         )
+
+    def _found(self, request: Request) -> list[str]:
+        """Return the ids of the voices for which the request looks, and one default voice in any case."""
+        text = request.query_params.get("search", "").lower()
+        category = request.query_params.get("category")
+        known = [self._voice(voice) for voice in sorted(self._account.voices)]
+        default = [each["voice_id"] for each in known if each["category"] == "premade"][:1]
+        found = [
+            each["voice_id"]
+            for each in known
+            if text in f"{each['name']} {each['description']} {each['labels']}".lower()
+            and category in (None, each["category"])
+        ]
+        return sorted({*found, *default})
 
     async def _all(self, _request: Request) -> Response:
         self._account.allow("voices_read")
@@ -78,10 +92,13 @@ class Library:
             bodies.read(dict[str, str], labels, "labels")
         if len(self._account.voices) >= self._account.voice_slots:
             raise refuse_as_before(400, "voice_limit_reached", "You have reached your limit of voices.")
+        if self._account.additions >= self._account.most_additions:
+            raise refuse_as_before(400, "voice_limit_reached", "You have added or edited too many voices.")
         if any(len(file.data) < 100 for file in form.files):
             raise refuse(400, "invalid_parameters", "A sample is too short.", param="files")
         voice = f"fakeClone{next(self._added):02}"
         self._account.voices[voice] = form.fields["name"]
+        self._account.additions += 1
         return JSONResponse({"voice_id": voice, "requires_verification": self._account.wants_verification})
 
     async def _delete(self, request: Request) -> Response:
@@ -101,6 +118,8 @@ class Library:
                 "next_character_count_reset_unix": 1_800_000_000,
                 "voice_slots_used": len(self._account.voices),
                 "voice_limit": self._account.voice_slots,
+                "voice_add_edit_counter": self._account.additions,
+                "max_voice_add_edits": self._account.most_additions,
                 "can_use_instant_voice_cloning": True,
                 "status": "active",
             }
@@ -111,7 +130,13 @@ class Library:
         name = self._account.voices[id_]
         category = "cloned" if "Clone" in id_ else "premade"
         labels = {"gender": gender, "age": "middle_aged", "accent": "american", "use_case": "narration"}
-        details = {"category": category, "labels": labels, "description": "A calm voice of tones."}
+        details: dict[str, Any] = {
+            "category": category,
+            "labels": labels,
+            "description": "A calm voice of tones.",
+        }
+        if category == "cloned":
+            details["voice_verification"] = {"requires_verification": self._account.wants_verification}
         return {"voice_id": id_, "name": name, **details}
 
 

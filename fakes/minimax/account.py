@@ -19,9 +19,9 @@ _FIRST_FILE = 2**53 + 1
 
 
 class ClonedVoice(msgspec.Struct):
-    """A voice. After its first speech it is listed. After seven days without use it is deleted."""
+    """A voice. Its first speech takes the fee. Then it is listed and stays; else it lives for a week."""
 
-    used_at: float
+    made_at: float
     is_listed: bool = False
 
 
@@ -31,13 +31,17 @@ class File(msgspec.Struct):
 
 
 class Account:
-    """A MiniMax account. `rpm` is the most requests for speech in a minute; None sets no limit."""
+    """A MiniMax account. `rpm` is the most requests for speech in a minute; None sets no limit.
+
+    `fees` counts the clones for which it took its fee.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time, rpm: int | None = None) -> None:
         self.clock = clock
         self.rpm = rpm
         self.voices: dict[str, ClonedVoice] = {}
         self.files: dict[int, File] = {}
+        self.fees = 0
         self._gone: set[str] = set()
         self._requests: deque[float] = deque()
         self._numbers = count(_FIRST_FILE, 2)
@@ -66,7 +70,9 @@ class Account:
             return True
         if voice not in self.voices:
             return False
-        self.voices[voice] = ClonedVoice(self.clock(), is_listed=True)
+        known = self.voices[voice]
+        self.fees += not known.is_listed
+        known.is_listed = True
         return True
 
     def listed(self) -> list[str]:
@@ -74,19 +80,24 @@ class Account:
         return [voice for voice, known in self.voices.items() if known.is_listed]
 
     def is_free(self, voice: str) -> bool:
+        self._expire()
         return voice not in self.voices and voice not in self._gone and voice not in SYSTEM_VOICES
 
     def add(self, voice: str) -> None:
         self.voices[voice] = ClonedVoice(self.clock())
 
     def remove(self, voice: str) -> bool:
+        """Delete a voice, whose id nobody can have again. Return False if there is no such voice."""
+        if self.voices.pop(voice, None) is None:
+            return False
         self._gone.add(voice)
-        return self.voices.pop(voice, None) is not None
+        return True
 
     def _expire(self) -> None:
-        now = self.clock()
-        for voice in [each for each, known in self.voices.items() if known.used_at <= now - UNUSED_S]:
-            self.remove(voice)
+        oldest = self.clock() - UNUSED_S
+        for voice, known in list(self.voices.items()):
+            if not known.is_listed and known.made_at <= oldest:
+                self.remove(voice)
 
 
 def is_voice_id(voice: object) -> bool:

@@ -7,8 +7,9 @@ The `code` of a fault is one of MiniMax's numbers. With `error_in_200` it may al
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.applications import Starlette
@@ -30,16 +31,38 @@ _BAD_KEY = 1004
 _SHAPES = ("empty", "null_data", "odd_hex", "no_end")
 
 
+class _Rooms(NamedTuple):
+    """One account, with all that answers for it."""
+
+    account: Account
+    mouth: Mouth
+    studio: Studio
+
+    @classmethod
+    def of(cls, account: Account, voice: Callable[[str], bytes]) -> _Rooms:
+        return cls(account, Mouth(account, voice), Studio(account))
+
+
+_Handler = Callable[[_Rooms, Request, ScriptedFault | None], Awaitable[Response]]
+
+
 class FakeMinimax:
-    """The fake. `provider` is its server. `unknown` lists the fields that the real service would ignore."""
+    """The fake. `provider` is its server. `unknown` lists the fields that the real service would ignore.
+
+    `others` has more accounts by their keys. They know nothing of one another.
+    """
 
     def __init__(
-        self, voice: Callable[[str], bytes] = hum, *, key: str = KEY, account: Account | None = None
+        self,
+        voice: Callable[[str], bytes] = hum,
+        *,
+        key: str = KEY,
+        account: Account | None = None,
+        others: Mapping[str, Account] = MappingProxyType({}),
     ) -> None:
         self.account = account or Account()
-        self._key = key
-        self._mouth = Mouth(self.account, voice)
-        self._studio = Studio(self.account)
+        accounts = {key: self.account, **others}
+        self._rooms = {key: _Rooms.of(account, voice) for key, account in accounts.items()}
         self.provider = Provider(Starlette(routes=list(self._routes())), "/t2a_v2")
 
     def __repr__(self) -> str:
@@ -47,38 +70,40 @@ class FakeMinimax:
 
     @property
     def unknown(self) -> list[str]:
-        return self._mouth.unknown
+        return [name for rooms in self._rooms.values() for name in rooms.mouth.unknown]
 
     def _routes(self) -> list[Route]:
-        def route(
-            path: str, handler: Callable[[Request, ScriptedFault | None], Awaitable[Response]]
-        ) -> Route:
+        def route(path: str, handler: _Handler) -> Route:
             async def endpoint(request: Request) -> Response:
                 fault = scripted(request.scope)
-                return _refusal(request, fault, self._key) or await handler(request, fault)
+                rooms = self._rooms.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+                if rooms is None:
+                    return answer(envelope(_BAD_KEY, "login fail"))
+                return _refusal(fault) or await handler(rooms, request, fault)
 
             # Some users reach MiniMax through a gateway that puts its own path in front.
             return Route("/{before:path}v1/" + path, endpoint, methods=["POST"])
 
         return [
-            route("t2a_v2", self._speak),
-            route("get_voice", _with_json(self._studio.listing)),
-            route("voice_clone", _with_json(self._studio.clone)),
-            route("delete_voice", _with_json(self._studio.delete)),
-            route("files/upload", self._upload),
+            route("t2a_v2", _speak),
+            route("get_voice", _with_json(Studio.listing)),
+            route("voice_clone", _with_json(Studio.clone)),
+            route("delete_voice", _with_json(Studio.delete)),
+            route("files/upload", _upload),
+            route("files/delete", _with_json(Studio.forget)),
         ]
 
-    async def _speak(self, request: Request, fault: ScriptedFault | None) -> Response:
-        return self._mouth.answer(await _json(request), fault)
 
-    async def _upload(self, request: Request, fault: ScriptedFault | None) -> Response:
-        form = form_of(request.headers.get("content-type", ""), await request.body())
-        return self._studio.upload(form)
+async def _speak(rooms: _Rooms, request: Request, fault: ScriptedFault | None) -> Response:
+    return rooms.mouth.answer(await _json(request), fault)
 
 
-def _refusal(request: Request, fault: ScriptedFault | None, key: str) -> Response | None:
-    if request.headers.get("authorization") != f"Bearer {key}":
-        return answer(envelope(_BAD_KEY, "login fail"))
+async def _upload(rooms: _Rooms, request: Request, _fault: ScriptedFault | None) -> Response:
+    form = form_of(request.headers.get("content-type", ""), await request.body())
+    return rooms.studio.upload(form)
+
+
+def _refusal(fault: ScriptedFault | None) -> Response | None:
     if fault is None:
         return None
     if fault.name == "429":
@@ -90,12 +115,12 @@ def _refusal(request: Request, fault: ScriptedFault | None, key: str) -> Respons
     return None
 
 
-def _with_json(
-    handler: Callable[[dict[str, Any]], Response],
-) -> Callable[[Request, ScriptedFault | None], Awaitable[Response]]:
-    async def endpoint(request: Request, fault: ScriptedFault | None) -> Response:
+def _with_json(handler: Callable[[Studio, dict[str, Any]], Response]) -> _Handler:
+    async def endpoint(rooms: _Rooms, request: Request, _fault: ScriptedFault | None) -> Response:
         raw = await _json(request)
-        return handler(raw) if isinstance(raw, dict) else answer(envelope(rules.INVALID, "body"))
+        return (
+            handler(rooms.studio, raw) if isinstance(raw, dict) else answer(envelope(rules.INVALID, "body"))
+        )
 
     return endpoint
 

@@ -38,6 +38,13 @@ class Studio:
         }
         return answer(envelope(file=about))
 
+    def forget(self, raw: dict[str, Any]) -> Response:
+        file = self._account.files.get(raw.get("file_id", 0))
+        if file is None or file.purpose != raw.get("purpose"):
+            return answer(envelope(rules.INVALID, "file_id"))
+        del self._account.files[raw["file_id"]]
+        return answer(envelope(file_id=raw["file_id"]))
+
     def clone(self, raw: dict[str, Any]) -> Response:
         voice = raw.get("voice_id")
         file = self._account.files.get(raw.get("file_id", 0))

@@ -54,7 +54,7 @@ class _Server:
         fault = scripted(request.scope)
         try:
             _check(request, fault)
-            body = checked(await request.body(), self._habits)
+            body = checked(await request.body(), request.headers.get("content-type", ""), self._habits)
         except RequestRefusal as refusal:
             return self._refusal(refusal, fault)
         return self._spoken(body, fault)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import wave
 from typing import Any, NamedTuple
 
 import msgspec
 
 from fakes.openai.habits import Habits
+from speech_engine.testing.forms import form_of
 
 _LONGEST = 4096
+_LEAST_S = 1.0
+_OF_FORM = ("reference_text", "consent")
 _KNOWN = ("model", "input", "voice", "instructions", "response_format", "speed", "stream_format")
 
 
@@ -34,18 +40,23 @@ class Body(NamedTuple):
     stream_format: str
 
 
-def checked(raw: bytes, habits: Habits) -> Body:
+def checked(raw: bytes, content_type: str, habits: Habits) -> Body:
     """Return the fields of the request. Raises RequestRefusal at the first wrong field."""
-    body = _object(raw)
-    strange = [key for key in body if key not in _KNOWN]
+    is_form = habits.recordings == "form" and content_type.startswith("multipart/")
+    body = _form(content_type, raw) if is_form else _object(raw)
+    has_recording = is_form or (habits.recordings == "json" and "ref_audio" in body)
+    strange = [key for key in body if key not in _KNOWN and not (is_form and key in _OF_FORM)]
     if strange and not habits.takes_unknown_fields:
         raise _wrong(strange[0], "unknown_parameter")
-    for key in ("model", "input", "voice"):
+    for key in ("model", "input", *(() if has_recording else ("voice",))):
         if body.get(key) is None:
             raise _wrong(key, "missing_required_parameter")
     if body["model"] not in habits.models:
         raise RequestRefusal(404, "The model does not exist.", "model_not_found", field="model")
-    _check_voice(body["voice"], habits)
+    if not has_recording:
+        _check_voice(body["voice"], habits)
+    elif not is_form:
+        _check_wav("ref_audio", _data_of_url(body["ref_audio"]))
     if not isinstance(body.get("instructions", ""), str) or len(body.get("instructions", "")) > _LONGEST:
         raise _wrong("instructions", "invalid_value")
     return Body(
@@ -55,6 +66,34 @@ def checked(raw: bytes, habits: Habits) -> Body:
         _speed(body),
         _one_of(body, "stream_format", ("audio", "sse")),
     )
+
+
+def _form(content_type: str, raw: bytes) -> dict[str, Any]:
+    """Return the fields of a form that brings a recording, with the speaker's consent."""
+    form = form_of(content_type, raw)
+    files = {file.field: file.data for file in form.files}
+    _check_wav("reference_audio", files.get("reference_audio", b""))
+    if not form.fields.get("consent"):
+        raise _wrong("consent", "missing_required_parameter")
+    return {**form.fields, "speed": float(form.fields.get("speed", "1"))}
+
+
+def _data_of_url(url: object) -> bytes:
+    head, _, data = url.partition(",") if isinstance(url, str) else ("", "", "")
+    try:
+        return base64.b64decode(data, validate=True) if head == "data:audio/wav;base64" else b""
+    except ValueError:
+        return b""
+
+
+def _check_wav(field: str, data: bytes) -> None:
+    try:
+        with wave.open(io.BytesIO(data)) as recording:
+            seconds = recording.getnframes() / recording.getframerate()
+    except (wave.Error, EOFError):
+        seconds = 0.0
+    if seconds < _LEAST_S:
+        raise _wrong(field, "invalid_audio")
 
 
 def _object(raw: bytes) -> dict[str, Any]:

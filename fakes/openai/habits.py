@@ -16,7 +16,8 @@ _KOKORO = ("af_heart", "am_adam")
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
     """The habits of one server.
 
-    `lists` maps a path to the list behind it. `label`, if set, is the Content-Type of all speech.
+    `lists` maps a path to the list behind it. `label`, if set, is the Content-Type of all speech. With
+    `recordings`, a request may bring the voice that it wants.
     """
 
     models: tuple[str, ...] = ("gpt-5", "tts-1", "tts-1-hd", "gpt-4o-mini-tts", "whisper-1")
@@ -24,6 +25,7 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     formats: tuple[str, ...] = FORMATS
     lists: Mapping[str, Any] = {}
     takes_unknown_fields: bool = False
+    recordings: Literal["none", "json", "form"] = "none"
     error_shape: Literal["openai", "fastapi", "bare", "html"] = "openai"
     label: str = ""
     always_wav: bool = False
@@ -55,6 +57,7 @@ HABITS: dict[str, Habits] = {
         formats=("wav", "pcm", "mp3", "flac", "opus"),
         lists={"/audio/voices": {"voices": ["vivian"], "uploaded_voices": [{"name": "mine"}]}},
         takes_unknown_fields=True,
+        recordings="json",
         payload="delta",
         names_events=True,
         ends_with="both",
@@ -80,5 +83,6 @@ HABITS: dict[str, Habits] = {
         line_end="\r\n",
     ),
     "cut": Habits(ends_with="nothing"),
+    "voxgate": Habits(recordings="form"),
 }
 """The habits by the first part of the path: `/v1` is OpenAI, `/vllm/v1` is vLLM-Omni, and so on."""

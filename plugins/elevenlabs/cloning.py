@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import msgspec
 
+from plugins.elevenlabs import listings
 from plugins.elevenlabs.api import Api, decoded, voice_id
-from speech_engine.cloning import CloneRequest, CloneSample
-from speech_engine.errors import EngineFailed, EngineStumbled, UnsupportedText, UnusableSample, VoiceNotFound
+from speech_engine.cloning import CloneInfo, CloneList, CloneRequest, CloneSample
+from speech_engine.errors import (
+    EngineFailed,
+    EngineStumbled,
+    EngineUnauthorized,
+    UnsupportedText,
+    UnusableSample,
+    VoiceNotFound,
+)
 from speech_engine.http import HttpFile, HttpForm
 from speech_engine.values import EngineVoice
 
 _UPLOAD_S = 120.0
+_UNVERIFIED = "ElevenLabs wants to know who speaks in these recordings, and cannot be told."
 _ENDINGS = {"audio/mpeg": "mp3", "audio/wav": "wav", "audio/flac": "flac", "audio/ogg": "ogg"}
 
 
@@ -20,7 +29,7 @@ class _Added(msgspec.Struct, frozen=True):
 
 
 async def add(api: Api, request: CloneRequest) -> str:
-    """Add a voice and return its id. There is only one try: a second could leave an unknown voice."""
+    """Add a voice and return its id. There is only one try: a second could leave a voice twice."""
     try:
         async with api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S) as answer:
             added = decoded(_Added, await answer.read())
@@ -34,7 +43,41 @@ async def add(api: Api, request: CloneRequest) -> str:
         raise EngineFailed("ElevenLabs gave a new voice an id that cannot be one.") from None
     if added.requires_verification:
         await delete(api, found)
-        raise UnusableSample("ElevenLabs wants to know who speaks in these recordings, and cannot be told.")
+        raise UnusableSample(_UNVERIFIED)
+    return found
+
+
+async def find(api: Api, name: str) -> str | None:
+    """Return the id of the voice with this name. ElevenLabs makes ids itself, so only the name is ours."""
+    for listed in await _search(api, name):
+        if listed.name == name:
+            if listed.voice_verification is not None and listed.voice_verification.requires_verification:
+                await delete(api, listed.voice_id)
+                raise UnusableSample(_UNVERIFIED)
+            return listed.voice_id
+    return None
+
+
+async def list_(api: Api, prefix: str) -> CloneList:
+    """List our clones, and count the room that the account has left."""
+    found = tuple(
+        CloneInfo(each.voice_id, each.name)
+        for each in await _search(api, prefix)
+        if each.name is not None and each.name.startswith(prefix)
+    )
+    subscription = await api.look(listings.Subscription, "/v1/user/subscription")
+    if subscription is None:
+        return CloneList(found)
+    return CloneList(found, subscription.slots_left, subscription.additions_left)
+
+
+async def _search(api: Api, text: str) -> tuple[listings.ListedVoice, ...]:
+    """Return the cloned voices that a search for a name finds. The search also looks at other fields."""
+    found, is_whole = await listings.pages(api, {"search": text, "category": "cloned"})
+    if found is None:
+        raise EngineUnauthorized("The ElevenLabs key may not list voices, so its clones cannot be found.")
+    if not is_whole:
+        raise EngineFailed("ElevenLabs has more voices than can be looked through.")
     return found
 
 

@@ -10,7 +10,7 @@ from plugins.elevenlabs.api import Api, voice_id
 from plugins.elevenlabs.conversion import Converter
 from plugins.elevenlabs.settings import ElevenLabsSettings
 from plugins.elevenlabs.speech import Speech
-from speech_engine.cloning import CloneRequest
+from speech_engine.cloning import CloneList, CloneRequest
 from speech_engine.errors import EngineExhausted
 from speech_engine.events import Event
 from speech_engine.models import ModelInfo, VoiceInfo
@@ -80,6 +80,12 @@ class ElevenLabsEngine:
 
     async def clone(self, request: CloneRequest) -> str:
         return await cloning.add(self._api, request)
+
+    async def find_clone(self, name: str) -> str | None:
+        return await cloning.find(self._api, name)
+
+    async def list_clones(self, prefix: str) -> CloneList:
+        return await cloning.list_(self._api, prefix)
 
     async def delete_voice(self, id: str) -> None:
         await cloning.delete(self._api, id)

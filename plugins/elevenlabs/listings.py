@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +19,12 @@ SAMPLE_RATE_HZ = 24_000
 SPEEDS = (0.7, 1.2)
 DEFAULT_MAX_CHARACTERS = 5_000
 """The lowest limit of all models. It holds for a model whose limit ElevenLabs does not list."""
+
+SAMPLE_S = (3.0, 120.0)
+"""ElevenLabs names no bounds. It says that more than two minutes of a voice make it no better."""
+
+OURS = "voxgate-"
+"""The beginning of the names of voices that were cloned through this server. Each has an owner."""
 
 _PAGE = "100"
 _MOST_PAGES = 20
@@ -45,6 +52,7 @@ class ListedModel(msgspec.Struct, frozen=True):
             joins_segments=True,
             speed=SPEEDS,
             clones=True,
+            sample_s=SAMPLE_S,
             times_words=settings.word_times,
             seeds=True,
             billed_on_submit=True,
@@ -54,11 +62,16 @@ class ListedModel(msgspec.Struct, frozen=True):
         )
 
 
+class Verification(msgspec.Struct, frozen=True):
+    requires_verification: bool = False
+
+
 class ListedVoice(msgspec.Struct, frozen=True):
     voice_id: str
     name: str | None = None
     labels: dict[str, Any] | None = None
     description: str | None = None
+    voice_verification: Verification | None = None
 
     def info(self) -> VoiceInfo:
         texts = {name: label for name, label in (self.labels or {}).items() if isinstance(label, str)}
@@ -99,8 +112,20 @@ class Subscription(msgspec.Struct, frozen=True):
 
     character_count: int
     character_limit: int
+    voice_limit: int | None = None
+    voice_slots_used: int | None = None
+    max_voice_add_edits: int | None = None
+    voice_add_edit_counter: int | None = None
     can_extend_character_limit: bool | None = None
     allowed_to_extend_character_limit: bool | None = None
+
+    @property
+    def slots_left(self) -> int | None:
+        return _left(self.voice_limit, self.voice_slots_used)
+
+    @property
+    def additions_left(self) -> int | None:
+        return _left(self.max_voice_add_edits, self.voice_add_edit_counter)
 
     @property
     def is_spent(self) -> bool:
@@ -125,20 +150,26 @@ async def voices(api: Api) -> tuple[tuple[VoiceInfo, ...], bool]:
     """Return the voices on the first pages, and whether these are all. Only the largest accounts have more.
 
     If the key may not list voices, return none. The engine can still speak with a voice by its id.
+    Voices that were cloned through this server are left out.
     """
-    found: dict[str, VoiceInfo] = {}
-    query = {"page_size": _PAGE}
-    is_whole = False
-    for _ in range(_MOST_PAGES):
+    listed, is_whole = await pages(api, {})
+    found = {each.voice_id: each.info() for each in listed or () if not (each.name or "").startswith(OURS)}
+    return tuple(found.values()), is_whole
+
+
+async def pages(api: Api, search: Mapping[str, str]) -> tuple[tuple[ListedVoice, ...] | None, bool]:
+    """Return the voices that a search finds, and whether these are all; None if the key may not list them."""
+    found: list[ListedVoice] = []
+    query = {"page_size": _PAGE, **search}
+    for number in range(_MOST_PAGES):
         page = await api.look(VoicePage, "/v2/voices", query)
         if page is None:
-            break
-        found.update({each.voice_id: each.info() for each in page.voices if each.is_usable})
+            return (tuple(found) if number else None), False
+        found += [each for each in page.voices if each.is_usable]
         if not page.has_more or not page.next_page_token:
-            is_whole = True
-            break
+            return tuple(found), True
         query["next_page_token"] = page.next_page_token
-    return tuple(found.values()), is_whole
+    return tuple(found), False
 
 
 async def check_credit(api: Api) -> None:
@@ -149,3 +180,7 @@ async def check_credit(api: Api) -> None:
     subscription = await api.look(Subscription, "/v1/user/subscription")
     if subscription is not None and subscription.is_spent:
         raise EngineExhausted("The ElevenLabs account has used up its credits.")
+
+
+def _left(most: int | None, used: int | None) -> int | None:
+    return None if most is None or used is None else max(0, most - used)

@@ -20,6 +20,7 @@ from speech_engine.errors import (
     EngineStumbled,
     EngineTimeout,
     EngineUnauthorized,
+    NoCloneRoom,
     UnsupportedLanguage,
     UnsupportedText,
     VoiceNotFound,
@@ -37,7 +38,7 @@ _BY_NAME: dict[str, type[EngineError]] = {
     "invalid_api_key": EngineUnauthorized,
     MISSING_PERMISSIONS: EngineUnauthorized,
     "quota_exceeded": EngineExhausted,
-    "voice_limit_reached": EngineExhausted,
+    "voice_limit_reached": NoCloneRoom,
     "voice_not_found": VoiceNotFound,
     # The request is not at fault. The list of models is out of date, and the engine reads it again.
     "model_not_found": EngineFailed,
@@ -65,6 +66,7 @@ _BY_STATUS: dict[int, type[EngineError]] = {
 _SENTENCES: dict[type[EngineError], str] = {
     EngineUnauthorized: "ElevenLabs does not accept the key, or does not let it do this",
     EngineExhausted: "The ElevenLabs account has nothing left",
+    NoCloneRoom: "The ElevenLabs account has no room for another voice",
     EngineLimited: "ElevenLabs allows no more requests just now",
     EngineStumbled: "ElevenLabs failed for a moment",
     EngineTimeout: "ElevenLabs ran out of time",

@@ -14,6 +14,7 @@ from plugins.minimax.reading import SpeechReader
 from plugins.minimax.request import speech_body
 from plugins.minimax.settings import MinimaxSettings
 from speech_engine import (
+    CloneList,
     CloneRequest,
     Context,
     EngineError,
@@ -61,6 +62,12 @@ class MinimaxEngine:
 
     async def clone(self, request: CloneRequest) -> str:
         return await voices.cloned(self._api, request)
+
+    async def find_clone(self, name: str) -> str | None:
+        return await voices.found(self._api, name)
+
+    async def list_clones(self, prefix: str) -> CloneList:
+        return await voices.listed(self._api, prefix)
 
     async def delete_voice(self, id: str) -> None:
         await voices.deleted(self._api, id)

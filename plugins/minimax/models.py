@@ -17,6 +17,12 @@ MOST_CHARACTERS = 9_999
 LOWEST_SPEED, HIGHEST_SPEED = 0.5, 2.0
 MOST_SEMITONES = 12
 
+SAMPLE_S = (10.0, 300.0)
+"""The shortest and the longest recording of which MiniMax makes a voice."""
+
+FIRST_USE_MODEL = "speech-2.8-turbo"
+"""The model with which a new clone speaks once. It is one of the cheapest."""
+
 _EMOTIONS = ("happy", "sad", "angry", "fearful", "disgusted", "surprised", "calm", "fluent")
 _WHISPERED = (*_EMOTIONS, "whisper")
 _BY_MODEL = {
@@ -43,6 +49,9 @@ def _model(id_: str, emotions: tuple[str, ...]) -> ModelInfo:
         pitch=(-float(MOST_SEMITONES), float(MOST_SEMITONES)),
         emotions=emotions,
         clones=True,
+        sample_s=SAMPLE_S,
+        mixes=True,
+        most_mixed=4,
         billed_on_submit=True,
         is_local=False,
         phonemes=("pinyin",),

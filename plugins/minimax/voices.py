@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-import secrets
+import re
+from contextlib import suppress
 from typing import NamedTuple
 
-import msgspec
 from msgspec import UNSET
 
 from plugins.minimax import faults, languages
 from plugins.minimax.api import Api
+from plugins.minimax.models import FIRST_USE_MODEL, MP3, SAMPLE_RATE_HZ
 from plugins.minimax.wire import (
     Answer,
+    AudioSetting,
     CloneBody,
     DeleteBody,
+    FileBody,
+    SpeechAnswer,
+    SpeechBody,
     UploadAnswer,
     VoiceRow,
     VoicesAnswer,
     VoicesBody,
+    VoiceSetting,
 )
 from speech_engine import (
+    CloneInfo,
+    CloneList,
+    CloneNameUsed,
     CloneRequest,
     CloneSample,
+    EngineError,
     EngineFailed,
     HttpFile,
     HttpForm,
     UnusableSample,
     VoiceInfo,
+    VoiceNotFound,
 )
 
 _OURS = "voxgate-"
 _CLONE = "/v1/voice_clone"
+_SPEECH = "/v1/t2a_v2"
 _ANSWER_S = 30.0
 _CLONE_S = 120.0
+_LOWEST_BITRATE = 32_000
+_VOICE_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{6,254}[A-Za-z0-9]")
 _MOST_BYTES = 20 * 1024 * 1024
 _SUFFIXES = {
     "audio/mpeg": "mp3",
@@ -74,34 +88,67 @@ async def known(api: Api) -> KnownVoices:
 
 
 async def cloned(api: Api, request: CloneRequest) -> str:
-    """Make a voice from one recording and return its id."""
+    """Make a voice from one recording under the request's name, let it speak once, and return its id.
+
+    MiniMax deletes a clone that has not spoken for a week, and lists it only after its first speech.
+    """
     if len(request.samples) != 1:
         raise UnusableSample("MiniMax makes a voice of exactly one recording, of 10 seconds to 5 minutes.")
+    if not _VOICE_ID.fullmatch(request.name):
+        raise EngineFailed("The name of a new voice is no id for MiniMax.")
+    file_id = await _uploaded(api, request.samples[0])
     body = CloneBody(
-        file_id=await _uploaded(api, request.samples[0]),
-        voice_id=new_id(),
+        file_id=file_id,
+        voice_id=request.name,
         language_boost=UNSET if request.language is None else languages.boost(request.language),
         need_noise_reduction=request.denoise,
     )
+    is_taken = False
     try:
         await api.ask(_CLONE, body, Answer, _CLONE_S)
     except faults.IdTaken:
-        # Somebody else has taken the id, because we never send one of our ids twice.
-        body = msgspec.structs.replace(body, voice_id=new_id())
-        await api.ask(_CLONE, body, Answer, _CLONE_S)
+        # Only we use this id, so our own earlier request has made the voice, and its answer was lost.
+        is_taken = True
+    finally:
+        await _forget(api, file_id)
+    if not await _speaks(api, body.voice_id):
+        if is_taken:
+            raise CloneNameUsed("MiniMax had a voice of this id, and never gives an id twice.")
+        raise EngineFailed("MiniMax does not know the voice that it has just made.")
     return body.voice_id
+
+
+async def found(api: Api, name: str) -> str | None:
+    """Return the id of the clone, or None. A clone that has not spoken yet is on no list: let it speak."""
+    return name if await _speaks(api, name) else None
+
+
+async def listed(api: Api, prefix: str) -> CloneList:
+    """List the clones that have spoken. MiniMax sets no limit to their number."""
+    answer = await api.ask("/v1/get_voice", VoicesBody("voice_cloning"), VoicesAnswer, _ANSWER_S)
+    ids = [row.voice_id for row in answer.voice_cloning or ()]
+    return CloneList(tuple(CloneInfo(id_, id_) for id_ in ids if id_.startswith(prefix)))
+
+
+async def _speaks(api: Api, id_: str) -> bool:
+    """Let a voice speak one short word, and tell whether the account has the voice."""
+    body = SpeechBody(
+        model=FIRST_USE_MODEL,
+        text="Hi.",
+        stream=False,
+        voice_setting=VoiceSetting(speed=1.0, vol=1.0, pitch=0, voice_id=id_),
+        audio_setting=AudioSetting(sample_rate=SAMPLE_RATE_HZ, format=MP3, bitrate=_LOWEST_BITRATE),
+        language_boost="auto",
+    )
+    try:
+        await api.ask(_SPEECH, body, SpeechAnswer, _CLONE_S)
+    except VoiceNotFound:
+        return False
+    return True
 
 
 async def deleted(api: Api, id_: str) -> None:
     await api.ask("/v1/delete_voice", DeleteBody(id_), Answer, _ANSWER_S)
-
-
-def new_id() -> str:
-    """Return a random id.
-
-    An id is never made from a name: names can be used again, and the ids of deleted voices cannot.
-    """
-    return _OURS + secrets.token_hex(12)
 
 
 async def _uploaded(api: Api, sample: CloneSample) -> int:
@@ -116,6 +163,12 @@ async def _uploaded(api: Api, sample: CloneSample) -> int:
     if answer.file is None:
         raise EngineFailed("MiniMax took a file without saying what it is called.")
     return answer.file.file_id
+
+
+async def _forget(api: Api, file_id: int) -> None:
+    """Delete an uploaded recording. A failure is in the log, and changes nothing for the voice."""
+    with suppress(EngineError):
+        await api.ask("/v1/files/delete", FileBody(file_id), Answer, _ANSWER_S)
 
 
 def _voice(row: VoiceRow) -> VoiceInfo:

@@ -65,6 +65,11 @@ class CloneBody(msgspec.Struct, frozen=True, kw_only=True):
     need_noise_reduction: bool = False
 
 
+class FileBody(msgspec.Struct, frozen=True):
+    file_id: int
+    purpose: str = "voice_clone"
+
+
 class DeleteBody(msgspec.Struct, frozen=True):
     voice_id: str
     voice_type: str = "voice_cloning"

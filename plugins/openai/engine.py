@@ -13,8 +13,9 @@ import msgspec
 from plugins.openai import lists
 from plugins.openai.answer_reader import AnswerReader
 from plugins.openai.deltas import AudioBody
+from plugins.openai.recordings import form_body, json_body
 from plugins.openai.refusals import refusal
-from plugins.openai.settings import PASSED_ON, Format, OpenAISettings
+from plugins.openai.settings import PASSED_ON, SAMPLE_HZ, Format, OpenAISettings
 from speech_engine import (
     EngineError,
     EngineVoice,
@@ -22,12 +23,16 @@ from speech_engine import (
     Finished,
     HttpAnswer,
     HttpClient,
+    HttpForm,
     HttpRequest,
     ModelInfo,
+    SampleReader,
+    Samples,
     SpeechJob,
     VoiceInfo,
     VoiceNotFound,
 )
+from speech_engine.samples import NO_SAMPLES
 from speech_engine.text.joining import Call, joined
 
 _LIST_S = 8.0
@@ -44,9 +49,12 @@ class OpenAIEngine:
     # Many servers also take voices that no list names, such as blends.
     unlisted_voices = None
 
-    def __init__(self, settings: OpenAISettings, http: HttpClient) -> None:
+    def __init__(
+        self, settings: OpenAISettings, http: HttpClient, samples: SampleReader = NO_SAMPLES
+    ) -> None:
         self._settings = settings
         self._http = http
+        self._samples = samples
         self._base = settings.base_url.rstrip("/")
         self._models = settings.models
         self._voices = tuple(lists.named(id_) for id_ in settings.voices or lists.BUILT_IN)
@@ -100,22 +108,37 @@ class OpenAIEngine:
             **self._settings.extra,
             "model": job.model,
             "input": call.text,
-            "voice": _voice_id(job),
             "response_format": format_,
         }
+        if not isinstance(job.voice, Samples):
+            body["voice"] = _voice_id(job)
         if job.speed != 1.0:
             body["speed"] = job.speed
         if self._settings.send_language:
             body["language"] = job.language
         if self._settings.stream == "sse":
             body["stream_format"] = "sse"
+        headers = self._headers()
+        encoded = self._encoded(body, job)
+        if isinstance(encoded, bytes):
+            headers["content-type"] = "application/json"
         return HttpRequest(
             method="POST",
             url=f"{self._base}/audio/speech",
-            headers={**self._headers(), "content-type": "application/json"},
-            body=msgspec.json.encode(body),
+            headers=headers,
+            body=encoded,
             within_s=job.deadline_s if call.segment == 0 else _LATER_S,
         )
+
+    def _encoded(self, body: dict[str, Any], job: SpeechJob) -> bytes | HttpForm:
+        """Return the body as the server takes it. A voice of recordings is sent with its longest one."""
+        if not isinstance(job.voice, Samples):
+            return msgspec.json.encode(body)
+        if self._settings.recordings == "none" or not job.voice.samples:
+            raise VoiceNotFound("This engine speaks with the voices its server has, and with no others.")
+        sample = max(job.voice.samples, key=lambda each: each.seconds)
+        write = json_body if self._settings.recordings == "json" else form_body
+        return write(body, self._samples.pcm(job, sample), SAMPLE_HZ, sample)
 
     def _format(self, job: SpeechJob) -> Format:
         """Return the server's first format that the job can take, else one of plain samples."""

@@ -15,7 +15,7 @@ from speech_engine import Context, Plugin
 
 @asynccontextmanager
 async def create(_name: str, settings: OpenAISettings, context: Context) -> AsyncIterator[OpenAIEngine]:
-    yield OpenAIEngine(settings, context.http)
+    yield OpenAIEngine(settings, context.http, context.samples)
 
 
 def voxgate_register() -> tuple[Plugin[OpenAISettings], ...]:

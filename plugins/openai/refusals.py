@@ -23,6 +23,7 @@ from speech_engine import (
     EngineUnauthorized,
     UnsupportedLanguage,
     UnsupportedText,
+    UnusableSample,
     VoiceNotFound,
 )
 
@@ -43,6 +44,10 @@ _FIELDS: dict[str, type[EngineError]] = {
     "voice": VoiceNotFound,
     "input": UnsupportedText,
     "language": UnsupportedLanguage,
+    "reference_audio": UnusableSample,
+    "reference_text": UnusableSample,
+    "ref_audio": UnusableSample,
+    "ref_text": UnusableSample,
 }
 _STATUSES: dict[int, type[EngineError]] = {
     401: EngineUnauthorized,
@@ -64,6 +69,7 @@ _SENTENCES: dict[type[EngineError], str] = {
     EngineFailed: "The provider did not do what it was asked.",
     VoiceNotFound: "The provider has no such voice.",
     UnsupportedText: "The provider does not take this text.",
+    UnusableSample: "The provider cannot use this recording of the voice.",
     UnsupportedLanguage: "The provider's model does not speak the language.",
     ContentRefused: "The provider's moderation refuses this text.",
 }

@@ -11,7 +11,10 @@ from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _Factor = Annotated[float, Meta(gt=0, le=10)]
+_Seconds = Annotated[float, Meta(gt=0, le=300)]
 _Names = tuple[_Name, ...]
+
+SAMPLE_HZ = 24_000
 
 PASSED_ON = ("mp3", "opus", "aac")
 """The formats that voxgate can pass on as they came."""
@@ -53,6 +56,14 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = None
     billed_on_submit: Annotated[bool, Meta(description="true or false")] = True
     is_local: Annotated[bool, Meta(description="true or false")] = False
+    recordings: Annotated[
+        Literal["none", "json", "form"], Meta(description='"none", "json" (ref_audio) or "form"')
+    ] = "none"
+    sample_s: Annotated[
+        tuple[_Seconds, _Seconds],
+        Meta(description="the shortest and the longest recording that it takes, such as [3.0, 30.0]"),
+    ] = (3.0, 30.0)
+    needs_sample_text: Annotated[bool, Meta(description="true or false")] = False
     licence: Annotated[str, Meta(description="the name of the models' licence")] = ""
 
     def __repr__(self) -> str:
@@ -76,4 +87,8 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             is_local=self.is_local,
             first_audio_s=self.first_audio_s,
             licence=self.licence,
+            speaks_samples=self.recordings != "none",
+            sample_s=self.sample_s,
+            sample_hz=SAMPLE_HZ,
+            needs_sample_text=self.needs_sample_text,
         )

@@ -21,6 +21,7 @@ from plugins.tone.frames import (
     SYMBOL_S,
     TONES_HZ,
 )
+from plugins.tone.timbre import MARKER, Timbre
 
 Places = NDArray[np.floating[Any]]
 
@@ -52,12 +53,22 @@ class DamagedFrame(ValueError):
 
 
 def decode(pcm: NDArray[Any], sample_rate_hz: int, speed: float = 1.0) -> tuple[str, ...]:
-    """Return the text of every frame, in order.
+    """Return the text of every frame, in order, without the signatures of cloned voices.
 
     The samples are mono, float or int16, at any rate from 8 kHz up. The function raises
     `DamagedFrame` if a checksum fails, a frame is cut off, sound belongs to no frame, or the whole
     recording has no frame.
     """
+    return tuple(text for text in _texts(pcm, sample_rate_hz, speed) if not text.startswith(MARKER))
+
+
+def decode_timbres(pcm: NDArray[Any], sample_rate_hz: int, speed: float = 1.0) -> tuple[Timbre, ...]:
+    """Return the timbres that the signatures of cloned voices tell, in order. It raises as `decode` does."""
+    texts = _texts(pcm, sample_rate_hz, speed)
+    return tuple(Timbre.of_signature(text) for text in texts if text.startswith(MARKER))
+
+
+def _texts(pcm: NDArray[Any], sample_rate_hz: int, speed: float) -> list[str]:
     if sample_rate_hz < 8_000 or pcm.ndim != 1:
         raise ValueError("decode takes mono samples at 8 kHz or more")
     recording = _Recording(np.asarray(pcm, dtype=np.float32), sample_rate_hz, speed)
@@ -70,7 +81,7 @@ def decode(pcm: NDArray[Any], sample_rate_hz: int, speed: float = 1.0) -> tuple[
     recording.expect_silence(frame_end, recording.length)
     if not texts:
         raise DamagedFrame("no frame was found in the recording that ends", len(pcm) / sample_rate_hz)
-    return tuple(texts)
+    return texts
 
 
 class _Recording:

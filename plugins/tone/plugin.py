@@ -24,6 +24,9 @@ class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     fail_at_s: Seconds = 0.0
     level_db: Annotated[float, msgspec.Meta(ge=-40, le=7)] = 0.0
     says_voice: bool = False
+    speaks_samples: bool = True
+    needs_sample_text: bool = False
+    mixes: bool = True
 
     def behaviour(self) -> Behaviour:
         return Behaviour(

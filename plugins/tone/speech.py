@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 
 from plugins.tone.faults import commit
 from plugins.tone.frames import MAX_BYTES, PEAK, Clock, frame_symbols, symbol_of_byte, symbol_pcm
+from plugins.tone.timbre import Timbre
 from plugins.tone.voices import Behaviour
 from speech_engine.errors import UnsupportedText
 from speech_engine.events import Audio, Event, Finished, Started, Word, Words
@@ -21,7 +22,12 @@ class Speech:
     """The speech of one job, used once. Its counters say how far it is from the job's start."""
 
     def __init__(
-        self, job: SpeechJob, sample_rate_hz: int, behaviour: Behaviour, tick: Callable[[], None]
+        self,
+        job: SpeechJob,
+        sample_rate_hz: int,
+        behaviour: Behaviour,
+        tick: Callable[[], None],
+        timbre: Timbre | None = None,
     ) -> None:
         self._segments = job.segments
         self._clock = Clock(sample_rate_hz, job.speed)
@@ -31,6 +37,7 @@ class Speech:
         self._limit = float("inf") if job.max_samples is None else job.max_samples
         self._fails_at = behaviour.fail_at_s * sample_rate_hz if behaviour.fail else float("inf")
         self._peak = round(PEAK * 10 ** (behaviour.level_db / 20))
+        self._signature = "" if timbre is None else timbre.signature
         self._prefix = (
             f"{job.voice.id}:" if behaviour.says_voice and isinstance(job.voice, EngineVoice) else ""
         )
@@ -73,18 +80,23 @@ class Speech:
         await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _segment_events(self) -> Iterator[Words | Audio]:
+        if self._signature:
+            yield from self._frame(0, self._signature)
         for number, segment in enumerate(self._segments):
             if self._samples >= self._limit:
                 return
             words = tuple(self._words(segment))
             if words:
                 yield Words(words, number)
-            for pcm in self._chunks(frame_symbols(self._prefix + segment.spoken)):
-                piece = pcm[: 2 * int(min(len(pcm) // 2, self._limit - self._samples))]
-                if not piece:
-                    return
-                self._samples += len(piece) // 2
-                yield Audio(number, bytes(len(piece)) if self._behaviour.silent else piece)
+            yield from self._frame(number, self._prefix + segment.spoken)
+
+    def _frame(self, number: int, text: str) -> Iterator[Audio]:
+        for pcm in self._chunks(frame_symbols(text)):
+            piece = pcm[: 2 * int(min(len(pcm) // 2, self._limit - self._samples))]
+            if not piece:
+                return
+            self._samples += len(piece) // 2
+            yield Audio(number, bytes(len(piece)) if self._behaviour.silent else piece)
 
     def _chunks(self, tones_hz: tuple[int, ...]) -> Iterator[bytes]:
         """Yield the frame's PCM in pieces of 100 ms. The last piece is shorter."""

@@ -1,32 +1,38 @@
 """The tone engine itself. It speaks segments as frames of tones, with only the standard library.
 
-It clones and converts too, so that this can be tried everywhere. Clones live as long as this process.
+It clones, speaks from recordings, mixes and converts too, so that this can be tried everywhere. Clones live
+as long as this process.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from plugins.tone.conversion import Conversion
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.speech import Speech
+from plugins.tone.timbre import Timbre, blend, measure, nominal_timbre
 from plugins.tone.voices import SPECIAL, Behaviour
 from speech_engine.cloning import CloneRequest
 from speech_engine.errors import EngineFailed, UnusableSample, VoiceNotFound
 from speech_engine.events import Event
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Plugin
-from speech_engine.values import EngineVoice, SpeechJob
+from speech_engine.samples import SampleReader
+from speech_engine.values import EngineVoice, Mix, Samples, SpeechJob, find_samples
 
 MODEL = "standard"
+SAMPLE_HZ = 24_000
 
 
 class ToneEngine:
-    def __init__(self, name: str, settings: ToneSettings, tick: Callable[[], None]) -> None:
+    def __init__(self, name: str, settings: ToneSettings, context: Context) -> None:
         self._name = name
         self._settings = settings
-        self._tick = tick
+        self._tick: Callable[[], None] = context.tick
+        self._samples: SampleReader = context.samples
         self._speaking = 0
         self._clones: set[str] = set()
         self._cloned = 0
@@ -49,6 +55,11 @@ class ToneEngine:
                 times_words=True,
                 clones=True,
                 converts=True,
+                speaks_samples=self._settings.speaks_samples,
+                sample_s=(1.0, 30.0),
+                sample_hz=SAMPLE_HZ,
+                needs_sample_text=self._settings.needs_sample_text,
+                mixes=self._settings.mixes,
                 licence="Apache-2.0",
             ),
         )
@@ -61,9 +72,11 @@ class ToneEngine:
         )
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        speech = Speech(job, self._settings.sample_rate_hz, self._behaviour(job), self._tick)
+        behaviour = self._behaviour(job)
         self._speaking += 1
         try:
+            timbre = await self._timbre(job)
+            speech = Speech(job, self._settings.sample_rate_hz, behaviour, self._tick, timbre)
             async with aclosing(speech.events()) as events:
                 async for event in events:
                     yield event
@@ -94,16 +107,51 @@ class ToneEngine:
     def _behaviour(self, job: SpeechJob) -> Behaviour:
         if job.model != MODEL:
             raise EngineFailed(f"tone has one model, {MODEL!r}")
-        if not isinstance(job.voice, EngineVoice):
-            raise VoiceNotFound("tone has voices of its own only: no samples, no mixes")
-        if (behaviour := self._behaviours.get(job.voice.id)) is None:
-            raise VoiceNotFound(f"tone has no voice {job.voice.id!r}")
+        if isinstance(job.voice, EngineVoice):
+            return self._behaviour_of(job.voice)
+        if isinstance(job.voice, Mix):
+            for part, weight in job.voice.parts:
+                if weight <= 0:
+                    raise VoiceNotFound("each voice of a mix has a weight above 0")
+                if isinstance(part, EngineVoice):
+                    self._behaviour_of(part)
+        if not find_samples(job.voice) and not (isinstance(job.voice, Mix) and job.voice.parts):
+            raise VoiceNotFound("a voice has one recording or more, a mix one voice or more")
+        return self._settings.behaviour()
+
+    def _behaviour_of(self, voice: EngineVoice) -> Behaviour:
+        if (behaviour := self._behaviours.get(voice.id)) is None:
+            raise VoiceNotFound(f"tone has no voice {voice.id!r}")
         return behaviour
+
+    async def _timbre(self, job: SpeechJob) -> Timbre | None:
+        """Return what the marks in the speech say. A voice of this engine's own has none."""
+        voice = job.voice
+        if isinstance(voice, EngineVoice):
+            return None
+        if isinstance(voice, Samples):
+            return await self._measured(job, voice)
+        parts = [
+            (
+                nominal_timbre(part.id) if isinstance(part, EngineVoice) else await self._measured(job, part),
+                weight,
+            )
+            for part, weight in voice.parts
+        ]
+        total = sum(weight for _, weight in parts)
+        return blend((timbre, weight / total) for timbre, weight in parts)
+
+    async def _measured(self, job: SpeechJob, voice: Samples) -> Timbre:
+        return await asyncio.to_thread(self._samples.derived, job, voice.samples, _measure)
+
+
+def _measure(recordings: Sequence[bytes]) -> Timbre:
+    return measure(recordings, SAMPLE_HZ)
 
 
 @asynccontextmanager
 async def create(name: str, settings: ToneSettings, context: Context) -> AsyncIterator[ToneEngine]:
-    yield ToneEngine(name, settings, context.tick)
+    yield ToneEngine(name, settings, context)
 
 
 def voxgate_register() -> tuple[Plugin[ToneSettings], ...]:

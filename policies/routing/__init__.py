@@ -12,6 +12,7 @@ from policies.routing.decision import (
     decide,
 )
 from policies.routing.filters import find_language, is_allowed, is_open, speaks
+from policies.routing.speakers import Speaker, find_speaker, may_receive
 from policies.routing.values import (
     PLAIN,
     Binding,
@@ -22,6 +23,7 @@ from policies.routing.values import (
     Routes,
     RoutingQuery,
     Voice,
+    voice_text,
 )
 
 __all__ = [
@@ -38,11 +40,15 @@ __all__ = [
     "RoutingQuery",
     "RoutingResult",
     "Rules",
+    "Speaker",
     "Verdict",
     "Voice",
     "decide",
     "find_language",
+    "find_speaker",
     "is_allowed",
     "is_open",
+    "may_receive",
     "speaks",
+    "voice_text",
 ]

@@ -11,6 +11,7 @@ from policies.licence import Licences
 from policies.plans import Terms
 from policies.routing import filters
 from policies.routing.filters import FILTERS, Filter, FilterInput
+from policies.routing.speakers import find_speaker
 from policies.routing.values import PLAIN, Candidate, Model, NoCandidate, Route, RoutingQuery, Voice
 from speech_engine import ModelInfo
 
@@ -82,9 +83,9 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
     route = None if offer.routed is None else offer.routed.route
     judged = [(model, _first_refusal(model, inputs)) for model in offer.in_order]
     candidates = [
-        Candidate(model, voice.on(model.engine) or "", _front_end(model.info, route, query, rules))
+        Candidate(model, speaker.voice, _front_end(model.info, route, query, rules), speaker.credential)
         for model, refuser in judged
-        if refuser is None
+        if refuser is None and (speaker := find_speaker(voice, model)) is not None
     ]
     return Decision(
         voice=voice,

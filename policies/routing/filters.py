@@ -8,11 +8,15 @@ from typing import Literal, NamedTuple
 from policies import language
 from policies.licence import Licences
 from policies.plans import Terms
+from policies.routing.speakers import can_mix, find_speaker, may_receive
 from policies.routing.values import Model, NoCandidate, RoutingQuery, Voice
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
-Name = Literal["voice", "plan", "licence", "language", "pitch", "emotion"]
-"""The last three are about what a model can do."""
+Name = Literal[
+    "voice", "mix", "sample", "plan", "licence", "consent", "language", "pitch", "emotion", "ready"
+]
+"""`language`, `pitch` and `emotion` are about what a model can do. Only `ready` changes while one waits."""
+_READY_AGAIN_S = 5.0
 _MOST_LISTED = 12
 _KNOWN_FROM = {
     "script": "was detected in the text",
@@ -69,14 +73,45 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
     return by_tag.get(tag.lower()) or by_tag.get(language.base(tag)) or by_tag.get(ANY_LANGUAGE)
 
 
-def _is_bound(model: Model, inputs: FilterInput) -> bool:
-    return inputs.voice.on(model.engine) is not None
+def _has_voice(model: Model, inputs: FilterInput) -> bool:
+    return find_speaker(inputs.voice, model) is not None
 
 
 def _no_voice(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    where = ", ".join(sorted({binding.engine for binding in inputs.voice.bindings})) or "no engine"
-    message = f"The voice '{inputs.voice.id}' is on {where}, not on {_names(models)}."
+    voice = inputs.voice
+    if voice.members:
+        message = f"{_names(models)} cannot speak with all voices of the mix '{voice.id}' together."
+        return NoCandidate("voice", "voice_not_available", message)
+    engines = sorted({binding.engine for binding in voice.bindings})
+    where = ", ".join(engines) or ("engines that speak from recordings" if voice.samples else "no engine")
+    message = f"The voice '{voice.id}' is on {where}, not on {_names(models)}."
     return NoCandidate("voice", "voice_not_available", message)
+
+
+def _can_mix(model: Model, inputs: FilterInput) -> bool:
+    return can_mix(inputs.voice, model.info)
+
+
+def _no_mix(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    most = max(model.info.most_mixed if model.info.mixes else 0 for model in models)
+    able = f"mixes at most {most} voices" if most else "cannot mix voices"
+    return NoCandidate("voice.mix", "unsupported_value", f"{_names(models)} {able}.")
+
+
+def _has_samples(model: Model, inputs: FilterInput) -> bool:
+    speaker = find_speaker(inputs.voice, model)
+    return speaker is None or not speaker.lack
+
+
+def _no_samples(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    first = models[0]
+    speaker = find_speaker(inputs.voice, first)
+    if speaker is not None and speaker.lack == "text":
+        message = f"{first.name} must know the words of the recording of '{inputs.voice.id}': give its text."
+        return NoCandidate("voice", "reference_text_required", message)
+    least_s = first.info.sample_s[0]
+    message = f"{first.name} needs a recording of {least_s:g} s or more; '{inputs.voice.id}' has none."
+    return NoCandidate("voice", "sample_too_short", message)
 
 
 def _is_in_plan(model: Model, inputs: FilterInput) -> bool:
@@ -103,6 +138,16 @@ def _not_licensed(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     plan = inputs.terms.plan if inputs.terms else ""
     message = f"The licence of {first.name} forbids paid use, and your plan '{plan}' is a paid one."
     return NoCandidate("model", "paid_use_forbidden", message, is_forbidden=True)
+
+
+def _may_receive(model: Model, inputs: FilterInput) -> bool:
+    return may_receive(inputs.voice, model)
+
+
+def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    engines = ", ".join(dict.fromkeys(model.engine for model in models))
+    message = f"The consent of the voice '{inputs.voice.id}' does not name {engines}."
+    return NoCandidate("voice", "consent_not_given", message, is_forbidden=True)
 
 
 def _is_spoken(model: Model, inputs: FilterInput) -> bool:
@@ -154,15 +199,31 @@ def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     return NoCandidate("emotion", "unsupported_value", message)
 
 
+def _is_ready(model: Model, inputs: FilterInput) -> bool:
+    speaker = find_speaker(inputs.voice, model)
+    return speaker is None or not speaker.obstacle
+
+
+def _not_ready(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    speaker = find_speaker(inputs.voice, models[0])
+    why = speaker.obstacle if speaker is not None else ""
+    message = f"The voice '{inputs.voice.id}' cannot speak on {models[0].engine} now: {why}."
+    return NoCandidate("voice", "voice_not_ready", message, retry_after_s=_READY_AGAIN_S)
+
+
 def _names(models: Sequence[Model]) -> str:
     return ", ".join(model.name for model in models)
 
 
 FILTERS = (
-    Filter("voice", _is_bound, _no_voice),
+    Filter("voice", _has_voice, _no_voice),
+    Filter("mix", _can_mix, _no_mix),
+    Filter("sample", _has_samples, _no_samples),
     Filter("plan", _is_in_plan, _not_in_plan),
     Filter("licence", _is_licensed, _not_licensed),
+    Filter("consent", _may_receive, _no_consent),
     Filter("language", _is_spoken, _not_spoken),
     Filter("pitch", _has_pitch, _no_pitch),
     Filter("emotion", _has_emotion, _no_emotion),
+    Filter("ready", _is_ready, _not_ready),
 )

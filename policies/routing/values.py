@@ -6,29 +6,39 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+import speech_engine
 from policies.language import Source, base
-from speech_engine import ModelInfo
+from speech_engine import EngineVoice, ModelInfo, Sample, Samples
 
 PLAIN = "plain"
 """The front-end that is always there and serves every language."""
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """A voice on one engine, by the engine's own id."""
+    """A voice on one engine, as the engine knows it.
+
+    `credential` is the provider account that has the voice; empty is any. An `obstacle` says why the engine
+    cannot speak with it now.
+    """
 
     engine: str
-    engine_voice: str
+    voice: speech_engine.Voice
+    credential: str = ""
+    obstacle: str = ""
 
 
 class Voice(msgspec.Struct, frozen=True, kw_only=True):
     """A voice as routing sees it, from the configuration, an engine's list or the library.
 
-    A `cast` has no bindings: it has names, and the voice that each name speaks with.
+    A `cast` has no bindings: it has names, and the voice that each name speaks with. `samples` are
+    recordings: each model that speaks samples has this voice without a binding. Of the engines that are not
+    local, only `providers` may receive it; None is all. A `mix` has the ids of voices and their weights.
+    Before it is routed, `members` has those voices. `account` is the owner.
     """
 
     id: str
     name: str
-    bindings: tuple[Binding, ...]
+    bindings: tuple[Binding, ...] = ()
     language: str | None = None
     gender: str | None = None
     revision: str = ""
@@ -37,12 +47,30 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     created: int | None = None
     cast: tuple[tuple[str, str], ...] = ()
+    samples: tuple[Sample, ...] = ()
+    providers: tuple[str, ...] | None = None
+    mix: tuple[tuple[str, float], ...] = ()
+    members: tuple[Voice, ...] = ()
+    account: str | None = None
 
-    def on(self, engine: str) -> str | None:
+    def on(self, engine: str) -> Binding | None:
+        """Return the binding on an engine. One that can speak now comes first."""
+        found = None
         for binding in self.bindings:
             if binding.engine == engine:
-                return binding.engine_voice
-        return None
+                if not binding.obstacle:
+                    return binding
+                found = found or binding
+        return found
+
+
+def voice_text(voice: speech_engine.Voice) -> str:
+    """Return a text for people: the engine's own id, or what the voice is made of."""
+    if isinstance(voice, EngineVoice):
+        return voice.id
+    if isinstance(voice, Samples):
+        return "samples:" + "+".join(sample.digest[:12] for sample in voice.samples)
+    return "mix:" + "+".join(f"{voice_text(part)}*{weight:g}" for part, weight in voice.parts)
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -104,22 +132,33 @@ class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One way to speak a request: this model, with this voice of its engine."""
+    """One way to speak a request: this model, with this voice of its engine, under this credential."""
 
     model: Model
-    engine_voice: str
+    voice: speech_engine.Voice
     front_end: str = PLAIN
+    credential: str = ""
 
 
 class NoCandidate(Exception):
     """No model is left. `field` is the request's field that refused the last one, and `code` says why.
 
-    If `is_forbidden`, an engine could speak the request, and the plan or a licence forbids that.
+    If `is_forbidden`, an engine could speak the request, and the plan, a licence or the consent forbids that.
+    With `retry_after_s`, an engine will be able to speak it soon.
     """
 
-    def __init__(self, field: str, code: str, message: str, *, is_forbidden: bool = False) -> None:
+    def __init__(
+        self,
+        field: str,
+        code: str,
+        message: str,
+        *,
+        is_forbidden: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.field = field
         self.code = code
         self.message = message
         self.is_forbidden = is_forbidden
+        self.retry_after_s = retry_after_s

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-from bisect import bisect_right
 from collections.abc import Awaitable, Callable
-from functools import lru_cache, partial
-from itertools import accumulate
+from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
+from policies.routing import Voice
 from proxy.access.admission import Admission
 from proxy.access.callers import Caller
+from proxy.api.reference_speech import ReferenceSpeech, blame_recording
 from proxy.api.speech_answers import (
     AudioDelta,
     AudioDone,
@@ -23,10 +22,12 @@ from proxy.api.speech_answers import (
     speech_usage,
     spoken_answer,
 )
+from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS, answer_headers
 from proxy.audio.formats import MEDIA_TYPES, wav_header
 from proxy.catalogue.library import Library
 from proxy.config.sections import Server
 from proxy.errors import (
+    DecoderBusy,
     IdempotencyKeyReused,
     InvalidRequest,
     LimitsUnavailable,
@@ -40,9 +41,9 @@ from proxy.errors import (
     from_engine,
 )
 from proxy.http.body import BODY_FAILURES
-from proxy.http.connection import Connection, RawHeader
+from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, Header, json
-from proxy.http.idempotency import Idempotency
+from proxy.http.idempotency import KEY_HEADER, Idempotency
 from proxy.http.replies import encode_json
 from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
@@ -50,13 +51,11 @@ from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Answer, Delivery, Pipeline
 from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.speech_request import SpeechBody, SpeechRequest
+from proxy.voices.retention import VoiceUse
 from speech_engine import EngineError
 
 BUFFERED_WAV_S = 60.0
 """Up to this estimated length a WAV is sent whole, with true sizes in its header: some players need them."""
-
-_MOST_IN_A_HEADER = 1000
-"""Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
 
 _PACE_HEADER = "x-voxgate-pace"
 _PACE = Header(
@@ -64,28 +63,10 @@ _PACE = Header(
     "`live`: the sound is sent at most five seconds before it is heard, for a client that may hang up.",
     "^live$",
 )
-_IDEMPOTENCY_KEY = Header(
-    "Idempotency-Key",
-    "A request that comes again with the same key is answered with the same bytes, and charged once.",
-    "^[ -~]{1,255}$",
-)
-_ANSWER_HEADERS = {
-    "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
-    "x-voxgate-voice": "The id of the voice.",
-    "x-voxgate-language": "The language it was spoken in.",
-    "x-voxgate-sample-rate": "In Hz.",
-    "x-voxgate-cache": "`hit`: the audio is from the cache; `miss`: it was spoken, and the cache may keep "
-    "it; `off`: the cache was not asked.",
-}
-_SOME_ANSWER_HEADERS = {
-    "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
-    "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
-    "matched, and the candidates in order; failures after routing have it too.",
-    "x-ratelimit-limit-requests": "Requests a minute that are allowed, if there is a limit.",
-    "x-ratelimit-remaining-requests": "How many of them are left.",
-    "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
-}
-_NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
+
+
+SPEECH_FAILURES = (NotAllowed, RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed)
+"""The failures of whatever speaks."""
 
 
 class SpeechEndpoint:
@@ -99,20 +80,28 @@ class SpeechEndpoint:
         pipeline: Pipeline,
         idempotency: Idempotency,
         server: Server,
+        use: VoiceUse,
+        reference: ReferenceSpeech,
     ) -> None:
+        self._reference = reference
         self._admission = admission
         self._library = library
         self._plans = plans
         self._pipeline = pipeline
         self._idempotency = idempotency
+        self._use = use
         self._defaults = speech_request.Defaults()
         if server.fill_missing:
             self._defaults = speech_request.Defaults(server.default_model, server.default_voice)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send)
-        if connection.header(b"content-type").lower().startswith("multipart/"):
-            raise UnsupportedMediaType("Send JSON, with content-type: application/json.")
+        kind = connection.header(b"content-type").lower()
+        if kind.startswith("multipart/"):
+            if not kind.startswith("multipart/form-data"):
+                raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
+            await self._speak_reference(scope["state"], connection)
+            return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
         request = speech_request.parse_speech(body, self._defaults)
         key = self._idempotency.key(connection)
@@ -127,20 +116,52 @@ class SpeechEndpoint:
             keyed = KeyedRequest(state["request_id"], caller.account, key, body)
             await self._idempotency.answer(connection, keyed, speak)
 
+    async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
+        """Answer a request that was made here, such as a voice's preview. It counts as speech."""
+        state = scope["state"]
+        admitted = await self._admission.admit(state["caller"])
+        state["rate"] = admitted.window
+        await self._speak(state, request, admitted.terms, connection)
+
+    async def _speak_reference(self, state: dict[str, Any], connection: Connection) -> None:
+        """Speak with the voice of a recording that comes with the request."""
+        caller: Caller = state["caller"]
+        admitted = await self._admission.admit(caller)
+        state["rate"] = admitted.window
+        sent = await self._reference.read(connection, admitted.terms, self._defaults)
+        try:
+            async with self._reference.voice(caller.account, sent) as voice:
+                await self._speak(state, sent.request, admitted.terms, connection, voice)
+        except (InvalidRequest, NotAllowed) as failure:
+            blame_recording(failure)
+            raise
+
     async def _speak(
-        self, state: dict[str, Any], request: SpeechRequest, terms: Terms, connection: Connection
+        self,
+        state: dict[str, Any],
+        request: SpeechRequest,
+        terms: Terms,
+        connection: Connection,
+        lent: Voice | None = None,
     ) -> None:
         caller: Caller = state["caller"]
         own = await self._library.get(caller.account)
+        if lent is not None:
+            own = own.having(lent)
         call = await self._plans.call(state["request_id"], caller, request, terms, own)
         if caller.role == "admin":
             state["route"] = call.plan.description
+        if connection.recording is not None:
+            connection.recording.voices = tuple(sorted(call.plan.own_voices))
         write = _write_wav if _is_whole_wav(connection, call) else _WRITERS[request.answer]
         if _is_live(connection, caller) and write in _STREAMS:
             write = partial(_at_live_pace, write)
         with connection.stop_when_client_leaves():
             delivery = Delivery(partial(write, connection), lambda: connection.sent_share)
             await self._pipeline.answer(call, delivery)
+        if lent is None:
+            for part in call.plan.parts:
+                self._use.note(part.voice)
 
 
 def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
@@ -159,12 +180,12 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
             body=SpeechBody,
             failures=(
                 *BODY_FAILURES,
-                *(NotAllowed, NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused),
-                *(RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed),
+                *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, DecoderBusy),
+                *SPEECH_FAILURES,
             ),
-            request_headers=(_IDEMPOTENCY_KEY, _PACE),
-            headers=_ANSWER_HEADERS,
-            some_headers=_SOME_ANSWER_HEADERS,
+            request_headers=(KEY_HEADER, _PACE),
+            headers=ANSWER_HEADERS,
+            some_headers=SOME_ANSWER_HEADERS,
             is_direct=True,
             pace="own",
         )
@@ -178,30 +199,8 @@ def _is_whole_wav(connection: Connection, call: SpeechCall) -> bool:
     return connection.header(b"x-stainless-raw-response") != "stream"
 
 
-def _headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
-    speech, call = answer.speech, answer.call
-    voice, language = call.plan.voice.id, call.plan.language
-    return _raw_headers(media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache)
-
-
-@lru_cache(maxsize=1024)
-def _raw_headers(
-    media_type: str, engine: str, voice: str, language: str, sample_rate_hz: int, cache: str
-) -> tuple[RawHeader, ...]:
-    headers = (
-        ("content-type", media_type),
-        *_NEVER_STORE,
-        ("x-voxgate-engine", engine),
-        ("x-voxgate-voice", _in_a_header(voice)),
-        ("x-voxgate-language", language),
-        ("x-voxgate-sample-rate", str(sample_rate_hz)),
-        ("x-voxgate-cache", cache),
-    )
-    return tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in headers)
-
-
 async def _write_audio(connection: Connection, answer: Answer) -> None:
-    connection.set_head(200, _headers(answer, MEDIA_TYPES[answer.call.request.format]))
+    connection.set_head(200, answer_headers(answer, MEDIA_TYPES[answer.call.request.format]))
     while (data := await answer.next_chunk()) is not None:
         await connection.send(data, answer.run_ahead)
     await connection.end(answer.last(), answer.settle)
@@ -218,7 +217,7 @@ async def _write_json(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_events(connection: Connection, answer: Answer) -> None:
-    connection.set_head(200, _headers(answer, "text/event-stream; charset=utf-8"))
+    connection.set_head(200, answer_headers(answer, "text/event-stream; charset=utf-8"))
     try:
         while (data := await answer.next_chunk()) is not None:
             await connection.send(_delta(data), answer.run_ahead)
@@ -260,17 +259,9 @@ async def _whole(answer: Answer) -> bytes:
 
 
 async def _send_whole(connection: Connection, answer: Answer, media_type: str, body: bytes) -> None:
-    headers = _headers(answer, media_type)
+    headers = answer_headers(answer, media_type)
     connection.set_head(200, [*headers, (b"content-length", b"%d" % len(body))])
     await connection.end(body, answer.settle)
-
-
-def _in_a_header(name: str) -> str:
-    """Write a name in printable ASCII, as a header needs it: engines name voices as they like."""
-    if name.isascii() and name.isprintable():
-        return name[:_MOST_IN_A_HEADER]
-    letters = [quote(letter, safe="/ ") for letter in name]
-    return "".join(letters[: bisect_right(list(accumulate(map(len, letters))), _MOST_IN_A_HEADER)])
 
 
 def _event(value: AudioDelta | AudioDone | AudioError) -> bytes:

@@ -4,19 +4,32 @@ over control.sock."""
 from __future__ import annotations
 
 from proxy.api.health import Dependencies
-from proxy.api_admin import accounts, audit, engines, keys, lexicons, money, plans, route, usage, voices
+from proxy.api_admin import (
+    accounts,
+    audit,
+    consents,
+    engines,
+    keys,
+    lexicons,
+    money,
+    plans,
+    route,
+    usage,
+    vault,
+    voices,
+)
 from proxy.api_admin.admin_tools import AdminTools
 from proxy.api_admin.server import ServerLink
 from proxy.api_admin.server import routes as server_routes
 from proxy.catalogue.library import Library
-from proxy.catalogue.library_editor import LibraryEditor
 from proxy.http.endpoint import Endpoint
 from proxy.speech.planning import Planner
+from proxy.voices.owned_voices import OwnedVoices
 
 __all__ = ["AdminTools", "ServerLink", "engine_routes", "record_routes", "server_routes"]
 
 
-def record_routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> list[Endpoint]:
+def record_routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
     """Return the routes that need only the database; the CLI also uses them without a server."""
     return [
         # Before the accounts, whose names may have slashes in them.
@@ -26,8 +39,10 @@ def record_routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> lis
         *plans.routes(admin_tools),
         *audit.routes(admin_tools),
         *usage.routes(admin_tools),
-        *lexicons.routes(admin_tools, library_editor),
-        *voices.routes(admin_tools, library_editor),
+        *vault.routes(admin_tools),
+        *lexicons.routes(admin_tools, owned.editor),
+        *voices.routes(admin_tools, owned),
+        *consents.routes(admin_tools, owned.consents),
     ]
 
 

@@ -160,6 +160,7 @@ class Accounts:
         closed = await accounts.close(self._store, account.id, act)
         self._admin_tools.callers.forget(account.id)
         await self._admin_tools.cache.purge_account(account.id)
+        await self._admin_tools.erasure.erase_account(account.id)
         return reply(shown(closed or account))
 
     def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:

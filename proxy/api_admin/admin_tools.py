@@ -16,6 +16,7 @@ from proxy.errors import Conflict, NotFound
 from proxy.http.body import can_be_named
 from proxy.http.endpoint import Query
 from proxy.http.replies import encode_json
+from proxy.kept.vault import Vault
 from proxy.ledger import Ledger
 from proxy.speech.cache import Cache
 from proxy.storage import accounts
@@ -23,6 +24,7 @@ from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import Store
+from proxy.voices.erasure import Erasure
 
 ACCOUNT_QUERY = Query("account", "Only this account's, by its id or name.")
 CONTROL = "control"
@@ -40,6 +42,8 @@ class AdminTools(NamedTuple):
     config: Config
     usage_throttle: UsageThrottle
     cache: Cache
+    vault: Vault
+    erasure: Erasure
 
     async def account(self, id_or_name: str) -> Account:
         """Return the account with this id or name. Raises NotFound."""
@@ -71,7 +75,7 @@ class AdminTools(NamedTuple):
         return Act(
             id=new_id("aud"),
             at=await self.store.now(),
-            actor=_actor(request),
+            actor=actor(request),
             action=action,
             subject=subject,
             account=account,
@@ -87,6 +91,6 @@ def check_open(account: Account) -> None:
         )
 
 
-def _actor(request: Request) -> str:
+def actor(request: Request) -> str:
     caller = request.scope["state"].get("caller")
     return CONTROL if caller is None else caller.key

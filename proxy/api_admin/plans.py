@@ -33,6 +33,7 @@ class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
     prices: ShownPrices
     cache: bool
     local_only: bool
+    one_shot: bool
     share: float
     accounts: int
 
@@ -78,6 +79,7 @@ def _shown(plan: Plan, accounts_: int) -> ShownPlan:
         prices=shown_prices(plan.prices),
         cache=plan.cache,
         local_only=plan.local_only,
+        one_shot=plan.one_shot,
         share=plan.share,
         accounts=accounts_,
         **credits.shown_limits(plan),

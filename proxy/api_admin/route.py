@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
-from policies.routing import Decision, Verdict
+from policies.routing import Decision, Verdict, voice_text
 from proxy.api_admin import account_overrides
 from proxy.api_admin.admin_tools import AdminTools
 from proxy.catalogue.library import Library
@@ -21,6 +21,7 @@ from proxy.http.replies import reply
 from proxy.speech import speech_request
 from proxy.speech.planning import Planner
 from proxy.speech.split_text import Span
+from proxy.speech.voice_reference import VoiceReference
 from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -34,10 +35,7 @@ class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
     input: Annotated[str, Meta(min_length=1, description="a text of 1 to 4096 characters")]
     model: Annotated[_Name, Meta(description="the id of a model")] | None = None
-    voice: (
-        Annotated[_Name | speech_request.VoiceReference, Meta(description="as in a request for speech")]
-        | None
-    ) = None
+    voice: Annotated[_Name | VoiceReference, Meta(description="as in a request for speech")] | None = None
     language: Annotated[str, Meta(description="a language tag such as en, pt-BR or es-419, or auto")] = ""
     pitch: Annotated[float, Meta(description="a number of semitones from -12 to 12")] = 0.0
     emotion: Annotated[str, Meta(description="a text of 1 to 64 characters")] | None = None
@@ -150,7 +148,9 @@ class Explanations:
             models=[_judged(verdict) for verdict in decision.verdicts],
             candidates=[
                 ShownCandidate(
-                    model=candidate.model.name, voice=candidate.engine_voice, front_end=candidate.front_end
+                    model=candidate.model.name,
+                    voice=voice_text(candidate.voice),
+                    front_end=candidate.front_end,
                 )
                 for candidate in decision.candidates
             ],

@@ -14,6 +14,7 @@ from proxy.config.sections import Config
 from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
+from proxy.storage.erasures import Tombstone
 from speech_engine.host.pipe import ReloadResult
 
 
@@ -23,6 +24,7 @@ class ServerLink(NamedTuple):
     host: str
     port: int
     reload: Callable[[], Awaitable[ReloadResult]]
+    spread: Callable[[Tombstone], Awaitable[bool]]
 
 
 class RunningServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,28 +8,50 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.voices import DeletedVoice, NewVoice
+from policies.plans import Terms
+from proxy.api.voice_bodies import (
+    FORM_FIELDS,
+    MOST_SAMPLE_BYTES,
+    NewVoice,
+    VoiceForm,
+    check_type,
+    form_values,
+    sample_voice,
+)
+from proxy.api.voice_entries import DeletedVoice, MixPart
+from proxy.api.voice_sound import zip_reply
+from proxy.api_admin import account_overrides
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.reader import possible
-from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.errors import Conflict, DecoderBusy, InvalidRequest, NotFound
 from proxy.http.body import BODY_FAILURES, AccountName, body
 from proxy.http.endpoint import Endpoint, json
-from proxy.http.lists import PAGE, iso, page
-from proxy.http.replies import reply
+from proxy.http.form import read_form
+from proxy.http.lists import PAGE, iso, iso_or_none, page
+from proxy.http.replies import encode_json, reply
+from proxy.speech import speech_request
 from proxy.storage import voices
+from proxy.storage.accounts import Account
 from proxy.storage.rows import new_id
 from proxy.storage.voices import Kind, VoiceRecord
+from proxy.voices.owned_voices import OwnedVoices
 
 
 class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
-    """A cast to be saved for one account. Without `account` it is for everybody."""
+    """A cast or a mix to be saved for one account. Without `account` it is for everybody."""
 
     account: AccountName | None = None
 
 
+class SavedVoiceForm(VoiceForm, frozen=True, kw_only=True):
+    """A voice of a recording, to be made for one account. Its plan says whether that needs a consent."""
+
+    account: AccountName
+
+
 class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice."""
+    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice. The name
+    is empty if no master key opens it. `reasons` say what a better recording needs, if one was just taken."""
 
     id: str
     account: str | None
@@ -37,8 +59,15 @@ class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
     type: Kind
     created: str
     cast: dict[str, str]
+    mix: list[MixPart]
     tags: tuple[str, ...]
     description: str
+    language: str | None
+    gender: str | None
+    quality: str | None
+    consent: str | None
+    used: str | None
+    reasons: list[str] = []
 
 
 class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +91,9 @@ class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdminVoices:
-    def __init__(self, admin_tools: AdminTools, library_editor: LibraryEditor) -> None:
+    def __init__(self, admin_tools: AdminTools, owned: OwnedVoices) -> None:
         self._admin_tools = admin_tools
-        self._library_editor = library_editor
+        self._owned = owned
 
     async def list_(self, request: Request) -> Response:
         account = await self._admin_tools.query_account(request)
@@ -75,7 +104,7 @@ class AdminVoices:
             lambda place, limit: voices.page(store, account, place, limit),
         )
         whole = SavedVoiceList(
-            data=[_shown(record) for record in listed.rows],
+            data=[_shown(self._owned.editor.open(record)) for record in listed.rows],
             configured=self._configured(),
             has_more=listed.has_more,
             last_id=listed.last_id,
@@ -83,31 +112,72 @@ class AdminVoices:
         return reply(whole)
 
     async def create(self, request: Request) -> Response:
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            return await self._make(request)
         new = await body(request, NewSavedVoice)
-        account = None
-        if new.account is not None:
-            owner = await self._admin_tools.account(new.account)
-            check_open(owner)
-            account = owner.id
+        new.check()
+        account = None if new.account is None else (await self._open_account(new.account)).id
+        # What names a person is in no audit row: the voice may be erased, and the audit stays.
+        details = {} if new.cast is None else {"name": new.name, "cast": new.cast}
         act = await self._admin_tools.audit_row(
-            request, "voice.created", new_id("voice"), account or "", name=new.name, cast=new.cast
+            request, "voice.created", new_id("voice"), account or "", **details
         )
-        return reply(_shown(await self._library_editor.add_cast(account, new.saved, act=act)), 201)
+        if new.cast is not None:
+            record = await self._owned.editor.add_cast(account, new.saved, act=act)
+        else:
+            record = await self._owned.maker.mix(account, new.mixed, act=act)
+        return reply(_shown(record), 201)
+
+    async def _make(self, request: Request) -> Response:
+        form = await read_form(
+            request, files={"audio_sample": MOST_SAMPLE_BYTES}, fields=FORM_FIELDS | {"account"}
+        )
+        new = speech_request.read(SavedVoiceForm, form_values(form))
+        check_type(new.type, ("audio_sample",))
+        if "audio_sample" not in form.files:
+            raise InvalidRequest("Missing required parameter: 'audio_sample'.", param="audio_sample")
+        owner = await self._open_account(new.account)
+        act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
+        sample = sample_voice(new, form.files["audio_sample"].data)
+        record = await self._owned.maker.make(owner.id, sample, self._terms(owner), act)
+        return reply(_shown(record), 201)
+
+    def _terms(self, owner: Account) -> Terms:
+        terms = account_overrides.in_force(owner.plan, owner.agreed, self._admin_tools.config)
+        if terms is None:
+            raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
+        # As with casts, the operator is not held to the room of the plan.
+        return msgspec.structs.replace(terms, voices=None)
+
+    async def export(self, request: Request) -> Response:
+        record = await self._found(request)
+        facts = encode_json(_shown(record))
+        return zip_reply(record.id, await self._owned.export.zip(record, facts))
 
     async def delete(self, request: Request) -> Response:
-        id_or_name = request.path_params["id"]
-        account = await self._admin_tools.query_account(request)
-        record = await self._library_editor.find_voice(account, id_or_name)
-        if record is None or account not in (None, record.account):
-            raise await self._not_saved(id_or_name, account)
+        record = await self._found(request)
+        details = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.audit_row(
-            request, "voice.deleted", record.id, record.account or "", name=record.name
+            request, "voice.deleted", record.id, record.account or "", **details
         )
-        await self._library_editor.delete_voice(record, act)
+        await self._owned.maker.delete(record, act)
         return reply(DeletedVoice(id=record.id))
 
+    async def _open_account(self, id_or_name: str) -> Account:
+        owner = await self._admin_tools.account(id_or_name)
+        check_open(owner)
+        return owner
+
+    async def _found(self, request: Request) -> VoiceRecord:
+        id_or_name = request.path_params["id"]
+        account = await self._admin_tools.query_account(request)
+        record = await self._owned.editor.find_any_voice(account, id_or_name)
+        if record is None or account not in (None, record.account):
+            raise await self._not_saved(id_or_name, account)
+        return record
+
     async def _not_saved(self, name: str, account: str | None) -> NotFound:
-        own = await self._library_editor.library.get(account or "")
+        own = await self._owned.editor.library.get(account or "")
         saved = possible(name, [voice.name for voice in own.listed], "saved voices")
         if name in self._admin_tools.config.voices:
             why = f"The voice '{name[:80]}' is in the configuration; only what was saved can be deleted."
@@ -133,8 +203,8 @@ class AdminVoices:
         ]
 
 
-def routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> list[Endpoint]:
-    voices_ = AdminVoices(admin_tools, library_editor)
+def routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
+    voices_ = AdminVoices(admin_tools, owned)
     return [
         Endpoint(
             "GET",
@@ -151,11 +221,23 @@ def routes(admin_tools: AdminTools, library_editor: LibraryEditor) -> list[Endpo
             "/admin/voices",
             voices_.create,
             "save_voice",
-            "Save a cast, for an account or for everybody",
+            "Save a cast or a mix, for an account or everybody, or make an account's voice of a recording",
             json(SavedVoice),
             status=201,
             body=NewSavedVoice,
-            failures=(*BODY_FAILURES, NotFound, Conflict),
+            form=SavedVoiceForm,
+            files=("audio_sample",),
+            failures=(*BODY_FAILURES, NotFound, Conflict, DecoderBusy),
+        ),
+        Endpoint(
+            "GET",
+            "/admin/voices/{id}/export",
+            voices_.export,
+            "export_saved_voice",
+            "A voice's recordings, and what is known of them, as a zip file",
+            {"application/zip": ()},
+            queries=(ACCOUNT_QUERY,),
+            failures=(NotFound,),
         ),
         Endpoint(
             "DELETE",
@@ -178,6 +260,12 @@ def _shown(record: VoiceRecord) -> SavedVoice:
         type=record.kind,
         created=iso(record.created),
         cast=dict(record.members),
+        mix=[MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()],
         tags=record.tags,
         description=record.description,
+        language=record.language,
+        gender=record.gender,
+        quality=record.quality,
+        consent=record.consent,
+        used=iso_or_none(record.used),
     )

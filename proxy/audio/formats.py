@@ -117,12 +117,12 @@ def silence(samples: int) -> bytes:
     return bytes(samples * SAMPLE_BYTES)
 
 
-def wav_header(frames: int | None) -> bytes:
+def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: int = SAMPLE_BYTES) -> bytes:
     """Return the 44 bytes before a WAV's samples, without a `LIST` chunk, which breaks simple clients.
 
     `frames` is None while the answer is streamed. Then the sizes say unknown: zeros would read as no audio.
     """
-    data_bytes = _UNKNOWN if frames is None else frames * SAMPLE_BYTES
+    data_bytes = _UNKNOWN if frames is None else frames * sample_bytes
     if data_bytes > _UNKNOWN - _RIFF_REST:
         data_bytes = riff_bytes = _UNKNOWN
     else:
@@ -135,10 +135,10 @@ def wav_header(frames: int | None) -> bytes:
         16,
         1,  # integer PCM
         1,  # mono
-        OUTPUT_RATE_HZ,
-        OUTPUT_RATE_HZ * SAMPLE_BYTES,
-        SAMPLE_BYTES,
-        SAMPLE_BYTES * 8,
+        rate_hz,
+        rate_hz * sample_bytes,
+        sample_bytes,
+        sample_bytes * 8,
         b"data",
         data_bytes,
     )

@@ -1,9 +1,10 @@
-"""Find the members of a cast. Each one is a single voice, by the name that the cast gives."""
+"""Find the members of a cast or a mix. Each one is a voice by the name that the cast or the mix gives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from policies import mixing
 from policies.routing import Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
@@ -36,5 +37,31 @@ def resolve_members(
                 f"Invalid value for '{param}': '{voice_name[:80]}' is a cast itself; name one voice.",
                 param=param,
             )
-        members[name] = voice
+        members[name] = resolve_mix(catalogue, voice, own, param)
     return members
+
+
+def resolve_mix(
+    catalogue: Catalogue, voice: Voice, own: AccountLibrary, field: str, *, is_saved: bool = True
+) -> Voice:
+    """Return a voice as routing needs it: a mix with its members, any other voice as it is.
+
+    Raises InvalidRequest, which names the field.
+    """
+    if not voice.mix:
+        return voice
+    known = own.members(voice if is_saved else None)
+    members: list[Voice] = []
+    for name, _ in voice.mix:
+        try:
+            member = catalogue.resolve_voice(name, known)
+        except InvalidRequest as error:
+            raise InvalidRequest(error.message, param=field, code=error.code) from None
+        if member.cast or member.mix:
+            kind = "cast" if member.cast else "mix"
+            raise InvalidRequest(
+                f"Invalid value for '{field}': '{name[:80]}' is a {kind} itself; mix single voices.",
+                param=field,
+            )
+        members.append(member)
+    return mixing.mixed(voice, members)

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from policies.costs import Rate
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
-from policies.routing import Binding, Model, Offer, Route, Routes, RoutingResult, Voice, is_open
+from policies.routing import Binding, Model, Offer, Route, Routes, RoutingResult, Voice, is_open, voice_text
 from proxy.catalogue.configured_voices import ConfiguredVoices
 from proxy.config.config_toml import Config
 from proxy.config.model_names import ModelNameFault, find_misnamed
 from proxy.config.reader import hint, nearest, possible
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
+from speech_engine import EngineVoice
 
 _NO_VOICES: Mapping[str, Voice] = {}
 
@@ -47,6 +48,11 @@ class Catalogue:
     def revision(self) -> int:
         """A number that changes when an engine brings other models or voices."""
         return self._engines.revision
+
+    @property
+    def engines(self) -> frozenset[str]:
+        """The names of the configured engines, up or not."""
+        return frozenset(self._config.engines)
 
     @property
     def routes(self) -> Routes:
@@ -157,7 +163,7 @@ class Catalogue:
             Voice(
                 id=f"{name}/{info.id}",
                 name=info.name,
-                bindings=(Binding(name, info.id),),
+                bindings=(Binding(name, EngineVoice(info.id)),),
                 language=info.language,
                 gender=info.gender,
                 age=info.age,
@@ -193,7 +199,7 @@ class Catalogue:
     def missing_bindings(self, voice: Voice) -> list[str]:
         """Return why a configured voice is not on engines that the configuration binds it to."""
         missing = self._own.missing(voice.id)
-        return [f"{binding.engine} has no voice {binding.engine_voice!r}" for binding in missing]
+        return [f"{binding.engine} has no voice {voice_text(binding.voice)!r}" for binding in missing]
 
     def voice_obstacle(self, name: str) -> str:
         """Return why nobody can speak with this voice, or "". Anybody may read the reason."""

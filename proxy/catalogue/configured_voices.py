@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from policies.routing import Binding, Voice
+from policies.routing import Binding, Voice, voice_text
 from proxy.config.sections import VoiceSection
 from proxy.engines.engine_list import Engines
+from speech_engine import EngineVoice
 
 
 class _Bound(NamedTuple):
@@ -88,9 +89,10 @@ class ConfiguredVoices:
             return False
         engine = self._engines[binding.engine]
         unlisted = engine.unlisted_voices
-        if unlisted is None or binding.engine_voice in unlisted:
+        id_ = voice_text(binding.voice)
+        if unlisted is None or id_ in unlisted:
             return False
-        return all(info.id != binding.engine_voice for info in engine.voices())
+        return all(info.id != id_ for info in engine.voices())
 
 
 def _keep(voice: Voice, is_kept: Callable[[Binding], bool]) -> Voice:
@@ -102,7 +104,7 @@ def _voice(name: str, section: VoiceSection) -> Voice:
     return Voice(
         id=name,
         name=name,
-        bindings=tuple(Binding(engine, voice) for engine, voice in section.bindings.items()),
+        bindings=tuple(Binding(engine, EngineVoice(voice)) for engine, voice in section.bindings.items()),
         language=section.language,
         gender=section.gender,
         age=section.age,

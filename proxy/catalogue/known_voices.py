@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 
 from policies import routing
 from policies.language import base
-from policies.routing import Voice
+from policies.routing import Model, Voice, may_receive
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
 from proxy.catalogue.library_editor import no_voice
+from proxy.catalogue.saved_voices import LibraryVoice
 from speech_engine import ModelInfo
 
 
@@ -38,10 +39,35 @@ class KnownVoices:
             raise no_voice(name, (each.id for each in self.voices))
         return voice
 
+    def saved(self, voice: Voice) -> LibraryVoice | None:
+        """Return what was saved of a voice, or None if the configuration or an engine has it."""
+        found = self._own.saved.get(voice.id)
+        return found if found is not None and found.voice is voice else None
+
+    def is_own(self, voice: Voice) -> bool:
+        """Tell whether the caller's account has saved the voice, and not the operator."""
+        found = self.saved(voice)
+        return found is not None and found.row.account is not None
+
     def engines(self, voice: Voice) -> list[str]:
         """Return the engines that speak with a voice. A cast has those of its members."""
-        bindings = [binding for each in self._speaking(voice) for binding in each.bindings]
-        return list(dict.fromkeys(binding.engine for binding in bindings))
+        return list(dict.fromkeys(engine for each in self._speaking(voice) for engine in self._engines(each)))
+
+    def _engines(self, voice: Voice) -> list[str]:
+        """Return the engines of a single voice, or those that can mix all members of a mix."""
+        if voice.mix:
+            members = [member for name, _ in voice.mix if (member := self._member(voice, name)) is not None]
+            able = [set(self._engines(member)) for member in members if not member.mix]
+            common = set.intersection(*able) if len(able) == len(voice.mix) else set()
+            return [engine for engine, infos in self._models.items() if _mixes(infos) and engine in common]
+        bound = [binding.engine for binding in voice.bindings]
+        if not voice.samples:
+            return bound
+        return bound + [
+            engine
+            for engine, infos in self._models.items()
+            if any(info.speaks_samples and may_receive(voice, Model(engine, info)) for info in infos)
+        ]
 
     def in_language(self, tag: str) -> list[Voice]:
         """Return the voices of a language; `pt` finds `pt-BR` too.
@@ -73,7 +99,12 @@ class KnownVoices:
         """Return the voice itself, or the members of a cast that a speech request would find."""
         if not voice.cast:
             return [voice]
-        members = self._own.members(voice)
-        names = [name for _, name in voice.cast]
-        voices = [members.get(name) or self._by_id.get(name) or self._by_name.get(name) for name in names]
+        voices = [self._member(voice, name) for _, name in voice.cast]
         return [each for each in voices if each is not None]
+
+    def _member(self, voice: Voice, name: str) -> Voice | None:
+        return self._own.members(voice).get(name) or self._by_id.get(name) or self._by_name.get(name)
+
+
+def _mixes(infos: list[ModelInfo]) -> bool:
+    return any(info.mixes for info in infos)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
 from policies.routing import Voice
 from proxy.access.callers import KEPT_S
+from proxy.catalogue.saved_voices import NONE, LibraryVoice, read_saved_voices
 from proxy.config.reader import possible
 from proxy.errors import InvalidRequest
-from proxy.storage import lexicons, voices
+from proxy.kept.vault import Vault
+from proxy.storage import lexicons
 from proxy.storage.read_cache import ReadCache
 from proxy.storage.store import Store
-from proxy.storage.voices import VoiceRecord
 
 _MOST_KEPT = 50_000_000
 """The most characters of all lexicons together. An account without lexicons counts as `_NO_WORDS`."""
@@ -30,25 +31,38 @@ class AccountLibrary:
     """The library of one account: its voices and lexicons, and those of the operator after them.
 
     `voices` has the voices by id and by name. An id comes before a name, and the account's own before both.
+    `saved` has what was saved of them, by id.
     """
 
-    def __init__(self, own: tuple[Voice, ...], shared: tuple[Voice, ...], lexicons: Lexicons) -> None:
+    def __init__(
+        self,
+        own: tuple[Voice, ...],
+        shared: tuple[Voice, ...],
+        lexicons: Lexicons,
+        saved: Mapping[str, LibraryVoice] = NONE,
+    ) -> None:
+        self.saved = saved
+        self._own, self._shared = own, shared
         self.listed = (*own, *shared)
         self.voices = _by_id_and_name(self.listed)
         self._singles = _by_id_and_name([voice for voice in self.listed if not voice.cast])
-        self._casts = frozenset(voice.id for voice in own if voice.cast)
+        self._composed = frozenset(voice.id for voice in own if voice.cast or voice.mix)
         self._lexicons = lexicons
 
     def __repr__(self) -> str:
         return f"<AccountLibrary {len(self.listed)} voices, {self._lexicons!r}>"
 
-    def members(self, cast: Voice | None = None) -> Mapping[str, Voice]:
-        """Return the saved voices that may be members of a cast; they come before the catalogue's voices.
+    def having(self, voice: Voice) -> AccountLibrary:
+        """Return a library with one voice more, which comes first."""
+        return AccountLibrary((voice, *self._own), self._shared, self._lexicons)
 
-        A cast of the account, or of a request (None), has them. A cast of the operator has none: it means
-        the same for every account. A cast is never a member.
+    def members(self, composed: Voice | None = None) -> Mapping[str, Voice]:
+        """Return the saved voices that may be members of a cast or a mix, before the catalogue's voices.
+
+        One of the account, or of a request (None), has them. One of the operator has none: it means the same
+        for every account. A cast is never a member.
         """
-        return self._singles if cast is None or cast.id in self._casts else {}
+        return self._singles if composed is None or composed.id in self._composed else {}
 
     def lexicon(self, requested: str | Words | None, tag: str) -> Lexicon:
         """Return the lexicon for a text in this language and a request's `lexicon`. Raises InvalidRequest."""
@@ -116,9 +130,14 @@ class Library:
     """
 
     def __init__(
-        self, store: Store, shared: Mapping[str, Words], clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        vault: Vault,
+        shared: Mapping[str, Words],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._vault = vault
         self._shared = _AccountLexicons(Lexicons(shared))
         self._words = shared
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
@@ -145,15 +164,24 @@ class Library:
         else:
             self._accounts.forget(account)
 
+    def forget_voice(self, voice: str, digests: Collection[str]) -> None:
+        """Forget every library: one that is being read now may have the voice that was erased."""
+        del voice, digests
+        self.forget(None)
+
     async def _read(self, account: str) -> _LibraryRead:
+        before = self._accounts.last_known(account)
+        known = NONE if before is None else before.library.saved
         saved, revisions = await asyncio.gather(
-            voices.for_account(self._store, account), lexicons.revisions(self._store, account)
+            read_saved_voices(self._store, self._vault, account, known),
+            lexicons.revisions(self._store, account),
         )
         account_lexicons = await self._lexicons(account, revisions)
         library = AccountLibrary(
-            tuple(voice_of(record) for record in saved if record.account is not None),
-            tuple(voice_of(record) for record in saved if record.account is None),
+            tuple(each.voice for each in saved if each.row.account is not None),
+            tuple(each.voice for each in saved if each.row.account is None),
             account_lexicons.lexicons,
+            {each.row.id: each for each in saved},
         )
         return _LibraryRead(library, account_lexicons)
 
@@ -166,16 +194,3 @@ class Library:
             return before.lexicons
         texts = _Texts(await lexicons.texts(self._store, account))
         return _AccountLexicons(Lexicons(self._words, texts), revisions, _NO_WORDS + texts.characters)
-
-
-def voice_of(record: VoiceRecord) -> Voice:
-    return Voice(
-        id=record.id,
-        name=record.name,
-        bindings=(),
-        tags=record.tags,
-        description=record.description,
-        cast=tuple(record.members.items()),
-        revision=str(record.revision),
-        created=record.created,
-    )

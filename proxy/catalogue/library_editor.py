@@ -1,6 +1,7 @@
 """Save and delete the lexicons and casts of an account, for the account or for the operator.
 
-After a change, the cache forgets the speech that used the old lexicon or voice.
+After a change, the cache forgets the speech that used the old lexicon or voice. The rules for names count for
+every saved voice.
 """
 
 from __future__ import annotations
@@ -8,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Protocol
 
+import msgspec
+
 from policies import casting, lexicon
 from policies.lexicon import MOST_LEXICONS, Words
 from proxy.catalogue.cast_members import resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, Library
+from proxy.catalogue.sealed_voices import open_voice
 from proxy.config.config_toml import built_in_voices
 from proxy.config.reader import possible
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
-from proxy.storage import lexicons, voices
+from proxy.kept.vault import Vault, VaultFailed
+from proxy.storage import blobs, lexicons, voices
 from proxy.storage.audit import Act
 from proxy.storage.lexicons import LexiconStanding
 from proxy.storage.store import AlreadyExists, Store
@@ -40,6 +45,7 @@ class LibraryEditor:
     def __init__(
         self,
         store: Store,
+        vault: Vault,
         library: Library,
         cache: Purges,
         configured: Container[str],
@@ -47,6 +53,7 @@ class LibraryEditor:
     ) -> None:
         self.store = store
         self.library = library
+        self._vault = vault
         self._cache = cache
         self._configured = configured
         self._catalogue = catalogue
@@ -91,37 +98,97 @@ class LibraryEditor:
         *,
         most: int | None = None,
         act: Act | None = None,
+        id_: str | None = None,
     ) -> VoiceRecord:
         """Save a cast. Without an account, it belongs to all accounts.
 
         Raises InvalidRequest for a bad name or member, Conflict if the name is taken, and NotAllowed if the
         plan has no room for one more.
         """
-        if (wrong := casting.fault(list(cast.members))) is not None:
-            raise InvalidRequest(f"Invalid value for 'cast': {wrong}.", param="cast")
-        self._check_name(cast.name)
-        await self._check_members(account, cast.members)
+        self.check_name(cast.name)
+        await self.check_cast(account, cast.members)
+        digest = await self._name_digest(account, cast.name)
         try:
-            record = await voices.add_cast(self.store, account, cast, most=most, act=act)
-        except AlreadyExists:
-            raise Conflict(
-                f"There is a voice with the name '{cast.name[:80]}' already.", param="name"
-            ) from None
-        if record is None:
-            raise NotAllowed(
-                f"Your plan has room for {most} voices of your own, and you have them; delete one first.",
-                param="name",
-                code="too_many_voices",
+            record = await voices.add_cast(
+                self.store, account, cast, most=most, act=act, id_=id_, name_digest=digest
             )
+        except AlreadyExists:
+            raise name_taken(cast.name) from None
+        if record is None:
+            raise no_room(most)
         self.library.forget(account)
         return record
 
+    async def update(self, was: VoiceRecord, now: VoiceRecord, name: str) -> VoiceRecord | None:
+        """Change a voice's row. None means that it is not as it was read. Raises AlreadyExists."""
+        other = name if now.is_sealed else await self._name_digest(now.account, name)
+        done = await voices.update(self.store, was, now, other)
+        if done is None:
+            if other is not None and await voices.named(self.store, now.account, other) is not None:
+                raise AlreadyExists("voices.name")
+            return None
+        self.library.forget(now.account)
+        await self._cache.purge_voice(now.account, now.id)
+        return done
+
+    async def _name_digest(self, account: str | None, name: str) -> str | None:
+        """Return the digest under which a sealed voice would have this name.
+
+        An account that has nothing sealed needs no key for a cast. If it seals its first voice at this
+        moment, both may have one name; then the newer voice is found by it.
+        """
+        if account is None or await blobs.account_key(self.store, account) is None:
+            return None
+        return await self._vault.name_digest(account, name)
+
     async def find_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """Return a voice by its id, of any account, or by its name in this account (None: the operator)."""
+        """Return a voice of this account (None: the operator) by its id or its name, opened.
+
+        Whether another account has such a voice changes neither the answer nor what is read.
+        """
         if not id_or_name.isprintable():
             return None
-        record = await voices.get(self.store, id_or_name)
-        return record or await voices.named(self.store, account, id_or_name)
+        record = await voices.find(self.store, account, id_or_name)
+        if record is not None:
+            return open_voice(self._vault, record)
+        # The name of a sealed voice is in no column. Another worker may have saved it a moment ago.
+        if account is None:
+            return None
+        self.library.forget(account)
+        saved = (await self.library.get(account)).saved.values()
+        named = (each.record for each in saved if each.row.account == account)
+        return next((record for record in named if record.name == id_or_name), None)
+
+    async def find_any_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        """Return a voice by its id, of any account, or by its name in this one. It is for operators."""
+        record = await voices.get(self.store, id_or_name) if id_or_name.isprintable() else None
+        if record is None:
+            return await self.find_voice(account, id_or_name)
+        return open_voice(self._vault, record)
+
+    def open(self, record: VoiceRecord) -> VoiceRecord:
+        """Return a voice with its texts, or without them if they cannot be opened."""
+        try:
+            return open_voice(self._vault, record)
+        except VaultFailed:
+            return msgspec.structs.replace(record, name="")
+
+    async def resolve_mix(self, account: str | None, mix: Mapping[str, float]) -> dict[str, float]:
+        """Return the ids of the voices in a mix, with weights that add up to 1. Raises InvalidRequest."""
+        if self._catalogue is None:
+            raise InvalidRequest("Mixes can be saved while a server runs.", param="mix")
+        own = NOTHING if account is None else await self.library.get(account)
+        found = resolve_members(self._catalogue, ((name, name) for name in mix), own, "mix")
+        total = sum(mix.values())
+        weights: dict[str, float] = {}
+        for name, voice in found.items():
+            if voice.mix:
+                raise InvalidRequest(
+                    f"Invalid value for 'mix': '{name[:80]}' is a mix itself; name single voices.",
+                    param="mix",
+                )
+            weights[voice.id] = weights.get(voice.id, 0.0) + mix[name] / total
+        return weights
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""
@@ -134,7 +201,7 @@ class LibraryEditor:
         self.library.forget(account)
         await self._cache.purge_lexicon(account)
 
-    def _check_name(self, name: str) -> None:
+    def check_name(self, name: str) -> None:
         """Refuse names of the server: a saved voice comes first, and would hide the server's voice."""
         if "/" in name:
             raise InvalidRequest(
@@ -144,11 +211,26 @@ class LibraryEditor:
         if name in self._configured or name in built_in_voices():
             raise Conflict(f"'{name[:80]}' is a voice of the server; take another name.", param="name")
 
-    async def _check_members(self, account: str | None, cast: Mapping[str, str]) -> None:
+    async def check_cast(self, account: str | None, cast: Mapping[str, str]) -> None:
+        """Raise InvalidRequest for a name or a member of a cast that is no good."""
+        if (wrong := casting.fault(list(cast))) is not None:
+            raise InvalidRequest(f"Invalid value for 'cast': {wrong}.", param="cast")
         if self._catalogue is None:
             return
         own = NOTHING if account is None else await self.library.get(account)
         resolve_members(self._catalogue, cast.items(), own, "cast.")
+
+
+def name_taken(name: str) -> Conflict:
+    return Conflict(f"There is a voice with the name '{name[:80]}' already.", param="name")
+
+
+def no_room(most: int | None) -> NotAllowed:
+    return NotAllowed(
+        f"Your plan has room for {most} voices of your own, and you have them; delete one first.",
+        param="name",
+        code="too_many_voices",
+    )
 
 
 def no_voice(id_: str, known: Iterable[str] = ()) -> NotFound:

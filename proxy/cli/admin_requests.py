@@ -6,7 +6,7 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,63 @@ def ask_patiently(config_file: Path | None, form: Form, show: Show, path: str) -
     found = asyncio.run(request())
     print_answer(found, form, show)
     return found
+
+
+def send_file(
+    config_file: Path | None,
+    form: Form,
+    show: Show,
+    path: str,
+    fields: Mapping[str, str | Sequence[str] | None],
+    name: str,
+    file: Path,
+) -> Any:
+    """Send a file with fields; those that are None or empty are left out. Print the answer, and return it.
+
+    While a person waits, stderr says for what.
+    """
+    import asyncio
+
+    from rich.console import Console
+
+    from proxy.config import config_toml
+    from proxy.processes.admin_client import admin_client
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise CommandRefused(f"{file}: {error.strerror}") from None
+
+    async def request() -> Any:
+        async with admin_client(config_toml.load(config_file), _LONG_S) as client:
+            return await client.send(path, {key: value for key, value in fields.items() if value}, name, data)
+
+    with Console(stderr=True).status(f"{file.name}: it is decoded, measured and sealed …"):
+        found = asyncio.run(request())
+    print_answer(found, form, show)
+    return found
+
+
+def save(config_file: Path | None, path: str, file: Path, **query: str | int | None) -> int:
+    """Write an answer that is no JSON to a new file, which only its owner can read. Return its size."""
+    import asyncio
+    import os
+
+    from proxy.config import config_toml
+    from proxy.processes.admin_client import admin_client
+
+    async def fetch() -> bytes:
+        async with admin_client(config_toml.load(config_file), _LONG_S) as client:
+            async with aclosing(client.parts(path, **query)) as parts:
+                return b"".join([part async for part in parts])
+
+    data = asyncio.run(fetch())
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(data)
+    except OSError as error:
+        raise CommandRefused(f"{file}: {error.strerror}") from None
+    return len(data)
 
 
 def ask_named(config_file: Path | None, form: Form, show: Show, path: str, **query: str | int | None) -> None:

@@ -26,7 +26,8 @@ def backup(file: _File, config_file: ConfigFile = None, form: Printed = None) ->
     from proxy.processes import runtime
     from proxy.storage import sqlite_backup
 
-    data = _data(config_file, f"pg_dump --format=custom --file={file} ADDRESS")
+    config = _config(config_file, f"pg_dump --format=custom --file={file} ADDRESS")
+    data = Path(config.data)
     database = data / sqlite_backup.DATABASE
     if not database.exists():
         raise CommandRefused(f"there is no database {database} yet")
@@ -36,31 +37,38 @@ def backup(file: _File, config_file: ConfigFile = None, form: Printed = None) ->
             copy = sqlite_backup.back_up(database, file)
     except DataHeld:
         copy = sqlite_backup.back_up(database, file)
-    _print(copy, form, "The rest of the data folder may be lost. Keep the config file and its secrets, too.")
+    _print(copy, form, "Keep data/voices, the master key, the config file and its secrets, too.")
 
 
 def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -> None:
     """Put a backup in the place of the database. The server must not run. The old database is kept."""
+    import asyncio
+
     from proxy.processes import runtime
+    from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
-    data = _data(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
+    config = _config(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
+    data = Path(config.data)
     with runtime.locked(data):
         is_replaced = (data / sqlite_backup.DATABASE).exists()
         copy = sqlite_backup.restore(file, data)
+        # What was erased since the backup must not come back with it.
+        replayed = asyncio.run(replay_erasures(config))
+    again = f"{replayed} erasures since the backup were carried out again. " if replayed else ""
     kept = f"The old database is {data / sqlite_backup.REPLACED}. " if is_replaced else ""
-    _print(copy, form, f"{kept}Now run voxgate ledger verify.")
+    _print(copy, form, f"{again}{kept}Now run voxgate ledger verify.")
 
 
-def _data(config_file: Path | None, instead: str) -> Path:
-    """Return the data folder with the database. Raise CommandRefused if it is PostgreSQL's."""
+def _config(config_file: Path | None, instead: str) -> Config:
+    """Return the configuration. Raise CommandRefused if its database is PostgreSQL's."""
     from proxy.config import config_toml
     from proxy.config.addresses import is_postgres
 
     config: Config = config_toml.load(config_file)
     if is_postgres(config.storage.url):
         raise CommandRefused(f"the database is PostgreSQL's, whose own tool copies it: {instead}")
-    return Path(config.data)
+    return config
 
 
 def _print(copy: Copy, form: Form, then: str) -> None:

@@ -11,9 +11,11 @@ from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.limit_options import limit_options
 from proxy.cli.options import ConfigFile, Key, OfAccount, Printed, span_s
+from proxy.cli.rotation import keys_rotate_master
 from proxy.cli.tables import Line, Part
 
-keys = typer.Typer(help="Keys: the credentials of an account.", no_args_is_help=True)
+keys = typer.Typer(help="Keys: the credentials of an account; the master key.", no_args_is_help=True)
+keys.command("rotate-master")(keys_rotate_master)
 
 
 @keys.command("create")

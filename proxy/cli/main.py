@@ -16,6 +16,7 @@ from proxy import __version__
 from proxy.cli.accounts import accounts
 from proxy.cli.admin_requests import ask
 from proxy.cli.backup import backup, restore
+from proxy.cli.consents import consents
 from proxy.cli.diagnosis import check, doctor, engines
 from proxy.cli.env import env
 from proxy.cli.keys import keys
@@ -157,6 +158,7 @@ for name, group in {
     "keys": keys,
     "ledger": ledger,
     "voices": voices,
+    "consents": consents,
     "lexicons": lexicons,
     "route": route,
     "env": env,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import ask, ask_all, path
+from proxy.cli.admin_requests import ask, ask_all, path, save, send_file
 from proxy.cli.options import ConfigFile, OfAccount, Printed
-from proxy.cli.tables import Grid, Line, Part, account_names
+from proxy.cli.tables import Grid, Line, Part, account_names, print_answer
 from proxy.errors import CommandRefused
 
 voices = typer.Typer(help="Saved voices.", no_args_is_help=True)
@@ -24,18 +25,56 @@ def voices_list(account: OfAccount = None, config_file: ConfigFile = None, form:
 @voices.command("add")
 def voices_add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new voice.")],
-    cast: Annotated[str, typer.Option(help="The names and their voices: Ana=nova,Ben=onyx.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A recording of 6 to 30 s of speech.")
+    ] = None,
+    cast: Annotated[str, typer.Option(help="In place of FILE: names and voices, Ana=nova,Ben=onyx.")] = "",
+    mix: Annotated[str, typer.Option(help="In place of FILE: voices and weights, nova=2,onyx=1.")] = "",
     account: Annotated[str | None, typer.Option(help="The account; else it is everybody's.")] = None,
+    consent: Annotated[str | None, typer.Option(help="The speaker's consent (cons_…).")] = None,
+    text: Annotated[str, typer.Option(help="The words of the recording.")] = "",
+    language: Annotated[str | None, typer.Option(help="The language of the voice: pt-BR.")] = None,
+    gender: Annotated[str | None, typer.Option(help="The gender of the voice.")] = None,
     description: Annotated[str, typer.Option(help="A description; the search reads it.")] = "",
     tags: Annotated[str, typer.Option(help="Single words for the search: warm,calm.")] = "",
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Save a cast as a voice. It speaks texts such as "[Ana] Hello. [Ben] Hi." with several voices."""
+    """Make a voice of a recording, or save a cast or a mix as a voice.
+
+    A cast speaks texts such as "[Ana] Hello. [Ben] Hi." with several voices.
+    """
+    if sum(map(bool, (file, cast, mix))) != 1:
+        raise CommandRefused("give a FILE, or --cast, or --mix: one of them")
     words = [tag.strip() for tag in tags.split(",") if tag.strip()]
-    beside = {"account": account, "description": description, "tags": words}
-    body = {"name": name, "cast": cast_of(cast), **beside}
-    ask(config_file, form, _row_table, "POST", "voices", body)
+    beside = {"account": account, "description": description, "language": language, "gender": gender}
+    if file is not None:
+        if account is None:
+            raise CommandRefused("--account: a voice of a recording belongs to an account; name it")
+        fields = {"name": name, **beside, "tags[]": words, "consent": consent, "ref_text": text}
+        send_file(config_file, form, _made, "voices", fields, "audio_sample", file)
+        return
+    body: dict[str, Any] = {"name": name, **beside, "tags": words}
+    if cast:
+        body["cast"] = cast_of(cast)
+    else:
+        body["mix"] = mix_of(mix)
+    ask(config_file, form, _made, "POST", "voices", body)
+
+
+@voices.command("export")
+def voices_export(
+    voice: Annotated[str, typer.Argument(metavar="VOICE", help="A voice, by id or name.")],
+    to: Annotated[Path | None, typer.Option(help="The new file; else VOICE.zip.")] = None,
+    account: Annotated[str | None, typer.Option(help="The account of a voice that is named.")] = None,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Write a voice's recordings, and what is known of them, into a zip file."""
+    file = to or Path(f"{voice.replace('/', '_')}.zip")
+    size = save(config_file, path("voices", voice, "export"), file, account=account)
+    answer = {"file": str(file), "bytes": size}
+    print_answer(answer, form, lambda _: [Line(f"{file}: {size / 1e6:,.2f} MB, recordings in plain.")])
 
 
 @voices.command("delete")
@@ -59,6 +98,18 @@ def cast_of(text: str) -> dict[str, str]:
     return {who.strip(): voice.strip() for who, _, voice in pairs}
 
 
+def mix_of(text: str) -> list[dict[str, Any]]:
+    """Read voices and their weights. Raise CommandRefused."""
+    parts: list[dict[str, Any]] = []
+    for pair in filter(str.strip, text.split(",")):
+        voice, _, weight = pair.rpartition("=") if "=" in pair else (pair, "", "1")
+        try:
+            parts.append({"id": voice.strip(), "weight": float(weight)})
+        except ValueError:
+            raise CommandRefused(f"--mix: {pair!r} is no voice with a weight; write nova=2,onyx=1") from None
+    return parts
+
+
 def _list_table(answer: dict[str, Any]) -> list[Part]:
     names = account_names(answer)
     configured = [
@@ -79,17 +130,24 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
 
 def _saved(row: dict[str, Any], names: Mapping[str, str]) -> tuple[str, ...]:
     whose = names.get(row["account"], row["account"]) if row["account"] else "everybody"
-    return (row["name"], whose, "", "", _speakers(row["cast"], []), row["id"])
+    speaks = _speakers(row["cast"], [])
+    if row["type"] == "sample":
+        speaks = f"a recording, {row['quality']} quality"
+    elif row["type"] == "mix":
+        speaks = ", ".join(f"{part['id']} {part['weight']:.0%}" for part in row["mix"])
+    return (row["name"], whose, row["language"] or "", row["gender"] or "", speaks, row["id"])
 
 
 def _speakers(cast: dict[str, str], engines: list[str]) -> str:
     return ", ".join(engines or (f"{who}: {voice}" for who, voice in cast.items()))
 
 
-def _row_table(row: dict[str, Any]) -> list[Part]:
-    name, whose, _, _, speakers, id_ = _saved(row, {})
+def _made(row: dict[str, Any]) -> list[Part]:
+    name, whose, language, gender, speakers, id_ = _saved(row, {})
+    columns = ("name", "whose", "language", "gender", "speaks with", "id")
     wide = ("whose",) if row["account"] else ()
-    return [Grid(("name", "whose", "speaks with", "id"), [(name, whose, speakers, id_)], wide)]
+    parts: list[Part] = [Grid(columns, [(name, whose, language, gender, speakers, id_)], wide)]
+    return [*parts, *(Line(reason, "yellow") for reason in row["reasons"])]
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:

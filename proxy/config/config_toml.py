@@ -25,7 +25,8 @@ from proxy.config.secret import variables
 from proxy.config.sections import Config, EngineSection, Server, Storage, VoiceSection
 from proxy.config.stores import check_shared, read_cache, read_limits, read_server, read_storage
 from proxy.config.upstream import read_upstream
-from proxy.config.voices import check_casts, read_voices, shipped_voices
+from proxy.config.vault import read_vault
+from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
 
 __all__ = [
     "Config",
@@ -41,10 +42,10 @@ __all__ = [
 T = TypeVar("T")
 
 _SECTIONS = (
-    *("server", "storage", "limits", "upstream", "cache", "plans", "engines", "models", "routes", "voices"),
-    *("lexicons", "front_ends", "detectors"),
+    *("server", "storage", "limits", "upstream", "cache", "vault", "plans", "engines", "models", "routes"),
+    *("voices", "consent", "lexicons", "front_ends", "detectors"),
 )
-_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "cache", "engines")
+_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "cache", "vault", "consent", "engines")
 _LATER = ("marks", "runners")
 
 
@@ -143,6 +144,8 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
         limits=limits,
         upstream=read_upstream(reader, raw.get("upstream", {}), environ, folder),
         cache=read_cache(reader, raw.get("cache", {})),
+        vault=read_vault(reader, raw.get("vault", {}), environ, folder),
+        consent=read_consent(reader, raw.get("consent", {})),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
         models=_beside(

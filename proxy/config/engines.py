@@ -1,10 +1,14 @@
-"""Read [engines.NAME], [front_ends.NAME] and [detectors.NAME]: the server's keys and plugins' settings."""
+"""Read [engines.NAME], [front_ends.NAME] and [detectors.NAME]: the server's keys and plugins' settings.
+
+A cloud engine may have several accounts at its provider, and several keys of each.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -13,6 +17,13 @@ from proxy.config import fields
 from proxy.config.reader import Reader
 from proxy.config.secret import SecretMissing, resolve
 from proxy.config.sections import EngineSection, PluginSection
+
+API_KEY = "api_key"
+DEFAULT_CREDENTIAL = "default"
+"""The label of the account to which an engine's plain `api_key` belongs."""
+
+_TABLES = {"costs", "credentials"}
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class CostSection(msgspec.Struct, frozen=True):
@@ -34,16 +45,38 @@ def read_engines(
         table = reader.table(section, key)
         if "/" in name or name != name.lower():
             reader.fault(key, "an engine's name must be lower case, without a slash")
-        common = {"plugin": name, **{k: v for k, v in table.items() if k in own - {"costs"}}}
+        common = {"plugin": name, **{k: v for k, v in table.items() if k in own - _TABLES}}
         settings = {k: v for k, v in table.items() if k not in own}
         settings, fault = resolve_settings(reader, settings, key, environ, folder)
+        credentials, fault_of_credentials = _credentials(reader, table, key, environ, folder)
         engines[name] = msgspec.structs.replace(
             reader.struct(EngineSection, common, key) or EngineSection(plugin=name),
             costs=_costs(reader, table, f"{key}.costs"),
+            credentials=credentials,
             settings=settings,
-            fault=fault,
+            fault=fault or fault_of_credentials,
         )
     return engines
+
+
+def _credentials(
+    reader: Reader, engine: Mapping[str, Any], engine_key: str, environ: Mapping[str, str], folder: Path
+) -> tuple[dict[str, dict[str, Any]], str]:
+    """Read [engines.NAME.credentials.LABEL]. The second value says which secret is missing, if one is.
+
+    A missing secret does not drop its label: voices that belong to it would be taken for lost.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    first_fault = ""
+    for label, written in reader.table(engine.get("credentials", {}), f"{engine_key}.credentials").items():
+        key = f"{engine_key}.credentials.{label}"
+        if not _LABEL.fullmatch(label):
+            reader.fault(key, "a label has at most 64 letters, digits, - and _")
+        if label == DEFAULT_CREDENTIAL and API_KEY in engine:
+            reader.fault(key, f"{engine_key}.{API_KEY} is this credential already; remove one of the two")
+        found[label], fault = resolve_settings(reader, reader.table(written, key), key, environ, folder)
+        first_fault = first_fault or fault
+    return found, first_fault
 
 
 def resolve_settings(
@@ -92,3 +125,40 @@ def read_plugins(
         settings, fault = resolve_settings(reader, reader.table(written, key), key, environ, folder)
         sections[name] = PluginSection(fault, settings)
     return sections
+
+
+def credentials_of(section: EngineSection) -> tuple[str, ...]:
+    """Return the labels of a cloud engine's accounts, those too whose secrets are missing."""
+    has_own = API_KEY in section.settings or not section.credentials
+    return (*([DEFAULT_CREDENTIAL] if has_own else ()), *section.credentials)
+
+
+class KeySettings(NamedTuple):
+    """The settings with one key. `where` is the place of its credential in the section."""
+
+    credential: str
+    where: str
+    raw: Mapping[str, Any]
+
+
+def settings_by_key(type_: type[msgspec.Struct], section: EngineSection) -> list[KeySettings]:
+    """Return the settings once for each key: those of the section itself, then those of each credential.
+
+    A credential's settings stand before the section's. An operator may write a list of keys as `api_key`.
+    """
+    found: list[KeySettings] = []
+    if API_KEY in section.settings or not section.credentials:
+        found += _each_key(type_, DEFAULT_CREDENTIAL, "", section.settings)
+    for label, settings in section.credentials.items():
+        found += _each_key(type_, label, f".credentials.{label}", {**section.settings, **settings})
+    return found
+
+
+def _each_key(
+    type_: type[msgspec.Struct], credential: str, where: str, raw: Mapping[str, Any]
+) -> list[KeySettings]:
+    keys = raw.get(API_KEY)
+    is_one = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
+    if not is_one or not isinstance(keys, list) or not keys:
+        return [KeySettings(credential, where, raw)]
+    return [KeySettings(credential, where, {**raw, API_KEY: key}) for key in keys]

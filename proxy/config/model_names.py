@@ -59,6 +59,10 @@ def listed_models(config: Config) -> Known:
     return {name: models for name, models in lists.items() if isinstance(models, list) and models}
 
 
+CLONE = "clone"
+"""The line in `costs` for making a voice at the provider. It is no model."""
+
+
 def find_misnamed(config: Config, known: Known) -> list[ModelNameFault]:
     """Return the names of models that their engine does not have."""
     return [
@@ -92,7 +96,7 @@ def _is_unseen(section: EngineSection | None, model: str) -> bool:
 def _names(config: Config) -> Iterator[_Name]:
     yield from _spoken_by(config)
     for engine, section in config.engines.items():
-        for model in section.costs.keys() - {"*"}:
+        for model in section.costs.keys() - {"*", CLONE}:
             yield _Name(f"engines.{engine}.costs.{model}", engine, model)
     for plan in config.plans.values():
         for full in plan.prices.models:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from policies.limits import LIMITS, LimitRow, limit_values, with_limits
-from policies.plans import UNLIMITED, Agreed, Plan, Prices
+from policies.plans import UNLIMITED, Agreed, ConsentRule, Plan, Prices
 from policies.price import FREE, Price
 from proxy.config.credits import micro
 from proxy.config.reader import Reader
@@ -19,8 +19,7 @@ Engines = Mapping[str, EngineSection]
 
 _KINDS = ("speech", "cached")
 # Keys that earlier versions took and never enforced. This version still warns of them.
-_NOT_ENFORCED = ("one_shot",)
-_NOT_ENFORCED_PRICES = ("conversion", "training")
+_NOT_ENFORCED = ("conversion", "training")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -49,7 +48,12 @@ class PlanSection(msgspec.Struct, frozen=True):
     ] = {}
     cache: Switch = False
     local_only: Switch = False
+    one_shot: Switch = False
     share: Annotated[float, msgspec.Meta(ge=0.01, le=100, description="a number, 0.01 to 100")] = 1.0
+    consent: Annotated[ConsentRule, msgspec.Meta(description='"required" or "waived"')] = "required"
+    voices_unused_days: (
+        Annotated[int, msgspec.Meta(ge=1, le=36500, description="days, 1 to 36500")] | None
+    ) = None
 
 
 class PriceSection(msgspec.Struct, frozen=True):
@@ -72,21 +76,11 @@ def read_plans(reader: Reader, value: object, engines: Engines) -> dict[str, Pla
         key = f"plans.{name}"
         if not _NAME.fullmatch(name):
             reader.fault(key, "a plan's name must be of a to z, 0 to 9, - and _, 64 characters at most")
-        enforced = _enforced(reader, key, written, _NOT_ENFORCED) if isinstance(written, dict) else written
-        section = reader.section(PlanSection, enforced, key)
+        section = reader.section(PlanSection, written, key)
         if section is not None:
             plans[name] = _plan(reader, name, section, engines)
     plans.setdefault(UNLIMITED.name, UNLIMITED)
     return plans
-
-
-def _enforced(
-    reader: Reader, key: str, table: Mapping[str, Any], not_enforced: tuple[str, ...]
-) -> dict[str, Any]:
-    for name in not_enforced:
-        if name in table:
-            reader.warn(f"{key}.{name}", "not enforced by this version; remove it")
-    return {name: value for name, value in table.items() if name not in not_enforced}
 
 
 def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> Plan:
@@ -106,14 +100,20 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
         prices=read_prices(reader, f"{key}.prices", section.prices, engines),
         cache=section.cache,
         local_only=section.local_only,
+        one_shot=section.one_shot,
         share=section.share,
+        consent=section.consent,
+        voices_unused_days=section.voices_unused_days,
         **limits,
     )
 
 
 def read_prices(reader: Reader, key: str, written: Mapping[str, Any], engines: Engines) -> Prices:
     """Return the prices of a plan, or those that were agreed with one account."""
-    table = _enforced(reader, key, written, _NOT_ENFORCED_PRICES)
+    for name in _NOT_ENFORCED:
+        if name in written:
+            reader.warn(f"{key}.{name}", "not enforced by this version; remove it")
+    table = {name: value for name, value in written.items() if name not in _NOT_ENFORCED}
     for name in table:
         if name not in (*_KINDS, "models"):
             reader.unknown(f"{key}.{name}", name, (*_KINDS, "models"))

@@ -13,7 +13,7 @@ NEEDS_RESTART = (
 )
 """The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
 
-_OPENED_ONCE = ("storage", "limits", "upstream", "engines", "front_ends", "detectors")
+_OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "front_ends", "detectors")
 
 
 class Reload(NamedTuple):
@@ -41,7 +41,7 @@ def merge(running: Config, read: Config) -> Reload:
     )
     differs = [
         name
-        for name in (*_OPENED_ONCE, "cache", "plans", "models", "routes", "voices", "lexicons")
+        for name in (*_OPENED_ONCE, "cache", "vault", "plans", "models", "routes", "voices", "lexicons")
         if getattr(running, name) != getattr(read, name)
     ]
     applied = [name for name in differs if name not in old_sections]

@@ -11,6 +11,7 @@ from policies.lexicon import Words
 from policies.plans import Plan
 from policies.routing import Route
 from proxy.config import addresses
+from proxy.config.consent import ConsentSection
 
 _Port = Annotated[
     int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
@@ -156,10 +157,32 @@ class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: Annotated[float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0")] = 30.0
 
 
+class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[vault]: the keys that seal what people own, and where it lies. The keys are resolved, in base64.
+
+    Without `master_key`, the key is a file in the data folder.
+    """
+
+    master_key: Annotated[
+        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
+    ] = ""
+    old_master_keys: Annotated[
+        tuple[str, ...], msgspec.Meta(description='a list such as ["env:NAME", "file:PATH"]')
+    ] = ()
+    folder: Annotated[
+        str,
+        msgspec.Meta(description='a folder, relative to the config file, or "" for one in the data folder'),
+    ] = ""
+
+    def __repr__(self) -> str:
+        return f"<VaultSection, {len(self.old_master_keys)} old keys>"
+
+
 class EngineSection(msgspec.Struct, frozen=True):
     """[engines.NAME]: these keys are the server's. All others are the plugin's own settings.
 
     `costs` has the provider's prices by model. "*" stands for all models without a line of their own.
+    `credentials` has the settings of each named account at the provider, which differ from the others'.
     If one of its secrets is missing, `fault` says so.
     """
 
@@ -191,6 +214,7 @@ class EngineSection(msgspec.Struct, frozen=True):
         str, msgspec.Meta(max_length=500, description="a text of up to 500 characters")
     ] = ""
     costs: dict[str, Rate] = {}
+    credentials: dict[str, dict[str, Any]] = {}
     fault: str = ""
     settings: dict[str, Any] = {}
 
@@ -244,6 +268,8 @@ class Config(msgspec.Struct, frozen=True):
     limits: LimitsStore = LimitsStore()
     upstream: Upstream = Upstream()
     cache: CacheSection = CacheSection()
+    vault: VaultSection = VaultSection()
+    consent: ConsentSection = ConsentSection()
     plans: dict[str, Plan] = {}
     engines: dict[str, EngineSection] = {}
     models: dict[str, tuple[str, ...]] = {}

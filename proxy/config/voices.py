@@ -1,4 +1,4 @@
-"""Read [voices.NAME]: the names for clients, and the engines' voices behind each name."""
+"""Read [consent] and [voices.NAME]: the names for clients, and the engines' voices behind each name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from policies import casting
 from proxy.config import fields
+from proxy.config.consent import ConsentSection
 from proxy.config.reader import Reader, nearest
 from proxy.config.sections import EngineSection, VoiceSection
 
@@ -87,3 +88,10 @@ def _voice(reader: Reader, table: Mapping[str, Any], key: str, engines: Engines)
             bindings[engine] = voice
     section = reader.struct(VoiceSection, own, key) or VoiceSection()
     return msgspec.structs.replace(section, bindings=bindings)
+
+
+def read_consent(reader: Reader, value: object) -> ConsentSection:
+    section = reader.section(ConsentSection, value, "consent") or ConsentSection()
+    if section.other_speaker == "refuse" and not section.comparer:
+        reader.fault("consent.other_speaker", "needs a comparer: without one, nobody compares speakers")
+    return section

@@ -95,7 +95,9 @@ def _engine(config: Config, registry: Registry, name: str) -> Finding:
     except EngineConfigError as error:
         return wrong("engine", str(error), name=name)
     if not isinstance(spec, HostedEngineSpec):
-        return ok("engine", f"{section.plugin}, in the server", name=name)
+        credentials = dict.fromkeys(spec.credentials)
+        named = f", credentials {', '.join(credentials)}" if section.credentials else ""
+        return ok("engine", f"{section.plugin}, in the server{named}", name=name)
     try:
         interpreter(section.plugin, spec.hosted)
     except EnvironmentRefused as refused:

@@ -30,6 +30,7 @@ from speech_engine import (
     Speak,
     SpeechJob,
     Started,
+    Voice,
     VoiceNotFound,
 )
 from speech_engine.host.slot_stream import SlotStream
@@ -109,28 +110,28 @@ async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     return ", ".join(parts)
 
 
-def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
+def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> Voice:
     """Return the first voice that the configuration binds, else the engine's first voice."""
     bound = (
-        binding.engine_voice
+        binding.voice
         for voice in catalogue.voices()
         for binding in voice.bindings
         if binding.engine == engine
     )
-    voice = next(bound, None) or next((voice.id for voice in key.voices), None)
+    voice = next(bound, None) or next((EngineVoice(voice.id) for voice in key.voices), None)
     if voice is None:
         raise VoiceNotFound("It names no voice; bind one of its own in [voices.NAME].")
     return voice
 
 
-def _job(info: ModelInfo, voice: str) -> SpeechJob:
+def _job(info: ModelInfo, voice: Voice) -> SpeechJob:
     tag = "en" if _speaks_english(info) else info.languages[0].tag
     text = _text(info)
     return SpeechJob(
         id="check_live",
         tenant="check",
         model=info.id,
-        voice=EngineVoice(voice),
+        voice=voice,
         segments=(Segment(text, 0, len(text)),),
         language=tag,
         deadline_s=LONGEST_S,

@@ -22,6 +22,7 @@ from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
 from proxy.engines.upstream_http import open_http
 from speech_engine import Context, Engine, EngineRefreshes, Plugin
+from speech_engine.testing import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts
 
 _PATIENCE_S = 600.0
@@ -98,7 +99,8 @@ async def _check_in_process(
     """Try the engine of each key, with the HTTP client of a server."""
     found: list[RuleVerdict] = []
     async with open_http(upstream) as http:
-        for number, create in enumerate(spec.creators(Context(structlog.get_logger(), http=http)), 1):
+        context = Context(structlog.get_logger(), http=http, samples=EngineContract.recordings)
+        for number, create in enumerate(spec.creators(context), 1):
             of_key = f" (key {number})" if len(spec.settings) > 1 else ""
             async for verdict in verdicts(partial(_open_refreshed, create), voice):
                 found.append(RuleVerdict(f"{verdict.rule}{of_key}", verdict.broken))

@@ -9,17 +9,30 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import structlog
 
 from policies import provider_waits
+from proxy.engines.local_samples import LocalSamples, find_model
 from proxy.engines.provider_key import REFUSED, KeyTurn, ProviderKey, Result
+from proxy.engines.sample_source import NO_SOURCE
 from proxy.telemetry.metrics import EngineMetrics
-from speech_engine import EngineError, EngineUnavailable, Event, Finished, ModelInfo, Speak, VoiceInfo, Work
-from speech_engine.host.engine_stream import EngineAnswer, OnDispatch, ignore_dispatch
+from speech_engine import (
+    EngineError,
+    EngineUnavailable,
+    EngineVoice,
+    Event,
+    Finished,
+    Mix,
+    ModelInfo,
+    Speak,
+    VoiceInfo,
+    Work,
+)
+from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport
-from speech_engine.work import with_deadline
+from speech_engine.work import job_with_samples, with_deadline
 
 _log = structlog.get_logger()
 
@@ -30,12 +43,20 @@ class CloudEngine:
     keeps_spool = False
 
     def __init__(
-        self, name: str, keys: Sequence[ProviderKey], metrics: EngineMetrics, failure: str = ""
+        self,
+        name: str,
+        keys: Sequence[ProviderKey],
+        metrics: EngineMetrics,
+        failure: str = "",
+        samples: LocalSamples | None = None,
     ) -> None:
         self.name = name
         self.keys = keys
+        self.uses: set[tuple[str, str]] = set()
+        """The credentials and ids of the clones that have spoken since somebody looked."""
         self._metrics = metrics
         self._failure = failure
+        self._samples = samples or LocalSamples(NO_SOURCE)
 
     def __repr__(self) -> str:
         return f"<CloudEngine {self.name}: {self.keys!r}>"
@@ -50,10 +71,13 @@ class CloudEngine:
     @property
     def reason(self) -> str:
         return self._failure or "; ".join(
-            f"{f'key {key.number}: ' if len(self.keys) > 1 else ''}{key.reason}"
-            for key in self.keys
-            if not key.breaker.is_closed
+            f"{self._called(key)}{key.reason}" for key in self.keys if not key.breaker.is_closed
         )
+
+    def _called(self, key: ProviderKey) -> str:
+        if len(self.keys) == 1:
+            return ""
+        return f"key {key.number}{f' of {key.credential}' if len(self.credentials) > 1 else ''}: "
 
     @property
     def slots(self) -> int:
@@ -93,26 +117,60 @@ class CloudEngine:
         work: Work,
         on_dispatch: OnDispatch = ignore_dispatch,
         pcm: AsyncIterator[bytes] | None = None,
-    ) -> CloudStream:
-        return CloudStream(self, work, on_dispatch, pcm)
+    ) -> EngineStream:
+        if (job := job_with_samples(work)) is None:
+            return CloudStream(self, work, on_dispatch, pcm)
+        info = find_model(self.models(), job.model)
+        return self._samples.open(work, job, info, lambda left: CloudStream(self, left, on_dispatch, pcm))
 
-    def choose(self) -> ProviderKey:
-        """Return the first key whose breaker allows a try. Raises EngineUnavailable if none does."""
-        for key in self.keys:
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        """Forget these recordings. Work that uses them fails at its next event."""
+        await self._samples.drop(digests)
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Return the labels of the provider's accounts that have keys here."""
+        return tuple(dict.fromkeys(key.credential for key in self.keys))
+
+    def choose(self, credential: str = "") -> ProviderKey:
+        """Return the first key whose breaker allows a try. Raises EngineUnavailable if none does.
+
+        A voice that belongs to one account is unknown to the others, so with a `credential` they are no
+        choice, even while all of its own keys rest.
+        """
+        keys = self._keys_of(credential)
+        for key in keys:
             if key.may_try:
                 return key
         if not self.keys:
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
-        soonest_s = min(key.opens_in_s for key in self.keys)
+        if not keys:
+            raise EngineUnavailable(f"{self.name} has no credential called {credential} any more.")
+        soonest_s = min(key.opens_in_s for key in keys)
         raise EngineUnavailable(f"{self.name} is resting: {self.reason}", retry_after_s=max(1.0, soonest_s))
 
-    def retry_delay_s(self, error: EngineError, tries: int, left_s: float) -> float | None:
+    def _keys_of(self, credential: str) -> Sequence[ProviderKey]:
+        if not credential:
+            return self.keys
+        return [key for key in self.keys if key.credential == credential]
+
+    def retry_delay_s(
+        self, error: EngineError, tries: int, left_s: float, credential: str = ""
+    ) -> float | None:
         """Return how long to wait before the next try, or None if there is none."""
         if isinstance(error, REFUSED):
-            return 0.0 if left_s > 0 and any(key.may_try for key in self.keys) else None
+            is_other = left_s > 0 and any(key.may_try for key in self._keys_of(credential))
+            return 0.0 if is_other else None
         if not error.may_retry:
             return None
         return provider_waits.retry_delay_s(tries, error.retry_after_s, random.random(), left_s)
+
+    def note_use(self, work: Work) -> None:
+        """Note that the clones of a job have spoken: some providers keep those that are used."""
+        if isinstance(work, Speak):
+            voice = work.job.voice
+            parts = [part for part, _ in voice.parts] if isinstance(voice, Mix) else [voice]
+            self.uses.update((work.credential, part.id) for part in parts if isinstance(part, EngineVoice))
 
     def note_retry(self, work: Work, error: EngineError) -> None:
         self._metrics.retried(self.name, type(error).__name__)
@@ -180,7 +238,7 @@ class CloudStream:
             self._leave("left")
 
     async def _try(self) -> tuple[ProviderKey, KeyTurn, EngineAnswer]:
-        key = self._engine.choose()
+        key = self._engine.choose(self._work.credential)
         self._tries += 1
         turn = await key.enter(self._work, self._deadline, self._on_dispatch)
         # The time of waiting is gone.
@@ -191,7 +249,8 @@ class CloudStream:
         # A second clone could leave an unknown voice behind, and a recording can be read only once.
         if not isinstance(self._work, Speak):
             return None
-        return self._engine.retry_delay_s(error, self._tries, self._deadline - _now())
+        left_s = self._deadline - _now()
+        return self._engine.retry_delay_s(error, self._tries, left_s, self._work.credential)
 
     def _leave(self, result: Result) -> None:
         self._is_over = True
@@ -199,6 +258,8 @@ class CloudStream:
         self._key = self._turn = self._answer = None
         if key is not None and turn is not None:
             key.leave(turn, result)
+        if result == "finished" and self._work.credential:
+            self._engine.note_use(self._work)
 
 
 _now = time.monotonic

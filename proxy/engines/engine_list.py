@@ -6,7 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -14,13 +14,16 @@ import msgspec
 import structlog
 
 from proxy.config.config_toml import Config, EngineSection
+from proxy.config.engines import credentials_of
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
+from proxy.engines.local_samples import LocalSamples
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.provider_pace import ProviderPace
 from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
+from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from proxy.engines.upstream_http import open_http
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, HttpClient
@@ -35,7 +38,7 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What `voxgate engines` and /readyz say of one engine."""
+    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets."""
 
     name: str
     plugin: str
@@ -46,6 +49,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     running: int
     waiting: int
     waiting_s: float
+    credentials: tuple[str, ...] = ()
 
 
 class Engines:
@@ -75,6 +79,29 @@ class Engines:
         if isinstance(engine, HostedEngine):
             engine.update_host(state)
 
+    def credentials(self, name: str) -> tuple[str, ...]:
+        """Return the labels of a cloud engine's provider accounts, also while it is down."""
+        return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
+
+    def take_uses(self) -> set[tuple[str, str, str]]:
+        """Return the clones that have spoken since the last call: engine, credential, and id."""
+        uses: set[tuple[str, str, str]] = set()
+        for name, engine in self._live.items():
+            if isinstance(engine, CloudEngine) and engine.uses:
+                uses |= {(name, credential, voice) for credential, voice in engine.uses}
+                engine.uses.clear()
+        return uses
+
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        """Make all engines forget these recordings, and what they derived from them.
+
+        When this returns, no host has them. Raises EngineUnavailable if a host does not confirm that.
+        """
+        asked = [engine.drop_samples(digests) for engine in self._live.values()]
+        for failure in await asyncio.gather(*asked, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
     async def wait_until_started(self, within_s: float) -> None:
         """Wait until no engine is starting any more, at most `within_s`."""
         try:
@@ -99,17 +126,21 @@ class Engines:
                 health.running,
                 health.waiting,
                 health.waiting_s,
+                self.credentials(name),
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )
 
 
 @asynccontextmanager
-async def open_engines(registry: Registry, config: Config, metrics: EngineMetrics) -> AsyncIterator[Engines]:
+async def open_engines(
+    registry: Registry, config: Config, metrics: EngineMetrics, source: SampleSource = NO_SOURCE
+) -> AsyncIterator[Engines]:
+    """Open all engines of the configuration. `source` has the recordings for those that speak from them."""
     live: dict[str, LiveEngine] = {}
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http(config.upstream))
-        opening = _Opening(stack, registry, http, metrics, config.server.workers)
+        opening = _Opening(stack, registry, http, metrics, config.server.workers, source)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
         yield Engines(live, config.engines)
@@ -125,12 +156,14 @@ class _Opening:
         http: HttpClient,
         metrics: EngineMetrics,
         workers: int,
+        source: SampleSource,
     ) -> None:
         self._stack = stack
         self._registry = registry
         self._http = http
         self._metrics = metrics
         self._workers = workers
+        self._source = source
 
     async def open(self, name: str, section: EngineSection) -> LiveEngine:
         try:
@@ -138,7 +171,7 @@ class _Opening:
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
-            hosted = HostedEngine(name)
+            hosted = HostedEngine(name, self._source)
             self._stack.push_async_callback(hosted.close)
             return hosted
         try:
@@ -149,21 +182,28 @@ class _Opening:
 
     async def _create(self, spec: InProcessSpec[Any], section: EngineSection) -> LiveEngine:
         """Create a local engine as it is, and a cloud engine once for each of its keys, behind a guard."""
-        context = Context(_log.bind(engine=spec.name), http=self._http)
+        samples = LocalSamples(self._source)
+        self._stack.push_async_callback(samples.close)
+        context = Context(_log.bind(engine=spec.name), http=self._http, samples=samples.shelf)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
-            return InProcessEngine(created[0], section.queue)
-        keys = [self._key(spec.name, number, engine, section) for number, engine in enumerate(created, 1)]
-        cloud = CloudEngine(spec.name, keys, self._metrics)
+            return InProcessEngine(created[0], section.queue, samples)
+        keys = [
+            self._key(spec, number, engine, section, credential)
+            for number, (engine, credential) in enumerate(zip(created, spec.credentials, strict=True), 1)
+        ]
+        cloud = CloudEngine(spec.name, keys, self._metrics, samples=samples)
         await self._stack.enter_async_context(keep_refreshed(cloud))
         return cloud
 
-    def _key(self, name: str, number: int, engine: Engine, section: EngineSection) -> ProviderKey:
+    def _key(
+        self, spec: InProcessSpec[Any], number: int, engine: Engine, section: EngineSection, credential: str
+    ) -> ProviderKey:
         """Give a worker its share of what the provider allows."""
         count = section.concurrency or introduction(engine).slots
         slots = Slots(max(1, count // self._workers), section.queue)
         pace = ProviderPace(None if section.rpm is None else max(1, section.rpm // self._workers))
-        return ProviderKey(name, number, engine, slots, pace, self._metrics)
+        return ProviderKey(spec.name, number, engine, slots, pace, self._metrics, credential)
 
     def _failed(self, name: str, reason: str) -> CloudEngine:
         return CloudEngine(name, (), self._metrics, reason)

@@ -9,118 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Protocol
 
-import grpc
-
-from speech_engine import EngineUnavailable, Event, Finished, Speak, Started, UnsupportedText, Work
-from speech_engine.host import messages
+from proxy.engines import host_process
+from proxy.engines.host_process import HostCall, HostGone, HostProcess
+from speech_engine import (
+    EngineBusy,
+    EngineUnavailable,
+    Event,
+    Finished,
+    Speak,
+    SpeechJob,
+    Started,
+    UnsupportedText,
+    Work,
+)
 from speech_engine.host.engine_stream import OnDispatch
-from speech_engine.host.messages import Begin, Failed, Frame, Input, Pcm
+from speech_engine.host.messages import Begin, Failed, MissingSamples
 from speech_engine.host.suspects import KILLER
-from speech_engine.work import with_deadline
+from speech_engine.work import job_with_samples, with_deadline
 
 MOST_DEATHS = 2
 """How often a speech may begin again. The second time it runs alone, so a third death is not its own."""
 
-DEATH_S = 5.0
-"""How long to wait for the supervisor's word on a host whose connection has broken."""
-
-_decode_frame = messages.decoder(Frame)
-
-
-_DEATHS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-
-
-class HostGone(Exception):
-    """A broken connection: the host has died or is about to. An engine that refuses raises EngineError."""
-
-
-class HostProcess:
-    """One ready host process and the channel to it. `died` is set when the supervisor has seen its end."""
-
-    def __init__(self, address: str) -> None:
-        self.running = 0
-        self.tenants: Counter[str] = Counter()
-        self.begun: frozenset[str] = frozenset()
-        self.killer = ""
-        self.died = asyncio.Event()
-        self._channel = grpc.aio.insecure_channel(f"unix:{address}", options=messages.CHANNEL_OPTIONS)
-        self._run = self._channel.unary_stream(messages.method(messages.RUN), messages.encode, _decode_frame)
-        self._run_with_input = self._channel.stream_stream(
-            messages.method(messages.RUN_WITH_INPUT), messages.encode, _decode_frame
-        )
-
-    def __repr__(self) -> str:
-        return f"<HostProcess, {self.running} running>"
-
-    async def ask(self, name: str, message: Any, answer: type[Any], within_s: float) -> Any:
-        call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
-        return await call(message, timeout=within_s)
-
-    def call(self, begin: Begin, pcm: AsyncIterator[bytes] | None) -> HostCall:
-        call = self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, pcm))
-        return HostCall(self, call, begin.work.tenant)
-
-    def note_death(self, begun: tuple[str, ...], killer: str) -> None:
-        """Note which calls the engine had begun, and which one killed it if that is certain.
-
-        Each call of this process now learns that it is gone.
-        """
-        self.begun = frozenset(begun)
-        self.killer = killer
-        self.died.set()
-
-    async def close(self) -> None:
-        await self._channel.close()
-
-
-class HostCall:
-    """One call. The reader keeps the time, because gRPC does not notice a frozen host."""
-
-    def __init__(self, process: HostProcess, call: Any, tenant: str) -> None:
-        self.process = process
-        self._call = call
-        self._tenant = tenant
-        self._is_open = True
-        process.running += 1
-        process.tenants[tenant] += 1
-
-    async def next_frame(self) -> Frame:
-        """Return the next frame. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
-        try:
-            frame = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            if error.code() in _DEATHS:
-                raise HostGone(error.code().name) from None
-            raise EngineUnavailable(f"The host cannot answer: {error.code().name}.") from None
-        except asyncio.CancelledError:
-            # The supervisor may see a host's death before gRPC does. Closing the channel then cancels its
-            # calls, and that must not be taken for a cancelling of our own task.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise HostGone("its channel was closed") from None
-        # gRPC gives None for a frame that cannot be decoded.
-        if frame is grpc.aio.EOF or frame is None:
-            raise EngineUnavailable("The host gave no whole answer.", retry_after_s=1.0)
-        received: Frame = frame
-        return received
-
-    def close(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            self.process.running -= 1
-            self.process.tenants[self._tenant] -= 1
-            if not self.process.tenants[self._tenant]:
-                del self.process.tenants[self._tenant]
-            self._call.cancel()
+MOST_PUTS = 3
+"""How often a host may lack a job's recordings. After that, it has no room for all that are wanted now."""
 
 
 class HostPool(Protocol):
     """What a stream needs of the engine to which the hosts belong."""
+
+    @property
+    def arrived(self) -> int:
+        """The number of recordings that have come to the hosts so far."""
+        ...
 
     def next_call(self) -> str:
         """Return a name for a call that no other call has."""
@@ -128,6 +51,12 @@ class HostPool(Protocol):
 
     async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
         """Wait for a process that is ready for a job of this tenant. Raises EngineUnavailable."""
+        ...
+
+    async def bring_samples(
+        self, process: HostProcess, job: SpeechJob, digests: tuple[str, ...], arrived: int
+    ) -> None:
+        """Put recordings into a process, unless they came there since. Raises HostGone and EngineError."""
         ...
 
 
@@ -146,6 +75,9 @@ class HostStream:
         self._name = ""
         self._has_output = False
         self._deaths = 0
+        self._puts = 0
+        self._arrived = 0
+        self._supplied: HostProcess | None = None
         self._is_over = False
 
     def __repr__(self) -> str:
@@ -169,7 +101,7 @@ class HostStream:
     async def close(self) -> None:
         self._end()
 
-    async def _next_frame(self) -> Frame:
+    async def _next_frame(self) -> Event | Failed:
         while True:
             is_first = self._call is None
             if self._call is None:
@@ -182,6 +114,12 @@ class HostStream:
                 self._call = None
                 await self._judge(process, gone)
                 continue
+            if isinstance(frame, MissingSamples):
+                process = self._call.process
+                self._call.close()
+                self._call = None
+                await self._supply(process, frame.digests)
+                continue
             if is_first and not isinstance(frame, Failed):
                 self._on_dispatch(True)
             # A second life may start again, but it may not repeat what has left us.
@@ -189,10 +127,29 @@ class HostStream:
             return frame
 
     async def _begin(self) -> HostCall:
-        process = await self._hosts.ready_process(self._work.tenant, self._deadline)
+        process = self._supplied
+        if process is None or process.died.is_set():
+            process = await self._hosts.ready_process(self._work.tenant, self._deadline)
+        self._arrived = self._hosts.arrived
         self._name = self._hosts.next_call()
         left = with_deadline(self._work, max(0.0, self._deadline - _now()))
         return process.call(Begin(self._name, left), self._pcm)
+
+    async def _supply(self, process: HostProcess, digests: tuple[str, ...]) -> None:
+        """Bring the recordings that a process lacks. If it dies meanwhile, the next life is asked."""
+        job = job_with_samples(self._work)
+        # The recording that a conversion repeats can be read only once.
+        if job is None or self._pcm is not None:
+            raise EngineUnavailable("The host wants recordings that this work cannot bring.")
+        if self._puts == MOST_PUTS:
+            raise EngineBusy("The engine has no room for the recordings of the voice.", retry_after_s=1.0)
+        self._puts += 1
+        self._supplied = process
+        try:
+            await self._hosts.bring_samples(process, job, digests, self._arrived)
+        except HostGone as gone:
+            self._supplied = None
+            await self._judge(process, gone)
 
     async def _judge(self, process: HostProcess, gone: HostGone) -> None:
         """Return if the work may go to the next life. Otherwise raise EngineUnavailable, or UnsupportedText
@@ -200,7 +157,7 @@ class HostStream:
         lost = EngineUnavailable(f"The host is gone: {gone}.", retry_after_s=1.0)
         try:
             # Also after the first audio: it decides whether the failure is ours or the text's.
-            async with asyncio.timeout(min(DEATH_S, max(0.0, self._deadline - _now()))):
+            async with asyncio.timeout(min(host_process.DEATH_S, max(0.0, self._deadline - _now()))):
                 await process.died.wait()
         except TimeoutError:
             raise lost from None
@@ -219,23 +176,6 @@ class HostStream:
         self._is_over = True
         if self._call is not None:
             self._call.close()
-
-
-class _Inputs:
-    """What goes to a host over a call with input: Begin, then the pieces of the recording."""
-
-    def __init__(self, begin: Begin, pcm: AsyncIterator[bytes]) -> None:
-        self._begin: Begin | None = begin
-        self._pcm = pcm
-
-    def __aiter__(self) -> AsyncIterator[Input]:
-        return self
-
-    async def __anext__(self) -> Input:
-        if self._begin is not None:
-            begin, self._begin = self._begin, None
-            return begin
-        return Pcm(await anext(self._pcm))
 
 
 _now = time.monotonic

@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from typing import Any
 
 import grpc
 import msgspec
 import structlog
 
-from proxy.engines.host_stream import HostProcess, HostStream
+from proxy.engines.host_process import HostProcess
+from proxy.engines.host_stream import HostStream
+from proxy.engines.local_samples import find_model
 from proxy.engines.process_choice import ProcessChoice
-from speech_engine import API_VERSION, EngineUnavailable, ModelInfo, VoiceInfo, Work
+from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
+from proxy.engines.sample_source import NO_SOURCE, SampleSource
+from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInfo, SpeechJob, VoiceInfo, Work
 from speech_engine.host import messages
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.pipe import HostState
@@ -35,8 +39,9 @@ class HostedEngine:
 
     keeps_spool = True
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, source: SampleSource = NO_SOURCE) -> None:
         self.name = name
+        self._delivery = SampleDelivery(source)
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}
         self._choice = ProcessChoice()
@@ -135,6 +140,31 @@ class HostedEngine:
                 raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
         return self._choice.choose(self._processes.values(), tenant)
 
+    @property
+    def arrived(self) -> int:
+        return self._delivery.arrived
+
+    async def bring_samples(
+        self, process: HostProcess, job: SpeechJob, digests: tuple[str, ...], arrived: int
+    ) -> None:
+        info = find_model(self.models(), job.model)
+        if info is None:
+            raise EngineFailed("The engine has no such model.")
+        await self._delivery.bring(digests, SampleOrder(process.number, process.put, job, info, arrived))
+
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        """Make every process forget these recordings. A dead one has: they are in memory alone.
+
+        When this returns, no job of these processes uses them any more. Raises EngineUnavailable if a process
+        does not answer.
+        """
+        await self._delivery.drop(digests)
+        dropped = messages.DropSamples(tuple(digests))
+        asked = [process.drop(dropped) for process in list(self._processes.values())]
+        for failure in await asyncio.gather(*asked, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
     async def close(self) -> None:
         # Greetings end first: one that is answered just now would leave a process that nobody closes.
         tasks = list(self._tasks)
@@ -142,6 +172,7 @@ class HostedEngine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self._delivery.close()
         for process in list(self._processes.values()):
             await process.close()
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import structlog
 
+from proxy.engines.local_samples import LocalSamples, find_model
+from proxy.engines.sample_source import NO_SOURCE
 from speech_engine import Engine, ModelInfo, VoiceInfo, Work
-from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
+from speech_engine.host.engine_stream import EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport, introduction
 from speech_engine.host.slot_stream import SlotStream
 from speech_engine.host.slots import Slots
+from speech_engine.work import job_with_samples
 
 _log = structlog.get_logger()
 
@@ -23,8 +26,9 @@ class InProcessEngine:
     state = "ready"
     reason = ""
 
-    def __init__(self, engine: Engine, queue: int) -> None:
+    def __init__(self, engine: Engine, queue: int, samples: LocalSamples | None = None) -> None:
         self._engine = engine
+        self._samples = samples or LocalSamples(NO_SOURCE)
         self._welcome = introduction(engine)
         self._slots = Slots(engine.slots, queue)
 
@@ -57,5 +61,16 @@ class InProcessEngine:
         work: Work,
         on_dispatch: OnDispatch = ignore_dispatch,
         pcm: AsyncIterator[bytes] | None = None,
-    ) -> SlotStream:
-        return SlotStream(self._engine, self._slots, work, _log, on_dispatch, pcm)
+    ) -> EngineStream:
+        if (job := job_with_samples(work)) is None:
+            return SlotStream(self._engine, self._slots, work, _log, on_dispatch, pcm)
+        return self._samples.open(
+            work,
+            job,
+            find_model(self.models(), job.model),
+            lambda left: SlotStream(self._engine, self._slots, left, _log, on_dispatch, pcm),
+        )
+
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        """Forget these recordings. Work that uses them fails at its next event."""
+        await self._samples.drop(digests)

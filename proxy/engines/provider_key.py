@@ -10,6 +10,7 @@ import structlog
 
 from policies import breaker
 from policies.breaker import CLOSED, Breaker, Outcome
+from proxy.config.engines import DEFAULT_CREDENTIAL
 from proxy.engines.provider_pace import ProviderPace
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import (
@@ -79,7 +80,8 @@ class KeyTurn:
 class ProviderKey:
     """A key and its breaker. `first_answer` is set when the provider's first refresh has ended.
 
-    `rests` is set while the breaker is open. Each `enter` that returns needs one `leave`.
+    `credential` is the label of the provider's account to which the key belongs. `rests` is set while the
+    breaker is open. Each `enter` that returns needs one `leave`.
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class ProviderKey:
         slots: Slots,
         pace: ProviderPace,
         metrics: EngineMetrics,
+        credential: str = DEFAULT_CREDENTIAL,
     ) -> None:
         self.number = number
+        self.credential = credential
         self.engine = engine
         self.slots = slots
         self.revision = 0

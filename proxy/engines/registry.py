@@ -20,6 +20,7 @@ import structlog
 
 from proxy.config import fields
 from proxy.config.config_toml import EngineSection
+from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
 from speech_engine import Context, Engine, Hosted, Plugin
@@ -27,7 +28,6 @@ from speech_engine.plugin import Create, Kind, Missing, S
 from speech_engine.worker_module import worker_engine
 
 GROUP = "voxgate"
-API_KEY = "api_key"
 _Key = tuple[str, str]
 """A plugin's kind and name."""
 
@@ -65,12 +65,14 @@ class HostedEngineSpec(NamedTuple):
 
 class InProcessSpec(NamedTuple, Generic[S]):
     """An engine for the server to create in its own process, once for each of its `settings`. Where a cloud
-    engine has several keys, its settings differ in the key. `is_guarded` is true for engines of the cloud."""
+    engine has several keys, its settings differ in the key, and `credentials` has the label of each key's
+    account. `is_guarded` is true for engines of the cloud."""
 
     name: str
     create: Create[S]
     settings: tuple[S, ...]
     is_guarded: bool
+    credentials: tuple[str, ...] = (DEFAULT_CREDENTIAL,)
 
     def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
         """Return one function for each key. It creates the engine that speaks with this key."""
@@ -129,11 +131,14 @@ class Registry:
         if section.fault:
             raise EngineConfigError(section.fault)
         if not isinstance(plugin.create, Hosted):
-            each = tuple(
-                _settings(f"engines.{name}", plugin.settings, one)
-                for one in _by_key(plugin.settings, section.settings)
+            keys = settings_by_key(plugin.settings, section)
+            each = tuple(_settings(f"engines.{name}{key.where}", plugin.settings, key.raw) for key in keys)
+            labels = tuple(key.credential for key in keys)
+            return InProcessSpec(name, plugin.create, each, is_guarded=True, credentials=labels)
+        if section.credentials:
+            raise EngineConfigError(
+                f"engines.{name}.credentials: {section.plugin} has no provider; remove it"
             )
-            return InProcessSpec(name, plugin.create, each, is_guarded=True)
         settings = _settings(f"engines.{name}", plugin.settings, section.settings)
         if section.hosted:
             return HostedEngineSpec(name, plugin.create, section)
@@ -149,8 +154,8 @@ class Registry:
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
             raise EngineConfigError(self._why_missing(name, section.plugin))
-        one = _by_key(plugin.settings, section.settings)[0]
-        settings = _settings(f"engines.{name}", plugin.settings, one)
+        first = settings_by_key(plugin.settings, section)[0]
+        settings = _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
         try:
             return msgspec.convert(plugin.missing(settings), tuple[Missing, ...])
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: reported as its fault
@@ -276,15 +281,6 @@ def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseExceptio
     fault = PluginFault(name, stage, f"{type(error).__name__}: {error}".split("\n", 1)[0])
     faults.append(fault)
     _log.warning("plugin.load.failed", plugin=name, stage=stage, reason=fault.reason, exc_info=error)
-
-
-def _by_key(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the settings once for each key: an operator may write a list of keys as `api_key`."""
-    keys = raw.get(API_KEY)
-    is_one = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
-    if not is_one or not isinstance(keys, list) or not keys:
-        return [raw]
-    return [{**raw, API_KEY: key} for key in keys]
 
 
 def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:

@@ -49,6 +49,32 @@ Tags = Annotated[
     tuple[Annotated[str, Meta(min_length=1, max_length=50, pattern=_PRINTABLE)], ...],
     Meta(max_length=20, description="a list of up to 20 texts of 1 to 50 printable characters"),
 ]
+Labels = Annotated[
+    dict[Label, ReasonText],
+    Meta(
+        max_length=20, description='an object of up to 20 texts by their names, such as {"accent": "Bahian"}'
+    ),
+]
+LanguageTag = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z",
+        max_length=35,
+        description="a language tag such as en, pt-BR or es-419",
+    ),
+]
+LanguageTagOrNone = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|)\Z",
+        max_length=35,
+        description="a language tag such as en, pt-BR or es-419, or empty",
+    ),
+]
+EngineNames = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=100, pattern=_PRINTABLE)], ...],
+    Meta(max_length=50, description="a list of up to 50 names of engines"),
+]
 AccountName = Annotated[
     str,
     Meta(min_length=1, max_length=100, pattern=_PRINTABLE, description="the id or the name of an account"),
@@ -73,7 +99,14 @@ async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_
 
 
 async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:
-    return await Connection(request.scope, request.receive, _no_send).body(most_bytes)
+    return await open_body(request).body(most_bytes)
+
+
+def open_body(request: Request | Connection) -> Connection:
+    """Return the connection whose body is to be read."""
+    if isinstance(request, Connection):
+        return request
+    return Connection(request.scope, request.receive, _no_send)
 
 
 def micro(number: float, field: str) -> int:

@@ -50,7 +50,8 @@ class Endpoint(NamedTuple):
 
     `answers` has the structs of a good answer by media type. It has no struct if the answer is bytes, or a
     document that describes itself. `unready` is the body of a 503 that is no error. `headers` are on each
-    good answer of this endpoint, `some_headers` only on some; both map names to meanings. A direct endpoint
+    good answer of this endpoint, `some_headers` only on some; both map names to meanings. `form` has the
+    fields of a body in multipart/form-data, and `files` its files. A direct endpoint
     is found without the router, which costs time: its path has no parameters.
     """
 
@@ -63,6 +64,8 @@ class Endpoint(NamedTuple):
     status: int = 200
     access: Access = "key"
     body: Struct | None = None
+    form: Struct | None = None
+    files: tuple[str, ...] = ()
     queries: tuple[Query, ...] = ()
     failures: tuple[Failure, ...] = ()
     unready: Struct | None = None

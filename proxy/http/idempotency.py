@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from proxy.errors import InvalidRequest
 from proxy.http.connection import Connection
+from proxy.http.endpoint import Header
 from proxy.kept import KeptAnswer, KeptAnswers, KeyedRequest
 from proxy.telemetry.metrics import Metrics
 
 _KEY = re.compile(r"[ -~]{1,255}")
 _NAME = "Idempotency-Key"
+
+KEY_HEADER = Header(
+    _NAME,
+    "A request that comes again with the same key is answered with the same bytes, and charged once.",
+    "^[ -~]{1,255}$",
+)
 
 Respond = Callable[[Connection], Awaitable[None]]
 
@@ -23,15 +30,7 @@ class Idempotency:
 
     def key(self, connection: Connection) -> str | None:
         """Return the key, or None if there is none or no answers are kept. Raises InvalidRequest."""
-        values = connection.headers(b"idempotency-key") if self._answers.are_kept else []
-        if not values:
-            return None
-        if len(values) > 1 or not _KEY.fullmatch(values[0]):
-            raise InvalidRequest(
-                f"Invalid header '{_NAME}': it must come once, with 1 to 255 printable ASCII characters.",
-                param=_NAME,
-            )
-        return values[0]
+        return sent_key(connection.headers(b"idempotency-key")) if self._answers.are_kept else None
 
     async def answer(self, connection: Connection, request: KeyedRequest, respond: Respond) -> None:
         """Send the kept answer. If there is none, call `respond`, and record what it sends."""
@@ -46,6 +45,18 @@ class Idempotency:
             finally:
                 if claim.failure is not None:
                     self._metrics.unrecorded()
+
+
+def sent_key(values: Sequence[str]) -> str | None:
+    """Return the key of a request, or None without one. Raises InvalidRequest."""
+    if not values:
+        return None
+    if len(values) > 1 or not _KEY.fullmatch(values[0]):
+        raise InvalidRequest(
+            f"Invalid header '{_NAME}': it must come once, with 1 to 255 printable ASCII characters.",
+            param=_NAME,
+        )
+    return values[0]
 
 
 async def _replay(connection: Connection, kept: KeptAnswer) -> None:

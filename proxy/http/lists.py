@@ -76,14 +76,14 @@ async def page(
     return Page(rows[:limit], len(rows) > limit)
 
 
-def query_limit(request: Request) -> int | None:
+def query_limit(request: Request, most: int = MOST) -> int | None:
     """Return the query's `limit`, or None without one. Raises InvalidRequest."""
     text = request.query_params.get("limit")
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
         raise InvalidRequest(
-            f"Invalid value for 'limit': it must be a number from 1 to {MOST}.", param="limit"
+            f"Invalid value for 'limit': it must be a number from 1 to {most}.", param="limit"
         )
     return int(text)
 

@@ -88,9 +88,19 @@ def _operation(endpoint: Endpoint, public_catalogue: bool) -> dict[str, Any]:
         *map(_header, endpoint.request_headers),
     ]:
         described["parameters"] = parameters
-    if endpoint.body is not None:
-        described["requestBody"] = {"required": True, "content": {JSON: {"schema": _ref(endpoint.body)}}}
+    if content := _contents(endpoint):
+        described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _contents(endpoint: Endpoint) -> dict[str, Any]:
+    contents: dict[str, Any] = {}
+    if endpoint.body is not None:
+        contents[JSON] = {"schema": _ref(endpoint.body)}
+    if endpoint.form is not None:
+        files = {"type": "object", "properties": dict.fromkeys(endpoint.files, _BINARY)}
+        contents["multipart/form-data"] = {"schema": {"allOf": [_ref(endpoint.form), files]}}
+    return contents
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
@@ -213,7 +223,7 @@ def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
 
 
 def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    taken = {endpoint.body for endpoint in endpoints if endpoint.body}
+    taken = {struct for endpoint in endpoints for struct in (endpoint.body, endpoint.form) if struct}
     given = {struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs}
     given |= {endpoint.unready for endpoint in endpoints if endpoint.unready} | {ErrorEnvelope}
     answers = {name: _complete(schema) for name, schema in _components(given).items()}

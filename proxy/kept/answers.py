@@ -7,7 +7,7 @@ settlement commits, so a kill between the two charges nothing and replays nothin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Container, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
 from io import FileIO
@@ -21,10 +21,10 @@ from proxy.config.sections import Server
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.kept import locked_files
 from proxy.kept.folder import KeptFolder
-from proxy.kept.locked_files import Lock
+from proxy.kept.locked_files import LOCK, PART, Lock
 from proxy.kept.recording import Recording
-from proxy.storage import usage
-from proxy.storage.store import Store
+from proxy.storage import erasures, usage
+from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
@@ -39,11 +39,15 @@ _log = structlog.get_logger()
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The beginning of a file: the request that made the answer, the digest of its body, and its headers."""
+    """The beginning of a file: the request that made the answer, the digest of its body, and its headers.
+
+    `voices` are what it has of somebody, and may be erased.
+    """
 
     request: str
     digest: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    voices: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Head of {self.request}>"
@@ -98,14 +102,29 @@ class KeptAnswer:
 
 
 class AnswerRecording(Recording):
-    """An answer that goes to its client and to the disk. Call `begin` first."""
+    """An answer that goes to its client and to the disk. Call `begin` first, with `voices` set before."""
 
-    def __init__(self, lock: Lock | None, head: Head, most_bytes: int) -> None:
+    def __init__(self, lock: Lock | None, head: Head, most_bytes: int, store: Store) -> None:
         super().__init__(lock, most_bytes)
+        self.voices: tuple[str, ...] = ()
         self._head = head
+        self._store = store
 
     def begin(self, headers: Iterable[tuple[str, str]]) -> None:
-        self.add(msgspec.structs.replace(self._head, headers=tuple(headers)).encoded())
+        head = msgspec.structs.replace(self._head, headers=tuple(headers), voices=self.voices)
+        self.add(head.encoded())
+
+    async def close(self, *, keep: bool = False) -> None:
+        """Let go of the name. The file stays only if it is complete, and none of its voices is erased."""
+        # The file has its name: an erasure from now on finds it.
+        is_kept = keep and (not self.voices or await self._are_voices_there())
+        await super().close(keep=is_kept)
+
+    async def _are_voices_there(self) -> bool:
+        try:
+            return not await erasures.list_known(self._store, self.voices)
+        except StorageFailed:
+            return False
 
     def on_given_up(self) -> None:
         if self.failure is not None:
@@ -154,8 +173,16 @@ class KeptAnswers:
     async def sweep(self) -> None:
         try:
             await self._folder.sweep()
-        except OSError as error:
-            _log.warning("answer.sweep.failed", reason=error.strerror)
+            voices = await self._folder.run(partial(_voices_in, self._folder.root))
+            if erased := await erasures.list_known(self._store, voices):
+                await self._folder.run(partial(_remove_of, self._folder.root, erased))
+        except (OSError, StorageFailed) as error:
+            _log.warning("answer.sweep.failed", reason=str(error))
+
+    async def remove_voice(self, voice: str, *, is_late: bool) -> None:
+        """Remove the answers in which a voice is heard. Raises OSError."""
+        del is_late
+        await self._folder.run(partial(_remove_of, self._folder.root, {voice}))
 
     async def _find(self, path: Path, request: KeyedRequest) -> KeptAnswer | None:
         try:
@@ -168,6 +195,8 @@ class KeptAnswers:
             unless_kept.callback(stored.file.close)
             started = await usage.find_finished(self._store, stored.head.request, request.account)
             if started is None or await self._store.now() - started > KEPT_S * 1_000_000:
+                return None
+            if await erasures.list_known(self._store, stored.head.voices):
                 return None
             if stored.head.digest != request.head.digest:
                 raise IdempotencyKeyReused(
@@ -182,7 +211,7 @@ class KeptAnswers:
         try:
             lock = await self._folder.take(path)
         except OSError as error:
-            recording = AnswerRecording(None, request.head, most_bytes)
+            recording = AnswerRecording(None, request.head, most_bytes, self._store)
             recording.give_up(error)
             return recording
         if lock is None:
@@ -190,7 +219,7 @@ class KeptAnswers:
                 "A request with this Idempotency-Key is still under way. Try again when it has ended.",
                 param="Idempotency-Key",
             )
-        return AnswerRecording(lock, request.head, most_bytes)
+        return AnswerRecording(lock, request.head, most_bytes, self._store)
 
     async def _end(self, recording: AnswerRecording) -> None:
         await recording.close()
@@ -235,6 +264,29 @@ def _read_head(file: FileIO) -> Head | None:
         return msgspec.msgpack.decode(file.read(length) or b"", type=Head)
     except msgspec.DecodeError:
         return None
+
+
+def _heads(root: Path) -> Iterator[tuple[Path, Head]]:
+    for name in locked_files.list_names(root):
+        if name.endswith((LOCK, PART)):
+            continue
+        try:
+            stored = _load(root / name)
+        except OSError:
+            continue
+        if stored is not None:
+            stored.file.close()
+            yield root / name, stored.head
+
+
+def _voices_in(root: Path) -> set[str]:
+    return {voice for _, head in _heads(root) for voice in head.voices}
+
+
+def _remove_of(root: Path, voices: Container[str]) -> None:
+    for path, head in _heads(root):
+        if any(voice in voices for voice in head.voices):
+            path.unlink(missing_ok=True)
 
 
 def _close(stored: StoredAnswer) -> None:

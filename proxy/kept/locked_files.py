@@ -50,13 +50,17 @@ class Lock:
         """Give the file its name. Return when both would outlive a power cut."""
         os.fsync(file.fileno())
         os.rename(self.name + PART, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-        os.fsync(self._folder)
+        self.flush_folder()
 
     def drop_part(self) -> None:
         _unlink(self.name + PART, self._folder)
 
     def drop_whole(self, name: str) -> None:
         _unlink(name, self._folder)
+
+    def flush_folder(self) -> None:
+        """Return when the names in the folder would outlive a power cut."""
+        os.fsync(self._folder)
 
     def release(self) -> None:
         # The name goes first. A process that opens it after that makes a new lock, and does not try ours.

@@ -15,29 +15,75 @@ from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config
 from proxy.http.layers import control_app
+from proxy.kept import open_answers
+from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import open_ledger
 from proxy.processes import runtime
-from proxy.speech.cache import open_cache
+from proxy.speech.cache import Cache, open_cache
 from proxy.storage import open_store
+from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.derived_things import DerivedThings
+from proxy.voices.erasure import Erasure, open_erasure
+from proxy.voices.erasure_journal import ErasureJournal
+from proxy.voices.owned_voices import open_voice_work, wire_voices
 
 
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
-    with runtime.locked(Path(config.data)):
-        async with open_store(config.storage.url, Path(config.data)) as store:
+    data = Path(config.data)
+    with runtime.locked(data):
+        async with open_store(config.storage.url, data) as store:
             metrics = Metrics()
             async with (
                 open_ledger(store, metrics) as ledger,
                 open_cache(config, store, _no_revision, metrics) as cache,
+                open_vault(store, data, config.vault, metrics) as vault,
+                _open_erasure(config, store, vault, cache, metrics) as erasure,
+                open_voice_work(store, vault, metrics) as voice_work,
             ):
                 admin_tools = api_admin.AdminTools(
-                    store, ledger, Callers(store), config, UsageThrottle(), cache
+                    store, ledger, Callers(store), config, UsageThrottle(), cache, vault, erasure
                 )
-                library_editor = LibraryEditor(store, Library(store, config.lexicons), cache, config.voices)
-                endpoints = api_admin.record_routes(admin_tools, library_editor)
+                library = Library(store, vault, config.lexicons)
+                library_editor = LibraryEditor(store, vault, library, cache, config.voices)
+                owned = wire_voices(library_editor, voice_work, erasure)
+                endpoints = api_admin.record_routes(admin_tools, owned)
                 yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
+
+
+async def replay_erasures(config: Config) -> int:
+    """Erase in a restored database what was erased since its backup. Return how many erasures that were.
+
+    The caller holds the data folder. A database that has seen every erasure is not even opened.
+    """
+    if not ErasureJournal(Path(config.data)).read():
+        return 0
+    metrics = Metrics()
+    async with (
+        open_store(config.storage.url, Path(config.data)) as store,
+        open_cache(config, store, _no_revision, metrics) as cache,
+        open_vault(store, Path(config.data), config.vault, metrics) as vault,
+        _open_erasure(config, store, vault, cache, metrics) as erasure,
+    ):
+        return erasure.replayed
+
+
+@asynccontextmanager
+async def _open_erasure(
+    config: Config, store: Store, vault: Vault, cache: Cache, metrics: Metrics
+) -> AsyncIterator[Erasure]:
+    data = Path(config.data)
+    async with (
+        open_answers(store, data, config.server, metrics) as answers,
+        open_erasure(store, vault, data, metrics) as erasure,
+    ):
+        erasure.things = DerivedThings((), (cache, answers), erasure.things.drop)
+        if not store.is_shared:
+            # A killed server may have left some. On a shared database, other servers may be at them.
+            await erasure.finish_left_over()
+        yield erasure
 
 
 def _no_revision(_front_end: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from proxy.processes.metrics_sum import WorkerMetrics
 from proxy.processes.workers import Workers
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import (
+    ErasureQuestion,
+    ErasureSpread,
+    ForgetQuestion,
     Message,
     MetricsQuestion,
     MetricsReport,
@@ -34,6 +37,7 @@ from speech_engine.host.pipe import (
     ReloadQuestion,
     ReloadResult,
     Revision,
+    WorkerQuestion,
 )
 
 _SETTLING_S = 12.0
@@ -41,6 +45,9 @@ _SETTLING_S = 12.0
 
 _PLANS_S = 5.0
 """For a worker to ask the database which plans are in use."""
+
+_FORGET_S = 8.0
+"""For a worker to forget a voice, and to end its streams."""
 
 _log = structlog.get_logger()
 
@@ -116,9 +123,7 @@ class Supervisor:
         self._announce = announce
         environ = environ_for_hosts(os.environ, config.secrets)
         self._hosts = Hosts(specs, folder, lambda state: self._workers.tell(state), environ)
-        self._workers = Workers(
-            config.server.workers, self._begin_worker, self._serves, self._reload_for_worker
-        )
+        self._workers = Workers(config.server.workers, self._begin_worker, self._serves, self._on_question)
         self._page = MetricsPage(
             config.server.metrics,
             len(self._workers),
@@ -127,7 +132,7 @@ class Supervisor:
             lambda: self._config.server.hosts,
         )
         self._stopping = asyncio.Event()
-        self._reloads: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -165,6 +170,19 @@ class Supervisor:
     def _reload_soon(self) -> None:
         self._reload_in_turn(lambda _result: None)
 
+    def _on_question(self, number: int, asked: WorkerQuestion) -> None:
+        match asked:
+            case ReloadQuestion():
+                self._reload_for_worker(number, asked)
+            case ErasureQuestion():
+                self._answer_soon(self._spread_erasure(number, asked))
+
+    async def _spread_erasure(self, number: int, asked: ErasureQuestion) -> None:
+        is_everywhere = await self._workers.ask_to_forget(
+            lambda question: ForgetQuestion(question, asked.subject, asked.digests), _FORGET_S
+        )
+        self._workers.answer(number, ErasureSpread(asked.question, is_everywhere))
+
     def _reload_for_worker(self, number: int, asked: ReloadQuestion) -> None:
         def answer(result: ReloadResult) -> None:
             # After the revision, on the same pipe: who has the answer is served by the new configuration.
@@ -177,9 +195,12 @@ class Supervisor:
             async with self._reloading:
                 on_result(await self._reload())
 
-        task = asyncio.create_task(reload())
-        self._reloads.add(task)
-        task.add_done_callback(self._reloads.discard)
+        self._answer_soon(reload())
+
+    def _answer_soon(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     async def _reload(self) -> ReloadResult:
         """Read the file again. A faulty file changes nothing. The log names the keys that need a restart."""

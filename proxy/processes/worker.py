@@ -30,8 +30,9 @@ from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import ServerProtocol, server_protocol
-from proxy.processes.reload_line import ReloadLine
+from proxy.processes.supervisor_line import SupervisorLine
 from proxy.storage import accounts
+from proxy.storage.erasures import Tombstone
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
@@ -39,6 +40,8 @@ from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import (
     Broken,
     Drain,
+    ErasureSpread,
+    ForgetQuestion,
     HostState,
     Message,
     MetricsQuestion,
@@ -49,6 +52,7 @@ from speech_engine.host.pipe import (
     Ready,
     ReloadResult,
     Revision,
+    VoiceForgotten,
     WorkerGivenUp,
     remove_socket,
     tell,
@@ -113,9 +117,9 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
     plugins = registry.load()
     if _has_local_engine(config, plugins):
         libraries.load()
-    reloads = ReloadLine(pipe)
+    line = SupervisorLine(pipe)
     host, port = http.getsockname()[:2]
-    link = ServerLink(host, port, reloads.reload)
+    link = ServerLink(host, port, line.reload, line.spread)
     async with open_worker(config, plugins, link) as worker:
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
@@ -124,7 +128,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         public = _server(worker.public, server_protocol(config.server, places), _drain_s(config))
         private = _server(worker.control, server_protocol(config.server), 1)
         helping = [
-            asyncio.create_task(_listen(pipe, inbox, worker, public, places, reloads)),
+            asyncio.create_task(_listen(pipe, inbox, worker, public, places, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
         if control:
@@ -132,6 +136,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
             helping.append(
                 asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
+            helping.append(asyncio.create_task(worker.erasure.finish_others(worker.metrics)))
         for helper in helping:
             helper.add_done_callback(partial(_helped, worker, public))
         answering = asyncio.create_task(private.serve(sockets=control))
@@ -230,7 +235,7 @@ async def _listen(
     worker: Worker,
     public: uvicorn.Server,
     places: OpenConnections,
-    reloads: ReloadLine,
+    line: SupervisorLine,
 ) -> None:
     answering: set[asyncio.Task[None]] = set()
     while True:
@@ -241,9 +246,10 @@ async def _listen(
                 worker.server_state.given_up[other.worker] = other.reason
             case MetricsQuestion(question):
                 pipe.send(MetricsReport(question, worker.metrics.text()))
-            case PlansQuestion() as question:
-                # In a task: the database may be slow, and the supervisor sends other messages.
-                task = asyncio.create_task(_send_plans(pipe, worker, question))
+            case PlansQuestion() | ForgetQuestion() as question:
+                # In a task: the database may be slow, streams take a moment to end, and the supervisor sends
+                # other messages.
+                task = asyncio.create_task(_send_reply(pipe, worker, question))
                 answering.add(task)
                 task.add_done_callback(answering.discard)
             case Revision() as revision:
@@ -252,13 +258,22 @@ async def _listen(
                 places.revise(config.server)
                 public.config.timeout_graceful_shutdown = _drain_s(config)
                 _log.info("config.reload.complete", revision=revision.number)
-            case ReloadResult() as result:
-                reloads.on_result(result)
+            case ReloadResult() | ErasureSpread() as answer:
+                line.on_answer(answer)
             case Drain():
                 worker.server_state.is_draining = True
                 public.should_exit = True
             case unexpected:
                 _log.warning("worker.message.unexpected", message=type(unexpected).__name__)
+
+
+async def _send_reply(pipe: ParentPipe, worker: Worker, question: PlansQuestion | ForgetQuestion) -> None:
+    match question:
+        case PlansQuestion():
+            await _send_plans(pipe, worker, question)
+        case ForgetQuestion(number, subject, digests):
+            tombstone = Tombstone(subject=subject, account="", digests=digests, began=0)
+            pipe.send(VoiceForgotten(number, await worker.erasure.forget(tombstone)))
 
 
 async def _send_plans(pipe: ParentPipe, worker: Worker, question: PlansQuestion) -> None:

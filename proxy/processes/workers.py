@@ -11,6 +11,7 @@ import structlog
 
 from proxy.engines.children import Child, Keeper
 from speech_engine.host.pipe import (
+    ErasureQuestion,
     Message,
     MetricsReport,
     PlansInUse,
@@ -18,7 +19,9 @@ from speech_engine.host.pipe import (
     Ready,
     ReloadQuestion,
     Reply,
+    VoiceForgotten,
     WorkerGivenUp,
+    WorkerQuestion,
 )
 
 _log = structlog.get_logger()
@@ -44,7 +47,7 @@ class Workers:
         count: int,
         begin: Callable[[int], Awaitable[Child]],
         on_served: Callable[[str | None], None],
-        on_question: Callable[[int, ReloadQuestion], None] = lambda _number, _question: None,
+        on_question: Callable[[int, WorkerQuestion], None] = lambda _number, _question: None,
     ) -> None:
         self._begin = begin
         self._on_question = on_question
@@ -104,7 +107,10 @@ class Workers:
     async def ask(
         self, question: Callable[[int], Question], numbers: list[int], within_s: float
     ) -> list[WorkerAnswer]:
-        """Ask workers, and return the answers that come in time. `question` makes one from its number."""
+        """Ask workers, and return the answers that come in time. `question` makes one from its number.
+
+        One that dies meanwhile is not waited for.
+        """
         id_ = next(self._questions)
         answers = {(id_, number): asyncio.get_running_loop().create_future() for number in numbers}
         self._answers.update(answers)
@@ -115,10 +121,30 @@ class Workers:
                     child.send(question(id_))
             if answers:
                 await asyncio.wait(answers.values(), timeout=within_s)
-            return [future.result() for future in answers.values() if future.done()]
+            return [each.result() for each in answers.values() if each.done() and not each.cancelled()]
         finally:
             for key in answers:
                 del self._answers[key]
+
+    async def ask_to_forget(self, question: Callable[[int], Question], within_s: float) -> bool:
+        """Let all workers forget a voice. Return whether all did; what a dead one had in memory is gone."""
+        lives = {
+            number: keeper.generation
+            for number, keeper in enumerate(self._keepers)
+            if keeper.child is not None
+        }
+        answers = await self.ask(question, [*lives], within_s)
+        silent = {
+            each.worker
+            for each in answers
+            if isinstance(each.answer, VoiceForgotten) and each.answer.is_silent
+        }
+        return all(
+            number in silent
+            or self._keepers[number].child is None
+            or self._keepers[number].generation != life
+            for number, life in lives.items()
+        )
 
     def _keeper(self, number: int) -> Keeper:
         return Keeper(
@@ -129,6 +155,10 @@ class Workers:
         )
 
     def _changed(self, number: int, state: str, reason: str) -> None:
+        if state in ("restarting", "failed"):
+            for (_, asked), answer in self._answers.items():
+                if asked == number:
+                    answer.cancel()
         if state == "failed":
             _log.error("server.worker.failed", worker=number, reason=reason)
             self.tell(WorkerGivenUp(number, reason))
@@ -142,9 +172,9 @@ class Workers:
         match message:
             case Ready():
                 self._dev_key = message.dev_key or self._dev_key
-            case ReloadQuestion():
+            case ReloadQuestion() | ErasureQuestion():
                 self._on_question(number, message)
-            case MetricsReport() | PlansInUse():
+            case MetricsReport() | PlansInUse() | VoiceForgotten():
                 answer = self._answers.get((message.question, number))
                 if answer is not None and not answer.done():
                     answer.set_result(WorkerAnswer(number, self._keepers[number].generation, message))

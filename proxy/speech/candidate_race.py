@@ -27,7 +27,6 @@ from speech_engine import (
     EngineError,
     EngineFailed,
     EngineTimeout,
-    EngineVoice,
     Speak,
     SpeechJob,
 )
@@ -256,7 +255,7 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
         estimated_s=text.estimated_s,
         share=call.terms.share,
         model=info.id,
-        voice=EngineVoice(candidate.engine_voice),
+        voice=candidate.voice,
         segments=segments.fit(text.segments, info.max_characters),
         language=part.language,
         speed=native_speed,
@@ -267,4 +266,5 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
         max_samples=round(estimate.cap_seconds(text.estimated_s) * info.sample_rate_hz * factor),
         pronunciations=find_pronunciations(part.lexicon, info.phonemes, text.segments),
+        credential=candidate.credential,
     )

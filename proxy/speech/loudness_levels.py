@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from policies.routing import Candidate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
 from proxy.audio.silence import STEP_S, is_sound
 from proxy.speech.speech_stream import PcmReader
+from proxy.voices.erased_voices import ErasedVoices
+from speech_engine import Voice
+from speech_engine.values import find_samples
 
 if TYPE_CHECKING:
     from proxy.audio.loudness import Gain, Meter
@@ -64,19 +68,35 @@ class LoudnessLevel:
 class LoudnessLevels:
     """The levels of all voices in this worker. The voice that was used longest ago is forgotten first."""
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], LoudnessLevel] = OrderedDict()
+    def __init__(self, erased: ErasedVoices | None = None) -> None:
+        self._erased = erased or ErasedVoices()
+        self._known: OrderedDict[tuple[str, Voice], LoudnessLevel] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<LoudnessLevels of {len(self._known)} voices>"
 
-    def find(self, candidate: Candidate) -> LoudnessLevel:
-        key = (candidate.model.name, candidate.engine_voice)
+    def find(self, candidate: Candidate, voices: Collection[str] = ()) -> LoudnessLevel:
+        """Return the level of a candidate's voice. If one of `voices` was erased, it is not kept."""
+        if self._erased.are_any_erased(voices):
+            return LoudnessLevel()
+        key = (candidate.model.name, candidate.voice)
         level = self._known.setdefault(key, LoudnessLevel())
         self._known.move_to_end(key)
         if len(self._known) > _MOST_VOICES:
             self._known.popitem(last=False)
         return level
+
+    def forget_voice(self, voice: str, digests: Collection[str]) -> None:
+        """Forget all levels: an erasure is rare, and a level is measured again within seconds."""
+        del voice, digests
+        self._known.clear()
+
+    def forget_samples(self, digests: Collection[str]) -> None:
+        """Forget the voices that are made of any of these recordings."""
+        for key in [
+            key for key in self._known if any(each.digest in digests for each in find_samples(key[1]))
+        ]:
+            del self._known[key]
 
 
 class LevelSound:

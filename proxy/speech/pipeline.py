@@ -12,7 +12,7 @@ import structlog
 
 from policies import price
 from proxy.audio.formats import Chunk
-from proxy.errors import from_engine
+from proxy.errors import VoiceErased, from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.speech.cache import Cache, CacheLookup, Clip
 from proxy.speech.call import SpeechCall
@@ -25,6 +25,7 @@ from proxy.speech.sound_queue import SpillRoom
 from proxy.speech.speech_stream import Speech, SpeechStream
 from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
+from proxy.voices.erased_voices import ErasedVoices
 from speech_engine import EngineError
 
 _log = structlog.get_logger()
@@ -34,8 +35,15 @@ class Answer:
     """An answer that has begun: its first bytes exist, so its headers may go out."""
 
     def __init__(
-        self, call: SpeechCall, speech: Speech, hold: Hold, lookup: CacheLookup, room: SpillRoom
+        self,
+        call: SpeechCall,
+        speech: Speech,
+        hold: Hold,
+        lookup: CacheLookup,
+        room: SpillRoom,
+        check_voices: Callable[[], None],
     ) -> None:
+        self._check_voices = check_voices
         self.call = call
         self.speech = speech
         self.is_whole = False
@@ -55,6 +63,7 @@ class Answer:
         self._count_written()
         self._lookup.resume()
         chunk = await self._sound.next_chunk()
+        self._check_voices()
         if chunk is None:
             return None
         self._lookup.record(chunk.data)
@@ -95,9 +104,11 @@ class Answer:
     async def whole(self) -> bytes:
         """Return the whole sound, for an answer in one piece. It counts as written at `settle`."""
         while (chunk := await self._sound.next_chunk()) is not None:
+            self._check_voices()
             self._lookup.record(chunk.data)
             self._lookup.resume()
             self._unwritten.append(chunk)
+        self._check_voices()
         self.last()
         return b"".join(chunk.data for chunk in self._unwritten)
 
@@ -151,7 +162,9 @@ class Pipeline:
         ledger: Ledger,
         metrics: Metrics,
         room: SpillRoom,
+        erased: ErasedVoices,
     ) -> None:
+        self._erased = erased
         self._texts = texts
         self._first_audio = first_audio
         self._levels = levels
@@ -164,7 +177,14 @@ class Pipeline:
         return f"<Pipeline over {self._first_audio!r}>"
 
     async def answer(self, call: SpeechCall, delivery: Delivery) -> None:
-        """Answer a call. Raises RequestFailed."""
+        """Answer a call. Raises RequestFailed. While this runs, an erasure of its voices waits for it."""
+        voices = call.plan.own_voices
+        with self._erased.speaking(voices):
+            if self._erased.are_any_erased(voices):
+                raise from_engine(_erased())
+            await self._answer(call, delivery)
+
+    async def _answer(self, call: SpeechCall, delivery: Delivery) -> None:
         budget_s = self._first_audio.budget_s(call.plan.parts[0])
         with await self._cache.look_up(call, budget_s) as lookup:
             call.tally.began = time.monotonic() - lookup.waited_s
@@ -181,7 +201,8 @@ class Pipeline:
         tally, answer = call.tally, None
         tally.cache = lookup.state
         try:
-            answer = Answer(call, await self._begin(call, lookup), hold, lookup, self._room)
+            speech = await self._begin(call, lookup)
+            answer = Answer(call, speech, hold, lookup, self._room, self._voice_check(call))
             tally.first_byte_ms = round((time.monotonic() - tally.began) * 1000)
             await delivery.write(answer)
             if answer.is_whole:
@@ -211,6 +232,16 @@ class Pipeline:
                 if part.engine:
                     self._metrics.spoken(part.engine, part.model_id, samples / tally.sample_rate_hz)
 
+    def _voice_check(self, call: SpeechCall) -> Callable[[], None]:
+        """Return what raises VoiceErased once a voice of the call is erased."""
+        voices = call.plan.own_voices
+
+        def check() -> None:
+            if voices and self._erased.are_any_erased(voices):
+                raise _erased()
+
+        return check
+
     async def _begin(self, call: SpeechCall, lookup: CacheLookup) -> Speech:
         if lookup.clip is not None:
             call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
@@ -221,6 +252,10 @@ class Pipeline:
         )
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
+
+
+def _erased() -> VoiceErased:
+    return VoiceErased("The voice was deleted.")
 
 
 def _hold_request(call: SpeechCall, clip: Clip | None) -> HoldRequest:

@@ -20,6 +20,9 @@ from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, Spans, TextSplitter
 
+OWN_VOICE = "voice_"
+"""The beginning of the ids of saved voices, which storage/rows.py makes."""
+
 _LONG_TEXT_CHARACTERS = 1000
 _MOST_HEADER_CHARACTERS = 1000
 _MOST_DECISIONS = 2000
@@ -65,6 +68,18 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
     estimated_s: float
     terms: Terms
+
+    @property
+    def voices(self) -> frozenset[str]:
+        """The ids of all voices that are heard, and of the requested one: a cast goes with its members."""
+        heard = {self.voice.id, *(part.voice.id for part in self.parts)}
+        heard.update(member.id for part in self.parts for member in part.voice.members)
+        return frozenset(heard)
+
+    @property
+    def own_voices(self) -> frozenset[str]:
+        """Those of them that somebody saved, and may erase."""
+        return frozenset(id_ for id_ in self.voices if id_.startswith(OWN_VOICE))
 
     @property
     def description(self) -> str:
@@ -209,15 +224,22 @@ class Planner:
         )
         offer = self._catalogue.offer(request.model, chosen.tag)
         decision = routing.decide(offer, span.voice, query, terms, self._rules)
-        if len(self._decisions) >= _MOST_DECISIONS:
-            self._decisions.clear()
-        self._decisions[names] = _KnownDecision(terms, revision, decision)
+        if span.voice.account is None and not span.voice.members:
+            # What people own is theirs to delete: nothing here outlives a request with it.
+            if len(self._decisions) >= _MOST_DECISIONS:
+                self._decisions.clear()
+            self._decisions[names] = _KnownDecision(terms, revision, decision)
         return decision
 
     def failure(
         self, error: routing.NoCandidate, model: str, query: RoutingQuery
     ) -> InvalidRequest | NotAllowed | UpstreamFailed:
-        """Make the error for a client. It is no 400 if an engine that starts may have what is missing."""
+        """Make the error for a client. It is no 400 if an engine that starts may have what is missing, or if
+        the voice is not ready yet."""
+        if error.retry_after_s is not None:
+            return UpstreamFailed(
+                error.message, param=error.field, code=error.code, retry_after_s=error.retry_after_s
+            )
         if not error.is_forbidden and self._catalogue.is_coming(model, query.language):
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from cachetools import LRUCache
@@ -54,6 +54,12 @@ class RecentPlans:
 
     def __repr__(self) -> str:
         return f"<RecentPlans {len(self._plans)} kept>"
+
+    def forget_voice(self, voice: str, digests: Collection[str]) -> None:
+        """Forget the plans with this voice."""
+        del digests
+        for key in [key for key, recent in self._plans.items() if voice in recent.plan.voices]:
+            del self._plans[key]
 
     async def call(
         self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, own: AccountLibrary

@@ -148,7 +148,12 @@ class Relay:
         if number + 1 < len(self._runs):
             self._prefetch_part(number + 1)
         sound = PcmReader(prefetch)
-        return sound if self._levels is None else LevelSound(sound, self._levels.find(stream.candidate))
+        return self._leveled(sound, stream)
+
+    def _leveled(self, sound: PcmReader, stream: CandidateStream) -> PcmReader | LevelSound:
+        if self._levels is None:
+            return sound
+        return LevelSound(sound, self._levels.find(stream.candidate, self._call.plan.own_voices))
 
     async def _begin_part(self, number: int) -> tuple[Prefetch[CandidateStream], CandidateStream]:
         """Wait for the first sound of a part. If it failed during the part before it, try it once more.
@@ -184,9 +189,7 @@ class Relay:
 
 def _has_several_voices(plan: SpeechPlan) -> bool:
     """Tell whether different voices may speak in one answer: one may be louder than another."""
-    voices = {
-        (candidate.model.name, candidate.engine_voice) for part in plan.parts for candidate in part.candidates
-    }
+    voices = {(candidate.model.name, candidate.voice) for part in plan.parts for candidate in part.candidates}
     return len(voices) > 1
 
 

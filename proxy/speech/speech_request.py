@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
-from policies import casting, language, lexicon
+from policies import language, lexicon
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
 from proxy.audio.formats import FORMATS
 from proxy.config import fields
 from proxy.errors import InvalidRequest
+from proxy.speech.voice_reference import ONE_OF, VoiceName, VoiceReference, sent_voice
 
 MAX_INPUT = 4096
 MAX_BODY_BYTES = 256 * 1024
@@ -23,34 +24,22 @@ _NO_SSE = ("tts-1", "tts-1-hd")
 _LENGTH = {"maxLength": MAX_INPUT}
 """For the OpenAPI document. A longer text is refused later, in OpenAI's own words and code."""
 
-_ONE_OF = {
-    "oneOf": [{"type": "string"}, *({"type": "object", "required": [field]} for field in ("id", "cast"))]
-}
-_CAST = {"minProperties": 1, "maxProperties": casting.MOST_NAMES}
-_Name = Annotated[str, Meta(min_length=1, max_length=256)]
-
-
-class VoiceReference(msgspec.Struct, frozen=True):
-    """One voice by its id, or a cast: names that are in brackets in the input, and the voice of each."""
-
-    id: _Name | UnsetType = UNSET
-    cast: Annotated[dict[str, _Name], Meta(extra_json_schema=_CAST)] | UnsetType = UNSET
-
 
 class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     """The body of POST /v1/audio/speech. Keys that are not listed are ignored."""
 
-    model: Annotated[_Name, Meta(description="the id of a model, see GET /v1/models")]
+    model: Annotated[VoiceName, Meta(description="the id of a model, see GET /v1/models")]
     input: Annotated[
         str,
         Meta(min_length=1, description=f"a text of 1 to {MAX_INPUT} characters", extra_json_schema=_LENGTH),
     ]
     voice: Annotated[
-        _Name | VoiceReference,
+        VoiceName | VoiceReference,
         Meta(
             description='the id or name of a voice, or {"id": "…"}, see GET /v1/audio/voices, or a cast: '
-            '{"cast": {"Ana": "nova", "Ben": "onyx"}}',
-            extra_json_schema=_ONE_OF,
+            '{"cast": {"Ana": "nova", "Ben": "onyx"}}, or a mix: '
+            '{"mix": [{"id": "nova", "weight": 2}, {"id": "onyx", "weight": 1}]}',
+            extra_json_schema=ONE_OF,
         ),
     ]
     instructions: (
@@ -95,7 +84,7 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for the pipeline. `voice` is empty when a `cast` speaks.
+    """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks.
 
     With `by_sentence`, each sentence is spoken in its own language.
     """
@@ -113,6 +102,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     lexicon: str | Words | None = None
     cache: bool | None = None
     cast: tuple[tuple[str, str], ...] = ()
+    mix: tuple[tuple[str, float], ...] = ()
     by_sentence: bool = False
 
     def __repr__(self) -> str:
@@ -146,7 +136,7 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
     elif answer == "sse" and parsed.model in _NO_SSE:
         answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
     tag = parsed.language
-    voice, cast = _voice(parsed.voice)
+    voice, cast, mix = sent_voice(parsed.voice)
     return SpeechRequest(
         model=parsed.model,
         text=parsed.input,
@@ -160,21 +150,10 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
         seed=parsed.seed,
         lexicon=_lexicon(parsed.lexicon),
         cast=cast,
+        mix=mix,
         by_sentence=tag.lower() == "auto",
         cache=parsed.cache,
     )
-
-
-def _voice(sent: str | VoiceReference) -> tuple[str, tuple[tuple[str, str], ...]]:
-    if isinstance(sent, str):
-        return sent, ()
-    if isinstance(sent.id, str) and sent.cast is UNSET:
-        return sent.id, ()
-    if sent.id is not UNSET or isinstance(sent.cast, UnsetType):
-        raise InvalidRequest("Invalid value for 'voice': it must have one of id and cast.", param="voice")
-    if (wrong := casting.fault([*sent.cast])) is not None:
-        raise InvalidRequest(f"Invalid value for 'voice.cast': {wrong}.", param="voice.cast")
-    return "", tuple(sent.cast.items())
 
 
 def _lexicon(sent: str | dict[str, str] | None) -> str | Words | None:
@@ -196,12 +175,12 @@ def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:
         return _decode_speech(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # A field is missing, null or wrong: read the fields one by one, to fill that field in or to name it.
-        return _read(SpeechBody, _fill(_object(body), defaults))
+        return read(SpeechBody, _fill(_object(body), defaults))
 
 
 def parse(type_: type[fields.T], body: bytes) -> fields.T:
     """Parse any JSON body as its struct. Raises InvalidRequest with the first field that is wrong."""
-    return _read(type_, _object(body))
+    return read(type_, _object(body))
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -215,7 +194,8 @@ def _object(body: bytes) -> dict[str, Any]:
         ) from None
 
 
-def _read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
+def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
+    """Read an object, of JSON or of a form, as its struct. Raises InvalidRequest with the first fault."""
     try:
         return fields.read(type_, raw, null_is_absent=True)
     except fields.FieldFaults as error:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import NamedTuple
 
-from policies import casting, language
+from msgspec.structs import replace
+
+from policies import casting, language, mixing
 from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base
 from policies.routing import Decision, Voice
-from proxy.catalogue.cast_members import resolve_members
+from proxy.catalogue.cast_members import resolve_members, resolve_mix
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
 from proxy.errors import InvalidRequest
@@ -95,7 +97,7 @@ class TextSplitter:
         self, request: SpeechRequest, own: AccountLibrary, decide: Decide
     ) -> tuple[Voice, list[Span]]:
         if not request.cast:
-            voice = self._catalogue.resolve_voice(request.voice, own.voices)
+            voice = self._single_voice(request, own)
             if not voice.cast:
                 length = len(request.text)
                 return voice, [Span(0, length, voice, length, request.language)]
@@ -110,6 +112,18 @@ class TextSplitter:
             )
         spans = [Span(turn.start, turn.end, members[turn.name], 0, request.language) for turn in turns]
         return voice, self._fill_languages(spans, request.text, decide)
+
+    def _single_voice(self, request: SpeechRequest, own: AccountLibrary) -> Voice:
+        """Return the voice of a request without a cast. It may be a saved cast."""
+        if request.mix:
+            id_ = mixing.mixed_id(request.mix)
+            mix = Voice(id=id_, name=id_, mix=request.mix)
+            resolved = resolve_mix(self._catalogue, mix, own, "voice.mix", is_saved=False)
+            # Of ids, because usage keeps it: a name may be a person's, who may erase the voice.
+            id_ = mixing.mixed_id(resolved.mix)
+            return replace(resolved, id=id_, name=id_)
+        voice = self._catalogue.resolve_voice(request.voice, own.voices)
+        return resolve_mix(self._catalogue, voice, own, "voice")
 
     def _fill_languages(self, spans: list[Span], text: str, decide: Decide) -> list[Span]:
         """Give short turns, whose language cannot be detected, the language of the whole dialogue.
@@ -196,7 +210,7 @@ def _combine_voices(members: Mapping[str, Voice]) -> Voice:
     if len(ids) == 1:
         return next(iter(members.values()))
     name = "+".join(ids)
-    return Voice(id=name, name=name, bindings=())
+    return Voice(id=name, name=name)
 
 
 def _join_silent_pieces(pieces: Sequence[LanguageSpan], spoken_text: str) -> Iterator[LanguageSpan]:

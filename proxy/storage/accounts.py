@@ -38,7 +38,11 @@ UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETU
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
 _CLOSE = f"UPDATE accounts SET closed = coalesce(closed, :closed) WHERE id = :id RETURNING {_COLUMNS}"
-_TAKE_AWAY = [f"DELETE FROM {table} WHERE account = :id" for table in ("lexicons", "voices")]
+# The other voices are erased, which is more than a row: see proxy/voices/erasure.py.
+_TAKE_AWAY = (
+    "DELETE FROM lexicons WHERE account = :id",
+    "DELETE FROM voices WHERE account = :id AND kind = 'cast'",
+)
 _PLANS_IN_USE = "SELECT DISTINCT plan FROM accounts WHERE closed IS NULL"
 
 
@@ -132,7 +136,7 @@ async def change(
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:
-    """Close an account: its keys are dead from now on, and its voices and lexicons are deleted.
+    """Close an account: its keys are dead from now on, and its casts and lexicons are deleted.
 
     Closing twice keeps the first time. Forget its callers afterwards.
     """

@@ -15,8 +15,21 @@ _INSERT = """
 INSERT INTO clips (recording, voice, account, has_lexicon, folder, began)
 VALUES (:recording, :voice, :account, :has_lexicon, :folder, :began)
 """
-_NAME = "UPDATE clips SET name = :name WHERE recording = :recording RETURNING recording"
-_IS_THERE = "SELECT 1 AS is_there FROM clips WHERE recording = :recording LIMIT 1"
+# Nothing that an erased voice has spoken is kept: neither a recording that begins after the erasure, nor one
+# that ends after it.
+_IS_ERASED = """
+EXISTS (
+    SELECT 1 FROM clips AS spoken JOIN erasures ON erasures.subject = spoken.voice
+    WHERE spoken.recording = :recording
+)
+"""
+_FORGET_IF_ERASED = f"DELETE FROM clips WHERE recording = :recording AND {_IS_ERASED}"
+_NAME = f"""
+UPDATE clips SET name = :name WHERE recording = :recording AND NOT {_IS_ERASED} RETURNING recording
+"""
+_IS_THERE = f"""
+SELECT 1 AS is_there FROM clips WHERE recording = :recording AND NOT {_IS_ERASED} LIMIT 1
+"""
 _FORGET = "DELETE FROM clips WHERE recording = :recording"
 # All rows of a recording go with one of them.
 _PURGE_VOICE = """
@@ -61,17 +74,18 @@ async def add(store: Store, clip: NewClip) -> None:
         "folder": clip.folder,
         "began": await store.now(),
     }
-    await store.write(*(Statement(_INSERT, {**row, "voice": voice}) for voice in sorted(clip.voices)))
+    inserts = (Statement(_INSERT, {**row, "voice": voice}) for voice in sorted(clip.voices))
+    await store.write(*inserts, Statement(_FORGET_IF_ERASED, {"recording": clip.recording}))
 
 
 async def give_name(store: Store, recording: str, name: str) -> bool:
-    """Say which file the recording will be. False if the recording was purged."""
+    """Say which file the recording will be. False if it was purged, or one of its voices erased."""
     (rows,) = await store.write(Statement(_NAME, {"recording": recording, "name": name}))
     return bool(rows)
 
 
 async def is_there(store: Store, recording: str) -> bool:
-    """False if the recording was purged."""
+    """False if the recording was purged, or one of its voices erased."""
     return bool(await store.read(_IS_THERE, {"recording": recording}))
 
 

@@ -43,6 +43,9 @@ ANSWER_S = 5.0
 LONGER = 3
 """A long read may take this many times as long."""
 MIGRATION_S = 600.0
+VACUUM_S = 600.0
+
+_OWNED_TABLES = ("voices", "samples", "blobs", "consents", "bindings", "account_keys", "clips", "audit")
 
 _READ_ONLY = {"default_transaction_read_only": "on"}
 _CLOCK_S = 1.0
@@ -159,6 +162,12 @@ class PostgresStore:
             for pool in self._pools:
                 pool.terminate()
 
+    async def forget_deleted(self) -> bool:
+        """Let the tables of what people own lose deleted rows. The log, replicas and backups keep them."""
+        self._check_open()
+        await answer_in_time(self._vacuum(), VACUUM_S)
+        return True
+
     async def lock_migrations(self) -> None:
         """Wait until no other process migrates, then keep all others out until this store closes.
 
@@ -181,6 +190,17 @@ class PostgresStore:
             outcome = refused
         finally:
             item.answer(unit, outcome)
+
+    async def _vacuum(self) -> None:
+        async with self._pools.writers.acquire() as connection:
+            await connection.execute(f"SET statement_timeout = {VACUUM_S * 1000:.0f}")
+            try:
+                await connection.execute(f"VACUUM {', '.join(_OWNED_TABLES)}")
+                await connection.execute(f"SET statement_timeout = {self._answer_s * 1000:.0f}")
+            except BaseException:
+                # A clean end would wait for the server, and its timeout would stay with the connection.
+                connection.terminate()
+                raise
 
     async def _settle(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
         ends = [content for content in contents if isinstance(content, End)]

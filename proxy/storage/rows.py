@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.storage.store import Statement
 
-IdPrefix = Literal["acc", "key", "ent", "aud", "voice"]
+IdPrefix = Literal["acc", "key", "ent", "aud", "voice", "cons", "bind"]
 LAST_MOMENT = 2**63 - 1
 
 

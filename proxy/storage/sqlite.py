@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -35,6 +35,7 @@ from proxy.storage.store import (
 from proxy.telemetry.background import without_values
 
 _BUSY_TIMEOUT_MS = 5000
+_LOG_TIMEOUT_MS = 100
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -156,6 +157,11 @@ class SqliteStore:
         else:
             self._writer.batches.add(item)
 
+    async def forget_deleted(self) -> bool:
+        """Empty the write-ahead log, in which deleted rows still are. False while somebody reads from it."""
+        self._check_open()
+        return await asyncio.to_thread(_empty_log, self._path)
+
     async def close(self) -> None:
         if self._is_closed:
             return
@@ -233,10 +239,31 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("no write-ahead log here; the data folder must be on a local disk")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    _delete_for_good(connection)
+
+
+def _empty_log(path: Path) -> bool:
+    # Over a connection of its own: the writer's thread must not wait for a reader. While this waits, no write
+    # goes on, so it does not wait long.
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute(f"PRAGMA busy_timeout = {_LOG_TIMEOUT_MS}")
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        raise StorageFailed(f"the database refused: {error}") from error
+    return not busy
+
+
+def _delete_for_good(connection: sqlite3.Connection) -> None:
+    """Let deleted rows be overwritten with zeros. The default depends on how SQLite was built."""
+    (is_on,) = connection.execute("PRAGMA secure_delete = ON").fetchone()
+    if is_on != 1:
+        raise sqlite3.OperationalError("this SQLite cannot overwrite what is deleted (secure_delete)")
 
 
 def _prepare_reader(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    _delete_for_good(connection)
     connection.execute("PRAGMA query_only = ON")
 
 

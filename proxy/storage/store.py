@@ -81,6 +81,10 @@ class Store(Protocol):
         """
         ...
 
+    async def forget_deleted(self) -> bool:
+        """Let the database's files lose what was deleted, as far as it can. False: not yet, try again."""
+        ...
+
     async def close(self) -> None:
         """Commit what was handed over, and close the database. It may be called twice."""
         ...

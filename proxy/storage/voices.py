@@ -1,39 +1,83 @@
-"""Saved voices as rows: of an account, or of the operator for all accounts."""
+"""Saved voices as rows: of an account, or of the operator for all accounts.
+
+What names a person is sealed in the row, and this room cannot open it: `catalogue/sealed_voices.py` does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
-from proxy.storage.store import Params, Row, Statement, Store
+from proxy.storage.store import AlreadyExists, Params, Row, Statement, Store
 
 Kind = Literal["sample", "mix", "cast", "catalogue"]
 
-_COLUMNS = "id, account, name, kind, revision, created, members, tags, description"
+_JSON = ("members", "tags", "labels", "compared")
+_COLUMNS = (
+    "id, account, name, kind, revision, created, members, tags, description, language, gender, labels, "
+    "quality, consent, compared, used, wrapped, sealed"
+)
 _ORDER = "ORDER BY created DESC, id DESC"
 _BEFORE = f"(created < :at OR (created = :at AND id < :id)) {_ORDER} LIMIT :limit"
-_PAGE = f"SELECT {_COLUMNS} FROM voices WHERE {_BEFORE}"
-_PAGE_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM voices WHERE account = :account AND {_BEFORE}"
-_PLACE = "SELECT created FROM voices WHERE id = :id"
-_FOR_ACCOUNT = f"SELECT {_COLUMNS} FROM voices WHERE account = :account OR account IS NULL {_ORDER}"
-_GET = f"SELECT {_COLUMNS} FROM voices WHERE id = :id"
-_NAMED = f"SELECT {_COLUMNS} FROM voices WHERE coalesce(account, '') = :account AND name = :name"
+# Nobody sees a voice whose erasure has begun.
+_SEEN = f"SELECT {_COLUMNS} FROM voices WHERE state = 'ready' AND"
+_PAGE = f"{_SEEN} {_BEFORE}"
+_PAGE_OF_ACCOUNT = f"{_SEEN} account = :account AND {_BEFORE}"
+_PLACE = "SELECT created FROM voices WHERE id = :id AND state = 'ready'"
+_FOR_ACCOUNT = f"{_SEEN} (account = :account OR account IS NULL) {_ORDER}"
+_GET = f"{_SEEN} id = :id"
+_NAMED = f"{_SEEN} coalesce(account, '') = :account AND name = :name"
+# A voice may have the name of another one's id. Then the id wins.
+_FIND = f"""
+{_SEEN} coalesce(account, '') = :account AND (id = :id_or_name OR name = :id_or_name)
+ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
+"""
+_COUNT = "SELECT count(*) AS voices FROM voices WHERE account = :account AND state = 'ready'"
 # As with lexicons: two voices of an account cannot both take the last free place.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :account"
+_HAS_ROOM = """
+(CAST(:most AS BIGINT) IS NULL
+    OR (SELECT count(*) FROM voices WHERE account = :account AND state = 'ready') < CAST(:most AS BIGINT))
+AND NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
+"""
+# The name of a voice may be readable or a digest, and must be free in both forms.
+_IS_FREE = """
+NOT EXISTS (SELECT 1 FROM voices
+    WHERE account = :account AND name = CAST(:other_name AS TEXT))
+"""
+_NEEDS = """
+(CAST(:consent AS TEXT) IS NULL
+    OR EXISTS (SELECT 1 FROM consents WHERE id = :consent AND account = :account))
+AND (CAST(:digest AS TEXT) IS NULL
+    OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest))
+"""
 _INSERT = f"""
 INSERT INTO voices ({_COLUMNS})
-SELECT :id, CAST(:account AS TEXT), :name, :kind, 1, :created, :members, :tags, :description
-WHERE CAST(:most AS BIGINT) IS NULL
-    OR (SELECT count(*) FROM voices WHERE account = :account) < CAST(:most AS BIGINT)
+SELECT :id, CAST(:account AS TEXT), :name, :kind, 1, :created, :members, :tags, :description,
+    CAST(:language AS TEXT), CAST(:gender AS TEXT), :labels, CAST(:quality AS TEXT),
+    CAST(:consent AS TEXT), :compared, CAST(NULL AS BIGINT), :wrapped, :sealed
+WHERE {_HAS_ROOM} AND {_IS_FREE} AND {_NEEDS}
+RETURNING {_COLUMNS}
+"""
+_UPDATE = f"""
+UPDATE voices SET name = :name, members = :members, tags = :tags, description = :description,
+    language = CAST(:language AS TEXT), gender = CAST(:gender AS TEXT), labels = :labels,
+    wrapped = :wrapped, sealed = :sealed, revision = :revision
+WHERE id = :id AND state = 'ready' AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
 RETURNING {_COLUMNS}
 """
 _WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
 _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
+_USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
+_UNUSED = f"""
+{_SEEN} account = :account AND kind IN ('sample', 'mix') AND coalesce(used, created) < :before LIMIT :limit
+"""
+_NOTHING: Mapping[str, Any] = {}
 
 
 class NewCast(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,14 +89,45 @@ class NewCast(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
 
 
+class Compared(msgspec.Struct, frozen=True):
+    """The answer to whether a voice's sample and its consent have one speaker, and the score behind it."""
+
+    answer: str
+    score: float | None = None
+
+
 class VoiceRecord(NewCast, frozen=True, kw_only=True):
-    """A saved voice. It is the operator's when `account` is None."""
+    """A saved voice. It is the operator's when `account` is None.
+
+    If it is sealed, `name` is a digest, and the other texts are empty until the record is opened. `members`
+    are those of a cast, `mix` those of a mix, each with its weight. `used` is the day when it last spoke.
+    `texts` are the words of its samples, `request` a digest of the request that made it; no column has them.
+    """
 
     id: str
     account: str | None
     kind: Kind
     revision: int
     created: int
+    mix: Mapping[str, float] = {}
+    language: str | None = None
+    gender: str | None = None
+    labels: Mapping[str, str] = {}
+    quality: str | None = None
+    consent: str | None = None
+    compared: Compared | None = None
+    used: int | None = None
+    wrapped: str = ""
+    sealed: str = ""
+    texts: tuple[str, ...] = ()
+    request: str = ""
+
+    def __repr__(self) -> str:
+        return f"<VoiceRecord {self.id}, a {self.kind} of {self.account}>"
+
+    @property
+    def is_sealed(self) -> bool:
+        return bool(self.sealed)
 
 
 async def page(store: Store, account: str | None, place: Place, limit: int) -> list[VoiceRecord]:
@@ -84,6 +159,17 @@ async def named(store: Store, account: str | None, name: str) -> VoiceRecord | N
     return _record(rows[0]) if rows else None
 
 
+async def find(store: Store, account: str | None, id_or_name: str) -> VoiceRecord | None:
+    """Find a voice of the account, or of the operator without an account, by its id or its readable name."""
+    rows = await store.read(_FIND, {"account": account or "", "id_or_name": id_or_name})
+    return _record(rows[0]) if rows else None
+
+
+async def count(store: Store, account: str) -> int:
+    rows = await store.read(_COUNT, {"account": account})
+    return int(rows[0]["voices"])
+
+
 async def add_cast(
     store: Store,
     account: str | None,
@@ -91,25 +177,71 @@ async def add_cast(
     *,
     most: int | None = None,
     act: Act | None = None,
+    id_: str | None = None,
+    name_digest: str | None = None,
 ) -> VoiceRecord | None:
     """Add a cast. With an act, it has the id that the act is about.
 
-    None means that the account has `most` voices already. Raises AlreadyExists when the name is taken.
+    None means that the account has `most` voices already. Raises AlreadyExists when the name is taken: as it
+    is, or as the `name_digest` of a sealed voice.
+    """
+    record = VoiceRecord(
+        id=act.subject if act else id_ or new_id("voice"),
+        account=account,
+        name=cast.name,
+        kind="cast",
+        revision=1,
+        created=act.at if act else await store.now(),
+        members=cast.members,
+        tags=cast.tags,
+        description=cast.description,
+    )
+    return await add(store, record, other_name=name_digest, most=most, act=act)
+
+
+async def add(
+    store: Store,
+    record: VoiceRecord,
+    *,
+    other_name: str | None = None,
+    most: int | None = None,
+    digest: str | None = None,
+    beside: Sequence[Statement] = (),
+    act: Act | None = None,
+) -> VoiceRecord | None:
+    """Add a voice, in one unit with the statements `beside`, which must do nothing if it is not added.
+
+    None means that there is no room for it, that its consent is gone, or that the recording of `digest` is.
+    `other_name` is the other form of its name. Raises AlreadyExists if the name or the id is taken.
+    """
+    row: Params = {**_values(record), "other_name": other_name, "most": most, "digest": digest}
+    _, rows, *_ = await store.write(
+        Statement(_HOLD, {"account": record.account}),
+        Statement(_INSERT, row),
+        *beside,
+        *audit.insert_statements(act, _WAS_MADE),
+    )
+    if not rows and other_name is not None and await named(store, record.account, other_name) is not None:
+        raise AlreadyExists("voices.name")
+    return _record(rows[0]) if rows else None
+
+
+async def update(
+    store: Store, was: VoiceRecord, now: VoiceRecord, other_name: str | None = None, act: Act | None = None
+) -> VoiceRecord | None:
+    """Change a voice. None means that it is not as it was read any more, or that the name is taken.
+
+    Raises AlreadyExists if the name is taken in its own form.
     """
     row: Params = {
-        "id": act.subject if act else new_id("voice"),
-        "account": account,
-        "name": cast.name,
-        "kind": "cast",
-        "created": act.at if act else await store.now(),
-        "members": encode_json(cast.members),
-        "tags": encode_json(cast.tags),
-        "description": cast.description,
-        "most": most,
+        **_values(now),
+        "revision": now.revision,
+        "was": was.revision,
+        "was_sealed": was.sealed,
+        "other_name": other_name,
     }
-    _, rows, *_ = await store.write(
-        Statement(_HOLD, {"account": account}),
-        Statement(_INSERT, row),
+    rows, *_ = await store.write(
+        Statement(_UPDATE, row),
         *audit.insert_statements(act, _WAS_MADE),
     )
     return _record(rows[0]) if rows else None
@@ -121,6 +253,42 @@ async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
     return bool(rows)
 
 
+async def note_used(store: Store, ids: Sequence[str], day: int) -> None:
+    """Note that voices spoke on this day."""
+    if ids:
+        await store.write(*(Statement(_USED, {"id": id_, "day": day}) for id_ in sorted(ids)))
+
+
+async def unused(store: Store, account: str, before: int, limit: int) -> list[VoiceRecord]:
+    """List sealed voices of the account that were neither made nor spoke since then."""
+    parameters: Params = {"account": account, "before": before, "limit": limit}
+    return [_record(row) for row in await store.read(_UNUSED, parameters)]
+
+
+def _values(record: VoiceRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "account": record.account,
+        "name": record.name,
+        "kind": record.kind,
+        "created": record.created,
+        "members": encode_json(record.mix if record.kind == "mix" else record.members),
+        "tags": encode_json(() if record.is_sealed else record.tags),
+        "description": "" if record.is_sealed else record.description,
+        "language": record.language,
+        "gender": record.gender,
+        "labels": encode_json({} if record.is_sealed else record.labels),
+        "quality": record.quality,
+        "consent": record.consent,
+        "compared": encode_json(_NOTHING if record.compared is None else record.compared),
+        "wrapped": record.wrapped,
+        "sealed": record.sealed,
+    }
+
+
 def _record(row: Row) -> VoiceRecord:
-    lists = {column: decode_json(row[column]) for column in ("members", "tags")}
-    return msgspec.convert({**row, **lists}, VoiceRecord)
+    values = {**row, **{column: decode_json(row[column]) for column in _JSON}}
+    if values["kind"] == "mix":
+        values["mix"], values["members"] = values["members"], {}
+    values["compared"] = values["compared"] or None
+    return msgspec.convert(values, VoiceRecord)

@@ -23,6 +23,7 @@ from speech_engine.host.pipe import (
     tell,
 )
 from speech_engine.host.pulse import Pulse
+from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Slots
 from speech_engine.host.suspects import Suspects
@@ -48,9 +49,9 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     pipe.watch(on_message, lambda: remove_socket(begin.address))
     settings_type, create = worker_engine(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
-    pulse = Pulse(pipe.send)
-    async with create(begin.engine, settings, Context(log, pulse.tick)) as engine:
-        server = HostServer(engine, Slots(engine.slots, begin.queue), log, pulse, suspects)
+    pulse, shelf = Pulse(pipe.send), SampleShelf()
+    async with create(begin.engine, settings, Context(log, pulse.tick, samples=shelf)) as engine:
+        server = HostServer(engine, Slots(engine.slots, begin.queue), log, pulse, suspects, shelf)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
             for lack in confine(begin.needs, begin.memory_mb):

@@ -10,11 +10,11 @@ import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any, Protocol
 
-from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices
-from speech_engine.errors import EngineError, EngineFailed
-from speech_engine.events import Event, Finished, VoiceMade
+from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices, EngineFindsClones
+from speech_engine.errors import EngineCannot, EngineError, EngineFailed
+from speech_engine.events import ClonesListed, Event, Finished, VoiceMade
 from speech_engine.plugin import Logger
-from speech_engine.work import Clone, Convert, DeleteVoice, Speak, Work
+from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, ListClones, Speak, Work
 
 OnDispatch = Callable[[bool], None]
 """Called with true when the work leaves our own queues: some providers bill from that moment on. Called with
@@ -118,7 +118,11 @@ def _events_of(engine: Engine, work: Work, pcm: AsyncIterator[bytes] | None) -> 
             return _clone(engine, work)
         case DeleteVoice() if isinstance(engine, EngineDeletesVoices):
             return _delete_voice(engine, work)
-    raise EngineFailed(f"The engine cannot do this work: {type(work).__name__}.")
+        case FindClone() if isinstance(engine, EngineFindsClones):
+            return _find_clone(engine, work)
+        case ListClones() if isinstance(engine, EngineFindsClones):
+            return _list_clones(engine, work)
+    raise EngineCannot(f"The engine cannot do this work: {type(work).__name__}.")
 
 
 async def _clone(engine: EngineClones, work: Clone) -> AsyncGenerator[Event, None]:
@@ -128,6 +132,18 @@ async def _clone(engine: EngineClones, work: Clone) -> AsyncGenerator[Event, Non
 
 async def _delete_voice(engine: EngineDeletesVoices, work: DeleteVoice) -> AsyncGenerator[Event, None]:
     await engine.delete_voice(work.voice)
+    yield Finished()
+
+
+async def _find_clone(engine: EngineFindsClones, work: FindClone) -> AsyncGenerator[Event, None]:
+    found = await engine.find_clone(work.name)
+    if found is not None:
+        yield VoiceMade(found)
+    yield Finished()
+
+
+async def _list_clones(engine: EngineFindsClones, work: ListClones) -> AsyncGenerator[Event, None]:
+    yield ClonesListed(await engine.list_clones(work.prefix))
     yield Finished()
 
 

@@ -1,7 +1,8 @@
-"""The messages between the server and a host, as msgpack: unary Hello and Health, and two calls for work.
+"""The messages between the server and a host, as msgpack: unary ones, and two calls for work.
 
 `Run` sends one `Begin`. `RunWithInput` sends `Pcm` after it. Both answer with frames. A host's failures are
-data (`Failed`, always the last frame); the transport's statuses are for transport.
+data (`Failed`, always the last frame); the transport's statuses are for transport. If a host lacks
+recordings, it answers `MissingSamples` and no more: the server puts them there and sends the work again.
 """
 
 from __future__ import annotations
@@ -90,6 +91,47 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return error_named(self.error, self.message, detail=self.detail, retry_after_s=self.retry_after_s)
 
 
+class MissingSamples(msgspec.Struct, frozen=True, tag="missing"):
+    """The only frame of an answer to work whose recordings are not in the host."""
+
+    digests: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<MissingSamples {len(self.digests)}>"
+
+
+class PutSample(msgspec.Struct, frozen=True):
+    """A recording for the jobs of one tenant with one model: 16-bit mono, at the model's `sample_hz`."""
+
+    tenant: str
+    model: str
+    digest: str
+    rate_hz: int
+    pcm: bytes
+
+    def __repr__(self) -> str:
+        return f"<PutSample {self.digest[:12]}, {len(self.pcm)} bytes>"
+
+
+class PutReply(msgspec.Struct, frozen=True):
+    """The host has the recording. Otherwise it `failed`: it has no room, or another rate."""
+
+    failed: Failed | None = None
+
+
+class DropSamples(msgspec.Struct, frozen=True):
+    """The recordings to forget, of every tenant and model, with all that was derived from them."""
+
+    digests: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<DropSamples {len(self.digests)}>"
+
+
+class DropReply(msgspec.Struct, frozen=True):
+    """The host has forgotten them, and no job uses them any more."""
+
+
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
     """The first message of a call. `call` names it on the supervisor's pipe; it has nothing of the text."""
 
@@ -107,10 +149,12 @@ class Pcm(msgspec.Struct, frozen=True, tag="pcm"):
 
 
 Input = Begin | Pcm
-Frame = Event | Failed
+Frame = Event | Failed | MissingSamples
 
 RUN = "Run"
 RUN_WITH_INPUT = "RunWithInput"
+PUT = "Put"
+DROP = "Drop"
 
 
 def method(name: str) -> str:

@@ -143,16 +143,48 @@ class ReloadResult(msgspec.Struct, frozen=True, tag="reload"):
     refusal: str = ""
 
 
+class ErasureQuestion(msgspec.Struct, frozen=True, tag="erasure_asked"):
+    """A worker's question: let every worker forget this voice. `digests` are its recordings."""
+
+    question: int
+    subject: str
+    digests: tuple[str, ...]
+
+
+class ErasureSpread(msgspec.Struct, frozen=True, tag="erasure_spread"):
+    """The answer: whether every worker that lives has forgotten it, and its streams have ended."""
+
+    question: int
+    is_everywhere: bool
+
+
+class ForgetQuestion(msgspec.Struct, frozen=True, tag="forget_asked"):
+    """A question to a worker: forget this voice, and end its streams."""
+
+    question: int
+    subject: str
+    digests: tuple[str, ...]
+
+
+class VoiceForgotten(msgspec.Struct, frozen=True, tag="voice_forgotten"):
+    """The answer. `is_silent`: no stream of the voice goes on."""
+
+    question: int
+    is_silent: bool
+
+
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
     """Finish what runs, take nothing new, then exit."""
 
     within_s: float
 
 
-Question = MetricsQuestion | PlansQuestion
-Reply = MetricsReport | PlansInUse
-_ToChild = BeginHost | TextVerdicts | Revision | HostState | WorkerGivenUp | Question | ReloadResult | Drain
-_ToSupervisor = Ready | Broken | Tick | Reply | ReloadQuestion
+Question = MetricsQuestion | PlansQuestion | ForgetQuestion
+Reply = MetricsReport | PlansInUse | VoiceForgotten
+WorkerQuestion = ReloadQuestion | ErasureQuestion
+_ToWorker = Revision | HostState | WorkerGivenUp | Question | ReloadResult | ErasureSpread
+_ToChild = BeginHost | TextVerdicts | _ToWorker | Drain
+_ToSupervisor = Ready | Broken | Tick | Reply | WorkerQuestion
 Message = _ToChild | _ToSupervisor
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -10,27 +10,37 @@ from typing import Any
 import grpc
 
 from speech_engine import Engine
-from speech_engine.errors import EngineError
+from speech_engine.errors import EngineError, EngineFailed, VoiceNotFound
 from speech_engine.host import messages
-from speech_engine.host.messages import Begin, Failed, Pcm
+from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
 from speech_engine.host.pulse import Pulse
+from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
 from speech_engine.host.slot_stream import SlotStream
 from speech_engine.host.slots import Slots
 from speech_engine.host.spool import Spool
 from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Logger
+from speech_engine.values import SpeechJob
+from speech_engine.work import job_with_samples
 
 LAST_BYTES_S = 0.25
 """gRPC says that a call is over before its last bytes have left the process."""
 
 
 class HostServer:
-    """Answers Hello and Health, and runs work, for one engine."""
+    """Answers Hello and Health, keeps recordings, and runs work, for one engine."""
 
     def __init__(
-        self, engine: Engine, slots: Slots, log: Logger, pulse: Pulse, suspects: Suspects | None = None
+        self,
+        engine: Engine,
+        slots: Slots,
+        log: Logger,
+        pulse: Pulse,
+        suspects: Suspects | None = None,
+        shelf: SampleShelf | None = None,
     ) -> None:
         self._suspects = suspects or Suspects()
+        self._shelf = shelf or SampleShelf()
         self._engine = engine
         self._welcome = messages.introduction(engine)
         self._slots = slots
@@ -46,6 +56,21 @@ class HostServer:
     async def health(self, _question: messages.HealthQuestion, _call: Any) -> messages.HealthReport:
         return self._slots.health()
 
+    async def put(self, sample: messages.PutSample, _call: Any) -> messages.PutReply:
+        wanted_hz = {model.id: model.sample_hz for model in self._welcome.models}.get(sample.model)
+        try:
+            if sample.rate_hz != wanted_hz:
+                raise EngineFailed(f"The model reads recordings at {wanted_hz} Hz, not {sample.rate_hz}.")
+            self._shelf.put(sample.tenant, sample.model, sample.digest, sample.pcm)
+        except EngineError as error:
+            return messages.PutReply(Failed.of(error))
+        return messages.PutReply()
+
+    async def drop(self, samples: messages.DropSamples, _call: Any) -> messages.DropReply:
+        for loan in self._shelf.drop(samples.digests):
+            await loan.ended.wait()
+        return messages.DropReply()
+
     async def run(self, begin: messages.Input, call: Any) -> None:
         if isinstance(begin, Begin):
             await self._answer(begin, None, call)
@@ -57,18 +82,39 @@ class HostServer:
 
     async def _answer(self, begin: Begin, pcm: AsyncIterator[bytes] | None, call: Any) -> None:
         """Write the frames while the engine runs ahead into a spool: a slow reader holds no slot."""
+        job = job_with_samples(begin.work)
+        if job is not None and (missing := self._shelf.missing(job)):
+            await call.write(MissingSamples(missing))
+            return
         spool, reading = Spool(), _Reading(self._slots)
         call.add_done_callback(reading.end)
         filling = asyncio.create_task(self._fill(spool, begin, pcm, reading))
+        loan = None if job is None else self._lend(job, filling, spool)
         try:
             while (frame := await spool.next_frame()) is not None:
+                if loan is not None and loan.is_dropped:
+                    break
                 await call.write(frame)
+            if loan is not None and loan.is_dropped:
+                await call.write(Failed.of(VoiceNotFound(DROPPED)))
         finally:
             # The slot must be free before this call is over, also when the server cancels it.
             filling.cancel()
             await asyncio.wait([filling])
             if not filling.cancelled() and (fault := filling.exception()) is not None:
                 self._log.warning("host.answer.failed", error=type(fault).__name__)
+
+    def _lend(self, job: SpeechJob, filling: asyncio.Task[None], spool: Spool) -> SampleLoan:
+        """Lend the job its recordings until the engine has ended. A drop stops the engine."""
+
+        def stop() -> None:
+            filling.cancel()
+            # A task that was cancelled before its first step ends no spool.
+            spool.end()
+
+        loan = self._shelf.lend(job, stop)
+        filling.add_done_callback(lambda _filling: loan.end())
+        return loan
 
     async def _fill(
         self, spool: Spool, begin: Begin, pcm: AsyncIterator[bytes] | None, reading: _Reading
@@ -144,6 +190,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships n
         self._methods = {
             messages.method("Hello"): unary(server.hello, decoder(messages.Hello), encode),
             messages.method("Health"): unary(server.health, decoder(messages.HealthQuestion), encode),
+            messages.method(messages.PUT): unary(server.put, decoder(messages.PutSample), encode),
+            messages.method(messages.DROP): unary(server.drop, decoder(messages.DropSamples), encode),
             messages.method(messages.RUN): stream(server.run, decoder(messages.Input), encode),
             messages.method(messages.RUN_WITH_INPUT): both(
                 server.run_with_input, decoder(messages.Input), encode

@@ -14,6 +14,7 @@ import msgspec
 
 from speech_engine.host.log import HostLogger
 from speech_engine.plugin import Context
+from speech_engine.testing.contract import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts
 from speech_engine.worker_module import worker_engine
 
@@ -30,7 +31,7 @@ async def _try(module: str, name: str, voice: str | None, answers: int) -> None:
         answer(RuleVerdict(rule, f"{type(error).__name__}: {error}".split("\n", 1)[0]))
         return
     answer(RuleVerdict(rule))
-    context = Context(HostLogger(name))
+    context = Context(HostLogger(name), samples=EngineContract.recordings)
     async for verdict in verdicts(lambda: create(name, settings, context), voice):
         answer(verdict)
 

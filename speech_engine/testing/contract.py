@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
@@ -10,12 +11,20 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from speech_engine.cloning import CloneRequest, CloneSample
-from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices, EngineVoices
+from speech_engine.engine import (
+    Engine,
+    EngineClones,
+    EngineConverts,
+    EngineDeletesVoices,
+    EngineFindsClones,
+    EngineVoices,
+)
 from speech_engine.errors import EngineError, UnusableSample, VoiceNotFound
 from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
+from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import ModelInfo
 from speech_engine.testing.jobs import collect, job, speaking
-from speech_engine.testing.recordings import CLONE_S, converted, input_of, wav_of
+from speech_engine.testing.recordings import CLONE_S, converted, input_of, put_recording, wav_of
 from speech_engine.testing.rules import (
     ContractBroken,
     check_answer,
@@ -25,7 +34,7 @@ from speech_engine.testing.rules import (
     require,
     samples,
 )
-from speech_engine.values import EngineVoice, SpeechJob, Voice
+from speech_engine.values import EngineVoice, Mix, Samples, SpeechJob, Voice
 
 
 class EngineContract:
@@ -41,7 +50,8 @@ class EngineContract:
 
     `texts` are two sentences or more in `language`, and together at least a second of speech. If
     `model` is None, the engine's first model speaks. `patience_s` ends a test whose engine hangs; it
-    does not measure speed.
+    does not measure speed. An engine that speaks from recordings is created with
+    `Context(..., samples=self.recordings)`.
     """
 
     voice: ClassVar[str | Voice]
@@ -50,6 +60,7 @@ class EngineContract:
     texts: ClassVar[tuple[str, ...]] = ("One two three four five.", "Six seven eight nine.", "Ten.")
     patience_s: ClassVar[float] = 30.0
     tries_clones: ClassVar[bool] = False
+    recordings: ClassVar[SampleShelf] = SampleShelf()
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         """Create an engine for one test. The end of the block must free all that the engine took."""
@@ -157,14 +168,39 @@ class EngineContract:
             spoken = await self._speak_whole(engine, self.job_for(engine))
             sample = CloneSample(wav_of(spoken, least_s=CLONE_S))
             async with asyncio.timeout(self.patience_s):
-                voice = await engine.clone(
-                    CloneRequest(name="voxgate contract", samples=(sample,), language=self.language)
-                )
+                name = f"voxgate-contract-{secrets.token_hex(8)}"
+                request = CloneRequest(name=name, samples=(sample,), language=self.language)
+                voice = await engine.clone(request)
                 require(bool(voice), "clone() returns the id of the voice")
+                await self._check_found(engine, name, voice)
                 await self._speak_whole(engine, self.job_for(engine, voice=EngineVoice(voice)))
                 if isinstance(engine, EngineDeletesVoices):
                     await engine.delete_voice(voice)
                     await self._not_found(engine, voice)
+                    await self._check_found(engine, name, None)
+
+    async def test_a_recording_speaks_until_it_is_dropped(self) -> None:
+        async with self.engine() as engine:
+            model = self._model(engine)
+            if not model.speaks_samples:
+                return
+            first = self.job_for(engine)
+            spoken = await self._speak_whole(engine, first)
+            sample = put_recording(self.recordings, model, first.tenant, spoken)
+            job = self.job_for(engine, voice=Samples((sample,)))
+            await self._speak_whole(engine, job)
+            self.recordings.drop([sample.digest])
+            error = await self._refusal(engine, job)
+            require(
+                isinstance(error, VoiceNotFound),
+                f"an engine keeps nothing of a recording: without it comes VoiceNotFound, not {error!r}",
+            )
+
+    async def test_it_mixes_voices_if_it_says_so(self) -> None:
+        async with self.engine() as engine:
+            if self._model(engine).mixes and isinstance(voice := self.job_for(engine).voice, EngineVoice):
+                mix = Mix(((voice, 0.7), (voice, 0.3)))
+                await self._speak_whole(engine, self.job_for(engine, voice=mix))
 
     async def test_a_recording_is_repeated_in_another_voice(self) -> None:
         async with self.engine() as engine:
@@ -226,6 +262,17 @@ class EngineContract:
         except EngineError as error:
             return error
         raise ContractBroken("what an engine cannot do raises a class of speech_engine.errors")
+
+    async def _check_found(self, engine: Engine, name: str, voice: str | None) -> None:
+        """Check that an engine that finds clones finds this one, or knows that it is gone."""
+        if not isinstance(engine, EngineFindsClones):
+            return
+        found = await engine.find_clone(name)
+        require(found == voice, "find_clone() returns the id that clone() gave, and None once it is deleted")
+        listed = await engine.list_clones(name)
+        expected = [] if voice is None else [(voice, name)]
+        clones = [(each.id, each.name) for each in listed.clones]
+        require(clones == expected, "list_clones() has the clones whose names begin with the prefix")
 
     async def _not_found(self, engine: EngineDeletesVoices, voice: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Recordings for the contract suite: an engine's own speech, as a file to clone and as input to convert."""
+"""Recordings for the contract suite: an engine's own speech, to clone, to speak with and to convert."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from contextlib import aclosing
 
 from speech_engine.engine import EngineConverts
 from speech_engine.events import Audio, Event, Started
+from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.models import ModelInfo
 from speech_engine.pcm import nearest_samples
-from speech_engine.values import SpeechJob
+from speech_engine.values import Sample, SpeechJob
 
 CLONE_S = 12.0
 """Providers take recordings of 10 seconds or more."""
@@ -30,6 +32,18 @@ def wav_of(spoken: Sequence[Event], least_s: float) -> bytes:
         writer.setframerate(rate_hz)
         writer.writeframes(pcm * (1 + int(2 * rate_hz * least_s / max(1, len(pcm)))))
     return file.getvalue()
+
+
+def put_recording(shelf: SampleShelf, model: ModelInfo, tenant: str, spoken: Sequence[Event]) -> Sample:
+    """Put the speech on a shelf as a recording for this model, long enough for it, and return its sample."""
+    pcm, rate_hz = _sound(spoken)
+    pcm = nearest_samples(pcm, rate_hz, model.sample_hz)
+    least_s, most_s = model.sample_s
+    least, most = (2 * round(seconds * model.sample_hz) for seconds in (least_s, most_s))
+    pcm = (pcm * (1 + least // max(1, len(pcm))))[:most]
+    sample = Sample("recording", text="A recording.", seconds=len(pcm) / 2 / model.sample_hz)
+    shelf.put(tenant, model.id, sample.digest, pcm)
+    return sample
 
 
 def input_of(spoken: Sequence[Event]) -> bytes:

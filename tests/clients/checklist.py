@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tests.clients import judges_failures as failures
 from tests.clients import judges_limits as limits
 from tests.clients import judges_sound as heard
+from tests.clients import judges_voices as voices
 from tests.clients import replays, rows_limits
 from tests.clients import rows_catalogue as catalogue
 from tests.clients import rows_requests as requests
@@ -20,7 +21,7 @@ from tests.clients.visits import Visit
 Judge = Callable[[Visit], None]
 Prove = Callable[[Servers], None]
 
-_LIBRARY = "created voices and consents come with the voice library"
+_LIBRARY = "this line of the SDK has no voices of one's own"
 _SUPERSETS = "batch, text over a socket and the other façade are not offered yet"
 _BYTES = "the same bytes for whoever asks: one client is enough"
 _BY_HAND = "no library sends this, or shows what came"
@@ -55,6 +56,11 @@ def _row(
 
 def _sdks(judge: Judge, **others: Judge) -> dict[str, Judge]:
     return {**dict.fromkeys(_SDKS, judge), **others}
+
+
+def _newest(judge: Judge) -> dict[str, Judge]:
+    """By the lines of the SDKs that have voices of one's own."""
+    return {"py3": judge, "js7": judge}
 
 
 _BREAKS_OFF = {
@@ -182,9 +188,9 @@ ROWS: dict[int, Row] = {
         },
         why_not=_BY_HAND,
     ),
-    29: _row("voice create", why_not=_LIBRARY),
-    30: _row("voice delete twice", why_not=_LIBRARY),
-    31: _row("consents life cycle and paging", why_not=_LIBRARY),
+    29: _row("voice create", _newest(voices.voice_is_created_and_speaks), why_not=_LIBRARY),
+    30: _row("voice delete twice", _newest(voices.voice_is_deleted_once), why_not=_LIBRARY),
+    31: _row("consents life cycle and paging", _newest(voices.consents_live_and_page), why_not=_LIBRARY),
     32: _row("transcription is a clean 404", _sdks(failures.transcription_is_a_clean_404)),
     33: _row("headers", _sdks(failures.headers_are_openai_s)),
     34: _row(

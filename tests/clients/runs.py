@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+from tests import speech_clips
 from tests.clients import environments
 from tests.clients.environments import Absent
 from tests.server import Server
@@ -134,5 +135,6 @@ def programs_of(folder: Path, server: Server) -> Iterator[Programs]:
 
 
 def _environ() -> dict[str, str]:
-    """Without what a developer's own account would tell the clients."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AI_"))}
+    """Without what a developer's own account would tell the clients, and with a recording to send."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AI_"))}
+    return {**own, "VOXGATE_TEST_SAMPLE": str(speech_clips.wav_file())}

@@ -37,6 +37,17 @@ class Visit(NamedTuple):
         self.program.begin(self.row, account.url, account.key)
         return self.program.end()
 
+    def see_owning(self) -> Any:
+        """What the program saw with the key of a new account, which has 44 consents already."""
+        server = self.servers.shut.server
+        key = server.mint_key(f"{self.client}-{self.row}", plan="unlimited").secret
+        with server.client(key) as client:
+            for number in range(44):
+                statement = {"name": f"c{number}", "language": "en", "statement": "They agreed."}
+                client.post("/v1/audio/voice_consents", json=statement).raise_for_status()
+        self.program.begin(self.row, server.url, key)
+        return self.program.end()
+
     def see_leaving(self, engine: str, reaction_s: float) -> Any:
         """As `see`, of a row that holds a slot of the engine, and must give it back when it ends."""
         self._until_running(engine, 0, reaction_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 
 from proxy.config import config_toml
 from proxy.config.config_toml import EngineSection, Server, Storage, VoiceSection
+from proxy.config.consent import ConsentSection
 from proxy.config.engines import CostSection
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.routes import RouteSection
-from proxy.config.sections import CacheSection, LimitsStore, Upstream
+from proxy.config.sections import CacheSection, LimitsStore, Upstream, VaultSection
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from tests.docs import pages
@@ -36,6 +38,8 @@ _NO_VALUE = ("none", "needed", "the section's name")
         ("[storage]", Storage),
         ("[limits]", LimitsStore),
         ("[cache]", CacheSection),
+        ("[vault]", VaultSection),
+        ("[consent]", ConsentSection),
         ("[upstream]", Upstream),
         ("[plans.NAME]", PlanSection),
         ("[plans.NAME.prices]", PriceSection),
@@ -84,6 +88,9 @@ def test_the_shipped_file_sets_nothing_to_other_than_its_documented_default() ->
 @pytest.mark.parametrize("block", _TOML, ids=lambda block: block.where)
 def test_every_example_is_a_configuration_without_a_fault(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
+    for name in ("new-key", "data/master-key"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(b64encode(bytes(32)).decode())
     # An example of one engine leaves the defaults without theirs, which is not what it is about.
     own = "" if "[engines.espeak]" in block.text or "[engines" not in block.text else "[engines.espeak]\n"
     file.write_text(own + block.text)

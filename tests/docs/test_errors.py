@@ -46,7 +46,9 @@ def _raised() -> Iterator[_Row]:
         named = call.func.id if isinstance(call.func, ast.Name) else ""
         if named == routing.NoCandidate.__name__:
             is_forbidden = any(keyword.arg == "is_forbidden" for keyword in call.keywords)
-            yield _row(NotAllowed if is_forbidden else InvalidRequest, _constant(call.args[1]))
+            is_waiting = any(keyword.arg == "retry_after_s" for keyword in call.keywords)
+            refusal = NotAllowed if is_forbidden else UpstreamFailed if is_waiting else InvalidRequest
+            yield _row(refusal, _constant(call.args[1]))
         for keyword in call.keywords:
             if named in classes and keyword.arg == "code" and isinstance(keyword.value, ast.Constant):
                 yield _row(classes[named], _constant(keyword.value))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from policies import caching
 from policies.caching import SpeakerUse
+from speech_engine import EngineVoice, Mix, Sample, Samples
 
 SECRET = bytes(range(32))
 PART = SpeakerUse(
@@ -21,7 +22,8 @@ PART = SpeakerUse(
     revision="1",
     model="one/m",
     checkpoint="c",
-    engine_voice="v",
+    engine_voice=EngineVoice("v"),
+    credential="",
     front_end="plain",
     front_end_revision="1",
     lexicon="",
@@ -53,8 +55,11 @@ def test_one_answer_may_take_a_quarter_and_a_wait_half() -> None:
 @pytest.mark.parametrize("field", SpeakerUse.__struct_fields__)
 def test_any_other_part_is_another_sound(field: str) -> None:
     value = getattr(PART, field)
-    more = 1 if isinstance(value, int | float) else ("x",) if isinstance(value, tuple) else "x"
-    changed = msgspec.structs.replace(PART, **{field: value + more})
+    if isinstance(value, EngineVoice):
+        other: object = EngineVoice(value.id + "x")
+    else:
+        other = value + (1 if isinstance(value, int | float) else ("x",) if isinstance(value, tuple) else "x")
+    changed = msgspec.structs.replace(PART, **{field: other})
     assert _name(parts=[changed]) != _name(parts=[PART])
 
 
@@ -84,3 +89,16 @@ def _name(
     parts: Sequence[SpeakerUse] = (PART,),
 ) -> str:
     return caching.name(secret, account, sound, parts)
+
+
+def test_a_voice_of_an_engine_never_has_the_name_of_a_recording_or_a_mix() -> None:
+    sample = Samples((Sample("aa"),))
+    voices = (
+        EngineVoice("aa"),
+        EngineVoice("samples:aa"),
+        sample,
+        Mix(((sample, 1.0),)),
+        Mix(((sample, 0.5),)),
+    )
+    named = {_name(parts=[msgspec.structs.replace(PART, engine_voice=voice)]) for voice in voices}
+    assert len(named) == len(voices)

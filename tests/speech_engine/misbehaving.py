@@ -22,6 +22,8 @@ from speech_engine import (
     VoiceNotFound,
 )
 from speech_engine.pcm import PcmPieces
+from speech_engine.testing import EngineContract
+from speech_engine.values import find_samples
 from tests.speech_engine.beepers import CHUNK, MODEL, RATE_HZ, Beeper
 
 
@@ -176,6 +178,26 @@ class Cloning(Beeper):
     def check(self, job: SpeechJob) -> None:
         is_made = isinstance(job.voice, EngineVoice) and job.voice.id in self.made
         super().check(replace(job, voice=EngineVoice("beep")) if is_made else job)
+
+
+class Recorded(Beeper):
+    """Speaks from recordings, and mixes."""
+
+    model = replace(MODEL, speaks_samples=True, mixes=True)
+
+    def read(self, job: SpeechJob) -> None:
+        for sample in find_samples(job.voice):
+            EngineContract.recordings.pcm(job, sample)
+
+    def check(self, job: SpeechJob) -> None:
+        self.read(job)
+        is_made = not isinstance(job.voice, EngineVoice)
+        super().check(replace(job, voice=EngineVoice("beep")) if is_made else job)
+
+
+class KeepsRecordings(Recorded):
+    def read(self, job: SpeechJob) -> None:
+        """Read nothing: as if it knew the voice for ever."""
 
 
 class CloneWithoutName(Cloning):

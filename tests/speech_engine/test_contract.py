@@ -43,6 +43,7 @@ from tests.speech_engine.misbehaving import (
     Endless,
     HundredHertz,
     KeepsItsSlot,
+    KeepsRecordings,
     NamelessVoice,
     NoModels,
     NoSlots,
@@ -50,6 +51,7 @@ from tests.speech_engine.misbehaving import (
     OnlyFast,
     PlainIterator,
     QuotesTheText,
+    Recorded,
     SpeaksNoLanguage,
     SwallowsCancellation,
     TwiceTheSameVoice,
@@ -88,6 +90,7 @@ BAD: dict[type[Beeper], str] = {
     SpeaksNoLanguage: "names its languages",
     HundredHertz: "8000..192000",
     NoModels: "at least one model",
+    KeepsRecordings: "raises a class of speech_engine.errors",
     CloneWithoutName: "returns the id of the voice",
     DeletesAnything: "a voice that was deleted raises VoiceNotFound",
     ConvertsSilently: "a recording with sound gives sound",
@@ -122,7 +125,7 @@ async def verdicts(kind: type[Beeper]) -> dict[str, BaseException | None]:
     return dict(zip(tests, answers, strict=True))
 
 
-@pytest.mark.parametrize("kind", [Beeper, Cloning])
+@pytest.mark.parametrize("kind", [Beeper, Cloning, Recorded])
 async def test_a_good_engine_passes_every_test(kind: type[Beeper]) -> None:
     said = await verdicts(kind)
     assert len(said) >= 14

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
-from proxy.diagnosis.doctor import databases, installation, machine, server
+from proxy.diagnosis.doctor import databases, installation, machine, server, vault
 from proxy.diagnosis.finding import Finding, note, ok, wrong
 
 DEADLINE_S = 15.0
@@ -46,6 +46,7 @@ _OF_THE_CONFIG = (
     ConfigCheck("metrics port", server.metrics_port),
     ConfigCheck("sqlite", databases.sqlite_version),
     ConfigCheck("database", databases.database),
+    ConfigCheck("vault", vault.vault),
     ConfigCheck("limits", databases.limits),
     ConfigCheck("engines", installation.engines),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -105,6 +105,20 @@ class Cache:
         Without an account this is for the clips of all accounts.
         """
         await self._purge_twice(lambda store: clips.purge_voice(store, account, voice_id))
+
+    def forget_voice(self, voice: str, digests: Collection[str]) -> None:
+        """Forget the clips in memory: an erasure is rare, and they are read again."""
+        del voice, digests
+        self._shelf.forget_memory()
+
+    async def remove_voice(self, voice: str, *, is_late: bool) -> None:
+        """Remove all clips of an erased voice. What is being recorded is not kept: see storage/clips.py.
+
+        If it `is_late`, the rows may be gone, and their files still be there. Raises OSError, StorageFailed.
+        """
+        await self._shelf.purge(lambda store: clips.purge_voice(store, None, voice))
+        if is_late:
+            await self._shelf.tidy()
 
     async def purge_lexicon(self, account: str) -> None:
         """Delete the clips of the account that were spoken with a lexicon."""

@@ -69,6 +69,10 @@ class Memory:
         for path in paths:
             self._drop(path)
 
+    def clear(self) -> None:
+        self._entries.clear()
+        self._bytes = 0
+
     def _drop(self, path: str) -> None:
         entry = self._entries.pop(path, None)
         if entry is not None:

@@ -14,7 +14,7 @@ from proxy.config.sections import Config
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 
-RESOLVED = frozenset({"model", "voice", "cast", "language", "by_sentence", "lexicon"})
+RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon"})
 """Fields of a request that the plan makes exact. The parts of the plan stand for them in the name."""
 
 UNHEARD = frozenset({"answer", "cache"})
@@ -48,10 +48,8 @@ class ClipOwner(NamedTuple):
 
     @classmethod
     def of(cls, question: CacheQuestion) -> ClipOwner:
-        parts = question.plan.parts
-        # The requested voice as well: a cast of which one member speaks goes with both.
-        voices = frozenset({question.plan.voice.id, *(part.voice.id for part in parts)})
-        return cls(question.account, voices, any(part.lexicon.digest for part in parts))
+        plan = question.plan
+        return cls(question.account, plan.voices, any(part.lexicon.digest for part in plan.parts))
 
 
 class Names:
@@ -69,7 +67,10 @@ class Names:
 
     def revise(self, config: Config) -> None:
         """Take the settings of engines and front-ends into the names: other settings may sound different."""
-        engines = {name: (each.plugin, each.settings) for name, each in config.engines.items()}
+        engines = {
+            name: (each.plugin, each.settings, *([each.credentials] if each.credentials else ()))
+            for name, each in config.engines.items()
+        }
         front_ends = {name: each.settings for name, each in config.front_ends.items()}
         self._settings = {
             f"{kind}/{name}": self._tag("settings", msgspec.msgpack.encode(settings, order="deterministic"))
@@ -99,7 +100,8 @@ class Names:
             revision=part.voice.revision,
             model=model.name,
             checkpoint=model.info.digest,
-            engine_voice=candidate.engine_voice,
+            engine_voice=candidate.voice,
+            credential=candidate.credential,
             front_end=candidate.front_end,
             front_end_revision=self._front_end_revision(candidate.front_end),
             settings=(

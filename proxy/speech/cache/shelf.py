@@ -151,6 +151,10 @@ class Shelf:
             # Not before: a request may read a file again while it is being removed.
             self._memory.forget(map(self.path, names))
 
+    def forget_memory(self) -> None:
+        """Forget what is in memory, and nothing on the disk."""
+        self._memory.clear()
+
     async def tidy(self) -> None:
         """Remove files without rows, stale rows, and the folders of versions that had no index."""
         # The names come first: whatever has a name by now had rows before it.

@@ -17,9 +17,10 @@ ALTER TABLE voices ADD COLUMN sealed TEXT NOT NULL DEFAULT '';
 CREATE INDEX voices_by_account ON voices (account, created);
 CREATE INDEX voices_by_consent ON voices (consent);
 
--- The random key by which the digests of an account's recordings are made. Nobody else's are like them.
+-- The random key by which the digests of an account's recordings are made. Nobody else's are like them. The
+-- operator's account is ''.
 CREATE TABLE account_keys (
-    account TEXT PRIMARY KEY REFERENCES accounts (id),
+    account TEXT PRIMARY KEY,
     wrapped TEXT NOT NULL
 );
 
@@ -67,7 +68,8 @@ CREATE INDEX consents_by_digest ON consents (account, digest);
 
 -- A voice on an engine that keeps it itself, under one credential of that engine. `state` is wanted, making, ready,
 -- failed, expired, stranded or doomed. Who works on a row holds its lease until then, under `fence`. `due` is when
--- there is next something to do. A doomed row outlives its voice until the provider has deleted its copy.
+-- there is next something to do. A doomed row outlives its voice until the provider has deleted its copy. `name`
+-- is written before the provider is asked: its id there, or its name if the provider makes ids (`engine_voice`).
 CREATE TABLE bindings (
     id           TEXT PRIMARY KEY,
     voice        TEXT NOT NULL,
@@ -75,6 +77,7 @@ CREATE TABLE bindings (
     revision     BIGINT NOT NULL,
     engine       TEXT NOT NULL,
     credential   TEXT NOT NULL,
+    name         TEXT NOT NULL DEFAULT '',
     engine_voice TEXT NOT NULL DEFAULT '',
     state        TEXT NOT NULL,
     fence        BIGINT NOT NULL DEFAULT 0,
@@ -88,6 +91,13 @@ CREATE TABLE bindings (
 );
 CREATE INDEX bindings_by_voice ON bindings (voice);
 CREATE INDEX bindings_by_due ON bindings (state, due);
+CREATE UNIQUE INDEX bindings_by_place ON bindings (voice, engine, credential) WHERE state <> 'doomed';
+
+-- The name of this database among the voices of a provider's account, in its only row.
+CREATE TABLE installation (
+    number BIGINT PRIMARY KEY CHECK (number = 1),
+    id     TEXT NOT NULL
+);
 
 -- The erasure of a voice or a consent: its tombstone. Whatever is derived of a voice asks here, in its own commit,
 -- before it is kept. `digests` is a JSON array of the recordings that hosts have to drop. It is complete when all
@@ -101,3 +111,4 @@ CREATE TABLE erasures (
     pending   TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX erasures_by_completed ON erasures (completed);
+CREATE INDEX erasures_by_began ON erasures (began);

@@ -1,6 +1,8 @@
 // OpenAI's SDK for Node, 6.x or 7.x: `node_sdk.mjs URL KEY [ROW]` does a row and prints what it saw.
 // Without a row it takes one from each line of its input, which may name another URL and KEY behind it. URL is
 // the server's root, without /v1.
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
 import OpenAI, { APIError, toFile } from "openai";
 import { LONG, SECOND, TEXT, base64, drained, exchanged, noting, run, server } from "./rows.mjs";
 
@@ -165,6 +167,72 @@ async function headers(server) {
   return { asked: {}, answered };
 }
 
+const sample = () => readFile(process.env.VOXGATE_TEST_SAMPLE);
+const sampleFile = async () => toFile(await sample(), "me.wav", { type: "audio/wav" });
+const newConsent = async (name, from) =>
+  from.audio.voiceConsents.create({ name, language: "en-US", recording: await sampleFile() });
+
+async function voiceCreation(server) {
+  const own = at(server);
+  const { voices } = own.audio;
+  const consent = (await newConsent("Ana", own)).id;
+  const create = async (name, audio_sample, more) =>
+    voices.create({ name, consent, audio_sample: audio_sample ?? (await sampleFile()), ...more });
+  const made = [await create("js-a"), await create("js-b", createReadStream(process.env.VOXGATE_TEST_SAMPLE))];
+  const refused = {
+    name: await error(() => create("js-a")),
+    consent: await error(async () => create("js-e", undefined, { consent: "cons_0" })),
+    audio: await error(async () => create("js-f", await toFile(Buffer.from("no audio"), "a.wav"))),
+    type: await error(() =>
+      voices.create({ type: "prompt", name: "js-g", prompt: "A warm voice.", script_hint: "Hello." }),
+    ),
+  };
+  const spoken = {};
+  for (const format of ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+    spoken[format] = await answer(await say({ voice: { id: made[0].id }, response_format: format }, own));
+  const byName = await say({ voice: "js-a", response_format: "wav" }, own);
+  return { made, refused, spoken, by_name: await answer(byName) };
+}
+
+async function voiceDeletion(server) {
+  const own = at(server);
+  const consent = await newConsent("Ben", own);
+  const audio_sample = await sampleFile();
+  const voice = await own.audio.voices.create({ name: "js-gone", consent: consent.id, audio_sample });
+  const gone = await own.audio.voices.delete(voice.id);
+  return {
+    id: voice.id,
+    gone,
+    again: await error(() => own.audio.voices.delete(voice.id)),
+    consent: (await own.audio.voiceConsents.retrieve(consent.id)).id === consent.id,
+    spoken: await error(() => say({ voice: { id: voice.id } }, own)),
+  };
+}
+
+async function consents(server) {
+  const own = at(server);
+  const kept = own.audio.voiceConsents;
+  const made = await newConsent("Ana", own);
+  const seen = await exchanged(async () => {
+    const ids = [];
+    for await (const consent of kept.list({ limit: 20 })) ids.push(consent.id);
+    return { ids };
+  });
+  const first = made.id;
+  return {
+    made,
+    ids: seen.ids,
+    pages: seen.exchanges.length,
+    unknown_after: await error(async () => {
+      for await (const _ of kept.list({ after: "cons_nothing", limit: 20 }));
+    }),
+    renamed: await kept.update(first, { name: "new name" }),
+    found: await kept.retrieve(first),
+    deleted: await kept.delete(first),
+    again: await error(() => kept.delete(first)),
+  };
+}
+
 await run({
   1: async () => answer(await say({})),
   2: sixFormats,
@@ -181,6 +249,9 @@ await run({
   22: events,
   23: eventsOfTts1,
   26: models,
+  29: voiceCreation,
+  30: voiceDeletion,
+  31: consents,
   32: transcription,
   33: headers,
 });

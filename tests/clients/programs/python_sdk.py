@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,9 @@ _SECOND = 48_000
 
 # The lines differ in the HTTP client that they are built on, and each lets its errors through.
 _http = importlib.import_module("httpx" if openai.__version__.startswith("1.") else "httpx2")
+
+_SAMPLE = os.environ.get("VOXGATE_TEST_SAMPLE", "")
+"""A recording of speech, as a WAV file."""
 
 _exchanges: list[dict[str, Any]] = []
 
@@ -155,6 +159,76 @@ def models(sdk: OpenAI) -> Any:
     }
 
 
+def voice_creation(sdk: OpenAI) -> Any:
+    audio: Any = sdk.audio
+    consent = audio.voice_consents.create(
+        name="Ana", language="en-US", recording=("me.wav", _sample(), "audio/wav")
+    ).id
+    # As bytes with a name and a type, and as a plain file that says nothing of itself.
+    made = [audio.voices.create(audio_sample=made_file(), consent=consent, name="py-a").model_dump()]
+    with open(_SAMPLE, "rb") as plain:
+        made.append(audio.voices.create(audio_sample=plain, consent=consent, name="py-b").model_dump())
+    whole = _wav_of(10 * 1024 * 1024)
+    with_more = {"language": "pt-BR", "speaker_description": "Calm.", "tags": ["warm", "low"]}
+    fits = audio.voices.create(
+        audio_sample=("m.wav", whole, "audio/wav"), consent=consent, name="py-c", extra_body=with_more
+    )
+    made.append(fits.model_dump())
+    too_large = ("m.wav", whole + b"\0", "audio/wav")
+    refused = {
+        "size": lambda: audio.voices.create(audio_sample=too_large, consent=consent, name="py-d"),
+        "name": lambda: audio.voices.create(audio_sample=made_file(), consent=consent, name="py-a"),
+        "consent": lambda: audio.voices.create(audio_sample=made_file(), consent="cons_0", name="py-e"),
+        "audio": lambda: audio.voices.create(audio_sample=b"no audio", consent=consent, name="py-f"),
+        "type": lambda: audio.voices.create(
+            type="prompt", prompt="A warm voice.", script_hint="Hello.", name="py-g"
+        ),
+    }
+    formats = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+    spoken = {each: _answer(_say(sdk, voice={"id": made[0]["id"]}, response_format=each)) for each in formats}
+    return {
+        "made": made,
+        "refused": {name: _error(call) for name, call in refused.items()},
+        "spoken": spoken,
+        "by_name": _answer(_say(sdk, voice="py-a", response_format="wav")),
+    }
+
+
+def made_file() -> tuple[str, bytes, str]:
+    return ("me.wav", _sample(), "audio/wav")
+
+
+def voice_deletion(sdk: OpenAI) -> Any:
+    audio: Any = sdk.audio
+    consent = audio.voice_consents.create(name="Ben", language="en-US", recording=made_file())
+    voice = audio.voices.create(audio_sample=made_file(), consent=consent.id, name="py-gone")
+    gone = audio.voices.delete(voice.id).model_dump()
+    return {
+        "id": voice.id,
+        "gone": gone,
+        "again": _error(lambda: audio.voices.delete(voice.id)),
+        "consent": audio.voice_consents.retrieve(consent.id).id == consent.id,
+        "spoken": _refused(sdk, voice={"id": voice.id}),
+    }
+
+
+def consents(sdk: OpenAI) -> Any:
+    kept: Any = sdk.audio.voice_consents
+    made = kept.create(name="Ana", language="en-US", recording=made_file())
+    seen = _exchanged(lambda: {"ids": [each.id for each in kept.list(limit=20)]})
+    first = made.id
+    return {
+        "made": made.model_dump(),
+        "ids": seen["ids"],
+        "pages": len(seen["exchanges"]),
+        "unknown_after": _error(lambda: [*kept.list(after="cons_nothing", limit=20)]),
+        "renamed": kept.update(first, name="new name").model_dump(),
+        "found": kept.retrieve(first).model_dump(),
+        "deleted": kept.delete(first).model_dump(),
+        "again": _error(lambda: kept.delete(first)),
+    }
+
+
 def transcription(sdk: OpenAI) -> Any:
     transcriptions: Any = _retrying(sdk).audio.transcriptions
     asked = {"model": "whisper-1", "file": ("a.wav", bytes(1 << 20))}
@@ -183,9 +257,24 @@ ROWS: dict[int, Callable[[OpenAI], Any]] = {
     22: events,
     23: events_of_tts_1,
     26: models,
+    29: voice_creation,
+    30: voice_deletion,
+    31: consents,
     32: transcription,
     33: headers,
 }
+
+
+def _sample() -> bytes:
+    with open(_SAMPLE, "rb") as file:
+        return file.read()
+
+
+def _wav_of(size: int) -> bytes:
+    """The sample with so much behind its sound that the file has this size: an unknown chunk."""
+    sample = _sample()
+    rest = size - len(sample) - 8
+    return sample + b"junk" + rest.to_bytes(4, "little") + bytes(rest)
 
 
 def _retrying(sdk: OpenAI) -> OpenAI:

@@ -10,9 +10,10 @@ from speech_engine import (
     EngineClones,
     EngineDeletesVoices,
     EngineError,
-    EngineExhausted,
     EngineFailed,
+    EngineUnauthorized,
     EngineVoice,
+    NoCloneRoom,
     UnusableSample,
     VoiceNotFound,
 )
@@ -58,7 +59,7 @@ async def test_the_form_has_all_of_it() -> None:
     ("fault", "expected"),
     [
         ({"status": 503}, EngineFailed),
-        ({"status": 400, "code": "older:voice_limit_reached"}, EngineExhausted),
+        ({"status": 400, "code": "older:voice_limit_reached"}, NoCloneRoom),
         ({"status": 422, "code": "list:files"}, UnusableSample),
     ],
 )
@@ -77,10 +78,10 @@ async def test_a_recording_that_is_none_is_the_users_to_mend() -> None:
             await made.engine.clone(CloneRequest(name="Ada", samples=(CloneSample(b"short"),)))
 
 
-async def test_no_slot_is_the_operators_to_mend() -> None:
+async def test_an_account_without_a_free_slot_has_no_room() -> None:
     async with rig() as made:
         made.account.voice_slots = len(made.account.voices)
-        with pytest.raises(EngineExhausted):
+        with pytest.raises(NoCloneRoom):
             await made.engine.clone(REQUEST)
 
 
@@ -99,3 +100,58 @@ async def test_a_text_that_is_no_id_deletes_nothing(id_: str) -> None:
         with pytest.raises(VoiceNotFound):
             await made.engine.delete_voice(id_)
         assert made.provider.seen == []
+
+
+NAME = "voxgate-1a2b-3c4d5e6f"
+OURS = CloneRequest(name=NAME, samples=REQUEST.samples)
+
+
+async def test_after_a_lost_answer_the_clone_is_found_by_its_name() -> None:
+    async with rig() as made:
+        made.account.voices["fakeClone00"] = f"{NAME}0"
+        assert await made.engine.find_clone(NAME) is None
+        made.provider.fail("truncated", path="/v1/voices/add")
+        with pytest.raises(EngineError):
+            await made.engine.clone(OURS)
+        voice = await made.engine.find_clone(NAME)
+        assert voice is not None
+        assert made.account.voices[voice] == NAME
+
+
+async def test_our_clones_are_listed_with_the_room_that_is_left() -> None:
+    async with rig() as made:
+        voice = await made.engine.clone(OURS)
+        made.account.voices["fakeClone77"] = "voxgate-ffff-1"
+        made.account.voice_slots, made.account.most_additions = 7, 3
+        listed = await made.engine.list_clones("voxgate-1a2b-")
+        assert [(each.id, each.name) for each in listed.clones] == [(voice, NAME)]
+        assert (listed.slots_left, listed.additions_left) == (2, 2)
+        made.account.permissions.remove("user_read")
+        listed = await made.engine.list_clones("voxgate-")
+        assert (len(listed.clones), listed.slots_left, listed.additions_left) == (2, None, None)
+
+
+async def test_a_key_that_may_not_list_voices_cannot_find_a_clone() -> None:
+    async with rig() as made:
+        made.account.permissions.remove("voices_read")
+        with pytest.raises(EngineUnauthorized):
+            await made.engine.find_clone(NAME)
+
+
+async def test_a_found_voice_that_must_be_verified_is_not_left_behind() -> None:
+    async with rig() as made:
+        made.account.wants_verification = True
+        made.provider.fail("truncated", path="/v1/voices/add")
+        with pytest.raises(EngineError):
+            await made.engine.clone(OURS)
+        with pytest.raises(UnusableSample):
+            await made.engine.find_clone(NAME)
+        assert NAME not in made.account.voices.values()
+
+
+async def test_what_was_cloned_here_is_listed_for_nobody() -> None:
+    async with rig() as made:
+        voice = await made.engine.clone(OURS)
+        await made.engine.refresh()
+        assert voice not in {each.id for each in made.engine.voices()}
+        assert len(made.engine.voices()) == len(made.account.voices) - 1

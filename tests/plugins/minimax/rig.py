@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -43,8 +44,13 @@ class Rig(NamedTuple):
 
 
 @asynccontextmanager
-async def rig(account: Account | None = None, key: str = KEY, **settings: Any) -> AsyncIterator[Rig]:
-    fake = FakeMinimax(toned, account=account)
+async def rig(
+    account: Account | None = None,
+    key: str = KEY,
+    others: Mapping[str, Account] = MappingProxyType({}),
+    **settings: Any,
+) -> AsyncIterator[Rig]:
+    fake = FakeMinimax(toned, account=account, others=others)
     async with served(fake.provider) as at, open_http(Upstream()) as http:
         section = msgspec.convert({"api_key": key, "base_url": at.url, **settings}, MinimaxSettings)
         async with create("minimax", section, Context(structlog.get_logger(), http=http)) as engine:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from speech_engine import Engine, EngineClones, EngineDeletesVoices, EngineRefreshes, EngineVoices
+from speech_engine import (
+    Engine,
+    EngineClones,
+    EngineDeletesVoices,
+    EngineFindsClones,
+    EngineRefreshes,
+    EngineVoices,
+)
 from speech_engine.testing import EngineContract
 from tests.plugins.minimax.rig import VOICE, rig
 
@@ -34,5 +41,6 @@ class TestMinimaxInWholeAnswers(EngineContract):
 
 async def test_minimax_has_all_that_an_engine_of_the_cloud_may_have() -> None:
     async with rig() as running:
-        for part in (Engine, EngineVoices, EngineRefreshes, EngineClones, EngineDeletesVoices):
+        parts = (Engine, EngineVoices, EngineRefreshes, EngineClones, EngineFindsClones, EngineDeletesVoices)
+        for part in parts:
             assert isinstance(running.engine, part)

@@ -5,13 +5,21 @@ from __future__ import annotations
 import io
 import wave
 
+import msgspec
 import pytest
+import structlog
 
 from fakes.minimax.account import SYSTEM_VOICES, UNUSED_S, Account
-from plugins.minimax.faults import IdTaken
+from plugins.minimax.engine import create
+from plugins.minimax.settings import MinimaxSettings
+from proxy.config.sections import Upstream
+from proxy.engines.upstream_http import open_http
 from speech_engine import (
+    CloneInfo,
+    CloneNameUsed,
     CloneRequest,
     CloneSample,
+    Context,
     EngineError,
     EngineFailed,
     EngineStumbled,
@@ -35,8 +43,11 @@ def _recording(seconds: float) -> CloneSample:
     return CloneSample(sink.getvalue())
 
 
-def _request(seconds: float = 12.0) -> CloneRequest:
-    return CloneRequest(name="Ana's voice", samples=(_recording(seconds),), language="pt-BR", denoise=True)
+NAME = "voxgate-1a2b-3c4d5e6f"
+
+
+def _request(seconds: float = 12.0, name: str = NAME) -> CloneRequest:
+    return CloneRequest(name=name, samples=(_recording(seconds),), language="pt-BR", denoise=True)
 
 
 async def _unusable(running: Rig, request: CloneRequest) -> str:
@@ -100,8 +111,14 @@ async def test_a_refresh_tells_of_a_key_that_is_refused() -> None:
 async def test_a_clone_speaks_and_is_asked_for_exactly() -> None:
     async with rig() as running:
         id_ = await running.engine.clone(_request())
-        upload, clone = running.provider.seen
-        (file_id,) = running.fake.account.files
+        upload, clone, forget, first_use = running.provider.seen
+        file_id = clone.json["file_id"]
+        assert (forget.path, forget.json) == (
+            "/v1/files/delete",
+            {"file_id": file_id, "purpose": "voice_clone"},
+        )
+        assert running.fake.account.files == {}
+        assert (running.fake.account.fees, running.fake.account.listed()) == (1, [id_])
         await collect(running.engine, speech_job("Olá.", voice=EngineVoice(id_)))
     assert b'name="purpose"\r\n\r\nvoice_clone' in upload.body
     assert b'filename="sample.wav"' in upload.body
@@ -112,20 +129,88 @@ async def test_a_clone_speaks_and_is_asked_for_exactly() -> None:
     )
     assert file_id > 2**53
     assert file_id != int(float(file_id))
-    assert id_.startswith("voxgate-")
-    assert "ana" not in id_.lower()
+    assert id_ == NAME
+    assert first_use.json == {
+        "model": "speech-2.8-turbo",
+        "text": "Hi.",
+        "stream": False,
+        "output_format": "hex",
+        "voice_setting": {"speed": 1.0, "vol": 1.0, "pitch": 0, "voice_id": NAME},
+        "audio_setting": {"sample_rate": 24000, "format": "mp3", "channel": 1, "bitrate": 32000},
+        "language_boost": "auto",
+    }
+    assert running.fake.unknown == []
 
 
-async def test_an_id_that_is_taken_is_replaced_once() -> None:
+async def test_after_a_lost_answer_the_clone_is_found_and_speaks_once() -> None:
     async with rig() as running:
-        running.provider.fail("error_in_200", path="voice_clone", code="2039")
-        id_ = await running.engine.clone(_request())
-        first, second = running.provider.seen[1:]
-        assert first.json["voice_id"] != second.json["voice_id"] == id_
-        assert first.json["file_id"] == second.json["file_id"]
-        running.provider.fail("error_in_200", path="voice_clone", code="2039", count=2)
-        with pytest.raises(IdTaken):
+        running.provider.fail("truncated", path="voice_clone")
+        with pytest.raises(EngineError):
             await running.engine.clone(_request())
+        assert (running.fake.account.fees, running.fake.account.listed()) == (0, [])
+        assert await running.engine.find_clone(NAME) == NAME
+        assert (running.fake.account.fees, running.fake.account.listed()) == (1, [NAME])
+
+
+async def test_a_clone_that_was_never_made_is_not_found_and_costs_nothing() -> None:
+    async with rig() as running:
+        running.provider.fail("5xx", path="voice_clone", status=502)
+        with pytest.raises(EngineError):
+            await running.engine.clone(_request())
+        assert await running.engine.find_clone(NAME) is None
+        assert running.fake.account.fees == 0
+
+
+async def test_an_id_that_we_have_taken_ourselves_is_ours() -> None:
+    async with rig() as running:
+        running.provider.fail("truncated", path="voice_clone")
+        with pytest.raises(EngineError):
+            await running.engine.clone(_request())
+        assert await running.engine.clone(_request()) == NAME
+        assert (running.fake.account.fees, list(running.fake.account.voices)) == (1, [NAME])
+
+
+async def test_an_id_whose_voice_is_gone_can_never_be_used_again() -> None:
+    async with rig() as running:
+        await running.engine.clone(_request())
+        await running.engine.delete_voice(NAME)
+        with pytest.raises(CloneNameUsed):
+            await running.engine.clone(_request())
+        assert await running.engine.clone(_request(name=f"{NAME}-b")) == f"{NAME}-b"
+
+
+async def test_our_clones_are_listed_by_their_beginning() -> None:
+    account = Account()
+    account.add("nigerian-male-1")
+    async with rig(account) as running:
+        await collect(running.engine, speech_job("Hi.", voice=EngineVoice("nigerian-male-1")))
+        await running.engine.clone(_request())
+        await running.engine.clone(_request(name="voxgate-ffff-1"))
+        listed = await running.engine.list_clones("voxgate-1a2b-")
+    assert listed.clones == (CloneInfo(NAME, NAME),)
+    assert (listed.slots_left, listed.additions_left) == (None, None)
+
+
+async def test_an_outage_is_no_answer_to_where_a_clone_is() -> None:
+    async with rig() as running:
+        running.provider.fail("5xx", path="t2a_v2")
+        with pytest.raises(EngineStumbled):
+            await running.engine.find_clone(NAME)
+
+
+async def test_two_accounts_know_nothing_of_one_another() -> None:
+    other = Account()
+    async with rig(others={"other-key": other}) as running:
+        await running.engine.clone(_request())
+        assert other.voices == {}
+        second = msgspec.convert({"api_key": "other-key", "base_url": running.at.url}, MinimaxSettings)
+        async with open_http(Upstream()) as http:
+            context = Context(structlog.get_logger(), http=http)
+            async with create("minimax", second, context) as stranger:
+                assert await stranger.find_clone(NAME) is None
+                assert await stranger.clone(_request()) == NAME
+                await stranger.delete_voice(NAME)
+        assert list(running.fake.account.voices) == [NAME]
 
 
 @pytest.mark.parametrize("seconds", [9.0, 301.0])
@@ -146,7 +231,7 @@ async def test_a_recording_of_the_wrong_length_is_the_users_to_mend(seconds: flo
 )
 async def test_a_recording_that_it_cannot_take_is_not_even_sent(samples: tuple[CloneSample, ...]) -> None:
     async with rig() as running:
-        await _unusable(running, CloneRequest(name="x", samples=samples))
+        await _unusable(running, CloneRequest(name=NAME, samples=samples))
         assert running.provider.seen == []
 
 
@@ -155,7 +240,18 @@ async def test_a_clone_is_never_tried_again_by_itself() -> None:
         running.provider.fail("5xx", path="voice_clone", status=500)
         with pytest.raises(EngineFailed):
             await running.engine.clone(_request())
-        assert len(running.provider.seen) == 2
+        assert [seen.path for seen in running.provider.seen] == [
+            "/v1/files/upload",
+            "/v1/voice_clone",
+            "/v1/files/delete",
+        ]
+        assert running.fake.account.files == {}
+
+
+async def test_a_recording_that_cannot_be_deleted_does_not_spoil_the_voice() -> None:
+    async with rig() as running:
+        running.provider.fail("5xx", path="files/delete")
+        assert await running.engine.clone(_request()) == NAME
 
 
 async def test_an_upload_without_a_number_is_no_upload() -> None:
@@ -179,16 +275,19 @@ async def test_a_deleted_voice_is_gone_and_its_id_with_it() -> None:
         assert not running.fake.account.is_free(id_)
 
 
-async def test_a_clone_that_nobody_uses_for_a_week_is_gone() -> None:
+async def test_a_clone_has_spoken_once_so_a_week_without_use_does_not_end_it() -> None:
     now = 1000.0
-    async with rig(Account(clock=lambda: now)) as running:
-        used, unused = [await running.engine.clone(_request()) for _ in range(2)]
-        now += UNUSED_S - 1
+    account = Account(clock=lambda: now)
+    async with rig(account) as running:
+        used = await running.engine.clone(_request())
+        running.provider.fail("truncated", path="voice_clone")
+        with pytest.raises(EngineError):
+            await running.engine.clone(_request(name="voxgate-never-used"))
+        now += UNUSED_S + 1
         await collect(running.engine, speech_job("Hi.", voice=EngineVoice(used)))
-        now += 2
-        await collect(running.engine, speech_job("Hi.", voice=EngineVoice(used)))
-        error = await error_of(running.engine, speech_job("Hi.", voice=EngineVoice(unused)))
-    assert isinstance(error, VoiceNotFound)
+        assert await running.engine.find_clone("voxgate-never-used") is None
+        with pytest.raises(CloneNameUsed):
+            await running.engine.clone(_request(name="voxgate-never-used"))
 
 
 def test_no_repr_tells_a_name_or_what_was_said() -> None:

@@ -38,3 +38,17 @@ class TestAServerThatGivesWav(EngineContract):
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         return _refreshed("vllm", stream="sse", formats=("wav",))
+
+
+class TestAServerThatTakesRecordings(EngineContract):
+    voice = "vivian"
+
+    def engine(self) -> AbstractAsyncContextManager[Engine]:
+        return _refreshed("vllm", samples=self.recordings, recordings="json")
+
+
+class TestAServerThatTakesFormsWithRecordings(EngineContract):
+    voice = "alloy"
+
+    def engine(self) -> AbstractAsyncContextManager[Engine]:
+        return _refreshed("voxgate", samples=self.recordings, recordings="form")

@@ -15,6 +15,7 @@ from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
+from speech_engine.samples import NO_SAMPLES, SampleReader
 from speech_engine.testing import speaking
 from speech_engine.testing.provider import Provider
 from speech_engine.testing.serving import served
@@ -27,12 +28,13 @@ class Pair(NamedTuple):
 
 
 @asynccontextmanager
-async def pair(server: str = "", **settings: Any) -> AsyncIterator[Pair]:
+async def pair(server: str = "", samples: SampleReader = NO_SAMPLES, **settings: Any) -> AsyncIterator[Pair]:
     """An engine and the fake it asks; `server` is one of the fake's habits."""
     prefix = f"/{server}/v1" if server else "/v1"
     async with served(provider(tones)) as fake, open_http(Upstream()) as http:
         given = OpenAISettings(**{"base_url": fake.url + prefix, "api_key": "sk-good", **settings})
-        async with create("openai", given, Context(structlog.get_logger(), http=http)) as engine:
+        context = Context(structlog.get_logger(), http=http, samples=samples)
+        async with create("openai", given, context) as engine:
             yield Pair(engine, fake.provider)
 
 

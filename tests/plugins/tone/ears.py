@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.worker import ToneEngine, create
 from speech_engine import Audio, Context, Engine, EngineError, Event
+from speech_engine.samples import NO_SAMPLES, SampleReader
 from speech_engine.testing import collect, job, speaking
 
 Int16 = NDArray[np.int16]
 
 
-def tone(settings: ToneSettings | None = None) -> AbstractAsyncContextManager[ToneEngine]:
-    return create("tone", settings or ToneSettings(), Context(structlog.get_logger()))
+def tone(
+    settings: ToneSettings | None = None, samples: SampleReader = NO_SAMPLES
+) -> AbstractAsyncContextManager[ToneEngine]:
+    context = Context(structlog.get_logger(), samples=samples)
+    return create("tone", settings or ToneSettings(), context)
 
 
 def pcm_of(events: tuple[Event, ...]) -> Int16:

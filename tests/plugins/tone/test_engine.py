@@ -16,10 +16,13 @@ from plugins.tone.decode import decode
 from plugins.tone.plugin import ToneSettings
 from speech_engine import (
     Engine,
+    EngineVoice,
     Finished,
     Hosted,
     Mix,
+    Samples,
     UnsupportedText,
+    Voice,
     VoiceNotFound,
     Words,
 )
@@ -33,14 +36,14 @@ class TestToneEngine(EngineContract):
     voice = "tone"
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
-        return tone()
+        return tone(samples=self.recordings)
 
 
 class TestToneEngineAtAnotherRate(EngineContract):
     voice = "bell"
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
-        return tone(ToneSettings(sample_rate_hz=11_025, slots=1, voices=("tone", "bell")))
+        return tone(ToneSettings(sample_rate_hz=11_025, slots=1, voices=("tone", "bell")), self.recordings)
 
 
 async def test_settings_make_ordinary_voices_late_or_broken() -> None:
@@ -111,10 +114,11 @@ async def test_a_text_that_no_frame_can_hold_is_unsupported(text: str) -> None:
     assert caught.value.__cause__ is None
 
 
-async def test_the_engine_clones_and_mixes_nothing() -> None:
+@pytest.mark.parametrize("voice", [Mix(()), Mix(((EngineVoice("tone"), 0.0),)), Samples(())])
+async def test_a_voice_of_nothing_is_not_found(voice: Voice) -> None:
     async with tone() as engine:
         with pytest.raises(VoiceNotFound):
-            await collect(engine, job(TEXT, voice=Mix(())))
+            await collect(engine, job(TEXT, voice=voice))
 
 
 def test_the_front_names_the_worker_and_both_have_the_same_settings() -> None:

@@ -111,11 +111,14 @@ SPEAK = """
 import asyncio, sys
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.worker import ToneEngine
+from speech_engine import Context
+from speech_engine.host.log import HostLogger
 from speech_engine.testing import collect, job
 
 async def main():
     asyncio.get_running_loop().call_later(0.05, lambda: print("the loop turns", flush=True))
-    await collect(ToneEngine("tone", ToneSettings(), lambda: None), job("Hi there.", voice=sys.argv[1]))
+    engine = ToneEngine("tone", ToneSettings(), Context(HostLogger("tone")))
+    await collect(engine, job("Hi there.", voice=sys.argv[1]))
 
 print("speaking", flush=True)
 asyncio.run(main())

@@ -22,17 +22,21 @@ from policies.routing import (
     Voice,
     decide,
 )
-from speech_engine import Language, ModelInfo
+from speech_engine import EngineVoice, Language, ModelInfo
 from tests.policies.routing import worlds
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info, plan, voice
 
 FIELDS = {
     "voice": "voice",
+    "mix": "voice.mix",
+    "sample": "voice",
     "plan": "model",
     "licence": "model",
+    "consent": "voice",
     "language": "language",
     "pitch": "pitch",
     "emotion": "emotion",
+    "ready": "voice",
 }
 """The filters in their order, and the field of the request that each one blames."""
 ENGLISH = RoutingQuery(language="en")
@@ -46,11 +50,15 @@ def passes(
     is_paid = terms is not None and terms.is_paid
     return {
         "voice": by.on(model.engine) is not None,
+        "mix": True,
+        "sample": True,
         "plan": terms is None or routing.is_allowed(model, terms),
         "licence": rules.licences.obstacle(model.engine, stated, is_paid) is None,
         "language": routing.speaks(stated, query.language),
         "pitch": stated.pitch[0] <= query.pitch <= stated.pitch[1],
         "emotion": query.emotion is None or query.emotion in stated.emotions,
+        "consent": True,
+        "ready": True,
     }[filter_]
 
 
@@ -64,7 +72,7 @@ def test_candidates_are_those_that_no_filter_forbids_in_their_order(
     assert [candidate.model for candidate in decision.candidates] == kept
     for candidate in decision.candidates:
         assert all(passes(candidate.model, each, by, query, terms, rules) for each in FIELDS)
-        assert candidate.engine_voice == by.on(candidate.model.engine)
+        assert candidate.voice == EngineVoice(f"{candidate.model.engine}-v")
 
 
 @given(worlds.offers, worlds.voices, worlds.wishes, worlds.plans, worlds.rules)
@@ -192,7 +200,7 @@ def test_the_error_is_of_the_last_filter_that_anybody_reached() -> None:
 def test_a_candidate_is_a_model_with_its_own_engines_voice() -> None:
     red, blue = Model("red", info("en")), Model("blue", info("en"))
     found = decide(Offer(models=(blue, red)), voice("red", "blue"), ENGLISH, ANYONE, NO_RULES)
-    assert found.candidates == (Candidate(blue, "blue-v"), Candidate(red, "red-v"))
+    assert found.candidates == (Candidate(blue, EngineVoice("blue-v")), Candidate(red, EngineVoice("red-v")))
     assert blue.name == "blue/m"
 
 
@@ -211,7 +219,7 @@ def test_a_route_without_candidates_leaves_the_request_its_model() -> None:
     offer = Offer(models=(named,), routed=RoutingResult(Route(language="en", front_end="reader"), ()))
     rules = Rules(front_ends=FrontEndNames(frozenset(("plain", "reader"))))
     found = decide(offer, voice("red"), ENGLISH, ANYONE, rules)
-    assert found.candidates == (Candidate(named, "red-v", "reader"),)
+    assert found.candidates == (Candidate(named, EngineVoice("red-v"), "reader"),)
 
 
 @pytest.mark.parametrize("is_pinned", [True, False])

@@ -17,7 +17,7 @@ from policies.routing import (
     Rules,
     Voice,
 )
-from speech_engine import ANY_LANGUAGE, Language, ModelInfo
+from speech_engine import ANY_LANGUAGE, EngineVoice, Language, ModelInfo
 from speech_engine.models import Quality
 
 ENGINES = ("red", "green", "blue")
@@ -32,7 +32,9 @@ def info(*tags: str, quality: Quality = "good", **more: object) -> ModelInfo:
 
 
 def voice(*engines: str) -> Voice:
-    return Voice(id="v", name="v", bindings=tuple(Binding(engine, f"{engine}-v") for engine in engines))
+    return Voice(
+        id="v", name="v", bindings=tuple(Binding(engine, EngineVoice(f"{engine}-v")) for engine in engines)
+    )
 
 
 def plan(**more: object) -> Terms:

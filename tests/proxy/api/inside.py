@@ -112,7 +112,8 @@ class Inside(NamedTuple):
         sent: list[Message] = []
         peer = peer or LeavingPeer()
         leaving = asyncio.create_task(peer.leave_after(leaves)) if leaves is not None else None
-        inbox = [{"type": "http.request", "body": encode_json(body), "more_body": False}]
+        raw = body if isinstance(body, bytes) else encode_json(body)
+        inbox = [{"type": "http.request", "body": raw, "more_body": False}]
 
         async def receive() -> Message:
             return inbox.pop()

@@ -221,18 +221,6 @@ async def test_a_cast_of_ones_own_cannot_be_in_another(server: Inside) -> None:
     assert (answer.status_code, error["param"], error["code"]) == (400, "cast.Ana", "invalid_value")
 
 
-async def test_cloning_is_refused_with_what_is_not_there_yet(server: Inside) -> None:
-    async with server.client() as client:
-        answer = await client.post(
-            "/v1/audio/voices",
-            data={"name": "mine", "consent": "cons_1"},
-            files={"audio_sample": ("sample.wav", b"RIFF", "audio/wav")},
-        )
-    error = envelope(answer)
-    assert (answer.status_code, error["code"]) == (415, "unsupported_media_type")
-    assert "audio_sample" in error["message"]
-
-
 async def test_the_operators_cast_is_everybodys(server: Inside, stranger: str) -> None:
     made = await server.administer("POST", "voices", {"name": "stage", "cast": CAST})
     id_ = made.json()["id"]

@@ -14,7 +14,7 @@ from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
-from speech_engine import ModelInfo, VoiceInfo
+from speech_engine import EngineVoice, ModelInfo, VoiceInfo
 from tests.proxy.api.scripted import Scripted
 
 OWN = {
@@ -105,7 +105,7 @@ def test_a_voice_is_our_own_then_an_id_then_a_name(
     catalogue: Catalogue, name: str, engine: str, id_: str
 ) -> None:
     voice = catalogue.resolve_voice(name)
-    assert [(binding.engine, binding.engine_voice) for binding in voice.bindings] == [(engine, id_)]
+    assert voice.bindings == (Binding(engine, EngineVoice(id_)),)
 
 
 @pytest.mark.parametrize("name", ["nobody", "ALLOY", "only", "", "two/", "x" * 500])
@@ -116,14 +116,14 @@ def test_an_unknown_voice_is_a_400(catalogue: Catalogue, name: str) -> None:
     assert len(caught.value.message) < 250
 
 
-MINE = Voice(id="voice_1", name="me", bindings=(Binding("one", "clone"),))
+MINE = Voice(id="voice_1", name="me", bindings=(Binding("one", EngineVoice("clone")),))
 
 
 def test_an_accounts_own_voice_comes_before_all_others(catalogue: Catalogue) -> None:
     own = {"voice_1": MINE, "me": MINE, "alloy": MINE}
     for name in own:
         assert catalogue.resolve_voice(name, own) is MINE
-    assert catalogue.resolve_voice("one/v", own).bindings == (Binding("two", "v"),)
+    assert catalogue.resolve_voice("one/v", own).bindings == (Binding("two", EngineVoice("v")),)
 
 
 @pytest.mark.parametrize("name", ["voice_1", "me"])

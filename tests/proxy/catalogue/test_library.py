@@ -10,7 +10,9 @@ import pytest
 
 from policies.lexicon import EMPTY
 from proxy.catalogue.library import NOTHING, Library
+from proxy.config.sections import VaultSection
 from proxy.errors import InvalidRequest
+from proxy.kept.vault import Vault
 from proxy.storage import accounts, lexicons, open_store, voices
 from proxy.storage.accounts import Account
 from proxy.storage.store import StorageFailed
@@ -34,8 +36,13 @@ async def ada(store: WatchedStore) -> Account:
 
 
 @pytest.fixture
-def library(store: WatchedStore) -> Library:
-    return Library(store, SHARED, store.monotonic)
+def vault(store: WatchedStore, tmp_path: Path) -> Vault:
+    return Vault(store, VaultSection(), tmp_path)
+
+
+@pytest.fixture
+def library(store: WatchedStore, vault: Vault) -> Library:
+    return Library(store, vault, SHARED, store.monotonic)
 
 
 async def add(store: WatchedStore, account: str | None, name: str) -> str:
@@ -168,10 +175,10 @@ async def test_words_are_put_together_again_only_where_one_has_changed(
 
 
 async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
-    store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
+    store: WatchedStore, ada: Account, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 5000)
-    library = Library(store, {}, store.monotonic)
+    library = Library(store, vault, {}, store.monotonic)
     await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
     kept = await library.get(ada.id)
     for nobody in ("1", "2"):
@@ -185,6 +192,6 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     assert repr(library).startswith("<Library 1 ")
     # One that is larger than all the room there is is kept all the same.
     monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 1)
-    library = Library(store, {}, store.monotonic)
+    library = Library(store, vault, {}, store.monotonic)
     kept = await library.get(ada.id)
     assert await library.get(ada.id) is kept

@@ -92,6 +92,79 @@ def test_several_keys_are_as_many_engines_and_other_lists_stay_lists(tmp_path: P
     assert {each.tags for each in found} == {("x", "first")}
 
 
+_ACCOUNTS = """
+[engines.cloud]
+base_url = "https://all.example"
+[engines.cloud.credentials.studio]
+api_key = ["env:A", "env:B"]
+[engines.cloud.credentials.school]
+api_key = "env:C"
+base_url = "https://school.example"
+"""
+
+
+def test_each_credential_has_its_keys_and_stands_before_the_section(tmp_path: Path) -> None:
+    config = load(tmp_path, _ACCOUNTS, A="first", B="second", C=SECRET)
+    spec = REGISTRY.engine("cloud", config.engines["cloud"])
+    assert isinstance(spec, InProcessSpec)
+    assert spec.credentials == ("studio", "studio", "school")
+    assert [(each.api_key, each.base_url) for each in settings_of(config)] == [
+        ("first", "https://all.example"),
+        ("second", "https://all.example"),
+        (SECRET, "https://school.example"),
+    ]
+    assert sorted(config.secrets) == ["A", "B", "C"]
+
+
+def test_a_plain_key_is_the_credential_default(tmp_path: Path) -> None:
+    config = load(tmp_path, f"{_ACCOUNTS.replace('base_url', 'api_key', 1)}", A="a", B="b", C="c")
+    spec = REGISTRY.engine("cloud", config.engines["cloud"])
+    assert isinstance(spec, InProcessSpec)
+    assert spec.credentials == ("default", "studio", "studio", "school")
+    (finding,) = [each for each in check_config(config, REGISTRY) if each.what == "engine"]
+    assert finding.found == "cloud, in the server, credentials default, studio, school"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("credentials = 3", "credentials: must be a table, [engines.cloud.credentials]"),
+        (
+            "[engines.cloud.credentials]\nx = 'k'",
+            "credentials.x: must be a table, [engines.cloud.credentials.x]",
+        ),
+        (
+            "[engines.cloud.credentials.'a b']",
+            "credentials.a b: a label has at most 64 letters, digits, - and _",
+        ),
+        (
+            "api_key = 'k'\n[engines.cloud.credentials.default]\napi_key = 'k'",
+            "credentials.default: engines.cloud.api_key is this credential already; remove one of the two",
+        ),
+    ],
+)
+def test_a_credential_that_cannot_be_is_told(tmp_path: Path, text: str, fault: str) -> None:
+    assert faults(tmp_path, f"[engines.cloud]\n{text}") == [f"engines.cloud.{fault}"]
+
+
+def test_a_wrong_setting_of_a_credential_is_told_with_its_place(tmp_path: Path) -> None:
+    text = f"{_ACCOUNTS}\nbase_ulr = 'x'"
+    section = load(tmp_path, text, A="a", B="b", C="c").engines["cloud"]
+    with pytest.raises(
+        EngineConfigError, match=r"^engines\.cloud\.credentials\.school\.base_ulr: no such key"
+    ):
+        REGISTRY.engine("cloud", section)
+
+
+def test_the_missing_secret_of_a_credential_is_told_and_the_label_stays(tmp_path: Path) -> None:
+    section = load(tmp_path, _ACCOUNTS, A="a", B="b").engines["cloud"]
+    assert list(section.credentials) == ["studio", "school"]
+    with pytest.raises(
+        EngineConfigError, match=r"engines\.cloud\.credentials\.school\.api_key: env:C is not set"
+    ):
+        REGISTRY.engine("cloud", section)
+
+
 @pytest.mark.parametrize("keys", ["[]", "[1]", "3", "['a', 2]"])
 def test_keys_that_are_none_are_refused_without_being_told(tmp_path: Path, keys: str) -> None:
     section = load(tmp_path, f"[engines.cloud]\napi_key = {keys}").engines["cloud"]

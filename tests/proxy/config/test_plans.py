@@ -94,6 +94,7 @@ def test_every_key_of_a_plan_counts(tmp_path: Path) -> None:
         engines = ["espeak"]
         cache = true
         local_only = true
+        one_shot = true
         [plans.mine.prices]
         speech = { credits = 1, per = "second" }
         cached = { credits = 0.1, per = "character" }
@@ -112,6 +113,7 @@ def test_every_key_of_a_plan_counts(tmp_path: Path) -> None:
         engines=("espeak",),
         cache=True,
         local_only=True,
+        one_shot=True,
         prices=Prices(
             speech=SECOND,
             cached=Price(100_000, "character"),
@@ -123,7 +125,6 @@ def test_every_key_of_a_plan_counts(tmp_path: Path) -> None:
 def test_a_key_that_nothing_enforces_is_a_warning_and_counts_for_nothing(tmp_path: Path) -> None:
     text = """
         [plans.mine]
-        one_shot = false
         prices.conversion = { credits = 5, per = "minute" }
         prices.training = "any"
     """
@@ -131,7 +132,7 @@ def test_a_key_that_nothing_enforces_is_a_warning_and_counts_for_nothing(tmp_pat
     assert loaded.plans["mine"] == Plan(name="mine")
     assert loaded.warnings == tuple(
         Remark(f"plans.mine.{key}", "not enforced by this version; remove it")
-        for key in ("one_shot", "prices.conversion", "prices.training")
+        for key in ("prices.conversion", "prices.training")
     )
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from policies.matching import match
-from policies.routing import Voice
+from policies.routing import Binding, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import config_toml
 from proxy.engines.engine_list import Engines
+from speech_engine import EngineVoice
 from tests.proxy.config.files import load
 
 README = Path(__file__).parents[3] / "plugins/espeak/README.md"
@@ -47,6 +48,6 @@ def test_their_tags_are_the_words_of_the_readme(tmp_path: Path) -> None:
         listed.keys() == voices.keys() == config_toml.built_in_voices() - {"nigerian-male", "nigerian-female"}
     )
     for name, (espeak, words) in listed.items():
-        assert voices[name].on("espeak") == espeak
+        assert voices[name].on("espeak") == Binding("espeak", EngineVoice(espeak))
         assert all(tag in words for tag in voices[name].tags), name
         assert voices[name].tags

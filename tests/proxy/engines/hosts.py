@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from proxy.engines.hosted import HostedEngine
+from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, Event, Speak, SpeechJob
 from speech_engine.host import messages
 from speech_engine.host.messages import Hello, HelloReply
@@ -31,9 +32,9 @@ def state(
 
 
 @asynccontextmanager
-async def hosted(*addresses: Path) -> AsyncIterator[HostedEngine]:
+async def hosted(*addresses: Path, source: SampleSource = NO_SOURCE) -> AsyncIterator[HostedEngine]:
     """An engine that has been told of a ready process for each address, and has greeted them all."""
-    engine = HostedEngine("fake")
+    engine = HostedEngine("fake", source)
     try:
         for process, address in enumerate(addresses):
             engine.update_host(state(address, process=process))

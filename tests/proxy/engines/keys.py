@@ -9,11 +9,12 @@ from contextlib import aclosing
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from proxy.engines.cloud_engine import CloudEngine, CloudStream
+from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.provider_pace import ProviderPace
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, Speak, SpeechJob, VoiceInfo
+from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.speech_engine.host.fakes import read
@@ -88,16 +89,21 @@ def cloud_engine(
     queue: int = 64,
     rpm: int | None = None,
     pace: ProviderPace | None = None,
+    credentials: Sequence[str] = (),
 ) -> CloudEngine:
+    """Return a cloud engine with a key for each script. `credentials` has their labels."""
     metrics = metrics or RecordedMetrics()
+    labels = credentials or ["default"] * len(engines)
     keys = [
-        ProviderKey("cloud", number, each, Slots(each.slots, queue), pace or ProviderPace(rpm), metrics)
-        for number, each in enumerate(engines, 1)
+        ProviderKey(
+            "cloud", number, each, Slots(each.slots, queue), pace or ProviderPace(rpm), metrics, label
+        )
+        for number, (each, label) in enumerate(zip(engines, labels, strict=True), 1)
     ]
     return CloudEngine("cloud", keys, metrics)
 
 
-def job(deadline_s: float = 5.0, tenant: str = "acc_1") -> SpeechJob:
+def job(deadline_s: float = 5.0, tenant: str = "acc_1", credential: str = "") -> SpeechJob:
     return SpeechJob(
         id="req_1",
         tenant=tenant,
@@ -106,10 +112,11 @@ def job(deadline_s: float = 5.0, tenant: str = "acc_1") -> SpeechJob:
         segments=(Segment("Hello.", 0, 6),),
         language="en",
         deadline_s=deadline_s,
+        credential=credential,
     )
 
 
-def speech(engine: CloudEngine, request: SpeechJob | None = None) -> CloudStream:
+def speech(engine: CloudEngine, request: SpeechJob | None = None) -> EngineStream:
     return engine.open(Speak(request or job()))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines import host_stream
+from proxy.engines import host_process
 from proxy.engines.hosted import HostedEngine
 from speech_engine import (
     Audio,
@@ -192,7 +192,7 @@ async def test_a_job_with_audio_out_is_never_asked_again(lives: Lives, noticed_f
 async def test_a_host_of_which_the_supervisor_says_nothing_is_not_waited_for_long(
     lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_stream, "DEATH_S", 0.05)
+    monkeypatch.setattr(host_process, "DEATH_S", 0.05)
     await lives.begin(FakeEngine(silent_for_ever))
     speaking = asyncio.create_task(spoken(lives.engine, job(deadline_s=3600.0)))
     await until(lambda: len(lives.begun) == 1)

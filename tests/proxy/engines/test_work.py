@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from proxy.engines.cloud_engine import CloudEngine
@@ -14,14 +15,19 @@ from proxy.engines.provider_key import ProviderKey
 from proxy.engines.provider_pace import ProviderPace
 from speech_engine import (
     Audio,
+    CloneInfo,
+    CloneList,
     CloneRequest,
+    ClonesListed,
     Convert,
     EngineBusy,
     EngineError,
     EngineFailed,
     EngineStumbled,
     EngineUnauthorized,
+    FindClone,
     Finished,
+    ListClones,
     Started,
     VoiceMade,
     VoiceNotFound,
@@ -82,6 +88,20 @@ async def test_a_voice_is_made_and_deleted(place: str) -> None:
         with pytest.raises(VoiceNotFound):
             await read(engine.open(delete("anna")))
         assert (await engine.health()).running == 0
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_clones_are_found_and_listed(place: str) -> None:
+    studio = Studio()
+    studio.voices_made += ["anna", "anton", "ben"]
+    find = FindClone(id="work_1", tenant="acc_1", deadline_s=5.0, name="anna")
+    nobody = msgspec.structs.replace(find, name="nobody")
+    names = ListClones(id="work_2", tenant="acc_1", deadline_s=5.0, prefix="an")
+    async with placed(place, studio) as engine:
+        assert await read(engine.open(find)) == [VoiceMade("anna"), Finished()]
+        assert await read(engine.open(nobody)) == [Finished()]
+        (listed, _) = await read(engine.open(names))
+    assert listed == ClonesListed(CloneList((CloneInfo("anna", "anna"), CloneInfo("anton", "anton"))))
 
 
 @pytest.mark.parametrize("place", PLACES)

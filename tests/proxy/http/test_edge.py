@@ -183,8 +183,8 @@ async def test_a_declared_length_is_believed_before_the_body_comes(server: Insid
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "Multipart/Form-Data; boundary=x"])
-async def test_a_form_is_a_415(server: Inside, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["multipart/mixed; boundary=x", "Multipart/Related; boundary=x"])
+async def test_what_is_neither_json_nor_a_form_is_a_415(server: Inside, kind: str) -> None:
     async with server.client() as client:
         answer = await client.post(SPEECH, content=b"--x--", headers={"content-type": kind})
     assert answer.status_code == 415

@@ -38,6 +38,8 @@ class Exchange(NamedTuple):
 
 
 # In this order on one server: `{key}`, `{voice}` and `{request}` are what was made before.
+_MIX = {"name": "blend", "mix": [{"id": "alloy"}, {"id": "tone/slow", "weight": 2}]}
+_CONSENT = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper."}
 EXCHANGES = (
     *(
         Exchange("create_speech", "POST", "/v1/audio/speech", _SPEECH | more)
@@ -72,6 +74,25 @@ EXCHANGES = (
     Exchange("delete_voice", "DELETE", "/v1/audio/voices/{voice}"),
     Exchange("delete_voice", "DELETE", "/v1/audio/voices/{voice}", status=404),
     Exchange("delete_voice_by_short_path", "DELETE", "/v1/voices/alloy", status=404),
+    Exchange("create_voice", "POST", "/v1/audio/voices", _MIX),
+    Exchange("update_voice", "POST", "/v1/audio/voices/{voice}", {"labels": {"accent": "Bahian"}}),
+    Exchange("update_voice_by_short_path", "POST", "/v1/voices/{voice}", {"name": ""}, 400),
+    Exchange("get_voice", "GET", "/v1/audio/voices/{voice}"),
+    Exchange("preview_voice", "GET", "/v1/audio/voices/alloy/preview"),
+    Exchange("preview_voice_by_short_path", "GET", "/v1/voices/nobody/preview", status=404),
+    Exchange("export_voice", "GET", "/v1/audio/voices/{voice}/export"),
+    Exchange("export_voice_by_short_path", "GET", "/v1/voices/alloy/export", status=404),
+    Exchange("delete_voice", "DELETE", "/v1/audio/voices/{voice}"),
+    Exchange("get_voice_erasure", "GET", "/v1/audio/voices/erasures/{voice}"),
+    Exchange("get_voice_erasure_by_short_path", "GET", "/v1/voices/erasures/nobody", status=404),
+    Exchange("create_voice_consent", "POST", "/v1/audio/voice_consents", _CONSENT),
+    Exchange("create_voice_consent", "POST", "/v1/audio/voice_consents", {"name": "Ana"}, 400),
+    Exchange("list_voice_consents", "GET", "/v1/audio/voice_consents?limit=1"),
+    Exchange("get_consent_phrase", "GET", "/v1/audio/voice_consents/phrases?language=pt-BR"),
+    Exchange("get_voice_consent", "GET", "/v1/audio/voice_consents/{consent}"),
+    Exchange("update_voice_consent", "POST", "/v1/audio/voice_consents/{consent}", {"name": "Bea"}),
+    Exchange("delete_voice_consent", "DELETE", "/v1/audio/voice_consents/{consent}"),
+    Exchange("delete_voice_consent", "DELETE", "/v1/audio/voice_consents/{consent}", status=404),
     Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"Ana": "Âna"}}),
     Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"": "x"}}, 400),
     Exchange("list_lexicons", "GET", "/v1/lexicons"),
@@ -94,7 +115,12 @@ EXCHANGES = (
     Exchange("rotate_key", "POST", "/admin/keys/{key}/rotate", status=201),
     Exchange("save_voice", "POST", "/admin/voices", _CAST | {"account": "bob"}, 201),
     Exchange("list_saved_voices", "GET", "/admin/voices?account=bob"),
+    Exchange("export_saved_voice", "GET", "/admin/voices/{voice}/export"),
     Exchange("delete_saved_voice", "DELETE", "/admin/voices/{voice}"),
+    Exchange("create_consent", "POST", "/admin/consents", _CONSENT | {"account": "bob"}, 201),
+    Exchange("list_consents", "GET", "/admin/consents?account=bob"),
+    Exchange("get_consent", "GET", "/admin/consents/{consent}"),
+    Exchange("delete_consent", "DELETE", "/admin/consents/{consent}"),
     Exchange("put_lexicon_of", "PUT", "/admin/lexicons/en", {"account": "bob", "words": {"a": "b"}}),
     Exchange("list_lexicons_of", "GET", "/admin/lexicons?account=bob"),
     Exchange("get_lexicon_of", "GET", "/admin/lexicons/en?account=bob"),
@@ -186,6 +212,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
     requests = {
         "SpeechBody",
         "VoiceReference",
+        "MixMember",
         "NewAccount",
         "AccountChange",
         "AgreedChange",
@@ -199,16 +226,19 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "RouteQuestion",
         "NewVoice",
         "NewSavedVoice",
+        *("NewMixPart", "VoiceForm", "SavedVoiceForm", "ChangedVoice", "ConsentBody", "AccountConsentBody"),
+        # Of voices that an account made of recordings alone.
+        *("VoiceEntry", "MatchedVoice"),
     }
 
 
 def test_answers_of_a_running_server_are_as_described(shared: server.Server, document: Document) -> None:
     made = json.loads(shared.cli("keys", "create", "--account", "dev", "--role", "admin", "--json").stdout)
-    seen, last_key, last_request, last_voice = set(), "", "", ""
+    seen, last_key, last_request, last_voice, last_consent = set(), "", "", "", ""
     with shared.client(made["key"]) as client:
         for exchange in EXCHANGES:
             path = exchange.path.replace("{key}", last_key).replace("{request}", last_request)
-            path = path.replace("{voice}", last_voice)
+            path = path.replace("{voice}", last_voice).replace("{consent}", last_consent)
             answer = client.request(exchange.method, path, json=exchange.body)
             assert answer.status_code == exchange.status, (exchange, answer.text)
             assert faults(document, operation(document, exchange.operation), answer) == [], exchange
@@ -217,6 +247,8 @@ def test_answers_of_a_running_server_are_as_described(shared: server.Server, doc
                 last_key = answer.json()["id"]
             if exchange.operation in ("create_voice", "save_voice") and answer.is_success:
                 last_voice = answer.json()["id"]
+            if exchange.operation in ("create_voice_consent", "create_consent") and answer.is_success:
+                last_consent = answer.json()["id"]
             if exchange.operation == "create_speech":
                 last_request = answer.headers["x-request-id"]
     assert seen == {each["operationId"] for each in operations(document)}
@@ -242,7 +274,7 @@ def test_refusals_of_a_running_server_are_as_described(shared: server.Server, do
     nobody = httpx2.post(f"{shared.url}/v1/audio/speech", json=_SPEECH)
     with shared.client() as client:
         large = client.post("/v1/audio/speech", content=b" " * 300_000)
-        form = client.post("/v1/audio/speech", files={"input": b"Hello."})
+        form = client.post("/v1/audio/speech", content=b"--x", headers={"content-type": "multipart/mixed"})
         not_admin = client.get("/admin/accounts")
     assert [answer.status_code for answer in (nobody, large, form, not_admin)] == [401, 413, 415, 403]
     for asked, answer in ((speech, nobody), (speech, large), (speech, form), (accounts, not_admin)):

@@ -51,6 +51,9 @@ class LossyStore:
     async def now(self) -> int:
         return await self._store.now()
 
+    async def forget_deleted(self) -> bool:
+        return await self._store.forget_deleted()
+
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
         return await self._store.read(sql, params)
 

@@ -16,7 +16,7 @@ from proxy.ledger import SpentAttempt
 from proxy.speech.call import Attempt, Tally
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
-from speech_engine import ModelInfo
+from speech_engine import EngineVoice, ModelInfo
 
 RATE_HZ = 24_000
 VOICE = Voice(id="ana", name="ana", bindings=())
@@ -42,7 +42,7 @@ def tally(parts: int) -> Tally:
         Part(
             voice=VOICE,
             language="en",
-            candidates=(Candidate(model("first"), "v"),),
+            candidates=(Candidate(model("first"), EngineVoice("v")),),
             start=number,
             end=number + 1,
             estimated_s=1.0,

@@ -138,7 +138,9 @@ async def test_a_stream_that_is_closed_midway_has_freed_its_encoder() -> None:
         yield Audio(0, tone(440, 1.0))
         await asyncio.get_running_loop().create_future()
 
-    candidate = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")
+    candidate = Candidate(
+        Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), EngineVoice("v")
+    )
     job = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
     stream = CandidateStream(candidate, job, WordPlaces("", ()), 1.0, "mp3", Deadline())
     await stream.begin(EngineAnswer(FakeEngine(speak), Speak(job), FakeLog()))

@@ -24,7 +24,7 @@ from proxy.errors import RequestFailed
 from proxy.http.replies import encode_json
 from proxy.speech.planning import Planner
 from proxy.speech.speech_request import Defaults, parse_speech
-from speech_engine import Language
+from speech_engine import EngineVoice, Language
 from tests.proxy.api.scripted import Scripted
 
 # house: here, with bad Yoruba. xtts: here, Thai alone, not for paid use. The next three send texts away, and
@@ -53,7 +53,11 @@ ROUTES = (
     Route(language="pt", candidates=("absent/pt",), front_end="reader"),
 )
 SHARED = VoiceSection(bindings={engine: "v" for engine in ENGINES if engine != "far"})
-OWN = Voice(id="voice_1", name="me", bindings=(Binding("xtts", "clone"), Binding("eleven", "clone")))
+OWN = Voice(
+    id="voice_1",
+    name="me",
+    bindings=(Binding("xtts", EngineVoice("clone")), Binding("eleven", EngineVoice("clone"))),
+)
 
 MODELS = {"alias": "tts-1", "native": "v3", "unknown": "v4"}
 VOICES = {"built-in": "alloy", "own": "me", "other's": "voice_2", "unbound": "ghost"}
@@ -161,7 +165,7 @@ def outcome(planner: Planner, cell: Cell) -> str | tuple[int, str | None, str]:
     (part,) = plan.parts
     for candidate in part.candidates:
         assert candidate.front_end == FRONT_ENDS.get(cell.language, "plain")
-        assert candidate.engine_voice == ("clone" if cell.voice == "own" else "v")
+        assert candidate.voice == EngineVoice("clone" if cell.voice == "own" else "v")
     names = {name: letter for letter, name in LETTERS.items()}
     return "".join(names[candidate.model.name] for candidate in part.candidates)
 

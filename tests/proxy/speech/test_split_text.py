@@ -18,6 +18,7 @@ from proxy.speech import speech_request
 from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.speech_request import Defaults
 from proxy.speech.split_text import MOST_PARTS
+from speech_engine import EngineVoice
 from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 
@@ -89,7 +90,7 @@ async def test_a_saved_cast_is_a_voice(tmp_path: Path) -> None:
 
 
 async def test_a_name_may_stand_for_a_voice_of_the_accounts_own(tmp_path: Path) -> None:
-    mine = Voice(id="voice_1", name="mine", bindings=(Binding("two", "v"),))
+    mine = Voice(id="voice_1", name="mine", bindings=(Binding("two", EngineVoice("v")),))
     own, cast = AccountLibrary((mine,), (), NOTHING._lexicons), {"voice": {"cast": {"Me": "mine"}}}
     async with inside(tmp_path, CONFIG, engines()) as server:
         plan = planned(server.worker.planner, "[Me] Hi.", cast, own)
@@ -100,7 +101,7 @@ async def test_a_name_may_stand_for_a_voice_of_the_accounts_own(tmp_path: Path) 
 
 
 async def test_in_a_cast_of_the_operators_no_name_is_the_accounts_own(tmp_path: Path) -> None:
-    ana = Voice(id="voice_1", name="ana", bindings=(Binding("two", "v"),))
+    ana = Voice(id="voice_1", name="ana", bindings=(Binding("two", EngineVoice("v")),))
     mine, stage = (
         Voice(id=f"voice_{name}", name=name, bindings=(), cast=(("Ana", "ana"),))
         for name in ("mine", "stage")

@@ -23,7 +23,7 @@ from proxy.speech.front_ends import FrontEnds
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
 from proxy.speech.text_preparation import MOST_SPOKEN_CHARACTERS, TextPreparation
-from speech_engine import EngineError, ModelInfo, Segment
+from speech_engine import EngineError, EngineVoice, ModelInfo, Segment
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 
@@ -73,7 +73,7 @@ def preparation(**front_ends: Any) -> Iterator[TextPreparation]:
 def call(text: str, *front_ends: str, lexicon: Lexicon | None = None, parts: int = 1) -> SpeechCall:
     """A call whose candidates are `one` and `two`, each with a front-end. Every part has the whole text."""
     candidates = tuple(
-        Candidate(Model(engine, MODEL), "v", front_end=front_end)
+        Candidate(Model(engine, MODEL), EngineVoice("v"), front_end=front_end)
         for engine, front_end in zip(("one", "two"), front_ends, strict=False)
     )
     part = Part(

@@ -47,5 +47,8 @@ class WatchedStore:
     def submit(self, item: BatchItem) -> None:
         self._store.submit(item)
 
+    async def forget_deleted(self) -> bool:
+        return await self._store.forget_deleted()
+
     async def close(self) -> None:
         await self._store.close()

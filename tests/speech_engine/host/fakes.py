@@ -13,6 +13,8 @@ from speech_engine import (
     ANY_LANGUAGE,
     Audio,
     Clone,
+    CloneInfo,
+    CloneList,
     CloneRequest,
     CloneSample,
     DeleteVoice,
@@ -31,6 +33,7 @@ from speech_engine import (
 from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.pipe import Tick
 from speech_engine.host.pulse import Pulse
+from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Slots
 
@@ -88,6 +91,12 @@ class Studio(FakeEngine):
             raise VoiceNotFound("No such voice.")
         self.voices_made.remove(id)
 
+    async def find_clone(self, name: str) -> str | None:
+        return name if name in self.voices_made else None
+
+    async def list_clones(self, prefix: str) -> CloneList:
+        return CloneList(tuple(CloneInfo(each, each) for each in self.voices_made if each.startswith(prefix)))
+
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         yield Started(RATE_HZ)
         async for piece in pcm:
@@ -129,11 +138,15 @@ def short_folder() -> Iterator[Path]:
 
 @asynccontextmanager
 async def host(
-    engine: Engine, address: Path, queue: int = 8, tell: Callable[[Tick], None] = ignore_tick
+    engine: Engine,
+    address: Path,
+    queue: int = 8,
+    tell: Callable[[Tick], None] = ignore_tick,
+    shelf: SampleShelf | None = None,
 ) -> AsyncIterator[FakeLog]:
     log = FakeLog()
     slots = Slots(engine.slots, queue)
-    server = HostServer(engine, slots, log, Pulse(tell))
+    server = HostServer(engine, slots, log, Pulse(tell), shelf=shelf)
     try:
         async with serving(server, str(address)):
             yield log

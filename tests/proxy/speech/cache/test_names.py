@@ -18,7 +18,7 @@ from proxy.config.sections import Config, EngineSection, PluginSection
 from proxy.speech.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, CacheQuestion, Names
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
-from speech_engine import ModelInfo
+from speech_engine import EngineVoice, ModelInfo
 
 SECRET = bytes(range(32))
 TEXT = "Hello there."
@@ -47,6 +47,7 @@ OTHERWISE: dict[str, Any] = {
     "seed": 0,
     "lexicon": {"there": "their"},
     "cast": (("Ana", "nova"),),
+    "mix": (("nova", 1.0),),
     "by_sentence": True,
     "cache": True,
 }
@@ -55,11 +56,11 @@ OTHERWISE: dict[str, Any] = {
 
 def _candidate(engine: str = "one", **info: object) -> Candidate:
     model = ModelInfo(id="m", languages=(), sample_rate_hz=24_000)
-    return Candidate(Model(engine, msgspec.structs.replace(model, **info)), "v")
+    return Candidate(Model(engine, msgspec.structs.replace(model, **info)), EngineVoice("v"))
 
 
 def _voice(**more: object) -> Voice:
-    voice = Voice(id="ana", name="Ana", bindings=(Binding("one", "v"),))
+    voice = Voice(id="ana", name="Ana", bindings=(Binding("one", EngineVoice("v")),))
     return msgspec.structs.replace(voice, **more)
 
 
@@ -127,7 +128,9 @@ def test_another_speaker_or_any_change_of_one_makes_another_name() -> None:
         msgspec.structs.replace(PART, candidates=(_candidate(digest="of the checkpoint"),)),
         msgspec.structs.replace(PART, candidates=(_candidate(id="n"),)),
         msgspec.structs.replace(PART, candidates=(front,)),
-        msgspec.structs.replace(PART, candidates=(msgspec.structs.replace(_candidate(), engine_voice="w"),)),
+        msgspec.structs.replace(
+            PART, candidates=(msgspec.structs.replace(_candidate(), voice=EngineVoice("w")),)
+        ),
     ]
     names = [_name(REQUEST, part) for part in parts]
     assert len(set(names)) == len(names)

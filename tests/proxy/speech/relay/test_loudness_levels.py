@@ -6,12 +6,14 @@ import pytest
 
 from policies.routing import Candidate, Model
 from proxy.speech.loudness_levels import TARGET_LUFS, LoudnessLevel, LoudnessLevels
-from speech_engine import ModelInfo
+from speech_engine import EngineVoice, ModelInfo
 from tests.proxy.audio.test_loudness import measured, pcm, sine
 
 
 def candidate(engine: str, voice: str) -> Candidate:
-    return Candidate(Model(engine, ModelInfo(id="m", languages=(), sample_rate_hz=24_000)), voice)
+    return Candidate(
+        Model(engine, ModelInfo(id="m", languages=(), sample_rate_hz=24_000)), EngineVoice(voice)
+    )
 
 
 def heard(level: LoudnessLevel, seconds: float, decibels: float) -> None:

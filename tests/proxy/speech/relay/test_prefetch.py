@@ -38,7 +38,7 @@ CHUNK = bytes(RATE_HZ // 5)
 LARGE = bytes(100_000)
 KEPT_BACK = FADE_SAMPLES * 2 + 64
 """Bytes of a speech that are kept back: those that may be faded, and the last ones before a settlement."""
-CANDIDATE = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), "v")
+CANDIDATE = Candidate(Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), EngineVoice("v"))
 JOB = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
 
 

@@ -1,0 +1,52 @@
+"""Requests that bring a recording of the wanted voice, as servers that clone on the fly take them.
+
+vLLM-Omni takes `ref_audio` and `ref_text` in its JSON; another voxgate takes a form.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import wave
+from typing import Any
+
+import msgspec
+
+from speech_engine import HttpFile, HttpForm, Sample
+
+_WAV = "audio/wav"
+_CONSENT = "true"
+"""This server has the speaker's consent, or its operator waives it; the other one only gets the statement."""
+
+
+def json_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> bytes:
+    """Return a body with the recording as a data URL."""
+    audio = base64.b64encode(_wav(pcm, rate_hz)).decode()
+    body = {**fields, "ref_audio": f"data:{_WAV};base64,{audio}"}
+    if sample.text:
+        body["ref_text"] = sample.text
+    return msgspec.json.encode(body)
+
+
+def form_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> HttpForm:
+    """Return a form with the recording as a file."""
+    texts = [(name, _text(value)) for name, value in fields.items()]
+    texts.append(("consent", _CONSENT))
+    if sample.text:
+        texts.append(("reference_text", sample.text))
+    file = HttpFile("reference_audio", "recording.wav", _wav(pcm, rate_hz), _WAV)
+    return HttpForm(tuple(texts), (file,))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _wav(pcm: bytes, rate_hz: int) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate_hz)
+        writer.writeframes(pcm)
+    return file.getvalue()

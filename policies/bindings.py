@@ -1,0 +1,122 @@
+"""A voice's clone at a provider: its states, what there is to do next, and when it gives its slot to another.
+
+A clone costs money, and its provider may have made it although no answer came. So a binding knows the name
+under which it was asked for, and whoever takes it over settles that doubt before anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+State = Literal["wanted", "making", "ready", "failed", "expired", "stranded", "doomed"]
+"""wanted: nobody has been asked. making: the provider was asked under a name. ready: it speaks. failed: only
+a new wish tries again. expired: the provider has it no more. stranded: its engine or credential is not
+configured. doomed: the voice is erased, and the provider's copy has to go."""
+
+Step = Literal["make", "settle", "delete", "remove", "strand", "restore", "expire", "rest"]
+"""make: ask the provider. settle: find out if it was made, then go on. delete: delete the copy. remove: only
+the row is left to delete. rest: there is nothing to do now."""
+
+SECOND = 1_000_000
+FIRST_DELAY_S = 5.0
+LONGEST_DELAY_S = 3600.0
+MOST_TRIES = 12
+"""So many tries, more than two hours in all: then a clone is `failed`. A deletion never gives up."""
+SPARED_S = 3600.0
+"""A clone that spoke so shortly ago keeps its slot."""
+
+
+class BindingFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts of a binding. Times are microseconds. `name` is what the provider was asked for."""
+
+    state: State
+    name: str = ""
+    engine_voice: str = ""
+    lease: int = 0
+    due: int = 0
+    tries: int = 0
+    made: int | None = None
+    used: int | None = None
+    expires: int | None = None
+
+
+def find_step(facts: BindingFacts, now: int, *, is_configured: bool) -> Step:
+    """Return what there is to do with a binding, by somebody who would take its lease."""
+    if facts.lease > now:
+        return "rest"
+    if facts.state == "doomed":
+        return _step_of_doomed(facts, now, is_configured=is_configured)
+    if facts.state == "stranded":
+        return "restore" if is_configured else "rest"
+    if facts.state in ("wanted", "making", "ready") and not is_configured:
+        return "strand"
+    if facts.state == "ready":
+        return "expire" if facts.expires is not None and facts.expires <= now else "rest"
+    if facts.state in ("wanted", "making") and facts.due <= now:
+        return "settle" if facts.name else "make"
+    return "rest"
+
+
+def _step_of_doomed(facts: BindingFacts, now: int, *, is_configured: bool) -> Step:
+    if not facts.name and not facts.engine_voice:
+        return "remove"
+    return "delete" if is_configured and facts.due <= now else "rest"
+
+
+def restored_state(facts: BindingFacts) -> State:
+    """Return the state of a stranded binding whose credential is back."""
+    if facts.engine_voice:
+        return "ready"
+    return "making" if facts.name else "wanted"
+
+
+def delay_s(tries: int, retry_after_s: float | None = None) -> float:
+    """Return how long to wait after so many tries that failed. The provider may ask for longer."""
+    doubled = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(tries - 1, 20))
+    return max(doubled, min(retry_after_s or 0.0, LONGEST_DELAY_S))
+
+
+def gives_up(facts: BindingFacts) -> bool:
+    """Tell whether another failed try is the last one."""
+    return facts.state != "doomed" and facts.tries + 1 >= MOST_TRIES
+
+
+def expires_at(used: int, unused_clone_s: float | None) -> int | None:
+    """Return when a provider deletes a clone that does not speak again; None if it never does."""
+    return None if unused_clone_s is None else used + round(unused_clone_s * SECOND)
+
+
+class SlotHolder(NamedTuple):
+    """A clone that is ready on the account in question. `used` is when it last spoke, or was made."""
+
+    id: str
+    used: int
+
+
+class SlotChoice(NamedTuple):
+    """Whether one more clone may be made, and which one gives its slot to it first, if one must."""
+
+    may_clone: bool
+    gives_way: str | None = None
+    reason: str = ""
+
+
+def choose_slot(
+    slots_left: int | None, additions_left: int | None, holders: Sequence[SlotHolder], now: int
+) -> SlotChoice:
+    """Choose the slot for one more clone.
+
+    Each clone spends one of the account's additions, and a deleted clone does not give it back. So nothing
+    gives way without an addition, and nothing that has just spoken gives way at all.
+    """
+    if additions_left is not None and additions_left <= 0:
+        return SlotChoice(False, reason="The provider's account may not add another voice for now.")
+    if slots_left is None or slots_left > 0:
+        return SlotChoice(True)
+    idle = [holder for holder in holders if holder.used + SPARED_S * SECOND <= now]
+    if not idle:
+        return SlotChoice(False, reason="All voice slots of the provider's account are in use.")
+    return SlotChoice(True, gives_way=min(idle, key=lambda holder: (holder.used, holder.id)).id)

@@ -1,0 +1,62 @@
+"""Mixes of voices: how many, with which weights, and what a mix is as one voice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from policies.routing import Voice
+
+MOST_MIXED = 8
+"""The most voices in one mix. Some models take fewer."""
+MOST_WEIGHT = 1000.0
+_DIGITS = 6
+
+Weighted = tuple[str, float]
+"""The id or name of a voice, and its weight."""
+
+
+def fault(members: Sequence[Weighted]) -> str | None:
+    """Return what is wrong with a mix, or None."""
+    if not 1 <= len(members) <= MOST_MIXED:
+        return f"it must have 1 to {MOST_MIXED} voices; it has {len(members)}"
+    names = [name for name, _ in members]
+    for number, (name, weight) in enumerate(members):
+        if not (math.isfinite(weight) and 0 < weight <= MOST_WEIGHT):
+            return f"the weight of '{name[:80]}' must be a number above 0, up to {MOST_WEIGHT:g}"
+        if name in names[:number]:
+            return f"it has '{name[:80]}' twice; give that voice the sum of the weights"
+    return None
+
+
+def shares(members: Sequence[Weighted]) -> tuple[Weighted, ...]:
+    """Return the members with weights that add up to 1, so that equal mixes are equal values."""
+    total = sum(weight for _, weight in members)
+    return tuple((name, round(weight / total, _DIGITS)) for name, weight in members)
+
+
+def mixed(voice: Voice, members: Sequence[Voice]) -> Voice:
+    """Return a voice with a mix as routing needs it: with its members, in the order of the mix.
+
+    Its revision follows theirs. It has the language and the gender that all of them have.
+    """
+    revisions = ",".join(f"{member.id}={member.revision}" for member in members)
+    return replace(
+        voice,
+        members=tuple(members),
+        mix=tuple((member.id, weight) for member, (_, weight) in zip(members, voice.mix, strict=True)),
+        revision=f"{voice.revision}({revisions})",
+        language=voice.language or _common([member.language for member in members]),
+        gender=voice.gender or _common([member.gender for member in members]),
+    )
+
+
+def mixed_id(members: Sequence[Weighted]) -> str:
+    """Return the id of a mix that nobody has saved."""
+    return "+".join(f"{name}*{weight:g}" for name, weight in members)
+
+
+def _common(values: Sequence[str | None]) -> str | None:
+    return values[0] if len(set(values)) == 1 else None

@@ -1,0 +1,162 @@
+"""POST /v1/audio/speech with a recording of the voice: a form in place of JSON, and nothing of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from policies.plans import Terms
+from policies.routing import Voice
+from proxy.engines.engine_list import Engines
+from proxy.errors import InvalidRequest, NotAllowed
+from proxy.http.connection import Connection
+from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
+from proxy.http.replies import encode_json
+from proxy.speech import speech_request
+from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.one_shot import LentRecording, OneShotSamples
+from proxy.speech.speech_request import SpeechBody, SpeechRequest
+from proxy.voices.recording_intake import RecordingIntake
+from speech_engine import Sample
+
+AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
+_STATED = "true"
+"""The consent of a request that only states that the speaker agrees."""
+_JSON_VALUES = ("speed", "pitch", "seed", "cache")
+_MOST_TEXT = 1000
+_TEXT_FIELDS = frozenset((*SpeechBody.__struct_fields__, TEXT, CONSENT))
+
+
+class SentReference(NamedTuple):
+    """A request with its recording."""
+
+    request: SpeechRequest
+    audio: bytes
+    text: str
+    consent: str
+
+    def __repr__(self) -> str:
+        return f"<SentReference {self.request!r}, {len(self.audio)} bytes>"
+
+
+class ConsentedProviders(Protocol):
+    """The consents of accounts, as this needs them."""
+
+    async def providers(self, account: str, id_: str, param: str) -> tuple[str, ...] | None:
+        """Return which providers may receive the voice, None for all. Raises NotFound."""
+        ...
+
+
+class ReferenceSpeech:
+    """The voices of requests that bring their own. They live as long as their request."""
+
+    def __init__(
+        self,
+        intake: RecordingIntake,
+        samples: OneShotSamples,
+        engines: Engines,
+        levels: LoudnessLevels,
+        consents: ConsentedProviders,
+    ) -> None:
+        self._intake = intake
+        self._samples = samples
+        self._engines = engines
+        self._levels = levels
+        self._consents = consents
+
+    def __repr__(self) -> str:
+        return f"<ReferenceSpeech {self._samples!r}>"
+
+    async def read(
+        self, connection: Connection, terms: Terms, defaults: speech_request.Defaults
+    ) -> SentReference:
+        """Read the form. Raises InvalidRequest, and NotAllowed if the plan allows no such requests."""
+        if not terms.one_shot:
+            raise NotAllowed(
+                f"Your plan '{terms.plan}' does not let a request bring a recording. "
+                "Send JSON, with content-type: application/json.",
+                param=AUDIO,
+                code="one_shot_not_allowed",
+            )
+        if connection.headers(b"idempotency-key"):
+            raise InvalidRequest(
+                "Nothing of a request with reference_audio is kept, so it cannot have an Idempotency-Key.",
+                param="Idempotency-Key",
+            )
+        form = await read_form(connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS)
+        return _sent(form, defaults)
+
+    @asynccontextmanager
+    async def voice(self, account: str, sent: SentReference) -> AsyncIterator[Voice]:
+        """Give the voice of a request, until the block is left. Raises InvalidRequest and NotFound."""
+        providers = await self._providers(account, sent.consent)
+        taken = await self._intake.take(sent.audio, AUDIO)
+        lent = LentRecording(taken.master, taken.quality)
+        async with self._samples.lend(account, lent, self._engines) as digest:
+            try:
+                yield _voice(account, Sample(digest, sent.text, seconds=taken.seconds), providers)
+            finally:
+                self._levels.forget_samples([digest])
+
+    async def _providers(self, account: str, consent: str) -> tuple[str, ...] | None:
+        if consent == _STATED:
+            return None
+        return await self._consents.providers(account, consent, CONSENT)
+
+
+def blame_recording(failure: InvalidRequest | NotAllowed) -> None:
+    """Name the field of the form where a failure names the voice."""
+    if failure.param == "voice":
+        failure.param = TEXT if failure.code == "reference_text_required" else AUDIO
+
+
+def _voice(account: str, sample: Sample, providers: tuple[str, ...] | None) -> Voice:
+    return Voice(id=AUDIO, name=AUDIO, samples=(sample,), providers=providers, account=account)
+
+
+def _sent(form: RequestForm, defaults: speech_request.Defaults) -> SentReference:
+    values = {name: _one(name, texts) for name, texts in form.fields.items()}
+    text = values.pop(TEXT, "").strip()
+    consent = values.pop(CONSENT, "").strip()
+    if values.pop("voice", ""):
+        raise InvalidRequest(f"Send 'voice' or '{AUDIO}', not both.", param="voice")
+    if (file := form.files.get(AUDIO)) is None:
+        raise _missing(AUDIO, "the recording of the voice, as a file; for other voices, send JSON")
+    if not consent:
+        raise _missing(CONSENT, "the id of a consent of the speaker, or true if the speaker agrees")
+    if len(text) > _MOST_TEXT:
+        raise InvalidRequest(
+            f"Invalid value for '{TEXT}': it must have up to {_MOST_TEXT} characters.", param=TEXT
+        )
+    body: dict[str, Any] = {name: _value(name, value) for name, value in values.items() if value}
+    if body.get("cache"):
+        raise InvalidRequest(
+            "Nothing of a request with reference_audio is kept: 'cache' can only be false.", param="cache"
+        )
+    raw = encode_json({**body, "voice": AUDIO, "cache": False})
+    return SentReference(speech_request.parse_speech(raw, defaults), file.data, text, consent)
+
+
+def _one(name: str, texts: list[str]) -> str:
+    if len(texts) > 1:
+        raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
+    return texts[0]
+
+
+def _value(name: str, text: str) -> object:
+    """Return a field of the form as JSON would have it. What is no number stays a text, and is refused."""
+    if name not in _JSON_VALUES and not (name == "lexicon" and text.startswith("{")):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text
+
+
+def _missing(field: str, what: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Missing required parameter: '{field}': {what}.", param=field, code="missing_required_parameter"
+    )

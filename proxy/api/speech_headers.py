@@ -1,0 +1,63 @@
+"""The headers of a speech answer: who spoke, in which voice, from where."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from itertools import accumulate
+from urllib.parse import quote
+
+from proxy.http.connection import RawHeader
+from proxy.speech.pipeline import Answer
+
+_MOST_IN_A_HEADER = 1000
+"""Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
+
+ANSWER_HEADERS = {
+    "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
+    "x-voxgate-voice": "The id of the voice.",
+    "x-voxgate-language": "The language it was spoken in.",
+    "x-voxgate-sample-rate": "In Hz.",
+    "x-voxgate-cache": "`hit`: the audio is from the cache; `miss`: it was spoken, and the cache may keep "
+    "it; `off`: the cache was not asked.",
+}
+SOME_ANSWER_HEADERS = {
+    "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
+    "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
+    "matched, and the candidates in order; failures after routing have it too.",
+    "x-ratelimit-limit-requests": "Requests a minute that are allowed, if there is a limit.",
+    "x-ratelimit-remaining-requests": "How many of them are left.",
+    "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
+}
+_NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
+
+
+def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
+    """Return the headers of a good answer."""
+    speech, call = answer.speech, answer.call
+    voice, language = call.plan.voice.id, call.plan.language
+    return _raw_headers(media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache)
+
+
+@lru_cache(maxsize=1024)
+def _raw_headers(
+    media_type: str, engine: str, voice: str, language: str, sample_rate_hz: int, cache: str
+) -> tuple[RawHeader, ...]:
+    headers = (
+        ("content-type", media_type),
+        *_NEVER_STORE,
+        ("x-voxgate-engine", engine),
+        ("x-voxgate-voice", _in_a_header(voice)),
+        ("x-voxgate-language", language),
+        ("x-voxgate-sample-rate", str(sample_rate_hz)),
+        ("x-voxgate-cache", cache),
+    )
+    return tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in headers)
+
+
+def _in_a_header(name: str) -> str:
+    """Write a name in printable ASCII, as a header needs it: engines name voices as they like."""
+    if name.isascii() and name.isprintable():
+        return name[:_MOST_IN_A_HEADER]
+    letters = [quote(letter, safe="/ ") for letter in name]
+    return "".join(letters[: bisect_right(list(accumulate(map(len, letters))), _MOST_IN_A_HEADER)])

@@ -1,0 +1,193 @@
+"""The bodies that make or change a voice: JSON, or a form with a recording."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from proxy.errors import InvalidRequest
+from proxy.http.body import EngineNames, Label, Labels, LanguageTag, LanguageTagOrNone, Name, ReasonText, Tags
+from proxy.http.form import RequestForm
+from proxy.storage import voices as saved
+from proxy.voices.voice_maker import NewMix, NewSampleVoice
+
+MOST_SAMPLE_BYTES = 10 * 1024 * 1024
+MOST_MIXED = 8
+
+Cast = Annotated[
+    dict[str, str], Meta(description='an object of names and voices, such as {"Ana": "nova", "Ben": "onyx"}')
+]
+Weight = Annotated[float, Meta(gt=0, le=1000, description="a number above 0 and up to 1000")]
+RefText = Annotated[str, Meta(max_length=1000, description="a text of up to 1000 characters")]
+
+
+class NewMixPart(msgspec.Struct, frozen=True):
+    """A voice of a mix, by its id or name."""
+
+    id: Name
+    weight: Weight = 1.0
+
+
+Mix = Annotated[
+    tuple[NewMixPart, ...],
+    Meta(
+        min_length=2,
+        max_length=MOST_MIXED,
+        description=f'a list of 2 to {MOST_MIXED} voices, each {{"id": "…", "weight": 1}}',
+    ),
+]
+
+
+class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A cast or a mix to be saved. A cast says who speaks with which voice; a mix sounds like its voices,
+    each by its weight. A voice is found by its description and tags."""
+
+    name: Name
+    cast: Cast | None = None
+    mix: Mix | None = None
+    description: ReasonText = ""
+    tags: Tags = ()
+    labels: Labels = {}
+    language: LanguageTag | None = None
+    gender: Label | None = None
+    type: Label | None = None
+
+    @property
+    def saved(self) -> saved.NewCast:
+        assert self.cast is not None
+        return saved.NewCast(name=self.name, members=self.cast, tags=self.tags, description=self.description)
+
+    @property
+    def mixed(self) -> NewMix:
+        assert self.mix is not None
+        return NewMix(
+            name=self.name,
+            mix=weights_of(self.mix),
+            tags=self.tags,
+            description=self.description,
+            labels=self.labels,
+            language=self.language,
+            gender=self.gender,
+        )
+
+    def check(self) -> None:
+        """Raise InvalidRequest if it is neither a cast nor a mix, or both."""
+        check_type(self.type, ("cast", "mix"))
+        if (self.cast is None) == (self.mix is None):
+            raise InvalidRequest(
+                "Missing required parameter: 'cast'. Send a cast, or a mix, or a recording as audio_sample "
+                "in multipart/form-data.",
+                param="cast",
+                code="missing_required_parameter",
+            )
+
+
+class VoiceForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice to be made of the recording `audio_sample`, with the speaker's `consent`. `ref_text` has the
+    words of the recording: some engines need them. `engines` are those that should clone it at once."""
+
+    name: Name
+    consent: Name | None = None
+    type: Label | None = None
+    ref_text: RefText = ""
+    language: LanguageTag | None = None
+    gender: Label | None = None
+    description: ReasonText = ""
+    tags: Tags = ()
+    labels: Labels = {}
+    engines: EngineNames = ()
+    prompt: Annotated[str, Meta(description="not supported")] | None = None
+    script_hint: Annotated[str, Meta(description="not supported")] | None = None
+
+    def __repr__(self) -> str:
+        return "<VoiceForm>"
+
+
+class ChangedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes of a voice. What is left out stays as it is; an empty language or gender is taken away."""
+
+    name: Name | UnsetType = UNSET
+    description: ReasonText | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+    labels: Labels | UnsetType = UNSET
+    language: LanguageTagOrNone | UnsetType = UNSET
+    gender: Label | UnsetType = UNSET
+    cast: Cast | UnsetType = UNSET
+    mix: Mix | UnsetType = UNSET
+    engines: EngineNames | UnsetType = UNSET
+
+
+_LISTS = ("tags", "engines", "providers")
+FORM_FIELDS = frozenset([*VoiceForm.__struct_fields__, "speaker_description"])
+
+
+def sample_voice(form: VoiceForm, audio: bytes, id_: str | None = None, digest: str = "") -> NewSampleVoice:
+    """Return what the maker takes of a form and its recording."""
+    return NewSampleVoice(
+        name=form.name,
+        description=form.description,
+        tags=form.tags,
+        labels=form.labels,
+        language=form.language,
+        gender=form.gender,
+        audio=audio,
+        consent=form.consent,
+        ref_text=form.ref_text,
+        engines=form.engines,
+        id=id_,
+        request=digest,
+    )
+
+
+def form_values(form: RequestForm) -> dict[str, object]:
+    """Return the fields of a form as JSON would have them. Raises InvalidRequest.
+
+    A list is sent as `tags[]`, once for each entry; labels as `labels[accent]`, or as one field with JSON.
+    """
+    values: dict[str, object] = {}
+    labels: dict[str, str] = {}
+    for name, sent in form.fields.items():
+        if name in _LISTS:
+            values[name] = [*filter(None, sent)]
+        elif len(sent) > 1:
+            raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
+        elif name.startswith("labels["):
+            labels[name.removeprefix("labels[").removesuffix("]")] = sent[0]
+        elif name == "labels" and sent[0]:
+            values[name] = _labels(sent[0])
+        elif sent[0]:
+            values["description" if name == "speaker_description" else name] = sent[0]
+    return values | ({"labels": labels} if labels else {})
+
+
+def _labels(text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text
+
+
+def check_type(type_: str | None, known: tuple[str, ...]) -> None:
+    if type_ is None or type_ in known:
+        return
+    if type_ == "prompt":
+        raise not_designed("type")
+    raise InvalidRequest(f"Invalid value for 'type': it must be {' or '.join(known)}.", param="type")
+
+
+def not_designed(param: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Unsupported parameter: '{param}'. No engine here designs voices from a text; send a recording as "
+        "audio_sample.",
+        param=param,
+        code="unsupported_value",
+    )
+
+
+def weights_of(mix: tuple[NewMixPart, ...]) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for part in mix:
+        weights[part.id] = weights.get(part.id, 0.0) + part.weight
+    return weights

@@ -1,0 +1,153 @@
+"""POST /v1/audio/voices: a voice of a recording, in OpenAI's form; a cast or a mix, in JSON; and changes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import msgspec
+from msgspec import UNSET
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.access.callers import Caller
+from proxy.api.voice_bodies import (
+    FORM_FIELDS,
+    MOST_SAMPLE_BYTES,
+    ChangedVoice,
+    NewVoice,
+    VoiceForm,
+    check_type,
+    form_values,
+    not_designed,
+    sample_voice,
+    weights_of,
+)
+from proxy.api.voices import VoiceTools
+from proxy.catalogue.library_editor import not_own
+from proxy.errors import Conflict, IdempotencyKeyReused, InvalidRequest
+from proxy.http.body import body
+from proxy.http.form import read_form
+from proxy.http.idempotency import sent_key
+from proxy.http.replies import reply
+from proxy.speech import speech_request
+from proxy.storage import erasures
+from proxy.storage.voices import VoiceRecord
+from proxy.voices.voice_maker import VoiceChange
+
+
+class VoiceEditing:
+    """The handlers that make and change voices of the caller's account."""
+
+    def __init__(self, tools: VoiceTools) -> None:
+        self._tools = tools
+
+    async def create(self, request: Request) -> Response:
+        is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
+        if not is_form:
+            new = await body(request, NewVoice)
+            new.check()
+            return await self._create(request, new, b"")
+        form = await read_form(request, files={"audio_sample": MOST_SAMPLE_BYTES}, fields=FORM_FIELDS)
+        described = speech_request.read(VoiceForm, form_values(form))
+        check_type(described.type, ("audio_sample",))
+        for name in ("prompt", "script_hint"):
+            if getattr(described, name) is not None:
+                raise not_designed(name)
+        if "audio_sample" not in form.files:
+            raise InvalidRequest(
+                "Missing required parameter: 'audio_sample'.",
+                param="audio_sample",
+                code="missing_required_parameter",
+            )
+        return await self._create(request, described, form.files["audio_sample"].data)
+
+    async def update(self, request: Request) -> Response:
+        """Change a voice of the caller's own."""
+        change = await body(request, ChangedVoice)
+        record = await self._own(request, request.path_params["id"])
+        parts = None if change.mix is UNSET else weights_of(change.mix)
+        values = {name: value for name in _PLAIN if (value := getattr(change, name)) is not UNSET}
+        changed = VoiceChange(
+            **values,
+            members=None if change.cast is UNSET else change.cast,
+            mix=parts,
+        )
+        updated = await self._tools.maker.change(record, changed)
+        return reply(await self._tools.entry(request, updated.id))
+
+    async def _create(self, request: Request, new: NewVoice | VoiceForm, audio: bytes) -> Response:
+        caller = _caller(request)
+        key = sent_key(request.headers.getlist("idempotency-key"))
+        if key is None:
+            return reply(await self._tools.entry(request, (await self._make(caller, new, audio)).id))
+        id_, digest = _keyed_id(caller.account, key), _digest(new, audio)
+        if await self._was_made(caller.account, id_, digest):
+            return reply(await self._tools.entry(request, id_), headers={"x-voxgate-replayed": "true"})
+        try:
+            made = await self._make(caller, new, audio, id_, digest)
+        except Conflict:
+            # The same request may have come twice at once. Then the other one has made the voice.
+            if not await self._was_made(caller.account, id_, digest):
+                raise
+            return reply(await self._tools.entry(request, id_), headers={"x-voxgate-replayed": "true"})
+        return reply(await self._tools.entry(request, made.id))
+
+    async def _make(
+        self,
+        caller: Caller,
+        new: NewVoice | VoiceForm,
+        audio: bytes,
+        id_: str | None = None,
+        digest: str = "",
+    ) -> VoiceRecord:
+        terms = self._tools.plans.terms(caller)
+        if isinstance(new, VoiceForm):
+            return await self._tools.maker.make(caller.account, sample_voice(new, audio, id_, digest), terms)
+        if new.cast is not None:
+            return await self._tools.editor.add_cast(caller.account, new.saved, most=terms.voices, id_=id_)
+        mixed = msgspec.structs.replace(new.mixed, id=id_, request=digest)
+        return await self._tools.maker.mix(caller.account, mixed, terms.voices)
+
+    async def _was_made(self, account: str, id_: str, digest: str) -> bool:
+        """Tell whether this request has made its voice before. Raises IdempotencyKeyReused and Conflict."""
+        record = await self._tools.editor.find_voice(account, id_)
+        if record is None:
+            if await erasures.get(self._tools.editor.store, account, id_) is not None:
+                raise Conflict(
+                    "The voice that this Idempotency-Key made was deleted; a new voice needs a new key.",
+                    param="Idempotency-Key",
+                )
+            return False
+        if record.is_sealed and not hmac.compare_digest(record.request, digest):
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was sent before with another body; a new request needs a new key.",
+                param="Idempotency-Key",
+            )
+        return True
+
+    async def _own(self, request: Request, id_: str) -> VoiceRecord:
+        record = await self._tools.editor.find_voice(_caller(request).account, id_)
+        if record is None:
+            # Raises NotFound if there is no such voice at all.
+            (await self._tools.entries(request)).known.find(id_)
+            raise not_own(id_)
+        return record
+
+
+_PLAIN = ("name", "description", "tags", "labels", "language", "gender")
+
+
+def _keyed_id(account: str, key: str) -> str:
+    """Return the id of the voice that a key of an account makes: so the key makes one voice, for good."""
+    return f"voice_{hashlib.sha256(f'voice{account}{key}'.encode()).hexdigest()[:24]}"
+
+
+def _digest(new: NewVoice | VoiceForm, audio: bytes) -> str:
+    """Return a digest of what was sent. Of a form it is of its fields: each try has another boundary."""
+    return hashlib.sha256(hashlib.sha256(msgspec.msgpack.encode(new)).digest() + audio).hexdigest()
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.scope["state"]["caller"]
+    return caller

@@ -1,0 +1,206 @@
+"""Voices as clients read them: one entry, and the lists of entries."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from policies.matching import Match
+from policies.routing import Voice
+from proxy.catalogue.known_voices import KnownVoices
+from proxy.catalogue.saved_voices import LibraryVoice
+from proxy.http.lists import iso, iso_or_none
+from proxy.voices.erasure import Receipt
+from proxy.voices.retention import ends_at
+
+_CREATED = 1_767_225_600
+
+EntryType = Literal["catalogue", "cast", "mix", "audio_sample"]
+_TYPES: dict[str, EntryType] = {"sample": "audio_sample", "mix": "mix", "cast": "cast"}
+
+
+class VoiceQuality(msgspec.Struct, frozen=True, kw_only=True):
+    """The quality of a recording. `reasons` say what its speaker can do better."""
+
+    rating: Literal["low", "medium", "high"]
+    reasons: list[str] = []
+    speech_s: float
+    snr_db: float
+    bandwidth_hz: float
+
+
+class SpeakerComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the voice and its consent are of one speaker. The score is that of the comparer, up to 1."""
+
+    answer: str
+    score: float | None
+
+
+class MixPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice in a mix, and its weight. The weights of a saved mix add up to 1."""
+
+    id: str
+    weight: float
+
+
+class CloneState(msgspec.Struct, frozen=True, kw_only=True):
+    """The voice at a provider. It speaks there if it is `ready`; `failed` has an error that says why."""
+
+    engine: str
+    state: str
+    error: str
+
+
+class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice, under every name that a known client reads: its id is also `voice_id` and `value`. `cast` says
+    who speaks with which voice, if it is a cast.
+
+    Only a voice that the account made of recordings or of other voices has the last fields. `expires_at` is
+    when it is erased, if it does not speak before: there is a limit in the account's plan.
+    """
+
+    id: str
+    object: Literal["audio.voice"] = "audio.voice"
+    name: str
+    created_at: int = _CREATED
+    type: EntryType = "catalogue"
+    voice_id: str
+    value: str
+    label: str
+    language: str | None
+    gender: str | None
+    age: str | None
+    tags: list[str]
+    description: str
+    cast: dict[str, str] | None
+    engines: list[str]
+    labels: dict[str, str] | UnsetType = UNSET
+    mix: list[MixPart] | UnsetType = UNSET
+    quality: VoiceQuality | UnsetType = UNSET
+    consent: str | UnsetType | None = UNSET
+    speaker: SpeakerComparison | UnsetType = UNSET
+    clones: list[CloneState] | UnsetType = UNSET
+    expires_at: int | UnsetType = UNSET
+
+
+class MatchedVoice(VoiceEntry, frozen=True, kw_only=True):
+    """A voice that a description found. `score` is at most 1; `reasons` says what is known of the voice."""
+
+    score: float
+    reasons: list[str]
+
+
+class VoiceList(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of voices. The next page has the id of the last one as its `after`."""
+
+    object: Literal["list"] = "list"
+    data: list[VoiceEntry]
+    voices: list[VoiceEntry]
+    has_more: bool = False
+
+
+class VoiceMatches(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `?describe=`: the best first."""
+
+    object: Literal["list"] = "list"
+    data: list[MatchedVoice]
+    voices: list[MatchedVoice]
+    has_more: bool = False
+
+
+class VoiceNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `?format=names`: ids alone."""
+
+    object: Literal["list"] = "list"
+    data: list[str]
+    voices: list[str]
+    has_more: bool = False
+
+
+class DeletedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """It is gone."""
+
+    object: Literal["audio.voice.deleted"] = "audio.voice.deleted"
+    id: str
+    deleted: bool = True
+
+
+class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the erasure of a voice is. It is complete when nothing is `pending`: then no part of the server
+    has the recording, or anything that was made of it."""
+
+    object: Literal["audio.voice.erasure"] = "audio.voice.erasure"
+    id: str
+    began: str
+    completed: str | None
+    pending: list[str]
+
+
+def erasure_receipt(receipt: Receipt) -> ErasureReceipt:
+    return ErasureReceipt(
+        id=receipt.subject,
+        began=iso(receipt.began),
+        completed=iso_or_none(receipt.completed),
+        pending=list(receipt.pending),
+    )
+
+
+class Entries:
+    """Makes the entries of one caller's voices. `unused_days` is the limit of the caller's plan, if any."""
+
+    def __init__(self, known: KnownVoices, unused_days: int | None = None) -> None:
+        self.known = known
+        self._unused_days = unused_days
+
+    def __repr__(self) -> str:
+        return f"<Entries of {self.known!r}>"
+
+    def entry(self, voice: Voice) -> VoiceEntry:
+        saved = self.known.saved(voice)
+        kind = None if saved is None else saved.row.kind
+        plain = VoiceEntry(
+            id=voice.id,
+            name=voice.name,
+            created_at=_CREATED if voice.created is None else voice.created // 1_000_000,
+            type="cast" if voice.cast else _TYPES.get(kind or "", "catalogue"),
+            voice_id=voice.id,
+            value=voice.id,
+            label=voice.name,
+            language=voice.language,
+            gender=voice.gender,
+            age=voice.age,
+            tags=list(voice.tags),
+            description=voice.description,
+            cast=dict(voice.cast) or None,
+            engines=self.known.engines(voice),
+        )
+        return plain if saved is None or kind == "cast" else self._owned(plain, saved)
+
+    def matched(self, match: Match) -> MatchedVoice:
+        plain = msgspec.structs.asdict(self.entry(match.voice))
+        return MatchedVoice(**plain, score=match.score, reasons=list(match.reasons))
+
+    def _owned(self, plain: VoiceEntry, saved: LibraryVoice) -> VoiceEntry:
+        record, parts = saved.record, saved.parts
+        whole = msgspec.structs.replace(plain, labels=dict(record.labels))
+        if record.kind == "mix":
+            mix = [MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()]
+            whole = msgspec.structs.replace(whole, mix=mix)
+        else:
+            whole = msgspec.structs.replace(
+                whole,
+                consent=record.consent,
+                clones=[],
+            )
+        if parts.samples:
+            quality = msgspec.json.decode(parts.samples[0].quality, type=VoiceQuality)
+            whole = msgspec.structs.replace(whole, quality=quality)
+        if (compared := record.compared) is not None:
+            speaker = SpeakerComparison(answer=compared.answer, score=compared.score)
+            whole = msgspec.structs.replace(whole, speaker=speaker)
+        if self._unused_days is not None and record.account is not None:
+            ends = ends_at(record, self._unused_days) // 1_000_000
+            whole = msgspec.structs.replace(whole, expires_at=ends)
+        return whole

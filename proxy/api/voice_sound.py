@@ -1,0 +1,82 @@
+"""A voice as sound: a preview, spoken and charged like any speech, and an export of what it is made of."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from policies.preview_texts import has_preview_text, preview_text
+from proxy.api.speech import SpeechEndpoint
+from proxy.api.voice_entries import VoiceEntry
+from proxy.api.voices import VoiceTools
+from proxy.audio.formats import FORMATS
+from proxy.catalogue.library_editor import not_own
+from proxy.http.connection import Connection
+from proxy.http.endpoint import Query
+from proxy.http.replies import encode_json
+from proxy.speech import speech_request
+from proxy.voices.voice_export import VoiceExport
+
+PREVIEW_QUERIES = (
+    Query("response_format", "A format of speech; without it, mp3.", tuple(FORMATS)),
+    Query("model", "The model that speaks; without it, the server's default."),
+)
+
+
+class Preview:
+    """An ASGI app, as speech is: it sends the sound while it is spoken.
+
+    The sentence is in the voice's language. The cache keeps it, so that a list of voices is spoken once for
+    an account; then it has the price of cached speech.
+    """
+
+    def __init__(self, tools: VoiceTools, speech: SpeechEndpoint, default_model: str) -> None:
+        self._tools = tools
+        self._speech = speech
+        self._default_model = default_model
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        query = request.query_params
+        entry = await self._tools.entry(request, request.path_params["id"])
+        language = entry.language if entry.language and has_preview_text(entry.language) else None
+        raw = {
+            "model": query.get("model") or self._default_model,
+            "voice": entry.id,
+            "input": _text(entry),
+            "response_format": query.get("response_format") or "mp3",
+            "language": language,
+            "cache": True,
+        }
+        spoken = speech_request.parse_speech(encode_json(raw), speech_request.Defaults())
+        await self._speech.speak(scope, Connection(scope, receive, send), spoken)
+
+
+class Export:
+    """The owner's own recordings, and what is known of them, as one zip file in memory."""
+
+    def __init__(self, tools: VoiceTools, export: VoiceExport) -> None:
+        self._tools = tools
+        self._export = export
+
+    async def answer(self, request: Request) -> Response:
+        id_, account = request.path_params["id"], request.scope["state"]["caller"].account
+        record = await self._tools.editor.find_voice(account, id_)
+        if record is None:
+            (await self._tools.entries(request)).known.find(id_)
+            raise not_own(id_)
+        entry = await self._tools.entry(request, record.id)
+        return zip_reply(record.id, await self._export.zip(record, encode_json(entry)))
+
+
+def zip_reply(id_: str, data: bytes) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{id_}.zip"', "cache-control": "no-store"}
+    return Response(data, headers=headers, media_type="application/zip")
+
+
+def _text(entry: VoiceEntry) -> str:
+    text = preview_text(entry.language)
+    if not entry.cast:
+        return text
+    return " ".join(f"[{name}] {text}" for name in list(entry.cast)[:4])

@@ -1,0 +1,83 @@
+"""/admin/vault: the change of the master key, some rows at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.api_admin.admin_tools import AdminTools
+from proxy.errors import InvalidRequest
+from proxy.http.body import BODY_FAILURES, body
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.replies import reply
+from proxy.kept.master_rotation import RotationStep, rotate_some
+from proxy.storage import audit
+
+
+class NextRows(msgspec.Struct, frozen=True):
+    """`skip` is the sum of `damaged` of the answers before."""
+
+    skip: Annotated[int, Meta(ge=0, description="a number of rows")] = 0
+
+
+class MissingMaster(msgspec.Struct, frozen=True):
+    """A master key that is not configured, and the rows that need it."""
+
+    id: str
+    rows: int
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """Some rows hang on the newest master key now; ask again until `left` is `damaged` of all answers.
+
+    `master` is its id, or null if nothing was ever sealed. Damaged rows cannot be opened, and stay.
+    """
+
+    object: Literal["vault.rotation"] = "vault.rotation"
+    master: str | None
+    rewrapped: int
+    damaged: int
+    left: int
+    missing: list[MissingMaster]
+
+
+class VaultEndpoints:
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
+
+    async def rotate(self, request: Request) -> Response:
+        asked = await body(request, NextRows)
+        store = self._admin_tools.store
+        step = await rotate_some(store, self._admin_tools.vault.masters, asked.skip)
+        if step is None:
+            return reply(Rotation(master=None, rewrapped=0, damaged=0, left=0, missing=[]))
+        if step.rewrapped and step.left == asked.skip + step.damaged:
+            act = await self._admin_tools.audit_row(request, "master_key.rotated", step.master, "")
+            await store.write(*audit.insert_statements(act))
+        return reply(_shown(step))
+
+
+def routes(admin_tools: AdminTools) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "POST",
+            "/admin/vault/rotations",
+            VaultEndpoints(admin_tools).rotate,
+            "rotate_master_key",
+            "Wrap some keys anew with the newest master key",
+            json(Rotation),
+            body=NextRows,
+            failures=(*BODY_FAILURES, InvalidRequest),
+        ),
+    ]
+
+
+def _shown(step: RotationStep) -> Rotation:
+    missing = [MissingMaster(use.id, use.rows) for use in step.missing]
+    return Rotation(
+        master=step.master, rewrapped=step.rewrapped, damaged=step.damaged, left=step.left, missing=missing
+    )

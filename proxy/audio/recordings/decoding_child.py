@@ -1,0 +1,73 @@
+"""The process that decodes one upload: `python -m proxy.audio.recordings.decoding_child`.
+
+It reads the file from its standard input, writes a `Decoded` or an `Undecoded` to its standard output, and
+ends. A decoder of a dozen formats, written in C, is where a hostile file gets a hold. So before the first
+byte is read, this process has given up files, programs and the network, and it has nobody else's data.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+import av
+import msgspec
+import numpy as np
+
+from proxy.audio.libav import Sink, audio_frame
+from proxy.audio.recordings.decoding import decode
+from proxy.audio.recordings.recording import Decoded, Undecoded
+from speech_engine.host.confinement import confine
+from speech_engine.host.landlock import forbid_files
+
+MOST_CPU_S = 10
+_MEMORY_MB = 256
+"""Beyond what the process has when it is ready: the file, its samples, and what decoders need."""
+
+
+def main() -> None:
+    _warm_up()
+    lacks = _confine()
+    data = sys.stdin.buffer.read()
+    try:
+        made = decode(data)
+        if isinstance(made, Decoded):
+            made = msgspec.structs.replace(made, lacks=lacks)
+        answer = msgspec.msgpack.encode(made)
+    except MemoryError:
+        answer = msgspec.msgpack.encode(Undecoded("memory"))
+    sys.stdout.buffer.write(answer)
+    sys.stdout.buffer.flush()
+
+
+def _warm_up() -> None:
+    """Load all that decoding needs. Python and libav load parts of themselves at the first use, and at the
+    first error; once the process is confined, they cannot."""
+    sink = Sink()
+    container = av.open(sink, "w", format="flac")
+    stream = container.add_stream("flac", rate=24_000, layout="mono")
+    pcm = np.zeros(4800, np.int16).tobytes()
+    for packet in (*stream.encode(audio_frame(pcm)), *stream.encode(None)):
+        container.mux(packet)
+    container.close()
+    whole = sink.take()
+    decode(whole)
+    decode(whole[:100])
+    decode(b"no recording at all")
+    msgspec.msgpack.encode(Undecoded("empty"))
+
+
+def _confine(most_cpu_s: int = MOST_CPU_S) -> tuple[str, ...]:
+    pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
+    used_mb = pages * resource.getpagesize() // 2**20
+    files = ("landlock",) if not forbid_files() else ()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (most_cpu_s, most_cpu_s + 1))
+    # No file that would be opened gets a number: 0, 1 and 2 are taken.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    return (*files, *confine((), used_mb + _MEMORY_MB))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The sample that an engine gets, made of a master: its speech alone, at one level and at the engine's rate.
+
+Nothing of this is kept beside the master: another engine wants another rate and length.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+# It ships no types.
+import soxr  # type: ignore[import-untyped]
+
+from policies.sample_quality import SampleQuality
+from proxy.audio.fade import FadeOut
+from proxy.audio.loudness import Gain, Meter, lufs
+from proxy.audio.recordings.master import Floats, Master
+from proxy.audio.recordings.recording import UnusableRecording
+
+LEVEL_LUFS = -20.0
+"""As loud as the recordings that models are trained on. Peaks keep some room."""
+
+_MOST_GAIN_DB = 35.0
+_MARGIN_S = 0.15
+"""Kept before and after the speech: a word begins before it is loud."""
+_CUT_WITHIN = 0.3
+"""The share of the longest length in which the best place for a cut is looked for."""
+_STEP_S = 0.02
+_PAUSE_STEPS = 5
+_SCALE = np.float32(32767)
+
+
+class SampleSpec(msgspec.Struct, frozen=True):
+    """What an engine's model takes: seconds of sound, and its sample rate."""
+
+    least_s: float
+    most_s: float
+    rate_hz: int
+
+
+def derive(master: bytes, quality: SampleQuality, spec: SampleSpec) -> bytes:
+    """Return 16-bit mono PCM for a model. Raises UnusableRecording if the recording is too short for it.
+
+    It takes some milliseconds of the processor for each second of sound: call it in a thread.
+    """
+    whole = Master(master)
+    start, end = _stretch(whole, quality, spec)
+    samples = whole.read(start, end)
+    most = round(spec.most_s * whole.rate_hz)
+    if len(samples) > most:
+        samples = samples[: _quietest_cut(samples, most, whole.rate_hz)]
+    if whole.rate_hz != spec.rate_hz:
+        samples = soxr.resample(samples, whole.rate_hz, spec.rate_hz, quality="HQ")
+    samples = samples[: round(spec.most_s * spec.rate_hz)]
+    return _softly_ended(_levelled(_pcm(samples), spec.rate_hz))
+
+
+def _stretch(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[int, int]:
+    """Return the speech and its margins. If that is too short, the silence around it helps."""
+    start = max(0.0, quality.starts_s - _MARGIN_S)
+    end = min(whole.seconds, quality.ends_s + _MARGIN_S)
+    if end - start < spec.least_s:
+        if whole.seconds < spec.least_s:
+            raise UnusableRecording(
+                f"it has {whole.seconds:.1f} seconds, and this model needs at least {spec.least_s:g}"
+            )
+        start = max(0.0, min(start, whole.seconds - spec.least_s))
+        end = max(end, start + spec.least_s)
+    return round(start * whole.rate_hz), round(end * whole.rate_hz)
+
+
+def _quietest_cut(samples: Floats, most: int, rate_hz: int) -> int:
+    """Return where to cut before `most`: in the middle of the quietest moment that is not far before it."""
+    step = round(_STEP_S * rate_hz)
+    first = round(most * (1 - _CUT_WITHIN))
+    steps = (most - first) // step
+    if steps <= _PAUSE_STEPS:
+        return most
+    powers = np.square(samples[first : first + steps * step].reshape(steps, step)).mean(axis=1)
+    moments = np.convolve(powers, np.ones(_PAUSE_STEPS), "valid")
+    # The last of the quietest: as much as possible is kept.
+    quietest = len(moments) - 1 - int(np.argmin(moments[::-1]))
+    return first + round((quietest + _PAUSE_STEPS / 2) * step)
+
+
+def _levelled(pcm: bytes, rate_hz: int) -> bytes:
+    meter = Meter(rate_hz)
+    meter.feed(pcm)
+    level = lufs(meter.powers)
+    if level is None:
+        return pcm
+    return Gain(min(LEVEL_LUFS - level, _MOST_GAIN_DB)).feed(pcm)
+
+
+def _softly_ended(pcm: bytes) -> bytes:
+    fade = FadeOut()
+    return fade.feed(pcm) + fade.flush()
+
+
+def _pcm(samples: Floats) -> bytes:
+    return bytes(np.clip(np.rint(samples * _SCALE), -_SCALE, _SCALE).astype("<i2").data)

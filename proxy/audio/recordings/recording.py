@@ -1,0 +1,81 @@
+"""A recording as it is kept, what may be wrong with one, and what the process that decodes it answers.
+
+None of the large libraries is needed here: see proxy/audio/libraries.py.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 192_000
+MOST_CHANNELS = 8
+MOST_S = 300.0
+MOST_SAMPLES = round(MOST_S * 48_000)
+"""What is kept of a recording: five minutes, and less at a rate above 48 kHz."""
+
+LOSSY = ("mp3", "aac", "opus", "vorbis")
+LOSSLESS = ("flac", "alac")
+
+Fault = Literal[
+    "empty", "unreadable", "no_audio", "codec", "rate", "channels", "changes", "memory", "time", "lost"
+]
+
+_SENTENCES: dict[Fault, str] = {
+    "empty": "it has no sound",
+    "unreadable": "it cannot be read as wav, mp3, m4a, aac, ogg, webm or flac",
+    "no_audio": "there is no audio in it",
+    "codec": "its codec is none of pcm, mp3, aac, alac, opus, vorbis and flac",
+    "rate": f"its sample rate must be {LEAST_RATE_HZ} to {MOST_RATE_HZ} Hz",
+    "channels": f"it must have 1 to {MOST_CHANNELS} channels",
+    "changes": "its sample rate changes on the way",
+    "memory": "it takes too much memory to decode",
+    "time": "it takes too long to decode",
+    "lost": "it cannot be decoded",
+}
+
+
+class UnusableRecording(Exception):
+    """A recording that cannot be used. The message completes "Invalid value for 'x': …" for its sender."""
+
+    @classmethod
+    def of(cls, fault: Fault) -> UnusableRecording:
+        return cls(_SENTENCES[fault])
+
+
+class SpeechRecording(msgspec.Struct, frozen=True):
+    """A recording that was decoded. `channels` and `codec` are those of the upload. `is_cut` is true if the
+    upload was longer than what is kept."""
+
+    master: bytes
+    rate_hz: int
+    seconds: float
+    channels: int
+    codec: str
+    is_cut: bool = False
+
+    def __repr__(self) -> str:
+        return f"<SpeechRecording {self.codec}, {self.seconds:.1f} s at {self.rate_hz} Hz>"
+
+
+class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
+    """What the child made of an upload: bare mono samples, and the facts. `lacks` names the parts of its
+    confinement that this machine does not have."""
+
+    pcm: bytes
+    rate_hz: int
+    sample_bytes: int
+    channels: int
+    codec: str
+    is_cut: bool
+    lacks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Decoded {self.codec}, {len(self.pcm)} bytes at {self.rate_hz} Hz>"
+
+
+class Undecoded(msgspec.Struct, frozen=True, tag="undecoded"):
+    """Why the child made nothing of an upload."""
+
+    fault: Fault

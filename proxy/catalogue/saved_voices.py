@@ -1,0 +1,122 @@
+"""The saved voices of an account, as routing has them: read with their samples, and opened.
+
+A library is read every few seconds. A voice whose rows are as they were is not opened again, and stays the
+same object, so that what was planned for it stays good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import structlog
+
+from policies.routing import Binding, Voice
+from proxy.catalogue.sealed_voices import open_voice
+from proxy.kept.vault import Vault, VaultFailed
+from proxy.storage import consents, samples, voices
+from proxy.storage.samples import SampleRecord
+from proxy.storage.store import Store
+from proxy.storage.voices import VoiceRecord
+from speech_engine import Sample
+
+_log = structlog.get_logger()
+
+
+class VoiceParts(NamedTuple):
+    """What a voice has in other tables. Only `providers` may receive it, if the consent names some."""
+
+    samples: Sequence[SampleRecord] = ()
+    bindings: Sequence[Binding] = ()
+    providers: tuple[str, ...] | None = None
+
+
+NO_PARTS = VoiceParts()
+
+
+class LibraryVoice(NamedTuple):
+    """A voice of a library. `row` is the record as the database has it, `record` is opened."""
+
+    row: VoiceRecord
+    parts: VoiceParts
+    record: VoiceRecord
+    voice: Voice
+
+
+Known = Mapping[str, LibraryVoice]
+NONE: Known = {}
+
+
+async def read_saved_voices(
+    store: Store, vault: Vault, account: str, before: Known = NONE
+) -> list[LibraryVoice]:
+    """Return the voices that an account may use, the newest first. `before` has those of the last read.
+
+    A voice that cannot be opened is left out, and the log says so.
+    """
+    rows = await voices.for_account(store, account)
+    parts: Mapping[str, VoiceParts] = {}
+    if any(row.kind == "sample" for row in rows):
+        parts = await _read_parts(store, account, rows)
+    found: list[LibraryVoice] = []
+    for row in rows:
+        saved = _open(vault, row, parts.get(row.id, NO_PARTS), before.get(row.id))
+        if saved is not None:
+            found.append(saved)
+    return found
+
+
+async def _read_parts(store: Store, account: str, rows: Sequence[VoiceRecord]) -> dict[str, VoiceParts]:
+    sampled, agreed = await asyncio.gather(
+        samples.of_account(store, account), consents.of_account(store, account)
+    )
+    parts: dict[str, VoiceParts] = {}
+    for row in rows:
+        consent = agreed.get(row.consent or "")
+        parts[row.id] = VoiceParts(
+            sampled.get(row.id, ()),
+            (),
+            None if consent is None else consent.providers,
+        )
+    return parts
+
+
+def _open(
+    vault: Vault, row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None
+) -> LibraryVoice | None:
+    if known is not None and known.row == row and known.parts == parts:
+        return known
+    try:
+        record = open_voice(vault, row)
+    except VaultFailed as error:
+        _log.error("voice.open.failed", voice=row.id, reason=str(error))
+        return None
+    return LibraryVoice(row, parts, record, voice_of(record, parts))
+
+
+def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS) -> Voice:
+    """Return a saved voice as routing has it. The record is an opened one."""
+    return Voice(
+        id=record.id,
+        name=record.name,
+        bindings=tuple(parts.bindings),
+        language=record.language,
+        gender=record.gender,
+        tags=record.tags,
+        description=record.description,
+        cast=tuple(record.members.items()),
+        revision=str(record.revision),
+        created=record.created,
+        samples=tuple(
+            Sample(sample.digest, text, sample.tag, sample.seconds)
+            for sample, text in zip(parts.samples, _texts(record, len(parts.samples)), strict=True)
+        ),
+        providers=parts.providers,
+        mix=tuple(record.mix.items()),
+        account=record.account,
+    )
+
+
+def _texts(record: VoiceRecord, number: int) -> tuple[str, ...]:
+    return (*record.texts, *[""] * number)[:number]

@@ -1,0 +1,49 @@
+"""Read [vault]: the master keys, which are never written in the file, and the folder of recordings."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from proxy.config.reader import Reader
+from proxy.config.secret import SecretMissing, resolve
+from proxy.config.sections import VaultSection
+
+_KEY_BYTES = 32
+_RIGHT = "must hold 32 bytes in base64; openssl rand -base64 32 makes such a key"
+
+
+def read_vault(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> VaultSection:
+    section = reader.section(VaultSection, value, "vault") or VaultSection()
+
+    def key(written: str, name: str) -> str:
+        return _master_key(reader, written, f"vault.{name}", environ, folder)
+
+    return replace(
+        section,
+        master_key=key(section.master_key, "master_key") if section.master_key else "",
+        old_master_keys=tuple(key(each, "old_master_keys") for each in section.old_master_keys),
+        folder=str((folder / section.folder).absolute()) if section.folder else "",
+    )
+
+
+def _master_key(reader: Reader, written: str, key: str, environ: Mapping[str, str], folder: Path) -> str:
+    """Return the key that is named. A fault never repeats what was written, because it may be the key."""
+    if not written.startswith(("env:", "file:")):
+        reader.fault(key, 'must be "env:NAME" or "file:PATH"; a key is never written in this file')
+        return ""
+    try:
+        secret = resolve(written, environ, folder)
+        is_key = len(b64decode(secret, validate=True)) == _KEY_BYTES
+    except SecretMissing as error:
+        reader.fault(key, str(error))
+        return ""
+    except ValueError:
+        is_key = False
+    if not is_key:
+        reader.fault(key, f"{written} {_RIGHT}")
+        return ""
+    return secret

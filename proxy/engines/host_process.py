@@ -1,0 +1,190 @@
+"""One host process as a worker sees it: the channel to it, its calls, and the news of its death."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from speech_engine import EngineUnavailable
+from speech_engine.host import messages
+from speech_engine.host.messages import (
+    Begin,
+    DropReply,
+    DropSamples,
+    Frame,
+    Input,
+    Pcm,
+    PutReply,
+    PutSample,
+)
+
+DEATH_S = 5.0
+"""How long to wait for the supervisor's word on a host whose connection has broken."""
+
+PUT_S = 10.0
+"""The longest time for one recording to reach a host."""
+
+DROP_S = 10.0
+"""The longest time for a host to forget a recording: it ends the jobs that use it first."""
+
+_numbers = itertools.count(1)
+_decode_frame = messages.decoder(Frame)
+
+_DEATHS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+class HostGone(Exception):
+    """A broken connection: the host has died or is about to. An engine that refuses raises EngineError."""
+
+
+class HostProcess:
+    """One ready host process and the channel to it. `died` is set when the supervisor has seen its end.
+
+    No other life of a process has its `number`.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.number = next(_numbers)
+        self.running = 0
+        self.tenants: Counter[str] = Counter()
+        self.begun: frozenset[str] = frozenset()
+        self.killer = ""
+        self.died = asyncio.Event()
+        self._channel = grpc.aio.insecure_channel(f"unix:{address}", options=messages.CHANNEL_OPTIONS)
+        self._run = self._channel.unary_stream(messages.method(messages.RUN), messages.encode, _decode_frame)
+        self._run_with_input = self._channel.stream_stream(
+            messages.method(messages.RUN_WITH_INPUT), messages.encode, _decode_frame
+        )
+
+    def __repr__(self) -> str:
+        return f"<HostProcess, {self.running} running>"
+
+    async def ask(self, name: str, message: Any, answer: type[Any], within_s: float) -> Any:
+        call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
+        return await call(message, timeout=within_s)
+
+    async def put(self, sample: PutSample) -> None:
+        """Put a recording into the host. Raises HostGone, or EngineError if the host does not take it."""
+        if self.died.is_set():
+            raise HostGone("it died before")
+        try:
+            reply: PutReply | None = await self.ask(messages.PUT, sample, PutReply, PUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise _lost(error) from None
+        except asyncio.CancelledError:
+            if _is_own_task_cancelled():
+                raise
+            raise HostGone("its channel was closed") from None
+        if reply is None:
+            raise EngineUnavailable("The host gave no whole answer.", retry_after_s=1.0)
+        if reply.failed is not None:
+            raise reply.failed.to_error()
+
+    async def drop(self, samples: DropSamples) -> None:
+        """Make the host forget recordings. A dead one has. Raises EngineUnavailable if nobody confirms."""
+        reply: DropReply | None = None
+        try:
+            if not self.died.is_set():
+                reply = await self.ask(messages.DROP, samples, DropReply, DROP_S)
+        except grpc.aio.AioRpcError:
+            pass  # it is dead, or it does not answer
+        except asyncio.CancelledError:
+            if _is_own_task_cancelled():
+                raise
+        if reply is not None:
+            return
+        try:
+            async with asyncio.timeout(DEATH_S):
+                await self.died.wait()
+        except TimeoutError:
+            raise EngineUnavailable("A host does not confirm that it has forgotten a voice.") from None
+
+    def call(self, begin: Begin, pcm: AsyncIterator[bytes] | None) -> HostCall:
+        call = self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, pcm))
+        return HostCall(self, call, begin.work.tenant)
+
+    def note_death(self, begun: tuple[str, ...], killer: str) -> None:
+        """Note which calls the engine had begun, and which one killed it if that is certain.
+
+        Each call of this process now learns that it is gone.
+        """
+        self.begun = frozenset(begun)
+        self.killer = killer
+        self.died.set()
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+class HostCall:
+    """One call. The reader keeps the time, because gRPC does not notice a frozen host."""
+
+    def __init__(self, process: HostProcess, call: Any, tenant: str) -> None:
+        self.process = process
+        self._call = call
+        self._tenant = tenant
+        self._is_open = True
+        process.running += 1
+        process.tenants[tenant] += 1
+
+    async def next_frame(self) -> Frame:
+        """Return the next frame. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
+        try:
+            frame = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise _lost(error) from None
+        except asyncio.CancelledError:
+            if _is_own_task_cancelled():
+                raise
+            raise HostGone("its channel was closed") from None
+        # gRPC gives None for a frame that cannot be decoded.
+        if frame is grpc.aio.EOF or frame is None:
+            raise EngineUnavailable("The host gave no whole answer.", retry_after_s=1.0)
+        received: Frame = frame
+        return received
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self.process.running -= 1
+            self.process.tenants[self._tenant] -= 1
+            if not self.process.tenants[self._tenant]:
+                del self.process.tenants[self._tenant]
+            self._call.cancel()
+
+
+def _lost(error: grpc.aio.AioRpcError) -> Exception:
+    if error.code() in _DEATHS:
+        return HostGone(error.code().name)
+    return EngineUnavailable(f"The host cannot answer: {error.code().name}.")
+
+
+def _is_own_task_cancelled() -> bool:
+    """Tell whether a cancelled call means that our own task is.
+
+    The supervisor may see a host's death before gRPC does. Closing the channel then cancels its calls.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+class _Inputs:
+    """What goes to a host over a call with input: Begin, then the pieces of the recording."""
+
+    def __init__(self, begin: Begin, pcm: AsyncIterator[bytes]) -> None:
+        self._begin: Begin | None = begin
+        self._pcm = pcm
+
+    def __aiter__(self) -> AsyncIterator[Input]:
+        return self
+
+    async def __anext__(self) -> Input:
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            return begin
+        return Pcm(await anext(self._pcm))

@@ -1,0 +1,120 @@
+"""The recordings of an engine in the server itself: brought before its work begins, as a host gets them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
+from proxy.engines.sample_source import SampleSource
+from speech_engine import EngineFailed, Event, ModelInfo, SpeechJob, VoiceNotFound, Work
+from speech_engine.host.engine_stream import EngineStream
+from speech_engine.host.messages import PutSample
+from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
+from speech_engine.work import with_deadline
+
+MOST_TRIES = 3
+"""How often a job's recordings may go for others before it can use them."""
+
+OpenStream = Callable[[Work], EngineStream]
+
+
+class LocalSamples:
+    """The shelf of one engine in this worker, and the deliveries to it. The engine reads the shelf."""
+
+    def __init__(self, source: SampleSource) -> None:
+        self.shelf = SampleShelf()
+        self._delivery = SampleDelivery(source)
+
+    def __repr__(self) -> str:
+        return f"<LocalSamples {self.shelf!r}, {self._delivery!r}>"
+
+    def open(self, work: Work, job: SpeechJob, info: ModelInfo | None, open_: OpenStream) -> SampledStream:
+        """Return the stream of work that needs recordings. They are brought first."""
+        return SampledStream(self, work, job, info, open_)
+
+    async def borrow(self, job: SpeechJob, info: ModelInfo) -> SampleLoan:
+        """Bring the recordings that are missing, and borrow all of them. Raises EngineError."""
+        for _ in range(MOST_TRIES):
+            missing = self.shelf.missing(job)
+            if not missing:
+                return self.shelf.lend(job, _tell_nobody)
+            order = SampleOrder(0, self._put, job, info, self._delivery.arrived)
+            await self._delivery.bring(missing, order)
+        raise EngineFailed("The recordings of the voice do not stay.")
+
+    async def drop(self, digests: Collection[str]) -> None:
+        """Forget recordings. The jobs that use them fail at their next event."""
+        await self._delivery.drop(digests)
+        self.shelf.drop(digests)
+
+    async def close(self) -> None:
+        await self._delivery.close()
+
+    async def _put(self, sample: PutSample) -> None:
+        self.shelf.put(sample.tenant, sample.model, sample.digest, sample.pcm)
+
+
+class SampledStream:
+    """Work that begins when its recordings are there. It has them until it is over."""
+
+    def __init__(
+        self, samples: LocalSamples, work: Work, job: SpeechJob, info: ModelInfo | None, open_: OpenStream
+    ) -> None:
+        self._samples = samples
+        self._work = work
+        self._job = job
+        self._info = info
+        self._open = open_
+        self._loan: SampleLoan | None = None
+        self._stream: EngineStream | None = None
+        self._is_over = False
+
+    def __repr__(self) -> str:
+        return f"<SampledStream of {self._work!r}>"
+
+    async def next_event(self) -> Event | None:
+        if self._is_over:
+            return None
+        try:
+            if self._stream is None:
+                self._stream = await self._begin()
+            if self._loan is not None and self._loan.is_dropped:
+                await self._stream.close()
+                raise VoiceNotFound(DROPPED)
+            event = await self._stream.next_event()
+        except BaseException:
+            self._end()
+            raise
+        if event is None:
+            self._end()
+        return event
+
+    async def close(self) -> None:
+        stream, self._stream = self._stream, None
+        try:
+            if stream is not None:
+                await stream.close()
+        finally:
+            self._end()
+
+    async def _begin(self) -> EngineStream:
+        if self._info is None:
+            raise EngineFailed("The engine has no such model.")
+        began = time.monotonic()
+        self._loan = await self._samples.borrow(self._job, self._info)
+        left_s = self._work.deadline_s - (time.monotonic() - began)
+        return self._open(with_deadline(self._work, max(0.0, left_s)))
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._loan is not None:
+            self._loan.end()
+
+
+def _tell_nobody() -> None:
+    """Do nothing: the stream looks at its loan before each event."""
+
+
+def find_model(models: tuple[ModelInfo, ...], id_: str) -> ModelInfo | None:
+    return next((info for info in models if info.id == id_), None)

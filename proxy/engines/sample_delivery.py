@@ -1,0 +1,127 @@
+"""Brings recordings to the engines that lack them: each once, also if many jobs want it at one moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+from cachetools import LRUCache
+
+from proxy.engines.sample_source import SampleSource, SampleUnavailable
+from speech_engine import EngineFailed, ModelInfo, SpeechJob, VoiceNotFound
+from speech_engine.host.messages import PutSample
+from speech_engine.host.sample_shelf import DROPPED
+
+_log = structlog.get_logger()
+
+_MOST_ARRIVALS = 4096
+
+Put = Callable[[PutSample], Awaitable[None]]
+"""Puts a recording on one shelf. It raises EngineError, or what its caller knows how to judge."""
+
+
+class SampleOrder(NamedTuple):
+    """Who wants recordings: a job for this model, on this shelf. `arrived` is the count when it was sent."""
+
+    shelf: int
+    put: Put
+    job: SpeechJob
+    info: ModelInfo
+    arrived: int
+
+
+class _Name(NamedTuple):
+    shelf: int
+    tenant: str
+    model: str
+    digest: str
+
+
+class _Flight:
+    """A recording on its way to one shelf, and the number of jobs that wait for it."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self.task = task
+        self.waiting = 0
+
+
+class SampleDelivery:
+    """The recordings on their way to the shelves of one engine. `source` has them all.
+
+    `arrived` counts what has arrived. A job says what the count was when it was sent: what a shelf lacked
+    then, and has got since, is not delivered again.
+    """
+
+    def __init__(self, source: SampleSource) -> None:
+        self.arrived = 0
+        self._source = source
+        self._flights: dict[_Name, _Flight] = {}
+        self._arrivals: LRUCache[_Name, int] = LRUCache(_MOST_ARRIVALS)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<SampleDelivery, {len(self._flights)} under way>"
+
+    async def bring(self, digests: Collection[str], order: SampleOrder) -> None:
+        """Bring these recordings to a shelf. Jobs that want the same one wait for one delivery.
+
+        Raises EngineFailed if a recording cannot be had, and what `put` raises. When the last job that waits
+        is cancelled, the delivery is.
+        """
+        for digest in digests:
+            name = _Name(order.shelf, order.job.tenant, order.job.model, digest)
+            if self._arrivals.get(name, 0) <= order.arrived:
+                await self._bring(name, order)
+
+    async def drop(self, digests: Collection[str]) -> None:
+        """End the deliveries of these recordings. After this, nothing that was read before arrives."""
+        flying = {flight.task for flight in self._flights.values()}
+        named = {flight.task for name, flight in self._flights.items() if name.digest in digests}
+        await self._end(named | (self._tasks - flying))
+
+    async def close(self) -> None:
+        await self._end(set(self._tasks))
+
+    async def _end(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _bring(self, name: _Name, order: SampleOrder) -> None:
+        flight = self._flights.get(name)
+        if flight is None:
+            flight = self._flights[name] = _Flight(asyncio.create_task(self._fly(name, order)))
+            self._tasks.add(flight.task)
+            flight.task.add_done_callback(partial(self._land, name))
+        flight.waiting += 1
+        try:
+            await asyncio.wait([flight.task])
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.task.done():
+                # The next job begins another delivery, and does not wait for the end of this one.
+                del self._flights[name]
+                flight.task.cancel()
+        if flight.task.cancelled():
+            raise VoiceNotFound(DROPPED)
+        flight.task.result()
+
+    def _land(self, name: _Name, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        flight = self._flights.get(name)
+        if flight is not None and flight.task is task:
+            del self._flights[name]
+
+    async def _fly(self, name: _Name, order: SampleOrder) -> None:
+        try:
+            pcm = await self._source.pcm(name.tenant, name.digest, order.info)
+        except SampleUnavailable as error:
+            _log.warning("sample.read.failed", model=name.model, reason=str(error))
+            raise EngineFailed("The recording of the voice cannot be had.") from None
+        await order.put(PutSample(name.tenant, name.model, name.digest, order.info.sample_hz, pcm))
+        self.arrived += 1
+        self._arrivals[name] = self.arrived

@@ -1,0 +1,199 @@
+"""The format of sealed bytes: pure functions over bytes and keys. docs/security.md has it for auditors.
+
+A blob is a head of 16 bytes, then frames of 64 KiB, each sealed by AES-256-GCM under a key of its own blob:
+
+    head    = "VXS1" 01 00 0000, plain size (u64)
+    nonce   = 00 × 7, is last (0 or 1), index (u32);  AAD = head, length of owner (u8), owner, digest
+    wrapped = 01, key id (8), nonce (12), data key sealed by the master key;
+              AAD = "VXK1", key id, length of owner (u8), owner, subject
+
+A data key is used for one blob only, so that the counted nonces cannot repeat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from base64 import b64decode, b64encode
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES = 32
+FRAME_BYTES = 65_536
+
+ACCOUNT_KEY_SUBJECT = b"account"
+"""The subject of the key of an account. That of a recording's key is its digest."""
+
+_TAG_BYTES = 16
+_NONCE_BYTES = 12
+_HEAD = b"VXS1\x01\x00\x00\x00"
+_HEAD_BYTES = 16
+_VERSION = b"\x01"
+_KEY_ID_BYTES = 8
+_ID_CHARACTERS = 12
+"""Base64 of the version and the key id, which are nine bytes: nothing of the rest is in these characters."""
+
+
+class Tampered(Exception):
+    """The bytes are not what was sealed under this key, for this owner and subject."""
+
+
+class UnknownMaster(Exception):
+    """A key was wrapped by a master key that is not configured. The message is its id."""
+
+
+class MasterKey:
+    """A master key. It wraps the keys of blobs and rows, and seals nothing else."""
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) != KEY_BYTES:
+            raise ValueError(f"a master key has {KEY_BYTES} bytes, not {len(secret)}")
+        self.id = hashlib.sha256(_derive(secret, b"voxgate/id/v1")).digest()[:_KEY_ID_BYTES]
+        self.prefix = b64encode(_VERSION + self.id).decode()
+        self._wrapping = AESGCM(_derive(secret, b"voxgate/wrap/v1"))
+
+    def __repr__(self) -> str:
+        return f"<MasterKey {self.id.hex()}>"
+
+    def wrap(self, key: bytes, owner: str, subject: bytes, nonce: bytes | None = None) -> str:
+        """Wrap a key for one subject of one owner. Only a test gives the nonce."""
+        nonce = nonce or os.urandom(_NONCE_BYTES)
+        sealed = self._wrapping.encrypt(nonce, key, self._bound(owner, subject))
+        return b64encode(_VERSION + self.id + nonce + sealed).decode()
+
+    def unwrap(self, wrapped: str, owner: str, subject: bytes) -> bytes:
+        """Return the key. Raises Tampered."""
+        try:
+            raw = b64decode(wrapped, validate=True)
+            start = len(_VERSION) + _KEY_ID_BYTES
+            nonce, sealed = raw[start : start + _NONCE_BYTES], raw[start + _NONCE_BYTES :]
+            return self._wrapping.decrypt(nonce, sealed, self._bound(owner, subject))
+        except (InvalidTag, ValueError):
+            raise Tampered from None
+
+    def _bound(self, owner: str, subject: bytes) -> bytes:
+        return b"VXK1" + self.id + _with_length(owner) + subject
+
+
+class MasterKeys:
+    """The master keys of a server. The newest wraps; the others only unwrap, until nothing needs them."""
+
+    def __init__(self, newest: MasterKey, *older: MasterKey) -> None:
+        self.newest = newest
+        self.older = [key for key in older if key.prefix != newest.prefix]
+        self._by_prefix = {key.prefix: key for key in (newest, *older)}
+
+    def __repr__(self) -> str:
+        return f"<MasterKeys {[key.id.hex() for key in self._by_prefix.values()]}>"
+
+    def wrap(self, key: bytes, owner: str, subject: bytes) -> str:
+        return self.newest.wrap(key, owner, subject)
+
+    def unwrap(self, wrapped: str, owner: str, subject: bytes) -> bytes:
+        """Return the key. Raises UnknownMaster and Tampered."""
+        master = self._by_prefix.get(wrapped[:_ID_CHARACTERS])
+        if master is None:
+            raise UnknownMaster(id_of_master(wrapped))
+        return master.unwrap(wrapped, owner, subject)
+
+    def knows(self, prefix: str) -> bool:
+        return prefix in self._by_prefix
+
+
+def id_of_master(wrapped: str) -> str:
+    """Return the id of the master key that wrapped this, or "" for what is no wrapped key."""
+    try:
+        return b64decode(wrapped[:_ID_CHARACTERS], validate=True)[1:].hex()
+    except ValueError:
+        return ""
+
+
+def row_subject(row_id: str) -> bytes:
+    """Return the subject of the key of a row."""
+    return b"row:" + row_id.encode()
+
+
+def new_key() -> bytes:
+    return os.urandom(KEY_BYTES)
+
+
+def digest_of(owner_key: bytes, plain: bytes) -> str:
+    """Return the digest of bytes by their owner's key, in hex. Nobody else's digest of them is like it."""
+    return hmac.digest(owner_key, plain, "sha256").hex()
+
+
+def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
+    """Seal bytes as a blob. The key is a new one, and is never used again."""
+    head = _HEAD + len(plain).to_bytes(8)
+    frames, bound, view = AESGCM(key), head + _bound_blob(owner, digest), memoryview(plain)
+    count = _frames_of(len(plain))
+    sealed = [
+        frames.encrypt(_nonce(index, count), view[index * FRAME_BYTES : (index + 1) * FRAME_BYTES], bound)
+        for index in range(count)
+    ]
+    return b"".join((head, *sealed))
+
+
+def open_sealed(blob: bytes, key: bytes, owner: str, digest: str) -> bytes:
+    """Return the plain bytes of a blob. Raises Tampered: for one that was cut, changed or exchanged."""
+    head, size = blob[:_HEAD_BYTES], int.from_bytes(blob[len(_HEAD) : _HEAD_BYTES])
+    count = _frames_of(size)
+    if not head.startswith(_HEAD) or len(blob) != _HEAD_BYTES + size + count * _TAG_BYTES:
+        raise Tampered
+    frames, bound, view = AESGCM(key), head + _bound_blob(owner, digest), memoryview(blob)[_HEAD_BYTES:]
+    step = FRAME_BYTES + _TAG_BYTES
+    try:
+        plain = [
+            frames.decrypt(_nonce(index, count), view[index * step : (index + 1) * step], bound)
+            for index in range(count)
+        ]
+    except InvalidTag:
+        raise Tampered from None
+    return b"".join(plain)
+
+
+def seal_value(value: msgspec.Struct, key: bytes, owner: str, row: str) -> str:
+    """Seal a value for a column of a row, under a new key."""
+    nonce = os.urandom(_NONCE_BYTES)
+    sealed = AESGCM(key).encrypt(nonce, msgspec.json.encode(value), _bound_row(owner, row))
+    return b64encode(_VERSION + nonce + sealed).decode()
+
+
+def open_value(sealed: str, key: bytes, owner: str, row: str) -> bytes:
+    """Return a value as JSON. Raises Tampered."""
+    try:
+        raw = b64decode(sealed, validate=True)
+        nonce, rest = raw[1 : 1 + _NONCE_BYTES], raw[1 + _NONCE_BYTES :]
+        return AESGCM(key).decrypt(nonce, rest, _bound_row(owner, row))
+    except (InvalidTag, ValueError):
+        raise Tampered from None
+
+
+def _derive(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(secret)
+
+
+def _frames_of(size: int) -> int:
+    return max(1, -(-size // FRAME_BYTES))
+
+
+def _nonce(index: int, count: int) -> bytes:
+    return bytes(7) + bytes([index == count - 1]) + index.to_bytes(4)
+
+
+def _with_length(owner: str) -> bytes:
+    name = owner.encode()
+    return bytes([len(name)]) + name
+
+
+def _bound_blob(owner: str, digest: str) -> bytes:
+    return _with_length(owner) + bytes.fromhex(digest)
+
+
+def _bound_row(owner: str, row: str) -> bytes:
+    return b"VXR1" + _with_length(owner) + row.encode()

@@ -1,0 +1,285 @@
+"""The vault: recordings and texts that people own, sealed at rest. It knows owners, not speech.
+
+A recording is a sealed file. Its row has its key, wrapped by the master key: without the row the file is
+noise. A text of a row is sealed under a key of that row. The digests of an account's recordings are made with
+a random key of its own, so the same bytes in two accounts are two blobs, and nobody can tell that they are
+the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from proxy.config.sections import VaultSection
+from proxy.kept import locked_files, sealing, vault_files
+from proxy.kept.locked_files import Lock
+from proxy.kept.master_keys import MasterKeySource, VaultFailed
+from proxy.kept.sealing import ACCOUNT_KEY_SUBJECT, MasterKeys, Tampered, UnknownMaster, row_subject
+from proxy.storage import blobs, wrapped_keys
+from proxy.storage.blobs import BlobRow
+from proxy.storage.read_cache import ReadCache
+from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.metrics import Metrics
+
+__all__ = ["SealedRecord", "Vault", "VaultFailed", "open_vault"]
+
+FOLDER = "voices"
+_OPERATOR = "operator"
+_KEPT_S = 60.0
+_MOST_KEPT = 4096
+_LOOK_AGAIN_S = 0.01
+_TIDY_S = 60 * 60.0
+_UNUSED_US = 60 * 60 * 1_000_000
+"""A recording may wait for so long until a voice or a consent names it. Microseconds."""
+
+_log = structlog.get_logger()
+_R = TypeVar("_R", bound=msgspec.Struct)
+_T = TypeVar("_T")
+
+
+class SealedRecord(msgspec.Struct, frozen=True):
+    """A sealed value as two columns of its row: the wrapped key, and the value under that key."""
+
+    wrapped: str
+    sealed: str
+
+    def __repr__(self) -> str:
+        return "<SealedRecord>"
+
+
+class Vault:
+    """Use `open_vault`. Every method raises StorageFailed; VaultFailed is that of seals and files."""
+
+    def __init__(self, store: Store, section: VaultSection, data: Path) -> None:
+        self._store = store
+        self._data = data
+        self._account_keys: ReadCache[str, bytes] = ReadCache(
+            self._read_account_key, lambda _key: _KEPT_S, max_weight=_MOST_KEPT
+        )
+        self._under_way: set[asyncio.Task[object]] = set()
+        self.revise(section)
+
+    def __repr__(self) -> str:
+        return f"<Vault in {self._root}, {self.masters!r}>"
+
+    def revise(self, section: VaultSection) -> None:
+        """Take the keys of a new configuration."""
+        self.masters = MasterKeySource(section, self._data)
+        self._root = _root(section, self._data)
+
+    async def put(self, account: str, plain: bytes) -> str:
+        """Keep a recording, and return its digest. The same bytes twice in one account are one blob.
+
+        A voice or a consent has to name it within an hour. When this returns, it is on the disk.
+        """
+        account_key = await self._account_keys.get(account)
+        digest = await asyncio.to_thread(sealing.digest_of, account_key, plain)
+        await self._finish(self._put(account, digest, plain))
+        return digest
+
+    async def open(self, account: str, digest: str) -> bytes:
+        """Return a recording. Raises VaultFailed if there is none, or if it is not as it was sealed."""
+        row = await blobs.find(self._store, account, digest)
+        if row is None:
+            raise VaultFailed(f"there is no recording {digest[:8]}")
+        key = self._unwrap(row.wrapped, account, bytes.fromhex(digest), f"recording {digest[:8]}")
+        return await asyncio.to_thread(_open_file, self._path(account, digest), key, account, digest)
+
+    async def drop(self, account: str, digests: Sequence[str]) -> None:
+        """Drop those recordings that no sample and no consent names: first the keys, then the files."""
+        await self._finish(self._drop(account, digests))
+
+    async def drop_account(self, account: str) -> None:
+        """Drop the key of an account, and what is left of its files. Its rows have to be gone."""
+        await self._store.write(blobs.delete_account_key_statement(account))
+        self._account_keys.forget(account)
+        await asyncio.to_thread(vault_files.remove_folder, self._root, account or _OPERATOR)
+
+    async def seal_record(self, account: str, row_id: str, value: msgspec.Struct) -> SealedRecord:
+        """Seal a value for a row, under a new key."""
+        keys, key = await self._ensure_masters(), sealing.new_key()
+        wrapped = keys.wrap(key, account, row_subject(row_id))
+        return SealedRecord(wrapped, sealing.seal_value(value, key, account, row_id))
+
+    def open_record(self, account: str, row_id: str, record: SealedRecord, type_: type[_R]) -> _R:
+        """Return the value of a row. It does not wait. Raises VaultFailed."""
+        key = self._unwrap(record.wrapped, account, row_subject(row_id), row_id)
+        try:
+            return msgspec.json.decode(sealing.open_value(record.sealed, key, account, row_id), type=type_)
+        except (Tampered, msgspec.MsgspecError):
+            raise _damaged(row_id) from None
+
+    async def name_digest(self, account: str, name: str) -> str:
+        """Return what stands for a name in a unique column. Only this account's key makes it."""
+        account_key = await self._account_keys.get(account)
+        return f"hmac:{sealing.digest_of(account_key, b'name:' + name.encode())}"
+
+    async def tidy(self) -> None:
+        """Remove what a kill has left: half files, files without rows, and recordings that nothing names."""
+        try:
+            await self._tidy()
+        except (OSError, StorageFailed) as error:
+            _log.warning("vault.tidy.failed", reason=str(error))
+
+    async def close(self) -> None:
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def _path(self, account: str, digest: str) -> Path:
+        return _path(self._root, account, digest)
+
+    async def _finish(self, work: Coroutine[None, None, _T]) -> _T:
+        """Carry out a change to its end, even if the caller is cancelled: it holds a lock."""
+        task: asyncio.Task[_T] = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _put(self, account: str, digest: str, plain: bytes) -> None:
+        path = self._path(account, digest)
+        lock = await _take(path)
+        try:
+            if await self._is_kept(account, digest):
+                return
+            keys, key = await self._ensure_masters(), sealing.new_key()
+            wrapped = keys.wrap(key, account, bytes.fromhex(digest))
+            blob = await asyncio.to_thread(sealing.seal, plain, key, account, digest)
+            await _on_disk(partial(vault_files.write, lock, blob), path)
+            try:
+                await blobs.put(self._store, BlobRow(account, digest, wrapped, len(plain)))
+            except BaseException:
+                await asyncio.to_thread(lock.drop_whole, path.name)
+                raise
+        finally:
+            await asyncio.to_thread(lock.release)
+
+    async def _is_kept(self, account: str, digest: str) -> bool:
+        """Whether the recording is there and can be opened. One that cannot is put anew."""
+        try:
+            await self.open(account, digest)
+        except VaultFailed:
+            return False
+        return await blobs.touch(self._store, account, digest)
+
+    async def _drop(self, account: str, digests: Sequence[str]) -> None:
+        for digest in await blobs.delete_unused(self._store, account, digests):
+            await self._remove_left_over(account, digest)
+
+    async def _remove_left_over(self, account: str, digest: str) -> None:
+        """Remove a file, unless it has a row: it may have been put once more."""
+        path = self._path(account, digest)
+        lock = await _take(path)
+        try:
+            if await blobs.find(self._store, account, digest) is None:
+                await _on_disk(partial(vault_files.remove, lock, path.name), path)
+        finally:
+            await asyncio.to_thread(lock.release)
+
+    async def _tidy(self) -> None:
+        known = await blobs.list_all(self._store)
+        # The rows come first: a file that is made meanwhile is looked at once more, under its lock.
+        for path in await asyncio.to_thread(vault_files.list_files, self._root):
+            account = "" if path.parent.name == _OPERATOR else path.parent.name
+            if path.suffix in (locked_files.PART, locked_files.LOCK):
+                await asyncio.to_thread(vault_files.remove_half, path)
+            elif (account, path.name) not in known:
+                await self._finish(self._remove_left_over(account, path.name))
+        before = await self._store.now() - _UNUSED_US
+        for account, digest in await blobs.list_unused(self._store, before):
+            await self.drop(account, [digest])
+
+    async def _read_account_key(self, account: str) -> bytes:
+        wrapped = await blobs.account_key(self._store, account)
+        if wrapped is None:
+            new = (await self._ensure_masters()).wrap(sealing.new_key(), account, ACCOUNT_KEY_SUBJECT)
+            wrapped = await blobs.add_account_key(self._store, account, new)
+        return self._unwrap(wrapped, account, ACCOUNT_KEY_SUBJECT, f"the key of {account or _OPERATOR}")
+
+    async def _ensure_masters(self) -> MasterKeys:
+        """Return the master keys. The first one is made only where nothing is sealed yet."""
+        masters = self.masters.read_if_any()
+        if masters is not None:
+            return masters
+        if used := await wrapped_keys.list_masters(self._store):
+            raise VaultFailed(
+                f"{self.masters.missing}, but key {used[0].id} sealed what is kept; bring that key back"
+            )
+        return await asyncio.to_thread(self.masters.ensure)
+
+    def _unwrap(self, wrapped: str, account: str, subject: bytes, what: str) -> bytes:
+        try:
+            return self.masters.read().unwrap(wrapped, account, subject)
+        except UnknownMaster as unknown:
+            raise VaultFailed(
+                f"master key {unknown} is not configured; name it in vault.old_master_keys"
+            ) from None
+        except Tampered:
+            raise _damaged(what) from None
+
+
+@asynccontextmanager
+async def open_vault(
+    store: Store, data: Path, section: VaultSection, metrics: Metrics
+) -> AsyncIterator[Vault]:
+    vault = Vault(store, section, data)
+    # At once, and every hour.
+    tidying = RepeatingTask("tidying of the vault", vault.tidy, _TIDY_S, metrics)
+    try:
+        yield vault
+    finally:
+        await tidying.close()
+        await vault.close()
+
+
+def recording_path(section: VaultSection, data: Path, account: str, digest: str) -> Path:
+    """Return where the sealed file of a recording is."""
+    return _path(_root(section, data), account, digest)
+
+
+def _root(section: VaultSection, data: Path) -> Path:
+    return Path(section.folder) if section.folder else data / FOLDER
+
+
+def _path(root: Path, account: str, digest: str) -> Path:
+    return root / (account or _OPERATOR) / digest
+
+
+def _damaged(what: str) -> VaultFailed:
+    return VaultFailed(f"{what} is damaged, or was exchanged for another")
+
+
+def _open_file(path: Path, key: bytes, account: str, digest: str) -> bytes:
+    try:
+        return sealing.open_sealed(path.read_bytes(), key, account, digest)
+    except Tampered:
+        raise _damaged(f"recording {digest[:8]}") from None
+    except OSError as error:
+        raise VaultFailed(f"recording {digest[:8]} cannot be read: {error.strerror}") from None
+
+
+async def _take(path: Path) -> Lock:
+    """Take the lock of a file. Another worker, or another task, may have it for a moment.
+
+    No thread waits for it: its holder needs one.
+    """
+    lock = None
+    while lock is None:
+        if (lock := await _on_disk(partial(locked_files.take, path), path)) is None:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+    return lock
+
+
+async def _on_disk(step: Callable[[], _T], path: Path) -> _T:
+    try:
+        return await asyncio.to_thread(step)
+    except OSError as error:
+        raise VaultFailed(f"{path.parent} cannot be written: {error.strerror}") from None

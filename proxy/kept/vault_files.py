@@ -1,0 +1,60 @@
+"""The sealed files of a vault: `ACCOUNT/DIGEST` in its folder. Every function waits for the disk.
+
+A file is written sealed as `DIGEST.part`, and has its name before its row is committed. Who makes or removes
+a file holds its lock, in whatever process. So a file without a row, whose lock is free, is left over.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from proxy.kept import locked_files
+from proxy.kept.locked_files import Lock
+
+
+def write(lock: Lock, blob: bytes) -> None:
+    """Write a file. Afterwards it is on the disk, or nothing of it is. Raises OSError."""
+    try:
+        with lock.create_part() as part:
+            view = memoryview(blob)
+            while view:
+                view = view[part.write(view) or 0 :]
+            lock.complete_part(part, lock.name)
+    except BaseException:
+        lock.drop_part()
+        raise
+
+
+def remove(lock: Lock, name: str) -> None:
+    """Remove a file, and wait until the disk knows. Raises OSError."""
+    lock.drop_whole(name)
+    lock.flush_folder()
+
+
+def remove_half(path: Path) -> None:
+    """Remove a half file, or a lock, that a killed process has left. Raises OSError."""
+    lock = locked_files.take(path.with_suffix(""))
+    if lock is not None:
+        try:
+            lock.drop_part()
+        finally:
+            lock.release()
+
+
+def list_files(root: Path) -> list[Path]:
+    """List all files, those among them that a killed process has left half."""
+    folders = [root / account for account in locked_files.list_names(root)]
+    return [folder / name for folder in folders for name in locked_files.list_names(folder)]
+
+
+def remove_folder(root: Path, account: str) -> None:
+    """Remove all that lies there for an account."""
+    shutil.rmtree(root / account, ignore_errors=True)
+    if root.exists():
+        descriptor = os.open(root, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

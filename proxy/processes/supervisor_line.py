@@ -1,0 +1,74 @@
+"""A worker's questions to its supervisor, over the pipe: a reload, and an erasure for all workers."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import TypeVar
+
+from proxy.errors import UpstreamFailed
+from proxy.storage.erasures import Tombstone
+from speech_engine.host.pipe import (
+    ErasureQuestion,
+    ErasureSpread,
+    ParentPipe,
+    ReloadQuestion,
+    ReloadResult,
+)
+
+_RELOAD_S = 20.0
+"""The supervisor reads the file, and asks a worker for up to 5 s which plans are in use."""
+_SPREAD_S = 10.0
+
+_A = TypeVar("_A", ReloadResult, ErasureSpread)
+
+
+class SupervisorLine:
+    """The questions under way. `on_answer` is called with what comes over the pipe."""
+
+    def __init__(self, pipe: ParentPipe) -> None:
+        self._pipe = pipe
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[ReloadResult | ErasureSpread]] = {}
+
+    def __repr__(self) -> str:
+        return f"<SupervisorLine, {len(self._waiting)} wait>"
+
+    async def reload(self) -> ReloadResult:
+        """Return what came of a reload. Raises UpstreamFailed if the supervisor does not answer in time."""
+        try:
+            return await self._ask(ReloadQuestion, _RELOAD_S, ReloadResult)
+        except TimeoutError:
+            raise UpstreamFailed("The server has not read its configuration yet; see its log.") from None
+
+    async def spread(self, tombstone: Tombstone) -> bool:
+        """Let every worker of this server forget a voice. Return whether all did, and its streams ended."""
+
+        def question(number: int) -> ErasureQuestion:
+            return ErasureQuestion(number, tombstone.subject, tombstone.digests)
+
+        try:
+            return (await self._ask(question, _SPREAD_S, ErasureSpread)).is_everywhere
+        except TimeoutError:
+            return False
+
+    async def _ask(
+        self, question: Callable[[int], ReloadQuestion | ErasureQuestion], within_s: float, kind: type[_A]
+    ) -> _A:
+        number = next(self._numbers)
+        waiting: asyncio.Future[ReloadResult | ErasureSpread] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
+        try:
+            self._pipe.send(question(number))
+            async with asyncio.timeout(within_s):
+                answer = await waiting
+        finally:
+            del self._waiting[number]
+        assert isinstance(answer, kind), "the number is of this question"
+        return answer
+
+    def on_answer(self, answer: ReloadResult | ErasureSpread) -> None:
+        waiting = self._waiting.get(answer.question)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)

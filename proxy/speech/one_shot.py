@@ -1,0 +1,91 @@
+"""Recordings that come with a request, and speak for that request alone.
+
+They are lent to the engines under a random digest. When the request is over, however it ended, the digest
+means nothing any more, and the engines have forgotten what they derived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import structlog
+
+from policies.sample_quality import SampleQuality
+from proxy.audio.recordings.recording import UnusableRecording
+from proxy.engines.sample_source import SampleSource, SampleUnavailable
+from speech_engine import EngineError, ModelInfo
+from speech_engine.host.engine_stream import run_to_end
+
+_log = structlog.get_logger()
+
+
+class DropsSamples(Protocol):
+    """Whatever may hold recordings, or something that was derived from them."""
+
+    async def drop_samples(self, digests: Collection[str]) -> None: ...
+
+
+class LentRecording:
+    """A recording of a request. `was_read` tells whether an engine has it, or had it."""
+
+    def __init__(self, master: bytes, quality: SampleQuality) -> None:
+        self.master = master
+        self.quality = quality
+        self.was_read = False
+
+    def __repr__(self) -> str:
+        return f"<LentRecording {len(self.master)} bytes{', read' if self.was_read else ''}>"
+
+
+class OneShotSamples:
+    """A source of recordings: those of the requests under way, and behind them the `kept` ones."""
+
+    def __init__(self, kept: SampleSource) -> None:
+        self._kept = kept
+        self._lent: dict[tuple[str, str], LentRecording] = {}
+
+    def __repr__(self) -> str:
+        return f"<OneShotSamples {len(self._lent)} lent>"
+
+    async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
+        lent = self._lent.get((tenant, digest))
+        if lent is None:
+            return await self._kept.pcm(tenant, digest, info)
+        lent.was_read = True
+        try:
+            return await asyncio.to_thread(_derive, lent, info)
+        except UnusableRecording as error:
+            raise SampleUnavailable(str(error)) from None
+
+    @asynccontextmanager
+    async def lend(self, account: str, recording: LentRecording, engines: DropsSamples) -> AsyncIterator[str]:
+        """Lend a recording to the engines while the block runs. Gives its digest, which nobody can guess."""
+        digest = f"once-{secrets.token_hex(16)}"
+        self._lent[account, digest] = recording
+        try:
+            yield digest
+        finally:
+            del self._lent[account, digest]
+            if recording.was_read:
+                await run_to_end(_drop(engines, digest))
+
+
+def _derive(recording: LentRecording, info: ModelInfo) -> bytes:
+    # Imported here: see proxy/audio/libraries.py.
+    from proxy.audio.recordings.derivation import SampleSpec, derive
+
+    least_s, most_s = info.sample_s
+    spec = SampleSpec(least_s=least_s, most_s=most_s, rate_hz=info.sample_hz)
+    return derive(recording.master, recording.quality, spec)
+
+
+async def _drop(engines: DropsSamples, digest: str) -> None:
+    try:
+        await engines.drop_samples([digest])
+    except EngineError as error:
+        # It stays in the host's memory until others need the room. Nothing can name it any more.
+        _log.warning("sample.drop.failed", reason=error.reason)

@@ -1,0 +1,289 @@
+"""Clones at providers as rows: a voice on an engine that keeps it itself, under one of its credentials.
+
+Who works on a row has its lease, and writes only under the fence that the lease gave: after that, another
+holder has taken the row over. Each write that keeps a clone asks for the voice's tombstone in its own commit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+import msgspec
+
+from policies.bindings import BindingFacts, State
+from proxy.storage.costs import Cost
+from proxy.storage.erasures import NOT_ERASED
+from proxy.storage.rows import columns, insert, new_id
+from proxy.storage.store import Params, Row, Statement, Store
+
+
+class BindingRecord(BindingFacts, frozen=True, kw_only=True):
+    """A voice on one engine. `revision` is that of the voice's sound. `error` is for its owner to read."""
+
+    id: str
+    voice: str
+    account: str
+    revision: int
+    engine: str
+    credential: str
+    fence: int = 0
+    error: str = ""
+
+
+class BindingWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish for a clone of a voice, for one place."""
+
+    voice: str
+    account: str
+    revision: int
+    engine: str
+    credential: str
+
+
+_COLUMNS = columns(BindingRecord)
+_PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
+_OURS = "id = :id AND fence = :fence"
+_DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
+_DOOM_VOICE = f"{_DOOM} voice = :voice AND state <> 'doomed'"
+# What the provider had once gets another name, and what it has of the old one is deleted.
+_DOOM_OLD = f"{_DOOM} {_PLACE} AND (state = 'expired' OR revision < :revision)"
+_TRY_AGAIN = f"""
+UPDATE bindings SET state = CASE WHEN name = '' THEN 'wanted' ELSE 'making' END,
+    due = 0, tries = 0, error = ''
+WHERE {_PLACE} AND state = 'failed'
+"""
+_WANT = f"""
+INSERT INTO bindings (id, voice, account, revision, engine, credential, state)
+SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:revision AS BIGINT),
+    CAST(:engine AS TEXT), CAST(:credential AS TEXT), 'wanted'
+WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice)
+ON CONFLICT DO NOTHING
+"""
+_GET_PLACE = f"SELECT {_COLUMNS} FROM bindings WHERE {_PLACE}"
+_GET = f"SELECT {_COLUMNS} FROM bindings WHERE id = :id"
+_ALL = f"SELECT {_COLUMNS} FROM bindings ORDER BY engine, credential, id"
+_OF_PLACE = f"SELECT {_COLUMNS} FROM bindings WHERE engine = :engine AND credential = :credential"
+_OF_VOICES = f"SELECT {_COLUMNS} FROM bindings WHERE state <> 'doomed' AND voice IN ({{names}}) ORDER BY id"
+_OPEN = f"""
+SELECT {_COLUMNS} FROM bindings
+WHERE state IN ('wanted', 'making', 'doomed', 'stranded', 'ready') AND due <= :now AND lease <= :now
+    AND (state <> 'ready' OR expires <= :now OR NOT (engine || '/' || credential IN ({{configured}})))
+    AND (state NOT IN ('stranded', 'doomed') OR engine || '/' || credential IN ({{configured}})
+        OR (state = 'doomed' AND name = '' AND engine_voice = ''))
+ORDER BY due, id LIMIT :limit
+"""
+_TAKE = f"""
+UPDATE bindings SET fence = fence + 1, lease = :until WHERE {_OURS} AND state = :state AND lease <= :now
+RETURNING {_COLUMNS}
+"""
+_BEGIN = f"""
+UPDATE bindings SET state = 'making', name = :name WHERE {_OURS} AND state IN ('wanted', 'making')
+    AND {NOT_ERASED}
+RETURNING {_COLUMNS}
+"""
+_KEEP = f"""
+UPDATE bindings SET state = 'ready', engine_voice = :engine_voice, made = CAST(:now AS BIGINT),
+    used = CAST(:now AS BIGINT), expires = CAST(:expires AS BIGINT), lease = 0, due = 0, tries = 0, error = ''
+WHERE {_OURS} AND state = 'making' AND {NOT_ERASED}
+RETURNING id
+"""
+# The voice was erased while its clone was made: now it is known what there is to delete.
+_KEEP_DOOMED = f"""
+UPDATE bindings SET state = 'doomed', engine_voice = :engine_voice, due = 0, tries = 0 WHERE {_OURS}
+RETURNING id
+"""
+_MOVE = (
+    f"UPDATE bindings SET state = :state, due = :due, tries = :tries, error = :error, lease = 0 WHERE {_OURS}"
+)
+_GIVE_BACK = f"UPDATE bindings SET lease = 0 WHERE {_OURS}"
+_REMOVE = f"DELETE FROM bindings WHERE {_OURS} AND state = 'doomed'"
+_DOOM_ONE = f"{_DOOM} {_OURS}"
+_GIVE_WAY = f"{_DOOM} id = :id AND state = 'ready' AND lease <= :now RETURNING id"
+_EXPIRED_TWIN = """
+INSERT INTO bindings (id, voice, account, revision, engine, credential, state, error)
+SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expired', CAST(:error AS TEXT)
+FROM bindings WHERE id = :id AND state = 'doomed'
+ON CONFLICT DO NOTHING
+"""
+_USED = """
+UPDATE bindings SET used = :now, expires = expires + (:now - used)
+WHERE engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'
+    AND used < :now
+"""
+_GONE = "SELECT 1 AS is_there FROM bindings WHERE voice = :voice AND state = 'doomed' LIMIT 1"
+_INSTALL = "INSERT INTO installation (number, id) VALUES (1, :id) ON CONFLICT DO NOTHING"
+_INSTALLATION = "SELECT id FROM installation"
+_COST = f"""
+INSERT INTO costs ({columns(Cost)}) VALUES ({", ".join(f":{name}" for name in Cost.__struct_fields__)})
+ON CONFLICT DO NOTHING
+"""
+
+
+def doom_statements(voice: str) -> tuple[Statement, ...]:
+    """Return what ends the clones of a voice, for the commit of its tombstone.
+
+    A lease stays: who makes a clone just now learns of it at the end, and deletes what was made.
+    """
+    return (Statement(_DOOM_VOICE, {"voice": voice}),)
+
+
+async def want(store: Store, wish: BindingWish) -> BindingRecord | None:
+    """Note that a clone is wanted, and return its row: there is one for each place.
+
+    One that failed is tried again. One that the provider has lost, or of an older sound, is made anew.
+    None: the voice is gone.
+    """
+    place: Params = msgspec.structs.asdict(wish)
+    await store.write(
+        Statement(_DOOM_OLD, place),
+        Statement(_TRY_AGAIN, place),
+        Statement(_WANT, {**place, "id": new_id("bind")}),
+    )
+    rows = await store.read(_GET_PLACE, place)
+    return _record(rows[0]) if rows else None
+
+
+async def get(store: Store, id_: str) -> BindingRecord | None:
+    rows = await store.read(_GET, {"id": id_})
+    return _record(rows[0]) if rows else None
+
+
+async def list_all(store: Store) -> list[BindingRecord]:
+    """List all clones, those that have to go too."""
+    return [_record(row) for row in await store.read_long(_ALL)]
+
+
+async def list_of_place(store: Store, engine: str, credential: str) -> list[BindingRecord]:
+    """List the clones of one account at a provider, those that have to go too."""
+    rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
+    return [_record(row) for row in rows]
+
+
+async def list_bindings(store: Store, voices: Collection[str]) -> dict[str, list[BindingRecord]]:
+    """List the clones of voices, by voice."""
+    found: defaultdict[str, list[BindingRecord]] = defaultdict(list)
+    if voices:
+        names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}
+        sql = _OF_VOICES.format(names=", ".join(f":{name}" for name in names))
+        for row in await store.read(sql, names):
+            found[row["voice"]].append(_record(row))
+    return dict(found)
+
+
+async def list_open(
+    store: Store, configured: Collection[tuple[str, str]], now: int, limit: int
+) -> list[BindingRecord]:
+    """List the rows that nobody has a lease of, and with which there may be something to do.
+
+    `configured` are the engines and credentials that there are.
+    """
+    places = {f"place{number}": "/".join(place) for number, place in enumerate(sorted(configured))}
+    names = ", ".join(f":{name}" for name in places) or "''"
+    rows = await store.read(_OPEN.format(configured=names), {**places, "now": now, "limit": limit})
+    return [_record(row) for row in rows]
+
+
+async def take(store: Store, record: BindingRecord, lease_us: int) -> BindingRecord | None:
+    """Take the lease of a row as it was read. None: somebody else has it, or the row has changed."""
+    now = await store.now()
+    parameters = {**_ours(record), "state": record.state, "now": now, "until": now + lease_us}
+    (rows,) = await store.write(Statement(_TAKE, parameters))
+    return _record(rows[0]) if rows else None
+
+
+async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord | None:
+    """Write the name for which the provider is asked next. None: the voice is erased, or the lease lost."""
+    parameters = {**_ours(record), "name": name, "voice": record.voice}
+    (rows,) = await store.write(Statement(_BEGIN, parameters))
+    return _record(rows[0]) if rows else None
+
+
+async def keep(
+    store: Store, record: BindingRecord, engine_voice: str, expires: int | None, cost: Cost | None
+) -> Literal["kept", "doomed", "lost"]:
+    """Keep a clone that was made, with its cost.
+
+    doomed: its voice was erased meanwhile, and the clone has to go. lost: somebody else has the lease now.
+    """
+    parameters: Params = {
+        **_ours(record),
+        "voice": record.voice,
+        "engine_voice": engine_voice,
+        "now": await store.now(),
+        "expires": expires,
+    }
+    costs = [] if cost is None else [insert(_COST, cost)]
+    rows, *_ = await store.write(Statement(_KEEP, parameters), *costs)
+    if rows:
+        return "kept"
+    (rows,) = await store.write(Statement(_KEEP_DOOMED, parameters))
+    return "doomed" if rows else "lost"
+
+
+async def move(
+    store: Store, record: BindingRecord, state: State, *, due: int = 0, tries: int = 0, error: str = ""
+) -> None:
+    """Put a row into another state, or off until it is due, and give its lease back.
+
+    A row that was doomed in the meantime stays doomed.
+    """
+    moved = {**_ours(record), "state": state, "due": due, "tries": tries, "error": error}
+    only_if = "" if state == "doomed" else " AND state <> 'doomed'"
+    await store.write(Statement(_MOVE + only_if, moved), Statement(_GIVE_BACK, _ours(record)))
+
+
+async def doom(store: Store, record: BindingRecord) -> None:
+    """Doom a row of ours. Its lease stays."""
+    await store.write(Statement(_DOOM_ONE, _ours(record)))
+
+
+async def remove(store: Store, record: BindingRecord) -> None:
+    """Delete the row of a clone that the provider does not have any more."""
+    await store.write(Statement(_REMOVE, _ours(record)))
+
+
+async def give_way(store: Store, id_: str, error: str) -> bool:
+    """Doom a clone that gives its slot to another one. Its voice keeps a row that says so.
+
+    False: it is not ready any more.
+    """
+    now = await store.now()
+    rows, _ = await store.write(
+        Statement(_GIVE_WAY, {"id": id_, "now": now}),
+        Statement(_EXPIRED_TWIN, {"id": id_, "twin": new_id("bind"), "error": error}),
+    )
+    return bool(rows)
+
+
+async def note_uses(store: Store, uses: Mapping[tuple[str, str, str], int]) -> None:
+    """Note when clones last spoke, by engine, credential and the engine's id."""
+    statements = [
+        Statement(_USED, {"engine": engine, "credential": label, "engine_voice": voice, "now": used})
+        for (engine, label, voice), used in uses.items()
+    ]
+    if statements:
+        await store.write(*statements)
+
+
+async def is_gone(store: Store, voice: str) -> bool:
+    """Tell whether no provider has a copy of an erased voice any more."""
+    return not await store.read(_GONE, {"voice": voice})
+
+
+async def installation_id(store: Store, new: str) -> str:
+    """Return the name of this database among a provider's voices. The first call makes it the `new` one."""
+    rows = await store.read(_INSTALLATION)
+    if not rows:
+        await store.write(Statement(_INSTALL, {"id": new}))
+        rows = await store.read(_INSTALLATION)
+    return str(rows[0]["id"])
+
+
+def _ours(record: BindingRecord) -> dict[str, str | int]:
+    return {"id": record.id, "fence": record.fence}
+
+
+def _record(row: Row) -> BindingRecord:
+    return msgspec.convert(dict(row), BindingRecord)

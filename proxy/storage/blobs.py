@@ -1,0 +1,114 @@
+"""Sealed recordings as rows: the wrapped key of each, and each account's own key for its digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from proxy.storage.store import Params, Statement, Store
+
+_ACCOUNT_KEY = "SELECT wrapped FROM account_keys WHERE account = :account"
+# The first one stays: a digest must not depend on who came last.
+_ADD_ACCOUNT_KEY = """
+INSERT INTO account_keys (account, wrapped) VALUES (:account, :wrapped) ON CONFLICT (account) DO NOTHING
+"""
+_DELETE_ACCOUNT_KEY = "DELETE FROM account_keys WHERE account = :account"
+
+_FIND = "SELECT account, digest, wrapped, size FROM blobs WHERE account = :account AND digest = :digest"
+_PUT = """
+INSERT INTO blobs (account, digest, wrapped, size, created)
+VALUES (:account, :digest, :wrapped, :size, :created)
+ON CONFLICT (account, digest) DO UPDATE
+SET wrapped = excluded.wrapped, size = excluded.size, created = excluded.created
+"""
+_TOUCH = """
+UPDATE blobs SET created = :created WHERE account = :account AND digest = :digest RETURNING digest
+"""
+_HOLD = "UPDATE blobs SET size = size WHERE account = :account AND digest = :digest"
+_IS_UNUSED = """
+NOT EXISTS (SELECT 1 FROM samples WHERE samples.account = blobs.account AND samples.digest = blobs.digest)
+AND NOT EXISTS (
+    SELECT 1 FROM consents WHERE consents.account = blobs.account AND consents.digest = blobs.digest
+)
+"""
+_DELETE_UNUSED = f"""
+DELETE FROM blobs WHERE account = :account AND digest = :digest AND {_IS_UNUSED} RETURNING digest
+"""
+_LIST_UNUSED = f"SELECT account, digest FROM blobs WHERE created < :before AND {_IS_UNUSED}"
+LIST = "SELECT account, digest FROM blobs"
+
+IS_KEPT = "EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest)"
+"""SQL for the INSERT of a row that names a blob. With `hold_statement` before it, no drop comes between."""
+
+
+class BlobRow(msgspec.Struct, frozen=True):
+    """A sealed recording. `size` counts its plain bytes."""
+
+    account: str
+    digest: str
+    wrapped: str
+    size: int
+
+
+async def account_key(store: Store, account: str) -> str | None:
+    """Return the wrapped key of an account."""
+    rows = await store.read(_ACCOUNT_KEY, {"account": account})
+    return rows[0]["wrapped"] if rows else None
+
+
+async def add_account_key(store: Store, account: str, wrapped: str) -> str:
+    """Add a key, unless the account has one. Return the wrapped key that counts."""
+    await store.write(Statement(_ADD_ACCOUNT_KEY, {"account": account, "wrapped": wrapped}))
+    return await account_key(store, account) or wrapped
+
+
+def delete_account_key_statement(account: str) -> Statement:
+    """Make the digests of an account unlinkable: nobody can compute one again."""
+    return Statement(_DELETE_ACCOUNT_KEY, {"account": account})
+
+
+async def find(store: Store, account: str, digest: str) -> BlobRow | None:
+    rows = await store.read(_FIND, {"account": account, "digest": digest})
+    return msgspec.convert(rows[0], BlobRow) if rows else None
+
+
+async def put(store: Store, blob: BlobRow) -> None:
+    """Add a blob, or replace the key of one whose file was lost."""
+    row: Params = {**msgspec.structs.asdict(blob), "created": await store.now()}
+    await store.write(Statement(_PUT, row))
+
+
+async def touch(store: Store, account: str, digest: str) -> bool:
+    """Say that a blob was put once more: it is not left over. False if it is gone."""
+    row: Params = {"account": account, "digest": digest, "created": await store.now()}
+    (rows,) = await store.write(Statement(_TOUCH, row))
+    return bool(rows)
+
+
+def hold_statement(account: str, digest: str) -> Statement:
+    """Keep a blob from being dropped until the unit of work with this statement has ended."""
+    return Statement(_HOLD, {"account": account, "digest": digest})
+
+
+async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[str]:
+    """Delete the rows that no sample and no consent names. Return their digests."""
+    wanted: list[Params] = [{"account": account, "digest": digest} for digest in sorted(set(digests))]
+    if not wanted:
+        return []
+    # All are held before the first one is judged, so that a sample that is being added is seen.
+    statements = [Statement(sql, each) for sql in (_HOLD, _DELETE_UNUSED) for each in wanted]
+    answers = await store.write(*statements)
+    return [row["digest"] for rows in answers[len(wanted) :] for row in rows]
+
+
+async def list_unused(store: Store, before: int) -> list[tuple[str, str]]:
+    """List account and digest of the blobs from before then that nothing names."""
+    return [
+        (row["account"], row["digest"]) for row in await store.read_long(_LIST_UNUSED, {"before": before})
+    ]
+
+
+async def list_all(store: Store) -> set[tuple[str, str]]:
+    """List account and digest of all blobs."""
+    return {(row["account"], row["digest"]) for row in await store.read_long(LIST)}

@@ -1,0 +1,62 @@
+"""The recordings of voices as rows. The bytes are sealed files, which `kept/vault.py` opens."""
+
+from __future__ import annotations
+
+import msgspec
+
+from proxy.storage.rows import columns
+from proxy.storage.store import Row, Statement, Store
+
+
+class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording of a voice. `quality` is JSON, what was measured. Its words are sealed with the voice."""
+
+    voice: str
+    number: int
+    account: str
+    digest: str
+    tag: str = ""
+    seconds: float
+    quality: str = "{}"
+
+    def __repr__(self) -> str:
+        return f"<SampleRecord {self.number} of {self.voice}>"
+
+
+_COLUMNS = columns(SampleRecord)
+# The voice may have been refused in the same unit.
+_INSERT = f"""
+INSERT INTO samples ({_COLUMNS})
+SELECT :voice, :number, :account, :digest, :tag, CAST(:seconds AS DOUBLE PRECISION), :quality
+WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)
+"""
+_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM samples WHERE account = :account ORDER BY voice, number"
+_OF_VOICE = f"SELECT {_COLUMNS} FROM samples WHERE voice = :voice ORDER BY number"
+_QUALITY = "SELECT quality FROM samples WHERE account = :account AND digest = :digest LIMIT 1"
+
+
+def insert_statement(record: SampleRecord) -> Statement:
+    """Write a sample, in one unit of work with its voice."""
+    return Statement(_INSERT, msgspec.structs.asdict(record))
+
+
+async def of_account(store: Store, account: str) -> dict[str, list[SampleRecord]]:
+    """List the samples of an account's voices, by voice."""
+    found: dict[str, list[SampleRecord]] = {}
+    for row in await store.read(_OF_ACCOUNT, {"account": account}):
+        found.setdefault(row["voice"], []).append(_record(row))
+    return found
+
+
+async def of_voice(store: Store, voice: str) -> list[SampleRecord]:
+    return [_record(row) for row in await store.read(_OF_VOICE, {"voice": voice})]
+
+
+async def quality_of(store: Store, account: str, digest: str) -> str | None:
+    """Return what was measured of a recording of the account, or None if no voice of it has the recording."""
+    rows = await store.read(_QUALITY, {"account": account, "digest": digest})
+    return rows[0]["quality"] if rows else None
+
+
+def _record(row: Row) -> SampleRecord:
+    return msgspec.convert(row, SampleRecord)

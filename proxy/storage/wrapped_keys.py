@@ -1,0 +1,100 @@
+"""All wrapped keys of the database, whatever they seal: which master key each needs, and its replacement.
+
+A wrapped key begins with the id of its master key: the first twelve characters tell them apart.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from proxy.storage.store import Row, Statement, Store
+
+PREFIX_CHARACTERS = 12
+
+TableName = Literal["account_keys", "blobs", "voices", "consents"]
+
+
+class _Table(NamedTuple):
+    """A table with a column `wrapped`: the columns that name a row, and the column of its owner."""
+
+    name: TableName
+    keys: tuple[str, ...]
+    owner: str = "account"
+
+
+_TABLES = (
+    _Table("account_keys", ("account",)),
+    _Table("blobs", ("account", "digest")),
+    _Table("voices", ("id",), "coalesce(account, '')"),
+    _Table("consents", ("id",)),
+)
+_PREFIX = f"substr(wrapped, 1, {PREFIX_CHARACTERS})"
+_SEALED = "wrapped <> ''"
+MASTERS = " UNION ALL ".join(
+    f"SELECT {_PREFIX} AS prefix, count(*) AS number FROM {table.name} WHERE {_SEALED} GROUP BY {_PREFIX}"
+    for table in _TABLES
+)
+
+
+class MasterUse(msgspec.Struct, frozen=True):
+    """A master key by the prefix of what it wrapped, and how many rows hang on it."""
+
+    prefix: str
+    rows: int
+
+    @property
+    def id(self) -> str:
+        return b64decode(self.prefix)[1:].hex()
+
+
+class WrappedKey(msgspec.Struct, frozen=True):
+    """The wrapped key of one row. `row` has the values of the columns that name it."""
+
+    table: TableName
+    owner: str
+    row: Mapping[str, str]
+    wrapped: str
+
+    def __repr__(self) -> str:
+        return f"<WrappedKey of {self.table}>"
+
+
+async def list_masters(store: Store) -> list[MasterUse]:
+    """List the master keys that the database needs, the one with the most rows first."""
+    return sum_masters(await store.read_long(MASTERS))
+
+
+def sum_masters(rows: Iterable[Row]) -> list[MasterUse]:
+    """Sum the rows of `MASTERS`."""
+    uses: dict[str, int] = {}
+    for row in rows:
+        uses[row["prefix"]] = uses.get(row["prefix"], 0) + row["number"]
+    return sorted((MasterUse(*each) for each in uses.items()), key=lambda use: -use.rows)
+
+
+async def list_by_masters(store: Store, prefixes: Sequence[str], skip: int, limit: int) -> list[WrappedKey]:
+    """List rows whose keys were wrapped by the master keys with these prefixes: `limit` rows after `skip`."""
+    names = {f"prefix{number}": prefix for number, prefix in enumerate(prefixes)}
+    found: list[WrappedKey] = []
+    for table in _TABLES if names else ():
+        columns, room = ", ".join(table.keys), skip + limit - len(found)
+        sql = f"""
+        SELECT {columns}, {table.owner} AS owner, wrapped FROM {table.name}
+        WHERE {_PREFIX} IN (:{", :".join(names)}) ORDER BY {columns} LIMIT :room
+        """
+        found += [
+            WrappedKey(table.name, row["owner"], {key: row[key] for key in table.keys}, row["wrapped"])
+            for row in await store.read_long(sql, {**names, "room": room})
+        ]
+    return found[skip:]
+
+
+def replace_statement(key: WrappedKey, wrapped: str) -> Statement:
+    """Give a row another wrapped key, if it still has the one that was read."""
+    names = " AND ".join(f"{column} = :{column}" for column in key.row)
+    sql = f"UPDATE {key.table} SET wrapped = :wrapped WHERE {names} AND wrapped = :before"
+    return Statement(sql, {**key.row, "wrapped": wrapped, "before": key.wrapped})

@@ -1,0 +1,163 @@
+"""Consents: a speaker agrees, in a recording or a statement, that a voice is made of their speech.
+
+That the words were said is not checked: there is no recogniser here, and the record says so.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from proxy.kept.vault import SealedRecord, Vault
+from proxy.storage import consents
+from proxy.storage.consents import ConsentRecord
+from proxy.storage.rows import new_id
+from proxy.storage.store import Store
+from proxy.voices.erasure import Erasure
+from proxy.voices.recording_intake import RecordingIntake
+
+MOST_CONSENTS = 1000
+"""Of one account."""
+_TRIES = 5
+
+
+class ConsentTexts(msgspec.Struct, frozen=True):
+    """What is in a consent's `sealed`."""
+
+    name: str
+    statement: str = ""
+
+    def __repr__(self) -> str:
+        return "<ConsentTexts>"
+
+
+class NewConsent(msgspec.Struct, frozen=True, kw_only=True):
+    """A consent to be kept: a recording of the phrase, or a statement. `made_by` is the sender's key."""
+
+    name: str
+    language: str
+    recording: bytes | None = None
+    statement: str = ""
+    providers: tuple[str, ...] | None = None
+    made_by: str
+
+    def __repr__(self) -> str:
+        return f"<NewConsent in {self.language} by {self.made_by}>"
+
+
+class OpenedConsent(NamedTuple):
+    """A consent with its name and statement."""
+
+    record: ConsentRecord
+    texts: ConsentTexts
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    def __repr__(self) -> str:
+        return f"<OpenedConsent {self.record.id}>"
+
+
+class ConsentKeeper:
+    """The consents of all accounts."""
+
+    def __init__(self, store: Store, vault: Vault, intake: RecordingIntake, erasure: Erasure) -> None:
+        self.store = store
+        self._vault = vault
+        self._intake = intake
+        self._erasure = erasure
+
+    def __repr__(self) -> str:
+        return f"<ConsentKeeper in {self._vault!r}>"
+
+    async def keep(self, account: str, new: NewConsent) -> OpenedConsent:
+        """Keep a consent. Raises InvalidRequest for a bad recording, and NotAllowed at the limit."""
+        if await consents.count(self.store, account) >= MOST_CONSENTS:
+            raise _too_many()
+        digest, seconds, quality = None, None, "{}"
+        if new.recording is not None:
+            taken = await self._intake.take(new.recording, "recording")
+            digest = await self._vault.put(account, taken.master)
+            seconds, quality = taken.seconds, taken.quality_json
+        id_ = new_id("cons")
+        texts = ConsentTexts(new.name, new.statement)
+        sealed = await self._vault.seal_record(account, id_, texts)
+        record = ConsentRecord(
+            id=id_,
+            account=account,
+            kind="statement" if digest is None else "recording",
+            language=new.language,
+            digest=digest,
+            seconds=seconds,
+            quality=quality,
+            providers=new.providers,
+            made_by=new.made_by,
+            created=await self.store.now(),
+            wrapped=sealed.wrapped,
+            sealed=sealed.sealed,
+        )
+        if not await consents.add(self.store, record, MOST_CONSENTS):
+            if digest is not None:
+                await self._vault.drop(account, [digest])
+            raise _too_many()
+        return OpenedConsent(record, texts)
+
+    async def find(self, account: str | None, id_: str, param: str | None = None) -> OpenedConsent:
+        """Return a consent of this account, or of any account (None). Raises NotFound."""
+        record = await consents.get(self.store, account, id_) if id_.isprintable() else None
+        if record is None:
+            raise no_consent(id_, param)
+        return self.open(record)
+
+    async def providers(self, account: str, id_: str, param: str) -> tuple[str, ...] | None:
+        """Return which providers may receive the voice, None for all. Raises NotFound."""
+        return (await self.find(account, id_, param)).record.providers
+
+    def open(self, record: ConsentRecord) -> OpenedConsent:
+        sealed = SealedRecord(record.wrapped, record.sealed)
+        return OpenedConsent(record, self._vault.open_record(record.account, record.id, sealed, ConsentTexts))
+
+    async def rename(self, account: str, id_: str, name: str) -> OpenedConsent:
+        """Give a consent another name. Raises NotFound."""
+        for _ in range(_TRIES):
+            found = await self.find(account, id_)
+            texts = msgspec.structs.replace(found.texts, name=name)
+            sealed = await self._vault.seal_record(account, id_, texts)
+            if await consents.reseal(self.store, found.record, sealed.wrapped, sealed.sealed):
+                return OpenedConsent(
+                    msgspec.structs.replace(found.record, wrapped=sealed.wrapped, sealed=sealed.sealed), texts
+                )
+        raise Conflict("The consent is being changed by others; read it again.")
+
+    async def delete(self, consent: OpenedConsent) -> None:
+        """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""
+        needed_by = await consents.needed_by(self.store, consent.record)
+        if needed_by is not None:
+            raise Conflict(
+                f"The voice '{needed_by}' needs this consent; delete the voice first.", param="consent"
+            )
+        await self._erasure.erase_consent(consent.record, None)
+
+
+def no_consent(id_: str, param: str | None = None) -> NotFound:
+    return NotFound(f"The consent '{id_[:80]}' does not exist.", param=param, code="consent_not_found")
+
+
+def check_providers(providers: tuple[str, ...] | None, engines: frozenset[str]) -> None:
+    """Raise InvalidRequest if a consent names an engine that is not here."""
+    unknown = [name for name in providers or () if name not in engines]
+    if unknown:
+        raise InvalidRequest(
+            f"Invalid value for 'providers': there is no engine '{unknown[0][:80]}'; known: "
+            f"{', '.join(sorted(engines)) or 'none'}.",
+            param="providers",
+        )
+
+
+def _too_many() -> NotAllowed:
+    return NotAllowed(
+        f"An account has {MOST_CONSENTS} consents at most; delete one first.", code="too_many_consents"
+    )

@@ -1,0 +1,303 @@
+"""The erasure of a voice or a consent, wherever it is: a tombstone first, then everything that is derived.
+
+The order: journal → tombstone, committed with the deletion of the rows → every worker forgets, and breaks the
+streams of that voice → hosts drop its samples → files → recordings → the database's old pages → the receipt.
+A kill at any moment leaves the tombstone, or the line of the journal, and the next start goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from proxy.errors import Conflict, NotFound
+from proxy.kept.vault import Vault
+from proxy.storage import erasures
+from proxy.storage.audit import Act
+from proxy.storage.erasures import Tombstone
+from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.store import Statement, StorageFailed, Store
+from proxy.telemetry.background import RepeatingTask, repeat
+from proxy.telemetry.metrics import Metrics
+from proxy.voices.derived_things import DerivedThings, no_hosts
+from proxy.voices.erased_voices import ErasedVoices
+from proxy.voices.erasure_journal import ErasureJournal, JournalLine
+from speech_engine import EngineError
+
+_WAITED_S = 10.0
+"""For so long a request waits for its receipt to be complete. The erasure goes on without it."""
+_SILENT_S = 5.0
+_LOOK_EVERY_S = 5.0
+_OVERLAP_US = 60 * 1_000_000
+"""A tombstone may be committed later than its time says."""
+_LEFT_OVER_US = 60 * 1_000_000
+_JOURNAL_BATCH = 500
+_STEPS = ("workers", "hosts", "files", "recordings", "database")
+
+_log = structlog.get_logger()
+
+
+class OwnedRecord(Protocol):
+    """A voice or a consent. The operator's has no account."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def account(self) -> str | None: ...
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an erasure is. `pending` is empty once it is complete."""
+
+    subject: str
+    began: int
+    completed: int | None
+    pending: tuple[str, ...]
+
+
+Spread = Callable[[Tombstone], Awaitable[bool]]
+"""Lets every worker of this server forget, and returns whether all did."""
+
+
+class Erasure:
+    """The erasure of one worker. `things` are set anew by each revision of the configuration.
+
+    `doom` gives the statements that end a voice's clones at providers, for the tombstone's commit.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        data: Path,
+        spread: Spread | None = None,
+        doom: Callable[[str], Sequence[Statement]] = lambda _voice: (),
+    ) -> None:
+        self.things = DerivedThings((), (), no_hosts)
+        self.erased = ErasedVoices()
+        self.replayed = 0
+        self._store = store
+        self._vault = vault
+        self._journal = ErasureJournal(data)
+        self._spread = spread or self.forget
+        self._doom = doom
+        self._finishing: dict[str, asyncio.Task[None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Erasure, {len(self._finishing)} under way, {self.erased!r}>"
+
+    def is_erased(self, voice_id: str) -> bool:
+        return self.erased.is_erased(voice_id)
+
+    async def erase_voice(self, record: OwnedRecord, act: Act | None = None) -> Receipt:
+        """Erase a voice: nobody can use it when this returns. Raises NotFound if it is gone already."""
+        tombstone = await self._bury(record, act)
+        if tombstone is None:
+            raise NotFound(f"The voice '{record.id}' does not exist.", param="voice", code="voice_not_found")
+        return await self._receipt_soon(tombstone)
+
+    async def erase_consent(self, record: OwnedRecord, act: Act | None = None) -> Receipt:
+        """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""
+        if not await erasures.is_consent_free(self._store, record.id):
+            raise Conflict(
+                f"The consent '{record.id}' is needed by a voice; delete the voice first.", param="consent"
+            )
+        tombstone = await self._bury(record, act)
+        if tombstone is None:
+            raise NotFound(f"The consent '{record.id}' does not exist.", param="consent")
+        return await self._receipt_soon(tombstone)
+
+    async def erase_account(self, account: str) -> None:
+        """Erase all voices and consents of an account that is closed, and the key of its digests."""
+        buried = []
+        owned = await erasures.list_of_account(self._store, account)
+        # The voices first, because they need the consents.
+        for id_ in sorted(owned, key=lambda id_: not id_.startswith("voice_")):
+            if (tombstone := await self._bury(_Owned(id_, account), None)) is not None:
+                buried.append(tombstone)
+        await asyncio.gather(*(self._receipt_soon(tombstone) for tombstone in buried))
+        await self._vault.drop_account(account)
+
+    async def receipt(self, account: str, subject: str) -> Receipt | None:
+        """Return the receipt of something that this account had erased."""
+        found = await erasures.get(self._store, account, subject)
+        return None if found is None else _receipt(found)
+
+    async def forget(self, tombstone: Tombstone) -> bool:
+        """Forget a voice in this worker. Return whether its streams have ended. Every worker is told."""
+        self.erased.note(tombstone.subject)
+        for memory in self.things.memories:
+            memory.forget_voice(tombstone.subject, tombstone.digests)
+        return await self.erased.wait_until_silent(tombstone.subject, _SILENT_S)
+
+    async def replay_journal(self) -> None:
+        """Erase what the journal has and the database does not, and count it. Call it before serving."""
+        try:
+            lines = await asyncio.to_thread(self._journal.read)
+        except OSError as error:
+            # Without it nobody knows whether this database has voices that were erased.
+            raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
+        for first in range(0, len(lines), _JOURNAL_BATCH):
+            batch = lines[first : first + _JOURNAL_BATCH]
+            known = await erasures.list_known(self._store, [line.subject for line in batch])
+            for line in batch:
+                if line.subject not in known:
+                    self.replayed += await self._replay(line)
+
+    async def finish_left_over(self, older_than_us: int = 0) -> list[Receipt]:
+        """Finish the erasures that others have begun: a killed server, or one that could not go on."""
+        before = LAST_MOMENT if not older_than_us else await self._store.now() - older_than_us
+        left = await erasures.list_pending(self._store, before)
+        return [await self._receipt_soon(tombstone, is_late=True) for tombstone in left]
+
+    async def finish_others(self, metrics: Metrics) -> None:
+        """Finish what was left over, at once and again and again. One worker of a server does it."""
+        older_than_us = _LEFT_OVER_US if self._store.is_shared else 0
+
+        async def turn() -> None:
+            nonlocal older_than_us
+            await self.finish_left_over(older_than_us)
+            older_than_us = _LEFT_OVER_US
+
+        await repeat("erasures that are not complete", turn, _LOOK_EVERY_S, metrics)
+
+    async def follow_others(self) -> None:
+        """Forget what other servers on this database have erased."""
+        recent = await erasures.list_since(self._store, await self._store.now() - _OVERLAP_US)
+        for tombstone in recent:
+            if not self.erased.is_erased(tombstone.subject):
+                await self.forget(tombstone)
+                await self._drop_at_hosts(tombstone)
+                await self._remove_files(tombstone, is_late=True)
+
+    async def close(self) -> None:
+        """Wait a moment for what is under way. The next start finishes the rest."""
+        if self._finishing:
+            await asyncio.wait(self._finishing.values(), timeout=_SILENT_S)
+        for task in self._finishing.values():
+            task.cancel()
+        if self._finishing:
+            await asyncio.wait(self._finishing.values())
+
+    async def _bury(self, record: OwnedRecord, act: Act | None) -> Tombstone | None:
+        """Write the journal, then the tombstone in one commit with the deletion. None: there is nothing."""
+        tombstone = Tombstone(
+            subject=record.id,
+            account=record.account or "",
+            digests=await erasures.digests_of(self._store, record.id),
+            began=await self._store.now(),
+            pending=_STEPS,
+        )
+        try:
+            await asyncio.to_thread(self._journal.append, tombstone)
+        except OSError as error:
+            raise StorageFailed(f"the journal of erasures cannot be written: {error.strerror}") from None
+        nameless = act and msgspec.structs.replace(act, details="{}")
+        is_buried = await erasures.erase(self._store, tombstone, self._doom(record.id), nameless)
+        return tombstone if is_buried else None
+
+    async def _replay(self, line: JournalLine) -> bool:
+        digests = await erasures.digests_of(self._store, line.subject)
+        tombstone = Tombstone(
+            subject=line.subject,
+            account=line.account,
+            digests=tuple(sorted({*digests, *line.digests})),
+            began=line.at,
+            pending=_STEPS,
+        )
+        return await erasures.erase(self._store, tombstone, self._doom(line.subject), None)
+
+    async def _receipt_soon(self, tombstone: Tombstone, *, is_late: bool = False) -> Receipt:
+        """Finish an erasure, and return the receipt: after a while even if it is not complete."""
+        task = self._finishing.get(tombstone.subject)
+        if task is None:
+            task = asyncio.create_task(self._finish(tombstone, is_late=is_late))
+            self._finishing[tombstone.subject] = task
+            task.add_done_callback(lambda _done: self._finishing.pop(tombstone.subject, None))
+        await asyncio.wait([task], timeout=_WAITED_S)
+        found = await erasures.get(self._store, tombstone.account, tombstone.subject)
+        return _receipt(found or tombstone)
+
+    async def _finish(self, tombstone: Tombstone, *, is_late: bool) -> None:
+        steps: dict[str, Callable[[], Awaitable[bool]]] = {
+            "workers": lambda: self._spread(tombstone),
+            "hosts": lambda: self._drop_at_hosts(tombstone),
+            "files": lambda: self._remove_files(tombstone, is_late=is_late),
+            "recordings": lambda: self._drop_recordings(tombstone),
+            "database": self._store.forget_deleted,
+        }
+        pending = [name for name, step in steps.items() if not await _try(name, step)]
+        try:
+            if pending:
+                await erasures.note_pending(self._store, tombstone.subject, pending)
+            else:
+                await erasures.complete(self._store, tombstone.subject)
+        except StorageFailed as error:
+            pending = pending or ["database"]
+            _log.warning("erasure.note.failed", reason=str(error))
+        _log.info("erasure.finish.complete" if not pending else "erasure.finish.pending", pending=pending)
+
+    async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> bool:
+        for files in self.things.files:
+            await files.remove_voice(tombstone.subject, is_late=is_late)
+        return True
+
+    async def _drop_at_hosts(self, tombstone: Tombstone) -> bool:
+        if tombstone.digests:
+            await self.things.drop(tombstone.digests)
+        return True
+
+    async def _drop_recordings(self, tombstone: Tombstone) -> bool:
+        await self._vault.drop(tombstone.account, tombstone.digests)
+        return True
+
+
+@asynccontextmanager
+async def open_erasure(
+    store: Store, vault: Vault, data: Path, metrics: Metrics, spread: Spread | None = None
+) -> AsyncIterator[Erasure]:
+    """Replay the journal, and follow other servers until the end of the block."""
+    erasure = Erasure(store, vault, data, spread)
+    await erasure.replay_journal()
+    if erasure.replayed:
+        _log.warning("erasure.replay.complete", replayed=erasure.replayed)
+
+    async def turn() -> None:
+        if store.is_shared:
+            await erasure.follow_others()
+
+    following = RepeatingTask("erasures of other servers", turn, _LOOK_EVERY_S, metrics)
+    try:
+        yield erasure
+    finally:
+        await following.close()
+        await erasure.close()
+
+
+class _Owned(NamedTuple):
+    id: str
+    account: str | None
+
+
+async def _try(step: str, work: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await work()
+    except (OSError, StorageFailed, EngineError) as error:
+        _log.warning("erasure.step.failed", step=step, reason=str(error))
+        return False
+
+
+def _receipt(tombstone: Tombstone) -> Receipt:
+    return Receipt(
+        subject=tombstone.subject,
+        began=tombstone.began,
+        completed=tombstone.completed,
+        pending=tombstone.pending,
+    )

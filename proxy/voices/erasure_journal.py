@@ -1,0 +1,94 @@
+"""The journal of erasures: a file beside the database, which a restored backup does not take back.
+
+Each erasure is a line, and is on the disk before its tombstone is committed. At each start, and after a
+restore, what the journal has and the database does not is erased once more.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from proxy.storage.erasures import Tombstone
+
+FILE = "erasures.log"
+
+
+class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line: what was erased, and whose it was. It has no name."""
+
+    at: int
+    subject: str
+    account: str
+    digests: tuple[str, ...] = ()
+
+
+_decoder = msgspec.json.Decoder(JournalLine)
+
+
+class ErasureJournal:
+    """The journal of one data folder. Its methods wait for the disk, and raise OSError."""
+
+    def __init__(self, data: Path) -> None:
+        self._file = data / FILE
+
+    def __repr__(self) -> str:
+        return f"<ErasureJournal {self._file}>"
+
+    def append(self, tombstone: Tombstone) -> None:
+        """Append a line, and wait until it is on the disk."""
+        line = JournalLine(
+            at=tombstone.began,
+            subject=tombstone.subject,
+            account=tombstone.account,
+            digests=tombstone.digests,
+        )
+        # A killed process may have left half a line: it is ended, and does not hide this one.
+        text = b"\n" * self._is_torn() + msgspec.json.encode(line) + b"\n"
+        is_new = not self._file.exists()
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            # In one piece: several workers append.
+            if os.write(descriptor, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if is_new:
+            _flush(self._file.parent)
+
+    def read(self) -> list[JournalLine]:
+        """Return a line for each subject, without those that a kill cut short."""
+        try:
+            text = self._file.read_bytes()
+        except FileNotFoundError:
+            return []
+        return [*{line.subject: line for line in _parse(text.split(b"\n"))}.values()]
+
+    def _is_torn(self) -> bool:
+        try:
+            with self._file.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) != b"\n"
+        except OSError:
+            return False  # there is no file yet, or it is empty
+
+
+def _parse(lines: Iterable[bytes]) -> Iterable[JournalLine]:
+    for line in lines:
+        try:
+            yield _decoder.decode(line)
+        except msgspec.MsgspecError:
+            continue
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

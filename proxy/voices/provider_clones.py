@@ -1,0 +1,118 @@
+"""The clones of one account at a provider: each request goes the way that speech goes to the engine.
+
+So it waits for a slot and the key's pace, and its outcome counts for the key's breaker.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from proxy.engines.engine_list import LiveEngine
+from speech_engine import (
+    Clone,
+    CloneList,
+    CloneRequest,
+    ClonesListed,
+    DeleteVoice,
+    EngineFailed,
+    Event,
+    FindClone,
+    ListClones,
+    VoiceMade,
+    VoiceNotFound,
+    Work,
+)
+
+_QUEUE_S = 30.0
+"""The longest wait for a slot. The engine has its own limits for what its provider does."""
+
+
+class ProviderClones:
+    """The clones of one engine under one credential. Its methods raise EngineError."""
+
+    def __init__(self, engine: LiveEngine, credential: str, tenant: str) -> None:
+        self._engine = engine
+        self._credential = credential
+        self._tenant = tenant
+
+    def __repr__(self) -> str:
+        return f"<ProviderClones of {self._engine!r}, {self._credential}>"
+
+    async def make(self, request: CloneRequest) -> str:
+        """Make a voice, and return its id."""
+        found = _voice_in(
+            await self._events(
+                Clone(
+                    id=_new_id(),
+                    tenant=self._tenant,
+                    deadline_s=_QUEUE_S,
+                    credential=self._credential,
+                    request=request,
+                )
+            )
+        )
+        if found is None:
+            raise EngineFailed("The engine made a voice without saying which one.")
+        return found
+
+    async def find(self, name: str) -> str | None:
+        """Return the id of the voice of this name, or None if there surely is none."""
+        return _voice_in(
+            await self._events(
+                FindClone(
+                    id=_new_id(),
+                    tenant=self._tenant,
+                    deadline_s=_QUEUE_S,
+                    credential=self._credential,
+                    name=name,
+                )
+            )
+        )
+
+    async def list_(self, prefix: str) -> CloneList:
+        """List the voices whose names begin like this, and the room that is left."""
+        for event in await self._events(
+            ListClones(
+                id=_new_id(),
+                tenant=self._tenant,
+                deadline_s=_QUEUE_S,
+                credential=self._credential,
+                prefix=prefix,
+            )
+        ):
+            if isinstance(event, ClonesListed):
+                return event.listed
+        raise EngineFailed("The engine listed its voices without an answer.")
+
+    async def delete(self, voice: str) -> None:
+        """Delete a voice. One that is gone already is as good."""
+        try:
+            await self._events(
+                DeleteVoice(
+                    id=_new_id(),
+                    tenant=self._tenant,
+                    deadline_s=_QUEUE_S,
+                    credential=self._credential,
+                    voice=voice,
+                )
+            )
+        except VoiceNotFound:
+            return
+
+    async def _events(self, work: Work) -> list[Event]:
+        stream = self._engine.open(work)
+        events: list[Event] = []
+        try:
+            while (event := await stream.next_event()) is not None:
+                events.append(event)
+        finally:
+            await stream.close()
+        return events
+
+
+def _voice_in(events: list[Event]) -> str | None:
+    return next((event.id for event in events if isinstance(event, VoiceMade)), None)
+
+
+def _new_id() -> str:
+    return f"clone_{secrets.token_hex(8)}"

@@ -1,0 +1,116 @@
+"""Voices that nobody uses: the day when each last spoke, and the end of those that a plan keeps no longer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+
+from policies.plans import Plan
+from policies.routing import Voice
+from proxy.storage import accounts, voices
+from proxy.storage.rows import NEWEST, Place
+from proxy.storage.store import StorageFailed, Store
+from proxy.storage.voices import VoiceRecord
+from proxy.telemetry.background import RepeatingTask, repeat
+from proxy.telemetry.metrics import Metrics
+from proxy.voices.erasure import Erasure
+
+DAY_US = 86_400_000_000
+EVERY_S = 86_400.0
+_NOTE_EVERY_S = 60.0
+_BATCH = 100
+
+_log = structlog.get_logger()
+
+
+def ends_at(record: VoiceRecord, days: int) -> int:
+    """Return when a voice is erased if it does not speak before, in microseconds UTC."""
+    last = record.created if record.used is None else max(record.used, record.created)
+    return last + days * DAY_US
+
+
+class VoiceUse:
+    """The voices that spoke since the last note. A request only adds to it; a task writes each once a day."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ids: set[str] = set()
+        self._noted: set[tuple[str, int]] = set()
+
+    def __repr__(self) -> str:
+        return f"<VoiceUse {len(self._ids)} to note>"
+
+    def note(self, voice: Voice) -> None:
+        """Note a voice that was just heard. What is neither of recordings nor mixed is never erased."""
+        if voice.samples or voice.mix:
+            self._ids.update((voice.id, *(id_ for id_, _ in voice.mix)))
+
+    async def write(self) -> None:
+        if not self._ids:
+            return
+        ids, self._ids = self._ids, set()
+        now = await self._store.now()
+        day = now - now % DAY_US
+        new = [id_ for id_ in ids if (id_, day) not in self._noted]
+        try:
+            await voices.note_used(self._store, new, day)
+        except StorageFailed as error:
+            self._ids |= ids
+            _log.warning("voice.use.failed", reason=str(error))
+            return
+        self._noted = {each for each in self._noted if each[1] == day} | {(id_, day) for id_ in new}
+
+
+@asynccontextmanager
+async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceUse]:
+    use = VoiceUse(store)
+    noting = RepeatingTask("note of voices that spoke", use.write, _NOTE_EVERY_S, metrics)
+    try:
+        yield use
+    finally:
+        await noting.close()
+        await use.write()
+
+
+async def erase_unused_voices(
+    store: Store,
+    plans: Callable[[], Mapping[str, Plan]],
+    erasure: Erasure,
+    metrics: Metrics,
+    every_s: float = EVERY_S,
+) -> None:
+    """Erase what no plan keeps any longer, now and every day. `plans` is called each time."""
+
+    async def turn() -> None:
+        try:
+            await erase_unused(store, plans(), erasure)
+        except StorageFailed as error:
+            _log.warning("voice.retention.failed", reason=str(error))
+
+    await repeat("erasure of unused voices", turn, every_s, metrics)
+
+
+async def erase_unused(store: Store, plans: Mapping[str, Plan], erasure: Erasure) -> int:
+    """Erase the unused voices of all accounts, and return how many there were."""
+    limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
+    erased, place = 0, NEWEST
+    while limited and (page := await accounts.page(store, place, _BATCH)):
+        for account in page:
+            if account.closed is None and account.plan in limited:
+                erased += await _erase_of(store, account.id, limited[account.plan], erasure)
+        place = Place(page[-1].created, page[-1].id)
+    if erased:
+        _log.info("voice.retention.complete", voices=erased)
+    return erased
+
+
+async def _erase_of(store: Store, account: str, days: int, erasure: Erasure) -> int:
+    before = await store.now() - days * DAY_US
+    erased = 0
+    while batch := await voices.unused(store, account, before, _BATCH):
+        for record in batch:
+            await erasure.erase_voice(record, None)
+        erased += len(batch)
+    return erased

@@ -1,0 +1,80 @@
+"""The recordings of accounts, as models need them: opened, and cut, levelled and resampled for a model.
+
+What was derived stays in memory for a minute, since the processes of an engine ask one after the other. It is
+never on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import NamedTuple
+
+import msgspec
+
+from policies.sample_quality import SampleQuality
+from proxy.audio.recordings.derivation import SampleSpec, derive
+from proxy.audio.recordings.recording import UnusableRecording
+from proxy.engines.sample_source import SampleUnavailable
+from proxy.kept.vault import Vault
+from proxy.storage import samples
+from proxy.storage.read_cache import ReadCache
+from proxy.storage.store import StorageFailed, Store
+from speech_engine import ModelInfo
+
+_KEPT_S = 60.0
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class _Wanted(NamedTuple):
+    account: str
+    digest: str
+    spec: SampleSpec
+
+
+class _Derived(NamedTuple):
+    digest: str
+    pcm: bytes
+
+
+class SampleStore:
+    """A SampleSource over the vault."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store = store
+        self._vault = vault
+        self._derived: ReadCache[_Wanted, _Derived] = ReadCache(
+            self._derive,
+            lambda _derived: _KEPT_S,
+            max_weight=_MOST_BYTES,
+            weight=lambda derived: len(derived.pcm),
+        )
+
+    def __repr__(self) -> str:
+        return f"<SampleStore {self._derived!r}>"
+
+    async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
+        """Return a recording of this account as the model needs it. Raises SampleUnavailable."""
+        least_s, most_s = info.sample_s
+        spec = SampleSpec(least_s=least_s, most_s=most_s, rate_hz=info.sample_hz)
+        try:
+            return (await self._derived.get(_Wanted(tenant, digest, spec))).pcm
+        except StorageFailed as error:
+            raise SampleUnavailable(str(error)) from None
+
+    def forget_voice(self, voice: str, digests: Collection[str]) -> None:
+        """Forget what was derived of recordings, also what is being derived now."""
+        gone = frozenset(digests)
+        self._derived.forget_if(lambda derived: derived.digest in gone)
+
+    async def _derive(self, wanted: _Wanted) -> _Derived:
+        quality = await samples.quality_of(self._store, wanted.account, wanted.digest)
+        if quality is None:
+            raise SampleUnavailable(f"the account has no recording {wanted.digest[:8]}")
+        master = await self._vault.open(wanted.account, wanted.digest)
+        facts = msgspec.json.decode(quality, type=SampleQuality)
+        try:
+            pcm = await asyncio.to_thread(derive, master, facts, wanted.spec)
+        except UnusableRecording as error:
+            raise SampleUnavailable(str(error)) from None
+        return _Derived(wanted.digest, pcm)

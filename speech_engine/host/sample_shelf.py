@@ -1,0 +1,146 @@
+"""The recordings that an engine speaks with, and what it derived from them: in memory alone, and bounded.
+
+A recording is there under its tenant, its model and its digest. So nobody gets another tenant's, and each
+model has it at its own rate and length. Jobs borrow recordings; the one that was used longest ago goes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from threading import Lock
+from typing import Any, NamedTuple, TypeVar
+
+from speech_engine.errors import EngineBusy, VoiceNotFound
+from speech_engine.values import Sample, SpeechJob, find_samples
+
+T = TypeVar("T")
+
+SHELF_BYTES = 128 * 1024 * 1024
+"""About ninety recordings of 30 seconds."""
+
+DROPPED = "The voice was deleted."
+
+
+class _Name(NamedTuple):
+    tenant: str
+    model: str
+    digest: str
+
+    @classmethod
+    def of(cls, job: SpeechJob, digest: str) -> _Name:
+        return cls(job.tenant, job.model, digest)
+
+
+class SampleLoan:
+    """A job's use of its recordings, until `end`. Only a drop takes them away before, and ends the job."""
+
+    def __init__(self, shelf: SampleShelf, names: Collection[_Name], on_drop: Callable[[], object]) -> None:
+        self.names = frozenset(names)
+        self.is_dropped = False
+        self.ended = asyncio.Event()
+        self._shelf = shelf
+        self._on_drop = on_drop
+
+    def __repr__(self) -> str:
+        return f"<SampleLoan of {len(self.names)}{', dropped' if self.is_dropped else ''}>"
+
+    def drop(self) -> None:
+        self.is_dropped = True
+        self._on_drop()
+
+    def end(self) -> None:
+        self._shelf.give_back(self)
+        self.ended.set()
+
+
+class SampleShelf:
+    """A `SampleReader`. Engines read in any thread; all else is for the event loop of the shelf's owner."""
+
+    def __init__(self, limit_bytes: int = SHELF_BYTES) -> None:
+        self._limit = limit_bytes
+        self._bytes = 0
+        self._recordings: OrderedDict[_Name, bytes] = OrderedDict()
+        self._derived: dict[tuple[_Name, ...], Any] = {}
+        self._loans: set[SampleLoan] = set()
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"<SampleShelf {len(self._recordings)} recordings, {len(self._loans)} loans>"
+
+    def missing(self, job: SpeechJob) -> tuple[str, ...]:
+        """Return the digests of the recordings that the job needs and that are not here."""
+        digests = [sample.digest for sample in find_samples(job.voice)]
+        return tuple(each for each in digests if _Name.of(job, each) not in self._recordings)
+
+    def put(self, tenant: str, model: str, digest: str, pcm: bytes) -> None:
+        """Keep a recording. Raises EngineBusy if jobs that run now need all the room."""
+        name = _Name(tenant, model, digest)
+        with self._lock:
+            if name in self._recordings:
+                self._remove(name)
+            lent = {each for loan in self._loans for each in loan.names}
+            lent_bytes = sum(len(self._recordings.get(each, b"")) for each in lent)
+            if lent_bytes + len(pcm) > self._limit:
+                raise EngineBusy("The engine has no room for more recordings.", retry_after_s=1.0)
+            for old in [each for each in self._recordings if each not in lent]:
+                if self._bytes + len(pcm) <= self._limit:
+                    break
+                self._remove(old)
+            self._recordings[name] = pcm
+            self._bytes += len(pcm)
+
+    def lend(self, job: SpeechJob, on_drop: Callable[[], object]) -> SampleLoan:
+        """Hold the recordings of a job. Call it in the same step in which none was missing."""
+        names = [_Name.of(job, sample.digest) for sample in find_samples(job.voice)]
+        loan = SampleLoan(self, names, on_drop)
+        with self._lock:
+            for name in names:
+                self._recordings.move_to_end(name)
+            self._loans.add(loan)
+        return loan
+
+    def give_back(self, loan: SampleLoan) -> None:
+        with self._lock:
+            self._loans.discard(loan)
+
+    def drop(self, digests: Collection[str]) -> list[SampleLoan]:
+        """Forget these recordings and all that was derived from them. The jobs that use them end.
+
+        Returns their loans: what an engine holds itself is gone when they have ended.
+        """
+        wanted = frozenset(digests)
+        with self._lock:
+            for name in [each for each in self._recordings if each.digest in wanted]:
+                self._remove(name)
+            loans = [each for each in self._loans if any(name.digest in wanted for name in each.names)]
+        for loan in loans:
+            loan.drop()
+        return loans
+
+    def pcm(self, job: SpeechJob, sample: Sample) -> bytes:
+        with self._lock:
+            recording = self._recordings.get(_Name.of(job, sample.digest))
+        if recording is None:
+            raise VoiceNotFound(DROPPED)
+        return recording
+
+    def derived(self, job: SpeechJob, samples: Sequence[Sample], make: Callable[[Sequence[bytes]], T]) -> T:
+        names = tuple(_Name.of(job, sample.digest) for sample in samples)
+        recordings = [self.pcm(job, sample) for sample in samples]
+        with self._lock:
+            known: T | None = self._derived.get(names)
+        if known is not None:
+            return known
+        made = make(recordings)
+        with self._lock:
+            # A recording that was dropped in the meantime must leave nothing behind.
+            if all(name in self._recordings for name in names):
+                self._derived[names] = made
+        return made
+
+    def _remove(self, name: _Name) -> None:
+        self._bytes -= len(self._recordings.pop(name))
+        for key in [each for each in self._derived if name in each]:
+            del self._derived[key]

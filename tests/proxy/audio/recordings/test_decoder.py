@@ -1,0 +1,207 @@
+"""The processes that decode: one for each file, confined, bounded, and nobody else's trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from proxy.audio.recordings.decoder import Decoder
+from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecording
+from proxy.errors import DecoderBusy
+from speech_engine.host.confinement import has_call_filter
+from speech_engine.host.landlock import has_landlock
+from tests.proxy.audio.recordings.clips import KINDS, encoded, sine, wav
+from tests.sound import tone
+from tests.speech_engine.host.fakes import until
+
+WAV = wav(tone(440, 1.0))
+CHILD = "proxy.audio.recordings.decoding_child"
+WAIT_S = 60.0
+
+
+@pytest.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    decoder = Decoder(at_once=1, waiting=1)
+    try:
+        async with asyncio.timeout(WAIT_S):
+            yield decoder
+    finally:
+        await decoder.close()
+        assert not children()
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if CHILD in _command(child)]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
+
+
+async def ready_child(decoder: Decoder) -> psutil.Process:
+    """The process that waits for the next file."""
+    await decoder.decode(WAV)
+    await until(lambda: len(children()) == 1)
+    return children()[0]
+
+
+async def test_a_file_becomes_a_recording(decoder: Decoder) -> None:
+    recording = await decoder.decode(WAV)
+    assert recording.master == WAV
+    assert (recording.rate_hz, recording.seconds, recording.channels) == (24_000, 1.0, 1)
+    assert repr(recording) == "<SpeechRecording pcm_s16le, 1.0 s at 24000 Hz>"
+
+
+async def test_each_file_has_a_process_of_its_own(decoder: Decoder) -> None:
+    seen = {(await ready_child(decoder)).pid for _ in range(3)}
+    assert len(seen) == 3
+
+
+async def test_a_refusal_says_what_is_wrong_with_the_file(decoder: Decoder) -> None:
+    with pytest.raises(UnusableRecording, match="it cannot be read as wav, mp3"):
+        await decoder.decode(b"no recording")
+    with pytest.raises(UnusableRecording, match="8000 to 192000 Hz"):
+        await decoder.decode(wav(tone(440, 1.0), rate_hz=1))
+
+
+async def test_a_process_that_is_killed_fails_its_own_file_only(decoder: Decoder) -> None:
+    child = await ready_child(decoder)
+    child.suspend()
+    decoding = asyncio.create_task(decoder.decode(WAV))
+    await until(lambda: len(children()) == 2)
+    child.kill()
+    with pytest.raises(UnusableRecording, match="it cannot be decoded"):
+        await decoding
+    assert (await decoder.decode(WAV)).seconds == 1.0
+
+
+async def test_a_process_that_died_while_it_waited_fails_nobody(decoder: Decoder) -> None:
+    child = await ready_child(decoder)
+    child.kill()
+    await until(lambda: repr(decoder) == "<Decoder, 0 begun, none ready>")
+    assert (await decoder.decode(WAV)).seconds == 1.0
+
+
+async def test_a_process_that_hangs_is_ended(decoder: Decoder) -> None:
+    child = await ready_child(decoder)
+    child.suspend()
+    decoder._within_s = 0.2
+    with pytest.raises(UnusableRecording, match="too long"):
+        await decoder.decode(WAV)
+    await until(lambda: not child.is_running())
+
+
+async def test_a_caller_that_leaves_frees_its_place_and_ends_its_process(decoder: Decoder) -> None:
+    for _ in range(3):
+        child = await ready_child(decoder)
+        child.suspend()
+        decoding = asyncio.create_task(decoder.decode(WAV))
+        await until(lambda: len(children()) == 2)
+        decoding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await decoding
+        await until(lambda child=child: not child.is_running())  # type: ignore[misc]  # a lambda's default
+    assert (await decoder.decode(WAV)).seconds == 1.0
+
+
+async def test_a_caller_that_leaves_before_the_process_runs_leaves_nothing(decoder: Decoder) -> None:
+    decoding = asyncio.create_task(decoder.decode(WAV))
+    await asyncio.sleep(0)
+    decoding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await decoding
+
+
+async def test_so_many_may_wait_and_the_next_is_told_to_come_back(decoder: Decoder) -> None:
+    child = await ready_child(decoder)
+    child.suspend()
+    decoding = [asyncio.create_task(decoder.decode(WAV)) for _ in range(2)]
+    await until(lambda: len(children()) == 2)
+    with pytest.raises(DecoderBusy) as caught:
+        await decoder.decode(WAV)
+    assert (caught.value.status, caught.value.code) == (503, "server_busy")
+    assert caught.value.retry_after_s
+    child.resume()
+    assert [recording.seconds for recording in await asyncio.gather(*decoding)] == [1.0, 1.0]
+
+
+async def test_many_files_at_once_each_get_their_own_sound() -> None:
+    decoder = Decoder(at_once=2, waiting=20)
+    try:
+        pitches = [200 + 50 * n for n in range(6)]
+        made = await asyncio.gather(*(decoder.decode(wav(tone(pitch, 1.0))) for pitch in pitches))
+        assert [recording.master for recording in made] == [wav(tone(pitch, 1.0)) for pitch in pitches]
+    finally:
+        await decoder.close()
+    assert not children()
+
+
+def _run(data: bytes) -> Decoded | Undecoded:
+    done = subprocess.run([sys.executable, "-P", "-m", CHILD], input=data, capture_output=True, check=True)
+    assert done.stderr == b""
+    return msgspec.msgpack.decode(done.stdout, type=Decoded | Undecoded)
+
+
+def test_a_process_whose_server_is_gone_ends() -> None:
+    assert _run(b"") == Undecoded("empty")
+
+
+@pytest.mark.parametrize("name", ["mp3", "m4a", "aac", "ogg opus", "webm opus", "flac", "wav"])
+def test_a_confined_process_decodes_every_format(name: str) -> None:
+    kind = KINDS[name]
+    made = _run(encoded(kind, sine(440, 1.0, kind.rate_hz)))
+    assert isinstance(made, Decoded)
+    assert made.lacks == (() if has_call_filter() and has_landlock() else made.lacks)
+
+
+ATTEMPTS = {
+    "read": "open('/etc/passwd')",
+    "write": "open(folder + '/new', 'w')",
+    "make": "os.mkdir(folder + '/new')",
+    "remove": "os.unlink(folder + '/old')",
+    "move": "os.rename(folder + '/old', folder + '/new')",
+    "list": "os.listdir('/')",
+    "run": "os.execv('/bin/true', ['true'])",
+    "signal": "os.kill(os.getppid(), 0)",
+    "connect": "socket.socket(socket.AF_INET, socket.SOCK_STREAM)",
+    "files again": "(resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)), open('/etc/passwd'))",
+    "memory": "bytearray(2**30)",
+}
+
+
+@pytest.mark.skipif(not has_landlock() or not has_call_filter(), reason="no Landlock, or no seccomp")
+def test_a_confined_process_is_refused_everything(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("kept")
+    code = f"""
+import os, resource, socket
+from {CHILD} import _confine, _warm_up
+folder = {str(tmp_path)!r}
+_warm_up()
+_confine()
+for name, attempt in {ATTEMPTS!r}.items():
+    try:
+        eval(attempt)
+    except (OSError, ValueError, MemoryError) as error:
+        print(name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == list(ATTEMPTS), done.stderr
+    assert os.listdir(tmp_path) == ["old"]
+
+
+def test_the_processors_time_is_bounded() -> None:
+    code = f"from {CHILD} import _confine\n_confine()\nimport resource\n"
+    code += "print(resource.getrlimit(resource.RLIMIT_CPU))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(10, 11)\n"

@@ -1,0 +1,105 @@
+"""`voxgate voices|consents`: voices of recordings, on the store itself and beside a live server."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+import structlog
+
+from proxy.kept import vault
+from proxy.voices import erasure
+from tests import server, speech_clips
+from tests.proxy.cli.test_main import Run, folder, refused, run
+
+__all__ = ["folder", "run"]
+
+
+@pytest.fixture
+def ada(run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
+    # As `run` does with others that log: the command's stdout is the test's.
+    for module in (erasure, vault):
+        monkeypatch.setattr(module, "_log", structlog.wrap_logger(structlog.ReturnLogger()))
+    run("accounts", "create", "ada")
+    return "ada"
+
+
+@pytest.fixture
+def recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    file = tmp_path / "ana.wav"
+    file.write_bytes(speech_clips.wav())
+    capsys.readouterr()  # the voice of the recording has logged that it is loaded
+    return str(file)
+
+
+def agree(run: Run, *more: str) -> str:
+    made = run("consents", "add", "Ana", *more, "--account", "ada", "--language", "pt-BR", "--json")
+    id_: str = made.json["id"]
+    return id_
+
+
+def test_a_consent_is_kept_shown_and_deleted(run: Run, ada: str, recording: str) -> None:
+    spoken = agree(run, recording, "--providers", "tone")
+    stated = agree(run, "--statement", "Ana agreed on paper.")
+    listed = run("consents", "list", "--account", ada, "--json").json["data"]
+    assert [(row["id"], row["kind"]) for row in listed] == [(stated, "statement"), (spoken, "recording")]
+    assert "Ana agreed on paper." in run("consents", "show", stated).out
+    shown = run("consents", "show", spoken)
+    assert shown.out.splitlines()[-1] == "That the words were said is not checked."
+    assert run("consents", "delete", stated, "--json").json["deleted"]
+    assert refused(run("consents", "show", stated)) == f"The consent '{stated}' does not exist."
+    assert max(map(len, run("consents", "list").out.splitlines())) <= 80
+
+
+def test_a_voice_is_made_listed_exported_and_deleted(
+    run: Run, ada: str, recording: str, tmp_path: Path
+) -> None:
+    consent = agree(run, "--statement", "Yes.")
+    options = ("--consent", consent, "--language", "pt-BR", "--tags", "warm,low", "--text", "Olá.")
+    made = run("voices", "add", "Ana's", recording, "--account", ada, *options, "--json").json
+    assert (made["name"], made["type"], made["tags"]) == ("Ana's", "sample", ["warm", "low"])
+    assert "high quality" in run("voices", "list", "--account", ada).out
+    file = tmp_path / "out.zip"
+    wrote = run("voices", "export", made["id"], "--to", str(file), "--json").json
+    assert wrote == {"file": str(file), "bytes": file.stat().st_size}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with zipfile.ZipFile(file) as archive:
+        assert sorted(archive.namelist()) == ["sample-1.wav", "samples.json", "voice.json"]
+    assert "File exists" in refused(run("voices", "export", made["id"], "--to", str(file)))
+    needed = refused(run("consents", "delete", consent))
+    assert made["id"] in needed
+    assert run("voices", "delete", "Ana's", "--account", ada, "--json").json["deleted"]
+    assert run("consents", "delete", consent).status == 0
+    acts = run("audit", "--account", ada, "--json").json["data"]
+    assert "Ana's" not in str(acts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("voices", "add", "Ana"), "give a FILE, or --cast, or --mix: one of them"),
+        (("voices", "add", "Ana", "no.wav"), "--account: a voice of a recording belongs to an account"),
+        (("voices", "add", "Ana", "no.wav", "--account", "ada"), "no.wav: No such file or directory"),
+        (("voices", "add", "Ana", "--mix", "a=much,b"), "--mix: 'a=much' is no voice with a weight"),
+        (("consents", "add", "Ana", "--account", "ada"), "give a FILE with the phrase, or --statement"),
+        (("consents", "add", "Ana", "--statement", "x"), "--account: whose consent is it?"),
+        (("consents", "delete", "cons_0"), "The consent 'cons_0' does not exist."),
+    ],
+)
+def test_what_is_missing_is_said(run: Run, ada: str, arguments: tuple[str, ...], says: str) -> None:
+    assert refused(run(*arguments)).startswith(says)
+
+
+def test_a_voice_is_made_beside_a_live_server(tmp_path: Path, recording: str) -> None:
+    with server.running(tmp_path) as live:
+        account = ("--account", "dev")
+        consent = live.cli("consents", "add", "Ana", *account, "--statement", "Yes.", "--json").stdout
+        id_ = consent.split('"id": "')[1].split('"')[0]
+        made = live.cli("voices", "add", "Ana", recording, *account, "--consent", id_)
+        assert "high quality" in made.stdout
+        spoken = live.speech("Hello.", voice="Ana", model="tone")
+        assert spoken.status_code == 200, spoken.text
+        assert live.cli("voices", "delete", "Ana", *account).stdout.endswith(" is gone.\n")
+        assert live.speech("Hello.", voice="Ana", model="tone").status_code == 400

@@ -1,0 +1,30 @@
+"""A source of recordings for tests: it has them by account, and does as told."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.engines.sample_source import SampleUnavailable
+from speech_engine import ModelInfo
+
+
+class Recordings:
+    """The recordings by tenant and digest. `asked` has what was asked of it; `gate` closed makes it wait."""
+
+    def __init__(self, **by_tenant: dict[str, bytes]) -> None:
+        self.by_tenant = by_tenant
+        self.asked: list[tuple[str, str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = 0
+
+    async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
+        self.asked.append((tenant, digest))
+        self.waiting += 1
+        try:
+            await self.gate.wait()
+        finally:
+            self.waiting -= 1
+        if (pcm := self.by_tenant.get(tenant, {}).get(digest)) is None:
+            raise SampleUnavailable(f"{tenant} has no such recording")
+        return pcm

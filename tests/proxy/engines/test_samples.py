@@ -1,0 +1,232 @@
+"""Recordings on their way to hosts over real sockets: once, to the right tenant, and gone when dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from proxy.engines import host_process
+from proxy.engines.hosted import HostedEngine
+from speech_engine import (
+    Audio,
+    EngineBusy,
+    EngineFailed,
+    EngineUnavailable,
+    Finished,
+    Speak,
+    SpeechJob,
+    Started,
+    VoiceNotFound,
+)
+from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
+from tests.proxy.engines.sources import Recordings
+from tests.speech_engine.host.fakes import RATE_HZ, host, read, short_folder, until
+from tests.speech_engine.host.mimics import CountingShelf, Mimic, sampled
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with short_folder() as made:
+        yield made
+
+
+async def heard(engine: HostedEngine, job: SpeechJob) -> list[bytes]:
+    return [event.pcm for event in await spoken(engine, job) if isinstance(event, Audio)]
+
+
+async def test_a_host_gets_the_recordings_that_it_lacks_and_keeps_them(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa", "b": b"bb"}), CountingShelf()
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        assert await heard(voice, sampled("a")) == [b"aa"]
+        assert await heard(voice, sampled("a", "b")) == [b"aa", b"bb"]
+        assert await heard(voice, sampled("b", "a")) == [b"bb", b"aa"]
+    assert shelf.came == [("acc_1", "a"), ("acc_1", "b")]
+    assert source.asked == shelf.came
+
+
+async def test_sixteen_first_jobs_at_once_bring_a_recording_once(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa"}), CountingShelf()
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        jobs = [sampled("a", id_=f"job_{number}") for number in range(16)]
+        assert await asyncio.gather(*(heard(voice, each) for each in jobs)) == [[b"aa"]] * 16
+    assert shelf.came == [("acc_1", "a")]
+
+
+async def test_each_process_gets_its_own_copy(folder: Path) -> None:
+    source = Recordings(acc_1={"a": b"aa"})
+    shelves = CountingShelf(), CountingShelf()
+    async with AsyncExitStack() as stack:
+        for number, shelf in enumerate(shelves):
+            await stack.enter_async_context(host(Mimic(shelf), folder / str(number), shelf=shelf))
+        voice = await stack.enter_async_context(hosted(folder / "0", folder / "1", source=source))
+        jobs = [sampled("a", id_=f"job_{number}") for number in range(16)]
+        assert await asyncio.gather(*(heard(voice, each) for each in jobs)) == [[b"aa"]] * 16
+    assert [shelf.came for shelf in shelves] == [[("acc_1", "a")]] * 2
+
+
+async def test_the_same_digest_of_two_accounts_is_two_recordings(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"mine"}, acc_2={"a": b"theirs"}), CountingShelf()
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        mine, theirs = sampled("a"), sampled("a", tenant="acc_2")
+        assert await asyncio.gather(*(heard(voice, each) for each in (mine, theirs, mine))) == [
+            [b"mine"],
+            [b"theirs"],
+            [b"mine"],
+        ]
+        with pytest.raises(EngineFailed):
+            await heard(voice, sampled("a", tenant="acc_3"))
+    assert sorted(shelf.came) == [("acc_1", "a"), ("acc_2", "a")]
+
+
+async def test_a_host_that_died_gets_the_recording_again_in_its_next_life(folder: Path) -> None:
+    source, first, reborn = Recordings(acc_1={"a": b"aa"}), CountingShelf(), CountingShelf()
+    async with AsyncExitStack() as life:
+        await life.enter_async_context(host(Mimic(first), folder / "1", shelf=first))
+        async with (
+            hosted(folder / "1", source=source) as voice,
+            host(Mimic(reborn), folder / "2", shelf=reborn),
+        ):
+            assert await heard(voice, sampled("a")) == [b"aa"]
+            await life.aclose()
+            voice.update_host(state("", "restarting"))
+            voice.update_host(state(folder / "2"))
+            assert await heard(voice, sampled("a")) == [b"aa"]
+    assert first.came == reborn.came == [("acc_1", "a")]
+
+
+async def test_a_host_that_dies_before_the_recording_comes_is_not_waited_for(folder: Path) -> None:
+    source, first, reborn = Recordings(acc_1={"a": b"aa"}), CountingShelf(), CountingShelf()
+    source.gate.clear()
+    async with AsyncExitStack() as life:
+        await life.enter_async_context(host(Mimic(first), folder / "1", shelf=first))
+        async with (
+            hosted(folder / "1", source=source) as voice,
+            host(Mimic(reborn), folder / "2", shelf=reborn),
+        ):
+            speaking = asyncio.create_task(heard(voice, sampled("a")))
+            await until(lambda: source.waiting == 1)
+            await life.aclose()
+            voice.update_host(state("", "restarting"))
+            voice.update_host(state(folder / "2"))
+            source.gate.set()
+            assert await speaking == [b"aa"]
+    assert (first.came, reborn.came) == ([], [("acc_1", "a")])
+
+
+async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_begins_another(
+    folder: Path,
+) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa"}), CountingShelf()
+    source.gate.clear()
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        speaking = [asyncio.create_task(heard(voice, sampled("a", id_=f"job_{n}"))) for n in range(2)]
+        await until(lambda: source.waiting == 1)
+        speaking[0].cancel()
+        await asyncio.wait(speaking[:1])
+        assert source.waiting == 1
+        speaking[1].cancel()
+        await asyncio.wait(speaking)
+        assert all(each.cancelled() for each in speaking)
+        await until(lambda: source.waiting == 0)
+        assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
+        source.gate.set()
+        assert await heard(voice, sampled("a")) == [b"aa"]
+    assert shelf.came == [("acc_1", "a")]
+
+
+async def test_a_recording_that_cannot_be_had_fails_its_own_jobs_alone(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa"}), CountingShelf()
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        results = await asyncio.gather(
+            heard(voice, sampled("gone")), heard(voice, sampled("a")), return_exceptions=True
+        )
+        assert isinstance(results[0], EngineFailed)
+        assert results[1] == [b"aa"]
+        assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
+
+
+async def test_a_host_without_room_is_busy_and_serves_those_that_it_has(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa", "b": bytes(20)}), CountingShelf(limit_bytes=10)
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        with pytest.raises(EngineBusy):
+            await heard(voice, sampled("b"))
+        assert await heard(voice, sampled("a")) == [b"aa"]
+
+
+async def test_a_drop_ends_the_jobs_that_use_the_recording_and_no_others(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa", "b": b"bb"}), CountingShelf()
+    engine = Mimic(shelf, holds=True)
+    async with host(engine, folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        ended, kept = (voice.open(Speak(sampled(digest, id_=digest))) for digest in "ab")
+        for stream in (ended, kept):
+            assert await stream.next_event() == Started(RATE_HZ)
+            assert isinstance(await stream.next_event(), Audio)
+        await voice.drop_samples(["a"])
+        assert engine.stopped == ["a"]
+        assert repr(shelf) == "<SampleShelf 1 recordings, 1 loans>"
+        with pytest.raises(VoiceNotFound):
+            await ended.next_event()
+        await kept.close()
+        del source.by_tenant["acc_1"]["a"]
+        with pytest.raises(EngineFailed):
+            await heard(voice, sampled("a"))
+
+
+async def test_a_drop_ends_jobs_that_still_wait_for_a_slot(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa"}), CountingShelf()
+    engine = Mimic(shelf, slots=1, holds=True)
+    async with host(engine, folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        first = voice.open(Speak(sampled("a", id_="first")))
+        await first.next_event()
+        waiting = asyncio.create_task(read(voice.open(Speak(sampled("a", id_="second", tenant="acc_1")))))
+        async with asyncio.timeout(10.0):
+            while not (await voice.health()).waiting:
+                pass
+        await voice.drop_samples(["a"])
+        with pytest.raises(VoiceNotFound):
+            await waiting
+        with pytest.raises(VoiceNotFound):
+            await read(first)
+    assert engine.jobs == ["first"]
+
+
+async def test_what_is_on_its_way_during_a_drop_never_arrives(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa"}), CountingShelf()
+    source.gate.clear()
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        speaking = asyncio.create_task(heard(voice, sampled("a")))
+        await until(lambda: source.waiting == 1)
+        await voice.drop_samples(["a"])
+        with pytest.raises(VoiceNotFound):
+            await speaking
+        source.gate.set()
+    assert shelf.came == []
+
+
+async def test_a_dead_process_has_forgotten_and_a_silent_one_has_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = CountingShelf()
+    async with AsyncExitStack() as life:
+        await life.enter_async_context(host(Mimic(shelf), folder / "1", shelf=shelf))
+        async with hosted(folder / "1") as voice:
+            await life.aclose()
+            dropping = asyncio.create_task(voice.drop_samples(["a"]))
+            await until(lambda: not dropping.done())
+            voice.update_host(state("", "restarting"))
+            await dropping
+    monkeypatch.setattr(host_process, "DEATH_S", 0.05)
+    async with odd_host(folder / "2"), hosted(folder / "2") as voice:
+        with pytest.raises(EngineUnavailable):
+            await voice.drop_samples(["a"])
+
+
+async def test_a_voice_of_the_engine_asks_nobody_for_recordings(folder: Path) -> None:
+    source, shelf = Recordings(), CountingShelf()
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        assert isinstance((await spoken(voice, sampled()))[-1], Finished)
+    assert source.asked == []

@@ -1,0 +1,179 @@
+"""Mixes of voices: what a request may ask for, who can speak it, and that it is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from plugins.tone.decode import decode, decode_timbres
+from plugins.tone.timbre import nominal_timbre
+from policies.plans import UNLIMITED, terms
+from policies.routing import Voice
+from proxy.audio.formats import FORMATS
+from proxy.catalogue.library import NOTHING, AccountLibrary
+from proxy.errors import InvalidRequest
+from proxy.http.replies import encode_json
+from proxy.speech import speech_request
+from proxy.speech.planning import Planner, SpeechPlan
+from proxy.speech.speech_request import Defaults
+from speech_engine import EngineVoice, Mix, Sample, Samples
+from tests.proxy.api.inside import envelope, inside
+from tests.sound import decoded
+
+CONFIG = """
+[engines.tone]
+hosted = false
+voices = ["anna", "ben"]
+[engines.plain]
+plugin = "tone"
+hosted = false
+mixes = false
+[models]
+tts-1 = ["tone/standard"]
+both = ["plain/standard", "tone/standard"]
+[voices.anna]
+tone = "anna"
+plain = "tone"
+[voices.ben]
+tone = "ben"
+[voices.pair]
+cast = { Anna = "anna", Ben = "ben" }
+"""
+MIX = {"mix": [{"id": "anna", "weight": 3}, {"id": "ben"}]}
+MINE = Voice(id="voice_1", name="mine", samples=(Sample("a", seconds=5.0),), revision="1", account="acc_1")
+
+
+def saved(*members: tuple[str, float]) -> Voice:
+    return Voice(id="voice_mix", name="blend", mix=members, revision="1")
+
+
+def planned(
+    planner: Planner, voice: object, own: AccountLibrary = NOTHING, model: str = "tts-1"
+) -> SpeechPlan:
+    body = {"model": model, "voice": voice, "input": "Hello there."}
+    return planner.plan(speech_request.parse_speech(encode_json(body), Defaults()), terms(UNLIMITED), own)
+
+
+def library(*own: Voice, shared: tuple[Voice, ...] = ()) -> AccountLibrary:
+    return AccountLibrary(own, shared, NOTHING._lexicons)
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+async def test_a_mix_is_heard_with_its_weights_in_every_format(tmp_path: Path, audio_format: str) -> None:
+    async with inside(tmp_path, CONFIG) as server:
+        answer = await server.speech("Hello there.", voice=MIX, response_format=audio_format)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-voxgate-voice"] == "anna*0.75+ben*0.25"
+    sound = decoded(answer.content, audio_format)
+    assert decode(*sound) == ("Hello there.",)
+    (timbre,) = decode_timbres(*sound)
+    expected = 0.75 * nominal_timbre("anna").pitch_hz + 0.25 * nominal_timbre("ben").pitch_hz
+    assert timbre.pitch_hz == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("mix", "said"),
+    [
+        ([], "1 to 8 voices"),
+        ([{"id": f"v{number}"} for number in range(9)], "it has 9"),
+        ([{"id": "anna", "weight": 0}], "above 0"),
+        ([{"id": "anna", "weight": -1}], "above 0"),
+        ([{"id": "anna", "weight": 1001}], "up to 1000"),
+        ([{"id": "anna"}, {"id": "anna"}], "twice"),
+        ([{"id": "nobody"}], "does not exist"),
+        ([{"id": "pair"}], "is a cast itself"),
+    ],
+)
+async def test_a_wrong_mix_names_its_field(tmp_path: Path, mix: object, said: str) -> None:
+    async with inside(tmp_path, CONFIG) as server:
+        answer = await server.speech(voice={"mix": mix})
+    assert answer.status_code == 400
+    assert envelope(answer)["param"] == "voice.mix"
+    assert said in envelope(answer)["message"]
+
+
+@pytest.mark.parametrize(
+    "voice",
+    [
+        {"mix": "anna"},
+        {"mix": [{"weight": 1}]},
+        {"mix": [{"id": "anna", "weight": "much"}]},
+        {"mix": None},
+        {**MIX, "id": "anna"},
+        {**MIX, "cast": {"Anna": "anna"}},
+        {},
+    ],
+)
+async def test_what_is_no_mix_at_all_is_a_wrong_voice(tmp_path: Path, voice: Mapping[str, object]) -> None:
+    async with inside(tmp_path, CONFIG) as server:
+        answer = await server.speech(voice=voice)
+    assert (answer.status_code, envelope(answer)["param"]) == (400, "voice")
+
+
+async def test_a_model_that_cannot_mix_is_passed_over_and_alone_it_is_a_400(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG) as server:
+        both = await server.speech(voice={"mix": [{"id": "anna"}]}, model="both")
+        alone = await server.speech(voice={"mix": [{"id": "anna"}]}, model="plain/standard")
+    assert (both.status_code, both.headers["x-voxgate-engine"]) == (200, "tone/standard")
+    assert alone.status_code == 400
+    assert envelope(alone)["param"] == "voice.mix"
+    assert "plain/standard cannot mix voices" in envelope(alone)["message"]
+
+
+async def test_the_members_of_a_mix_are_the_accounts_own_voices_first(tmp_path: Path) -> None:
+    mix = {"mix": [{"id": "mine"}, {"id": "anna"}]}
+    async with inside(tmp_path, CONFIG) as server:
+        plan = planned(server.worker.planner, mix, library(MINE))
+        with pytest.raises(InvalidRequest) as refused:
+            planned(server.worker.planner, mix)
+    expected = Mix(((Samples(MINE.samples), 0.5), (EngineVoice("anna"), 0.5)))
+    assert plan.parts[0].candidates[0].voice == expected
+    assert (refused.value.param, refused.value.code) == ("voice.mix", "voice_not_found")
+
+
+async def test_a_saved_mix_is_a_voice_by_id_and_name_and_in_a_cast(tmp_path: Path) -> None:
+    own = library(saved(("voice_1", 0.4), ("anna", 0.6)), MINE)
+    expected = Mix(((Samples(MINE.samples), 0.4), (EngineVoice("anna"), 0.6)))
+    async with inside(tmp_path, CONFIG) as server:
+        for voice in ("blend", "voice_mix", {"id": "voice_mix"}, {"cast": {"Ana": "blend"}}):
+            plan = planned(server.worker.planner, voice, own)
+            assert plan.parts[0].candidates[0].voice == expected
+            assert plan.voice.id == "voice_mix"
+            assert {member.id for member in plan.parts[0].voice.members} == {"voice_1", "anna"}
+
+
+async def test_a_mix_of_the_operators_means_the_same_for_every_account(tmp_path: Path) -> None:
+    mine = replace(MINE, name="anna")
+    shared = (saved(("anna", 1.0)),)
+    async with inside(tmp_path, CONFIG) as server:
+        plan = planned(server.worker.planner, "blend", library(mine, shared=shared))
+    assert plan.parts[0].candidates[0].voice == Mix(((EngineVoice("anna"), 1.0),))
+
+
+async def test_a_mix_of_a_mix_is_refused_by_name(tmp_path: Path) -> None:
+    own = library(saved(("anna", 1.0)))
+    async with inside(tmp_path, CONFIG) as server:
+        with pytest.raises(InvalidRequest, match="'blend' is a mix itself"):
+            planned(server.worker.planner, {"mix": [{"id": "blend"}, {"id": "anna"}]}, own)
+
+
+async def test_the_revision_of_a_mix_follows_its_members(tmp_path: Path) -> None:
+    mix = {"mix": [{"id": "mine"}, {"id": "anna"}]}
+    async with inside(tmp_path, CONFIG) as server:
+        before = planned(server.worker.planner, mix, library(MINE))
+        after = planned(server.worker.planner, mix, library(replace(MINE, revision="2")))
+    assert before.voice.revision != after.voice.revision
+
+
+async def test_a_mix_of_one_language_is_in_that_language(tmp_path: Path) -> None:
+    other = replace(MINE, id="voice_2", name="other", language="pt-BR")
+    own = library(replace(MINE, language="pt-BR"), other)
+    async with inside(tmp_path, CONFIG) as server:
+        assert (
+            planned(server.worker.planner, {"mix": [{"id": "mine"}, {"id": "other"}]}, own).language
+            == "pt-BR"
+        )
+        assert planned(server.worker.planner, {"mix": [{"id": "mine"}, {"id": "anna"}]}, own).language == "en"

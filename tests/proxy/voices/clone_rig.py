@@ -1,0 +1,177 @@
+"""A maker of clones over real sockets: the engines of a server, and the fakes of their providers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import fakes.elevenlabs
+from fakes.elevenlabs import Account as ElevenLabsAccount
+from fakes.minimax.account import Account as MinimaxAccount
+from fakes.minimax.app import FakeMinimax
+from policies.costs import Rate
+from policies.plans import Plan
+from proxy.config.sections import Config, EngineSection
+from proxy.engines import registry
+from proxy.engines.engine_list import Engines, open_engines
+from proxy.ledger.budgets import Budgets
+from proxy.storage import accounts, bindings
+from proxy.storage.bindings import BindingRecord, BindingWish
+from proxy.storage.erasures import Tombstone, erase
+from proxy.storage.rows import new_id
+from proxy.storage.store import Statement, Store
+from proxy.telemetry.metrics import Metrics
+from proxy.voices.binding_maker import BindingMaker
+from proxy.voices.clone_recordings import CloneRecordings
+from speech_engine import ModelInfo
+from speech_engine.testing.provider import Provider
+from speech_engine.testing.serving import served
+from tests.sound import tone
+
+MINIMAX_KEY, STUDIO_KEY = "fake-minimax-key", "studio-key"
+FEE = Rate(1.5, "job")
+ENGINES = ("minimax", "elevenlabs")
+ADD = {"minimax": "voice_clone", "elevenlabs": "/v1/voices/add"}
+DELETE = {"minimax": "delete_voice", "elevenlabs": "/v1/voices/fakeClone"}
+"""The paths at which each provider makes and deletes clones."""
+NO_CREDENTIALS: Mapping[str, dict[str, Any]] = MappingProxyType({})
+STUDIO: Mapping[str, dict[str, Any]] = MappingProxyType({"studio": {"api_key": STUDIO_KEY}})
+
+
+class ToneSource:
+    """A source in which every recording is a tone. `sent` counts how often one was asked for."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
+        self.sent += 1
+        return tone(300, 12.0)
+
+
+class OwnedVoice(NamedTuple):
+    id: str
+    account: str
+
+
+class CloneRig(NamedTuple):
+    store: Store
+    engines: Engines
+    maker: BindingMaker
+    minimax: FakeMinimax
+    studio: MinimaxAccount
+    elevenlabs: ElevenLabsAccount
+    providers: Mapping[str, Provider]
+
+    async def want(self, voice: OwnedVoice, engine: str = "minimax", credential: str = "default") -> str:
+        wish = BindingWish(
+            voice=voice.id, account=voice.account, revision=1, engine=engine, credential=credential
+        )
+        return (await self.maker.want(wish)).id
+
+    async def step(self) -> None:
+        """Do once what there is to do, without waiting for what is due later."""
+        await self.maker.look()
+        await self.maker.finish()
+
+    async def later(self) -> None:
+        """Let all delays and leases be over, and do what there is to do."""
+        await self.store.write(Statement("UPDATE bindings SET due = 0, lease = 0"))
+        await self.step()
+
+    async def row(self, id_: str) -> BindingRecord:
+        found = await bindings.get(self.store, id_)
+        assert found is not None
+        return found
+
+    async def erase(self, voice: OwnedVoice) -> None:
+        tombstone = Tombstone(
+            subject=voice.id, account=voice.account, digests=(), began=await self.store.now(), pending=()
+        )
+        assert await erase(self.store, tombstone, bindings.doom_statements(voice.id), None)
+        self.maker.look_soon()
+
+
+def voices_at(rig: CloneRig, engine: str) -> list[str]:
+    """Return the names of our clones at a provider, in its account `default`."""
+    if engine == "minimax":
+        return list(rig.minimax.account.voices)
+    return [name for name in rig.elevenlabs.voices.values() if name.startswith("voxgate-")]
+
+
+def config(urls: Mapping[str, str], minimax: Mapping[str, dict[str, Any]] = NO_CREDENTIALS) -> Config:
+    """Return the configuration of both providers. `minimax` has more credentials of that engine."""
+    return Config(
+        engines={
+            "minimax": EngineSection(
+                "minimax",
+                settings={"api_key": MINIMAX_KEY, "base_url": urls["minimax"]},
+                credentials=dict(minimax),
+                costs={"clone": FEE},
+            ),
+            "elevenlabs": EngineSection(
+                "elevenlabs", settings={"api_key": fakes.elevenlabs.KEY, "base_url": urls["elevenlabs"]}
+            ),
+        },
+        plans={"free": Plan(name="free"), "local": Plan(name="local", local_only=True)},
+    )
+
+
+@asynccontextmanager
+async def clone_rig(
+    store: Store, minimax: Mapping[str, dict[str, Any]] = NO_CREDENTIALS
+) -> AsyncIterator[CloneRig]:
+    studio, elevenlabs = MinimaxAccount(), ElevenLabsAccount()
+    fake = FakeMinimax(others={STUDIO_KEY: studio})
+    providers = {"minimax": fake.provider, "elevenlabs": fakes.elevenlabs.fake(account=elevenlabs)}
+    async with AsyncExitStack() as stack:
+        urls = {name: (await stack.enter_async_context(served(each))).url for name, each in providers.items()}
+        engines, maker = await stack.enter_async_context(opened(store, config(urls, minimax)))
+        yield CloneRig(store, engines, maker, fake, studio, elevenlabs, providers)
+
+
+@asynccontextmanager
+async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, BindingMaker]]:
+    """Open the engines of a configuration, with a maker that does nothing by itself."""
+    metrics = Metrics()
+    async with open_engines(registry.load(), config, metrics.engines) as engines:
+        maker = BindingMaker(store, engines, CloneRecordings(store, ToneSource()))
+        maker.revise(config, Budgets(store, config.engines, metrics.engines))
+        try:
+            yield engines, maker
+        finally:
+            await maker.close()
+
+
+async def owned_voice(
+    store: Store, *, providers: str = "", plan: str = "free", seconds: float = 12.0
+) -> OwnedVoice:
+    """Add a voice of one recording, with a consent. `providers` is the consent's list, as JSON."""
+    voice, consent = new_id("voice"), f"cons_{voice_number()}"
+    owner = await accounts.create(store, name=f"owner of {voice}", plan=plan)
+    await store.write(
+        Statement(
+            """
+            INSERT INTO consents (id, account, kind, language, providers, made_by, created, wrapped, sealed)
+            VALUES (:id, :account, 'statement', 'en', :providers, 'control', 1, '', '')
+            """,
+            {"id": consent, "account": owner.id, "providers": providers},
+        ),
+        Statement(
+            "INSERT INTO voices (id, account, name, kind, revision, created, members, language, consent) "
+            "VALUES (:id, :account, :id, 'sample', 1, 1, '{}', 'en', :consent)",
+            {"id": voice, "account": owner.id, "consent": consent},
+        ),
+        Statement(
+            "INSERT INTO samples (voice, number, account, digest, seconds) "
+            "VALUES (:id, 1, :account, 'digest', CAST(:seconds AS DOUBLE PRECISION))",
+            {"id": voice, "account": owner.id, "seconds": seconds},
+        ),
+    )
+    return OwnedVoice(voice, owner.id)
+
+
+def voice_number() -> str:
+    return new_id("voice").removeprefix("voice_")

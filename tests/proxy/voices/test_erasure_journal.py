@@ -1,0 +1,88 @@
+"""The journal of erasures: what it has, a restored database loses again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from proxy.config.sections import VaultSection
+from proxy.kept.vault import Vault, VaultFailed
+from proxy.storage import erasures, open_store
+from proxy.storage.erasures import Tombstone
+from proxy.storage.sqlite_backup import back_up, restore
+from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry.metrics import Metrics
+from proxy.voices.erasure import open_erasure
+from proxy.voices.erasure_journal import FILE, ErasureJournal
+from tests.proxy.kept.owned import Owned, add_voice
+
+
+def tombstone(subject: str) -> Tombstone:
+    return Tombstone(subject=subject, account="acc_a", digests=("d1",), began=5)
+
+
+def test_what_is_appended_is_read_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    journal = ErasureJournal(tmp_path)
+    assert journal.read() == []
+    for subject in ("voice_1", "voice_2"):
+        journal.append(tombstone(subject))
+    assert [(line.subject, line.account, line.digests, line.at) for line in journal.read()] == [
+        ("voice_1", "acc_a", ("d1",), 5),
+        ("voice_2", "acc_a", ("d1",), 5),
+    ]
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_half_a_line_hides_no_other(tmp_path: Path) -> None:
+    journal = ErasureJournal(tmp_path)
+    journal.append(tombstone("voice_1"))
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b'{"at":5,"subject":"voi')
+    journal.append(tombstone("voice_2"))
+    assert [line.subject for line in journal.read()] == ["voice_1", "voice_2"]
+
+
+async def test_a_journal_that_cannot_be_written_erases_nothing(store: Store, tmp_path: Path) -> None:
+    vault = Vault(store, VaultSection(), tmp_path)
+    voice = await add_voice(store, "acc_a")
+    async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
+        (tmp_path / FILE).mkdir()
+        with pytest.raises(StorageFailed, match="journal of erasures cannot be written"):
+            await erasure.erase_voice(Owned(voice, "acc_a"))
+    assert await erasures.list_since(store, 0) == []
+    assert len(await store.read("SELECT id FROM voices")) == 1
+    with pytest.raises(StorageFailed, match="journal of erasures cannot be read"):
+        async with open_erasure(store, vault, tmp_path, Metrics()):
+            pass
+
+
+@pytest.mark.parametrize("is_copied", [True, False])
+async def test_a_restored_backup_does_not_bring_a_voice_back(tmp_path: Path, is_copied: bool) -> None:
+    """Also where the folder of recordings came back with it."""
+    async with open_store("sqlite", tmp_path) as store:
+        vault = Vault(store, VaultSection(), tmp_path)
+        digest, other = await vault.put("acc_a", bytes(1000)), await vault.put("acc_a", bytes(2000))
+        voice, stays = await add_voice(store, "acc_a", digest), await add_voice(store, "acc_a", other)
+        sealed = (tmp_path / "voices" / "acc_a" / digest).read_bytes()
+        await asyncio.to_thread(back_up, tmp_path / "voxgate.db", tmp_path / "backup.db")
+        async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
+            receipt = await erasure.erase_voice(Owned(voice, "acc_a"))
+            assert receipt.completed is not None
+    await asyncio.to_thread(restore, tmp_path / "backup.db", tmp_path)
+    if is_copied:
+        (tmp_path / "voices" / "acc_a" / digest).write_bytes(sealed)
+    async with open_store("sqlite", tmp_path) as store:
+        vault = Vault(store, VaultSection(), tmp_path)
+        async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
+            assert erasure.replayed == 1
+            assert [row["id"] for row in await store.read("SELECT id FROM voices")] == [stays]
+            (receipt,) = await erasure.finish_left_over()
+            assert receipt.completed is not None
+        with pytest.raises(VaultFailed):
+            await vault.open("acc_a", digest)
+        assert not (tmp_path / "voices" / "acc_a" / digest).exists()
+        assert await vault.open("acc_a", other) == bytes(2000)
+        async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
+            assert erasure.replayed == 0

@@ -1,0 +1,29 @@
+"""Recordings of speech for tests that upload some: spoken by espeak-ng, once a run."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from tests.proxy.audio.recordings.speech import SENTENCES, master_of, speech
+
+TEXT = " ".join(SENTENCES)
+
+
+@cache
+def wav(voice: str = "m3") -> bytes:
+    """A WAV file of about twelve seconds, by a voice of espeak."""
+    # In a thread: it may be asked for where a loop runs already.
+    with ThreadPoolExecutor(1) as thread:
+        return master_of(thread.submit(lambda: asyncio.run(speech(voice))).result())
+
+
+@cache
+def wav_file() -> Path:
+    """The same as a file, for programs that upload one."""
+    with tempfile.NamedTemporaryFile(suffix=".wav", prefix="voxgate-speech-", delete=False) as file:
+        file.write(wav())
+    return Path(file.name)

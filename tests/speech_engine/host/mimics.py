@@ -1,0 +1,57 @@
+"""An engine that gives back the recordings it is to speak with, and a shelf that counts what comes to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from msgspec.structs import replace
+
+from speech_engine import Audio, Event, Finished, ModelInfo, Sample, Samples, SpeechJob, Started
+from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.values import find_samples
+from tests.speech_engine.host.fakes import MODEL, RATE_HZ, FakeEngine, job
+
+CLONING = replace(MODEL, speaks_samples=True, mixes=True)
+
+
+class CountingShelf(SampleShelf):
+    """Keeps the name of each recording that came."""
+
+    def __init__(self, limit_bytes: int = 10_000) -> None:
+        super().__init__(limit_bytes)
+        self.came: list[tuple[str, str]] = []
+
+    def put(self, tenant: str, model: str, digest: str, pcm: bytes) -> None:
+        super().put(tenant, model, digest, pcm)
+        self.came.append((tenant, digest))
+
+
+class Mimic(FakeEngine):
+    """Speaks the recordings of its voice, one after the other. With `holds`, it then waits to be stopped."""
+
+    def __init__(self, shelf: SampleShelf, slots: int = 16, *, holds: bool = False) -> None:
+        super().__init__(self._mimic, slots)
+        self.stopped: list[str] = []
+        self._shelf = shelf
+        self._holds = holds
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (CLONING,)
+
+    async def _mimic(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        for sample in find_samples(job.voice):
+            yield Audio(0, self._shelf.pcm(job, sample))
+        if self._holds:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.stopped.append(job.id)
+        yield Finished()
+
+
+def sampled(*digests: str, id_: str = "job_1", tenant: str = "acc_1", deadline_s: float = 5.0) -> SpeechJob:
+    """A job that speaks with recordings of these digests."""
+    voice = Samples(tuple(map(Sample, digests)))
+    return replace(job(id_, tenant, deadline_s), voice=voice)

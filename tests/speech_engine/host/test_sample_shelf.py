@@ -1,0 +1,127 @@
+"""The shelf of recordings: whose they are, how many there is room for, and what a drop leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+
+from speech_engine import EngineBusy, EngineFailed, EngineVoice, Mix, Sample, Samples, VoiceNotFound
+from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.samples import NO_SAMPLES
+from tests.speech_engine.host.fakes import job
+from tests.speech_engine.host.mimics import sampled
+
+
+def put(shelf: SampleShelf, digest: str, pcm: bytes, tenant: str = "acc_1", model: str = "spoken") -> None:
+    shelf.put(tenant, model, digest, pcm)
+
+
+def ignore() -> None:
+    """Nobody needs to know of the drop."""
+
+
+def test_a_recording_is_its_tenants_and_its_models_alone() -> None:
+    shelf = SampleShelf()
+    put(shelf, "a", b"mine")
+    put(shelf, "a", b"theirs", tenant="acc_2")
+    put(shelf, "a", b"other rate", model="other")
+    assert shelf.pcm(sampled("a"), Sample("a")) == b"mine"
+    assert shelf.pcm(sampled("a", tenant="acc_2"), Sample("a")) == b"theirs"
+    assert shelf.pcm(replace(sampled("a"), model="other"), Sample("a")) == b"other rate"
+    assert shelf.missing(sampled("a", tenant="acc_3")) == ("a",)
+    with pytest.raises(VoiceNotFound):
+        shelf.pcm(sampled("a", tenant="acc_3"), Sample("a"))
+
+
+def test_a_mix_misses_each_recording_of_its_members_once() -> None:
+    shelf = SampleShelf()
+    put(shelf, "b", b"b")
+    first, second = Samples((Sample("a"), Sample("b"))), Samples((Sample("a"), Sample("c")))
+    mix = Mix(((first, 0.5), (EngineVoice("v"), 0.3), (second, 0.2)))
+    assert shelf.missing(replace(job(), voice=mix)) == ("a", "c")
+    assert shelf.missing(job()) == ()
+
+
+def test_the_recording_that_was_used_longest_ago_makes_room() -> None:
+    shelf = SampleShelf(limit_bytes=30)
+    for digest in "abc":
+        put(shelf, digest, bytes(10))
+    shelf.lend(sampled("a"), ignore).end()
+    put(shelf, "d", bytes(10))
+    assert shelf.missing(sampled("a", "b", "c", "d")) == ("b",)
+
+
+def test_a_recording_that_a_job_uses_stays_and_what_has_no_room_is_busy() -> None:
+    shelf = SampleShelf(limit_bytes=30)
+    for digest in "abc":
+        put(shelf, digest, bytes(10))
+    loan = shelf.lend(sampled("a", "b"), ignore)
+    put(shelf, "d", bytes(10))
+    assert shelf.missing(sampled("a", "b", "c", "d")) == ("c",)
+    with pytest.raises(EngineBusy):
+        put(shelf, "e", bytes(20))
+    loan.end()
+    put(shelf, "e", bytes(20))
+    assert shelf.missing(sampled("d", "e")) == ()
+
+
+def test_the_same_recording_again_takes_no_more_room() -> None:
+    shelf = SampleShelf(limit_bytes=10)
+    for _ in range(3):
+        put(shelf, "a", bytes(10))
+    assert repr(shelf) == "<SampleShelf 1 recordings, 0 loans>"
+
+
+def test_what_was_derived_is_made_once_and_goes_with_any_of_its_recordings() -> None:
+    shelf, made = SampleShelf(), []
+    put(shelf, "a", b"a")
+    put(shelf, "b", b"b")
+
+    def join(recordings: Sequence[bytes]) -> bytes:
+        made.append(recordings)
+        return b"".join(recordings)
+
+    both = sampled("a", "b")
+    for _ in range(2):
+        assert shelf.derived(both, (Sample("a"), Sample("b")), join) == b"ab"
+    assert len(made) == 1
+    shelf.drop(["b"])
+    put(shelf, "b", b"B")
+    assert shelf.derived(both, (Sample("a"), Sample("b")), join) == b"aB"
+
+
+def test_what_is_derived_while_its_recording_is_dropped_is_not_kept() -> None:
+    shelf = SampleShelf()
+    put(shelf, "a", b"a")
+
+    def slow(recordings: Sequence[bytes]) -> bytes:
+        shelf.drop(["a"])
+        return recordings[0]
+
+    assert shelf.derived(sampled("a"), (Sample("a"),), slow) == b"a"
+    put(shelf, "a", b"again")
+    assert shelf.derived(sampled("a"), (Sample("a"),), lambda each: each[0]) == b"again"
+
+
+def test_a_drop_forgets_every_tenants_and_models_and_tells_the_jobs() -> None:
+    shelf, told = SampleShelf(), []
+    for tenant in ("acc_1", "acc_2"):
+        put(shelf, "a", b"a", tenant=tenant)
+    loan = shelf.lend(sampled("a"), lambda: told.append("stopped"))
+    assert shelf.drop(["a"]) == [loan]
+    assert loan.is_dropped
+    assert told == ["stopped"]
+    assert repr(shelf) == "<SampleShelf 0 recordings, 1 loans>"
+    loan.end()
+    assert shelf.drop(["a"]) == []
+
+
+def test_an_engine_without_a_shelf_is_told_so() -> None:
+    for read in (
+        lambda: NO_SAMPLES.pcm(sampled("a"), Sample("a")),
+        lambda: NO_SAMPLES.derived(job(), (), len),
+    ):
+        with pytest.raises(EngineFailed):
+            read()
