@@ -58,6 +58,7 @@ SHORT = {
     "proxy/storage/costs.py": "the queries of one table",
     "proxy/storage/postgres_sql.py": "one translation, with its table of cases",
     "proxy/storage/retention.py": "one job of worker 0",
+    "proxy/storage/shared_run.py": "used by both databases",
     "proxy/storage/rows.py": "what the queries of all tables share",
     "speech_engine": "an author imports one value, protocol or helper at a time",
 }

@@ -25,6 +25,7 @@ from proxy.storage.postgres_batches import REFUSALS, PostgresBatches
 from proxy.storage.postgres_calls import PostgresCall, answer_in_time, call_of, carry_out
 from proxy.storage.postgres_faults import DRIVER_FAULTS
 from proxy.storage.settlements import POSTGRES_SETTLE, End, postgres_values
+from proxy.storage.shared_run import SharedRun
 from proxy.storage.store import (
     BatchItem,
     Content,
@@ -75,6 +76,7 @@ class PostgresStore:
         self._settlements = PostgresBatches(self._settle)
         self._takes = PostgresBatches(self._take)
         self._handed_over: set[asyncio.Task[None]] = set()
+        self._vacuuming = SharedRun(self._vacuum)
 
     def __repr__(self) -> str:
         writing = len(self._settlements.writer) + len(self._takes.writer) + len(self._handed_over)
@@ -165,8 +167,7 @@ class PostgresStore:
     async def forget_deleted(self) -> bool:
         """Let the tables of what people own lose deleted rows. The log, replicas and backups keep them."""
         self._check_open()
-        await answer_in_time(self._vacuum(), VACUUM_S)
-        return True
+        return await self._vacuuming.run()
 
     async def lock_migrations(self) -> None:
         """Wait until no other process migrates, then keep all others out until this store closes.
@@ -191,7 +192,11 @@ class PostgresStore:
         finally:
             item.answer(unit, outcome)
 
-    async def _vacuum(self) -> None:
+    async def _vacuum(self) -> bool:
+        await answer_in_time(self._vacuum_owned(), VACUUM_S)
+        return True
+
+    async def _vacuum_owned(self) -> None:
         async with self._pools.writers.acquire() as connection:
             await connection.execute(f"SET statement_timeout = {VACUUM_S * 1000:.0f}")
             try:

@@ -21,6 +21,7 @@ import aiosqlite
 import structlog
 
 from proxy.storage.batch_writer import BatchWriter, write_unit
+from proxy.storage.shared_run import SharedRun
 from proxy.storage.sqlite_batch import commit, query
 from proxy.storage.store import (
     BatchItem,
@@ -109,6 +110,8 @@ class SqliteStore:
         self._reader = reader
         self._long_reader = long_reader
         self._is_closed = False
+        # Two at the same time would keep each other from it.
+        self._emptying = SharedRun(lambda: asyncio.to_thread(_empty_log, path))
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else f"{len(self._writer.batches)} waiting"
@@ -160,7 +163,7 @@ class SqliteStore:
     async def forget_deleted(self) -> bool:
         """Empty the write-ahead log, in which deleted rows still are. False while somebody reads from it."""
         self._check_open()
-        return await asyncio.to_thread(_empty_log, self._path)
+        return await self._emptying.run()
 
     async def close(self) -> None:
         if self._is_closed:

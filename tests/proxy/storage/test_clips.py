@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from proxy.storage import clips
+from proxy.storage import clips, erasures
 from proxy.storage.clips import NewClip
+from proxy.storage.erasures import Tombstone
 from proxy.storage.store import Store
 
 FOLDER = "here"
@@ -110,3 +111,27 @@ async def test_a_recording_that_is_forgotten_is_gone_and_the_rest_stays(store: S
     await clips.forget(store, [*recordings[:2], *(f"rec_{number}" for number in range(300))])
     await clips.forget(store, [])
     assert await left(store) == ["clip_2"]
+
+
+@pytest.mark.parametrize("moment", ["before it begins", "before it has a name", "before it is there"])
+async def test_nothing_of_an_erased_voice_is_kept(store: Store, moment: str) -> None:
+    tombstone = Tombstone(subject="voice_ana", account="ada", digests=(), began=1)
+
+    async def erase_at(now: str) -> None:
+        if now == moment:
+            assert await erasures.erase(store, tombstone, (), None)
+
+    clip = NewClip(
+        recording="rec",
+        account="ada",
+        voices=frozenset({"voice_ana", "ben"}),
+        has_lexicon=False,
+        folder=FOLDER,
+    )
+    await erase_at("before it begins")
+    await clips.add(store, clip)
+    await erase_at("before it has a name")
+    assert await clips.give_name(store, "rec", "name") == (moment == "before it is there")
+    await erase_at("before it is there")
+    assert not await clips.is_there(store, "rec")
+    assert (await left(store) == []) == (moment == "before it begins")

@@ -87,13 +87,11 @@ async def indexed(server: Inside, voice: str) -> int:
     return int(rows[0]["number"])
 
 
-async def kept(server: Inside, folder: Path, voice: str, number: int = 1) -> None:
-    """Wait until a clip of the voice has its name: it is kept behind the answer."""
+async def kept(folder: Path, number: int) -> None:
+    """Wait until the cache has so many clips, and nothing half: they are kept behind their answers."""
     async with asyncio.timeout(5):
-        while True:
-            rows = await server.worker.store.read(
-                "SELECT count(*) AS number FROM clips WHERE voice = :voice AND name <> ''", {"voice": voice}
-            )
-            if rows[0]["number"] >= number:
-                return
+        is_kept = False
+        while not is_kept:
             await asyncio.sleep(0.01)
+            names = sound(folder)
+            is_kept = len(names) == number and not any(path.suffix for path in names)

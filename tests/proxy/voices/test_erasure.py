@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from proxy.app import open_worker
+from proxy.config import config_toml
 from proxy.errors import Conflict, NotFound
 from proxy.storage import erasures
+from proxy.storage.erasures import Tombstone
 from proxy.storage.store import StorageFailed
 from speech_engine import Finished, Started
-from tests.proxy.api.inside import Inside, envelope
+from tests.databases import Postgres
+from tests.proxy.api.inside import Inside, envelope, with_engines
 from tests.proxy.api.scripted import Scripted, sound, spoken
 from tests.proxy.kept import owned
 from tests.proxy.voices import erasing
@@ -70,8 +74,8 @@ async def test_its_clips_and_kept_answers_are_gone_and_others_stay(tmp_path: Pat
         record, other = await add_voice(server), await add_voice(server, "another")
         for voice in (record, other):
             assert await ask(server, voice.id, key=voice.id) == 200
-            await erasing.kept(server, tmp_path, voice.id)
-        assert (len(answers(tmp_path)), len(erasing.sound(tmp_path))) == (2, 2)
+        await erasing.kept(tmp_path, 2)
+        assert len(answers(tmp_path)) == 2
         receipt = await erase(server, record)
         assert receipt.completed is not None
         assert (len(answers(tmp_path)), len(erasing.sound(tmp_path))) == (1, 1)
@@ -159,3 +163,70 @@ async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:
         assert all(each.completed for each in found)
         assert not (tmp_path / "data" / "voices" / account).exists()
         assert await vault.open("acc_other", other) == bytes(1000)
+
+
+async def test_what_another_server_has_erased_is_not_kept_before_this_one_knows(tmp_path: Path) -> None:
+    """Its tombstone is in the database, and nothing of it in this server's memory."""
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await may_go_on.wait()
+
+    engine = Scripted(Started(24_000), *sound(0.3), wait, Finished())
+    async with speaking(tmp_path, engine) as server:
+        record = await add_voice(server)
+        headers = {"idempotency-key": "order-1"}
+        stream = asyncio.create_task(server.raw_speech(body(record.id), headers=headers))
+        await begun.wait()
+        tombstone = Tombstone(subject=record.id, account=server.account.id, digests=(), began=1)
+        assert await erasures.erase(server.worker.store, tombstone, (), None)
+        may_go_on.set()
+        sent = await stream
+        assert not sent[-1]["more_body"]
+        # Both rows of a kept answer would say that it is whole.
+        (row,) = await server.usage()
+        assert row.outcome == "finished"
+        later = await server.raw_speech(body(record.id), headers=headers)
+        assert b"x-voxgate-replayed" not in dict(later[0]["headers"])
+        assert await indexed(server, record.id) == 0
+    assert (answers(tmp_path), erasing.sound(tmp_path)) == ([], [])
+
+
+async def test_a_kept_answer_is_not_given_again_once_its_voice_has_a_tombstone(tmp_path: Path) -> None:
+    async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
+        record, headers = await add_voice(server), {"idempotency-key": "order-1"}
+        await server.raw_speech(body(record.id), headers=headers)
+        again = await server.raw_speech(body(record.id), headers=headers)
+        assert b"x-voxgate-replayed" in dict(again[0]["headers"])
+        tombstone = Tombstone(subject=record.id, account=server.account.id, digests=(), began=1)
+        assert await erasures.erase(server.worker.store, tombstone, (), None)
+        last = await server.raw_speech(body(record.id), headers=headers)
+        assert b"x-voxgate-replayed" not in dict(last[0]["headers"])
+        await server.worker._resources.answers.sweep()
+        assert answers(tmp_path) == []
+
+
+async def test_other_servers_on_one_database_follow(shared_postgres: Postgres, tmp_path: Path) -> None:
+    url = shared_postgres.url(search_path=shared_postgres.new_schema())
+    config = f'{erasing.CONFIG}[storage]\nurl = "{url}"\n'
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    async with speaking(folders[0], Scripted(*spoken(0.2)), config) as first:
+        environ = {"VOXGATE_SERVER__DATA": str(folders[1] / "data")}
+        other_config = config_toml.load(folders[0] / "config.toml", environ)
+        async with open_worker(other_config, with_engines({"one": Scripted(*spoken(0.2))})) as worker:
+            second = first._replace(worker=worker)
+            record = await add_voice(first)
+            for server, folder in zip((first, second), folders, strict=True):
+                await server.raw_speech(body(record.id), headers={"idempotency-key": "order-1"})
+                await erasing.kept(folder, 1)
+                assert len(answers(folder)) == 1
+            receipt = await erase(first, record)
+            assert receipt.completed is not None
+            await worker.erasure.follow_others()
+            assert worker.erasure.is_erased(record.id)
+            assert [(answers(folder), erasing.sound(folder)) for folder in folders] == [([], [])] * 2
+            answer = await second.ask("POST", "/v1/audio/speech", body=body(record.id))
+            assert envelope(answer)["code"] == "voice_not_found"
