@@ -17,9 +17,13 @@ OTHERS_S = 10.0
 
 
 class Process(Protocol):
-    running: int
-    tenants: Counter[str]
-    """How many of the running jobs are of each tenant."""
+    """A process with its running jobs, and how many of them are of each tenant."""
+
+    @property
+    def running(self) -> int: ...
+
+    @property
+    def tenants(self) -> Counter[str]: ...
 
 
 P = TypeVar("P", bound=Process)
