@@ -52,6 +52,7 @@ SHORT = {
     "proxy/engines/plugin_instances.py": "one way to open a plugin, used by three rooms",
     "proxy/engines/provider_pace.py": "the clock of a key, which knows nothing of engines",
     "proxy/engines/sample_source.py": "an interface",
+    "proxy/http/offered_body.py": "a way round what the parser cannot do",
     "proxy/kept/secret.py": "one file, made once",
     "proxy/voices/owned_voices.py": "the wiring of the room, for a server and for a command",
     "proxy/voices/recording_intake.py": "one step, of voices and of consents",
