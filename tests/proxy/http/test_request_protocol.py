@@ -254,7 +254,9 @@ async def test_a_body_behind_an_offer_of_another_protocol_is_read(
     assert answer.endswith(b"\r\n0\r\n\r\n")
 
 
-@pytest.mark.parametrize("length", ["Content-Length: {}", "Transfer-Encoding: chunked", "Transfer-Encoding: x"])
+@pytest.mark.parametrize(
+    "length", ["Content-Length: {}", "Transfer-Encoding: chunked", "Transfer-Encoding: x"]
+)
 async def test_a_request_hidden_in_the_body_of_an_offer_is_not_answered(served: Served, length: str) -> None:
     hidden = served.head(path="/v1/models", method="GET")
     head = served.head("Connection: Upgrade", "Upgrade: anything", length.format(len(hidden)))
