@@ -157,7 +157,7 @@ class SpeechEndpoint:
         if _is_live(connection, caller) and write in _STREAMS:
             write = partial(_at_live_pace, write)
         with connection.stop_when_client_leaves():
-            delivery = Delivery(partial(write, connection), lambda: connection.sent_share)
+            delivery = Delivery(partial(_deliver, write, connection), lambda: connection.sent_share)
             await self._pipeline.answer(call, delivery)
         if lent is None:
             for part in call.plan.parts:
@@ -243,6 +243,11 @@ def _is_live(connection: Connection, caller: Caller) -> bool:
     if wanted and wanted != "live":
         raise InvalidRequest(f"Invalid header '{_PACE_HEADER}': it can only be live.", param=_PACE_HEADER)
     return bool(wanted) or caller.caps.pace == "live"
+
+
+async def _deliver(write: _Write, connection: Connection, answer: Answer) -> None:
+    connection.on_left = answer.note_departure
+    await write(connection, answer)
 
 
 async def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> None:
