@@ -17,9 +17,12 @@ from proxy.access.logins import client_network
 from proxy.access.windows import Limit
 from proxy.errors import RateLimited
 
-RequestClass = Literal["read", "list", "write", "usage", "admin"]
+RequestClass = Literal["read", "list", "write", "usage", "admin", "unmatched"]
 
-MOST_A_MINUTE: dict[RequestClass, int] = {"read": 600, "list": 120, "write": 60, "usage": 60, "admin": 600}
+MOST_A_MINUTE: dict[RequestClass, int] = {
+    **{"read": 600, "list": 120, "write": 60, "usage": 60, "admin": 600},
+    "unmatched": 120,  # a path or a method that is not served
+}
 
 
 class RequestCounter:

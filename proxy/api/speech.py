@@ -95,20 +95,20 @@ class SpeechEndpoint:
             self._defaults = speech_request.Defaults(server.default_model, server.default_voice)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = Connection(scope, receive, send)
+        connection, state = Connection(scope, receive, send), scope["state"]
+        caller: Caller = state["caller"]
+        # Before the body: a request that is refused for its body counts, too.
+        admitted = await self._admission.admit(caller)
+        state["rate"] = admitted.window
         kind = connection.header(b"content-type").lower()
         if kind.startswith("multipart/"):
             if not kind.startswith("multipart/form-data"):
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
-            await self._speak_reference(scope["state"], connection)
+            await self._speak_reference(state, admitted.terms, connection)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
         request = speech_request.parse_speech(body, self._defaults)
         key = self._idempotency.key(connection)
-        state = scope["state"]
-        caller: Caller = state["caller"]
-        admitted = await self._admission.admit(caller)
-        state["rate"] = admitted.window
         speak = partial(self._speak, state, request, admitted.terms)
         if key is None:
             await speak(connection)
@@ -123,15 +123,13 @@ class SpeechEndpoint:
         state["rate"] = admitted.window
         await self._speak(state, request, admitted.terms, connection)
 
-    async def _speak_reference(self, state: dict[str, Any], connection: Connection) -> None:
+    async def _speak_reference(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
         """Speak with the voice of a recording that comes with the request."""
         caller: Caller = state["caller"]
-        admitted = await self._admission.admit(caller)
-        state["rate"] = admitted.window
-        sent = await self._reference.read(connection, admitted.terms, self._defaults)
+        sent = await self._reference.read(connection, terms, self._defaults)
         try:
             async with self._reference.voice(caller.account, sent) as voice:
-                await self._speak(state, sent.request, admitted.terms, connection, voice)
+                await self._speak(state, sent.request, terms, connection, voice)
         except (InvalidRequest, NotAllowed) as failure:
             blame_recording(failure)
             raise
@@ -157,7 +155,7 @@ class SpeechEndpoint:
         if _is_live(connection, caller) and write in _STREAMS:
             write = partial(_at_live_pace, write)
         with connection.stop_when_client_leaves():
-            delivery = Delivery(partial(write, connection), lambda: connection.sent_share)
+            delivery = Delivery(partial(_deliver, write, connection), lambda: connection.sent_share)
             await self._pipeline.answer(call, delivery)
         if lent is None:
             for part in call.plan.parts:
@@ -245,6 +243,11 @@ def _is_live(connection: Connection, caller: Caller) -> bool:
     if wanted and wanted != "live":
         raise InvalidRequest(f"Invalid header '{_PACE_HEADER}': it can only be live.", param=_PACE_HEADER)
     return bool(wanted) or caller.caps.pace == "live"
+
+
+async def _deliver(write: _Write, connection: Connection, answer: Answer) -> None:
+    connection.on_left = answer.note_departure
+    await write(connection, answer)
 
 
 async def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> None:

@@ -23,6 +23,8 @@ _PLACES = (
     "/etc/voxgate/environment",
 )
 _SETTING = re.compile(r"^(Environment|EnvironmentFile)=(.*)$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*[#;].*\n?", re.MULTILINE)
+_CONTINUED = re.compile(r"\\\n")
 _LINE = re.compile(r"^\s*([A-Za-z_]\w*)=(.*)$", re.MULTILINE)
 
 
@@ -52,17 +54,29 @@ def _service() -> Path | None:
 
 def _read(file: Path, is_needed: bool) -> Iterator[tuple[str, str]]:
     """Yield the variables of a unit with its drop-ins, or of a file of variables. The last one counts."""
-    texts = [_text(file, is_needed)]
+    texts = [_text(file, is_needed, " ")]
     if file.suffix != ".service":
         yield from _variables(texts[0])
         return
-    texts += [_text(each, is_needed) for each in sorted(file.with_name(f"{file.name}.d").glob("*.conf"))]
+    texts += [_text(each, is_needed, " ") for each in sorted(file.with_name(f"{file.name}.d").glob("*.conf"))]
     for setting, value in _SETTING.findall("\n".join(texts)):
         if setting == "Environment":
-            yield from _variables("\n".join(shlex.split(value)))
+            yield from _variables("\n".join(_words(file, value, is_needed)))
         else:
             # Often root's alone, since it has secrets. A command that needs them says which it misses.
             yield from _variables(_text(Path(value.strip().removeprefix("-")), is_needed=False))
+
+
+def _words(unit: Path, value: str, is_needed: bool) -> list[str]:
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        if not is_needed:
+            return []
+        raise CommandRefused(
+            f"{unit}, the service's environment, cannot be read: {error} in a line Environment=; mend it, "
+            "or name a configuration with --config"
+        ) from None
 
 
 def _variables(text: str) -> Iterator[tuple[str, str]]:
@@ -72,9 +86,10 @@ def _variables(text: str) -> Iterator[tuple[str, str]]:
         yield name, plain[1:-1] if is_quoted else plain
 
 
-def _text(file: Path, is_needed: bool) -> str:
+def _text(file: Path, is_needed: bool, joint: str = "") -> str:
+    """Return a file without its comments. `joint` replaces the end of a line that goes on in the next."""
     try:
-        return file.read_text()
+        return _CONTINUED.sub(joint, _COMMENT.sub("", file.read_text()))
     except (OSError, ValueError) as error:
         if not is_needed:
             return ""

@@ -116,7 +116,7 @@ async def nothing_to_settle() -> None:
 
 
 def nothing_to_do() -> None:
-    """Do nothing for a client that is slow."""
+    """Do nothing for a client that is slow, or has left."""
 
 
 class Connection:
@@ -129,6 +129,8 @@ class Connection:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.was_cancelled = False
         self.recording: AnswerRecording | None = None
+        # Called when the client leaves before its answer is complete, and nothing more is sent.
+        self.on_left: Callable[[], None] = nothing_to_do
         self._has_client_left = False
         self._has_begun = False
         self._is_complete = False
@@ -273,6 +275,7 @@ class Connection:
     def _note_client_left(self) -> None:
         if not self._is_complete:
             self._has_client_left = True
+            self.on_left()
             self._cancel_unless_kept()
 
     @property

@@ -40,7 +40,7 @@ def public_app(
     counter = RequestCounter(limits)
     known_hosts = KnownHosts(server.hosts) if server.hosts else None
     edge = Edge(
-        _router(_counted_route(endpoint, counter) for endpoint in endpoints),
+        _router((_counted_route(endpoint, counter) for endpoint in endpoints), counter),
         metrics,
         KeyCheck(logins, open_paths(endpoints, server.public_catalogue), known_hosts),
         {(each.method, each.path): _counted_route(each, counter) for each in endpoints if each.is_direct},
@@ -86,10 +86,10 @@ class _Routes(Starlette):
         return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
 
-def _router(routes: Iterable[Route]) -> Starlette:
+def _router(routes: Iterable[Route], counter: RequestCounter | None = None) -> Starlette:
     app = _Routes(
         routes=list(routes),
-        exception_handlers={HTTPException: _raise_http_exception},
+        exception_handlers={HTTPException: partial(_raise_http_exception, counter)},
     )
     app.router.redirect_slashes = False
     return app
@@ -120,9 +120,13 @@ def _cors(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Callable[[AS
     )
 
 
-async def _raise_http_exception(request: Request, error: Exception) -> Response:
-    """Turn Starlette's own 404 and 405 into failures of this server."""
+async def _raise_http_exception(
+    counter: RequestCounter | None, request: Request, error: Exception
+) -> Response:
+    """Turn Starlette's own 404 and 405 into failures of this server. Count them: no route has done that."""
     assert isinstance(error, HTTPException)
+    if counter is not None:
+        await counter.count("unmatched", request.scope)
     path, method = request.scope["path"][:200], request.method
     if error.status_code == 405:
         allowed = ", ".join(_allowed_methods(request))

@@ -23,6 +23,7 @@ from proxy.errors import (
     RequestTimeout,
     ServerBusy,
 )
+from proxy.http.offered_body import body_parser, framing
 from proxy.http.open_connections import HEALTH_PATHS, OpenConnections
 from proxy.http.replies import refusal_bytes
 from proxy.speech.deadline import MovingTimer
@@ -61,6 +62,8 @@ class RequestProtocol(HttpToolsProtocol):
         self._refusal: RequestFailed | None = None
         self._is_over = False
         self._is_spare = False
+        # How long the body is, if its request offers another protocol.
+        self._offered = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -93,11 +96,13 @@ class RequestProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                # No other protocol is spoken here: the request is answered, and the next one may follow.
-                data = data[upgrade.args[0] :]
+                # No other protocol is spoken here: the request is answered. Its body is no request.
+                data = self._offered + data[upgrade.args[0] :]
                 if self._phase == _HEAD:
                     self._failure = self._failure or _no_http("it asks for a tunnel")
                     break
+                if self._offered:
+                    self.parser, self._offered = body_parser(self), b""
             except httptools.HttpParserError as error:
                 self._failure = self._failure or _no_http(str(error))
                 break
@@ -141,12 +146,16 @@ class RequestProtocol(HttpToolsProtocol):
         if self._is_spare and self.url.partition(b"?")[0] not in HEALTH_PATHS:
             self._stop(ServerBusy())
         super().on_headers_complete()
-        if self._is_spare:
+        if self.parser.should_upgrade():
+            self._offered = framing(self.headers)
+        if self._is_spare or self._offered:
             self.cycle.keep_alive = False
         self._phase = _BODY
         self._silent_bytes = 0
 
     def on_body(self, body: bytes) -> None:
+        if self._phase != _BODY:
+            return  # It follows the body of an offer, which is the last.
         self._silent_bytes = 0
         if not self.cycle.response_complete:
             self.cycle.body += body
@@ -155,8 +164,8 @@ class RequestProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        if self._phase == _HEAD:
-            return  # a head that was refused: the parser goes on to the end of what it was given
+        if self._phase == _HEAD or self._offered:
+            return  # a head that was refused, or the head of an offer: its parser ends with it
         self._phase = _IDLE
         self._silent_bytes = 0
         if not self.cycle.response_complete:
@@ -222,7 +231,7 @@ class RequestProtocol(HttpToolsProtocol):
         elif self.flow.read_paused:
             self._clock.within(self.body_s)  # it is the server that does not read
         else:
-            self._refuse(_too_slow("body", self.body_s))
+            self._refuse(RequestTimeout(f"The body of the request did not come within {self.body_s:g} s."))
 
     def _refuse(self, failure: RequestFailed) -> None:
         """Refuse what the client has begun to send, and all that would follow."""
@@ -281,10 +290,6 @@ def _too_large() -> HeadTooLarge:
     return HeadTooLarge(
         f"The head of the request is larger than {HEAD_BYTES} bytes or has more than {HEAD_FIELDS} fields."
     )
-
-
-def _too_slow(part: str, seconds: float) -> RequestTimeout:
-    return RequestTimeout(f"The {part} of the request did not come within {seconds:g} s.")
 
 
 def _no_http(fault: str) -> InvalidRequest:

@@ -11,23 +11,50 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from stat import S_IMODE
+from stat import S_IMODE, S_ISVTX
 
 from proxy.errors import CannotServe, DataHeld
 
 CONTROL = "control.sock"
 _LINK = "run"
 _OF_OTHERS = 0o077
+_SHARED = frozenset(
+    f"/{path}"
+    for path in (
+        *(
+            "",
+            "bin",
+            "boot",
+            "dev",
+            "etc",
+            "home",
+            "lib",
+            "media",
+            "mnt",
+            "opt",
+            "proc",
+            "root",
+            "run",
+            "sbin",
+        ),
+        *("srv", "sys", "usr", "usr/local", "var", "var/cache", "var/lib", "var/log"),
+    )
+)
+"""Folders of the system. Sticky ones, as /tmp is, are known by their mode."""
+
 _LOOKS, _LOOK_S = 20, 0.02
 
 
 @contextmanager
 def locked(data: Path) -> Iterator[None]:
-    """Hold the data folder, at most until this process ends. Raise DataHeld if another process has it."""
+    """Hold the data folder, at most until this process ends. Raise DataHeld if another process has it.
+
+    What root makes in it belongs to the folder's owner in the end: a service with its own user needs it.
+    """
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         _make_private(data)
-        descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise CannotServe(f"server.data: {data} cannot be written: {error.strerror}") from None
     try:
@@ -37,9 +64,24 @@ def locked(data: Path) -> Iterator[None]:
             f"server.data: another voxgate already runs on {data}; stop it, or give this one another folder"
         ) from None
     else:
-        yield
+        try:
+            yield
+        finally:
+            _give_to_owner(data)
     finally:
         os.close(descriptor)
+
+
+def _give_to_owner(data: Path) -> None:
+    owner = data.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    for _, folders, files, descriptor in os.fwalk(data):
+        for name in (*folders, *files):
+            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            # Never another name of a file elsewhere: the owner could have made it.
+            if found.st_uid == 0 and (name in folders or found.st_nlink == 1):
+                os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
 
 
 def _make_private(data: Path) -> None:
@@ -47,10 +89,14 @@ def _make_private(data: Path) -> None:
     found = data.stat()
     if not S_IMODE(found.st_mode) & _OF_OTHERS:
         return
+    if found.st_mode & S_ISVTX or str(data.resolve()) in _SHARED:
+        raise CannotServe(
+            f"server.data: {data} is shared with others; name a folder of its own, such as {data}/voxgate"
+        )
     if found.st_uid != os.geteuid():
         raise CannotServe(
-            f"server.data: others can read {data}, and it belongs to another user; "
-            f"run chown {os.geteuid()} {data} && chmod 700 {data}"
+            f"server.data: others can read {data}, and it belongs to another user; run chmod 700 {data} as "
+            "that user, or name another folder"
         )
     data.chmod(S_IMODE(found.st_mode) & ~_OF_OTHERS)
 

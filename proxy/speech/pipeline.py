@@ -54,6 +54,8 @@ class Answer:
         self._prefetch: Prefetch[Speech] | None = None
         # The chunks that were given out and have not been taken by the client yet.
         self._unwritten: list[Chunk] = []
+        # The samples that were given out when the client left: a recorded answer goes on without it.
+        self._given_at_departure: int | None = None
 
     def __repr__(self) -> str:
         return f"<Answer {self.speech!r}, {self._hold!r}>"
@@ -122,9 +124,20 @@ class Answer:
         self._prefetch = Prefetch(self._begun, self._room)
         self._sound = PacedStream(self._prefetch, is_hurried)
 
+    def note_departure(self) -> None:
+        """Note that the client has left: of what is made from now on, nothing reaches it."""
+        self._given_at_departure = self.samples
+
+    def forget_unheard(self) -> None:
+        """Count as written only what was given out before the client left."""
+        tally = self.call.tally
+        if self._given_at_departure is not None:
+            tally.samples = min(tally.samples, self._given_at_departure)
+
     def count_sent(self, share: float) -> None:
         """Count only this share as written: the client left, and the rest of the sound did not reach it."""
         self._count_written()
+        self.forget_unheard()
         self.call.tally.samples = ceil(self.call.tally.samples * share)
 
     async def close(self) -> None:
@@ -212,6 +225,7 @@ class Pipeline:
                 _log.warning(
                     "engine.speak.broken", **error_details(call.id, tally.current_part.speaker, error)
                 )
+                answer.forget_unheard()
             failure = from_engine(error)
             tally.error = failure.code
             await hold.settle("failed", tally.spent())

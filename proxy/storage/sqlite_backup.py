@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -22,6 +22,10 @@ DATABASE = "voxgate.db"
 REPLACED = "voxgate.db.before"
 """The database that a restore has replaced."""
 
+_ENDS = ("", "-wal", "-shm", "-journal")
+"""What SQLite adds to the name of a database for its own files."""
+
+_MAGIC = b"SQLite format 3\0"
 _BUSY_S = 30.0
 _VERSION = "SELECT coalesce(max(version), 0) FROM schema_version"
 
@@ -35,15 +39,19 @@ class Copy(msgspec.Struct, frozen=True):
 
 
 def back_up(database: Path, target: Path) -> Copy:
-    """Copy a database to a file, in place of an older backup. Raise StorageFailed, and keep the older one."""
+    """Copy a database to a file, in place of an older backup. Raise StorageFailed, and keep the older one.
+
+    Only a backup is replaced: never another file, and no file of the database itself.
+    """
     part = _part_of(target)
     try:
+        _check_target(database, target)
         schema = _copy(database, "rw", part)
         _put(part, target)
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
     return Copy(str(target), target.stat().st_size, schema)
 
 
@@ -70,7 +78,7 @@ def restore(backup: Path, folder: Path) -> Copy:
     except OSError as error:
         raise StorageFailed(f"{database} cannot be written: {error.strerror}") from None
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
     return Copy(str(database), database.stat().st_size, schema)
 
 
@@ -97,6 +105,26 @@ def _open(file: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode={mode}", uri=True, timeout=_BUSY_S)
 
 
+def _check_target(database: Path, target: Path) -> None:
+    """Raise StorageFailed for a target that is no backup. Raises OSError."""
+    names = {"lock", *(f"{name}{end}" for name in (database.name, REPLACED) for end in _ENDS)}
+    if target.name in names and target.parent.samefile(database.parent):
+        raise StorageFailed(f"{target} belongs to the data folder; give the backup another name")
+    if not target.exists():
+        return
+    if target.samefile(database):
+        raise StorageFailed(f"{target} is the database itself; give the backup another name")
+    with target.open("rb") as file:
+        begins = file.read(len(_MAGIC))
+    if begins not in (b"", _MAGIC):
+        raise StorageFailed(f"{target} is no backup; it is not replaced")
+
+
+def _remove(part: Path) -> None:
+    with suppress(OSError):  # it is not there, or its folder is none: the failure before this one says so
+        part.unlink()
+
+
 def _part_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}")
 
@@ -104,7 +132,7 @@ def _part_of(target: Path) -> Path:
 def _set_aside(folder: Path) -> None:
     """Give the old database its other name, and its log: SQLite would apply the log to the restored one."""
     old, other = folder / DATABASE, folder / REPLACED
-    for end in ("", "-wal", "-shm"):
+    for end in _ENDS:
         other.with_name(f"{REPLACED}{end}").unlink(missing_ok=True)
     if old.exists():
         # A second name: after a kill at this point, a server must not find an empty folder, and begin anew.

@@ -60,6 +60,34 @@ async def test_every_endpoint_for_clients_has_a_limit(few: Inside, method: str, 
     assert (await few.administer("GET", "plans")).status_code == 200
 
 
+async def test_what_is_not_served_has_a_limit_of_its_own(few: Inside) -> None:
+    for method, path in (("GET", "/v1/nothing"), ("POST", "/nothing"), ("PUT", "/v1/models")):
+        assert (await few.ask(method, path)).status_code in (404, 405)
+    assert "class 'unmatched'" in envelope(await few.ask("GET", "/v1/nothing"))["message"]
+    assert (await few.ask("GET", "/v1/models")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"model": "tts-1", "voice": "alloy", "input": "Hello."}', 200),
+        (b'{"model": 1}', 400),
+        (b"{", 400),
+        (b"x" * 1_000_000, 413),
+    ],
+    ids=["good", "invalid", "no json", "too large"],
+)
+async def test_each_speech_counts_once_for_its_plan_whatever_its_body_is(
+    tmp_path: Path, body: bytes, status: int
+) -> None:
+    config = TONE + "[plans.small]\nallowance = 1000\nrpm = 3\n"
+    async with inside(tmp_path, config, plan="small") as server, server.client() as client:
+        answers = [await client.post("/v1/audio/speech", content=body) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [status] * 3 + [429]
+    assert [answer.headers["x-ratelimit-remaining-requests"] for answer in answers] == ["2", "1", "0", "0"]
+    assert "your plan 'small': 3 requests a minute" in envelope(answers[-1])["message"]
+
+
 async def test_operators_have_a_limit_of_their_own(few: Inside) -> None:
     for path in ("plans", "keys", "engines"):
         assert (await few.administer("GET", path)).status_code == 200
@@ -78,12 +106,6 @@ async def test_without_a_key_an_address_is_counted(few: Inside) -> None:
 async def test_health_has_no_limit(few: Inside, path: str) -> None:
     for _ in range(5):
         assert (await few.ask("GET", path, key="")).status_code == 200
-
-
-async def test_a_request_that_no_endpoint_takes_is_not_counted(few: Inside) -> None:
-    for _ in range(5):
-        assert (await few.ask("PATCH", "/v1/models")).status_code == 405
-    assert (await few.ask("GET", "/v1/models")).status_code == 200
 
 
 async def test_a_reload_forgets_no_count(few: Inside, tmp_path: Path) -> None:

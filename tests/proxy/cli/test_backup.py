@@ -106,6 +106,32 @@ def test_the_log_of_a_killed_server_is_in_the_backup_and_not_in_what_is_restored
     assert names(run) == ["eve"]
 
 
+@pytest.mark.parametrize("name", [DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", REPLACED, "lock"])
+def test_a_backup_never_takes_the_place_of_the_data(run: Run, folder: Path, name: str) -> None:
+    run("accounts", "create", "ada")
+    (folder / "link").symlink_to(folder / "data")
+    for data in (folder / "data", folder / "link"):
+        before = {each: each.read_bytes() for each in (folder / "data").iterdir()}
+        assert "give the backup another name" in refused(run("backup", str(data / name)))
+        assert {each: each.read_bytes() for each in (folder / "data").iterdir()} == before
+
+
+def test_a_backup_takes_the_place_of_a_backup_alone(run: Run, folder: Path) -> None:
+    run("accounts", "create", "ada")
+    config = (folder / "config.toml").read_bytes()
+    assert "is no backup" in refused(run("backup", str(folder / "config.toml")))
+    assert (folder / "config.toml").read_bytes() == config
+    (folder / "empty").touch()
+    run("backup", str(folder / "empty"))
+    run("backup", str(folder / "empty"))
+    assert {file.name for file in folder.iterdir()} == {"config.toml", "data", "empty"}
+
+
+def test_a_backup_below_a_file_is_refused(run: Run, folder: Path) -> None:
+    run("accounts", "create", "ada")
+    assert "Not a directory" in refused(run("backup", str(folder / "config.toml" / "backup.db")))
+
+
 def test_a_restore_beside_a_server_is_refused(run: Run, folder: Path) -> None:
     run("accounts", "create", "ada")
     run("backup", str(folder / "backup.db"))

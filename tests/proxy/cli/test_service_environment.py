@@ -62,6 +62,23 @@ def test_a_variable_of_the_person_wins(run: Run, service: Path, folder: Path) ->
     assert not (folder / "var").exists()
 
 
+def test_a_setting_of_the_service_may_go_on_in_the_next_line(run: Run, service: Path, folder: Path) -> None:
+    lines = f'Environment="ONE=1" \\\n# One more.\n  "VOXGATE_SERVER__DATA={folder / "other"}" \\\n  TWO=2\n'
+    service.write_text(service.read_text() + lines)
+    (service.parent / "secrets").write_text("; The key.\nPROVIDER_KEY=sec\\\nret\n")
+    run("accounts", "create", "ada")
+    assert (folder / "other").exists()
+    assert [os.environ[name] for name in ("ONE", "TWO", "PROVIDER_KEY")] == ["1", "2", "secret"]
+
+
+def test_a_quote_of_the_service_without_an_end_is_named(run: Run, service: Path) -> None:
+    service.write_text(service.read_text() + "Environment=MOTTO=it's\n")
+    assert "No closing quotation in a line Environment=" in refused(run("accounts", "list"))
+    other = Path.cwd() / "config.toml"
+    other.write_text(TONE)
+    assert run("accounts", "list").status == 0
+
+
 def test_the_config_file_of_the_service_may_be_named(run: Run, service: Path, folder: Path) -> None:
     run("accounts", "create", "ada", "--config", str(service.parent / "config.toml"))
     assert (folder / "var").exists()

@@ -232,6 +232,50 @@ async def test_a_request_for_another_protocol_is_answered_and_so_is_the_next(ser
         assert await client.rest() == b""
 
 
+OFFER = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AA")
+
+
+@pytest.mark.parametrize("chunks", [False, True], ids=["with a length", "in chunks"])
+@pytest.mark.parametrize("pause", [False, True], ids=["at once", "after its head"])
+async def test_a_body_behind_an_offer_of_another_protocol_is_read(
+    served: Served, chunks: bool, pause: bool
+) -> None:
+    length = "Transfer-Encoding: chunked" if chunks else f"Content-Length: {len(SPEECH)}"
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(SPEECH), SPEECH) if chunks else SPEECH
+    head = served.head(*OFFER, length)
+    pieces = (head, body[:9], body[9:]) if pause else (head + body,)
+    async with asyncio.timeout(WAIT_S), calling(served.address) as client:
+        for piece in pieces:
+            await client.send(piece)
+            await asyncio.sleep(0)
+        answer = await client.rest()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"connection: close\r\n" in answer
+    assert answer.endswith(b"\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "length", ["Content-Length: {}", "Transfer-Encoding: chunked", "Transfer-Encoding: x"]
+)
+async def test_a_request_hidden_in_the_body_of_an_offer_is_not_answered(served: Served, length: str) -> None:
+    hidden = served.head(path="/v1/models", method="GET")
+    head = served.head("Connection: Upgrade", "Upgrade: anything", length.format(len(hidden)))
+    async with asyncio.timeout(WAIT_S), calling(served.address) as client:
+        await client.send(head + hidden)
+        answer = await client.answer()
+        assert (answer.status, answer.is_last) == (400, True)
+        assert answer.error["code"] in ("invalid_json", "invalid_http")
+        assert await client.rest() == b""
+
+
+async def test_what_follows_the_body_of_an_offer_is_not_answered(served: Served) -> None:
+    head = served.head(*OFFER, "Content-Length: 2")
+    async with asyncio.timeout(WAIT_S), calling(served.address) as client:
+        await client.send(head + b"{}" + LAST_HEALTH + HEALTH)
+        assert (await client.answer()).status == 400
+        assert await client.rest() == b""
+
+
 async def test_an_app_that_ends_without_an_answer_gives_our_500() -> None:
     async def broken(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"\n")]})

@@ -45,9 +45,39 @@ def test_a_data_folder_of_another_user_that_others_can_read_is_refused(tmp_path:
     data.mkdir()
     data.chmod(0o755)
     os.chown(data, 12345, -1)
-    with pytest.raises(CannotServe, match=f"chown 0 {data}"), runtime.locked(data):
+    with pytest.raises(CannotServe, match=f"chmod 700 {data} as that user"), runtime.locked(data):
         pytest.fail("it was taken")
     assert stat.S_IMODE(data.stat().st_mode) == 0o755
+
+
+def test_a_folder_that_is_shared_with_others_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sticky, system = tmp_path / "sticky", tmp_path / "system"
+    assert "/usr" in runtime._SHARED
+    monkeypatch.setattr(runtime, "_SHARED", {str(system)})
+    for shared, rights in ((sticky, 0o1777), (system, 0o755)):
+        shared.mkdir()
+        shared.chmod(rights)
+        with pytest.raises(CannotServe, match="is shared with others"), runtime.locked(shared):
+            pytest.fail("it was taken")
+        assert (_rights(shared), [*shared.iterdir()]) == (rights, [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_what_root_makes_belongs_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data.mkdir(mode=0o700)
+    os.chown(data, 12345, 12346)
+    elsewhere.touch()
+    with runtime.locked(data):
+        (data / "voices").mkdir()
+        (data / "voices" / "one").touch()
+        (data / "link").symlink_to(elsewhere)
+        os.link(elsewhere, data / "other-name")
+    owners = {str(each.relative_to(data)): each.lstat().st_uid for each in data.rglob("*")}
+    assert owners == {"lock": 12345, "voices": 12345, "voices/one": 12345, "link": 12345, "other-name": 0}
+    assert elsewhere.stat().st_uid == 0
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "::1"])

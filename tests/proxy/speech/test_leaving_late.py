@@ -73,6 +73,29 @@ async def test_a_client_whose_answer_can_not_be_kept_pays_nothing_for_the_try_it
         assert await pay(server) == 0
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0])
+async def test_a_client_whose_answer_turns_out_too_large_to_keep_pays_for_what_it_got(
+    tmp_path: Path, share: float
+) -> None:
+    """The answer goes on when the client has left, until it is larger than any that is kept."""
+    config = "[server]\nidempotency_mb = 1\n" + PAIR
+    engine, peer, got = Scripted(Started(RATE_HZ), *sound(60.0), asyncio.Event().wait), LeavingPeer(), [0]
+    peer.sent_share = share
+
+    async def leave_soon(message: Message) -> None:
+        got.append(len(message.get("body", b"")))
+        if sum(got) > RATE_HZ and not peer.is_gone:
+            peer.leave()
+
+    async with inside(tmp_path, config, {"one": engine, "two": Scripted()}) as server:
+        body = {**BODY, "input": "Words and more words. " * 50, "response_format": "pcm"}
+        await server.raw_speech(body, on_sent=leave_soon, headers={"idempotency-key": "k"}, peer=peer)
+        (row,) = await server.usage()
+    assert (row.outcome, engine.open) == ("left", 0)
+    assert RATE_HZ < sum(got) < 3 * RATE_HZ
+    assert row.samples == sum(got) / 2 * share
+
+
 class SlowToStop(Scripted):
     """Takes a moment to stop, as an engine over a network may."""
 

@@ -66,6 +66,7 @@ async def drop(digests: Collection[str]) -> None:
 
 async def main(data: Path, voice: str) -> None:
     store = await KilledStore.open(data / "voxgate.db")
+    assert isinstance(store, KilledStore)
 
     async def spread(tombstone: Tombstone) -> bool:
         _die_if("workers")

@@ -1,0 +1,42 @@
+"""The body behind a head that offers another protocol, such as curl's `--http2`.
+
+The parser of requests ends at such a head, and would read the body as the next request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import httptools
+
+_FRAMING = (b"content-length", b"transfer-encoding")
+
+
+class BodyReader(Protocol):
+    """The protocol that gets the body."""
+
+    def on_body(self, body: bytes) -> None: ...
+
+    def on_message_complete(self) -> None: ...
+
+
+class _BodyCallbacks:
+    """What a parser may call for a body. It has none for a head: what follows the body is no request."""
+
+    def __init__(self, reader: BodyReader) -> None:
+        self.on_body: Callable[[bytes], None] = reader.on_body
+        self.on_message_complete = reader.on_message_complete
+
+
+def framing(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Return a head that says how long the body of a request is, or nothing if there is no body."""
+    fields = [(name, value) for name, value in headers if name in _FRAMING]
+    if all(name == b"content-length" and not value.strip(b"0") for name, value in fields):
+        return b""
+    return b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in fields)
+
+
+def body_parser(reader: BodyReader) -> Any:
+    """Return a parser of one body. Feed it what `framing` gave, and then the body."""
+    return httptools.HttpRequestParser(_BodyCallbacks(reader))
