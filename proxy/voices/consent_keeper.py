@@ -17,7 +17,7 @@ from proxy.storage.consents import ConsentRecord
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store
 from proxy.storage.voices import Compared
-from proxy.voices.comparison import RatedRecording, SpeakerCheck
+from proxy.voices.comparison import RatedRecording, SpeakerComparison
 from proxy.voices.erasure import Erasure
 from proxy.voices.recording_intake import RecordingIntake, TakenRecording
 
@@ -72,7 +72,7 @@ class ConsentKeeper:
         store: Store,
         vault: Vault,
         intake: RecordingIntake,
-        comparison: SpeakerCheck,
+        comparison: SpeakerComparison,
         erasure: Erasure,
     ) -> None:
         self.store = store

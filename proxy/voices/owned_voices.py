@@ -14,7 +14,7 @@ from proxy.kept.vault import Vault
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.clone_orders import CloneOrders
-from proxy.voices.comparison import SpeakerCheck, open_speaker_check
+from proxy.voices.comparison import SpeakerComparison, open_comparison
 from proxy.voices.consent_keeper import ConsentKeeper
 from proxy.voices.erasure import Erasure
 from proxy.voices.recording_intake import RecordingIntake
@@ -29,7 +29,7 @@ class VoiceWork(NamedTuple):
 
     vault: Vault
     intake: RecordingIntake
-    comparison: SpeakerCheck
+    comparison: SpeakerComparison
     samples: SampleStore
     use: VoiceUse
 
@@ -51,7 +51,7 @@ async def open_voice_work(
 ) -> AsyncIterator[VoiceWork]:
     async with (
         open_decoder() as decoder,
-        open_speaker_check(registry, config) as comparison,
+        open_comparison(registry, config) as comparison,
         open_voice_use(store, metrics) as use,
     ):
         yield VoiceWork(vault, RecordingIntake(decoder), comparison, SampleStore(store, vault), use)

@@ -40,7 +40,8 @@ def form(consent: str, sample: bytes, name: str = "Ana") -> bytes:
         for field, value in (("name", name), ("consent", consent))
     )
     head = (
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="audio_sample"; filename="../../x\\r\\n.wav"\r\n'
+        f"--{_BOUNDARY}\r\n"
+        'Content-Disposition: form-data; name="audio_sample"; filename="../../x\\r\\n.wav"\r\n'
         "Content-Type: audio/wav\r\n\r\n"
     )
     return f"{fields}{head}".encode() + sample + f"\r\n--{_BOUNDARY}--\r\n".encode()
