@@ -30,6 +30,19 @@ async def ensure(store: Store, data: Path) -> str:
     return secret.reveal()
 
 
+async def revoke(store: Store, data: Path) -> bool:
+    """Revoke the saved key, and return whether it worked until now: others can reach this server."""
+    file = data / "dev-key"
+    saved = file.read_text().strip() if file.exists() else ""
+    if not api_key.is_well_formed(saved):
+        return False
+    record = await key_records.by_hash(store, api_key.digest(saved))
+    is_alive = record is not None and record.revoked is None and record.closed is None
+    if record is not None and is_alive:
+        await key_records.revoke(store, record.id)
+    return is_alive
+
+
 async def _open_account(store: Store) -> Account:
     """Open the account `dev`, or `dev-2` and so on: a closed account never opens again."""
     number = 1

@@ -20,7 +20,11 @@ from proxy.errors import RateLimited
 RequestClass = Literal["read", "list", "write", "usage", "admin", "unmatched"]
 
 MOST_A_MINUTE: dict[RequestClass, int] = {
-    **{"read": 600, "list": 120, "write": 60, "usage": 60, "admin": 600},
+    "read": 600,
+    "list": 120,
+    "write": 60,
+    "usage": 60,
+    "admin": 600,
     "unmatched": 120,  # a path or a method that is not served
 }
 

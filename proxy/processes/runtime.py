@@ -128,13 +128,17 @@ def is_held(data: Path) -> bool:
     return False
 
 
+def is_local(host: str) -> bool:
+    """Tell whether only this machine can reach a server on this host."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def check_dev_key(host: str) -> None:
     """Raise CannotServe if other machines could reach a server with a dev key."""
-    try:
-        is_local = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_local = False
-    if not is_local:
+    if not is_local(host):
         raise CannotServe(
             f"server.dev_key: the dev key has no limits and is for this machine alone, and {host} can be "
             "reached from elsewhere; leave it out and run voxgate keys create"

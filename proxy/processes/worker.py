@@ -30,6 +30,7 @@ from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import ServerProtocol, server_protocol
+from proxy.processes.runtime import is_local
 from proxy.processes.supervisor_line import SupervisorLine
 from proxy.storage import accounts
 from proxy.storage.erasures import Tombstone
@@ -122,6 +123,10 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
     host, port = http.getsockname()[:2]
     link = ServerLink(host, port, line.reload, line.spread)
     async with open_worker(config, plugins, link) as worker:
+        # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
+        is_open = not (config.server.dev_key or is_local(config.server.host))
+        if is_open and await dev_key.revoke(worker.store, Path(config.data)):
+            _log.warning("server.dev_key.revoked", reason="others can reach this server")
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()

@@ -9,10 +9,14 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from proxy.access import dev_key
 from proxy.config.config_toml import Config, Storage
+from proxy.config.sections import Server
 from proxy.engines.children import Child
 from proxy.processes import runtime
+from proxy.storage import api_key, key_records, open_store
 from speech_engine.host.pipe import Broken, Ready, Revision
 
 SOON_S = 20.0
@@ -70,3 +74,21 @@ async def test_a_worker_that_cannot_announce_itself_ends_with_a_reason(tmp_path:
         assert isinstance(broken, Broken)
         assert broken.reason.startswith("IsADirectoryError")
         assert await child.process.wait() == 1
+
+
+@pytest.mark.parametrize(("host", "is_revoked"), [("0.0.0.0", True), ("::1", False)])
+async def test_a_dev_key_from_before_is_dead_where_others_can_come(
+    tmp_path: Path, host: str, is_revoked: bool
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    async with open_store("sqlite", data) as store:
+        key = await dev_key.ensure(store, data)
+    async with _worker(Config(data=str(data), server=Server(host=host))) as child, asyncio.timeout(SOON_S):
+        async with aclosing(child.messages()) as messages:
+            assert isinstance(await anext(messages), Ready)
+    async with open_store("sqlite", data) as store:
+        record = await key_records.by_hash(store, api_key.digest(key))
+        assert record is not None
+        assert (record.revoked is not None) == is_revoked
+        assert (await dev_key.ensure(store, data) == key) != is_revoked
