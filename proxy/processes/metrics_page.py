@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -20,8 +21,33 @@ from speech_engine.host.pipe import HostState
 ANSWER_S = 2.0
 """The time that a worker has to report. The page is useful without its report, too."""
 
+CLIENT_S = 5.0
+"""The longest silence of a client. It may also take no longer to read a piece of the page."""
+
+MOST_CLIENTS = 16
+
 _SPARE_S = 1.0
 _UNKNOWN_HOST = b"Ask by an address or a name without a dot, or add the name to [server] hosts.\n"
+
+
+class _PageHandler(WSGIRequestHandler):
+    """A handler with bounds: each client has a thread, and a silent one would keep it for ever."""
+
+    timeout = CLIENT_S
+    places: threading.BoundedSemaphore
+
+    def handle(self) -> None:
+        if not self.places.acquire(blocking=False):
+            return  # the connection ends, and so does its thread
+        try:
+            super().handle()
+        except (TimeoutError, ConnectionError):
+            pass  # the client is too slow, or has gone
+        finally:
+            self.places.release()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Write nothing: a scrape is no event."""
 
 
 class MetricsPage(Collector):
@@ -74,6 +100,11 @@ class MetricsPage(Collector):
             return [_UNKNOWN_HOST]
 
         server.set_app(checked)
+
+        class Handler(_PageHandler):
+            places = threading.BoundedSemaphore(MOST_CLIENTS)
+
+        server.RequestHandlerClass = Handler
 
         def stop() -> None:
             server.shutdown()

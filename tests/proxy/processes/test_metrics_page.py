@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import islice
 
 import pytest
 
-from proxy.processes.metrics_page import MetricsPage
+from proxy.processes.metrics_page import MOST_CLIENTS, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from tests.server import free_port
 
@@ -49,6 +52,44 @@ async def test_the_page_says_how_many_workers_are_in_it() -> None:
     assert _line(text, "voxgate_workers ") == "voxgate_workers 3.0"
     assert _line(text, "voxgate_workers_ready ") == "voxgate_workers_ready 2.0"
     assert _line(text, "answers_total ") == "answers_total 4.0"
+
+
+@asynccontextmanager
+async def _silent_clients(
+    count: int, monkeypatch: pytest.MonkeyPatch, client_s: float
+) -> AsyncIterator[tuple[str, list[asyncio.Task[bytes]]]]:
+    """Connect clients that say nothing. Give the address, and what each of them reads until its end."""
+
+    async def ask() -> list[WorkerMetrics]:
+        return []
+
+    monkeypatch.setattr("proxy.processes.metrics_page._PageHandler.timeout", client_s)
+    address = f"127.0.0.1:{free_port()}"
+    page = MetricsPage(address, 1, ask, lambda: ())
+    page.start()
+    host, port = address.split(":")
+    opened = [await asyncio.open_connection(host, port) for _ in range(count)]
+    reads = [asyncio.create_task(reader.read()) for reader, _ in opened]
+    try:
+        yield address, reads
+    finally:
+        for _, writer in opened:
+            writer.close()
+        await asyncio.wait(reads)
+        await asyncio.to_thread(page.stop)
+
+
+async def test_a_silent_client_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with _silent_clients(3, monkeypatch, 0.2) as (address, reads), asyncio.timeout(20):
+        assert await asyncio.gather(*reads) == [b""] * 3
+        assert "voxgate_workers 1.0" in await _scrape(address)
+
+
+async def test_so_many_clients_have_a_place_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with _silent_clients(MOST_CLIENTS + 5, monkeypatch, 600.0) as (_, reads), asyncio.timeout(20):
+        for read in islice(asyncio.as_completed(reads), 5):
+            assert await read == b""
+        assert sum(read.done() for read in reads) == 5
 
 
 async def test_a_page_is_given_though_nobody_answers_at_all() -> None:
