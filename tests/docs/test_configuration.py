@@ -96,7 +96,9 @@ def test_every_example_is_a_configuration_without_a_fault(block: Block, tmp_path
     file.write_text(own + block.text)
     secrets = dict.fromkeys(re.findall(r"env:(\w+)", block.text), "a secret")
     findings = check_config(config_toml.load(file, secrets), registry.load())
-    assert [finding.found for finding in findings if finding.verdict == "wrong"] == []
+    # Whether the environment of a plugin was built is not what an example is about.
+    wrong = [finding.found for finding in findings if finding.verdict == "wrong"]
+    assert [found for found in wrong if not found.startswith("run: voxgate env build")] == []
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:
