@@ -16,7 +16,10 @@ from proxy.http.connection import BODY_FOLLOWS
 from proxy.http.replies import failure_reply
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+
+_CONTINUE_BYTES = len(b"HTTP/1.1 100 Continue\r\n\r\n")
+"""What uvicorn writes when the body of a client that waits for a word is read."""
 
 _NOT_IN_NAMES = re.compile(rb"[^!#$%&'*+.^_`|~0-9a-z-]")
 """ASGI's names are in small letters, and `content-length` is looked for as such."""
@@ -25,11 +28,18 @@ _NOT_IN_VALUES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 class AnswerCycle(RequestResponseCycle):
     """A request and its answer. `written` counts the bytes of the answer that the transport has, head and
-    framing included. The head waits for the first bytes, but no longer than this turn of the loop.
+    framing included; `written_before` those of a `100 Continue`. The head waits for the first bytes, but no
+    longer than this turn of the loop.
     """
 
     written = 0
+    written_before = 0
     _head = b""
+
+    async def receive(self) -> ASGIReceiveEvent:
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.written_before = _CONTINUE_BYTES
+        return await super().receive()
 
     async def send(self, message: ASGISendEvent) -> None:
         if self.flow.write_paused and not self.disconnected:

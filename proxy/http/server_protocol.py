@@ -89,7 +89,7 @@ class ServerProtocol(RequestProtocol):
         cycle.__class__ = AnswerCycle
         assert isinstance(cycle, AnswerCycle)
         if self._answer is not None:
-            self._written_before += self._answer.written
+            self._written_before += self._answer.written_before + self._answer.written
         self._answer = cycle
         super()._start_asgi_task(cycle, app)
 
@@ -106,7 +106,8 @@ class ServerProtocol(RequestProtocol):
         return self.transport.get_write_buffer_size()
 
     def count_taken(self) -> int:
-        written = self._answer.written if self._answer is not None else 0
+        answer = self._answer
+        written = answer.written_before + answer.written if answer is not None else 0
         return self._written_before + written - self.count_unsent()
 
     def cut_off(self) -> None:
@@ -128,9 +129,10 @@ class ServerProtocol(RequestProtocol):
 
     def _compute_sent_share(self) -> float:
         """Compute the share of the last answer that has left this machine. Earlier answers left before it."""
-        written = self._answer.written if self._answer is not None else 0
-        if not written:
+        answer = self._answer
+        if answer is None or not answer.written:
             return 0.0
+        before, written = self._written_before + answer.written_before, answer.written
         try:
             connection: socket.socket = self.transport.get_extra_info("socket")
             info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT_AGAIN_AT + 8)
@@ -139,7 +141,7 @@ class ServerProtocol(RequestProtocol):
         if len(info) < _BYTES_SENT_AGAIN_AT + 8:
             return 1.0
         sent, sent_again = struct.unpack_from("=QQ", info, _BYTES_SENT_AT)
-        unsent: int = self._written_before + written - (sent - sent_again)
+        unsent: int = before + written - (sent - sent_again)
         return min(1.0, max(0.0, 1.0 - unsent / written))
 
     def _watch_the_rest(self) -> None:

@@ -17,6 +17,7 @@ from proxy.storage.store import Params, Store
 SLICE = 5000
 _MOST_SHOWN = 20
 _LIVE = "SELECT count(*) AS live FROM holds WHERE expires > :now"
+_WHOLE = "the database's file is whole"
 _BALANCES = "a balance is the sum of its entries"
 
 
@@ -42,6 +43,8 @@ class VerifyResult(msgspec.Struct, frozen=True):
 async def verify(store: Store) -> VerifyResult:
     """Check the books. It takes seconds for a million entries, and nothing else waits for it."""
     found = _Found()
+    if damage := await store.find_damage():
+        found.add(_WHOLE, "database", damage)
     now = await store.now()
     balances = 0
     async for account in books.accounts(store):

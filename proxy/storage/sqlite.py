@@ -160,6 +160,11 @@ class SqliteStore:
         else:
             self._writer.batches.add(item)
 
+    async def find_damage(self) -> str:
+        (row,) = await self.read_long("PRAGMA quick_check(1)")
+        verdict = str(row["quick_check"])
+        return "" if verdict == "ok" else verdict.splitlines()[0]
+
     async def forget_deleted(self) -> bool:
         """Empty the write-ahead log, in which deleted rows still are. False while somebody reads from it."""
         self._check_open()

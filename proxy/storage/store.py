@@ -81,6 +81,10 @@ class Store(Protocol):
         """
         ...
 
+    async def find_damage(self) -> str:
+        """Return what is wrong with the database's files, "" if nothing is known."""
+        ...
+
     async def forget_deleted(self) -> bool:
         """Let the database's files lose what was deleted, as far as it can. False: not yet, try again."""
         ...

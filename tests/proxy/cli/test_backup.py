@@ -202,3 +202,19 @@ def test_with_postgresql_its_own_tool_is_named(run: Run, folder: Path, command: 
     said = refused(run(command, str(folder / "backup.db")))
     assert tool in said
     assert "secret" not in said
+
+
+def test_a_damaged_database_does_not_agree(run: Run, folder: Path) -> None:
+    run("accounts", "create", "ada")
+    assert run("ledger", "verify").status == 0
+    # No check of the books reads this index.
+    with closing(sqlite3.connect(folder / "data" / DATABASE)) as database:
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        (root,) = database.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'keys_by_account'"
+        ).fetchone()
+    with (folder / "data" / DATABASE).open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    ran = run("ledger", "verify")
+    assert (ran.status, "the database's file is whole" in ran.out) == (1, True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +92,40 @@ async def test_what_lies_in_our_buffers_has_not_been_sent(whole_answers: int) ->
 async def test_with_a_close_look_little_more_is_written_than_sent() -> None:
     close, loose = Answers(is_close=True), Answers(is_close=False)
     assert await _leave(close, 0) * 2 < await _leave(loose, 0)
+
+
+EXPECTING = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+
+
+async def test_the_word_to_continue_is_no_part_of_an_answer() -> None:
+    """A client that gets it hundreds of times, and then leaves, pays for no byte more."""
+    long = Answers(is_close=True)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":
+            await long(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with asyncio.timeout(20.0), serving(app, Patient) as address:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await loop.sock_connect(client, address)
+            for _ in range(300):
+                await loop.sock_sendall(client, EXPECTING + b"a")
+                heard = b""
+                while heard.count(b"\r\n\r\n") < 2:
+                    heard += await loop.sock_recv(client, 4096)
+            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await long.is_stuck.wait()
+            (arrived,) = struct.unpack("i", fcntl.ioctl(client, termios.FIONREAD, bytes(4)))
+        await long.gone.wait()
+    assert 0 < arrived < long.written
+    assert long.peer.sent_share * long.written < arrived + 1000
 
 
 @pytest.fixture

@@ -51,6 +51,9 @@ class LossyStore:
     async def now(self) -> int:
         return await self._store.now()
 
+    async def find_damage(self) -> str:
+        return await self._store.find_damage()
+
     async def forget_deleted(self) -> bool:
         return await self._store.forget_deleted()
 

@@ -47,6 +47,9 @@ class WatchedStore:
     def submit(self, item: BatchItem) -> None:
         self._store.submit(item)
 
+    async def find_damage(self) -> str:
+        return await self._store.find_damage()
+
     async def forget_deleted(self) -> bool:
         return await self._store.forget_deleted()
 
