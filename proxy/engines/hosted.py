@@ -37,8 +37,6 @@ _log = structlog.get_logger()
 class HostedEngine:
     """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed."""
 
-    keeps_spool = True
-
     def __init__(self, name: str, source: SampleSource = NO_SOURCE) -> None:
         self.name = name
         self._delivery = SampleDelivery(source)
