@@ -40,8 +40,6 @@ _log = structlog.get_logger()
 class CloudEngine:
     """An engine in the server. Without keys it is one that could not be created, and `failure` says why."""
 
-    keeps_spool = False
-
     def __init__(
         self,
         name: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -45,10 +45,12 @@ class HostGone(Exception):
 class HostProcess:
     """One ready host process and the channel to it. `died` is set when the supervisor has seen its end.
 
+    `on_end` is called when a call has ended.
     No other life of a process has its `number`.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
         self.number = next(_numbers)
         self.running = 0
         self.tenants: Counter[str] = Counter()
@@ -108,6 +110,14 @@ class HostProcess:
         call = self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, pcm))
         return HostCall(self, call, begin.work.tenant)
 
+    def end(self, tenant: str) -> None:
+        """Count a call of this tenant as ended."""
+        self.running -= 1
+        self.tenants[tenant] -= 1
+        if not self.tenants[tenant]:
+            del self.tenants[tenant]
+        self._on_end()
+
     def note_death(self, begun: tuple[str, ...], killer: str) -> None:
         """Note which calls the engine had begun, and which one killed it if that is certain.
 
@@ -151,11 +161,8 @@ class HostCall:
     def close(self) -> None:
         if self._is_open:
             self._is_open = False
-            self.process.running -= 1
-            self.process.tenants[self._tenant] -= 1
-            if not self.process.tenants[self._tenant]:
-                del self.process.tenants[self._tenant]
             self._call.cancel()
+            self.process.end(self._tenant)
 
 
 def _lost(error: grpc.aio.AioRpcError) -> Exception:

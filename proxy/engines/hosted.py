@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -18,7 +19,7 @@ import structlog
 from proxy.engines.host_process import HostProcess
 from proxy.engines.host_stream import HostStream
 from proxy.engines.local_samples import find_model
-from proxy.engines.process_choice import ProcessChoice
+from proxy.engines.process_choice import PATIENCE_S, ProcessChoice
 from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInfo, SpeechJob, VoiceInfo, Work
@@ -37,8 +38,6 @@ _log = structlog.get_logger()
 class HostedEngine:
     """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed."""
 
-    keeps_spool = True
-
     def __init__(self, name: str, source: SampleSource = NO_SOURCE) -> None:
         self.name = name
         self._delivery = SampleDelivery(source)
@@ -48,6 +47,7 @@ class HostedEngine:
         self.revision = 0
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
+        self._has_room = asyncio.Event()
         self._calls = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -128,7 +128,25 @@ class HostedEngine:
         return f"{os.getpid()}-{next(self._calls)}"
 
     async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
-        """Return the least busy ready process for a tenant. Wait for one while there is hope."""
+        """Return a ready process for a job of this tenant. Wait for one while there is hope."""
+        await self._wait_ready(deadline)
+        self._choice.note(tenant)
+        now = asyncio.get_running_loop().time
+        # Most of a short time is for the engine.
+        patient_until = now() + min(PATIENCE_S, (deadline - now()) / 2)
+        while (process := self._choose(tenant, is_patient=now() < patient_until)) is None:
+            self._has_room.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(patient_until):
+                    await self._has_room.wait()
+            await self._wait_ready(deadline)
+        return process
+
+    def _choose(self, tenant: str, *, is_patient: bool) -> HostProcess | None:
+        processes = self._processes.values()
+        return self._choice.choose(processes, tenant, self._welcome.slots, is_patient=is_patient)
+
+    async def _wait_ready(self, deadline: float) -> None:
         while not self._processes:
             if self.state == "failed":
                 raise EngineUnavailable(f"{self.name} is down: {self.reason}")
@@ -138,7 +156,6 @@ class HostedEngine:
                     await self.changed.wait()
             except TimeoutError:
                 raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
-        return self._choice.choose(self._processes.values(), tenant)
 
     @property
     def arrived(self) -> int:
@@ -177,7 +194,7 @@ class HostedEngine:
             await process.close()
 
     async def _greet(self, state: HostState) -> None:
-        process = HostProcess(state.address)
+        process = HostProcess(state.address, self._has_room.set)
         try:
             if await self._is_welcome(process, state):
                 self._processes[state.process] = process

@@ -21,7 +21,6 @@ _log = structlog.get_logger()
 class InProcessEngine:
     """An engine in the server, behind the same slots and queue that a host would keep."""
 
-    keeps_spool = False
     revision = 0
     state = "ready"
     reason = ""

@@ -1,8 +1,9 @@
 """The choice of a process for a job, among the processes of one engine.
 
 An engine that speaks one job a process would be full of one account's long texts, and everybody else would
-wait for the shortest of them to end. So while several accounts speak, none has a job in every process: the
-others find one in which only they wait. An account that is alone has all of them.
+wait for the shortest of them to end. So while several accounts speak, a job waits a moment for a place in the
+processes of its account, before it takes the last one: the others mostly find one in which only they wait.
+After that moment it takes any, since no job may fail while a process is idle.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Protocol, TypeVar
 
-OTHERS_S = 10.0
-"""How long an account counts as one that speaks, after its last job has begun."""
+OTHERS_S = 2.0
+"""How long an account counts as one that speaks, after its last job has come."""
+
+PATIENCE_S = 1.0
+"""How long a job waits for a place in the processes of its account."""
 
 
 class Process(Protocol):
@@ -39,15 +43,30 @@ class ProcessChoice:
     def __repr__(self) -> str:
         return f"<ProcessChoice for {self._last or 'nobody'}>"
 
-    def choose(self, processes: Collection[P], tenant: str) -> P:
-        """Return the least busy process that this tenant may use. There must be one."""
-        now = self._clock()
+    def note(self, tenant: str) -> None:
+        """Note that a job of this tenant has come."""
         if tenant != self._last:
             self._last, self._other_at = tenant, self._last_at
-        self._last_at = now
-        open_ = processes
-        if len(processes) > 1 and now - self._other_at < OTHERS_S:
-            taken = [process for process in processes if process.tenants[tenant]]
-            if len(taken) == len(processes) - 1:
-                open_ = taken
-        return min(open_, key=lambda process: process.running)
+        self._last_at = self._clock()
+
+    def choose(self, processes: Collection[P], tenant: str, slots: int, *, is_patient: bool) -> P | None:
+        """Return the process for a job of this tenant: the least busy one, unless that is for the others.
+
+        Each process has so many slots, and there must be a process. None means that a patient job waits
+        until one of the jobs has ended.
+        """
+        least = min(processes, key=_running)
+        taken = [process for process in processes if process.tenants[tenant]]
+        if not taken or len(taken) != len(processes) - 1 or not self._has_others(tenant):
+            return least
+        own = min(taken, key=_running)
+        if own.running < slots or own.running <= least.running:
+            return own
+        return None if is_patient else least
+
+    def _has_others(self, tenant: str) -> bool:
+        return tenant != self._last or self._clock() - self._other_at < OTHERS_S
+
+
+def _running(process: Process) -> int:
+    return process.running

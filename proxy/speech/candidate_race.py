@@ -13,7 +13,6 @@ from policies import estimate, provider_waits, segments
 from policies.lexicon import find_pronunciations
 from policies.routing import Candidate
 from proxy.audio import libraries
-from proxy.audio.formats import SAMPLE_BYTES
 from proxy.audio.frames import open_frames
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
@@ -31,7 +30,6 @@ from speech_engine import (
     SpeechJob,
 )
 from speech_engine.host.engine_stream import run_to_end
-from speech_engine.host.spool import SPOOL_BYTES
 
 _log = structlog.get_logger()
 
@@ -110,7 +108,7 @@ class FirstAudio:
         try:
             engine = self._engines[attempt.model.engine]
             events = engine.open(Speak(job), attempt.note_dispatch)
-            await stream.begin(events, holds_engine=not engine.keeps_spool or not _fits_spool(job))
+            await stream.begin(events)
         except EngineError as error:
             # If an engine refused a text, it has not begun the job, and no provider bills for it.
             attempt.was_dispatched &= isinstance(error, (EngineFailed, EngineTimeout))
@@ -236,11 +234,6 @@ class CandidateRace:
 def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
     """Return the facts for the operator's log. Most clients learn only that the engine failed."""
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}
-
-
-def _fits_spool(job: SpeechJob) -> bool:
-    """Tell whether a host can keep all sound of a job if nobody reads it."""
-    return job.max_samples is not None and job.max_samples * SAMPLE_BYTES <= SPOOL_BYTES
 
 
 def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:

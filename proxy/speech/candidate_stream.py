@@ -52,6 +52,9 @@ class CandidateStream:
     soon as it has finished, so that its slot does not wait for the client.
     """
 
+    holds_engine = True
+    """Of a slow client's answers, a host keeps only what all its spools have room for."""
+
     def __init__(
         self,
         candidate: Candidate,
@@ -65,7 +68,6 @@ class CandidateStream:
         self.job = job
         self.has_begun = False
         self.sample_rate_hz = OUTPUT_RATE_HZ
-        self.holds_engine = False
         self.seconds = 0.0
         self.units: float | None = None
         self._places = places
@@ -98,9 +100,9 @@ class CandidateStream:
         """Return the job, with the time that is left for it."""
         return msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
 
-    async def begin(self, events: EngineStream, *, holds_engine: bool = False) -> None:
+    async def begin(self, events: EngineStream) -> None:
         """Read events until there are bytes of audio to send. The caller keeps the time."""
-        self._events, self.holds_engine = events, holds_engine
+        self._events = events
         while not self._finished and not (self._first.data and self.seconds):
             self._first += await self._read()
         if self._out is not None and not isinstance(self._out, Sound) and not self.seconds:

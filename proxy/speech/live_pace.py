@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.audio.formats import Chunk
+from proxy.speech.sound_queue import ReaderPace
 from proxy.speech.speech_stream import SpeechStream
 
 AHEAD_S = 5.0
@@ -23,9 +24,10 @@ class PacedStream:
     holds_engine = False
     """What it reads from is read ahead."""
 
-    def __init__(self, sound: SpeechStream, is_hurried: Callable[[], bool]) -> None:
+    def __init__(self, sound: SpeechStream, is_hurried: Callable[[], bool], pace: ReaderPace) -> None:
         self._sound = sound
         self._is_hurried = is_hurried
+        self._pace = pace
         self._rest = Chunk()
         self._began: float | None = None
         self._given_s = 0.0
@@ -60,4 +62,5 @@ class PacedStream:
         self._given_s += seconds
         ahead_s = self._given_s - (now - self._began) - AHEAD_S
         if ahead_s > 0 and not self._is_hurried():
-            await asyncio.sleep(ahead_s)
+            with self._pace.resting():
+                await asyncio.sleep(ahead_s)

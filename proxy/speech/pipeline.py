@@ -21,7 +21,7 @@ from proxy.speech.live_pace import PacedStream
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.relay import begin_speech
-from proxy.speech.sound_queue import SpillRoom
+from proxy.speech.sound_queue import ReaderPace, SpillRoom
 from proxy.speech.speech_stream import Speech, SpeechStream
 from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
@@ -121,8 +121,9 @@ class Answer:
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
         """Give the sound at the pace at which it is heard. The engine does not wait for that."""
-        self._prefetch = Prefetch(self._begun, self._room)
-        self._sound = PacedStream(self._prefetch, is_hurried)
+        pace = ReaderPace()
+        self._prefetch = Prefetch(self._begun, self._room, pace)
+        self._sound = PacedStream(self._prefetch, is_hurried, pace)
 
     def note_departure(self) -> None:
         """Note that the client has left: of what is made from now on, nothing reaches it."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from proxy.audio.formats import Chunk
-from proxy.speech.sound_queue import SoundQueue, SpillRoom
+from proxy.speech.sound_queue import ReaderPace, SoundQueue, SpillRoom
 from proxy.speech.speech_stream import SpeechStream
 
 S = TypeVar("S", bound=SpeechStream)
@@ -22,10 +22,12 @@ class Prefetch(Generic[S]):
 
     holds_engine = False
 
-    def __init__(self, begin: Callable[[], Awaitable[S]], room: SpillRoom) -> None:
+    def __init__(
+        self, begin: Callable[[], Awaitable[S]], room: SpillRoom, pace: ReaderPace | None = None
+    ) -> None:
         self.stream: S | None = None
         self.finished = asyncio.Event()
-        self._queue = SoundQueue(room, self._break_off)
+        self._queue = SoundQueue(room, self._break_off, pace)
         self._last = Chunk()
         self._has_more = asyncio.Event()
         self._is_stopped = False
@@ -58,7 +60,8 @@ class Prefetch(Generic[S]):
     async def _wait_for_more(self) -> bool:
         while not self._queue and not self._task.done() and not self._queue.is_broken:
             self._has_more.clear()
-            await self._has_more.wait()
+            with self._queue.pace.resting():
+                await self._has_more.wait()
         self._queue.check()
         return bool(self._queue)
 

@@ -17,7 +17,7 @@ from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
-from proxy.speech.sound_queue import SpillRoom
+from proxy.speech.sound_queue import ReaderPace, SpillRoom
 from proxy.speech.speech_stream import PcmReader, Speech
 from proxy.speech.word_times import SpokenWord
 from speech_engine import EngineError
@@ -63,6 +63,7 @@ class Relay:
         self._first_audio = first_audio
         self._levels = levels if _has_several_voices(call.plan) else None
         self._room = room
+        self._pace = ReaderPace()
         self._call = call
         self._waited_s = waited_s
         self._runs = call.tally.parts
@@ -178,7 +179,7 @@ class Relay:
     def _prefetch_part(self, number: int, waited_s: float = 0.0) -> Prefetch[CandidateStream]:
         wait_until_free = partial(self._wait_until_free, number) if number else None
         begin = partial(self._first_audio.begin, self._call, self._runs[number], waited_s, wait_until_free)
-        self._prefetches.append(Prefetch(begin, self._room))
+        self._prefetches.append(Prefetch(begin, self._room, self._pace))
         return self._prefetches[number]
 
     async def _wait_until_free(self, number: int, engine: str) -> None:

@@ -11,7 +11,8 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -32,9 +33,47 @@ _MOST_READ = 4096
 
 _MEGABYTE = 1024 * 1024
 
+_CREDIT_S = 2.0
+"""So much sound counts as taken in the first second: a reader that has just begun is not slow yet."""
+
 T = TypeVar("T")
 
 _log = structlog.get_logger()
+
+
+class ReaderPace:
+    """How quickly a client takes the sound that is ready for it: in seconds of sound a second.
+
+    All queues of an answer share one, since the sound of a later part waits for the same client.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._taken_s = 0.0
+        self._rested_s = 0.0
+        self._rests_since: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<ReaderPace {self.value:.2f}>"
+
+    @property
+    def value(self) -> float:
+        now = self._clock() if self._rests_since is None else self._rests_since
+        return (self._taken_s + _CREDIT_S) / (now - self._began - self._rested_s + 1.0)
+
+    def take(self, chunk: Chunk) -> None:
+        self._taken_s += chunk.samples / chunk.sample_rate_hz
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Leave out the time of the block: the client waits for us, or shall not have more yet."""
+        self._rests_since = self._clock()
+        try:
+            yield
+        finally:
+            self._rested_s += self._clock() - self._rests_since
+            self._rests_since = None
 
 
 class SpillRoom:
@@ -62,7 +101,7 @@ class SpillRoom:
     def take(self, queue: SoundQueue, count: int) -> None:
         """Take room for so many bytes. The slowest clients make it; this one may be among them."""
         while self._used + count > self._most_bytes and not queue.is_broken:
-            slowest = min(self._queues, key=lambda each: each.pace)
+            slowest = min(self._queues, key=lambda each: each.pace.value)
             _log.warning("answer.spill.refused", used=self._used, files=len(self._queues))
             slowest.break_off()
         if not queue.is_broken:
@@ -79,8 +118,11 @@ class SoundQueue:
     The first chunks lie in memory, the next ones in the file, and the newest wait to be written there.
     """
 
-    def __init__(self, room: SpillRoom, on_broken: Callable[[], None]) -> None:
+    def __init__(
+        self, room: SpillRoom, on_broken: Callable[[], None], pace: ReaderPace | None = None
+    ) -> None:
         self.is_broken = False
+        self.pace = pace or ReaderPace()
         self._room = room
         self._on_broken = on_broken
         self._first: deque[Chunk] = deque()
@@ -91,8 +133,6 @@ class SoundQueue:
         self._file: IO[bytes] | None = None
         self._file_size = 0
         self._read_to = 0
-        self._began = time.monotonic()
-        self._given = 0
         # Writer and reader use the file in turn: what is just being written cannot be read.
         self._filing = asyncio.Lock()
         self._at_work: asyncio.Future[Any] | None = None
@@ -104,11 +144,6 @@ class SoundQueue:
 
     def __bool__(self) -> bool:
         return bool(self._first or self._filed or self._newest)
-
-    @property
-    def pace(self) -> float:
-        """The bytes that the reader has taken in a second."""
-        return self._given / max(0.001, time.monotonic() - self._began)
 
     async def push(self, chunk: Chunk) -> None:
         """Add a chunk. Raises ReaderTooSlow if there is no room for this queue."""
@@ -131,7 +166,7 @@ class SoundQueue:
         self.check()
         chunk = self._first.popleft()
         self._first_bytes -= len(chunk.data)
-        self._given += len(chunk.data)
+        self.pace.take(chunk)
         return chunk
 
     def break_off(self) -> None:

@@ -19,10 +19,8 @@ class SpeechStream(Protocol):
 
     @property
     def holds_engine(self) -> bool:
-        """Whether its engine waits while nobody reads: then a slow client takes a slot from others.
-
-        A host reads its engine ahead into a spool of its own, if all its sound fits there.
-        """
+        """Whether its engine waits while nobody reads: then a slow client takes a slot from others, or
+        memory of a host that all of them share."""
         ...
 
     async def next_chunk(self) -> Chunk | None:

@@ -7,6 +7,7 @@ library only: a filter for system calls is written as the kernel reads it.
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import resource
 import struct
@@ -21,9 +22,14 @@ _FOR_ALL_THREADS = 1
 _ALLOW = 0x7FFF0000
 _REFUSE = 0x00050000 | 1  # EPERM: a library that only tries goes on without it
 
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_NUMBER_AT, _ARCH_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
-_UNIX = 1
+_LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
+_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
+_UNIX, _STREAM, _SOCKET_KIND = 1, 1, 0xF
+_SET_OWNER = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: the kernel would send a signal for us
+_SET_GROUP = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: the same for sockets
+
+_Line = tuple[int, int, int, int]
+"""A code, the distance to jump if true and if false, and a value."""
 
 
 class _Machine(NamedTuple):
@@ -31,7 +37,11 @@ class _Machine(NamedTuple):
 
     audit: int
     seccomp: int
-    socket: int
+    sockets: tuple[int, int]
+    tgkill: int
+    prlimit: int
+    fcntl: int
+    ioctl: int
     always: tuple[int, ...]
     programs: tuple[int, ...]
     network: tuple[int, ...]
@@ -41,7 +51,11 @@ _MACHINES = {
     "x86_64": _Machine(
         audit=0xC000003E,
         seccomp=317,
-        socket=41,
+        sockets=(41, 53),  # socket, socketpair
+        tgkill=234,
+        prlimit=302,
+        fcntl=72,
+        ioctl=16,
         # ptrace, process_vm_readv, process_vm_writev, kcmp, pidfd_getfd, bpf, perf_event_open,
         # io_uring_setup, userfaultfd, mount, umount2, pivot_root, chroot, unshare, setns, init_module,
         # finit_module, kexec_load, keyctl, add_key, request_key, open_by_handle_at, move_mount, fsopen
@@ -49,18 +63,31 @@ _MACHINES = {
             *(101, 310, 311, 312, 438, 321, 298, 425, 323, 165, 166, 155, 161, 272, 308, 175, 313, 246),
             *(250, 248, 249, 304, 429, 430),
         ),
-        programs=(59, 322, 62, 424),  # execve, execveat, kill, pidfd_send_signal
+        # execve, execveat, kill, pidfd_send_signal, tkill, rt_sigqueueinfo, rt_tgsigqueueinfo, setpriority,
+        # ioprio_set, sched_setparam, sched_setscheduler, sched_setaffinity, sched_setattr, migrate_pages,
+        # move_pages, process_madvise, process_mrelease
+        programs=(
+            *(59, 322, 62, 424, 200, 129, 297, 141, 251, 142, 144, 203, 314, 256),
+            *(279, 440, 448),
+        ),
         network=(42,),  # connect
     ),
     "aarch64": _Machine(
         audit=0xC00000B7,
         seccomp=277,
-        socket=198,
+        sockets=(198, 199),
+        tgkill=131,
+        prlimit=261,
+        fcntl=25,
+        ioctl=29,
         always=(
             *(117, 270, 271, 272, 438, 280, 241, 425, 282, 40, 39, 41, 51, 97, 268, 105, 273, 104),
             *(219, 217, 218, 265, 429, 430),
         ),
-        programs=(221, 281, 129, 424),
+        programs=(
+            *(221, 281, 129, 424, 130, 138, 240, 140, 30, 118, 119, 122, 274, 238),
+            *(239, 440, 448),
+        ),
         network=(203,),
     ),
 }
@@ -99,26 +126,58 @@ def _confine_calls(needs: frozenset[str]) -> Iterator[str]:
 
 
 def _program(machine: _Machine, needs: frozenset[str]) -> bytes:
-    """Return the filter: each refused number jumps to the last line, all others are allowed."""
+    """Return the filter: some calls are refused, some with certain arguments, all others are allowed."""
     refused = list(machine.always)
     if "programs" not in needs:
         refused += machine.programs
     if "network" not in needs:
         refused += machine.network
-    # Each line is (code, distance if true, distance if false, value).
-    lines = [(_LOAD, 0, 0, _ARCH_AT), (_EQUAL, 1, 0, machine.audit), (_RETURN, 0, 0, _REFUSE)]
+    lines: list[_Line] = [(_LOAD, 0, 0, _ARCH_AT), (_EQUAL, 1, 0, machine.audit), (_RETURN, 0, 0, _REFUSE)]
     lines.append((_LOAD, 0, 0, _NUMBER_AT))
     if machine.audit == _MACHINES["x86_64"].audit:
         # The same calls have a second set of numbers there.
         lines += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _REFUSE)]
     for number in refused:
         lines += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _REFUSE)]
+    if "programs" not in needs:
+        # A library may signal its own threads, and read and lower its own limits.
+        own = os.getpid()
+        lines += _refuse_unless(machine.tgkill, 0, (own,))
+        lines += _refuse_unless(machine.prlimit, 0, (0, own))
+        lines += _refuse_if(machine.fcntl, 1, _SET_OWNER) + _refuse_if(machine.ioctl, 1, _SET_GROUP)
     if "network" not in needs:
-        # A datagram needs no connect. Sockets of this machine stay: the server's calls come over one.
-        lines += [(_EQUAL, 0, 3, machine.socket), (_LOAD, 0, 0, _FIRST_ARGUMENT_AT)]
-        lines += [(_EQUAL, 1, 0, _UNIX), (_RETURN, 0, 0, _REFUSE)]
+        for number in machine.sockets:
+            # Sockets of this machine stay: the server's calls come over one. A datagram needs no connect.
+            lines += _refuse_unless(number, 0, (_UNIX,))
+            lines += _refuse_unless(number, 1, (_STREAM,), _SOCKET_KIND)
     lines.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
+
+
+def _refuse_if(number: int, argument: int, values: tuple[int, ...]) -> list[_Line]:
+    """Return the lines that refuse a call whose argument is one of these values."""
+    lines = [_load_argument(argument)]
+    for value in values:
+        lines += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _REFUSE)]
+    return _for_call(number, lines)
+
+
+def _refuse_unless(
+    number: int, argument: int, values: tuple[int, ...], mask: int = 0xFFFFFFFF
+) -> list[_Line]:
+    """Return the lines that refuse a call unless its argument, under the mask, is one of these values."""
+    lines = [_load_argument(argument), (_AND, 0, 0, mask)]
+    lines += [(_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
+    return _for_call(number, [*lines, (_RETURN, 0, 0, _REFUSE)])
+
+
+def _for_call(number: int, lines: list[_Line]) -> list[_Line]:
+    return [(_LOAD, 0, 0, _NUMBER_AT), (_EQUAL, 0, len(lines), number), *lines]
+
+
+def _load_argument(argument: int) -> _Line:
+    """Return the line that loads an argument's low half, which is all that the kernel takes of these."""
+    return _LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument
 
 
 def _install(machine: _Machine, program: bytes) -> bool:

@@ -17,7 +17,7 @@ from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
 from speech_engine.host.slot_stream import SlotStream
 from speech_engine.host.slots import Slots
-from speech_engine.host.spool import Spool
+from speech_engine.host.spool import Spool, SpoolRoom
 from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Logger
 from speech_engine.values import SpeechJob
@@ -41,6 +41,7 @@ class HostServer:
     ) -> None:
         self._suspects = suspects or Suspects()
         self._shelf = shelf or SampleShelf()
+        self._room = SpoolRoom()
         self._engine = engine
         self._welcome = messages.introduction(engine)
         self._slots = slots
@@ -86,7 +87,7 @@ class HostServer:
         if job is not None and (missing := self._shelf.missing(job)):
             await call.write(MissingSamples(missing))
             return
-        spool, reading = Spool(), _Reading(self._slots)
+        spool, reading = Spool(self._room), _Reading(self._slots)
         call.add_done_callback(reading.end)
         filling = asyncio.create_task(self._fill(spool, begin, pcm, reading))
         loan = None if job is None else self._lend(job, filling, spool)
@@ -100,7 +101,10 @@ class HostServer:
         finally:
             # The slot must be free before this call is over, also when the server cancels it.
             filling.cancel()
-            await asyncio.wait([filling])
+            try:
+                await asyncio.wait([filling])
+            finally:
+                spool.close()
             if not filling.cancelled() and (fault := filling.exception()) is not None:
                 self._log.warning("host.answer.failed", error=type(fault).__name__)
 

@@ -1,6 +1,7 @@
-"""Keeps frames until the reader takes them: a slow client must never hold an engine's slot.
+"""Keeps frames until the reader takes them: an engine runs ahead of the worker that reads it.
 
-The engine runs ahead into the spool; past its limit `put` waits, which pauses the engine.
+Past its own limit, or that of all spools of the host together, `put` waits, which pauses the engine. The
+worker reads on for a slow client, so what lies here is soon gone.
 """
 
 from __future__ import annotations
@@ -12,12 +13,46 @@ from speech_engine.events import Audio, Encoded
 from speech_engine.host.messages import Frame
 
 SPOOL_BYTES = 16 * 1024 * 1024
+ROOM_BYTES = 64 * 1024 * 1024
+"""Far below the memory of a host: many answers that nobody reads must not end it."""
+
+
+class SpoolRoom:
+    """The room that all spools of a host share."""
+
+    def __init__(self, limit_bytes: int = ROOM_BYTES) -> None:
+        self._limit = limit_bytes
+        self._bytes = 0
+        self._changed = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<SpoolRoom {self._bytes} of {self._limit} bytes>"
+
+    @property
+    def is_full(self) -> bool:
+        return self._bytes > self._limit
+
+    def take(self, count: int) -> None:
+        self._bytes += count
+
+    def give_back(self, count: int) -> None:
+        self._bytes -= count
+        self._changed.set()
+
+    async def wait(self) -> None:
+        """Wait until some spool has given room back."""
+        self._changed.clear()
+        await self._changed.wait()
 
 
 class Spool:
-    """A spool between one writer and one reader. After `end`, the reader gets the rest, and then None."""
+    """A spool between one writer and one reader. After `end`, the reader gets the rest, and then None.
 
-    def __init__(self, limit_bytes: int = SPOOL_BYTES) -> None:
+    `close` gives the room of what is left back.
+    """
+
+    def __init__(self, room: SpoolRoom, limit_bytes: int = SPOOL_BYTES) -> None:
+        self._room = room
         self._limit = limit_bytes
         self._frames: deque[Frame] = deque()
         self._bytes = 0
@@ -29,14 +64,14 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        return self._bytes > self._limit
+        # An empty one takes a frame however full the others are: its reader waits for nobody else's.
+        return self._bytes > self._limit or (self._bytes > 0 and self._room.is_full)
 
     async def put(self, frame: Frame) -> None:
         while self.is_full:
-            self._changed.clear()
-            await self._changed.wait()
+            await self._room.wait()
         self._frames.append(frame)
-        self._bytes += _size(frame)
+        self._count(_size(frame))
         self._changed.set()
 
     def end(self) -> None:
@@ -50,9 +85,19 @@ class Spool:
             self._changed.clear()
             await self._changed.wait()
         frame = self._frames.popleft()
-        self._bytes -= _size(frame)
-        self._changed.set()
+        self._count(-_size(frame))
         return frame
+
+    def close(self) -> None:
+        self._frames.clear()
+        self._count(-self._bytes)
+
+    def _count(self, change: int) -> None:
+        self._bytes += change
+        if change > 0:
+            self._room.take(change)
+        else:
+            self._room.give_back(-change)
 
 
 def _size(frame: Frame) -> int:

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from tests.faults.processes import state, until, worker
 from tests.server import Server
@@ -15,34 +15,39 @@ from tests.server import Server
 CLIENTS = 8
 CLOUD_CLIENTS = 3
 _LIBRARIES_BYTES = 40 * 1024 * 1024
-_LONG = "A sentence of middling length for a client that sleeps. " * 70
+_SENTENCE = "A sentence of middling length for a client that sleeps. "
+SHORT, LONG = _SENTENCE * 14, _SENTENCE * 70
+"""A minute of sound, which a host could keep as a whole, and several."""
 
 
 @contextmanager
-def _stalled(
-    server: Server, count: int, model: str = "espeak/standard", speed: float = 1.0
+def requested(server: Server, text: str, **more: object) -> Iterator[socket.socket]:
+    """A connection that has asked for PCM, and has read nothing yet."""
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    request_body = {"model": "tts-1", "voice": "alloy", "input": text, "response_format": "pcm", **more}
+    body = json.dumps(request_body).encode()
+    head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(60.0)
+        client.connect((host, int(port)))
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        yield client
+
+
+@contextmanager
+def stalled(
+    server: Server, count: int, model: str = "espeak/standard", speed: float = 1.0, text: str = LONG
 ) -> Iterator[list[socket.socket]]:
     """Connections that have asked for minutes of PCM, taken the first bytes, and then nothing more."""
-    host, _, port = server.url.removeprefix("http://").partition(":")
-    request_body = {"model": model, "voice": "alloy", "input": _LONG, "response_format": "pcm"}
-    body = json.dumps({**request_body, "speed": speed}).encode()
-    head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
-    request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
     clients = []
-    try:
+    with ExitStack() as stack:
         for _ in range(count):
-            client = socket.socket()
+            client = stack.enter_context(requested(server, text, model=model, speed=speed))
             clients.append(client)
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.settimeout(60.0)
-            client.connect((host, int(port)))
-            client.sendall(request)
             begun = client.recv(1000)
             assert begun.startswith(b"HTTP/1.1 200"), begun
         yield clients
-    finally:
-        for client in clients:
-            client.close()
 
 
 def _is_over(client: socket.socket) -> bool:
@@ -63,7 +68,7 @@ def expect_stalled_clients_to_be_cut_off(server: Server, stall_s: float) -> None
     process = worker(server)
     before = process.memory_info().rss
     began = time.monotonic()
-    with _stalled(server, CLIENTS) as clients:
+    with stalled(server, CLIENTS) as clients:
         # Eight clips of minutes through one slot, with nobody reading: each is made, and makes room.
         until(lambda: _running(server) == 0, within_s=20.0)
         assert server.speech("Next, please.", model="espeak/standard").status_code == 200
@@ -81,7 +86,7 @@ def expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server: Server) -
     process = worker(server)
     assert server.speech("The libraries are loaded.", model="espeak/standard").status_code == 200
     before = process.memory_info().rss
-    with _stalled(server, 2, speed=0.25):
+    with stalled(server, 2, speed=0.25):
         until(lambda: _running(server) == 0, within_s=60.0)
         assert len(_answers(server)) == 1, "they are not over yet"
         assert server.speech("Next, please.", model="espeak/standard").status_code == 200
@@ -91,7 +96,7 @@ def expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server: Server) -
 def expect_stalled_clients_of_a_provider_to_hold_no_slot(server: Server, engine: str, model: str) -> None:
     """Clients that take no bytes of a provider with one slot: each answer is read to its end all the same."""
     before = worker(server).memory_info().rss
-    with _stalled(server, CLOUD_CLIENTS, f"{engine}/{model}"):
+    with stalled(server, CLOUD_CLIENTS, f"{engine}/{model}"):
         until(lambda: _running(server, engine) == 0, within_s=20.0)
         assert not _answers(server), "they are not over yet"
         assert server.speech("Next, please.", model=f"{engine}/{model}").status_code == 200

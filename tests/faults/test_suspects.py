@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from plugins.tone.decode import decode
-from tests.faults.processes import state, until, usage_rows
+from tests.faults.processes import host, kill, state, until, usage_rows
+from tests.faults.stalls import SHORT, requested, stalled
 from tests.faults.streams import stream
 from tests.server import TONE, Server, running
 from tests.sound import decoded
@@ -60,6 +61,20 @@ def test_neighbours_that_waited_for_their_first_audio_are_served_and_the_killer_
     assert server.speech("This kills.", voice="tone/crash").status_code == 400
     assert server.speech("This does not.", voice="tone/tone").status_code == 200
     assert _deaths(server) == 2, "a text in quarantine reaches no host"
+
+
+def test_a_client_that_stops_reading_does_not_hold_up_a_text_that_runs_alone(tmp_path: Path) -> None:
+    with running(
+        tmp_path, TONE.replace("[engines.tone]", "[engines.tone]\npace = 0\nprocesses = 1")
+    ) as server:
+        with requested(server, "The suspect.", voice="tone/late"):
+            until(lambda: int(state(server, "tone")["running"]) == 1)
+            kill(host(server, "tone"))
+        with stalled(server, 1, "tone/standard", text=SHORT), ThreadPoolExecutor() as pool:
+            until(lambda: int(state(server, "tone")["running"]) == 0)
+            suspect = pool.submit(server.speech, "The suspect.", voice="tone/late")
+            assert server.speech("A neighbour.").status_code == 200
+            assert suspect.result().status_code == 200, suspect.result().text
 
 
 def test_sound_before_a_death_is_charged_once_the_text_is_known_for_it(server: Server) -> None:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from speech_engine import Audio, EngineBusy, EngineUnavailable, Finished, Speak, Started
+from proxy.engines.host_stream import HostStream
+from proxy.engines.hosted import HostedEngine
+from speech_engine import (
+    Audio,
+    EngineBusy,
+    EngineUnavailable,
+    Event,
+    Finished,
+    Speak,
+    SpeechJob,
+    Started,
+)
 from speech_engine.host import messages
 from speech_engine.host.messages import HealthReport
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
@@ -21,6 +33,7 @@ from tests.speech_engine.host.fakes import (
     job,
     read,
     short_folder,
+    speak_briefly,
     speak_for_ever,
     until,
 )
@@ -157,3 +170,60 @@ async def test_an_answer_that_is_no_frame_fails_the_job_and_nothing_else(
             with pytest.raises(EngineUnavailable):
                 await asyncio.wait_for(spoken(voice, job()), 5.0)
         assert (voice.state, voice.slots) == ("ready", 4)
+
+
+def _speak_by_name(job: SpeechJob) -> AsyncGenerator[Event, None]:
+    return speak_for_ever(job) if job.id == "long" else speak_briefly(job)
+
+
+class _Pair(NamedTuple):
+    """Two hosts of one slot each, after account 1 has begun an endless job and account 2 has spoken."""
+
+    voice: HostedEngine
+    endless: HostStream
+    engines: tuple[FakeEngine, FakeEngine]
+
+    @property
+    def jobs(self) -> list[list[str]]:
+        return sorted(engine.jobs for engine in self.engines)
+
+
+@asynccontextmanager
+async def _beside_an_endless_job(folder: Path) -> AsyncIterator[_Pair]:
+    one, two = (FakeEngine(_speak_by_name, slots=1) for _ in range(2))
+    async with (
+        host(one, folder / "1"),
+        host(two, folder / "2"),
+        hosted(folder / "1", folder / "2") as voice,
+    ):
+        endless = voice.open(Speak(job("long", "acc_1")))
+        await endless.next_event()
+        await spoken(voice, job("neighbour", "acc_2"))
+        yield _Pair(voice, endless, (one, two))
+        await endless.close()
+
+
+async def test_a_job_takes_an_idle_process_before_it_waits_in_vain(folder: Path) -> None:
+    async with _beside_an_endless_job(folder) as pair:
+        await spoken(pair.voice, job("second", "acc_1"))
+        assert pair.jobs == [["long"], ["neighbour", "second"]]
+
+
+async def test_a_job_leaves_an_idle_process_to_others_if_its_own_has_room_soon(folder: Path) -> None:
+    async with _beside_an_endless_job(folder) as pair:
+        waiting = asyncio.create_task(spoken(pair.voice, job("second", "acc_1")))
+        await steps()
+        await pair.endless.close()
+        await waiting
+        assert pair.jobs == [["long", "second"], ["neighbour"]]
+
+
+async def test_a_job_that_is_cancelled_before_it_has_a_process_holds_nothing(folder: Path) -> None:
+    async with _beside_an_endless_job(folder) as pair:
+        waiting = asyncio.create_task(spoken(pair.voice, job("second", "acc_1")))
+        await steps()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await pair.endless.close()
+        assert repr(pair.voice) == "<HostedEngine fake: ready, 0 running>"
+        assert pair.jobs == [["long"], ["neighbour"]]

@@ -21,34 +21,49 @@ class Busy(NamedTuple):
 
 
 @pytest.mark.parametrize(
-    ("jobs", "others_ago_s", "chosen"),
+    ("jobs", "others_ago_s", "patient", "impatient"),
     [
-        (["", ""], 1.0, 0),
-        (["a", ""], OTHERS_S, 1),
-        (["a", ""], 1.0, 0),
-        (["aaaa", ""], 1.0, 0),
-        (["aaaa", "b"], 1.0, 0),
-        (["aaa", "a"], 1.0, 1),
-        (["b", ""], 1.0, 1),
-        (["bb", "b"], 1.0, 1),
-        (["aa", "a", ""], 1.0, 1),
-        (["aa", "", ""], 1.0, 1),
-        (["aaa"], 1.0, 0),
+        (["", ""], 1.0, 0, 0),
+        (["a", ""], OTHERS_S, 1, 1),
+        (["a", ""], 1.0, 0, 0),
+        (["aa", ""], 1.0, None, 1),
+        (["aaaa", "b"], 1.0, None, 1),
+        (["aa", "bb"], 1.0, 0, 0),
+        (["aaa", "a"], 1.0, 1, 1),
+        (["b", ""], 1.0, 1, 1),
+        (["bb", "b"], 1.0, 1, 1),
+        (["aa", "ab", ""], 1.0, None, 2),
+        (["aa", "a", ""], 1.0, 1, 1),
+        (["aa", "", ""], 1.0, 1, 1),
+        (["aaa"], 1.0, 0, 0),
     ],
 )
-def test_an_account_leaves_one_process_to_the_others(
-    jobs: list[str], others_ago_s: float, chosen: int
+def test_an_account_leaves_one_process_to_the_others_while_its_own_have_room_soon(
+    jobs: list[str], others_ago_s: float, patient: int | None, impatient: int
 ) -> None:
     now = 100.0
     choice = ProcessChoice(lambda: now)
     processes = [Busy(Counter(each)) for each in jobs]
-    choice.choose(processes, "b")
+    choice.note("b")
     now += others_ago_s
-    assert choice.choose(processes, "a") is processes[chosen]
+    choice.note("a")
+    chosen = choice.choose(processes, "a", 2, is_patient=True)
+    assert chosen is (None if patient is None else processes[patient])
+    assert choice.choose(processes, "a", 2, is_patient=False) is processes[impatient]
     assert repr(choice) == "<ProcessChoice for a>"
 
 
 def test_an_account_that_is_alone_has_all_processes() -> None:
     choice = ProcessChoice()
     processes = [Busy(Counter("a")), Busy(Counter())]
-    assert [choice.choose(processes, "a") for _ in range(3)] == [processes[1]] * 3
+    for _ in range(3):
+        choice.note("a")
+        assert choice.choose(processes, "a", 1, is_patient=True) is processes[1]
+
+
+def test_another_that_comes_meanwhile_is_one_of_the_others() -> None:
+    choice = ProcessChoice()
+    processes = [Busy(Counter("a")), Busy(Counter())]
+    choice.note("a")
+    choice.note("b")
+    assert choice.choose(processes, "a", 1, is_patient=True) is None

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.audio.formats import Chunk
 from proxy.speech.live_pace import AHEAD_S, PacedStream
+from proxy.speech.sound_queue import ReaderPace
 from speech_engine import Finished, Started
 from tests.proxy.api.inside import LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
@@ -42,8 +43,9 @@ class Sound:
 @pytest.mark.parametrize("seconds", [(20.0,), (0.1,) * 200, (12.0, 0.25, 7.75)])
 def test_sound_goes_out_at_most_some_seconds_before_it_is_heard(seconds: tuple[float, ...]) -> None:
     async def scene() -> None:
-        stream = PacedStream(Sound(*seconds), lambda: False)
         loop = asyncio.get_running_loop()
+        pace = ReaderPace(loop.time)
+        stream = PacedStream(Sound(*seconds), lambda: False, pace)
         began, given, data = loop.time(), 0, b""
         while (piece := await stream.next_chunk()) is not None:
             given += piece.samples
@@ -53,6 +55,7 @@ def test_sound_goes_out_at_most_some_seconds_before_it_is_heard(seconds: tuple[f
         # And it is not slower than that either.
         assert loop.time() - began == pytest.approx(SECONDS - AHEAD_S, abs=0.01)
         assert stream.last_chunk().data == b"end"
+        assert pace.value == pytest.approx(2.0, abs=0.01), "nobody is slow who shall not have more yet"
 
     simulated_time.run(scene())
 
@@ -61,7 +64,7 @@ def test_nobody_waits_when_the_server_ends_or_the_client_has_gone() -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()
         began, is_hurried = loop.time(), False
-        stream = PacedStream(Sound(20.0), lambda: is_hurried)
+        stream = PacedStream(Sound(20.0), lambda: is_hurried, ReaderPace())
         while loop.time() - began < 3.0:
             assert await stream.next_chunk() is not None
         is_hurried = True

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proxy.audio.formats import Chunk
 from proxy.errors import ReaderTooSlow
 from proxy.speech import sound_queue
-from proxy.speech.sound_queue import BLOCK_BYTES, MEMORY_BYTES, SoundQueue, SpillRoom
+from proxy.speech.sound_queue import BLOCK_BYTES, MEMORY_BYTES, ReaderPace, SoundQueue, SpillRoom
 
 BLOCK = Chunk(bytes(BLOCK_BYTES), 7, 22_050)
 IN_MEMORY = MEMORY_BYTES // BLOCK_BYTES
@@ -107,6 +107,65 @@ async def test_the_slowest_reader_makes_room_for_the_others(tmp_path: Path) -> N
     for queue in (slow, quick):
         await queue.close()
     assert repr(room).startswith("<SpillRoom 0 of")
+
+
+class Hours:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_who_is_slow_is_judged_by_seconds_of_sound_and_not_by_bytes(tmp_path: Path) -> None:
+    clock, room, told = Hours(), SpillRoom(tmp_path, 4), list[str]()
+    pcm = SoundQueue(room, lambda: told.append("PCM at half the pace"), ReaderPace(clock))
+    mp3 = SoundQueue(room, lambda: told.append("MP3 as it is heard"), ReaderPace(clock))
+    second, shrunk = Chunk(bytes(48_000), 24_000), Chunk(bytes(8_000), 24_000)
+    for queue, chunk, count in ((pcm, second, 45), (mp3, shrunk, 170)):
+        for _ in range(count):
+            await queue.push(chunk)
+    clock.now = 20.0
+    for queue, count in ((pcm, 10), (mp3, 20)):
+        for _ in range(count):
+            await queue.pop()
+    while not told:
+        await mp3.push(shrunk)
+    assert told == ["PCM at half the pace"]
+    for queue in (pcm, mp3):
+        await queue.close()
+
+
+async def test_the_next_part_of_a_quick_client_stays_beside_a_slow_one(tmp_path: Path) -> None:
+    clock, room, told = Hours(), SpillRoom(tmp_path, 4), list[str]()
+    slow = SoundQueue(room, lambda: told.append("slow"), ReaderPace(clock))
+    quick = ReaderPace(clock)
+    now, later = (SoundQueue(room, lambda: told.append("quick"), quick) for _ in range(2))
+    second = Chunk(bytes(48_000), 24_000)
+    for queue, count in ((slow, 60), (now, 10), (later, 60)):
+        for _ in range(count):
+            await queue.push(second)
+    clock.now = 5.0
+    for queue, count in ((slow, 1), (now, 10)):
+        for _ in range(count):
+            await queue.pop()
+    for _ in range(30):
+        await later.push(second)
+    assert told == ["slow"]
+    for queue in (slow, now, later):
+        await queue.close()
+
+
+def test_a_client_is_not_slow_while_it_waits_for_us() -> None:
+    clock = Hours()
+    waits, stalls = ReaderPace(clock), ReaderPace(clock)
+    with waits.resting():
+        clock.now = 50.0
+        assert (repr(waits), repr(stalls)) == ("<ReaderPace 2.00>", "<ReaderPace 0.04>")
+    clock.now = 51.0
+    assert waits.value == 1.0
 
 
 async def test_without_any_room_a_queue_keeps_what_its_memory_holds(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Endless:
     async def begin(self) -> CandidateStream:
         speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm", Deadline())
         events = EngineAnswer(FakeEngine(self._events), Speak(JOB), FakeLog())
-        await speaking.begin(events, holds_engine=True)
+        await speaking.begin(events)
         return speaking
 
     async def _events(self, _job: SpeechJob) -> AsyncGenerator[Event, None]:
