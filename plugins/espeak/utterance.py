@@ -63,9 +63,10 @@ def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
     """
     factor = _pitch_factor(job.pitch)
     variant = variant_for(job.voice)
+    identifier = identifier_for(job.language)
     return Utterance(
-        identifier=f"{identifier_for(job.language)}+{variant}",
-        texts=tuple(safe(segment.spoken) for segment in job.segments),
+        identifier=f"{identifier}+{variant}",
+        texts=tuple(safe(segment.spoken, identifier) for segment in job.segments),
         rate=_clamped(NORMAL_RATE * job.speed, SLOWEST_RATE, FASTEST_RATE),
         pitch=_clamped(_MIDDLE_PITCH + _STEPS_PER_OCTAVE * math.log2(factor), 0, _HIGHEST_PITCH),
         volume=volume_of(variant, job.language, settings.volume),
