@@ -29,6 +29,7 @@ from speech_engine import (
     Words,
 )
 from speech_engine.host.engine_stream import EngineStream
+from speech_engine.text.cleaning import is_speech
 
 STALL_S = 20.0
 """The longest pause between two chunks. Nothing else notices a frozen host."""
@@ -110,6 +111,8 @@ class CandidateStream:
             self._first += await self._read()
         if self._out is not None and not isinstance(self._out, Sound) and not self.seconds:
             raise EngineFailed("The engine gave encoded audio without a single frame.")
+        if self._finished and not self.seconds and any(is_speech(each.spoken) for each in self.job.segments):
+            raise UnsupportedText("Invalid 'input': the engine can speak nothing of it.")
         self.has_begun = True
 
     async def next_chunk(self) -> Chunk | None:
