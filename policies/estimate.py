@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import re
+
 from policies.language import by_script
 
 _CHARACTERS_A_SECOND = {"th": 11.0, "ja": 6.0, "zh": 4.5, "ko": 6.5}
 _ALPHABETIC = 14.0
+_SHORT = re.compile(r"[\d/\\\u00a2-\u00aa\u00ac-\u00ba\u00bc-\u00be\u00d7\u00f7\u203c-\u2bff]")
+"""Digits, and signs that are read by name, as ©: one character for a word or more. Those in a text that is
+ready to be spoken were left to the engine."""
+_CHARACTERS_OF_SHORT = 8
+"""Of such a character in words. Measured with espeak over 54 languages, a digit takes 0.55 seconds in the
+middle, and 1.0 in Lithuanian."""
 _MARGIN = 1.2
 _SHORTEST_CAP_S = 10.0
-_CAP_FACTOR = 4.0
+CAP_FACTOR = 4.0
 
 
 def seconds(text: str, speed: float) -> float:
     """Return a generous estimate: characters by script, divided by the speed, and a fifth more."""
+    short = _count_short(text)
     pace = _CHARACTERS_A_SECOND.get(by_script(text) or "", _ALPHABETIC)
-    return len(text) / pace / speed * _MARGIN
+    # A number takes about as long in every script: where characters are slow, its words have fewer of them.
+    plain_s = (len(text) - short) / pace + short * _CHARACTERS_OF_SHORT / _ALPHABETIC
+    return plain_s / speed * _MARGIN
+
+
+def written_length(text: str) -> int:
+    """Return the characters of a text once its numbers are written out, by the same estimate."""
+    return len(text) + (_CHARACTERS_OF_SHORT - 1) * _count_short(text)
 
 
 def cap_seconds(estimated_s: float) -> float:
     """Return how much audio an engine may make before we stop it: an engine that never ends costs money."""
-    return max(_SHORTEST_CAP_S, _CAP_FACTOR * estimated_s)
+    return max(_SHORTEST_CAP_S, CAP_FACTOR * estimated_s)
+
+
+def _count_short(text: str) -> int:
+    return len(_SHORT.findall(text))

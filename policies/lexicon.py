@@ -246,9 +246,14 @@ def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False)
             and not _IPA.fullmatch(spoken.strip())
         ):
             return f"words with what is said for them; between the slashes of {entry} is no IPA"
-        if not cleaning.is_speech(spoken):
+        if not _is_spoken(_usual(spoken)):
             return f"words with what is said for them; the spoken form of {entry} has no letter or digit"
     return None
+
+
+def _is_spoken(spoken: str) -> bool:
+    """Tell whether a spoken form has a letter or a digit; in IPA, stress and length alone are no sound."""
+    return any(unicodedata.category(sign) in (*_SOUNDS, "Nd", "Nl", "No") for sign in spoken)
 
 
 def _usual(text: str) -> str:

@@ -110,6 +110,9 @@ class EspeakEngine:
     def _render(self, utterance: Utterance, handover: Handover) -> None:
         try:
             if not handover.is_closed:
-                self._speak(utterance, Rendering(utterance, handover.put).take)
+                rendering = Rendering(utterance, handover.put)
+                self._speak(utterance, rendering.take)
+                if not handover.is_closed:
+                    rendering.end()
         finally:
             handover.end()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from plugins.espeak.levels import bend_peaks
 from plugins.espeak.timing import Mark, WordTimes
 from plugins.espeak.utterance import Utterance
-from speech_engine import Audio, Words
+from speech_engine import Audio, UnsupportedText, Words
 
 SAMPLE_RATE_HZ = 22050
 BYTES_PER_SAMPLE = 2
@@ -20,11 +20,15 @@ Put = Callable[[Audio | Words], bool]
 
 
 class Rendering:
-    """The events of one utterance. `put` gets them until it returns False or the cap is reached."""
+    """The events of one utterance. `put` gets them until it returns False or the cap is reached.
+
+    Silence at the beginning is kept back, so that a text of which nothing is heard can be refused.
+    """
 
     def __init__(self, utterance: Utterance, put: Put) -> None:
         self._utterance = utterance
-        self._put = put
+        self._to_reader = put
+        self._kept: list[Audio | Words] | None = [] if utterance.has_speech else None
         self._segment = -1
         self._samples = 0
         self._times = WordTimes("", 0)
@@ -35,6 +39,20 @@ class Rendering:
             self._segment = segment
             self._times = WordTimes(self._utterance.texts[segment], self._samples)
         return self._words(marks) and self._audio(pcm) and self._left() != 0
+
+    def end(self) -> None:
+        """Raise UnsupportedText if words were to be heard, and none were."""
+        if self._kept is not None:
+            raise UnsupportedText("Invalid 'input': this language has no way to read any of it.")
+
+    def _put(self, event: Audio | Words) -> bool:
+        if self._kept is None:
+            return self._to_reader(event)
+        self._kept.append(event)
+        if isinstance(event, Words) or not any(event.pcm):
+            return True
+        kept, self._kept = self._kept, None
+        return all(self._to_reader(each) for each in kept)
 
     def _left(self) -> int | None:
         cap = self._utterance.max_samples

@@ -14,9 +14,9 @@ import unicodedata
 _UNSAFE = re.compile(r"[\x00`\[\]]")
 
 # Letters of scripts that no voice of ours reads; arrows, boxes, circled letters, Braille, emoji. The library
-# spells them by names, partly from other languages, and some of those end some voices.
+# spells them by names, partly from other languages, and some of those end some voices. Wide letters too.
 _UNREAD = re.compile(
-    r"[\u0700-\u08ff\u0f00-\u0fff\u1100-\u1c8f\u1cc0-\u1dff\u2190-\u2dff\ua000-\uabff\ud7b0-\uf8ff"
+    r"[\u0700-\u08ff\u0f00-\u0fff\u1100-\u1c8f\u1cc0-\u1dff\u2190-\u2dff\ua000-\uabff\ud7b0-\uf8ff\uff00-\uffef"
     r"\U00010000-\U0010ffff]"
 )
 
@@ -26,16 +26,31 @@ _SIGN = re.compile(r"(?<=[^\W\d_])([^\w\s])(?=[^\W\d_])")
 # Letters with dots are one word for it, as in U.S.A.: it collects them in a buffer of some two hundred bytes.
 _DOTTED = re.compile(r"(?:[^\s.]{1,6}\.\s{0,2}){9,}")
 
+# After three times the same letter, as in "W W W W", most voices leave out the others up to a pause.
+_REPEATED = re.compile(r"\b(([^\W\d_])(?:[\s.]+\2\b){2}[\s.]*)\s(?=\2\b)", re.IGNORECASE)
+
+# The European Portuguese voice ends at a handful of these in one text.
+_UNBEARABLE = {"roa/pt": "©"}
+
 _LONG = re.compile(r"\S{40,}")
 _MOST_CHARACTERS, _MOST_BYTES = 64, 120
 """Of a word. Longer ones are no words of any language that the voice speaks."""
 
 
-def safe(text: str) -> str:
-    """Return the text with blanks in place of what the library cannot bear."""
-    without = _SIGN.sub(_without_name, _UNREAD.sub(" ", _UNSAFE.sub(" ", text)))
+def safe(text: str, identifier: str) -> str:
+    """Return the text with blanks in place of what the library cannot bear from this voice file."""
+    if (sign := _UNBEARABLE.get(identifier)) is not None:
+        text = text.replace(sign, " ")
+    without = _SIGN.sub(_without_name, _UNREAD.sub(_plain, _UNSAFE.sub(" ", text)))
+    without = _REPEATED.sub(r"\1,", without)
     undotted = _DOTTED.sub(lambda run: run[0].replace(".", " "), without)
     return _LONG.sub(lambda word: _cut(word[0]), undotted)
+
+
+def _plain(letter: re.Match[str]) -> str:
+    """Return the letter of a styled one, as of 𝓗 or Ⓗ, and a blank for what has none."""
+    plain = unicodedata.normalize("NFKC", letter[0])
+    return plain if len(plain) == 1 and plain.isalnum() and not _UNREAD.match(plain) else " "
 
 
 def _without_name(sign: re.Match[str]) -> str:

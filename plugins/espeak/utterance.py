@@ -16,6 +16,7 @@ from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.safe_text import safe
 from plugins.espeak.voices import variant_for
 from speech_engine import SpeechJob
+from speech_engine.text.cleaning import is_speech
 
 NORMAL_RATE = 175
 SLOWEST_RATE, FASTEST_RATE = 80, 450
@@ -31,10 +32,14 @@ _WORD_GAP_STEP_MS = 10
 
 
 class Utterance(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one use of the library needs. `texts` are the job's segments, in order."""
+    """Everything that one use of the library needs. `texts` are the job's segments, in order.
+
+    `has_speech` tells if the job had more than punctuation, before the texts were made safe.
+    """
 
     identifier: str
     texts: tuple[str, ...]
+    has_speech: bool
     rate: int
     pitch: int
     volume: int
@@ -63,9 +68,11 @@ def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
     """
     factor = _pitch_factor(job.pitch)
     variant = variant_for(job.voice)
+    identifier = identifier_for(job.language)
     return Utterance(
-        identifier=f"{identifier_for(job.language)}+{variant}",
-        texts=tuple(safe(segment.spoken) for segment in job.segments),
+        identifier=f"{identifier}+{variant}",
+        texts=tuple(safe(segment.spoken, identifier) for segment in job.segments),
+        has_speech=any(is_speech(segment.spoken) for segment in job.segments),
         rate=_clamped(NORMAL_RATE * job.speed, SLOWEST_RATE, FASTEST_RATE),
         pitch=_clamped(_MIDDLE_PITCH + _STEPS_PER_OCTAVE * math.log2(factor), 0, _HIGHEST_PITCH),
         volume=volume_of(variant, job.language, settings.volume),

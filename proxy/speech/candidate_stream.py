@@ -29,11 +29,13 @@ from speech_engine import (
     Words,
 )
 from speech_engine.host.engine_stream import EngineStream
+from speech_engine.text.cleaning import is_speech
 
 STALL_S = 20.0
 """The longest pause between two chunks. Nothing else notices a frozen host."""
-_CAP_MARGIN_S = 0.1
-"""An engine that reaches its cap stops so much before or after it."""
+_PAST_CAP_S = 1.0
+"""What an engine may make past the cap of an answer. Engines stop by themselves at what they are allowed, so
+only sound past the cap tells that there was more to say."""
 
 
 class CapReached(UnsupportedText):
@@ -97,8 +99,12 @@ class CandidateStream:
         return self._words if self.candidate.model.info.times_words else None
 
     def job_with_deadline(self, left_s: float) -> SpeechJob:
-        """Return the job, with the time that is left for it."""
-        return msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
+        """Return the job for the engine, with the time that is left, and with room to pass the cap."""
+        job = msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
+        if job.max_samples is None:
+            return job
+        room = round(_PAST_CAP_S * self.candidate.model.info.sample_rate_hz)
+        return msgspec.structs.replace(job, max_samples=job.max_samples + room)
 
     async def begin(self, events: EngineStream) -> None:
         """Read events until there are bytes of audio to send. The caller keeps the time."""
@@ -107,6 +113,8 @@ class CandidateStream:
             self._first += await self._read()
         if self._out is not None and not isinstance(self._out, Sound) and not self.seconds:
             raise EngineFailed("The engine gave encoded audio without a single frame.")
+        if self._finished and not self.seconds and any(is_speech(each.spoken) for each in self.job.segments):
+            raise UnsupportedText("Invalid 'input': the engine can speak nothing of it.")
         self.has_begun = True
 
     async def next_chunk(self) -> Chunk | None:
@@ -150,9 +158,6 @@ class CandidateStream:
         if isinstance(event, Finished):
             self._finished, self.units = True, event.units
             await self._events.close()
-            if self.seconds >= self._cap_s - _CAP_MARGIN_S:
-                # Engines stop by themselves at the cap. The answer must not look whole.
-                raise CapReached(self._cap_s)
             return Chunk()
         return self._convert(event)
 
@@ -194,7 +199,7 @@ class CandidateStream:
     def _count(self, samples: int, rate_hz: int) -> None:
         # In seconds: audio that an engine encoded itself may have another rate than the engine states.
         self.seconds += samples / rate_hz
-        if self.seconds > self._cap_s + 1.0:
+        if self.seconds > self._cap_s:
             raise CapReached(self._cap_s)
 
     def _add_words(self, words: Words) -> None:

@@ -43,7 +43,7 @@ class TextPreparation:
                 (*_, last) = run.texts.values()
                 assert isinstance(last, EngineError)
                 raise from_engine(last)
-            spoken_characters += max(text.spoken_characters for text in texts)
+            spoken_characters += max(_written_length(text) for text in texts)
         if spoken_characters > MOST_SPOKEN_CHARACTERS:
             raise InvalidRequest(
                 f"Invalid 'input': it becomes {spoken_characters} characters when numbers and the words of "
@@ -70,6 +70,10 @@ class TextPreparation:
         if not segments:
             return UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
         return _measure(segments, run, speed)
+
+
+def _written_length(text: PreparedText) -> int:
+    return sum(estimate.written_length(segment.spoken) for segment in text.segments)
 
 
 def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float) -> PreparedText:

@@ -10,9 +10,13 @@ from speech_engine.host.fair import T
 _KEEPS = 0.9
 """The weight of the past: a tenth less for each job, so that about twenty jobs hide a cold start."""
 
+_LEAST_S = 5.0
+"""Short texts alone tell nothing: they take hardly longer to speak than to start, and by their pace a long text
+would seem to wait in vain."""
+
 
 class Pace:
-    """The pace. `value` is seconds of a slot per estimated second; None before the first job is finished."""
+    """The pace. `value` is seconds of a slot per estimated second; None before enough was spoken."""
 
     def __init__(self) -> None:
         self._held_s = 0.0
@@ -23,7 +27,7 @@ class Pace:
 
     @property
     def value(self) -> float | None:
-        return self._held_s / self._estimated_s if self._estimated_s else None
+        return self._held_s / self._estimated_s if self._estimated_s >= _LEAST_S else None
 
     def learn(self, held_s: float, estimated_s: float) -> None:
         """A sum over a sum, not a mean of ratios: many short jobs must not outweigh a long one."""

@@ -19,7 +19,7 @@ from speech_engine.engine import (
     EngineFindsClones,
     EngineVoices,
 )
-from speech_engine.errors import EngineError, UnusableSample, VoiceNotFound
+from speech_engine.errors import EngineError, UnsupportedText, UnusableSample, VoiceNotFound
 from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import ModelInfo
@@ -114,6 +114,20 @@ class EngineContract:
         async with self.engine() as engine:
             error = await self._refusal(engine, self.job_for(engine, voice=EngineVoice("no such voice")))
             require(isinstance(error, VoiceNotFound), f"an unknown voice raises VoiceNotFound, not {error!r}")
+
+    async def test_a_text_of_which_nothing_is_heard_is_refused(self) -> None:
+        async with self.engine() as engine:
+            try:
+                async with asyncio.timeout(self.patience_s):
+                    events = await collect(engine, self.job_for(engine, texts=("\U0001f600",)))
+            except UnsupportedText:
+                return
+            has_sound = any(
+                isinstance(each, Encoded) or any(each.pcm)
+                for each in events
+                if isinstance(each, Audio | Encoded)
+            )
+            require(has_sound, "a text of which an engine speaks nothing raises UnsupportedText")
 
     async def test_an_unknown_model_is_refused(self) -> None:
         async with self.engine() as engine:

@@ -45,8 +45,8 @@ SENTENCE = "Word after word after word, and so it goes on. "
 SHORT, LONG = SENTENCE * 2, SENTENCE * 30
 TURNS = "[Ana] Good morning to you all. [Ben] And good morning to you. [Ana] Shall we begin?"
 LANGUAGES = "Good morning to you, my friends. Bom dia para todos vocês, meus amigos. Let us begin the day."
-DIGITS = "999999999999 " * 12
-"""French numbers are long, and nobody writes them out before espeak."""
+QUOTES = "» " * 60
+"""The Polish voice names each quotation mark that stands alone, for longer than one character lets expect."""
 
 CONFIG = """
 [server]
@@ -152,7 +152,7 @@ class Cell(NamedTuple):
             case "cap" if self.engine == "tone":
                 return body | {"input": BABBLE, "model": "babbler/standard"}
             case "cap" if self.engine == "espeak":
-                return body | {"input": DIGITS, "language": "fr"}
+                return body | {"input": QUOTES, "language": "pl"}
             case "cap":
                 return body | {"input": BABBLE}
             case "leave" | "slow":

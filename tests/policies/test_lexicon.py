@@ -188,3 +188,13 @@ def test_a_fault_names_the_word_only_where_it_may_and_never_what_is_said_for_it(
     assert named == counted.replace("entry 2", "'bad'") != counted
     assert not any(other in named for other in ("good", "well", "canary"))
     assert "entry 1 has a word" in (lexicon.words_fault({"": "x"}, is_named=True) or "")
+
+
+@pytest.mark.parametrize("spoken", ["\U0001f600", "...", "/\u02c8\u02c8/", "\u02c8", "+"])
+def test_a_spoken_form_that_nobody_can_hear_is_no_entry(spoken: str) -> None:
+    assert "no letter or digit" in (lexicon.words_fault({"zz": spoken}) or "")
+
+
+@pytest.mark.parametrize("spoken", ["2", "\u00bd", "\u2167", "a+", "/\u02c8\u0259/", "\u0e2b"])
+def test_a_letter_a_digit_or_a_sound_is_enough(spoken: str) -> None:
+    assert lexicon.words_fault({"zz": spoken}) is None

@@ -45,6 +45,13 @@ class UnknownVoiceIsAFailure(Beeper):
         super().check(job)
 
 
+class SilentOnSigns(Beeper):
+    async def events(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        async for event in super().events(job):
+            if job.segments[0].spoken.isascii() or not isinstance(event, Audio):
+                yield event
+
+
 class AnyModel(Beeper):
     def check(self, job: SpeechJob) -> None:
         super().check(replace(job, model=MODEL.id))

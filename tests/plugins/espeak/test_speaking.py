@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plugins.espeak.plugin import EspeakSettings
-from speech_engine import Engine
+from speech_engine import Engine, UnsupportedText
 from tests.plugins.espeak.heard import espeak, hear, said
 
 SENTENCE = "The quick brown fox jumps over the lazy dog near the river bank."
@@ -97,3 +97,27 @@ async def test_a_job_has_the_pauses_of_a_text_read_in_one_go(engine: Engine) -> 
     whole = await hear(engine, said("Hello there. How are you? I am fine."))
     parts = await hear(engine, said("Hello there.", "How are you?", "I am fine."))
     assert parts.duration_s == pytest.approx(whole.duration_s, abs=0.02)
+
+
+@pytest.mark.parametrize("text", ["\U0001f600" * 100, "→ → →", "ꯀꯁꯂ " * 30, "བོད་ " * 20, "[[_^_]]"])
+async def test_a_text_of_which_nothing_is_heard_is_refused(engine: Engine, text: str) -> None:
+    with pytest.raises(UnsupportedText):
+        await hear(engine, said(text))
+    assert (await hear(engine, said(SENTENCE))).loudness > 1000
+
+
+async def test_one_readable_word_is_enough(engine: Engine) -> None:
+    assert (await hear(engine, said("\U0001f600 " * 50, "yes"))).loudness > 500
+
+
+@pytest.mark.parametrize("styled", ["𝓗𝓮𝓵𝓵𝓸 there", "Ⓗⓔⓛⓛⓞ there", "Ｈｅｌｌｏ there"])
+async def test_styled_letters_are_read_as_letters(engine: Engine, styled: str) -> None:
+    plain, heard = await hear(engine, said("Hello there")), await hear(engine, said(styled))
+    assert heard.duration_s == pytest.approx(plain.duration_s, rel=0.1)
+    assert [word.spoken_start for word in heard.words] == [0, 6]
+
+
+@pytest.mark.parametrize("text", ["W " * 60, "B. " * 60, "a\n" * 60])
+async def test_a_letter_is_heard_as_often_as_it_is_written(engine: Engine, text: str) -> None:
+    few = await hear(engine, said(text[: len(text) // 10]))
+    assert (await hear(engine, said(text))).duration_s > 5 * few.duration_s

@@ -303,4 +303,4 @@ async def test_the_cap_on_an_engine_counts_what_is_heard_after_the_speed_is_chan
     async with inside(tmp_path, UNHEDGED, {**engines(WELL, WELL, WELL), "one": one}) as server:
         await server.ask("POST", "/v1/audio/speech", body={**BODY, "speed": speed})
     (job,) = one.jobs
-    assert job.max_samples == round(estimate.cap_seconds(job.estimated_s) * RATE_HZ * speed)
+    assert job.max_samples == round((estimate.cap_seconds(job.estimated_s) * speed + 1.0) * RATE_HZ)

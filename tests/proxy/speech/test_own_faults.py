@@ -76,7 +76,7 @@ async def test_a_turn_that_can_not_be_spoken_does_not_make_the_one_before_it_fre
 async def test_sound_up_to_the_cap_is_charged_and_the_answer_is_broken(
     tmp_path: Path, format_: str, stops_by_itself: bool
 ) -> None:
-    seconds = 10 if stops_by_itself else 40
+    seconds = 11 if stops_by_itself else 40
     events: list[Event] = sound(seconds)
     if format_ == "mp3":
         second = mp3(1.0, tags=False)
@@ -88,4 +88,14 @@ async def test_sound_up_to_the_cap_is_charged_and_the_answer_is_broken(
         (row,) = await server.usage()
         assert await is_consistent(server)
     assert (row.outcome, row.error) == ("failed", "unsupported_text")
-    assert 9.5e6 <= row.credits <= 12.5e6
+    assert 8.5e6 <= row.credits <= 10e6
+
+
+async def test_an_answer_that_ends_by_itself_at_the_cap_is_whole(tmp_path: Path) -> None:
+    engine = Scripted(Started(RATE_HZ), *sound(10), Finished())
+    body = {"model": "one/m", "voice": "ana", "input": "Hi.", "response_format": "pcm"}
+    async with inside(tmp_path, CONFIG, {"one": engine, "two": Scripted()}, plan="paid") as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body=body)
+        (row,) = await server.usage()
+    assert (row.outcome, len(answer.content) / 2 / RATE_HZ) == ("finished", 10)
+    assert row.credits == 10e6

@@ -172,6 +172,22 @@ async def test_an_engine_that_finds_nothing_to_say_is_a_short_silence(tmp_path: 
     assert not any(content)
 
 
+async def test_an_engine_that_speaks_nothing_of_a_word_gives_way_to_the_next(tmp_path: Path) -> None:
+    nothing = Scripted(Started(8_000), Finished())
+    async with inside(tmp_path, PAIR, {"one": nothing, "two": Scripted(*spoken(1.0))}) as server:
+        _, content, _ = await ask(server, input="Hello.")
+    assert len(content) == RATE_HZ * 2
+
+
+async def test_a_word_of_which_no_engine_speaks_anything_is_a_400(tmp_path: Path) -> None:
+    nothing = (Started(8_000), Finished())
+    async with inside(tmp_path, PAIR, {"one": Scripted(*nothing), "two": Scripted(*nothing)}) as server:
+        status, content, _ = await ask(server, input="Hello.")
+        (row,) = await server.usage()
+    assert (status, row.credits) == (400, 0)
+    assert b"unsupported_text" in content
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -256,4 +272,4 @@ async def test_an_engine_is_told_what_was_asked(tmp_path: Path) -> None:
     assert (job.tenant, job.model, job.language, job.pitch) == (account, "m", "pt-BR", -2.5)
     assert (job.emotion, job.seed, job.formats) == ("happy", 7, ())
     assert [segment.spoken for segment in job.segments] == ["One two", "three.", "Four."]
-    assert job.max_samples == 10 * RATE_HZ
+    assert job.max_samples == 11 * RATE_HZ, "a second more than its answer may have"

@@ -47,6 +47,19 @@ async def test_at_first_nobody_is_refused_since_nothing_is_known() -> None:
 
 
 @in_simulated_time
+async def test_short_texts_alone_send_no_long_text_away() -> None:
+    crowd = Crowd(slots=1, limit=100)
+    for _ in range(30):
+        short = crowd.comes("z", estimated_s=0.2)
+        await asyncio.sleep(0.1)
+        short.leave()
+        await steps()
+    long = [crowd.comes("a", estimated_s=20.0, deadline_s=9.0) for _ in range(50)]
+    await steps()
+    assert [visitor.end for visitor in long] == [""] * 50
+
+
+@in_simulated_time
 async def test_a_job_that_cannot_begin_in_time_is_told_at_once_and_when_it_could() -> None:
     crowd = await half_as_long_as_its_audio()
     now = asyncio.get_running_loop().time

@@ -1,0 +1,28 @@
+"""What the library writes out itself, as numbers and signs, is spoken no longer than is expected."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies import estimate
+from speech_engine import Engine
+from tests.plugins.espeak.heard import hear, said
+
+LONGEST = ("lt", "fi", "hu", "hi", "de", "tr")
+"""Of the languages whose numbers no front-end of ours writes out, those that take longest for them."""
+NUMBERS = (
+    "9876543 8765432 7654321 6543219",
+    "777.777.777.777 777,777,777,777",
+    "1987 1777 1888, 27.07.1977 17:27:37",
+    "0049 170 7777777",
+    "1234567890 1234567890",
+)
+SIGNS = ("© " * 30, "® " * 30, "/ " * 30, "\u2168 " * 20, "\u210b" * 20, "\u203c " * 20)
+
+
+@pytest.mark.parametrize("language", LONGEST)
+async def test_numbers_and_signs_end_before_their_cap(engine: Engine, language: str) -> None:
+    for text in (*NUMBERS, *SIGNS):
+        heard = await hear(engine, said(text, language=language))
+        # Without the floor of the cap, which would hide what a longer text does.
+        assert heard.duration_s < estimate.CAP_FACTOR * estimate.seconds(text, 1.0), text
