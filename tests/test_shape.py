@@ -39,7 +39,6 @@ SHORT = {
     "proxy/audio/resample.py": "one step of the sound",
     "proxy/audio/silence.py": "what needs no large library",
     "proxy/audio/steps.py": "an interface",
-    "proxy/engines/process_choice.py": "one rule, which needs no hosts to be tried",
     "proxy/cli/limit_options.py": "made of the table of limits",
     "proxy/config/consent.py": "one section",
     "proxy/config/credits.py": "numbers of credits at every edge, asked from four rooms",
