@@ -11,8 +11,8 @@ _KEEPS = 0.9
 """The weight of the past: a tenth less for each job, so that about twenty jobs hide a cold start."""
 
 _LEAST_S = 5.0
-"""Short texts alone tell nothing: they take hardly longer to speak than to start, and by their pace a long text
-would seem to wait in vain."""
+"""Short texts alone tell nothing: they take hardly longer to speak than to start, and by their pace a long
+text would seem to wait in vain."""
 
 
 class Pace:
