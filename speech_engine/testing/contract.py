@@ -20,10 +20,10 @@ from speech_engine.engine import (
     EngineVoices,
 )
 from speech_engine.errors import EngineError, UnsupportedText, UnusableSample, VoiceNotFound
-from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
+from speech_engine.events import Audio, Encoded, Event, Finished, Words
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import ModelInfo
-from speech_engine.testing.jobs import collect, job, speaking
+from speech_engine.testing.jobs import cancel_oneself, collect, job, speaking
 from speech_engine.testing.recordings import CLONE_S, converted, input_of, put_recording, wav_of
 from speech_engine.testing.rules import (
     ContractBroken,
@@ -152,7 +152,7 @@ class EngineContract:
     async def test_cancelling_frees_the_engine(self) -> None:
         async with self.engine() as engine:
             for _ in range(engine.slots + 1):
-                reader = asyncio.create_task(self._cancel_oneself(engine))
+                reader = asyncio.create_task(cancel_oneself(engine, self.job_for(engine)))
                 await asyncio.wait([reader], timeout=self.patience_s)
                 require(reader.done(), "a cancelled job ends")
                 # If the job raised something else, `result()` raises it here.
@@ -294,19 +294,6 @@ class EngineContract:
         except VoiceNotFound:
             return
         raise ContractBroken("a voice that was deleted raises VoiceNotFound")
-
-    async def _cancel_oneself(self, engine: Engine) -> bool:
-        """Cancel the task that runs this, in the middle of an answer.
-
-        If the engine behaves, this never returns. False says that the answer came to its end.
-        """
-        # The task cancels itself, so that even a fast engine gets the cancellation at its next wait.
-        task = asyncio.current_task()
-        async with speaking(engine, self.job_for(engine)) as events:
-            async for event in events:
-                if task is not None and isinstance(event, Started):
-                    task.cancel()
-        return False
 
 
 async def _next(events: AsyncGenerator[Event, None]) -> Event:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from itertools import count
 
 from speech_engine.engine import Engine
-from speech_engine.events import Event
+from speech_engine.events import Event, Started
 from speech_engine.testing.rules import require
 from speech_engine.values import EngineVoice, Segment, SpeechJob, Voice
 
@@ -59,3 +60,17 @@ async def collect(engine: Engine, job: SpeechJob) -> tuple[Event, ...]:
     """Return all events of the job, in order. An error of the engine passes through."""
     async with speaking(engine, job) as events:
         return tuple([event async for event in events])
+
+
+async def cancel_oneself(engine: Engine, job: SpeechJob) -> bool:
+    """Cancel the task that runs this, in the middle of an answer.
+
+    If the engine behaves, this never returns. False says that the answer came to its end.
+    """
+    # The task cancels itself, so that even a fast engine gets the cancellation at its next wait.
+    task = asyncio.current_task()
+    async with speaking(engine, job) as events:
+        async for event in events:
+            if task is not None and isinstance(event, Started):
+                task.cancel()
+    return False

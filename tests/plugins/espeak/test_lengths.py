@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policies import estimate
-from speech_engine import Engine
+from speech_engine import Engine, UnsupportedText
 from tests.plugins.espeak.heard import hear, said
 
 LONGEST = ("lt", "fi", "hu", "hi", "de", "tr")
@@ -23,6 +23,9 @@ SIGNS = ("© " * 30, "® " * 30, "/ " * 30, "\u2168 " * 20, "\u210b" * 20, "\u20
 @pytest.mark.parametrize("language", LONGEST)
 async def test_numbers_and_signs_end_before_their_cap(engine: Engine, language: str) -> None:
     for text in (*NUMBERS, *SIGNS):
-        heard = await hear(engine, said(text, language=language))
+        try:
+            heard = await hear(engine, said(text, language=language))
+        except UnsupportedText:
+            continue  # a sign without a name in this language
         # Without the floor of the cap, which would hide what a longer text does.
         assert heard.duration_s < estimate.CAP_FACTOR * estimate.seconds(text, 1.0), text
