@@ -223,9 +223,8 @@ class Pipeline:
                 lookup.keep(call, answer.speech)
         except EngineError as error:
             if answer is not None:
-                _log.warning(
-                    "engine.speak.broken", **error_details(call.id, tally.current_part.speaker, error)
-                )
+                speaker = tally.current_part.speaker
+                _log.warning("engine.speak.broken", **error_details(call.id, speaker, error))
                 answer.forget_unheard()
             failure = from_engine(error)
             tally.error = failure.code
