@@ -214,7 +214,9 @@ class EngineSection(msgspec.Struct, frozen=True):
         str, msgspec.Meta(max_length=500, description="a text of up to 500 characters")
     ] = ""
     costs: dict[str, Rate] = {}
-    credentials: dict[str, dict[str, Any]] = {}
+    credentials: Annotated[
+        dict[str, dict[str, Any]], msgspec.Meta(description="a table of accounts, each a table of settings")
+    ] = {}
     fault: str = ""
     settings: dict[str, Any] = {}
 

@@ -29,7 +29,8 @@ def voxgate(installed: dict[str, str], *command: str) -> subprocess.CompletedPro
 @pytest.fixture(scope="module")
 def built(installed: dict[str, str]) -> dict[str, Any]:
     """What `env list` says before and `env build` afterwards."""
-    (before,) = json.loads(voxgate(installed, "env", "list", "--json").stdout)["data"]
+    listed = json.loads(voxgate(installed, "env", "list", "--json").stdout)["data"]
+    (before,) = (row for row in listed if row["plugin"] == "beep")
     assert (before["plugin"], before["state"]) == ("beep", "missing")
     done = voxgate(installed, "env", "build", "beep", "--json")
     assert done.returncode == 0, done.stderr
@@ -94,7 +95,8 @@ def test_check_tries_the_contract_in_an_environment_and_what_is_stale_can_go(
     gone = json.loads(voxgate(installed, "env", "remove", "beep", "--stale", "--json").stdout)["data"]
     assert [row["state"] for row in gone] == ["removed"]
     assert gone[0]["hash"] != built["hash"]
-    rows = json.loads(voxgate(installed, "env", "list", "--json").stdout)["data"]
+    listed = json.loads(voxgate(installed, "env", "list", "--json").stdout)["data"]
+    rows = [row for row in listed if row["plugin"] == "beep"]
     assert [(row["hash"], row["state"]) for row in rows] == [(built["hash"], "current")]
 
 
@@ -103,4 +105,4 @@ def test_its_own_tests_pass_where_an_author_would_run_them(anyascii: Path) -> No
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(BEEP), "tests"]
     done = subprocess.run(command, cwd=BEEP, env=environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"^=* *1\d passed", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^=* *\d\d passed", done.stdout, re.MULTILINE), done.stdout

@@ -37,7 +37,7 @@ end
 """,
 }
 _OFFERED: tuple[dict[str, list[str]], ...] = (
-    {"voxgate ke": ["keys"], "voxgate keys r": ["revoke", "rotate"]},
+    {"voxgate ke": ["keys"], "voxgate keys r": ["revoke", "rotate", "rotate-master"]},
     {"voxgate doctor --js": ["--json"], "voxgate nothing-like-it": []},
 )
 

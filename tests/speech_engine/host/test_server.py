@@ -255,7 +255,7 @@ async def test_a_conversion_that_is_cancelled_frees_its_slot(address: Path) -> N
 async def test_work_that_an_engine_cannot_do_is_a_failure(address: Path, work: Work) -> None:
     async with host(FakeEngine(), address), caller(address) as server:
         (failed,) = [frame async for frame in server.run(work)]
-        assert failed.error == "EngineFailed"
+        assert failed.error == "EngineCannot"
 
 
 async def test_a_call_is_told_to_the_supervisor_when_its_turn_begins_and_when_it_has_ended(
