@@ -8,7 +8,6 @@ import msgspec
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.decoder import Decoder
-from proxy.audio.recordings.measures import rate
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 
@@ -39,6 +38,9 @@ class RecordingIntake:
 
     async def take(self, data: bytes, param: str) -> TakenRecording:
         """Decode and measure an upload. Raises InvalidRequest, which names the field `param`."""
+        # The large libraries of sound are loaded with it: by the first upload, and not at the start.
+        from proxy.audio.recordings.measures import rate
+
         try:
             recording = await self._decoder.decode(data)
         except UnusableRecording as error:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from policies.sample_quality import SampleQuality
-from proxy.audio.recordings.derivation import SampleSpec, derive
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.kept.vault import Vault
@@ -21,6 +20,9 @@ from proxy.storage import samples
 from proxy.storage.read_cache import ReadCache
 from proxy.storage.store import StorageFailed, Store
 from speech_engine import ModelInfo
+
+if TYPE_CHECKING:
+    from proxy.audio.recordings.derivation import SampleSpec
 
 _KEPT_S = 60.0
 _MOST_BYTES = 64 * 1024 * 1024
@@ -55,6 +57,9 @@ class SampleStore:
 
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
         """Return a recording of this account as the model needs it. Raises SampleUnavailable."""
+        # The large libraries of sound are loaded with it: by the first recording, and not at the start.
+        from proxy.audio.recordings.derivation import SampleSpec
+
         least_s, most_s = info.sample_s
         spec = SampleSpec(least_s=least_s, most_s=most_s, rate_hz=info.sample_hz)
         try:
@@ -68,6 +73,8 @@ class SampleStore:
         self._derived.forget_if(lambda derived: derived.digest in gone)
 
     async def _derive(self, wanted: _Wanted) -> _Derived:
+        from proxy.audio.recordings.derivation import derive
+
         quality = await samples.quality_of(self._store, wanted.account, wanted.digest)
         if quality is None:
             raise SampleUnavailable(f"the account has no recording {wanted.digest[:8]}")

@@ -54,7 +54,9 @@ def envelope_everywhere(servers: Servers) -> None:
             (405, "method_not_allowed"): client.get(speech),
             (404, "unknown_url"): client.post("/v1/chat/completions", json=say),
             (413, "request_too_large"): client.post(speech, json={**say, "zzz": "x" * 300_000}),
-            (415, "unsupported_media_type"): client.post(speech, content=b"x", headers={"content-type": "text/plain"}),
+            (415, "unsupported_media_type"): client.post(
+                speech, content=b"x", headers={"content-type": "text/plain"}
+            ),
             (503, "engine_unavailable"): client.post(speech, json=away),
         }
     for (status, code), answer in answers.items():

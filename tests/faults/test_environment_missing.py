@@ -79,7 +79,10 @@ def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> 
     ("command", "says"),
     [
         (("build", "tone"), "tone lists no packages of its own"),
-        (("build", "toon"), "no plugin called 'toon' is installed. The plugins with packages are: bell, resemblyzer."),
+        (
+            ("build", "toon"),
+            "no plugin called 'toon' is installed. The plugins with packages are: bell, resemblyzer.",
+        ),
         (("build", "bell", "--torch", "cpu"), "--torch cpu: name the index that has it"),
         (("remove", "bell"), "this installation has no environment of 'bell'"),
     ],

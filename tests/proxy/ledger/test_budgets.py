@@ -244,6 +244,11 @@ def test_small_sums_are_shown_to_the_last_millionth(
     usd: float, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = {"name": "one", "plugin": "one", "state": "ready", "models": [], "running": 0, "slots": 1}
-    row |= {"waiting": 0, "reason": "", "credentials": [], "budgets": [{"period": "day", "usd": usd, "of_usd": 20.0}]}
+    row |= {
+        "waiting": 0,
+        "reason": "",
+        "credentials": [],
+        "budgets": [{"period": "day", "usd": usd, "of_usd": 20.0}],
+    }
     print_answer({"data": [row], "faults": []}, None, diagnosis.engine_table)
     assert f" {text} of $20.00 a day" in capsys.readouterr().out
