@@ -35,7 +35,8 @@ def test_every_parameter_is_in_its_range(
 def test_a_text_keeps_its_length_and_loses_what_the_library_would_obey(text: str) -> None:
     (made,) = utterance_of(said(text), EspeakSettings()).texts
     assert len(made) == len(text)
-    assert made.replace(" ", "") == re.sub(r"[\x00 `\[\]]", "", text)
+    # A comma breaks a run of one letter, which would not be heard to its end.
+    assert re.sub("[ ,]", "", made) == re.sub(r"[\x00 `\[\]]", "", text)
 
 
 def test_plain_values_are_the_library_s_own_defaults() -> None:
