@@ -42,7 +42,10 @@ def voices_reconcile(
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Compare the clones that providers have with those that they should have. Changes nothing by itself."""
+    """Compare the clones at providers with what should be there.
+
+    It changes nothing by itself.
+    """
     if not reclone:
         ask(config_file, form, _difference_table, "GET", _DIFFERENCES)
         return

@@ -70,7 +70,7 @@ def voices_export(
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Write a voice's recordings, and what is known of them, into a zip file."""
+    """Write a voice's recordings and their facts into a zip file."""
     file = to or Path(f"{voice.replace('/', '_')}.zip")
     size = save(config_file, path("voices", voice, "export"), file, account=account)
     answer = {"file": str(file), "bytes": size}

@@ -49,7 +49,6 @@ def envelope_everywhere(servers: Servers) -> None:
     away = {"model": "doomed/standard", "voice": "doomed/unavailable", "input": _TEXT}
     with servers.shut.server.client() as client:
         speech, json_type = "/v1/audio/speech", {"content-type": "application/json"}
-        plain = {"content-type": "text/plain"}
         answers = {
             (400, "invalid_json"): client.post(speech, content=b'{"model":', headers=json_type),
             (405, "method_not_allowed"): client.get(speech),
