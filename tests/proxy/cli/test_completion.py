@@ -99,8 +99,7 @@ def test_the_generated_completion_works_in_a_real_shell(
     # Some shells put the help behind the word.
     answers = [re.findall(r"^[^\t\n]+", answer, re.M) for answer in done.stdout.split("==\n")[:-1]]
     # Each shell has an order of its own.
-    found = dict(zip(offered, map(sorted, answers), strict=True))
-    assert found == offered
+    assert dict(zip(offered, map(sorted, answers), strict=True)) == offered
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
