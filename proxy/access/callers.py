@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
+from starlette.types import Scope
 
 from policies.limits import Caps
 from policies.plans import Overrides
@@ -41,6 +42,18 @@ class Caller(msgspec.Struct, frozen=True):
     anchor: int = 0
     agreed: Overrides = Overrides()
     caps: Caps = Caps()
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Return who sent a request to an endpoint that needs a key."""
+    caller: Caller = scope["state"]["caller"]
+    return caller
+
+
+def caller_or_none(scope: Scope) -> Caller | None:
+    """Return who sent a request to an endpoint that also answers without a key."""
+    caller: Caller | None = scope["state"].get("caller")
+    return caller
 
 
 class _KeyAnswer(NamedTuple):

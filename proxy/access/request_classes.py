@@ -11,7 +11,7 @@ from typing import Literal
 from starlette.types import Scope
 
 from policies import rate
-from proxy.access.callers import Caller
+from proxy.access.callers import caller_or_none
 from proxy.access.limits import Limits
 from proxy.access.logins import client_network
 from proxy.access.windows import Limit
@@ -41,7 +41,7 @@ class RequestCounter:
     async def count(self, class_: RequestClass, scope: Scope) -> None:
         """Count a request. Raises RateLimited and LimitsUnavailable."""
         most = MOST_A_MINUTE[class_]
-        caller: Caller | None = scope["state"].get("caller")
+        caller = caller_or_none(scope)
         if caller is None:
             address, _ = scope.get("client") or ("", 0)
             limit = Limit(f"{class_}-address", client_network(address), most)

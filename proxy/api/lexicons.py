@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
+from proxy.access.callers import caller_of
 from proxy.catalogue.library_editor import LibraryEditor, no_lexicon
 from proxy.errors import NotAllowed, NotFound
 from proxy.http.body import BODY_FAILURES, body
@@ -87,21 +88,33 @@ class LexiconEndpoints:
         self._shared = shared
 
     async def list_(self, request: Request) -> Response:
-        return reply(await list_lexicons(self._library_editor.store, _account(request), self._shared))
+        return reply(
+            await list_lexicons(self._library_editor.store, caller_of(request.scope).account, self._shared)
+        )
 
     async def show(self, request: Request) -> Response:
         name = request.path_params["name"]
-        return reply(await read_lexicon(self._library_editor.store, _account(request), name, self._shared))
+        return reply(
+            await read_lexicon(
+                self._library_editor.store, caller_of(request.scope).account, name, self._shared
+            )
+        )
 
     async def put(self, request: Request) -> Response:
         new = await body(request, LexiconBody, MAX_BODY_BYTES)
         words = speech_request.words(new.words, "words", MOST_WORDS)
-        record = await self._library_editor.put_lexicon(_account(request), request.path_params["name"], words)
+        record = await self._library_editor.put_lexicon(
+            caller_of(request.scope).account, request.path_params["name"], words
+        )
         return reply(lexicon_entry(record))
 
     async def delete(self, request: Request) -> Response:
         name = request.path_params["name"]
-        return reply(DeletedLexicon(name=await self._library_editor.delete_lexicon(_account(request), name)))
+        return reply(
+            DeletedLexicon(
+                name=await self._library_editor.delete_lexicon(caller_of(request.scope).account, name)
+            )
+        )
 
 
 def routes(library_editor: LibraryEditor, shared: Mapping[str, Words]) -> list[Endpoint]:
@@ -185,8 +198,3 @@ def _shared(name: str, words: Words) -> LexiconEntry:
 
 def _whole(entry: LexiconEntry, words: Words) -> WholeLexicon:
     return WholeLexicon(**msgspec.structs.asdict(entry), words=dict(words))
-
-
-def _account(request: Request) -> str:
-    account: str = request.scope["state"]["caller"].account
-    return account

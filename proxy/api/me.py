@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from policies.limits import COUNTED, limit_values, with_limits
 from proxy.access.admission import Plans
+from proxy.access.callers import caller_of
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
 from proxy.errors import InvalidKey, NotAllowed
 from proxy.http.endpoint import Endpoint, json
@@ -64,7 +65,7 @@ class Me:
         self._plans = plans
 
     async def show(self, request: Request) -> Response:
-        caller = request.scope["state"]["caller"]
+        caller = caller_of(request.scope)
         terms = self._plans.terms(caller)
         account = await accounts.get(self._ledger.store, caller.account)
         key = await key_records.get(self._ledger.store, caller.key)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.admission import Plans
+from proxy.access.callers import caller_or_none
 from proxy.catalogue.catalogue import Catalogue
 from proxy.errors import NotAllowed, NotFound
 from proxy.http.endpoint import Endpoint, json
@@ -76,7 +77,7 @@ class Models:
 
     def _all(self, request: Request) -> list[ModelEntry]:
         """Raise NotAllowed if the caller's plan is not in force."""
-        caller = request.scope["state"].get("caller")
+        caller = caller_or_none(request.scope)
         # Without a caller the catalogue is public, and shows what any plan may use.
         terms = None if caller is None else self._plans.terms(caller)
         aliases, models = self._catalogue.list_models(terms)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.price import Per
+from proxy.access.callers import caller_of, caller_or_none
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.config import credits
 from proxy.errors import InvalidRequest
@@ -111,7 +112,7 @@ class Reports:
 
     async def answer(self, request: Request, account: str | None) -> Response:
         """Answer the query for one account, or for all. Raises InvalidRequest and RateLimited."""
-        caller = request.scope["state"].get("caller")
+        caller = caller_or_none(request.scope)
         limit, by, as_csv = query_limit(request), _query_by(request), _query_is_csv(request)
         period = await self._period(request, account, is_summed=by is not None)
         turn = self._throttle.one(caller)
@@ -178,7 +179,7 @@ class OwnUsage:
         self._reports = reports
 
     async def list_(self, request: Request) -> Response:
-        return await self._reports.answer(request, request.scope["state"]["caller"].account)
+        return await self._reports.answer(request, caller_of(request.scope).account)
 
 
 def routes(store: Store, throttle: UsageThrottle) -> list[Endpoint]:

@@ -7,35 +7,28 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from policies import mixing
 from proxy.errors import InvalidRequest
 from proxy.http.body import EngineNames, Label, Labels, LanguageTag, LanguageTagOrNone, Name, ReasonText, Tags
 from proxy.http.form import RequestForm
+from proxy.speech.voice_reference import MixMember, mix_shares
 from proxy.storage import voices as saved
 from proxy.voices.voice_maker import NewMix, NewSampleVoice
 
 MOST_SAMPLE_BYTES = 10 * 1024 * 1024
-MOST_MIXED = 8
 
 Cast = Annotated[
     dict[str, str], Meta(description='an object of names and voices, such as {"Ana": "nova", "Ben": "onyx"}')
 ]
-Weight = Annotated[float, Meta(gt=0, le=1000, description="a number above 0 and up to 1000")]
 RefText = Annotated[str, Meta(max_length=1000, description="a text of up to 1000 characters")]
 
 
-class NewMixPart(msgspec.Struct, frozen=True):
-    """A voice of a mix, by its id or name."""
-
-    id: Name
-    weight: Weight = 1.0
-
-
 Mix = Annotated[
-    tuple[NewMixPart, ...],
+    tuple[MixMember, ...],
     Meta(
         min_length=2,
-        max_length=MOST_MIXED,
-        description=f'a list of 2 to {MOST_MIXED} voices, each {{"id": "…", "weight": 1}}',
+        max_length=mixing.MOST_MIXED,
+        description=f'a list of 2 to {mixing.MOST_MIXED} voices, each {{"id": "…", "weight": 1}}',
     ),
 ]
 
@@ -186,8 +179,6 @@ def not_designed(param: str) -> InvalidRequest:
     )
 
 
-def weights_of(mix: tuple[NewMixPart, ...]) -> dict[str, float]:
-    weights: dict[str, float] = {}
-    for part in mix:
-        weights[part.id] = weights.get(part.id, 0.0) + part.weight
-    return weights
+def weights_of(mix: tuple[MixMember, ...]) -> dict[str, float]:
+    """Return the weights of a mix, which add up to 1. Raises InvalidRequest."""
+    return dict(mix_shares(mix, "mix"))

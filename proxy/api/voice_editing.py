@@ -10,7 +10,7 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.access.callers import Caller
+from proxy.access.callers import Caller, caller_of
 from proxy.api.voice_bodies import (
     FORM_FIELDS,
     MOST_SAMPLE_BYTES,
@@ -74,7 +74,7 @@ class VoiceEditing:
             mix=parts,
         )
         engines = () if change.engines is UNSET else change.engines
-        terms = self._tools.plans.terms(_caller(request))
+        terms = self._tools.plans.terms(caller_of(request.scope))
         clones = self._tools.maker.clones
         places = await clones.check_saved(record, engines, is_local_only=terms.local_only)
         updated = await self._tools.maker.change(record, changed)
@@ -82,7 +82,7 @@ class VoiceEditing:
         return reply(await self._tools.entry(request, updated.id))
 
     async def _create(self, request: Request, new: NewVoice | VoiceForm, audio: bytes) -> Response:
-        caller = _caller(request)
+        caller = caller_of(request.scope)
         key = sent_key(request.headers.getlist("idempotency-key"))
         if key is None:
             return reply(await self._tools.entry(request, (await self._make(caller, new, audio)).id))
@@ -132,7 +132,7 @@ class VoiceEditing:
         return True
 
     async def _own(self, request: Request, id_: str) -> VoiceRecord:
-        record = await self._tools.editor.find_voice(_caller(request).account, id_)
+        record = await self._tools.editor.find_voice(caller_of(request.scope).account, id_)
         if record is None:
             # Raises NotFound if there is no such voice at all.
             (await self._tools.entries(request)).known.find(id_)
@@ -151,8 +151,3 @@ def _keyed_id(account: str, key: str) -> str:
 def _digest(new: NewVoice | VoiceForm, audio: bytes) -> str:
     """Return a digest of what was sent. Of a form it is of its fields: each try has another boundary."""
     return hashlib.sha256(hashlib.sha256(msgspec.msgpack.encode(new)).digest() + audio).hexdigest()
-
-
-def _caller(request: Request) -> Caller:
-    caller: Caller = request.scope["state"]["caller"]
-    return caller

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from policies.preview_texts import has_preview_text, preview_text
+from proxy.access.callers import caller_of
 from proxy.api.speech import SpeechEndpoint
 from proxy.api.voice_entries import VoiceEntry
 from proxy.api.voices import VoiceTools
@@ -61,7 +62,7 @@ class Export:
         self._export = export
 
     async def answer(self, request: Request) -> Response:
-        id_, account = request.path_params["id"], request.scope["state"]["caller"].account
+        id_, account = request.path_params["id"], caller_of(request.scope).account
         record = await self._tools.editor.find_voice(account, id_)
         if record is None:
             (await self._tools.entries(request)).known.find(id_)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from policies import matching
 from policies.routing import Voice
 from proxy.access.admission import Plans
-from proxy.access.callers import Caller
+from proxy.access.callers import caller_of, caller_or_none
 from proxy.api.voice_entries import (
     DeletedVoice,
     Entries,
@@ -57,7 +57,7 @@ class VoiceTools(NamedTuple):
 
     async def entries(self, request: Request) -> Entries:
         """Return the entries of the voices that the caller may name; without a caller, of everybody's."""
-        caller: Caller | None = request.scope["state"].get("caller")
+        caller = caller_or_none(request.scope)
         own = await self.editor.library.get("" if caller is None else caller.account)
         unused_days = None if caller is None else self.plans.terms(caller).voices_unused_days
         return Entries(KnownVoices(own, self.catalogue), unused_days)
@@ -102,14 +102,14 @@ class Voices:
 
     async def receipt(self, request: Request) -> Response:
         """Say how far the erasure of a voice is, that the caller's account had."""
-        id_, account = request.path_params["id"], request.scope["state"]["caller"].account
+        id_, account = request.path_params["id"], caller_of(request.scope).account
         found = await self._tools.erasure.receipt(account, id_) if id_.isprintable() else None
         if found is None:
             raise NotFound(f"No erasure of '{id_[:80]}' is known.", param="voice", code="voice_not_found")
         return reply(erasure_receipt(found))
 
     async def delete(self, request: Request) -> Response:
-        id_, account = request.path_params["id"], request.scope["state"]["caller"].account
+        id_, account = request.path_params["id"], caller_of(request.scope).account
         record = await self._tools.editor.find_voice(account, id_)
         if record is None or record.account != account:
             # Raises NotFound if there is no such voice at all.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
-from proxy.access.callers import Callers
+from proxy.access.callers import Callers, caller_or_none
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.balance import AccountBalance, read_balance
 from proxy.api_admin import account_overrides
@@ -92,5 +92,5 @@ def check_open(account: Account) -> None:
 
 
 def actor(request: Request) -> str:
-    caller = request.scope["state"].get("caller")
+    caller = caller_or_none(request.scope)
     return CONTROL if caller is None else caller.key

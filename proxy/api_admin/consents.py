@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.consents import (
+from proxy.api.consent_bodies import (
     ConsentBody,
     ConsentEntry,
     DeletedConsent,

@@ -78,9 +78,9 @@ async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> F
 
 async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     """Speak the sentence, and describe the result. Raise EngineError."""
-    if not key.models:
+    if not key.welcome.models:
         raise EngineFailed(key.reason or "It names no model.")
-    info = key.models[0]
+    info = key.welcome.models[0]
     job = _job(info, _voice(catalogue, engine, key))
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -118,7 +118,7 @@ def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> Voice:
         for binding in voice.bindings
         if binding.engine == engine
     )
-    voice = next(bound, None) or next((EngineVoice(voice.id) for voice in key.voices), None)
+    voice = next(bound, None) or next((EngineVoice(voice.id) for voice in key.welcome.voices), None)
     if voice is None:
         raise VoiceNotFound("It names no voice; bind one of its own in [voices.NAME].")
     return voice

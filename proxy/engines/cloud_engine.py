@@ -88,18 +88,18 @@ class CloudEngine:
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Return the models of the first key that knows any. A refused key knows none."""
-        return next((key.models for key in self.keys if key.models), ())
+        return next((key.welcome.models for key in self.keys if key.welcome.models), ())
 
     def voices(self) -> tuple[VoiceInfo, ...]:
-        return next((key.voices for key in self.keys if key.voices), ())
+        return next((key.welcome.voices for key in self.keys if key.welcome.voices), ())
 
     @property
     def unlisted_voices(self) -> tuple[str, ...] | None:
-        return next((key.unlisted_voices for key in self.keys if key.voices), None)
+        return next((key.welcome.unlisted_voices for key in self.keys if key.welcome.voices), None)
 
     @property
     def tries_unknown_voices(self) -> bool:
-        return any(key.tries_unknown_voices for key in self.keys)
+        return any(key.welcome.tries_unknown_voices for key in self.keys)
 
     async def health(self) -> HealthReport:
         found = [key.slots.health() for key in self.keys]

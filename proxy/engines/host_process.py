@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -74,16 +74,7 @@ class HostProcess:
         """Put a recording into the host. Raises HostGone, or EngineError if the host does not take it."""
         if self.died.is_set():
             raise HostGone("it died before")
-        try:
-            reply: PutReply | None = await self.ask(messages.PUT, sample, PutReply, PUT_S)
-        except grpc.aio.AioRpcError as error:
-            raise _lost(error) from None
-        except asyncio.CancelledError:
-            if _is_own_task_cancelled():
-                raise
-            raise HostGone("its channel was closed") from None
-        if reply is None:
-            raise EngineUnavailable("The host gave no whole answer.", retry_after_s=1.0)
+        reply: PutReply = await _received(self.ask(messages.PUT, sample, PutReply, PUT_S))
         if reply.failed is not None:
             raise reply.failed.to_error()
 
@@ -144,25 +135,30 @@ class HostCall:
 
     async def next_frame(self) -> Frame:
         """Return the next frame. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
-        try:
-            frame = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            raise _lost(error) from None
-        except asyncio.CancelledError:
-            if _is_own_task_cancelled():
-                raise
-            raise HostGone("its channel was closed") from None
-        # gRPC gives None for a frame that cannot be decoded.
-        if frame is grpc.aio.EOF or frame is None:
-            raise EngineUnavailable("The host gave no whole answer.", retry_after_s=1.0)
-        received: Frame = frame
-        return received
+        frame: Frame = await _received(self._call.read())
+        return frame
 
     def close(self) -> None:
         if self._is_open:
             self._is_open = False
             self._call.cancel()
             self.process.end(self._tenant)
+
+
+async def _received(answer: Awaitable[Any]) -> Any:
+    """Wait for a message of a host. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
+    try:
+        message = await answer
+    except grpc.aio.AioRpcError as error:
+        raise _lost(error) from None
+    except asyncio.CancelledError:
+        if _is_own_task_cancelled():
+            raise
+        raise HostGone("its channel was closed") from None
+    # gRPC gives None for a message that cannot be decoded.
+    if message is grpc.aio.EOF or message is None:
+        raise EngineUnavailable("The host gave no whole answer.", retry_after_s=1.0)
+    return message
 
 
 def _lost(error: grpc.aio.AioRpcError) -> Exception:

@@ -27,8 +27,6 @@ from speech_engine import (
     EngineUnauthorized,
     EngineUnavailable,
     Event,
-    ModelInfo,
-    VoiceInfo,
     VoiceMade,
     Work,
 )
@@ -113,24 +111,8 @@ class ProviderKey:
 
     def introduce(self) -> None:
         """Read again which models and voices the engine has."""
-        self._welcome = introduction(self.engine)
+        self.welcome = introduction(self.engine)
         self.revision += 1
-
-    @property
-    def models(self) -> tuple[ModelInfo, ...]:
-        return self._welcome.models
-
-    @property
-    def voices(self) -> tuple[VoiceInfo, ...]:
-        return self._welcome.voices
-
-    @property
-    def unlisted_voices(self) -> tuple[str, ...] | None:
-        return self._welcome.unlisted_voices
-
-    @property
-    def tries_unknown_voices(self) -> bool:
-        return self._welcome.tries_unknown_voices
 
     @property
     def may_try(self) -> bool:

@@ -57,12 +57,15 @@ async def page(
     request: Request,
     place_of: Callable[[str], Awaitable[Place | None]],
     read: Callable[[Place, int], Awaitable[Sequence[Row]]],
+    *,
+    usual: int = _USUAL,
+    most: int = MOST,
 ) -> Page[Row]:
-    """Read the page that the query names.
+    """Read the page that the query names; without a limit, of the `usual` length.
 
-    Raises InvalidRequest if `limit` is not a number from 1 to 1000, or if no row has the id in `after`.
+    Raises InvalidRequest if `limit` is not a number from 1 to `most`, or if no row has the id in `after`.
     """
-    limit = query_limit(request) or _USUAL
+    limit = query_limit(request, most) or usual
     place = NEWEST
     if after := request.query_params.get("after"):
         row = await place_of(after) if after.isprintable() else None

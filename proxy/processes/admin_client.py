@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,27 +30,13 @@ class AdminClient:
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
         """Return the answer's JSON. Raise CommandRefused."""
-        try:
-            answer = await self._http.request(method, f"/admin/{path}", json=body, params=_given(query))
-            parsed = answer.json()
-        except (httpx2.TransportError, ValueError) as error:
-            raise _unanswered(error) from None
-        if answer.is_error:
-            raise CommandRefused(parsed["error"]["message"])
-        return parsed
+        return await self._json(self._http.request(method, f"/admin/{path}", json=body, params=_given(query)))
 
     async def send(self, path: str, fields: Mapping[str, str | Sequence[str]], name: str, data: bytes) -> Any:
         """Send a form with a file, and return the answer's JSON. Raise CommandRefused."""
         # The file's own name stays here: nobody needs it.
         files = {name: ("recording", data, "application/octet-stream")}
-        try:
-            answer = await self._http.post(f"/admin/{path}", data=dict(fields), files=files)
-            parsed = answer.json()
-        except (httpx2.TransportError, ValueError) as error:
-            raise _unanswered(error) from None
-        if answer.is_error:
-            raise CommandRefused(parsed["error"]["message"])
-        return parsed
+        return await self._json(self._http.post(f"/admin/{path}", data=dict(fields), files=files))
 
     async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
         """Yield an answer that is no JSON, as it comes. Raise CommandRefused."""
@@ -63,6 +49,16 @@ class AdminClient:
                     yield part
         except (httpx2.TransportError, ValueError) as error:
             raise _unanswered(error) from None
+
+    async def _json(self, asked: Awaitable[httpx2.Response]) -> Any:
+        try:
+            answer = await asked
+            parsed = answer.json()
+        except (httpx2.TransportError, ValueError) as error:
+            raise _unanswered(error) from None
+        if answer.is_error:
+            raise CommandRefused(parsed["error"]["message"])
+        return parsed
 
 
 @asynccontextmanager

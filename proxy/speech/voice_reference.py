@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ ONE_OF = {
     "oneOf": [{"type": "string"}, *({"type": "object", "required": [key]} for key in ("id", "cast", "mix"))]
 }
 _CAST = {"minProperties": 1, "maxProperties": casting.MOST_NAMES}
+_WEIGHT = {"exclusiveMinimum": 0, "maximum": mixing.MOST_WEIGHT}
 _MIX = {"minItems": 1, "maxItems": mixing.MOST_MIXED}
 VoiceName = Annotated[str, Meta(min_length=1, max_length=256)]
 
@@ -22,7 +24,7 @@ class MixMember(msgspec.Struct, frozen=True):
     """A voice of a mix. The weights of a mix count in proportion to one another."""
 
     id: VoiceName
-    weight: Annotated[float, Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": 1000})] = 1.0
+    weight: Annotated[float, Meta(extra_json_schema=_WEIGHT)] = 1.0
 
 
 class VoiceReference(msgspec.Struct, frozen=True):
@@ -57,7 +59,7 @@ def sent_voice(sent: str | VoiceReference) -> SentVoice:
     raise InvalidRequest("Invalid value for 'voice': it must have one of id, cast and mix.", param="voice")
 
 
-def mix_shares(sent: list[MixMember], field: str) -> tuple[tuple[str, float], ...]:
+def mix_shares(sent: Sequence[MixMember], field: str) -> tuple[tuple[str, float], ...]:
     """Check a mix, and return it with weights that add up to 1. Raises InvalidRequest."""
     members = [(member.id, member.weight) for member in sent]
     if (wrong := mixing.fault(members)) is not None:

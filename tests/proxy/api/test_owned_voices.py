@@ -240,6 +240,8 @@ async def test_a_mix_is_saved_as_a_voice(server: Inside) -> None:
         ([{"id": "alloy"}], "mix"),
         ([{"id": "alloy"}, {"id": "nobody"}], "mix"),
         ([{"id": "alloy", "weight": 0}, {"id": "tone/slow"}], "mix"),
+        ([{"id": "alloy", "weight": 1001}, {"id": "tone/slow"}], "mix"),
+        ([{"id": "alloy"}, {"id": "tone/slow"}, {"id": "alloy"}], "mix"),
         ([{"id": "alloy"}] * 9, "mix"),
     ],
 )
