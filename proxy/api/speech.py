@@ -47,8 +47,9 @@ from proxy.http.idempotency import KEY_HEADER, Idempotency
 from proxy.http.replies import encode_json
 from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
+from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
-from proxy.speech.pipeline import Answer, Delivery, Pipeline
+from proxy.speech.pipeline import Delivery, Pipeline
 from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.speech_request import SpeechBody, SpeechRequest
 from proxy.voices.retention import VoiceUse
