@@ -172,7 +172,7 @@ class _Opening:
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
-            hosted = HostedEngine(name, self._source)
+            hosted = HostedEngine(name, self._source, spec.licence)
             self._stack.push_async_callback(hosted.close)
             return hosted
         try:
@@ -188,7 +188,7 @@ class _Opening:
         context = Context(_log.bind(engine=spec.name), http=self._http, samples=samples.shelf)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
-            return InProcessEngine(created[0], section.queue, samples)
+            return InProcessEngine(created[0], section.queue, samples, spec.licence)
         keys = [
             self._key(spec, number, engine, section, credential)
             for number, (engine, credential) in enumerate(zip(created, spec.credentials, strict=True), 1)

@@ -57,6 +57,11 @@ class HostedEngineSpec(NamedTuple):
     model: StoredModel | None = None
 
     @property
+    def licence(self) -> str:
+        """The licence of the imported model, or "" if the plugin says its own."""
+        return self.model.manifest.licence if self.model else ""
+
+    @property
     def module(self) -> str:
         return self.hosted.module
 
@@ -78,6 +83,11 @@ class InProcessSpec(NamedTuple, Generic[S]):
     is_guarded: bool
     credentials: tuple[str, ...] = (DEFAULT_CREDENTIAL,)
     model: StoredModel | None = None
+
+    @property
+    def licence(self) -> str:
+        """The licence of the imported model, or "" if the plugin says its own."""
+        return self.model.manifest.licence if self.model else ""
 
     def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
         """Return one function for each key. It creates the engine that speaks with this key."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable, Collection, Iterator
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
@@ -187,8 +188,8 @@ class _Machine:
     def _name(self, text: str) -> _Name:
         module, _, name = text.rpartition(".")
         is_storage = module == "torch" and name in STORAGES
-        known = _PLAIN | _TENSORS | _PARAMETERS | _NUMPY | self._stand_ins
-        if not is_storage and text not in known:
+        known = text in _PLAIN | _TENSORS | _PARAMETERS | _NUMPY
+        if not (is_storage or known or any(fnmatchcase(text, each) for each in self._stand_ins)):
             shown = text[:100] if text.isprintable() else "something"
             raise UnusableModel(f"its pickle names {shown}, which no such model needs; it is not trusted")
         return _Name(text)
