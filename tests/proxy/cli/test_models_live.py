@@ -38,7 +38,8 @@ def test_the_licence_of_an_import_replaces_another(source: Path, plugins: Path, 
     config = Path(os.environ["VOXGATE_CONFIG"])
     data = f'[server]\ndata = "{config.parent / "data"}"\n'
     text = server.TONE.replace("[server]\n", data) + (
-        '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n[plans.free]\n[plans.sold]\nprice = "$19"\n'
+        '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
+        '[plans.free]\n[plans.sold]\nprice = "$19"\n'
     )
     with server.running(config.parent, text, environ=environ(plugins)) as running:
         with running.client() as client:
