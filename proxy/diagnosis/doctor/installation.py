@@ -133,6 +133,10 @@ def models(config: Config) -> Iterator[Finding]:
             yield _model(model, _Patience(time.monotonic() + _READ_S))
 
 
+class _TooSlow(Exception):
+    """A disk is too slow for what is left of the time."""
+
+
 class _Patience:
     """Ends the reading of large files on a slow disk: the doctor waits for no check much longer."""
 
@@ -141,14 +145,14 @@ class _Patience:
 
     def __call__(self, _what: str, _done: int, _of: int) -> None:
         if time.monotonic() > self._until:
-            raise TimeoutError
+            raise _TooSlow
 
 
 def _model(model: StoredModel, patience: _Patience) -> Finding:
     name = model.manifest.name
     try:
         fault = verify(model, patience)
-    except TimeoutError:
+    except _TooSlow:
         do = f"voxgate models verify {name} has the time"
         return note("model", f"{name}: too large to be read whole here; the sizes are right", do)
     if fault:
