@@ -22,7 +22,6 @@ from proxy.http.endpoint import Endpoint, json
 from proxy.http.openapi import document
 from proxy.http.replies import encode_json, reply
 
-
 _PAGE = Path(__file__).with_name("page")
 _SCRIPTS = ("server", "choices", "sound", "speech")
 """The files of the page's one script, in their order."""
