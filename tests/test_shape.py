@@ -96,6 +96,12 @@ def test_a_file_is_one_idea() -> None:
     assert not {path: n for path, n in lines.items() if n > MOST_LINES and path not in EXCEPTIONS}
 
 
+def test_a_file_of_the_page_is_one_idea() -> None:
+    files = [*(ROOT / "proxy/api/page").iterdir()]
+    assert files
+    assert not {file.name: n for file in files if (n := file.read_text().count("\n")) > MOST_LINES}
+
+
 def test_a_file_is_not_cut_smaller_than_its_idea() -> None:
     short = {
         path

@@ -106,6 +106,7 @@ async def test_the_phrase_is_told_in_a_language(server: Inside) -> None:
     told = (await server.ask("GET", f"{PATH}/phrases?language=en")).json()
     assert told["object"] == "audio.voice_consent.phrase"
     assert "consent" in told["phrase"]
+    assert {"en", "pt", "th"} <= {*told["languages"]}
     missing = await server.ask("GET", f"{PATH}/phrases?language=tlh")
     assert (missing.status_code, envelope(missing)["param"]) == (404, "language")
 
