@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -82,6 +82,15 @@ class Hosted(msgspec.Struct, frozen=True):
 
 Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]
 """(name, settings, context) → an async context manager of what the kind asks for, e.g. an `Engine`."""
+
+
+@runtime_checkable
+class KnowsShutdowns(Protocol):
+    """Settings that know when their provider switches a model off. `voxgate check` and `doctor` ask them."""
+
+    def shutdown_date(self, model: str) -> str:
+        """Return the day, such as 2027-01-06, or an empty text. Starts nothing."""
+        ...
 
 
 class Missing(msgspec.Struct, frozen=True):
