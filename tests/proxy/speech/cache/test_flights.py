@@ -174,7 +174,8 @@ async def test_a_client_who_hears_live_is_not_waited_for(tmp_path: Path) -> None
             hears.set()
 
     engine, live, text = Scripted(*spoken(30.0)), {"x-voxgate-pace": "live"}, "Hello there. " * 30
-    async with speaking(tmp_path, engine, text=IMPATIENT) as server:
+    config = IMPATIENT.replace("megabytes = 1", "megabytes = 64")
+    async with speaking(tmp_path, engine, text=config) as server:
         first = asyncio.create_task(server.raw_speech({**CACHED, "input": text}, leaves, hear, live))
         await hears.wait()
         async with asyncio.timeout(10):
