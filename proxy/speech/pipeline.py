@@ -52,7 +52,6 @@ class Answer:
         self._room = room
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
-        self._is_live = False
         # The chunks that were given out and have not been taken by the client yet.
         self._unwritten: list[Chunk] = []
         # The samples that were given out when the client left: a recorded answer goes on without it.
@@ -64,8 +63,7 @@ class Answer:
     async def next_chunk(self) -> bytes | None:
         """Return the next bytes, or None before the last ones. They count as written at the next call."""
         self._count_written()
-        if not self._is_live:
-            self._lookup.resume()
+        self._lookup.resume()
         chunk = await self._sound.next_chunk()
         self._check_voices()
         if chunk is None:
@@ -123,8 +121,7 @@ class Answer:
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
         """Give the sound at the pace at which it is heard. The engine does not wait for that."""
-        # From its first bytes on, equal requests would wait for this listener.
-        self._is_live = True
+        self._lookup.go_alone()
         pace = ReaderPace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace)
@@ -265,9 +262,14 @@ class Pipeline:
             call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
-        speech = await begin_speech(
-            self._first_audio, self._levels, self._room, call, began - call.tally.began
-        )
+        try:
+            speech = await begin_speech(
+                self._first_audio, self._levels, self._room, call, began - call.tally.began
+            )
+        except EngineError:
+            # An engine that lost the recording of an erased voice has not failed.
+            self._voice_check(call)()
+            raise
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
 
