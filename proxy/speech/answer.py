@@ -38,7 +38,6 @@ class Answer:
         self._own_voices = call.plan.own_voices
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
-        self._is_live = False
         # The chunks that were given out and have not been taken by the client yet.
         self._unwritten: list[Chunk] = []
         # The samples that were given out when the client left: a recorded answer goes on without it.
@@ -50,8 +49,7 @@ class Answer:
     async def next_chunk(self) -> bytes | None:
         """Return the next bytes, or None before the last ones. They count as written at the next call."""
         self._count_written()
-        if not self._is_live:
-            self._lookup.resume()
+        self._lookup.resume()
         chunk = await self._sound.next_chunk()
         if self._own_voices:
             self._erased.check(self._own_voices)
@@ -110,8 +108,7 @@ class Answer:
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
         """Give the sound at the pace at which it is heard. The engine does not wait for that."""
-        # From its first bytes on, equal requests would wait for this listener.
-        self._is_live = True
+        self._lookup.go_alone()
         pace = ReaderPace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace)
