@@ -122,8 +122,8 @@ class BatchLoop(Generic[V, R]):
 
         `admitted` have a slot already, and have not come here yet.
         """
-        if self._settings.order == "fifo" or job.urgency == "ahead":
-            return 0.0  # whoever hears a part already was admitted with it
+        if self._settings.order == "fifo":
+            return 0.0
         now = self._clock()
         newcomer = demand_of(listener_of(job, self._settings, self._clock()), now)
         if newcomer is None:
@@ -133,6 +133,8 @@ class BatchLoop(Generic[V, R]):
             jobs += [(each.id, listener_of(each, self._settings, now)) for each in admitted]
             width = self._width
         last = dict(jobs)
+        if job.urgency == "ahead" or job.id in last:
+            return 0.0  # whoever hears a part already was admitted with the rest
         demands = [
             demand
             for id_, each in jobs
