@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from proxy.errors import ErrorDetail
-from proxy.speech.pipeline import Answer
+from proxy.speech.answer import Answer
 
 _TOKENS_A_SECOND = 20
 

@@ -8,7 +8,7 @@ from itertools import accumulate
 from urllib.parse import quote
 
 from proxy.http.connection import RawHeader
-from proxy.speech.pipeline import Answer
+from proxy.speech.answer import Answer
 
 _MOST_IN_A_HEADER = 1000
 """Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""

@@ -67,10 +67,12 @@ class PreparedText(msgspec.Struct, frozen=True):
     """A part as one front-end lets it be spoken.
 
     `characters` are the charged ones: those that were sent, and those that the account's own lexicon added.
+    `written_characters` count numbers as if they were written out.
     """
 
     segments: tuple[Segment, ...]
     spoken_characters: int
+    written_characters: int
     characters: int
     estimated_s: float
 
@@ -251,7 +253,8 @@ class Tally:
 class SpeechCall(NamedTuple):
     """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
 
-    `clip` is the path of its clip in the audio cache, None if the cache is not used.
+    `clip` is the path of its clip in the audio cache, None if the cache is not used. An answer that
+    `goes_whole` is heard only when all of it is there.
     """
 
     id: str
@@ -260,6 +263,7 @@ class SpeechCall(NamedTuple):
     plan: SpeechPlan
     tally: Tally
     clip: str | None = None
+    goes_whole: bool = False
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.tally!r}>"

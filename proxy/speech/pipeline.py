@@ -5,154 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from math import ceil
 from typing import NamedTuple
 
 import structlog
 
 from policies import price
-from proxy.audio.formats import Chunk
 from proxy.errors import VoiceErased, from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
+from proxy.speech.answer import Answer
 from proxy.speech.cache import Cache, CacheLookup, Clip
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio, error_details
-from proxy.speech.live_pace import PacedStream
 from proxy.speech.loudness_levels import LoudnessLevels
-from proxy.speech.prefetch import Prefetch
 from proxy.speech.relay import begin_speech
-from proxy.speech.sound_queue import ReaderPace, SpillRoom
-from proxy.speech.speech_stream import Speech, SpeechStream
+from proxy.speech.sound_queue import SpillRoom
+from proxy.speech.speech_stream import Speech
 from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.erased_voices import ErasedVoices
 from speech_engine import EngineError
 
 _log = structlog.get_logger()
-
-
-class Answer:
-    """An answer that has begun: its first bytes exist, so its headers may go out."""
-
-    def __init__(
-        self,
-        call: SpeechCall,
-        speech: Speech,
-        hold: Hold,
-        lookup: CacheLookup,
-        room: SpillRoom,
-        check_voices: Callable[[], None],
-    ) -> None:
-        self._check_voices = check_voices
-        self.call = call
-        self.speech = speech
-        self.is_whole = False
-        self._hold = hold
-        self._lookup = lookup
-        self._room = room
-        self._sound: SpeechStream = speech
-        self._prefetch: Prefetch[Speech] | None = None
-        # The chunks that were given out and have not been taken by the client yet.
-        self._unwritten: list[Chunk] = []
-        # The samples that were given out when the client left: a recorded answer goes on without it.
-        self._given_at_departure: int | None = None
-
-    def __repr__(self) -> str:
-        return f"<Answer {self.speech!r}, {self._hold!r}>"
-
-    async def next_chunk(self) -> bytes | None:
-        """Return the next bytes, or None before the last ones. They count as written at the next call."""
-        self._count_written()
-        self._lookup.resume()
-        chunk = await self._sound.next_chunk()
-        self._check_voices()
-        if chunk is None:
-            return None
-        self._lookup.record(chunk.data)
-        self._unwritten.append(chunk)
-        return chunk.data
-
-    def last(self) -> bytes:
-        """Return the end of the sound, which is never empty. Send it only after `settle`."""
-        chunk = self._sound.last_chunk()
-        self._lookup.record(chunk.data)
-        self._unwritten.append(chunk)
-        self.is_whole = True
-        return chunk.data
-
-    @property
-    def samples(self) -> int:
-        """The samples that were given out so far."""
-        return self.call.tally.samples + sum(chunk.samples for chunk in self._unwritten)
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / self.speech.sample_rate_hz
-
-    async def settle(self) -> None:
-        """Settle the request as finished, and return when that is on the disk.
-
-        What goes out after that counts as written. If the client leaves before, it does not.
-        """
-        tally = self.call.tally
-        before = tally.samples
-        self._count_written()
-        try:
-            await self._hold.settle("finished", tally.spent())
-        except BaseException:
-            tally.samples = before
-            raise
-
-    async def whole(self) -> bytes:
-        """Return the whole sound, for an answer in one piece. It counts as written at `settle`."""
-        while (chunk := await self._sound.next_chunk()) is not None:
-            self._check_voices()
-            self._lookup.record(chunk.data)
-            self._lookup.resume()
-            self._unwritten.append(chunk)
-        self._check_voices()
-        self.last()
-        return b"".join(chunk.data for chunk in self._unwritten)
-
-    def run_ahead(self) -> None:
-        """Read the rest in a task of its own, because the client is slow: the engine must not wait for it."""
-        if self._prefetch is None and self.speech.holds_engine:
-            self._sound = self._prefetch = Prefetch(self._begun, self._room)
-
-    def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
-        """Give the sound at the pace at which it is heard. The engine does not wait for that."""
-        pace = ReaderPace()
-        self._prefetch = Prefetch(self._begun, self._room, pace)
-        self._sound = PacedStream(self._prefetch, is_hurried, pace)
-
-    def note_departure(self) -> None:
-        """Note that the client has left: of what is made from now on, nothing reaches it."""
-        self._given_at_departure = self.samples
-
-    def forget_unheard(self) -> None:
-        """Count as written only what was given out before the client left."""
-        tally = self.call.tally
-        if self._given_at_departure is not None:
-            tally.samples = min(tally.samples, self._given_at_departure)
-
-    def count_sent(self, share: float) -> None:
-        """Count only this share as written: the client left, and the rest of the sound did not reach it."""
-        self._count_written()
-        self.forget_unheard()
-        self.call.tally.samples = ceil(self.call.tally.samples * share)
-
-    async def close(self) -> None:
-        if self._prefetch is not None:
-            await self._prefetch.close()
-        await self.speech.close()
-
-    def _count_written(self) -> None:
-        for chunk in self._unwritten:
-            self.call.tally.add(chunk)
-        self._unwritten.clear()
-
-    async def _begun(self) -> Speech:
-        return self.speech
 
 
 class Delivery(NamedTuple):
@@ -193,9 +66,14 @@ class Pipeline:
     async def answer(self, call: SpeechCall, delivery: Delivery) -> None:
         """Answer a call. Raises RequestFailed. While this runs, an erasure of its voices waits for it."""
         voices = call.plan.own_voices
+        if not voices:
+            await self._answer(call, delivery)
+            return
         with self._erased.speaking(voices):
-            if self._erased.are_any_erased(voices):
-                raise from_engine(_erased())
+            try:
+                self._erased.check(voices)
+            except VoiceErased as error:
+                raise from_engine(error) from None
             await self._answer(call, delivery)
 
     async def _answer(self, call: SpeechCall, delivery: Delivery) -> None:
@@ -216,7 +94,7 @@ class Pipeline:
         tally.cache = lookup.state
         try:
             speech = await self._begin(call, lookup)
-            answer = Answer(call, speech, hold, lookup, self._room, self._voice_check(call))
+            answer = Answer(call, speech, hold, lookup, self._room, self._erased)
             tally.first_byte_ms = round((time.monotonic() - tally.began) * 1000)
             await delivery.write(answer)
             if answer.is_whole:
@@ -246,30 +124,21 @@ class Pipeline:
                 if part.engine:
                     self._metrics.spoken(part.engine, part.model_id, samples / tally.sample_rate_hz)
 
-    def _voice_check(self, call: SpeechCall) -> Callable[[], None]:
-        """Return what raises VoiceErased once a voice of the call is erased."""
-        voices = call.plan.own_voices
-
-        def check() -> None:
-            if voices and self._erased.are_any_erased(voices):
-                raise _erased()
-
-        return check
-
     async def _begin(self, call: SpeechCall, lookup: CacheLookup) -> Speech:
         if lookup.clip is not None:
             call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
-        speech = await begin_speech(
-            self._first_audio, self._levels, self._room, call, began - call.tally.began
-        )
+        try:
+            speech = await begin_speech(
+                self._first_audio, self._levels, self._room, call, began - call.tally.began
+            )
+        except EngineError:
+            # An engine that lost the recording of an erased voice has not failed.
+            self._erased.check(call.plan.own_voices)
+            raise
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
-
-
-def _erased() -> VoiceErased:
-    return VoiceErased("The voice was deleted.")
 
 
 def _hold_request(call: SpeechCall, clip: Clip | None) -> HoldRequest:

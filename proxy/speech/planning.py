@@ -60,7 +60,9 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     """The parts that will be spoken, and the terms.
 
     Most plans have one part. The parts are in the order of the text, and their characters add up to it.
-    `voice` and `language` are those that the answer names.
+    `voice` and `language` are those that the answer names. `voices` has the ids of all that are heard and of
+    the requested one: a cast goes with its members. `own_voices` are those of them that somebody saved, and
+    may erase.
     """
 
     voice: Voice
@@ -68,18 +70,8 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
     estimated_s: float
     terms: Terms
-
-    @property
-    def voices(self) -> frozenset[str]:
-        """The ids of all voices that are heard, and of the requested one: a cast goes with its members."""
-        heard = {self.voice.id, *(part.voice.id for part in self.parts)}
-        heard.update(member.id for part in self.parts for member in part.voice.members)
-        return frozenset(heard)
-
-    @property
-    def own_voices(self) -> frozenset[str]:
-        """Those of them that somebody saved, and may erase."""
-        return frozenset(id_ for id_ in self.voices if id_.startswith(OWN_VOICE))
+    voices: frozenset[str]
+    own_voices: frozenset[str]
 
     @property
     def description(self) -> str:
@@ -250,12 +242,16 @@ def _build_plan(
     voice: Voice, request: SpeechRequest, terms: Terms, plain_parts: Sequence[Part], own: AccountLibrary
 ) -> SpeechPlan:
     parts = [_with_lexicon(part, own.lexicon(request.lexicon, part.language)) for part in plain_parts]
+    voices = {voice.id, *(part.voice.id for part in parts)}
+    voices.update(member.id for part in parts for member in part.voice.members)
     return SpeechPlan(
         voice=voice,
         language=_main_language(parts),
         parts=tuple(parts),
         estimated_s=sum(part.estimated_s + part.pause_s for part in parts),
         terms=terms,
+        voices=frozenset(voices),
+        own_voices=frozenset(id_ for id_ in voices if id_.startswith(OWN_VOICE)),
     )
 
 

@@ -10,6 +10,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from proxy.errors import VoiceErased
+
 _MOST_KNOWN = 100_000
 """Streams that began before an erasure end long before so many others are erased."""
 
@@ -36,7 +38,12 @@ class ErasedVoices:
         return voice in self._erased
 
     def are_any_erased(self, voices: Collection[str]) -> bool:
-        return bool(voices) and any(voice in self._erased for voice in voices)
+        return any(voice in self._erased for voice in voices)
+
+    def check(self, voices: Collection[str]) -> None:
+        """Raise VoiceErased if one of these voices is erased."""
+        if self.are_any_erased(voices):
+            raise VoiceErased("The voice was deleted.")
 
     @contextmanager
     def speaking(self, voices: Collection[str]) -> Iterator[None]:

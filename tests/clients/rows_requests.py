@@ -55,7 +55,7 @@ def envelope_everywhere(servers: Servers) -> None:
             (404, "unknown_url"): client.post("/v1/chat/completions", json=say),
             (413, "request_too_large"): client.post(speech, json={**say, "zzz": "x" * 300_000}),
             (415, "unsupported_media_type"): client.post(
-                speech, content=b"x", headers={"content-type": "text/plain"}
+                speech, content=b"x", headers={"content-type": "multipart/mixed"}
             ),
             (503, "engine_unavailable"): client.post(speech, json=away),
         }

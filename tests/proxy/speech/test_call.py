@@ -50,7 +50,7 @@ def tally(parts: int) -> Tally:
         )
         for number in range(parts)
     )
-    plan = SpeechPlan(VOICE, "en", planned, float(parts), terms(UNLIMITED))
+    plan = SpeechPlan(VOICE, "en", planned, float(parts), terms(UNLIMITED), frozenset(), frozenset())
     request = parse_speech(encode_json({"model": "m", "voice": "ana", "input": text}), Defaults())
     return Tally(request, plan)
 

@@ -15,9 +15,10 @@ from policies.plans import UNLIMITED, terms
 from proxy.access.callers import Caller
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
+from proxy.speech.answer import Answer
 from proxy.speech.cache import CacheQuestion
 from proxy.speech.call import SpeechCall
-from proxy.speech.pipeline import Answer, Delivery
+from proxy.speech.pipeline import Delivery
 from proxy.storage.store import Statement
 from speech_engine import Encoded, Finished, Started, Word, Words, errors
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken

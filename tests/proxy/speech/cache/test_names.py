@@ -92,7 +92,9 @@ def _name(
     names = Names(key, (revisions or {}).__getitem__ if revisions else lambda _: "")
     names.revise(config or Config())
     parts = parts or (PART,)
-    plan = SpeechPlan(parts[0].voice, parts[0].language, parts, 1.0, terms(UNLIMITED))
+    plan = SpeechPlan(
+        parts[0].voice, parts[0].language, parts, 1.0, terms(UNLIMITED), frozenset(), frozenset()
+    )
     sought = CacheQuestion(account, request, plan)
     return names.clip_name(sought, [part.candidates[0].model.name for part in parts])
 
@@ -203,7 +205,7 @@ def test_two_requests_have_one_name_if_nobody_could_hear_a_difference(
 
 def test_names_tell_nothing() -> None:
     names = Names(SECRET, lambda _: "")
-    plan = SpeechPlan(PART.voice, "en", (PART,), 1.0, terms(UNLIMITED))
+    plan = SpeechPlan(PART.voice, "en", (PART,), 1.0, terms(UNLIMITED), frozenset(), frozenset())
     sought = CacheQuestion("acc_1", REQUEST, plan)
     said = names.folder_id + names.clip_name(sought, ["one/m"]) + repr(names) + repr(sought)
     for canary in ("acc_1", "Hello", "Ana"):
