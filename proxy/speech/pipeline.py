@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from math import ceil
 from typing import NamedTuple
 
@@ -195,8 +196,8 @@ class Pipeline:
         """Answer a call. Raises RequestFailed. While this runs, an erasure of its voices waits for it."""
         voices = call.plan.own_voices
         with self._erased.speaking(voices):
-            if self._erased.are_any_erased(voices):
-                raise from_engine(_erased())
+            if (erased := self._erasure(voices)) is not None:
+                raise from_engine(erased)
             await self._answer(call, delivery)
 
     async def _answer(self, call: SpeechCall, delivery: Delivery) -> None:
@@ -217,12 +218,15 @@ class Pipeline:
         tally.cache = lookup.state
         try:
             speech = await self._begin(call, lookup)
-            answer = Answer(call, speech, hold, lookup, self._room, self._voice_check(call))
+            check = partial(self._check_voices, call.plan.own_voices)
+            answer = Answer(call, speech, hold, lookup, self._room, check)
             tally.first_byte_ms = round((time.monotonic() - tally.began) * 1000)
             await delivery.write(answer)
             if answer.is_whole:
                 lookup.keep(call, answer.speech)
-        except EngineError as error:
+        except EngineError as raised:
+            # An engine that has lost the recording of an erased voice has not failed.
+            error = self._erasure(call.plan.own_voices) or raised
             if answer is not None:
                 speaker = tally.current_part.speaker
                 _log.warning("engine.speak.broken", **error_details(call.id, speaker, error))
@@ -247,35 +251,24 @@ class Pipeline:
                 if part.engine:
                     self._metrics.spoken(part.engine, part.model_id, samples / tally.sample_rate_hz)
 
-    def _voice_check(self, call: SpeechCall) -> Callable[[], None]:
-        """Return what raises VoiceErased once a voice of the call is erased."""
-        voices = call.plan.own_voices
+    def _check_voices(self, voices: Collection[str]) -> None:
+        if (erased := self._erasure(voices)) is not None:
+            raise erased
 
-        def check() -> None:
-            if voices and self._erased.are_any_erased(voices):
-                raise _erased()
-
-        return check
+    def _erasure(self, voices: Collection[str]) -> VoiceErased | None:
+        """Return the error of a call with these voices, once one of them is erased."""
+        return VoiceErased("The voice was deleted.") if self._erased.are_any_erased(voices) else None
 
     async def _begin(self, call: SpeechCall, lookup: CacheLookup) -> Speech:
         if lookup.clip is not None:
             call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
-        try:
-            speech = await begin_speech(
-                self._first_audio, self._levels, self._room, call, began - call.tally.began
-            )
-        except EngineError:
-            # An engine that lost the recording of an erased voice has not failed.
-            self._voice_check(call)()
-            raise
+        speech = await begin_speech(
+            self._first_audio, self._levels, self._room, call, began - call.tally.began
+        )
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
-
-
-def _erased() -> VoiceErased:
-    return VoiceErased("The voice was deleted.")
 
 
 def _hold_request(call: SpeechCall, clip: Clip | None) -> HoldRequest:
