@@ -190,6 +190,12 @@ class LibraryEditor:
             weights[voice.id] = weights.get(voice.id, 0.0) + mix[name] / total
         return weights
 
+    def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
+        """Tell whether nobody could speak with a recording whose words are not known."""
+        if self._catalogue is None:
+            return False
+        return self._catalogue.needs_text(providers, is_local_only=is_local_only)
+
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""
         if not await voices.delete(self.store, record.id, act):

@@ -141,8 +141,15 @@ class VoiceMaker:
         await self._check(account, new.name, terms.voices)
         places = self.clones.find_places(new.engines)
         consent = await self._consent(account, new.consent, terms)
-        taken = await self._intake.take(new.audio, "audio_sample")
         rights = CloneRights(None if consent is None else consent.record.providers, terms.local_only)
+        if not new.ref_text and self._editor.needs_text(rights.providers, is_local_only=terms.local_only):
+            raise InvalidRequest(
+                "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
+                "know the words of its recording.",
+                param="ref_text",
+                code="reference_text_required",
+            )
+        taken = await self._intake.take(new.audio, "audio_sample")
         self.clones.check(places, [taken.seconds], rights)
         record = msgspec.structs.replace(
             new.record(account, "sample", await self._store.now(), act),
