@@ -109,7 +109,7 @@ def _comparer(config: Config, registry: Registry) -> Iterator[Finding]:
 def _engine(config: Config, registry: Registry, name: str) -> Finding:
     section = config.engines[name]
     try:
-        spec = registry.engine(name, section)
+        spec = registry.engine(name, section, config.data)
     except EngineConfigError as error:
         return wrong("engine", str(error), name=name)
     if not isinstance(spec, HostedEngineSpec):
