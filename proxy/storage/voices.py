@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from proxy.storage import audit
+from proxy.storage import audit, blobs, consents
 from proxy.storage.audit import Act
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
 from proxy.storage.store import AlreadyExists, Params, Row, Statement, Store
@@ -49,11 +49,10 @@ _IS_FREE = """
 NOT EXISTS (SELECT 1 FROM voices
     WHERE account = :account AND name = CAST(:other_name AS TEXT))
 """
-_NEEDS = """
+_NEEDS = f"""
 (CAST(:consent AS TEXT) IS NULL
     OR EXISTS (SELECT 1 FROM consents WHERE id = :consent AND account = :account))
-AND (CAST(:digest AS TEXT) IS NULL
-    OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest))
+AND {blobs.IS_KEPT}
 """
 _INSERT = f"""
 INSERT INTO voices ({_COLUMNS})
@@ -215,12 +214,19 @@ async def add(
     `other_name` is the other form of its name. Raises AlreadyExists if the name or the id is taken.
     """
     row: Params = {**_values(record), "other_name": other_name, "most": most, "digest": digest}
-    _, rows, *_ = await store.write(
+    # What the voice needs is held first: what goes at this moment is gone when the INSERT looks for it.
+    held = (
         Statement(_HOLD, {"account": record.account}),
+        *consents.hold_statements(record.consent),
+        *blobs.hold_statements(record.account, digest),
+    )
+    answers = await store.write(
+        *held,
         Statement(_INSERT, row),
         *beside,
         *audit.insert_statements(act, _WAS_MADE),
     )
+    rows = answers[len(held)]
     if not rows and other_name is not None and await named(store, record.account, other_name) is not None:
         raise AlreadyExists("voices.name")
     return _record(rows[0]) if rows else None
