@@ -56,7 +56,7 @@ class CloneOrders:
             recordings = await samples.of_voice(self._store, record.id)
             id_ = record.consent
             consent = None if id_ is None else await consents.get(self._store, record.account, id_)
-            rights = CloneRights(None if consent is None else consent.providers, is_local_only)
+            rights = CloneRights(consents.allowed_providers(id_, consent), is_local_only)
             self.check(places, [each.seconds for each in recordings], rights)
         return places
 

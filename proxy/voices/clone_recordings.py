@@ -80,7 +80,7 @@ class CloneRecordings:
         owner = await accounts.get(self._store, record.account)
         plan = None if owner is None else plans.get(owner.plan)
         CloneRights(
-            providers=None if consent is None else consent.providers,
+            providers=consents.allowed_providers(voice.consent, consent),
             is_local_only=plan is not None and plan.local_only,
         ).check(place)
         recordings = await samples.of_voice(self._store, record.voice)
