@@ -107,12 +107,14 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
         spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
         licences = ", ".join(dict.fromkeys(filter(None, row["licences"].values())))
         cells = (row["name"], row["state"], load, str(row["waiting"]), models, spent)
-        rows.append((*cells, row["reason"], licences, row["plugin"], credentials))
+        memory = f"{row['memory_gb']:.1f} GB on {row['device']}" if row["device"] else ""
+        rows.append((*cells, row["reason"], licences, memory, row["plugin"], credentials))
     faults = [
         Line(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]
     columns = ("engine", "state", "running", "waiting", "models", "spent", "reason")
-    return [Grid((*columns, "licence", "plugin", "credentials"), rows, wide=("licence", "plugin")), *faults]
+    wide = ("licence", "memory", "plugin")
+    return [Grid((*columns, "licence", "memory", "plugin", "credentials"), rows, wide), *faults]
 
 
 def _usd(value: float) -> str:

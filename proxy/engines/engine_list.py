@@ -38,7 +38,8 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets."""
+    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets.
+    `memory_gb` is the most that its hosts have used on their `device`."""
 
     name: str
     plugin: str
@@ -50,6 +51,8 @@ class EngineStatus(msgspec.Struct, frozen=True):
     waiting: int
     waiting_s: float
     credentials: tuple[str, ...] = ()
+    device: str = ""
+    memory_gb: float = 0.0
 
 
 class Engines:
@@ -142,6 +145,8 @@ class Engines:
                 health.waiting,
                 health.waiting_s,
                 self.credentials(name),
+                device=health.device,
+                memory_gb=health.memory_gb,
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )

@@ -119,6 +119,8 @@ class HostedEngine:
             sum(answer.running for answer in healthy),
             sum(answer.waiting for answer in healthy),
             sum(answer.waiting_s for answer in healthy),
+            device=", ".join(sorted({answer.device for answer in healthy} - {""})),
+            memory_gb=sum(answer.memory_gb for answer in healthy),
         )
 
     def open(

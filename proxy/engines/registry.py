@@ -66,6 +66,12 @@ class HostedEngineSpec(NamedTuple):
         return self.hosted.module
 
     @property
+    def memory_gb(self) -> float | None:
+        """What a process needs on its device: what the section says, else the estimate for its model."""
+        estimate = self.model.manifest.memory_gb if self.model else None
+        return self.section.memory_gb or estimate or None
+
+    @property
     def processes(self) -> int:
         if self.section.processes is not None:
             return self.section.processes
@@ -164,6 +170,10 @@ class Registry:
                 f"engines.{name}.credentials: {section.plugin} has no provider; remove it"
             )
         settings = _settings(f"engines.{name}", plugin.settings, section.settings)
+        kind = section.device.partition(":")[0]
+        if kind != "auto" and kind not in plugin.create.devices:
+            able = ", ".join(plugin.create.devices)
+            raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {kind}")
         if section.hosted:
             return HostedEngineSpec(name, plugin.create, section, model)
         if not plugin.create.in_process:
