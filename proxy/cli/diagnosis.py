@@ -111,7 +111,23 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
         Line(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]
     columns = ("engine", "state", "running", "waiting", "models", "spent", "reason", "plugin", "credentials")
-    return [Grid(columns, rows, wide=("plugin",)), *faults]
+    return [Grid(columns, rows, wide=("plugin",)), *_batches(answer["data"]), *faults]
+
+
+def _batches(engines: list[dict[str, Any]]) -> list[Part]:
+    """Show each batched model's rows in a step, its speed, and the listeners whose sound paused."""
+    rows = [
+        (
+            engine["name"],
+            f"{figures['step_width']:.1f} of {figures['step_width_limit']:.0f}",
+            f"{figures['step_seconds'] * 1000:.0f} ms",
+            f"{figures['realtime_factor']:.1f}×",
+            f"{figures['dry_listeners']:.0f}",
+        )
+        for engine in engines
+        if (figures := engine["figures"])
+    ]
+    return [Grid(("batch", "rows a step", "step", "real time", "listeners dry"), rows)] if rows else []
 
 
 def _usd(value: float) -> str:

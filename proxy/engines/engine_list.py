@@ -38,7 +38,8 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets."""
+    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets.
+    `figures` are those of a batched model, none for others."""
 
     name: str
     plugin: str
@@ -50,6 +51,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     waiting: int
     waiting_s: float
     credentials: tuple[str, ...] = ()
+    figures: dict[str, float] = {}
 
 
 class Engines:
@@ -127,6 +129,7 @@ class Engines:
                 health.waiting,
                 health.waiting_s,
                 self.credentials(name),
+                health.figures,
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )

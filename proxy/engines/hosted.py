@@ -24,6 +24,7 @@ from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInfo, SpeechJob, VoiceInfo, Work
 from speech_engine.host import messages
+from speech_engine.host.batch_figures import add_figures
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.pipe import HostState
 
@@ -114,6 +115,7 @@ class HostedEngine:
             sum(answer.running for answer in healthy),
             sum(answer.waiting for answer in healthy),
             sum(answer.waiting_s for answer in healthy),
+            add_figures([answer.figures for answer in healthy if answer.figures]),
         )
 
     def open(

@@ -58,11 +58,16 @@ class Host:
         self._working = 0
         self._last_sign = 0.0
         self._begun: dict[str, bytes] = {}
+        self.figures: dict[str, float] = {}
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
 
     def __repr__(self) -> str:
         return f"<Host {self.keeper!r}, {self._working} in work>"
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        return self._spec.name, str(self._process)
 
     def kill_if_frozen(self, now: float) -> None:
         if not is_frozen(self._working, self._last_sign, now, self._spec.section.tick_s):
@@ -81,6 +86,7 @@ class Host:
         self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
         self._working = 0
         self._begun.clear()
+        self.figures = {}
         interpreter, environ = self._python
         child = await Child.start("speech_engine.host", interpreter=interpreter, environ=environ)
         section = self._spec.section
@@ -121,6 +127,7 @@ class Host:
 
     def _said(self, message: Message) -> None:
         if isinstance(message, Tick):
+            self.figures = message.figures or self.figures
             self._working, self._last_sign = message.working, time.monotonic()
             if message.begun:
                 self._begun[message.begun] = message.digest
@@ -189,6 +196,10 @@ class Hosts:
         self._digest_key = secrets.token_bytes(32)
         self._suspects: list[EngineSuspects] = []
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
+
+    def figures(self) -> dict[tuple[str, str], dict[str, float]]:
+        """Return the figures of the processes that have any, by engine and process."""
+        return {host.labels: host.figures for host in list(self._hosts) if host.figures}
 
     def __repr__(self) -> str:
         return f"<Hosts {[f'{host.engine}.{host.process} {host.state}' for host in self.states.values()]}>"

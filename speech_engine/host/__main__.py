@@ -60,7 +60,10 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
 
     context = Context(log, pulse.tick, samples=shelf, give_up=give_up)
     async with create(begin.engine, settings, context) as engine:
-        slots = Slots(engine.slots, begin.queue, batch_of(engine))
+        batch = batch_of(engine)
+        if batch is not None:
+            pulse.figures = batch.figures
+        slots = Slots(engine.slots, begin.queue, batch)
         server = HostServer(engine, slots, log, pulse, suspects, shelf)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.

@@ -88,7 +88,8 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """A host's sign of life: the number of its jobs in work, and the call that begins or has ended.
 
-    `digest` stands for what that call speaks. `is_whole`: it was spoken to its end.
+    `digest` stands for what that call speaks. `is_whole`: it was spoken to its end. `figures` are those of a
+    batch, empty while they are as before.
     """
 
     working: int
@@ -96,6 +97,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
     ended: str = ""
     digest: bytes = b""
     is_whole: bool = False
+    figures: dict[str, float] = {}
 
 
 class TextVerdicts(msgspec.Struct, frozen=True, tag="text_verdicts"):
