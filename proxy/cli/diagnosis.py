@@ -105,7 +105,9 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
         models = ", ".join(row["models"])
         credentials = ", ".join(row["credentials"]) if len(row["credentials"]) > 1 else ""
         spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
-        cells = (row["name"], row["state"], load, str(row["waiting"]), models, spent)
+        loaded = row["loaded"]
+        state = row["state"] if loaded is None else f"{row['state']} {loaded:.0%}"
+        cells = (row["name"], state, load, str(row["waiting"]), models, spent)
         rows.append((*cells, row["reason"], row["plugin"], credentials))
     faults = [
         Line(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]

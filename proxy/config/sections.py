@@ -194,6 +194,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     ] = None
     queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
     tick_s: _Seconds = 5.0
+    load_s: _Seconds = 600.0
     concurrency: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None,
         msgspec.Meta(description="how many requests at the same time, 1 to 10000"),

@@ -39,7 +39,8 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 class EngineStatus(msgspec.Struct, frozen=True):
     """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets.
-    `figures` are those of a batched model, none for others."""
+    `figures` are those of a batched model, none for others. `loaded` is the part of a starting engine that is
+    in memory, null if that is not known."""
 
     name: str
     plugin: str
@@ -52,6 +53,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     waiting_s: float
     credentials: tuple[str, ...] = ()
     figures: dict[str, float] = {}
+    loaded: float | None = None
 
 
 class Engines:
@@ -80,6 +82,11 @@ class Engines:
         engine = self._live.get(state.engine)
         if isinstance(engine, HostedEngine):
             engine.update_host(state)
+
+    def loaded(self, name: str) -> float | None:
+        """Return the part of a starting engine that is in memory, None if that is not known."""
+        engine = self._live[name]
+        return engine.loaded if isinstance(engine, HostedEngine) else None
 
     def credentials(self, name: str) -> tuple[str, ...]:
         """Return the labels of a cloud engine's provider accounts, also while it is down."""
@@ -130,6 +137,7 @@ class Engines:
                 health.waiting_s,
                 self.credentials(name),
                 health.figures,
+                self.loaded(name),
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )

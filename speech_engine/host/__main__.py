@@ -16,6 +16,7 @@ from speech_engine.host.pipe import (
     BeginHost,
     Broken,
     Drain,
+    Loading,
     Message,
     ParentPipe,
     Ready,
@@ -58,7 +59,10 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
         pipe.send(Broken(reason))
         _exit(begin, 1)
 
-    context = Context(log, pulse.tick, samples=shelf, give_up=give_up)
+    def progress(fraction: float, what: str) -> None:
+        pipe.send(Loading(min(1.0, max(0.0, fraction)), what))
+
+    context = Context(log, pulse.tick, samples=shelf, progress=progress, give_up=give_up)
     async with create(begin.engine, settings, context) as engine:
         batch = batch_of(engine)
         if batch is not None:

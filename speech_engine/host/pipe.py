@@ -68,10 +68,20 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
     lasting: bool = False
 
 
+class Loading(msgspec.Struct, frozen=True, tag="loading"):
+    """A host's progress before it is ready: the part that is done, from 0 to 1, and what it does."""
+
+    fraction: float
+    what: str
+
+
 class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     """One process of one engine, told to every worker. A generation is one life of the process.
 
-    If that life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
+    A host that starts has `loaded` so much of itself, from 0 to 1; `reason` says what it does. The life
+    before it took `loads_s` to get ready, 0 if that is not known.
+
+    If a life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
     is the one that certainly ended it.
     """
 
@@ -83,6 +93,8 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     address: str = ""
     begun: tuple[str, ...] = ()
     killer: str = ""
+    loaded: float = 0.0
+    loads_s: float = 0.0
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
@@ -194,7 +206,7 @@ WorkerQuestion = ReloadQuestion | ErasureQuestion
 _ToWorker = Revision | HostState | WorkerGivenUp | Question | ReloadResult | ErasureSpread
 _ToComparer = BeginComparer | ComparisonQuestion
 _ToChild = BeginHost | TextVerdicts | _ToWorker | _ToComparer | Drain
-_ToSupervisor = Ready | Broken | Tick | Reply | WorkerQuestion | ComparerReady | ComparisonScore
+_ToSupervisor = Ready | Broken | Loading | Tick | Reply | WorkerQuestion | ComparerReady | ComparisonScore
 Message = _ToChild | _ToSupervisor
 
 _encode = msgspec.msgpack.Encoder().encode
