@@ -39,7 +39,9 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 class EngineStatus(msgspec.Struct, frozen=True):
     """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets.
-    `memory_gb` is the most that its hosts have used on their `device`."""
+    `memory_gb` is the most that its hosts have used on their `device`. `figures` are those of a batched
+    model, none for others. `loaded` is the part of a starting engine that is in memory, null if that is not
+    known."""
 
     name: str
     plugin: str
@@ -53,6 +55,8 @@ class EngineStatus(msgspec.Struct, frozen=True):
     credentials: tuple[str, ...] = ()
     device: str = ""
     memory_gb: float = 0.0
+    figures: dict[str, float] = {}
+    loaded: float | None = None
 
 
 class Engines:
@@ -81,6 +85,11 @@ class Engines:
         engine = self._live.get(state.engine)
         if isinstance(engine, HostedEngine):
             engine.update_host(state)
+
+    def loaded(self, name: str) -> float | None:
+        """Return the part of a starting engine that is in memory, None if that is not known."""
+        engine = self._live[name]
+        return engine.loaded if isinstance(engine, HostedEngine) else None
 
     def credentials(self, name: str) -> tuple[str, ...]:
         """Return the labels of a cloud engine's provider accounts, also while it is down."""
@@ -147,6 +156,8 @@ class Engines:
                 self.credentials(name),
                 device=health.device,
                 memory_gb=health.memory_gb,
+                figures=health.figures,
+                loaded=self.loaded(name),
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )

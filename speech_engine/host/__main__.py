@@ -17,6 +17,7 @@ from speech_engine.host.pipe import (
     BeginHost,
     Broken,
     Drain,
+    Loading,
     Message,
     ParentPipe,
     Ready,
@@ -61,9 +62,15 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
         pipe.send(Broken(reason))
         _exit(begin, 1)
 
-    context = Context(log, pulse.tick, samples=shelf, device=device, give_up=give_up)
+    def progress(fraction: float, what: str) -> None:
+        pipe.send(Loading(min(1.0, max(0.0, fraction)), what))
+
+    context = Context(log, pulse.tick, samples=shelf, device=device, progress=progress, give_up=give_up)
     async with create(begin.engine, settings, context) as engine:
-        slots = Slots(engine.slots, begin.queue, batch_of(engine))
+        batch = batch_of(engine)
+        if batch is not None:
+            pulse.figures = batch.figures
+        slots = Slots(engine.slots, begin.queue, batch)
         server = HostServer(engine, slots, log, pulse, suspects, shelf, device)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
