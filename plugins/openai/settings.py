@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from plugins.openai.shutdowns import shutdown_day
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -74,9 +75,13 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         """Return the format to request if voxgate encodes the answer itself."""
         return "wav" if "wav" in self.formats and "pcm" not in self.formats else "pcm"
 
-    def model(self, id_: str) -> ModelInfo:
+    def shutdown_date(self, model: str) -> str:
+        return shutdown_day(self.base_url, model)
+
+    def model(self, id_: str, shutdown_date: str = "") -> ModelInfo:
         return ModelInfo(
             id=id_,
+            shutdown_date=shutdown_date or self.shutdown_date(id_),
             languages=tuple(Language(tag) for tag in dict.fromkeys(self.languages)),
             sample_rate_hz=self.sample_rate_hz,
             formats=tuple(each for each in PASSED_ON if each in self.formats),

@@ -129,9 +129,14 @@ class Pipeline:
             call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
-        speech = await begin_speech(
-            self._first_audio, self._levels, self._room, call, began - call.tally.began
-        )
+        try:
+            speech = await begin_speech(
+                self._first_audio, self._levels, self._room, call, began - call.tally.began
+            )
+        except EngineError:
+            # An engine that lost the recording of an erased voice has not failed.
+            self._erased.check(call.plan.own_voices)
+            raise
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import msgspec
 
@@ -50,7 +51,14 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     settings_type, create = worker_engine(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     pulse, shelf = Pulse(pipe.send), SampleShelf()
-    async with create(begin.engine, settings, Context(log, pulse.tick, samples=shelf)) as engine:
+
+    def give_up(reason: str) -> NoReturn:
+        # At once, and from any thread: a device that fails may also never let its threads end.
+        pipe.send(Broken(reason))
+        _exit(begin, 1)
+
+    context = Context(log, pulse.tick, samples=shelf, give_up=give_up)
+    async with create(begin.engine, settings, context) as engine:
         server = HostServer(engine, Slots(engine.slots, begin.queue), log, pulse, suspects, shelf)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
@@ -83,9 +91,12 @@ def main() -> None:
     if not isinstance(begin, BeginHost):
         sys.exit(1)
     log = HostLogger(begin.engine)
-    status = asyncio.run(_life(pipe, begin, log))
+    _exit(begin, asyncio.run(_life(pipe, begin, log)))
+
+
+def _exit(begin: BeginHost, status: int) -> NoReturn:
+    """End the process. A library's non-daemon threads must not keep a drained or broken host alive."""
     remove_socket(begin.address)
-    # A library's non-daemon threads must not keep a drained or broken host alive.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

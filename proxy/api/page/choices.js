@@ -2,6 +2,7 @@
 
 const MANY_VOICES = 40;
 let voices = [];
+let models = [];
 let loaded = { key: null, promise: null };
 
 function option(value, text) {
@@ -9,6 +10,20 @@ function option(value, text) {
   made.value = value;
   made.textContent = text;
   return made;
+}
+
+// An alias may lead to an engine that cannot speak a voice of recordings. A cast is spoken by several engines.
+function modelOf(voice) {
+  const own = models.filter(({ owned_by }) => voice.engines.includes(owned_by)).map(({ id }) => id);
+  return voice.type === "cast" || !own.length || own.includes(at("model").value) ? at("model").value : own[0];
+}
+
+function chooseVoice(voice) {
+  at("find").value = "";
+  showVoices();
+  at("voice").value = voice.id;
+  at("model").value = modelOf(voice);
+  refresh();
 }
 
 function showVoices() {
@@ -51,10 +66,9 @@ function voicesFor(key) {
 
 async function loadVoices(key) {
   at("status").textContent = "Asking for the voices…";
-  const [heard, models] = await Promise.all(
+  [voices, models] = await Promise.all(
     ["audio/voices", "models"].map(async (path) => (await (await ask(path, key)).json()).data),
   );
-  voices = heard;
   at("finder").hidden = voices.length <= MANY_VOICES;
   const model = at("model").value;
   at("model").replaceChildren(...models.map(({ id }) => option(id, id)));

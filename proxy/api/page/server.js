@@ -6,7 +6,9 @@ const root = new URL("v1", location.origin + location.pathname.replace(/[^/]*$/,
 
 // Failures name a field of the API. A form says which of its elements that is, where else to tell it, and its status.
 function fail({ message, param, code }, { fields, end, status }) {
-  const field = code === "invalid_api_key" ? at("key") : fields[param];
+  const named = code === "invalid_api_key" ? at("key") : fields[param];
+  // A field that is not shown can neither have the focus nor the words beside it.
+  const field = named?.offsetParent ? named : null;
   // Beside its field: on a phone the end of the form is out of sight.
   if (field) field.closest("fieldset, div").append(at("alert"));
   else end.before(at("alert"));
@@ -29,10 +31,13 @@ function forgive() {
 }
 
 async function ask(path, key, more = {}) {
-  const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
+  const { headers = {}, ...rest } = more;
+  headers.Authorization = `Bearer ${key}`;
+  // A form says its type itself, with its boundary.
+  if (typeof rest.body === "string") headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(`${root}/${path}`, { headers, cache: "no-store", credentials: "omit", ...more });
+    answer = await fetch(`${root}/${path}`, { headers, cache: "no-store", credentials: "omit", ...rest });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw { message: "The server cannot be reached. Does it still run?" };

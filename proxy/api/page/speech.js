@@ -25,6 +25,12 @@ function refresh() {
     `curl -s ${root}/audio/speech -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '${json}' -o speech.mp3`;
 }
 
+async function openAccount(key) {
+  await voicesFor(key);
+  // Another key may have been entered in the meantime.
+  if (at("key").value.trim() === key) openOwn(key);
+}
+
 async function speak() {
   const key = at("key").value.trim();
   forgive();
@@ -37,7 +43,7 @@ async function speak() {
   at("stop").hidden = false;
   at("heard").hidden = true;
   try {
-    await voicesFor(key);
+    await openAccount(key);
     at("status").textContent = "Asking…";
     const began = performance.now();
     const body = JSON.stringify({ ...request(), response_format: "pcm" });
@@ -120,7 +126,8 @@ at("input").addEventListener("keydown", (event) => {
 at("key").addEventListener("change", () => {
   const key = at("key").value.trim();
   forgive();
-  if (key && !playing) voicesFor(key).catch((failure) => fail(failure, speechForm));
+  if (key !== own.key) closeOwn();
+  if (key && !playing) openAccount(key).catch((failure) => fail(failure, speechForm));
 });
 at("find").addEventListener("input", showVoices);
 at("stop").addEventListener("click", stop);
