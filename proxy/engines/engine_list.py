@@ -6,7 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -91,6 +91,21 @@ class Engines:
                 uses |= {(name, credential, voice) for credential, voice in engine.uses}
                 engine.uses.clear()
         return uses
+
+    def take_losses(self) -> set[tuple[str, str, str]]:
+        """Return the clones that providers were found not to have, since the last call, in the same way."""
+        losses: set[tuple[str, str, str]] = set()
+        for name, engine in self._live.items():
+            if isinstance(engine, CloudEngine) and engine.losses:
+                losses |= {(name, credential, voice) for credential, voice in engine.losses}
+                engine.losses.clear()
+        return losses
+
+    def on_loss(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever there is a loss to take."""
+        for engine in self._live.values():
+            if isinstance(engine, CloudEngine):
+                engine.on_loss = tell
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         """Make all engines forget these recordings, and what they derived from them.

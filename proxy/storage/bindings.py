@@ -115,6 +115,11 @@ UPDATE bindings SET used = :now, expires = expires + (:now - used)
 WHERE engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'
     AND used < :now
 """
+_LOST = """
+UPDATE bindings SET state = 'expired', error = :error
+WHERE engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'
+RETURNING account
+"""
 _GONE = "SELECT 1 AS is_there FROM bindings WHERE voice = :voice AND state = 'doomed' LIMIT 1"
 _INSTALL = "INSERT INTO installation (number, id) VALUES (1, :id) ON CONFLICT DO NOTHING"
 _INSTALLATION = "SELECT id FROM installation"
@@ -269,6 +274,19 @@ async def note_uses(store: Store, uses: Mapping[tuple[str, str, str], int]) -> N
     ]
     if statements:
         await store.write(*statements)
+
+
+async def note_losses(store: Store, lost: Collection[tuple[str, str, str]], error: str) -> set[str]:
+    """Note that providers do not have these clones: by engine, credential and the engine's id.
+
+    Return the accounts whose clones they were.
+    """
+    statements = [
+        Statement(_LOST, {"engine": engine, "credential": label, "engine_voice": voice, "error": error})
+        for engine, label, voice in sorted(lost)
+    ]
+    found = await store.write(*statements) if statements else []
+    return {row["account"] for rows in found for row in rows}
 
 
 async def is_gone(store: Store, voice: str) -> bool:

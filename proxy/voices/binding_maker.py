@@ -32,6 +32,7 @@ from proxy.voices.clone_places import ClonePlace, ClonePlaces
 from proxy.voices.clone_recordings import CloneRecordings
 from proxy.voices.provider_clones import ProviderClones
 
+LOST = "The provider does not have it any more."
 LEASE_S = 600.0
 """Longer than an attempt. So a provider has ended the work of a killed worker before it is asked again."""
 _ATTEMPT_S = 480.0
@@ -105,8 +106,10 @@ class BindingMaker:
             return
 
     async def look(self) -> None:
-        """Note which clones have spoken, and begin what there is to do."""
+        """Note which clones have spoken, and which are lost, and begin what there is to do."""
         await self._note_uses()
+        for account in await bindings.note_losses(self._store, self._engines.take_losses(), LOST):
+            self.on_change(account)
         ended = [id_ for id_, task in self._tasks.items() if task.done()]
         for id_ in ended:
             self._tasks.pop(id_).result()  # a failure of ours goes to the seam of this background task
@@ -218,6 +221,7 @@ async def open_binding_maker(
 ) -> AsyncIterator[BindingMaker]:
     """Make clones until the end of the block."""
     maker = BindingMaker(store, engines, recordings)
+    engines.on_loss(maker.look_soon)
     making = RepeatingTask("clones at providers", maker.turn, _PAUSE_S, metrics)
     try:
         yield maker

@@ -26,6 +26,7 @@ from speech_engine.host.pipe import (
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
+from speech_engine.host.slot_turn import batch_of
 from speech_engine.host.slots import Slots
 from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Context
@@ -59,7 +60,8 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
 
     context = Context(log, pulse.tick, samples=shelf, give_up=give_up)
     async with create(begin.engine, settings, context) as engine:
-        server = HostServer(engine, Slots(engine.slots, begin.queue), log, pulse, suspects, shelf)
+        slots = Slots(engine.slots, begin.queue, batch_of(engine))
+        server = HostServer(engine, slots, log, pulse, suspects, shelf)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
             for lack in confine(begin.needs, begin.memory_mb):
