@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from speech_engine.http import NO_NETWORK, HttpClient
+from speech_engine.model_files.declarations import ModelFormat
 from speech_engine.samples import NO_SAMPLES, SampleReader
 
 Need = Literal["network", "programs"]
@@ -124,6 +125,9 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
 
     `missing` lists what the machine lacks for these settings: a library, a folder of data, a variable.
     `voxgate doctor` calls `missing`, which may look at files, starts nothing and tells no secret.
+
+    With a `model_format`, operators import models for it, and name one as `model` in the engine's section.
+    Its folder is then in the setting `model_path`, a text. The engine only reads it.
     """
 
     kind: Kind
@@ -131,3 +135,4 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     settings: type[S]
     create: Create[S] | Hosted
     missing: Callable[[S], tuple[Missing, ...]] = _nothing_missing
+    model_format: ModelFormat | None = None

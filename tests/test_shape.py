@@ -47,6 +47,7 @@ SHORT = {
     "proxy/config/vault.py": "the reader of one section",
     "proxy/voices/derived_things.py": "interfaces",
     "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",
+    "proxy/engines/hook_answers.py": "the judgement of one answer, made for the registry alone",
     "proxy/engines/plugin_instances.py": "one way to open a plugin, used by three rooms",
     "proxy/engines/provider_pace.py": "the clock of a key, which knows nothing of engines",
     "proxy/engines/sample_source.py": "an interface",

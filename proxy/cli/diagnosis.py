@@ -105,13 +105,14 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
         models = ", ".join(row["models"])
         credentials = ", ".join(row["credentials"]) if len(row["credentials"]) > 1 else ""
         spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
+        licences = ", ".join(dict.fromkeys(filter(None, row["licences"].values())))
         cells = (row["name"], row["state"], load, str(row["waiting"]), models, spent)
-        rows.append((*cells, row["reason"], row["plugin"], credentials))
+        rows.append((*cells, row["reason"], licences, row["plugin"], credentials))
     faults = [
         Line(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]
-    columns = ("engine", "state", "running", "waiting", "models", "spent", "reason", "plugin", "credentials")
-    return [Grid(columns, rows, wide=("plugin",)), *faults]
+    columns = ("engine", "state", "running", "waiting", "models", "spent", "reason")
+    return [Grid((*columns, "licence", "plugin", "credentials"), rows, wide=("licence", "plugin")), *faults]
 
 
 def _usd(value: float) -> str:

@@ -187,6 +187,10 @@ class EngineSection(msgspec.Struct, frozen=True):
     """
 
     plugin: _Text
+    model: Annotated[
+        str,
+        msgspec.Meta(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?\Z", description="the name of an imported model"),
+    ] = ""
     hosted: Switch = True
     processes: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=64)] | None,

@@ -155,7 +155,7 @@ async def open_engines(
     live: dict[str, LiveEngine] = {}
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http(config.upstream))
-        opening = _Opening(stack, registry, http, metrics, config.server.workers, source)
+        opening = _Opening(stack, registry, http, metrics, config, source)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
         yield Engines(live, config.engines)
@@ -170,23 +170,24 @@ class _Opening:
         registry: Registry,
         http: HttpClient,
         metrics: EngineMetrics,
-        workers: int,
+        config: Config,
         source: SampleSource,
     ) -> None:
         self._stack = stack
         self._registry = registry
         self._http = http
         self._metrics = metrics
-        self._workers = workers
+        self._workers = config.server.workers
+        self._data = config.data
         self._source = source
 
     async def open(self, name: str, section: EngineSection) -> LiveEngine:
         try:
-            spec = self._registry.engine(name, section)
+            spec = self._registry.engine(name, section, self._data)
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
-            hosted = HostedEngine(name, self._source)
+            hosted = HostedEngine(name, self._source, spec.licence)
             self._stack.push_async_callback(hosted.close)
             return hosted
         try:
@@ -202,7 +203,7 @@ class _Opening:
         context = Context(_log.bind(engine=spec.name), http=self._http, samples=samples.shelf)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
-            return InProcessEngine(created[0], section.queue, samples)
+            return InProcessEngine(created[0], section.queue, samples, spec.licence)
         keys = [
             self._key(spec, number, engine, section, credential)
             for number, (engine, credential) in enumerate(zip(created, spec.credentials, strict=True), 1)

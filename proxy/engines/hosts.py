@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from policies.suspect_texts import SuspectTexts
 from proxy.engines import environments
 from proxy.engines.children import Child, Keeper
 from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.model_store import store
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine.host.pipe import BeginHost, HostState, Message, TextVerdicts, Tick
 
@@ -188,6 +190,8 @@ class Hosts:
         self._tell = on_state
         self._digest_key = secrets.token_bytes(32)
         self._suspects: list[EngineSuspects] = []
+        # Of a model that is being removed, the file system alone could not tell.
+        self._models = ExitStack()
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def __repr__(self) -> str:
@@ -202,6 +206,7 @@ class Hosts:
                     keeping.create_task(host.keeper.run())
         finally:
             watching.cancel()
+            self._models.close()
 
     async def stop(self, within_s: float) -> None:
         await asyncio.gather(*(host.keeper.stop(within_s) for host in self._hosts))
@@ -210,18 +215,25 @@ class Hosts:
         """Return the hosts of an engine. If its environment is not built, the engine fails and gets none."""
         try:
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
+            if spec.model is not None:
+                self._models.enter_context(store.hold(spec.model.folder))
         except EnvironmentRefused as refused:
             _log.warning("host.environment.missing", engine=spec.name, reason=str(refused))
-            for process in range(spec.processes):
-                state = HostState(spec.name, process, 0, "failed", str(refused))
-                self.states[spec.name, process] = state
-            return []
+            return self._without_hosts(spec, str(refused))
+        except OSError:
+            _log.warning("host.model.missing", engine=spec.name)
+            return self._without_hosts(spec, f"its model {spec.section.model} has just been removed")
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         suspects.hosts = [
             Host(spec, process, python, runtime, self._changed, suspects) for process in range(spec.processes)
         ]
         return suspects.hosts
+
+    def _without_hosts(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
+        for process in range(spec.processes):
+            self.states[spec.name, process] = HostState(spec.name, process, 0, "failed", reason)
+        return []
 
     async def _watch(self) -> None:
         while True:

@@ -91,7 +91,7 @@ def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, 
     specs = []
     for name, section in config.engines.items():
         try:
-            spec = registry.engine(name, section)
+            spec = registry.engine(name, section, config.data)
         except EngineConfigError:
             continue
         if isinstance(spec, HostedEngineSpec):

@@ -150,7 +150,7 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
     """Tell whether an engine gives PCM for sure: those of the cloud mostly give what a client can have."""
     for name, section in config.engines.items():
         try:
-            spec = plugins.engine(name, section)
+            spec = plugins.engine(name, section, config.data)
         except EngineConfigError:
             continue  # the list of engines shows it
         if isinstance(spec, HostedEngineSpec) or not spec.is_guarded:

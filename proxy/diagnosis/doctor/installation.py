@@ -19,7 +19,9 @@ from proxy.diagnosis.finding import Finding, ok, wrong
 from proxy.diagnosis.retirement_check import WHAT as RETIREMENT
 from proxy.diagnosis.retirement_check import retirements
 from proxy.engines import registry
+from proxy.engines.model_store.store import ModelStore, verify
 from proxy.engines.registry import EngineConfigError, Registry
+from speech_engine.model_files import UnusableModel
 
 DISTRIBUTION = "voxgate"
 _AGAIN = "install voxgate again: make install, or pip install --upgrade voxgate"
@@ -124,10 +126,24 @@ def engines(config: Config) -> Iterator[Finding]:
             yield from _missing(config, loaded, name)
 
 
-def models(config: Config) -> Iterator[Finding]:
+def ending_models(config: Config) -> Iterator[Finding]:
     """Look for models that a provider switches off soon."""
     found = list(retirements(config, registry.load(), {}))
     yield from found or (ok(RETIREMENT, f"no model is known to end within {WARNED_DAYS} days"),)
+
+
+def models(config: Config) -> Iterator[Finding]:
+    """Read the imported models that engines name, and compare them with what was imported."""
+    store = ModelStore(config.data)
+    for name in dict.fromkeys(section.model for section in config.engines.values() if section.model):
+        try:
+            model = store.find(name)
+        except UnusableModel:
+            continue  # the check of the engines says so
+        if model is not None:
+            fault = verify(model, lambda _what, _done, _of: None)
+            again = "import the model again: voxgate models import"
+            yield wrong("model", fault, again) if fault else ok("model", f"{name}: all its files are whole")
 
 
 def _missing(config: Config, loaded: Registry, name: str) -> Iterator[Finding]:
