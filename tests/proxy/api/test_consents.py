@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.storage.store import Statement
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, clone, new_key, send
 
@@ -114,3 +115,13 @@ async def test_what_was_said_is_in_no_column(server: Inside) -> None:
     await agree(server, name="Ana Maria", statement="I, Ana Maria, agree.")
     rows = await server.worker.store.read("SELECT * FROM consents")
     assert "Maria" not in str(rows)
+
+
+async def test_a_consent_that_could_not_be_written_leaves_no_recording(
+    server: Inside, tmp_path: Path
+) -> None:
+    refuse = "CREATE TRIGGER no BEFORE INSERT ON consents BEGIN SELECT RAISE(ABORT, 'no'); END"
+    await server.worker.store.write(Statement(refuse))
+    answer = await send(server, {"name": "Ana", "language": "en"}, path=PATH, file="recording")
+    assert answer.status_code == 503
+    assert [path for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()] == []
