@@ -99,13 +99,9 @@ class AdminClones:
         new = await body(request, NewClone)
         record = await self._voices.found(request)
         owner = None if record.account is None else await self._admin_tools.account(record.account)
+        terms = None if owner is None else self._voices.terms(owner)
         clones = self._owned.clones
-        places = await clones.check_saved(
-            record,
-            [new.engine],
-            credential=new.credential,
-            is_local_only=owner is not None and self._voices.terms(owner).local_only,
-        )
+        places = await clones.check_saved(record, [new.engine], terms, credential=new.credential)
         act = await self._admin_tools.audit_row(
             request,
             "voice.cloned",

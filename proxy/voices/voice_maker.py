@@ -142,7 +142,7 @@ class VoiceMaker:
         places = self.clones.find_places(new.engines)
         consent = await self._consent(account, new.consent, terms)
         taken = await self._intake.take(new.audio, "audio_sample")
-        rights = CloneRights(None if consent is None else consent.record.providers, terms.local_only)
+        rights = CloneRights.under(terms, None if consent is None else consent.record.providers)
         self.clones.check(places, [taken.seconds], rights)
         record = msgspec.structs.replace(
             new.record(account, "sample", await self._store.now(), act),
