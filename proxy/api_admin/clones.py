@@ -110,7 +110,7 @@ class AdminClones:
             engine=places[0].engine,
             credential=places[0].credential,
         )
-        (row,) = await clones.order(record, places, act)
+        (row,) = await clones.order(record, places, act, pays_again=True)
         return reply(_shown(row), 201)
 
     async def compare(self, _request: Request) -> Response:

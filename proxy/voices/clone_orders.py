@@ -62,7 +62,12 @@ class CloneOrders:
         return places
 
     async def order(
-        self, record: VoiceRecord, places: Iterable[ClonePlace], act: Act | None = None
+        self,
+        record: VoiceRecord,
+        places: Iterable[ClonePlace],
+        act: Act | None = None,
+        *,
+        pays_again: bool = False,
     ) -> list[BindingRecord]:
         """Have a voice cloned at places that were checked. Raises NotFound if it is gone."""
         wishes = [
@@ -75,4 +80,4 @@ class CloneOrders:
             )
             for place in places
         ]
-        return [await self.maker.want(wish, act) for wish in wishes]
+        return [await self.maker.want(wish, act, pays_again=pays_again) for wish in wishes]
