@@ -132,6 +132,11 @@ def doom_statements(voice: str) -> tuple[Statement, ...]:
     return (Statement(_DOOM_VOICE, {"voice": voice}),)
 
 
+def want_statement(wish: BindingWish) -> Statement:
+    """Return what adds the row of a clone, for the commit of its voice. It does nothing without the voice."""
+    return Statement(_WANT, {**msgspec.structs.asdict(wish), "id": new_id("bind")})
+
+
 async def want(
     store: Store, wish: BindingWish, act: Act | None = None, *, replaces_expired: bool = False
 ) -> BindingRecord | None:
@@ -145,7 +150,7 @@ async def want(
     await store.write(
         *expired,
         Statement(_TRY_AGAIN, place),
-        Statement(_WANT, {**place, "id": new_id("bind")}),
+        want_statement(wish),
         *audit.insert_statements(act, _IS_WANTED),
     )
     rows = await store.read(_GET_PLACE, place)

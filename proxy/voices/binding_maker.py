@@ -91,9 +91,13 @@ class BindingMaker:
         record = await bindings.want(self._store, wish, act, replaces_expired=pays_again or is_free)
         if record is None:
             raise NotFound(f"The voice '{wish.voice}' does not exist.", param="voice", code="voice_not_found")
-        self.on_change(wish.account)
-        self.look_soon()
+        self.begin(wish.account)
         return record
+
+    def begin(self, account: str) -> None:
+        """Begin what an account has just wished."""
+        self.on_change(account)
+        self.look_soon()
 
     def look_soon(self) -> None:
         """Look for something to do at once: a clone is wanted, or doomed."""

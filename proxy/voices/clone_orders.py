@@ -70,14 +70,23 @@ class CloneOrders:
         pays_again: bool = False,
     ) -> list[BindingRecord]:
         """Have a voice cloned at places that were checked. Raises NotFound if it is gone."""
-        wishes = [
-            BindingWish(
-                voice=record.id,
-                account=record.account or "",
-                revision=record.revision,
-                engine=place.engine,
-                credential=place.credential,
-            )
-            for place in places
-        ]
+        wishes = wishes_of(record, places)
         return [await self.maker.want(wish, act, pays_again=pays_again) for wish in wishes]
+
+    def begin(self, record: VoiceRecord) -> None:
+        """Begin the clones of a voice whose wishes were committed with it."""
+        self.maker.begin(record.account or "")
+
+
+def wishes_of(record: VoiceRecord, places: Iterable[ClonePlace]) -> list[BindingWish]:
+    """Return the wishes for a voice at places that were checked."""
+    return [
+        BindingWish(
+            voice=record.id,
+            account=record.account or "",
+            revision=record.revision,
+            engine=place.engine,
+            credential=place.credential,
+        )
+        for place in places
+    ]
