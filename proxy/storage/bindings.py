@@ -22,7 +22,7 @@ from proxy.storage.store import Params, Row, Statement, Store
 
 
 class BindingRecord(BindingFacts, frozen=True, kw_only=True):
-    """A voice on one engine. `revision` is that of the voice's sound. `error` is for its owner to read."""
+    """A voice on one engine. `revision` is the voice's at the wish. `error` is for its owner to read."""
 
     id: str
     voice: str
@@ -50,7 +50,7 @@ _OURS = "id = :id AND fence = :fence"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
 _DOOM_VOICE = f"{_DOOM} voice = :voice AND state <> 'doomed'"
 # What the provider had once gets another name, and what it has of the old one is deleted.
-_DOOM_OLD = f"{_DOOM} {_PLACE} AND (state = 'expired' OR revision < :revision)"
+_DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
 _TRY_AGAIN = f"""
 UPDATE bindings SET state = CASE WHEN name = '' THEN 'wanted' ELSE 'making' END,
     due = 0, tries = 0, error = ''
@@ -130,17 +130,25 @@ def doom_statements(voice: str) -> tuple[Statement, ...]:
     return (Statement(_DOOM_VOICE, {"voice": voice}),)
 
 
-async def want(store: Store, wish: BindingWish, act: Act | None = None) -> BindingRecord | None:
+def want_statement(wish: BindingWish) -> Statement:
+    """Return what adds the row of a clone, for the commit of its voice. It does nothing without the voice."""
+    return Statement(_WANT, {**msgspec.structs.asdict(wish), "id": new_id("bind")})
+
+
+async def want(
+    store: Store, wish: BindingWish, act: Act | None = None, *, replaces_expired: bool = False
+) -> BindingRecord | None:
     """Note that a clone is wanted, and return its row: there is one for each place.
 
-    One that failed is tried again. One that the provider has lost, or of an older sound, is made anew.
-    None: the voice is gone.
+    One that failed is tried again. One that the provider has no more is made anew if `replaces_expired`:
+    the provider may take its fee again. None: the voice is gone.
     """
     place: Params = msgspec.structs.asdict(wish)
+    expired = [Statement(_DOOM_EXPIRED, place)] if replaces_expired else []
     await store.write(
-        Statement(_DOOM_OLD, place),
+        *expired,
         Statement(_TRY_AGAIN, place),
-        Statement(_WANT, {**place, "id": new_id("bind")}),
+        want_statement(wish),
         *audit.insert_statements(act, _IS_WANTED),
     )
     rows = await store.read(_GET_PLACE, place)

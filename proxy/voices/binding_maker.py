@@ -79,18 +79,26 @@ class BindingMaker:
         }
         self._budgets = budgets
 
-    async def want(self, wish: BindingWish, act: Act | None = None) -> BindingRecord:
+    async def want(
+        self, wish: BindingWish, act: Act | None = None, *, pays_again: bool = False
+    ) -> BindingRecord:
         """Have a voice cloned. Raises NotFound if the voice is gone.
 
         Whether this place may have the recording is for the caller to check first, and it is checked again
-        when the recording is sent.
+        when the recording is sent. A clone that the provider has no more is made anew where that is free;
+        elsewhere only if the operator `pays_again`.
         """
-        record = await bindings.want(self._store, wish, act)
+        is_free = not self._fees.get(wish.engine)
+        record = await bindings.want(self._store, wish, act, replaces_expired=pays_again or is_free)
         if record is None:
             raise NotFound(f"The voice '{wish.voice}' does not exist.", param="voice", code="voice_not_found")
-        self.on_change(wish.account)
-        self.look_soon()
+        self.begin(wish.account)
         return record
+
+    def begin(self, account: str) -> None:
+        """Begin what an account has just wished."""
+        self.on_change(account)
+        self.look_soon()
 
     def look_soon(self) -> None:
         """Look for something to do at once: a clone is wanted, or doomed."""
