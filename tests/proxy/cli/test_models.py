@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.diagnosis.doctor import installation
 from tests.checkpoints import Called, archive, install_chirp, safetensors, tiny, torch_file, write_rest
 from tests.faults.plugin_folders import environ
 from tests.proxy.cli.test_main import Run, folder, refused, run
@@ -181,6 +182,15 @@ def test_a_changed_byte_is_found_and_an_import_mends_it(run: Run, folder: Path, 
     assert run("models", "import", str(source), *IMPORT, "--json").json["is_new"] is False
     assert run("models", "verify").status == 0
     assert "has changed" not in run("doctor").out
+
+
+def test_the_doctor_does_not_wait_for_a_slow_disk(
+    run: Run, folder: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("models", "import", str(source), *IMPORT)
+    _config(folder, '[engines.chirp]\nmodel = "bird"\n')
+    monkeypatch.setattr(installation, "_READ_S", -1.0)
+    assert "bird: too large to be read whole here" in run("doctor").out
 
 
 def test_a_model_that_the_configuration_names_is_kept_unless_forced(
