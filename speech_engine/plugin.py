@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -37,6 +37,14 @@ def _nobody_counts() -> None:
     """Does nothing: the server keeps no heartbeat for an engine in its own process."""
 
 
+def _nobody_watches(_fraction: float, _what: str) -> None:
+    """Does nothing: the server waits for an engine in its own process."""
+
+
+def _nobody_ends(_reason: str) -> None:
+    """Does nothing: the server does not end for an engine in its own process."""
+
+
 class Context(msgspec.Struct, frozen=True):
     """The tools that the server lends to a plugin.
 
@@ -44,12 +52,18 @@ class Context(msgspec.Struct, frozen=True):
     nor yields an event for `tick_s` seconds, the host counts as frozen and is killed.
     `http` is for cloud engines, which run in the server; a host has no client. `samples` has the recordings
     of the jobs that run now, for models that speak from recordings. `device` is the one to compute on.
+
+    While an engine loads, it may call `progress` with the part that is done, from 0 to 1, and with words for
+    what it does. `give_up` ends the host at once, with a reason that the operator reads: the device is
+    broken, and a new process may have more luck. Any thread may call both.
     """
 
     log: Logger
     tick: Callable[[], None] = _nobody_counts
     http: HttpClient = NO_NETWORK
     samples: SampleReader = NO_SAMPLES
+    progress: Callable[[float, str], None] = _nobody_watches
+    give_up: Callable[[str], None] = _nobody_ends
     device: Device = CPU
 
 
@@ -89,6 +103,15 @@ class Hosted(msgspec.Struct, frozen=True):
 
 Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]
 """(name, settings, context) → an async context manager of what the kind asks for, e.g. an `Engine`."""
+
+
+@runtime_checkable
+class KnowsShutdowns(Protocol):
+    """Settings that know when their provider switches a model off. `voxgate check` and `doctor` ask them."""
+
+    def shutdown_date(self, model: str) -> str:
+        """Return the day, such as 2027-01-06, or an empty text. Starts nothing."""
+        ...
 
 
 class Missing(msgspec.Struct, frozen=True):

@@ -43,7 +43,11 @@ class _Server:
         self._habits = habits
 
     def routes(self, prefix: str) -> list[Route]:
-        data = [{"id": id_, "object": "model", "owned_by": "fake"} for id_ in self._habits.models]
+        days = self._habits.shutdown_dates
+        data = [
+            {"id": id_, "object": "model", "owned_by": "fake", "shutdown_date": days.get(id_)}
+            for id_ in self._habits.models
+        ]
         lists = {"/models": {"object": "list", "data": data}, **self._habits.lists}
         return [
             Route(f"{prefix}/audio/speech", self.speech, methods=["POST"]),

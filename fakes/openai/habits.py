@@ -26,6 +26,7 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     voices: tuple[str, ...] = BUILT_IN
     formats: tuple[str, ...] = FORMATS
     lists: Mapping[str, Any] = {}
+    shutdown_dates: Mapping[str, str] = {}
     takes_unknown_fields: bool = False
     recordings: Literal["none", "json", "form"] = "none"
     error_shape: Literal["openai", "fastapi", "bare", "html"] = "openai"
@@ -104,6 +105,7 @@ HABITS: dict[str, Habits] = {
     # Every oddity that has been seen at any server, all at once.
     "odd": Habits(
         lists={"/voices": list(BUILT_IN)},
+        shutdown_dates={"tts-1": "2028-03-04"},
         takes_unknown_fields=True,
         error_shape="html",
         label="application/json; charset=utf-8",

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from plugins.openai.presets import PRESETS, PresetModel, PresetName
+from plugins.openai.shutdowns import shutdown_day
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 from speech_engine.licences import with_licence
 
@@ -104,12 +105,16 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         """Return the format to request if voxgate encodes the answer itself."""
         return "wav" if "wav" in self.formats and "pcm" not in self.formats else "pcm"
 
-    def model(self, id_: str) -> ModelInfo:
+    def shutdown_date(self, model: str) -> str:
+        return shutdown_day(self.base_url, model)
+
+    def model(self, id_: str, shutdown_date: str = "") -> ModelInfo:
         known = self.known_model(id_)
         is_any = self.languages == (ANY_LANGUAGE,)
         tags = known.languages if known and is_any else self.languages
         made = ModelInfo(
             id=id_,
+            shutdown_date=shutdown_date or self.shutdown_date(id_),
             languages=tuple(Language(tag) for tag in dict.fromkeys(tags)),
             sample_rate_hz=self.rate_hz(id_),
             formats=tuple(each for each in PASSED_ON if each in self.formats),

@@ -106,7 +106,9 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
         credentials = ", ".join(row["credentials"]) if len(row["credentials"]) > 1 else ""
         spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
         licences = ", ".join(dict.fromkeys(filter(None, row["licences"].values())))
-        cells = (row["name"], row["state"], load, str(row["waiting"]), models, spent)
+        loaded = row["loaded"]
+        state = row["state"] if loaded is None else f"{row['state']} {loaded:.0%}"
+        cells = (row["name"], state, load, str(row["waiting"]), models, spent)
         memory = f"{row['memory_gb']:.1f} GB on {row['device']}" if row["device"] else ""
         rows.append((*cells, row["reason"], licences, memory, row["plugin"], credentials))
     faults = [
@@ -114,7 +116,24 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
     ]
     columns = ("engine", "state", "running", "waiting", "models", "spent", "reason")
     wide = ("licence", "memory", "plugin")
-    return [Grid((*columns, "licence", "memory", "plugin", "credentials"), rows, wide), *faults]
+    grid = Grid((*columns, "licence", "memory", "plugin", "credentials"), rows, wide)
+    return [grid, *_batches(answer["data"]), *faults]
+
+
+def _batches(engines: list[dict[str, Any]]) -> list[Part]:
+    """Show each batched model's rows in a step, its speed, and the listeners whose sound paused."""
+    rows = [
+        (
+            engine["name"],
+            f"{figures['step_width']:.1f} of {figures['step_width_limit']:.0f}",
+            f"{figures['step_seconds'] * 1000:.0f} ms",
+            f"{figures['realtime_factor']:.1f}×",
+            f"{figures['dry_listeners']:.0f}",
+        )
+        for engine in engines
+        if (figures := engine["figures"])
+    ]
+    return [Grid(("batch", "rows a step", "step", "real time", "listeners dry"), rows)] if rows else []
 
 
 def _usd(value: float) -> str:

@@ -202,6 +202,7 @@ class EngineSection(msgspec.Struct, frozen=True):
         Annotated[float, msgspec.Meta(gt=0, le=4096)] | None,
         msgspec.Meta(description="a number of gigabytes, up to 4096"),
     ] = None
+    load_s: _Seconds = 600.0
     concurrency: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None,
         msgspec.Meta(description="how many requests at the same time, 1 to 10000"),

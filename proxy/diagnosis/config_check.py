@@ -15,6 +15,7 @@ from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
 from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
+from proxy.diagnosis.retirement_check import retirements
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
 from speech_engine import Hosted
@@ -38,6 +39,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     ]
     findings += _models(config, results)
     findings += text_check.routes(config, registry, results)
+    findings += retirements(config, registry, results.models)
     findings += _settings(config, registry)
     findings += [_default(config.models, "default_model", config.server.default_model)]
     findings += [_default_voice(config, results)]

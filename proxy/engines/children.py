@@ -192,8 +192,8 @@ class Keeper:
             return None
         self.reason = end.reason
         now = time.monotonic()
-        self._crashes.append(Crash(now, self._has_work()))
-        delay_s = restart_delay_s(self._crashes, now)
+        self._crashes.append(Crash(now, self._has_work(), was_loading=self.state == "starting"))
+        delay_s = restart_delay_s(list(self._crashes), now)
         if delay_s is None or end.lasting:
             self._tell("failed")
             return None

@@ -6,7 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -39,7 +39,9 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 class EngineStatus(msgspec.Struct, frozen=True):
     """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets.
-    `memory_gb` is the most that its hosts have used on their `device`."""
+    `memory_gb` is the most that its hosts have used on their `device`. `figures` are those of a batched
+    model, none for others. `loaded` is the part of a starting engine that is in memory, null if that is not
+    known."""
 
     name: str
     plugin: str
@@ -53,6 +55,8 @@ class EngineStatus(msgspec.Struct, frozen=True):
     credentials: tuple[str, ...] = ()
     device: str = ""
     memory_gb: float = 0.0
+    figures: dict[str, float] = {}
+    loaded: float | None = None
 
 
 class Engines:
@@ -82,6 +86,11 @@ class Engines:
         if isinstance(engine, HostedEngine):
             engine.update_host(state)
 
+    def loaded(self, name: str) -> float | None:
+        """Return the part of a starting engine that is in memory, None if that is not known."""
+        engine = self._live[name]
+        return engine.loaded if isinstance(engine, HostedEngine) else None
+
     def credentials(self, name: str) -> tuple[str, ...]:
         """Return the labels of a cloud engine's provider accounts, also while it is down."""
         return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
@@ -94,6 +103,21 @@ class Engines:
                 uses |= {(name, credential, voice) for credential, voice in engine.uses}
                 engine.uses.clear()
         return uses
+
+    def take_losses(self) -> set[tuple[str, str, str]]:
+        """Return the clones that providers were found not to have, since the last call, in the same way."""
+        losses: set[tuple[str, str, str]] = set()
+        for name, engine in self._live.items():
+            if isinstance(engine, CloudEngine) and engine.losses:
+                losses |= {(name, credential, voice) for credential, voice in engine.losses}
+                engine.losses.clear()
+        return losses
+
+    def on_loss(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever there is a loss to take."""
+        for engine in self._live.values():
+            if isinstance(engine, CloudEngine):
+                engine.on_loss = tell
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         """Make all engines forget these recordings, and what they derived from them.
@@ -132,6 +156,8 @@ class Engines:
                 self.credentials(name),
                 device=health.device,
                 memory_gb=health.memory_gb,
+                figures=health.figures,
+                loaded=self.loaded(name),
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )

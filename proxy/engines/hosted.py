@@ -24,6 +24,7 @@ from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInfo, SpeechJob, VoiceInfo, Work
 from speech_engine.host import messages
+from speech_engine.host.batch_figures import add_figures
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.pipe import HostState
 from speech_engine.licences import with_licence
@@ -48,6 +49,7 @@ class HostedEngine:
         self._delivery = SampleDelivery(source)
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}
+        self._ready_at: dict[int, float] = {}
         self._choice = ProcessChoice()
         self.revision = 0
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
@@ -80,6 +82,12 @@ class HostedEngine:
     def reason(self) -> str:
         return next((state.reason for state in self.states.values() if state.reason), "")
 
+    @property
+    def loaded(self) -> float | None:
+        """The part that has loaded of the process that will be ready first; None if that is not known."""
+        starting = [state.loaded for state in self.states.values() if state.state == "starting"]
+        return max(starting, default=0.0) or None if self.state == "starting" else None
+
     def models(self) -> tuple[ModelInfo, ...]:
         return self._welcome.models
 
@@ -97,6 +105,12 @@ class HostedEngine:
     def update_host(self, state: HostState) -> None:
         """Note the new state of one process. Greet the process if it is ready."""
         self.states[state.process] = state
+        self.changed.set()
+        if state.loaded:
+            return
+        self._ready_at.pop(state.process, None)
+        if state.state in ("starting", "restarting"):
+            self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
         old = self._processes.pop(state.process, None)
         if old is not None:
             old.note_death(state.begun, state.killer)
@@ -104,7 +118,6 @@ class HostedEngine:
             self._later(old.close())
         if state.state == "ready":
             self._later(self._greet(state))
-        self.changed.set()
 
     async def health(self) -> messages.HealthReport:
         """Return the sum over the processes that answer."""
@@ -121,6 +134,7 @@ class HostedEngine:
             sum(answer.waiting_s for answer in healthy),
             device=", ".join(sorted({answer.device for answer in healthy} - {""})),
             memory_gb=sum(answer.memory_gb for answer in healthy),
+            figures=add_figures([answer.figures for answer in healthy if answer.figures]),
         )
 
     def open(
@@ -157,6 +171,10 @@ class HostedEngine:
         while not self._processes:
             if self.state == "failed":
                 raise EngineUnavailable(f"{self.name} is down: {self.reason}")
+            late_s = min(self._ready_at.values(), default=0.0) - deadline
+            if late_s > 0.0:
+                # Others can still be asked in time: it would not be ready, as its last life was not.
+                raise EngineUnavailable(f"{self.name} is loading.", retry_after_s=late_s)
             self.changed.clear()
             try:
                 async with asyncio.timeout_at(deadline):

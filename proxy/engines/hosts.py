@@ -21,7 +21,7 @@ from proxy.engines.children import Child, Keeper
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.model_store import store
 from proxy.engines.registry import HostedEngineSpec
-from speech_engine.host.pipe import BeginHost, HostState, Message, TextVerdicts, Tick
+from speech_engine.host.pipe import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
 
 _LOOK_EVERY_S = 0.5
 
@@ -60,19 +60,33 @@ class Host:
         self._working = 0
         self._last_sign = 0.0
         self._begun: dict[str, bytes] = {}
+        self.figures: dict[str, float] = {}
+        self._started_at = 0.0
+        self._loads_s = 0.0
+        self._loading = Loading(0.0, "")
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
 
     def __repr__(self) -> str:
         return f"<Host {self.keeper!r}, {self._working} in work>"
 
+    @property
+    def labels(self) -> tuple[str, str]:
+        return self._spec.name, str(self._process)
+
     def kill_if_frozen(self, now: float) -> None:
+        load_s = self._spec.section.load_s
+        if self.keeper.state == "starting" and self._started_at and now - self._started_at > load_s:
+            self._end(f"loading took longer than load_s = {load_s:g}")
         if not is_frozen(self._working, self._last_sign, now, self._spec.section.tick_s):
             return
         self._working = 0  # one kill for one freeze, however long dying takes
-        silence = f"frozen: no sign of work for {self._spec.section.tick_s:g} s"
-        _log.warning("host.kill.started", child=self.keeper.name, reason=silence)
-        self.keeper.kill(silence)
+        self._end(f"frozen: no sign of work for {self._spec.section.tick_s:g} s")
+
+    def _end(self, reason: str) -> None:
+        _log.warning("host.kill.started", child=self.keeper.name, reason=reason)
+        self._started_at = 0.0
+        self.keeper.kill(reason)
 
     def tell(self, verdicts: TextVerdicts) -> None:
         if self.keeper.child is not None:
@@ -83,6 +97,8 @@ class Host:
         self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
         self._working = 0
         self._begun.clear()
+        self.figures = {}
+        self._started_at, self._loading = time.monotonic(), Loading(0.0, "")
         interpreter, environ = self._python
         child = await Child.start("speech_engine.host", interpreter=interpreter, environ=environ)
         section = self._spec.section
@@ -105,6 +121,8 @@ class Host:
         return child
 
     def _changed(self, state: str, generation: int, reason: str) -> None:
+        if state == "ready":
+            self._loads_s = time.monotonic() - self._started_at
         if state in ("restarting", "failed"):
             # A process that was killed could not unlink its own socket.
             Path(self._address).unlink(missing_ok=True)
@@ -121,11 +139,15 @@ class Host:
                 address=self._address,
                 begun=tuple(begun),
                 killer=killer,
+                loads_s=self._loads_s,
             )
         )
 
     def _said(self, message: Message) -> None:
+        if isinstance(message, Loading) and self.keeper.state == "starting":
+            self._note_loading(message)
         if isinstance(message, Tick):
+            self.figures = message.figures or self.figures
             self._working, self._last_sign = message.working, time.monotonic()
             if message.begun:
                 self._begun[message.begun] = message.digest
@@ -133,6 +155,24 @@ class Host:
                 self._begun.pop(message.ended, None)
                 if message.is_whole:
                     self._suspects.note_whole(message.digest)
+
+    def _note_loading(self, said: Loading) -> None:
+        """Tell of each whole percent alone: a loader may call for each of a million tensors."""
+        if said.what == self._loading.what and said.fraction - self._loading.fraction < 0.01:
+            return
+        self._loading = said
+        self._on_state(
+            HostState(
+                engine=self._spec.name,
+                process=self._process,
+                generation=self.keeper.generation,
+                state="starting",
+                reason=said.what,
+                address=self._address,
+                loaded=said.fraction,
+                loads_s=self._loads_s,
+            )
+        )
 
 
 class EngineSuspects:
@@ -196,6 +236,10 @@ class Hosts:
         # Of a model that is being removed, the file system alone could not tell.
         self._models = ExitStack()
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
+
+    def figures(self) -> dict[tuple[str, str], dict[str, float]]:
+        """Return the figures of the processes that have any, by engine and process."""
+        return {host.labels: host.figures for host in list(self._hosts) if host.figures}
 
     def __repr__(self) -> str:
         return f"<Hosts {[f'{host.engine}.{host.process} {host.state}' for host in self.states.values()]}>"

@@ -12,6 +12,7 @@ from speech_engine import Engine, ModelInfo, VoiceInfo, Work
 from speech_engine.host.engine_stream import EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport, introduction
 from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.slot_turn import batch_of
 from speech_engine.host.slots import Slots
 from speech_engine.licences import with_licence
 from speech_engine.work import job_with_samples
@@ -33,7 +34,7 @@ class InProcessEngine:
         self._samples = samples or LocalSamples(NO_SOURCE)
         self._welcome = introduction(engine)
         self._models = with_licence(self._welcome.models, licence)
-        self._slots = Slots(engine.slots, queue)
+        self._slots = Slots(engine.slots, queue, batch_of(engine))
 
     def __repr__(self) -> str:
         return f"<InProcessEngine {self._slots!r}>"

@@ -130,6 +130,7 @@ class Supervisor:
             self._metrics,
             lambda: self._hosts.states.values(),
             lambda: self._config.server.hosts,
+            self._hosts.figures,
         )
         self._stopping = asyncio.Event()
         self._answering: set[asyncio.Task[None]] = set()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import msgspec
 
@@ -16,6 +17,7 @@ from speech_engine.host.pipe import (
     BeginHost,
     Broken,
     Drain,
+    Loading,
     Message,
     ParentPipe,
     Ready,
@@ -26,6 +28,7 @@ from speech_engine.host.pipe import (
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
+from speech_engine.host.slot_turn import batch_of
 from speech_engine.host.slots import Slots
 from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Context
@@ -53,10 +56,22 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     # In a thread: to import torch takes seconds, and the supervisor may want to stop us meanwhile.
     device = await asyncio.to_thread(choose_device, begin.device, begin.devices, begin.memory_gb)
     pulse, shelf = Pulse(pipe.send), SampleShelf()
-    async with create(
-        begin.engine, settings, Context(log, pulse.tick, samples=shelf, device=device)
-    ) as engine:
-        server = HostServer(engine, Slots(engine.slots, begin.queue), log, pulse, suspects, shelf, device)
+
+    def give_up(reason: str) -> NoReturn:
+        # At once, and from any thread: a device that fails may also never let its threads end.
+        pipe.send(Broken(reason))
+        _exit(begin, 1)
+
+    def progress(fraction: float, what: str) -> None:
+        pipe.send(Loading(min(1.0, max(0.0, fraction)), what))
+
+    context = Context(log, pulse.tick, samples=shelf, device=device, progress=progress, give_up=give_up)
+    async with create(begin.engine, settings, context) as engine:
+        batch = batch_of(engine)
+        if batch is not None:
+            pulse.figures = batch.figures
+        slots = Slots(engine.slots, begin.queue, batch)
+        server = HostServer(engine, slots, log, pulse, suspects, shelf, device)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
             for lack in confine(begin.needs, begin.memory_mb):
@@ -91,9 +106,12 @@ def main() -> None:
     if not isinstance(begin, BeginHost):
         sys.exit(1)
     log = HostLogger(begin.engine)
-    status = asyncio.run(_life(pipe, begin, log))
+    _exit(begin, asyncio.run(_life(pipe, begin, log)))
+
+
+def _exit(begin: BeginHost, status: int) -> NoReturn:
+    """End the process. A library's non-daemon threads must not keep a drained or broken host alive."""
     remove_socket(begin.address)
-    # A library's non-daemon threads must not keep a drained or broken host alive.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -105,7 +105,7 @@ class EngineAnswer:
 
     def _log_fault(self, error: Exception) -> None:
         name = type(error).__name__
-        self._log.warning("engine.speak.failed", job=self._work.id, error=name, where=_where(error))
+        self._log.warning("engine.speak.failed", job=self._work.id, error=name, where=places_of(error))
 
 
 def _events_of(engine: Engine, work: Work, pcm: AsyncIterator[bytes] | None) -> AsyncGenerator[Event, None]:
@@ -159,7 +159,7 @@ async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
         raise cancelled
 
 
-def _where(error: BaseException) -> list[str]:
+def places_of(error: BaseException) -> list[str]:
     """The traceback as places only: its messages could quote the text."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]

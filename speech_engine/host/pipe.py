@@ -72,10 +72,20 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
     lasting: bool = False
 
 
+class Loading(msgspec.Struct, frozen=True, tag="loading"):
+    """A host's progress before it is ready: the part that is done, from 0 to 1, and what it does."""
+
+    fraction: float
+    what: str
+
+
 class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     """One process of one engine, told to every worker. A generation is one life of the process.
 
-    If that life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
+    A host that starts has `loaded` so much of itself, from 0 to 1; `reason` says what it does. The life
+    before it took `loads_s` to get ready, 0 if that is not known.
+
+    If a life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
     is the one that certainly ended it.
     """
 
@@ -87,12 +97,15 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     address: str = ""
     begun: tuple[str, ...] = ()
     killer: str = ""
+    loaded: float = 0.0
+    loads_s: float = 0.0
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """A host's sign of life: the number of its jobs in work, and the call that begins or has ended.
 
-    `digest` stands for what that call speaks. `is_whole`: it was spoken to its end.
+    `digest` stands for what that call speaks. `is_whole`: it was spoken to its end. `figures` are those of a
+    batch, empty while they are as before.
     """
 
     working: int
@@ -100,6 +113,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
     ended: str = ""
     digest: bytes = b""
     is_whole: bool = False
+    figures: dict[str, float] = {}
 
 
 class TextVerdicts(msgspec.Struct, frozen=True, tag="text_verdicts"):
@@ -196,7 +210,7 @@ WorkerQuestion = ReloadQuestion | ErasureQuestion
 _ToWorker = Revision | HostState | WorkerGivenUp | Question | ReloadResult | ErasureSpread
 _ToComparer = BeginComparer | ComparisonQuestion
 _ToChild = BeginHost | TextVerdicts | _ToWorker | _ToComparer | Drain
-_ToSupervisor = Ready | Broken | Tick | Reply | WorkerQuestion | ComparerReady | ComparisonScore
+_ToSupervisor = Ready | Broken | Loading | Tick | Reply | WorkerQuestion | ComparerReady | ComparisonScore
 Message = _ToChild | _ToSupervisor
 
 _encode = msgspec.msgpack.Encoder().encode

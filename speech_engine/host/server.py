@@ -19,6 +19,7 @@ from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
 from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.slot_turn import batch_of
 from speech_engine.host.slots import Slots
 from speech_engine.host.spool import Spool, SpoolRoom
 from speech_engine.host.suspects import Suspects
@@ -60,9 +61,12 @@ class HostServer:
         return self._welcome
 
     async def health(self, _question: messages.HealthQuestion, _call: Any) -> messages.HealthReport:
-        health = self._slots.health()
+        batch = batch_of(self._engine)
         return msgspec.structs.replace(
-            health, device=str(self._device), memory_gb=round(peak_gb(self._device), 3)
+            self._slots.health(),
+            device=str(self._device),
+            memory_gb=round(peak_gb(self._device), 3),
+            figures=batch.figures() if batch else {},
         )
 
     async def put(self, sample: messages.PutSample, _call: Any) -> messages.PutReply:

@@ -24,7 +24,7 @@ from speech_engine.events import Audio, Encoded, Event, Finished, Words
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import ModelInfo
 from speech_engine.testing.jobs import cancel_oneself, collect, job, speaking
-from speech_engine.testing.recordings import CLONE_S, converted, input_of, put_recording, wav_of
+from speech_engine.testing.recordings import CLONE_S, converted, input_of, put_missing, put_recording, wav_of
 from speech_engine.testing.rules import (
     ContractBroken,
     check_answer,
@@ -51,7 +51,8 @@ class EngineContract:
     `texts` are two sentences or more in `language`, and together at least a second of speech. If
     `model` is None, the engine's first model speaks. `patience_s` ends a test whose engine hangs; it
     does not measure speed. An engine that speaks from recordings is created with
-    `Context(..., samples=self.recordings)`.
+    `Context(..., samples=self.recordings)`. If it has no voices of its own, `voice` is `Samples` with any
+    digest: the suite makes a recording for it.
     """
 
     voice: ClassVar[str | Voice]
@@ -249,7 +250,7 @@ class EngineContract:
         max_samples: int | None = None,
     ) -> SpeechJob:
         """Return the job of a test. The class gives each value that the arguments leave out."""
-        return job(
+        made = job(
             *(texts or self.texts),
             model=model or self._model(engine).id,
             voice=voice or self.voice,
@@ -257,6 +258,8 @@ class EngineContract:
             formats=formats,
             max_samples=max_samples,
         )
+        put_missing(self.recordings, self._model(engine), made)
+        return made
 
     def _model(self, engine: Engine) -> ModelInfo:
         models = engine.models()

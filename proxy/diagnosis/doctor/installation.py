@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import NamedTuple
 
+from policies.retirement import WARNED_DAYS
 from proxy.config.config_toml import Config
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.diagnosis.retirement_check import WHAT as RETIREMENT
+from proxy.diagnosis.retirement_check import retirements
 from proxy.engines import registry
 from proxy.engines.model_store.store import ModelStore, StoredModel, verify
 from proxy.engines.registry import EngineConfigError, Registry
@@ -111,7 +114,11 @@ def _release(version: str) -> tuple[int, ...]:
 
 def engines(config: Config) -> Iterator[Finding]:
     loaded = registry.load()
-    bad = [finding for finding in check_config(config, loaded) if finding.verdict == "wrong"]
+    bad = [
+        finding
+        for finding in check_config(config, loaded)
+        if finding.verdict == "wrong" and finding.what != RETIREMENT
+    ]
     for each in bad:
         found = each.found if each.name in each.found else f"{each.name}: {each.found}"
         yield wrong(each.what, found, _DO.get(each.what, ""))
@@ -119,6 +126,12 @@ def engines(config: Config) -> Iterator[Finding]:
     for name in config.engines:
         if name not in sick:
             yield from _missing(config, loaded, name)
+
+
+def ending_models(config: Config) -> Iterator[Finding]:
+    """Look for models that a provider switches off soon."""
+    found = list(retirements(config, registry.load(), {}))
+    yield from found or (ok(RETIREMENT, f"no model is known to end within {WARNED_DAYS} days"),)
 
 
 def models(config: Config) -> Iterator[Finding]:

@@ -1,0 +1,75 @@
+"""A model that makes the sound of many texts at once, step by step: what its author writes for `BatchLoop`.
+
+Every method runs on the one model thread, so a model needs no lock. A row is one segment of one job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from speech_engine.values import SpeechJob
+
+V = TypeVar("V")
+"""A voice as the engine derived it of a job: a speaker's embedding, for example."""
+
+R = TypeVar("R")
+"""A row, in the model's own form."""
+
+
+class OutOfMemory(Exception):
+    """The device has no memory for a step. A model raises it before it has changed any row.
+
+    The loop then calls again once, with half as many rows. A second one ends the host. If the step had one
+    row alone, or `join` raises it, that row ends and the others go on.
+    """
+
+
+class RowSpec(msgspec.Struct, Generic[V], frozen=True):
+    """A segment to speak. The `seed` is from 0 to 2**63 - 1, for a generator that belongs to this row alone:
+    then the row sounds the same in any company."""
+
+    job: SpeechJob
+    segment: int
+    spoken: str
+    seed: int
+    voice: V
+
+    def __repr__(self) -> str:
+        return f"<RowSpec {self.job.id}, segment {self.segment}, {len(self.spoken)} characters>"
+
+
+class RowStep(NamedTuple):
+    """A row after a step. It `has_sound` if it has enough for the smallest piece that is worth its making:
+    the loop takes it when its listener needs it. If it `is_over`, nothing more will come."""
+
+    has_sound: bool
+    is_over: bool
+
+
+class BatchModel(Protocol[V, R]):
+    """A model in memory, with its rows."""
+
+    @property
+    def rate_hz(self) -> int: ...
+
+    def join(self, spec: RowSpec[V]) -> R:
+        """Read the text and return a new row. Whatever it raises ends this row alone."""
+        ...
+
+    def step(self, rows: Sequence[R]) -> Sequence[RowStep]:
+        """Take one step with these rows, and return what became of each, in the same order.
+
+        It changes all of them or, if it raises OutOfMemory, none. Any other exception ends the host.
+        """
+        ...
+
+    def sound(self, row: R, is_last: bool) -> bytes:
+        """Return the row's new PCM, 16-bit mono. Whatever it raises ends this row alone."""
+        ...
+
+    def leave(self, row: R) -> None:
+        """Forget a row. Each one that joined leaves once: at its end, or before it."""
+        ...

@@ -1,0 +1,243 @@
+"""The jobs and rows of a batch: which segments have joined the model, and what waits for their readers.
+
+`BatchLoop` holds its lock around every call here, except where a method says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from hashlib import blake2b
+from typing import Any, Generic
+
+from speech_engine.host.batch_model import R, RowSpec, V
+from speech_engine.host.continuity import Listener, Order
+from speech_engine.host.pipe import tell
+from speech_engine.values import SpeechJob
+
+UNREAD_BYTES = 1024 * 1024
+"""What a job may have made that nobody has taken yet: its reader's spool is full, so its rows pause."""
+
+RESERVED_PART = 4
+"""One row in so many is kept for new listeners: further segments and idle work take none of these."""
+
+
+class BatchJob(Generic[V, R]):
+    """One job: its listener, its segments that are to join, and its sound in order."""
+
+    def __init__(self, job: SpeechJob, voice: V, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        self.job = job
+        self.voice = voice
+        self.listener = listener
+        self.next_segment = 0
+        self.live = 0
+        self.error: Exception | None = None
+        self.is_dropped = False
+        self.changed = asyncio.Event()
+        self.gone = asyncio.Event()
+        self.over = [False] * len(job.segments)
+        self._seed = secrets.randbits(63) if job.seed is None else job.seed
+        self._loop = loop
+        self._sounds: list[deque[bytes]] = [deque() for _ in job.segments]
+        self._reads = 0
+        self._unread_bytes = 0
+        self._unread_now = 0
+
+    def __repr__(self) -> str:
+        return f"<BatchJob {self.job.id}: {self.live} rows, {self._unread_bytes} bytes unread>"
+
+    @property
+    def is_over(self) -> bool:
+        return self.error is not None or self._reads == len(self.over)
+
+    @property
+    def has_next(self) -> bool:
+        return not self.is_ending and self.next_segment < len(self.over)
+
+    @property
+    def is_ending(self) -> bool:
+        return self.is_dropped or self.error is not None
+
+    @property
+    def is_full(self) -> bool:
+        return self._unread_bytes > UNREAD_BYTES
+
+    def may_step(self, segment: int) -> bool:
+        """Tell whether a row may make more. The one that is heard next must not wait for those after it."""
+        if segment == self._reads:
+            return self._unread_now <= UNREAD_BYTES
+        return not self.is_full
+
+    def spec(self) -> RowSpec[V]:
+        """Return the next segment, for the model."""
+        number = self.next_segment
+        # A segment sounds the same whichever of its job's rows are beside it.
+        digest = blake2b(f"{self._seed}/{number}".encode(), digest_size=8).digest()
+        spoken = self.job.segments[number].spoken
+        return RowSpec(self.job, number, spoken, int.from_bytes(digest) >> 1, self.voice)
+
+    def take(self) -> tuple[int, bytes] | None:
+        """Return the sound that comes next, with its segment, if it is there."""
+        while self._reads < len(self.over):
+            sounds = self._sounds[self._reads]
+            if sounds:
+                pcm = sounds.popleft()
+                self._unread_bytes -= len(pcm)
+                self._unread_now -= len(pcm)
+                return self._reads, pcm
+            if not self.over[self._reads]:
+                return None
+            self._reads += 1
+            if self._reads < len(self.over):
+                self._unread_now = sum(map(len, self._sounds[self._reads]))
+        return None
+
+    def put(self, segment: int, pcm: bytes) -> None:
+        if pcm:
+            self._sounds[segment].append(pcm)
+            self._unread_bytes += len(pcm)
+            if segment == self._reads:
+                self._unread_now += len(pcm)
+        tell(self._loop, self.changed.set)
+
+    def fail(self, error: Exception) -> None:
+        self.error = self.error or error
+        tell(self._loop, self.changed.set)
+
+    def end(self) -> None:
+        """Tell that the model has none of this job's rows."""
+        tell(self._loop, self.gone.set)
+
+
+class BatchRow(Generic[V, R]):
+    """A segment in the model, or about to join it. `handle` is the model's own row."""
+
+    def __init__(self, speech: BatchJob[V, R], spec: RowSpec[V]) -> None:
+        self.speech = speech
+        self.spec = spec
+        self.is_joined = False
+        self.unheard_s = 0.0
+        self.handle: R
+
+    def __repr__(self) -> str:
+        return f"<BatchRow {self.spec!r}>"
+
+    @property
+    def listener(self) -> Listener:
+        return self.speech.listener
+
+    @property
+    def segment(self) -> int:
+        return self.spec.segment
+
+
+class RowTable(Generic[V, R]):
+    """All jobs of a batch, and the rows that the model has: at most `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        self.speeches: dict[BatchJob[V, R], None] = {}
+        self.live: list[BatchRow[V, R]] = []
+        self._limit = limit
+        self._reserved = limit // RESERVED_PART
+
+    def __repr__(self) -> str:
+        return f"<RowTable of {len(self.speeches)} jobs, {len(self.live)} of {self._limit} rows>"
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a turn of the loop would change anything."""
+        if any(speech.is_ending for speech in self.speeches) or self.ready:
+            return True
+        return self._next_speech(len(self.live), "fifo") is not None
+
+    @property
+    def ready(self) -> list[BatchRow[V, R]]:
+        """The rows that may take a step."""
+        return [row for row in self.live if not row.speech.is_ending and row.speech.may_step(row.segment)]
+
+    def add(self, speech: BatchJob[V, R]) -> None:
+        self.speeches[speech] = None
+
+    def next_rows(self, most: int, order: Order) -> list[BatchRow[V, R]]:
+        """Return the segments that join now. The segment that is due first goes first."""
+        rows: list[BatchRow[V, R]] = []
+        while len(rows) < most and (speech := self._next_speech(len(self.live) + len(rows), order)):
+            rows.append(BatchRow(speech, speech.spec()))
+            speech.next_segment += 1
+        return rows
+
+    def joined(self, row: BatchRow[V, R], handle: R) -> None:
+        row.handle, row.is_joined = handle, True
+        row.speech.live += 1
+        self.live.append(row)
+
+    def heard(self, row: BatchRow[V, R], pcm: bytes, seconds: float, now: float, *, is_over: bool) -> None:
+        """Note what a row made, for its reader and for its listener's slack."""
+        speech = row.speech
+        if seconds:
+            speech.listener.note_sound(row.segment, seconds, now)
+        if is_over:
+            speech.over[row.segment] = True
+            speech.listener.note_over(row.segment, speech.over)
+            self._leave(row)
+        speech.put(row.segment, pcm)
+        self._forget(speech)
+
+    def failed(self, row: BatchRow[V, R], error: Exception) -> None:
+        """Note that a row's job has failed. The row itself has left the model."""
+        if row.is_joined:
+            self._leave(row)
+        row.speech.fail(error)
+        self._forget(row.speech)
+
+    def dropped(self) -> list[BatchRow[V, R]]:
+        """Take out the rows of jobs that nobody reads any more. The caller lets them leave the model."""
+        dropped = [row for row in self.live if row.speech.is_ending]
+        for row in dropped:
+            self._leave(row)
+        return dropped
+
+    def forget_ended(self) -> None:
+        """Forget the jobs whose rows have left."""
+        for speech in list(self.speeches):
+            self._forget(speech)
+
+    def clear(self) -> list[BatchJob[V, R]]:
+        """Give up all jobs: the model is no more."""
+        speeches = list(self.speeches)
+        self.live.clear()
+        self.speeches.clear()
+        for speech in speeches:
+            speech.end()
+        return speeches
+
+    def _next_speech(self, taken: int, order: Order) -> BatchJob[V, R] | None:
+        if taken >= self._limit:
+            return None
+        free = [
+            speech
+            for speech in self.speeches
+            if speech.has_next and (taken < self._limit - self._reserved or _is_new(speech))
+        ]
+        if order == "fifo":
+            return next(iter(free), None)
+        return min(free, key=_joins_at, default=None)
+
+    def _leave(self, row: BatchRow[V, R]) -> None:
+        self.live.remove(row)
+        row.speech.live -= 1
+
+    def _forget(self, speech: BatchJob[V, R]) -> None:
+        if not speech.live and not speech.has_next and speech in self.speeches:
+            del self.speeches[speech]
+            speech.end()
+
+
+def _is_new(speech: BatchJob[Any, Any]) -> bool:
+    """Tell whether a listener waits for the very next row of this job."""
+    return speech.next_segment == speech.listener.current and not speech.listener.is_idle
+
+
+def _joins_at(speech: BatchJob[Any, Any]) -> tuple[bool, float]:
+    return speech.listener.is_idle, speech.listener.due_at(speech.next_segment)

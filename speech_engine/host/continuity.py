@@ -1,0 +1,188 @@
+"""Who hears what when, and which rows the next step takes, so that no listener's sound pauses.
+
+Only the rule, without a clock: `now` is an argument. A listener's slack is the time until everything that
+was made for it has been heard. Each step takes the rows of those who have the least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, TypeVar
+
+from speech_engine.host.step_times import StepTimes
+from speech_engine.values import Urgency
+
+Order = Literal["slack", "fifo"]
+
+CUSHION_S = 2.0
+"""The slack beyond which a listener yields to others. It covers a second's wait for the device, twice."""
+
+PIECE_S = 0.8
+"""To make sound of much at once is cheaper: each piece repeats some work at its edges."""
+
+SOON_S = 1.0
+"""A listener with less than this to hear gets smaller pieces, as soon as they can be made."""
+
+WHOLE_S = 2.0
+"""How much later a client needs an answer that it takes in one piece: it hears nothing before the end."""
+
+CHEAP = 1.25
+"""Rows that nobody needs yet join a step only if it takes at most a quarter longer for those who need it."""
+
+IDLE_SHARE = 0.03
+"""The part of all places in steps that work for which nobody waits gets in any case."""
+
+REGROUP_STEPS = 4
+"""Another group of rows costs a model copies of what it remembers, so a group stays for some steps."""
+
+
+class Listener:
+    """What the listener to one job has heard and will hear. `estimated_s` are the lengths of its segments."""
+
+    def __init__(
+        self,
+        urgency: Urgency,
+        asked_at: float,
+        first_audio_s: float,
+        estimated_s: Sequence[float],
+        plays_in_s: float = 0.0,
+        rate: float = 1.0,
+        follows_s: float = 0.0,
+    ) -> None:
+        self.follows_s = follows_s
+        self.urgency = urgency
+        self.asked_at = asked_at
+        self.rate = rate
+        self.current = 0
+        self.has_heard = False
+        self.dry_s = 0.0
+        self.plays_at = asked_at + plays_in_s + (WHOLE_S if urgency == "whole" else 0.0)
+        self.begins_at = max(self.plays_at, asked_at + first_audio_s)
+        self._estimated_s = estimated_s
+        self._made_s = [0.0] * len(estimated_s)
+        self._heard_s = 0.0
+        self._left_s = sum(estimated_s)
+
+    def __repr__(self) -> str:
+        return f"<Listener, {self.urgency}, at segment {self.current} of {len(self._made_s)}>"
+
+    @property
+    def is_idle(self) -> bool:
+        return self.urgency == "idle"
+
+    @property
+    def is_heard_as_it_comes(self) -> bool:
+        return self.urgency in ("live", "ahead")
+
+    @property
+    def left_s(self) -> float:
+        """The seconds that are still to be made, by estimate."""
+        return max(0.0, self._left_s)
+
+    def due_at(self, segment: int | None = None) -> float:
+        """Return when all sound of a segment so far will have been heard, by default of the current one."""
+        last = self.current if segment is None else segment
+        before_s = self._heard_s
+        for number in range(self.current, last):
+            before_s += max(self._made_s[number], self._estimated_s[number])
+        made_s = self._made_s[last] if last < len(self._made_s) else 0.0
+        return self.begins_at + (before_s + made_s) / self.rate
+
+    def note_sound(self, segment: int, seconds: float, now: float) -> None:
+        """Note new sound. If the listener had nothing to hear for a while, its sound goes on from now."""
+        if segment == self.current:
+            if not self.has_heard:
+                self.has_heard, self.begins_at = True, max(now, self.plays_at)
+            elif (late_s := now - self.due_at()) > 0.0:
+                self.begins_at += late_s
+                self.dry_s += late_s if self.is_heard_as_it_comes else 0.0
+        estimated_s, made_s = self._estimated_s[segment], self._made_s[segment]
+        self._left_s -= max(0.0, min(seconds, estimated_s - made_s))
+        self._made_s[segment] = made_s + seconds
+
+    def note_over(self, segment: int, over: Sequence[bool]) -> None:
+        """Note the end of a segment; `over` has all that have ended, with this one."""
+        self._left_s -= max(0.0, self._estimated_s[segment] - self._made_s[segment])
+        while self.current < len(over) and over[self.current]:
+            self._heard_s += self._made_s[self.current]
+            self.current += 1
+
+
+class Row(Protocol):
+    """A row in the model's memory."""
+
+    @property
+    def listener(self) -> Listener: ...
+
+    @property
+    def segment(self) -> int: ...
+
+
+T = TypeVar("T", bound=Row)
+
+
+def due_at(row: Row) -> float:
+    return row.listener.due_at(row.segment)
+
+
+def wants_sound(row: Row, unheard_s: float, now: float) -> bool:
+    """Tell whether to make sound of what a row has: at once while its listener is short of it."""
+    if unheard_s >= PIECE_S:
+        return True
+    listener = row.listener
+    return listener.is_heard_as_it_comes and (not listener.has_heard or due_at(row) - now < SOON_S)
+
+
+class StepOrder:
+    """The choice of rows for each step."""
+
+    def __init__(self, order: Order, times: StepTimes) -> None:
+        self._order = order
+        self._times = times
+        self._idle_places = 0.0
+        self._age = 0
+
+    def __repr__(self) -> str:
+        return f"<StepOrder by {self._order}>"
+
+    def choose(self, rows: Sequence[T], last: Sequence[T], width: int, now: float) -> list[T]:
+        """Return the rows of the next step, out of those that can take one. `last` took the last step."""
+        if self._order == "fifo":
+            return list(rows[:width])
+        present = set(map(id, rows))
+        stays = [row for row in last if id(row) in present]
+        self._age += 1
+        has_changed = len(stays) < len(last) or (len(stays) < min(width, len(rows)))
+        if stays and not has_changed and self._age < REGROUP_STEPS and len(stays) <= width:
+            self._count_idle(rows, stays, width)
+            return stays
+        self._age = 0
+        chosen = self._by_slack(rows, width, now)
+        self._count_idle(rows, chosen, width)
+        return chosen
+
+    def _by_slack(self, rows: Sequence[T], width: int, now: float) -> list[T]:
+        waited = sorted((row for row in rows if not row.listener.is_idle), key=due_at)
+        idle = sorted((row for row in rows if row.listener.is_idle), key=lambda row: row.listener.asked_at)
+        needy = [row for row in waited if due_at(row) - now <= CUSHION_S]
+        owed = idle[:1] if self._idle_places >= 1.0 else []
+        chosen = (needy[: width - len(owed)] + owed)[:width]
+        spare = waited[len(needy) :] + [row for row in idle if row not in owed]
+        return chosen + spare[: self._spare_places(len(chosen), width, bool(needy))]
+
+    def _spare_places(self, taken: int, width: int, has_needy: bool) -> int:
+        if not has_needy or not self._times.is_known:
+            return width - taken
+        limit_s = self._times.seconds(taken) * CHEAP
+        places = 0
+        while taken + places < width and self._times.seconds(taken + places + 1) <= limit_s:
+            places += 1
+        return places
+
+    def _count_idle(self, rows: Sequence[Row], chosen: Sequence[Row], width: int) -> None:
+        """Idle rows that got no place are owed a part of one. What they are owed is never much."""
+        if not any(row.listener.is_idle for row in rows):
+            self._idle_places = 0.0
+            return
+        got = sum(row.listener.is_idle for row in chosen)
+        self._idle_places = max(0.0, min(2.0, self._idle_places + IDLE_SHARE * width - got))

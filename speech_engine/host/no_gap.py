@@ -1,0 +1,110 @@
+"""Admits a listener only if nobody's sound will pause, by the measured times of steps.
+
+Only the rule, without a clock. Each listener is a demand for sound over time: nothing until its slack is
+over, then a steady flow until its text ends. The device makes sound at one rate for all together. If all
+demands up to any moment fit into what is made until then, nobody runs dry while the least slack goes first.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from speech_engine.host.continuity import IDLE_SHARE, Listener
+from speech_engine.host.step_times import StepTimes
+
+LEAST_PIECE_S = 0.4
+"""Sound comes in pieces: this much is made before any of it is heard."""
+
+LEAST_LEFT_S = 0.5
+"""A text that is longer than its estimate may go on for as much again."""
+
+MARGIN = 0.95
+"""The part of the measured speed that is promised: estimates of lengths are too low now and then."""
+
+
+class Demand(NamedTuple):
+    """The sound that a listener wants: `left_s` seconds in all, a first piece at `from_s`, and then `rate` a
+    second."""
+
+    from_s: float
+    left_s: float
+    rate: float
+
+    @property
+    def to_s(self) -> float:
+        return self.from_s + max(0.0, self.left_s - LEAST_PIECE_S) / self.rate
+
+    def until(self, at_s: float) -> float:
+        if at_s < self.from_s:
+            return 0.0
+        return min(self.left_s, LEAST_PIECE_S + (at_s - self.from_s) * self.rate)
+
+
+def demand_of(listener: Listener, now: float, *, is_last: bool = True) -> Demand | None:
+    """Return what a listener still wants; None for work that nobody waits for.
+
+    What follows a job is counted with the last one of the same answer, and so only once.
+    """
+    if listener.is_idle:
+        return None
+    left_s = max(LEAST_LEFT_S, listener.left_s) + (listener.follows_s if is_last else 0.0)
+    return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate)
+
+
+class Capacity(NamedTuple):
+    """What the device makes: `step_s` seconds of a row's sound in each step, of `width` rows at most."""
+
+    times: StepTimes
+    width: int
+    step_s: float
+    has_idle: bool
+
+    def speed(self, rows: int) -> float:
+        """Return the seconds of sound a second that so many rows get together."""
+        rows = max(1, min(rows, self.width))
+        step_takes_s = max(1e-9, self.times.seconds(rows))
+        idle = IDLE_SHARE if self.has_idle else 0.0
+        return rows * self.step_s / step_takes_s * MARGIN * (1.0 - idle)
+
+
+def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
+    """Tell whether all these demands can be met in time. A newcomer alone always fits."""
+    if len(demands) <= 1 or not capacity.times.is_known:
+        return True
+    speed = capacity.speed(len(demands))
+    # What is wanted grows fastest before one of these moments, so only there it can be too much.
+    moments = {each.from_s for each in demands} | {each.to_s for each in demands}
+    return all(sum(each.until(at) for each in demands) <= speed * at + _FREE_S for at in moments)
+
+
+_FREE_S = 0.05
+"""A moment ahead, everything is late: less than a step's sound is no gap."""
+
+
+def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) -> float:
+    """Return 0 if the newcomer fits now, else after how long it will, if nobody else comes."""
+    present = list(others)
+    if fits([newcomer, *present], capacity):
+        return 0.0
+    speed = capacity.speed(len(present))
+    wanted = sum(each.rate for each in present)
+    # Until then each gets its part of the speed, so they end in the order of what they want at their rates.
+    ends = sorted(each.left_s / each.rate * wanted / speed for each in present)
+    # The longer it waits, the better it fits.
+    first = bisect_left(
+        ends[:-1], True, key=lambda end: fits([newcomer, *_after(present, end, speed, wanted)], capacity)
+    )
+    return ends[first]
+
+
+def _after(demands: Sequence[Demand], later_s: float, speed: float, wanted: float) -> list[Demand]:
+    after = []
+    for each in demands:
+        made_s = later_s * each.rate * speed / wanted
+        left_s = each.left_s - made_s
+        if left_s > 1e-9:
+            from_s = max(0.0, each.from_s + made_s / each.rate - later_s)
+            after.append(Demand(from_s, left_s, each.rate))
+    return after
