@@ -1,7 +1,8 @@
 """The erasure of a voice or a consent, wherever it is: a tombstone first, then everything that is derived.
 
 The order: journal → tombstone, committed with the deletion of the rows → every worker and its engines forget,
-and break the streams of that voice → hosts drop its samples once more → files → recordings → the database's old pages → the receipt.
+and break the streams of that voice → hosts drop its samples once more → files → recordings → the database's
+old pages → the receipt.
 A kill at any moment leaves the tombstone, or the line of the journal, and the next start goes on from there.
 """
 
