@@ -215,7 +215,7 @@ def test_a_damaged_manifest_is_shown_and_can_be_removed(run: Run, folder: Path, 
     assert run("models", "list", "--json").json["data"] == []
 
 
-@pytest.mark.parametrize("moment", [".import-*", ".import-*/vocab.json", ".import-*/manifest.json", "bird"])
+@pytest.mark.parametrize("moment", [".import-*/vocab.json", ".import-*/manifest.json"])
 def test_a_kill_in_mid_import_leaves_no_half_model(run: Run, folder: Path, source: Path, moment: str) -> None:
     command = [str(VOXGATE), "models", "import", str(source), *IMPORT]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as importing:
