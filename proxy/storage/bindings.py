@@ -7,7 +7,7 @@ holder has taken the row over. Each write that keeps a clone asks for the voice'
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -110,9 +110,6 @@ SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expir
 FROM bindings WHERE id = :id AND state = 'doomed'
 ON CONFLICT DO NOTHING
 """
-_CLONE = "engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'"
-_USED = f"UPDATE bindings SET used = :now, expires = expires + (:now - used) WHERE {_CLONE} AND used < :now"
-_LOST = f"UPDATE bindings SET state = 'expired', error = :error WHERE {_CLONE} RETURNING account"
 _GONE = "SELECT 1 AS is_there FROM bindings WHERE voice = :voice AND state = 'doomed' LIMIT 1"
 _INSTALL = "INSERT INTO installation (number, id) VALUES (1, :id) ON CONFLICT DO NOTHING"
 _INSTALLATION = "SELECT id FROM installation"
@@ -265,25 +262,6 @@ async def give_way(store: Store, id_: str, error: str) -> bool:
         Statement(_EXPIRED_TWIN, {"id": id_, "twin": new_id("bind"), "error": error}),
     )
     return bool(rows)
-
-
-async def note_uses(store: Store, uses: Mapping[tuple[str, str, str], int]) -> None:
-    """Note when clones last spoke, by engine, credential and the engine's id."""
-    statements = [
-        Statement(_USED, {"engine": engine, "credential": label, "engine_voice": voice, "now": used})
-        for (engine, label, voice), used in uses.items()
-    ]
-    if statements:
-        await store.write(*statements)
-
-
-async def note_losses(store: Store, lost: Collection[tuple[str, str, str]], error: str) -> set[str]:
-    """Note that providers do not have these clones. Return the accounts whose clones they were."""
-    places = [{"engine": engine, "credential": label, "engine_voice": voice} for engine, label, voice in lost]
-    found = (
-        await store.write(*(Statement(_LOST, {**each, "error": error}) for each in places)) if places else []
-    )
-    return {row["account"] for rows in found for row in rows}
 
 
 async def is_gone(store: Store, voice: str) -> bool:

@@ -21,7 +21,7 @@ from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
 from proxy.errors import NotFound
 from proxy.ledger.budgets import Budgets
-from proxy.storage import bindings
+from proxy.storage import bindings, clone_uses
 from proxy.storage.audit import Act
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.store import Store
@@ -116,7 +116,7 @@ class BindingMaker:
     async def look(self) -> None:
         """Note which clones have spoken, and which are lost, and begin what there is to do."""
         await self._note_uses()
-        for account in await bindings.note_losses(self._store, self._engines.take_losses(), LOST):
+        for account in await clone_uses.note_losses(self._store, self._engines.take_losses(), LOST):
             self.on_change(account)
         ended = [id_ for id_, task in self._tasks.items() if task.done()]
         for id_ in ended:
@@ -150,7 +150,7 @@ class BindingMaker:
         uses = self._engines.take_uses()
         if not uses:
             return
-        await bindings.note_uses(self._store, dict.fromkeys(uses, await self._store.now()))
+        await clone_uses.note_uses(self._store, dict.fromkeys(uses, await self._store.now()))
 
     async def _work(self, record: BindingRecord) -> None:
         now = await self._store.now()
