@@ -42,7 +42,6 @@ from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import (
     Broken,
     Drain,
-    ErasureSpread,
     ForgetQuestion,
     HostState,
     Message,
@@ -52,8 +51,8 @@ from speech_engine.host.pipe import (
     PlansInUse,
     PlansQuestion,
     Ready,
-    ReloadResult,
     Revision,
+    SupervisorAnswer,
     VoiceForgotten,
     WorkerGivenUp,
     remove_socket,
@@ -121,7 +120,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         libraries.load()
     line = SupervisorLine(pipe)
     host, port = http.getsockname()[:2]
-    link = ServerLink(host, port, line.reload, line.spread)
+    link = ServerLink(host, port, line.reload, line.spread, line.switch)
     async with open_worker(config, plugins, link) as worker:
         # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
         is_open = not (config.server.dev_key or is_local(config.server.host))
@@ -269,7 +268,7 @@ async def _listen(
                 places.revise(config.server)
                 public.config.timeout_graceful_shutdown = _drain_s(config)
                 _log.info("config.reload.complete", revision=revision.number)
-            case ReloadResult() | ErasureSpread() as answer:
+            case answer if isinstance(answer, SupervisorAnswer):
                 line.on_answer(answer)
             case Drain():
                 worker.server_state.is_draining = True

@@ -11,12 +11,12 @@ from typing import NoReturn
 import msgspec
 
 from speech_engine.host.confinement import confine
+from speech_engine.host.engine_messages import Loading
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import (
     BeginHost,
     Broken,
     Drain,
-    Loading,
     Message,
     ParentPipe,
     Ready,
