@@ -18,7 +18,8 @@ from proxy.cli.admin_requests import ask
 from proxy.cli.backup import backup, restore
 from proxy.cli.clones import voices
 from proxy.cli.consents import consents
-from proxy.cli.diagnosis import check, doctor, engines
+from proxy.cli.diagnosis import check, doctor
+from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.keys import keys
 from proxy.cli.ledger import ledger
@@ -152,9 +153,10 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 
 
 # In the order of the help: first what a new operator needs.
-for command in (serve, reload, check, doctor, engines, plans, usage, audit, backup, restore):
+for command in (serve, reload, check, doctor, plans, usage, audit, backup, restore):
     app.command()(command)
 for name, group in {
+    "engines": engines,
     "accounts": accounts,
     "keys": keys,
     "ledger": ledger,

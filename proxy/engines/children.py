@@ -176,6 +176,12 @@ class Keeper:
         if self.child is not None:
             await self.child.stop(within_s)
 
+    def revive(self) -> None:
+        """Forget that it was stopped or given up: `run` may be called again."""
+        self._stopping.clear()
+        self._crashes.clear()
+        self.reason = ""
+
     async def _life(self) -> Broken:
         """Run one life from begin to end. Return why it ended."""
         try:

@@ -70,14 +70,14 @@ class HostedEngine:
 
     @property
     def state(self) -> str:
-        """`ready` if a process is; else `starting` or `restarting`, if one is; else `failed`."""
+        """`ready` if a process is; else `starting` or `restarting` if one is; else `failed` or `unloaded`."""
         states = {state.state for state in self.states.values()}
         if self._processes:
             return "ready"
         # A process that is ready to the supervisor but not yet greeted here is still starting.
         return next(
             (name for name in ("starting", "restarting") if name in states),
-            "starting" if "ready" in states or not states else "failed",
+            "starting" if "ready" in states or not states else min(states),
         )
 
     @property
@@ -173,6 +173,8 @@ class HostedEngine:
         while not self._processes:
             if self.state == "failed":
                 raise EngineUnavailable(f"{self.name} is down: {self.reason}")
+            if self.state == "unloaded":
+                raise EngineUnavailable(f"{self.name} is not loaded.")
             late_s = min(self._ready_at.values(), default=0.0) - deadline
             if late_s > 0.0:
                 # Others can still be asked in time: it would not be ready, as its last life was not.

@@ -15,22 +15,23 @@ import msgspec
 import structlog
 
 from policies.host_health import is_frozen
-from policies.suspect_texts import SuspectTexts
 from proxy.engines import environments
 from proxy.engines.children import Child, Keeper
+from proxy.engines.engine_suspects import EngineSuspects
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.model_store import store
 from proxy.engines.registry import HostedEngineSpec
+from speech_engine.host.engine_messages import Loading
 from speech_engine.host.pipe_messages import (
     BeginHost,
     HostState,
-    Loading,
     Message,
     TextVerdicts,
     Tick,
 )
 
 _LOOK_EVERY_S = 0.5
+_ENDED = ("restarting", "failed", "unloaded")
 
 _log = structlog.get_logger()
 
@@ -71,11 +72,35 @@ class Host:
         self._started_at = 0.0
         self._loads_s = 0.0
         self._loading = Loading(0.0, "")
+        self._keeping: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
 
     def __repr__(self) -> str:
         return f"<Host {self.keeper!r}, {self._working} in work>"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a process lives, or will be started again."""
+        return self._keeping is not None and not self._keeping.done()
+
+    @property
+    def jobs(self) -> int:
+        return len(self._begun)
+
+    def keep(self, keeping: asyncio.TaskGroup) -> None:
+        """Start a process, and keep it alive from now on."""
+        self.keeper.revive()
+        self._keeping = keeping.create_task(self.keeper.run())
+
+    async def unload(self, within_s: float) -> None:
+        """End the process, and do not start it again."""
+        if self._keeping is None or not self.is_kept:
+            return
+        await self.keeper.stop(within_s)
+        await asyncio.wait([self._keeping])
+        self.keeper.state = "unloaded"
+        self._changed("unloaded", self.keeper.generation, "")
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -130,12 +155,14 @@ class Host:
     def _changed(self, state: str, generation: int, reason: str) -> None:
         if state == "ready":
             self._loads_s = time.monotonic() - self._started_at
-        if state in ("restarting", "failed"):
+        if state in _ENDED:
             # A process that was killed could not unlink its own socket.
             Path(self._address).unlink(missing_ok=True)
         # Its pipe has ended by then, so nothing that it said is missing.
-        begun = self._begun if state in ("restarting", "failed") else {}
-        killer = self._suspects.note_death(begun)
+        begun = dict(self._begun) if state in _ENDED else {}
+        if state == "unloaded":
+            self._begun.clear()  # broken off by an operator: no text has killed it
+        killer = self._suspects.note_death(begun) if state != "unloaded" else ""
         self._on_state(
             HostState(
                 engine=self._spec.name,
@@ -182,46 +209,6 @@ class Host:
         )
 
 
-class EngineSuspects:
-    """What is known of an engine's deaths, told to all its processes when it changes."""
-
-    def __init__(self, engine: str, key: bytes) -> None:
-        self.key = key
-        self.hosts: list[Host] = []
-        self.verdicts = TextVerdicts()
-        self._engine = engine
-        self._texts = SuspectTexts()
-
-    def __repr__(self) -> str:
-        return f"<EngineSuspects of {self._engine}: {self._texts!r}>"
-
-    def note_death(self, begun: Mapping[str, bytes]) -> str:
-        """Note a host's death. Return the call that caused it, if that is certain."""
-        digests = [digest for digest in begun.values() if digest]
-        if not digests:
-            return ""
-        refused = self._texts.note_death(digests, time.monotonic()) if len(digests) == len(begun) else None
-        self.tell_changes()
-        if refused is None:
-            return ""
-        _log.warning("host.text.quarantined", engine=self._engine, text=refused.hex())
-        (killer,) = begun
-        return killer
-
-    def note_whole(self, digest: bytes) -> None:
-        if self._texts.note_whole(digest):
-            self.tell_changes()
-
-    def tell_changes(self) -> None:
-        """Tell the hosts if a verdict is new, or has expired."""
-        verdicts = TextVerdicts(*self._texts.verdicts(time.monotonic()))
-        if verdicts == self.verdicts:
-            return
-        self.verdicts = verdicts
-        for host in self.hosts:
-            host.tell(verdicts)
-
-
 class Hosts:
     """All hosts of the server, started together. `on_state` gets each change, for the workers.
 
@@ -239,6 +226,8 @@ class Hosts:
         self._environ = environ
         self._tell = on_state
         self._digest_key = secrets.token_bytes(32)
+        self._keeping: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
         self._suspects: list[EngineSuspects] = []
         # Of a model that is being removed, the file system alone could not tell.
         self._models = ExitStack()
@@ -252,17 +241,27 @@ class Hosts:
         return f"<Hosts {[f'{host.engine}.{host.process} {host.state}' for host in self.states.values()]}>"
 
     async def run(self) -> None:
-        """Run until every host has been stopped or has failed for good."""
+        """Run until `stop`."""
         watching = asyncio.create_task(self._watch())
         try:
-            async with asyncio.TaskGroup() as keeping:
+            async with asyncio.TaskGroup() as self._keeping:
                 for host in self._hosts:
-                    keeping.create_task(host.keeper.run())
+                    self.keep(host)
+                await self._stopping.wait()
         finally:
             watching.cancel()
             self._models.close()
 
+    def of(self, engine: str) -> list[Host]:
+        """Return the hosts of an engine, those too that have failed or are not loaded."""
+        return [host for host in self._hosts if host.labels[0] == engine]
+
+    def keep(self, host: Host) -> None:
+        if self._keeping is not None and not self._stopping.is_set():
+            host.keep(self._keeping)
+
     async def stop(self, within_s: float) -> None:
+        self._stopping.set()
         await asyncio.gather(*(host.keeper.stop(within_s) for host in self._hosts))
 
     def _of(self, spec: HostedEngineSpec, runtime: Path) -> list[Host]:
@@ -279,10 +278,11 @@ class Hosts:
             return self._without_hosts(spec, f"its model {spec.section.model} has just been removed")
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
-        suspects.hosts = [
+        hosts = [
             Host(spec, process, python, runtime, self._changed, suspects) for process in range(spec.processes)
         ]
-        return suspects.hosts
+        suspects.hosts = hosts
+        return hosts
 
     def _without_hosts(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
         for process in range(spec.processes):

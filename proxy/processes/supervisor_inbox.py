@@ -20,7 +20,6 @@ from proxy.telemetry import logs
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 from speech_engine.host.pipe_messages import (
     Drain,
-    ErasureSpread,
     ForgetQuestion,
     HostState,
     Message,
@@ -28,8 +27,8 @@ from speech_engine.host.pipe_messages import (
     MetricsReport,
     PlansInUse,
     PlansQuestion,
-    ReloadResult,
     Revision,
+    SupervisorAnswer,
     VoiceForgotten,
     WorkerGivenUp,
 )
@@ -84,7 +83,7 @@ class SupervisorInbox:
                     places.revise(config.server)
                     public.config.timeout_graceful_shutdown = drain_seconds(config)
                     _log.info("config.reload.complete", revision=revision.number)
-                case ReloadResult() | ErasureSpread() as answer:
+                case answer if isinstance(answer, SupervisorAnswer):
                     line.on_answer(answer)
                 case Drain():
                     worker.server_state.is_draining = True

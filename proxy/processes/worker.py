@@ -105,7 +105,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         libraries.load()
     line = SupervisorLine(pipe)
     host, port = http.getsockname()[:2]
-    link = ServerLink(host, port, line.reload, line.spread)
+    link = ServerLink(host, port, line.reload, line.spread, line.switch)
     async with open_worker(config, plugins, link) as worker:
         # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
         is_open = not (config.server.dev_key or is_local(config.server.host))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from proxy.engines.children import Child, Keeper
+from speech_engine.host.engine_messages import EngineQuestion
 from speech_engine.host.pipe_messages import (
     ErasureQuestion,
     Message,
@@ -172,7 +173,7 @@ class Workers:
         match message:
             case Ready():
                 self._dev_key = message.dev_key or self._dev_key
-            case ReloadQuestion() | ErasureQuestion():
+            case ReloadQuestion() | ErasureQuestion() | EngineQuestion():
                 self._on_question(number, message)
             case MetricsReport() | PlansInUse() | VoiceForgotten():
                 answer = self._answers.get((message.question, number))

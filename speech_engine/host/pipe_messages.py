@@ -11,6 +11,7 @@ from speech_engine.host.comparer_messages import (
     ComparisonQuestion,
     ComparisonScore,
 )
+from speech_engine.host.engine_messages import EngineQuestion, EngineSwitched, Loading
 
 
 class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
@@ -56,13 +57,6 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
 
     reason: str
     lasting: bool = False
-
-
-class Loading(msgspec.Struct, frozen=True, tag="loading"):
-    """A host's progress before it is ready: the part that is done, from 0 to 1, and what it does."""
-
-    fraction: float
-    what: str
 
 
 class HostState(msgspec.Struct, frozen=True, tag="host_state"):
@@ -192,8 +186,9 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 Question = MetricsQuestion | PlansQuestion | ForgetQuestion
 Reply = MetricsReport | PlansInUse | VoiceForgotten
-WorkerQuestion = ReloadQuestion | ErasureQuestion
-_ToWorker = Revision | HostState | WorkerGivenUp | Question | ReloadResult | ErasureSpread
+WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion
+SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched
+_ToWorker = Revision | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToComparer = BeginComparer | ComparisonQuestion
 _ToChild = BeginHost | TextVerdicts | _ToWorker | _ToComparer | Drain
 _ToSupervisor = Ready | Broken | Loading | Tick | Reply | WorkerQuestion | ComparerReady | ComparisonScore

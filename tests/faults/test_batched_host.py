@@ -143,3 +143,15 @@ def _kill_under_load(server: Server, stack: ExitStack, hold: Path | None = None)
     answers = [each.result() for each in waiting]
     assert {answer.status_code for answer in answers} == {200}
     return answers
+
+
+def test_a_step_that_fails_ends_the_host_with_its_reason_and_its_text_is_known_then(
+    folder: Path, found: dict[str, str]
+) -> None:
+    with running(folder, config(folder), environ=found) as server:
+        died = server.speech("step! by step", model="toy/m", voice="ana")
+        assert (died.status_code, died.json()["error"]["code"]) == (400, "unsupported_text"), died.text
+        assert "the model failed: ToyFault" in server.log.read_text()
+        until(lambda: state(server, "toy")["state"] == "ready")
+        assert server.speech("Well then.", model="toy/m", voice="ana").status_code == 200
+        assert _load(server) == (0, 0)
