@@ -28,6 +28,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     `speed` and `pitch` are the engine's own ranges; the server does the rest of a speed afterwards.
     If a model needs longer, `first_audio_s` raises the server's time limit to first audio. If the text
     leaves the operator's machines, `is_local` is false: some plans do without such models.
+    `shutdown_date` is the day, such as 2027-01-06, from which the provider serves the model no more.
     `digest` stands for the checkpoint of a local model: another one sounds different under the same id.
     `phonemes` are the alphabets in which a job may say how a word sounds. If `reads_numbers` is false,
     the front-end of the language prepares the texts. If the operator `must_accept_licence`, the model
@@ -44,6 +45,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     languages: tuple[Language, ...]
     sample_rate_hz: int
     digest: str = ""
+    shutdown_date: str = ""
     formats: tuple[str, ...] = ()
     max_characters: int = 4096
     joins_segments: bool = False

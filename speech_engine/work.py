@@ -16,6 +16,8 @@ from speech_engine.values import SpeechJob, find_samples
 class _JobWork(msgspec.Struct, frozen=True):
     job: SpeechJob
 
+    has_listener: ClassVar[bool] = True
+
     @property
     def id(self) -> str:
         return self.job.id
@@ -50,13 +52,17 @@ class Convert(_JobWork, frozen=True, tag="convert"):
 
 
 class _VoiceWork(msgspec.Struct, frozen=True, kw_only=True):
-    """Work on a voice takes a turn as a very short speech does. `credential` names the provider account."""
+    """Work on a voice. In a host it takes a turn as a very short speech does.
+
+    `credential` names the provider account.
+    """
 
     id: str
     tenant: str
     deadline_s: float
     credential: str = ""
 
+    has_listener: ClassVar[bool] = False
     estimated_s: ClassVar[float] = 0.0
     share: ClassVar[float] = 1.0
 

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ _FLAGS = (
     # A container gives shared memory little room, or none.
     "--disable-dev-shm-usage",
 )
-_KEYS = {"Tab": 9, "Enter": 13, "ArrowDown": 40, "ArrowRight": 39}
+_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowDown": 40, "ArrowRight": 39}
 
 
 class Tab:
@@ -89,6 +89,12 @@ class Tab:
     def type(self, text: str) -> None:
         self.call("Input.insertText", text=text)
 
+    def choose_file(self, selector: str, file: Path) -> None:
+        """What a reader does in the browser's own dialog."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", files=[str(file)], nodeId=node)
+
     def show(self, *, width: int, height: int = 900, scheme: str = "light") -> None:
         """The window's size, and the colours that the reader prefers."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -131,10 +137,10 @@ class Tab:
 
 
 @contextmanager
-def chromium(folder: Path) -> Iterator[Tab]:
+def chromium(folder: Path, *flags: str) -> Iterator[Tab]:
     """A fresh browser with an empty profile; skips the test where there is none, and fails it under CI."""
     found = program("chromium")
-    process = _start(found, folder)
+    process = _start(found, folder, flags)
     try:
         with connect(_address(process), max_size=None) as socket:
             yield Tab(socket, _session(socket))
@@ -143,8 +149,8 @@ def chromium(folder: Path) -> Iterator[Tab]:
         process.communicate()
 
 
-def _start(found: Program, folder: Path) -> subprocess.Popen[str]:
-    command = [found.file, *_FLAGS, f"--user-data-dir={folder}", "about:blank"]
+def _start(found: Program, folder: Path, flags: Sequence[str]) -> subprocess.Popen[str]:
+    command = [found.file, *_FLAGS, *flags, f"--user-data-dir={folder}", "about:blank"]
     environ = {**os.environ, **found.environ, "HOME": str(folder)}
     return subprocess.Popen(
         command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

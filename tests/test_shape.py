@@ -47,6 +47,7 @@ SHORT = {
     "proxy/config/vault.py": "the reader of one section",
     "proxy/voices/derived_things.py": "interfaces",
     "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",
+    "proxy/engines/hook_answers.py": "the judgement of one answer, made for the registry alone",
     "proxy/engines/plugin_instances.py": "one way to open a plugin, used by three rooms",
     "proxy/engines/provider_pace.py": "the clock of a key, which knows nothing of engines",
     "proxy/engines/sample_source.py": "an interface",
@@ -97,6 +98,12 @@ def test_there_is_something_to_look_at() -> None:
 def test_a_file_is_one_idea() -> None:
     lines = {path: text.count("\n") for path, text in PRODUCT_FILES.items()}
     assert not {path: n for path, n in lines.items() if n > MOST_LINES and path not in EXCEPTIONS}
+
+
+def test_a_file_of_the_page_is_one_idea() -> None:
+    files = [*(ROOT / "proxy/api/page").iterdir()]
+    assert files
+    assert not {file.name: n for file in files if (n := file.read_text().count("\n")) > MOST_LINES}
 
 
 def test_a_file_is_not_cut_smaller_than_its_idea() -> None:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from fakes.openai.bodies import Body, RequestRefusal, checked
 from fakes.openai.habits import HABITS, Habits
-from fakes.openai.sound import MEDIA_TYPES, encoded, faster
+from fakes.openai.sound import MEDIA_TYPES, at_rate, encoded, faster
 from fakes.openai.streams import envelope, error_event, events
 from speech_engine.testing.faults import ScriptedFault, scripted
 from speech_engine.testing.provider import Provider, hum
@@ -43,7 +43,11 @@ class _Server:
         self._habits = habits
 
     def routes(self, prefix: str) -> list[Route]:
-        data = [{"id": id_, "object": "model", "owned_by": "fake"} for id_ in self._habits.models]
+        days = self._habits.shutdown_dates
+        data = [
+            {"id": id_, "object": "model", "owned_by": "fake", "shutdown_date": days.get(id_)}
+            for id_ in self._habits.models
+        ]
         lists = {"/models": {"object": "list", "data": data}, **self._habits.lists}
         return [
             Route(f"{prefix}/audio/speech", self.speech, methods=["POST"]),
@@ -72,7 +76,8 @@ class _Server:
 
     def _spoken(self, body: Body, fault: ScriptedFault | None) -> Response:
         format_ = "wav" if self._habits.always_wav else body.format
-        sound = encoded(faster(self._voice(body.input), body.speed), format_)
+        pcm = at_rate(faster(self._voice(body.input), body.speed), self._habits.rate_hz)
+        sound = encoded(pcm, format_, self._habits.rate_hz)
         if fault and fault.name == "wrong_codec":
             sound = _OTHER_CODEC
         is_stream = self._habits.has_events and body.stream_format == "sse" and body.model not in _NO_EVENTS

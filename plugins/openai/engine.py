@@ -57,6 +57,7 @@ class OpenAIEngine:
         self._samples = samples
         self._base = settings.base_url.rstrip("/")
         self._models = settings.models
+        self._shutdown_dates: dict[str, str] = {}
         self._voices = tuple(lists.named(id_) for id_ in settings.voices or lists.BUILT_IN)
 
     def __repr__(self) -> str:
@@ -67,15 +68,19 @@ class OpenAIEngine:
 
         Before the first refresh that list is empty.
         """
-        return tuple(self._settings.model(id_) for id_ in self._models)
+        return tuple(self._settings.model(id_, self._shutdown_dates.get(id_, "")) for id_ in self._models)
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._voices
 
     async def refresh(self) -> None:
         # The settings may name all models and voices. The request still shows that the server is up.
-        ids = lists.model_ids(await self._listed("/audio/models"))
-        ids = ids or lists.for_speech(lists.model_ids(await self._listed("/models")))
+        listed = await self._listed("/audio/models")
+        ids = lists.model_ids(listed)
+        if not ids:
+            listed = await self._listed("/models")
+            ids = lists.for_speech(lists.model_ids(listed))
+        self._shutdown_dates = lists.shutdown_dates(listed)
         if not self._settings.models:
             self._models = ids or self._models
         if not self._settings.voices:
@@ -84,7 +89,7 @@ class OpenAIEngine:
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         format_ = self._format(job)
-        reader = AnswerReader(job, format_, self._settings.sample_rate_hz)
+        reader = AnswerReader(job, format_, self._settings.rate_hz(job.model))
         units: list[float] = []
         for call in joined(job.segments, self._settings.max_characters):
             reader.begin(call.segment)
@@ -114,8 +119,8 @@ class OpenAIEngine:
             body["voice"] = _voice_id(job)
         if job.speed != 1.0:
             body["speed"] = job.speed
-        if self._settings.send_language:
-            body["language"] = job.language
+        if (language := self._settings.language_field(job.model, job.language)) is not None:
+            body["language"] = language
         if self._settings.stream == "sse":
             body["stream_format"] = "sse"
         headers = self._headers()

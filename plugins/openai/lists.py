@@ -26,6 +26,15 @@ def model_ids(answer: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(id_ for entry in _entries(answer, "data", "models") if (id_ := _id(entry))))
 
 
+def shutdown_dates(answer: Any) -> dict[str, str]:
+    """Return the last days of the models that a list gives, as OpenAI's does."""
+    return {
+        id_: day
+        for entry in _entries(answer, "data", "models")
+        if (id_ := _id(entry)) and (day := _text_at(entry, "shutdown_date"))
+    }
+
+
 def for_speech(ids: tuple[str, ...]) -> tuple[str, ...]:
     """Return the models whose names say that they speak, or all models if no name says so.
 

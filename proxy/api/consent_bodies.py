@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from policies import consent_phrases
 from proxy.api.voice_bodies import MOST_SAMPLE_BYTES, form_values
 from proxy.errors import InvalidRequest
 from proxy.http.body import EngineNames, LanguageTag, Name, body
@@ -74,11 +75,13 @@ class DeletedConsent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsentPhrase(msgspec.Struct, frozen=True, kw_only=True):
-    """The phrase that a speaker reads out. It names the operator of this server."""
+    """The phrase that a speaker reads out. It names the operator of this server. `languages` are all those
+    that have a phrase."""
 
     object: Literal["audio.voice_consent.phrase"] = "audio.voice_consent.phrase"
     language: str
     phrase: str
+    languages: tuple[str, ...] = consent_phrases.LANGUAGES
 
 
 _Body = TypeVar("_Body", bound=ConsentBody)

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.limits import COUNTED, limit_values, with_limits
+from policies.plans import ConsentRule
 from proxy.access.admission import Plans
 from proxy.access.callers import caller_of
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
@@ -34,10 +35,12 @@ class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnPlan(msgspec.Struct, frozen=True):
-    """`price` is a display text, and "" if the plan is free."""
+    """`price` is a display text, and "" if the plan is free. If `consent` is "required", a
+    voice of a recording needs the speaker's consent."""
 
     name: str
     price: str
+    consent: ConsentRule
 
 
 @with_limits(COUNTED, lambda row: row.plain | None)
@@ -76,7 +79,7 @@ class Me:
             MeAnswer(
                 account=OwnAccount(account.id, account.name),
                 key=_key(key),
-                plan=OwnPlan(terms.plan, self._plans.by_name[terms.plan].price),
+                plan=OwnPlan(terms.plan, self._plans.by_name[terms.plan].price, terms.consent),
                 limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
                 cycle=account_balance.cycle,
                 credits=account_balance.balance,

@@ -24,7 +24,7 @@ from proxy.api.speech_answers import (
 )
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS, answer_headers
 from proxy.audio.formats import MEDIA_TYPES, wav_header
-from proxy.catalogue.library import Library
+from proxy.catalogue.library import SAVED_THINGS, AccountLibrary, Library
 from proxy.config.sections import Server
 from proxy.errors import (
     DecoderBusy,
@@ -144,10 +144,7 @@ class SpeechEndpoint:
         lent: Voice | None = None,
     ) -> None:
         caller: Caller = state["caller"]
-        own = await self._library.get(caller.account)
-        if lent is not None:
-            own = own.having(lent)
-        call = await self._plans.call(state["request_id"], caller, request, terms, own)
+        call = await self._planned(state["request_id"], caller, request, terms, lent)
         if caller.role == "admin":
             state["route"] = call.plan.description
         if connection.recording is not None:
@@ -162,6 +159,25 @@ class SpeechEndpoint:
         if lent is None:
             for part in call.plan.parts:
                 self._use.note(part.voice)
+
+    async def _planned(
+        self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, lent: Voice | None
+    ) -> SpeechCall:
+        own = await self._library.get(caller.account)
+        try:
+            return await self._plans.call(id_, caller, request, terms, _having(own, lent))
+        except InvalidRequest as failure:
+            # Another worker may have saved it a moment ago.
+            newer = None
+            if failure.code in SAVED_THINGS:
+                newer = await self._library.read_again(caller.account)
+            if newer is None:
+                raise
+            return await self._plans.call(id_, caller, request, terms, _having(newer, lent))
+
+
+def _having(own: AccountLibrary, lent: Voice | None) -> AccountLibrary:
+    return own if lent is None else own.having(lent)
 
 
 def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:

@@ -25,6 +25,7 @@ from proxy.api.voice_entries import (
 )
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.known_voices import KnownVoices
+from proxy.catalogue.library import AccountLibrary
 from proxy.catalogue.library_editor import LibraryEditor, not_own
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
@@ -57,14 +58,28 @@ class VoiceTools(NamedTuple):
 
     async def entries(self, request: Request) -> Entries:
         """Return the entries of the voices that the caller may name; without a caller, of everybody's."""
+        return self._entries(request, await self.editor.library.get(_account(request)))
+
+    def _entries(self, request: Request, own: AccountLibrary) -> Entries:
         caller = caller_or_none(request.scope)
-        own = await self.editor.library.get("" if caller is None else caller.account)
         unused_days = None if caller is None else self.plans.terms(caller).voices_unused_days
         return Entries(KnownVoices(own, self.catalogue), unused_days)
 
     async def entry(self, request: Request, id_: str) -> VoiceEntry:
         entries = await self.entries(request)
-        return entries.entry(entries.known.find(id_))
+        try:
+            return entries.entry(entries.known.find(id_))
+        except NotFound:
+            # Another worker may have saved it a moment ago.
+            if (newer := await self.editor.library.read_again(_account(request))) is None:
+                raise
+            entries = self._entries(request, newer)
+            return entries.entry(entries.known.find(id_))
+
+
+def _account(request: Request) -> str:
+    caller = caller_or_none(request.scope)
+    return "" if caller is None else caller.account
 
 
 class Voices:

@@ -22,6 +22,10 @@ from proxy.http.endpoint import Endpoint, json
 from proxy.http.openapi import document
 from proxy.http.replies import encode_json, reply
 
+_PAGE = Path(__file__).with_name("page")
+_SCRIPTS = ("server", "choices", "sound", "take", "recorder", "own_voices", "new_voice", "speech")
+"""The files of the page's one script, in their order."""
+
 
 class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Says that a voxgate is here. `base_url` is what an OpenAI client needs."""
@@ -33,13 +37,17 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TryPage:
-    """The page at /: one file, which asks nobody but this server.
+    """The page at /: one answer, which asks nobody but this server.
 
-    A key is typed into it, so nothing may run there but its own script and style, by their hashes.
+    A key is typed into it, so nothing may run there but its own script and style, by their hashes. They are
+    written in a file for each idea, and are one text when they go out.
     """
 
     def __init__(self) -> None:
-        self._html = Path(__file__).with_name("try_it.html").read_text()
+        scripts = "\n".join((_PAGE / f"{name}.js").read_text() for name in _SCRIPTS)
+        html = (_PAGE / "page.html").read_text()
+        html = html.replace("<style></style>", f"<style>\n{(_PAGE / 'look.css').read_text()}</style>")
+        self._html = html.replace("<script></script>", f"<script>\n{scripts}</script>")
         self._headers = {
             "content-security-policy": "; ".join(
                 (
@@ -58,6 +66,7 @@ class TryPage:
             "referrer-policy": "no-referrer",
             "x-content-type-options": "nosniff",
             "cross-origin-opener-policy": "same-origin",
+            "permissions-policy": "microphone=(self), camera=(), geolocation=()",
             "cache-control": "no-cache",
             "vary": "accept",
         }

@@ -1,7 +1,8 @@
 """The saved voices and lexicons of accounts, beside those of the operator.
 
 An account's library is read again after some seconds, so that every worker sees a change after that time.
-The worker that makes a change calls `forget`, so that it sees the change at once.
+The worker that makes a change calls `forget`, so that it sees the change at once. What another worker has
+just saved is found as well: a name that is unknown is looked for once more, by `read_again`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from proxy.kept.vault import Vault
 from proxy.storage import lexicons
 from proxy.storage.read_cache import ReadCache
 from proxy.storage.store import Store
+
+SAVED_THINGS = ("voice_not_found", "lexicon_not_found")
+"""The codes of failures that name something which another worker may have saved a moment ago."""
 
 _MOST_KEPT = 50_000_000
 """The most characters of all lexicons together. An account without lexicons counts as `_NO_WORDS`."""
@@ -153,6 +157,13 @@ class Library:
 
     async def get(self, account: str) -> AccountLibrary:
         return (await self._accounts.get(account)).library
+
+    async def read_again(self, account: str) -> AccountLibrary | None:
+        """Read a library once more, because a name is not in it. None: no other worker can have saved it."""
+        if not self._store.is_shared:
+            return None
+        self.forget(account)
+        return await self.get(account)
 
     def forget(self, account: str | None) -> None:
         """Forget a library, or all of them (None). Call this after the commit.

@@ -13,6 +13,7 @@ import msgspec
 
 from policies import casting, lexicon
 from policies.lexicon import MOST_LEXICONS, Words
+from policies.routing import Voice
 from proxy.catalogue.cast_members import resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, Library
@@ -177,8 +178,7 @@ class LibraryEditor:
         """Return the ids of the voices in a mix, with weights that add up to 1. Raises InvalidRequest."""
         if self._catalogue is None:
             raise InvalidRequest("Mixes can be saved while a server runs.", param="mix")
-        own = NOTHING if account is None else await self.library.get(account)
-        found = resolve_members(self._catalogue, ((name, name) for name in mix), own, "mix")
+        found = await self._members(account, {name: name for name in mix}, "mix")
         total = sum(mix.values())
         weights: dict[str, float] = {}
         for name, voice in found.items():
@@ -189,6 +189,12 @@ class LibraryEditor:
                 )
             weights[voice.id] = weights.get(voice.id, 0.0) + mix[name] / total
         return weights
+
+    def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
+        """Tell whether nobody could speak with a recording whose words are not known."""
+        if self._catalogue is None:
+            return False
+        return self._catalogue.needs_text(providers, is_local_only=is_local_only)
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""
@@ -215,10 +221,21 @@ class LibraryEditor:
         """Raise InvalidRequest for a name or a member of a cast that is no good."""
         if (wrong := casting.fault(list(cast))) is not None:
             raise InvalidRequest(f"Invalid value for 'cast': {wrong}.", param="cast")
+        await self._members(account, cast, "cast.")
+
+    async def _members(self, account: str | None, members: Mapping[str, str], field: str) -> dict[str, Voice]:
+        """Return the voices of a cast or a mix. Raises InvalidRequest."""
         if self._catalogue is None:
-            return
+            return {}
         own = NOTHING if account is None else await self.library.get(account)
-        resolve_members(self._catalogue, cast.items(), own, "cast.")
+        try:
+            return resolve_members(self._catalogue, members.items(), own, field)
+        except InvalidRequest:
+            # Another worker may have saved it a moment ago.
+            newer = None if account is None else await self.library.read_again(account)
+            if newer is None:
+                raise
+            return resolve_members(self._catalogue, members.items(), newer, field)
 
 
 def name_taken(name: str) -> Conflict:

@@ -92,11 +92,10 @@ async def _read_parts(store: Store, account: str, rows: Sequence[VoiceRecord]) -
     )
     parts: dict[str, VoiceParts] = {}
     for row in rows:
-        consent = agreed.get(row.consent or "")
         parts[row.id] = VoiceParts(
             sampled.get(row.id, ()),
             tuple(filter(None, map(_binding, cloned.get(row.id, ())))),
-            None if consent is None else consent.providers,
+            consents.allowed_providers(row.consent, agreed.get(row.consent or "")),
             tuple(SavedClone(each.engine, each.state, each.error) for each in cloned.get(row.id, ())),
         )
     return parts

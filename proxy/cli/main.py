@@ -24,6 +24,7 @@ from proxy.cli.env import env
 from proxy.cli.keys import keys
 from proxy.cli.ledger import ledger
 from proxy.cli.lexicons import lexicons
+from proxy.cli.models import models
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
@@ -164,6 +165,7 @@ for name, group in {
     "lexicons": lexicons,
     "route": route,
     "env": env,
+    "models": models,
 }.items():
     app.add_typer(group, name=name)
 

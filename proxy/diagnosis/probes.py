@@ -66,12 +66,13 @@ def _is_same(config: Config, row: Mapping[str, Any]) -> bool:
 
 
 def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
-    """Return models with their languages only: the check reads nothing else."""
+    """Return models with their languages and last days: the check reads nothing else."""
     return tuple(
         ModelInfo(
             id=name.partition("/")[2],
             languages=tuple(Language(**each) for each in languages),
             sample_rate_hz=0,
+            shutdown_date=row["shutdown_dates"].get(name, ""),
         )
         for name, languages in row["languages"].items()
     )

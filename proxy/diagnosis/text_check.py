@@ -97,7 +97,7 @@ def _fault(config: Config, registry: Registry, results: ProbeResults, full: str,
     if engine not in config.engines:
         return f"no [engines.{engine}] for {full}"
     try:
-        registry.engine(engine, config.engines[engine])
+        registry.engine(engine, config.engines[engine], config.data)
     except EngineConfigError:
         return f"{engine}, for {full}, cannot run"
     infos = results.models.get(engine)

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +19,9 @@ from proxy.engines import environments
 from proxy.engines.children import Child, Keeper
 from proxy.engines.engine_suspects import EngineSuspects
 from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.model_store import store
 from proxy.engines.registry import HostedEngineSpec
-from speech_engine.host.engine_messages import Loading
-from speech_engine.host.pipe import BeginHost, HostState, Message, TextVerdicts, Tick
+from speech_engine.host.pipe_messages import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
 
 _LOOK_EVERY_S = 0.5
 _ENDED = ("restarting", "failed", "unloaded")
@@ -136,6 +137,9 @@ class Host:
                 digest_key=self._suspects.key,
                 needs=self._spec.hosted.needs,
                 memory_mb=self._spec.hosted.memory_mb,
+                device=section.device,
+                devices=self._spec.hosted.devices,
+                memory_gb=self._spec.memory_gb,
             )
         )
         child.send(self._suspects.verdicts)
@@ -218,6 +222,8 @@ class Hosts:
         self._keeping: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._suspects: list[EngineSuspects] = []
+        # Of a model that is being removed, the file system alone could not tell.
+        self._models = ExitStack()
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
@@ -237,6 +243,7 @@ class Hosts:
                 await self._stopping.wait()
         finally:
             watching.cancel()
+            self._models.close()
 
     def of(self, engine: str) -> list[Host]:
         """Return the hosts of an engine, those too that have failed or are not loaded."""
@@ -254,12 +261,14 @@ class Hosts:
         """Return the hosts of an engine. If its environment is not built, the engine fails and gets none."""
         try:
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
+            if spec.model is not None:
+                self._models.enter_context(store.hold(spec.model.folder))
         except EnvironmentRefused as refused:
             _log.warning("host.environment.missing", engine=spec.name, reason=str(refused))
-            for process in range(spec.processes):
-                state = HostState(spec.name, process, 0, "failed", str(refused))
-                self.states[spec.name, process] = state
-            return []
+            return self._without_hosts(spec, str(refused))
+        except OSError:
+            _log.warning("host.model.missing", engine=spec.name)
+            return self._without_hosts(spec, f"its model {spec.section.model} has just been removed")
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         hosts = [
@@ -267,6 +276,11 @@ class Hosts:
         ]
         suspects.hosts = hosts
         return hosts
+
+    def _without_hosts(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
+        for process in range(spec.processes):
+            self.states[spec.name, process] = HostState(spec.name, process, 0, "failed", reason)
+        return []
 
     async def _watch(self) -> None:
         while True:

@@ -26,8 +26,9 @@ from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from proxy.processes.workers import Workers
 from speech_engine.host.confinement import forbid_dumps
-from speech_engine.host.engine_messages import EngineQuestion, EngineSwitched
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe_messages import (
+    EngineQuestion,
+    EngineSwitched,
     ErasureQuestion,
     ErasureSpread,
     ForgetQuestion,
@@ -93,7 +94,7 @@ def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, 
     specs = []
     for name, section in config.engines.items():
         try:
-            spec = registry.engine(name, section)
+            spec = registry.engine(name, section, config.data)
         except EngineConfigError:
             continue
         if isinstance(spec, HostedEngineSpec):

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-import msgspec
 import structlog
 import uvicorn
 import uvloop
@@ -31,32 +30,18 @@ from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.processes.runtime import is_local
+from proxy.processes.supervisor_inbox import SupervisorInbox, drain_seconds, read_config
 from proxy.processes.supervisor_line import SupervisorLine
-from proxy.storage import accounts
-from proxy.storage.erasures import Tombstone
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
 from proxy.voices.retention import erase_unused_voices
 from speech_engine.host.confinement import forbid_dumps
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import (
     Broken,
-    Drain,
-    ForgetQuestion,
-    HostState,
-    Message,
-    MetricsQuestion,
-    MetricsReport,
-    ParentPipe,
-    PlansInUse,
-    PlansQuestion,
     Ready,
     Revision,
-    SupervisorAnswer,
-    VoiceForgotten,
-    WorkerGivenUp,
-    remove_socket,
-    tell,
 )
 
 SETTLE_S = 10.0
@@ -78,7 +63,7 @@ def main() -> None:
     revision = pipe.receive()
     if not isinstance(revision, Revision):
         sys.exit(1)
-    config = _config(revision)
+    config = read_config(revision)
     raise_file_limit()
     http, *control = (socket.socket(fileno=each) for each in sockets)
     try:
@@ -114,7 +99,7 @@ def _end_by_signal(number: int, _frame: object) -> None:
 
 async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control: list[socket.socket]) -> None:
     # First of all: a migration may wait for minutes, and the supervisor may die meanwhile.
-    inbox = _watch(pipe, [each.getsockname() for each in control])
+    inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
     plugins = registry.load()
     if _has_local_engine(config, plugins):
         libraries.load()
@@ -130,10 +115,10 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         gc.collect()
         gc.freeze()
         places = OpenConnections(config.server, worker.metrics.connections)
-        public = _server(worker.public, server_protocol(config.server, places), _drain_s(config))
+        public = _server(worker.public, server_protocol(config.server, places), drain_seconds(config))
         private = _server(worker.control, server_protocol(config.server), 1)
         helping = [
-            asyncio.create_task(_listen(pipe, inbox, worker, public, places, line)),
+            asyncio.create_task(inbox.follow(worker, public, places, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
         if control:
@@ -170,7 +155,7 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
     """Tell whether an engine gives PCM for sure: those of the cloud mostly give what a client can have."""
     for name, section in config.engines.items():
         try:
-            spec = plugins.engine(name, section)
+            spec = plugins.engine(name, section, config.data)
         except EngineConfigError:
             continue  # the list of engines shows it
         if isinstance(spec, HostedEngineSpec) or not spec.is_guarded:
@@ -187,22 +172,6 @@ def _helped(worker: Worker, public: uvicorn.Server, helper: asyncio.Task[None]) 
     # Not the whole drain: until this worker ends, nobody accepts the clients in the backlog.
     public.config.timeout_graceful_shutdown = 1
     public.should_exit = True
-
-
-def _watch(pipe: ParentPipe, own_sockets: list[str]) -> asyncio.Queue[Message]:
-    """Return the supervisor's messages, in their order. When it dies, remove control.sock and end."""
-    loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Message]()
-
-    def on_message(message: Message) -> None:
-        tell(loop, inbox.put_nowait, message)
-
-    def on_end() -> None:
-        logs.flush_logs()
-        for address in own_sockets:
-            remove_socket(address)
-
-    pipe.watch(on_message, on_end)
-    return inbox
 
 
 async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key: bool) -> None:
@@ -229,70 +198,6 @@ def _server(app: ASGIApp, protocol: type[ServerProtocol], drain_s: int) -> uvico
             timeout_graceful_shutdown=drain_s,
         )
     )
-
-
-def _config(revision: Revision) -> Config:
-    return msgspec.msgpack.decode(revision.config, type=Config)
-
-
-def _drain_s(config: Config) -> int:
-    return max(1, round(config.server.drain_s))  # uvicorn counts whole seconds
-
-
-async def _listen(
-    pipe: ParentPipe,
-    inbox: asyncio.Queue[Message],
-    worker: Worker,
-    public: uvicorn.Server,
-    places: OpenConnections,
-    line: SupervisorLine,
-) -> None:
-    answering: set[asyncio.Task[None]] = set()
-    while True:
-        match await inbox.get():
-            case HostState() as state:
-                worker.engines.update_host(state)
-            case WorkerGivenUp() as other:
-                worker.server_state.given_up[other.worker] = other.reason
-            case MetricsQuestion(question):
-                pipe.send(MetricsReport(question, worker.metrics.text()))
-            case PlansQuestion() | ForgetQuestion() as question:
-                # In a task: the database may be slow, streams take a moment to end, and the supervisor sends
-                # other messages.
-                task = asyncio.create_task(_send_reply(pipe, worker, question))
-                answering.add(task)
-                task.add_done_callback(answering.discard)
-            case Revision() as revision:
-                config = _config(revision)
-                worker.revise(config)
-                places.revise(config.server)
-                public.config.timeout_graceful_shutdown = _drain_s(config)
-                _log.info("config.reload.complete", revision=revision.number)
-            case answer if isinstance(answer, SupervisorAnswer):
-                line.on_answer(answer)
-            case Drain():
-                worker.server_state.is_draining = True
-                public.should_exit = True
-            case unexpected:
-                _log.warning("worker.message.unexpected", message=type(unexpected).__name__)
-
-
-async def _send_reply(pipe: ParentPipe, worker: Worker, question: PlansQuestion | ForgetQuestion) -> None:
-    match question:
-        case PlansQuestion():
-            await _send_plans(pipe, worker, question)
-        case ForgetQuestion(number, subject, digests):
-            tombstone = Tombstone(subject=subject, account="", digests=digests, began=0)
-            pipe.send(VoiceForgotten(number, await worker.erasure.forget(tombstone)))
-
-
-async def _send_plans(pipe: ParentPipe, worker: Worker, question: PlansQuestion) -> None:
-    try:
-        used = await accounts.plans_in_use(worker.store)
-    except StorageFailed as error:
-        _log.error("storage.failed", reason=str(error))
-        return  # no answer: the supervisor leaves everything as it is
-    pipe.send(PlansInUse(question.question, tuple(name for name in question.names if name in used)))
 
 
 if __name__ == "__main__":

@@ -108,6 +108,7 @@ class Answer:
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
         """Give the sound at the pace at which it is heard. The engine does not wait for that."""
+        self._lookup.go_alone()
         pace = ReaderPace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace)

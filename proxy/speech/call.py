@@ -67,10 +67,12 @@ class PreparedText(msgspec.Struct, frozen=True):
     """A part as one front-end lets it be spoken.
 
     `characters` are the charged ones: those that were sent, and those that the account's own lexicon added.
+    `written_characters` count numbers as if they were written out.
     """
 
     segments: tuple[Segment, ...]
     spoken_characters: int
+    written_characters: int
     characters: int
     estimated_s: float
 

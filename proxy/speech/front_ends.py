@@ -15,7 +15,7 @@ from policies.routing import FrontEndNames
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
-from speech_engine import EngineError, EngineFailed, FrontEnd, Segment
+from speech_engine import EngineError, EngineFailed, EngineTimeout, FrontEnd, Segment
 
 _log = structlog.get_logger()
 
@@ -47,26 +47,33 @@ class FrontEnds:
         """Return the revision of a front-end. It changes whenever the segments change."""
         return str(getattr(self._by_name.get(name), "revision", ""))
 
-    def is_quick(self, front_end: str, text: str, words: Words = EMPTY.words) -> bool:
-        """Whether a front-end prepares a text in less time than a thread needs to begin."""
-        chosen = self._by_name[front_end]
-        return len(text) + len(words) <= _QUICK_CHARACTERS and getattr(chosen, "is_quick", False)
-
     async def prepare(
-        self, front_end: str, text: str, language: str, words: Words = EMPTY.words
+        self,
+        front_end: str,
+        text: str,
+        language: str,
+        words: Words = EMPTY.words,
+        *,
+        within_s: float | None = None,
     ) -> tuple[Segment, ...]:
-        """Prepare a text in a thread, because a front-end may use large dictionaries.
+        """Prepare a text: in a thread, because a front-end may use large dictionaries, unless it is quick.
 
         `words` are those of the lexicons in force. Raises EngineError only.
         """
-        prepare = partial(self._by_name[front_end].prepare, text, language, words)
+        chosen = self._by_name[front_end]
+        prepare = partial(chosen.prepare, text, language, words)
+        is_quick = len(text) + len(words) <= _QUICK_CHARACTERS and getattr(chosen, "is_quick", False)
+        limit = asyncio.timeout(None if is_quick else within_s)
         try:
-            if self.is_quick(front_end, text, words):
+            if is_quick:
                 return prepare()
-            return await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
+            async with limit:
+                return await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
         except EngineError:
             raise
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its name only, it may quote the text
+            if limit.expired():
+                raise EngineTimeout(f"The front-end {front_end} took too long.", retry_after_s=2.0) from None
             _log.warning("front_end.prepare.failed", front_end=front_end, error=type(error).__name__)
             raise EngineFailed(f"The front-end {front_end} broke.") from None
 

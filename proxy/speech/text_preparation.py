@@ -6,7 +6,6 @@ become minutes of sound.
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from policies import estimate
@@ -14,7 +13,7 @@ from policies.lexicon import count_added, sounding_length
 from proxy.errors import InvalidRequest, from_engine
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.front_ends import FrontEnds
-from speech_engine import EngineError, EngineTimeout, Segment, UnsupportedText
+from speech_engine import EngineError, Segment, UnsupportedText
 
 MOST_SPOKEN_CHARACTERS = 40_000
 """Of all parts together: about ten times the longest text."""
@@ -33,7 +32,7 @@ class TextPreparation:
         Each may take half of the time that is left. Raises RequestFailed if no candidate of a part can have a
         text, or if the text becomes far too long.
         """
-        spoken_characters, until = 0, time.monotonic() + within_s
+        written_characters, until = 0, time.monotonic() + within_s
         for run in call.tally.parts:
             for name in dict.fromkeys([candidate.front_end for candidate in run.candidates]):
                 left_s = until - time.monotonic()
@@ -43,10 +42,10 @@ class TextPreparation:
                 (*_, last) = run.texts.values()
                 assert isinstance(last, EngineError)
                 raise from_engine(last)
-            spoken_characters += max(_written_length(text) for text in texts)
-        if spoken_characters > MOST_SPOKEN_CHARACTERS:
+            written_characters += max([text.written_characters for text in texts])
+        if written_characters > MOST_SPOKEN_CHARACTERS:
             raise InvalidRequest(
-                f"Invalid 'input': it becomes {spoken_characters} characters when numbers and the words of "
+                f"Invalid 'input': it becomes {written_characters} characters when numbers and the words of "
                 f"lexicons are written out. At most {MOST_SPOKEN_CHARACTERS} can be spoken at once.",
                 param="input",
                 code="unsupported_text",
@@ -55,25 +54,16 @@ class TextPreparation:
     async def _prepare_part(
         self, front_end: str, run: PartRun, speed: float, within_s: float
     ) -> PreparedText | EngineError:
-        lexicon = run.part.lexicon
-        preparing = self._front_ends.prepare(front_end, run.text, run.part.language, lexicon.words)
+        words = run.part.lexicon.words
         try:
-            if self._front_ends.is_quick(front_end, run.text, lexicon.words):
-                segments = await preparing
-            else:
-                async with asyncio.timeout(within_s):
-                    segments = await preparing
-        except TimeoutError:
-            return EngineTimeout(f"The front-end {front_end} took too long.", retry_after_s=2.0)
+            segments = await self._front_ends.prepare(
+                front_end, run.text, run.part.language, words, within_s=within_s
+            )
         except EngineError as error:
             return error
         if not segments:
             return UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
         return _measure(segments, run, speed)
-
-
-def _written_length(text: PreparedText) -> int:
-    return sum(estimate.written_length(segment.spoken) for segment in text.segments)
 
 
 def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float) -> PreparedText:
@@ -84,6 +74,7 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float) -> Prepa
     return PreparedText(
         segments=segments,
         spoken_characters=len(spoken),
+        written_characters=estimate.written_length(spoken),
         # What a front-end writes out is not charged, and what shrinks the text is not given back.
         characters=run.part.characters + min(growth, count_added(lexicon.own, run.text)),
         estimated_s=estimate.seconds(spoken, speed) * sounded / max(1, len(spoken)),

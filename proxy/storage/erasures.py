@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from proxy.storage import audit
+from proxy.storage import audit, consents
 from proxy.storage.audit import Act
 from proxy.storage.rows import decode_json, encode_json
 from proxy.storage.store import Params, Row, Statement, Store
@@ -83,14 +83,16 @@ async def erase(store: Store, tombstone: Tombstone, doom: Sequence[Statement], a
     subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
     only_if = "CAST(1 AS BIGINT) = 1" if tombstone.is_of_voice else _UNNEEDED
     deletes = (_DELETE_SAMPLES, _DELETE_VOICE) if tombstone.is_of_voice else (_DELETE_CONSENT,)
-    rows, *_ = await store.write(
+    held = () if tombstone.is_of_voice else consents.hold_statements(tombstone.subject)
+    answers = await store.write(
+        *held,
         Statement(_INSERT.format(only_if=only_if), row),
         *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
         Statement(_SCRUB_AUDIT, {"subject": tombstone.subject}),
         *(Statement(sql, subject) for sql in deletes),
         *(doom if tombstone.is_of_voice else ()),
     )
-    return bool(rows)
+    return bool(answers[len(held)])
 
 
 async def get(store: Store, account: str, subject: str) -> Tombstone | None:

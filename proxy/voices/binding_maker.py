@@ -32,6 +32,7 @@ from proxy.voices.clone_places import ClonePlace, ClonePlaces
 from proxy.voices.clone_recordings import CloneRecordings
 from proxy.voices.provider_clones import ProviderClones
 
+LOST = "The provider does not have it any more."
 LEASE_S = 600.0
 """Longer than an attempt. So a provider has ended the work of a killed worker before it is asked again."""
 _ATTEMPT_S = 480.0
@@ -78,18 +79,26 @@ class BindingMaker:
         }
         self._budgets = budgets
 
-    async def want(self, wish: BindingWish, act: Act | None = None) -> BindingRecord:
+    async def want(
+        self, wish: BindingWish, act: Act | None = None, *, pays_again: bool = False
+    ) -> BindingRecord:
         """Have a voice cloned. Raises NotFound if the voice is gone.
 
         Whether this place may have the recording is for the caller to check first, and it is checked again
-        when the recording is sent.
+        when the recording is sent. A clone that the provider has no more is made anew where that is free;
+        elsewhere only if the operator `pays_again`.
         """
-        record = await bindings.want(self._store, wish, act)
+        is_free = not self._fees.get(wish.engine)
+        record = await bindings.want(self._store, wish, act, replaces_expired=pays_again or is_free)
         if record is None:
             raise NotFound(f"The voice '{wish.voice}' does not exist.", param="voice", code="voice_not_found")
-        self.on_change(wish.account)
-        self.look_soon()
+        self.begin(wish.account)
         return record
+
+    def begin(self, account: str) -> None:
+        """Begin what an account has just wished."""
+        self.on_change(account)
+        self.look_soon()
 
     def look_soon(self) -> None:
         """Look for something to do at once: a clone is wanted, or doomed."""
@@ -105,8 +114,10 @@ class BindingMaker:
             return
 
     async def look(self) -> None:
-        """Note which clones have spoken, and begin what there is to do."""
+        """Note which clones have spoken, and which are lost, and begin what there is to do."""
         await self._note_uses()
+        for account in await bindings.note_losses(self._store, self._engines.take_losses(), LOST):
+            self.on_change(account)
         ended = [id_ for id_, task in self._tasks.items() if task.done()]
         for id_ in ended:
             self._tasks.pop(id_).result()  # a failure of ours goes to the seam of this background task
@@ -218,6 +229,7 @@ async def open_binding_maker(
 ) -> AsyncIterator[BindingMaker]:
     """Make clones until the end of the block."""
     maker = BindingMaker(store, engines, recordings)
+    engines.on_loss(maker.look_soon)
     making = RepeatingTask("clones at providers", maker.turn, _PAUSE_S, metrics)
     try:
         yield maker

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
+from policies import bindings as rules
 from proxy.storage import bindings
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.store import Store
-from proxy.voices.binding_maker import BindingMaker
+from proxy.voices.binding_maker import LOST, BindingMaker
 from speech_engine import CloneInfo, EngineCannot, EngineError
-
-_LOST = "The provider does not have it any more."
 
 
 class CloneDifferences(msgspec.Struct, frozen=True, kw_only=True):
     """The differences at one account of a provider.
 
     `unknown` are voices there under a name of this database, of which no row knows. `lost` are clones that
-    are ready here and not there. With an `error`, the provider could not be asked.
+    should be there and are not. With an `error`, the provider could not be asked.
     """
 
     engine: str
@@ -42,7 +41,7 @@ async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) ->
     held = await bindings.take(store, lost, 0)
     if held is None:
         return
-    await bindings.move(store, held, "expired", error=_LOST)
+    await bindings.move(store, held, "expired", error=LOST)
     wish = BindingWish(
         voice=held.voice,
         account=held.account,
@@ -50,7 +49,7 @@ async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) ->
         engine=held.engine,
         credential=held.credential,
     )
-    await maker.want(wish)
+    await maker.want(wish, pays_again=True)
 
 
 async def _compare(store: Store, maker: BindingMaker, engine: str, credential: str) -> CloneDifferences:
@@ -62,11 +61,12 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
         return CloneDifferences(engine=engine, credential=credential, error=error.reason)
     # The rows are read after the answer: what was made meanwhile has one.
     rows = await bindings.list_of_place(store, engine, credential)
+    now = await store.now()
     known = {row.engine_voice for row in rows} | {row.name for row in rows}
     there = {clone.id for clone in listed.clones}
     return CloneDifferences(
         engine=engine,
         credential=credential,
         unknown=tuple(each for each in listed.clones if not {each.id, each.name} & known),
-        lost=tuple(row for row in rows if row.state == "ready" and row.engine_voice not in there),
+        lost=tuple(row for row in rows if row.engine_voice not in there and rules.is_expected(row, now)),
     )

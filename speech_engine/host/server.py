@@ -11,8 +11,10 @@ import grpc
 import msgspec
 
 from speech_engine import Engine
+from speech_engine.device import CPU, Device
 from speech_engine.errors import EngineError, EngineFailed, VoiceNotFound
 from speech_engine.host import messages
+from speech_engine.host.devices import peak_gb
 from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
@@ -40,7 +42,9 @@ class HostServer:
         pulse: Pulse,
         suspects: Suspects | None = None,
         shelf: SampleShelf | None = None,
+        device: Device = CPU,
     ) -> None:
+        self._device = device
         self._suspects = suspects or Suspects()
         self._shelf = shelf or SampleShelf()
         self._room = SpoolRoom()
@@ -58,7 +62,12 @@ class HostServer:
 
     async def health(self, _question: messages.HealthQuestion, _call: Any) -> messages.HealthReport:
         batch = batch_of(self._engine)
-        return msgspec.structs.replace(self._slots.health(), figures=batch.figures() if batch else {})
+        return msgspec.structs.replace(
+            self._slots.health(),
+            device=str(self._device),
+            memory_gb=round(peak_gb(self._device), 3),
+            figures=batch.figures() if batch else {},
+        )
 
     async def put(self, sample: messages.PutSample, _call: Any) -> messages.PutReply:
         wanted_hz = {model.id: model.sample_hz for model in self._welcome.models}.get(sample.model)

@@ -49,6 +49,8 @@ _OF_THE_CONFIG = (
     ConfigCheck("vault", vault.vault),
     ConfigCheck("limits", databases.limits),
     ConfigCheck("engines", installation.engines),
+    ConfigCheck("models", installation.models),
+    ConfigCheck("retirements", installation.ending_models),
 )
 
 

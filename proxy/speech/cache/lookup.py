@@ -73,6 +73,11 @@ class CacheLookup:
         if self.flight is not None:
             self.flight.resume()
 
+    def go_alone(self) -> None:
+        """Let equal requests speak for themselves. The sound is recorded, but nobody waits for its end."""
+        if self.flight is not None:
+            self.flight.land("alone")
+
     def keep(self, call: SpeechCall, speech: Speech) -> None:
         """Keep the sound. Call this when all of it was recorded, and its settlement is on disk."""
         if self.recording is None:

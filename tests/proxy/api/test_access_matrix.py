@@ -1,103 +1,79 @@
 """Who reaches what: each role on each endpoint, and on each object of another account.
 
-The rows come from the server's own endpoints, so a new one is in the matrix from its first day.
+The endpoints are the server's own, so a new one is in the matrix from its first day. Nobody but the owner
+reads, writes, or learns that there is something: neither by what is said, nor by what the database is asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from ipaddress import ip_address
-from itertools import count
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import httpx2
 import pytest
 
 from proxy.http.endpoint import Endpoint
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from proxy.storage.store import BatchItem, Params, Row, Statement, Store
+from tests.proxy.api import access_rules, access_world
+from tests.proxy.api.access_world import (
+    ACTIONS,
+    DEAD,
+    OTHERS,
+    ROLES,
+    WITHOUT_A_KEY,
+    AccessWorld,
+    Action,
+    never_was,
+    said,
+)
+from tests.proxy.api.inside import Inside, envelope, inside
 
-ROLES = ("nobody", "invented", "revoked", "closed", "owner", "stranger", "admin")
-WITHOUT_A_KEY = ("nobody", "invented", "revoked", "closed")
 UNKNOWN = "nothing_0123456789abcdef01234567"
 
 
-class Doors(NamedTuple):
-    """A server, a key of each role, and what the account `owner` has, by kind, as paths name it."""
-
-    server: Inside
-    keys: dict[str, str]
-    objects: dict[str, str]
-    addresses: Iterator[int]
-
-    async def ask(self, role: str, endpoint: Endpoint, id_: str) -> httpx2.Response:
-        """Ask from an address of its own, since failed keys of one address are soon no longer looked at."""
-        address = str(ip_address("10.0.0.0") + next(self.addresses))
-        transport = httpx2.ASGITransport(app=self.server.worker.public, client=(address, 1))
-        headers = {"authorization": f"Bearer {self.keys[role]}"} if self.keys[role] else {}
-        path = endpoint.shown_path.replace("{id}", id_).replace("{name}", id_)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://voxgate.test") as client:
-            return await client.request(endpoint.method, path, headers=headers)
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Inside]:
+    async with inside(tmp_path, access_world.CONFIG) as opened:
+        yield opened
 
 
 @pytest.fixture
-async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
-    async with inside(tmp_path, TONE) as server:
-        keys = {"nobody": "", "invented": "sk-" + "0" * 48, "stranger": server.key}
-        keys["admin"] = server.admin_key
-        for role, account in (("owner", "owner"), ("revoked", "owner"), ("closed", "gone")):
-            await server.administer("POST", "accounts", {"name": account, "plan": "unlimited"})
-            made = (await server.administer("POST", "keys", {"account": account})).json()
-            keys[role] = made["key"]
-            if role == "revoked":
-                await server.administer("DELETE", f"keys/{made['id']}")
-        await server.administer("DELETE", "accounts/gone")
-        yield Doors(server, keys, await _objects(server, keys["owner"]), count(1))
-
-
-async def _objects(server: Inside, key: str) -> dict[str, str]:
-    """Make one of each thing that an account owns."""
-    cast = {"name": "my secret cast", "cast": {"Ana": "alloy"}}
-    voice = (await server.ask("POST", "/v1/audio/voices", key=key, body=cast)).json()
-    words = {"words": {"Xanthippe": "zan tippy"}}
-    assert (await server.ask("PUT", "/v1/lexicons/secret-words", key=key, body=words)).status_code == 200
-    say = {"model": "tts-1", "voice": voice["id"], "input": "Ana: For the owner alone."}
-    spoken = await server.ask("POST", "/v1/audio/speech", key=key, body=say)
-    assert spoken.status_code == 200
-    return {"voice": voice["id"], "lexicon": "secret-words", "request": spoken.headers["x-request-id"]}
+async def world(server: Inside) -> AsyncIterator[AccessWorld]:
+    made = await access_world.world_inside(server)
+    yield made
+    await made.client.aclose()
 
 
 def _endpoints(server: Inside) -> list[Endpoint]:
     return [endpoint for endpoint in server.worker.endpoints if "{" not in endpoint.path.partition("{id")[0]]
 
 
-async def test_every_role_on_every_endpoint(doors: Doors) -> None:
+async def _ask(world: AccessWorld, role: str, endpoint: Endpoint, id_: str) -> httpx2.Response:
+    path = endpoint.shown_path.replace("{id}", id_).replace("{name}", id_)
+    return await world.ask(role, endpoint.method, path)
+
+
+async def test_every_role_on_every_endpoint(server: Inside, world: AccessWorld) -> None:
     wrong: list[str] = []
-    for endpoint in _endpoints(doors.server):
+    for endpoint in _endpoints(server):
         for role in ROLES:
             if role == "admin" and endpoint.method != "GET":
                 continue  # what an admin changes would change the rows that follow
-            answer = await doors.ask(role, endpoint, UNKNOWN)
-            if (answer.status_code, _code(answer)) not in _allowed(endpoint, role):
-                found = f"{answer.status_code} {_code(answer)}"
+            answer = await _ask(world, role, endpoint, UNKNOWN)
+            found, refused = (answer.status_code, _code(answer)), _refusals(endpoint, role)
+            if found not in refused if refused else found[0] in (401, 403) or found[0] >= 500:
                 wrong.append(f"{role} {endpoint.method} {endpoint.path}: {found}")
     assert not wrong, "\n".join(wrong)
 
 
-def _allowed(endpoint: Endpoint, role: str) -> Any:
-    """The refusals of the door, or all answers that come from behind it."""
+def _refusals(endpoint: Endpoint, role: str) -> list[tuple[int, str]]:
+    """The refusals of the door; none for whatever comes from behind it."""
     if role in WITHOUT_A_KEY and (role != "nobody" or endpoint.access != "open"):
-        # The second answer is for a dead key that is tried again and again.
-        return {(401, "invalid_api_key"), (429, "rate_limit_exceeded")}
-    if endpoint.is_for_admins and role != "admin":
-        return {(403, "not_allowed")}
-    return _Behind()
-
-
-class _Behind:
-    def __contains__(self, found: tuple[int, str]) -> bool:
-        status, _ = found
-        return status not in (401, 403) and status < 500
+        tired = [(429, "rate_limit_exceeded")] if role in DEAD else []
+        return [(401, "invalid_api_key"), *tired]
+    return [(403, "not_allowed")] if endpoint.is_for_admins and role != "admin" else []
 
 
 def _code(answer: httpx2.Response) -> str:
@@ -105,38 +81,120 @@ def _code(answer: httpx2.Response) -> str:
     return str(envelope(answer)["code"]) if answer.status_code >= 400 and is_json else ""
 
 
-@pytest.mark.parametrize("role", ["stranger", "nobody", "revoked", "admin"])
-async def test_nothing_of_another_account_is_seen_or_hinted_at(doors: Doors, role: str) -> None:
-    """An id of somebody else answers, byte for byte, as an id that never was."""
-    for endpoint in _endpoints(doors.server):
+async def test_on_every_endpoint_an_id_of_somebody_else_answers_as_one_that_never_was(
+    server: Inside, world: AccessWorld
+) -> None:
+    for endpoint in _endpoints(server):
         if endpoint.is_for_admins or "{" not in endpoint.path:
             continue
-        for kind, id_ in doors.objects.items():
-            theirs = await doors.ask(role, endpoint, id_)
-            unknown = await doors.ask(role, endpoint, UNKNOWN)
-            if theirs.status_code == unknown.status_code == 429:
-                continue  # a dead key that was tried too often
-            told = theirs.text.replace(id_, UNKNOWN)
-            assert (theirs.status_code, told) == (unknown.status_code, unknown.text), (kind, endpoint.path)
+        for role in (*OTHERS, *WITHOUT_A_KEY):
+            unknown = await _ask(world, role, endpoint, UNKNOWN)
+            for kind, id_ in world.objects.items():
+                theirs = await _ask(world, role, endpoint, id_)
+                if role not in DEAD or theirs.status_code == unknown.status_code == 401:
+                    assert said(theirs, id_) == said(unknown, UNKNOWN), (kind, role, endpoint.path)
 
 
-@pytest.mark.parametrize("role", ["stranger", "admin"])
-async def test_no_list_names_what_another_account_has(doors: Doors, role: str) -> None:
-    for endpoint in _endpoints(doors.server):
-        if endpoint.method != "GET" or endpoint.is_for_admins or "{" in endpoint.path:
-            continue
-        shown = (await doors.ask(role, endpoint, "")).text
-        for secret in ("my secret cast", "Xanthippe", "secret-words", *doors.objects.values()):
-            assert secret not in shown, endpoint.path
+async def test_every_endpoint_of_voices_and_consents_has_a_row(server: Inside) -> None:
+    rows = {(action.method, action.path.partition("?")[0]) for action in ACTIONS.values()}
+    for endpoint in _endpoints(server):
+        path = endpoint.shown_path.replace("/v1/voices", "/v1/audio/voices")
+        if path.startswith("/v1/audio/voice") and "{id}" in path:
+            assert (endpoint.method, path) in rows
 
 
-async def test_what_a_stranger_tried_to_delete_is_there(doors: Doors) -> None:
-    for endpoint in _endpoints(doors.server):
-        if endpoint.method == "DELETE":
-            for id_ in doors.objects.values():
-                for role in ("stranger", *WITHOUT_A_KEY):
-                    await doors.ask(role, endpoint, id_)
-    key = doors.keys["owner"]
-    voice = await doors.server.ask("GET", f"/v1/audio/voices/{doors.objects['voice']}", key=key)
-    words = await doors.server.ask("GET", "/v1/lexicons/secret-words", key=key)
-    assert (voice.status_code, words.status_code) == (200, 200)
+async def test_each_action_on_each_object_is_the_owners_alone(world: AccessWorld) -> None:
+    await access_rules.check_actions(world)
+
+
+_noted: ContextVar[list[str] | None] = ContextVar("_noted", default=None)
+"""What the request of this task asks the database. Background tasks have none."""
+
+
+@contextmanager
+def _noting(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Note every statement that requests send to the database, whichever way it goes."""
+    read, read_long, write, submit = store.read, store.read_long, store.write, store.submit
+
+    def note(*texts: str) -> None:
+        if (asked := _noted.get()) is not None:
+            asked.extend(texts)
+
+    async def noted_read(sql: str, params: Params | None = None) -> list[Row]:
+        note(sql)
+        return await read(sql, params)
+
+    async def noted_read_long(sql: str, params: Params | None = None) -> list[Row]:
+        note(sql)
+        return await read_long(sql, params)
+
+    async def noted_write(*statements: Statement) -> list[list[Row]]:
+        note(*(each.sql for each in statements))
+        return await write(*statements)
+
+    def noted_submit(item: BatchItem) -> None:
+        note(type(item.content).__name__)
+        submit(item)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "read", noted_read)
+        patch.setattr(store, "read_long", noted_read_long)
+        patch.setattr(store, "write", noted_write)
+        patch.setattr(store, "submit", noted_submit)
+        yield
+
+
+async def _statements(world: AccessWorld, action: Action, id_: str, role: str) -> list[str]:
+    """The kinds of statements of one request, in order, without the look at its key, which is cached."""
+    asked: list[str] = []
+    token = _noted.set(asked)
+    try:
+        await world.act(action, id_, role)
+    finally:
+        _noted.reset(token)
+    return [text for text in asked if " FROM keys" not in text and "FROM keys JOIN" not in text]
+
+
+async def test_the_database_is_asked_the_same_for_what_is_there_and_for_what_is_not(
+    server: Inside, world: AccessWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_at_all = 0
+    with _noting(server.worker.store, monkeypatch):
+        for name, action in ACTIONS.items():
+            for kind in action.objects:
+                id_ = world.objects[kind]
+                for role in (*OTHERS, "revoked", "nobody"):
+                    await world.act(action, "warm", role)
+                    there = await _statements(world, action, id_, role)
+                    assert there == await _statements(world, action, never_was(id_), role), (name, role)
+                    assert role in OTHERS or there == [], (name, role)
+                    asked_at_all += len(there)
+    assert asked_at_all > len(ACTIONS)
+
+
+async def test_the_lists_have_it_for_the_owner_alone(server: Inside, world: AccessWorld) -> None:
+    await access_rules.check_lists(world)
+    for endpoint in _endpoints(server):
+        if endpoint.method == "GET" and not endpoint.is_for_admins and "{" not in endpoint.path:
+            for role in OTHERS:
+                shown = (await world.ask(role, "GET", endpoint.path)).text
+                assert not [secret for secret in world.secrets if secret in shown], endpoint.path
+
+
+async def test_the_same_words_and_the_same_key_of_another_account_are_answered_anew(
+    world: AccessWorld,
+) -> None:
+    await access_rules.check_kept_answers(world)
+
+
+async def test_of_the_same_recording_in_two_accounts_one_is_erased_and_the_other_speaks(
+    world: AccessWorld, tmp_path: Path
+) -> None:
+    await access_rules.check_same_recording(world, tmp_path / "data" / "voices")
+
+
+async def test_only_an_admin_key_reaches_a_path_of_the_operator(world: AccessWorld) -> None:
+    for path in ("voices", "consents", f"voices/{world.objects['voice']}/export"):
+        for role in ("owner", "stranger"):
+            assert (await world.ask(role, "GET", f"/admin/{path}")).status_code == 403
+        assert (await world.ask("admin", "GET", f"/admin/{path}")).status_code == 200

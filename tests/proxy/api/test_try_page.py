@@ -13,8 +13,7 @@ import pytest
 
 from plugins.tone.decode import decode
 from tests.browser import Tab, chromium
-from tests.clients.environments import modules
-from tests.programs import present
+from tests.proxy.api.try_page import assert_readable, enter_key, fill, load_axe
 from tests.server import TONE, Server, running
 from tests.sound import decoded
 
@@ -57,17 +56,6 @@ def page(browser: Tab, server: Server) -> Tab:
     return browser
 
 
-def _fill(page: Tab, field: str, text: str) -> None:
-    page.run(f"(at('{field}').focus(), at('{field}').select())")
-    page.type(text)
-
-
-def _enter_key(page: Tab, key: str) -> None:
-    _fill(page, "key", key)
-    page.press("Tab")
-    page.wait("!at('voice').disabled")
-
-
 def _choose(page: Tab, field: str, value: str) -> None:
     page.run(f"(at('{field}').value = {json.dumps(value)}, at('{field}').dispatchEvent(new Event('input')))")
 
@@ -77,8 +65,8 @@ def _is(page: Tab, script: str) -> str:
 
 
 def test_a_text_is_heard_and_can_be_kept(page: Tab, server: Server, tmp_path: Path) -> None:
-    _enter_key(page, server.key)
-    _fill(page, "input", _TEXT)
+    enter_key(page, server.key)
+    fill(page, "input", _TEXT)
     page.run("at('speak').click()")
     page.wait(_IS_HEARD)
     pieces = page.run("window.played")
@@ -93,9 +81,9 @@ def test_a_text_is_heard_and_can_be_kept(page: Tab, server: Server, tmp_path: Pa
 def test_sound_is_heard_while_the_rest_is_spoken_and_a_stop_ends_the_request(
     page: Tab, server: Server
 ) -> None:
-    _enter_key(page, server.key)
+    enter_key(page, server.key)
     _choose(page, "voice", "tone/slow")
-    _fill(page, "input", "A long text. " * 200)
+    fill(page, "input", "A long text. " * 200)
     page.run("at('speak').click()")
     page.wait("window.played.length > 1")
     first, second, *_ = page.run("window.played")
@@ -110,14 +98,14 @@ def test_sound_is_heard_while_the_rest_is_spoken_and_a_stop_ends_the_request(
     ]
     # The engine has one slot: the next answer shows that the first request has given it back.
     _choose(page, "voice", "alloy")
-    _fill(page, "input", "Short.")
+    fill(page, "input", "Short.")
     page.run("at('speak').click()")
     page.wait(_IS_HEARD)
 
 
 def test_the_curl_line_says_what_the_page_says(page: Tab, server: Server, tmp_path: Path) -> None:
-    _enter_key(page, server.key)
-    _fill(page, "input", _TEXT)
+    enter_key(page, server.key)
+    fill(page, "input", _TEXT)
     line = _is(page, "at('curl').textContent")
     assert server.key not in line
     environ = {**os.environ, "KEY": server.key}
@@ -127,7 +115,7 @@ def test_the_curl_line_says_what_the_page_says(page: Tab, server: Server, tmp_pa
 
 
 def test_a_wrong_key_is_told_beside_its_field(page: Tab) -> None:
-    _fill(page, "key", "sk-vg-wrong")
+    fill(page, "key", "sk-vg-wrong")
     page.press("Enter")
     page.wait("!at('alert').hidden")
     assert "Incorrect API key" in _is(page, "at('alert').textContent")
@@ -136,19 +124,19 @@ def test_a_wrong_key_is_told_beside_its_field(page: Tab) -> None:
 
 
 def test_an_error_of_the_api_is_told_beside_the_field_that_it_names(page: Tab, server: Server) -> None:
-    _enter_key(page, server.key)
-    _fill(page, "input", " ")
+    enter_key(page, server.key)
+    fill(page, "input", " ")
     page.run("at('speak').click()")
     page.wait("!at('alert').hidden")
     assert page.run("document.activeElement.id") == "input"
-    _fill(page, "input", "Now with words.")
+    fill(page, "input", "Now with words.")
     page.press("Enter", ctrl=True)
     page.wait(_IS_HEARD)
     assert page.run("[at('alert').hidden, at('input').hasAttribute('aria-invalid')]") == [True, False]
 
 
 def test_an_answer_that_breaks_off_is_told(page: Tab, server: Server) -> None:
-    _enter_key(page, server.key)
+    enter_key(page, server.key)
     _choose(page, "voice", "tone/fail-late")
     page.run("at('speak').click()")
     page.wait("!at('alert').hidden")
@@ -157,7 +145,7 @@ def test_an_answer_that_breaks_off_is_told(page: Tab, server: Server) -> None:
 
 
 def test_the_key_stays_in_memory(page: Tab, server: Server) -> None:
-    _enter_key(page, server.key)
+    enter_key(page, server.key)
     page.run("at('speak').click()")
     page.wait(_IS_HEARD)
     kept = page.run(
@@ -171,8 +159,8 @@ def test_the_key_stays_in_memory(page: Tab, server: Server) -> None:
 
 def test_the_page_asks_nobody_but_its_server(page: Tab, server: Server) -> None:
     page.open(f"{server.url}/")
-    _enter_key(page, server.key)
-    _fill(page, "input", "Hi.")
+    enter_key(page, server.key)
+    fill(page, "input", "Hi.")
     page.run("at('speak').click()")
     page.wait(_IS_HEARD)
     others = [
@@ -198,7 +186,7 @@ def test_the_keyboard_is_enough(page: Tab, server: Server) -> None:
 
 
 def test_a_focus_on_the_stop_button_outlives_it(page: Tab, server: Server) -> None:
-    _enter_key(page, server.key)
+    enter_key(page, server.key)
     page.run("at('speak').click()")
     page.wait("!at('stop').hidden")
     page.run("at('stop').focus()")
@@ -209,26 +197,16 @@ def test_a_focus_on_the_stop_button_outlives_it(page: Tab, server: Server) -> No
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1280])
 def test_everybody_can_read_it(page: Tab, server: Server, scheme: str, width: int) -> None:
-    axe = (present(lambda: modules("axe")) / "axe-core" / "axe.min.js").read_text()
     page.show(width=width, scheme=scheme)
     page.open(f"{server.url}/")
-    page.run(f"(() => {{ {axe} }})()")
+    load_axe(page)
     page.run("(at('input').value = 'Hi.', refresh())")
-    _assert_readable(page, width)
-    _enter_key(page, server.key)
+    assert_readable(page, width)
+    enter_key(page, server.key)
     page.run("at('speak').click()")
     page.wait(_IS_HEARD)
-    _assert_readable(page, width)
-    _fill(page, "input", " ")
+    assert_readable(page, width)
+    fill(page, "input", " ")
     page.run("at('speak').click()")
     page.wait("!at('alert').hidden")
-    _assert_readable(page, width)
-
-
-def _assert_readable(page: Tab, width: int) -> None:
-    found = page.run(
-        "axe.run().then(({ violations }) =>"
-        " violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))"
-    )
-    assert found == []
-    assert page.run("document.documentElement.scrollWidth") <= width
+    assert_readable(page, width)

@@ -58,6 +58,11 @@ async def test_nothing_runs_in_the_page_but_its_own_script_and_style(server: Ins
     assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
 
 
+async def test_the_page_may_hear_the_microphone_and_see_nothing(server: Inside) -> None:
+    answer = await server.ask("GET", "/", key="", accept=CHROMIUM)
+    assert answer.headers["permissions-policy"] == "microphone=(self), camera=(), geolocation=()"
+
+
 async def test_the_page_names_no_other_host(server: Inside) -> None:
     page = (await server.ask("GET", "/", key="", accept=CHROMIUM)).text
     assert set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s'\"]*", page)) <= {"http://www.w3.org/2000/svg"}

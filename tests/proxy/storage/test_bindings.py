@@ -180,16 +180,16 @@ async def test_a_failed_one_is_tried_again_under_its_name(store: Store, voice: V
     assert (again.state, again.name, again.tries, again.error) == ("making", NAME, 0, "")
 
 
-@pytest.mark.parametrize("revision", [1, 2])
-async def test_a_lost_or_an_old_one_is_made_anew_under_another_name(
-    store: Store, voice: VoiceRecord, revision: int
+async def test_a_lost_one_is_made_anew_under_another_name_only_if_the_wish_says_so(
+    store: Store, voice: VoiceRecord
 ) -> None:
     first = await ready(store, voice)
-    if revision == 1:
-        await bindings.move(store, first, "expired")
-    again = await bindings.want(store, wish(voice, revision))
+    await bindings.move(store, first, "expired")
+    assert (await wanted(store, voice)).id == first.id
+    assert (await of(store, voice)).state == "expired"
+    again = await bindings.want(store, wish(voice), replaces_expired=True)
     assert again is not None
-    assert (again.state, again.name, again.revision) == ("wanted", "", revision)
+    assert (again.state, again.name) == ("wanted", "")
     old = await bindings.get(store, first.id)
     assert old is not None
     assert old.state == "doomed"
@@ -198,6 +198,7 @@ async def test_a_lost_or_an_old_one_is_made_anew_under_another_name(
 async def test_one_that_is_ready_stays_when_it_is_wanted_again(store: Store, voice: VoiceRecord) -> None:
     first = await ready(store, voice)
     assert await wanted(store, voice) == first
+    assert await bindings.want(store, wish(voice, revision=2), replaces_expired=True) == first
 
 
 async def test_one_that_gives_way_says_so_and_its_copy_has_to_go(store: Store, voice: VoiceRecord) -> None:

@@ -153,6 +153,7 @@ async def test_it_gives_up_after_many_tries_and_a_new_wish_goes_on(rig: CloneRig
     ("voice", "error"),
     [
         ({"providers": '["elevenlabs"]'}, "The consent of the voice does not name 'minimax'."),
+        ({"plan": "other"}, "Your plan does not have 'minimax'."),
         ({"plan": "local"}, "Your plan keeps recordings on this server, and 'minimax' is elsewhere."),
         ({"seconds": 9.0}, "'minimax' needs a recording of 10 seconds or more to clone a voice."),
     ],
@@ -165,6 +166,15 @@ async def test_nothing_leaves_the_server_without_a_right_to_it(
     await rig.step()
     row = await rig.row(id_)
     assert (row.state, row.error, row.name) == ("failed", error, "")
+    assert rig.providers["minimax"].seen == []
+
+
+async def test_a_consent_that_is_gone_names_no_provider(rig: CloneRig) -> None:
+    id_ = await rig.want(await owned_voice(rig.store, providers='["minimax"]'))
+    await rig.store.write(Statement("DELETE FROM consents"))
+    rig.providers["minimax"].reset()
+    await rig.step()
+    assert (await rig.row(id_)).error == "The consent of the voice does not name 'minimax'."
     assert rig.providers["minimax"].seen == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,10 @@ def bombs() -> Iterator[tuple[str, Callable[[], bytes]]]:
     yield from _lengths()
     yield from _wavs()
     yield from _boxes()
-    yield from _playlists()
+    yield from playlists(
+        ("/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/x", "concat:/etc/passwd|/etc/hosts")
+    )
+    yield "mp4 that points elsewhere", _dref
     yield from _no_audio()
 
 
@@ -230,13 +233,9 @@ def _tracks(count: int) -> bytes:
     return sink.getvalue()
 
 
-def _playlists() -> Iterator[tuple[str, Callable[[], bytes]]]:
-    for address in (
-        "/etc/passwd",
-        "file:///etc/passwd",
-        "http://127.0.0.1:1/x",
-        "concat:/etc/passwd|/etc/hosts",
-    ):
+def playlists(addresses: Iterable[str]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Playlists in every format that names others' files."""
+    for address in addresses:
         for name, text in {
             "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{address}\n#EXT-X-ENDLIST\n",
             "concat": f"ffconcat version 1.0\nfile '{address}'\n",
@@ -246,7 +245,6 @@ def _playlists() -> Iterator[tuple[str, Callable[[], bytes]]]:
             "smil": f'<smil><body><audio src="{address}"/></body></smil>',
         }.items():
             yield f"{name} of {address}", partial(str.encode, text)
-    yield "mp4 that points elsewhere", _dref
 
 
 def _dref() -> bytes:

@@ -1,0 +1,38 @@
+"""When a provider's models end, and whether an alias or a route ends with them. Days are days of UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import NamedTuple
+
+WARNED_DAYS = 60
+"""From so many days before the end, operators are warned."""
+
+
+class Retirement(NamedTuple):
+    """The models of one list that end soon or have ended, the first to end first. `ends` is the day from
+    which the list has no model at all, if all of them end."""
+
+    models: tuple[tuple[str, date], ...]
+    ends: date | None
+
+    def has_ended(self, today: date) -> bool:
+        return self.ends is not None and self.ends <= today
+
+
+def find_retirement(days: Mapping[str, date | None], today: date) -> Retirement | None:
+    """Return what ends soon of a list of models with their last days, or None."""
+    dated = [(name, day) for name, day in days.items() if day is not None]
+    soon = sorted((pair for pair in dated if (pair[1] - today).days <= WARNED_DAYS), key=lambda pair: pair[1])
+    if not soon:
+        return None
+    return Retirement(tuple(soon), max(day for _, day in dated) if len(dated) == len(days) else None)
+
+
+def parse_day(text: str) -> date | None:
+    """Return the day of `2027-01-06`. None for any other text: a provider may write what it likes."""
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else None
+    except ValueError:
+        return None

@@ -1,0 +1,59 @@
+"""The things of an account are its own over two workers too, each with what it remembers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.databases import postgres
+from tests.proxy.api import access_rules, access_world
+from tests.proxy.api.access_world import AccessWorld
+from tests.redis_server import redis_server
+from tests.server import Server, running
+
+WORKERS = 2
+CONFIG = access_world.CONFIG.replace("hosted = false", "")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with postgres() as database, redis_server() as redis:
+        environ = {
+            "VOXGATE_STORAGE__URL": database.url(),
+            "VOXGATE_LIMITS__URL": redis.url,
+            "VOXGATE_SERVER__WORKERS": str(WORKERS),
+        }
+        with running(tmp_path_factory.mktemp("access"), CONFIG, environ=environ) as started:
+            yield started
+
+
+@pytest.fixture
+async def world(server: Server) -> AsyncIterator[AccessWorld]:
+    async def administer(method: str, path: str, body: Any) -> httpx2.Response:
+        with server.control() as control:
+            return control.request(method, f"/admin/{path}", json=body)
+
+    # A connection for each request: the kernel gives it to any worker.
+    client = httpx2.AsyncClient(base_url=server.url, headers={"connection": "close"}, timeout=30.0)
+    yield await access_world.make_world(client, administer)
+    await client.aclose()
+
+
+def answers_by_worker(server: Server) -> Counter[int]:
+    lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+    return Counter(line["worker"] for line in lines if line["event"] == "request.finished")
+
+
+async def test_two_workers_keep_the_things_of_an_account_to_it(server: Server, world: AccessWorld) -> None:
+    await access_rules.check_lists(world)
+    await access_rules.check_kept_answers(world)
+    await access_rules.check_actions(world)
+    await access_rules.check_same_recording(world, server.data / "voices")
+    answered = answers_by_worker(server)
+    assert len(answered) == WORKERS
+    assert min(answered.values()) > 50, "both have met the rows"

@@ -1,0 +1,191 @@
+"""An account with one of each thing, and a key of each role: what the tests of access ask with.
+
+All of it goes over HTTP, so that the same rows hold inside the test's process and over several workers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from ipaddress import ip_address
+from itertools import count
+from typing import Any, NamedTuple
+
+import httpx2
+
+from tests import speech_clips
+from tests.proxy.api.inside import TONE, Inside
+
+ROLES = ("nobody", "invented", "revoked", "closed", "owner", "stranger", "admin")
+WITHOUT_A_KEY = ("nobody", "invented", "revoked", "closed")
+DEAD = ("revoked", "closed")
+"""Their keys were real. One that is tried often is soon not looked at any more, but answered by a 429."""
+OTHERS = ("stranger", "admin")
+"""Those who have a key, and nothing of the owner's."""
+
+CONFIG = (
+    TONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]\nidempotency_mb = 16')
+    + '[plans.cached]\ncache = true\nconsent = "waived"\n'
+)
+TEXT = "For the owner alone."
+
+Administer = Callable[[str, str, Any], Awaitable[httpx2.Response]]
+"""Asks as the operator: method, path behind /admin, body."""
+
+
+class Action(NamedTuple):
+    """One request about an object; `{id}` is its id. `is_form` sends the body with a recording."""
+
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+    objects: tuple[str, ...] = ("voice", "mix", "cast")
+    is_form: bool = False
+
+
+_VOICES, _CONSENTS, _SPEECH = "/v1/audio/voices", "/v1/audio/voice_consents", "/v1/audio/speech"
+_SAY = {"model": "tts-1", "voice": "{id}", "input": "[Ana] Hi."}
+_MIX = [{"id": "{id}"}, {"id": "alloy"}]
+
+ACTIONS = {
+    "read": Action("GET", f"{_VOICES}/{{id}}"),
+    "read short": Action("GET", "/v1/voices/{id}"),
+    "change": Action("POST", f"{_VOICES}/{{id}}", {"description": "changed"}),
+    "change short": Action("POST", "/v1/voices/{id}", {"description": "changed"}),
+    "export": Action("GET", f"{_VOICES}/{{id}}/export"),
+    "export short": Action("GET", "/v1/voices/{id}/export"),
+    "preview": Action("GET", f"{_VOICES}/{{id}}/preview", objects=("voice", "cast")),
+    "preview short": Action("GET", "/v1/voices/{id}/preview", objects=("voice", "cast")),
+    "receipt": Action("GET", f"{_VOICES}/erasures/{{id}}", objects=("erased",)),
+    "receipt short": Action("GET", "/v1/voices/erasures/{id}", objects=("erased",)),
+    "page behind voice": Action("GET", f"{_VOICES}?after={{id}}"),
+    "read consent": Action("GET", f"{_CONSENTS}/{{id}}", objects=("consent",)),
+    "rename consent": Action("POST", f"{_CONSENTS}/{{id}}", {"name": "x"}, ("consent",)),
+    "page behind consent": Action("GET", f"{_CONSENTS}?after={{id}}", objects=("consent",)),
+    "page behind usage": Action("GET", "/v1/usage?after={id}", objects=("request",)),
+    "read lexicon": Action("GET", "/v1/lexicons/{id}", objects=("lexicon",)),
+    "speak": Action("POST", _SPEECH, _SAY, ("voice", "cast")),
+    "speak from the cache": Action("POST", _SPEECH, {**_SAY, "input": TEXT, "cache": True}, ("voice",)),
+    "speak a mix of it": Action("POST", _SPEECH, {**_SAY, "voice": {"mix": _MIX}}, ("voice",)),
+    "speak with lexicon": Action(
+        "POST", _SPEECH, {**_SAY, "voice": "alloy", "lexicon": "{id}"}, ("lexicon",)
+    ),
+    "cast of it": Action("POST", _VOICES, {"name": "cast of {id}", "cast": {"A": "{id}"}}, ("voice",)),
+    "mix of it": Action("POST", _VOICES, {"name": "mix of {id}", "mix": _MIX}, ("voice",)),
+    "voice with consent": Action(
+        "POST", _VOICES, {"name": "by {id}", "consent": "{id}"}, ("consent",), is_form=True
+    ),
+    # What takes away comes last, so that one world is enough for all rows.
+    "delete lexicon": Action("DELETE", "/v1/lexicons/{id}", objects=("lexicon",)),
+    "delete consent": Action("DELETE", f"{_CONSENTS}/{{id}}", objects=("free consent",)),
+    "delete": Action("DELETE", f"{_VOICES}/{{id}}"),
+}
+"""Every way to name an object, in an order in which the owner succeeds with all."""
+
+
+class AccessWorld(NamedTuple):
+    """The owner has a voice, a mix, a cast, two consents, an erased voice, a lexicon and a request.
+
+    Each request comes from an address of its own, since dead keys of one address are soon not looked at.
+    """
+
+    client: httpx2.AsyncClient
+    keys: dict[str, str]
+    objects: dict[str, str]
+    addresses: Iterator[int]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no list may show to others."""
+        return (*self.objects.values(), "blend", "talk", "Xanthippe", "Ana Secret")
+
+    async def ask(
+        self, role: str, method: str, path: str, body: Any = None, *, is_form: bool = False, once: str = ""
+    ) -> httpx2.Response:
+        sent = {"x-forwarded-for": str(ip_address("10.0.0.0") + next(self.addresses))}
+        if once:
+            sent["idempotency-key"] = once
+        if self.keys[role]:
+            sent["authorization"] = f"Bearer {self.keys[role]}"
+        if not is_form:
+            return await self.client.request(method, path, headers=sent, json=body)
+        files = {"audio_sample": ("a.wav", speech_clips.wav(), "audio/wav")}
+        return await self.client.request(method, path, headers=sent, data=body, files=files)
+
+    async def act(self, action: Action, id_: str, role: str) -> httpx2.Response:
+        text = json.dumps(action.body).replace("{id}", id_)
+        path, body = action.path.replace("{id}", id_), json.loads(text)
+        return await self.ask(role, action.method, path, body, is_form=action.is_form)
+
+
+async def make_world(client: httpx2.AsyncClient, administer: Administer) -> AccessWorld:
+    world = AccessWorld(client, {"nobody": "", "invented": "sk-" + "0" * 48}, {}, count(1))
+    for account, plan in (("owner", "cached"), ("stranger", "cached"), ("ops", "cached"), ("gone", "cached")):
+        made = await administer("POST", "accounts", {"name": account, "plan": plan})
+        assert made.is_success, made.text
+    for role, account in (("owner", "owner"), ("stranger", "stranger"), ("admin", "ops")):
+        world.keys[role] = (await _mint(administer, account, role))["key"]
+    revoked = await _mint(administer, "owner", "speech")
+    await administer("DELETE", f"keys/{revoked['id']}", None)
+    closed = await _mint(administer, "gone", "speech")
+    await administer("DELETE", "accounts/gone", None)
+    world.keys.update(revoked=revoked["key"], closed=closed["key"])
+    world.objects.update(await _objects(world))
+    return world
+
+
+async def _mint(administer: Administer, account: str, role: str) -> dict[str, str]:
+    body = {"account": account, "role": "admin" if role == "admin" else "speech"}
+    made: dict[str, str] = (await administer("POST", "keys", body)).json()
+    return made
+
+
+async def _objects(world: AccessWorld) -> dict[str, str]:
+    """Make one of each thing that an account owns."""
+
+    async def make(method: str, path: str, body: Any, *, is_form: bool = False) -> httpx2.Response:
+        answer = await world.ask("owner", method, path, body, is_form=is_form)
+        assert answer.is_success, answer.text
+        return answer
+
+    agreed = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper."}
+    consents = [(await make("POST", _CONSENTS, agreed)).json()["id"] for _ in range(2)]
+    sample = {"name": "Ana Secret", "consent": consents[0]}
+    voice = (await make("POST", _VOICES, sample, is_form=True)).json()["id"]
+    mix = {"name": "blend", "mix": [{"id": "alloy"}, {"id": "tone/slow"}]}
+    cast = {"name": "talk", "cast": {"Ana": "alloy"}}
+    mixed, casted = [(await make("POST", _VOICES, body)).json()["id"] for body in (mix, cast)]
+    erased = (await make("POST", _VOICES, {"name": "Gone"}, is_form=True)).json()["id"]
+    await make("DELETE", f"{_VOICES}/{erased}", None)
+    await make("PUT", "/v1/lexicons/secret-words", {"words": {"Xanthippe": "zan tippy"}})
+    say = {"model": "tts-1", "voice": voice, "input": TEXT, "cache": True}
+    spoken = await make("POST", _SPEECH, say)
+    return {
+        "voice": voice,
+        "mix": mixed,
+        "cast": casted,
+        "consent": consents[0],
+        "free consent": consents[1],
+        "erased": erased,
+        "lexicon": "secret-words",
+        "request": spoken.headers["x-request-id"],
+    }
+
+
+async def world_inside(server: Inside) -> AccessWorld:
+    """Make the world in a worker without a port."""
+    transport = httpx2.ASGITransport(app=server.worker.public, client=("127.0.0.1", 1))
+    client = httpx2.AsyncClient(transport=transport, base_url="http://voxgate.test", timeout=30.0)
+    return await make_world(client, server.administer)
+
+
+def never_was(id_: str) -> str:
+    """Return an id of the same form that nobody has."""
+    return id_[:-8] + ("0" * 8 if not id_.endswith("0" * 8) else "1" * 8)
+
+
+def said(answer: httpx2.Response, id_: str) -> tuple[int, str, dict[str, str]]:
+    """What an answer tells whoever asked, without what differs between any two answers."""
+    own = ("x-request-id", "openai-processing-ms", "content-length", "date", "x-ratelimit-remaining-requests")
+    headers = {name: value for name, value in answer.headers.items() if name not in own}
+    return answer.status_code, answer.text.replace(id_, "ID"), headers

@@ -1,0 +1,354 @@
+"""A new voice on the page at /: recorded or chosen, judged, agreed to, made, heard and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from plugins.tone.decode import decode_timbres
+from tests import speech_clips
+from tests.browser import Tab
+from tests.proxy.api.try_page import (
+    MICROPHONE_IS_FREE,
+    assert_readable,
+    create,
+    fill,
+    load_axe,
+    open_maker,
+    part,
+    record,
+    speaking_browser,
+    state,
+    told,
+)
+from tests.server import TONE, Server, running
+from tests.sound import decoded
+
+_RATE_HZ = 24_000
+_WAIVED = '[plans.waived]\nconsent = "waived"\n'
+_LOSE_ONE_ANSWER = """
+(() => {
+  const real = window.fetch;
+  window.fetch = async (url, more) => {
+    const answer = await real(url, more);
+    if (!url.endsWith("/audio/voices")) return answer;
+    window.fetch = real;
+    throw new TypeError("lost");
+  };
+})()
+"""
+_ANSWER_LATE = """
+(() => {
+  const real = navigator.mediaDevices.getUserMedia;
+  const answer = new Promise((resolve) => { window.allow = resolve; });
+  navigator.mediaDevices.getUserMedia = async (wanted) => (await answer, real(wanted));
+})()
+"""
+_names = count()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    named = TONE.replace("[server]", '[server]\nhosts = ["voices.test", "127.0.0.1"]')
+    with running(tmp_path_factory.mktemp("server"), named + _WAIVED) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    with speaking_browser(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+@pytest.fixture
+def key(server: Server) -> str:
+    """The key of a new account."""
+    return server.mint_key(f"new-{next(_names)}", plan="unlimited").secret
+
+
+@pytest.fixture
+def page(browser: Tab, server: Server, key: str) -> Tab:
+    browser.show(width=1280)
+    open_maker(browser, server, key)
+    browser.complaints.clear()
+    return browser
+
+
+def _file(folder: Path, samples: NDArray[np.float64]) -> Path:
+    file = folder / "chosen.wav"
+    soundfile.write(file, samples, _RATE_HZ, "PCM_16")
+    return file
+
+
+def _choose(page: Tab, recorder: str, file: Path) -> str:
+    page.choose_file(f"#{recorder} [data-part=file]", file)
+    return told(page, recorder)
+
+
+def test_a_voice_is_recorded_agreed_to_made_heard_and_deleted(
+    page: Tab, server: Server, key: str, tmp_path: Path
+) -> None:
+    fill(page, "own-name", "Ana")
+    assert record(page, "sample", 6.5).endswith("Its length and level are good.")
+    assert "I consent to voxgate" in str(page.run("at('phrase').textContent"))
+    record(page, "reading", 5)
+    assert page.run(MICROPHONE_IS_FREE)
+    assert create(page).startswith("Ana is made. Its quality is ")
+    assert page.run("document.activeElement.querySelector('h3').textContent") == "Ana"
+    with server.client(key) as client:
+        [voice] = client.get("/v1/audio/voices", params={"mine": "true"}).json()["data"]
+        consent = client.get(f"/v1/audio/voice_consents/{voice['consent']}").json()
+        assert (voice["name"], voice["language"], consent["kind"]) == ("Ana", "en-US", "recording")
+        assert voice["quality"]["rating"] in page.run("at('own-list').textContent")
+        page.run("document.querySelector('[aria-label=\"Use Ana\"]').click()")
+        assert page.run("[at('voice').value, document.activeElement.id]") == [voice["id"], "input"]
+        _assert_heard(page, tmp_path, 6.0)
+        page.run("document.querySelector('[aria-label=\"Delete Ana\"]').click()")
+        page.run("(at('doom-both').click(), at('doom-delete').click())")
+        page.wait("at('own-status').textContent.includes('consent')")
+        said = "Ana is deleted. Nothing of it is left on this server. Its consent is deleted too."
+        assert page.run("at('own-status').textContent") == said
+        assert page.run("[at('own-list').children.length, document.activeElement.id]") == [0, "own-new"]
+        assert client.get(f"/v1/audio/voices/{voice['id']}").status_code == 404
+        assert client.get(f"/v1/audio/voice_consents/{consent['id']}").status_code == 404
+        assert client.get(f"/v1/audio/voices/erasures/{voice['id']}").json()["pending"] == []
+    assert voice["id"] not in page.run("at('voice').innerHTML")
+    assert not page.complaints
+
+
+def _assert_heard(page: Tab, folder: Path, least_s: float) -> None:
+    """Speak with the chosen voice: the answer says of what recording the voice was made."""
+    fill(page, "input", "Hello.")
+    page.run("at('speak').click()")
+    page.wait("!at('heard').hidden")
+    kept = decoded(page.downloaded(folder, "at('save').click()"), "wav")
+    [timbre] = decode_timbres(kept.samples, kept.sample_rate_hz)
+    assert timbre.seconds > least_s
+    assert timbre.pitch_hz > 50
+
+
+def test_a_bad_file_is_refused_in_the_words_of_the_server(
+    page: Tab, server: Server, key: str, tmp_path: Path
+) -> None:
+    bad = tmp_path / "letter.wav"
+    bad.write_text("This is no sound. " * 100)
+    state(page, "Ana")
+    assert _choose(page, "sample", bad) == "This browser cannot read it. The server says whether it can."
+    said = create(page)
+    assert said == "Invalid 'audio_sample': it cannot be read as wav, mp3, m4a, aac, ogg, webm or flac."
+    assert page.run(f"document.activeElement === {part('sample', 'file')}")
+    assert page.run("at('sample').contains(at('alert'))")
+    assert page.run(f"{part('sample', 'file')}.getAttribute('aria-errormessage')") == "alert"
+    # The consent that was kept for the first try serves the second one.
+    _choose(page, "sample", speech_clips.wav_file())
+    assert page.run("at('alert').hidden")
+    assert create(page).startswith("Ana is made.")
+    with server.client(key) as client:
+        assert len(client.get("/v1/audio/voice_consents").json()["data"]) == 1
+
+
+def test_a_file_that_is_too_large_is_not_sent(page: Tab, tmp_path: Path) -> None:
+    large = tmp_path / "large.wav"
+    large.write_bytes(bytes(10 * 1024 * 1024 + 1))
+    page.choose_file("#sample [data-part=file]", large)
+    page.wait(f"{part('sample', 'said')}.textContent")
+    assert "more than 10 MiB" in str(page.run(f"{part('sample', 'said')}.textContent"))
+    state(page, "Ana")
+    assert create(page) == "Record the voice, or choose a file."
+
+
+def test_a_voice_is_made_once_if_the_answer_is_lost(page: Tab, server: Server, key: str) -> None:
+    state(page, "Ana")
+    _choose(page, "sample", speech_clips.wav_file())
+    page.run(_LOSE_ONE_ANSWER)
+    assert create(page) == "The server cannot be reached. Does it still run?"
+    assert create(page).startswith("Ana is made.")
+    with server.client(key) as client:
+        assert len(client.get("/v1/audio/voices", params={"mine": "true"}).json()["data"]) == 1
+
+
+def test_a_name_that_is_taken_is_told_beside_the_name(page: Tab) -> None:
+    state(page, "alloy")
+    _choose(page, "sample", speech_clips.wav_file())
+    assert create(page) == "'alloy' is a voice of the server; take another name."
+    assert page.run("document.activeElement.id") == "own-name"
+
+
+def test_what_is_cancelled_leaves_nothing(page: Tab, server: Server, key: str, tmp_path: Path) -> None:
+    state(page, "Ana")
+    _choose(page, "sample", _file(tmp_path, np.zeros(8 * _RATE_HZ)))
+    assert "silent" in create(page)
+    with server.client(key) as client:
+        assert len(client.get("/v1/audio/voice_consents").json()["data"]) == 1
+        page.run("at('cancel').click()")
+        page.wait("at('own-status').textContent === 'Nothing was kept.'")
+        assert client.get("/v1/audio/voice_consents").json()["data"] == []
+    assert page.run("[at('maker').hidden, at('alert').hidden, document.activeElement.id]") == [
+        True,
+        True,
+        "own-new",
+    ]
+    page.run("at('own-new').click()")
+    assert page.run("[at('own-name').value, at('own-statement').value, sample.take]") == ["", "", None]
+
+
+def _tone(seconds: float, level: float) -> NDArray[np.float64]:
+    return level * np.sin(np.arange(round(seconds * _RATE_HZ)) * 2 * np.pi * 220 / _RATE_HZ)
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (_tone(2, 0.3), "2.0 seconds. It is too short: at least 3 seconds of speech are needed."),
+        (_tone(4, 0.3), "4.0 seconds. It is short: 6 to 30 seconds are better."),
+        (_tone(40, 0.3), "40.0 seconds. It is long: 6 to 30 seconds are enough."),
+        (_tone(8, 0.0), "8.0 seconds. It is silent: is the right microphone on?"),
+        (_tone(8, 0.01), "8.0 seconds. It is very quiet: turn the microphone up, or move closer to it."),
+        (np.clip(_tone(8, 3.0), -1, 1), "8.0 seconds. It is distorted, because it was too loud: "),
+        (_tone(8, 0.3), "8.0 seconds. Its length and level are good."),
+    ],
+    ids=["too-short", "short", "long", "silent", "quiet", "clipped", "good"],
+)
+def test_the_browser_says_what_it_can_know_before_anything_is_sent(
+    page: Tab, tmp_path: Path, samples: NDArray[np.float64], said: str
+) -> None:
+    assert _choose(page, "sample", _file(tmp_path, samples)).startswith(said)
+    page.run(f"{part('sample', 'discard')}.click()")
+    assert page.run(f"[{part('sample', 'kept')}.hidden, {part('sample', 'file')}.value]") == [True, ""]
+    assert page.run(f"document.activeElement === {part('sample', 'record')}")
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        "at('cancel').click()",
+        "document.querySelector('[name=way][value=statement]').click()",
+        f"{part('sample', 'record')}.click()",
+        "(at('key').value = '', at('key').dispatchEvent(new Event('change')))",
+    ],
+    ids=["cancel", "another-way", "another-recorder", "another-key"],
+)
+def test_the_microphone_is_given_back_by_whatever_ends_a_recording(page: Tab, leave: str) -> None:
+    page.run(f"{part('reading', 'record')}.click()")
+    page.wait(f"!{part('reading', 'stop')}.hidden")
+    page.run("(window.first = tracks[0])")
+    assert page.run("first.readyState") == "live"
+    page.run(leave)
+    page.wait("first.readyState === 'ended'")
+    page.run("at('maker').hidden || at('cancel').click()")
+    page.wait(MICROPHONE_IS_FREE)
+
+
+def test_a_microphone_that_comes_too_late_is_given_back(page: Tab) -> None:
+    page.run(_ANSWER_LATE)
+    page.run(f"({part('sample', 'record')}.click(), at('cancel').click(), allow())")
+    page.wait(MICROPHONE_IS_FREE)
+    assert page.run(f"[{part('sample', 'stop')}.hidden, sample.take]") == [True, None]
+
+
+def test_a_browser_that_cannot_record_gives_the_microphone_back(page: Tab) -> None:
+    page.run("window.MediaRecorder = class { constructor() { throw new Error('unknown'); } }")
+    assert _refusal(page) == "This browser cannot record. Choose a file instead."
+    assert page.run(MICROPHONE_IS_FREE)
+
+
+def test_the_keyboard_is_enough_to_record(page: Tab) -> None:
+    assert page.run("document.activeElement.id") == "own-name"
+    page.type("Ana")
+    page.press("Tab")
+    page.press("Tab")
+    page.press("Enter")
+    page.wait(f"!{part('sample', 'stop')}.hidden")
+    assert page.run(f"document.activeElement === {part('sample', 'stop')}")
+    page.press("Enter")
+    page.wait(f"!{part('sample', 'kept')}.hidden")
+    assert page.run(f"document.activeElement === {part('sample', 'record')}")
+
+
+def test_the_sentence_is_in_the_language_of_the_voice(page: Tab) -> None:
+    page.run("(at('own-language').value = 'pt', at('own-language').dispatchEvent(new Event('change')))")
+    page.wait("at('phrase').lang === 'pt'")
+    assert "Eu sou o propriet" in str(page.run("at('phrase').textContent"))
+
+
+def test_a_plan_that_needs_no_consent_asks_for_none(browser: Tab, server: Server) -> None:
+    open_maker(browser, server, server.mint_key(f"new-{next(_names)}", plan="waived").secret)
+    browser.run("document.querySelector('[name=way][value=none]').click()")
+    fill(browser, "own-name", "Ana")
+    _choose(browser, "sample", speech_clips.wav_file())
+    assert create(browser).startswith("Ana is made.")
+
+
+def test_a_consent_serves_several_voices_and_can_be_deleted_without_them(page: Tab) -> None:
+    assert page.run("document.querySelector('[name=way][value=kept]').closest('label').hidden")
+    state(page, "Ana")
+    _choose(page, "sample", speech_clips.wav_file())
+    create(page)
+    page.run("at('own-new').click()")
+    page.wait("!document.querySelector('[name=way][value=kept]').closest('label').hidden")
+    page.run("document.querySelector('[name=way][value=kept]').click()")
+    fill(page, "own-name", "Bea")
+    _choose(page, "sample", speech_clips.wav_file())
+    assert create(page).startswith("Bea is made.")
+    page.run("at('own-new').click()")
+    page.wait("at('own-consent').length")
+    page.run("(document.querySelector('[name=way][value=kept]').click(), at('own-forget').click())")
+    page.wait("!at('alert').hidden")
+    assert "needs this consent" in str(page.run("at('alert').textContent"))
+
+
+@pytest.fixture(scope="module")
+def strict_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    """Its reader says no to the microphone, and knows the server by a name."""
+    name = "--host-resolver-rules=MAP voices.test 127.0.0.1"
+    with speaking_browser(tmp_path_factory.mktemp("strict"), name, is_allowed=False) as tab:
+        yield tab
+
+
+def test_a_microphone_that_is_refused_is_told(strict_browser: Tab, server: Server, key: str) -> None:
+    open_maker(strict_browser, server, key)
+    assert "does not let this page use the microphone" in _refusal(strict_browser)
+
+
+def test_a_page_without_https_says_why_it_has_no_microphone(
+    strict_browser: Tab, server: Server, key: str
+) -> None:
+    named = server._replace(url=server.url.replace("127.0.0.1", "voices.test"))
+    open_maker(strict_browser, named, key)
+    assert "only to pages over https" in _refusal(strict_browser)
+
+
+def _refusal(page: Tab) -> str:
+    page.run(f"{part('sample', 'record')}.click()")
+    page.wait(f"/file/.test({part('sample', 'said')}.textContent)")
+    return str(page.run(f"{part('sample', 'said')}.textContent"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280])
+def test_everybody_can_read_it(
+    browser: Tab, server: Server, key: str, tmp_path: Path, scheme: str, width: int
+) -> None:
+    page = browser
+    page.show(width=width, scheme=scheme)
+    open_maker(page, server, key)
+    load_axe(page)
+    _choose(page, "sample", _file(tmp_path, np.zeros(8 * _RATE_HZ)))
+    page.run(f"{part('reading', 'record')}.click()")
+    page.wait(f"!{part('reading', 'stop')}.hidden")
+    assert_readable(page, width)
+    state(page, "A name that is long " * 4)
+    create(page)
+    assert_readable(page, width)
+    _choose(page, "sample", speech_clips.wav_file())
+    create(page)
+    assert_readable(page, width)
+    page.run("document.querySelectorAll('#own-list button')[2].click()")
+    assert_readable(page, width)
+    page.run("at('doom-keep').click()")

@@ -1,0 +1,75 @@
+"""Aliases and routes that end with a provider's models, as `check` and `doctor` see them."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from proxy.diagnosis.config_check import check_config
+from proxy.diagnosis.doctor import installation
+from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.probes import ProbeResults
+from proxy.diagnosis.retirement_check import WHAT, retirements
+from proxy.engines import registry
+from speech_engine import ModelInfo
+from tests.proxy.config.files import load
+
+CONFIG = """
+[engines.openai]
+[engines.tone]
+[models]
+"tts-1" = ["openai/tts-1"]
+"tts-1-hd" = ["openai/tts-1-hd", "tone/standard"]
+"mine" = ["openai/other"]
+[[routes]]
+language = "fr"
+candidates = ["openai/gpt-4o-mini-tts"]
+"""
+
+
+def found(folder: Path, today: date) -> dict[str, Finding]:
+    return {each.name: each for each in retirements(load(folder, CONFIG), registry.load(), {}, today)}
+
+
+def test_it_warns_from_sixty_days_before(tmp_path: Path) -> None:
+    assert found(tmp_path, date(2026, 11, 6)) == {}
+    soon = found(tmp_path, date(2026, 11, 21))
+    assert soon.keys() == {"alias tts-1", "alias tts-1-hd", "route fr"}
+    assert {each.verdict for each in soon.values()} == {"note"}
+    assert soon["alias tts-1"].found == ("openai/tts-1 ends on 2027-01-06 (46 days); nothing is left then")
+    # Another model goes on.
+    assert soon["alias tts-1-hd"].found == "openai/tts-1-hd ends on 2027-01-06 (46 days)"
+    assert (soon["alias tts-1"].do != "", soon["alias tts-1-hd"].do) == (True, "")
+
+
+def test_what_has_ended_is_wrong_only_where_nothing_is_left(tmp_path: Path) -> None:
+    late = found(tmp_path, date(2027, 1, 6))
+    assert {name: each.verdict for name, each in late.items()} == {
+        "alias tts-1": "wrong",
+        "alias tts-1-hd": "note",
+        "route fr": "wrong",
+    }
+    assert late["route fr"].found == "openai/gpt-4o-mini-tts ended on 2027-01-06 (0 days); nothing is left"
+
+
+def test_a_running_server_knows_it_better(tmp_path: Path) -> None:
+    info = ModelInfo(id="other", languages=(), sample_rate_hz=0, shutdown_date="2026-12-01")
+    config = load(tmp_path, CONFIG)
+    named = {
+        each.name: each
+        for each in check_config(config, registry.load(), ProbeResults({"openai": (info,)}))
+        if each.what == WHAT
+    }
+    assert "openai/other end" in named["alias mine"].found
+
+
+def test_doctor_says_it_too(tmp_path: Path) -> None:
+    config = load(tmp_path, CONFIG)
+    assert {each.name for each in installation.ending_models(config)} == {
+        "alias tts-1",
+        "alias tts-1-hd",
+        "route fr",
+    }
+    assert not [each for each in installation.engines(config) if each.what == WHAT]
+    (none,) = installation.ending_models(load(tmp_path, "[engines.tone]\n"))
+    assert none.verdict == "ok"

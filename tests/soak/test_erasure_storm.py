@@ -1,0 +1,16 @@
+"""Two hundred voices on each database are erased while everything goes on at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.erasure_storms import VOICES, WORKERS, expect_nothing_kept
+
+WAVES = 200 // VOICES
+
+
+@pytest.mark.parametrize("database", WORKERS)
+async def test_nothing_of_two_hundred_voices_is_kept_anywhere(tmp_path: Path, database: str) -> None:
+    await expect_nothing_kept(tmp_path, database, WAVES)
