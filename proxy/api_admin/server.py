@@ -16,10 +16,7 @@ from proxy.http.body import BODY_FAILURES, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.storage.erasures import Tombstone
-from speech_engine.host.engine_messages import EngineAction, EngineSwitched
-from speech_engine.host.pipe_messages import (
-    ReloadResult,
-)
+from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult
 
 
 class ServerLink(NamedTuple):

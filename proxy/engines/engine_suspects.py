@@ -9,9 +9,7 @@ from typing import Protocol
 import structlog
 
 from policies.suspect_texts import SuspectTexts
-from speech_engine.host.pipe_messages import (
-    TextVerdicts,
-)
+from speech_engine.host.pipe_messages import TextVerdicts
 
 _log = structlog.get_logger()
 

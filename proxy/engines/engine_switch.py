@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from proxy.engines.hosts import Host, Hosts
-from speech_engine.host.engine_messages import EngineAction
+from speech_engine.host.pipe_messages import EngineAction
 
 STOP_S = 2.0
 """The time that a host has to end what it does: by then, its work has ended or is to be broken off."""

@@ -21,14 +21,7 @@ from proxy.engines.engine_suspects import EngineSuspects
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.model_store import store
 from proxy.engines.registry import HostedEngineSpec
-from speech_engine.host.engine_messages import Loading
-from speech_engine.host.pipe_messages import (
-    BeginHost,
-    HostState,
-    Message,
-    TextVerdicts,
-    Tick,
-)
+from speech_engine.host.pipe_messages import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
 
 _LOOK_EVERY_S = 0.5
 _ENDED = ("restarting", "failed", "unloaded")

@@ -26,8 +26,9 @@ from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from proxy.processes.workers import Workers
 from speech_engine.host.confinement import forbid_dumps
-from speech_engine.host.engine_messages import EngineQuestion, EngineSwitched
 from speech_engine.host.pipe_messages import (
+    EngineQuestion,
+    EngineSwitched,
     ErasureQuestion,
     ErasureSpread,
     ForgetQuestion,

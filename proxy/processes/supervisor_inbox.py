@@ -20,6 +20,8 @@ from proxy.telemetry import logs
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 from speech_engine.host.pipe_messages import (
     Drain,
+    EngineSwitched,
+    ErasureSpread,
     ForgetQuestion,
     HostState,
     Message,
@@ -83,7 +85,7 @@ class SupervisorInbox:
                     places.revise(config.server)
                     public.config.timeout_graceful_shutdown = drain_seconds(config)
                     _log.info("config.reload.complete", revision=revision.number)
-                case answer if isinstance(answer, SupervisorAnswer):
+                case ReloadResult() | ErasureSpread() | EngineSwitched() as answer:
                     line.on_answer(answer)
                 case Drain():
                     worker.server_state.is_draining = True

@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from proxy.errors import UpstreamFailed
 from proxy.storage.erasures import Tombstone
-from speech_engine.host.engine_messages import EngineAction, EngineQuestion, EngineSwitched
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import (
+    EngineAction,
+    EngineQuestion,
+    EngineSwitched,
     ErasureQuestion,
     ErasureSpread,
     ReloadQuestion,

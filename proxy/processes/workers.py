@@ -10,8 +10,8 @@ from typing import NamedTuple
 import structlog
 
 from proxy.engines.children import Child, Keeper
-from speech_engine.host.engine_messages import EngineQuestion
 from speech_engine.host.pipe_messages import (
+    EngineQuestion,
     ErasureQuestion,
     Message,
     MetricsReport,

@@ -12,13 +12,13 @@ import msgspec
 
 from speech_engine.host.confinement import confine
 from speech_engine.host.devices import DeviceLacking, choose_device
-from speech_engine.host.engine_messages import Loading
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 from speech_engine.host.pipe_messages import (
     BeginHost,
     Broken,
     Drain,
+    Loading,
     Message,
     Ready,
     TextVerdicts,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from speech_engine.device import DeviceKind
@@ -176,6 +178,25 @@ class VoiceForgotten(msgspec.Struct, frozen=True, tag="voice_forgotten"):
 
     question: int
     is_silent: bool
+
+
+EngineAction = Literal["load", "unload", "restart"]
+
+
+class EngineQuestion(msgspec.Struct, frozen=True, tag="engine_asked"):
+    """A worker's question: do this with the hosts of an engine. `breaks_off`: also if they have work."""
+
+    question: int
+    engine: str
+    action: EngineAction
+    breaks_off: bool = False
+
+
+class EngineSwitched(msgspec.Struct, frozen=True, tag="engine_switched"):
+    """The answer. With a `refusal`, nothing has changed."""
+
+    question: int
+    refusal: str = ""
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):

@@ -22,6 +22,9 @@ ENGINE = {
     "budgets": [],
     "figures": {},
     "loaded": None,
+    "licences": {},
+    "device": "",
+    "memory_gb": None,
 }
 FIGURES = {
     "step_width": 12.34,

@@ -251,6 +251,9 @@ def test_small_sums_are_shown_to_the_last_millionth(
         "credentials": [],
         "figures": {},
         "loaded": None,
+        "licences": {},
+        "device": "",
+        "memory_gb": None,
         "budgets": [{"period": "day", "usd": usd, "of_usd": 20.0}],
     }
     print_answer({"data": [row], "faults": []}, None, engine_commands.engine_table)
