@@ -29,8 +29,8 @@ from speech_engine.host.pipe_messages import (
     MetricsReport,
     PlansInUse,
     PlansQuestion,
+    ReloadResult,
     Revision,
-    SupervisorAnswer,
     VoiceForgotten,
     WorkerGivenUp,
 )

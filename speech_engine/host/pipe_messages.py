@@ -13,7 +13,6 @@ from speech_engine.host.comparer_messages import (
     ComparisonQuestion,
     ComparisonScore,
 )
-from speech_engine.host.engine_messages import EngineQuestion, EngineSwitched, Loading
 
 
 class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
@@ -59,6 +58,13 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
 
     reason: str
     lasting: bool = False
+
+
+class Loading(msgspec.Struct, frozen=True, tag="loading"):
+    """A host's progress before it is ready: the part that is done, from 0 to 1, and what it does."""
+
+    fraction: float
+    what: str
 
 
 class HostState(msgspec.Struct, frozen=True, tag="host_state"):
