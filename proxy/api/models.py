@@ -20,12 +20,13 @@ _CREATED = 1_767_225_600
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A name that a request may give as its `model`."""
+    """A name that a request may give as its `model`. An alias has no licence: its models have theirs."""
 
     id: str
     object: Literal["model"] = "model"
     created: int = _CREATED
     owned_by: str
+    licence: str | msgspec.UnsetType = msgspec.UNSET
     shutdown_date: None = None
     # OpenAI switches its speech models off in January 2027; ours of the same names stay.
 
@@ -61,7 +62,10 @@ class Models:
 
     async def list_audio(self, request: Request) -> Response:
         models = self._all(request)
-        named = [NamedModel(id=model.id, owned_by=model.owned_by, name=model.id) for model in models]
+        named = [
+            NamedModel(id=model.id, owned_by=model.owned_by, licence=model.licence, name=model.id)
+            for model in models
+        ]
         return reply(AudioModelList(data=named, models=named))
 
     async def retrieve(self, request: Request) -> Response:
@@ -83,7 +87,10 @@ class Models:
         aliases, models = self._catalogue.list_models(terms)
         return [
             *(ModelEntry(id=alias, owned_by="voxgate") for alias in aliases),
-            *(ModelEntry(id=model.name, owned_by=model.engine) for model in models),
+            *(
+                ModelEntry(id=model.name, owned_by=model.engine, licence=model.info.licence or msgspec.UNSET)
+                for model in models
+            ),
         ]
 
 

@@ -30,10 +30,14 @@ class SpokenLanguage(msgspec.Struct, frozen=True):
 
 
 class ShownEngine(EngineStatus, frozen=True, kw_only=True):
-    """An engine with the languages of each model and the ids of its voices. `unlisted_voices` are those that
-    clients do not see; null if it may have others. `budgets` shows its cost in each period with a budget."""
+    """An engine with the languages and the licence of each model, and the ids of its voices.
+
+    `unlisted_voices` are those that clients do not see; null if it may have others. `budgets` shows its cost
+    in each period with a budget.
+    """
 
     languages: dict[str, list[SpokenLanguage]]
+    licences: dict[str, str]
     voices: list[str]
     unlisted_voices: tuple[str, ...] | None
     budgets: tuple[Spend, ...]
@@ -66,6 +70,7 @@ class EngineList:
         return ShownEngine(
             **msgspec.structs.asdict(status),
             languages={f"{status.name}/{info.id}": _spoken(info) for info in engine.models()},
+            licences={f"{status.name}/{info.id}": info.licence for info in engine.models()},
             voices=[voice.id for voice in engine.voices()],
             unlisted_voices=engine.unlisted_voices,
             budgets=await self._budgets.spends(status.name),

@@ -105,13 +105,16 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
         models = ", ".join(row["models"])
         credentials = ", ".join(row["credentials"]) if len(row["credentials"]) > 1 else ""
         spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
+        licences = ", ".join(dict.fromkeys(filter(None, row["licences"].values())))
         cells = (row["name"], row["state"], load, str(row["waiting"]), models, spent)
-        rows.append((*cells, row["reason"], row["plugin"], credentials))
+        memory = f"{row['memory_gb']:.1f} GB on {row['device']}" if row["device"] else ""
+        rows.append((*cells, row["reason"], licences, memory, row["plugin"], credentials))
     faults = [
         Line(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]
-    columns = ("engine", "state", "running", "waiting", "models", "spent", "reason", "plugin", "credentials")
-    return [Grid(columns, rows, wide=("plugin",)), *faults]
+    columns = ("engine", "state", "running", "waiting", "models", "spent", "reason")
+    wide = ("licence", "memory", "plugin")
+    return [Grid((*columns, "licence", "memory", "plugin", "credentials"), rows, wide), *faults]
 
 
 def _usd(value: float) -> str:

@@ -38,7 +38,8 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets."""
+    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets.
+    `memory_gb` is the most that its hosts have used on their `device`."""
 
     name: str
     plugin: str
@@ -50,6 +51,8 @@ class EngineStatus(msgspec.Struct, frozen=True):
     waiting: int
     waiting_s: float
     credentials: tuple[str, ...] = ()
+    device: str = ""
+    memory_gb: float = 0.0
 
 
 class Engines:
@@ -127,6 +130,8 @@ class Engines:
                 health.waiting,
                 health.waiting_s,
                 self.credentials(name),
+                device=health.device,
+                memory_gb=health.memory_gb,
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )
@@ -172,7 +177,7 @@ class _Opening:
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
-            hosted = HostedEngine(name, self._source)
+            hosted = HostedEngine(name, self._source, spec.licence)
             self._stack.push_async_callback(hosted.close)
             return hosted
         try:
@@ -188,7 +193,7 @@ class _Opening:
         context = Context(_log.bind(engine=spec.name), http=self._http, samples=samples.shelf)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
-            return InProcessEngine(created[0], section.queue, samples)
+            return InProcessEngine(created[0], section.queue, samples, spec.licence)
         keys = [
             self._key(spec, number, engine, section, credential)
             for number, (engine, credential) in enumerate(zip(created, spec.credentials, strict=True), 1)

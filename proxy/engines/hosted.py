@@ -26,6 +26,7 @@ from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInf
 from speech_engine.host import messages
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.pipe import HostState
+from speech_engine.licences import with_licence
 
 HELLO_S = 5.0
 HELLO_AGAIN_S = 0.2
@@ -36,10 +37,14 @@ _log = structlog.get_logger()
 
 
 class HostedEngine:
-    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed."""
+    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed.
 
-    def __init__(self, name: str, source: SampleSource = NO_SOURCE) -> None:
+    A `licence` replaces that of its models.
+    """
+
+    def __init__(self, name: str, source: SampleSource = NO_SOURCE, licence: str = "") -> None:
         self.name = name
+        self._licence = licence
         self._delivery = SampleDelivery(source)
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}
@@ -114,6 +119,8 @@ class HostedEngine:
             sum(answer.running for answer in healthy),
             sum(answer.waiting for answer in healthy),
             sum(answer.waiting_s for answer in healthy),
+            device=", ".join(sorted({answer.device for answer in healthy} - {""})),
+            memory_gb=sum(answer.memory_gb for answer in healthy),
         )
 
     def open(
@@ -219,7 +226,8 @@ class HostedEngine:
             # gRPC gives None for an answer that cannot be decoded.
             theirs = welcome.api_version if welcome else "unknown"
             if welcome and theirs == API_VERSION:
-                self._welcome = welcome
+                models = with_licence(welcome.models, self._licence)
+                self._welcome = msgspec.structs.replace(welcome, models=models)
                 self.revision += 1
                 return True
             reason = f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same"

@@ -96,6 +96,9 @@ class Host:
                 digest_key=self._suspects.key,
                 needs=self._spec.hosted.needs,
                 memory_mb=self._spec.hosted.memory_mb,
+                device=section.device,
+                devices=self._spec.hosted.devices,
+                memory_gb=self._spec.memory_gb,
             )
         )
         child.send(self._suspects.verdicts)

@@ -57,8 +57,19 @@ class HostedEngineSpec(NamedTuple):
     model: StoredModel | None = None
 
     @property
+    def licence(self) -> str:
+        """The licence of the imported model, or "" if the plugin says its own."""
+        return self.model.manifest.licence if self.model else ""
+
+    @property
     def module(self) -> str:
         return self.hosted.module
+
+    @property
+    def memory_gb(self) -> float | None:
+        """What a process needs on its device: what the section says, else the estimate for its model."""
+        estimate = self.model.manifest.memory_gb if self.model else None
+        return self.section.memory_gb or estimate or None
 
     @property
     def processes(self) -> int:
@@ -78,6 +89,11 @@ class InProcessSpec(NamedTuple, Generic[S]):
     is_guarded: bool
     credentials: tuple[str, ...] = (DEFAULT_CREDENTIAL,)
     model: StoredModel | None = None
+
+    @property
+    def licence(self) -> str:
+        """The licence of the imported model, or "" if the plugin says its own."""
+        return self.model.manifest.licence if self.model else ""
 
     def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
         """Return one function for each key. It creates the engine that speaks with this key."""
@@ -154,6 +170,10 @@ class Registry:
                 f"engines.{name}.credentials: {section.plugin} has no provider; remove it"
             )
         settings = _settings(f"engines.{name}", plugin.settings, section.settings)
+        kind = section.device.partition(":")[0]
+        if kind != "auto" and kind not in plugin.create.devices:
+            able = ", ".join(plugin.create.devices)
+            raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {kind}")
         if section.hosted:
             return HostedEngineSpec(name, plugin.create, section, model)
         if not plugin.create.in_process:

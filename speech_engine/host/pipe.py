@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import msgspec
 
+from speech_engine.device import DeviceKind
 from speech_engine.host.comparer_messages import (
     BeginComparer,
     ComparerReady,
@@ -37,6 +38,9 @@ class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
     digest_key: bytes = b""
     needs: tuple[str, ...] = ()
     memory_mb: int | None = None
+    device: str = "cpu"
+    devices: tuple[DeviceKind, ...] = ("cpu",)
+    memory_gb: float | None = None
 
     def __repr__(self) -> str:
         return f"<BeginHost {self.engine} {self.module}>"

@@ -47,7 +47,8 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     safetensors or as a pickle of torch (.pth, .pt), and are stored as safetensors. Of a pickle, `roots` says
     where the tensors are: the first of these keys that it has, "" for the pickle itself. `strip` are
     beginnings that are taken from the tensors' names; tensors whose names begin with one of `ignore` are left
-    out. `stand_ins` are classes that the pickle may name ("package.module.Class"); they are read as nothing.
+    out. `stand_ins` are classes that the pickle may name ("package.module.Class", or "package.*" for all of
+    them); they are read as nothing.
     """
 
     role: str

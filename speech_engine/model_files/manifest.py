@@ -14,6 +14,11 @@ from speech_engine.model_files.declarations import UnusableModel
 MANIFEST = "manifest.json"
 _MOST_BYTES = 1024 * 1024
 
+ModelName = Annotated[
+    str, msgspec.Meta(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?\Z", description="the name of an imported model")
+]
+"""The name of a model as a configuration has it, or "" for none."""
+
 _FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
 """Never a path: a manifest that somebody edited must not lead out of the folder."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.diagnosis.doctor import installation
 from tests.checkpoints import Called, archive, install_chirp, safetensors, tiny, torch_file, write_rest
 from tests.faults.plugin_folders import environ
 from tests.proxy.cli.test_main import Run, folder, refused, run
@@ -183,6 +184,15 @@ def test_a_changed_byte_is_found_and_an_import_mends_it(run: Run, folder: Path, 
     assert "has changed" not in run("doctor").out
 
 
+def test_the_doctor_does_not_wait_for_a_slow_disk(
+    run: Run, folder: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("models", "import", str(source), *IMPORT)
+    _config(folder, '[engines.chirp]\nmodel = "bird"\n')
+    monkeypatch.setattr(installation, "_READ_S", -1.0)
+    assert "bird: too large to be read whole here" in run("doctor").out
+
+
 def test_a_model_that_the_configuration_names_is_kept_unless_forced(
     run: Run, folder: Path, source: Path
 ) -> None:
@@ -216,3 +226,27 @@ def test_a_kill_in_mid_import_leaves_no_half_model(run: Run, folder: Path, sourc
     assert run("models", "import", str(source), *IMPORT).status == 0
     assert run("models", "verify", "bird").status == 0
     assert sorted(each.name for each in _models(folder).iterdir()) == ["bird", "lock"]
+
+
+@pytest.mark.parametrize(
+    ("section", "status", "says"),
+    [
+        ("", 1, "CPML: it forbids paid use of the model and of what it says, and the company that sold"),
+        ("", 1, 'before engines.mine.accept_licence = "CPML"'),
+        ('accept_licence = "cpml"\n', 0, "name what allows it in engines.mine.paid_use_basis"),
+        (
+            'accept_licence = "CPML"\npaid_use_basis = "a contract"\n',
+            0,
+            "paid plans have it by your paid_use_basis",
+        ),
+    ],
+)
+def test_check_says_what_the_licence_forbids_and_what_would_allow_it(
+    run: Run, folder: Path, source: Path, section: str, status: int, says: str
+) -> None:
+    run("models", "import", str(source), *IMPORT)
+    _config(
+        folder, f'[engines.mine]\nplugin = "chirp"\nmodel = "bird"\n{section}[plans.sold]\nprice = "$9"\n'
+    )
+    checked = run("check")
+    assert (checked.status, says in checked.out) == (status, True), checked.out

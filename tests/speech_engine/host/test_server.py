@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import msgspec
 import pytest
 
 from speech_engine import (
@@ -107,7 +108,9 @@ class Caller:
 
     async def health(self) -> HealthReport:
         found: HealthReport = await self.ask("Health", HealthQuestion(), HealthReport)
-        return found
+        assert found.device == "cpu"
+        # What the process of this test uses is no matter here.
+        return msgspec.structs.replace(found, device="", memory_gb=0.0)
 
     async def until_health(self, wanted: HealthReport) -> None:
         async with asyncio.timeout(10.0):
