@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Sequence
 from contextlib import aclosing
 
 from plugins.xtts.conditioning import VoiceMaker, XttsVoice
 from plugins.xtts.model import STEP_S, XttsModel, XttsRow
+from plugins.xtts.vocoder import FIRST_CODES
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.batch_loop import BatchLoop
+from speech_engine.host.batch_model import RowStep
 from speech_engine.host.batch_settings import BatchSettings
 from speech_engine.host.log import HostLogger
 from tests.plugins.xtts.in_environment.rig import TEXTS, rig
@@ -19,6 +23,7 @@ import numpy as np
 MOST_LSB = 2
 MOST_STEPS = 1.2
 LISTENERS = 8
+WAITS_S = 60.0
 
 Batch = BatchLoop[XttsVoice, XttsRow]
 
@@ -93,3 +98,34 @@ def test_twelve_segments_of_one_job_are_spoken_side_by_side() -> None:
     print(f"one segment: {took_one:.0f} steps; twelve: {took_twelve:.0f}")
     assert len(twelve[0]) > len(one[0])
     assert took_twelve <= 3 * took_one
+
+
+class _GatedModel(XttsModel):
+    """A model that takes only so many steps as a test allows."""
+
+    allowed: threading.Semaphore
+
+    def step(self, rows: Sequence[XttsRow]) -> list[RowStep]:
+        self.allowed.acquire()
+        return super().step(rows)
+
+
+def test_the_first_sound_is_heard_before_the_eleventh_code_exists() -> None:
+    asyncio.run(_first_sound())
+
+
+async def _first_sound() -> None:
+    tiny = rig()
+    gated = _GatedModel(tiny.checkpoint, tiny.reader, tiny.decoder(), VoiceMaker(tiny.checkpoint, "cpu"))
+    gated.allowed = threading.Semaphore(FIRST_CODES)
+    async with BatchLoop(gated, BatchSettings(), Context(HostLogger("xtts")), STEP_S) as batch:
+        # This one has more than a hundred codes.
+        async with aclosing(batch.speak(job(106, TEXTS[0]), tiny.voices[0])) as events:
+            async with asyncio.timeout(WAITS_S):
+                async for event in events:
+                    if isinstance(event, Audio):
+                        break
+            assert batch.figures()["steps"] <= FIRST_CODES
+            gated.allowed.release(1_000)
+            rest = [event async for event in events if isinstance(event, Audio)]
+    assert len(rest) > 20
