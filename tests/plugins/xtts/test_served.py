@@ -27,7 +27,7 @@ default_model = "xtts"
 first_audio_s = 60
 [engines.xtts]
 plugin = "xtts"
-model_path = "{model}"
+{key} = "{model}"
 accept_licence = "CPML"
 order = "fifo"
 slots = 16
@@ -67,7 +67,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("served")
     model = tiny_model(interpreter("xtts"), folder / "tiny")
     lend("xtts")
-    with server.running(folder, CONFIG.format(model=model, name="tiny")) as live:
+    with server.running(folder, CONFIG.format(model=model, key="model_path", name="tiny")) as live:
         wait_until_loaded(live)
         yield Rig(live, (clone(live, "Ana", "m3"), clone(live, "Bia", "f3")))
 
@@ -117,10 +117,14 @@ def test_thai_is_refused_without_a_thai_model(rig: Rig) -> None:
     assert "thai" in checked.stdout + checked.stderr
 
 
-def test_thai_is_spoken_with_a_thai_model(tmp_path: Path) -> None:
-    model = tiny_model(interpreter("xtts"), tmp_path / "thai", "thai")
+def test_thai_is_spoken_with_a_thai_model_that_was_imported(tmp_path: Path) -> None:
+    model = tiny_model(interpreter("xtts"), tmp_path / "of my own", "thai")
     lend("xtts")
-    with server.running(tmp_path, CONFIG.format(model=model, name="thai")) as live:
+    config = tmp_path / "config.toml"
+    config.write_text('[engines.xtts]\naccept_licence = "CPML"\n')
+    named = ("--engine", "xtts", "--name", "thai", "--licence", "CPML")
+    server.command(config, "models", "import", str(model), *named)
+    with server.running(tmp_path, CONFIG.format(model="thai", key="model", name="thai")) as live:
         wait_until_loaded(live)
         voice = clone(live, "Ana", "m3")
         with live.client() as client:
