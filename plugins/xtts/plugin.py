@@ -64,6 +64,7 @@ HOSTED = Hosted(
         "soxr==1.1.0",
     ),
     constraints="constraints.txt",
+    devices=("cpu", "cuda", "rocm"),
 )
 
 

@@ -111,7 +111,7 @@ def _digest_of(folder: Path) -> str:
 
 
 def _load(settings: XttsSettings, context: Context, folder: Path) -> tuple[Checkpoint, XttsModel, ModelInfo]:
-    device = "cpu"
+    device = context.device.torch
     checkpoint = load_checkpoint(folder, device, context.progress)
     languages = readable_languages(checkpoint.languages)
     for missing in set(checkpoint.languages) - set(languages):
