@@ -62,7 +62,8 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
         return CloneDifferences(engine=engine, credential=credential, error=error.reason)
     # The rows are read after the answer: what was made meanwhile has one.
     rows = await bindings.list_of_place(store, engine, credential)
-    known = {row.engine_voice for row in rows} | {row.name for row in rows}
+    # A row that knows its clone knows no other of that name: a request without an answer may make a second.
+    known = {row.engine_voice or row.name for row in rows}
     there = {clone.id for clone in listed.clones}
     return CloneDifferences(
         engine=engine,
