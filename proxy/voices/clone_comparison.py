@@ -17,13 +17,15 @@ class CloneDifferences(msgspec.Struct, frozen=True, kw_only=True):
     """The differences at one account of a provider.
 
     `unknown` are voices there under a name of this database, of which no row knows. `lost` are clones that
-    are ready here and not there. With an `error`, the provider could not be asked.
+    are ready here and not there. `recordings` are uploads that nobody works with any more. With an `error`,
+    the provider could not be asked.
     """
 
     engine: str
     credential: str
     unknown: tuple[CloneInfo, ...] = ()
     lost: tuple[BindingRecord, ...] = ()
+    recordings: tuple[CloneInfo, ...] = ()
     error: str = ""
 
 
@@ -54,6 +56,7 @@ async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) ->
 
 
 async def _compare(store: Store, maker: BindingMaker, engine: str, credential: str) -> CloneDifferences:
+    began = await store.now()
     try:
         listed = await maker.clones_at(engine, credential).list_(await maker.prefix())
     except EngineCannot:
@@ -64,10 +67,12 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
     rows = await bindings.list_of_place(store, engine, credential)
     # A row that knows its clone knows no other of that name: a request without an answer may make a second.
     known = {row.engine_voice or row.name for row in rows}
+    in_work = {row.name for row in rows if row.lease > began or (row.made or 0) > began}
     there = {clone.id for clone in listed.clones}
     return CloneDifferences(
         engine=engine,
         credential=credential,
         unknown=tuple(each for each in listed.clones if not {each.id, each.name} & known),
         lost=tuple(row for row in rows if row.state == "ready" and row.engine_voice not in there),
+        recordings=tuple(each for each in listed.recordings if each.name not in in_work),
     )

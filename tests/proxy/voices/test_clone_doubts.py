@@ -83,3 +83,21 @@ async def test_the_fee_of_a_clone_that_was_made_unheard_is_booked_once(rig: Clon
     assert await bindings.is_gone(rig.store, voice.id)
     assert rig.minimax.account.fees == 1
     assert await costs.total(rig.store, voice.account, 0, is_account=True) == 1_500_000
+
+
+@pytest.mark.parametrize("has_clone", [True, False])
+async def test_a_recording_that_the_provider_kept_goes_with_its_voice(rig: CloneRig, has_clone: bool) -> None:
+    provider, files = rig.providers["minimax"], rig.minimax.account.files
+    provider.fail("error_in_200", path="files/delete", code="1000")
+    if not has_clone:
+        provider.fail("error_in_200", path="voice_clone", code="9999")
+    voice = await owned_voice(rig.store)
+    await rig.want(voice)
+    await rig.step()
+    (file,) = files
+    (found,) = [each for each in await compare_clones(rig.store, rig.maker) if each.engine == "minimax"]
+    assert [each.id for each in found.recordings] == ([str(file)] if has_clone else [])
+    await rig.erase(voice)
+    await rig.later()
+    assert (files, rig.minimax.account.voices) == ({}, {})
+    assert await bindings.is_gone(rig.store, voice.id)
