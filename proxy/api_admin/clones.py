@@ -125,9 +125,9 @@ class AdminClones:
             raise InvalidRequest("'reclone' must be true: new clones cost money.", param="reclone")
         found = await self._compared()
         lost = [row for each in found for row in each.lost]
-        for row in lost:
-            await clone_again(self._admin_tools.store, self._owned.clones.maker, row)
-        return reply(Comparison(data=[self._differences(each) for each in found], recloned=len(lost)))
+        store, maker = self._admin_tools.store, self._owned.clones.maker
+        recloned = sum([await clone_again(store, maker, row) for row in lost])
+        return reply(Comparison(data=[self._differences(each) for each in found], recloned=recloned))
 
     async def _compared(self) -> list[CloneDifferences]:
         return await compare_clones(self._admin_tools.store, self._owned.clones.maker)

@@ -39,11 +39,19 @@ async def compare_clones(store: Store, maker: BindingMaker) -> list[CloneDiffere
     return found
 
 
-async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) -> None:
-    """Have a lost clone made anew. The provider may take its fee again."""
+async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) -> bool:
+    """Have a lost clone made anew, and tell whether that is so. The provider may take its fee again.
+
+    Its list may have been late, so it is asked for this clone first. Without an answer nothing is spent.
+    """
+    try:
+        if await maker.clones_at(lost.engine, lost.credential).find(lost.name) == lost.engine_voice:
+            return False
+    except EngineError:
+        return False
     held = await bindings.take(store, lost, 0)
     if held is None:
-        return
+        return False
     await bindings.move(store, held, "expired", error=_LOST)
     wish = BindingWish(
         voice=held.voice,
@@ -53,6 +61,7 @@ async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) ->
         credential=held.credential,
     )
     await maker.want(wish, pays_again=True)
+    return True
 
 
 async def _compare(store: Store, maker: BindingMaker, engine: str, credential: str) -> CloneDifferences:
@@ -73,6 +82,11 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
         engine=engine,
         credential=credential,
         unknown=tuple(each for each in listed.clones if not {each.id, each.name} & known),
-        lost=tuple(row for row in rows if row.state == "ready" and row.engine_voice not in there),
+        lost=tuple(row for row in rows if _was_ready(row, began) and row.engine_voice not in there),
         recordings=tuple(each for each in listed.recordings if each.name not in in_work),
     )
+
+
+def _was_ready(row: BindingRecord, at: int) -> bool:
+    """Tell whether a clone had been made at that time: the list has none that came after it."""
+    return row.state == "ready" and row.made is not None and row.made < at
