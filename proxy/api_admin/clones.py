@@ -53,19 +53,23 @@ class ShownClones(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnknownClone(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice that a provider has under a name of this database, and of which the database knows nothing."""
+    """A voice or a recording that a provider has under a name of this database, and should not have."""
 
     id: str
     name: str
 
 
 class ShownDifferences(msgspec.Struct, frozen=True, kw_only=True):
-    """The differences at one account of a provider. `fee_usd` is what one clone costs, if that is known."""
+    """The differences at one account of a provider.
+
+    `recordings` are uploads that were not deleted. `fee_usd` is what one clone costs, if that is known.
+    """
 
     engine: str
     credential: str
     unknown: list[UnknownClone]
     lost: list[ShownClone]
+    recordings: list[UnknownClone]
     fee_usd: float | None
     error: str
 
@@ -121,9 +125,9 @@ class AdminClones:
             raise InvalidRequest("'reclone' must be true: new clones cost money.", param="reclone")
         found = await self._compared()
         lost = [row for each in found for row in each.lost]
-        for row in lost:
-            await clone_again(self._admin_tools.store, self._owned.clones.maker, row)
-        return reply(Comparison(data=[self._differences(each) for each in found], recloned=len(lost)))
+        store, maker = self._admin_tools.store, self._owned.clones.maker
+        recloned = sum([await clone_again(store, maker, row) for row in lost])
+        return reply(Comparison(data=[self._differences(each) for each in found], recloned=recloned))
 
     async def _compared(self) -> list[CloneDifferences]:
         return await compare_clones(self._admin_tools.store, self._owned.clones.maker)
@@ -135,6 +139,7 @@ class AdminClones:
             credential=found.credential,
             unknown=[UnknownClone(id=each.id, name=each.name) for each in found.unknown],
             lost=[_shown(row) for row in found.lost],
+            recordings=[UnknownClone(id=each.id, name=each.name) for each in found.recordings],
             fee_usd=None if fee is None else fee / 1e6,
             error=found.error,
         )

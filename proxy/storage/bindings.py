@@ -97,9 +97,7 @@ _KEEP_DOOMED = f"""
 UPDATE bindings SET state = 'doomed', engine_voice = :engine_voice, due = 0, tries = 0 WHERE {_OURS}
 RETURNING id
 """
-_MOVE = (
-    f"UPDATE bindings SET state = :state, due = :due, tries = :tries, error = :error, lease = 0 WHERE {_OURS}"
-)
+_MOVE = f"UPDATE bindings SET state = :state, due = :due, tries = :tries, error = :error WHERE {_OURS}"
 _GIVE_BACK = f"UPDATE bindings SET lease = 0 WHERE {_OURS}"
 _REMOVE = f"DELETE FROM bindings WHERE {_OURS} AND state = 'doomed'"
 _DOOM_ONE = f"{_DOOM} {_OURS}"
@@ -230,15 +228,23 @@ async def keep(
 
 
 async def move(
-    store: Store, record: BindingRecord, state: State, *, due: int = 0, tries: int = 0, error: str = ""
+    store: Store,
+    record: BindingRecord,
+    state: State,
+    *,
+    due: int = 0,
+    tries: int = 0,
+    error: str = "",
+    keeps_lease: bool = False,
 ) -> None:
-    """Put a row into another state, or off until it is due, and give its lease back.
+    """Put a row into another state, or off until it is due, and give its lease back, unless it is kept.
 
     A row that was doomed in the meantime stays doomed.
     """
     moved = {**_ours(record), "state": state, "due": due, "tries": tries, "error": error}
     only_if = "" if state == "doomed" else " AND state <> 'doomed'"
-    await store.write(Statement(_MOVE + only_if, moved), Statement(_GIVE_BACK, _ours(record)))
+    given_back = [] if keeps_lease else [Statement(_GIVE_BACK, _ours(record))]
+    await store.write(Statement(_MOVE + only_if, moved), *given_back)
 
 
 async def doom(store: Store, record: BindingRecord) -> None:
