@@ -166,11 +166,6 @@ class ConsentKeeper:
 
     async def delete(self, consent: OpenedConsent) -> None:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""
-        needed_by = await consents.needed_by(self.store, consent.record)
-        if needed_by is not None:
-            raise Conflict(
-                f"The voice '{needed_by}' needs this consent; delete the voice first.", param="consent"
-            )
         await self._erasure.erase_consent(consent.record, None)
 
 
