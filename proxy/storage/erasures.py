@@ -30,6 +30,7 @@ _UNNEEDED = "NOT EXISTS (SELECT 1 FROM voices WHERE consent = :subject)"
 _GET = f"SELECT {_COLUMNS} FROM erasures WHERE subject = :subject AND account = :account"
 _ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
 _PENDING = f"SELECT {_COLUMNS} FROM erasures WHERE completed IS NULL AND began < :before ORDER BY began"
+_DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 _SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
 _NOTE = "UPDATE erasures SET pending = :pending WHERE subject = :subject AND completed IS NULL"
 _COMPLETE = """
@@ -110,6 +111,12 @@ async def needed_by(store: Store, consent: str) -> str | None:
     """Return a voice that needs this consent, or None."""
     rows = await store.read(_NEEDED_BY, {"subject": consent})
     return str(rows[0]["id"]) if rows else None
+
+
+async def list_digests(store: Store) -> set[tuple[str, str]]:
+    """List account and digest of the recordings of all that was erased."""
+    rows = await store.read_long(_DIGESTS)
+    return {(row["account"], digest) for row in rows for digest in decode_json(row["digests"])}
 
 
 async def list_pending(store: Store, before: int) -> list[Tombstone]:
