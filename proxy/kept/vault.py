@@ -23,7 +23,7 @@ from proxy.kept import locked_files, sealing, vault_files
 from proxy.kept.locked_files import Lock
 from proxy.kept.master_keys import MasterKeySource, VaultFailed
 from proxy.kept.sealing import ACCOUNT_KEY_SUBJECT, MasterKeys, Tampered, UnknownMaster, row_subject
-from proxy.storage import blobs, wrapped_keys
+from proxy.storage import blobs, erasures, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.read_cache import ReadCache
 from proxy.storage.store import StorageFailed, Store
@@ -40,6 +40,8 @@ _LOOK_AGAIN_S = 0.01
 _TIDY_S = 60 * 60.0
 _UNUSED_US = 60 * 60 * 1_000_000
 """A recording may wait for so long until a voice or a consent names it. Microseconds."""
+LEFT_OVER_S = 30 * 86_400.0
+"""So long a file without a row stays: the newest recordings have none while an older backup is in place."""
 
 _log = structlog.get_logger()
 _R = TypeVar("_R", bound=msgspec.Struct)
@@ -124,7 +126,10 @@ class Vault:
         return f"hmac:{sealing.digest_of(account_key, b'name:' + name.encode())}"
 
     async def tidy(self) -> None:
-        """Remove what a kill has left: half files, files without rows, and recordings that nothing names."""
+        """Remove what a kill has left: half files, and recordings that nothing names.
+
+        A file without a row stays for `LEFT_OVER_S`, except if its voice or consent was erased.
+        """
         try:
             await self._tidy()
         except (OSError, StorageFailed) as error:
@@ -171,28 +176,38 @@ class Vault:
         return await blobs.touch(self._store, account, digest)
 
     async def _drop(self, account: str, digests: Sequence[str]) -> None:
-        for digest in await blobs.delete_unused(self._store, account, digests):
-            await self._remove_left_over(account, digest)
+        await blobs.delete_unused(self._store, account, digests)
+        for digest in digests:
+            # Also one whose row was gone: whoever deleted it may have been killed before its file was.
+            if await asyncio.to_thread(self._path(account, digest).exists):
+                await self._remove_left_over(account, digest)
 
-    async def _remove_left_over(self, account: str, digest: str) -> None:
-        """Remove a file, unless it has a row: it may have been put once more."""
+    async def _remove_left_over(self, account: str, digest: str, after_s: float = 0.0) -> None:
+        """Remove a file without a row, if that is known for so long: it may have been put once more."""
         path = self._path(account, digest)
         lock = await _take(path)
         try:
-            if await blobs.find(self._store, account, digest) is None:
+            if await blobs.find(self._store, account, digest) is not None:
+                return
+            if not after_s or await _on_disk(partial(vault_files.left_over_s, path), path) >= after_s:
                 await _on_disk(partial(vault_files.remove, lock, path.name), path)
         finally:
             await asyncio.to_thread(lock.release)
 
     async def _tidy(self) -> None:
         known = await blobs.list_all(self._store)
+        erased = await erasures.list_digests(self._store)
         # The rows come first: a file that is made meanwhile is looked at once more, under its lock.
         for path in await asyncio.to_thread(vault_files.list_files, self._root):
             account = "" if path.parent.name == _OPERATOR else path.parent.name
-            if path.suffix in (locked_files.PART, locked_files.LOCK):
+            name = (account, path.name)
+            if path.suffix == vault_files.LEFT:
+                has_row = (account, path.stem) in known
+                await asyncio.to_thread(vault_files.review_mark, path, has_row=has_row)
+            elif path.suffix in (locked_files.PART, locked_files.LOCK):
                 await asyncio.to_thread(vault_files.remove_half, path)
-            elif (account, path.name) not in known:
-                await self._finish(self._remove_left_over(account, path.name))
+            elif name not in known:
+                await self._finish(self._remove_left_over(*name, 0.0 if name in erased else LEFT_OVER_S))
         before = await self._store.now() - _UNUSED_US
         for account, digest in await blobs.list_unused(self._store, before):
             await self.drop(account, [digest])

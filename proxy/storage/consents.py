@@ -61,7 +61,6 @@ _RESEAL = """
 UPDATE consents SET wrapped = :wrapped, sealed = :sealed
 WHERE id = :id AND account = :account AND sealed = :was RETURNING id
 """
-_NEEDED_BY = "SELECT id FROM voices WHERE consent = :id AND account = :account ORDER BY created LIMIT 1"
 
 
 async def add(store: Store, record: ConsentRecord, most: int) -> bool:
@@ -132,12 +131,6 @@ async def reseal(store: Store, was: ConsentRecord, wrapped: str, sealed: str) ->
     }
     (rows,) = await store.write(Statement(_RESEAL, row))
     return bool(rows)
-
-
-async def needed_by(store: Store, record: ConsentRecord) -> str | None:
-    """Return a voice that needs the consent, or None."""
-    rows = await store.read(_NEEDED_BY, {"id": record.id, "account": record.account})
-    return str(rows[0]["id"]) if rows else None
 
 
 def _record(row: Row) -> ConsentRecord:

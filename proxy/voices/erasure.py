@@ -28,7 +28,7 @@ from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.derived_things import DerivedThings, no_hosts, no_providers
 from proxy.voices.erased_voices import ErasedVoices
-from proxy.voices.erasure_journal import ErasureJournal, list_unknown
+from proxy.voices.erasure_journal import ErasureJournal, list_unknown, write_down
 from speech_engine import EngineError
 
 _WAITED_S = 10.0
@@ -96,14 +96,21 @@ class Erasure:
 
     async def erase_consent(self, record: OwnedRecord, act: Act | None = None) -> Receipt:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""
-        if not await erasures.is_consent_free(self._store, record.id):
-            raise Conflict(
-                f"The consent '{record.id}' is needed by a voice; delete the voice first.", param="consent"
-            )
+        await self._check_free(record.id)
         tombstone = await self._bury(record, act)
         if tombstone is None:
-            raise NotFound(f"The consent '{record.id}' does not exist.", param="consent")
+            await self._check_free(record.id)
+            raise NotFound(
+                f"The consent '{record.id}' does not exist.", param="consent", code="consent_not_found"
+            )
         return await self._receipt_soon(tombstone)
+
+    async def _check_free(self, consent: str) -> None:
+        voice = await erasures.needed_by(self._store, consent)
+        if voice is not None:
+            raise Conflict(
+                f"The voice '{voice}' needs this consent; delete the voice first.", param="consent"
+            )
 
     async def erase_account(self, account: str) -> None:
         """Erase all voices and consents of an account that is closed, and the key of its digests."""
@@ -196,14 +203,14 @@ class Erasure:
             began=await self._store.now(),
             pending=_STEPS,
         )
-        try:
-            await asyncio.to_thread(self._journal.append, tombstone)
-        except OSError as error:
-            raise StorageFailed(f"the journal of erasures cannot be written: {error.strerror}") from None
+        await write_down(self._journal, tombstone)
         nameless = act and msgspec.structs.replace(act, details="{}")
         is_buried = await erasures.erase(
             self._store, tombstone, bindings.doom_statements(record.id), nameless
         )
+        if not is_buried and not tombstone.is_of_voice:
+            # Refused, because a voice needs it. A later start must not erase it without being asked.
+            await write_down(self._journal, tombstone, is_withdrawn=True)
         return tombstone if is_buried else None
 
     async def _receipt_soon(self, tombstone: Tombstone, *, is_late: bool = False) -> Receipt:

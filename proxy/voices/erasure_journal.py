@@ -22,13 +22,15 @@ FILE = "erasures.log"
 _BATCH = 500
 
 
-class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line: what was erased, and whose it was. It has no name."""
+class JournalLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line: what was erased, and whose it was. It has no name. `is_withdrawn`: what was noted at this
+    moment was refused."""
 
     at: int
     subject: str
     account: str
     digests: tuple[str, ...] = ()
+    is_withdrawn: bool = False
 
 
 _decoder = msgspec.json.Decoder(JournalLine)
@@ -43,13 +45,14 @@ class ErasureJournal:
     def __repr__(self) -> str:
         return f"<ErasureJournal {self._file}>"
 
-    def append(self, tombstone: Tombstone) -> None:
+    def append(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
         """Append a line, and wait until it is on the disk."""
         line = JournalLine(
             at=tombstone.began,
             subject=tombstone.subject,
             account=tombstone.account,
             digests=tombstone.digests,
+            is_withdrawn=is_withdrawn,
         )
         # A killed process may have left half a line: it is ended, and does not hide this one.
         text = b"\n" * self._is_torn() + msgspec.json.encode(line) + b"\n"
@@ -66,12 +69,14 @@ class ErasureJournal:
             _flush(self._file.parent)
 
     def read(self) -> list[JournalLine]:
-        """Return a line for each subject, without those that a kill cut short."""
+        """Return a line for each subject, without those that a kill cut short, or that were withdrawn."""
         try:
             text = self._file.read_bytes()
         except FileNotFoundError:
             return []
-        return [*{line.subject: line for line in _parse(text.split(b"\n"))}.values()]
+        lines = [*_parse(text.split(b"\n"))]
+        withdrawn = {(line.subject, line.at) for line in lines if line.is_withdrawn}
+        return [*{line.subject: line for line in lines if (line.subject, line.at) not in withdrawn}.values()]
 
     def _is_torn(self) -> bool:
         try:
@@ -80,6 +85,14 @@ class ErasureJournal:
                 return file.read(1) != b"\n"
         except OSError:
             return False  # there is no file yet, or it is empty
+
+
+async def write_down(journal: ErasureJournal, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
+    """Append a line. Raises StorageFailed."""
+    try:
+        await asyncio.to_thread(journal.append, tombstone, is_withdrawn=is_withdrawn)
+    except OSError as error:
+        raise StorageFailed(f"the journal of erasures cannot be written: {error.strerror}") from None
 
 
 async def list_unknown(journal: ErasureJournal, store: Store) -> list[JournalLine]:

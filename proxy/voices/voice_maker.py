@@ -266,7 +266,7 @@ class VoiceMaker:
         self._editor.check_name(name)
         if account is not None and most is not None and await voices.count(self._store, account) >= most:
             raise no_room(most)
-        if await self._editor.find_voice(account, name) is not None:
+        if await self._editor.find_row(account, name) is not None:
             raise name_taken(name)
 
     async def _consent(self, account: str, id_: str | None, terms: Terms) -> OpenedConsent | None:
