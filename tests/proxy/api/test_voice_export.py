@@ -81,4 +81,4 @@ async def exported(
         "headers": [(b"authorization", f"Bearer {server.key}".encode())],
     }
     await server.worker.public(scope, receive, sent)
-    return parts, not last[0].get("more_body", True)
+    return parts, not last[0].get("more_body", False)
