@@ -45,6 +45,7 @@ SHORT = {
     "proxy/config/lexicons.py": "the reader of one section",
     "proxy/config/upstream.py": "the reader of one section",
     "proxy/config/vault.py": "the reader of one section",
+    "proxy/storage/clone_uses.py": "what speech tells of clones; their states have a page of their own",
     "proxy/voices/derived_things.py": "interfaces",
     "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",
     "proxy/engines/hook_answers.py": "the judgement of one answer, made for the registry alone",

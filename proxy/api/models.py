@@ -28,7 +28,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     owned_by: str
     shutdown_date: str | None = None
     """The day from which a provider serves a model no more. An alias stays: its operator names another."""
-    licence: str | msgspec.UnsetType = msgspec.UNSET
+    licence: str | None = None
 
 
 class NamedModel(ModelEntry, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class Models:
                     id=model.name,
                     owned_by=model.engine,
                     shutdown_date=model.info.shutdown_date or None,
-                    licence=model.info.licence or msgspec.UNSET,
+                    licence=model.info.licence or None,
                 )
                 for model in models
             ),

@@ -76,7 +76,7 @@ class VoiceEditing:
         engines = () if change.engines is UNSET else change.engines
         terms = self._tools.plans.terms(caller_of(request.scope))
         clones = self._tools.maker.clones
-        places = await clones.check_saved(record, engines, is_local_only=terms.local_only)
+        places = await clones.check_saved(record, engines, terms)
         updated = await self._tools.maker.change(record, changed)
         await clones.order(updated, places)
         return reply(await self._tools.entry(request, updated.id))

@@ -99,13 +99,9 @@ class AdminClones:
         new = await body(request, NewClone)
         record = await self._voices.found(request)
         owner = None if record.account is None else await self._admin_tools.account(record.account)
+        terms = None if owner is None else self._voices.terms(owner)
         clones = self._owned.clones
-        places = await clones.check_saved(
-            record,
-            [new.engine],
-            credential=new.credential,
-            is_local_only=owner is not None and self._voices.terms(owner).local_only,
-        )
+        places = await clones.check_saved(record, [new.engine], terms, credential=new.credential)
         act = await self._admin_tools.audit_row(
             request,
             "voice.cloned",
@@ -114,7 +110,7 @@ class AdminClones:
             engine=places[0].engine,
             credential=places[0].credential,
         )
-        (row,) = await clones.order(record, places, act)
+        (row,) = await clones.order(record, places, act, pays_again=True)
         return reply(_shown(row), 201)
 
     async def compare(self, _request: Request) -> Response:

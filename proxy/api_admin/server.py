@@ -15,7 +15,9 @@ from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.storage.erasures import Tombstone
-from speech_engine.host.pipe import ReloadResult
+from speech_engine.host.pipe_messages import (
+    ReloadResult,
+)
 
 
 class ServerLink(NamedTuple):

@@ -15,7 +15,12 @@ import structlog
 
 from policies.host_health import Crash, restart_delay_s
 from speech_engine.host import pipe
-from speech_engine.host.pipe import Broken, Drain, Message, Ready
+from speech_engine.host.pipe_messages import (
+    Broken,
+    Drain,
+    Message,
+    Ready,
+)
 
 _LINGER_S = 2.0
 _CRASHES_KEPT = 100

@@ -28,7 +28,9 @@ from proxy.engines.upstream_http import open_http
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, HttpClient
 from speech_engine.host.messages import introduction
-from speech_engine.host.pipe import HostState
+from speech_engine.host.pipe_messages import (
+    HostState,
+)
 from speech_engine.host.slots import Slots
 
 _log = structlog.get_logger()

@@ -26,7 +26,9 @@ from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInf
 from speech_engine.host import messages
 from speech_engine.host.batch_figures import add_figures
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
-from speech_engine.host.pipe import HostState
+from speech_engine.host.pipe_messages import (
+    HostState,
+)
 from speech_engine.licences import with_licence
 
 HELLO_S = 5.0

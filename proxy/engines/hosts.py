@@ -21,7 +21,14 @@ from proxy.engines.children import Child, Keeper
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.model_store import store
 from proxy.engines.registry import HostedEngineSpec
-from speech_engine.host.pipe import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
+from speech_engine.host.pipe_messages import (
+    BeginHost,
+    HostState,
+    Loading,
+    Message,
+    TextVerdicts,
+    Tick,
+)
 
 _LOOK_EVERY_S = 0.5
 

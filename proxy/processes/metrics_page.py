@@ -17,7 +17,9 @@ from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
 from proxy.processes.batch_metrics import Figures, batch_metrics
 from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
-from speech_engine.host.pipe import HostState
+from speech_engine.host.pipe_messages import (
+    HostState,
+)
 
 ANSWER_S = 2.0
 """The time that a worker has to report. The page is useful without its report, too."""

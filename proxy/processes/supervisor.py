@@ -25,7 +25,7 @@ from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from proxy.processes.workers import Workers
 from speech_engine.host.confinement import forbid_dumps
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe_messages import (
     ErasureQuestion,
     ErasureSpread,
     ForgetQuestion,

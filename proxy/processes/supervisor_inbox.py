@@ -17,7 +17,8 @@ from proxy.storage import accounts
 from proxy.storage.erasures import Tombstone
 from proxy.storage.store import StorageFailed
 from proxy.telemetry import logs
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe import ParentPipe, remove_socket, tell
+from speech_engine.host.pipe_messages import (
     Drain,
     ErasureSpread,
     ForgetQuestion,
@@ -25,15 +26,12 @@ from speech_engine.host.pipe import (
     Message,
     MetricsQuestion,
     MetricsReport,
-    ParentPipe,
     PlansInUse,
     PlansQuestion,
     ReloadResult,
     Revision,
     VoiceForgotten,
     WorkerGivenUp,
-    remove_socket,
-    tell,
 )
 
 _log = structlog.get_logger()

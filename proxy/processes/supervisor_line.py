@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from proxy.errors import UpstreamFailed
 from proxy.storage.erasures import Tombstone
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import (
     ErasureQuestion,
     ErasureSpread,
-    ParentPipe,
     ReloadQuestion,
     ReloadResult,
 )

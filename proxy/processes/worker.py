@@ -37,7 +37,12 @@ from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
 from proxy.voices.retention import erase_unused_voices
 from speech_engine.host.confinement import forbid_dumps
-from speech_engine.host.pipe import Broken, ParentPipe, Ready, Revision
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import (
+    Broken,
+    Ready,
+    Revision,
+)
 
 SETTLE_S = 10.0
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from proxy.engines.children import Child, Keeper
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe_messages import (
     ErasureQuestion,
     Message,
     MetricsReport,

@@ -7,7 +7,7 @@ holder has taken the row over. Each write that keeps a clone asks for the voice'
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -22,7 +22,7 @@ from proxy.storage.store import Params, Row, Statement, Store
 
 
 class BindingRecord(BindingFacts, frozen=True, kw_only=True):
-    """A voice on one engine. `revision` is that of the voice's sound. `error` is for its owner to read."""
+    """A voice on one engine. `revision` is the voice's at the wish. `error` is for its owner to read."""
 
     id: str
     voice: str
@@ -50,7 +50,7 @@ _OURS = "id = :id AND fence = :fence"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
 _DOOM_VOICE = f"{_DOOM} voice = :voice AND state <> 'doomed'"
 # What the provider had once gets another name, and what it has of the old one is deleted.
-_DOOM_OLD = f"{_DOOM} {_PLACE} AND (state = 'expired' OR revision < :revision)"
+_DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
 _TRY_AGAIN = f"""
 UPDATE bindings SET state = CASE WHEN name = '' THEN 'wanted' ELSE 'making' END,
     due = 0, tries = 0, error = ''
@@ -110,9 +110,6 @@ SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expir
 FROM bindings WHERE id = :id AND state = 'doomed'
 ON CONFLICT DO NOTHING
 """
-_CLONE = "engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'"
-_USED = f"UPDATE bindings SET used = :now, expires = expires + (:now - used) WHERE {_CLONE} AND used < :now"
-_LOST = f"UPDATE bindings SET state = 'expired', error = :error WHERE {_CLONE} RETURNING account"
 _GONE = "SELECT 1 AS is_there FROM bindings WHERE voice = :voice AND state = 'doomed' LIMIT 1"
 _INSTALL = "INSERT INTO installation (number, id) VALUES (1, :id) ON CONFLICT DO NOTHING"
 _INSTALLATION = "SELECT id FROM installation"
@@ -130,17 +127,25 @@ def doom_statements(voice: str) -> tuple[Statement, ...]:
     return (Statement(_DOOM_VOICE, {"voice": voice}),)
 
 
-async def want(store: Store, wish: BindingWish, act: Act | None = None) -> BindingRecord | None:
+def want_statement(wish: BindingWish) -> Statement:
+    """Return what adds the row of a clone, for the commit of its voice. It does nothing without the voice."""
+    return Statement(_WANT, {**msgspec.structs.asdict(wish), "id": new_id("bind")})
+
+
+async def want(
+    store: Store, wish: BindingWish, act: Act | None = None, *, replaces_expired: bool = False
+) -> BindingRecord | None:
     """Note that a clone is wanted, and return its row: there is one for each place.
 
-    One that failed is tried again. One that the provider has lost, or of an older sound, is made anew.
-    None: the voice is gone.
+    One that failed is tried again. One that the provider has no more is made anew if `replaces_expired`:
+    the provider may take its fee again. None: the voice is gone.
     """
     place: Params = msgspec.structs.asdict(wish)
+    expired = [Statement(_DOOM_EXPIRED, place)] if replaces_expired else []
     await store.write(
-        Statement(_DOOM_OLD, place),
+        *expired,
         Statement(_TRY_AGAIN, place),
-        Statement(_WANT, {**place, "id": new_id("bind")}),
+        want_statement(wish),
         *audit.insert_statements(act, _IS_WANTED),
     )
     rows = await store.read(_GET_PLACE, place)
@@ -257,25 +262,6 @@ async def give_way(store: Store, id_: str, error: str) -> bool:
         Statement(_EXPIRED_TWIN, {"id": id_, "twin": new_id("bind"), "error": error}),
     )
     return bool(rows)
-
-
-async def note_uses(store: Store, uses: Mapping[tuple[str, str, str], int]) -> None:
-    """Note when clones last spoke, by engine, credential and the engine's id."""
-    statements = [
-        Statement(_USED, {"engine": engine, "credential": label, "engine_voice": voice, "now": used})
-        for (engine, label, voice), used in uses.items()
-    ]
-    if statements:
-        await store.write(*statements)
-
-
-async def note_losses(store: Store, lost: Collection[tuple[str, str, str]], error: str) -> set[str]:
-    """Note that providers do not have these clones. Return the accounts whose clones they were."""
-    places = [{"engine": engine, "credential": label, "engine_voice": voice} for engine, label, voice in lost]
-    found = (
-        await store.write(*(Statement(_LOST, {**each, "error": error}) for each in places)) if places else []
-    )
-    return {row["account"] for rows in found for row in rows}
 
 
 async def is_gone(store: Store, voice: str) -> bool:

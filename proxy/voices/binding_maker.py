@@ -21,7 +21,7 @@ from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
 from proxy.errors import NotFound
 from proxy.ledger.budgets import Budgets
-from proxy.storage import bindings
+from proxy.storage import bindings, clone_uses
 from proxy.storage.audit import Act
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.store import Store
@@ -79,18 +79,26 @@ class BindingMaker:
         }
         self._budgets = budgets
 
-    async def want(self, wish: BindingWish, act: Act | None = None) -> BindingRecord:
+    async def want(
+        self, wish: BindingWish, act: Act | None = None, *, pays_again: bool = False
+    ) -> BindingRecord:
         """Have a voice cloned. Raises NotFound if the voice is gone.
 
         Whether this place may have the recording is for the caller to check first, and it is checked again
-        when the recording is sent.
+        when the recording is sent. A clone that the provider has no more is made anew where that is free;
+        elsewhere only if the operator `pays_again`.
         """
-        record = await bindings.want(self._store, wish, act)
+        is_free = not self._fees.get(wish.engine)
+        record = await bindings.want(self._store, wish, act, replaces_expired=pays_again or is_free)
         if record is None:
             raise NotFound(f"The voice '{wish.voice}' does not exist.", param="voice", code="voice_not_found")
-        self.on_change(wish.account)
-        self.look_soon()
+        self.begin(wish.account)
         return record
+
+    def begin(self, account: str) -> None:
+        """Begin what an account has just wished."""
+        self.on_change(account)
+        self.look_soon()
 
     def look_soon(self) -> None:
         """Look for something to do at once: a clone is wanted, or doomed."""
@@ -108,7 +116,7 @@ class BindingMaker:
     async def look(self) -> None:
         """Note which clones have spoken, and which are lost, and begin what there is to do."""
         await self._note_uses()
-        for account in await bindings.note_losses(self._store, self._engines.take_losses(), LOST):
+        for account in await clone_uses.note_losses(self._store, self._engines.take_losses(), LOST):
             self.on_change(account)
         ended = [id_ for id_, task in self._tasks.items() if task.done()]
         for id_ in ended:
@@ -142,7 +150,7 @@ class BindingMaker:
         uses = self._engines.take_uses()
         if not uses:
             return
-        await bindings.note_uses(self._store, dict.fromkeys(uses, await self._store.now()))
+        await clone_uses.note_uses(self._store, dict.fromkeys(uses, await self._store.now()))
 
     async def _work(self, record: BindingRecord) -> None:
         now = await self._store.now()

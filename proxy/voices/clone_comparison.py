@@ -49,7 +49,7 @@ async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) ->
         engine=held.engine,
         credential=held.credential,
     )
-    await maker.want(wish)
+    await maker.want(wish, pays_again=True)
 
 
 async def _compare(store: Store, maker: BindingMaker, engine: str, credential: str) -> CloneDifferences:

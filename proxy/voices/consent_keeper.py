@@ -93,6 +93,18 @@ class ConsentKeeper:
             taken = await self._intake.take(new.recording, "recording")
             digest = await self._vault.put(account, taken.master)
             seconds, quality = taken.seconds, taken.quality_json
+        is_kept = False
+        try:
+            consent = await self._add(account, new, digest, seconds, quality)
+            is_kept = True
+            return consent
+        finally:
+            if digest is not None and not is_kept:
+                await self._vault.drop(account, [digest])
+
+    async def _add(
+        self, account: str, new: NewConsent, digest: str | None, seconds: float | None, quality: str
+    ) -> OpenedConsent:
         id_ = new_id("cons")
         texts = ConsentTexts(new.name, new.statement)
         sealed = await self._vault.seal_record(account, id_, texts)
@@ -111,8 +123,6 @@ class ConsentKeeper:
             sealed=sealed.sealed,
         )
         if not await consents.add(self.store, record, MOST_CONSENTS):
-            if digest is not None:
-                await self._vault.drop(account, [digest])
             raise _too_many()
         return OpenedConsent(record, texts)
 

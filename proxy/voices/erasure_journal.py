@@ -6,6 +6,7 @@ restore, what the journal has and the database does not is erased once more.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from collections.abc import Iterable
@@ -13,9 +14,12 @@ from pathlib import Path
 
 import msgspec
 
+from proxy.storage import erasures
 from proxy.storage.erasures import Tombstone
+from proxy.storage.store import StorageFailed, Store
 
 FILE = "erasures.log"
+_BATCH = 500
 
 
 class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +80,21 @@ class ErasureJournal:
                 return file.read(1) != b"\n"
         except OSError:
             return False  # there is no file yet, or it is empty
+
+
+async def list_unknown(journal: ErasureJournal, store: Store) -> list[JournalLine]:
+    """List the lines of which this database has no tombstone. Raises StorageFailed."""
+    try:
+        lines = await asyncio.to_thread(journal.read)
+    except OSError as error:
+        # Without it nobody knows whether this database has voices that were erased.
+        raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
+    unknown: list[JournalLine] = []
+    for first in range(0, len(lines), _BATCH):
+        batch = lines[first : first + _BATCH]
+        known = await erasures.list_known(store, [line.subject for line in batch])
+        unknown += [line for line in batch if line.subject not in known]
+    return unknown
 
 
 def _parse(lines: Iterable[bytes]) -> Iterable[JournalLine]:

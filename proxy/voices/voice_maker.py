@@ -1,13 +1,13 @@
 """Make voices of recordings and of other voices, change them, and end them.
 
 A voice of a recording is kept in this order: everything that can be refused is refused, the recording goes
-into the vault, and one unit of work adds the voice with its sample. A kill before that leaves a sealed file
-that nothing names, and the vault forgets it.
+into the vault, and one unit of work adds the voice with its sample and the wishes for its clones. A kill
+before that leaves a sealed file that nothing names, and the vault forgets it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -16,13 +16,14 @@ from proxy.catalogue.library_editor import LibraryEditor, name_taken, no_room, n
 from proxy.catalogue.sealed_voices import open_voice, seal_voice
 from proxy.errors import Conflict, InvalidRequest
 from proxy.kept.vault import Vault
-from proxy.storage import samples, voices
+from proxy.storage import bindings, samples, voices
 from proxy.storage.audit import Act
+from proxy.storage.bindings import BindingWish
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import AlreadyExists
 from proxy.storage.voices import VoiceRecord
-from proxy.voices.clone_orders import CloneOrders
+from proxy.voices.clone_orders import CloneOrders, wishes_of
 from proxy.voices.clone_recordings import CloneRights
 from proxy.voices.consent_keeper import ConsentKeeper, OpenedConsent
 from proxy.voices.erasure import Erasure
@@ -141,7 +142,7 @@ class VoiceMaker:
         await self._check(account, new.name, terms.voices)
         places = self.clones.find_places(new.engines)
         consent = await self._consent(account, new.consent, terms)
-        rights = CloneRights(None if consent is None else consent.record.providers, terms.local_only)
+        rights = CloneRights.under(terms, None if consent is None else consent.record.providers)
         if not new.ref_text and self._editor.needs_text(rights.providers, is_local_only=terms.local_only):
             raise InvalidRequest(
                 "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
@@ -170,12 +171,14 @@ class VoiceMaker:
                 quality=taken.quality_json,
             )
             try:
-                made = await self._add(record, terms.voices, act, sample)
+                wishes = wishes_of(record, places)
+                made = await self._add(record, terms.voices, act, sample, wishes)
             except BaseException:
                 await self._vault.drop(account, [digest])
                 raise
             if made is not None:
-                await self.clones.order(made, places)
+                if places:
+                    self.clones.begin(made)
                 return made
             await self._vault.drop(account, [digest])
             await self._check(account, new.name, terms.voices)
@@ -235,10 +238,16 @@ class VoiceMaker:
             await self._editor.delete_voice(record, act)
 
     async def _add(
-        self, record: VoiceRecord, most: int | None, act: Act | None, sample: SampleRecord | None = None
+        self,
+        record: VoiceRecord,
+        most: int | None,
+        act: Act | None,
+        sample: SampleRecord | None = None,
+        wishes: Iterable[BindingWish] = (),
     ) -> VoiceRecord | None:
         row = record if record.account is None else await seal_voice(self._vault, record)
         beside = [] if sample is None else [samples.insert_statement(sample)]
+        beside += [bindings.want_statement(wish) for wish in wishes]
         other_name = record.name if row.is_sealed else None
         digest = None if sample is None else sample.digest
         try:

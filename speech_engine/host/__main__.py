@@ -13,17 +13,15 @@ import msgspec
 from speech_engine.host.confinement import confine
 from speech_engine.host.devices import DeviceLacking, choose_device
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe import ParentPipe, remove_socket, tell
+from speech_engine.host.pipe_messages import (
     BeginHost,
     Broken,
     Drain,
     Loading,
     Message,
-    ParentPipe,
     Ready,
     TextVerdicts,
-    remove_socket,
-    tell,
 )
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf

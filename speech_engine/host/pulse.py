@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from speech_engine.host.pipe import Tick
+from speech_engine.host.pipe_messages import (
+    Tick,
+)
 
 TELL_EVERY_S = 1.0
 

@@ -16,7 +16,9 @@ from speech_engine.model_files.declarations import (
 )
 from speech_engine.model_files.safetensors import read_header
 
-_MOST_TEXT_BYTES = 64 * 1024 * 1024
+MOST_TEXT_BYTES = 16 * 1024 * 1024
+"""The largest JSON or text of a model: it is read into memory."""
+
 _MOST_TEXTS = 1_000
 
 
@@ -46,8 +48,8 @@ class FolderContents:
     def text(self, role: str) -> str:
         path = self._path(role)
         try:
-            if path.stat().st_size > _MOST_TEXT_BYTES:
-                raise self._fault(role, f"it has more than {_MOST_TEXT_BYTES:,} bytes")
+            if path.stat().st_size > MOST_TEXT_BYTES:
+                raise self._fault(role, f"it has more than {MOST_TEXT_BYTES:,} bytes")
             return path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise self._fault(role, "it is no text in UTF-8") from None

@@ -51,8 +51,7 @@ class EngineContract:
     `texts` are two sentences or more in `language`, and together at least a second of speech. If
     `model` is None, the engine's first model speaks. `patience_s` ends a test whose engine hangs; it
     does not measure speed. An engine that speaks from recordings is created with
-    `Context(..., samples=self.recordings)`. If it has no voices of its own, `voice` is `Samples` with any
-    digest: the suite makes a recording for it.
+    `Context(..., samples=self.recordings)`. `voice` may be `Samples`: the suite makes the recordings.
     """
 
     voice: ClassVar[str | Voice]
@@ -250,16 +249,10 @@ class EngineContract:
         max_samples: int | None = None,
     ) -> SpeechJob:
         """Return the job of a test. The class gives each value that the arguments leave out."""
-        made = job(
-            *(texts or self.texts),
-            model=model or self._model(engine).id,
-            voice=voice or self.voice,
-            language=self.language,
-            formats=formats,
-            max_samples=max_samples,
-        )
-        put_missing(self.recordings, self._model(engine), made)
-        return made
+        own, spoken = self._model(engine), texts or self.texts
+        made = job(*spoken, model=model or own.id, voice=voice or self.voice, language=self.language)
+        put_missing(self.recordings, own, made)
+        return replace(made, formats=formats, max_samples=max_samples)
 
     def _model(self, engine: Engine) -> ModelInfo:
         models = engine.models()

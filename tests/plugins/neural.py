@@ -24,10 +24,9 @@ SHARED = "neural"
 @cache
 def interpreter(plugin: str) -> str:
     """The Python that has a plugin's packages. Skips the test where it is absent, but never in CI."""
-    found = environments.find_built(environments.recipe(plugin, PLUGINS[plugin]))
-    if found is not None:
-        return found.interpreter
-    return shared_environment(plugin).interpreter
+    recipe = environments.recipe(plugin, PLUGINS[plugin])
+    found = environments.find_built(recipe) or shared_environment(plugin)
+    return environments.view(found, recipe.links)
 
 
 @cache
@@ -62,7 +61,7 @@ def lend(plugin: str) -> None:
         link = folder / part
         link.unlink(missing_ok=True)
         link.symlink_to(shared.folder / part)
-    (folder / MANIFEST).write_bytes(msgspec.json.encode(recipe))
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(recipe.shared))
 
 
 def _of_all(plugins: tuple[tuple[str, Hosted], ...]) -> Recipe:

@@ -34,11 +34,11 @@ from speech_engine.model_files import (
     UnusableModel,
     check_model,
 )
+from speech_engine.model_files.contents import MOST_TEXT_BYTES
 from speech_engine.model_files.manifest import MANIFEST, digest_of
 
 _LICENCE = re.compile(r"[^\W_][\w .,()+/-]{0,99}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
-_MOST_PLAIN_BYTES = 64 * 1024 * 1024
 _SPARE_BYTES = 64 * 1024 * 1024
 _PIECE = 4 * 1024 * 1024
 _GB = 1024**3
@@ -188,7 +188,7 @@ def _created(path: Path) -> Iterator[BinaryIO]:
 
 
 def _copy(source: BinaryIO, target: BinaryIO, file: ModelFile) -> None:
-    most = file.most_bytes if file.kind == "bytes" else min(file.most_bytes, _MOST_PLAIN_BYTES)
+    most = file.most_bytes if file.kind == "bytes" else min(file.most_bytes, MOST_TEXT_BYTES)
     done = 0
     while piece := source.read(_PIECE):
         done += len(piece)

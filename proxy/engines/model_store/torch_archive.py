@@ -93,6 +93,8 @@ class _Members:
         return StoredTensor(info, None if _is_contiguous(ref) else ref.strides)
 
     def _place(self, entry: zipfile.ZipInfo, size: int) -> tuple[int, int]:
+        if not 0 <= entry.header_offset < size:
+            raise UnusableModel("its archive is damaged")
         self._file.seek(entry.header_offset)
         head = self._file.read(_LOCAL.size)
         if len(head) < _LOCAL.size or not is_archive(head):

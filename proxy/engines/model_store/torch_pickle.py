@@ -33,7 +33,18 @@ STORAGES = {
 }
 """The classes of torch's storages, and the types of their numbers."""
 
-_PLAIN = {"collections.OrderedDict", "collections.defaultdict", "torch.Size", "torch.device", "builtins.set"}
+_DICTS = {"collections.OrderedDict", "collections.defaultdict"}
+_PLAIN = {
+    *("torch.Size", "torch.device", "argparse.Namespace", "_codecs.encode"),
+    *(f"pathlib.{name}" for name in ("Path", "PosixPath", "WindowsPath")),
+    *(
+        f"{module}.{name}"
+        for module in ("builtins", "__builtin__")
+        for name in ("set", "list", "dict", "int")
+    ),
+}
+"""What settings beside the tensors are made of. They are read as nothing."""
+
 _TENSORS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
 _PARAMETERS = {"torch._utils._rebuild_parameter", "torch._tensor._rebuild_from_type_v2"}
 _NUMPY = {
@@ -188,7 +199,7 @@ class _Machine:
     def _name(self, text: str) -> _Name:
         module, _, name = text.rpartition(".")
         is_storage = module == "torch" and name in STORAGES
-        known = text in _PLAIN | _TENSORS | _PARAMETERS | _NUMPY
+        known = text in _DICTS | _PLAIN | _TENSORS | _PARAMETERS | _NUMPY
         if not (is_storage or known or any(fnmatchcase(text, each) for each in self._stand_ins)):
             shown = text[:100] if text.isprintable() else "something"
             raise UnusableModel(f"its pickle names {shown}, which no such model needs; it is not trusted")
@@ -203,8 +214,10 @@ class _Machine:
             return arguments[0]
         if name.text == "torch.Size":
             return tuple(arguments[0])
-        if name.text.startswith("collections."):
-            return {}
+        if name.text in _DICTS:
+            # An old pickle gives the pairs at once; a defaultdict's first argument makes its values.
+            pairs = arguments[0] if arguments and isinstance(arguments[0], list) else []
+            return {key: value for key, value in pairs if isinstance(key, str)}
         return _THING
 
 

@@ -125,3 +125,13 @@ async def test_a_consent_that_is_gone_names_no_provider(server: Inside) -> None:
     await worker.store.write(Statement("DELETE FROM consents"))
     (saved,) = await read_saved_voices(worker.store, worker._resources.vault, server.account.id)
     assert saved.voice.providers == ()
+
+
+async def test_a_consent_that_could_not_be_written_leaves_no_recording(
+    server: Inside, tmp_path: Path
+) -> None:
+    refuse = "CREATE TRIGGER no BEFORE INSERT ON consents BEGIN SELECT RAISE(ABORT, 'no'); END"
+    await server.worker.store.write(Statement(refuse))
+    answer = await send(server, {"name": "Ana", "language": "en"}, path=PATH, file="recording")
+    assert answer.status_code == 503
+    assert [path for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()] == []

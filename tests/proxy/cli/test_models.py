@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.diagnosis.doctor import installation
 from tests.checkpoints import Called, archive, install_chirp, safetensors, tiny, torch_file, write_rest
 from tests.faults.plugin_folders import environ
 from tests.proxy.cli.test_main import Run, folder, refused, run
@@ -183,6 +184,15 @@ def test_a_changed_byte_is_found_and_an_import_mends_it(run: Run, folder: Path, 
     assert "has changed" not in run("doctor").out
 
 
+def test_the_doctor_does_not_wait_for_a_slow_disk(
+    run: Run, folder: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("models", "import", str(source), *IMPORT)
+    _config(folder, '[engines.chirp]\nmodel = "bird"\n')
+    monkeypatch.setattr(installation, "_READ_S", -1.0)
+    assert "bird: too large to be read whole here" in run("doctor").out
+
+
 def test_a_model_that_the_configuration_names_is_kept_unless_forced(
     run: Run, folder: Path, source: Path
 ) -> None:
@@ -205,7 +215,7 @@ def test_a_damaged_manifest_is_shown_and_can_be_removed(run: Run, folder: Path, 
     assert run("models", "list", "--json").json["data"] == []
 
 
-@pytest.mark.parametrize("moment", [".import-*", ".import-*/vocab.json", ".import-*/manifest.json", "bird"])
+@pytest.mark.parametrize("moment", [".import-*/vocab.json", ".import-*/manifest.json"])
 def test_a_kill_in_mid_import_leaves_no_half_model(run: Run, folder: Path, source: Path, moment: str) -> None:
     command = [str(VOXGATE), "models", "import", str(source), *IMPORT]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as importing:

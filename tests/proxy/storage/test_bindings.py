@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.storage import accounts, bindings, costs, erasures, voices
+from proxy.storage import accounts, bindings, clone_uses, costs, erasures, voices
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.costs import Cost
 from proxy.storage.erasures import Tombstone
@@ -180,16 +180,16 @@ async def test_a_failed_one_is_tried_again_under_its_name(store: Store, voice: V
     assert (again.state, again.name, again.tries, again.error) == ("making", NAME, 0, "")
 
 
-@pytest.mark.parametrize("revision", [1, 2])
-async def test_a_lost_or_an_old_one_is_made_anew_under_another_name(
-    store: Store, voice: VoiceRecord, revision: int
+async def test_a_lost_one_is_made_anew_under_another_name_only_if_the_wish_says_so(
+    store: Store, voice: VoiceRecord
 ) -> None:
     first = await ready(store, voice)
-    if revision == 1:
-        await bindings.move(store, first, "expired")
-    again = await bindings.want(store, wish(voice, revision))
+    await bindings.move(store, first, "expired")
+    assert (await wanted(store, voice)).id == first.id
+    assert (await of(store, voice)).state == "expired"
+    again = await bindings.want(store, wish(voice), replaces_expired=True)
     assert again is not None
-    assert (again.state, again.name, again.revision) == ("wanted", "", revision)
+    assert (again.state, again.name) == ("wanted", "")
     old = await bindings.get(store, first.id)
     assert old is not None
     assert old.state == "doomed"
@@ -198,6 +198,7 @@ async def test_a_lost_or_an_old_one_is_made_anew_under_another_name(
 async def test_one_that_is_ready_stays_when_it_is_wanted_again(store: Store, voice: VoiceRecord) -> None:
     first = await ready(store, voice)
     assert await wanted(store, voice) == first
+    assert await bindings.want(store, wish(voice, revision=2), replaces_expired=True) == first
 
 
 async def test_one_that_gives_way_says_so_and_its_copy_has_to_go(store: Store, voice: VoiceRecord) -> None:
@@ -227,10 +228,10 @@ async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: Voice
     found = await of(store, voice)
     assert found.used is not None
     later = found.used + 60_000_000
-    await bindings.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
+    await clone_uses.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
     used = await of(store, voice)
     assert (used.used, used.expires) == (later, expires + 60_000_000)
-    await bindings.note_uses(store, {("minimax", "default", "v1"): found.used})
+    await clone_uses.note_uses(store, {("minimax", "default", "v1"): found.used})
     assert await of(store, voice) == used
 
 

@@ -153,6 +153,7 @@ async def test_it_gives_up_after_many_tries_and_a_new_wish_goes_on(rig: CloneRig
     ("voice", "error"),
     [
         ({"providers": '["elevenlabs"]'}, "The consent of the voice does not name 'minimax'."),
+        ({"plan": "other"}, "Your plan does not have 'minimax'."),
         ({"plan": "local"}, "Your plan keeps recordings on this server, and 'minimax' is elsewhere."),
         ({"seconds": 9.0}, "'minimax' needs a recording of 10 seconds or more to clone a voice."),
     ],

@@ -36,6 +36,7 @@ clone = {{ usd = 1.5, per = "job" }}
 [models]
 minimax = ["minimax/speech-2.8-hd"]
 """
+NO_CLOUD = '[engines.tone]\nhosted = false\n[plans.nocloud]\nengines = ["tone"]\n'
 WITH_STUDIO = '\n[engines.minimax.credentials.studio]\napi_key = "{key}"\n'
 
 
@@ -137,7 +138,7 @@ async def test_while_it_is_made_the_answer_is_503_and_says_when_to_come_back(
 async def test_what_an_engine_cannot_clone_is_refused_before_the_voice_is_made(
     minimax: Provider, tmp_path: Path
 ) -> None:
-    config = f"{minimax.config()}\n[plans.local]\nlocal_only = true\n"
+    config = f"{minimax.config()}\n[plans.local]\nlocal_only = true\n{NO_CLOUD}"
     async with inside(tmp_path, config) as server:
         fields = {"name": "Ana", "consent": (await agree(server))["id"]}
         answer = await send(server, {**fields, "engines[]": "nobody"})
@@ -146,6 +147,17 @@ async def test_what_an_engine_cannot_clone_is_refused_before_the_voice_is_made(
         own = {"name": "Ana", "consent": (await agree(server, key))["id"], "engines[]": "minimax"}
         answer = await send(server, own, key=key)
         assert (answer.status_code, envelope(answer)["code"]) == (403, "plan_is_local_only")
+        key = await new_key(server, "nocloud", "nocloud")
+        own = {"name": "Ana", "consent": (await agree(server, key))["id"], "engines[]": "minimax"}
+        answer = await send(server, own, key=key)
+        assert (answer.status_code, envelope(answer)["code"]) == (403, "model_not_allowed")
+        assert envelope(answer)["param"] == "engines"
+        voice = (await send(server, {"name": "Ana", "consent": own["consent"]}, key=key)).json()["id"]
+        body = {"engines": ["minimax"]}
+        answer = await server.ask("POST", f"/v1/audio/voices/{voice}", body=body, key=key)
+        assert (answer.status_code, envelope(answer)["code"]) == (403, "model_not_allowed")
+        refused = await server.administer("POST", f"voices/{voice}/clones", {"engine": "minimax"})
+        assert refused.status_code == 403
         listed = (await server.ask("GET", "/v1/audio/voices?mine=true")).json()
         assert listed["data"] == []
         assert all("files" not in seen.path for seen in minimax.fake.provider.seen)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from speech_engine.host.pipe import Tick
+from speech_engine.host.pipe_messages import (
+    Tick,
+)
 from speech_engine.host.pulse import TELL_EVERY_S, Pulse
 
 

@@ -29,7 +29,9 @@ from speech_engine import (
 )
 from speech_engine.host import messages
 from speech_engine.host.messages import Begin, Failed, HealthQuestion, HealthReport, Hello, HelloReply, Pcm
-from speech_engine.host.pipe import Tick
+from speech_engine.host.pipe_messages import (
+    Tick,
+)
 from tests.speech_engine.host.fakes import (
     CHUNK,
     MODEL,
