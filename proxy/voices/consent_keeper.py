@@ -93,9 +93,9 @@ class ConsentKeeper:
             raise _too_many()
         digest, seconds, quality = None, None, "{}"
         if new.recording is not None:
-            taken = await self._intake.take(new.recording, "recording")
-            digest = await self._vault.put(account, taken.master)
-            seconds, quality = taken.seconds, taken.quality_json
+            async with self._intake.taken(account, new.recording, "recording") as taken:
+                digest = await self._vault.put(account, taken.master)
+                seconds, quality = taken.seconds, taken.quality_json
         is_kept = False
         try:
             consent = await self._add(account, new, digest, seconds, quality)
