@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -60,8 +62,9 @@ def recording(number: int, seconds: float = 4.0) -> bytes:
 
 @cache
 def rig(*, is_thai: bool = False) -> Rig:
-    folder = write_model(Path(tempfile.mkdtemp(prefix="xtts-")), is_thai=is_thai)
-    return load_rig(folder)
+    folder = Path(tempfile.mkdtemp(prefix="xtts-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return load_rig(write_model(folder, is_thai=is_thai))
 
 
 def load_rig(folder: Path) -> Rig:
