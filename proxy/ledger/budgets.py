@@ -86,10 +86,16 @@ class Budgets:
         sums = [(budget, await self._sums.get(budget)) for budget in self._of_engine[engine]]
         return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 
-    async def used_up(self, engine: str) -> UsedUp | None:
-        """Return for the operator why an engine gets no request now, or None while there is money left."""
+    async def used_up(self, engine: str, account: str = "", terms: Terms | None = None) -> UsedUp | None:
+        """Return why an engine gets no request now, of this account if one is named.
+
+        None: there is money left.
+        """
+        budgets = [*self._of_engine.get(engine, ())]
+        if terms is not None and engine in self._costly:
+            budgets += _account_budgets(account, terms)
         # The longest period first: a new day does not help if the month's budget is used up.
-        for budget in reversed(self._of_engine.get(engine, ())):
+        for budget in reversed(budgets):
             sum_ = await self._sums.get(budget)
             if sum_.micro_usd / 1e6 >= budget.usd:
                 until = datetime.fromtimestamp(sum_.until / 1e6, UTC)

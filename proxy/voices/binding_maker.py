@@ -232,8 +232,10 @@ class BindingMaker:
 
     async def _is_too_dear(self, held: BindingRecord) -> bool:
         """Put a clone off while a budget is used up. The operator may raise it, so it is asked every hour."""
-        used_up = None if self._budgets is None else await self._budgets.used_up(held.engine)
-        if used_up is None:
+        if self._budgets is None:
+            return False
+        terms = await self._recordings.terms(held.account, self._plans)
+        if (used_up := await self._budgets.used_up(held.engine, held.account, terms)) is None:
             return False
         left_s = (used_up.until - await self._store.now()) / SECOND
         await self._put_off(held, min(left_s, rules.LONGEST_DELAY_S), f"The {used_up.reason}.")

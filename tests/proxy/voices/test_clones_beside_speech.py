@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.minimax.account import SYSTEM_VOICES
+from policies.plans import Plan
 from proxy.config.sections import Config, EngineSection
 from proxy.ledger.budgets import Budgets
 from proxy.storage import open_store
@@ -112,23 +113,29 @@ async def test_clones_that_hang_hold_up_no_deletion(rig: CloneRig, engine: str) 
     assert await rig.maker.wait_until_gone(voice.id)
 
 
-async def test_a_used_up_budget_puts_clones_off_and_fails_none(rig: CloneRig) -> None:
-    await rig.want(await owned_voice(rig.store))
+@pytest.mark.parametrize("owner", ["engine", "account"])
+async def test_a_used_up_budget_puts_clones_off_and_fails_none(rig: CloneRig, owner: str) -> None:
+    first, second = await owned_voice(rig.store), await owned_voice(rig.store)
+    await rig.want(first)
     await rig.step()
-    spend(rig, budget_usd_day=1.0)
-    id_ = await rig.want(await owned_voice(rig.store))
+    limit(rig, owner, budget_usd_day=1.0)
+    id_ = await rig.want(second)
+    await rig.store.write(Statement("UPDATE bindings SET account = :id", {"id": first.account}))
     for _ in range(15):
         await rig.later()
     row = await rig.row(id_)
     assert (row.state, row.tries) == ("wanted", 0)
     assert row.error.startswith("The budget of this day used up until ")
     assert row.due > await rig.store.now()
-    spend(rig, budget_usd_day=100.0)
+    limit(rig, owner, budget_usd_day=100.0)
     await rig.later()
     assert (await rig.row(id_)).state == "ready"
 
 
-def spend(rig: CloneRig, budget_usd_day: float) -> None:
-    section = EngineSection("minimax", costs={"clone": FEE}, budget_usd_day=budget_usd_day)
-    config = Config(engines={"minimax": section})
+def limit(rig: CloneRig, owner: str, budget_usd_day: float) -> None:
+    """Give a budget to the engine, or to each account of the plan."""
+    engine, account = (budget_usd_day, None) if owner == "engine" else (None, budget_usd_day)
+    section = EngineSection("minimax", costs={"clone": FEE}, budget_usd_day=engine)
+    plans = {"free": Plan(name="free", budget_usd_day=account)}
+    config = Config(engines={"minimax": section}, plans=plans)
     rig.maker.revise(config, Budgets(rig.store, config.engines, Metrics().engines))
