@@ -51,10 +51,6 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     voices_unused_days: int | None = None
     one_shot: bool = False
 
-    def engines_with(self, agreed: Overrides) -> tuple[str, ...] | None:
-        """Return the engines of an account with these terms of its own."""
-        return self.engines if agreed.engines is None else agreed.engines
-
 
 UNLIMITED = Plan(name="unlimited", one_shot=True)
 """The operator's own plan, which needs no section: no limits, and everything is free."""
@@ -114,7 +110,7 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
     return Terms(
         plan=plan.name,
         is_paid=bool(plan.price),
-        engines=plan.engines_with(agreed),
+        engines=plan.engines if agreed.engines is None else agreed.engines,
         prices=agreed.prices or plan.prices,
         cache=plan.cache,
         local_only=plan.local_only,

@@ -16,7 +16,7 @@ from proxy.http.body import BODY_FAILURES, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.lists import iso, iso_or_none
 from proxy.http.replies import reply
-from proxy.storage import bindings
+from proxy.storage import binding_lists
 from proxy.storage.bindings import BindingRecord
 from proxy.voices.clone_comparison import CloneDifferences, clone_again, compare_clones
 from proxy.voices.owned_voices import OwnedVoices
@@ -96,7 +96,7 @@ class AdminClones:
 
     async def list_(self, request: Request) -> Response:
         record = await self._voices.found(request)
-        listed = await bindings.list_bindings(self._admin_tools.store, [record.id])
+        listed = await binding_lists.list_bindings(self._admin_tools.store, [record.id])
         return reply(ShownClones(data=[_shown(row) for row in listed.get(record.id, [])]))
 
     async def create(self, request: Request) -> Response:

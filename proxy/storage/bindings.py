@@ -6,8 +6,6 @@ holder has taken the row over. Each write that keeps a clone asks for the voice'
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -44,7 +42,7 @@ class BindingWish(msgspec.Struct, frozen=True, kw_only=True):
     credential: str
 
 
-_COLUMNS = columns(BindingRecord)
+COLUMNS = columns(BindingRecord)
 _PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
 _OURS = "id = :id AND fence = :fence"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
@@ -64,27 +62,16 @@ WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice)
 ON CONFLICT DO NOTHING
 """
 _IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"
-_GET_PLACE = f"SELECT {_COLUMNS} FROM bindings WHERE {_PLACE}"
-_GET = f"SELECT {_COLUMNS} FROM bindings WHERE id = :id"
-_ALL = f"SELECT {_COLUMNS} FROM bindings ORDER BY engine, credential, id"
-_OF_PLACE = f"SELECT {_COLUMNS} FROM bindings WHERE engine = :engine AND credential = :credential"
-_OF_VOICES = f"SELECT {_COLUMNS} FROM bindings WHERE state <> 'doomed' AND voice IN ({{names}}) ORDER BY id"
-_OPEN = f"""
-SELECT {_COLUMNS} FROM bindings
-WHERE state IN ('wanted', 'making', 'doomed', 'stranded', 'ready') AND due <= :now AND lease <= :now
-    AND (state <> 'ready' OR expires <= :now OR NOT (engine || '/' || credential IN ({{configured}})))
-    AND (state NOT IN ('stranded', 'doomed') OR engine || '/' || credential IN ({{configured}})
-        OR (state = 'doomed' AND name = '' AND engine_voice = ''))
-ORDER BY due, id LIMIT :limit
-"""
+_GET_PLACE = f"SELECT {COLUMNS} FROM bindings WHERE {_PLACE}"
+_GET = f"SELECT {COLUMNS} FROM bindings WHERE id = :id"
 _TAKE = f"""
 UPDATE bindings SET fence = fence + 1, lease = :until WHERE {_OURS} AND state = :state AND lease <= :now
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """
 _BEGIN = f"""
 UPDATE bindings SET state = 'making', name = :name WHERE {_OURS} AND state IN ('wanted', 'making')
     AND {NOT_ERASED}
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """
 _KEEP = f"""
 UPDATE bindings SET state = 'ready', engine_voice = :engine_voice, made = CAST(:now AS BIGINT),
@@ -147,47 +134,12 @@ async def want(
         *audit.insert_statements(act, _IS_WANTED),
     )
     rows = await store.read(_GET_PLACE, place)
-    return _record(rows[0]) if rows else None
+    return record_of(rows[0]) if rows else None
 
 
 async def get(store: Store, id_: str) -> BindingRecord | None:
     rows = await store.read(_GET, {"id": id_})
-    return _record(rows[0]) if rows else None
-
-
-async def list_all(store: Store) -> list[BindingRecord]:
-    """List all clones, those that have to go too."""
-    return [_record(row) for row in await store.read_long(_ALL)]
-
-
-async def list_of_place(store: Store, engine: str, credential: str) -> list[BindingRecord]:
-    """List the clones of one account at a provider, those that have to go too."""
-    rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
-    return [_record(row) for row in rows]
-
-
-async def list_bindings(store: Store, voices: Collection[str]) -> dict[str, list[BindingRecord]]:
-    """List the clones of voices, by voice."""
-    found: defaultdict[str, list[BindingRecord]] = defaultdict(list)
-    if voices:
-        names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}
-        sql = _OF_VOICES.format(names=", ".join(f":{name}" for name in names))
-        for row in await store.read(sql, names):
-            found[row["voice"]].append(_record(row))
-    return dict(found)
-
-
-async def list_open(
-    store: Store, configured: Collection[tuple[str, str]], now: int, limit: int
-) -> list[BindingRecord]:
-    """List the rows that nobody has a lease of, and with which there may be something to do.
-
-    `configured` are the engines and credentials that there are.
-    """
-    places = {f"place{number}": "/".join(place) for number, place in enumerate(sorted(configured))}
-    names = ", ".join(f":{name}" for name in places) or "''"
-    rows = await store.read(_OPEN.format(configured=names), {**places, "now": now, "limit": limit})
-    return [_record(row) for row in rows]
+    return record_of(rows[0]) if rows else None
 
 
 async def take(store: Store, record: BindingRecord, lease_us: int) -> BindingRecord | None:
@@ -195,14 +147,14 @@ async def take(store: Store, record: BindingRecord, lease_us: int) -> BindingRec
     now = await store.now()
     parameters = {**_ours(record), "state": record.state, "now": now, "until": now + lease_us}
     (rows,) = await store.write(Statement(_TAKE, parameters))
-    return _record(rows[0]) if rows else None
+    return record_of(rows[0]) if rows else None
 
 
 async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord | None:
     """Write the name for which the provider is asked next. None: the voice is erased, or the lease lost."""
     parameters = {**_ours(record), "name": name, "voice": record.voice}
     (rows,) = await store.write(Statement(_BEGIN, parameters))
-    return _record(rows[0]) if rows else None
+    return record_of(rows[0]) if rows else None
 
 
 async def keep(
@@ -288,5 +240,5 @@ def _ours(record: BindingRecord) -> dict[str, str | int]:
     return {"id": record.id, "fence": record.fence}
 
 
-def _record(row: Row) -> BindingRecord:
+def record_of(row: Row) -> BindingRecord:
     return msgspec.convert(dict(row), BindingRecord)

@@ -16,7 +16,7 @@ from proxy.config.model_names import CLONE
 from proxy.engines.engine_list import LiveEngine
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.errors import RequestFailed, UpstreamFailed
-from proxy.storage import bindings
+from proxy.storage import binding_lists, bindings
 from proxy.storage.bindings import BindingRecord
 from proxy.storage.costs import Cost
 from proxy.storage.store import Store
@@ -68,12 +68,9 @@ class CloneAttempt:
         recordings: CloneRecordings,
         plans: Mapping[str, Plan],
         within_s: float,
-        obstacle: str = "",
     ) -> None:
         """Make a clone. What fails is tried later, or gives up with an error that its owner can read."""
         try:
-            if obstacle:
-                raise EngineUnavailable(f"The {obstacle}.")
             request = await recordings.request(held, self._place, plans)
         except VoiceGone:
             # The wish and the tombstone were committed side by side.
@@ -148,7 +145,7 @@ class CloneAttempt:
             return
         if listed.slots_left is None and listed.additions_left is None:
             return
-        records = await bindings.list_of_place(self._store, held.engine, held.credential)
+        records = await binding_lists.list_of_place(self._store, held.engine, held.credential)
         ready = {record.id: record for record in records if record.state == "ready"}
         holders = [SlotHolder(record.id, record.used or record.made or 0) for record in ready.values()]
         now = await self._store.now()

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import msgspec
 
 from policies import bindings as rules
-from proxy.storage import bindings
+from proxy.storage import binding_lists, bindings
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.store import Store
 from proxy.voices.binding_maker import LOST, BindingMaker
@@ -74,7 +74,7 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
     except EngineError as error:
         return CloneDifferences(engine=engine, credential=credential, error=error.reason)
     # The rows are read after the answer: what was made meanwhile has one.
-    rows = await bindings.list_of_place(store, engine, credential)
+    rows = await binding_lists.list_of_place(store, engine, credential)
     # A row that knows its clone knows no other of that name: a request without an answer may make a second.
     known = {row.engine_voice or row.name for row in rows}
     in_work = {row.name for row in rows if row.lease > began or (row.made or 0) > began}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from policies.plans import Plan, Terms
+from policies.plans import MissingLimits, Plan, Terms, terms
 from proxy.audio.formats import wav_header
 from proxy.engines.sample_source import SampleSource
 from proxy.errors import InvalidRequest, NotAllowed
@@ -77,6 +77,14 @@ class CloneRecordings:
     def __repr__(self) -> str:
         return "<CloneRecordings>"
 
+    async def terms(self, account: str, plans: Mapping[str, Plan]) -> Terms | None:
+        """Return what an account may do now. None: its plan is not in force."""
+        owner = await accounts.get(self._store, account)
+        try:
+            return None if owner is None else terms(plans[owner.plan], owner.agreed)
+        except (KeyError, MissingLimits):
+            return None
+
     async def request(
         self, record: BindingRecord, place: ClonePlace, plans: Mapping[str, Plan]
     ) -> CloneRequest:
@@ -89,13 +97,10 @@ class CloneRecordings:
         if voice is None:
             raise VoiceGone
         consent = None if voice.consent is None else await consents.get(self._store, None, voice.consent)
-        owner = await accounts.get(self._store, record.account)
-        plan = None if owner is None else plans.get(owner.plan)
-        CloneRights(
-            providers=consents.allowed_providers(voice.consent, consent),
-            engines=None if plan is None or owner is None else plan.engines_with(owner.agreed),
-            is_local_only=plan is not None and plan.local_only,
-        ).check(place)
+        providers = consents.allowed_providers(voice.consent, consent)
+        in_force = await self.terms(record.account, plans)
+        rights = CloneRights(providers) if in_force is None else CloneRights.under(in_force, providers)
+        rights.check(place)
         recordings = await samples.of_voice(self._store, record.voice)
         check_seconds(place, [each.seconds for each in recordings])
         # One provider takes exactly one recording. More of a voice is better for it, so it gets the longest.

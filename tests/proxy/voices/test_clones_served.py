@@ -243,7 +243,7 @@ async def test_a_deleted_voice_is_gone_at_the_provider_before_its_receipt_is_com
 async def test_a_provider_that_is_away_holds_the_receipt_up(
     minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.voices.binding_maker._GONE_LOOKS", 3)
+    monkeypatch.setattr("proxy.voices.binding_maker._GONE_WITHIN_S", 0.3)
     async with inside(tmp_path, minimax.config()) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         await until(server, voice, "ready")
