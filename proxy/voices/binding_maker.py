@@ -60,6 +60,7 @@ class BindingMaker:
         self._fees: Mapping[str, int] = {}
         self._budgets: Budgets | None = None
         self._wake = asyncio.Event()
+        self._uses: set[tuple[str, str, str]] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -136,10 +137,12 @@ class BindingMaker:
             await asyncio.wait(self._tasks.values())
 
     async def _note_uses(self) -> None:
-        uses = self._engines.take_uses()
-        if not uses:
-            return
-        await bindings.note_uses(self._store, dict.fromkeys(uses, await self._store.now()))
+        self._uses |= self._engines.take_uses()
+        if self._uses:
+            uses = dict.fromkeys(self._uses, await self._store.now())
+            await bindings.note_uses(self._store, uses)
+            # If the database is away, they are noted at the next look.
+            self._uses.clear()
 
     async def _work(self, record: BindingRecord) -> None:
         now = await self._store.now()

@@ -28,8 +28,9 @@ _log = structlog.get_logger()
 
 def ends_at(record: VoiceRecord, days: int) -> int:
     """Return when a voice is erased if it does not speak before, in microseconds UTC."""
-    last = record.created if record.used is None else max(record.used, record.created)
-    return last + days * DAY_US
+    # It may have spoken at the end of that day.
+    spoke = 0 if record.used is None else record.used + DAY_US
+    return max(record.created, spoke) + days * DAY_US
 
 
 class VoiceUse:
