@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from proxy.config import config_toml
-from proxy.storage import voices
+from proxy.storage import accounts, blobs, erasures, voices
 from proxy.storage.store import Params, Statement
 from proxy.voices.retention import DAY_US, ends_at, erase_unused
 from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
 from tests.proxy.api.owning import clone
+from tests.proxy.kept.owned import Owned
 
 CONFIG = f"{TONE}\n[plans.kept]\n[plans.short]\nvoices_unused_days = 30\n"
 
@@ -111,3 +112,22 @@ async def test_other_plans_keep_what_they_have(tmp_path: Path) -> None:
         assert "expires_at" not in voice
         await age(server, voice["id"], 9_999)
         assert await erase(server, tmp_path) == 0
+
+
+@pytest.mark.parametrize("left", ["voices", "key"])
+async def test_what_a_closed_account_still_has_is_erased(server: Inside, tmp_path: Path, left: str) -> None:
+    """The server was killed after the account was closed, or after its last voice was erased."""
+    store, account = server.worker.store, server.account.id
+    voice = await clone(server)
+    if left == "key":
+        await server.worker.erasure.erase_voice(Owned(voice["id"], account))
+        await server.worker.erasure.erase_consent(Owned(voice["consent"], account))
+    await accounts.close(store, account)
+    assert await erase(server, tmp_path) == 0
+    assert await erasures.list_of_account(store, account) == []
+    assert await blobs.account_key(store, account) is None
+    assert not (tmp_path / "data" / "voices" / account).exists()
+    receipt = await server.worker.erasure.receipt(account, voice["id"])
+    assert receipt is not None
+    assert receipt.completed is not None
+    assert await erasures.list_closed_owners(store) == []
