@@ -155,10 +155,12 @@ class SpeechEndpoint:
         call = call._replace(goes_whole=write in (_write_wav, _write_json))
         with connection.stop_when_client_leaves():
             delivery = Delivery(partial(_deliver, write, connection), lambda: connection.sent_share)
-            await self._pipeline.answer(call, delivery)
-        if lent is None:
-            for part in call.plan.parts:
-                self._use.note(part.voice)
+            try:
+                await self._pipeline.answer(call, delivery)
+            finally:
+                # Also if the client left: what is charged is use.
+                for part in call.plan.parts if lent is None and call.tally.samples else ():
+                    self._use.note(part.voice)
 
     async def _planned(
         self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, lent: Voice | None

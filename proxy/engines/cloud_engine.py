@@ -266,7 +266,9 @@ class CloudStream:
         self._key = self._turn = self._answer = None
         if key is not None and turn is not None:
             key.leave(turn, result)
-        if result == "finished" and self._work.credential:
+        # A stream that was left after its first sound has used the clone, too.
+        has_spoken = result == "finished" or (turn is not None and turn.has_audio)
+        if has_spoken and self._work.credential:
             self._engine.note_use(self._work)
         if isinstance(result, VoiceNotFound) and self._work.credential:
             self._engine.note_loss(self._work)

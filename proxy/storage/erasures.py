@@ -46,6 +46,14 @@ _DIGEST_OF_CONSENT = "SELECT digest FROM consents WHERE id = :subject AND digest
 _OF_ACCOUNT = """
 SELECT id FROM voices WHERE account = :account UNION ALL SELECT id FROM consents WHERE account = :account
 """
+# Its key is the last thing that an account that is closed loses.
+_CLOSED_OWNERS = """
+SELECT id FROM accounts WHERE closed IS NOT NULL AND (
+    EXISTS (SELECT 1 FROM voices WHERE account = accounts.id)
+    OR EXISTS (SELECT 1 FROM consents WHERE account = accounts.id)
+    OR EXISTS (SELECT 1 FROM account_keys WHERE account = accounts.id)
+) ORDER BY id
+"""
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +140,11 @@ async def list_since(store: Store, since: int) -> list[Tombstone]:
 async def list_of_account(store: Store, account: str) -> list[str]:
     """List the ids of what an account has that can be erased."""
     return [row["id"] for row in await store.read(_OF_ACCOUNT, {"account": account})]
+
+
+async def list_closed_owners(store: Store) -> list[str]:
+    """List the closed accounts that still have something that can be erased."""
+    return [row["id"] for row in await store.read_long(_CLOSED_OWNERS)]
 
 
 async def note_pending(store: Store, subject: str, pending: Iterable[str]) -> None:

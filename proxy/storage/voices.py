@@ -72,10 +72,11 @@ RETURNING {_COLUMNS}
 _WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
 _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
 _USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
+# `used` is the beginning of a day, and the voice may have spoken at its end.
 _UNUSED = f"""
-{_SELECT} account = :account AND kind IN ('sample', 'mix') AND coalesce(used, created) < :before LIMIT :limit
+{_SELECT} account = :account AND kind IN ('sample', 'mix')
+AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
 """
-_NOTHING: Mapping[str, Any] = {}
 
 
 class NewCast(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,9 +133,8 @@ class VoiceRecord(NewCast, frozen=True, kw_only=True):
 async def page(store: Store, account: str | None, place: Place, limit: int) -> list[VoiceRecord]:
     """List the voices of one account or of all, the newest first, from the place on."""
     parameters: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
-    return [
-        _record(row) for row in await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, parameters)
-    ]
+    rows = await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, parameters)
+    return [_record(row) for row in rows]
 
 
 async def place_of(store: Store, id_: str) -> Place | None:
@@ -286,7 +286,7 @@ def _values(record: VoiceRecord) -> dict[str, Any]:
         "labels": encode_json({} if record.is_sealed else record.labels),
         "quality": record.quality,
         "consent": record.consent,
-        "compared": encode_json(_NOTHING if record.compared is None else record.compared),
+        "compared": encode_json(record.compared or {}),
         "wrapped": record.wrapped,
         "sealed": record.sealed,
     }

@@ -75,6 +75,7 @@ class BindingMaker:
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()
         self._under_way: dict[str, _UnderWay] = {}
+        self._uses: set[tuple[str, str, str]] = set()
 
     def __repr__(self) -> str:
         return f"<BindingMaker, {len(self._under_way)} under way>"
@@ -181,10 +182,12 @@ class BindingMaker:
             await asyncio.wait(self._tasks)
 
     async def _note_uses(self) -> None:
-        uses = self._engines.take_uses()
-        if not uses:
-            return
-        await clone_uses.note_uses(self._store, dict.fromkeys(uses, await self._store.now()))
+        self._uses |= self._engines.take_uses()
+        if self._uses:
+            uses = dict.fromkeys(self._uses, await self._store.now())
+            await clone_uses.note_uses(self._store, uses)
+            # If the database is away, they are noted at the next look.
+            self._uses.clear()
 
     async def _work(self, record: BindingRecord) -> None:
         now = await self._store.now()

@@ -1,4 +1,7 @@
-"""Voices that nobody uses: the day when each last spoke, and the end of those that a plan keeps no longer."""
+"""Voices that nobody uses: the day when each last spoke, and the end of those that a plan keeps no longer.
+
+What a closed account still has ends, too: the server may have been killed while it was erased.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import structlog
 from policies.plans import Plan
 from policies.routing import Voice
 from proxy.errors import NotFound
-from proxy.storage import accounts, voices
+from proxy.storage import accounts, erasures, voices
 from proxy.storage.rows import NEWEST, Place
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.voices import VoiceRecord
@@ -28,8 +31,9 @@ _log = structlog.get_logger()
 
 def ends_at(record: VoiceRecord, days: int) -> int:
     """Return when a voice is erased if it does not speak before, in microseconds UTC."""
-    last = record.created if record.used is None else max(record.used, record.created)
-    return last + days * DAY_US
+    # It may have spoken at the end of that day.
+    spoke = 0 if record.used is None else record.used + DAY_US
+    return max(record.created, spoke) + days * DAY_US
 
 
 class VoiceUse:
@@ -82,7 +86,10 @@ async def erase_unused_voices(
     metrics: Metrics,
     every_s: float = EVERY_S,
 ) -> None:
-    """Erase what no plan keeps any longer, now and every day. `plans` is called each time."""
+    """Erase what no plan keeps any longer, and what closed accounts have, now and every day.
+
+    `plans` is called each time.
+    """
 
     async def turn() -> None:
         try:
@@ -94,7 +101,9 @@ async def erase_unused_voices(
 
 
 async def erase_unused(store: Store, plans: Mapping[str, Plan], erasure: Erasure) -> int:
-    """Erase the unused voices of all accounts, and return how many there were."""
+    """Erase what closed accounts have left, and what others have not used. Return how many these were."""
+    for closed in await erasures.list_closed_owners(store):
+        await erasure.erase_account(closed)
     limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
     erased, place = 0, NEWEST
     while limited and (page := await accounts.page(store, place, _BATCH)):

@@ -13,10 +13,10 @@ from fakes.minimax.account import UNUSED_S
 from policies.breaker import CLOSED
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.storage import binding_lists, bindings, costs, open_store
-from proxy.storage.store import Statement
+from proxy.storage.store import Statement, StorageFailed
 from proxy.voices.binding_maker import BindingMaker
 from proxy.voices.clone_recordings import CloneRecordings
-from speech_engine import Speak
+from speech_engine import Audio, Speak
 from speech_engine.testing import job
 from tests.proxy.voices.clone_rig import (
     ADD,
@@ -224,3 +224,25 @@ async def _age(rig: CloneRig) -> None:
 async def _speak(rig: CloneRig, voice: str) -> None:
     spoken = job("Hi.", model="eleven_v3", voice=voice)
     await read(rig.engines["elevenlabs"].open(Speak(msgspec.structs.replace(spoken, credential="default"))))
+
+
+async def test_a_stream_that_was_left_has_used_its_clone(rig: CloneRig) -> None:
+    voice = await owned_voice(rig.store)
+    id_ = await rig.want(voice, "elevenlabs")
+    await rig.step()
+    await rig.store.write(Statement("UPDATE bindings SET used = 1"))
+    spoken = job("Hi.", model="eleven_v3", voice=(await rig.row(id_)).engine_voice)
+    work = Speak(msgspec.structs.replace(spoken, credential="default"))
+    stream = rig.engines["elevenlabs"].open(work)
+    while not isinstance(await stream.next_event(), Audio):
+        pass
+    await stream.close()
+    # The database is away for a moment.
+    await rig.store.write(Statement("ALTER TABLE bindings RENAME TO away"))
+    with pytest.raises(StorageFailed):
+        await rig.maker.look()
+    await rig.store.write(Statement("ALTER TABLE away RENAME TO bindings"))
+    await rig.maker.look()
+    used = (await rig.row(id_)).used
+    assert used is not None
+    assert used > 1

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proxy.config import config_toml
-from proxy.storage import voices
+from proxy.storage import accounts, blobs, erasures, voices
 from proxy.storage.store import Params, Statement
-from proxy.voices.retention import DAY_US, erase_unused
-from tests.proxy.api.inside import TONE, Inside, inside
+from proxy.voices.retention import DAY_US, ends_at, erase_unused
+from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
 from tests.proxy.api.owning import clone
+from tests.proxy.kept.owned import Owned
 
 CONFIG = f"{TONE}\n[plans.kept]\n[plans.short]\nvoices_unused_days = 30\n"
 
@@ -63,9 +65,69 @@ async def test_a_voice_that_speaks_is_used(server: Inside, tmp_path: Path) -> No
     assert saved.used % DAY_US == 0
 
 
+@pytest.mark.parametrize("hours", [30 * 24 + 23, 31 * 24 + 1])
+async def test_it_is_erased_when_its_owner_was_told_and_not_before(
+    server: Inside, tmp_path: Path, hours: int
+) -> None:
+    """Made long ago; the day on which it last spoke began so many hours ago."""
+    made, store = await clone(server), server.worker.store
+    await age(server, made["id"], 99)
+    now = await store.now()
+    await store.write(Statement("UPDATE voices SET used = :at", {"at": now - hours * DAY_US // 24}))
+    record = await voices.get(store, made["id"])
+    assert record is not None
+    is_over = ends_at(record, 30) < now
+    assert is_over == (hours > 31 * 24)
+    assert await erase(server, tmp_path) == is_over
+
+
+async def test_a_voice_made_after_its_last_day_of_use_counts_from_then(
+    server: Inside, tmp_path: Path
+) -> None:
+    made, store = await clone(server), server.worker.store
+    await age(server, made["id"], 29)
+    await store.write(Statement("UPDATE voices SET used = 1"))
+    assert await erase(server, tmp_path) == 0
+
+
+async def test_a_stream_that_its_client_left_is_use(server: Inside) -> None:
+    voice = (await clone(server))["id"]
+    peer = LeavingPeer()
+
+    async def leave(message: Any) -> None:
+        if message.get("body"):
+            peer.leave()
+
+    body = {"model": "tts-1", "voice": voice, "input": "Hello there. " * 120, "response_format": "pcm"}
+    await server.raw_speech(body, peer=peer, on_sent=leave)
+    await server.worker.voice_use.write()
+    saved = await voices.get(server.worker.store, voice)
+    assert saved is not None
+    assert saved.used is not None
+
+
 async def test_other_plans_keep_what_they_have(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG, plan="kept") as server:
         voice = await clone(server)
         assert "expires_at" not in voice
         await age(server, voice["id"], 9_999)
         assert await erase(server, tmp_path) == 0
+
+
+@pytest.mark.parametrize("left", ["voices", "key"])
+async def test_what_a_closed_account_still_has_is_erased(server: Inside, tmp_path: Path, left: str) -> None:
+    """The server was killed after the account was closed, or after its last voice was erased."""
+    store, account = server.worker.store, server.account.id
+    voice = await clone(server)
+    if left == "key":
+        await server.worker.erasure.erase_voice(Owned(voice["id"], account))
+        await server.worker.erasure.erase_consent(Owned(voice["consent"], account))
+    await accounts.close(store, account)
+    assert await erase(server, tmp_path) == 0
+    assert await erasures.list_of_account(store, account) == []
+    assert await blobs.account_key(store, account) is None
+    assert not (tmp_path / "data" / "voices" / account).exists()
+    receipt = await server.worker.erasure.receipt(account, voice["id"])
+    assert receipt is not None
+    assert receipt.completed is not None
+    assert await erasures.list_closed_owners(store) == []
