@@ -15,7 +15,6 @@ from proxy.api.voice_bodies import (
     MOST_SAMPLE_BYTES,
     NewVoice,
     VoiceForm,
-    check_type,
     form_values,
     sample_voice,
 )
@@ -134,7 +133,7 @@ class AdminVoices:
             request, files={"audio_sample": MOST_SAMPLE_BYTES}, fields=FORM_FIELDS | {"account"}
         )
         new = speech_request.read(SavedVoiceForm, form_values(form))
-        check_type(new.type, ("audio_sample",))
+        new.check()
         if "audio_sample" not in form.files:
             raise InvalidRequest("Missing required parameter: 'audio_sample'.", param="audio_sample")
         owner = await self._open_account(new.account)
