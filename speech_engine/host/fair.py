@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from typing import Generic, TypeVar, get_args
 
@@ -50,12 +49,11 @@ class _Tickets(Generic[T]):
     """A tenant's waiting jobs: the more urgent ones first, and those of one urgency as they came."""
 
     def __init__(self) -> None:
-        self._by_urgency: dict[Urgency, OrderedDict[T, None]] = {
-            urgency: OrderedDict() for urgency in URGENCIES
-        }
+        self._by_urgency: dict[Urgency, dict[T, None]] = {urgency: {} for urgency in URGENCIES}
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_urgency.values()))
+        return self._count
 
     def __contains__(self, ticket: T) -> bool:
         return ticket in self._by_urgency[ticket.urgency]
@@ -65,13 +63,17 @@ class _Tickets(Generic[T]):
 
     def add(self, ticket: T) -> None:
         self._by_urgency[ticket.urgency][ticket] = None
+        self._count += 1
 
     def remove(self, ticket: T) -> None:
         del self._by_urgency[ticket.urgency][ticket]
+        self._count -= 1
 
     def first(self, urgencies: Collection[Urgency]) -> T | None:
-        waiting = (jobs for urgency, jobs in self._by_urgency.items() if jobs and urgency in urgencies)
-        return next((next(iter(jobs)) for jobs in waiting), None)
+        for urgency, jobs in self._by_urgency.items():
+            if jobs and urgency in urgencies:
+                return next(iter(jobs))
+        return None
 
     def last(self) -> T:
         return next(reversed(next(filter(None, reversed(self._by_urgency.values())))))

@@ -34,6 +34,8 @@ MOST_AHEAD = 32
 
 _WAITED_FOR: frozenset[Urgency] = frozenset({"live", "ahead", "whole"})
 _GOES_ON: frozenset[Urgency] = frozenset({"ahead"})
+_ANY = _WAITED_FOR | {"idle"}
+_GOES_ON_OR_IDLE = _GOES_ON | {"idle"}
 _TOO_LONG = "The wait would be too long."
 
 
@@ -197,12 +199,11 @@ class Slots:
             return turn
         if self._has_lone_turn or len(self._running) == self.count or not self._order.waiting:
             return None
-        has_idle_room = sum(turn.urgency == "idle" for turn in self._running) < self._idle_count
-        idle: frozenset[Urgency] = frozenset({"idle"} if has_idle_room else ())
-        head = self._order.head(_WAITED_FOR | idle)
+        has_idle_room = len([turn for turn in self._running if turn.urgency == "idle"]) < self._idle_count
+        head = self._order.head(_ANY if has_idle_room else _WAITED_FOR)
         if head is not None and not self._fits(head):
             # What somebody hears already goes on, and idle work takes nothing from anybody.
-            head = self._order.head(_GOES_ON | idle)
+            head = self._order.head(_GOES_ON_OR_IDLE if has_idle_room else _GOES_ON)
         return None if head is None else self._order.pop(head)
 
     def _fits(self, turn: SlotTurn) -> bool:
