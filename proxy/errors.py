@@ -183,6 +183,18 @@ class StorageUnavailable(RequestFailed):
         super().__init__("The server cannot reach its database. Please try again later.", retry_after_s=2.0)
 
 
+class VaultUnavailable(RequestFailed):
+    """503: what is sealed cannot be opened or kept now. The log says why."""
+
+    status, default_code = 503, "vault_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server cannot open or keep what is sealed there; its operator has to look.",
+            retry_after_s=30.0,
+        )
+
+
 class LimitsUnavailable(RequestFailed):
     """503: requests a minute cannot be counted now, and requests that are not counted are refused."""
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from speech_engine.cloning import CloneRequest
-from speech_engine.values import EngineVoice, SpeechJob, find_samples
+from speech_engine.values import SpeechJob, find_samples
 
 
 class _JobWork(msgspec.Struct, frozen=True):
@@ -94,11 +94,15 @@ class ListClones(_VoiceWork, frozen=True, kw_only=True, tag="list_clones"):
 Work = Speak | Convert | Clone | DeleteVoice | FindClone | ListClones
 
 
+def job_of(work: Work) -> SpeechJob | None:
+    """Return the job of this work; work on voices has none."""
+    return work.job if isinstance(work, (Speak, Convert)) else None
+
+
 def job_with_samples(work: Work) -> SpeechJob | None:
     """Return the job of this work if it needs recordings."""
-    if not isinstance(work, (Speak, Convert)) or isinstance(work.job.voice, EngineVoice):
-        return None
-    return work.job if find_samples(work.job.voice) else None
+    job = job_of(work)
+    return job if job is not None and find_samples(job.voice) else None
 
 
 def with_deadline(work: Work, deadline_s: float) -> Work:

@@ -125,7 +125,7 @@ class Voices:
 
     async def delete(self, request: Request) -> Response:
         id_, account = request.path_params["id"], caller_of(request.scope).account
-        record = await self._tools.editor.find_voice(account, id_)
+        record = await self._tools.editor.find_row(account, id_)
         if record is None or record.account != account:
             # Raises NotFound if there is no such voice at all.
             (await self._tools.entries(request)).known.find(id_)

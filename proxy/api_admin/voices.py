@@ -20,7 +20,7 @@ from proxy.api.voice_bodies import (
     sample_voice,
 )
 from proxy.api.voice_entries import DeletedVoice, MixPart, VoiceQuality
-from proxy.api.voice_sound import zip_reply
+from proxy.api.voice_sound import ZipReply
 from proxy.api_admin import account_overrides
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.config.reader import possible
@@ -155,7 +155,7 @@ class AdminVoices:
     async def export(self, request: Request) -> Response:
         record = await self.found(request)
         facts = encode_json(_shown(record))
-        return zip_reply(record.id, await self._owned.export.zip(record, facts))
+        return ZipReply(record.id, await self._owned.export.zip(record, facts))
 
     async def delete(self, request: Request) -> Response:
         record = await self.found(request)

@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Protocol
 
-import msgspec
-
 from policies import casting, lexicon
 from policies.lexicon import MOST_LEXICONS, Words
 from policies.routing import Voice
 from proxy.catalogue.cast_members import resolve_members
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import NOTHING, Library
-from proxy.catalogue.sealed_voices import open_voice
+from proxy.catalogue.library import NOTHING, AccountLibrary, Library
+from proxy.catalogue.sealed_voices import open_if_possible, open_voice
 from proxy.config.config_toml import built_in_voices
 from proxy.config.reader import possible
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.kept.vault import Vault
 from proxy.storage import blobs, lexicons, voices
 from proxy.storage.audit import Act
 from proxy.storage.lexicons import LexiconStanding
@@ -147,32 +145,33 @@ class LibraryEditor:
 
         Whether another account has such a voice changes neither the answer nor what is read.
         """
+        row = await self.find_row(account, id_or_name)
+        return None if row is None else open_voice(self._vault, row)
+
+    async def find_row(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        """Return such a voice as its row has it: what cannot be opened can be erased."""
         if not id_or_name.isprintable():
             return None
-        record = await voices.find(self.store, account, id_or_name)
-        if record is not None:
-            return open_voice(self._vault, record)
+        row = await voices.find(self.store, account, id_or_name)
+        if row is not None or account is None:
+            return row
         # The name of a sealed voice is in no column. Another worker may have saved it a moment ago.
-        if account is None:
-            return None
-        self.library.forget(account)
-        saved = (await self.library.get(account)).saved.values()
-        named = (each.record for each in saved if each.row.account == account)
-        return next((record for record in named if record.name == id_or_name), None)
+        row = _named(await self.library.get(account), account, id_or_name)
+        newer = None if row is not None else await self.library.read_again(account)
+        return row if newer is None else _named(newer, account, id_or_name)
 
     async def find_any_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """Return a voice by its id, of any account, or by its name in this one. It is for operators."""
-        record = await voices.get(self.store, id_or_name) if id_or_name.isprintable() else None
-        if record is None:
-            return await self.find_voice(account, id_or_name)
-        return open_voice(self._vault, record)
+        """Return a voice by its id, of any account, or by its name in this one. It is for operators.
+
+        If its texts cannot be opened, it has none.
+        """
+        row = await voices.get(self.store, id_or_name) if id_or_name.isprintable() else None
+        row = row or await self.find_row(account, id_or_name)
+        return None if row is None else self.open(row)
 
     def open(self, record: VoiceRecord) -> VoiceRecord:
         """Return a voice with its texts, or without them if they cannot be opened."""
-        try:
-            return open_voice(self._vault, record)
-        except VaultFailed:
-            return msgspec.structs.replace(record, name="")
+        return open_if_possible(self._vault, record)
 
     async def resolve_mix(self, account: str | None, mix: Mapping[str, float]) -> dict[str, float]:
         """Return the ids of the voices in a mix, with weights that add up to 1. Raises InvalidRequest."""
@@ -189,6 +188,12 @@ class LibraryEditor:
                 )
             weights[voice.id] = weights.get(voice.id, 0.0) + mix[name] / total
         return weights
+
+    def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
+        """Tell whether nobody could speak with a recording whose words are not known."""
+        if self._catalogue is None:
+            return False
+        return self._catalogue.needs_text(providers, is_local_only=is_local_only)
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""
@@ -230,6 +235,11 @@ class LibraryEditor:
             if newer is None:
                 raise
             return resolve_members(self._catalogue, members.items(), newer, field)
+
+
+def _named(library: AccountLibrary, account: str, name: str) -> VoiceRecord | None:
+    own = (each for each in library.saved.values() if each.row.account == account)
+    return next((each.row for each in own if each.record.name == name), None)
 
 
 def name_taken(name: str) -> Conflict:

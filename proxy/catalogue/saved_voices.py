@@ -10,20 +10,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import structlog
-
 from policies.bindings import State
 from policies.routing import Binding, Voice
-from proxy.catalogue.sealed_voices import open_voice
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.catalogue.sealed_voices import open_if_possible
+from proxy.kept.vault import Vault
 from proxy.storage import binding_lists, consents, samples, voices
 from proxy.storage.bindings import BindingRecord
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import Store
 from proxy.storage.voices import VoiceRecord
 from speech_engine import EngineVoice, Sample
-
-_log = structlog.get_logger()
 
 
 class SavedClone(NamedTuple):
@@ -70,18 +66,13 @@ async def read_saved_voices(
 ) -> list[LibraryVoice]:
     """Return the voices that an account may use, the newest first. `before` has those of the last read.
 
-    A voice that cannot be opened is left out, and the log says so.
+    A voice that cannot be opened has no texts, and its id for a name.
     """
     rows = await voices.for_account(store, account)
     parts: Mapping[str, VoiceParts] = {}
     if any(row.kind == "sample" for row in rows):
         parts = await _read_parts(store, account, rows)
-    found: list[LibraryVoice] = []
-    for row in rows:
-        saved = _open(vault, row, parts.get(row.id, NO_PARTS), before.get(row.id))
-        if saved is not None:
-            found.append(saved)
-    return found
+    return [_open(vault, row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
 
 
 async def _read_parts(store: Store, account: str, rows: Sequence[VoiceRecord]) -> dict[str, VoiceParts]:
@@ -92,11 +83,10 @@ async def _read_parts(store: Store, account: str, rows: Sequence[VoiceRecord]) -
     )
     parts: dict[str, VoiceParts] = {}
     for row in rows:
-        consent = agreed.get(row.consent or "")
         parts[row.id] = VoiceParts(
             sampled.get(row.id, ()),
             tuple(filter(None, map(_binding, cloned.get(row.id, ())))),
-            None if consent is None else consent.providers,
+            consents.allowed_providers(row.consent, agreed.get(row.consent or "")),
             tuple(SavedClone(each.engine, each.state, each.error) for each in cloned.get(row.id, ())),
         )
     return parts
@@ -110,16 +100,12 @@ def _binding(clone: BindingRecord) -> Binding | None:
     return Binding(clone.engine, EngineVoice(clone.engine_voice or clone.name), clone.credential, obstacle)
 
 
-def _open(
-    vault: Vault, row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None
-) -> LibraryVoice | None:
-    if known is not None and known.row == row and known.parts == parts:
+def _open(vault: Vault, row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None) -> LibraryVoice:
+    # What could not be opened is tried again: a master key may be back.
+    is_known = known is not None and known.row == row and known.record.name != row.id
+    if known is not None and is_known and known.parts == parts:
         return known
-    try:
-        record = open_voice(vault, row)
-    except VaultFailed as error:
-        _log.error("voice.open.failed", voice=row.id, reason=str(error))
-        return None
+    record = open_if_possible(vault, row)
     return LibraryVoice(row, parts, record, voice_of(record, parts))
 
 

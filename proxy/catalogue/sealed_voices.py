@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import structlog
 
-from proxy.kept.vault import SealedRecord, Vault
+from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.voices import VoiceRecord
+
+_log = structlog.get_logger()
 
 
 class VoiceTexts(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,3 +63,12 @@ def open_voice(vault: Vault, record: VoiceRecord) -> VoiceRecord:
     sealed = SealedRecord(record.wrapped, record.sealed)
     texts = vault.open_record(record.account, record.id, sealed, VoiceTexts)
     return msgspec.structs.replace(record, **msgspec.structs.asdict(texts))
+
+
+def open_if_possible(vault: Vault, record: VoiceRecord) -> VoiceRecord:
+    """Return the record with its texts. If they cannot be opened, its id is its name."""
+    try:
+        return open_voice(vault, record)
+    except VaultFailed as error:
+        _log.error("voice.open.failed", voice=record.id, reason=str(error))
+        return msgspec.structs.replace(record, name=record.id)

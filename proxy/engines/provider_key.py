@@ -31,7 +31,9 @@ from speech_engine import (
 )
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import introduction
-from speech_engine.host.slots import Slots, SlotTurn
+from speech_engine.host.slot_turn import SlotTurn
+from speech_engine.host.slots import Slots
+from speech_engine.work import job_of
 
 REFUSED = (EngineUnauthorized, EngineExhausted)
 _FAULTY = (EngineFailed, EngineStumbled, EngineTimeout, EngineUnavailable)
@@ -131,7 +133,9 @@ class ProviderKey:
         self.breaker = breaker.start_try(self.breaker)
         turn = KeyTurn(deadline, is_probe=self.breaker.is_probing)
         try:
-            turn.slot = await self.slots.enter(work.tenant, turn.left_s, work.estimated_s, work.share)
+            turn.slot = await self.slots.enter(
+                work.tenant, turn.left_s, work.estimated_s, work.share, job=job_of(work)
+            )
             await self._pace.turn(turn.left_s)
         except BaseException:
             self.leave(turn, "left")

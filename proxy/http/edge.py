@@ -23,11 +23,13 @@ from proxy.errors import (
     RequestFailed,
     StorageUnavailable,
     UpstreamFailed,
+    VaultUnavailable,
 )
 from proxy.http.connection import BodyShare
 from proxy.http.endpoint import is_admin_path
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
+from proxy.kept.vault import VaultFailed
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import without_values
 from proxy.telemetry.logs import RequestLine, log_request
@@ -205,7 +207,7 @@ class Edge:
             raise
         except StorageFailed as error:
             _log.error("storage.failed", request=exchange.id, reason=str(error))
-            failure = StorageUnavailable()
+            failure = VaultUnavailable() if isinstance(error, VaultFailed) else StorageUnavailable()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a request: logged with its id
             _log.error("request.failed", request=exchange.id, exc_info=without_values(error))
             failure = InternalError()

@@ -19,11 +19,12 @@ import msgspec
 import structlog
 
 from proxy.config.sections import VaultSection
-from proxy.kept import locked_files, sealing, vault_files
+from proxy.kept import locked_files, sealed_file, sealing, vault_files
 from proxy.kept.locked_files import Lock
 from proxy.kept.master_keys import MasterKeySource, VaultFailed
+from proxy.kept.sealed_file import SealedFileReader, damaged
 from proxy.kept.sealing import ACCOUNT_KEY_SUBJECT, MasterKeys, Tampered, UnknownMaster, row_subject
-from proxy.storage import blobs, wrapped_keys
+from proxy.storage import blobs, erasures, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.read_cache import ReadCache
 from proxy.storage.store import StorageFailed, Store
@@ -40,6 +41,8 @@ _LOOK_AGAIN_S = 0.01
 _TIDY_S = 60 * 60.0
 _UNUSED_US = 60 * 60 * 1_000_000
 """A recording may wait for so long until a voice or a consent names it. Microseconds."""
+LEFT_OVER_S = 30 * 86_400.0
+"""So long a file without a row stays: the newest recordings have none while an older backup is in place."""
 
 _log = structlog.get_logger()
 _R = TypeVar("_R", bound=msgspec.Struct)
@@ -88,11 +91,13 @@ class Vault:
 
     async def open(self, account: str, digest: str) -> bytes:
         """Return a recording. Raises VaultFailed if there is none, or if it is not as it was sealed."""
-        row = await blobs.find(self._store, account, digest)
-        if row is None:
-            raise VaultFailed(f"there is no recording {digest[:8]}")
-        key = self._unwrap(row.wrapped, account, bytes.fromhex(digest), f"recording {digest[:8]}")
-        return await asyncio.to_thread(_open_file, self._path(account, digest), key, account, digest)
+        key = await self._key_of(account, digest)
+        return await asyncio.to_thread(sealed_file.read, self._path(account, digest), key, account, digest)
+
+    async def reader(self, account: str, digest: str) -> SealedFileReader:
+        """Return a reader of a recording, which has little of it in memory. Raises what `open` raises."""
+        key = await self._key_of(account, digest)
+        return await asyncio.to_thread(SealedFileReader, self._path(account, digest), key, account, digest)
 
     async def drop(self, account: str, digests: Sequence[str]) -> None:
         """Drop those recordings that no sample and no consent names: first the keys, then the files."""
@@ -116,7 +121,7 @@ class Vault:
         try:
             return msgspec.json.decode(sealing.open_value(record.sealed, key, account, row_id), type=type_)
         except (Tampered, msgspec.MsgspecError):
-            raise _damaged(row_id) from None
+            raise damaged(row_id) from None
 
     async def name_digest(self, account: str, name: str) -> str:
         """Return what stands for a name in a unique column. Only this account's key makes it."""
@@ -124,7 +129,10 @@ class Vault:
         return f"hmac:{sealing.digest_of(account_key, b'name:' + name.encode())}"
 
     async def tidy(self) -> None:
-        """Remove what a kill has left: half files, files without rows, and recordings that nothing names."""
+        """Remove what a kill has left: half files, and recordings that nothing names.
+
+        A file without a row stays for `LEFT_OVER_S`, except if its voice or consent was erased.
+        """
         try:
             await self._tidy()
         except (OSError, StorageFailed) as error:
@@ -136,6 +144,12 @@ class Vault:
 
     def _path(self, account: str, digest: str) -> Path:
         return _path(self._root, account, digest)
+
+    async def _key_of(self, account: str, digest: str) -> bytes:
+        row = await blobs.find(self._store, account, digest)
+        if row is None:
+            raise VaultFailed(f"there is no recording {digest[:8]}")
+        return self._unwrap(row.wrapped, account, bytes.fromhex(digest), f"recording {digest[:8]}")
 
     async def _finish(self, work: Coroutine[None, None, _T]) -> _T:
         """Carry out a change to its end, even if the caller is cancelled: it holds a lock."""
@@ -171,28 +185,38 @@ class Vault:
         return await blobs.touch(self._store, account, digest)
 
     async def _drop(self, account: str, digests: Sequence[str]) -> None:
-        for digest in await blobs.delete_unused(self._store, account, digests):
-            await self._remove_left_over(account, digest)
+        await blobs.delete_unused(self._store, account, digests)
+        for digest in digests:
+            # Also one whose row was gone: whoever deleted it may have been killed before its file was.
+            if await asyncio.to_thread(self._path(account, digest).exists):
+                await self._remove_left_over(account, digest)
 
-    async def _remove_left_over(self, account: str, digest: str) -> None:
-        """Remove a file, unless it has a row: it may have been put once more."""
+    async def _remove_left_over(self, account: str, digest: str, after_s: float = 0.0) -> None:
+        """Remove a file without a row, if that is known for so long: it may have been put once more."""
         path = self._path(account, digest)
         lock = await _take(path)
         try:
-            if await blobs.find(self._store, account, digest) is None:
+            if await blobs.find(self._store, account, digest) is not None:
+                return
+            if not after_s or await _on_disk(partial(vault_files.left_over_s, path), path) >= after_s:
                 await _on_disk(partial(vault_files.remove, lock, path.name), path)
         finally:
             await asyncio.to_thread(lock.release)
 
     async def _tidy(self) -> None:
         known = await blobs.list_all(self._store)
+        erased = await erasures.list_digests(self._store)
         # The rows come first: a file that is made meanwhile is looked at once more, under its lock.
         for path in await asyncio.to_thread(vault_files.list_files, self._root):
             account = "" if path.parent.name == _OPERATOR else path.parent.name
-            if path.suffix in (locked_files.PART, locked_files.LOCK):
+            name = (account, path.name)
+            if path.suffix == vault_files.LEFT:
+                has_row = (account, path.stem) in known
+                await asyncio.to_thread(vault_files.review_mark, path, has_row=has_row)
+            elif path.suffix in (locked_files.PART, locked_files.LOCK):
                 await asyncio.to_thread(vault_files.remove_half, path)
-            elif (account, path.name) not in known:
-                await self._finish(self._remove_left_over(account, path.name))
+            elif name not in known:
+                await self._finish(self._remove_left_over(*name, 0.0 if name in erased else LEFT_OVER_S))
         before = await self._store.now() - _UNUSED_US
         for account, digest in await blobs.list_unused(self._store, before):
             await self.drop(account, [digest])
@@ -223,7 +247,7 @@ class Vault:
                 f"master key {unknown} is not configured; name it in vault.old_master_keys"
             ) from None
         except Tampered:
-            raise _damaged(what) from None
+            raise damaged(what) from None
 
 
 @asynccontextmanager
@@ -251,19 +275,6 @@ def _root(section: VaultSection, data: Path) -> Path:
 
 def _path(root: Path, account: str, digest: str) -> Path:
     return root / (account or _OPERATOR) / digest
-
-
-def _damaged(what: str) -> VaultFailed:
-    return VaultFailed(f"{what} is damaged, or was exchanged for another")
-
-
-def _open_file(path: Path, key: bytes, account: str, digest: str) -> bytes:
-    try:
-        return sealing.open_sealed(path.read_bytes(), key, account, digest)
-    except Tampered:
-        raise _damaged(f"recording {digest[:8]}") from None
-    except OSError as error:
-        raise VaultFailed(f"recording {digest[:8]} cannot be read: {error.strerror}") from None
 
 
 async def _take(path: Path) -> Lock:

@@ -1,17 +1,21 @@
 """The sealed files of a vault: `ACCOUNT/DIGEST` in its folder. Every function waits for the disk.
 
 A file is written sealed as `DIGEST.part`, and has its name before its row is committed. Who makes or removes
-a file holds its lock, in whatever process. So a file without a row, whose lock is free, is left over.
+a file holds its lock, in whatever process. So a file without a row, whose lock is free, is left over:
+`DIGEST.left` is as old as that is known.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 from proxy.kept import locked_files
 from proxy.kept.locked_files import Lock
+
+LEFT = ".left"
 
 
 def write(lock: Lock, blob: bytes) -> None:
@@ -30,7 +34,24 @@ def write(lock: Lock, blob: bytes) -> None:
 def remove(lock: Lock, name: str) -> None:
     """Remove a file, and wait until the disk knows. Raises OSError."""
     lock.drop_whole(name)
+    lock.drop_whole(name + LEFT)
     lock.flush_folder()
+
+
+def left_over_s(path: Path) -> float:
+    """Return for how many seconds it is known that a file is left over. Raises OSError."""
+    mark = path.with_suffix(LEFT)
+    try:
+        return time.time() - mark.stat().st_mtime
+    except FileNotFoundError:
+        mark.touch(mode=0o600)
+        return 0.0
+
+
+def review_mark(mark: Path, *, has_row: bool) -> None:
+    """Remove a mark that means nothing: its file has a row again, or is gone. Raises OSError."""
+    if has_row or not mark.with_suffix("").exists():
+        mark.unlink(missing_ok=True)
 
 
 def remove_half(path: Path) -> None:

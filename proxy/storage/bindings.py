@@ -6,7 +6,6 @@ holder has taken the row over. Each write that keeps a clone asks for the voice'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -95,11 +94,6 @@ INSERT INTO bindings (id, voice, account, revision, engine, credential, state, e
 SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expired', CAST(:error AS TEXT)
 FROM bindings WHERE id = :id AND state = 'doomed'
 ON CONFLICT DO NOTHING
-"""
-_USED = """
-UPDATE bindings SET used = :now, expires = expires + (:now - used)
-WHERE engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'
-    AND used < :now
 """
 _GONE = "SELECT 1 AS is_there FROM bindings WHERE voice = :voice AND state = 'doomed' LIMIT 1"
 _INSTALL = "INSERT INTO installation (number, id) VALUES (1, :id) ON CONFLICT DO NOTHING"
@@ -226,16 +220,6 @@ async def give_way(store: Store, id_: str, error: str) -> bool:
         Statement(_EXPIRED_TWIN, {"id": id_, "twin": new_id("bind"), "error": error}),
     )
     return bool(rows)
-
-
-async def note_uses(store: Store, uses: Mapping[tuple[str, str, str], int]) -> None:
-    """Note when clones last spoke, by engine, credential and the engine's id."""
-    statements = [
-        Statement(_USED, {"engine": engine, "credential": label, "engine_voice": voice, "now": used})
-        for (engine, label, voice), used in uses.items()
-    ]
-    if statements:
-        await store.write(*statements)
 
 
 async def is_gone(store: Store, voice: str) -> bool:

@@ -38,8 +38,11 @@ DELETE FROM blobs WHERE account = :account AND digest = :digest AND {_IS_UNUSED}
 _LIST_UNUSED = f"SELECT account, digest FROM blobs WHERE created < :before AND {_IS_UNUSED}"
 LIST = "SELECT account, digest FROM blobs"
 
-IS_KEPT = "EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest)"
-"""SQL for the INSERT of a row that names a blob. With `hold_statement` before it, no drop comes between."""
+IS_KEPT = """
+(CAST(:digest AS TEXT) IS NULL
+    OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest))
+"""
+"""SQL for the INSERT of a row that may name a blob. After `hold_statements`, no drop comes between."""
 
 
 class BlobRow(msgspec.Struct, frozen=True):
@@ -86,9 +89,9 @@ async def touch(store: Store, account: str, digest: str) -> bool:
     return bool(rows)
 
 
-def hold_statement(account: str, digest: str) -> Statement:
-    """Keep a blob from being dropped until the unit of work with this statement has ended."""
-    return Statement(_HOLD, {"account": account, "digest": digest})
+def hold_statements(account: str | None, digest: str | None) -> tuple[Statement, ...]:
+    """Keep a blob, if one is named, from being dropped until the unit of work with them has ended."""
+    return () if digest is None else (Statement(_HOLD, {"account": account or "", "digest": digest}),)
 
 
 async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[str]:

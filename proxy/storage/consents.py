@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from proxy.storage import blobs
 from proxy.storage.rows import Place, columns, decode_json, encode_json
 from proxy.storage.store import Params, Row, Statement, Store
 
@@ -44,11 +45,11 @@ INSERT INTO consents ({_COLUMNS})
 SELECT :id, :account, :kind, :language, CAST(:digest AS TEXT), CAST(:seconds AS DOUBLE PRECISION), :quality,
     :providers, :made_by, :created, :wrapped, :sealed
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
-AND (CAST(:digest AS TEXT) IS NULL
-    OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest))
+AND {blobs.IS_KEPT}
 AND (SELECT count(*) FROM consents WHERE account = :account) < CAST(:most AS BIGINT)
 RETURNING id
 """
+_KEEP = "UPDATE consents SET id = id WHERE id = :id"
 _GET = f"SELECT {_COLUMNS} FROM consents WHERE id = :id AND account = :account"
 _ANY = f"SELECT {_COLUMNS} FROM consents WHERE id = :id"
 _BEFORE = "(created < :at OR (created = :at AND id < :id)) ORDER BY created DESC, id DESC LIMIT :limit"
@@ -60,7 +61,6 @@ _RESEAL = """
 UPDATE consents SET wrapped = :wrapped, sealed = :sealed
 WHERE id = :id AND account = :account AND sealed = :was RETURNING id
 """
-_NEEDED_BY = "SELECT id FROM voices WHERE consent = :id AND account = :account ORDER BY created LIMIT 1"
 
 
 async def add(store: Store, record: ConsentRecord, most: int) -> bool:
@@ -70,8 +70,24 @@ async def add(store: Store, record: ConsentRecord, most: int) -> bool:
         "providers": "" if record.providers is None else encode_json(record.providers),
         "most": most,
     }
-    _, rows = await store.write(Statement(_HOLD, {"account": record.account}), Statement(_INSERT, row))
+    *_, rows = await store.write(
+        Statement(_HOLD, {"account": record.account}),
+        *blobs.hold_statements(record.account, record.digest),
+        Statement(_INSERT, row),
+    )
     return bool(rows)
+
+
+def hold_statements(id_: str | None) -> tuple[Statement, ...]:
+    """Let the unit of work that adds a voice, and the one that deletes its consent, wait for each other."""
+    return () if id_ is None else (Statement(_KEEP, {"id": id_}),)
+
+
+def allowed_providers(id_: str | None, consent: ConsentRecord | None) -> tuple[str, ...] | None:
+    """Return who may receive a voice with the consent `id_`, None for all: nobody, if the consent is gone."""
+    if id_ is None:
+        return None
+    return () if consent is None else consent.providers
 
 
 async def count(store: Store, account: str) -> int:
@@ -115,12 +131,6 @@ async def reseal(store: Store, was: ConsentRecord, wrapped: str, sealed: str) ->
     }
     (rows,) = await store.write(Statement(_RESEAL, row))
     return bool(rows)
-
-
-async def needed_by(store: Store, record: ConsentRecord) -> str | None:
-    """Return a voice that needs the consent, or None."""
-    rows = await store.read(_NEEDED_BY, {"id": record.id, "account": record.account})
-    return str(rows[0]["id"]) if rows else None
 
 
 def _record(row: Row) -> ConsentRecord:

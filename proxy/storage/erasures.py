@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from proxy.storage import audit
+from proxy.storage import audit, consents
 from proxy.storage.audit import Act
 from proxy.storage.rows import decode_json, encode_json
 from proxy.storage.store import Params, Row, Statement, Store
@@ -25,11 +25,12 @@ SELECT :subject, :account, :digests, CAST(:began AS BIGINT), NULL, :pending WHER
 ON CONFLICT (subject) DO NOTHING RETURNING subject
 """
 _WAS_INSERTED = "EXISTS (SELECT 1 FROM erasures WHERE subject = :subject AND began = :began)"
-_NEEDED = "SELECT 1 AS is_needed FROM voices WHERE consent = :subject LIMIT 1"
+_NEEDED_BY = "SELECT id FROM voices WHERE consent = :subject ORDER BY created LIMIT 1"
 _UNNEEDED = "NOT EXISTS (SELECT 1 FROM voices WHERE consent = :subject)"
 _GET = f"SELECT {_COLUMNS} FROM erasures WHERE subject = :subject AND account = :account"
 _ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
 _PENDING = f"SELECT {_COLUMNS} FROM erasures WHERE completed IS NULL AND began < :before ORDER BY began"
+_DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 _SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
 _NOTE = "UPDATE erasures SET pending = :pending WHERE subject = :subject AND completed IS NULL"
 _COMPLETE = """
@@ -83,14 +84,16 @@ async def erase(store: Store, tombstone: Tombstone, doom: Sequence[Statement], a
     subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
     only_if = "CAST(1 AS BIGINT) = 1" if tombstone.is_of_voice else _UNNEEDED
     deletes = (_DELETE_SAMPLES, _DELETE_VOICE) if tombstone.is_of_voice else (_DELETE_CONSENT,)
-    rows, *_ = await store.write(
+    held = () if tombstone.is_of_voice else consents.hold_statements(tombstone.subject)
+    answers = await store.write(
+        *held,
         Statement(_INSERT.format(only_if=only_if), row),
         *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
         Statement(_SCRUB_AUDIT, {"subject": tombstone.subject}),
         *(Statement(sql, subject) for sql in deletes),
         *(doom if tombstone.is_of_voice else ()),
     )
-    return bool(rows)
+    return bool(answers[len(held)])
 
 
 async def get(store: Store, account: str, subject: str) -> Tombstone | None:
@@ -104,9 +107,16 @@ async def list_known(store: Store, subjects: Iterable[str]) -> set[str]:
     return await _named(store, _ANY, subjects)
 
 
-async def is_consent_free(store: Store, consent: str) -> bool:
-    """Tell whether no voice needs this consent."""
-    return not await store.read(_NEEDED, {"subject": consent})
+async def needed_by(store: Store, consent: str) -> str | None:
+    """Return a voice that needs this consent, or None."""
+    rows = await store.read(_NEEDED_BY, {"subject": consent})
+    return str(rows[0]["id"]) if rows else None
+
+
+async def list_digests(store: Store) -> set[tuple[str, str]]:
+    """List account and digest of the recordings of all that was erased."""
+    rows = await store.read_long(_DIGESTS)
+    return {(row["account"], digest) for row in rows for digest in decode_json(row["digests"])}
 
 
 async def list_pending(store: Store, before: int) -> list[Tombstone]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from proxy.storage import audit
+from proxy.storage import audit, blobs, consents
 from proxy.storage.audit import Act
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
 from proxy.storage.store import AlreadyExists, Params, Row, Statement, Store
@@ -24,25 +24,24 @@ _COLUMNS = (
 )
 _ORDER = "ORDER BY created DESC, id DESC"
 _BEFORE = f"(created < :at OR (created = :at AND id < :id)) {_ORDER} LIMIT :limit"
-# Nobody sees a voice whose erasure has begun.
-_SEEN = f"SELECT {_COLUMNS} FROM voices WHERE state = 'ready' AND"
-_PAGE = f"{_SEEN} {_BEFORE}"
-_PAGE_OF_ACCOUNT = f"{_SEEN} account = :account AND {_BEFORE}"
-_PLACE = "SELECT created FROM voices WHERE id = :id AND state = 'ready'"
-_FOR_ACCOUNT = f"{_SEEN} (account = :account OR account IS NULL) {_ORDER}"
-_GET = f"{_SEEN} id = :id"
-_NAMED = f"{_SEEN} coalesce(account, '') = :account AND name = :name"
+_SELECT = f"SELECT {_COLUMNS} FROM voices WHERE"
+_PAGE = f"{_SELECT} {_BEFORE}"
+_PAGE_OF_ACCOUNT = f"{_SELECT} account = :account AND {_BEFORE}"
+_PLACE = "SELECT created FROM voices WHERE id = :id"
+_FOR_ACCOUNT = f"{_SELECT} (account = :account OR account IS NULL) {_ORDER}"
+_GET = f"{_SELECT} id = :id"
+_NAMED = f"{_SELECT} coalesce(account, '') = :account AND name = :name"
 # A voice may have the name of another one's id. Then the id wins.
 _FIND = f"""
-{_SEEN} coalesce(account, '') = :account AND (id = :id_or_name OR name = :id_or_name)
+{_SELECT} coalesce(account, '') = :account AND (id = :id_or_name OR name = :id_or_name)
 ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 """
-_COUNT = "SELECT count(*) AS voices FROM voices WHERE account = :account AND state = 'ready'"
+_COUNT = "SELECT count(*) AS voices FROM voices WHERE account = :account"
 # As with lexicons: two voices of an account cannot both take the last free place.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :account"
 _HAS_ROOM = """
 (CAST(:most AS BIGINT) IS NULL
-    OR (SELECT count(*) FROM voices WHERE account = :account AND state = 'ready') < CAST(:most AS BIGINT))
+    OR (SELECT count(*) FROM voices WHERE account = :account) < CAST(:most AS BIGINT))
 AND NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 """
 # The name of a voice may be readable or a digest, and must be free in both forms.
@@ -50,11 +49,10 @@ _IS_FREE = """
 NOT EXISTS (SELECT 1 FROM voices
     WHERE account = :account AND name = CAST(:other_name AS TEXT))
 """
-_NEEDS = """
+_NEEDS = f"""
 (CAST(:consent AS TEXT) IS NULL
     OR EXISTS (SELECT 1 FROM consents WHERE id = :consent AND account = :account))
-AND (CAST(:digest AS TEXT) IS NULL
-    OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest))
+AND {blobs.IS_KEPT}
 """
 _INSERT = f"""
 INSERT INTO voices ({_COLUMNS})
@@ -68,14 +66,14 @@ _UPDATE = f"""
 UPDATE voices SET name = :name, members = :members, tags = :tags, description = :description,
     language = CAST(:language AS TEXT), gender = CAST(:gender AS TEXT), labels = :labels,
     wrapped = :wrapped, sealed = :sealed, revision = :revision
-WHERE id = :id AND state = 'ready' AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
+WHERE id = :id AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
 RETURNING {_COLUMNS}
 """
 _WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
 _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
 _USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
 _UNUSED = f"""
-{_SEEN} account = :account AND kind IN ('sample', 'mix') AND coalesce(used, created) < :before LIMIT :limit
+{_SELECT} account = :account AND kind IN ('sample', 'mix') AND coalesce(used, created) < :before LIMIT :limit
 """
 _NOTHING: Mapping[str, Any] = {}
 
@@ -216,12 +214,19 @@ async def add(
     `other_name` is the other form of its name. Raises AlreadyExists if the name or the id is taken.
     """
     row: Params = {**_values(record), "other_name": other_name, "most": most, "digest": digest}
-    _, rows, *_ = await store.write(
+    # What the voice needs is held first: what goes at this moment is gone when the INSERT looks for it.
+    held = (
         Statement(_HOLD, {"account": record.account}),
+        *consents.hold_statements(record.consent),
+        *blobs.hold_statements(record.account, digest),
+    )
+    answers = await store.write(
+        *held,
         Statement(_INSERT, row),
         *beside,
         *audit.insert_statements(act, _WAS_MADE),
     )
+    rows = answers[len(held)]
     if not rows and other_name is not None and await named(store, record.account, other_name) is not None:
         raise AlreadyExists("voices.name")
     return _record(rows[0]) if rows else None

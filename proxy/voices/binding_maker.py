@@ -22,7 +22,7 @@ from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
 from proxy.errors import NotFound
 from proxy.ledger.budgets import Budgets
-from proxy.storage import binding_lists, bindings
+from proxy.storage import binding_lists, bindings, clone_uses
 from proxy.storage.audit import Act
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.store import Store
@@ -33,6 +33,7 @@ from proxy.voices.clone_places import ClonePlace, ClonePlaces
 from proxy.voices.clone_recordings import CloneRecordings
 from proxy.voices.provider_clones import ProviderClones
 
+LOST = "The provider does not have it any more."
 LEASE_S = 600.0
 """Longer than an attempt. So a provider has ended the work of a killed worker before it is asked again."""
 _ATTEMPT_S = 480.0
@@ -126,15 +127,15 @@ class BindingMaker:
             return
 
     async def look(self) -> None:
-        """Note which clones have spoken, and begin what there is to do."""
+        """Note which clones have spoken, and which are lost, and begin what there is to do."""
         await self._note_uses()
+        for account in await clone_uses.note_losses(self._store, self._engines.take_losses(), LOST):
+            self.on_change(account)
         self._forget_ended()
         self._wake.clear()
-        now = await self._store.now()
+        places, now = self.places.configured(), await self._store.now()
         # Of those that are listed, some may be of an account which has its place already.
-        for record in await binding_lists.list_open(
-            self._store, self.places.configured(), now, 2 * _MOST_AT_ONCE
-        ):
+        for record in await binding_lists.list_open(self._store, places, now, 2 * _MOST_AT_ONCE):
             if record.id not in self._under_way and self._has_place(record):
                 task = asyncio.create_task(self._work(record), name=f"clone {record.id}")
                 self._under_way[record.id] = _UnderWay(task, record)
@@ -181,7 +182,7 @@ class BindingMaker:
         uses = self._engines.take_uses()
         if not uses:
             return
-        await bindings.note_uses(self._store, dict.fromkeys(uses, await self._store.now()))
+        await clone_uses.note_uses(self._store, dict.fromkeys(uses, await self._store.now()))
 
     async def _work(self, record: BindingRecord) -> None:
         now = await self._store.now()
@@ -289,6 +290,7 @@ async def open_binding_maker(
 ) -> AsyncIterator[BindingMaker]:
     """Make clones until the end of the block."""
     maker = BindingMaker(store, engines, recordings)
+    engines.on_loss(maker.look_soon)
     making = RepeatingTask("clones at providers", maker.turn, _PAUSE_S, metrics)
     try:
         yield maker

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
+from policies import bindings as rules
 from proxy.storage import binding_lists, bindings
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.store import Store
-from proxy.voices.binding_maker import BindingMaker
+from proxy.voices.binding_maker import LOST, BindingMaker
 from speech_engine import CloneInfo, EngineCannot, EngineError
-
-_LOST = "The provider does not have it any more."
 
 
 class CloneDifferences(msgspec.Struct, frozen=True, kw_only=True):
     """The differences at one account of a provider.
 
     `unknown` are voices there under a name of this database, of which no row knows. `lost` are clones that
-    are ready here and not there. `recordings` are uploads that nobody works with any more. With an `error`,
+    should be there and are not. `recordings` are uploads that nobody works with any more. With an `error`,
     the provider could not be asked.
     """
 
@@ -52,7 +53,7 @@ async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) ->
     held = await bindings.take(store, lost, 0)
     if held is None:
         return False
-    await bindings.move(store, held, "expired", error=_LOST)
+    await bindings.move(store, held, "expired", error=LOST)
     wish = BindingWish(
         voice=held.voice,
         account=held.account,
@@ -82,11 +83,11 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
         engine=engine,
         credential=credential,
         unknown=tuple(each for each in listed.clones if not {each.id, each.name} & known),
-        lost=tuple(row for row in rows if _was_ready(row, began) and row.engine_voice not in there),
+        lost=tuple(row for row in rows if _is_lost(row, there, began)),
         recordings=tuple(each for each in listed.recordings if each.name not in in_work),
     )
 
 
-def _was_ready(row: BindingRecord, at: int) -> bool:
-    """Tell whether a clone had been made at that time: the list has none that came after it."""
-    return row.state == "ready" and row.made is not None and row.made < at
+def _is_lost(row: BindingRecord, there: Collection[str], began: int) -> bool:
+    """Tell whether a list that was asked for at `began` should have this clone, and has not."""
+    return (row.made or began) < began and row.engine_voice not in there and rules.is_expected(row, began)

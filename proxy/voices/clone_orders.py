@@ -57,7 +57,7 @@ class CloneOrders:
             recordings = await samples.of_voice(self._store, record.id)
             id_ = record.consent
             consent = None if id_ is None else await consents.get(self._store, record.account, id_)
-            rights = CloneRights.under(terms, None if consent is None else consent.providers)
+            rights = CloneRights.under(terms, consents.allowed_providers(id_, consent))
             self.check(places, [each.seconds for each in recordings], rights)
         return places
 

@@ -97,7 +97,7 @@ class CloneRecordings:
         if voice is None:
             raise VoiceGone
         consent = None if voice.consent is None else await consents.get(self._store, None, voice.consent)
-        providers = None if consent is None else consent.providers
+        providers = consents.allowed_providers(voice.consent, consent)
         in_force = await self.terms(record.account, plans)
         rights = CloneRights(providers) if in_force is None else CloneRights.under(in_force, providers)
         rights.check(place)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
-from proxy.kept.vault import SealedRecord, Vault
+from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage import consents
 from proxy.storage.consents import ConsentRecord
 from proxy.storage.rows import new_id
@@ -24,6 +25,8 @@ from proxy.voices.recording_intake import RecordingIntake, TakenRecording
 MOST_CONSENTS = 1000
 """Of one account."""
 _TRIES = 5
+
+_log = structlog.get_logger()
 
 
 class ConsentTexts(msgspec.Struct, frozen=True):
@@ -90,9 +93,21 @@ class ConsentKeeper:
             raise _too_many()
         digest, seconds, quality = None, None, "{}"
         if new.recording is not None:
-            taken = await self._intake.take(new.recording, "recording")
-            digest = await self._vault.put(account, taken.master)
-            seconds, quality = taken.seconds, taken.quality_json
+            async with self._intake.taken(account, new.recording, "recording") as taken:
+                digest = await self._vault.put(account, taken.master)
+                seconds, quality = taken.seconds, taken.quality_json
+        is_kept = False
+        try:
+            consent = await self._add(account, new, digest, seconds, quality)
+            is_kept = True
+            return consent
+        finally:
+            if digest is not None and not is_kept:
+                await self._vault.drop(account, [digest])
+
+    async def _add(
+        self, account: str, new: NewConsent, digest: str | None, seconds: float | None, quality: str
+    ) -> OpenedConsent:
         id_ = new_id("cons")
         texts = ConsentTexts(new.name, new.statement)
         sealed = await self._vault.seal_record(account, id_, texts)
@@ -111,35 +126,45 @@ class ConsentKeeper:
             sealed=sealed.sealed,
         )
         if not await consents.add(self.store, record, MOST_CONSENTS):
-            if digest is not None:
-                await self._vault.drop(account, [digest])
             raise _too_many()
         return OpenedConsent(record, texts)
 
     async def find(self, account: str | None, id_: str, param: str | None = None) -> OpenedConsent:
         """Return a consent of this account, or of any account (None). Raises NotFound."""
+        return self.open(await self._record(account, id_, param))
+
+    async def _record(self, account: str | None, id_: str, param: str | None = None) -> ConsentRecord:
         record = await consents.get(self.store, account, id_) if id_.isprintable() else None
         if record is None:
             raise no_consent(id_, param)
-        return self.open(record)
+        return record
 
     async def providers(self, account: str, id_: str, param: str) -> tuple[str, ...] | None:
         """Return which providers may receive the voice, None for all. Raises NotFound."""
         return (await self.find(account, id_, param)).record.providers
 
     def open(self, record: ConsentRecord) -> OpenedConsent:
+        """Open a consent. If that is impossible, it has no name and no statement."""
+        try:
+            return OpenedConsent(record, self._texts(record))
+        except VaultFailed as error:
+            _log.error("consent.open.failed", consent=record.id, reason=str(error))
+            return OpenedConsent(record, ConsentTexts(""))
+
+    def _texts(self, record: ConsentRecord) -> ConsentTexts:
         sealed = SealedRecord(record.wrapped, record.sealed)
-        return OpenedConsent(record, self._vault.open_record(record.account, record.id, sealed, ConsentTexts))
+        return self._vault.open_record(record.account, record.id, sealed, ConsentTexts)
 
     async def rename(self, account: str, id_: str, name: str) -> OpenedConsent:
         """Give a consent another name. Raises NotFound."""
         for _ in range(_TRIES):
-            found = await self.find(account, id_)
-            texts = msgspec.structs.replace(found.texts, name=name)
+            record = await self._record(account, id_)
+            # What cannot be opened is not written over.
+            texts = msgspec.structs.replace(self._texts(record), name=name)
             sealed = await self._vault.seal_record(account, id_, texts)
-            if await consents.reseal(self.store, found.record, sealed.wrapped, sealed.sealed):
+            if await consents.reseal(self.store, record, sealed.wrapped, sealed.sealed):
                 return OpenedConsent(
-                    msgspec.structs.replace(found.record, wrapped=sealed.wrapped, sealed=sealed.sealed), texts
+                    msgspec.structs.replace(record, wrapped=sealed.wrapped, sealed=sealed.sealed), texts
                 )
         raise Conflict("The consent is being changed by others; read it again.")
 
@@ -166,11 +191,6 @@ class ConsentKeeper:
 
     async def delete(self, consent: OpenedConsent) -> None:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""
-        needed_by = await consents.needed_by(self.store, consent.record)
-        if needed_by is not None:
-            raise Conflict(
-                f"The voice '{needed_by}' needs this consent; delete the voice first.", param="consent"
-            )
         await self._erasure.erase_consent(consent.record, None)
 
 

@@ -1,7 +1,8 @@
 """The erasure of a voice or a consent, wherever it is: a tombstone first, then everything that is derived.
 
-The order: journal → tombstone, committed with the deletion of the rows → every worker forgets, and breaks the
-streams of that voice → hosts drop its samples → files → recordings → the database's old pages → the receipt.
+The order: journal → tombstone, committed with the deletion of the rows → every worker and its engines forget,
+and break the streams of that voice → hosts drop its samples once more → files → recordings → the database's
+old pages → the receipt.
 A kill at any moment leaves the tombstone, or the line of the journal, and the next start goes on from there.
 """
 
@@ -27,17 +28,17 @@ from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.derived_things import DerivedThings, no_hosts, no_providers
 from proxy.voices.erased_voices import ErasedVoices
-from proxy.voices.erasure_journal import ErasureJournal, JournalLine
+from proxy.voices.erasure_journal import ErasureJournal, list_unknown, write_down
 from speech_engine import EngineError
 
 _WAITED_S = 10.0
 """For so long a request waits for its receipt to be complete. The erasure goes on without it."""
 _SILENT_S = 5.0
+_DROPPED_S = 7.0
 _LOOK_EVERY_S = 5.0
 _OVERLAP_US = 60 * 1_000_000
 """A tombstone may be committed later than its time says."""
 _LEFT_OVER_US = 60 * 1_000_000
-_JOURNAL_BATCH = 500
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
 _log = structlog.get_logger()
@@ -77,6 +78,7 @@ class Erasure:
         self._vault = vault
         self._journal = ErasureJournal(data)
         self._spread = spread or self.forget
+        self._followed: dict[str, Tombstone] = {}
         self._finishing: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -94,14 +96,21 @@ class Erasure:
 
     async def erase_consent(self, record: OwnedRecord, act: Act | None = None) -> Receipt:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""
-        if not await erasures.is_consent_free(self._store, record.id):
-            raise Conflict(
-                f"The consent '{record.id}' is needed by a voice; delete the voice first.", param="consent"
-            )
+        await self._check_free(record.id)
         tombstone = await self._bury(record, act)
         if tombstone is None:
-            raise NotFound(f"The consent '{record.id}' does not exist.", param="consent")
+            await self._check_free(record.id)
+            raise NotFound(
+                f"The consent '{record.id}' does not exist.", param="consent", code="consent_not_found"
+            )
         return await self._receipt_soon(tombstone)
+
+    async def _check_free(self, consent: str) -> None:
+        voice = await erasures.needed_by(self._store, consent)
+        if voice is not None:
+            raise Conflict(
+                f"The voice '{voice}' needs this consent; delete the voice first.", param="consent"
+            )
 
     async def erase_account(self, account: str) -> None:
         """Erase all voices and consents of an account that is closed, and the key of its digests."""
@@ -119,25 +128,32 @@ class Erasure:
         return await erasures.get(self._store, account, subject)
 
     async def forget(self, tombstone: Tombstone) -> bool:
-        """Forget a voice in this worker. Return whether its streams have ended. Every worker is told."""
+        """Forget a voice in this worker, and let its engines forget it. Every worker is told.
+
+        Return whether nothing of this worker uses it any more, or brings its recordings to a host.
+        """
         self.erased.note(tombstone.subject)
         for memory in self.things.memories:
             memory.forget_voice(tombstone.subject, tombstone.digests)
-        return await self.erased.wait_until_silent(tombstone.subject, _SILENT_S)
+        is_dropped, is_silent = await asyncio.gather(
+            _try("samples", lambda: self._drop_samples(tombstone)),
+            self.erased.wait_until_silent(tombstone.subject, _SILENT_S),
+        )
+        return is_dropped and is_silent
 
     async def replay_journal(self) -> None:
         """Erase what the journal has and the database does not, and count it. Call it before serving."""
-        try:
-            lines = await asyncio.to_thread(self._journal.read)
-        except OSError as error:
-            # Without it nobody knows whether this database has voices that were erased.
-            raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
-        for first in range(0, len(lines), _JOURNAL_BATCH):
-            batch = lines[first : first + _JOURNAL_BATCH]
-            known = await erasures.list_known(self._store, [line.subject for line in batch])
-            for line in batch:
-                if line.subject not in known:
-                    self.replayed += await self._replay(line)
+        for line in await list_unknown(self._journal, self._store):
+            digests = await erasures.digests_of(self._store, line.subject)
+            tombstone = Tombstone(
+                subject=line.subject,
+                account=line.account,
+                digests=tuple(sorted({*digests, *line.digests})),
+                began=line.at,
+                pending=_STEPS,
+            )
+            doom = bindings.doom_statements(line.subject)
+            self.replayed += await erasures.erase(self._store, tombstone, doom, None)
 
     async def finish_left_over(self, older_than_us: int = 0) -> list[Receipt]:
         """Finish the erasures that others have begun: a killed server, or one that could not go on."""
@@ -160,9 +176,14 @@ class Erasure:
         recent = await erasures.list_since(self._store, await self._store.now() - _OVERLAP_US)
         for tombstone in recent:
             if not self.erased.is_erased(tombstone.subject):
-                await self.forget(tombstone)
-                await self._drop_at_hosts(tombstone)
-                await self._remove_files(tombstone, is_late=True)
+                self._followed[tombstone.subject] = tombstone
+        # What fails stays for the next turn, however long ago it was.
+        await asyncio.gather(*(self._follow(tombstone) for tombstone in tuple(self._followed.values())))
+
+    async def _follow(self, tombstone: Tombstone) -> None:
+        is_forgotten = await self.forget(tombstone)
+        if await _try("files", lambda: self._remove_files(tombstone, is_late=True)) and is_forgotten:
+            self._followed.pop(tombstone.subject, None)
 
     async def close(self) -> None:
         """Wait a moment for what is under way. The next start finishes the rest."""
@@ -182,26 +203,15 @@ class Erasure:
             began=await self._store.now(),
             pending=_STEPS,
         )
-        try:
-            await asyncio.to_thread(self._journal.append, tombstone)
-        except OSError as error:
-            raise StorageFailed(f"the journal of erasures cannot be written: {error.strerror}") from None
+        await write_down(self._journal, tombstone)
         nameless = act and msgspec.structs.replace(act, details="{}")
         is_buried = await erasures.erase(
             self._store, tombstone, bindings.doom_statements(record.id), nameless
         )
+        if not is_buried and not tombstone.is_of_voice:
+            # Refused, because a voice needs it. A later start must not erase it without being asked.
+            await write_down(self._journal, tombstone, is_withdrawn=True)
         return tombstone if is_buried else None
-
-    async def _replay(self, line: JournalLine) -> bool:
-        digests = await erasures.digests_of(self._store, line.subject)
-        tombstone = Tombstone(
-            subject=line.subject,
-            account=line.account,
-            digests=tuple(sorted({*digests, *line.digests})),
-            began=line.at,
-            pending=_STEPS,
-        )
-        return await erasures.erase(self._store, tombstone, bindings.doom_statements(line.subject), None)
 
     async def _receipt_soon(self, tombstone: Tombstone, *, is_late: bool = False) -> Receipt:
         """Finish an erasure, and return the receipt: after a while even if it is not complete."""
@@ -217,7 +227,8 @@ class Erasure:
     async def _finish(self, tombstone: Tombstone, *, is_late: bool) -> None:
         steps: dict[str, Callable[[], Awaitable[bool]]] = {
             "workers": lambda: self._spread(tombstone),
-            "hosts": lambda: self._drop_at_hosts(tombstone),
+            # Once more, when no worker brings a recording to a host any more.
+            "hosts": lambda: self._drop_samples(tombstone),
             "files": lambda: self._remove_files(tombstone, is_late=is_late),
             "recordings": lambda: self._drop_recordings(tombstone),
             "database": self._store.forget_deleted,
@@ -243,9 +254,10 @@ class Erasure:
             await files.remove_voice(tombstone.subject, is_late=is_late)
         return True
 
-    async def _drop_at_hosts(self, tombstone: Tombstone) -> bool:
+    async def _drop_samples(self, tombstone: Tombstone) -> bool:
         if tombstone.digests:
-            await self.things.drop(tombstone.digests)
+            async with asyncio.timeout(_DROPPED_S):
+                await self.things.drop(tombstone.digests)
         return True
 
     async def _drop_recordings(self, tombstone: Tombstone) -> bool:

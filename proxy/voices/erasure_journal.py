@@ -6,6 +6,7 @@ restore, what the journal has and the database does not is erased once more.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from collections.abc import Iterable
@@ -13,18 +14,23 @@ from pathlib import Path
 
 import msgspec
 
+from proxy.storage import erasures
 from proxy.storage.erasures import Tombstone
+from proxy.storage.store import StorageFailed, Store
 
 FILE = "erasures.log"
+_BATCH = 500
 
 
-class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line: what was erased, and whose it was. It has no name."""
+class JournalLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line: what was erased, and whose it was. It has no name. `is_withdrawn`: what was noted at this
+    moment was refused."""
 
     at: int
     subject: str
     account: str
     digests: tuple[str, ...] = ()
+    is_withdrawn: bool = False
 
 
 _decoder = msgspec.json.Decoder(JournalLine)
@@ -39,13 +45,14 @@ class ErasureJournal:
     def __repr__(self) -> str:
         return f"<ErasureJournal {self._file}>"
 
-    def append(self, tombstone: Tombstone) -> None:
+    def append(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
         """Append a line, and wait until it is on the disk."""
         line = JournalLine(
             at=tombstone.began,
             subject=tombstone.subject,
             account=tombstone.account,
             digests=tombstone.digests,
+            is_withdrawn=is_withdrawn,
         )
         # A killed process may have left half a line: it is ended, and does not hide this one.
         text = b"\n" * self._is_torn() + msgspec.json.encode(line) + b"\n"
@@ -62,12 +69,14 @@ class ErasureJournal:
             _flush(self._file.parent)
 
     def read(self) -> list[JournalLine]:
-        """Return a line for each subject, without those that a kill cut short."""
+        """Return a line for each subject, without those that a kill cut short, or that were withdrawn."""
         try:
             text = self._file.read_bytes()
         except FileNotFoundError:
             return []
-        return [*{line.subject: line for line in _parse(text.split(b"\n"))}.values()]
+        lines = [*_parse(text.split(b"\n"))]
+        withdrawn = {(line.subject, line.at) for line in lines if line.is_withdrawn}
+        return [*{line.subject: line for line in lines if (line.subject, line.at) not in withdrawn}.values()]
 
     def _is_torn(self) -> bool:
         try:
@@ -76,6 +85,29 @@ class ErasureJournal:
                 return file.read(1) != b"\n"
         except OSError:
             return False  # there is no file yet, or it is empty
+
+
+async def write_down(journal: ErasureJournal, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
+    """Append a line. Raises StorageFailed."""
+    try:
+        await asyncio.to_thread(journal.append, tombstone, is_withdrawn=is_withdrawn)
+    except OSError as error:
+        raise StorageFailed(f"the journal of erasures cannot be written: {error.strerror}") from None
+
+
+async def list_unknown(journal: ErasureJournal, store: Store) -> list[JournalLine]:
+    """List the lines of which this database has no tombstone. Raises StorageFailed."""
+    try:
+        lines = await asyncio.to_thread(journal.read)
+    except OSError as error:
+        # Without it nobody knows whether this database has voices that were erased.
+        raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
+    unknown: list[JournalLine] = []
+    for first in range(0, len(lines), _BATCH):
+        batch = lines[first : first + _BATCH]
+        known = await erasures.list_known(store, [line.subject for line in batch])
+        unknown += [line for line in batch if line.subject not in known]
+    return unknown
 
 
 def _parse(lines: Iterable[bytes]) -> Iterable[JournalLine]:

@@ -7,7 +7,7 @@ before that leaves a sealed file that nothing names, and the vault forgets it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -27,7 +27,7 @@ from proxy.voices.clone_orders import CloneOrders, wishes_of
 from proxy.voices.clone_recordings import CloneRights
 from proxy.voices.consent_keeper import ConsentKeeper, OpenedConsent
 from proxy.voices.erasure import Erasure
-from proxy.voices.recording_intake import RecordingIntake
+from proxy.voices.recording_intake import RecordingIntake, TakenRecording
 
 _TRIES = 3
 
@@ -142,16 +142,40 @@ class VoiceMaker:
         await self._check(account, new.name, terms.voices)
         places = self.clones.find_places(new.engines)
         consent = await self._consent(account, new.consent, terms)
-        taken = await self._intake.take(new.audio, "audio_sample")
         rights = CloneRights.under(terms, None if consent is None else consent.record.providers)
-        self.clones.check(places, [taken.seconds], rights)
-        record = msgspec.structs.replace(
-            new.record(account, "sample", await self._store.now(), act),
-            quality=taken.quality.rating,
-            consent=None if consent is None else consent.id,
-            compared=await self._consents.compare(taken, consent),
-            texts=(new.ref_text,),
-        )
+        if not new.ref_text and self._editor.needs_text(rights.providers, is_local_only=terms.local_only):
+            raise InvalidRequest(
+                "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
+                "know the words of its recording.",
+                param="ref_text",
+                code="reference_text_required",
+            )
+        async with self._intake.taken(account, new.audio, "audio_sample") as taken:
+            self.clones.check(places, [taken.seconds], rights)
+            record = msgspec.structs.replace(
+                new.record(account, "sample", await self._store.now(), act),
+                quality=taken.quality.rating,
+                consent=None if consent is None else consent.id,
+                compared=await self._consents.compare(taken, consent),
+                texts=(new.ref_text,),
+            )
+            wishes = wishes_of(record, places)
+            made = await self._keep(record, taken, terms.voices, act, wishes)
+        if places:
+            self.clones.begin(made)
+        return made
+
+    async def _keep(
+        self,
+        record: VoiceRecord,
+        taken: TakenRecording,
+        most: int | None,
+        act: Act | None,
+        wishes: Sequence[BindingWish],
+    ) -> VoiceRecord:
+        """Put the recording of a voice into the vault, and add the voice. Raises what `make` raises."""
+        account = record.account
+        assert account is not None
         for _ in range(_TRIES):
             # The recording may be that of a voice which is erased at this moment. Then it is put again.
             digest = await self._vault.put(account, taken.master)
@@ -164,19 +188,16 @@ class VoiceMaker:
                 quality=taken.quality_json,
             )
             try:
-                wishes = wishes_of(record, places)
-                made = await self._add(record, terms.voices, act, sample, wishes)
+                made = await self._add(record, most, act, sample, wishes)
             except BaseException:
                 await self._vault.drop(account, [digest])
                 raise
             if made is not None:
-                if places:
-                    self.clones.begin(made)
                 return made
             await self._vault.drop(account, [digest])
-            await self._check(account, new.name, terms.voices)
-            if consent is not None:
-                await self._consents.find(account, consent.id, "consent")
+            await self._check(account, record.name, most)
+            if record.consent is not None:
+                await self._consents.find(account, record.consent, "consent")
         raise Conflict("The account is being changed by others; send it again.")
 
     async def mix(
@@ -259,7 +280,7 @@ class VoiceMaker:
         self._editor.check_name(name)
         if account is not None and most is not None and await voices.count(self._store, account) >= most:
             raise no_room(most)
-        if await self._editor.find_voice(account, name) is not None:
+        if await self._editor.find_row(account, name) is not None:
             raise name_taken(name)
 
     async def _consent(self, account: str, id_: str | None, terms: Terms) -> OpenedConsent | None:

@@ -102,6 +102,7 @@ def test_only_failures_that_time_can_heal_name_a_time() -> None:
         errors.UnsupportedMediaType("x"),
         errors.InternalError(),
         errors.StorageUnavailable(),
+        errors.VaultUnavailable(),
         UpstreamFailed("x"),
     ],
 )

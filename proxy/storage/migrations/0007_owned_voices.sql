@@ -1,13 +1,12 @@
 -- Voices that people own: from samples of their speech, or mixed of other voices. What names a person (the voice's
 -- name, description, tags, labels, and the words of its samples) is in `sealed`, under a key of the voice's own that
 -- is in `wrapped`, under the server's master key. Then `name` is a digest that only this account's key makes. A cast
--- has neither: its name is in `name`. `state` is `ready`. An erased voice has no row here: it goes in the commit of its
--- tombstone in `erasures`. `quality` is low, medium or high. `consent` is that of the speaker, and `compared` a
--- JSON object with the answer of the comparison with it. `used` is when it last spoke, in whole days.
+-- has neither: its name is in `name`. An erased voice has no row here: it goes in the commit of its tombstone in
+-- `erasures`. `quality` is low, medium or high. `consent` is that of the speaker, and `compared` a JSON object with the
+-- answer of the comparison with it. `used` is the day on which it last spoke.
 ALTER TABLE voices ADD COLUMN language TEXT;
 ALTER TABLE voices ADD COLUMN gender TEXT;
 ALTER TABLE voices ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
-ALTER TABLE voices ADD COLUMN state TEXT NOT NULL DEFAULT 'ready';
 ALTER TABLE voices ADD COLUMN quality TEXT;
 ALTER TABLE voices ADD COLUMN consent TEXT;
 ALTER TABLE voices ADD COLUMN compared TEXT NOT NULL DEFAULT '{}';

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.catalogue.saved_voices import read_saved_voices
+from proxy.storage.store import Statement
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, clone, new_key, send
 
@@ -115,3 +117,21 @@ async def test_what_was_said_is_in_no_column(server: Inside) -> None:
     await agree(server, name="Ana Maria", statement="I, Ana Maria, agree.")
     rows = await server.worker.store.read("SELECT * FROM consents")
     assert "Maria" not in str(rows)
+
+
+async def test_a_consent_that_is_gone_names_no_provider(server: Inside) -> None:
+    worker = server.worker
+    await clone(server)
+    await worker.store.write(Statement("DELETE FROM consents"))
+    (saved,) = await read_saved_voices(worker.store, worker._resources.vault, server.account.id)
+    assert saved.voice.providers == ()
+
+
+async def test_a_consent_that_could_not_be_written_leaves_no_recording(
+    server: Inside, tmp_path: Path
+) -> None:
+    refuse = "CREATE TRIGGER no BEFORE INSERT ON consents BEGIN SELECT RAISE(ABORT, 'no'); END"
+    await server.worker.store.write(Statement(refuse))
+    answer = await send(server, {"name": "Ana", "language": "en"}, path=PATH, file="recording")
+    assert answer.status_code == 503
+    assert [path for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()] == []

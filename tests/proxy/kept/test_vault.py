@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,9 @@ import pytest
 from proxy.config.sections import VaultSection
 from proxy.kept import sealing
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed, open_vault
+from proxy.storage import blobs, erasures
+from proxy.storage.blobs import BlobRow
+from proxy.storage.erasures import Tombstone
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.kept.owned import add_consent, add_voice
@@ -127,10 +131,51 @@ async def test_what_a_kill_left_is_tidied_away(vault: Vault, store: Store, tmp_p
     for name in ("half.part", "half.lock", "ab" * 32):
         (folder / name).write_bytes(b"left over")
     await vault.tidy()
-    assert files(tmp_path) == sorted(folder / name for name in (kept, unused))
+    names = [kept, unused, "ab" * 32, "ab" * 32 + ".left"]
+    assert files(tmp_path) == sorted(folder / name for name in names)
     await store.write(Statement("UPDATE blobs SET created = 0"))
+    _age_marks(folder)
     await vault.tidy()
     assert files(tmp_path) == [folder / kept]
+
+
+async def test_a_recording_without_a_row_waits_for_a_restore_to_be_taken_back(
+    vault: Vault, store: Store, tmp_path: Path
+) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    (row,) = await store.read("SELECT * FROM blobs")
+    await store.write(Statement("DELETE FROM blobs"))
+    await vault.tidy()
+    await vault.tidy()
+    await blobs.put(store, BlobRow("acc_a", digest, row["wrapped"], row["size"]))
+    assert await vault.open("acc_a", digest) == PLAIN
+    _age_marks(tmp_path / "voices" / "acc_a")
+    await vault.tidy()
+    assert [path.name for path in files(tmp_path)] == [digest]
+    await store.write(Statement("DELETE FROM blobs"))
+    await vault.tidy()
+    assert (tmp_path / "voices" / "acc_a" / digest).exists(), "the time begins anew"
+
+
+@pytest.mark.parametrize("by", ["tidy", "drop"])
+async def test_a_recording_of_what_was_erased_is_removed_at_once(
+    vault: Vault, store: Store, tmp_path: Path, by: str
+) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    await store.write(Statement("DELETE FROM blobs"))
+    if by == "drop":
+        await vault.drop("acc_a", [digest])
+    else:
+        tombstone = Tombstone(subject="voice_1", account="acc_a", digests=(digest,), began=1)
+        assert await erasures.erase(store, tombstone, (), None)
+        await vault.tidy()
+    assert files(tmp_path) == []
+
+
+def _age_marks(folder: Path) -> None:
+    """Let it be known for 30 days that files are left over."""
+    for mark in folder.glob("*.left"):
+        os.utime(mark, (mark.stat().st_atime, mark.stat().st_mtime - 30 * 86_400 - 1))
 
 
 async def test_a_text_opens_in_its_own_row_of_its_own_account(vault: Vault) -> None:

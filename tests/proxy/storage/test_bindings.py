@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.storage import accounts, binding_lists, bindings, costs, erasures, voices
+from proxy.storage import accounts, binding_lists, bindings, clone_uses, costs, erasures, voices
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.costs import Cost
 from proxy.storage.erasures import Tombstone
@@ -228,10 +228,10 @@ async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: Voice
     found = await of(store, voice)
     assert found.used is not None
     later = found.used + 60_000_000
-    await bindings.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
+    await clone_uses.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
     used = await of(store, voice)
     assert (used.used, used.expires) == (later, expires + 60_000_000)
-    await bindings.note_uses(store, {("minimax", "default", "v1"): found.used})
+    await clone_uses.note_uses(store, {("minimax", "default", "v1"): found.used})
     assert await of(store, voice) == used
 
 

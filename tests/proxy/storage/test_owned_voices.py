@@ -192,12 +192,3 @@ async def test_a_consent_is_sealed_anew_if_it_is_as_it_was(store: Store, ada: Ac
     found = await consents.get(store, ada.id, made.id)
     assert found is not None
     assert (found.wrapped, found.sealed) == ("w2", "s2")
-
-
-async def test_a_consent_knows_who_needs_it(store: Store, ada: Account) -> None:
-    made = consent_of(ada)
-    await consents.add(store, made, 9)
-    assert await consents.needed_by(store, made) is None
-    voice = await add(store, record(ada, consent=made.id))
-    assert voice is not None
-    assert await consents.needed_by(store, made) == voice.id

@@ -169,6 +169,15 @@ async def test_nothing_leaves_the_server_without_a_right_to_it(
     assert rig.providers["minimax"].seen == []
 
 
+async def test_a_consent_that_is_gone_names_no_provider(rig: CloneRig) -> None:
+    id_ = await rig.want(await owned_voice(rig.store, providers='["minimax"]'))
+    await rig.store.write(Statement("DELETE FROM consents"))
+    rig.providers["minimax"].reset()
+    await rig.step()
+    assert (await rig.row(id_)).error == "The consent of the voice does not name 'minimax'."
+    assert rig.providers["minimax"].seen == []
+
+
 async def test_a_voice_that_gives_way_is_the_one_that_was_not_used_for_longest(rig: CloneRig) -> None:
     rig.elevenlabs.voice_slots = len(rig.elevenlabs.voices) + 2
     first, second, third = [await owned_voice(rig.store) for _ in range(3)]

@@ -260,6 +260,29 @@ async def test_a_provider_that_is_away_holds_the_receipt_up(
         assert done.pending == ()
 
 
+async def test_a_clone_that_its_provider_has_lost_is_asked_for_once(
+    minimax: Provider, tmp_path: Path
+) -> None:
+    async with inside(tmp_path, minimax.config(studio="")) as server:
+        voice = await make_voice(server, **{"engines[]": "minimax"})
+        made = await until(server, voice, "ready")
+        minimax.fake.account.remove(made["engine_voice"])
+        asked = len(minimax.spoken_with())
+        assert (await speak(server, voice)).status_code == 400
+        row = await until(server, voice, "expired")
+        assert row["error"] == "The provider does not have it any more."
+        again = await speak(server, voice)
+        assert (again.status_code, envelope(again)["code"]) == (400, "voice_not_available")
+        assert len(minimax.spoken_with()) == asked + 1
+        shown = (await server.ask("GET", f"/v1/audio/voices/{voice}")).json()
+        assert [clone["state"] for clone in shown["clones"]] == ["expired"]
+        (found,) = (await server.administer("GET", "clones/differences")).json()["data"]
+        assert [each["voice"] for each in found["lost"]] == [voice]
+        await server.administer("POST", "clones/differences", {"reclone": True})
+        assert (await until(server, voice, "ready"))["engine_voice"] != made["engine_voice"]
+        assert (await speak(server, voice)).status_code == 200
+
+
 async def test_reconciling_says_what_differs_and_spends_money_only_when_asked(
     minimax: Provider, tmp_path: Path
 ) -> None:

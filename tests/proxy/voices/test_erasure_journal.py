@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from proxy.config.sections import VaultSection
+from proxy.errors import Conflict
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage import erasures, open_store
 from proxy.storage.erasures import Tombstone
+from proxy.storage.sqlite import SqliteStore
 from proxy.storage.sqlite_backup import back_up, restore
-from proxy.storage.store import StorageFailed, Store
+from proxy.storage.store import Row, Statement, StorageFailed, Store
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.erasure import open_erasure
 from proxy.voices.erasure_journal import FILE, ErasureJournal
-from tests.proxy.kept.owned import Owned, add_voice
+from tests.proxy.kept.owned import Owned, add_consent, add_voice, needs
 
 
 def tombstone(subject: str) -> Tombstone:
@@ -86,3 +89,36 @@ async def test_a_restored_backup_does_not_bring_a_voice_back(tmp_path: Path, is_
         assert await vault.open("acc_a", other) == bytes(2000)
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
             assert erasure.replayed == 0
+
+
+class MeanwhileStore(SqliteStore):
+    """A store in which somebody else writes something just before the next unit."""
+
+    meanwhile: Statement | None = None
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await super().write(meanwhile)
+        return await super().write(*statements)
+
+
+async def test_a_deletion_that_was_refused_does_not_happen_at_the_next_start(tmp_path: Path) -> None:
+    async with open_store("sqlite", tmp_path):
+        pass  # the tables
+    async with AsyncExitStack() as stack:
+        store = await MeanwhileStore.open(tmp_path / "voxgate.db")
+        stack.push_async_callback(store.close)
+        vault = Vault(store, VaultSection(), tmp_path)
+        consent, voice = await add_consent(store, "acc_a", "d1"), await add_voice(store, "acc_a")
+        async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
+            store.meanwhile = needs(voice, consent)
+            with pytest.raises(Conflict, match=voice):
+                await erasure.erase_consent(Owned(consent, "acc_a"))
+            await erasure.erase_voice(Owned(voice, "acc_a"))
+        async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
+            assert erasure.replayed == 0
+            assert len(await store.read("SELECT id FROM consents")) == 1
+            # Asked once more, it is erased, and stays so.
+            await erasure.erase_consent(Owned(consent, "acc_a"))
+        assert [line.subject for line in ErasureJournal(tmp_path).read()] == [voice, consent]
