@@ -134,11 +134,9 @@ class BindingMaker:
             self.on_change(account)
         self._forget_ended()
         self._wake.clear()
-        now = await self._store.now()
+        places, now = self.places.configured(), await self._store.now()
         # Of those that are listed, some may be of an account which has its place already.
-        for record in await binding_lists.list_open(
-            self._store, self.places.configured(), now, 2 * _MOST_AT_ONCE
-        ):
+        for record in await binding_lists.list_open(self._store, places, now, 2 * _MOST_AT_ONCE):
             if record.id not in self._under_way and self._has_place(record):
                 task = asyncio.create_task(self._work(record), name=f"clone {record.id}")
                 self._under_way[record.id] = _UnderWay(task, record)

@@ -34,8 +34,8 @@ MOST_AHEAD = 32
 
 _WAITED_FOR: frozenset[Urgency] = frozenset({"live", "ahead", "whole"})
 _GOES_ON: frozenset[Urgency] = frozenset({"ahead"})
-_ANY = _WAITED_FOR | {"idle"}
-_GOES_ON_OR_IDLE = _GOES_ON | {"idle"}
+_ANY: frozenset[Urgency] = frozenset({*_WAITED_FOR, "idle"})
+_GOES_ON_OR_IDLE: frozenset[Urgency] = frozenset({*_GOES_ON, "idle"})
 _TOO_LONG = "The wait would be too long."
 
 
