@@ -14,6 +14,7 @@ from policies.sample_quality import SampleQuality
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage import consents
+from proxy.storage.audit import Act
 from proxy.storage.consents import ConsentRecord
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store
@@ -87,8 +88,11 @@ class ConsentKeeper:
     def __repr__(self) -> str:
         return f"<ConsentKeeper in {self._vault!r}>"
 
-    async def keep(self, account: str, new: NewConsent) -> OpenedConsent:
-        """Keep a consent. Raises InvalidRequest for a bad recording, and NotAllowed at the limit."""
+    async def keep(self, account: str, new: NewConsent, act: Act | None = None) -> OpenedConsent:
+        """Keep a consent. With an act, it has the id that the act is about.
+
+        Raises InvalidRequest for a bad recording, and NotAllowed at the limit.
+        """
         if await consents.count(self.store, account) >= MOST_CONSENTS:
             raise _too_many()
         digest, seconds, quality = None, None, "{}"
@@ -96,7 +100,7 @@ class ConsentKeeper:
             taken = await self._intake.take(new.recording, "recording")
             digest = await self._vault.put(account, taken.master)
             seconds, quality = taken.seconds, taken.quality_json
-        id_ = new_id("cons")
+        id_ = act.subject if act else new_id("cons")
         texts = ConsentTexts(new.name, new.statement)
         sealed = await self._vault.seal_record(account, id_, texts)
         record = ConsentRecord(
@@ -113,7 +117,7 @@ class ConsentKeeper:
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
-        if not await consents.add(self.store, record, MOST_CONSENTS):
+        if not await consents.add(self.store, record, MOST_CONSENTS, act):
             if digest is not None:
                 await self._vault.drop(account, [digest])
             raise _too_many()
@@ -179,9 +183,9 @@ class ConsentKeeper:
             )
         return None if found is None else Compared(found.answer, found.score, found.comparer)
 
-    async def delete(self, consent: OpenedConsent) -> None:
+    async def delete(self, consent: OpenedConsent, act: Act | None = None) -> None:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""
-        await self._erasure.erase_consent(consent.record, None)
+        await self._erasure.erase_consent(consent.record, act)
 
 
 def no_consent(id_: str, param: str | None = None) -> NotFound:
