@@ -89,6 +89,16 @@ def expires_at(used: int, unused_clone_s: float | None) -> int | None:
     return None if unused_clone_s is None else used + round(unused_clone_s * SECOND)
 
 
+def is_expected(facts: BindingFacts, now: int) -> bool:
+    """Tell whether a provider should have a clone, also if it has said that it does not.
+
+    One that it deletes because it did not speak, or that gave its slot away, is expected no more.
+    """
+    if facts.state != "expired":
+        return facts.state == "ready"
+    return bool(facts.engine_voice) and (facts.expires is None or facts.expires > now)
+
+
 class SlotHolder(NamedTuple):
     """A clone that is ready on the account in question. `used` is when it last spoke, or was made."""
 

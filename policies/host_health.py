@@ -19,10 +19,11 @@ def is_frozen(working: int, last_sign: float, now: float, limit_s: float) -> boo
 
 
 class Crash(NamedTuple):
-    """The end of a process at a moment, and whether it had work in hand."""
+    """The end of a process at a moment: whether it had work in hand, and whether it was still loading."""
 
     at: float
     had_work: bool = False
+    was_loading: bool = False
 
 
 def restart_delay_s(crashes: Sequence[Crash], now: float) -> float | None:
@@ -31,8 +32,11 @@ def restart_delay_s(crashes: Sequence[Crash], now: float) -> float | None:
     `crashes` are all crashes so far, with this one. The first restart is at once, so that a single crash
     costs a customer nothing but the one answer. Each further one within the window waits longer. The fifth
     without work is the last. A process that dies of its work is started for ever: otherwise a few requests
-    would take the engine from everybody.
+    would take the engine from everybody. One that never gets ready is given up after the fifth death in a
+    row, however long each took: a large model may need half an hour to fail five times.
     """
+    if len(crashes) >= CRASHES and all(crash.was_loading for crash in crashes[-CRASHES:]):
+        return None
     recent = [crash for crash in crashes if now - crash.at < WITHIN_S]
     if not recent[-1].had_work and sum(not crash.had_work for crash in recent) >= CRASHES:
         return None

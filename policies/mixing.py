@@ -22,12 +22,21 @@ def fault(members: Sequence[Weighted]) -> str | None:
     """Return what is wrong with a mix, or None."""
     if not 1 <= len(members) <= MOST_MIXED:
         return f"it must have 1 to {MOST_MIXED} voices; it has {len(members)}"
-    names = [name for name, _ in members]
-    for number, (name, weight) in enumerate(members):
+    for name, weight in members:
         if not (math.isfinite(weight) and 0 < weight <= MOST_WEIGHT):
             return f"the weight of '{name[:80]}' must be a number above 0, up to {MOST_WEIGHT:g}"
-        if name in names[:number]:
-            return f"it has '{name[:80]}' twice; give that voice the sum of the weights"
+    for name, share in shares(members):
+        if not share:
+            return f"the weight of '{name[:80]}' is too small beside the others; nobody would hear that voice"
+    return repeated([name for name, _ in members])
+
+
+def repeated(voices: Sequence[str]) -> str | None:
+    """Return what is wrong with a mix that has a voice twice, or None. A voice may have a name and an id, so
+    this is asked of what is sent, and of the ids."""
+    for number, voice in enumerate(voices):
+        if voice in voices[:number]:
+            return f"it has '{voice[:80]}' twice; give that voice the sum of the weights"
     return None
 
 

@@ -38,7 +38,7 @@ class CloneRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloneInfo(msgspec.Struct, frozen=True):
-    """A clone that a provider has: its id there, and the name under which it was made."""
+    """A clone that a provider has, or a recording for it: its id there, and the clone's own name."""
 
     id: str
     name: str
@@ -48,9 +48,11 @@ class CloneList(msgspec.Struct, frozen=True):
     """The clones of an account, and the room that it has left; None where the provider sets no limit.
 
     `slots_left` counts the voices that it may have at once, and `additions_left` those that it may still
-    add before its counter begins anew: deleting a voice gives a slot back, but no addition.
+    add before its counter begins anew: deleting a voice gives a slot back, but no addition. `recordings`
+    are uploads that the provider keeps apart from their clones.
     """
 
     clones: tuple[CloneInfo, ...]
     slots_left: int | None = None
     additions_left: int | None = None
+    recordings: tuple[CloneInfo, ...] = ()

@@ -85,7 +85,8 @@ class EngineFindsClones(Protocol):
     async def find_clone(self, name: str) -> str | None:
         """Returns the id of the voice that `clone` made under this name, or None if there surely is none.
 
-        It may use the voice once. Raises the classes of `speech_engine.errors` if it cannot tell.
+        It may use the voice once, and it deletes what else `clone` left under this name: a recording that
+        the provider keeps apart. Raises the classes of `speech_engine.errors` if it cannot tell.
         """
         ...
 

@@ -37,7 +37,10 @@ class EngineFailed(EngineError):
 
 
 class EngineCannot(EngineFailed):
-    """The engine has no way to do this kind of work. The server raises it, and no second try helps."""
+    """The engine has no way to do this kind of work, or its key or account may not: no second try helps.
+
+    The server raises it if the engine lacks the method.
+    """
 
 
 class EngineUnavailable(EngineError):

@@ -11,7 +11,9 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
+from speech_engine.device import CPU, Device, DeviceKind
 from speech_engine.http import NO_NETWORK, HttpClient
+from speech_engine.model_files.declarations import ModelFormat
 from speech_engine.samples import NO_SAMPLES, SampleReader
 
 Need = Literal["network", "programs"]
@@ -49,7 +51,7 @@ class Context(msgspec.Struct, frozen=True):
     Call `tick`, from any thread, whenever a unit of work is done. If a host has work but neither ticks
     nor yields an event for `tick_s` seconds, the host counts as frozen and is killed.
     `http` is for cloud engines, which run in the server; a host has no client. `samples` has the recordings
-    of the jobs that run now, for models that speak from recordings.
+    of the jobs that run now, for models that speak from recordings. `device` is the one to compute on.
 
     While an engine loads, it may call `progress` with the part that is done, from 0 to 1, and with words for
     what it does. `give_up` ends the host at once, with a reason that the operator reads: the device is
@@ -62,6 +64,7 @@ class Context(msgspec.Struct, frozen=True):
     samples: SampleReader = NO_SAMPLES
     progress: Callable[[float, str], None] = _nobody_watches
     give_up: Callable[[str], None] = _nobody_ends
+    device: Device = CPU
 
 
 class Hosted(msgspec.Struct, frozen=True):
@@ -76,6 +79,9 @@ class Hosted(msgspec.Struct, frozen=True):
     speech_engine, grpcio, msgspec and these. `bare` lists more of them, installed without what they ask for:
     some ask for what nobody needs, or what cannot be had. `constraints` is a file of pinned versions beside
     the worker module; `imports` are modules that must be importable there; the build tries them.
+
+    `devices` are the kinds of devices that it can compute on. The host chooses one, and sees that it is there
+    and has the memory that the configuration asks for.
 
     When the engine has loaded, its host may no longer start programs, use a network, or look into other
     processes. `needs` lists what a worker must still do: "network", "programs". `memory_mb` is the most
@@ -92,6 +98,7 @@ class Hosted(msgspec.Struct, frozen=True):
     needs: tuple[Need, ...] = ()
     memory_mb: int | None = None
     keeps_one_core: bool = False
+    devices: tuple[DeviceKind, ...] = ("cpu",)
 
 
 Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]
@@ -124,6 +131,9 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
 
     `missing` lists what the machine lacks for these settings: a library, a folder of data, a variable.
     `voxgate doctor` calls `missing`, which may look at files, starts nothing and tells no secret.
+
+    With a `model_format`, operators import models for it, and name one as `model` in the engine's section.
+    Its folder is then in the setting `model_path`, a text. The engine only reads it.
     """
 
     kind: Kind
@@ -131,3 +141,4 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     settings: type[S]
     create: Create[S] | Hosted
     missing: Callable[[S], tuple[Missing, ...]] = _nothing_missing
+    model_format: ModelFormat | None = None

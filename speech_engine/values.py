@@ -109,8 +109,9 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `pronunciations` use only the alphabets of the model.
 
     `urgency` orders jobs of one tenant. A listener begins in `plays_in_s`, and hears `plays_rate` seconds of
-    sound a second. `credential` names the provider account to which the voice belongs; empty is any.
-    `instructions` say in words how to speak, and `extra` has values that only this engine knows.
+    sound a second; after this job, it will ask for about `follows_s` seconds more under the same id.
+    `credential` names the provider account to which the voice belongs; empty is any. `instructions` say in
+    words how to speak, and `extra` has values that only this engine knows.
     """
 
     id: str
@@ -131,7 +132,8 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pronunciations: tuple[Pronunciation, ...] = ()
     urgency: Urgency = "live"
     plays_in_s: float = 0.0
-    plays_rate: float = 1.0
+    plays_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
+    follows_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
     credential: str = ""
     instructions: str = ""
     extra: Mapping[str, Any] = {}

@@ -10,11 +10,13 @@ from typing import ClassVar
 import msgspec
 
 from speech_engine.cloning import CloneRequest
-from speech_engine.values import EngineVoice, SpeechJob, find_samples
+from speech_engine.values import SpeechJob, find_samples
 
 
 class _JobWork(msgspec.Struct, frozen=True):
     job: SpeechJob
+
+    has_listener: ClassVar[bool] = True
 
     @property
     def id(self) -> str:
@@ -50,13 +52,17 @@ class Convert(_JobWork, frozen=True, tag="convert"):
 
 
 class _VoiceWork(msgspec.Struct, frozen=True, kw_only=True):
-    """Work on a voice takes a turn as a very short speech does. `credential` names the provider account."""
+    """Work on a voice. In a host it takes a turn as a very short speech does.
+
+    `credential` names the provider account.
+    """
 
     id: str
     tenant: str
     deadline_s: float
     credential: str = ""
 
+    has_listener: ClassVar[bool] = False
     estimated_s: ClassVar[float] = 0.0
     share: ClassVar[float] = 1.0
 
@@ -88,11 +94,15 @@ class ListClones(_VoiceWork, frozen=True, kw_only=True, tag="list_clones"):
 Work = Speak | Convert | Clone | DeleteVoice | FindClone | ListClones
 
 
+def job_of(work: Work) -> SpeechJob | None:
+    """Return the job of this work; work on voices has none."""
+    return work.job if isinstance(work, (Speak, Convert)) else None
+
+
 def job_with_samples(work: Work) -> SpeechJob | None:
     """Return the job of this work if it needs recordings."""
-    if not isinstance(work, (Speak, Convert)) or isinstance(work.job.voice, EngineVoice):
-        return None
-    return work.job if find_samples(work.job.voice) else None
+    job = job_of(work)
+    return job if job is not None and find_samples(job.voice) else None
 
 
 def with_deadline(work: Work, deadline_s: float) -> Work:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from proxy.audio.formats import wav_header
 from tests.proxy.audio.recordings.speech import SENTENCES, master_of, speech
 
 TEXT = " ".join(SENTENCES)
@@ -19,6 +20,14 @@ def wav(voice: str = "m3") -> bytes:
     # In a thread: it may be asked for where a loop runs already.
     with ThreadPoolExecutor(1) as thread:
         return master_of(thread.submit(lambda: asyncio.run(speech(voice))).result())
+
+
+@cache
+def long_wav() -> bytes:
+    """A WAV file of the same speech five times, of two megabytes and more."""
+    header = len(wav_header(0))
+    pcm = wav()[header:] * 5
+    return wav_header(len(pcm) // 2) + pcm
 
 
 @cache

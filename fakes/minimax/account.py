@@ -28,6 +28,7 @@ class ClonedVoice(msgspec.Struct):
 class File(msgspec.Struct):
     purpose: str
     seconds: float | None
+    name: str = ""
 
 
 class Account:
@@ -58,9 +59,9 @@ class Account:
         self._requests.append(now)
         return True
 
-    def keep(self, purpose: str, seconds: float | None) -> int:
+    def keep(self, purpose: str, seconds: float | None, name: str = "") -> int:
         number = next(self._numbers)
-        self.files[number] = File(purpose, seconds)
+        self.files[number] = File(purpose, seconds, name)
         return number
 
     def speak_with(self, voice: str) -> bool:

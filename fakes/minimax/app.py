@@ -73,7 +73,7 @@ class FakeMinimax:
         return [name for rooms in self._rooms.values() for name in rooms.mouth.unknown]
 
     def _routes(self) -> list[Route]:
-        def route(path: str, handler: _Handler) -> Route:
+        def route(path: str, handler: _Handler, method: str = "POST") -> Route:
             async def endpoint(request: Request) -> Response:
                 fault = scripted(request.scope)
                 rooms = self._rooms.get(request.headers.get("authorization", "").removeprefix("Bearer "))
@@ -82,7 +82,7 @@ class FakeMinimax:
                 return _refusal(fault) or await handler(rooms, request, fault)
 
             # Some users reach MiniMax through a gateway that puts its own path in front.
-            return Route("/{before:path}v1/" + path, endpoint, methods=["POST"])
+            return Route("/{before:path}v1/" + path, endpoint, methods=[method])
 
         return [
             route("t2a_v2", _speak),
@@ -91,6 +91,7 @@ class FakeMinimax:
             route("delete_voice", _with_json(Studio.delete)),
             route("files/upload", _upload),
             route("files/delete", _with_json(Studio.forget)),
+            route("files/list", _files, "GET"),
         ]
 
 
@@ -101,6 +102,10 @@ async def _speak(rooms: _Rooms, request: Request, fault: ScriptedFault | None) -
 async def _upload(rooms: _Rooms, request: Request, _fault: ScriptedFault | None) -> Response:
     form = form_of(request.headers.get("content-type", ""), await request.body())
     return rooms.studio.upload(form)
+
+
+async def _files(rooms: _Rooms, request: Request, _fault: ScriptedFault | None) -> Response:
+    return rooms.studio.files(request.query_params.get("purpose", ""))
 
 
 def _refusal(fault: ScriptedFault | None) -> Response | None:

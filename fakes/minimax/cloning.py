@@ -28,7 +28,7 @@ class Studio:
             return answer(envelope(rules.INVALID, "purpose or file"))
         if len(file.data) > _MOST_BYTES:
             return answer(envelope(rules.INVALID, "file size"))
-        number = self._account.keep(purpose, sound.seconds(file.data))
+        number = self._account.keep(purpose, sound.seconds(file.data), file.name)
         about = {
             "file_id": number,
             "bytes": len(file.data),
@@ -37,6 +37,16 @@ class Studio:
             "purpose": purpose,
         }
         return answer(envelope(file=about))
+
+    def files(self, purpose: str) -> Response:
+        if purpose not in _PURPOSES:
+            return answer(envelope(rules.INVALID, "purpose"))
+        found = [
+            {"file_id": number, "filename": file.name, "purpose": purpose}
+            for number, file in self._account.files.items()
+            if file.purpose == purpose
+        ]
+        return answer(envelope(files=found))
 
     def forget(self, raw: dict[str, Any]) -> Response:
         file = self._account.files.get(raw.get("file_id", 0))

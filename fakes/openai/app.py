@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from fakes.openai.bodies import Body, RequestRefusal, checked
 from fakes.openai.habits import HABITS, Habits
-from fakes.openai.sound import MEDIA_TYPES, encoded, faster
+from fakes.openai.sound import MEDIA_TYPES, at_rate, encoded, faster
 from fakes.openai.streams import envelope, error_event, events
 from speech_engine.testing.faults import ScriptedFault, scripted
 from speech_engine.testing.provider import Provider, hum
@@ -76,7 +76,8 @@ class _Server:
 
     def _spoken(self, body: Body, fault: ScriptedFault | None) -> Response:
         format_ = "wav" if self._habits.always_wav else body.format
-        sound = encoded(faster(self._voice(body.input), body.speed), format_)
+        pcm = at_rate(faster(self._voice(body.input), body.speed), self._habits.rate_hz)
+        sound = encoded(pcm, format_, self._habits.rate_hz)
         if fault and fault.name == "wrong_codec":
             sound = _OTHER_CODEC
         is_stream = self._habits.has_events and body.stream_format == "sse" and body.model not in _NO_EVENTS

@@ -57,6 +57,7 @@ def checked(raw: bytes, content_type: str, habits: Habits) -> Body:
         _check_voice(body["voice"], habits)
     elif not is_form:
         _check_wav("ref_audio", _data_of_url(body["ref_audio"]))
+    _check_habits(body, habits, has_recording=has_recording)
     if not isinstance(body.get("instructions", ""), str) or len(body.get("instructions", "")) > _LONGEST:
         raise _wrong("instructions", "invalid_value")
     return Body(
@@ -66,6 +67,19 @@ def checked(raw: bytes, content_type: str, habits: Habits) -> Body:
         _speed(body),
         _one_of(body, "stream_format", ("audio", "sse")),
     )
+
+
+def _check_habits(body: dict[str, Any], habits: Habits, *, has_recording: bool) -> None:
+    """Refuse what this kind of server refuses beside OpenAI's own rules."""
+    if habits.languages and body.get("language", "Auto") not in habits.languages:
+        raise _wrong("language", "unsupported_language")
+    if habits.needs_recording and not (has_recording and body.get("ref_text")):
+        raise _wrong("ref_audio" if not has_recording else "ref_text", "missing_required_parameter")
+    if habits.streams_samples_only and "stream_format" in body:
+        if body.get("response_format", "wav") not in ("pcm", "wav"):
+            raise _wrong("response_format", "invalid_value")
+        if body.get("speed", 1.0) != 1.0:
+            raise _wrong("speed", "invalid_value")
 
 
 def _form(content_type: str, raw: bytes) -> dict[str, Any]:

@@ -17,7 +17,9 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     """The habits of one server.
 
     `lists` maps a path to the list behind it. `label`, if set, is the Content-Type of all speech. With
-    `recordings`, a request may bring the voice that it wants.
+    `recordings`, a request may bring the voice that it wants; with `needs_recording`, it must.
+    Sound comes at `rate_hz`, 24000 or 48000. `languages` are the names that a request may give.
+    With `streams_samples_only`, a `stream_format` wants pcm or wav, and the speed 1.
     """
 
     models: tuple[str, ...] = ("gpt-5", "tts-1", "tts-1-hd", "gpt-4o-mini-tts", "whisper-1")
@@ -37,7 +39,24 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     names_events: bool = False
     comments: bool = False
     line_end: str = "\n"
+    rate_hz: int = 24_000
+    languages: tuple[str, ...] = ()
+    streams_samples_only: bool = False
+    needs_recording: bool = False
 
+
+_QWEN = (
+    *("Auto", "Chinese", "English", "Japanese", "Korean", "German", "French", "Russian", "Portuguese"),
+    *("Spanish", "Italian"),
+)
+_VLLM_OMNI: dict[str, Any] = {
+    "formats": ("wav", "pcm", "mp3", "flac", "opus"),
+    "lists": {"/audio/voices": {"voices": ["default", "vivian", "ryan"], "uploaded_voices": []}},
+    "takes_unknown_fields": True,
+    "recordings": "json",
+    "names_events": True,
+    "streams_samples_only": True,
+}
 
 HABITS: dict[str, Habits] = {
     "": Habits(),
@@ -62,6 +81,17 @@ HABITS: dict[str, Habits] = {
         payload="delta",
         names_events=True,
         ends_with="both",
+    ),
+    # vLLM-Omni as its pages describe it; a server has one model.
+    "voxcpm2": Habits(**_VLLM_OMNI, models=("openbmb/VoxCPM2",), voices=("default",), rate_hz=48_000),
+    "qwen3-base": Habits(
+        **_VLLM_OMNI, models=("Qwen/Qwen3-TTS-12Hz-1.7B-Base",), languages=_QWEN, needs_recording=True
+    ),
+    "qwen3-custom": Habits(
+        **_VLLM_OMNI,
+        models=("Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice",),
+        voices=("vivian", "ryan"),
+        languages=_QWEN,
     ),
     "kokoro": Habits(
         models=("kokoro",),

@@ -28,11 +28,12 @@ _FRAME_SAMPLES = RATE_HZ // 50
 _UNKNOWN_SIZE = 0xFFFFFFFF
 
 
-def encoded(pcm: bytes, format_: str) -> bytes:
+def encoded(pcm: bytes, format_: str, rate_hz: int = RATE_HZ) -> bytes:
+    """Encode samples. Another rate than 24 kHz is for pcm and wav alone."""
     if format_ == "pcm":
         return pcm
     if format_ == "wav":
-        return wav_header() + pcm
+        return wav_header(rate_hz=rate_hz) + pcm
     codec, container, layout_format = _CODECS[format_]
     sink = io.BytesIO()
     with av.open(sink, "w", format=container) as output:
@@ -60,6 +61,14 @@ def faster(pcm: bytes, speed: float) -> bytes:
         return pcm
     samples = array("h", pcm)
     return array("h", [samples[int(at * speed)] for at in range(int(len(samples) / speed))]).tobytes()
+
+
+def at_rate(pcm: bytes, rate_hz: int) -> bytes:
+    """Return 24 kHz samples at a multiple of that rate. Each sample is repeated."""
+    times = rate_hz // RATE_HZ
+    return (
+        pcm if times == 1 else array("h", (each for each in array("h", pcm) for _ in range(times))).tobytes()
+    )
 
 
 def _frame(pcm: bytes, at: int) -> av.AudioFrame:

@@ -8,9 +8,9 @@ from plugins.elevenlabs import listings
 from plugins.elevenlabs.api import Api, decoded, voice_id
 from speech_engine.cloning import CloneInfo, CloneList, CloneRequest, CloneSample
 from speech_engine.errors import (
+    EngineCannot,
     EngineFailed,
     EngineStumbled,
-    EngineUnauthorized,
     UnsupportedText,
     UnusableSample,
     VoiceNotFound,
@@ -75,7 +75,7 @@ async def _search(api: Api, text: str) -> tuple[listings.ListedVoice, ...]:
     """Return the cloned voices that a search for a name finds. The search also looks at other fields."""
     found, is_whole = await listings.pages(api, {"search": text, "category": "cloned"})
     if found is None:
-        raise EngineUnauthorized("The ElevenLabs key may not list voices, so its clones cannot be found.")
+        raise EngineCannot("The ElevenLabs key may not list voices, so its clones cannot be found.")
     if not is_whole:
         raise EngineFailed("ElevenLabs has more voices than can be looked through.")
     return found

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -20,6 +21,12 @@ T = TypeVar("T", bound=Answer)
 
 _ERROR_BYTES = 64 * 1024
 _ANSWER = msgspec.json.Decoder(Answer)
+
+
+class Query(NamedTuple):
+    """The fields of a request without a body."""
+
+    fields: dict[str, str]
 
 
 class Exchange:
@@ -78,16 +85,16 @@ class Api:
         self._http = context.http
         self._log = context.log
         self._root = settings.base_url.rstrip("/").removesuffix("/v1")
-        self._query = f"?GroupId={settings.group_id}" if settings.group_id else ""
+        self._query = {"GroupId": settings.group_id} if settings.group_id else {}
 
     def __repr__(self) -> str:
         return "<Api of MiniMax>"
 
     @asynccontextmanager
     async def open(
-        self, path: str, body: msgspec.Struct | HttpForm, within_s: float
+        self, path: str, body: msgspec.Struct | HttpForm | Query, within_s: float
     ) -> AsyncIterator[Exchange]:
-        """Send a request. Leaving the block ends the exchange.
+        """Send a request: a GET if it has a query in place of a body. Leaving the block ends the exchange.
 
         A failure inside the block is logged with MiniMax's own trace id.
         """
@@ -107,20 +114,25 @@ class Api:
                 )
                 raise
 
-    async def ask(self, path: str, body: msgspec.Struct | HttpForm, type_: type[T], within_s: float) -> T:
+    async def ask(
+        self, path: str, body: msgspec.Struct | HttpForm | Query, type_: type[T], within_s: float
+    ) -> T:
         async with self.open(path, body, within_s) as exchange:
             return await exchange.read(type_)
 
-    def _request(self, path: str, body: msgspec.Struct | HttpForm, within_s: float) -> HttpRequest:
+    def _request(self, path: str, body: msgspec.Struct | HttpForm | Query, within_s: float) -> HttpRequest:
         headers = {"authorization": f"Bearer {self._settings.api_key}"}
-        if isinstance(body, HttpForm):
-            content: bytes | HttpForm = body
+        query = self._query | (body.fields if isinstance(body, Query) else {})
+        if isinstance(body, Query):
+            content: bytes | HttpForm = b""
+        elif isinstance(body, HttpForm):
+            content = body
         else:
             headers["content-type"] = "application/json"
             content = msgspec.json.encode(body)
         return HttpRequest(
-            method="POST",
-            url=f"{self._root}{path}{self._query}",
+            method="GET" if isinstance(body, Query) else "POST",
+            url=f"{self._root}{path}" + (f"?{urlencode(query)}" if query else ""),
             headers=headers,
             body=content,
             within_s=within_s,

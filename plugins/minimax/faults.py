@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from plugins.minimax.wire import BaseResp
 from speech_engine import (
     ContentRefused,
+    EngineCannot,
     EngineError,
     EngineExhausted,
     EngineFailed,
@@ -49,7 +50,7 @@ _BY_CODE: dict[int, tuple[type[EngineError], str]] = {
     1044: (UnusableSample, "The sample and its prompt are not of the same speaker"),
     2037: (UnusableSample, "The sample is too short or too long: 10 seconds to 5 minutes are needed"),
     2048: (UnusableSample, "The prompt is too long: it must be below 8 seconds"),
-    2038: (EngineUnauthorized, "The MiniMax account may not clone voices until it is verified"),
+    2038: (EngineCannot, "The MiniMax account may not clone voices until it is verified"),
     2039: (IdTaken, "MiniMax already has a voice of this id"),
     **dict.fromkeys((2042, 20132), _VOICE),
 }

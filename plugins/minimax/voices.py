@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec import UNSET
 
 from plugins.minimax import faults, languages
-from plugins.minimax.api import Api
+from plugins.minimax.api import Api, Query
 from plugins.minimax.models import FIRST_USE_MODEL, MP3, SAMPLE_RATE_HZ
 from plugins.minimax.wire import (
     Answer,
@@ -17,6 +17,8 @@ from plugins.minimax.wire import (
     CloneBody,
     DeleteBody,
     FileBody,
+    FilesAnswer,
+    ListedFile,
     SpeechAnswer,
     SpeechBody,
     UploadAnswer,
@@ -42,6 +44,8 @@ from speech_engine import (
 
 _OURS = "voxgate-"
 _CLONE = "/v1/voice_clone"
+_FILES = "/v1/files/list"
+_PURPOSE = "voice_clone"
 _SPEECH = "/v1/t2a_v2"
 _ANSWER_S = 30.0
 _CLONE_S = 120.0
@@ -96,7 +100,7 @@ async def cloned(api: Api, request: CloneRequest) -> str:
         raise UnusableSample("MiniMax makes a voice of exactly one recording, of 10 seconds to 5 minutes.")
     if not _VOICE_ID.fullmatch(request.name):
         raise EngineFailed("The name of a new voice is no id for MiniMax.")
-    file_id = await _uploaded(api, request.samples[0])
+    file_id = await _uploaded(api, request.name, request.samples[0])
     body = CloneBody(
         file_id=file_id,
         voice_id=request.name,
@@ -110,7 +114,9 @@ async def cloned(api: Api, request: CloneRequest) -> str:
         # Only we use this id, so our own earlier request has made the voice, and its answer was lost.
         is_taken = True
     finally:
-        await _forget(api, file_id)
+        # If this fails, the recording has the clone's name, and goes when somebody asks for the clone.
+        with suppress(EngineError):
+            await _forget(api, file_id)
     if not await _speaks(api, body.voice_id):
         if is_taken:
             raise CloneNameUsed("MiniMax had a voice of this id, and never gives an id twice.")
@@ -119,15 +125,26 @@ async def cloned(api: Api, request: CloneRequest) -> str:
 
 
 async def found(api: Api, name: str) -> str | None:
-    """Return the id of the clone, or None. A clone that has not spoken yet is on no list: let it speak."""
+    """Return the id of the clone, or None. A clone that has not spoken yet is on no list: let it speak.
+
+    A recording that was uploaded for it, and is still there, is deleted: nobody needs it any more.
+    """
+    for file in await _recordings(api, f"{name}."):
+        await _forget(api, file.file_id)
     return name if await _speaks(api, name) else None
 
 
 async def listed(api: Api, prefix: str) -> CloneList:
-    """List the clones that have spoken. MiniMax sets no limit to their number."""
+    """List the clones that have spoken, and uploaded recordings. MiniMax sets no limit to their number."""
     answer = await api.ask("/v1/get_voice", VoicesBody("voice_cloning"), VoicesAnswer, _ANSWER_S)
     ids = [row.voice_id for row in answer.voice_cloning or ()]
-    return CloneList(tuple(CloneInfo(id_, id_) for id_ in ids if id_.startswith(prefix)))
+    return CloneList(
+        tuple(CloneInfo(id_, id_) for id_ in ids if id_.startswith(prefix)),
+        recordings=tuple(
+            CloneInfo(str(file.file_id), file.filename.partition(".")[0])
+            for file in await _recordings(api, prefix)
+        ),
+    )
 
 
 async def _speaks(api: Api, id_: str) -> bool:
@@ -151,24 +168,28 @@ async def deleted(api: Api, id_: str) -> None:
     await api.ask("/v1/delete_voice", DeleteBody(id_), Answer, _ANSWER_S)
 
 
-async def _uploaded(api: Api, sample: CloneSample) -> int:
+async def _uploaded(api: Api, name: str, sample: CloneSample) -> int:
     suffix = _SUFFIXES.get(sample.media_type.partition(";")[0].strip().lower())
     if suffix is None:
         raise UnusableSample("MiniMax takes recordings as MP3, M4A or WAV.")
     if len(sample.data) > _MOST_BYTES:
         raise UnusableSample("MiniMax takes recordings of at most 20 MB.")
-    file = HttpFile("file", f"sample.{suffix}", sample.data, sample.media_type)
-    form = HttpForm((("purpose", "voice_clone"),), (file,))
+    file = HttpFile("file", f"{name}.{suffix}", sample.data, sample.media_type)
+    form = HttpForm((("purpose", _PURPOSE),), (file,))
     answer = await api.ask("/v1/files/upload", form, UploadAnswer, _CLONE_S)
     if answer.file is None:
         raise EngineFailed("MiniMax took a file without saying what it is called.")
     return answer.file.file_id
 
 
+async def _recordings(api: Api, prefix: str) -> list[ListedFile]:
+    """Return the uploaded recordings whose names begin like this."""
+    answer = await api.ask(_FILES, Query({"purpose": _PURPOSE}), FilesAnswer, _ANSWER_S)
+    return [file for file in answer.files or () if file.filename.startswith(prefix)]
+
+
 async def _forget(api: Api, file_id: int) -> None:
-    """Delete an uploaded recording. A failure is in the log, and changes nothing for the voice."""
-    with suppress(EngineError):
-        await api.ask("/v1/files/delete", FileBody(file_id), Answer, _ANSWER_S)
+    await api.ask("/v1/files/delete", FileBody(file_id), Answer, _ANSWER_S)
 
 
 def _voice(row: VoiceRow) -> VoiceInfo:

@@ -133,3 +133,11 @@ class UploadedFile(msgspec.Struct, frozen=True):
 
 class UploadAnswer(Answer, frozen=True, kw_only=True):
     file: UploadedFile | None = None
+
+
+class ListedFile(UploadedFile, frozen=True):
+    filename: str = ""
+
+
+class FilesAnswer(Answer, frozen=True, kw_only=True):
+    files: tuple[ListedFile, ...] | None = None

@@ -89,7 +89,7 @@ class OpenAIEngine:
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         format_ = self._format(job)
-        reader = AnswerReader(job, format_, self._settings.sample_rate_hz)
+        reader = AnswerReader(job, format_, self._settings.rate_hz(job.model))
         units: list[float] = []
         for call in joined(job.segments, self._settings.max_characters):
             reader.begin(call.segment)
@@ -119,8 +119,8 @@ class OpenAIEngine:
             body["voice"] = _voice_id(job)
         if job.speed != 1.0:
             body["speed"] = job.speed
-        if self._settings.send_language:
-            body["language"] = job.language
+        if (language := self._settings.language_field(job.model, job.language)) is not None:
+            body["language"] = language
         if self._settings.stream == "sse":
             body["stream_format"] = "sse"
         headers = self._headers()

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from plugins.openai.presets import PRESETS, PresetModel, PresetName
 from plugins.openai.shutdowns import shutdown_day
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
+from speech_engine.licences import with_licence
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _Factor = Annotated[float, Meta(gt=0, le=10)]
@@ -16,6 +18,7 @@ _Seconds = Annotated[float, Meta(gt=0, le=300)]
 _Names = tuple[_Name, ...]
 
 SAMPLE_HZ = 24_000
+_RATE_HZ = 24_000
 
 PASSED_ON = ("mp3", "opus", "aac")
 """The formats that voxgate can pass on as they came."""
@@ -24,8 +27,12 @@ Format = Literal["mp3", "opus", "aac", "pcm", "wav"]
 
 
 class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The settings of one server. Each instance (a section with `plugin = "openai"`) is another server."""
+    """The settings of one server. Each instance (a section with `plugin = "openai"`) is another server.
 
+    A setting that is left at its default has the value of the preset, if the preset has one.
+    """
+
+    preset: Annotated[PresetName, Meta(description='"vllm-omni", or "" for none')] = ""
     base_url: Annotated[
         str,
         Meta(pattern=r"^https?://[^\s?#]+\Z", description="an address such as https://api.openai.com/v1"),
@@ -41,7 +48,7 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = ("mp3", "pcm")
     sample_rate_hz: Annotated[
         int, Meta(ge=8_000, le=48_000, description="a number of samples a second, 8000 to 48000")
-    ] = 24_000
+    ] = _RATE_HZ
     stream: Annotated[Literal["audio", "sse"], Meta(description='"audio" or "sse"')] = "audio"
     extra: Annotated[dict[str, Any], Meta(description="a table of further fields of a request")] = {}
     send_language: Annotated[bool, Meta(description="true or false")] = False
@@ -70,6 +77,29 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def __repr__(self) -> str:
         return f"<OpenAISettings {len(self.models)} models, {len(self.voices)} voices>"
 
+    def __post_init__(self) -> None:
+        defaults = {field.name: field.default for field in msgspec.structs.fields(type(self))}
+        preset = PRESETS[self.preset].settings if self.preset else {}
+        for name, value in preset.items():
+            if getattr(self, name) == (defaults[name] if name != "extra" else {}):
+                msgspec.structs.force_setattr(self, name, value)
+
+    def known_model(self, id_: str) -> PresetModel | None:
+        """Return what the preset knows of a model, if it knows it."""
+        return PRESETS[self.preset].model(id_) if self.preset else None
+
+    def rate_hz(self, id_: str) -> int:
+        """Return the rate of a model's `pcm`."""
+        known = self.known_model(id_)
+        return known.sample_rate_hz if known and self.sample_rate_hz == _RATE_HZ else self.sample_rate_hz
+
+    def language_field(self, id_: str, tag: str) -> str | None:
+        """Return what a request says as its `language`, or None if it has no such field."""
+        known = self.known_model(id_)
+        if known and known.language_names:
+            return known.language_names.get(tag.partition("-")[0])
+        return tag if self.send_language else None
+
     @property
     def uncompressed(self) -> Literal["pcm", "wav"]:
         """Return the format to request if voxgate encodes the answer itself."""
@@ -79,11 +109,14 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         return shutdown_day(self.base_url, model)
 
     def model(self, id_: str, shutdown_date: str = "") -> ModelInfo:
-        return ModelInfo(
+        known = self.known_model(id_)
+        is_any = self.languages == (ANY_LANGUAGE,)
+        tags = known.languages if known and is_any else self.languages
+        made = ModelInfo(
             id=id_,
             shutdown_date=shutdown_date or self.shutdown_date(id_),
-            languages=tuple(Language(tag) for tag in dict.fromkeys(self.languages)),
-            sample_rate_hz=self.sample_rate_hz,
+            languages=tuple(Language(tag) for tag in dict.fromkeys(tags)),
+            sample_rate_hz=self.rate_hz(id_),
             formats=tuple(each for each in PASSED_ON if each in self.formats),
             max_characters=self.max_characters,
             joins_segments=True,
@@ -92,8 +125,10 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             is_local=self.is_local,
             first_audio_s=self.first_audio_s,
             licence=self.licence,
-            speaks_samples=self.recordings != "none",
+            speaks_samples=self.recordings != "none" and (known is None or known.clones),
             sample_s=self.sample_s,
             sample_hz=SAMPLE_HZ,
-            needs_sample_text=self.needs_sample_text,
+            needs_sample_text=self.needs_sample_text or (known is not None and known.needs_sample_text),
         )
+        # A licence of the operator's own words stays as it is.
+        return made if known is None or self.licence else with_licence([made], known.licence)[0]

@@ -12,7 +12,7 @@ from policies.routing.decision import (
     decide,
 )
 from policies.routing.filters import find_language, is_allowed, is_open, speaks
-from policies.routing.speakers import Speaker, find_speaker, may_receive
+from policies.routing.speakers import Speaker, find_speaker, is_cloned_for, may_receive, needs_text
 from policies.routing.values import (
     PLAIN,
     Binding,
@@ -47,8 +47,10 @@ __all__ = [
     "find_language",
     "find_speaker",
     "is_allowed",
+    "is_cloned_for",
     "is_open",
     "may_receive",
+    "needs_text",
     "speaks",
     "voice_text",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import speech_engine
@@ -31,6 +32,17 @@ def find_speaker(voice: Voice, model: Model) -> Speaker | None:
     if binding is None:
         return None
     return Speaker(binding.voice, binding.credential, binding.obstacle)
+
+
+def needs_text(infos: Iterable[ModelInfo]) -> bool:
+    """Tell whether every model that could speak with a recording must know its words."""
+    able = [info for info in infos if info.speaks_samples or is_cloned_for(info)]
+    return bool(able) and all(info.needs_sample_text and not is_cloned_for(info) for info in able)
+
+
+def is_cloned_for(info: ModelInfo) -> bool:
+    """Tell whether a voice can be cloned for the model. What speaks from recordings here needs no clone."""
+    return info.clones and not (info.is_local and info.speaks_samples)
 
 
 def may_receive(voice: Voice, model: Model) -> bool:

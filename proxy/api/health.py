@@ -70,10 +70,16 @@ class Dependencies(NamedTuple):
             for name, engine in self.engines.items()
         }
         return [
-            DegradedPart(engine=name, state=state, reason=f"{state}: see voxgate engines")
+            DegradedPart(
+                engine=name, state=state, reason=f"{state}{self._progress(name)}: see voxgate engines"
+            )
             for name, state in states.items()
             if state != "ready"
         ]
+
+    def _progress(self, name: str) -> str:
+        loaded = self.engines.loaded(name)
+        return "" if loaded is None else f", {loaded:.0%} loaded"
 
     async def _spent(self) -> set[str]:
         """Return the engines whose budget is used up. If the database cannot be reached, there are none."""

@@ -20,7 +20,7 @@ _CREATED = 1_767_225_600
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A name that a request may give as its `model`."""
+    """A name that a request may give as its `model`. An alias has no licence: its models have theirs."""
 
     id: str
     object: Literal["model"] = "model"
@@ -28,6 +28,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     owned_by: str
     shutdown_date: str | None = None
     """The day from which a provider serves a model no more. An alias stays: its operator names another."""
+    licence: str | None = None
 
 
 class NamedModel(ModelEntry, frozen=True, kw_only=True):
@@ -85,7 +86,10 @@ class Models:
             *(ModelEntry(id=alias, owned_by="voxgate") for alias in aliases),
             *(
                 ModelEntry(
-                    id=model.name, owned_by=model.engine, shutdown_date=model.info.shutdown_date or None
+                    id=model.name,
+                    owned_by=model.engine,
+                    shutdown_date=model.info.shutdown_date or None,
+                    licence=model.info.licence or None,
                 )
                 for model in models
             ),

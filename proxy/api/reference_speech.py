@@ -114,11 +114,11 @@ class ReferenceSpeech:
     async def voice(self, account: str, sent: SentReference) -> AsyncIterator[Voice]:
         """Give the voice of a request, until the block is left. Raises InvalidRequest and NotFound."""
         providers = await self._providers(account, sent.consent)
-        taken = await self._intake.take(sent.audio, AUDIO)
-        lent = LentRecording(taken.master, taken.quality)
+        async with self._intake.taken(account, sent.audio, AUDIO) as taken:
+            lent, seconds = LentRecording(taken.master, taken.quality), taken.seconds
         async with self._samples.lend(account, lent, self._engines) as digest:
             try:
-                yield _voice(account, Sample(digest, sent.text, seconds=taken.seconds), providers)
+                yield _voice(account, Sample(digest, sent.text, seconds=seconds), providers)
             finally:
                 self._levels.forget_samples([digest])
 

@@ -152,6 +152,7 @@ class SpeechEndpoint:
         write = _write_wav if _is_whole_wav(connection, call) else _WRITERS[request.answer]
         if _is_live(connection, caller) and write in _STREAMS:
             write = partial(_at_live_pace, write)
+        call = call._replace(goes_whole=write in (_write_wav, _write_json))
         with connection.stop_when_client_leaves():
             delivery = Delivery(partial(_deliver, write, connection), lambda: connection.sent_share)
             try:

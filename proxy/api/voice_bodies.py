@@ -97,6 +97,13 @@ class VoiceForm(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return "<VoiceForm>"
 
+    def check(self) -> None:
+        """Raise InvalidRequest if it wants another kind of voice than one of a recording."""
+        check_type(self.type, ("audio_sample",))
+        for name in ("prompt", "script_hint"):
+            if getattr(self, name) is not None:
+                raise not_designed(name)
+
 
 class ChangedVoice(msgspec.Struct, frozen=True, kw_only=True):
     """The changes of a voice. What is left out stays as it is; an empty language or gender is taken away."""

@@ -17,15 +17,13 @@ from proxy.api.voice_bodies import (
     ChangedVoice,
     NewVoice,
     VoiceForm,
-    check_type,
     form_values,
-    not_designed,
     sample_voice,
     weights_of,
 )
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.library_editor import not_own
-from proxy.errors import Conflict, IdempotencyKeyReused, InvalidRequest
+from proxy.errors import Conflict, IdempotencyKeyReused, InvalidRequest, RequestUnderWay
 from proxy.http.body import body
 from proxy.http.form import read_form
 from proxy.http.idempotency import sent_key
@@ -41,6 +39,7 @@ class VoiceEditing:
 
     def __init__(self, tools: VoiceTools) -> None:
         self._tools = tools
+        self._under_way: set[str] = set()
 
     async def create(self, request: Request) -> Response:
         is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
@@ -50,10 +49,7 @@ class VoiceEditing:
             return await self._create(request, new, b"")
         form = await read_form(request, files={"audio_sample": MOST_SAMPLE_BYTES}, fields=FORM_FIELDS)
         described = speech_request.read(VoiceForm, form_values(form))
-        check_type(described.type, ("audio_sample",))
-        for name in ("prompt", "script_hint"):
-            if getattr(described, name) is not None:
-                raise not_designed(name)
+        described.check()
         if "audio_sample" not in form.files:
             raise InvalidRequest(
                 "Missing required parameter: 'audio_sample'.",
@@ -76,7 +72,7 @@ class VoiceEditing:
         engines = () if change.engines is UNSET else change.engines
         terms = self._tools.plans.terms(caller_of(request.scope))
         clones = self._tools.maker.clones
-        places = await clones.check_saved(record, engines, is_local_only=terms.local_only)
+        places = await clones.check_saved(record, engines, terms)
         updated = await self._tools.maker.change(record, changed)
         await clones.order(updated, places)
         return reply(await self._tools.entry(request, updated.id))
@@ -87,12 +83,28 @@ class VoiceEditing:
         if key is None:
             return reply(await self._tools.entry(request, (await self._make(caller, new, audio)).id))
         id_, digest = _keyed_id(caller.account, key), _digest(new, audio)
+        # Many of one request would each be decoded, and only one of them can make the voice.
+        if id_ in self._under_way:
+            raise RequestUnderWay(
+                "A request with this Idempotency-Key is under way; please send it again in a moment.",
+                param="Idempotency-Key",
+            )
+        self._under_way.add(id_)
+        try:
+            return await self._create_once(request, new, audio, id_, digest)
+        finally:
+            self._under_way.remove(id_)
+
+    async def _create_once(
+        self, request: Request, new: NewVoice | VoiceForm, audio: bytes, id_: str, digest: str
+    ) -> Response:
+        caller = caller_of(request.scope)
         if await self._was_made(caller.account, id_, digest):
             return reply(await self._tools.entry(request, id_), headers={"x-voxgate-replayed": "true"})
         try:
             made = await self._make(caller, new, audio, id_, digest)
         except Conflict:
-            # The same request may have come twice at once. Then the other one has made the voice.
+            # Another worker may have had the same request, and have made the voice.
             if not await self._was_made(caller.account, id_, digest):
                 raise
             return reply(await self._tools.entry(request, id_), headers={"x-voxgate-replayed": "true"})
@@ -110,7 +122,8 @@ class VoiceEditing:
         if isinstance(new, VoiceForm):
             return await self._tools.maker.make(caller.account, sample_voice(new, audio, id_, digest), terms)
         if new.cast is not None:
-            return await self._tools.editor.add_cast(caller.account, new.saved, most=terms.voices, id_=id_)
+            cast = msgspec.structs.replace(new.saved, request=digest)
+            return await self._tools.editor.add_cast(caller.account, cast, most=terms.voices, id_=id_)
         mixed = msgspec.structs.replace(new.mixed, id=id_, request=digest)
         return await self._tools.maker.mix(caller.account, mixed, terms.voices)
 
@@ -124,7 +137,7 @@ class VoiceEditing:
                     param="Idempotency-Key",
                 )
             return False
-        if record.is_sealed and not hmac.compare_digest(record.request, digest):
+        if not hmac.compare_digest(record.request, digest):
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was sent before with another body; a new request needs a new key.",
                 param="Idempotency-Key",

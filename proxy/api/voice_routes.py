@@ -16,7 +16,15 @@ from proxy.api.voice_entries import (
 from proxy.api.voice_sound import PREVIEW_QUERIES, Export, Preview
 from proxy.api.voices import LIST_QUERIES, Voices, VoiceTools
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.errors import Conflict, DecoderBusy, IdempotencyKeyReused, InvalidRequest, NotAllowed, NotFound
+from proxy.errors import (
+    Conflict,
+    DecoderBusy,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    RequestUnderWay,
+)
 from proxy.http.body import BODY_FAILURES
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.idempotency import KEY_HEADER
@@ -65,7 +73,10 @@ def _library_routes(root: str, suffix: str, tools: VoiceTools) -> list[Endpoint]
             files=("audio_sample",),
             request_headers=(KEY_HEADER,),
             some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
-            failures=(*BODY_FAILURES, NotAllowed, NotFound, Conflict, IdempotencyKeyReused, DecoderBusy),
+            failures=(
+                *BODY_FAILURES,
+                *(NotAllowed, NotFound, Conflict, RequestUnderWay, IdempotencyKeyReused, DecoderBusy),
+            ),
         ),
     ]
 

@@ -17,7 +17,7 @@ from proxy.http.connection import Connection
 from proxy.http.endpoint import Query
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
-from proxy.voices.voice_export import VoiceExport
+from proxy.voices.voice_export import VoiceExport, ZipStream
 
 PREVIEW_QUERIES = (
     Query("response_format", "A format of speech; without it, mp3.", tuple(FORMATS)),
@@ -55,7 +55,7 @@ class Preview:
 
 
 class Export:
-    """The owner's own recordings, and what is known of them, as one zip file in memory."""
+    """The owner's own recordings, and what is known of them, as one zip file."""
 
     def __init__(self, tools: VoiceTools, export: VoiceExport) -> None:
         self._tools = tools
@@ -68,12 +68,28 @@ class Export:
             (await self._tools.entries(request)).known.find(id_)
             raise not_own(id_)
         entry = await self._tools.entry(request, record.id)
-        return zip_reply(record.id, await self._export.zip(record, encode_json(entry)))
+        return ZipReply(record.id, await self._export.zip(record, encode_json(entry)))
 
 
-def zip_reply(id_: str, data: bytes) -> Response:
-    headers = {"content-disposition": f'attachment; filename="{id_}.zip"', "cache-control": "no-store"}
-    return Response(data, headers=headers, media_type="application/zip")
+class ZipReply(Response):
+    """A zip file as an answer. A failure in its middle breaks the connection, so nobody takes it as whole."""
+
+    media_type = "application/zip"
+
+    def __init__(self, id_: str, stream: ZipStream) -> None:
+        super().__init__(
+            headers={"content-disposition": f'attachment; filename="{id_}.zip"', "cache-control": "no-store"}
+        )
+        del self.headers["content-length"]
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
+        with connection.stop_when_client_leaves():
+            connection.set_head(self.status_code, self.raw_headers)
+            while (data := await self._stream.next_chunk()) is not None:
+                await connection.send(data)
+            await connection.end(b"")
 
 
 def _text(entry: VoiceEntry) -> str:

@@ -16,7 +16,7 @@ from proxy.http.body import BODY_FAILURES, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.lists import iso, iso_or_none
 from proxy.http.replies import reply
-from proxy.storage import bindings
+from proxy.storage import binding_lists
 from proxy.storage.bindings import BindingRecord
 from proxy.voices.clone_comparison import CloneDifferences, clone_again, compare_clones
 from proxy.voices.owned_voices import OwnedVoices
@@ -53,19 +53,23 @@ class ShownClones(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnknownClone(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice that a provider has under a name of this database, and of which the database knows nothing."""
+    """A voice or a recording that a provider has under a name of this database, and should not have."""
 
     id: str
     name: str
 
 
 class ShownDifferences(msgspec.Struct, frozen=True, kw_only=True):
-    """The differences at one account of a provider. `fee_usd` is what one clone costs, if that is known."""
+    """The differences at one account of a provider.
+
+    `recordings` are uploads that were not deleted. `fee_usd` is what one clone costs, if that is known.
+    """
 
     engine: str
     credential: str
     unknown: list[UnknownClone]
     lost: list[ShownClone]
+    recordings: list[UnknownClone]
     fee_usd: float | None
     error: str
 
@@ -92,20 +96,16 @@ class AdminClones:
 
     async def list_(self, request: Request) -> Response:
         record = await self._voices.found(request)
-        listed = await bindings.list_bindings(self._admin_tools.store, [record.id])
+        listed = await binding_lists.list_bindings(self._admin_tools.store, [record.id])
         return reply(ShownClones(data=[_shown(row) for row in listed.get(record.id, [])]))
 
     async def create(self, request: Request) -> Response:
         new = await body(request, NewClone)
         record = await self._voices.found(request)
         owner = None if record.account is None else await self._admin_tools.account(record.account)
+        terms = None if owner is None else self._voices.terms(owner)
         clones = self._owned.clones
-        places = await clones.check_saved(
-            record,
-            [new.engine],
-            credential=new.credential,
-            is_local_only=owner is not None and self._voices.terms(owner).local_only,
-        )
+        places = await clones.check_saved(record, [new.engine], terms, credential=new.credential)
         act = await self._admin_tools.audit_row(
             request,
             "voice.cloned",
@@ -114,7 +114,7 @@ class AdminClones:
             engine=places[0].engine,
             credential=places[0].credential,
         )
-        (row,) = await clones.order(record, places, act)
+        (row,) = await clones.order(record, places, act, pays_again=True)
         return reply(_shown(row), 201)
 
     async def compare(self, _request: Request) -> Response:
@@ -125,9 +125,9 @@ class AdminClones:
             raise InvalidRequest("'reclone' must be true: new clones cost money.", param="reclone")
         found = await self._compared()
         lost = [row for each in found for row in each.lost]
-        for row in lost:
-            await clone_again(self._admin_tools.store, self._owned.clones.maker, row)
-        return reply(Comparison(data=[self._differences(each) for each in found], recloned=len(lost)))
+        store, maker = self._admin_tools.store, self._owned.clones.maker
+        recloned = sum([await clone_again(store, maker, row) for row in lost])
+        return reply(Comparison(data=[self._differences(each) for each in found], recloned=recloned))
 
     async def _compared(self) -> list[CloneDifferences]:
         return await compare_clones(self._admin_tools.store, self._owned.clones.maker)
@@ -139,6 +139,7 @@ class AdminClones:
             credential=found.credential,
             unknown=[UnknownClone(id=each.id, name=each.name) for each in found.unknown],
             lost=[_shown(row) for row in found.lost],
+            recordings=[UnknownClone(id=each.id, name=each.name) for each in found.recordings],
             fee_usd=None if fee is None else fee / 1e6,
             error=found.error,
         )

@@ -30,11 +30,14 @@ class SpokenLanguage(msgspec.Struct, frozen=True):
 
 
 class ShownEngine(EngineStatus, frozen=True, kw_only=True):
-    """An engine with the languages of each model and the ids of its voices. `unlisted_voices` are those that
-    clients do not see; null if it may have others. `budgets` shows its cost in each period with a budget.
-    `shutdown_dates` are the days from which the provider serves a model no more."""
+    """An engine with the languages and the licence of each model, and the ids of its voices.
+
+    `unlisted_voices` are those that clients do not see; null if it may have others. `budgets` shows its cost
+    in each period with a budget. From `shutdown_dates` on, the provider serves a model no more.
+    """
 
     languages: dict[str, list[SpokenLanguage]]
+    licences: dict[str, str]
     shutdown_dates: dict[str, str]
     voices: list[str]
     unlisted_voices: tuple[str, ...] | None
@@ -62,12 +65,13 @@ class EngineList:
 
     async def _shown(self, status: EngineStatus) -> ShownEngine:
         used_up = await self._budgets.used_up(status.name)
-        if used_up and status.state == "ready":
-            status = msgspec.structs.replace(status, state="budget", reason=used_up)
+        if used_up is not None and status.state == "ready":
+            status = msgspec.structs.replace(status, state="budget", reason=used_up.reason)
         engine = self._engines[status.name]
         return ShownEngine(
             **msgspec.structs.asdict(status),
             languages={f"{status.name}/{info.id}": _spoken(info) for info in engine.models()},
+            licences={f"{status.name}/{info.id}": info.licence for info in engine.models()},
             shutdown_dates={
                 f"{status.name}/{info.id}": info.shutdown_date
                 for info in engine.models()

@@ -11,11 +11,12 @@ from starlette.responses import Response
 
 from proxy import __version__
 from proxy.config.sections import Config
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, NotFound
+from proxy.http.body import BODY_FAILURES, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
 from proxy.storage.erasures import Tombstone
-from speech_engine.host.pipe import ReloadResult
+from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult
 
 
 class ServerLink(NamedTuple):
@@ -25,6 +26,7 @@ class ServerLink(NamedTuple):
     port: int
     reload: Callable[[], Awaitable[ReloadResult]]
     spread: Callable[[Tombstone], Awaitable[bool]]
+    switch: Callable[[str, EngineAction, bool], Awaitable[EngineSwitched]]
 
 
 class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,18 @@ class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
 
     changed: tuple[str, ...]
     needs_restart: tuple[str, ...]
+
+
+class SwitchEngine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to do with an engine. `now` breaks off the jobs that it speaks."""
+
+    action: EngineAction
+    now: bool = False
+
+
+class SwitchedEngine(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    action: EngineAction
 
 
 class ServerEndpoints:
@@ -69,6 +83,17 @@ class ServerEndpoints:
             raise InvalidRequest(result.refusal, param="config")
         return reply(Reloaded(changed=result.changed, needs_restart=result.needs_restart))
 
+    async def switch(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        asked = await body(request, SwitchEngine)
+        if name not in self._config.engines:
+            known = ", ".join(self._config.engines)
+            raise NotFound(f"There is no engine {name!r}. The engines are: {known}.")
+        refusal = (await self._link.switch(name, asked.action, asked.now)).refusal
+        if refusal:
+            raise InvalidRequest(refusal, param="name")
+        return reply(SwitchedEngine(name=name, action=asked.action))
+
 
 def routes(link: ServerLink, config: Config) -> list[Endpoint]:
     server = ServerEndpoints(link, config)
@@ -84,5 +109,15 @@ def routes(link: ServerLink, config: Config) -> list[Endpoint]:
             "Read the configuration again",
             json(Reloaded),
             failures=(InvalidRequest,),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/engines/{name}/switch",
+            server.switch,
+            "switch_engine",
+            "Load, unload or restart an engine",
+            json(SwitchedEngine),
+            body=SwitchEngine,
+            failures=(*BODY_FAILURES, NotFound),
         ),
     ]

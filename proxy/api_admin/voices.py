@@ -15,12 +15,11 @@ from proxy.api.voice_bodies import (
     MOST_SAMPLE_BYTES,
     NewVoice,
     VoiceForm,
-    check_type,
     form_values,
     sample_voice,
 )
 from proxy.api.voice_entries import DeletedVoice, MixPart, VoiceQuality
-from proxy.api.voice_sound import zip_reply
+from proxy.api.voice_sound import ZipReply
 from proxy.api_admin import account_overrides
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.config.reader import possible
@@ -134,7 +133,7 @@ class AdminVoices:
             request, files={"audio_sample": MOST_SAMPLE_BYTES}, fields=FORM_FIELDS | {"account"}
         )
         new = speech_request.read(SavedVoiceForm, form_values(form))
-        check_type(new.type, ("audio_sample",))
+        new.check()
         if "audio_sample" not in form.files:
             raise InvalidRequest("Missing required parameter: 'audio_sample'.", param="audio_sample")
         owner = await self._open_account(new.account)
@@ -158,7 +157,7 @@ class AdminVoices:
         act = await self._admin_tools.audit_row(request, "voice.exported", record.id, record.account or "")
         await self._admin_tools.store.write(*audit.insert_statements(act))
         facts = encode_json(_shown(record))
-        return zip_reply(record.id, await self._owned.export.zip(record, facts))
+        return ZipReply(record.id, await self._owned.export.zip(record, facts))
 
     async def delete(self, request: Request) -> Response:
         record = await self.found(request)

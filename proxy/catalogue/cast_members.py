@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from policies import mixing
 from policies.routing import Voice
@@ -64,4 +64,11 @@ def resolve_mix(
                 param=field,
             )
         members.append(member)
+    check_single([member.id for member in members], field)
     return mixing.mixed(voice, members)
+
+
+def check_single(ids: Sequence[str], field: str) -> None:
+    """Raise InvalidRequest, which names the field, if a mix has a voice twice: by its id and by its name."""
+    if (wrong := mixing.repeated(ids)) is not None:
+        raise InvalidRequest(f"Invalid value for '{field}': {wrong}.", param=field)

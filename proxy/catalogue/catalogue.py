@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from policies.costs import Rate
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
-from policies.routing import Binding, Model, Offer, Route, Routes, RoutingResult, Voice, is_open, voice_text
+from policies.routing import (
+    Binding,
+    Model,
+    Offer,
+    Route,
+    Routes,
+    RoutingResult,
+    Voice,
+    is_open,
+    needs_text,
+    voice_text,
+)
 from proxy.catalogue.configured_voices import ConfiguredVoices
 from proxy.config.config_toml import Config
 from proxy.config.model_names import ModelNameFault, find_misnamed
@@ -60,6 +71,21 @@ class Catalogue:
 
     def models(self) -> list[Model]:
         return [Model(name, info) for name, engine in self._engines.items() for info in engine.models()]
+
+    def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
+        """Tell whether all models that could speak with a recording must know its words.
+
+        Only `providers` may have the recording, if some are named, and whatever is local. An engine that has
+        not been up yet may have any model.
+        """
+        if not all(engine.models() for _, engine in self._engines.items()):
+            return False
+        return needs_text(
+            model.info
+            for model in self.models()
+            if model.info.is_local
+            or not (is_local_only or (providers is not None and model.engine not in providers))
+        )
 
     def list_models(self, terms: Terms | None) -> tuple[list[str], list[Model]]:
         """Return the aliases and models that a plan may use, or without terms, those that anybody may see."""

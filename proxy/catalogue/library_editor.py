@@ -12,7 +12,7 @@ from typing import Protocol
 from policies import casting, lexicon
 from policies.lexicon import MOST_LEXICONS, Words
 from policies.routing import Voice
-from proxy.catalogue.cast_members import resolve_members
+from proxy.catalogue.cast_members import check_single, resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, AccountLibrary, Library
 from proxy.catalogue.sealed_voices import open_if_possible, open_voice
@@ -178,6 +178,7 @@ class LibraryEditor:
         if self._catalogue is None:
             raise InvalidRequest("Mixes can be saved while a server runs.", param="mix")
         found = await self._members(account, {name: name for name in mix}, "mix")
+        check_single([voice.id for voice in found.values()], "mix")
         total = sum(mix.values())
         weights: dict[str, float] = {}
         for name, voice in found.items():
@@ -186,8 +187,14 @@ class LibraryEditor:
                     f"Invalid value for 'mix': '{name[:80]}' is a mix itself; name single voices.",
                     param="mix",
                 )
-            weights[voice.id] = weights.get(voice.id, 0.0) + mix[name] / total
+            weights[voice.id] = mix[name] / total
         return weights
+
+    def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
+        """Tell whether nobody could speak with a recording whose words are not known."""
+        if self._catalogue is None:
+            return False
+        return self._catalogue.needs_text(providers, is_local_only=is_local_only)
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""

@@ -14,7 +14,7 @@ from policies.bindings import State
 from policies.routing import Binding, Voice
 from proxy.catalogue.sealed_voices import open_if_possible
 from proxy.kept.vault import Vault
-from proxy.storage import bindings, consents, samples, voices
+from proxy.storage import binding_lists, consents, samples, voices
 from proxy.storage.bindings import BindingRecord
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import Store
@@ -79,7 +79,7 @@ async def _read_parts(store: Store, account: str, rows: Sequence[VoiceRecord]) -
     sampled, agreed, cloned = await asyncio.gather(
         samples.of_account(store, account),
         consents.of_account(store, account),
-        bindings.list_bindings(store, [row.id for row in rows if row.kind == "sample"]),
+        binding_lists.list_bindings(store, [row.id for row in rows if row.kind == "sample"]),
     )
     parts: dict[str, VoiceParts] = {}
     for row in rows:

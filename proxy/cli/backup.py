@@ -37,7 +37,11 @@ def backup(file: _File, config_file: ConfigFile = None, form: Printed = None) ->
             copy = sqlite_backup.back_up(database, file)
     except DataHeld:
         copy = sqlite_backup.back_up(database, file)
-    _print(copy, form, "Keep data/voices, the master key, the config file and its secrets, too.")
+    _print(
+        copy,
+        form,
+        "Keep data/voices, data/erasures.log, the master key, the config file and its secrets, too.",
+    )
 
 
 def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -> None:

@@ -80,6 +80,7 @@ def _difference_table(answer: dict[str, Any]) -> list[Part]:
         place = (each["engine"], each["credential"])
         rows += [(*place, "lost", row["voice"], row["engine_voice"]) for row in each["lost"]]
         rows += [(*place, "unknown", "", clone["id"]) for clone in each["unknown"]]
+        rows += [(*place, "recording", "", clone["id"]) for clone in each["recordings"]]
         if each["error"]:
             rows.append((*place, each["error"], "", ""))
     parts: list[Part] = [Grid(("engine", "credential", "what", "voice", "id there"), rows)]

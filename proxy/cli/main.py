@@ -18,11 +18,13 @@ from proxy.cli.admin_requests import ask
 from proxy.cli.backup import backup, restore
 from proxy.cli.clones import voices
 from proxy.cli.consents import consents
-from proxy.cli.diagnosis import check, doctor, engines
+from proxy.cli.diagnosis import check, doctor
+from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.keys import keys
 from proxy.cli.ledger import ledger
 from proxy.cli.lexicons import lexicons
+from proxy.cli.models import models
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
@@ -151,9 +153,10 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 
 
 # In the order of the help: first what a new operator needs.
-for command in (serve, reload, check, doctor, engines, plans, usage, audit, backup, restore):
+for command in (serve, reload, check, doctor, plans, usage, audit, backup, restore):
     app.command()(command)
 for name, group in {
+    "engines": engines,
     "accounts": accounts,
     "keys": keys,
     "ledger": ledger,
@@ -162,6 +165,7 @@ for name, group in {
     "lexicons": lexicons,
     "route": route,
     "env": env,
+    "models": models,
 }.items():
     app.add_typer(group, name=name)
 

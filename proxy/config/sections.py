@@ -12,6 +12,8 @@ from policies.plans import Plan
 from policies.routing import Route
 from proxy.config import addresses
 from proxy.config.consent import ConsentSection
+from speech_engine.device import DeviceName
+from speech_engine.model_files.manifest import ModelName
 
 _Port = Annotated[
     int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
@@ -187,6 +189,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     """
 
     plugin: _Text
+    model: ModelName = ""
     hosted: Switch = True
     processes: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=64)] | None,
@@ -194,6 +197,12 @@ class EngineSection(msgspec.Struct, frozen=True):
     ] = None
     queue: Annotated[int, msgspec.Meta(ge=0, le=10000, description="how many may wait, 0 to 10000")] = 64
     tick_s: _Seconds = 5.0
+    device: DeviceName = "auto"
+    memory_gb: Annotated[
+        Annotated[float, msgspec.Meta(gt=0, le=4096)] | None,
+        msgspec.Meta(description="a number of gigabytes, up to 4096"),
+    ] = None
+    load_s: _Seconds = 600.0
     concurrency: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None,
         msgspec.Meta(description="how many requests at the same time, 1 to 10000"),

@@ -19,6 +19,7 @@ from proxy.diagnosis.retirement_check import retirements
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
 from speech_engine import Hosted
+from speech_engine.licences import terms_of
 
 
 def check_config(config: Config, registry: Registry, results: ProbeResults = NO_RESULTS) -> list[Finding]:
@@ -29,7 +30,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
         wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=fault.name)
         for fault in registry.faults
     ]
-    findings += [_engine(config, registry, name) for name in config.engines]
+    findings += [finding for name in config.engines for finding in _engine(config, registry, name)]
     findings += [ok("plan", _plan(plan), name=plan.name) for plan in config.plans.values()]
     findings += [
         note("plan", remark.text, name=remark.key)
@@ -108,21 +109,40 @@ def _comparer(config: Config, registry: Registry) -> Iterator[Finding]:
             yield wrong("comparer", str(refused), name=name)
 
 
-def _engine(config: Config, registry: Registry, name: str) -> Finding:
+def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
     section = config.engines[name]
     try:
-        spec = registry.engine(name, section)
-    except EngineConfigError as error:
-        return wrong("engine", str(error), name=name)
-    if not isinstance(spec, HostedEngineSpec):
+        spec = registry.engine(name, section, config.data)
+        if isinstance(spec, HostedEngineSpec):
+            interpreter(section.plugin, spec.hosted)
+    except (EngineConfigError, EnvironmentRefused) as refused:
+        yield wrong("engine", str(refused), name=name)
+        return
+    model = f", model {section.model}" if spec.model else ""
+    if isinstance(spec, HostedEngineSpec):
+        yield ok("engine", f"{section.plugin}, in {spec.processes} host process(es){model}", name=name)
+    else:
         credentials = dict.fromkeys(spec.credentials)
         named = f", credentials {', '.join(credentials)}" if section.credentials else ""
-        return ok("engine", f"{section.plugin}, in the server{named}", name=name)
-    try:
-        interpreter(section.plugin, spec.hosted)
-    except EnvironmentRefused as refused:
-        return wrong("engine", str(refused), name=name)
-    return ok("engine", f"{section.plugin}, in {spec.processes} host process(es)", name=name)
+        yield ok("engine", f"{section.plugin}, in the server{named}{model}", name=name)
+    if spec.licence:
+        yield _licence(config, name, spec.licence)
+
+
+def _licence(config: Config, name: str, licence: str) -> Finding:
+    """Say what the licence of an imported model forbids, and what would allow it."""
+    terms, section = terms_of(licence), config.engines[name]
+    found = f"{section.model} is under {licence}: {terms.says}"
+    if terms.must_accept and section.accept_licence.casefold() != licence.casefold():
+        accept = f'it speaks for nobody before engines.{name}.accept_licence = "{licence}"'
+        return wrong("licence", f"{found}; {accept}", name=name)
+    is_sold = config.server.commercial and any(plan.price for plan in config.plans.values())
+    if terms.paid_use or not is_sold:
+        return ok("licence", found, name=name)
+    if section.paid_use_basis:
+        return ok("licence", f"{found}; paid plans have it by your paid_use_basis", name=name)
+    lacking = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
+    return note("licence", f"{found}; {lacking}", name=name)
 
 
 def _plan(plan: Plan) -> str:

@@ -58,7 +58,7 @@ async def check_live(config: Config, registry: Registry) -> list[Finding]:
 
 def _is_cloud(config: Config, registry: Registry, name: str) -> bool:
     try:
-        spec = registry.engine(name, config.engines[name])
+        spec = registry.engine(name, config.engines[name], config.data)
     except EngineConfigError:
         return False  # the findings of the configuration say why
     return isinstance(spec, InProcessSpec) and spec.is_guarded

@@ -52,7 +52,7 @@ def _check_engine(
 ) -> Iterator[Finding]:
     name, section = _section(plugin, config)
     try:
-        spec = loaded.engine(name, section)
+        spec = loaded.engine(name, section, config.data if config else Config().data)
     except EngineConfigError as error:
         yield wrong("engine", str(error), name=name)
         return

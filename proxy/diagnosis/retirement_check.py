@@ -60,7 +60,7 @@ def _day_by_settings(config: Config, registry: Registry, engine: str, model: str
     if section is None:
         return ""
     try:
-        spec = registry.engine(engine, section)
+        spec = registry.engine(engine, section, config.data)
     except EngineConfigError:
         return ""  # another finding says so
     settings = spec.settings[0] if isinstance(spec, InProcessSpec) else None

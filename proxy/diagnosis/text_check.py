@@ -13,6 +13,7 @@ from proxy.config.sections import Remark, VoiceSection
 from proxy.diagnosis.finding import Finding, note, ok
 from proxy.diagnosis.probes import ProbeResults
 from proxy.engines.registry import EngineConfigError, Registry
+from speech_engine import Language, ModelInfo
 
 
 def routes(config: Config, registry: Registry, results: ProbeResults) -> list[Finding]:
@@ -97,10 +98,14 @@ def _fault(config: Config, registry: Registry, results: ProbeResults, full: str,
     if engine not in config.engines:
         return f"no [engines.{engine}] for {full}"
     try:
-        registry.engine(engine, config.engines[engine])
+        model = registry.engine(engine, config.engines[engine], config.data).model
     except EngineConfigError:
         return f"{engine}, for {full}, cannot run"
     infos = results.models.get(engine)
+    if infos is None and model is not None:
+        # Nobody can be asked, but an engine with an imported model has this one alone.
+        tags = model.manifest.languages
+        infos = (ModelInfo(id=model.manifest.name, languages=tuple(map(Language, tags)), sample_rate_hz=1),)
     if infos is None:
         return ""
     info = next((info for info in infos if info.id == name), None)

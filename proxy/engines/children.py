@@ -15,7 +15,12 @@ import structlog
 
 from policies.host_health import Crash, restart_delay_s
 from speech_engine.host import pipe
-from speech_engine.host.pipe import Broken, Drain, Message, Ready
+from speech_engine.host.pipe_messages import (
+    Broken,
+    Drain,
+    Message,
+    Ready,
+)
 
 _LINGER_S = 2.0
 _CRASHES_KEPT = 100
@@ -171,6 +176,12 @@ class Keeper:
         if self.child is not None:
             await self.child.stop(within_s)
 
+    def revive(self) -> None:
+        """Forget that it was stopped or given up: `run` may be called again."""
+        self._stopping.clear()
+        self._crashes.clear()
+        self.reason = ""
+
     async def _life(self) -> Broken:
         """Run one life from begin to end. Return why it ended."""
         try:
@@ -192,8 +203,8 @@ class Keeper:
             return None
         self.reason = end.reason
         now = time.monotonic()
-        self._crashes.append(Crash(now, self._has_work()))
-        delay_s = restart_delay_s(self._crashes, now)
+        self._crashes.append(Crash(now, self._has_work(), was_loading=self.state == "starting"))
+        delay_s = restart_delay_s(list(self._crashes), now)
         if delay_s is None or end.lasting:
             self._tell("failed")
             return None

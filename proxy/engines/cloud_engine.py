@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 import structlog
 
@@ -28,6 +28,7 @@ from speech_engine import (
     ModelInfo,
     Speak,
     VoiceInfo,
+    VoiceNotFound,
     Work,
 )
 from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch, ignore_dispatch
@@ -52,6 +53,9 @@ class CloudEngine:
         self.keys = keys
         self.uses: set[tuple[str, str]] = set()
         """The credentials and ids of the clones that have spoken since somebody looked."""
+        self.losses: set[tuple[str, str]] = set()
+        """Those of which the provider has said since that it does not have them."""
+        self.on_loss: Callable[[], None] = _ignore
         self._metrics = metrics
         self._failure = failure
         self._samples = samples or LocalSamples(NO_SOURCE)
@@ -170,6 +174,12 @@ class CloudEngine:
             parts = [part for part, _ in voice.parts] if isinstance(voice, Mix) else [voice]
             self.uses.update((work.credential, part.id) for part in parts if isinstance(part, EngineVoice))
 
+    def note_loss(self, work: Work) -> None:
+        """Note that the provider does not have the clone of a job. Of a mix, nobody knows which one."""
+        if isinstance(work, Speak) and isinstance(voice := work.job.voice, EngineVoice):
+            self.losses.add((work.credential, voice.id))
+            self.on_loss()
+
     def note_retry(self, work: Work, error: EngineError) -> None:
         self._metrics.retried(self.name, type(error).__name__)
         _log.info("engine.retry.started", engine=self.name, job=work.id, error=type(error).__name__)
@@ -260,6 +270,12 @@ class CloudStream:
         has_spoken = result == "finished" or (turn is not None and turn.has_audio)
         if has_spoken and self._work.credential:
             self._engine.note_use(self._work)
+        if isinstance(result, VoiceNotFound) and self._work.credential:
+            self._engine.note_loss(self._work)
+
+
+def _ignore() -> None:
+    """Do nothing: nobody keeps clones."""
 
 
 _now = time.monotonic

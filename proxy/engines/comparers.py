@@ -28,7 +28,10 @@ from speech_engine.host.comparer_messages import (
     ComparisonQuestion,
     ComparisonScore,
 )
-from speech_engine.host.pipe import Broken, Message
+from speech_engine.host.pipe_messages import (
+    Broken,
+    Message,
+)
 
 WITHIN_S = 60.0
 """The time for one answer, the start of the process included."""

@@ -6,7 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -28,7 +28,9 @@ from proxy.engines.upstream_http import open_http
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, HttpClient
 from speech_engine.host.messages import introduction
-from speech_engine.host.pipe import HostState
+from speech_engine.host.pipe_messages import (
+    HostState,
+)
 from speech_engine.host.slots import Slots
 
 _log = structlog.get_logger()
@@ -38,7 +40,10 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets."""
+    """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets.
+    `memory_gb` is the most that its hosts have used on their `device`. `figures` are those of a batched
+    model, none for others. `loaded` is the part of a starting engine that is in memory, null if that is not
+    known."""
 
     name: str
     plugin: str
@@ -50,6 +55,10 @@ class EngineStatus(msgspec.Struct, frozen=True):
     waiting: int
     waiting_s: float
     credentials: tuple[str, ...] = ()
+    device: str = ""
+    memory_gb: float = 0.0
+    figures: dict[str, float] = {}
+    loaded: float | None = None
 
 
 class Engines:
@@ -79,6 +88,11 @@ class Engines:
         if isinstance(engine, HostedEngine):
             engine.update_host(state)
 
+    def loaded(self, name: str) -> float | None:
+        """Return the part of a starting engine that is in memory, None if that is not known."""
+        engine = self._live[name]
+        return engine.loaded if isinstance(engine, HostedEngine) else None
+
     def credentials(self, name: str) -> tuple[str, ...]:
         """Return the labels of a cloud engine's provider accounts, also while it is down."""
         return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
@@ -91,6 +105,21 @@ class Engines:
                 uses |= {(name, credential, voice) for credential, voice in engine.uses}
                 engine.uses.clear()
         return uses
+
+    def take_losses(self) -> set[tuple[str, str, str]]:
+        """Return the clones that providers were found not to have, since the last call, in the same way."""
+        losses: set[tuple[str, str, str]] = set()
+        for name, engine in self._live.items():
+            if isinstance(engine, CloudEngine) and engine.losses:
+                losses |= {(name, credential, voice) for credential, voice in engine.losses}
+                engine.losses.clear()
+        return losses
+
+    def on_loss(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever there is a loss to take."""
+        for engine in self._live.values():
+            if isinstance(engine, CloudEngine):
+                engine.on_loss = tell
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         """Make all engines forget these recordings, and what they derived from them.
@@ -127,6 +156,10 @@ class Engines:
                 health.waiting,
                 health.waiting_s,
                 self.credentials(name),
+                device=health.device,
+                memory_gb=health.memory_gb,
+                figures=health.figures,
+                loaded=self.loaded(name),
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )
@@ -140,7 +173,7 @@ async def open_engines(
     live: dict[str, LiveEngine] = {}
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http(config.upstream))
-        opening = _Opening(stack, registry, http, metrics, config.server.workers, source)
+        opening = _Opening(stack, registry, http, metrics, config, source)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
         yield Engines(live, config.engines)
@@ -155,23 +188,24 @@ class _Opening:
         registry: Registry,
         http: HttpClient,
         metrics: EngineMetrics,
-        workers: int,
+        config: Config,
         source: SampleSource,
     ) -> None:
         self._stack = stack
         self._registry = registry
         self._http = http
         self._metrics = metrics
-        self._workers = workers
+        self._workers = config.server.workers
+        self._data = config.data
         self._source = source
 
     async def open(self, name: str, section: EngineSection) -> LiveEngine:
         try:
-            spec = self._registry.engine(name, section)
+            spec = self._registry.engine(name, section, self._data)
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
-            hosted = HostedEngine(name, self._source)
+            hosted = HostedEngine(name, self._source, spec.licence)
             self._stack.push_async_callback(hosted.close)
             return hosted
         try:
@@ -187,7 +221,7 @@ class _Opening:
         context = Context(_log.bind(engine=spec.name), http=self._http, samples=samples.shelf)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
-            return InProcessEngine(created[0], section.queue, samples)
+            return InProcessEngine(created[0], section.queue, samples, spec.licence)
         keys = [
             self._key(spec, number, engine, section, credential)
             for number, (engine, credential) in enumerate(zip(created, spec.credentials, strict=True), 1)

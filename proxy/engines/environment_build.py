@@ -1,4 +1,4 @@
-"""The build of an environment: a venv, its packages, links to our code, a trial import; then its name.
+"""The build of an environment: a venv, its packages, a trial import with our code; then its name.
 
 The folder has a hidden name until the build is complete. So a build that was killed is never used. A second
 build is cheap, because pip keeps its downloads.
@@ -28,6 +28,16 @@ Say = Callable[[str], None]
 _LAST_LINES = 12
 _BUILDING = ".building-"
 _TRIAL = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+_TORCH_TRIAL = """
+import sys, torch
+asked, cuda, hip = sys.argv[1], torch.version.cuda, torch.version.hip
+found = "cu" + cuda.replace(".", "") if cuda else "rocm" + ".".join(hip.split(".")[:2]) if hip else "cpu"
+if not asked.startswith(("cu", "rocm", "cpu")):
+    found = torch.__version__.partition("+")[2] or found
+if asked != found:
+    sys.exit(f"the variant {asked} of torch was asked for, but the indexes gave {found}")
+"""
+"""An index that lacks a variant is silent: pip then takes torch from the usual one."""
 
 
 def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environment, bool]:
@@ -39,7 +49,7 @@ def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environme
         with _locked(say) as lock:
             # `find_built` takes any variant of torch; here it must be this one.
             for found in environments.every():
-                if found.recipe == recipe and found.is_whole:
+                if found.recipe == recipe.shared and found.is_whole:
                     return found, False
             return _Building(recipe, say, lock).run(index), True
     except OSError as error:
@@ -101,8 +111,11 @@ class _Building:
                 if self._recipe.bare:
                     bare = self._pip(index, self._recipe.bare, "--no-deps")
                     self._step("installing the bare packages", log, *bare)
-                self._link()
-                self._step("trying the imports", log, self._python, "-I", "-c", _TRIAL, *self._recipe.imports)
+                self._refuse_copies()
+                python = environments.view(Environment(self._recipe, self._folder), self._recipe.links)
+                self._step("trying the imports", log, python, "-I", "-c", _TRIAL, *self._recipe.imports)
+                if self._recipe.torch:
+                    self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
             return self._name()
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -118,21 +131,22 @@ class _Building:
             *("--", *packages),  # no option comes after it
         )
 
-    def _link(self) -> None:
+    def _refuse_copies(self) -> None:
+        """Refuse a package that brings modules with the names of ours: nobody would know which ones run."""
         (site,) = self._folder.glob("lib/python*/site-packages")
         for name, place in self._recipe.links.items():
-            link = site / (name if Path(place).is_dir() else Path(place).name)
-            if link.exists():
+            copy = site / (name if Path(place).is_dir() else Path(place).name)
+            if copy.exists():
                 raise EnvironmentRefused(
-                    f"{self._recipe.plugin}: one of its packages brings a {link.name} of its own"
+                    f"{self._recipe.plugin}: one of its packages brings a {copy.name} of its own"
                 )
-            link.symlink_to(place)
 
     def _name(self) -> Environment:
-        (self._folder / MANIFEST).write_bytes(msgspec.json.encode(self._recipe))
-        final = environments.root() / self._recipe.name
+        recipe = self._recipe.shared
+        (self._folder / MANIFEST).write_bytes(msgspec.json.encode(recipe))
+        final = environments.root() / recipe.name
         shutil.rmtree(final, ignore_errors=True)  # one whose Python has gone; nobody can run it
-        return Environment(self._recipe, self._folder.rename(final))
+        return Environment(recipe, self._folder.rename(final))
 
     def _step(self, what: str, log: IO[str], *command: str) -> None:
         self._say(what)

@@ -11,11 +11,13 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,7 +29,9 @@ MANIFEST = "environment.json"
 _HOST_NEEDS = ("grpcio", "msgspec")
 _HOST_MODULE = "speech_engine.host.server"
 _OWN = "speech_engine"
-"""Every environment has a link to it. Its place tells one installation from another."""
+"""Every view has a link to it. Its place tells one installation from another."""
+_VIEWS = "installations"
+_SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 # A name, extras, and a version, an address or a marker. What begins with a hyphen would be an option.
 _PACKAGE = re.compile(r"[A-Za-z0-9][\w.-]*\s*(\[[\w.,\s-]*\])?\s*((\(|[<>=!~@;]).*)?")
@@ -39,10 +43,10 @@ class EnvironmentRefused(CommandRefused):
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that an environment is built from. Two equal recipes make the same environment.
+    """Everything that an environment is built from. Two recipes with one digest make the same environment.
 
-    `links` are import packages that are linked, by name and place: voxgate's own and the plugin's. So a host
-    never runs other code than its server. `imports` must work at the end.
+    `links` are import packages of this installation, by name and place: voxgate's own and the plugin's. They
+    are no part of the environment, so that installations share it: see `view`. `imports` must work in it.
     """
 
     plugin: str
@@ -56,8 +60,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     torch: str = ""
 
     @property
+    def shared(self) -> Recipe:
+        """What it is for every installation."""
+        return msgspec.structs.replace(self, links={})
+
+    @property
     def digest(self) -> str:
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+        return _digest(self.shared)
 
     @property
     def name(self) -> str:
@@ -82,12 +91,13 @@ class Environment(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
-        """True if it was built for this installation of voxgate, or for one that is gone.
+        """True if no other installation of voxgate uses it, or none that still exists.
 
-        Installations of one user share the folder, and hosts of another one may run in theirs.
+        Installations of one user share the folder, and hosts of another one may run in it.
         """
-        place = self.recipe.links.get(_OWN)
-        return place is None or place == str(_place(_OWN, _OWN)) or not os.path.exists(place)
+        own = _place(_OWN, _OWN)
+        links = self.folder.glob(f"{_VIEWS}/*/{_SITE}/{_OWN}")
+        return all(link.readlink() == own for link in links if link.exists())
 
     def size_bytes(self) -> int:
         """Return the size of its files, without linked ones."""
@@ -120,6 +130,33 @@ def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
     )
 
 
+def view(found: Environment, links: Mapping[str, str]) -> str:
+    """Return the Python that has an environment's packages and these import packages of an installation.
+
+    It is a small folder inside the environment. So a host never runs other code than its server, and two
+    checkouts need the packages only once.
+    """
+    folder = found.folder / _VIEWS / _digest(links)
+    if not folder.exists():
+        folder.parent.mkdir(exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+        (made / "bin").mkdir()
+        (made / "bin" / "python").symlink_to("../../../bin/python")
+        shutil.copyfile(found.folder / "pyvenv.cfg", made / "pyvenv.cfg")
+        site = made / _SITE
+        site.mkdir(parents=True)
+        for name, place in links.items():
+            (site / (name if Path(place).is_dir() else Path(place).name)).symlink_to(place)
+        # Relative to itself, because the folder of a build gets its name at the end.
+        packages = f"import site, sys; site.addsitedir(sys.prefix + '/../../{_SITE}')\n"
+        (site / "packages.pth").write_text(packages)
+        try:
+            made.rename(folder)
+        except OSError:
+            shutil.rmtree(made)  # somebody else has made it meanwhile
+    return str(folder / "bin" / "python")
+
+
 def find_built(recipe: Recipe) -> Environment | None:
     """Return the newest environment of this recipe, with any variant of torch."""
     fitting = [found for found in every() if found.is_whole and is_current(found, recipe)]
@@ -127,7 +164,7 @@ def find_built(recipe: Recipe) -> Environment | None:
 
 
 def is_current(found: Environment, recipe: Recipe) -> bool:
-    return msgspec.structs.replace(recipe, torch=found.recipe.torch) == found.recipe
+    return msgspec.structs.replace(recipe, torch=found.recipe.torch).shared == found.recipe
 
 
 def every() -> Iterator[Environment]:
@@ -145,10 +182,15 @@ def interpreter(plugin: str, hosted: Hosted) -> str:
     """Return the Python for a plugin's hosts. Raise EnvironmentRefused while there is none."""
     if not hosted.packages:
         return sys.executable
-    found = find_built(recipe(plugin, hosted))
+    wanted = recipe(plugin, hosted)
+    found = find_built(wanted)
     if found is None:
         raise EnvironmentRefused(f"run: voxgate env build {plugin}")
-    return found.interpreter
+    return view(found, wanted.links)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:12]
 
 
 def _host_packages() -> tuple[str, ...]:

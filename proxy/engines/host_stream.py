@@ -28,6 +28,7 @@ from speech_engine import (
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import Begin, Failed, MissingSamples
 from speech_engine.host.suspects import KILLER
+from speech_engine.values import find_samples
 from speech_engine.work import job_with_samples, with_deadline
 
 MOST_DEATHS = 2
@@ -130,16 +131,30 @@ class HostStream:
         process = self._supplied
         if process is None or process.died.is_set():
             process = await self._hosts.ready_process(self._work.tenant, self._deadline)
+        if self._pcm is not None:
+            await self._supply_first(process)
         self._arrived = self._hosts.arrived
         self._name = self._hosts.next_call()
         left = with_deadline(self._work, max(0.0, self._deadline - _now()))
         return process.call(Begin(self._name, left), self._pcm)
 
+    async def _supply_first(self, process: HostProcess) -> None:
+        """Bring the recordings that never came to a process.
+
+        A conversion cannot be sent again: the recording that it repeats can be read only once.
+        """
+        if (job := job_with_samples(self._work)) is None:
+            return
+        digests = tuple(sample.digest for sample in find_samples(job.voice))
+        try:
+            await self._hosts.bring_samples(process, job, digests, 0)
+        except HostGone as gone:
+            raise EngineUnavailable(f"The host is gone: {gone}.", retry_after_s=1.0) from None
+
     async def _supply(self, process: HostProcess, digests: tuple[str, ...]) -> None:
         """Bring the recordings that a process lacks. If it dies meanwhile, the next life is asked."""
         job = job_with_samples(self._work)
-        # The recording that a conversion repeats can be read only once.
-        if job is None or self._pcm is not None:
+        if job is None:
             raise EngineUnavailable("The host wants recordings that this work cannot bring.")
         if self._puts == MOST_PUTS:
             raise EngineBusy("The engine has no room for the recordings of the voice.", retry_after_s=1.0)
@@ -150,6 +165,9 @@ class HostStream:
         except HostGone as gone:
             self._supplied = None
             await self._judge(process, gone)
+        if self._pcm is not None:
+            # It had them once. Now it has them again, and the next try of the client finds them.
+            raise EngineBusy("The engine had no room for the recordings of the voice.", retry_after_s=1.0)
 
     async def _judge(self, process: HostProcess, gone: HostGone) -> None:
         """Return if the work may go to the next life. Otherwise raise EngineUnavailable, or UnsupportedText

@@ -24,8 +24,12 @@ from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInfo, SpeechJob, VoiceInfo, Work
 from speech_engine.host import messages
+from speech_engine.host.batch_figures import add_figures
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
-from speech_engine.host.pipe import HostState
+from speech_engine.host.pipe_messages import (
+    HostState,
+)
+from speech_engine.licences import with_licence
 
 HELLO_S = 5.0
 HELLO_AGAIN_S = 0.2
@@ -36,13 +40,18 @@ _log = structlog.get_logger()
 
 
 class HostedEngine:
-    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed."""
+    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed.
 
-    def __init__(self, name: str, source: SampleSource = NO_SOURCE) -> None:
+    A `licence` replaces that of its models.
+    """
+
+    def __init__(self, name: str, source: SampleSource = NO_SOURCE, licence: str = "") -> None:
         self.name = name
+        self._licence = licence
         self._delivery = SampleDelivery(source)
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}
+        self._ready_at: dict[int, float] = {}
         self._choice = ProcessChoice()
         self.revision = 0
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
@@ -61,19 +70,25 @@ class HostedEngine:
 
     @property
     def state(self) -> str:
-        """`ready` if a process is; else `starting` or `restarting`, if one is; else `failed`."""
+        """`ready` if a process is; else `starting` or `restarting` if one is; else `failed` or `unloaded`."""
         states = {state.state for state in self.states.values()}
         if self._processes:
             return "ready"
         # A process that is ready to the supervisor but not yet greeted here is still starting.
         return next(
             (name for name in ("starting", "restarting") if name in states),
-            "starting" if "ready" in states or not states else "failed",
+            "starting" if "ready" in states or not states else min(states),
         )
 
     @property
     def reason(self) -> str:
         return next((state.reason for state in self.states.values() if state.reason), "")
+
+    @property
+    def loaded(self) -> float | None:
+        """The part that has loaded of the process that will be ready first; None if that is not known."""
+        starting = [state.loaded for state in self.states.values() if state.state == "starting"]
+        return max(starting, default=0.0) or None if self.state == "starting" else None
 
     def models(self) -> tuple[ModelInfo, ...]:
         return self._welcome.models
@@ -92,6 +107,12 @@ class HostedEngine:
     def update_host(self, state: HostState) -> None:
         """Note the new state of one process. Greet the process if it is ready."""
         self.states[state.process] = state
+        self.changed.set()
+        if state.loaded:
+            return
+        self._ready_at.pop(state.process, None)
+        if state.state in ("starting", "restarting"):
+            self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
         old = self._processes.pop(state.process, None)
         if old is not None:
             old.note_death(state.begun, state.killer)
@@ -99,7 +120,6 @@ class HostedEngine:
             self._later(old.close())
         if state.state == "ready":
             self._later(self._greet(state))
-        self.changed.set()
 
     async def health(self) -> messages.HealthReport:
         """Return the sum over the processes that answer."""
@@ -114,6 +134,9 @@ class HostedEngine:
             sum(answer.running for answer in healthy),
             sum(answer.waiting for answer in healthy),
             sum(answer.waiting_s for answer in healthy),
+            device=", ".join(sorted({answer.device for answer in healthy} - {""})),
+            memory_gb=sum(answer.memory_gb for answer in healthy),
+            figures=add_figures([answer.figures for answer in healthy if answer.figures]),
         )
 
     def open(
@@ -150,6 +173,12 @@ class HostedEngine:
         while not self._processes:
             if self.state == "failed":
                 raise EngineUnavailable(f"{self.name} is down: {self.reason}")
+            if self.state == "unloaded":
+                raise EngineUnavailable(f"{self.name} is not loaded.")
+            late_s = min(self._ready_at.values(), default=0.0) - deadline
+            if late_s > 0.0:
+                # Others can still be asked in time: it would not be ready, as its last life was not.
+                raise EngineUnavailable(f"{self.name} is loading.", retry_after_s=late_s)
             self.changed.clear()
             try:
                 async with asyncio.timeout_at(deadline):
@@ -219,7 +248,8 @@ class HostedEngine:
             # gRPC gives None for an answer that cannot be decoded.
             theirs = welcome.api_version if welcome else "unknown"
             if welcome and theirs == API_VERSION:
-                self._welcome = welcome
+                models = with_licence(welcome.models, self._licence)
+                self._welcome = msgspec.structs.replace(welcome, models=models)
                 self.revision += 1
                 return True
             reason = f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same"

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,14 +15,16 @@ import msgspec
 import structlog
 
 from policies.host_health import is_frozen
-from policies.suspect_texts import SuspectTexts
 from proxy.engines import environments
 from proxy.engines.children import Child, Keeper
+from proxy.engines.engine_suspects import EngineSuspects
 from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.model_store import store
 from proxy.engines.registry import HostedEngineSpec
-from speech_engine.host.pipe import BeginHost, HostState, Message, TextVerdicts, Tick
+from speech_engine.host.pipe_messages import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
 
 _LOOK_EVERY_S = 0.5
+_ENDED = ("restarting", "failed", "unloaded")
 
 _log = structlog.get_logger()
 
@@ -58,19 +61,57 @@ class Host:
         self._working = 0
         self._last_sign = 0.0
         self._begun: dict[str, bytes] = {}
+        self.figures: dict[str, float] = {}
+        self._started_at = 0.0
+        self._loads_s = 0.0
+        self._loading = Loading(0.0, "")
+        self._keeping: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
 
     def __repr__(self) -> str:
         return f"<Host {self.keeper!r}, {self._working} in work>"
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether a process lives, or will be started again."""
+        return self._keeping is not None and not self._keeping.done()
+
+    @property
+    def jobs(self) -> int:
+        return len(self._begun)
+
+    def keep(self, keeping: asyncio.TaskGroup) -> None:
+        """Start a process, and keep it alive from now on."""
+        self.keeper.revive()
+        self._keeping = keeping.create_task(self.keeper.run())
+
+    async def unload(self, within_s: float) -> None:
+        """End the process, and do not start it again."""
+        if self._keeping is None or not self.is_kept:
+            return
+        await self.keeper.stop(within_s)
+        await asyncio.wait([self._keeping])
+        self.keeper.state = "unloaded"
+        self._changed("unloaded", self.keeper.generation, "")
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        return self._spec.name, str(self._process)
+
     def kill_if_frozen(self, now: float) -> None:
+        load_s = self._spec.section.load_s
+        if self.keeper.state == "starting" and self._started_at and now - self._started_at > load_s:
+            self._end(f"loading took longer than load_s = {load_s:g}")
         if not is_frozen(self._working, self._last_sign, now, self._spec.section.tick_s):
             return
         self._working = 0  # one kill for one freeze, however long dying takes
-        silence = f"frozen: no sign of work for {self._spec.section.tick_s:g} s"
-        _log.warning("host.kill.started", child=self.keeper.name, reason=silence)
-        self.keeper.kill(silence)
+        self._end(f"frozen: no sign of work for {self._spec.section.tick_s:g} s")
+
+    def _end(self, reason: str) -> None:
+        _log.warning("host.kill.started", child=self.keeper.name, reason=reason)
+        self._started_at = 0.0
+        self.keeper.kill(reason)
 
     def tell(self, verdicts: TextVerdicts) -> None:
         if self.keeper.child is not None:
@@ -81,6 +122,8 @@ class Host:
         self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
         self._working = 0
         self._begun.clear()
+        self.figures = {}
+        self._started_at, self._loading = time.monotonic(), Loading(0.0, "")
         interpreter, environ = self._python
         child = await Child.start("speech_engine.host", interpreter=interpreter, environ=environ)
         section = self._spec.section
@@ -94,18 +137,25 @@ class Host:
                 digest_key=self._suspects.key,
                 needs=self._spec.hosted.needs,
                 memory_mb=self._spec.hosted.memory_mb,
+                device=section.device,
+                devices=self._spec.hosted.devices,
+                memory_gb=self._spec.memory_gb,
             )
         )
         child.send(self._suspects.verdicts)
         return child
 
     def _changed(self, state: str, generation: int, reason: str) -> None:
-        if state in ("restarting", "failed"):
+        if state == "ready":
+            self._loads_s = time.monotonic() - self._started_at
+        if state in _ENDED:
             # A process that was killed could not unlink its own socket.
             Path(self._address).unlink(missing_ok=True)
         # Its pipe has ended by then, so nothing that it said is missing.
-        begun = self._begun if state in ("restarting", "failed") else {}
-        killer = self._suspects.note_death(begun)
+        begun = dict(self._begun) if state in _ENDED else {}
+        if state == "unloaded":
+            self._begun.clear()  # broken off by an operator: no text has killed it
+        killer = self._suspects.note_death(begun) if state != "unloaded" else ""
         self._on_state(
             HostState(
                 engine=self._spec.name,
@@ -116,11 +166,15 @@ class Host:
                 address=self._address,
                 begun=tuple(begun),
                 killer=killer,
+                loads_s=self._loads_s,
             )
         )
 
     def _said(self, message: Message) -> None:
+        if isinstance(message, Loading) and self.keeper.state == "starting":
+            self._note_loading(message)
         if isinstance(message, Tick):
+            self.figures = message.figures or self.figures
             self._working, self._last_sign = message.working, time.monotonic()
             if message.begun:
                 self._begun[message.begun] = message.digest
@@ -129,45 +183,23 @@ class Host:
                 if message.is_whole:
                     self._suspects.note_whole(message.digest)
 
-
-class EngineSuspects:
-    """What is known of an engine's deaths, told to all its processes when it changes."""
-
-    def __init__(self, engine: str, key: bytes) -> None:
-        self.key = key
-        self.hosts: list[Host] = []
-        self.verdicts = TextVerdicts()
-        self._engine = engine
-        self._texts = SuspectTexts()
-
-    def __repr__(self) -> str:
-        return f"<EngineSuspects of {self._engine}: {self._texts!r}>"
-
-    def note_death(self, begun: Mapping[str, bytes]) -> str:
-        """Note a host's death. Return the call that caused it, if that is certain."""
-        digests = [digest for digest in begun.values() if digest]
-        if not digests:
-            return ""
-        refused = self._texts.note_death(digests, time.monotonic()) if len(digests) == len(begun) else None
-        self.tell_changes()
-        if refused is None:
-            return ""
-        _log.warning("host.text.quarantined", engine=self._engine, text=refused.hex())
-        (killer,) = begun
-        return killer
-
-    def note_whole(self, digest: bytes) -> None:
-        if self._texts.note_whole(digest):
-            self.tell_changes()
-
-    def tell_changes(self) -> None:
-        """Tell the hosts if a verdict is new, or has expired."""
-        verdicts = TextVerdicts(*self._texts.verdicts(time.monotonic()))
-        if verdicts == self.verdicts:
+    def _note_loading(self, said: Loading) -> None:
+        """Tell of each whole percent alone: a loader may call for each of a million tensors."""
+        if said.what == self._loading.what and said.fraction - self._loading.fraction < 0.01:
             return
-        self.verdicts = verdicts
-        for host in self.hosts:
-            host.tell(verdicts)
+        self._loading = said
+        self._on_state(
+            HostState(
+                engine=self._spec.name,
+                process=self._process,
+                generation=self.keeper.generation,
+                state="starting",
+                reason=said.what,
+                address=self._address,
+                loaded=said.fraction,
+                loads_s=self._loads_s,
+            )
+        )
 
 
 class Hosts:
@@ -187,41 +219,68 @@ class Hosts:
         self._environ = environ
         self._tell = on_state
         self._digest_key = secrets.token_bytes(32)
+        self._keeping: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
         self._suspects: list[EngineSuspects] = []
+        # Of a model that is being removed, the file system alone could not tell.
+        self._models = ExitStack()
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
+
+    def figures(self) -> dict[tuple[str, str], dict[str, float]]:
+        """Return the figures of the processes that have any, by engine and process."""
+        return {host.labels: host.figures for host in list(self._hosts) if host.figures}
 
     def __repr__(self) -> str:
         return f"<Hosts {[f'{host.engine}.{host.process} {host.state}' for host in self.states.values()]}>"
 
     async def run(self) -> None:
-        """Run until every host has been stopped or has failed for good."""
+        """Run until `stop`."""
         watching = asyncio.create_task(self._watch())
         try:
-            async with asyncio.TaskGroup() as keeping:
+            async with asyncio.TaskGroup() as self._keeping:
                 for host in self._hosts:
-                    keeping.create_task(host.keeper.run())
+                    self.keep(host)
+                await self._stopping.wait()
         finally:
             watching.cancel()
+            self._models.close()
+
+    def of(self, engine: str) -> list[Host]:
+        """Return the hosts of an engine, those too that have failed or are not loaded."""
+        return [host for host in self._hosts if host.labels[0] == engine]
+
+    def keep(self, host: Host) -> None:
+        if self._keeping is not None and not self._stopping.is_set():
+            host.keep(self._keeping)
 
     async def stop(self, within_s: float) -> None:
+        self._stopping.set()
         await asyncio.gather(*(host.keeper.stop(within_s) for host in self._hosts))
 
     def _of(self, spec: HostedEngineSpec, runtime: Path) -> list[Host]:
         """Return the hosts of an engine. If its environment is not built, the engine fails and gets none."""
         try:
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
+            if spec.model is not None:
+                self._models.enter_context(store.hold(spec.model.folder))
         except EnvironmentRefused as refused:
             _log.warning("host.environment.missing", engine=spec.name, reason=str(refused))
-            for process in range(spec.processes):
-                state = HostState(spec.name, process, 0, "failed", str(refused))
-                self.states[spec.name, process] = state
-            return []
+            return self._without_hosts(spec, str(refused))
+        except OSError:
+            _log.warning("host.model.missing", engine=spec.name)
+            return self._without_hosts(spec, f"its model {spec.section.model} has just been removed")
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
-        suspects.hosts = [
+        hosts = [
             Host(spec, process, python, runtime, self._changed, suspects) for process in range(spec.processes)
         ]
-        return suspects.hosts
+        suspects.hosts = hosts
+        return hosts
+
+    def _without_hosts(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
+        for process in range(spec.processes):
+            self.states[spec.name, process] = HostState(spec.name, process, 0, "failed", reason)
+        return []
 
     async def _watch(self) -> None:
         while True:

@@ -12,7 +12,9 @@ from speech_engine import Engine, ModelInfo, VoiceInfo, Work
 from speech_engine.host.engine_stream import EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport, introduction
 from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.slot_turn import batch_of
 from speech_engine.host.slots import Slots
+from speech_engine.licences import with_licence
 from speech_engine.work import job_with_samples
 
 _log = structlog.get_logger()
@@ -25,11 +27,14 @@ class InProcessEngine:
     state = "ready"
     reason = ""
 
-    def __init__(self, engine: Engine, queue: int, samples: LocalSamples | None = None) -> None:
+    def __init__(
+        self, engine: Engine, queue: int, samples: LocalSamples | None = None, licence: str = ""
+    ) -> None:
         self._engine = engine
         self._samples = samples or LocalSamples(NO_SOURCE)
         self._welcome = introduction(engine)
-        self._slots = Slots(engine.slots, queue)
+        self._models = with_licence(self._welcome.models, licence)
+        self._slots = Slots(engine.slots, queue, batch_of(engine))
 
     def __repr__(self) -> str:
         return f"<InProcessEngine {self._slots!r}>"
@@ -39,7 +44,7 @@ class InProcessEngine:
         return self._slots.count
 
     def models(self) -> tuple[ModelInfo, ...]:
-        return self._welcome.models
+        return self._models
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._welcome.voices

@@ -27,12 +27,13 @@ from speech_engine import (
     EngineUnauthorized,
     EngineUnavailable,
     Event,
-    VoiceMade,
     Work,
 )
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import introduction
-from speech_engine.host.slots import Slots, SlotTurn
+from speech_engine.host.slot_turn import SlotTurn
+from speech_engine.host.slots import Slots
+from speech_engine.work import job_of
 
 REFUSED = (EngineUnauthorized, EngineExhausted)
 _FAULTY = (EngineFailed, EngineStumbled, EngineTimeout, EngineUnavailable)
@@ -127,10 +128,14 @@ class ProviderKey:
 
         If the breaker is half open, this try is its probe.
         """
+        if not work.has_listener:
+            return await self._enter_apart(deadline, on_dispatch)
         self.breaker = breaker.start_try(self.breaker)
         turn = KeyTurn(deadline, is_probe=self.breaker.is_probing)
         try:
-            turn.slot = await self.slots.enter(work.tenant, turn.left_s, work.estimated_s, work.share)
+            turn.slot = await self.slots.enter(
+                work.tenant, turn.left_s, work.estimated_s, work.share, job=job_of(work)
+            )
             await self._pace.turn(turn.left_s)
         except BaseException:
             self.leave(turn, "left")
@@ -139,16 +144,30 @@ class ProviderKey:
         on_dispatch(True)
         return turn
 
+    async def _enter_apart(self, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
+        """Wait for the pace alone. The key learns nothing of work on a voice.
+
+        Somebody's clones must not take the slots of everybody's speech, and a key that may not clone may
+        speak all the same. Who sends this work limits it.
+        """
+        turn = KeyTurn(deadline, is_probe=False)
+        await self._pace.turn(turn.left_s)
+        on_dispatch(True)
+        return turn
+
     def note(self, turn: KeyTurn, event: Event) -> None:
         """Count what came out. The first audio says at once that the provider is well."""
         if turn.slot is not None:
             self.slots.note(turn.slot, event)
-        if not turn.has_audio and isinstance(event, (Audio, Encoded, VoiceMade)):
+        if not turn.has_audio and isinstance(event, (Audio, Encoded)):
             turn.has_audio = True
             self._report(turn, None)
 
     def leave(self, turn: KeyTurn, result: Result) -> None:
-        """Give back the slot and tell the breaker the result. A try that stayed in our queue says nothing."""
+        """Give back the slot and tell the breaker the result.
+
+        A try that stayed in our queue says nothing, nor does work on a voice.
+        """
         if turn.slot is not None:
             self.slots.leave(turn.slot)
         if turn.dispatched_at is not None:

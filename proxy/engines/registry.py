@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Literal, NamedTuple, get_args
+from typing import Any, Generic, Literal, NamedTuple
 
 import msgspec
 import pluggy
@@ -23,8 +23,11 @@ from proxy.config.config_toml import EngineSection
 from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
+from proxy.engines.hook_answers import judge
+from proxy.engines.model_store.store import StoredModel, with_model
 from speech_engine import Context, Engine, Hosted, Plugin
-from speech_engine.plugin import Create, Kind, Missing, S
+from speech_engine.model_files import UnusableModel
+from speech_engine.plugin import Create, Missing, S
 from speech_engine.worker_module import worker_engine
 
 GROUP = "voxgate"
@@ -46,15 +49,27 @@ class PluginFault(NamedTuple):
 
 
 class HostedEngineSpec(NamedTuple):
-    """An engine for the supervisor to run: its worker, and the section of its instance."""
+    """An engine for the supervisor to run: its worker, its section, and the imported model."""
 
     name: str
     hosted: Hosted
     section: EngineSection
+    model: StoredModel | None = None
+
+    @property
+    def licence(self) -> str:
+        """The licence of the imported model, or "" if the plugin says its own."""
+        return self.model.manifest.licence if self.model else ""
 
     @property
     def module(self) -> str:
         return self.hosted.module
+
+    @property
+    def memory_gb(self) -> float | None:
+        """What a process needs on its device: what the section says, else the estimate for its model."""
+        estimate = self.model.manifest.memory_gb if self.model else None
+        return self.section.memory_gb or estimate or None
 
     @property
     def processes(self) -> int:
@@ -73,6 +88,12 @@ class InProcessSpec(NamedTuple, Generic[S]):
     settings: tuple[S, ...]
     is_guarded: bool
     credentials: tuple[str, ...] = (DEFAULT_CREDENTIAL,)
+    model: StoredModel | None = None
+
+    @property
+    def licence(self) -> str:
+        """The licence of the imported model, or "" if the plugin says its own."""
+        return self.model.manifest.licence if self.model else ""
 
     def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
         """Return one function for each key. It creates the engine that speaks with this key."""
@@ -123,31 +144,44 @@ class Registry:
         """Return the plugins of the module behind one entry point."""
         return tuple(plugin for key, plugin in self._plugins.items() if self._entries.get(key) == entry)
 
-    def engine(self, name: str, section: EngineSection) -> HostedEngineSpec | InProcessSpec[msgspec.Struct]:
-        """Return how to run a configured engine. Raise EngineConfigError with what to mend."""
+    def engine(
+        self, name: str, section: EngineSection, data: str
+    ) -> HostedEngineSpec | InProcessSpec[msgspec.Struct]:
+        """Return how to run a configured engine. `data` is the folder that has the imported models.
+
+        Raise EngineConfigError with what to mend.
+        """
         plugin = self._plugins.get(("engine", section.plugin))
         if plugin is None:
             raise EngineConfigError(self._why_missing(name, section.plugin))
         if section.fault:
             raise EngineConfigError(section.fault)
+        try:
+            section, model = with_model(section, plugin.model_format, data)
+        except UnusableModel as fault:
+            raise EngineConfigError(f"engines.{name}.model: {fault}") from None
         if not isinstance(plugin.create, Hosted):
             keys = settings_by_key(plugin.settings, section)
             each = tuple(_settings(f"engines.{name}{key.where}", plugin.settings, key.raw) for key in keys)
             labels = tuple(key.credential for key in keys)
-            return InProcessSpec(name, plugin.create, each, is_guarded=True, credentials=labels)
+            return InProcessSpec(name, plugin.create, each, is_guarded=True, credentials=labels, model=model)
         if section.credentials:
             raise EngineConfigError(
                 f"engines.{name}.credentials: {section.plugin} has no provider; remove it"
             )
         settings = _settings(f"engines.{name}", plugin.settings, section.settings)
+        kind = section.device.partition(":")[0]
+        if kind != "auto" and kind not in plugin.create.devices:
+            able = ", ".join(plugin.create.devices)
+            raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {kind}")
         if section.hosted:
-            return HostedEngineSpec(name, plugin.create, section)
+            return HostedEngineSpec(name, plugin.create, section, model)
         if not plugin.create.in_process:
             raise EngineConfigError(
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
             )
         create = _create_of(name, plugin.create.module)
-        return InProcessSpec(name, create, (settings,), is_guarded=False)
+        return InProcessSpec(name, create, (settings,), is_guarded=False, model=model)
 
     def missing(self, name: str, section: EngineSection) -> tuple[Missing, ...]:
         """Return what a configured engine lacks on this machine. Raise EngineConfigError."""
@@ -229,7 +263,7 @@ def _register(
         manager.check_pending()
         answers = manager.subset_hook_caller("voxgate_register", others)()
         stage = "answer"
-        plugins = _judge(answers, found)
+        plugins = judge(answers, found)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
         if manager.has_plugin(name):
             manager.unregister(name=name)
@@ -244,37 +278,6 @@ def _create_of(name: str, module: str) -> Create[Any]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: reported as its fault
         reason = f"{type(error).__name__}: {error}"
     raise EngineConfigError(f"engines.{name}: {module} cannot be used: {reason}")
-
-
-class _Nonsense(Exception):
-    """An answer of a hook that breaks the hook's promise."""
-
-
-def _judge(answers: list[Any], found: Mapping[_Key, Plugin[Any]]) -> tuple[Plugin[Any], ...]:
-    if not answers:
-        raise _Nonsense("it has no voxgate_register(), or one that gives None")
-    plugins = answers[0]
-    if not isinstance(plugins, tuple) or not all(isinstance(plugin, Plugin) for plugin in plugins):
-        raise _Nonsense(f"voxgate_register() must give a tuple of Plugin, not {type(plugins).__name__}")
-    taken = set(found)
-    for plugin in plugins:
-        _judge_plugin(plugin)
-        if (plugin.kind, plugin.name) in taken:
-            raise _Nonsense(f"another plugin already gives the {plugin.kind} {plugin.name!r}")
-        taken.add((plugin.kind, plugin.name))
-    return plugins
-
-
-def _judge_plugin(plugin: Any) -> None:
-    """Raise _Nonsense if a field has a wrong type: a struct does not check its annotations."""
-    if plugin.kind not in get_args(Kind):
-        raise _Nonsense(f"there is no kind of plugin called {plugin.kind!r}")
-    if not isinstance(plugin.name, str) or not plugin.name:
-        raise _Nonsense(f"the name of a plugin must be a text, not {plugin.name!r}")
-    if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
-        raise _Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
-    if not isinstance(plugin.create, Hosted) and not callable(plugin.create):
-        raise _Nonsense(f"the create of {plugin.name!r} must be a function or Hosted")
 
 
 def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseException) -> None:

@@ -25,14 +25,15 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
 FRAME_BYTES = 65_536
+HEAD_BYTES = 16
 
 ACCOUNT_KEY_SUBJECT = b"account"
 """The subject of the key of an account. That of a recording's key is its digest."""
 
 _TAG_BYTES = 16
+SEALED_FRAME_BYTES = FRAME_BYTES + _TAG_BYTES
 _NONCE_BYTES = 12
 _HEAD = b"VXS1\x01\x00\x00\x00"
-_HEAD_BYTES = 16
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 8
 _ID_CHARACTERS = 12
@@ -139,22 +140,41 @@ def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
     return b"".join((head, *sealed))
 
 
+class SealedFrames:
+    """The frames of one blob, which open in any order: so nobody needs all of them in memory."""
+
+    def __init__(self, head: bytes, blob_bytes: int, key: bytes, owner: str, digest: str) -> None:
+        """Take the head of a blob, and the bytes that the blob has. Raises Tampered."""
+        self.plain_bytes = int.from_bytes(head[len(_HEAD) : HEAD_BYTES])
+        self._count = _frames_of(self.plain_bytes)
+        if (
+            not head.startswith(_HEAD)
+            or blob_bytes != HEAD_BYTES + self.plain_bytes + self._count * _TAG_BYTES
+        ):
+            raise Tampered
+        self._frames = AESGCM(key)
+        self._bound = head + _bound_blob(owner, digest)
+
+    def open(self, first: int, sealed: bytes | memoryview) -> bytes:
+        """Return the plain bytes of whole frames that follow one another, from the frame `first` on.
+
+        Raises Tampered: for frames that were cut, changed or exchanged.
+        """
+        view = memoryview(sealed)
+        frames = [view[at : at + SEALED_FRAME_BYTES] for at in range(0, len(view), SEALED_FRAME_BYTES)]
+        try:
+            return b"".join(
+                self._frames.decrypt(_nonce(index, self._count), frame, self._bound)
+                for index, frame in enumerate(frames, first)
+            )
+        except (InvalidTag, ValueError):
+            raise Tampered from None
+
+
 def open_sealed(blob: bytes, key: bytes, owner: str, digest: str) -> bytes:
     """Return the plain bytes of a blob. Raises Tampered: for one that was cut, changed or exchanged."""
-    head, size = blob[:_HEAD_BYTES], int.from_bytes(blob[len(_HEAD) : _HEAD_BYTES])
-    count = _frames_of(size)
-    if not head.startswith(_HEAD) or len(blob) != _HEAD_BYTES + size + count * _TAG_BYTES:
-        raise Tampered
-    frames, bound, view = AESGCM(key), head + _bound_blob(owner, digest), memoryview(blob)[_HEAD_BYTES:]
-    step = FRAME_BYTES + _TAG_BYTES
-    try:
-        plain = [
-            frames.decrypt(_nonce(index, count), view[index * step : (index + 1) * step], bound)
-            for index in range(count)
-        ]
-    except InvalidTag:
-        raise Tampered from None
-    return b"".join(plain)
+    frames = SealedFrames(blob[:HEAD_BYTES], len(blob), key, owner, digest)
+    return frames.open(0, memoryview(blob)[HEAD_BYTES:])
 
 
 def seal_value(value: msgspec.Struct, key: bytes, owner: str, row: str) -> str:

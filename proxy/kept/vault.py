@@ -19,9 +19,10 @@ import msgspec
 import structlog
 
 from proxy.config.sections import VaultSection
-from proxy.kept import locked_files, sealing, vault_files
+from proxy.kept import locked_files, sealed_file, sealing, vault_files
 from proxy.kept.locked_files import Lock
 from proxy.kept.master_keys import MasterKeySource, VaultFailed
+from proxy.kept.sealed_file import SealedFileReader, damaged
 from proxy.kept.sealing import ACCOUNT_KEY_SUBJECT, MasterKeys, Tampered, UnknownMaster, row_subject
 from proxy.storage import blobs, erasures, wrapped_keys
 from proxy.storage.blobs import BlobRow
@@ -90,11 +91,13 @@ class Vault:
 
     async def open(self, account: str, digest: str) -> bytes:
         """Return a recording. Raises VaultFailed if there is none, or if it is not as it was sealed."""
-        row = await blobs.find(self._store, account, digest)
-        if row is None:
-            raise VaultFailed(f"there is no recording {digest[:8]}")
-        key = self._unwrap(row.wrapped, account, bytes.fromhex(digest), f"recording {digest[:8]}")
-        return await asyncio.to_thread(_open_file, self._path(account, digest), key, account, digest)
+        key = await self._key_of(account, digest)
+        return await asyncio.to_thread(sealed_file.read, self._path(account, digest), key, account, digest)
+
+    async def reader(self, account: str, digest: str) -> SealedFileReader:
+        """Return a reader of a recording, which has little of it in memory. Raises what `open` raises."""
+        key = await self._key_of(account, digest)
+        return await asyncio.to_thread(SealedFileReader, self._path(account, digest), key, account, digest)
 
     async def drop(self, account: str, digests: Sequence[str]) -> None:
         """Drop those recordings that no sample and no consent names: first the keys, then the files."""
@@ -118,7 +121,7 @@ class Vault:
         try:
             return msgspec.json.decode(sealing.open_value(record.sealed, key, account, row_id), type=type_)
         except (Tampered, msgspec.MsgspecError):
-            raise _damaged(row_id) from None
+            raise damaged(row_id) from None
 
     async def name_digest(self, account: str, name: str) -> str:
         """Return what stands for a name in a unique column. Only this account's key makes it."""
@@ -141,6 +144,12 @@ class Vault:
 
     def _path(self, account: str, digest: str) -> Path:
         return _path(self._root, account, digest)
+
+    async def _key_of(self, account: str, digest: str) -> bytes:
+        row = await blobs.find(self._store, account, digest)
+        if row is None:
+            raise VaultFailed(f"there is no recording {digest[:8]}")
+        return self._unwrap(row.wrapped, account, bytes.fromhex(digest), f"recording {digest[:8]}")
 
     async def _finish(self, work: Coroutine[None, None, _T]) -> _T:
         """Carry out a change to its end, even if the caller is cancelled: it holds a lock."""
@@ -238,7 +247,7 @@ class Vault:
                 f"master key {unknown} is not configured; name it in vault.old_master_keys"
             ) from None
         except Tampered:
-            raise _damaged(what) from None
+            raise damaged(what) from None
 
 
 @asynccontextmanager
@@ -266,19 +275,6 @@ def _root(section: VaultSection, data: Path) -> Path:
 
 def _path(root: Path, account: str, digest: str) -> Path:
     return root / (account or _OPERATOR) / digest
-
-
-def _damaged(what: str) -> VaultFailed:
-    return VaultFailed(f"{what} is damaged, or was exchanged for another")
-
-
-def _open_file(path: Path, key: bytes, account: str, digest: str) -> bytes:
-    try:
-        return sealing.open_sealed(path.read_bytes(), key, account, digest)
-    except Tampered:
-        raise _damaged(f"recording {digest[:8]}") from None
-    except OSError as error:
-        raise VaultFailed(f"recording {digest[:8]} cannot be read: {error.strerror}") from None
 
 
 async def _take(path: Path) -> Lock:

@@ -38,6 +38,13 @@ class Spend(msgspec.Struct, frozen=True):
     of_usd: float
 
 
+class UsedUp(NamedTuple):
+    """A budget that is used up, in words, until this moment of the store's clock."""
+
+    reason: str
+    until: int
+
+
 class _Budget(NamedTuple):
     """One budget. `owner` is an engine or an account."""
 
@@ -79,15 +86,22 @@ class Budgets:
         sums = [(budget, await self._sums.get(budget)) for budget in self._of_engine[engine]]
         return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 
-    async def used_up(self, engine: str) -> str:
-        """Return for the operator why an engine gets no request now, or "" while there is money left."""
+    async def used_up(self, engine: str, account: str = "", terms: Terms | None = None) -> UsedUp | None:
+        """Return why an engine gets no request now, of this account if one is named.
+
+        None: there is money left.
+        """
+        budgets = [*self._of_engine.get(engine, ())]
+        if terms is not None and engine in self._costly:
+            budgets += _account_budgets(account, terms)
         # The longest period first: a new day does not help if the month's budget is used up.
-        for budget in reversed(self._of_engine.get(engine, ())):
+        for budget in reversed(budgets):
             sum_ = await self._sums.get(budget)
             if sum_.micro_usd / 1e6 >= budget.usd:
                 until = datetime.fromtimestamp(sum_.until / 1e6, UTC)
-                return f"budget of this {budget.period} used up until {until:%Y-%m-%dT%H:%MZ}"
-        return ""
+                reason = f"budget of this {budget.period} used up until {until:%Y-%m-%dT%H:%MZ}"
+                return UsedUp(reason, sum_.until)
+        return None
 
     async def _check(self, budget: _Budget) -> None:
         sum_ = await self._sums.get(budget)

@@ -15,8 +15,11 @@ from prometheus_client.registry import Collector
 
 from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
+from proxy.processes.batch_metrics import Figures, batch_metrics
 from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
-from speech_engine.host.pipe import HostState
+from speech_engine.host.pipe_messages import (
+    HostState,
+)
 
 ANSWER_S = 2.0
 """The time that a worker has to report. The page is useful without its report, too."""
@@ -64,12 +67,14 @@ class MetricsPage(Collector):
         ask: Callable[[], Awaitable[list[WorkerMetrics]]],
         hosts: Callable[[], Iterable[HostState]],
         names: Callable[[], Sequence[str]] = tuple,
+        batches: Callable[[], Figures] = dict,
     ) -> None:
         self._address = address
         self._workers = workers
         self._ask = ask
         self._hosts = hosts
         self._names = names
+        self._batches = batches
         self._sum = MetricsSum()
         self._asking = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,7 +134,7 @@ class MetricsPage(Collector):
         configured.add_metric([], self._workers)
         answered = GaugeMetricFamily("voxgate_workers_ready", "Workers whose figures are in this page.")
         answered.add_metric([], len(reports))
-        yield from (configured, answered, *self._of_hosts(), *figures)
+        yield from (configured, answered, *self._of_hosts(), *batch_metrics(self._batches()), *figures)
 
     def _of_hosts(self) -> Iterable[Metric]:
         ready = GaugeMetricFamily(

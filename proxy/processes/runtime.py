@@ -67,16 +67,16 @@ def locked(data: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            _give_to_owner(data)
+            give_to_owner(data, data.stat())
     finally:
         os.close(descriptor)
 
 
-def _give_to_owner(data: Path) -> None:
-    owner = data.stat()
+def give_to_owner(folder: Path, owner: os.stat_result) -> None:
+    """Give all that root made in a folder to the owner of the data folder."""
     if os.geteuid() != 0 or owner.st_uid == 0:
         return
-    for _, folders, files, descriptor in os.fwalk(data):
+    for _, folders, files, descriptor in os.fwalk(folder):
         for name in (*folders, *files):
             found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             # Never another name of a file elsewhere: the owner could have made it.

@@ -17,6 +17,7 @@ from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reload import Reload, dropped_plans, merge
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.children import Child
+from proxy.engines.engine_switch import EngineSwitch
 from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.errors import CannotServe
@@ -25,7 +26,9 @@ from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from proxy.processes.workers import Workers
 from speech_engine.host.confinement import forbid_dumps
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe_messages import (
+    EngineQuestion,
+    EngineSwitched,
     ErasureQuestion,
     ErasureSpread,
     ForgetQuestion,
@@ -91,7 +94,7 @@ def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, 
     specs = []
     for name, section in config.engines.items():
         try:
-            spec = registry.engine(name, section)
+            spec = registry.engine(name, section, config.data)
         except EngineConfigError:
             continue
         if isinstance(spec, HostedEngineSpec):
@@ -130,7 +133,9 @@ class Supervisor:
             self._metrics,
             lambda: self._hosts.states.values(),
             lambda: self._config.server.hosts,
+            self._hosts.figures,
         )
+        self._switch = EngineSwitch(self._hosts)
         self._stopping = asyncio.Event()
         self._answering: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
@@ -176,6 +181,12 @@ class Supervisor:
                 self._reload_for_worker(number, asked)
             case ErasureQuestion():
                 self._answer_soon(self._spread_erasure(number, asked))
+            case EngineQuestion():
+                self._answer_soon(self._switch_engine(number, asked))
+
+    async def _switch_engine(self, number: int, asked: EngineQuestion) -> None:
+        refusal = await self._switch.switch(asked.engine, asked.action, breaks_off=asked.breaks_off)
+        self._workers.answer(number, EngineSwitched(asked.question, refusal))
 
     async def _spread_erasure(self, number: int, asked: ErasureQuestion) -> None:
         is_everywhere = await self._workers.ask_to_forget(

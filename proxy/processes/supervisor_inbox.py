@@ -17,23 +17,22 @@ from proxy.storage import accounts
 from proxy.storage.erasures import Tombstone
 from proxy.storage.store import StorageFailed
 from proxy.telemetry import logs
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe import ParentPipe, remove_socket, tell
+from speech_engine.host.pipe_messages import (
     Drain,
+    EngineSwitched,
     ErasureSpread,
     ForgetQuestion,
     HostState,
     Message,
     MetricsQuestion,
     MetricsReport,
-    ParentPipe,
     PlansInUse,
     PlansQuestion,
     ReloadResult,
     Revision,
     VoiceForgotten,
     WorkerGivenUp,
-    remove_socket,
-    tell,
 )
 
 _log = structlog.get_logger()
@@ -86,7 +85,7 @@ class SupervisorInbox:
                     places.revise(config.server)
                     public.config.timeout_graceful_shutdown = drain_seconds(config)
                     _log.info("config.reload.complete", revision=revision.number)
-                case ReloadResult() | ErasureSpread() as answer:
+                case ReloadResult() | ErasureSpread() | EngineSwitched() as answer:
                     line.on_answer(answer)
                 case Drain():
                     worker.server_state.is_draining = True

@@ -1,4 +1,4 @@
-"""A worker's questions to its supervisor, over the pipe: a reload, and an erasure for all workers."""
+"""A worker's questions to its supervisor, over the pipe: a reload, an erasure for all, an engine's load."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ from typing import TypeVar
 
 from proxy.errors import UpstreamFailed
 from proxy.storage.erasures import Tombstone
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import (
+    EngineAction,
+    EngineQuestion,
+    EngineSwitched,
     ErasureQuestion,
     ErasureSpread,
-    ParentPipe,
     ReloadQuestion,
     ReloadResult,
+    SupervisorAnswer,
+    WorkerQuestion,
 )
 
 _RELOAD_S = 20.0
 """The supervisor reads the file, and asks a worker for up to 5 s which plans are in use."""
 _SPREAD_S = 10.0
+_SWITCH_S = 15.0
+"""A host that does not end is killed after four seconds; another switch may be under way."""
 
-_A = TypeVar("_A", ReloadResult, ErasureSpread)
+_A = TypeVar("_A", ReloadResult, ErasureSpread, EngineSwitched)
 
 
 class SupervisorLine:
@@ -30,7 +37,7 @@ class SupervisorLine:
     def __init__(self, pipe: ParentPipe) -> None:
         self._pipe = pipe
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[ReloadResult | ErasureSpread]] = {}
+        self._waiting: dict[int, asyncio.Future[SupervisorAnswer]] = {}
 
     def __repr__(self) -> str:
         return f"<SupervisorLine, {len(self._waiting)} wait>"
@@ -53,11 +60,20 @@ class SupervisorLine:
         except TimeoutError:
             return False
 
-    async def _ask(
-        self, question: Callable[[int], ReloadQuestion | ErasureQuestion], within_s: float, kind: type[_A]
-    ) -> _A:
+    async def switch(self, engine: str, action: EngineAction, breaks_off: bool) -> EngineSwitched:
+        """Load, unload or restart an engine. Raises UpstreamFailed without an answer in time."""
+
+        def question(number: int) -> EngineQuestion:
+            return EngineQuestion(number, engine, action, breaks_off)
+
+        try:
+            return await self._ask(question, _SWITCH_S, EngineSwitched)
+        except TimeoutError:
+            raise UpstreamFailed("The engine's hosts have not ended yet; see the log.") from None
+
+    async def _ask(self, question: Callable[[int], WorkerQuestion], within_s: float, kind: type[_A]) -> _A:
         number = next(self._numbers)
-        waiting: asyncio.Future[ReloadResult | ErasureSpread] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[SupervisorAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
         try:
             self._pipe.send(question(number))
@@ -68,7 +84,7 @@ class SupervisorLine:
         assert isinstance(answer, kind), "the number is of this question"
         return answer
 
-    def on_answer(self, answer: ReloadResult | ErasureSpread) -> None:
+    def on_answer(self, answer: SupervisorAnswer) -> None:
         waiting = self._waiting.get(answer.question)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)

@@ -37,7 +37,12 @@ from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
 from proxy.voices.retention import erase_unused_voices
 from speech_engine.host.confinement import forbid_dumps
-from speech_engine.host.pipe import Broken, ParentPipe, Ready, Revision
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import (
+    Broken,
+    Ready,
+    Revision,
+)
 
 SETTLE_S = 10.0
 
@@ -100,7 +105,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         libraries.load()
     line = SupervisorLine(pipe)
     host, port = http.getsockname()[:2]
-    link = ServerLink(host, port, line.reload, line.spread)
+    link = ServerLink(host, port, line.reload, line.spread, line.switch)
     async with open_worker(config, plugins, link) as worker:
         # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
         is_open = not (config.server.dev_key or is_local(config.server.host))
@@ -150,7 +155,7 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
     """Tell whether an engine gives PCM for sure: those of the cloud mostly give what a client can have."""
     for name, section in config.engines.items():
         try:
-            spec = plugins.engine(name, section)
+            spec = plugins.engine(name, section, config.data)
         except EngineConfigError:
             continue  # the list of engines shows it
         if isinstance(spec, HostedEngineSpec) or not spec.is_guarded:

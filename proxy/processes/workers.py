@@ -10,7 +10,8 @@ from typing import NamedTuple
 import structlog
 
 from proxy.engines.children import Child, Keeper
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe_messages import (
+    EngineQuestion,
     ErasureQuestion,
     Message,
     MetricsReport,
@@ -172,7 +173,7 @@ class Workers:
         match message:
             case Ready():
                 self._dev_key = message.dev_key or self._dev_key
-            case ReloadQuestion() | ErasureQuestion():
+            case ReloadQuestion() | ErasureQuestion() | EngineQuestion():
                 self._on_question(number, message)
             case MetricsReport() | PlansInUse() | VoiceForgotten():
                 answer = self._answers.get((message.question, number))

@@ -253,7 +253,8 @@ class Tally:
 class SpeechCall(NamedTuple):
     """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
 
-    `clip` is the path of its clip in the audio cache, None if the cache is not used.
+    `clip` is the path of its clip in the audio cache, None if the cache is not used. An answer that
+    `goes_whole` is heard only when all of it is there.
     """
 
     id: str
@@ -262,6 +263,7 @@ class SpeechCall(NamedTuple):
     plan: SpeechPlan
     tally: Tally
     clip: str | None = None
+    goes_whole: bool = False
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.tally!r}>"

@@ -20,6 +20,7 @@ from proxy.ledger.budgets import Budgets
 from proxy.speech.call import Attempt, PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
+from proxy.speech.listening import listening_to
 from proxy.speech.planning import Part
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
@@ -241,6 +242,7 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
     info = candidate.model.info
     native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native_speed
+    listening = listening_to(call, run, candidate, time.monotonic())
     can_pass_through = factor == 1.0 and format_ in info.formats and open_frames(format_) is not None
     return SpeechJob(
         id=call.id,
@@ -260,4 +262,8 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
         max_samples=round(estimate.cap_seconds(text.estimated_s) * info.sample_rate_hz * factor),
         pronunciations=find_pronunciations(part.lexicon, info.phonemes, text.segments),
         credential=candidate.credential,
+        urgency=listening.urgency,
+        plays_in_s=listening.plays_in_s,
+        plays_rate=factor,
+        follows_s=listening.follows_s,
     )

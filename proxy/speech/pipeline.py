@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from policies import price
-from proxy.errors import VoiceErased, from_engine
+from proxy.errors import from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.speech.answer import Answer
 from proxy.speech.cache import Cache, CacheLookup, Clip
@@ -70,10 +70,8 @@ class Pipeline:
             await self._answer(call, delivery)
             return
         with self._erased.speaking(voices):
-            try:
-                self._erased.check(voices)
-            except VoiceErased as error:
-                raise from_engine(error) from None
+            if (erased := self._erased.erasure_of(voices)) is not None:
+                raise from_engine(erased)
             await self._answer(call, delivery)
 
     async def _answer(self, call: SpeechCall, delivery: Delivery) -> None:
@@ -99,7 +97,9 @@ class Pipeline:
             await delivery.write(answer)
             if answer.is_whole:
                 lookup.keep(call, answer.speech)
-        except EngineError as error:
+        except EngineError as raised:
+            # An engine that has lost the recording of an erased voice has not failed.
+            error = self._erased.erasure_of(call.plan.own_voices) or raised
             if answer is not None:
                 speaker = tally.current_part.speaker
                 _log.warning("engine.speak.broken", **error_details(call.id, speaker, error))
@@ -129,14 +129,9 @@ class Pipeline:
             call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
-        try:
-            speech = await begin_speech(
-                self._first_audio, self._levels, self._room, call, began - call.tally.began
-            )
-        except EngineError:
-            # An engine that lost the recording of an erased voice has not failed.
-            self._erased.check(call.plan.own_voices)
-            raise
+        speech = await begin_speech(
+            self._first_audio, self._levels, self._room, call, began - call.tally.began
+        )
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
 

@@ -6,8 +6,6 @@ holder has taken the row over. Each write that keeps a clone asks for the voice'
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping
 from typing import Literal
 
 import msgspec
@@ -22,7 +20,7 @@ from proxy.storage.store import Params, Row, Statement, Store
 
 
 class BindingRecord(BindingFacts, frozen=True, kw_only=True):
-    """A voice on one engine. `revision` is that of the voice's sound. `error` is for its owner to read."""
+    """A voice on one engine. `revision` is the voice's at the wish. `error` is for its owner to read."""
 
     id: str
     voice: str
@@ -44,13 +42,13 @@ class BindingWish(msgspec.Struct, frozen=True, kw_only=True):
     credential: str
 
 
-_COLUMNS = columns(BindingRecord)
+COLUMNS = columns(BindingRecord)
 _PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
 _OURS = "id = :id AND fence = :fence"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
 _DOOM_VOICE = f"{_DOOM} voice = :voice AND state <> 'doomed'"
 # What the provider had once gets another name, and what it has of the old one is deleted.
-_DOOM_OLD = f"{_DOOM} {_PLACE} AND (state = 'expired' OR revision < :revision)"
+_DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
 _TRY_AGAIN = f"""
 UPDATE bindings SET state = CASE WHEN name = '' THEN 'wanted' ELSE 'making' END,
     due = 0, tries = 0, error = ''
@@ -64,27 +62,16 @@ WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice)
 ON CONFLICT DO NOTHING
 """
 _IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"
-_GET_PLACE = f"SELECT {_COLUMNS} FROM bindings WHERE {_PLACE}"
-_GET = f"SELECT {_COLUMNS} FROM bindings WHERE id = :id"
-_ALL = f"SELECT {_COLUMNS} FROM bindings ORDER BY engine, credential, id"
-_OF_PLACE = f"SELECT {_COLUMNS} FROM bindings WHERE engine = :engine AND credential = :credential"
-_OF_VOICES = f"SELECT {_COLUMNS} FROM bindings WHERE state <> 'doomed' AND voice IN ({{names}}) ORDER BY id"
-_OPEN = f"""
-SELECT {_COLUMNS} FROM bindings
-WHERE state IN ('wanted', 'making', 'doomed', 'stranded', 'ready') AND due <= :now AND lease <= :now
-    AND (state <> 'ready' OR expires <= :now OR NOT (engine || '/' || credential IN ({{configured}})))
-    AND (state NOT IN ('stranded', 'doomed') OR engine || '/' || credential IN ({{configured}})
-        OR (state = 'doomed' AND name = '' AND engine_voice = ''))
-ORDER BY due, id LIMIT :limit
-"""
+_GET_PLACE = f"SELECT {COLUMNS} FROM bindings WHERE {_PLACE}"
+_GET = f"SELECT {COLUMNS} FROM bindings WHERE id = :id"
 _TAKE = f"""
 UPDATE bindings SET fence = fence + 1, lease = :until WHERE {_OURS} AND state = :state AND lease <= :now
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """
 _BEGIN = f"""
 UPDATE bindings SET state = 'making', name = :name WHERE {_OURS} AND state IN ('wanted', 'making')
     AND {NOT_ERASED}
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """
 _KEEP = f"""
 UPDATE bindings SET state = 'ready', engine_voice = :engine_voice, made = CAST(:now AS BIGINT),
@@ -97,9 +84,7 @@ _KEEP_DOOMED = f"""
 UPDATE bindings SET state = 'doomed', engine_voice = :engine_voice, due = 0, tries = 0 WHERE {_OURS}
 RETURNING id
 """
-_MOVE = (
-    f"UPDATE bindings SET state = :state, due = :due, tries = :tries, error = :error, lease = 0 WHERE {_OURS}"
-)
+_MOVE = f"UPDATE bindings SET state = :state, due = :due, tries = :tries, error = :error WHERE {_OURS}"
 _GIVE_BACK = f"UPDATE bindings SET lease = 0 WHERE {_OURS}"
 _REMOVE = f"DELETE FROM bindings WHERE {_OURS} AND state = 'doomed'"
 _DOOM_ONE = f"{_DOOM} {_OURS}"
@@ -109,11 +94,6 @@ INSERT INTO bindings (id, voice, account, revision, engine, credential, state, e
 SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expired', CAST(:error AS TEXT)
 FROM bindings WHERE id = :id AND state = 'doomed'
 ON CONFLICT DO NOTHING
-"""
-_USED = """
-UPDATE bindings SET used = :now, expires = expires + (:now - used)
-WHERE engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'
-    AND used < :now
 """
 _GONE = "SELECT 1 AS is_there FROM bindings WHERE voice = :voice AND state = 'doomed' LIMIT 1"
 _INSTALL = "INSERT INTO installation (number, id) VALUES (1, :id) ON CONFLICT DO NOTHING"
@@ -132,61 +112,34 @@ def doom_statements(voice: str) -> tuple[Statement, ...]:
     return (Statement(_DOOM_VOICE, {"voice": voice}),)
 
 
-async def want(store: Store, wish: BindingWish, act: Act | None = None) -> BindingRecord | None:
+def want_statement(wish: BindingWish) -> Statement:
+    """Return what adds the row of a clone, for the commit of its voice. It does nothing without the voice."""
+    return Statement(_WANT, {**msgspec.structs.asdict(wish), "id": new_id("bind")})
+
+
+async def want(
+    store: Store, wish: BindingWish, act: Act | None = None, *, replaces_expired: bool = False
+) -> BindingRecord | None:
     """Note that a clone is wanted, and return its row: there is one for each place.
 
-    One that failed is tried again. One that the provider has lost, or of an older sound, is made anew.
-    None: the voice is gone.
+    One that failed is tried again. One that the provider has no more is made anew if `replaces_expired`:
+    the provider may take its fee again. None: the voice is gone.
     """
     place: Params = msgspec.structs.asdict(wish)
+    expired = [Statement(_DOOM_EXPIRED, place)] if replaces_expired else []
     await store.write(
-        Statement(_DOOM_OLD, place),
+        *expired,
         Statement(_TRY_AGAIN, place),
-        Statement(_WANT, {**place, "id": new_id("bind")}),
+        want_statement(wish),
         *audit.insert_statements(act, _IS_WANTED),
     )
     rows = await store.read(_GET_PLACE, place)
-    return _record(rows[0]) if rows else None
+    return record_of(rows[0]) if rows else None
 
 
 async def get(store: Store, id_: str) -> BindingRecord | None:
     rows = await store.read(_GET, {"id": id_})
-    return _record(rows[0]) if rows else None
-
-
-async def list_all(store: Store) -> list[BindingRecord]:
-    """List all clones, those that have to go too."""
-    return [_record(row) for row in await store.read_long(_ALL)]
-
-
-async def list_of_place(store: Store, engine: str, credential: str) -> list[BindingRecord]:
-    """List the clones of one account at a provider, those that have to go too."""
-    rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
-    return [_record(row) for row in rows]
-
-
-async def list_bindings(store: Store, voices: Collection[str]) -> dict[str, list[BindingRecord]]:
-    """List the clones of voices, by voice."""
-    found: defaultdict[str, list[BindingRecord]] = defaultdict(list)
-    if voices:
-        names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}
-        sql = _OF_VOICES.format(names=", ".join(f":{name}" for name in names))
-        for row in await store.read(sql, names):
-            found[row["voice"]].append(_record(row))
-    return dict(found)
-
-
-async def list_open(
-    store: Store, configured: Collection[tuple[str, str]], now: int, limit: int
-) -> list[BindingRecord]:
-    """List the rows that nobody has a lease of, and with which there may be something to do.
-
-    `configured` are the engines and credentials that there are.
-    """
-    places = {f"place{number}": "/".join(place) for number, place in enumerate(sorted(configured))}
-    names = ", ".join(f":{name}" for name in places) or "''"
-    rows = await store.read(_OPEN.format(configured=names), {**places, "now": now, "limit": limit})
-    return [_record(row) for row in rows]
+    return record_of(rows[0]) if rows else None
 
 
 async def take(store: Store, record: BindingRecord, lease_us: int) -> BindingRecord | None:
@@ -194,14 +147,14 @@ async def take(store: Store, record: BindingRecord, lease_us: int) -> BindingRec
     now = await store.now()
     parameters = {**_ours(record), "state": record.state, "now": now, "until": now + lease_us}
     (rows,) = await store.write(Statement(_TAKE, parameters))
-    return _record(rows[0]) if rows else None
+    return record_of(rows[0]) if rows else None
 
 
 async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord | None:
     """Write the name for which the provider is asked next. None: the voice is erased, or the lease lost."""
     parameters = {**_ours(record), "name": name, "voice": record.voice}
     (rows,) = await store.write(Statement(_BEGIN, parameters))
-    return _record(rows[0]) if rows else None
+    return record_of(rows[0]) if rows else None
 
 
 async def keep(
@@ -227,15 +180,23 @@ async def keep(
 
 
 async def move(
-    store: Store, record: BindingRecord, state: State, *, due: int = 0, tries: int = 0, error: str = ""
+    store: Store,
+    record: BindingRecord,
+    state: State,
+    *,
+    due: int = 0,
+    tries: int = 0,
+    error: str = "",
+    keeps_lease: bool = False,
 ) -> None:
-    """Put a row into another state, or off until it is due, and give its lease back.
+    """Put a row into another state, or off until it is due, and give its lease back, unless it is kept.
 
     A row that was doomed in the meantime stays doomed.
     """
     moved = {**_ours(record), "state": state, "due": due, "tries": tries, "error": error}
     only_if = "" if state == "doomed" else " AND state <> 'doomed'"
-    await store.write(Statement(_MOVE + only_if, moved), Statement(_GIVE_BACK, _ours(record)))
+    given_back = [] if keeps_lease else [Statement(_GIVE_BACK, _ours(record))]
+    await store.write(Statement(_MOVE + only_if, moved), *given_back)
 
 
 async def doom(store: Store, record: BindingRecord) -> None:
@@ -261,16 +222,6 @@ async def give_way(store: Store, id_: str, error: str) -> bool:
     return bool(rows)
 
 
-async def note_uses(store: Store, uses: Mapping[tuple[str, str, str], int]) -> None:
-    """Note when clones last spoke, by engine, credential and the engine's id."""
-    statements = [
-        Statement(_USED, {"engine": engine, "credential": label, "engine_voice": voice, "now": used})
-        for (engine, label, voice), used in uses.items()
-    ]
-    if statements:
-        await store.write(*statements)
-
-
 async def is_gone(store: Store, voice: str) -> bool:
     """Tell whether no provider has a copy of an erased voice any more."""
     return not await store.read(_GONE, {"voice": voice})
@@ -289,5 +240,5 @@ def _ours(record: BindingRecord) -> dict[str, str | int]:
     return {"id": record.id, "fence": record.fence}
 
 
-def _record(row: Row) -> BindingRecord:
+def record_of(row: Row) -> BindingRecord:
     return msgspec.convert(dict(row), BindingRecord)

@@ -20,7 +20,7 @@ Kind = Literal["sample", "mix", "cast", "catalogue"]
 _JSON = ("members", "tags", "labels", "compared")
 _COLUMNS = (
     "id, account, name, kind, revision, created, members, tags, description, language, gender, labels, "
-    "quality, consent, compared, used, wrapped, sealed"
+    "quality, consent, compared, used, wrapped, sealed, request"
 )
 _ORDER = "ORDER BY created DESC, id DESC"
 _BEFORE = f"(created < :at OR (created = :at AND id < :id)) {_ORDER} LIMIT :limit"
@@ -58,7 +58,7 @@ _INSERT = f"""
 INSERT INTO voices ({_COLUMNS})
 SELECT :id, CAST(:account AS TEXT), :name, :kind, 1, :created, :members, :tags, :description,
     CAST(:language AS TEXT), CAST(:gender AS TEXT), :labels, CAST(:quality AS TEXT),
-    CAST(:consent AS TEXT), :compared, CAST(NULL AS BIGINT), :wrapped, :sealed
+    CAST(:consent AS TEXT), :compared, CAST(NULL AS BIGINT), :wrapped, :sealed, :request
 WHERE {_HAS_ROOM} AND {_IS_FREE} AND {_NEEDS}
 RETURNING {_COLUMNS}
 """
@@ -80,12 +80,14 @@ AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
 
 
 class NewCast(msgspec.Struct, frozen=True, kw_only=True):
-    """A cast to be saved. `members` give each name its voice, in order. The rest is for searching."""
+    """A cast to be saved. `members` give each name its voice, in order. Tags and description are for
+    searching. `request` is a digest of the request, if that has an Idempotency-Key."""
 
     name: str
     members: Mapping[str, str]
     tags: tuple[str, ...] = ()
     description: str = ""
+    request: str = ""
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -101,7 +103,8 @@ class VoiceRecord(NewCast, frozen=True, kw_only=True):
 
     If it is sealed, `name` is a digest, and the other texts are empty until the record is opened. `members`
     are those of a cast, `mix` those of a mix, each with its weight. `used` is the day when it last spoke.
-    `texts` are the words of its samples, `request` a digest of the request that made it; no column has them.
+    `texts` are the words of its samples, which no column has. `request` is a digest of the request that made
+    it; of a sealed voice, no column has that either.
     """
 
     id: str
@@ -120,7 +123,6 @@ class VoiceRecord(NewCast, frozen=True, kw_only=True):
     wrapped: str = ""
     sealed: str = ""
     texts: tuple[str, ...] = ()
-    request: str = ""
 
     def __repr__(self) -> str:
         return f"<VoiceRecord {self.id}, a {self.kind} of {self.account}>"
@@ -194,6 +196,7 @@ async def add_cast(
         members=cast.members,
         tags=cast.tags,
         description=cast.description,
+        request=cast.request,
     )
     return await add(store, record, other_name=name_digest, most=most, act=act)
 
@@ -289,6 +292,7 @@ def _values(record: VoiceRecord) -> dict[str, Any]:
         "compared": encode_json(record.compared or {}),
         "wrapped": record.wrapped,
         "sealed": record.sealed,
+        "request": "" if record.is_sealed else record.request,
     }
 
 

@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from policies import bindings as rules
 from policies.bindings import SECOND
@@ -21,7 +22,7 @@ from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
 from proxy.errors import NotFound
 from proxy.ledger.budgets import Budgets
-from proxy.storage import bindings
+from proxy.storage import binding_lists, bindings, clone_uses
 from proxy.storage.audit import Act
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.store import Store
@@ -32,16 +33,28 @@ from proxy.voices.clone_places import ClonePlace, ClonePlaces
 from proxy.voices.clone_recordings import CloneRecordings
 from proxy.voices.provider_clones import ProviderClones
 
+LOST = "The provider does not have it any more."
 LEASE_S = 600.0
 """Longer than an attempt. So a provider has ended the work of a killed worker before it is asked again."""
 _ATTEMPT_S = 480.0
 _DELETION_LEASE_US = 120 * SECOND
 _DELETION_S = 100.0
 _CLOSING_S = 5.0
-_GONE_LOOKS, _GONE_PAUSE_S = 30, 0.1
+_GONE_WITHIN_S = 3.0
 _LOOK_EVERY_S = 5.0
 _PAUSE_S = 0.1
-_MOST_AT_ONCE = 8
+_MOST_AT_ONCE = 4
+"""So many clones are made at once at each account of a provider, and as many are deleted."""
+
+
+class _UnderWay(NamedTuple):
+    task: asyncio.Task[None]
+    record: BindingRecord
+
+    def is_beside(self, other: BindingRecord) -> bool:
+        """Tell whether this takes a place that the other one could have."""
+        ours = self.record
+        return (ours.engine, ours.credential, _kind(ours)) == (other.engine, other.credential, _kind(other))
 
 
 class BindingMaker:
@@ -60,11 +73,12 @@ class BindingMaker:
         self._fees: Mapping[str, int] = {}
         self._budgets: Budgets | None = None
         self._wake = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._under_way: dict[str, _UnderWay] = {}
         self._uses: set[tuple[str, str, str]] = set()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
-        return f"<BindingMaker, {len(self._tasks)} under way>"
+        return f"<BindingMaker, {len(self._under_way)} under way>"
 
     def revise(
         self, config: Config, budgets: Budgets, on_change: Callable[[str], None] | None = None
@@ -79,18 +93,26 @@ class BindingMaker:
         }
         self._budgets = budgets
 
-    async def want(self, wish: BindingWish, act: Act | None = None) -> BindingRecord:
+    async def want(
+        self, wish: BindingWish, act: Act | None = None, *, pays_again: bool = False
+    ) -> BindingRecord:
         """Have a voice cloned. Raises NotFound if the voice is gone.
 
         Whether this place may have the recording is for the caller to check first, and it is checked again
-        when the recording is sent.
+        when the recording is sent. A clone that the provider has no more is made anew where that is free;
+        elsewhere only if the operator `pays_again`.
         """
-        record = await bindings.want(self._store, wish, act)
+        is_free = not self._fees.get(wish.engine)
+        record = await bindings.want(self._store, wish, act, replaces_expired=pays_again or is_free)
         if record is None:
             raise NotFound(f"The voice '{wish.voice}' does not exist.", param="voice", code="voice_not_found")
-        self.on_change(wish.account)
-        self.look_soon()
+        self.begin(wish.account)
         return record
+
+    def begin(self, account: str) -> None:
+        """Begin what an account has just wished."""
+        self.on_change(account)
+        self.look_soon()
 
     def look_soon(self) -> None:
         """Look for something to do at once: a clone is wanted, or doomed."""
@@ -106,41 +128,64 @@ class BindingMaker:
             return
 
     async def look(self) -> None:
-        """Note which clones have spoken, and begin what there is to do."""
+        """Note which clones have spoken, and which are lost, and begin what there is to do."""
         await self._note_uses()
-        ended = [id_ for id_, task in self._tasks.items() if task.done()]
-        for id_ in ended:
-            self._tasks.pop(id_).result()  # a failure of ours goes to the seam of this background task
+        for account in await clone_uses.note_losses(self._store, self._engines.take_losses(), LOST):
+            self.on_change(account)
+        self._forget_ended()
         self._wake.clear()
-        room = _MOST_AT_ONCE - len(self._tasks)
         now = await self._store.now()
-        for record in await bindings.list_open(self._store, self.places.configured(), now, room):
-            if record.id not in self._tasks:
+        # Of those that are listed, some may be of an account which has its place already.
+        for record in await binding_lists.list_open(
+            self._store, self.places.configured(), now, 2 * _MOST_AT_ONCE
+        ):
+            if record.id not in self._under_way and self._has_place(record):
                 task = asyncio.create_task(self._work(record), name=f"clone {record.id}")
-                self._tasks[record.id] = task
-                task.add_done_callback(lambda _task: self._wake.set())
+                self._under_way[record.id] = _UnderWay(task, record)
+                task.add_done_callback(self._note_end)
+
+    def _has_place(self, record: BindingRecord) -> bool:
+        """Tell whether a row may be worked on now. An account has one clone at a time made at each place."""
+        beside = [each.record for each in self._under_way.values() if each.is_beside(record)]
+        if _kind(record) == "make" and any(each.account == record.account for each in beside):
+            return False
+        return len(beside) < _MOST_AT_ONCE
+
+    def _note_end(self, _task: asyncio.Task[None]) -> None:
+        self._wake.set()
+        self._ended.set()
+        self._ended = asyncio.Event()
+
+    def _forget_ended(self) -> None:
+        for id_ in [id_ for id_, each in self._under_way.items() if each.task.done()]:
+            self._under_way.pop(
+                id_
+            ).task.result()  # a failure of ours goes to the seam of this background task
+
+    @property
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [each.task for each in self._under_way.values()]
 
     async def finish(self) -> None:
         """Wait until nothing is under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks.values())
-            for id_ in [id_ for id_, task in self._tasks.items() if task.done()]:
-                self._tasks.pop(id_).result()
+        while self._under_way:
+            await asyncio.wait(self._tasks)
+            self._forget_ended()
 
     async def close(self) -> None:
         """Stop what is under way. Its leases end by themselves, when its providers have ended it too."""
         if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=_CLOSING_S)
-        for task in self._tasks.values():
+            await asyncio.wait(self._tasks, timeout=_CLOSING_S)
+        for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks.values())
+            await asyncio.wait(self._tasks)
 
     async def _note_uses(self) -> None:
         self._uses |= self._engines.take_uses()
         if self._uses:
             uses = dict.fromkeys(self._uses, await self._store.now())
-            await bindings.note_uses(self._store, uses)
+            await clone_uses.note_uses(self._store, uses)
             # If the database is away, they are noted at the next look.
             self._uses.clear()
 
@@ -166,28 +211,45 @@ class BindingMaker:
                 await bindings.move(self._store, held, "expired", error="The provider has deleted it unused.")
             case "remove":
                 await bindings.remove(self._store, held)
-            case _:
-                await self._attempt(held)
+            case "delete":
+                if (attempt := await self._attempt(held)) is not None:
+                    await attempt.delete(held, _DELETION_S)
+            case "make" | "settle":
+                attempt = await self._attempt(held)
+                if attempt is not None and not await self._is_too_dear(held):
+                    await attempt.make(held, self._recordings, self._plans, _ATTEMPT_S)
+            case "rest":
+                return
 
-    async def _attempt(self, held: BindingRecord) -> None:
+    async def _attempt(self, held: BindingRecord) -> CloneAttempt | None:
+        """Return what can be tried now. Otherwise put it off: that is no failed try, so none is counted."""
         info = self.places.info(held.engine)
         if info is None:
-            # The engine has not said yet what it can do. That is no failed try.
-            due = await self._store.now() + round(rules.FIRST_DELAY_S * SECOND)
-            await bindings.move(self._store, held, held.state, due=due, tries=held.tries, error=held.error)
-            return
-        attempt = CloneAttempt(
+            # The engine has not said yet what it can do.
+            await self._put_off(held, rules.FIRST_DELAY_S, held.error)
+            return None
+        return CloneAttempt(
             self._store,
             self._engines[held.engine],
             ClonePlace(held.engine, held.credential, info),
             await self.prefix(),
             self._fees.get(held.engine),
         )
-        if held.state == "doomed":
-            await attempt.delete(held, _DELETION_S)
-            return
-        used_up = "" if self._budgets is None else await self._budgets.used_up(held.engine)
-        await attempt.make(held, self._recordings, self._plans, _ATTEMPT_S, obstacle=used_up)
+
+    async def _is_too_dear(self, held: BindingRecord) -> bool:
+        """Put a clone off while a budget is used up. The operator may raise it, so it is asked every hour."""
+        if self._budgets is None:
+            return False
+        terms = await self._recordings.terms(held.account, self._plans)
+        if (used_up := await self._budgets.used_up(held.engine, held.account, terms)) is None:
+            return False
+        left_s = (used_up.until - await self._store.now()) / SECOND
+        await self._put_off(held, min(left_s, rules.LONGEST_DELAY_S), f"The {used_up.reason}.")
+        return True
+
+    async def _put_off(self, held: BindingRecord, wait_s: float, error: str) -> None:
+        due = await self._store.now() + round(wait_s * SECOND)
+        await bindings.move(self._store, held, held.state, due=due, tries=held.tries, error=error)
 
     def clones_at(self, engine: str, credential: str) -> ProviderClones:
         """Return the clones of one account at a provider."""
@@ -199,16 +261,28 @@ class BindingMaker:
 
     async def wait_until_gone(self, voice: str) -> bool:
         """Wait a moment until no provider has a copy of an erased voice, and tell whether that is so."""
-        for _ in range(_GONE_LOOKS):
-            if await bindings.is_gone(self._store, voice):
-                return True
-            self.look_soon()
-            await asyncio.sleep(_GONE_PAUSE_S)
-        return False
+        self.look_soon()
+        try:
+            async with asyncio.timeout(_GONE_WITHIN_S):
+                while True:
+                    ended = self._ended
+                    if await bindings.is_gone(self._store, voice):
+                        return True
+                    await ended.wait()
+        except TimeoutError:
+            # Another worker may have deleted it.
+            return await bindings.is_gone(self._store, voice)
 
     async def prefix(self) -> str:
         """Return how the names of this database's clones begin."""
         return f"voxgate-{await bindings.installation_id(self._store, secrets.token_hex(4))}-"
+
+
+def _kind(record: BindingRecord) -> str:
+    """Return what the next step of a row is for: a deletion, a clone, or only the row itself."""
+    if record.state == "doomed":
+        return "delete"
+    return "make" if record.state in ("wanted", "making") else "note"
 
 
 def _ignore_change(_account: str) -> None:
@@ -221,6 +295,7 @@ async def open_binding_maker(
 ) -> AsyncIterator[BindingMaker]:
     """Make clones until the end of the block."""
     maker = BindingMaker(store, engines, recordings)
+    engines.on_loss(maker.look_soon)
     making = RepeatingTask("clones at providers", maker.turn, _PAUSE_S, metrics)
     try:
         yield maker

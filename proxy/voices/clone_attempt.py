@@ -16,7 +16,7 @@ from proxy.config.model_names import CLONE
 from proxy.engines.engine_list import LiveEngine
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.errors import RequestFailed, UpstreamFailed
-from proxy.storage import bindings
+from proxy.storage import binding_lists, bindings
 from proxy.storage.bindings import BindingRecord
 from proxy.storage.costs import Cost
 from proxy.storage.store import Store
@@ -29,6 +29,7 @@ from speech_engine import (
     ContentRefused,
     EngineCannot,
     EngineError,
+    EngineFailed,
     EngineTimeout,
     EngineUnavailable,
     NoCloneRoom,
@@ -37,7 +38,10 @@ from speech_engine import (
 
 _FINAL = (UnusableSample, ContentRefused, EngineCannot)
 """Errors of a recording or an engine. Another try would end alike."""
+_IN_DOUBT = (EngineTimeout, EngineFailed)
+"""After these the provider may still be making what it was asked for."""
 _GAVE_WAY = "Another voice has its slot at the provider."
+_STILL_THERE = "The provider still has a clone that it has deleted."
 _UNKNOWN = "Nobody can tell whether the provider has made it. Ask the operator to look for it."
 
 _log = structlog.get_logger()
@@ -64,12 +68,9 @@ class CloneAttempt:
         recordings: CloneRecordings,
         plans: Mapping[str, Plan],
         within_s: float,
-        obstacle: str = "",
     ) -> None:
         """Make a clone. What fails is tried later, or gives up with an error that its owner can read."""
         try:
-            if obstacle:
-                raise EngineUnavailable(f"The {obstacle}.")
             request = await recordings.request(held, self._place, plans)
         except VoiceGone:
             # The wish and the tombstone were committed side by side.
@@ -144,7 +145,7 @@ class CloneAttempt:
             return
         if listed.slots_left is None and listed.additions_left is None:
             return
-        records = await bindings.list_of_place(self._store, held.engine, held.credential)
+        records = await binding_lists.list_of_place(self._store, held.engine, held.credential)
         ready = {record.id: record for record in records if record.state == "ready"}
         holders = [SlotHolder(record.id, record.used or record.made or 0) for record in ready.values()]
         now = await self._store.now()
@@ -169,8 +170,8 @@ class CloneAttempt:
         if self._fee is None:
             return None
         return Cost(
-            request=held.id,
-            attempt=held.fence,
+            request=held.name,  # A provider takes its fee once for each name, whoever learns of it.
+            attempt=1,
             account=held.account,
             at=now,
             engine=held.engine,
@@ -183,13 +184,30 @@ class CloneAttempt:
 
     async def _delete(self, held: BindingRecord) -> None:
         clones = self._clones(held)
-        voice = held.engine_voice
-        if not voice and held.name:
-            voice = await self._settle(clones, held) or ""
-        if voice:
+        voice = held.engine_voice or await self._made_in_doubt(clones, held)
+        deleted = set[str]()
+        # A request whose answer was lost may have made another voice of this name, so all of them go.
+        while voice:
             await clones.delete(voice)
+            deleted.add(voice)
+            voice = await self._find_another(clones, held)
+            if voice in deleted:
+                raise EngineFailed(_STILL_THERE)
         await bindings.remove(self._store, held)
         _log.info("clone.delete.complete", engine=held.engine, binding=held.id)
+
+    async def _made_in_doubt(self, clones: ProviderClones, held: BindingRecord) -> str | None:
+        """Return a clone whose answer was lost, and book its fee."""
+        voice = await self._settle(clones, held) if held.name else None
+        if voice is not None:
+            await bindings.keep(self._store, held, voice, None, self._cost(held, await self._store.now()))
+        return voice
+
+    async def _find_another(self, clones: ProviderClones, held: BindingRecord) -> str | None:
+        try:
+            return await clones.find(held.name)
+        except EngineCannot:
+            return None
 
     async def _failed(self, held: BindingRecord, error: EngineError) -> None:
         """Put a row off until the next try, or give up."""
@@ -198,17 +216,29 @@ class CloneAttempt:
         if found is None or found.fence != held.fence:
             return
         _log.warning("clone.try.failed", engine=held.engine, binding=held.id, reason=error.reason)
-        is_doomed = found.state == "doomed"
-        if not is_doomed and (isinstance(error, _FINAL) or rules.gives_up(found)):
-            await self._give_up(found, error.message)
+        is_doomed, is_final = found.state == "doomed", isinstance(error, _FINAL)
+        # Until the lease ends nobody asks again, nor believes that there is nothing to delete.
+        is_in_doubt = held.state != "doomed" and bool(found.name) and isinstance(error, _IN_DOUBT)
+        keeps_lease = is_in_doubt and not is_final
+        if not is_doomed and (is_final or rules.gives_up(found)):
+            await self._give_up(found, error.message, keeps_lease=keeps_lease)
             return
         tries = found.tries + 1
         wait_s = rules.delay_s(tries, error.retry_after_s)
-        due = await self._store.now() + round(wait_s * SECOND)
-        await bindings.move(self._store, found, found.state, due=due, tries=tries, error=error.message)
+        await bindings.move(
+            self._store,
+            found,
+            found.state,
+            due=await self._store.now() + round(wait_s * SECOND),
+            tries=tries,
+            error=error.message,
+            keeps_lease=keeps_lease,
+        )
 
-    async def _give_up(self, held: BindingRecord, reason: str) -> None:
-        await bindings.move(self._store, held, "failed", tries=held.tries, error=reason)
+    async def _give_up(self, held: BindingRecord, reason: str, *, keeps_lease: bool = False) -> None:
+        await bindings.move(
+            self._store, held, "failed", tries=held.tries, error=reason, keeps_lease=keeps_lease
+        )
 
     def _clones(self, held: BindingRecord) -> ProviderClones:
         return ProviderClones(self._engine, held.credential, held.account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from policies.plans import Terms
 from proxy.errors import Conflict, InvalidRequest
 from proxy.storage import consents, samples
 from proxy.storage.audit import Act
@@ -46,32 +47,46 @@ class CloneOrders:
             check_seconds(place, seconds)
 
     async def check_saved(
-        self, record: VoiceRecord, engines: Iterable[str], *, credential: str = "", is_local_only: bool
+        self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
     ) -> list[ClonePlace]:
-        """Return where to clone a saved voice, after the same checks."""
+        """Return where to clone a saved voice, after the same checks. A voice of nobody has no `terms`."""
         places = self.find_places(engines, credential)
-        if places and record.kind != "sample":
+        if places and (record.kind != "sample" or terms is None):
             raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
-        if places:
+        if places and terms is not None:
             recordings = await samples.of_voice(self._store, record.id)
             id_ = record.consent
             consent = None if id_ is None else await consents.get(self._store, record.account, id_)
-            rights = CloneRights(consents.allowed_providers(id_, consent), is_local_only)
+            rights = CloneRights.under(terms, consents.allowed_providers(id_, consent))
             self.check(places, [each.seconds for each in recordings], rights)
         return places
 
     async def order(
-        self, record: VoiceRecord, places: Iterable[ClonePlace], act: Act | None = None
+        self,
+        record: VoiceRecord,
+        places: Iterable[ClonePlace],
+        act: Act | None = None,
+        *,
+        pays_again: bool = False,
     ) -> list[BindingRecord]:
         """Have a voice cloned at places that were checked. Raises NotFound if it is gone."""
-        wishes = [
-            BindingWish(
-                voice=record.id,
-                account=record.account or "",
-                revision=record.revision,
-                engine=place.engine,
-                credential=place.credential,
-            )
-            for place in places
-        ]
-        return [await self.maker.want(wish, act) for wish in wishes]
+        wishes = wishes_of(record, places)
+        return [await self.maker.want(wish, act, pays_again=pays_again) for wish in wishes]
+
+    def begin(self, record: VoiceRecord) -> None:
+        """Begin the clones of a voice whose wishes were committed with it."""
+        self.maker.begin(record.account or "")
+
+
+def wishes_of(record: VoiceRecord, places: Iterable[ClonePlace]) -> list[BindingWish]:
+    """Return the wishes for a voice at places that were checked."""
+    return [
+        BindingWish(
+            voice=record.id,
+            account=record.account or "",
+            revision=record.revision,
+            engine=place.engine,
+            credential=place.credential,
+        )
+        for place in places
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from policies.routing import is_cloned_for
 from proxy.config.engines import DEFAULT_CREDENTIAL
 from proxy.config.reader import possible
 from proxy.engines.engine_list import Engines
@@ -40,13 +41,9 @@ class ClonePlaces:
         }
 
     def info(self, engine: str) -> ModelInfo | None:
-        """Return a model of this engine that clones, if one is known now.
-
-        One that speaks from recordings here needs no clone: it has every voice.
-        """
+        """Return a model of this engine that clones, if one is known now."""
         infos = self._engines[engine].models() if engine in self._engines else ()
-        able = (info for info in infos if info.clones and not (info.is_local and info.speaks_samples))
-        return next(able, None)
+        return next((info for info in infos if is_cloned_for(info)), None)
 
     def find(self, engine: str, credential: str = "") -> ClonePlace:
         """Return a place. Without a credential, it is `default`, or the engine's first one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from policies.plans import Plan
+from policies.plans import MissingLimits, Plan, Terms, terms
 from proxy.audio.formats import wav_header
 from proxy.engines.sample_source import SampleSource
 from proxy.errors import InvalidRequest, NotAllowed
@@ -17,13 +17,25 @@ from speech_engine import CloneRequest, CloneSample
 
 
 class CloneRights(NamedTuple):
-    """What decides who may receive a recording. `providers` are those that the consent names; None is all."""
+    """What decides where a voice may be cloned.
+
+    `engines` are those of the plan, `providers` those that the consent names; None is all.
+    """
 
     providers: tuple[str, ...] | None = None
+    engines: tuple[str, ...] | None = None
     is_local_only: bool = False
 
+    @classmethod
+    def under(cls, terms: Terms, providers: tuple[str, ...] | None) -> CloneRights:
+        return cls(providers, terms.engines, terms.local_only)
+
     def check(self, place: ClonePlace) -> None:
-        """Raise NotAllowed if this place may not receive the recording. What is local, nobody receives."""
+        """Raise NotAllowed if the voice may not be cloned there. A recording stays with a local engine."""
+        if self.engines is not None and place.engine not in self.engines:
+            raise NotAllowed(
+                f"Your plan does not have '{place.engine}'.", param=PARAM, code="model_not_allowed"
+            )
         if place.info.is_local:
             return
         if self.is_local_only:
@@ -65,6 +77,14 @@ class CloneRecordings:
     def __repr__(self) -> str:
         return "<CloneRecordings>"
 
+    async def terms(self, account: str, plans: Mapping[str, Plan]) -> Terms | None:
+        """Return what an account may do now. None: its plan is not in force."""
+        owner = await accounts.get(self._store, account)
+        try:
+            return None if owner is None else terms(plans[owner.plan], owner.agreed)
+        except (KeyError, MissingLimits):
+            return None
+
     async def request(
         self, record: BindingRecord, place: ClonePlace, plans: Mapping[str, Plan]
     ) -> CloneRequest:
@@ -77,15 +97,13 @@ class CloneRecordings:
         if voice is None:
             raise VoiceGone
         consent = None if voice.consent is None else await consents.get(self._store, None, voice.consent)
-        owner = await accounts.get(self._store, record.account)
-        plan = None if owner is None else plans.get(owner.plan)
-        CloneRights(
-            providers=consents.allowed_providers(voice.consent, consent),
-            is_local_only=plan is not None and plan.local_only,
-        ).check(place)
+        providers = consents.allowed_providers(voice.consent, consent)
+        in_force = await self.terms(record.account, plans)
+        rights = CloneRights(providers) if in_force is None else CloneRights.under(in_force, providers)
+        rights.check(place)
         recordings = await samples.of_voice(self._store, record.voice)
         check_seconds(place, [each.seconds for each in recordings])
-        # One provider takes exactly one recording, and the others do well with their best one.
+        # One provider takes exactly one recording. More of a voice is better for it, so it gets the longest.
         longest = max(recordings, key=lambda each: each.seconds)
         pcm = await self._source.pcm(record.account, longest.digest, place.info)
         sample = CloneSample(wav_header(len(pcm) // 2, place.info.sample_hz) + pcm)

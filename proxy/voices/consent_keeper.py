@@ -97,9 +97,27 @@ class ConsentKeeper:
             raise _too_many()
         digest, seconds, quality = None, None, "{}"
         if new.recording is not None:
-            taken = await self._intake.take(new.recording, "recording")
-            digest = await self._vault.put(account, taken.master)
-            seconds, quality = taken.seconds, taken.quality_json
+            async with self._intake.taken(account, new.recording, "recording") as taken:
+                digest = await self._vault.put(account, taken.master)
+                seconds, quality = taken.seconds, taken.quality_json
+        is_kept = False
+        try:
+            consent = await self._add(account, new, digest, seconds, quality, act)
+            is_kept = True
+            return consent
+        finally:
+            if digest is not None and not is_kept:
+                await self._vault.drop(account, [digest])
+
+    async def _add(
+        self,
+        account: str,
+        new: NewConsent,
+        digest: str | None,
+        seconds: float | None,
+        quality: str,
+        act: Act | None,
+    ) -> OpenedConsent:
         id_ = act.subject if act else new_id("cons")
         texts = ConsentTexts(new.name, new.statement)
         sealed = await self._vault.seal_record(account, id_, texts)
@@ -118,8 +136,6 @@ class ConsentKeeper:
             sealed=sealed.sealed,
         )
         if not await consents.add(self.store, record, MOST_CONSENTS, act):
-            if digest is not None:
-                await self._vault.drop(account, [digest])
             raise _too_many()
         return OpenedConsent(record, texts)
 

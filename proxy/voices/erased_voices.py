@@ -40,10 +40,14 @@ class ErasedVoices:
     def are_any_erased(self, voices: Collection[str]) -> bool:
         return any(voice in self._erased for voice in voices)
 
+    def erasure_of(self, voices: Collection[str]) -> VoiceErased | None:
+        """Return the error of a request with these voices, once one of them is erased."""
+        return VoiceErased("The voice was deleted.") if self.are_any_erased(voices) else None
+
     def check(self, voices: Collection[str]) -> None:
         """Raise VoiceErased if one of these voices is erased."""
-        if self.are_any_erased(voices):
-            raise VoiceErased("The voice was deleted.")
+        if (erased := self.erasure_of(voices)) is not None:
+            raise erased
 
     @contextmanager
     def speaking(self, voices: Collection[str]) -> Iterator[None]:

@@ -1,6 +1,6 @@
-"""The clones of one account at a provider: each request goes the way that speech goes to the engine.
+"""The clones of one account at a provider: each request goes to the engine under a key that may be used.
 
-So it waits for a slot and the key's pace, and its outcome counts for the key's breaker.
+It waits for the key's pace. It takes no slot of speech, and its outcome does not count for the breaker.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from speech_engine import (
 )
 
 _QUEUE_S = 30.0
-"""The longest wait for a slot. The engine has its own limits for what its provider does."""
+"""The longest wait for the pace. The engine has its own limits for what its provider does."""
 
 
 class ProviderClones:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -36,19 +38,25 @@ class RecordingIntake:
     def __repr__(self) -> str:
         return f"<RecordingIntake by {self._decoder!r}>"
 
-    async def take(self, data: bytes, param: str) -> TakenRecording:
-        """Decode and measure an upload. Raises InvalidRequest, which names the field `param`."""
+    @asynccontextmanager
+    async def taken(self, account: str, data: bytes, param: str) -> AsyncIterator[TakenRecording]:
+        """Decode and measure an upload, and give it until the block is left.
+
+        The account has its turn for so long: so there are never more than a few recordings in memory. Raises
+        InvalidRequest, which names the field `param`, and DecoderBusy.
+        """
         # The large libraries of sound are loaded with it: by the first upload, and not at the start.
         from proxy.audio.recordings.measures import rate
 
-        try:
-            recording = await self._decoder.decode(data)
-        except UnusableRecording as error:
-            raise invalid_audio(str(error), param) from None
-        quality = await rate(recording)
-        if quality.refusal:
-            raise invalid_audio(quality.refusal, param)
-        return TakenRecording(recording.master, recording.seconds, quality)
+        async with self._decoder.turn(account):
+            try:
+                recording = await self._decoder.decode(data)
+            except UnusableRecording as error:
+                raise invalid_audio(str(error), param) from None
+            quality = await rate(recording)
+            if quality.refusal:
+                raise invalid_audio(quality.refusal, param)
+            yield TakenRecording(recording.master, recording.seconds, quality)
 
 
 def invalid_audio(reason: str, param: str) -> InvalidRequest:

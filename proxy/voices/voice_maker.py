@@ -1,13 +1,13 @@
 """Make voices of recordings and of other voices, change them, and end them.
 
 A voice of a recording is kept in this order: everything that can be refused is refused, the recording goes
-into the vault, and one unit of work adds the voice with its sample. A kill before that leaves a sealed file
-that nothing names, and the vault forgets it.
+into the vault, and one unit of work adds the voice with its sample and the wishes for its clones. A kill
+before that leaves a sealed file that nothing names, and the vault forgets it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -16,17 +16,18 @@ from proxy.catalogue.library_editor import LibraryEditor, name_taken, no_room, n
 from proxy.catalogue.sealed_voices import open_voice, seal_voice
 from proxy.errors import Conflict, InvalidRequest
 from proxy.kept.vault import Vault
-from proxy.storage import samples, voices
+from proxy.storage import bindings, samples, voices
 from proxy.storage.audit import Act
+from proxy.storage.bindings import BindingWish
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import AlreadyExists
 from proxy.storage.voices import VoiceRecord
-from proxy.voices.clone_orders import CloneOrders
+from proxy.voices.clone_orders import CloneOrders, wishes_of
 from proxy.voices.clone_recordings import CloneRights
 from proxy.voices.consent_keeper import ConsentKeeper, OpenedConsent
 from proxy.voices.erasure import Erasure
-from proxy.voices.recording_intake import RecordingIntake
+from proxy.voices.recording_intake import RecordingIntake, TakenRecording
 
 _TRIES = 3
 
@@ -141,16 +142,40 @@ class VoiceMaker:
         await self._check(account, new.name, terms.voices)
         places = self.clones.find_places(new.engines)
         consent = await self._consent(account, new.consent, terms)
-        taken = await self._intake.take(new.audio, "audio_sample")
-        rights = CloneRights(None if consent is None else consent.record.providers, terms.local_only)
-        self.clones.check(places, [taken.seconds], rights)
-        record = msgspec.structs.replace(
-            new.record(account, "sample", await self._store.now(), act),
-            quality=taken.quality.rating,
-            consent=None if consent is None else consent.id,
-            compared=await self._consents.compare(taken, consent),
-            texts=(new.ref_text,),
-        )
+        rights = CloneRights.under(terms, None if consent is None else consent.record.providers)
+        if not new.ref_text and self._editor.needs_text(rights.providers, is_local_only=terms.local_only):
+            raise InvalidRequest(
+                "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
+                "know the words of its recording.",
+                param="ref_text",
+                code="reference_text_required",
+            )
+        async with self._intake.taken(account, new.audio, "audio_sample") as taken:
+            self.clones.check(places, [taken.seconds], rights)
+            record = msgspec.structs.replace(
+                new.record(account, "sample", await self._store.now(), act),
+                quality=taken.quality.rating,
+                consent=None if consent is None else consent.id,
+                compared=await self._consents.compare(taken, consent),
+                texts=(new.ref_text,),
+            )
+            wishes = wishes_of(record, places)
+            made = await self._keep(record, taken, terms.voices, act, wishes)
+        if places:
+            self.clones.begin(made)
+        return made
+
+    async def _keep(
+        self,
+        record: VoiceRecord,
+        taken: TakenRecording,
+        most: int | None,
+        act: Act | None,
+        wishes: Sequence[BindingWish],
+    ) -> VoiceRecord:
+        """Put the recording of a voice into the vault, and add the voice. Raises what `make` raises."""
+        account = record.account
+        assert account is not None
         for _ in range(_TRIES):
             # The recording may be that of a voice which is erased at this moment. Then it is put again.
             digest = await self._vault.put(account, taken.master)
@@ -163,17 +188,16 @@ class VoiceMaker:
                 quality=taken.quality_json,
             )
             try:
-                made = await self._add(record, terms.voices, act, sample)
+                made = await self._add(record, most, act, sample, wishes)
             except BaseException:
                 await self._vault.drop(account, [digest])
                 raise
             if made is not None:
-                await self.clones.order(made, places)
                 return made
             await self._vault.drop(account, [digest])
-            await self._check(account, new.name, terms.voices)
-            if consent is not None:
-                await self._consents.find(account, consent.id, "consent")
+            await self._check(account, record.name, most)
+            if record.consent is not None:
+                await self._consents.find(account, record.consent, "consent")
         raise Conflict("The account is being changed by others; send it again.")
 
     async def mix(
@@ -228,10 +252,16 @@ class VoiceMaker:
             await self._editor.delete_voice(record, act)
 
     async def _add(
-        self, record: VoiceRecord, most: int | None, act: Act | None, sample: SampleRecord | None = None
+        self,
+        record: VoiceRecord,
+        most: int | None,
+        act: Act | None,
+        sample: SampleRecord | None = None,
+        wishes: Iterable[BindingWish] = (),
     ) -> VoiceRecord | None:
         row = record if record.account is None else await seal_voice(self._vault, record)
         beside = [] if sample is None else [samples.insert_statement(sample)]
+        beside += [bindings.want_statement(wish) for wish in wishes]
         other_name = record.name if row.is_sealed else None
         digest = None if sample is None else sample.digest
         try:

@@ -11,21 +11,22 @@ from typing import NoReturn
 import msgspec
 
 from speech_engine.host.confinement import confine
+from speech_engine.host.devices import DeviceLacking, choose_device
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe import ParentPipe, remove_socket, tell
+from speech_engine.host.pipe_messages import (
     BeginHost,
     Broken,
     Drain,
+    Loading,
     Message,
-    ParentPipe,
     Ready,
     TextVerdicts,
-    remove_socket,
-    tell,
 )
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
+from speech_engine.host.slot_turn import batch_of
 from speech_engine.host.slots import Slots
 from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Context
@@ -50,6 +51,8 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     pipe.watch(on_message, lambda: remove_socket(begin.address))
     settings_type, create = worker_engine(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
+    # In a thread: to import torch takes seconds, and the supervisor may want to stop us meanwhile.
+    device = await asyncio.to_thread(choose_device, begin.device, begin.devices, begin.memory_gb)
     pulse, shelf = Pulse(pipe.send), SampleShelf()
 
     def give_up(reason: str) -> NoReturn:
@@ -57,15 +60,22 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
         pipe.send(Broken(reason))
         _exit(begin, 1)
 
-    context = Context(log, pulse.tick, samples=shelf, give_up=give_up)
+    def progress(fraction: float, what: str) -> None:
+        pipe.send(Loading(min(1.0, max(0.0, fraction)), what))
+
+    context = Context(log, pulse.tick, samples=shelf, device=device, progress=progress, give_up=give_up)
     async with create(begin.engine, settings, context) as engine:
-        server = HostServer(engine, Slots(engine.slots, begin.queue), log, pulse, suspects, shelf)
+        batch = batch_of(engine)
+        if batch is not None:
+            pulse.figures = batch.figures
+        slots = Slots(engine.slots, begin.queue, batch)
+        server = HostServer(engine, slots, log, pulse, suspects, shelf, device)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
             for lack in confine(begin.needs, begin.memory_mb):
                 log.warning("host.confinement.missing", what=lack)
             pipe.send(Ready())
-            log.info("host.start.complete", slots=engine.slots)
+            log.info("host.start.complete", slots=engine.slots, device=str(device))
             await draining.wait()
             await transport.stop(grace_s)
     log.info("host.stop.complete")
@@ -77,7 +87,10 @@ async def _life(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> int:
         await _serve(pipe, begin, log)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the supervisor is told why
         lasting = isinstance(error, (ImportError, WorkerModuleError, msgspec.ValidationError))
-        pipe.send(Broken(f"{type(error).__name__}: {error}", lasting=lasting))
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, DeviceLacking):
+            lasting, reason = error.lasting, str(error)
+        pipe.send(Broken(reason, lasting=lasting))
         log.warning("host.start.failed", error=type(error).__name__)
         return 1
     return 0

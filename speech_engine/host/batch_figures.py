@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from speech_engine.host.continuity import Row
@@ -10,6 +10,19 @@ from speech_engine.values import Urgency
 
 _KEEPS = 0.98
 """The weight of the past in a mean: fifty steps, a second or two."""
+
+
+_MEANS = ("step_width", "step_seconds")
+"""These are no sums: an engine's processes have a mean of them."""
+
+
+def add_figures(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the figures of several processes together."""
+    summed: dict[str, float] = {}
+    for each in figures:
+        for name, value in each.items():
+            summed[name] = summed.get(name, 0.0) + (value / len(figures) if name in _MEANS else value)
+    return summed
 
 
 class BatchFigures:
@@ -34,7 +47,7 @@ class BatchFigures:
         self._sound_s = self._sound_s * _KEEPS + rows * sound_s
 
     def values(self, live: Sequence[Row], width_limit: int) -> dict[str, float]:
-        """Return all figures by name. `engine_figures` in the server says what each means."""
+        """Return all figures by name. The server's metrics page says what each means."""
         weight = self._weight or 1.0
         rows = {f"rows_{urgency}": 0.0 for urgency in get_args(Urgency)}
         for row in live:

@@ -21,7 +21,7 @@ from speech_engine.host.batch_figures import BatchFigures
 from speech_engine.host.batch_model import BatchModel, OutOfMemory, R, RowStep, V
 from speech_engine.host.batch_rows import BatchJob, BatchRow, RowTable
 from speech_engine.host.batch_settings import BatchSettings, listener_of
-from speech_engine.host.continuity import StepOrder
+from speech_engine.host.continuity import StepOrder, wants_sound
 from speech_engine.host.engine_stream import places_of
 from speech_engine.host.no_gap import Capacity, demand_of, fits_in_s
 from speech_engine.host.step_times import StepTimes
@@ -129,11 +129,19 @@ class BatchLoop(Generic[V, R]):
         if newcomer is None:
             return 0.0
         with self._changed:
-            listeners = [speech.listener for speech in self._table.speeches]
-            listeners += [listener_of(each, self._settings, now) for each in admitted]
-            demands = [demand for each in listeners if (demand := demand_of(each, now)) is not None]
-            has_idle = any(each.is_idle for each in listeners)
-            return fits_in_s(newcomer, demands, Capacity(self._times, self._width, self._step_s, has_idle))
+            jobs = [(speech.job.id, speech.listener) for speech in self._table.speeches]
+            jobs += [(each.id, listener_of(each, self._settings, now)) for each in admitted]
+            width = self._width
+        last = dict(jobs)
+        if job.urgency == "ahead" or job.id in last:
+            return 0.0  # whoever hears a part already was admitted with the rest
+        demands = [
+            demand
+            for id_, each in jobs
+            if (demand := demand_of(each, now, is_last=last[id_] is each)) is not None
+        ]
+        has_idle = any(each.is_idle for _, each in jobs)
+        return fits_in_s(newcomer, demands, Capacity(self._times, width, self._step_s, has_idle))
 
     def figures(self) -> dict[str, float]:
         """Return the figures of this moment, by the names that `batch_figures` explains."""
@@ -164,7 +172,7 @@ class BatchLoop(Generic[V, R]):
         """Work until the loop is closed. If a fault ends this thread before, all who wait learn it."""
         try:
             while self._wait_for_work():
-                self._turn()
+                self.turn()
         except BaseException as error:  # noqa: BLE001 - the seam around a plugin: the host ends, and says why
             self._fault = f"the model failed: {type(error).__name__}"
             self._context.log.warning("batch.step.failed", error=type(error).__name__, where=places_of(error))
@@ -189,8 +197,8 @@ class BatchLoop(Generic[V, R]):
             if result.set_running_or_notify_cancel():
                 result.set_exception(EngineUnavailable("The engine's model has stopped."))
 
-    def _turn(self) -> None:
-        """Do what was asked for, drop and join rows, and take one step."""
+    def turn(self) -> None:
+        """Do what was asked for, drop and join rows, and take one step. Only the model thread calls it."""
         began = self._clock()
         self._do_calls()
         self._drop()
@@ -260,9 +268,11 @@ class BatchLoop(Generic[V, R]):
         return steps
 
     def _hear(self, row: BatchRow[V, R], step: RowStep) -> None:
-        """Take a row's new sound, and let it leave if it is over."""
-        if not (step.has_sound or step.is_over):
+        """Take a row's new sound if it is time, and let the row leave if it is over."""
+        row.unheard_s += self._step_s
+        if not step.is_over and not (step.has_sound and wants_sound(row, row.unheard_s, self._clock())):
             return
+        row.unheard_s = 0.0
         try:
             pcm = self._model.sound(row.handle, step.is_over)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: it ends this job alone

@@ -42,7 +42,8 @@ class RowSpec(msgspec.Struct, Generic[V], frozen=True):
 
 
 class RowStep(NamedTuple):
-    """A row after a step: `sound` would give some PCM now; nothing more will come."""
+    """A row after a step. It `has_sound` if it has enough for the smallest piece that is worth its making:
+    the loop takes it when its listener needs it. If it `is_over`, nothing more will come."""
 
     has_sound: bool
     is_over: bool

@@ -117,6 +117,7 @@ class BatchRow(Generic[V, R]):
         self.speech = speech
         self.spec = spec
         self.is_joined = False
+        self.unheard_s = 0.0
         self.handle: R
 
     def __repr__(self) -> str:

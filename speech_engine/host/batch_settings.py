@@ -39,4 +39,5 @@ def listener_of(job: SpeechJob, settings: BatchSettings, now: float) -> Listener
         [len(segment.spoken) * second_a_character for segment in job.segments],
         job.plays_in_s,
         job.plays_rate,
+        job.follows_s,
     )

@@ -23,7 +23,11 @@ from speech_engine.host.comparer_messages import (
 )
 from speech_engine.host.confinement import confine
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import Broken, Message, ParentPipe, tell
+from speech_engine.host.pipe import ParentPipe, tell
+from speech_engine.host.pipe_messages import (
+    Broken,
+    Message,
+)
 from speech_engine.plugin import Context
 from speech_engine.worker_module import worker_plugin
 

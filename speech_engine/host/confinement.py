@@ -10,10 +10,13 @@ import ctypes
 import os
 import platform
 import resource
+import signal
 import struct
+import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_SET_MODE_FILTER = 1
@@ -45,6 +48,7 @@ class _Machine(NamedTuple):
     always: tuple[int, ...]
     programs: tuple[int, ...]
     network: tuple[int, ...]
+    processes: tuple[int, ...]
 
 
 _MACHINES = {
@@ -71,6 +75,7 @@ _MACHINES = {
             *(279, 440, 448),
         ),
         network=(42,),  # connect
+        processes=(56, 57, 58, 435, 112, 109),  # clone, fork, vfork, clone3, setsid, setpgid
     ),
     "aarch64": _Machine(
         audit=0xC00000B7,
@@ -89,16 +94,29 @@ _MACHINES = {
             *(239, 440, 448),
         ),
         network=(203,),
+        processes=(220, 435, 157, 154),
     ),
 }
 
 
-def confine(needs: Iterable[str] = (), memory_mb: int | None = None) -> tuple[str, ...]:
-    """Confine this process and its threads. Return what this machine cannot take away."""
+def confine(
+    needs: Iterable[str] = (), memory_mb: int | None = None, *, is_alone: bool = False
+) -> tuple[str, ...]:
+    """Confine this process and its threads. Return what this machine cannot take away.
+
+    A process that `is_alone` starts neither processes nor threads, and stays in the group that its parent
+    can kill. No limit of the system holds root to that.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would have texts and voices in it
     if memory_mb is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
-    return tuple(_confine_calls(frozenset(needs)))
+    return tuple(_confine_calls(frozenset(needs), is_alone))
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends, however that ends."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def forbid_dumps() -> bool:
@@ -115,23 +133,25 @@ def has_call_filter() -> bool:
     return bool(_libc().syscall(machine.seccomp, _SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) == 0)
 
 
-def _confine_calls(needs: frozenset[str]) -> Iterator[str]:
+def _confine_calls(needs: frozenset[str], is_alone: bool) -> Iterator[str]:
     if not forbid_dumps():
         yield "not dumpable"
     if not _prctl(_PR_SET_NO_NEW_PRIVS, 1):
         yield "no_new_privs"
     machine = _MACHINES.get(platform.machine())
-    if machine is None or not _install(machine, _program(machine, needs)):
+    if machine is None or not _install(machine, _program(machine, needs, is_alone)):
         yield "seccomp"
 
 
-def _program(machine: _Machine, needs: frozenset[str]) -> bytes:
+def _program(machine: _Machine, needs: frozenset[str], is_alone: bool) -> bytes:
     """Return the filter: some calls are refused, some with certain arguments, all others are allowed."""
     refused = list(machine.always)
     if "programs" not in needs:
         refused += machine.programs
     if "network" not in needs:
         refused += machine.network
+    if is_alone:
+        refused += machine.processes
     lines: list[_Line] = [(_LOAD, 0, 0, _ARCH_AT), (_EQUAL, 1, 0, machine.audit), (_RETURN, 0, 0, _REFUSE)]
     lines.append((_LOAD, 0, 0, _NUMBER_AT))
     if machine.audit == _MACHINES["x86_64"].audit:

@@ -17,6 +17,12 @@ Order = Literal["slack", "fifo"]
 CUSHION_S = 2.0
 """The slack beyond which a listener yields to others. It covers a second's wait for the device, twice."""
 
+PIECE_S = 0.8
+"""To make sound of much at once is cheaper: each piece repeats some work at its edges."""
+
+SOON_S = 1.0
+"""A listener with less than this to hear gets smaller pieces, as soon as they can be made."""
+
 WHOLE_S = 2.0
 """How much later a client needs an answer that it takes in one piece: it hears nothing before the end."""
 
@@ -41,7 +47,9 @@ class Listener:
         estimated_s: Sequence[float],
         plays_in_s: float = 0.0,
         rate: float = 1.0,
+        follows_s: float = 0.0,
     ) -> None:
+        self.follows_s = follows_s
         self.urgency = urgency
         self.asked_at = asked_at
         self.rate = rate
@@ -61,6 +69,10 @@ class Listener:
     @property
     def is_idle(self) -> bool:
         return self.urgency == "idle"
+
+    @property
+    def is_heard_as_it_comes(self) -> bool:
+        return self.urgency in ("live", "ahead")
 
     @property
     def left_s(self) -> float:
@@ -83,7 +95,7 @@ class Listener:
                 self.has_heard, self.begins_at = True, max(now, self.plays_at)
             elif (late_s := now - self.due_at()) > 0.0:
                 self.begins_at += late_s
-                self.dry_s += late_s if self.urgency in ("live", "ahead") else 0.0
+                self.dry_s += late_s if self.is_heard_as_it_comes else 0.0
         estimated_s, made_s = self._estimated_s[segment], self._made_s[segment]
         self._left_s -= max(0.0, min(seconds, estimated_s - made_s))
         self._made_s[segment] = made_s + seconds
@@ -111,6 +123,14 @@ T = TypeVar("T", bound=Row)
 
 def due_at(row: Row) -> float:
     return row.listener.due_at(row.segment)
+
+
+def wants_sound(row: Row, unheard_s: float, now: float) -> bool:
+    """Tell whether to make sound of what a row has: at once while its listener is short of it."""
+    if unheard_s >= PIECE_S:
+        return True
+    listener = row.listener
+    return listener.is_heard_as_it_comes and (not listener.has_heard or due_at(row) - now < SOON_S)
 
 
 class StepOrder:

@@ -1,7 +1,8 @@
 """Chooses the next job, fair in seconds of audio over each tenant's share: only the rule, without a clock.
 
 Start-time fair queueing: each tenant has a virtual time, and the tenant with the earliest time goes next.
-Each job moves its tenant's time on by the job's seconds over the tenant's share.
+Each job moves its tenant's time on by the job's seconds over the tenant's share. Which of its own jobs goes
+first is a matter of their urgency: it gains a tenant nothing over the others.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections.abc import Collection, Iterator
+from typing import Generic, TypeVar, get_args
+
+from speech_engine.values import Urgency
+
+URGENCIES: tuple[Urgency, ...] = get_args(Urgency)
+"""The most urgent first."""
 
 LEAST_S = 0.25
 """The least cost of a turn: passing on a slot is work too, and jobs of unknown length take turns."""
@@ -19,8 +25,11 @@ LEAST_S = 0.25
 class Ticket:
     """One job: waiting, then running, then ended."""
 
-    def __init__(self, tenant: str, estimated_s: float = 0.0, share: float = 1.0) -> None:
+    def __init__(
+        self, tenant: str, estimated_s: float = 0.0, share: float = 1.0, urgency: Urgency = "live"
+    ) -> None:
         self.tenant = tenant
+        self.urgency = urgency
         self.estimated_s = estimated_s
         self.share = share
         self.made_s = 0.0
@@ -37,15 +46,46 @@ class Ticket:
 T = TypeVar("T", bound=Ticket)
 
 
+class _Tickets(Generic[T]):
+    """A tenant's waiting jobs: the more urgent ones first, and those of one urgency as they came."""
+
+    def __init__(self) -> None:
+        self._by_urgency: dict[Urgency, OrderedDict[T, None]] = {
+            urgency: OrderedDict() for urgency in URGENCIES
+        }
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_urgency.values()))
+
+    def __contains__(self, ticket: T) -> bool:
+        return ticket in self._by_urgency[ticket.urgency]
+
+    def __iter__(self) -> Iterator[T]:
+        return itertools.chain.from_iterable(self._by_urgency.values())
+
+    def add(self, ticket: T) -> None:
+        self._by_urgency[ticket.urgency][ticket] = None
+
+    def remove(self, ticket: T) -> None:
+        del self._by_urgency[ticket.urgency][ticket]
+
+    def first(self, urgencies: Collection[Urgency]) -> T | None:
+        waiting = (jobs for urgency, jobs in self._by_urgency.items() if jobs and urgency in urgencies)
+        return next((next(iter(jobs)) for jobs in waiting), None)
+
+    def last(self) -> T:
+        return next(reversed(next(filter(None, reversed(self._by_urgency.values())))))
+
+
 class _Line(Generic[T]):
-    """A tenant: its virtual time, and its waiting jobs in the order of their arrival."""
+    """A tenant: its virtual time, and its waiting jobs."""
 
     def __init__(self) -> None:
         self.start = 0.0
         self.floor = 0.0
         self.number = 0
         self.running = 0
-        self.tickets: OrderedDict[T, None] = OrderedDict()
+        self.tickets: _Tickets[T] = _Tickets()
         self.cost = 0.0
 
     def __repr__(self) -> str:
@@ -57,8 +97,8 @@ class _Line(Generic[T]):
 
     @property
     def ahead_of_newest(self) -> float:
-        """Leaves out the newest job: one long job is no flood."""
-        return self.cost - next(reversed(self.tickets)).cost
+        """Leaves out the last job: one long job is no flood."""
+        return self.cost - self.tickets.last().cost
 
     def charge(self, ticket: T, seconds: float) -> None:
         """Corrects what a running job costs. Never gives credit for a time without waiting."""
@@ -91,15 +131,25 @@ class FairOrder(Generic[T]):
             # A tenant that was away begins beside the others: no credit for idling, no forgiven debts.
             line.floor, line.start = self._now, max(self._now, line.start)
             line.number = next(self._numbers)
-        line.tickets[ticket] = None
+        line.tickets.add(ticket)
         line.cost += ticket.cost
         self.waiting += 1
         self.waiting_s += ticket.estimated_s
 
-    def pop(self) -> T:
-        """Returns the next waiting job to run. Its estimate is charged until the real length is known."""
-        line = min(self._waiting_lines(), key=lambda line: (line.start, line.number))
-        ticket = next(iter(line.tickets))
+    def head(self, urgencies: Collection[Urgency] = URGENCIES) -> T | None:
+        """Returns the next job to run, out of those with these urgencies."""
+        firsts = [
+            (line.start, line.number, first)
+            for line in self._waiting_lines()
+            if (first := line.tickets.first(urgencies)) is not None
+        ]
+        return min(firsts, key=lambda each: each[:2])[2] if firsts else None
+
+    def pop(self, head: T | None = None) -> T:
+        """Takes out the next waiting job. Its estimate is charged until the real length is known."""
+        ticket = head or self.head()
+        assert ticket is not None
+        line = self._lines[ticket.tenant]
         self._take_out(line, ticket)
         line.running += 1
         self.running += 1
@@ -148,15 +198,15 @@ class FairOrder(Generic[T]):
             heapq.heapreplace(heads, (start + ticket.cost, next(self._numbers), tickets))
 
     def newest_of_longest(self, newcomer: T) -> T:
-        """Chooses a job to leave a full queue: the newest of the longest line; in a tie, the newcomer."""
+        """Chooses a job to leave a full queue: the last of the longest line; in a tie, the newcomer's."""
         lines, own = self._waiting_lines(), self._lines[newcomer.tenant]
-        return next(reversed(max(lines, key=lambda line: (line.ahead_of_newest, line is own)).tickets))
+        return max(lines, key=lambda line: (line.ahead_of_newest, line is own)).tickets.last()
 
     def _waiting_lines(self) -> list[_Line[T]]:
         return [line for line in self._lines.values() if line.tickets]
 
     def _take_out(self, line: _Line[T], ticket: T) -> None:
-        del line.tickets[ticket]
+        line.tickets.remove(ticket)
         self.waiting -= 1
         # Rounding errors must not grow over the days.
         line.cost = line.cost - ticket.cost if line.tickets else 0.0

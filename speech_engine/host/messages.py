@@ -66,12 +66,16 @@ class HealthQuestion(msgspec.Struct, frozen=True):
 
 
 class HealthReport(msgspec.Struct, frozen=True):
-    """A host's state. `waiting_s` is the estimated audio of all waiting jobs."""
+    """A host's state. `waiting_s` is the estimated audio of all waiting jobs. `memory_gb` is the most that
+    it has used on its device so far. `figures` are those of a batch, as `batch_figures` names them."""
 
     slots: int
     running: int
     waiting: int
     waiting_s: float = 0.0
+    device: str = ""
+    memory_gb: float = 0.0
+    figures: dict[str, float] = {}
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -7,14 +7,15 @@ demands up to any moment fit into what is made until then, nobody runs dry while
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from speech_engine.host.continuity import IDLE_SHARE, Listener
 from speech_engine.host.step_times import StepTimes
 
-FIRST_SOUND_S = 0.4
-"""About what a newcomer needs at once: a vocoder waits for its first frames."""
+LEAST_PIECE_S = 0.4
+"""Sound comes in pieces: this much is made before any of it is heard."""
 
 LEAST_LEFT_S = 0.5
 """A text that is longer than its estimate may go on for as much again."""
@@ -24,31 +25,32 @@ MARGIN = 0.95
 
 
 class Demand(NamedTuple):
-    """The sound that a listener wants: `left_s` seconds in all, `rate` a second from `from_s` on, and
-    `first_s` of them at that moment."""
+    """The sound that a listener wants: `left_s` seconds in all, a first piece at `from_s`, and then `rate` a
+    second."""
 
     from_s: float
     left_s: float
     rate: float
-    first_s: float = 0.0
 
     @property
     def to_s(self) -> float:
-        return self.from_s + max(0.0, self.left_s - self.first_s) / self.rate
+        return self.from_s + max(0.0, self.left_s - LEAST_PIECE_S) / self.rate
 
     def until(self, at_s: float) -> float:
         if at_s < self.from_s:
             return 0.0
-        return min(self.left_s, self.first_s + (at_s - self.from_s) * self.rate)
+        return min(self.left_s, LEAST_PIECE_S + (at_s - self.from_s) * self.rate)
 
 
-def demand_of(listener: Listener, now: float) -> Demand | None:
-    """Return what a listener still wants; None for work that nobody waits for."""
+def demand_of(listener: Listener, now: float, *, is_last: bool = True) -> Demand | None:
+    """Return what a listener still wants; None for work that nobody waits for.
+
+    What follows a job is counted with the last one of the same answer, and so only once.
+    """
     if listener.is_idle:
         return None
-    left_s = max(LEAST_LEFT_S, listener.left_s)
-    first_s = 0.0 if listener.has_heard else min(left_s, FIRST_SOUND_S)
-    return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate, first_s)
+    left_s = max(LEAST_LEFT_S, listener.left_s) + (listener.follows_s if is_last else 0.0)
+    return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate)
 
 
 class Capacity(NamedTuple):
@@ -73,7 +75,7 @@ def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
         return True
     speed = capacity.speed(len(demands))
     # What is wanted grows fastest before one of these moments, so only there it can be too much.
-    moments = {each.from_s for each in demands if each.first_s} | {each.to_s for each in demands}
+    moments = {each.from_s for each in demands} | {each.to_s for each in demands}
     return all(sum(each.until(at) for each in demands) <= speed * at + _FREE_S for at in moments)
 
 
@@ -90,11 +92,11 @@ def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) ->
     wanted = sum(each.rate for each in present)
     # Until then each gets its part of the speed, so they end in the order of what they want at their rates.
     ends = sorted(each.left_s / each.rate * wanted / speed for each in present)
-    later_s = 0.0
-    for later_s in ends:
-        if fits([newcomer, *_after(present, later_s, speed, wanted)], capacity):
-            break
-    return later_s
+    # The longer it waits, the better it fits.
+    first = bisect_left(
+        ends[:-1], True, key=lambda end: fits([newcomer, *_after(present, end, speed, wanted)], capacity)
+    )
+    return ends[first]
 
 
 def _after(demands: Sequence[Demand], later_s: float, speed: float, wanted: float) -> list[Demand]:

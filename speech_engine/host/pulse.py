@@ -13,13 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from speech_engine.host.pipe import Tick
+from speech_engine.host.pipe_messages import (
+    Tick,
+)
 
 TELL_EVERY_S = 1.0
 
 
 class Pulse:
-    """A thread-safe pulse: an engine's own threads call `tick`. `tell` gets each sign."""
+    """A thread-safe pulse: an engine's own threads call `tick`. `tell` gets each sign.
+
+    `figures` gives those of the engine. They are told once a second, and when all work has ended.
+    """
 
     def __init__(self, tell: Callable[[Tick], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
@@ -27,6 +32,7 @@ class Pulse:
         self._working = 0
         self._told_at = 0.0
         self._begun: dict[str, bytes] = {}
+        self.figures: Callable[[], dict[str, float]] = dict
         self._changing = threading.Lock()
 
     def __repr__(self) -> str:
@@ -41,7 +47,8 @@ class Pulse:
         """Tell that a job has ended, if it had begun."""
         digest = self._begun.pop(call, None)
         if digest is not None:
-            self._change(-1, ended=call, digest=digest, is_whole=is_whole)
+            figures = {} if self._begun else self.figures()
+            self._change(-1, ended=call, digest=digest, is_whole=is_whole, figures=figures)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -55,7 +62,7 @@ class Pulse:
     def tick(self) -> None:
         """Note a finished unit of work. A call is cheap: a sign is sent at most once a second."""
         if self._clock() - self._told_at >= TELL_EVERY_S:
-            self._change(0)
+            self._change(0, figures=self.figures())
 
     def _change(self, by: int, **call: Any) -> None:
         with self._changing:

@@ -8,14 +8,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+import msgspec
 
 from speech_engine import Engine
+from speech_engine.device import CPU, Device
 from speech_engine.errors import EngineError, EngineFailed, VoiceNotFound
 from speech_engine.host import messages
+from speech_engine.host.devices import peak_gb
 from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
 from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.slot_turn import batch_of
 from speech_engine.host.slots import Slots
 from speech_engine.host.spool import Spool, SpoolRoom
 from speech_engine.host.suspects import Suspects
@@ -38,7 +42,9 @@ class HostServer:
         pulse: Pulse,
         suspects: Suspects | None = None,
         shelf: SampleShelf | None = None,
+        device: Device = CPU,
     ) -> None:
+        self._device = device
         self._suspects = suspects or Suspects()
         self._shelf = shelf or SampleShelf()
         self._room = SpoolRoom()
@@ -55,7 +61,13 @@ class HostServer:
         return self._welcome
 
     async def health(self, _question: messages.HealthQuestion, _call: Any) -> messages.HealthReport:
-        return self._slots.health()
+        batch = batch_of(self._engine)
+        return msgspec.structs.replace(
+            self._slots.health(),
+            device=str(self._device),
+            memory_gb=round(peak_gb(self._device), 3),
+            figures=batch.figures() if batch else {},
+        )
 
     async def put(self, sample: messages.PutSample, _call: Any) -> messages.PutReply:
         wanted_hz = {model.id: model.sample_hz for model in self._welcome.models}.get(sample.model)

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from speech_engine.engine import Engine
 from speech_engine.events import Event, Finished
 from speech_engine.host.engine_stream import EngineAnswer, OnDispatch, ignore_dispatch
-from speech_engine.host.slots import Slots, SlotTurn
+from speech_engine.host.slot_turn import SlotTurn
+from speech_engine.host.slots import Slots
 from speech_engine.plugin import Logger
-from speech_engine.work import Work, with_deadline
+from speech_engine.work import Work, job_of, with_deadline
 
 
 class SlotStream:
@@ -72,7 +73,12 @@ class SlotStream:
     async def _begin(self) -> tuple[SlotTurn, EngineAnswer]:
         work = self._work
         turn = await self._slots.enter(
-            work.tenant, work.deadline_s, work.estimated_s, work.share, runs_alone=self.runs_alone
+            work.tenant,
+            work.deadline_s,
+            work.estimated_s,
+            work.share,
+            runs_alone=self.runs_alone,
+            job=job_of(work),
         )
         self._on_dispatch(True)
         # The time of waiting is gone.

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import islice
 
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
-from speech_engine.host.fair import FairOrder, Ticket
+from speech_engine.host.fair import FairOrder
 from speech_engine.host.messages import HealthReport
 from speech_engine.host.pace import Pace, forecast
+from speech_engine.host.slot_turn import Gate, SlotTurn
+from speech_engine.values import SpeechJob, Urgency
 
 SHORTEST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
@@ -23,38 +26,29 @@ REVIEW_EVERY_S = 0.25
 CLEARLY_LATE = 1.25
 """The patience with a job in line: the job leaves if its wait is a quarter too long, by an estimate."""
 
+IDLE_PART = 4
+"""Work for which nobody waits has one slot in so many at most, and at least one."""
+
+MOST_AHEAD = 32
+"""How many of the jobs ahead of a newcomer the gate looks at: more only take longer to count."""
+
+_WAITED_FOR: frozenset[Urgency] = frozenset({"live", "ahead", "whole"})
+_GOES_ON: frozenset[Urgency] = frozenset({"ahead"})
 _TOO_LONG = "The wait would be too long."
 
 
-class SlotTurn(Ticket):
-    """A job's turn, from its arrival to the moment when it leaves its slot. `place` is there if it waits."""
-
-    def __init__(
-        self, tenant: str, deadline_at: float, estimated_s: float, share: float, runs_alone: bool
-    ) -> None:
-        super().__init__(tenant, estimated_s, share)
-        self.deadline_at = deadline_at
-        self.runs_alone = runs_alone
-        self.place: asyncio.Future[None] | None = None
-        self.began_at = 0.0
-        self.rate_hz = 0
-        self.has_finished = False
-
-    @property
-    def is_waiting(self) -> bool:
-        return self.place is None or not self.place.done()
-
-    @property
-    def left_s(self) -> float:
-        return max(0.0, self.deadline_at - asyncio.get_running_loop().time())
-
-
 class Slots:
-    """The slots of one engine. Each `enter` that returns needs one `leave`."""
+    """The slots of one engine. Each `enter` that returns needs one `leave`.
 
-    def __init__(self, count: int, limit: int) -> None:
+    With a `gate`, the next job in line also waits until it fits beside the others.
+    """
+
+    def __init__(self, count: int, limit: int, gate: Gate | None = None) -> None:
         self.count = count
         self.limit = limit
+        self._gate = gate
+        self._looking: asyncio.TimerHandle | None = None
+        self._idle_count = max(1, count // IDLE_PART)
         self._running: set[SlotTurn] = set()
         self._next_alone: SlotTurn | None = None
         self._answers = 0
@@ -85,6 +79,7 @@ class Slots:
         share: float = 1.0,
         *,
         runs_alone: bool = False,
+        job: SpeechJob | None = None,
     ) -> SlotTurn:
         """Take one slot; a free one costs no wait. A turn that `runs_alone` gets it when all slots are free
         and all answers are read, and then nobody else gets one.
@@ -93,7 +88,7 @@ class Slots:
         EngineTimeout past the deadline.
         """
         deadline_at = asyncio.get_running_loop().time() + deadline_s
-        turn = SlotTurn(tenant, deadline_at, estimated_s, share, runs_alone)
+        turn = SlotTurn(tenant, deadline_at, estimated_s, share, runs_alone, job)
         self._order.push(turn)
         self._let_in()
         if turn not in self._running:
@@ -128,6 +123,8 @@ class Slots:
     async def _wait(self, turn: SlotTurn) -> None:
         turn.place = asyncio.get_running_loop().create_future()
         self._judge(turn)
+        # Now that it can be told, it learns if it would fit too late.
+        self._let_in()
         try:
             async with asyncio.timeout_at(turn.deadline_at):
                 await turn.place
@@ -154,6 +151,9 @@ class Slots:
         if self._longest_wait_s() > left_s and (starts_in_s := self._starts_in_s(newcomer)) > left_s:
             self._order.discard(newcomer)
             _tell(newcomer, _TOO_LONG, starts_in_s - left_s)
+        elif (fits_in_s := self._fits_behind_s(newcomer)) > left_s:
+            self._order.discard(newcomer)
+            _tell(newcomer, _TOO_LONG, fits_in_s)
         elif self._order.waiting > self.limit:
             loser = self._order.newest_of_longest(newcomer)
             _tell(loser, "The queue is full.", self._starts_in_s(loser))
@@ -197,7 +197,42 @@ class Slots:
             return turn
         if self._has_lone_turn or len(self._running) == self.count or not self._order.waiting:
             return None
-        return self._order.pop()
+        has_idle_room = sum(turn.urgency == "idle" for turn in self._running) < self._idle_count
+        idle: frozenset[Urgency] = frozenset({"idle"} if has_idle_room else ())
+        head = self._order.head(_WAITED_FOR | idle)
+        if head is not None and not self._fits(head):
+            # What somebody hears already goes on, and idle work takes nothing from anybody.
+            head = self._order.head(_GOES_ON | idle)
+        return None if head is None else self._order.pop(head)
+
+    def _fits(self, turn: SlotTurn) -> bool:
+        """Tell whether the turn fits now. One that will not fit in time is told so; it goes out as it is."""
+        if self._gate is None or turn.job is None:
+            return True
+        later_s = self._gate.fits_in_s(turn.job, self._admitted)
+        if later_s == 0.0:
+            return True
+        if turn.place is not None and later_s > turn.left_s:
+            _tell(turn, _TOO_LONG, later_s)
+            return True
+        if self._looking is not None:
+            self._looking.cancel()
+        again_s = min(later_s, REVIEW_EVERY_S)
+        self._looking = asyncio.get_running_loop().call_later(again_s, self._let_in)
+        return False
+
+    def _fits_behind_s(self, newcomer: SlotTurn) -> float:
+        """Predicts by the gate when a job fits that comes after those in line."""
+        if self._gate is None or newcomer.job is None:
+            return 0.0
+        ahead = islice(self._order.order(), MOST_AHEAD)
+        jobs = tuple(turn.job for turn in ahead if turn is not newcomer and turn.job is not None)
+        return self._gate.fits_in_s(newcomer.job, self._admitted + jobs)
+
+    @property
+    def _admitted(self) -> tuple[SpeechJob, ...]:
+        """The jobs that have a slot and of which the engine may know nothing yet."""
+        return tuple(turn.job for turn in self._running if turn.job is not None and not turn.rate_hz)
 
     def _review(self) -> None:
         """Sends away jobs whose deadlines cannot be met: the pace has changed, or others were first."""

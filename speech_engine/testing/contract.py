@@ -24,7 +24,7 @@ from speech_engine.events import Audio, Encoded, Event, Finished, Words
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import ModelInfo
 from speech_engine.testing.jobs import cancel_oneself, collect, job, speaking
-from speech_engine.testing.recordings import CLONE_S, converted, input_of, put_recording, wav_of
+from speech_engine.testing.recordings import CLONE_S, converted, input_of, put_missing, put_recording, wav_of
 from speech_engine.testing.rules import (
     ContractBroken,
     check_answer,
@@ -51,7 +51,7 @@ class EngineContract:
     `texts` are two sentences or more in `language`, and together at least a second of speech. If
     `model` is None, the engine's first model speaks. `patience_s` ends a test whose engine hangs; it
     does not measure speed. An engine that speaks from recordings is created with
-    `Context(..., samples=self.recordings)`.
+    `Context(..., samples=self.recordings)`. `voice` may be `Samples`: the suite makes the recordings.
     """
 
     voice: ClassVar[str | Voice]
@@ -249,14 +249,10 @@ class EngineContract:
         max_samples: int | None = None,
     ) -> SpeechJob:
         """Return the job of a test. The class gives each value that the arguments leave out."""
-        return job(
-            *(texts or self.texts),
-            model=model or self._model(engine).id,
-            voice=voice or self.voice,
-            language=self.language,
-            formats=formats,
-            max_samples=max_samples,
-        )
+        own, spoken = self._model(engine), texts or self.texts
+        made = job(*spoken, model=model or own.id, voice=voice or self.voice, language=self.language)
+        put_missing(self.recordings, own, made)
+        return replace(made, formats=formats, max_samples=max_samples)
 
     def _model(self, engine: Engine) -> ModelInfo:
         models = engine.models()

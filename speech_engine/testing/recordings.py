@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import wave
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
@@ -18,6 +20,7 @@ CLONE_S = 12.0
 """Providers take recordings of 10 seconds or more."""
 
 INPUT_RATE_HZ = 24_000
+_HUM_S = 4.0
 _PIECE_BYTES = 4_801
 """An odd number: pieces of a recording need not be whole samples."""
 
@@ -44,6 +47,25 @@ def put_recording(shelf: SampleShelf, model: ModelInfo, tenant: str, spoken: Seq
     sample = Sample("recording", text="A recording.", seconds=len(pcm) / 2 / model.sample_hz)
     shelf.put(tenant, model.id, sample.digest, pcm)
     return sample
+
+
+def put_missing(shelf: SampleShelf, model: ModelInfo, job: SpeechJob) -> None:
+    """Put a hum on a shelf for each recording that a job of this model names and nobody has put there."""
+    if job.model != model.id or not model.speaks_samples:
+        return
+    for digest in shelf.missing(job):
+        shelf.put(job.tenant, model.id, digest, _hum(model.sample_hz, model.sample_s))
+
+
+def _hum(rate_hz: int, between_s: tuple[float, float]) -> bytes:
+    """Return a note with overtones that comes and goes, as a voice does: 16-bit mono."""
+    count = round(rate_hz * min(max(between_s[0], _HUM_S), between_s[1]))
+    waves = ((moment * 120 / rate_hz, moment * 3 / rate_hz) for moment in range(count))
+    values = (
+        sum(math.sin(math.tau * note * part) / part for part in range(1, 6)) * (0.6 + 0.4 * math.sin(swell))
+        for note, swell in waves
+    )
+    return array("h", (round(7_000 * value) for value in values)).tobytes()
 
 
 def input_of(spoken: Sequence[Event]) -> bytes:

@@ -10,6 +10,7 @@ import msgspec
 from speech_engine.engine import Engine, EngineVoices
 from speech_engine.models import ANY_LANGUAGE
 from speech_engine.testing.contract import EngineContract
+from speech_engine.values import Sample, Samples
 
 Open = Callable[[], AbstractAsyncContextManager[Engine]]
 """A function that creates the engine. Each rule calls it again."""
@@ -26,7 +27,8 @@ class RuleVerdict(msgspec.Struct, frozen=True):
 
 
 async def verdicts(open_engine: Open, voice: str | None = None) -> AsyncIterator[RuleVerdict]:
-    """Yield a verdict for each rule. Without `voice`, the engine speaks with its own first voice."""
+    """Yield a verdict for each rule. Without `voice`, the engine speaks with its own first voice, or
+    from a recording if it has none."""
     kind = await _contract(open_engine, voice)
     if isinstance(kind, RuleVerdict):
         yield kind
@@ -40,14 +42,15 @@ async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract
     rule = "it can be created, and has a model and a voice"
     try:
         async with open_engine() as engine:
-            language = engine.models()[0].languages[0].tag
+            model = engine.models()[0]
             voices = engine.voices() if isinstance(engine, EngineVoices) else ()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
         return RuleVerdict(rule, _told(error))
-    if voice is None and not voices:
+    if voice is None and not voices and not model.speaks_samples:
         return RuleVerdict(rule, "it brings no voice along: name one that it knows with --voice")
+    language = model.languages[0].tag
     members = {
-        "voice": voice or voices[0].id,
+        "voice": voice or (voices[0].id if voices else Samples((Sample("hum", text="A hum."),))),
         "language": "en" if language == ANY_LANGUAGE else language,
         "engine": lambda _self: open_engine(),
     }

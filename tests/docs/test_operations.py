@@ -48,6 +48,8 @@ def _table(heading: str) -> list[list[str]]:
 
 def _commands(command: object, name: str) -> Iterator[str]:
     if isinstance(command, TyperGroup):
+        if command.invoke_without_command:
+            yield name
         for part, inner in command.commands.items():
             yield from _commands(inner, f"{name} {part}")
     else:

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -64,7 +65,7 @@ def runtime_folder(server: Server) -> Path:
     return Path(os.readlink(server.data / "run"))
 
 
-def state(server: Server, engine: str) -> dict[str, str]:
+def state(server: Server, engine: str) -> dict[str, Any]:
     """What /admin/engines says of an engine."""
     with server.control() as control:
         listed = control.get("/admin/engines").json()["data"]

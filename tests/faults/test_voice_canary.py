@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import speech_clips
+from tests.databases import postgres
+from tests.faults.hostile_uploads import decoders
 from tests.faults.processes import until
 from tests.server import TONE, Server, command, running
 
@@ -32,9 +34,9 @@ def pieces(recording: bytes) -> list[bytes]:
     return [piece for piece in sound if len(set(piece)) > 16] + [b"fLaC", NAME.encode(), WORDS.encode()]
 
 
-def places(server: Server, wanted: list[bytes]) -> list[Path]:
+def places(server: Server, wanted: list[bytes], *more: Path) -> list[Path]:
     """The files with a piece in it: of the data folder, of the server's log and its runtime folder."""
-    folders = (server.data, server.log.parent, (server.data / "run").resolve())
+    folders = (server.data, server.log.parent, (server.data / "run").resolve(), *more)
     files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
     return [path for path in files if any(piece in path.read_bytes() for piece in wanted)]
 
@@ -87,10 +89,47 @@ def test_a_recording_and_a_name_are_nowhere_in_plain_and_nowhere_once_erased(ser
     assert named <= {"erasures.log", "voxgate.db", "voxgate.db-wal"}
 
 
-def test_an_upload_that_is_killed_leaves_nothing_in_plain(tmp_path: Path) -> None:
+def test_a_consent_is_nowhere_in_plain_and_nowhere_once_erased(server: Server) -> None:
+    recording = speech_clips.wav("f3")
+    wanted = pieces(recording)
+    secret = server.mint_key("consenting", plan="creator").secret
+    with server.client(secret) as client:
+        made = client.post(
+            "/v1/audio/voice_consents",
+            data={"name": NAME, "language": "en"},
+            files={"recording": (f"{NAME}.wav", recording, "audio/wav")},
+        )
+        assert made.status_code == 200, made.text
+        (sealed,) = [path for path in (server.data / "voices").rglob("*") if path.is_file()]
+        ciphertext = sealed.read_bytes()[1000:1100]
+        assert places(server, wanted) == []
+        assert client.delete(f"/v1/audio/voice_consents/{made.json()['id']}").status_code == 200
+    assert places(server, [*wanted, ciphertext]) == []
+
+
+def test_the_files_of_postgresql_have_nothing_in_plain(tmp_path: Path) -> None:
+    recording = speech_clips.wav()
+    with postgres() as database:
+        environ = {"VOXGATE_STORAGE__URL": database.url()}
+        with running(tmp_path, CONFIG, environ=environ) as server:
+            secret = server.mint_key("canary", plan="creator").secret
+            voice = make(server, secret, recording)
+            assert speak(server, secret, NAME, "one") == 200
+            with server.client(secret) as client:
+                assert client.delete(f"/v1/audio/voices/{voice}").status_code == 200
+        database.stop()
+        assert places(server, pieces(recording), database.folder) == []
+        # The pseudonym is there: what was looked at are the files of this database.
+        assert places(server, [voice.encode()], database.folder) != []
+
+
+@pytest.mark.parametrize("moment", ["half of it came", "it is decoded"])
+def test_an_upload_that_is_killed_leaves_nothing_in_plain(tmp_path: Path, moment: str) -> None:
     recording = speech_clips.wav()
     wanted = pieces(recording)
-    with running(tmp_path, CONFIG) as server:
+    # What any library would write for a while lies there, too.
+    (tmp_path / "temporary").mkdir()
+    with running(tmp_path, CONFIG, environ={"TMPDIR": str(tmp_path / "temporary")}) as server:
         secret = server.mint_key("canary", plan="creator").secret
         with server.client(secret) as client:
             request = client.build_request(
@@ -105,7 +144,11 @@ def test_an_upload_that_is_killed_leaves_nothing_in_plain(tmp_path: Path) -> Non
                 f"POST /v1/audio/voices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {secret}\r\n"
                 f"content-type: {request.headers['content-type']}\r\ncontent-length: {len(body)}\r\n\r\n"
             )
-            raw.sendall(head.encode() + body[: len(body) // 2])
+            if moment == "it is decoded":
+                raw.sendall(head.encode() + body)
+                until(lambda: decoders(server) != [])
+            else:
+                raw.sendall(head.encode() + body[: len(body) // 2])
             server.process.kill()
             server.process.wait()
         assert places(server, wanted) == []

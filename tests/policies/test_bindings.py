@@ -146,3 +146,23 @@ def test_what_always_holds_of_a_slot(
         used = {holder.used for holder in holders if holder.id == choice.gives_way}
         assert min(used) == min(holder.used for holder in holders), "the one not used for longest"
         assert min(used) + bindings.SPARED_S * SECOND <= NOW
+
+
+@pytest.mark.parametrize(
+    ("state", "engine_voice", "expires", "is_expected"),
+    [
+        ("ready", "v", None, True),
+        ("ready", "v", NOW - 1, True),
+        ("expired", "v", None, True),
+        ("expired", "v", NOW + 1, True),
+        ("expired", "v", NOW - 1, False),
+        ("expired", "", None, False),
+        ("failed", "v", None, False),
+        ("doomed", "v", None, False),
+    ],
+)
+def test_which_clones_a_provider_should_have(
+    state: bindings.State, engine_voice: str, expires: int | None, is_expected: bool
+) -> None:
+    facts = bindings.BindingFacts(state=state, engine_voice=engine_voice, expires=expires)
+    assert bindings.is_expected(facts, NOW) is is_expected

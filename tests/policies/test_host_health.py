@@ -40,6 +40,18 @@ def test_a_host_is_given_up_exactly_at_the_fifth_crash_without_work_within_a_min
     assert (restart_delay_s(crashes, now) is None) == is_last
 
 
+def test_five_deaths_in_loading_are_enough_however_long_each_took() -> None:
+    deaths = [Crash(30.0 * number, was_loading=True) for number in range(1, CRASHES + 1)]
+    for number in range(1, CRASHES):
+        assert restart_delay_s(deaths[:number], deaths[number - 1].at) is not None
+    assert restart_delay_s(deaths, deaths[-1].at) is None
+    slow = [Crash(600.0 * number, was_loading=True) for number in range(1, CRASHES + 1)]
+    assert restart_delay_s(slow, slow[-1].at) is None
+    # Whoever was ready in between has loaded: its deaths count by the minute.
+    served = [*deaths[:2], Crash(75.0), *deaths[3:]]
+    assert restart_delay_s(served, deaths[-1].at) is not None
+
+
 def test_a_host_that_dies_of_its_work_is_started_for_ever() -> None:
     crashes = [Crash(float(second), had_work=True) for second in range(100)]
     assert restart_delay_s(crashes, 99.0) == LONGEST_DELAY_S

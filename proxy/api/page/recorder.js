@@ -24,23 +24,25 @@ async function openMicrophone() {
   }
 }
 
-// One stream of the microphone while it is recorded. It is over when `stop` or `drop` is called, or the device is gone.
+// One stream of the microphone while it is recorded. It is over when `stop` is called, when it is too long, or when the device is gone.
 class Listening {
   constructor(stream, show) {
     this.stream = stream;
     this.show = show;
     this.chunks = [];
-    this.context = new AudioContext();
-    this.analyser = new AnalyserNode(this.context);
-    this.context.createMediaStreamSource(stream).connect(this.analyser);
     this.recorder = new MediaRecorder(stream, { audioBitsPerSecond: BITS_A_SECOND });
     this.recorder.addEventListener("dataavailable", ({ data }) => this.chunks.push(data));
     this.over = new Promise((resolve) => {
       this.recorder.addEventListener("stop", resolve);
       this.recorder.addEventListener("error", resolve);
     });
-    this.began = performance.now();
     this.recorder.start();
+    this.context = new AudioContext();
+    // A browser may hold it back when the question for the microphone took long.
+    this.context.resume();
+    this.analyser = new AnalyserNode(this.context);
+    this.context.createMediaStreamSource(stream).connect(this.analyser);
+    this.began = performance.now();
     this.limit = setTimeout(() => this.stop(), LONGEST_S * 1000);
     this.look();
   }

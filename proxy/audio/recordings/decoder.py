@@ -29,8 +29,11 @@ from proxy.audio.recordings.recording import (
 from proxy.errors import DecoderBusy
 
 MOST_AT_ONCE = 2
+"""Each of them may have a recording of 43 MB in memory, and what is made of it."""
 MOST_WAITING = 8
 """Each of them keeps an upload of 10 MiB in memory."""
+MOST_OF_ACCOUNT = 3
+"""One account has one turn, and so many uploads with those that wait: it keeps no others out."""
 
 WITHIN_S = 30.0
 """The processor's time is limited in the child. This is for one that waits for something else."""
@@ -54,6 +57,7 @@ class Decoder:
         self._most = at_once + waiting
         self._within_s = within_s
         self._begun = 0
+        self._of_account: dict[str, _AccountTurn] = {}
         self._ready: asyncio.Task[_Child] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -70,19 +74,33 @@ class Decoder:
             return self._ready is not None
         return self._ready.exception() is None and not self._ready.result().is_dead
 
+    @asynccontextmanager
+    async def turn(self, account: str) -> AsyncIterator[None]:
+        """Wait for a turn, and have it until the recording needs no more memory.
+
+        Raises DecoderBusy if too many wait, of this account or of all.
+        """
+        own = self._of_account.get(account) or _AccountTurn()
+        if self._begun >= self._most or own.begun >= MOST_OF_ACCOUNT:
+            raise DecoderBusy
+        self._of_account[account] = own
+        self._begun += 1
+        own.begun += 1
+        try:
+            async with own.lock, self._turns:
+                yield
+        finally:
+            self._begun -= 1
+            own.begun -= 1
+            if not own.begun:
+                del self._of_account[account]
+
     async def decode(self, data: bytes) -> SpeechRecording:
-        """Decode an upload. Raises UnusableRecording, and DecoderBusy if too many wait.
+        """Decode an upload, within a turn. Raises UnusableRecording.
 
         If it is cancelled, the process is killed.
         """
-        if self._begun >= self._most:
-            raise DecoderBusy
-        self._begun += 1
-        try:
-            async with self._turns:
-                made = await self._decoded(data)
-        finally:
-            self._begun -= 1
+        made = await self._decoded(data)
         if isinstance(made, Undecoded):
             raise UnusableRecording.of(made.fault)
         self._warn_of(made.lacks)
@@ -145,6 +163,14 @@ class Decoder:
         if lacks and not self._has_warned:
             self._has_warned = True
             _log.warning("decoder.confinement.missing", what=[lack[:40] for lack in lacks[:5]])
+
+
+class _AccountTurn:
+    """The turn of one account, and how many of its uploads have it or wait for it."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.begun = 0
 
 
 class _Child:

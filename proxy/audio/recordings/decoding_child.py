@@ -18,7 +18,7 @@ import numpy as np
 from proxy.audio.libav import Sink, audio_frame
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded
-from speech_engine.host.confinement import confine
+from speech_engine.host.confinement import confine, die_with_parent
 from speech_engine.host.landlock import forbid_files
 
 MOST_CPU_S = 10
@@ -27,6 +27,7 @@ _MEMORY_MB = 256
 
 
 def main() -> None:
+    die_with_parent()
     _warm_up()
     lacks = _confine()
     data = sys.stdin.buffer.read()
@@ -64,11 +65,11 @@ def _confine(most_cpu_s: int = MOST_CPU_S) -> tuple[str, ...]:
     files = ("landlock",) if not forbid_files() else ()
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (most_cpu_s, most_cpu_s + 1))
-    # Neither processes nor threads; root is not bound by this, so the server kills the whole group.
+    # Neither processes nor threads. Root is not bound by this; the filter for system calls binds root too.
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     # No file that would be opened gets a number: 0, 1 and 2 are taken.
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-    return (*files, *confine((), used_mb + _MEMORY_MB))
+    return (*files, *confine((), used_mb + _MEMORY_MB, is_alone=True))
 
 
 if __name__ == "__main__":

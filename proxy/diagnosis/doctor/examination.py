@@ -50,6 +50,7 @@ _OF_THE_CONFIG = (
     ConfigCheck("limits", databases.limits),
     ConfigCheck("engines", installation.engines),
     ConfigCheck("models", installation.models),
+    ConfigCheck("retirements", installation.ending_models),
 )
 
 

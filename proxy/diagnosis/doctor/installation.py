@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 import platform
 import re
+import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import NamedTuple
@@ -15,13 +16,16 @@ from typing import NamedTuple
 from policies.retirement import WARNED_DAYS
 from proxy.config.config_toml import Config
 from proxy.diagnosis.config_check import check_config
-from proxy.diagnosis.finding import Finding, ok, wrong
+from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.diagnosis.retirement_check import WHAT as RETIREMENT
 from proxy.diagnosis.retirement_check import retirements
 from proxy.engines import registry
+from proxy.engines.model_store.store import ModelStore, StoredModel, verify
 from proxy.engines.registry import EngineConfigError, Registry
+from speech_engine.model_files import UnusableModel
 
 DISTRIBUTION = "voxgate"
+_READ_S = 8.0
 _AGAIN = "install voxgate again: make install, or pip install --upgrade voxgate"
 
 _DO = {
@@ -124,10 +128,49 @@ def engines(config: Config) -> Iterator[Finding]:
             yield from _missing(config, loaded, name)
 
 
-def models(config: Config) -> Iterator[Finding]:
+def ending_models(config: Config) -> Iterator[Finding]:
     """Look for models that a provider switches off soon."""
     found = list(retirements(config, registry.load(), {}))
     yield from found or (ok(RETIREMENT, f"no model is known to end within {WARNED_DAYS} days"),)
+
+
+def models(config: Config) -> Iterator[Finding]:
+    """Read the imported models that engines name, and compare them with what was imported."""
+    store = ModelStore(config.data)
+    for name in dict.fromkeys(section.model for section in config.engines.values() if section.model):
+        try:
+            model = store.find(name)
+        except UnusableModel:
+            continue  # the check of the engines says so
+        if model is not None:
+            yield _model(model, _Patience(time.monotonic() + _READ_S))
+
+
+class _TooSlow(Exception):
+    """A disk is too slow for what is left of the time."""
+
+
+class _Patience:
+    """Ends the reading of large files on a slow disk: the doctor waits for no check much longer."""
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+
+    def __call__(self, _what: str, _done: int, _of: int) -> None:
+        if time.monotonic() > self._until:
+            raise _TooSlow
+
+
+def _model(model: StoredModel, patience: _Patience) -> Finding:
+    name = model.manifest.name
+    try:
+        fault = verify(model, patience)
+    except _TooSlow:
+        do = f"voxgate models verify {name} has the time"
+        return note("model", f"{name}: too large to be read whole here; the sizes are right", do)
+    if fault:
+        return wrong("model", fault, "import the model again: voxgate models import")
+    return ok("model", f"{name}: all its files are whole")
 
 
 def _missing(config: Config, loaded: Registry, name: str) -> Iterator[Finding]:

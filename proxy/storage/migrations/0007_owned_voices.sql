@@ -3,7 +3,8 @@
 -- is in `wrapped`, under the server's master key. Then `name` is a digest that only this account's key makes. A cast
 -- has neither: its name is in `name`. An erased voice has no row here: it goes in the commit of its tombstone in
 -- `erasures`. `quality` is low, medium or high. `consent` is that of the speaker, and `compared` a JSON object with the
--- answer of the comparison with it. `used` is the day on which it last spoke.
+-- answer of the comparison with it. `used` is the day on which it last spoke. `request` is a digest of the
+-- request with an Idempotency-Key that made a cast; that of a sealed voice is in `sealed`.
 ALTER TABLE voices ADD COLUMN language TEXT;
 ALTER TABLE voices ADD COLUMN gender TEXT;
 ALTER TABLE voices ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
@@ -13,6 +14,7 @@ ALTER TABLE voices ADD COLUMN compared TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE voices ADD COLUMN used BIGINT;
 ALTER TABLE voices ADD COLUMN wrapped TEXT NOT NULL DEFAULT '';
 ALTER TABLE voices ADD COLUMN sealed TEXT NOT NULL DEFAULT '';
+ALTER TABLE voices ADD COLUMN request TEXT NOT NULL DEFAULT '';
 CREATE INDEX voices_by_account ON voices (account, created);
 CREATE INDEX voices_by_consent ON voices (consent);
 

@@ -7,11 +7,11 @@ import pytest
 from speech_engine import (
     CloneRequest,
     CloneSample,
+    EngineCannot,
     EngineClones,
     EngineDeletesVoices,
     EngineError,
     EngineFailed,
-    EngineUnauthorized,
     EngineVoice,
     NoCloneRoom,
     UnusableSample,
@@ -134,7 +134,7 @@ async def test_our_clones_are_listed_with_the_room_that_is_left() -> None:
 async def test_a_key_that_may_not_list_voices_cannot_find_a_clone() -> None:
     async with rig() as made:
         made.account.permissions.remove("voices_read")
-        with pytest.raises(EngineUnauthorized):
+        with pytest.raises(EngineCannot):
             await made.engine.find_clone(NAME)
 
 

@@ -94,7 +94,7 @@ def test_a_server_speaks_with_it_and_never_tells_its_key(tmp_path: Path) -> None
 def test_wrong_settings_are_refused_by_name(settings: dict[str, object], named: str) -> None:
     section = EngineSection(plugin="elevenlabs", settings=settings)
     with pytest.raises(EngineConfigError, match=f"engines.eleven.{named}"):
-        load().engine("eleven", section)
+        load().engine("eleven", section, "")
 
 
 def test_settings_do_not_show_their_key() -> None:

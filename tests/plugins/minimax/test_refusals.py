@@ -13,6 +13,7 @@ from plugins.minimax import faults
 from plugins.minimax.wire import BaseResp
 from speech_engine import (
     ContentRefused,
+    EngineCannot,
     EngineError,
     EngineExhausted,
     EngineFailed,
@@ -47,7 +48,7 @@ CODES: dict[int, type[EngineError]] = {
     1044: UnusableSample,
     2013: EngineFailed,
     2037: UnusableSample,
-    2038: EngineUnauthorized,
+    2038: EngineCannot,
     2039: faults.IdTaken,
     2042: VoiceNotFound,
     2045: EngineLimited,

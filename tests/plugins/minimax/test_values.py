@@ -33,15 +33,15 @@ from proxy.engines.registry import EngineConfigError, InProcessSpec
 def test_a_wrong_setting_is_named_with_what_would_be_right(wrong: dict[str, Any], message: str) -> None:
     section = EngineSection(plugin="minimax", settings={"api_key": "k", **wrong})
     with pytest.raises(EngineConfigError) as caught:
-        registry.load().engine("cloud", section)
+        registry.load().engine("cloud", section, "")
     assert f"engines.cloud.{message}" in str(caught.value)
 
 
 def test_a_key_is_needed_and_several_make_several_engines() -> None:
     found = registry.load()
     with pytest.raises(EngineConfigError, match=r"engines\.cloud\.api_key"):
-        found.engine("cloud", EngineSection(plugin="minimax"))
-    spec = found.engine("cloud", EngineSection(plugin="minimax", settings={"api_key": ["one", "two"]}))
+        found.engine("cloud", EngineSection(plugin="minimax"), "")
+    spec = found.engine("cloud", EngineSection(plugin="minimax", settings={"api_key": ["one", "two"]}), "")
     assert isinstance(spec, InProcessSpec)
     assert [msgspec.structs.asdict(each)["api_key"] for each in spec.settings] == ["one", "two"]
     assert spec.is_guarded

@@ -121,7 +121,7 @@ async def test_a_clone_speaks_and_is_asked_for_exactly() -> None:
         assert (running.fake.account.fees, running.fake.account.listed()) == (1, [id_])
         await collect(running.engine, speech_job("Olá.", voice=EngineVoice(id_)))
     assert b'name="purpose"\r\n\r\nvoice_clone' in upload.body
-    assert b'filename="sample.wav"' in upload.body
+    assert f'filename="{NAME}.wav"'.encode() in upload.body
     assert upload.path == "/v1/files/upload"
     assert (clone.path, clone.json) == (
         "/v1/voice_clone",

@@ -70,7 +70,7 @@ def test_wrong_settings_are_refused_by_their_name(wrong: dict[str, Any]) -> None
 
 def test_several_keys_are_several_engines() -> None:
     section = EngineSection(plugin="openai", settings={"api_key": ["one", "two"]})
-    spec = load().engine("up", section)
+    spec = load().engine("up", section, "")
     assert isinstance(spec, InProcessSpec)
     keys = [each.api_key for each in spec.settings if isinstance(each, OpenAISettings)]
     assert keys == ["one", "two"]

@@ -26,8 +26,9 @@ class ComparerProcess:
     """A `Comparer` whose network runs in the environment. The process ends with the test's own."""
 
     def __init__(self) -> None:
+        python = interpreter()  # first: it may skip the test
         ours, theirs = socket.socketpair()
-        command = [interpreter(), "-P", "-m", "speech_engine.host.comparing", str(theirs.fileno())]
+        command = [python, "-P", "-m", "speech_engine.host.comparing", str(theirs.fileno())]
         self._process = subprocess.Popen(
             command, pass_fds=(theirs.fileno(),), env=environ_for_hosts(os.environ, ())
         )

@@ -142,3 +142,13 @@ async def test_what_an_administrator_does_with_consents_and_recordings_leaves_a_
         ("voice.exported", voice["id"], {}),
         ("consent.created", made, {}),
     ]
+
+
+async def test_a_consent_that_could_not_be_written_leaves_no_recording(
+    server: Inside, tmp_path: Path
+) -> None:
+    refuse = "CREATE TRIGGER no BEFORE INSERT ON consents BEGIN SELECT RAISE(ABORT, 'no'); END"
+    await server.worker.store.write(Statement(refuse))
+    answer = await send(server, {"name": "Ana", "language": "en"}, path=PATH, file="recording")
+    assert answer.status_code == 503
+    assert [path for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()] == []

@@ -43,6 +43,13 @@ _LOSE_ONE_ANSWER = """
   };
 })()
 """
+_ANSWER_LATE = """
+(() => {
+  const real = navigator.mediaDevices.getUserMedia;
+  const answer = new Promise((resolve) => { window.allow = resolve; });
+  navigator.mediaDevices.getUserMedia = async (wanted) => (await answer, real(wanted));
+})()
+"""
 _names = count()
 
 
@@ -236,6 +243,19 @@ def test_the_microphone_is_given_back_by_whatever_ends_a_recording(page: Tab, le
     page.wait("first.readyState === 'ended'")
     page.run("at('maker').hidden || at('cancel').click()")
     page.wait(MICROPHONE_IS_FREE)
+
+
+def test_a_microphone_that_comes_too_late_is_given_back(page: Tab) -> None:
+    page.run(_ANSWER_LATE)
+    page.run(f"({part('sample', 'record')}.click(), at('cancel').click(), allow())")
+    page.wait(MICROPHONE_IS_FREE)
+    assert page.run(f"[{part('sample', 'stop')}.hidden, sample.take]") == [True, None]
+
+
+def test_a_browser_that_cannot_record_gives_the_microphone_back(page: Tab) -> None:
+    page.run("window.MediaRecorder = class { constructor() { throw new Error('unknown'); } }")
+    assert _refusal(page) == "This browser cannot record. Choose a file instead."
+    assert page.run(MICROPHONE_IS_FREE)
 
 
 def test_the_keyboard_is_enough_to_record(page: Tab) -> None:

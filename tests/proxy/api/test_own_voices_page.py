@@ -102,6 +102,18 @@ def test_a_preview_is_heard_and_can_be_stopped(browser: Tab, server: Server, key
     assert not page.complaints
 
 
+def test_a_preview_that_is_stopped_early_is_not_heard(browser: Tab, server: Server, key: str) -> None:
+    _make_recording(server, key, "Ana")
+    page = _open(browser, server, key)
+    page.run(
+        "(at('own-list').querySelector('button').click(), at('own-list').querySelector('button').click())"
+    )
+    assert page.run("[at('own-status').textContent, preview]") == ["Stopped.", None]
+    _press(page, "Play Ana")
+    page.wait("at('own-audio').src")
+    assert page.run("sounds.length") == 1
+
+
 def test_a_voice_is_used_with_a_model_that_can_speak_it(browser: Tab, server: Server, key: str) -> None:
     id_ = _make_recording(server, key, "Ana")
     page = _open(browser, server, key)

@@ -38,7 +38,7 @@ REGISTRY = Registry(
 
 
 def settings_of(config: Config) -> list[Settings]:
-    spec = REGISTRY.engine("cloud", config.engines["cloud"])
+    spec = REGISTRY.engine("cloud", config.engines["cloud"], config.data)
     assert isinstance(spec, InProcessSpec)
     assert SECRET not in f"{spec!r} {config!r} {config.engines!r}"
     return [msgspec.convert(msgspec.to_builtins(each), Settings) for each in spec.settings]
@@ -105,7 +105,7 @@ base_url = "https://school.example"
 
 def test_each_credential_has_its_keys_and_stands_before_the_section(tmp_path: Path) -> None:
     config = load(tmp_path, _ACCOUNTS, A="first", B="second", C=SECRET)
-    spec = REGISTRY.engine("cloud", config.engines["cloud"])
+    spec = REGISTRY.engine("cloud", config.engines["cloud"], config.data)
     assert isinstance(spec, InProcessSpec)
     assert spec.credentials == ("studio", "studio", "school")
     assert [(each.api_key, each.base_url) for each in settings_of(config)] == [
@@ -118,7 +118,7 @@ def test_each_credential_has_its_keys_and_stands_before_the_section(tmp_path: Pa
 
 def test_a_plain_key_is_the_credential_default(tmp_path: Path) -> None:
     config = load(tmp_path, f"{_ACCOUNTS.replace('base_url', 'api_key', 1)}", A="a", B="b", C="c")
-    spec = REGISTRY.engine("cloud", config.engines["cloud"])
+    spec = REGISTRY.engine("cloud", config.engines["cloud"], config.data)
     assert isinstance(spec, InProcessSpec)
     assert spec.credentials == ("default", "studio", "studio", "school")
     (finding,) = [each for each in check_config(config, REGISTRY) if each.what == "engine"]
@@ -153,7 +153,7 @@ def test_a_wrong_setting_of_a_credential_is_told_with_its_place(tmp_path: Path) 
     with pytest.raises(
         EngineConfigError, match=r"^engines\.cloud\.credentials\.school\.base_ulr: no such key"
     ):
-        REGISTRY.engine("cloud", section)
+        REGISTRY.engine("cloud", section, "")
 
 
 def test_the_missing_secret_of_a_credential_is_told_and_the_label_stays(tmp_path: Path) -> None:
@@ -162,14 +162,14 @@ def test_the_missing_secret_of_a_credential_is_told_and_the_label_stays(tmp_path
     with pytest.raises(
         EngineConfigError, match=r"engines\.cloud\.credentials\.school\.api_key: env:C is not set"
     ):
-        REGISTRY.engine("cloud", section)
+        REGISTRY.engine("cloud", section, "")
 
 
 @pytest.mark.parametrize("keys", ["[]", "[1]", "3", "['a', 2]"])
 def test_keys_that_are_none_are_refused_without_being_told(tmp_path: Path, keys: str) -> None:
     section = load(tmp_path, f"[engines.cloud]\napi_key = {keys}").engines["cloud"]
     with pytest.raises(EngineConfigError, match=r"^engines\.cloud\.api_key: must be"):
-        REGISTRY.engine("cloud", section)
+        REGISTRY.engine("cloud", section, "")
 
 
 _MISSING = """

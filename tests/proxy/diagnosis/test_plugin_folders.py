@@ -17,7 +17,7 @@ from tests.server import VOXGATE
 ROOT = Path(__file__).parents[3]
 CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
-OTHERS = ("latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer")
+OTHERS = ("latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "xtts")
 
 
 @pytest.fixture(scope="module")

@@ -65,11 +65,11 @@ def test_a_running_server_knows_it_better(tmp_path: Path) -> None:
 
 def test_doctor_says_it_too(tmp_path: Path) -> None:
     config = load(tmp_path, CONFIG)
-    assert {each.name for each in installation.models(config)} == {
+    assert {each.name for each in installation.ending_models(config)} == {
         "alias tts-1",
         "alias tts-1-hd",
         "route fr",
     }
     assert not [each for each in installation.engines(config) if each.what == WHAT]
-    (none,) = installation.models(load(tmp_path, "[engines.tone]\n"))
+    (none,) = installation.ending_models(load(tmp_path, "[engines.tone]\n"))
     assert none.verdict == "ok"

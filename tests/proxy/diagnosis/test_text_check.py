@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from proxy.config.config_toml import Config
 from proxy.diagnosis import probes
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.finding import Finding
-from proxy.diagnosis.probes import ProbeResults
+from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
 from proxy.engines import registry
 from speech_engine import Language, ModelInfo
+from speech_engine.model_files.manifest import MANIFEST, ModelManifest, digest_of
 from tests.proxy.config.files import load
 
 _TONE = '[engines.tone]\n[engines.espeak]\n[voices.alloy]\ntone = "tone"\n'
@@ -164,3 +166,28 @@ def test_without_a_server_front_ends_alone_are_asked(tmp_path: Path) -> None:
     asked = probes.ask(config, registry.load())
     assert (asked.models, asked.voices) == ({}, {})
     assert asked.front_ends["latin"] == {"pt", "es", "en"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "candidate", "says"),
+    [
+        ("es", "xtts/mine", "xtts/mine"),
+        ("th", "xtts/thai", "not used: xtts has no model of 'xtts/thai'; known: mine"),
+        ("fr", "xtts/mine", "not used: xtts/mine does not speak fr well enough"),
+    ],
+)
+def test_a_route_is_judged_by_an_imported_model_when_nobody_can_be_asked(
+    tmp_path: Path, tag: str, candidate: str, says: str
+) -> None:
+    digest = digest_of("xtts", ())
+    manifest = ModelManifest(
+        name="mine", engine="xtts", digest=digest, files=(), licence="CPML", languages=("es", "en")
+    )
+    folder = tmp_path / "data" / "models" / "mine"
+    (folder / digest).mkdir(parents=True)
+    (folder / digest / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+    (folder / "current").write_text(digest)
+    text = f'[server]\ndata = "{tmp_path}/data"\n[engines.xtts]\nmodel = "mine"\n'
+    text += f'[[routes]]\nlanguage = "{tag}"\ncandidates = ["{candidate}"]\n'
+    found = findings(load(tmp_path, text), "route", NO_RESULTS)[tag]
+    assert found.found == says

@@ -15,7 +15,9 @@ from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, Event, Speak, SpeechJob
 from speech_engine.host import messages
 from speech_engine.host.messages import Hello, HelloReply
-from speech_engine.host.pipe import HostState
+from speech_engine.host.pipe_messages import (
+    HostState,
+)
 from tests.speech_engine.host.fakes import MODEL, read, until
 
 

@@ -12,11 +12,18 @@ import pytest
 
 from policies.host_health import Crash
 from proxy.engines.children import Child, Keeper
-from speech_engine.host.pipe import Drain, Message, MetricsQuestion, MetricsReport, Ready
+from speech_engine.host.pipe_messages import (
+    Drain,
+    Message,
+    MetricsQuestion,
+    MetricsReport,
+    Ready,
+)
 
 BEGIN = """
 import os, signal, sys, time
-from speech_engine.host.pipe import Broken, Drain, MetricsQuestion, MetricsReport, ParentPipe, Ready
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import (Broken, Drain, MetricsQuestion, MetricsReport, Ready,)
 pipe = ParentPipe(int(sys.argv[1]))
 """
 

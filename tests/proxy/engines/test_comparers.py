@@ -47,10 +47,16 @@ async def comparer() -> AsyncIterator[HostedComparer]:
 
 
 def processes() -> list[psutil.Process]:
-    found = psutil.Process().children()
-    alive = [each for each in found if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
-    # Other tests of this run may keep databases.
-    return [each for each in alive if each.name().startswith("python")]
+    """The comparers alone: other tests of this run may keep databases, and decoders for a while."""
+    return [each for each in psutil.Process().children() if is_comparer(each)]
+
+
+def is_comparer(process: psutil.Process) -> bool:
+    try:
+        is_alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return is_alive and "speech_engine.host.comparing" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def test_speakers_are_compared_and_the_scale_comes_along(comparer: HostedComparer) -> None:

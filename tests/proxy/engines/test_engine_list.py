@@ -12,7 +12,9 @@ from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineBusy, EngineFailed, EngineVoice, Finished, Segment, Speak, SpeechJob
-from speech_engine.host.pipe import HostState
+from speech_engine.host.pipe_messages import (
+    HostState,
+)
 from tests.speech_engine.host.fakes import read
 
 INSIDE = EngineSection("tone", hosted=False, queue=1, settings={"slots": 1})

@@ -75,12 +75,15 @@ def _unfinished() -> list[Path]:
     return list(environments.root().glob(".building*"))
 
 
-def test_an_environment_has_its_packages_as_they_are_constrained_and_our_code(built: Environment) -> None:
+def test_an_environment_has_its_packages_as_they_are_constrained_and_our_code(
+    built: Environment, recipe: Recipe
+) -> None:
     code = "import v_bell, v_tower; print(v_bell.VERSION, v_bell.__file__)"
-    done = subprocess.run([built.interpreter, "-I", "-c", code], capture_output=True, text=True, check=True)
+    python = environments.view(built, recipe.links)
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
     version, file = done.stdout.split()
     assert version == "1.5"
-    assert Path(file).is_relative_to(built.folder)
+    assert Path(file).resolve().is_relative_to(built.folder)
     here = subprocess.run([sys.executable, "-I", "-c", "import v_bell"], capture_output=True, check=False)
     assert here.returncode != 0
 
@@ -107,6 +110,39 @@ def test_a_bare_package_comes_without_what_it_asks_for(built: Environment, recip
     asked_for = msgspec.structs.replace(recipe, packages=("v_spire",))
     with pytest.raises(EnvironmentRefused, match="v_none"):
         environment_build.build(asked_for, _nobody_hears)
+
+
+@pytest.mark.parametrize(
+    ("asked", "cuda", "hip", "found"),
+    [
+        ("cpu", None, None, ""),
+        ("cu126", "12.6", None, ""),
+        ("rocm6.4", None, "6.4.43482-0f2d60242", ""),
+        ("cu126", None, None, "cpu"),
+        ("cpu", "12.6", None, "cu126"),
+        ("cu128", "12.6", None, "cu126"),
+        ("rocm6.4", "12.6", None, "cu126"),
+    ],
+)
+def test_another_variant_of_torch_than_was_asked_for_is_refused(
+    place: Path, recipe: Recipe, asked: str, cuda: str | None, hip: str | None, found: str
+) -> None:
+    source = f"class version: cuda, hip = {cuda!r}, {hip!r}\n__version__ = '1.0'\n"
+    name = f"torch-{asked}-{found}"
+    (place / name).mkdir(exist_ok=True)
+    module = place / name / "torch.py"
+    module.write_text(source)
+    wanted = msgspec.structs.replace(
+        recipe, plugin=name, torch=asked, imports=("torch",), links={"torch": str(module)}
+    )
+    if not found:
+        made, _ = environment_build.build(wanted, _nobody_hears)
+        assert made.recipe.torch == asked
+        return
+    says = f"{asked} of torch was asked for, but the indexes gave {found}"
+    with pytest.raises(EnvironmentRefused, match=says):
+        environment_build.build(wanted, _nobody_hears)
+    assert environments.find_built(wanted) is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -28,7 +29,8 @@ def made(root: Path, recipe: Recipe) -> Path:
     folder = root / recipe.name
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").symlink_to(sys.executable)
-    (folder / MANIFEST).write_bytes(msgspec.json.encode(recipe))
+    (folder / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(recipe.shared))
     return folder
 
 
@@ -43,7 +45,30 @@ def test_a_missing_environment_is_refused_with_the_command_that_makes_it() -> No
 
 def test_a_built_environment_is_found(root: Path) -> None:
     folder = made(root, environments.recipe("bell", HOSTED))
-    assert environments.interpreter("bell", HOSTED) == str(folder / "bin" / "python")
+    python = environments.interpreter("bell", HOSTED)
+    assert Path(python).is_relative_to(folder)
+    assert environments.interpreter("bell", HOSTED) == python
+
+
+def test_another_installation_builds_nothing_anew_and_runs_its_own_code(root: Path, tmp_path: Path) -> None:
+    recipe = environments.recipe("bell", HOSTED)
+    folder = made(root, recipe)
+    clone = tmp_path / "clone"
+    (clone / "v_steeple").mkdir(parents=True)
+    (clone / "v_steeple" / "__init__.py").write_text("")
+    other = msgspec.structs.replace(recipe, links={"v_steeple": str(clone / "v_steeple")})
+    found = environments.find_built(other)
+    assert found is not None
+    assert found.folder == folder
+    for links, module in ((recipe.links, "speech_engine"), (other.links, "v_steeple")):
+        python = environments.view(found, links)
+        # Found, not imported: its packages are not there.
+        code = f"import importlib.util; print(importlib.util.find_spec({module!r}).origin)"
+        done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+        assert Path(done.stdout.strip()).resolve().parent == Path(links[module])
+    python = environments.view(found, recipe.links)
+    lacking = subprocess.run([python, "-I", "-c", "import v_steeple"], capture_output=True, check=False)
+    assert lacking.returncode != 0
 
 
 @pytest.mark.parametrize(
@@ -53,7 +78,6 @@ def test_a_built_environment_is_found(root: Path) -> None:
         {"packages": ("bell>=2",)},
         {"constraints": "bell==1.0"},
         {"imports": ()},
-        {"links": {"speech_engine": "/elsewhere"}},
         {"voxgate": "99.0"},
         {"python": "cpython-99"},
     ],
@@ -85,7 +109,7 @@ def test_an_environment_whose_python_has_gone_is_not_taken_but_still_known(root:
     python.unlink()
     python.symlink_to("/no/such/python")
     assert environments.find_built(recipe) is None
-    assert [found.recipe for found in environments.every()] == [recipe]
+    assert [found.recipe for found in environments.every()] == [recipe.shared]
 
 
 def test_a_folder_under_another_name_or_with_another_manifest_is_none(root: Path) -> None:
@@ -145,17 +169,17 @@ def test_the_host_protocols_packages_come_first_and_in_our_own_versions() -> Non
 @pytest.mark.parametrize(
     ("whose", "is_ours"), [("ours", True), ("another's", False), ("one that is gone", True)]
 )
-def test_an_environment_belongs_to_the_installation_that_it_was_built_for(
+def test_an_environment_stays_while_another_installation_uses_it(
     root: Path, tmp_path: Path, whose: str, is_ours: bool
 ) -> None:
     recipe = environments.recipe("bell", HOSTED)
     other = tmp_path / "elsewhere" / "speech_engine"
     if whose == "another's":
         other.mkdir(parents=True)
-    if whose != "ours":
-        recipe = msgspec.structs.replace(recipe, links={**recipe.links, "speech_engine": str(other)})
     folder = made(root, recipe)
     (found,) = environments.every()
+    links = recipe.links if whose == "ours" else {**recipe.links, "speech_engine": str(other)}
+    environments.view(found, links)
     assert found.is_ours == is_ours
     gone = environment_build.remove("bell", lambda _found: False)
     assert ([each.folder for each in gone], folder.exists()) == ([folder] if is_ours else [], not is_ours)

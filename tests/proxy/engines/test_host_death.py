@@ -25,7 +25,9 @@ from speech_engine import (
     UnsupportedText,
     Work,
 )
-from speech_engine.host.pipe import Tick
+from speech_engine.host.pipe_messages import (
+    Tick,
+)
 from tests.proxy.engines.hosts import hosted, spoken, state
 from tests.proxy.engines.test_dispatch import shows
 from tests.speech_engine.host.fakes import (

@@ -93,10 +93,10 @@ def test_an_entry_point_that_bears_a_taken_name_does_not_take_anything_away(fold
 
 def test_a_section_gives_a_host_or_an_engine_in_the_server() -> None:
     found = registry.load()
-    hosted = found.engine("mine", EngineSection("tone", settings={"slots": 2}))
+    hosted = found.engine("mine", EngineSection("tone", settings={"slots": 2}), "")
     assert isinstance(hosted, HostedEngineSpec)
     assert (hosted.name, hosted.module) == ("mine", "plugins.tone.worker")
-    inside = found.engine("mine", EngineSection("tone", hosted=False))
+    inside = found.engine("mine", EngineSection("tone", hosted=False), "")
     assert isinstance(inside, InProcessSpec)
 
 
@@ -112,11 +112,11 @@ def test_a_section_gives_a_host_or_an_engine_in_the_server() -> None:
 )
 def test_a_section_that_cannot_be_used_says_what_to_mend(section: EngineSection, message: str) -> None:
     with pytest.raises(EngineConfigError) as error:
-        registry.load().engine("mine", section)
+        registry.load().engine("mine", section, "")
     assert message in str(error.value)
 
 
 def test_a_section_of_a_broken_plugin_says_how_that_failed(folder: Path) -> None:
     install(folder, "v_torn", "raise RuntimeError('it is torn')")
     with pytest.raises(EngineConfigError, match=r"v_torn failed at import: RuntimeError: it is torn"):
-        registry.load().engine("mine", EngineSection("v_torn"))
+        registry.load().engine("mine", EngineSection("v_torn"), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,15 +13,19 @@ from proxy.engines import host_process
 from proxy.engines.hosted import HostedEngine
 from speech_engine import (
     Audio,
+    Convert,
     EngineBusy,
     EngineFailed,
     EngineUnavailable,
+    Event,
     Finished,
     Speak,
     SpeechJob,
     Started,
     VoiceNotFound,
 )
+from speech_engine.testing.recordings import PcmRecording
+from speech_engine.values import find_samples
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
 from tests.proxy.engines.sources import Recordings
 from tests.speech_engine.host.fakes import RATE_HZ, host, read, short_folder, until
@@ -46,6 +50,42 @@ async def test_a_host_gets_the_recordings_that_it_lacks_and_keeps_them(folder: P
         assert await heard(voice, sampled("b", "a")) == [b"bb", b"aa"]
     assert shelf.came == [("acc_1", "a"), ("acc_1", "b")]
     assert source.asked == shelf.came
+
+
+class Repeater(Mimic):
+    """Answers a conversion with the recordings of its voice, then with what it is to repeat."""
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        for sample in find_samples(job.voice):
+            yield Audio(0, self._shelf.pcm(job, sample))
+        async for piece in pcm:
+            yield Audio(0, piece)
+        yield Finished()
+
+
+async def converted(engine: HostedEngine, job: SpeechJob) -> bytes:
+    events = await read(engine.open(Convert(job), pcm=PcmRecording(b"repeat me ")))
+    return b"".join(event.pcm for event in events if isinstance(event, Audio))
+
+
+async def test_a_conversion_gets_the_recordings_that_its_host_lacks(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa", "b": b"bb"}), CountingShelf()
+    async with host(Repeater(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        assert await converted(voice, sampled("a")) == b"aarepeat me "
+        assert await converted(voice, sampled("a", "b")) == b"aabbrepeat me "
+        assert await heard(voice, sampled("b")) == [b"bb"]
+    assert shelf.came == [("acc_1", "a"), ("acc_1", "b")]
+
+
+async def test_a_conversion_whose_recording_had_to_go_is_served_the_next_time(folder: Path) -> None:
+    source, shelf = Recordings(acc_1={"a": b"a" * 8, "b": b"b" * 8}), CountingShelf(limit_bytes=10)
+    async with host(Repeater(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        assert await converted(voice, sampled("a")) == b"a" * 8 + b"repeat me "
+        assert await heard(voice, sampled("b")) == [b"b" * 8]
+        with pytest.raises(EngineBusy, match="no room"):
+            await converted(voice, sampled("a"))
+        assert await converted(voice, sampled("a")) == b"a" * 8 + b"repeat me "
 
 
 async def test_sixteen_first_jobs_at_once_bring_a_recording_once(folder: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
+from policies.breaker import Breaker
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
@@ -20,7 +21,6 @@ from speech_engine import (
     CloneRequest,
     ClonesListed,
     Convert,
-    EngineBusy,
     EngineError,
     EngineFailed,
     EngineStumbled,
@@ -121,14 +121,12 @@ async def test_work_that_an_engine_cannot_do_is_a_failure(place: str, work: Work
         assert (await engine.health()).running == 0
 
 
-async def test_a_clone_waits_for_a_slot_as_speech_does() -> None:
+async def test_at_a_provider_a_clone_waits_for_no_slot_of_speech() -> None:
     engine = cloud(Studio(), queue=0)
     held = [await engine.keys[0].slots.enter("z", 60.0) for _ in range(engine.slots)]
-    with pytest.raises(EngineBusy):
-        await read(engine.open(clone("anna")))
+    assert isinstance((await read(engine.open(clone("anna"))))[0], VoiceMade)
     for turn in held:
         engine.keys[0].slots.leave(turn)
-    assert isinstance((await read(engine.open(clone("anna"))))[0], VoiceMade)
 
 
 class Refusing(Studio):
@@ -145,6 +143,16 @@ class Refusing(Studio):
 @pytest.mark.parametrize("error", [EngineStumbled("x"), EngineUnauthorized("wrong key")])
 async def test_a_clone_is_never_repeated_and_never_given_to_another_key(error: EngineError) -> None:
     one, two = Refusing(error), Studio()
+    engine = cloud(one, two)
     with pytest.raises(type(error)):
-        await read(cloud(one, two).open(clone("anna")))
+        await read(engine.open(clone("anna")))
     assert (one.asked, two.voices_made) == (1, [])
+    assert engine.state == "ready"
+
+
+async def test_a_clone_is_no_probe_of_an_open_breaker() -> None:
+    engine = cloud(Studio())
+    opened = Breaker(faults=5, open_s=0.001, since=0.0)
+    engine.keys[0].breaker = opened
+    await read(engine.open(clone("anna")))
+    assert engine.keys[0].breaker == opened

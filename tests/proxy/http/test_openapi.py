@@ -235,7 +235,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "NewClone",
         "NewVoice",
         "NewSavedVoice",
-        *("NewMixPart", "VoiceForm", "SavedVoiceForm", "ChangedVoice", "ConsentBody", "AccountConsentBody"),
+        *("VoiceForm", "SavedVoiceForm", "ChangedVoice", "ConsentBody", "AccountConsentBody"),
         # Of voices that an account made of recordings alone.
         *("VoiceEntry", "MatchedVoice", "SavedVoice"),
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.cli import diagnosis
+from proxy.cli import engines as engine_commands
 from proxy.cli.tables import print_answer
 from proxy.config.sections import EngineSection
 from proxy.ledger import budgets as budgets_module
@@ -210,7 +210,7 @@ async def test_the_operator_sees_what_each_engine_has_cost_and_why_one_rests(
         {"period": "day", "usd": 1.0, "of_usd": 2.0},
         {"period": "month", "usd": 1.0, "of_usd": 20.0},
     ]
-    print_answer(listed, None, diagnosis.engine_table)
+    print_answer(listed, None, engine_commands.engine_table)
     # The table breaks a long cell into lines.
     shown = " ".join(capsys.readouterr().out.split())
     assert "$1.00 of $2.00 a day, $1.00 of $20.00 a month" in shown
@@ -249,7 +249,12 @@ def test_small_sums_are_shown_to_the_last_millionth(
         "waiting": 0,
         "reason": "",
         "credentials": [],
+        "figures": {},
+        "loaded": None,
+        "licences": {},
+        "device": "",
+        "memory_gb": None,
         "budgets": [{"period": "day", "usd": usd, "of_usd": 20.0}],
     }
-    print_answer({"data": [row], "faults": []}, None, diagnosis.engine_table)
+    print_answer({"data": [row], "faults": []}, None, engine_commands.engine_table)
     assert f" {text} of $20.00 a day" in capsys.readouterr().out

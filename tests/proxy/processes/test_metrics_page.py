@@ -148,3 +148,26 @@ async def _scrape(address: str, headers: str = "") -> str:
     text = (await reader.read()).decode()
     writer.close()
     return text
+
+
+async def test_a_batched_model_has_its_figures_by_engine_and_process() -> None:
+    address = f"127.0.0.1:{free_port()}"
+
+    async def ask() -> list[WorkerMetrics]:
+        return []
+
+    figures = {"rows_live": 3.0, "rows_idle": 1.0, "step_width": 3.5, "dry_listeners": 2.0}
+    page = MetricsPage(address, 1, ask, lambda: (), batches=lambda: {("xtts", "0"): figures})
+    page.start()
+    try:
+        text = await _scrape(address)
+    finally:
+        await asyncio.to_thread(page.stop)
+    labels = 'engine="xtts",process="0"'
+    for name, value in (
+        (f'voxgate_batch_rows{{{labels},urgency="live"}}', 3.0),
+        (f'voxgate_batch_rows{{{labels},urgency="whole"}}', 0.0),
+        (f"voxgate_batch_step_rows{{{labels}}}", 3.5),
+        (f"voxgate_batch_dry_listeners_total{{{labels}}}", 2.0),
+    ):
+        assert _line(text, f"{name} ") == f"{name} {value}"

@@ -17,7 +17,11 @@ from proxy.config.sections import Server
 from proxy.engines.children import Child
 from proxy.processes import runtime
 from proxy.storage import api_key, key_records, open_store
-from speech_engine.host.pipe import Broken, Ready, Revision
+from speech_engine.host.pipe_messages import (
+    Broken,
+    Ready,
+    Revision,
+)
 
 SOON_S = 20.0
 

@@ -12,14 +12,20 @@ import pytest
 
 from proxy.engines.children import Child
 from proxy.processes.workers import Workers
-from speech_engine.host.pipe import Broken, ForgetQuestion, MetricsQuestion, MetricsReport, WorkerGivenUp
+from speech_engine.host.pipe_messages import (
+    Broken,
+    ForgetQuestion,
+    MetricsQuestion,
+    MetricsReport,
+    WorkerGivenUp,
+)
 from tests.faults.processes import until
 
 SOON_S = 20.0
 
 _PROGRAM = """
 import sys, time
-from speech_engine.host.pipe import *
+from speech_engine.host.pipe_messages import (*,)
 pipe, number = ParentPipe(int(sys.argv[1])), sys.argv[2]
 {first}
 pipe.send(Ready(f"key of {{number}}" if number == "0" else None))

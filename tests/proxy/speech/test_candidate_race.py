@@ -288,10 +288,20 @@ async def test_retries_are_counted(tmp_path: Path) -> None:
 async def test_a_request_that_waited_in_our_own_line_costs_nothing(tmp_path: Path) -> None:
     """The second request finds the only slot taken, and goes elsewhere before it was ever asked."""
     config = UNHEDGED.replace("[engines.one]", "[engines.one]\nconcurrency = 1")
-    asked = engines(SILENT, WELL, WELL)
+    has_begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def keep_the_slot() -> None:
+        has_begun.set()
+        await may_end.wait()
+
+    asked = engines([Started(RATE_HZ), *sound(0.5), keep_the_slot, Finished()], WELL, WELL)
     async with inside(tmp_path, f"[server]\nfirst_audio_s = 1\n{config}", asked) as server:
-        assert list(await asyncio.gather(ask(server), ask(server))) == [(200, "two/m")] * 2
-        assert sorted(cost.engine for cost in await costs(server)) == ["one", "two", "two"]
+        first = asyncio.create_task(ask(server))
+        await has_begun.wait()
+        assert await ask(server) == (200, "two/m")
+        may_end.set()
+        assert await first == (200, "one/m")
+        assert sorted(cost.engine for cost in await costs(server)) == ["one", "two"]
     assert len(asked["one"].jobs) == 1
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.storage import accounts, bindings, costs, erasures, voices
+from proxy.storage import accounts, binding_lists, bindings, clone_uses, costs, erasures, voices
 from proxy.storage.bindings import BindingRecord, BindingWish
 from proxy.storage.costs import Cost
 from proxy.storage.erasures import Tombstone
@@ -61,7 +61,7 @@ async def ready(store: Store, voice: VoiceRecord) -> BindingRecord:
 
 
 async def of(store: Store, voice: VoiceRecord) -> BindingRecord:
-    (record,) = (await bindings.list_bindings(store, [voice.id]))[voice.id]
+    (record,) = (await binding_lists.list_bindings(store, [voice.id]))[voice.id]
     return record
 
 
@@ -77,7 +77,7 @@ async def test_a_place_has_one_row_whoever_wants_it(store: Store, voice: VoiceRe
     assert len({record.id for record in found}) == 1
     other = await bindings.want(store, wish(voice, credential="studio"))
     assert other is not None
-    listed = await bindings.list_bindings(store, [voice.id, "voice_nobody"])
+    listed = await binding_lists.list_bindings(store, [voice.id, "voice_nobody"])
     assert {record.id for record in listed[voice.id]} == {found[0].id, other.id}
     assert (found[0].state, found[0].revision, found[0].account) == ("wanted", 1, voice.account)
 
@@ -86,7 +86,7 @@ async def test_only_one_holder_gets_the_lease(store: Store, voice: VoiceRecord) 
     record = await wanted(store, voice)
     found = await asyncio.gather(*(bindings.take(store, record, HOUR_US) for _ in range(8)))
     assert [holder.fence for holder in found if holder is not None] == [1]
-    assert await bindings.list_open(store, [PLACE], await store.now(), 10) == []
+    assert await binding_lists.list_open(store, [PLACE], await store.now(), 10) == []
 
 
 async def test_who_has_lost_the_lease_can_write_nothing(store: Store, voice: VoiceRecord) -> None:
@@ -121,7 +121,7 @@ async def test_a_clone_is_kept_with_its_cost(store: Store, voice: VoiceRecord) -
     assert (found.state, found.engine_voice, found.lease, found.error) == ("ready", "v1", 0, "")
     assert found.made is not None
     assert await costs.total(store, "minimax", 0, is_account=False) == 1_500_000
-    assert await bindings.list_open(store, [PLACE], await store.now(), 10) == []
+    assert await binding_lists.list_open(store, [PLACE], await store.now(), 10) == []
 
 
 async def test_nothing_is_wanted_of_a_voice_that_is_gone(store: Store, voice: VoiceRecord) -> None:
@@ -135,13 +135,13 @@ async def test_a_clone_that_ends_after_the_tombstone_is_doomed_and_known(
 ) -> None:
     record = await begun(store, voice)
     await erase(store, voice)
-    assert await bindings.list_open(store, [PLACE], await store.now(), 10) == []
+    assert await binding_lists.list_open(store, [PLACE], await store.now(), 10) == []
     assert await bindings.keep(store, record, "v1", None, None) == "doomed"
     found = await bindings.get(store, record.id)
     assert found is not None
     assert (found.state, found.engine_voice) == ("doomed", "v1")
     assert not await bindings.is_gone(store, voice.id)
-    assert await bindings.list_bindings(store, [voice.id]) == {}
+    assert await binding_lists.list_bindings(store, [voice.id]) == {}
 
 
 async def test_a_failure_after_the_tombstone_leaves_the_row_doomed_and_free(
@@ -167,7 +167,7 @@ async def test_doomed_rows_outlive_their_voice_until_they_are_removed(
     await ready(store, voice)
     await erase(store, voice)
     assert await voices.get(store, voice.id) is None
-    (left,) = await bindings.list_open(store, [PLACE], await store.now(), 10)
+    (left,) = await binding_lists.list_open(store, [PLACE], await store.now(), 10)
     assert (left.state, left.engine_voice) == ("doomed", "v1")
     await bindings.remove(store, await taken(store, left))
     assert await bindings.is_gone(store, voice.id)
@@ -180,16 +180,16 @@ async def test_a_failed_one_is_tried_again_under_its_name(store: Store, voice: V
     assert (again.state, again.name, again.tries, again.error) == ("making", NAME, 0, "")
 
 
-@pytest.mark.parametrize("revision", [1, 2])
-async def test_a_lost_or_an_old_one_is_made_anew_under_another_name(
-    store: Store, voice: VoiceRecord, revision: int
+async def test_a_lost_one_is_made_anew_under_another_name_only_if_the_wish_says_so(
+    store: Store, voice: VoiceRecord
 ) -> None:
     first = await ready(store, voice)
-    if revision == 1:
-        await bindings.move(store, first, "expired")
-    again = await bindings.want(store, wish(voice, revision))
+    await bindings.move(store, first, "expired")
+    assert (await wanted(store, voice)).id == first.id
+    assert (await of(store, voice)).state == "expired"
+    again = await bindings.want(store, wish(voice), replaces_expired=True)
     assert again is not None
-    assert (again.state, again.name, again.revision) == ("wanted", "", revision)
+    assert (again.state, again.name) == ("wanted", "")
     old = await bindings.get(store, first.id)
     assert old is not None
     assert old.state == "doomed"
@@ -198,6 +198,7 @@ async def test_a_lost_or_an_old_one_is_made_anew_under_another_name(
 async def test_one_that_is_ready_stays_when_it_is_wanted_again(store: Store, voice: VoiceRecord) -> None:
     first = await ready(store, voice)
     assert await wanted(store, voice) == first
+    assert await bindings.want(store, wish(voice, revision=2), replaces_expired=True) == first
 
 
 async def test_one_that_gives_way_says_so_and_its_copy_has_to_go(store: Store, voice: VoiceRecord) -> None:
@@ -205,19 +206,19 @@ async def test_one_that_gives_way_says_so_and_its_copy_has_to_go(store: Store, v
     await bindings.give_way(store, first.id, "Another voice has its slot.")
     found = await of(store, voice)
     assert (found.state, found.error, found.engine_voice) == ("expired", "Another voice has its slot.", "")
-    (left,) = await bindings.list_open(store, [PLACE], await store.now(), 10)
+    (left,) = await binding_lists.list_open(store, [PLACE], await store.now(), 10)
     assert (left.id, left.state, left.engine_voice) == (first.id, "doomed", "v1")
 
 
 async def test_only_what_may_need_a_step_is_open(store: Store, voice: VoiceRecord) -> None:
     record = await ready(store, voice)
     now = await store.now()
-    assert await bindings.list_open(store, [PLACE], now, 10) == []
-    assert len(await bindings.list_open(store, [("minimax", "studio")], now, 10)) == 1
-    assert len(await bindings.list_open(store, [], now, 10)) == 1
+    assert await binding_lists.list_open(store, [PLACE], now, 10) == []
+    assert len(await binding_lists.list_open(store, [("minimax", "studio")], now, 10)) == 1
+    assert len(await binding_lists.list_open(store, [], now, 10)) == 1
     await bindings.move(store, record, "stranded")
-    assert await bindings.list_open(store, [], now, 10) == []
-    assert len(await bindings.list_open(store, [PLACE], now, 10)) == 1
+    assert await binding_lists.list_open(store, [], now, 10) == []
+    assert len(await binding_lists.list_open(store, [PLACE], now, 10)) == 1
 
 
 async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: VoiceRecord) -> None:
@@ -227,10 +228,10 @@ async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: Voice
     found = await of(store, voice)
     assert found.used is not None
     later = found.used + 60_000_000
-    await bindings.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
+    await clone_uses.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
     used = await of(store, voice)
     assert (used.used, used.expires) == (later, expires + 60_000_000)
-    await bindings.note_uses(store, {("minimax", "default", "v1"): found.used})
+    await clone_uses.note_uses(store, {("minimax", "default", "v1"): found.used})
     assert await of(store, voice) == used
 
 

@@ -111,7 +111,11 @@ def config(urls: Mapping[str, str]) -> Config:
                 "elevenlabs", settings={"api_key": fakes.elevenlabs.KEY, "base_url": urls["elevenlabs"]}
             ),
         },
-        plans={"free": Plan(name="free"), "local": Plan(name="local", local_only=True)},
+        plans={
+            "free": Plan(name="free"),
+            "local": Plan(name="local", local_only=True),
+            "other": Plan(name="other", engines=("elevenlabs",)),
+        },
     )
 
 

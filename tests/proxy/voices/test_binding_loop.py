@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from proxy.storage import bindings, open_store
+from proxy.storage import binding_lists, open_store
 from tests.proxy.voices.clone_rig import ENGINES, CloneRig, clone_rig, owned_voice, voices_at
 
 ROUNDS, AT_ONCE = 10, 20
@@ -22,7 +22,7 @@ async def test_nothing_is_left_after_200_erasures_among_running_clones(tmp_path:
         making.cancel()
         await asyncio.wait([making])
         await rig.maker.finish()
-        while await bindings.list_all(store):
+        while await binding_lists.list_all(store):
             await rig.later()
         assert [voices_at(rig, engine) for engine in ENGINES] == [[], []]
         erased = await store.read("SELECT count(*) AS number FROM erasures")

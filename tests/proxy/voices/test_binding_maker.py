@@ -12,7 +12,7 @@ import pytest
 from fakes.minimax.account import UNUSED_S
 from policies.breaker import CLOSED
 from proxy.engines.cloud_engine import CloudEngine
-from proxy.storage import bindings, costs, open_store
+from proxy.storage import binding_lists, bindings, costs, open_store
 from proxy.storage.store import Statement, StorageFailed
 from proxy.voices.binding_maker import BindingMaker
 from proxy.voices.clone_recordings import CloneRecordings
@@ -153,6 +153,7 @@ async def test_it_gives_up_after_many_tries_and_a_new_wish_goes_on(rig: CloneRig
     ("voice", "error"),
     [
         ({"providers": '["elevenlabs"]'}, "The consent of the voice does not name 'minimax'."),
+        ({"plan": "other"}, "Your plan does not have 'minimax'."),
         ({"plan": "local"}, "Your plan keeps recordings on this server, and 'minimax' is elsewhere."),
         ({"seconds": 9.0}, "'minimax' needs a recording of 10 seconds or more to clone a voice."),
     ],
@@ -186,7 +187,7 @@ async def test_a_voice_that_gives_way_is_the_one_that_was_not_used_for_longest(r
     await _speak(rig, (await rig.row(rows[0])).engine_voice)
     rows.append(await rig.want(third, "elevenlabs"))
     await rig.step()
-    now = await bindings.list_bindings(rig.store, [first.id, second.id, third.id])
+    now = await binding_lists.list_bindings(rig.store, [first.id, second.id, third.id])
     assert {voice: each[0].state for voice, each in now.items()} == {
         first.id: "ready",
         second.id: "expired",
@@ -214,7 +215,7 @@ async def test_no_voice_gives_way_without_an_addition(rig: CloneRig) -> None:
 
 async def _age(rig: CloneRig) -> None:
     """Let all clones have spoken two hours ago."""
-    for row in await bindings.list_all(rig.store):
+    for row in await binding_lists.list_all(rig.store):
         await rig.store.write(
             Statement("UPDATE bindings SET used = used - 7200000000 WHERE id = :id", {"id": row.id})
         )

@@ -36,6 +36,7 @@ clone = {{ usd = 1.5, per = "job" }}
 [models]
 minimax = ["minimax/speech-2.8-hd"]
 """
+NO_CLOUD = '[engines.tone]\nhosted = false\n[plans.nocloud]\nengines = ["tone"]\n'
 WITH_STUDIO = '\n[engines.minimax.credentials.studio]\napi_key = "{key}"\n'
 
 
@@ -137,7 +138,7 @@ async def test_while_it_is_made_the_answer_is_503_and_says_when_to_come_back(
 async def test_what_an_engine_cannot_clone_is_refused_before_the_voice_is_made(
     minimax: Provider, tmp_path: Path
 ) -> None:
-    config = f"{minimax.config()}\n[plans.local]\nlocal_only = true\n"
+    config = f"{minimax.config()}\n[plans.local]\nlocal_only = true\n{NO_CLOUD}"
     async with inside(tmp_path, config) as server:
         fields = {"name": "Ana", "consent": (await agree(server))["id"]}
         answer = await send(server, {**fields, "engines[]": "nobody"})
@@ -146,6 +147,17 @@ async def test_what_an_engine_cannot_clone_is_refused_before_the_voice_is_made(
         own = {"name": "Ana", "consent": (await agree(server, key))["id"], "engines[]": "minimax"}
         answer = await send(server, own, key=key)
         assert (answer.status_code, envelope(answer)["code"]) == (403, "plan_is_local_only")
+        key = await new_key(server, "nocloud", "nocloud")
+        own = {"name": "Ana", "consent": (await agree(server, key))["id"], "engines[]": "minimax"}
+        answer = await send(server, own, key=key)
+        assert (answer.status_code, envelope(answer)["code"]) == (403, "model_not_allowed")
+        assert envelope(answer)["param"] == "engines"
+        voice = (await send(server, {"name": "Ana", "consent": own["consent"]}, key=key)).json()["id"]
+        body = {"engines": ["minimax"]}
+        answer = await server.ask("POST", f"/v1/audio/voices/{voice}", body=body, key=key)
+        assert (answer.status_code, envelope(answer)["code"]) == (403, "model_not_allowed")
+        refused = await server.administer("POST", f"voices/{voice}/clones", {"engine": "minimax"})
+        assert refused.status_code == 403
         listed = (await server.ask("GET", "/v1/audio/voices?mine=true")).json()
         assert listed["data"] == []
         assert all("files" not in seen.path for seen in minimax.fake.provider.seen)
@@ -231,7 +243,7 @@ async def test_a_deleted_voice_is_gone_at_the_provider_before_its_receipt_is_com
 async def test_a_provider_that_is_away_holds_the_receipt_up(
     minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.voices.binding_maker._GONE_LOOKS", 3)
+    monkeypatch.setattr("proxy.voices.binding_maker._GONE_WITHIN_S", 0.3)
     async with inside(tmp_path, minimax.config()) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         await until(server, voice, "ready")
@@ -246,6 +258,29 @@ async def test_a_provider_that_is_away_holds_the_receipt_up(
         assert minimax.fake.account.voices == {}
         (done,) = await server.worker.erasure.finish_left_over()
         assert done.pending == ()
+
+
+async def test_a_clone_that_its_provider_has_lost_is_asked_for_once(
+    minimax: Provider, tmp_path: Path
+) -> None:
+    async with inside(tmp_path, minimax.config(studio="")) as server:
+        voice = await make_voice(server, **{"engines[]": "minimax"})
+        made = await until(server, voice, "ready")
+        minimax.fake.account.remove(made["engine_voice"])
+        asked = len(minimax.spoken_with())
+        assert (await speak(server, voice)).status_code == 400
+        row = await until(server, voice, "expired")
+        assert row["error"] == "The provider does not have it any more."
+        again = await speak(server, voice)
+        assert (again.status_code, envelope(again)["code"]) == (400, "voice_not_available")
+        assert len(minimax.spoken_with()) == asked + 1
+        shown = (await server.ask("GET", f"/v1/audio/voices/{voice}")).json()
+        assert [clone["state"] for clone in shown["clones"]] == ["expired"]
+        (found,) = (await server.administer("GET", "clones/differences")).json()["data"]
+        assert [each["voice"] for each in found["lost"]] == [voice]
+        await server.administer("POST", "clones/differences", {"reclone": True})
+        assert (await until(server, voice, "ready"))["engine_voice"] != made["engine_voice"]
+        assert (await speak(server, voice)).status_code == 200
 
 
 async def test_reconciling_says_what_differs_and_spends_money_only_when_asked(

@@ -99,6 +99,21 @@ async def test_a_model_that_needs_the_words_asks_for_them(server: Inside) -> Non
     assert (await heard(server, read["id"], model="reads/standard")).pitch_hz > 0
 
 
+async def test_where_all_models_need_the_words_they_are_asked_for_at_once(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG.replace("hosted = false", REST.partition('"tone"\n')[2])) as server:
+        fields = {"name": "Ana", "consent": (await agree(server))["id"]}
+        answer = await send(server, fields)
+        error = envelope(answer)
+        assert (answer.status_code, error["code"], error["param"]) == (
+            400,
+            "reference_text_required",
+            "ref_text",
+        )
+        made = await send(server, {**fields, "ref_text": "I am the owner of this voice."})
+        assert made.status_code == 200, made.text
+        assert (await heard(server, made.json()["id"])).pitch_hz > 0
+
+
 async def test_what_is_deleted_leaves_the_engines_and_the_same_bytes_of_another_stay(server: Inside) -> None:
     other = await new_key(server, "bob")
     mine, theirs = await owned(server, "m3"), await owned(server, "m3", other)

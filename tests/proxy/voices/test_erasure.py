@@ -158,9 +158,12 @@ async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:
         await owned.add_voice(store, "acc_other", other)
         answer = await server.administer("DELETE", f"accounts/{account}")
         assert answer.status_code == 200
-        found = await erasures.list_since(store, 0)
-        assert {each.subject for each in found} == {voice, consent}
-        assert all(each.completed for each in found)
+        assert {each.subject for each in await erasures.list_since(store, 0)} == {voice, consent}
+        # A step may have to be done again: the log of a database that is being read cannot be emptied.
+        async with asyncio.timeout(30):
+            while any(each.pending for each in await server.worker.erasure.finish_left_over()):
+                pass
+        assert all(each.completed for each in await erasures.list_since(store, 0))
         assert not (tmp_path / "data" / "voices" / account).exists()
         assert await vault.open("acc_other", other) == bytes(1000)
 

@@ -31,7 +31,9 @@ from speech_engine import (
     VoiceNotFound,
 )
 from speech_engine.host.engine_stream import EngineStream
-from speech_engine.host.pipe import Tick
+from speech_engine.host.pipe_messages import (
+    Tick,
+)
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving

@@ -12,7 +12,9 @@ from speech_engine import Audio, EngineBusy, Event, Finished, Speak, SpeechJob, 
 from speech_engine.errors import EngineFailed
 from speech_engine.host import messages
 from speech_engine.host.engine_stream import EngineAnswer
-from speech_engine.host.pipe import Tick
+from speech_engine.host.pipe_messages import (
+    Tick,
+)
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.server import HostServer
 from speech_engine.host.slot_stream import SlotStream

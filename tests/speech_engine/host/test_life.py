@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from proxy.engines.children import Child
-from speech_engine.host.pipe import BeginHost, Broken, tell
+from speech_engine.host.pipe import tell
+from speech_engine.host.pipe_messages import (
+    BeginHost,
+    Broken,
+)
 
 _THREAD = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
 

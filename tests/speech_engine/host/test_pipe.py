@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from speech_engine.host import pipe
-from speech_engine.host.pipe import (
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import (
     BeginHost,
     Broken,
     Drain,
@@ -20,7 +21,6 @@ from speech_engine.host.pipe import (
     Message,
     MetricsQuestion,
     MetricsReport,
-    ParentPipe,
     PlansInUse,
     PlansQuestion,
     Ready,
@@ -45,7 +45,8 @@ MESSAGES: list[Message] = [
 
 CHILD = """
 import sys
-from speech_engine.host.pipe import ParentPipe, Ready, remove_socket
+from speech_engine.host.pipe import ParentPipe, remove_socket
+from speech_engine.host.pipe_messages import (Ready,)
 pipe = ParentPipe(int(sys.argv[1]))
 pipe.watch(pipe.send, lambda: remove_socket(sys.argv[2]))
 pipe.send(Ready())

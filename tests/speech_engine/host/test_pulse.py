@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from speech_engine.host.pipe import Tick
+from speech_engine.host.pipe_messages import (
+    Tick,
+)
 from speech_engine.host.pulse import TELL_EVERY_S, Pulse
 
 
@@ -49,3 +51,17 @@ def test_a_job_whose_wait_breaks_off_is_in_work_again() -> None:
     except ValueError:
         pass
     assert told[-1] == Tick(1)
+
+
+def test_figures_are_told_with_a_tick_and_when_all_work_has_ended() -> None:
+    told: list[Tick] = []
+    now = 100.0
+    pulse = Pulse(told.append, clock=lambda: now)
+    pulse.figures = lambda: {"steps": now}
+    pulse.begin("a")
+    pulse.begin("b")
+    now += TELL_EVERY_S
+    pulse.tick()
+    pulse.end("a")
+    pulse.end("b")
+    assert [tick.figures for tick in told] == [{}, {}, {"steps": now}, {}, {"steps": now}]

@@ -12,7 +12,9 @@ import pytest
 from speech_engine import Segment, Speak, UnsupportedText
 from speech_engine.host import messages
 from speech_engine.host.messages import Failed
-from speech_engine.host.pipe import Tick
+from speech_engine.host.pipe_messages import (
+    Tick,
+)
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.server import HostServer
 from speech_engine.host.slots import Slots

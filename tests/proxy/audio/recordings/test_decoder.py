@@ -14,8 +14,8 @@ import msgspec
 import psutil
 import pytest
 
-from proxy.audio.recordings.decoder import Decoder
-from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecording
+from proxy.audio.recordings.decoder import MOST_OF_ACCOUNT, Decoder
+from proxy.audio.recordings.recording import Decoded, SpeechRecording, Undecoded, UnusableRecording
 from proxy.errors import DecoderBusy
 from speech_engine.host.confinement import has_call_filter
 from speech_engine.host.landlock import has_landlock
@@ -123,24 +123,68 @@ async def test_a_caller_that_leaves_before_the_process_runs_leaves_nothing(decod
         await decoding
 
 
+async def decode(decoder: Decoder, data: bytes = WAV, account: str = "") -> SpeechRecording:
+    async with decoder.turn(account):
+        return await decoder.decode(data)
+
+
 async def test_so_many_may_wait_and_the_next_is_told_to_come_back(decoder: Decoder) -> None:
     child = await ready_child(decoder)
     child.suspend()
-    decoding = [asyncio.create_task(decoder.decode(WAV)) for _ in range(2)]
+    decoding = [asyncio.create_task(decode(decoder, account=each)) for each in ("acc_a", "acc_b")]
     await until(lambda: len(children()) == 2)
     with pytest.raises(DecoderBusy) as caught:
-        await decoder.decode(WAV)
+        await decode(decoder, account="acc_c")
     assert (caught.value.status, caught.value.code) == (503, "server_busy")
     assert caught.value.retry_after_s
     child.resume()
     assert [recording.seconds for recording in await asyncio.gather(*decoding)] == [1.0, 1.0]
 
 
+async def test_an_account_with_many_uploads_keeps_no_other_out() -> None:
+    decoder = Decoder(at_once=2, waiting=8)
+    is_over = asyncio.Event()
+
+    async def upload() -> None:
+        async with decoder.turn("acc_many"):
+            await is_over.wait()
+
+    try:
+        uploads = [asyncio.create_task(upload()) for _ in range(10)]
+        await until(lambda: sum(each.done() for each in uploads) == 10 - MOST_OF_ACCOUNT)
+        async with asyncio.timeout(WAIT_S):
+            assert (await decode(decoder, account="acc_one")).seconds == 1.0
+        is_over.set()
+        refused = [each for each in await asyncio.gather(*uploads, return_exceptions=True) if each]
+        assert [type(each) for each in refused] == [DecoderBusy] * (10 - MOST_OF_ACCOUNT)
+        assert repr(decoder).startswith("<Decoder, 0 begun")
+        assert (await decode(decoder, account="acc_many")).seconds == 1.0
+    finally:
+        await decoder.close()
+
+
+async def test_an_upload_that_is_left_while_it_waits_frees_its_place() -> None:
+    decoder = Decoder(at_once=1, waiting=8)
+    try:
+        async with decoder.turn("acc_a"):
+            for account in ("acc_a", "acc_b"):
+                waiting = asyncio.create_task(decode(decoder, account=account))
+                await asyncio.sleep(0)
+                waiting.cancel()
+                await asyncio.wait([waiting])
+            assert repr(decoder).startswith("<Decoder, 1 begun")
+        assert repr(decoder).startswith("<Decoder, 0 begun")
+    finally:
+        await decoder.close()
+
+
 async def test_many_files_at_once_each_get_their_own_sound() -> None:
     decoder = Decoder(at_once=2, waiting=20)
     try:
         pitches = [200 + 50 * n for n in range(6)]
-        made = await asyncio.gather(*(decoder.decode(wav(tone(pitch, 1.0))) for pitch in pitches))
+        made = await asyncio.gather(
+            *(decode(decoder, wav(tone(pitch, 1.0)), f"acc_{pitch}") for pitch in pitches)
+        )
         assert [recording.master for recording in made] == [wav(tone(pitch, 1.0)) for pitch in pitches]
     finally:
         await decoder.close()
@@ -200,22 +244,45 @@ for name, attempt in {ATTEMPTS!r}.items():
     assert os.listdir(tmp_path) == ["old"]
 
 
-def test_a_confined_process_starts_no_other() -> None:
+@pytest.mark.skipif(not has_call_filter(), reason="the kernel has no seccomp")
+def test_a_confined_process_starts_no_other_and_stays_in_its_group() -> None:
     code = f"""
 import os, threading
 from {CHILD} import _confine, _warm_up
 _warm_up()
-if os.getuid() == 0:
-    os.setuid(65534)  # root may start what it likes; the server then kills the whole group
 _confine()
-for attempt in (os.fork, lambda: threading.Thread(target=print).start()):
+start = threading.Thread(target=print).start
+for attempt in (os.fork, lambda: os.posix_spawn("/bin/true", ["true"], {{}}), start, os.setsid, os.setpgrp):
     try:
         attempt()
     except (OSError, RuntimeError):
         print("refused")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "refused\nrefused\n", done.stderr
+    assert done.stdout == "refused\n" * 5, done.stderr
+
+
+@pytest.mark.skipif(not has_call_filter(), reason="the kernel has no seccomp")
+async def test_a_process_ends_with_its_server_although_its_file_never_ends() -> None:
+    reads, writes = os.pipe()
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-m', '{CHILD}'])"
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdin=reads)
+    os.close(reads)
+    try:
+        found = psutil.Process(server.pid).children
+        await until(lambda: any(_is_confined(each) for each in found()))
+        (child,) = found()
+        server.kill()
+        await server.wait()
+        await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    finally:
+        os.close(writes)
+
+
+def _is_confined(process: psutil.Process) -> bool:
+    with suppress(OSError):
+        return "Seccomp:\t2" in Path(f"/proc/{process.pid}/status").read_text()
+    return False
 
 
 def test_the_processors_time_is_bounded() -> None:

@@ -1,0 +1,207 @@
+"""The networks of an XTTS model, built from its folder: only after their sizes were checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import plugins.xtts.boot  # noqa: F401 - before TTS
+
+# isort: split
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from TTS.encoder.models.resnet import ResNetSpeakerEncoder
+from TTS.tts.layers.xtts.gpt import GPT
+from TTS.tts.layers.xtts.hifigan_decoder import HifiDecoder
+
+from plugins.xtts.model_format import MODEL_FORMAT, SAMPLE_HZ, Sizes, read_sizes, spoken_languages
+from speech_engine.model_files import FolderContents, ModelContents, UnusableModel, check_model
+
+Progress = Callable[[float, str], None]
+
+_DECODER = "hifigan_decoder.waveform_decoder."
+_SPEAKER = "hifigan_decoder.speaker_encoder."
+_UPSAMPLINGS = 4
+_KNOWN_EXTRAS = ("gpt.gpt_inference.", "gpt.gpt.wte.")
+"""Second names for tensors that stand in the file already."""
+
+
+class Sampling(NamedTuple):
+    """How the next code is drawn."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+    repetition_penalty: float
+
+
+class Conditioning(NamedTuple):
+    """How much of the recordings the model hears, in seconds."""
+
+    gpt_s: int
+    chunk_s: int
+    recording_s: int
+    raises_level: bool
+
+
+class Checkpoint(NamedTuple):
+    """A model in memory. `languages` are as the model calls them."""
+
+    gpt: Any
+    decoder: Any
+    mel_stats: Any
+    sizes: Sizes
+    sampling: Sampling
+    conditioning: Conditioning
+    languages: tuple[str, ...]
+    vocabulary: Path
+
+
+def load_checkpoint(folder: Path, device: str, progress: Progress) -> Checkpoint:
+    """Read a model. Raise UnusableModel with what is wrong with its files."""
+    progress(0.0, "checking the model")
+    check_model(MODEL_FORMAT, folder)
+    contents = FolderContents(MODEL_FORMAT.files, folder)
+    sizes = read_sizes(contents)
+    shapes = {name: info.shape for name, info in contents.tensors("weights").items()}
+    progress(0.1, "building the networks")
+    gpt, decoder = _language_model(sizes), _decoder(sizes, shapes)
+    progress(0.4, "reading the weights")
+    tensors = _read_tensors(folder / "model.safetensors")
+    _fill(gpt, tensors, "gpt.")
+    _fill(decoder, tensors, "hifigan_decoder.")
+    progress(0.8, f"moving the model to {device}")
+    _fold_weight_norms(decoder.waveform_decoder)
+    return Checkpoint(
+        gpt=gpt.eval().requires_grad_(False).to(device),
+        decoder=decoder.eval().requires_grad_(False).to(device),
+        mel_stats=tensors["mel_stats"],
+        sizes=sizes,
+        sampling=_sampling(contents),
+        conditioning=_conditioning(contents),
+        languages=spoken_languages(contents),
+        vocabulary=folder / "vocab.json",
+    )
+
+
+def _language_model(sizes: Sizes) -> Any:
+    return GPT(
+        layers=sizes.layers,
+        model_dim=sizes.dim,
+        heads=sizes.heads,
+        start_text_token=sizes.start_text,
+        stop_text_token=sizes.stop_text,
+        max_text_tokens=sizes.most_text,
+        max_mel_tokens=sizes.most_codes,
+        max_prompt_tokens=sizes.most_prompt,
+        number_text_tokens=sizes.vocabulary,
+        num_audio_tokens=sizes.codes,
+        start_audio_token=sizes.start_code,
+        stop_audio_token=sizes.stop_code,
+        use_perceiver_resampler=True,
+    )
+
+
+def _decoder(sizes: Sizes, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+    """Build the vocoder and the speaker encoder. No configuration names their sizes, but the tensors do."""
+    blocks = 1 + max(_numbers(shapes, rf"{re.escape(_DECODER)}resblocks\.(\d+)\."), default=0)
+    kernels = [_kernel(shapes, number) for number in range(blocks // _UPSAMPLINGS)]
+    decoder = HifiDecoder(
+        decoder_input_dim=sizes.dim,
+        resblock_kernel_sizes_decoder=kernels,
+        resblock_dilation_sizes_decoder=[[1, 3, 5] for _ in kernels],
+        upsample_initial_channel_decoder=shapes[f"{_DECODER}conv_pre.weight"][0],
+    )
+    layers = [
+        1 + max(_numbers(shapes, rf"{re.escape(_SPEAKER)}layer{layer}\.(\d+)\."), default=0)
+        for layer in range(1, 5)
+    ]
+    try:
+        filters = [shapes[f"{_SPEAKER}layer{layer}.0.conv1.weight"][0] for layer in range(1, 5)]
+    except KeyError as missing:
+        raise UnusableModel(f"model.safetensors: it has no tensor {missing.args[0]}") from None
+    decoder.speaker_encoder = ResNetSpeakerEncoder(
+        input_dim=64,
+        proj_dim=512,
+        log_input=True,
+        use_torch_spec=True,
+        audio_config=decoder.speaker_encoder_audio_config,
+        layers=layers,
+        num_filters=filters,
+    )
+    return decoder
+
+
+def _numbers(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> list[int]:
+    found = (re.match(pattern, name) for name in shapes)
+    return [int(each.group(1)) for each in found if each and len(each.group(1)) < 4]
+
+
+def _kernel(shapes: Mapping[str, tuple[int, ...]], number: int) -> int:
+    prefix = f"{_DECODER}resblocks.{number}.convs1.0."
+    for name in ("parametrizations.weight.original1", "weight_v"):
+        if prefix + name in shapes:
+            return shapes[prefix + name][-1]
+    raise UnusableModel(f"model.safetensors: it has no tensor {prefix}parametrizations.weight.original1")
+
+
+def _read_tensors(file: Path) -> dict[str, Any]:
+    try:
+        tensors: dict[str, Any] = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise UnusableModel(f"{file.name}: it cannot be read: {error}") from None
+    return tensors
+
+
+def _fill(network: Any, tensors: Mapping[str, Any], prefix: str) -> None:
+    own = {
+        name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix) and not name.startswith(_KNOWN_EXTRAS)
+    }
+    try:
+        network.load_state_dict(own)
+    except RuntimeError as error:
+        first = str(error).split("\n")[1].strip() if "\n" in str(error) else str(error)
+        raise UnusableModel(f"model.safetensors: {first}") from None
+
+
+def _fold_weight_norms(network: Any) -> None:
+    """Multiply the norms of the weights in, once: in speaking they would be multiplied at each chunk."""
+    for module in network.modules():
+        if torch.nn.utils.parametrize.is_parametrized(module, "weight"):
+            torch.nn.utils.parametrize.remove_parametrizations(module, "weight")
+
+
+def _sampling(contents: ModelContents) -> Sampling:
+    return Sampling(
+        temperature=_fraction(contents, "temperature", 0.75, 0.01, 10.0),
+        top_k=int(_fraction(contents, "top_k", 50, 1, 10_000)),
+        top_p=_fraction(contents, "top_p", 0.85, 0.001, 1.0),
+        repetition_penalty=_fraction(contents, "repetition_penalty", 10.0, 0.1, 100.0),
+    )
+
+
+def _conditioning(contents: ModelContents) -> Conditioning:
+    gpt_s = int(_fraction(contents, "gpt_cond_len", 30, 1, 600))
+    return Conditioning(
+        gpt_s=gpt_s,
+        chunk_s=min(gpt_s, int(_fraction(contents, "gpt_cond_chunk_len", 4, 1, 60))),
+        recording_s=int(_fraction(contents, "max_ref_len", 30, 1, 600)),
+        raises_level=contents.value("config", "sound_norm_refs") is True,
+    )
+
+
+def _fraction(contents: ModelContents, name: str, default: float, least: float, most: float) -> float:
+    value = contents.value("config", name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise UnusableModel(f"config.json: {name} must be a number from {least} to {most}")
+    return float(value)
+
+
+__all__ = ["SAMPLE_HZ", "Checkpoint", "Conditioning", "Sampling", "load_checkpoint"]

@@ -1,0 +1,201 @@
+"""The language model of XTTS, for many rows at once: each row gets the codes that it would get alone.
+
+A step draws a code for each row from what the model last said, and asks the model once for all rows. What the
+model says in this loop is what the vocoder needs: no second pass follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from plugins.xtts.checkpoint import Checkpoint, Sampling
+from plugins.xtts.key_values import Pack, RowMemory
+from speech_engine.host.batch_model import OutOfMemory
+
+_ALWAYS_SEEN = 1
+"""The number with which transformers fills the place of the prefix. Its penalty for repetition covers it."""
+
+
+class DecodingRow:
+    """One text on its way to codes."""
+
+    def __init__(self, memory: RowMemory, latent: Any, seen: Any, seed: int) -> None:
+        self.codes: list[int] = []
+        self.latents: list[Any] = []
+        self.is_over = False
+        self.is_gone = False
+        self.memory = memory
+        self.next_latent = latent
+        self.seen = seen
+        self._generator = torch.Generator().manual_seed(seed)
+        self._drawn: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<DecodingRow of {len(self.codes)} codes>"
+
+    @property
+    def uniform(self) -> float:
+        """A number from 0 to 1 for the next code: the same one until a code was taken."""
+        if self._drawn is None:
+            self._drawn = float(torch.rand((), generator=self._generator, dtype=torch.float64))
+        return self._drawn
+
+    def take(self, code: int, next_latent: Any) -> None:
+        self.codes.append(code)
+        self.latents.append(self.next_latent)
+        self.next_latent = next_latent
+        self.seen[code] = True
+        self._drawn = None
+
+
+class BatchedDecoder:
+    """Makes codes with one model. `fixed_codes` lets each row have so many, whatever the model says."""
+
+    def __init__(self, checkpoint: Checkpoint, precision: Any, fixed_codes: int | None = None) -> None:
+        self._gpt = checkpoint.gpt
+        self._sizes = checkpoint.sizes
+        self._sampling = checkpoint.sampling
+        self._fixed_codes = fixed_codes
+        self._precision = precision
+        self._device = self._gpt.mel_head.weight.device
+        self._gpt.gpt.to(precision)
+        self._pack: Pack | None = None
+        self._packed: tuple[DecodingRow, ...] = ()
+        self.packings = 0
+
+    def __repr__(self) -> str:
+        return f"<BatchedDecoder, {len(self._packed)} rows in a pack>"
+
+    def join(self, tokens: Sequence[int], latents: Any, seed: int) -> DecodingRow:
+        """Read a text with a voice, and return its row. Raise OutOfMemory."""
+        try:
+            with torch.inference_mode():
+                hidden, memory = self._read(self._prefix(tokens, latents))
+                latent = self._latent(hidden)[0]
+        except torch.OutOfMemoryError:
+            raise OutOfMemory from None
+        seen = torch.zeros(self._sizes.codes, dtype=torch.bool, device=self._device)
+        seen[[_ALWAYS_SEEN, self._sizes.start_code]] = True
+        return DecodingRow(RowMemory(memory), latent, seen, seed)
+
+    def step(self, rows: Sequence[DecodingRow]) -> None:
+        """Give each row one code more. Raise OutOfMemory before any row has changed."""
+        try:
+            with torch.inference_mode():
+                pack = self._packed_for(rows)
+                codes = self._draw(rows)
+                latents = self._next_latents(rows, codes, pack)
+                numbers = codes.tolist()
+        except torch.OutOfMemoryError:
+            raise OutOfMemory from None
+        pack.advance()
+        for row, code, latent in zip(rows, numbers, latents, strict=True):
+            row.take(code, latent)
+            row.is_over = self._is_over(row)
+
+    def leave(self, row: DecodingRow) -> None:
+        """Forget a row. Its place in the pack stays until the next step, which has other rows."""
+        row.is_gone = True
+        if all(each.is_gone for each in self._packed):
+            self._pack, self._packed = None, ()
+
+    def _is_over(self, row: DecodingRow) -> bool:
+        if self._fixed_codes is not None:
+            return len(row.codes) >= self._fixed_codes
+        # The model knows no more places than these.
+        most = self._sizes.most_codes - 3
+        return row.codes[-1] == self._sizes.stop_code or len(row.codes) >= most
+
+    def _prefix(self, tokens: Sequence[int], latents: Any) -> Any:
+        """Return voice, text and the mark of the beginning, as the model reads them: (1, length, dim)."""
+        gpt, sizes = self._gpt, self._sizes
+        text = torch.tensor([[sizes.start_text, *tokens, sizes.stop_text]], device=self._device)
+        read = gpt.text_embedding(text) + gpt.text_pos_embedding(text)
+        return torch.cat([latents, read, self._heard([sizes.start_code], [0])], dim=1)
+
+    def _heard(self, codes: Any, places: Sequence[int]) -> Any:
+        gpt = self._gpt
+        embedded = gpt.mel_embedding(torch.as_tensor(codes, device=self._device))
+        return (embedded + gpt.mel_pos_embedding.emb(torch.tensor(places, device=self._device))).unsqueeze(1)
+
+    def _read(self, prefix: Any) -> tuple[Any, Any]:
+        """Return the last hidden state of a prefix, and all keys and values."""
+        hidden, remembered = prefix.to(self._precision), []
+        for block in self._gpt.gpt.h:
+            query, keys, values = self._heads(block, hidden)
+            mixed = scaled_dot_product_attention(query, keys, values, is_causal=True)
+            hidden = _after_attention(block, hidden, mixed)
+            remembered.append(torch.stack([keys[0], values[0]]))
+        return self._gpt.gpt.ln_f(hidden[:, -1]), torch.stack(remembered)
+
+    def _next_latents(self, rows: Sequence[DecodingRow], codes: Any, pack: Pack) -> Any:
+        hidden = self._heard(codes, [len(row.codes) + 1 for row in rows]).to(self._precision)
+        for number, block in enumerate(self._gpt.gpt.h):
+            query, keys, values = self._heads(block, hidden)
+            keys, values, mask = pack.layer(number, keys[:, :, 0], values[:, :, 0])
+            mixed = scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+            hidden = _after_attention(block, hidden, mixed)
+        return self._latent(self._gpt.gpt.ln_f(hidden[:, -1]))
+
+    def _heads(self, block: Any, hidden: Any) -> tuple[Any, Any, Any]:
+        """Return query, keys and values of a layer: (rows, heads, length, width of a head) each."""
+        rows, length, dim = hidden.shape
+        parts = block.attn.c_attn(block.ln_1(hidden)).split(dim, dim=2)
+        query, keys, values = (
+            part.view(rows, length, self._sizes.heads, dim // self._sizes.heads).transpose(1, 2)
+            for part in parts
+        )
+        return query, keys, values
+
+    def _latent(self, hidden: Any) -> Any:
+        return self._gpt.final_norm(hidden.float())
+
+    def _packed_for(self, rows: Sequence[DecodingRow]) -> Pack:
+        wanted = tuple(rows)
+        if self._pack is None or wanted != self._packed or self._pack.is_full:
+            # The old pack stays until the new one is there: memory may not be enough for both.
+            pack = Pack([row.memory for row in rows])
+            for row in self._packed:
+                if not row.is_gone and row not in wanted:
+                    row.memory.move_out()
+            for place, row in enumerate(rows):
+                row.memory.move_into(pack, place)
+            self._pack, self._packed = pack, wanted
+            self.packings += 1
+        return self._pack
+
+    def _draw(self, rows: Sequence[DecodingRow]) -> Any:
+        """Return the next code of each row."""
+        logits = self._gpt.mel_head(torch.stack([row.next_latent for row in rows])).float()
+        seen = torch.stack([row.seen for row in rows])
+        uniform = torch.tensor([row.uniform for row in rows], dtype=torch.float64, device=self._device)
+        if self._fixed_codes is not None:
+            logits[:, self._sizes.stop_code] = -torch.inf
+        return draw_codes(logits, seen, uniform, self._sampling)
+
+
+def draw_codes(logits: Any, seen: Any, uniform: Any, sampling: Sampling) -> Any:
+    """Draw a code for each row, from the likeliest few and less from those it has had: (rows,)."""
+    penalised = torch.where(
+        logits < 0, logits * sampling.repetition_penalty, logits / sampling.repetition_penalty
+    )
+    logits = torch.where(seen, penalised, logits) / sampling.temperature
+    best, codes = logits.topk(min(sampling.top_k, logits.shape[1]), dim=1)
+    shares = best.double().softmax(dim=1)
+    above = shares.cumsum(dim=1) - shares
+    # The likeliest one always counts.
+    shares = torch.where(above < sampling.top_p, shares, 0.0)
+    reached = shares.cumsum(dim=1)
+    place = (reached <= uniform.unsqueeze(1) * reached[:, -1:]).sum(dim=1, keepdim=True)
+    return codes.gather(1, place.clamp(max=codes.shape[1] - 1)).squeeze(1)
+
+
+def _after_attention(block: Any, hidden: Any, mixed: Any) -> Any:
+    rows, heads, length, width = mixed.shape
+    merged = mixed.transpose(1, 2).reshape(rows, length, heads * width)
+    hidden = hidden + block.attn.c_proj(merged)
+    return hidden + block.mlp(block.ln_2(hidden))

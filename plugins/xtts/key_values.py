@@ -1,0 +1,82 @@
+"""What the language model remembers of its rows: keys and values, packed side by side for a step.
+
+Rows have different lengths, so each ends at the same column and has nothing on its left. A pack is made
+again only when the rows of a step are others, or when its columns are used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+GROWTH = 64
+"""The steps for which a new pack has room."""
+
+
+class RowMemory:
+    """The keys and values of one row: (layers, 2, heads, length, width of a head), or its place in a pack."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+        self._pack: Pack | None = None
+        self._place = 0
+
+    def __repr__(self) -> str:
+        return f"<RowMemory of {self.values.shape[3]} positions>"
+
+    @property
+    def values(self) -> Any:
+        return self._values if self._pack is None else self._pack.values_of(self._place)
+
+    def move_into(self, pack: Pack, place: int) -> None:
+        self._values, self._pack, self._place = None, pack, place
+
+    def move_out(self) -> None:
+        """Live alone again: a pack must not be held for one of its rows."""
+        if self._pack is not None:
+            self._values, self._pack = self.values.clone(), None
+
+
+class Pack:
+    """The rows of a step. `buffer` is (layers, 2, rows, heads, columns, width of a head)."""
+
+    def __init__(self, rows: Sequence[RowMemory]) -> None:
+        values = [row.values for row in rows]
+        longest = max(each.shape[3] for each in values)
+        layers, pair, heads, _, width = values[0].shape
+        self.column = longest
+        self.buffer = values[0].new_zeros((layers, pair, len(rows), heads, longest + GROWTH, width))
+        self.mask = torch.zeros((len(rows), longest + GROWTH), dtype=torch.bool, device=values[0].device)
+        self._begins = [longest - each.shape[3] for each in values]
+        for place, (each, begin) in enumerate(zip(values, self._begins, strict=True)):
+            self.buffer[:, :, place, :, begin:longest] = each
+            self.mask[place, begin:] = True
+
+    def __repr__(self) -> str:
+        return f"<Pack of {len(self._begins)} rows, {self.column} columns>"
+
+    @property
+    def is_full(self) -> bool:
+        return bool(self.column >= self.mask.shape[1])
+
+    def values_of(self, place: int) -> Any:
+        return self.buffer[:, :, place, :, self._begins[place] : self.column]
+
+    def layer(self, number: int, keys: Any, values: Any) -> tuple[Any, Any, Any]:
+        """Write a layer's new keys and values into the next column. Return all of them, and their mask.
+
+        Until `advance`, the column counts as empty: a step that fails here has changed nothing.
+        """
+        end = self.column + 1
+        self.buffer[number, 0, :, :, self.column] = keys
+        self.buffer[number, 1, :, :, self.column] = values
+        return (
+            self.buffer[number, 0, :, :, :end],
+            self.buffer[number, 1, :, :, :end],
+            self.mask[:, None, None, :end],
+        )
+
+    def advance(self) -> None:
+        self.column += 1

@@ -1,0 +1,85 @@
+"""The XTTS model as the host's batch loop drives it: rows of text in, pieces of sound out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from plugins.xtts.checkpoint import Checkpoint
+from plugins.xtts.conditioning import VoiceMaker, XttsVoice
+from plugins.xtts.decoding import BatchedDecoder, DecodingRow
+from plugins.xtts.model_format import CODE_SAMPLES, RATE_HZ, SAMPLE_HZ
+from plugins.xtts.text import TextReader
+from plugins.xtts.vocoder import SoundWindow, pcm_of
+from speech_engine.host.batch_model import OutOfMemory, RowSpec, RowStep
+
+STEP_S = CODE_SAMPLES / SAMPLE_HZ
+"""The seconds of sound that one code stands for."""
+
+_WARM_UP_CODES = 12
+
+
+class XttsRow:
+    """One segment on its way from text to sound."""
+
+    def __init__(self, decoding: DecodingRow, speaker: Any) -> None:
+        self.decoding = decoding
+        self.speaker = speaker
+        self.window = SoundWindow()
+
+    def __repr__(self) -> str:
+        return f"<XttsRow {self.decoding!r}, {self.window!r}>"
+
+
+class XttsModel:
+    """A `BatchModel`. Only the model thread may call it."""
+
+    rate_hz = RATE_HZ
+
+    def __init__(
+        self, checkpoint: Checkpoint, reader: TextReader, decoder: BatchedDecoder, voices: VoiceMaker
+    ) -> None:
+        self._vocoder = checkpoint.decoder.waveform_decoder
+        self._reader = reader
+        self._decoder = decoder
+        self._voices = voices
+
+    def __repr__(self) -> str:
+        return f"<XttsModel {self._decoder!r}>"
+
+    def make_voice(self, recordings: Sequence[bytes]) -> XttsVoice:
+        return self._voices.make(recordings)
+
+    def join(self, spec: RowSpec[XttsVoice]) -> XttsRow:
+        tokens = self._reader.tokens(spec.spoken, spec.job.language)
+        return XttsRow(self._decoder.join(tokens, spec.voice.latents, spec.seed), spec.voice.speaker)
+
+    def step(self, rows: Sequence[XttsRow]) -> list[RowStep]:
+        self._decoder.step([row.decoding for row in rows])
+        return [RowStep(row.window.is_due(len(row.decoding.latents)), row.decoding.is_over) for row in rows]
+
+    def sound(self, row: XttsRow, is_last: bool) -> bytes:
+        try:
+            with torch.inference_mode():
+                latents = torch.stack(row.decoding.latents)
+                return pcm_of(row.window.next_piece(self._vocoder, latents, row.speaker, is_last))
+        except torch.OutOfMemoryError:
+            raise OutOfMemory from None
+
+    def leave(self, row: XttsRow) -> None:
+        self._decoder.leave(row.decoding)
+
+    def warm_up(self, threads: int) -> None:
+        """Speak a little with a voice of noise, so that the first listener need not wait for it."""
+        torch.set_num_threads(threads)  # counts for the thread that says it
+        noise = torch.randint(-3000, 3000, (SAMPLE_HZ,), dtype=torch.int16).numpy().tobytes()
+        voice = self._voices.make([noise])
+        row = XttsRow(self._decoder.join([0, 0], voice.latents, 1), voice.speaker)
+        try:
+            for _ in range(_WARM_UP_CODES):
+                self.step([row])
+            self.sound(row, is_last=True)
+        finally:
+            self.leave(row)

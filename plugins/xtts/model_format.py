@@ -1,0 +1,175 @@
+"""What an XTTS model consists of, and the check of its sizes before anything is built from it.
+
+Nothing here needs torch: the check runs where a model is imported, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from speech_engine.model_files import ModelContents, ModelFacts, ModelFile, ModelFormat, UnusableModel
+
+SAMPLE_HZ = 22_050
+"""The rate of the recordings that the model hears."""
+RATE_HZ = 24_000
+HOP = 256
+CODE_SAMPLES = 1024
+"""The samples that one code stands for, at SAMPLE_HZ."""
+LATENTS = 32
+SPEAKER = 512
+MELS = 80
+
+_LETTERS = {"th": "ก", "ar": "ا", "ru": "а", "hi": "क"}
+"""A letter without which a vocabulary does not know a language, whatever the configuration says."""
+
+
+class Sizes(NamedTuple):
+    """The sizes of the language model, and the tokens that mean something to it."""
+
+    layers: int
+    dim: int
+    heads: int
+    most_codes: int
+    most_text: int
+    most_prompt: int
+    codes: int
+    start_code: int
+    stop_code: int
+    vocabulary: int
+    start_text: int
+    stop_text: int
+
+
+def read_sizes(model: ModelContents) -> Sizes:
+    """Return the sizes that the configuration and the vocabulary name. Raise UnusableModel."""
+
+    def number(name: str, least: int, most: int) -> int:
+        return model.number("config", f"model_args.gpt_{name}", least, most)
+
+    vocabulary = token_ids(model)
+    codes = number("num_audio_tokens", 3, 1 << 16)
+    sizes = Sizes(
+        layers=number("layers", 1, 128),
+        dim=number("n_model_channels", 8, 8192),
+        heads=number("n_heads", 1, 128),
+        most_codes=number("max_audio_tokens", 16, 8192),
+        most_text=number("max_text_tokens", 16, 8192),
+        most_prompt=number("max_prompt_tokens", 1, 1024),
+        codes=codes,
+        start_code=number("start_audio_token", 0, codes - 1),
+        stop_code=number("stop_audio_token", 0, codes - 1),
+        vocabulary=max(vocabulary.values()) + 1,
+        start_text=_token(vocabulary, "[START]"),
+        stop_text=_token(vocabulary, "[STOP]"),
+    )
+    if sizes.dim % sizes.heads:
+        raise UnusableModel("config.json: gpt_n_model_channels cannot be divided by gpt_n_heads")
+    return sizes
+
+
+def token_ids(model: ModelContents) -> dict[str, int]:
+    """Return the vocabulary: each token with its number. Raise UnusableModel."""
+    content = model.json("vocabulary")
+    found: dict[str, Any] = {}
+    try:
+        found.update(content["model"]["vocab"])
+        found.update({each["content"]: each["id"] for each in content.get("added_tokens", ())})
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise UnusableModel("vocab.json: it is not a vocabulary of the tokenizers library") from None
+    if not found or not all(type(number) is int and 0 <= number < 1 << 20 for number in found.values()):
+        raise UnusableModel("vocab.json: the numbers of its tokens make no sense")
+    return found
+
+
+def spoken_languages(model: ModelContents) -> tuple[str, ...]:
+    """Return the configuration's languages that the vocabulary knows, as the model calls them."""
+    known = token_ids(model)
+    return tuple(
+        language
+        for language in model.strings("config", "languages")
+        if f"[{language}]" in known and _LETTERS.get(language, "[STOP]") in known
+    )
+
+
+def check_xtts(model: ModelContents) -> ModelFacts:
+    """Compare the tensors' shapes with the configuration and the vocabulary. Raise UnusableModel."""
+    if model.value("config", "model_args.gpt_use_perceiver_resampler") is not True:
+        raise UnusableModel("config.json: this is no XTTS-v2 model; version 1 is not supported")
+    for name, wanted in (
+        ("input_sample_rate", SAMPLE_HZ),
+        ("output_sample_rate", RATE_HZ),
+        ("output_hop_length", HOP),
+        ("gpt_code_stride_len", CODE_SAMPLES),
+        ("d_vector_dim", SPEAKER),
+    ):
+        model.number("config", f"model_args.{name}", wanted, wanted)
+    sizes = read_sizes(model)
+    languages = spoken_languages(model)
+    if not languages:
+        raise UnusableModel("vocab.json: it knows none of the languages in config.json")
+    _check_language_model(model, sizes)
+    decoder = "hifigan_decoder.waveform_decoder"
+    width = model.expect("weights", f"{decoder}.conv_pre.weight", (None, sizes.dim, 7)).shape[0]
+    model.expect("weights", f"{decoder}.cond_layer.weight", (width, SPEAKER, 1))
+    model.expect("weights", "hifigan_decoder.speaker_encoder.fc.weight", (SPEAKER, None))
+    model.expect("weights", "mel_stats", (MELS,))
+    tags = tuple(bcp47_of(language) for language in languages)
+    # 32 rows of a thousand positions, and what one step needs.
+    positions = 32 * 1024
+    return ModelFacts(languages=tags, extra_gb=0.5 + positions * 2 * sizes.layers * sizes.dim * 4 / 1e9)
+
+
+def bcp47_of(language: str) -> str:
+    """Return the tag of a language that the model calls otherwise."""
+    return "zh" if language == "zh-cn" else language
+
+
+def _check_language_model(model: ModelContents, sizes: Sizes) -> None:
+    dim = sizes.dim
+    shapes: Mapping[str, tuple[int | None, ...]] = {
+        "text_embedding.weight": (sizes.vocabulary, dim),
+        "text_head.weight": (sizes.vocabulary, dim),
+        "mel_embedding.weight": (sizes.codes, dim),
+        "mel_head.weight": (sizes.codes, dim),
+        "mel_pos_embedding.emb.weight": (sizes.most_codes + 3, dim),
+        "text_pos_embedding.emb.weight": (sizes.most_text + 2, dim),
+        "conditioning_perceiver.latents": (LATENTS, dim),
+        "final_norm.weight": (dim,),
+        **{f"gpt.h.{layer}.attn.c_attn.weight": (dim, 3 * dim) for layer in range(sizes.layers)},
+    }
+    for name, shape in shapes.items():
+        model.expect("weights", f"gpt.{name}", shape)
+    if f"gpt.gpt.h.{sizes.layers}.attn.c_attn.weight" in model.tensors("weights"):
+        raise UnusableModel(f"config.json: gpt_layers is {sizes.layers}, but model.safetensors has more")
+
+
+def _token(vocabulary: Mapping[str, int], token: str) -> int:
+    if token not in vocabulary:
+        raise UnusableModel(f"vocab.json: it has no token {token}")
+    return vocabulary[token]
+
+
+MODEL_FORMAT = ModelFormat(
+    files=(
+        ModelFile(
+            role="weights",
+            kind="tensors",
+            name="model.safetensors",
+            sources=("model.safetensors", "model.pth", "best_model.pth", "best_model_*.pth"),
+            roots=("model", ""),
+            strip=("xtts.",),
+            # A second copy of the language model's layers, and what only training needs.
+            ignore=("dvae.", "torch_mel_spectrogram_", "gpt.gpt_inference.", "gpt.gpt.wte."),
+            stand_ins=(
+                "TTS.tts.configs.xtts_config.XttsConfig",
+                "TTS.tts.models.xtts.XttsArgs",
+                "TTS.tts.models.xtts.XttsAudioConfig",
+                "TTS.config.shared_configs.BaseDatasetConfig",
+            ),
+        ),
+        ModelFile(role="config", kind="json", name="config.json"),
+        ModelFile(role="vocabulary", kind="json", name="vocab.json"),
+    ),
+    check=check_xtts,
+)

@@ -1,0 +1,80 @@
+"""The front of the XTTS engine: its settings, and where its worker runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from plugins.xtts.model_format import MODEL_FORMAT
+from speech_engine.host.batch_settings import BatchSettings
+from speech_engine.plugin import Hosted, Plugin
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class XttsSettings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`model_path` is the folder of the model; the server fills it in for an imported one.
+
+    `precision` is that of the language model, by far the largest part. Below float32, a text sounds a little
+    different in other company. `threads` of the processor may work on one step.
+    """
+
+    model_path: str = ""
+    precision: Precision = "float32"
+    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+HOSTED = Hosted(
+    module="plugins.xtts.worker",
+    packages=(
+        "torch==2.13.0",
+        "numpy>=2,<3",
+        "scipy>=1.17,<2",
+        "safetensors>=0.8,<1",
+        "transformers==5.23.0",
+        "einops>=0.8,<1",
+        "fsspec",
+        "psutil>=7",
+        "six>=1.17",
+        "regex",
+    ),
+    # coqui-tts asks for what training and other models need, three times as much as is listed here.
+    # torchaudio would bring another torch.
+    bare=(
+        "coqui-tts==0.28.0",
+        "coqui-tts-trainer==0.4.0",
+        "coqpit-config==0.2.5",
+        "torchaudio==2.11.0",
+        "librosa==0.11.0",
+        "lazy-loader==0.6",
+        "ko-speech-tools==0.1.0",
+        "num2words==0.5.14",
+        "docopt==0.6.2",
+        "anyascii==0.3.3",
+        "inflect==7.6.0",
+        "more-itertools==11.2.1",
+        "typeguard==4.6.0",
+        "monotonic-alignment-search==0.2.1",
+        "pypinyin==0.55.0",
+        "pysbd==0.3.4",
+        "soundfile==0.14.0",
+        "cffi==2.1.1",
+        "pycparser==3.12",
+        "soxr==1.1.0",
+    ),
+    constraints="constraints.txt",
+    devices=("cpu", "cuda", "rocm"),
+)
+
+
+def voxgate_register() -> tuple[Plugin[XttsSettings], ...]:
+    return (
+        Plugin(
+            kind="engine",
+            name="xtts",
+            settings=XttsSettings,
+            create=HOSTED,
+            model_format=MODEL_FORMAT,
+        ),
+    )

@@ -1,0 +1,102 @@
+"""Text as the model reads it: the tokens of one segment.
+
+The server's front-ends have written numbers as words and cut the text into sentences. Here the model's own
+cleaning follows, as in its training, and what its vocabulary lacks is refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import plugins.xtts.boot  # noqa: F401 - before TTS
+
+# isort: split
+from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
+
+from speech_engine.errors import UnsupportedLanguage, UnsupportedText
+
+_UNKNOWN = "[UNK]"
+_SPACES = re.compile(r"\s+")
+_NEEDS = {"zh-cn": "pypinyin", "ja": "cutlet"}
+"""The package that turns a language's characters into the sounds that the model learned."""
+
+
+def readable_languages(languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the languages whose text can be read in this environment."""
+    return tuple(
+        language
+        for language in languages
+        if (needed := _NEEDS.get(language)) is None or find_spec(needed) is not None
+    )
+
+
+class TextReader:
+    """Reads texts into tokens. `languages` are as the model calls them."""
+
+    def __init__(self, vocabulary: Path, languages: tuple[str, ...], most_tokens: int) -> None:
+        self._cleaner = VoiceBpeTokenizer()
+        # From a text, not from a path: the library would say no more of a wrong file than its place.
+        self._cleaner.tokenizer = self._tokenizer = _tokenizer(vocabulary)
+        self._languages = languages
+        self._most_tokens = most_tokens
+        self._unknown = self._tokenizer.token_to_id(_UNKNOWN)
+
+    def __repr__(self) -> str:
+        return f"<TextReader of {len(self._languages)} languages>"
+
+    def tokens(self, text: str, language: str) -> list[int]:
+        """Return the tokens of a text. Raise UnsupportedLanguage or UnsupportedText."""
+        name = self._name_of(language)
+        clean = self._clean(text, name)
+        spelled = self._spell(clean, name)
+        if self._unknown is not None and self._unknown in spelled.ids:
+            spelled = self._spell(self._without_unknown(clean, name), name)
+        ids: list[int] = spelled.ids
+        if len(ids) < 2:
+            raise UnsupportedText("The text has nothing that this model can speak.")
+        # Two more mark the beginning and the end.
+        if len(ids) + 2 > self._most_tokens:
+            raise UnsupportedText(
+                f"A sentence has {len(ids)} tokens; this model reads {self._most_tokens - 2}."
+            )
+        return ids
+
+    def _name_of(self, language: str) -> str:
+        base = language.split("-")[0].lower()
+        name = "zh-cn" if base == "zh" else base
+        if name not in self._languages:
+            raise UnsupportedLanguage(f"This model does not speak the language {base!r}.")
+        return name
+
+    def _clean(self, text: str, name: str) -> str:
+        if name == "th":
+            # PyThaiNLP has prepared it. The model's own cleaning does not know the language.
+            return _SPACES.sub(" ", text.lower()).strip()
+        clean: str = self._cleaner.preprocess_text(text.strip().lower(), name.split("-")[0])
+        return clean
+
+    def _spell(self, clean: str, name: str) -> Any:
+        return self._tokenizer.encode(f"[{name}]{clean}".replace(" ", "[SPACE]"))
+
+    def _without_unknown(self, clean: str, name: str) -> str:
+        """Leave out marks and symbols that the vocabulary lacks. Raise UnsupportedText for a letter."""
+        kept = []
+        for character in clean:
+            if character == " " or self._unknown not in self._spell(character, name).ids:
+                kept.append(character)
+            elif unicodedata.category(character)[0] in "LMN":
+                called = unicodedata.name(character, f"U+{ord(character):04X}")
+                raise UnsupportedText(f"This model cannot read the character {called}.")
+            else:
+                kept.append(" ")
+        return _SPACES.sub(" ", "".join(kept)).strip()
+
+
+def _tokenizer(vocabulary: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_str(vocabulary.read_text(encoding="utf-8"))

@@ -1,0 +1,66 @@
+"""Sound from latents, piece by piece: each piece is what the whole would have at that place.
+
+A latent becomes about 4.35 frames, a frame 256 samples. The network hears 12 frames on each side of the frame
+that it makes; the last frames are interpolated towards a latent that is not there yet. So a piece ends
+before those, and begins with the frames that were only heard before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from plugins.xtts.model_format import CODE_SAMPLES, HOP, RATE_HZ, SAMPLE_HZ
+
+FIRST_CODES, NEXT_CODES = 10, 20
+"""The latents that make the first sound of a row, and each further one."""
+
+_CONTEXT = 12
+_UNSETTLED = 4
+_LOUDEST = 32767
+
+
+class SoundWindow:
+    """The place in a row's sound: what was given, and what comes next."""
+
+    def __init__(self) -> None:
+        self.frames_given = 0
+        self.latents_heard = 0
+
+    def __repr__(self) -> str:
+        return f"<SoundWindow after {self.frames_given} frames>"
+
+    def is_due(self, latents: int) -> bool:
+        """Tell whether so many latents are enough for a further piece."""
+        return latents - self.latents_heard >= (NEXT_CODES if self.latents_heard else FIRST_CODES)
+
+    def next_piece(self, network: Any, latents: Any, speaker: Any, is_last: bool) -> Any:
+        """Return the samples that follow those given so far: floats from -1 to 1.
+
+        `latents` are all of the row, (count, width). `network` is the HiFi-GAN.
+        """
+        self.latents_heard = latents.shape[0]
+        frames = stretch(latents)
+        count = frames.shape[2]
+        begin, end = self.frames_given, count if is_last else count - _CONTEXT - _UNSETTLED
+        if end <= begin:
+            return latents.new_zeros(0)
+        low, high = max(0, begin - _CONTEXT), min(count, end + _CONTEXT)
+        sound = network(frames[:, :, low:high], g=speaker)[0, 0]
+        self.frames_given = end
+        return sound[(begin - low) * HOP : (end - low) * HOP]
+
+
+def stretch(latents: Any) -> Any:
+    """Return the frames of latents: (1, width, frames)."""
+    frames = torch.nn.functional.interpolate(
+        latents.T.unsqueeze(0), scale_factor=[CODE_SAMPLES / HOP], mode="linear"
+    )
+    return torch.nn.functional.interpolate(frames, scale_factor=[RATE_HZ / SAMPLE_HZ], mode="linear")
+
+
+def pcm_of(samples: Any) -> bytes:
+    whole = (samples.clamp(-1.0, 1.0) * _LOUDEST).round().to(torch.int16)
+    pcm: bytes = whole.cpu().numpy().astype("<i2").tobytes()
+    return pcm

@@ -1,0 +1,140 @@
+"""The worker of XTTS: its model in a batch, in the environment that has torch."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import plugins.xtts.boot  # noqa: F401 - before TTS and torchaudio
+
+# isort: split
+import torch
+
+from plugins.xtts.checkpoint import Checkpoint, load_checkpoint
+from plugins.xtts.conditioning import VoiceMaker, XttsVoice
+from plugins.xtts.decoding import BatchedDecoder
+from plugins.xtts.model import STEP_S, XttsModel, XttsRow
+from plugins.xtts.model_format import RATE_HZ, SAMPLE_HZ, bcp47_of
+from plugins.xtts.plugin import XttsSettings
+from plugins.xtts.text import TextReader, readable_languages
+from speech_engine import (
+    Context,
+    Event,
+    Language,
+    ModelInfo,
+    Plugin,
+    Sample,
+    Samples,
+    SpeechJob,
+    VoiceNotFound,
+)
+from speech_engine.host.batch_loop import BatchLoop
+from speech_engine.model_files import ModelManifest, UnusableModel, find_manifest
+
+LICENCE = "CPML"
+MOST_CHARACTERS = 200
+"""The shortest limit of the languages with letters; a longer sentence may be cut short by the model."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class XttsEngine:
+    """Speaks with recordings of any voice."""
+
+    def __init__(
+        self,
+        settings: XttsSettings,
+        context: Context,
+        info: ModelInfo,
+        model: XttsModel,
+        batch: BatchLoop[XttsVoice, XttsRow],
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._info = info
+        self._model = model
+        self.batch = batch
+
+    def __repr__(self) -> str:
+        return f"<XttsEngine {self._info.id}, {self.batch!r}>"
+
+    @property
+    def slots(self) -> int:
+        return self._settings.slots
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (self._info,)
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        if not isinstance(job.voice, Samples) or not job.voice.samples:
+            raise VoiceNotFound("XTTS has no voices of its own; it speaks with recordings.")
+        samples: Sequence[Sample] = job.voice.samples
+        voice = await self.batch.call(
+            lambda: self._context.samples.derived(job, samples, self._model.make_voice)
+        )
+        async with aclosing(self.batch.speak(job, voice)) as events:
+            async for event in events:
+                yield event
+
+
+def model_info(folder: Path, languages: tuple[str, ...], manifest: ModelManifest | None) -> ModelInfo:
+    """Describe a model. Without a manifest, its folder's name is its name."""
+    name = folder.name.lower()
+    return ModelInfo(
+        id=manifest.name if manifest else name if _NAME.fullmatch(name) else "xtts",
+        languages=tuple(Language(bcp47_of(language)) for language in languages),
+        sample_rate_hz=RATE_HZ,
+        digest=manifest.digest if manifest else _digest_of(folder),
+        max_characters=MOST_CHARACTERS,
+        seeds=True,
+        reads_numbers=False,
+        licence=LICENCE,
+        paid_use=False,
+        must_accept_licence=True,
+        speaks_samples=True,
+        sample_s=(3.0, 30.0),
+        sample_hz=SAMPLE_HZ,
+    )
+
+
+def _digest_of(folder: Path) -> str:
+    """Name a folder that was not imported by its small files and the beginning of its large one."""
+    digest = hashlib.sha256()
+    for name in ("config.json", "vocab.json", "model.safetensors"):
+        with (folder / name).open("rb") as file:
+            digest.update(file.read(16 * 1024 * 1024))
+    return digest.hexdigest()[:32]
+
+
+def _load(settings: XttsSettings, context: Context, folder: Path) -> tuple[Checkpoint, XttsModel, ModelInfo]:
+    device = context.device.torch
+    checkpoint = load_checkpoint(folder, device, context.progress)
+    languages = readable_languages(checkpoint.languages)
+    for missing in set(checkpoint.languages) - set(languages):
+        context.log.warning("xtts.language.unreadable", language=missing)
+    if not languages:
+        raise UnusableModel("config.json: this environment can read none of the model's languages")
+    reader = TextReader(checkpoint.vocabulary, languages, checkpoint.sizes.most_text)
+    decoder = BatchedDecoder(checkpoint, getattr(torch, settings.precision))
+    model = XttsModel(checkpoint, reader, decoder, VoiceMaker(checkpoint, device))
+    return checkpoint, model, model_info(folder, languages, find_manifest(folder))
+
+
+@asynccontextmanager
+async def _create(name: str, settings: XttsSettings, context: Context) -> AsyncIterator[XttsEngine]:
+    if not settings.model_path:
+        raise UnusableModel(f"[engines.{name}] names no model: import one, or set model_path")
+    folder = Path(settings.model_path)
+    _, model, info = await asyncio.to_thread(_load, settings, context, folder)
+    async with BatchLoop(model, settings, context, STEP_S) as batch:
+        context.progress(0.9, "warming up")
+        await batch.call(lambda: model.warm_up(settings.threads))
+        yield XttsEngine(settings, context, info, model, batch)
+
+
+def voxgate_register() -> tuple[Plugin[XttsSettings], ...]:
+    return (Plugin(kind="engine", name="xtts", settings=XttsSettings, create=_create),)

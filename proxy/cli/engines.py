@@ -1,0 +1,119 @@
+"""`voxgate engines`: their list, and loading, unloading and restarting them on a live server.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from proxy.cli.admin_requests import ask
+from proxy.cli.diagnosis import print_findings
+from proxy.cli.options import ConfigFile, Form, Printed
+from proxy.cli.tables import Grid, Line, Part, print_answer
+from proxy.errors import CommandRefused
+
+engines = typer.Typer(help="List the engines with their state and models.", invoke_without_command=True)
+
+_Name = Annotated[str, typer.Argument(metavar="ENGINE", help="An engine of the configuration.")]
+_Now = Annotated[bool, typer.Option("--now", help="Break off the jobs that it speaks.")]
+
+
+@engines.callback()
+def list_(context: typer.Context, config_file: ConfigFile = None, form: Printed = None) -> None:
+    """List the engines with their state and models. Without a server, those of the configuration."""
+    if context.invoked_subcommand is not None:
+        return
+    from proxy.config import config_toml
+    from proxy.diagnosis.config_check import check_config
+    from proxy.engines import registry
+    from proxy.processes import supervisor
+    from proxy.processes.admin_client import ask_once
+
+    loaded = config_toml.load(config_file)
+    if supervisor.is_running(loaded):
+        print_answer(ask_once(loaded, "GET", "engines"), form, engine_table)
+    else:
+        found = check_config(loaded, registry.load())
+        print_findings([each for each in found if each.what in ("engine", "plugin")], form)
+
+
+@engines.command()
+def load(name: _Name, config_file: ConfigFile = None, form: Printed = None) -> None:
+    """Load an engine that was unloaded, or has failed. `voxgate engines` shows when it is ready."""
+    _switch(name, "load", False, config_file, form)
+
+
+@engines.command()
+def unload(name: _Name, now: _Now = False, config_file: ConfigFile = None, form: Printed = None) -> None:
+    """End the hosts of an engine, so that its memory is free."""
+    _switch(name, "unload", now, config_file, form)
+
+
+@engines.command()
+def restart(name: _Name, now: _Now = False, config_file: ConfigFile = None, form: Printed = None) -> None:
+    """End the hosts of an engine, and start new ones."""
+    _switch(name, "restart", now, config_file, form)
+
+
+def _switch(name: str, action: str, now: bool, config_file: ConfigFile, form: Form) -> None:
+    from proxy.config import config_toml
+    from proxy.processes import supervisor
+
+    loaded = config_toml.load(config_file)
+    if not supervisor.is_running(loaded):
+        raise CommandRefused(f"no server runs on {loaded.data}; start it: voxgate serve")
+    body = {"action": action, "now": now}
+    ask(config_file, form, _switched, "POST", f"engines/{quote(name, safe='')}/switch", body)
+
+
+def _switched(answer: dict[str, Any]) -> list[Part]:
+    done = {"load": "loads", "unload": "is unloaded", "restart": "starts again"}[answer["action"]]
+    return [Line(f"{answer['name']} {done}.")]
+
+
+def engine_table(answer: dict[str, Any]) -> list[Part]:
+    rows = []
+    for row in answer["data"]:
+        load = f"{row['running']}/{row['slots']}"
+        models = ", ".join(row["models"])
+        credentials = ", ".join(row["credentials"]) if len(row["credentials"]) > 1 else ""
+        spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
+        licences = ", ".join(dict.fromkeys(filter(None, row["licences"].values())))
+        loaded = row["loaded"]
+        state = row["state"] if loaded is None else f"{row['state']} {loaded:.0%}"
+        cells = (row["name"], state, load, str(row["waiting"]), models, spent)
+        memory = f"{row['memory_gb']:.1f} GB on {row['device']}" if row["device"] else ""
+        rows.append((*cells, row["reason"], licences, memory, row["plugin"], credentials))
+    faults = [
+        Line(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
+    ]
+    columns = ("engine", "state", "running", "waiting", "models", "spent", "reason")
+    wide = ("licence", "memory", "plugin")
+    grid = Grid((*columns, "licence", "memory", "plugin", "credentials"), rows, wide)
+    return [grid, *_batches(answer["data"]), *faults]
+
+
+def _batches(engines: list[dict[str, Any]]) -> list[Part]:
+    """Show each batched model's rows in a step, its speed, and the listeners whose sound paused."""
+    rows = [
+        (
+            engine["name"],
+            f"{figures['step_width']:.1f} of {figures['step_width_limit']:.0f}",
+            f"{figures['step_seconds'] * 1000:.0f} ms",
+            f"{figures['realtime_factor']:.1f}×",
+            f"{figures['dry_listeners']:.0f}",
+        )
+        for engine in engines
+        if (figures := engine["figures"])
+    ]
+    return [Grid(("batch", "rows a step", "step", "real time", "listeners dry"), rows)] if rows else []
+
+
+def _usd(value: float) -> str:
+    """Show dollars and cents, and less than a dollar in millionths: a sentence costs less than a cent."""
+    whole, _, decimals = f"{value:.{2 if value >= 1 else 6}f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"

@@ -1,0 +1,239 @@
+"""`voxgate models …`: imported models. They are files below the data folder, so a server may run or not.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxy.cli.options import ConfigFile, Form, Printed
+from proxy.cli.tables import Grid, Line, Part, print_answer
+from proxy.errors import CommandRefused
+
+if TYPE_CHECKING:
+    from proxy.config.sections import Config
+    from proxy.engines.model_store.store import BrokenModel, ModelStore, Progress, StoredModel
+    from speech_engine.model_files import ModelFormat
+
+models = typer.Typer(help="Models: files of your own that local engines speak with.", no_args_is_help=True)
+
+ModelName = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
+
+
+@models.command("import")
+def models_import(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder with the files, or its main file.")],
+    engine: Annotated[str, typer.Option(help="The engine that will speak with it, or its plugin.")],
+    name: Annotated[str, typer.Option(help="What the configuration will call it.")],
+    licence: Annotated[str, typer.Option(help="The name of its licence: CPML, Apache-2.0, ….")],
+    language: Annotated[
+        list[str] | None, typer.Option(help="A language that it speaks; may be repeated.")
+    ] = None,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Import a model: check its files, convert pickles to safetensors, and keep a copy."""
+    from proxy.config import config_toml
+    from proxy.engines.model_store.importing import ImportOrder, import_model
+
+    config = config_toml.load(config_file)
+    plugin, format_ = _format(config, engine)
+    order = ImportOrder(path, plugin, name, licence, tuple(language or ()))
+    with _changing(config, form) as (store, progress):
+        made = import_model(store, format_, order, progress)
+        stored = store.find(name)
+        assert stored is not None
+    if made.lacks:
+        print(f"note: this machine could not confine the reader: {', '.join(made.lacks)}", file=sys.stderr)  # noqa: T201
+    print_answer({**_row(config, stored), "is_new": made.is_new}, form, _import_result)
+
+
+@models.command("list")
+def models_list(config_file: ConfigFile = None, form: Printed = None) -> None:
+    """List the imported models."""
+    from proxy.config import config_toml
+    from proxy.engines.model_store.store import ModelStore
+
+    config = config_toml.load(config_file)
+    rows = [_row(config, model) for model in ModelStore(config.data).every()]
+    print_answer({"data": rows}, form, _models_table)
+
+
+@models.command("verify")
+def models_verify(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this model.")] = None,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Read all files again, and compare them with what was imported."""
+    from proxy.config import config_toml
+    from proxy.engines.model_store.store import ModelStore, StoredModel, verify
+
+    config = config_toml.load(config_file)
+    store = ModelStore(config.data)
+    found = _named(store, name) if name is not None else list(store.every())
+    rows = []
+    with _shown(form) as progress:
+        for model in found:
+            fault = verify(model, progress) if isinstance(model, StoredModel) else model.reason
+            rows.append({**_row(config, model), "state": "damaged" if fault else "whole", "fault": fault})
+    print_answer({"data": rows}, form, _models_table)
+    if any(row["fault"] for row in rows):
+        sys.exit(1)
+
+
+@models.command("remove")
+def models_remove(
+    name: ModelName,
+    stale: Annotated[bool, typer.Option("--stale", help="Only versions that are not in use.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also one that the configuration names.")] = False,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Delete a model. One that a running server uses stays."""
+    from proxy.config import config_toml
+    from proxy.engines.model_store.store import StoredModel, remove
+
+    config = config_toml.load(config_file)
+    users = _users(config, name)
+    if users and not stale and not force:
+        raise CommandRefused(
+            f"[engines.{users[0]}] has model = {name!r}: change the configuration first, or add --force"
+        )
+    with _changing(config, form) as (store, _progress):
+        chosen = [
+            model
+            for model in _named(store, name)
+            if not (stale and isinstance(model, StoredModel) and model.is_current)
+        ]
+        rows = [{**_row(config, model), "state": "removed"} for model in chosen]
+        for model in chosen:
+            remove(model, store)
+    print_answer({"data": rows}, form, _models_table)
+
+
+def _format(config: Config, engine: str) -> tuple[str, ModelFormat]:
+    """Return the plugin that an engine's name stands for, and what it can import. Raise CommandRefused."""
+    from proxy.config.reader import possible
+    from proxy.engines import registry
+
+    plugin = config.engines[engine].plugin if engine in config.engines else engine
+    formats = {
+        name: found.model_format
+        for name, found in registry.load().plugins("engine").items()
+        if found.model_format is not None
+    }
+    if plugin not in formats:
+        raise CommandRefused(
+            f"--engine: {engine!r} takes no imported model. {possible(engine, formats, 'plugins that do')}"
+        )
+    return plugin, formats[plugin]
+
+
+def _named(store: ModelStore, name: str) -> list[StoredModel | BrokenModel]:
+    home = store.home(name)
+    found = [model for model in store.every() if model.folder.parent == home]
+    if not found:
+        raise CommandRefused(f"there is no model called {name!r} (run voxgate models list to see them)")
+    return found
+
+
+@contextmanager
+def _changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
+    """Be the only one who changes models. What root makes belongs to the data folder's owner in the end."""
+    from proxy.engines.model_store.store import ModelStore, locked
+    from proxy.processes import runtime
+
+    data = Path(config.data)
+    store = ModelStore(data)
+    with _shown(form) as progress:
+        with locked(store, lambda: progress("another command changes models; waiting for it", 0, 0)):
+            try:
+                yield store, progress
+            finally:
+                runtime.give_to_owner(store.folder, data.stat())
+
+
+@contextmanager
+def _shown(form: Form) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True, quiet=form is True).status("reading") as status:
+
+        def show(what: str, done: int, of: int) -> None:
+            part = f": {done / 1e6:,.0f} of {of / 1e6:,.0f} MB" if of else ""
+            status.update(escape(f"{what}{part}"))
+
+        yield show
+
+
+def _users(config: Config, name: str) -> list[str]:
+    return [engine for engine, section in config.engines.items() if section.model == name]
+
+
+def _row(config: Config, model: StoredModel | BrokenModel) -> dict[str, Any]:
+    from proxy.engines.model_store.store import BrokenModel
+
+    if isinstance(model, BrokenModel):
+        return {"name": model.name, "state": "broken", "fault": model.reason, "folder": str(model.folder)}
+    manifest = model.manifest
+    return {
+        "name": manifest.name,
+        "state": "current" if model.is_current else "stale",
+        "plugin": manifest.engine,
+        "licence": manifest.licence,
+        "languages": list(manifest.languages),
+        "bytes": manifest.bytes,
+        "parameters": manifest.parameters,
+        "dtype": manifest.dtype,
+        "memory_gb": manifest.memory_gb,
+        "engines": _users(config, manifest.name) if model.is_current else [],
+        "imported_at": manifest.imported_at,
+        "digest": manifest.digest,
+        "folder": str(model.folder),
+    }
+
+
+def _models_table(answer: dict[str, Any]) -> list[Part]:
+    columns = ("name", "state", "plugin", "licence", "languages", "size", "parameters", "memory", "engines")
+    wide = ("parameters", "memory", "imported", "digest", "folder")
+    rows = [
+        (
+            row["name"],
+            row["state"],
+            row.get("plugin", ""),
+            row.get("licence", ""),
+            " ".join(row.get("languages", ())),
+            f"{row.get('bytes', 0) / 1e6:,.0f} MB",
+            f"{row.get('parameters', 0):,}",
+            f"{row.get('memory_gb', 0):g} GB",
+            ", ".join(row.get("engines", ())),
+            row.get("imported_at", ""),
+            row.get("digest", ""),
+            row["folder"],
+        )
+        for row in answer["data"]
+    ]
+    faults = [Line(f"{row['name']}: {row['fault']}", "red") for row in answer["data"] if row.get("fault")]
+    return [Grid((*columns, "imported", "digest", "folder"), rows, wide), *faults]
+
+
+def _import_result(row: dict[str, Any]) -> list[Part]:
+    from speech_engine.licences import terms_of
+
+    text = "Imported." if row["is_new"] else "These files were there already."
+    lines = [Line(text), *_models_table({"data": [row]})]
+    terms = terms_of(row["licence"])
+    if terms.must_accept:
+        lines.append(Line(f"{row['licence']}: {terms.says}.", "yellow"))
+    if not row["engines"]:
+        lines.append(Line(f'An engine speaks with it after model = "{row["name"]}" in its section.'))
+    return lines

@@ -1,0 +1,230 @@
+"""The imported models of a server: `data/models/NAME/DIGEST`, with the files and their manifest.
+
+A folder appears under its name only when it is whole, and its files never change. `NAME/current` says which
+of several versions is in use. A server holds a shared lock on the folders that its hosts read, so nobody
+removes them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.config.sections import EngineSection
+from proxy.errors import CommandRefused
+from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel, read_manifest
+
+FOLDER = "models"
+CURRENT = "current"
+HIDDEN = ".import-"
+"""What a folder is called before it is whole, and before its files are deleted."""
+
+MODEL_PATH = "model_path"
+"""The setting of a plugin that gets the folder of its imported model."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_PIECE = 4 * 1024 * 1024
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a file, the bytes that are done, and how many there are."""
+
+
+class ModelRefused(CommandRefused):
+    """A command on a model that cannot be done; the message says why."""
+
+
+class StoredModel(NamedTuple):
+    """One version of an imported model. `is_current`: an engine that names it gets this one."""
+
+    manifest: ModelManifest
+    folder: Path
+    is_current: bool
+
+    def __repr__(self) -> str:
+        return f"<StoredModel {self.manifest.name} {self.manifest.digest}>"
+
+
+class BrokenModel(NamedTuple):
+    """A folder without a manifest that makes sense."""
+
+    name: str
+    folder: Path
+    reason: str
+
+
+class ModelStore:
+    def __init__(self, data: str | Path) -> None:
+        self.folder = Path(data).absolute() / FOLDER
+
+    def __repr__(self) -> str:
+        return f"<ModelStore {self.folder}>"
+
+    def find(self, name: str) -> StoredModel | None:
+        """Return the version of a model that is in use, or None. Raise UnusableModel if it is damaged."""
+        digest = self._current(name)
+        if digest is None:
+            return None
+        folder = self.folder / name / digest
+        manifest = read_manifest(folder)
+        if manifest.digest != digest or manifest.name != name:
+            raise UnusableModel(f"{folder}: its manifest is that of another model")
+        for file in manifest.files:
+            path = folder / file.name
+            if not path.is_file() or path.stat().st_size != file.bytes:
+                raise UnusableModel(f"{path}: it is missing, or has another size; import the model again")
+        return StoredModel(manifest, folder, is_current=True)
+
+    def every(self) -> Iterator[StoredModel | BrokenModel]:
+        """Yield all versions of all models, by name."""
+        for home in sorted(self.folder.glob("*/")):
+            if not _NAME.fullmatch(home.name):
+                continue
+            current = self._current(home.name)
+            for folder in sorted(each for each in home.glob("*/") if _DIGEST.fullmatch(each.name)):
+                try:
+                    yield StoredModel(read_manifest(folder), folder, folder.name == current)
+                except UnusableModel as fault:
+                    yield BrokenModel(home.name, folder, str(fault))
+
+    def home(self, name: str) -> Path:
+        """Return the folder of a model's versions. Raise ModelRefused if the name cannot be one."""
+        if not _NAME.fullmatch(name):
+            raise ModelRefused(
+                f"--name: {name[:80]!r} is no name; use up to 64 small letters, digits, '.', '-' and '_'"
+            )
+        return self.folder / name
+
+    def _current(self, name: str) -> str | None:
+        if not _NAME.fullmatch(name):
+            return None
+        try:
+            digest = (self.folder / name / CURRENT).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return None
+        return digest if _DIGEST.fullmatch(digest) else None
+
+
+def with_model(
+    section: EngineSection, format_: ModelFormat | None, data: str
+) -> tuple[EngineSection, StoredModel | None]:
+    """Return a section whose settings have the folder of the model that it names, and that model.
+
+    `data` is the server's folder, which has the imported models. Raise UnusableModel with what to mend.
+    """
+    if not section.model:
+        return section, None
+    if format_ is None:
+        raise UnusableModel(f"{section.plugin} takes no imported model; remove the line")
+    model = ModelStore(data).find(section.model)
+    if model is None:
+        command = f"voxgate models import PATH --engine {section.plugin} --name {section.model}"
+        raise UnusableModel(f"no model called {section.model} has been imported; run: {command} --licence …")
+    if model.manifest.engine != section.plugin:
+        raise UnusableModel(
+            f"{section.model} was imported for {model.manifest.engine}, not for {section.plugin}"
+        )
+    settings = {**section.settings, MODEL_PATH: str(model.folder)}
+    return msgspec.structs.replace(section, settings=settings), model
+
+
+def verify(model: StoredModel, progress: Progress) -> str:
+    """Read all files of a model again. Return what is wrong with them, or ""."""
+    for file in model.manifest.files:
+        path = model.folder / file.name
+        try:
+            sha256, size = hash_file(path, partial(progress, file.name))
+        except OSError as error:
+            return f"{path}: it cannot be read: {error.strerror}"
+        if (sha256, size) != (file.sha256, file.bytes):
+            return f"{path}: it has changed since the import; import the model again"
+    return ""
+
+
+def remove(model: StoredModel | BrokenModel, store: ModelStore) -> None:
+    """Delete one version of a model. Raise ModelRefused while a server uses it."""
+    with _folder(model.folder) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ModelRefused(
+                f"a running server speaks with {model.folder}; stop the server first"
+            ) from None
+        home = model.folder.parent
+        if isinstance(model, BrokenModel) or model.is_current:
+            _forget_current(home, model.folder.name)
+        # Hidden first: nobody must find a half of a model.
+        hidden = model.folder.rename(store.folder / f"{HIDDEN}removed-{home.name}-{model.folder.name}")
+        shutil.rmtree(hidden)
+    if not any(home.iterdir()):
+        home.rmdir()
+
+
+def _forget_current(home: Path, digest: str) -> None:
+    path = home / CURRENT
+    if path.is_file() and path.read_text(encoding="ascii", errors="replace").strip() == digest:
+        path.unlink()
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep a model's folder from being removed, at most until this process ends. Raise OSError."""
+    with _folder(folder) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+
+
+@contextmanager
+def locked(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
+    """Be the only one who changes models, and remove what an interrupted one left. Raise ModelRefused.
+
+    `wait` is called if somebody else is at work. A running server does not hold this lock.
+    """
+    try:
+        store.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store.folder.mkdir(exist_ok=True, mode=0o700)
+        descriptor = os.open(store.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ModelRefused(f"{store.folder} cannot be written: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            wait()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for left in store.folder.glob(f"{HIDDEN}*"):
+            shutil.rmtree(left)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def hash_file(path: Path, progress: Callable[[int, int], None]) -> tuple[str, int]:
+    """Return a file's SHA-256, and its size. Raise OSError."""
+    sha256, done = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        while piece := file.read(_PIECE):
+            sha256.update(piece)
+            done += len(piece)
+            progress(done, size)
+    return sha256.hexdigest(), done

@@ -1,0 +1,253 @@
+"""A reader of the pickles in which torch lists its tensors. It executes nothing.
+
+A pickle is a program: it names functions, and a usual reader calls them. This one reads the same
+instructions, and a name stays a name. It knows the few functions that make tensors and plain values. A class
+that the format lists becomes an empty thing, and every other name is refused.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable, Collection, Iterator
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any, BinaryIO, NamedTuple
+
+from speech_engine.model_files import UnusableModel
+
+MOST_PICKLE_BYTES = 32 * 1024 * 1024
+_MOST_INSTRUCTIONS = 4_000_000
+_MOST_DIMENSIONS = 8
+
+STORAGES = {
+    "DoubleStorage": "F64",
+    "FloatStorage": "F32",
+    "HalfStorage": "F16",
+    "BFloat16Storage": "BF16",
+    "LongStorage": "I64",
+    "IntStorage": "I32",
+    "ShortStorage": "I16",
+    "CharStorage": "I8",
+    "ByteStorage": "U8",
+    "BoolStorage": "BOOL",
+}
+"""The classes of torch's storages, and the types of their numbers."""
+
+_DICTS = {"collections.OrderedDict", "collections.defaultdict"}
+_PLAIN = {
+    *("torch.Size", "torch.device", "argparse.Namespace", "_codecs.encode"),
+    *(f"pathlib.{name}" for name in ("Path", "PosixPath", "WindowsPath")),
+    *(
+        f"{module}.{name}"
+        for module in ("builtins", "__builtin__")
+        for name in ("set", "list", "dict", "int")
+    ),
+}
+"""What settings beside the tensors are made of. They are read as nothing."""
+
+_TENSORS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
+_PARAMETERS = {"torch._utils._rebuild_parameter", "torch._tensor._rebuild_from_type_v2"}
+_NUMPY = {
+    f"{module}.{name}"
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray", "numpy")
+    for name in ("scalar", "dtype", "_reconstruct", "ndarray")
+}
+
+
+class StorageRef(NamedTuple):
+    """A storage in the archive: its key, the type of its numbers, and their number."""
+
+    key: str
+    dtype: str
+    length: int
+
+
+class TensorRef(NamedTuple):
+    """A tensor as a view of a storage."""
+
+    storage: StorageRef
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _Name(NamedTuple):
+    """A function or class by its name."""
+
+    text: str
+
+
+class _Thing:
+    """What a class of a checkpoint would have become. Nothing is known of it."""
+
+    __slots__ = ()
+
+
+_MARK = object()
+_THING = _Thing()
+
+
+def read_pickle(file: BinaryIO, stand_ins: Collection[str] = ()) -> Any:
+    """Return what a pickle describes: dicts, lists, plain values, and a `TensorRef` for each tensor.
+
+    Raise UnusableModel for everything else. A class of `stand_ins` is read as a thing without contents.
+    """
+    machine = _Machine(frozenset(stand_ins))
+    try:
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            if number > _MOST_INSTRUCTIONS:
+                raise UnusableModel("its pickle has too many instructions")
+            machine.step(opcode.name, argument)
+        return machine.pop()
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError, AttributeError, OverflowError):
+        raise UnusableModel("its pickle is damaged, or no pickle of torch") from None
+
+
+class _Machine:
+    """The stack and the memory of the pickle's instructions."""
+
+    def __init__(self, stand_ins: frozenset[str]) -> None:
+        self._stand_ins = stand_ins
+        self._stack: list[Any] = []
+        self._memory: dict[int, Any] = {}
+        self._steps: dict[str, Callable[[Any], None]] = dict(self._table())
+
+    def step(self, name: str, argument: Any) -> None:
+        step = self._steps.get(name)
+        if step is None:
+            raise UnusableModel(f"its pickle uses the instruction {name}, which no file of torch does")
+        step(argument)
+
+    def pop(self) -> Any:
+        value = self._stack.pop()
+        if value is _MARK:
+            raise IndexError("a mark where a value should be")
+        return value
+
+    def _table(self) -> Iterator[tuple[str, Callable[[Any], None]]]:
+        push = self._stack.append
+        for name in ("PROTO", "FRAME", "STOP"):
+            yield name, lambda _argument: None
+        for name in (
+            *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
+            *("BINUNICODE8", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"),
+        ):
+            yield name, push
+        for name, value in (("NONE", None), ("NEWTRUE", True), ("NEWFALSE", False), ("MARK", _MARK)):
+            yield name, partial(self._push_value, value)
+        yield "EMPTY_TUPLE", lambda _argument: push(())
+        yield "EMPTY_LIST", lambda _argument: push([])
+        yield "EMPTY_SET", lambda _argument: push([])
+        yield "EMPTY_DICT", lambda _argument: push({})
+        for number in (1, 2, 3):
+            yield f"TUPLE{number}", partial(self._push_tuple, number)
+        yield "TUPLE", lambda _argument: push(tuple(self._since_mark()))
+        yield "APPEND", lambda _argument: self._extend([self.pop()])
+        yield "APPENDS", lambda _argument: self._extend(self._since_mark())
+        yield "ADDITEMS", lambda _argument: self._extend(self._since_mark())
+        yield "SETITEM", lambda _argument: self._set(list(self._last(2)))
+        yield "SETITEMS", lambda _argument: self._set(self._since_mark())
+        for name in ("BINPUT", "LONG_BINPUT"):
+            yield name, self._keep
+        yield "MEMOIZE", lambda _argument: self._keep(len(self._memory))
+        for name in ("BINGET", "LONG_BINGET"):
+            yield name, lambda number: push(self._memory[number])
+        yield "GLOBAL", lambda text: push(self._name(text.replace(" ", ".", 1)))
+        yield "STACK_GLOBAL", lambda _argument: push(self._name(".".join(self._last(2))))
+        yield "BINPERSID", lambda _argument: push(_storage(self.pop()))
+        for name in ("REDUCE", "NEWOBJ"):
+            yield name, lambda _argument: push(self._made(*self._last(2)))
+        # What a thing would be filled with is not looked at.
+        yield "BUILD", self._drop
+
+    def _push_value(self, value: Any, _argument: Any) -> None:
+        self._stack.append(value)
+
+    def _push_tuple(self, length: int, _argument: Any) -> None:
+        self._stack.append(self._last(length))
+
+    def _drop(self, _argument: Any) -> None:
+        self.pop()
+
+    def _last(self, count: int) -> tuple[Any, ...]:
+        return tuple(reversed([self.pop() for _ in range(count)]))
+
+    def _since_mark(self) -> list[Any]:
+        values = []
+        while (value := self._stack.pop()) is not _MARK:
+            values.append(value)
+        return values[::-1]
+
+    def _keep(self, number: int) -> None:
+        self._memory[number] = self._stack[-1]
+
+    def _extend(self, values: list[Any]) -> None:
+        target = self._stack[-1]
+        if isinstance(target, list):
+            target.extend(values)
+        elif target is not _THING:
+            raise TypeError("no list")
+
+    def _set(self, values: list[Any]) -> None:
+        target = self._stack[-1]
+        if target is _THING:
+            return
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            if isinstance(key, str | int | float | bool | None):
+                target[key] = value
+
+    def _name(self, text: str) -> _Name:
+        module, _, name = text.rpartition(".")
+        is_storage = module == "torch" and name in STORAGES
+        known = text in _DICTS | _PLAIN | _TENSORS | _PARAMETERS | _NUMPY
+        if not (is_storage or known or any(fnmatchcase(text, each) for each in self._stand_ins)):
+            shown = text[:100] if text.isprintable() else "something"
+            raise UnusableModel(f"its pickle names {shown}, which no such model needs; it is not trusted")
+        return _Name(text)
+
+    def _made(self, name: Any, arguments: Any) -> Any:
+        if not isinstance(name, _Name) or not isinstance(arguments, tuple):
+            raise TypeError("no call of a name")
+        if name.text in _TENSORS:
+            return _tensor(*arguments[:4])
+        if name.text in _PARAMETERS:
+            return arguments[0]
+        if name.text == "torch.Size":
+            return tuple(arguments[0])
+        if name.text in _DICTS:
+            # An old pickle gives the pairs at once; a defaultdict's first argument makes its values.
+            pairs = arguments[0] if arguments and isinstance(arguments[0], list) else []
+            return {key: value for key, value in pairs if isinstance(key, str)}
+        return _THING
+
+
+def _storage(value: Any) -> StorageRef:
+    kind, type_, key, _location, count = value
+    if kind != "storage" or not isinstance(type_, _Name) or not isinstance(key, str) or not _is_count(count):
+        raise UnusableModel("its pickle describes a storage that makes no sense")
+    dtype = STORAGES.get(type_.text.removeprefix("torch."))
+    if dtype is None:
+        raise UnusableModel("its pickle describes a storage of an unknown type")
+    return StorageRef(key, dtype, count)
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> TensorRef:
+    """Return a tensor that lies inside its storage. Raise UnusableModel for any other."""
+    fits = (
+        isinstance(storage, StorageRef)
+        and _is_count(offset)
+        and isinstance(shape, tuple)
+        and isinstance(strides, tuple)
+        and len(shape) == len(strides) <= _MOST_DIMENSIONS
+        and all(map(_is_count, (*shape, *strides)))
+    )
+    if not fits:
+        raise UnusableModel("its pickle describes a tensor that makes no sense")
+    last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    if 0 not in shape and last >= storage.length:
+        raise UnusableModel("its pickle describes a tensor that reaches beyond its storage")
+    return TensorRef(storage, offset, shape, strides)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**48

@@ -1,0 +1,43 @@
+"""When a listener hears a part, so that an engine that speaks for many knows whom to serve first."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from policies.routing import Candidate
+from proxy.audio.formats import OUTPUT_RATE_HZ
+from proxy.speech.call import PartRun, SpeechCall
+from speech_engine import Urgency
+
+
+class Listening(NamedTuple):
+    """The fields of a job that say who waits for it: see `SpeechJob`."""
+
+    urgency: Urgency
+    plays_in_s: float
+    follows_s: float
+
+
+def listening_to(call: SpeechCall, run: PartRun, candidate: Candidate, now: float) -> Listening:
+    """Return who waits for a part at `now`, a moment of `time.monotonic`. The lengths are estimates."""
+    engine = candidate.model.engine
+    later = [part for part in call.tally.parts[run.number + 1 :] if _is_likely_by(part, engine)]
+    follows_s = sum([part.estimated_s for part in later])
+    if call.goes_whole:
+        return Listening("whole", 0.0, follows_s)
+    if run.number == 0:
+        return Listening("live", 0.0, follows_s)
+    return Listening("ahead", max(0.0, _heard_from(call, run, now) - now), follows_s)
+
+
+def _heard_from(call: SpeechCall, run: PartRun, now: float) -> float:
+    tally = call.tally
+    began = now if tally.first_byte_ms is None else tally.began + tally.first_byte_ms / 1000
+    if run.begins is not None:
+        return began + run.begins / OUTPUT_RATE_HZ
+    before = tally.parts[run.number - 1]
+    return began + (before.begins or 0) / OUTPUT_RATE_HZ + before.estimated_s + before.part.pause_s
+
+
+def _is_likely_by(run: PartRun, engine: str) -> bool:
+    return run.candidates[0].model.engine == engine

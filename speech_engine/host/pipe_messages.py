@@ -1,0 +1,222 @@
+"""The messages between the supervisor and its children: what each of them says, and what is answered."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from speech_engine.device import DeviceKind
+from speech_engine.host.comparer_messages import (
+    BeginComparer,
+    ComparerReady,
+    ComparisonQuestion,
+    ComparisonScore,
+)
+
+
+class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
+    """The supervisor's first message to a host. Settings come this way: no secret in an argv."""
+
+    engine: str
+    module: str
+    settings: bytes
+    address: str
+    queue: int
+    digest_key: bytes = b""
+    needs: tuple[str, ...] = ()
+    memory_mb: int | None = None
+    device: str = "cpu"
+    devices: tuple[DeviceKind, ...] = ("cpu",)
+    memory_gb: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<BeginHost {self.engine} {self.module}>"
+
+
+class Revision(msgspec.Struct, frozen=True, tag="revision"):
+    """The parsed configuration for a worker; the first one starts the worker's life."""
+
+    number: int
+    config: bytes
+
+    def __repr__(self) -> str:
+        return f"<Revision {self.number}>"
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """A child serves from now on. `dev_key` is the worker's answer to `server.dev_key`."""
+
+    dev_key: str | None = None
+
+    def __repr__(self) -> str:
+        return "<Ready>"
+
+
+class Broken(msgspec.Struct, frozen=True, tag="broken"):
+    """A child cannot serve and gives the reason before its exit; `lasting`: a restart would not help."""
+
+    reason: str
+    lasting: bool = False
+
+
+class Loading(msgspec.Struct, frozen=True, tag="loading"):
+    """A host's progress before it is ready: the part that is done, from 0 to 1, and what it does."""
+
+    fraction: float
+    what: str
+
+
+class HostState(msgspec.Struct, frozen=True, tag="host_state"):
+    """One process of one engine, told to every worker. A generation is one life of the process.
+
+    A host that starts has `loaded` so much of itself, from 0 to 1; `reason` says what it does. The life
+    before it took `loads_s` to get ready, 0 if that is not known.
+
+    If a life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
+    is the one that certainly ended it.
+    """
+
+    engine: str
+    process: int
+    generation: int
+    state: str
+    reason: str = ""
+    address: str = ""
+    begun: tuple[str, ...] = ()
+    killer: str = ""
+    loaded: float = 0.0
+    loads_s: float = 0.0
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
+    """A host's sign of life: the number of its jobs in work, and the call that begins or has ended.
+
+    `digest` stands for what that call speaks. `is_whole`: it was spoken to its end. `figures` are those of a
+    batch, empty while they are as before.
+    """
+
+    working: int
+    begun: str = ""
+    ended: str = ""
+    digest: bytes = b""
+    is_whole: bool = False
+    figures: dict[str, float] = {}
+
+
+class TextVerdicts(msgspec.Struct, frozen=True, tag="text_verdicts"):
+    """To a host: the digests of the texts that run alone, and of those that are refused."""
+
+    alone: tuple[bytes, ...] = ()
+    refused: tuple[bytes, ...] = ()
+
+
+class WorkerGivenUp(msgspec.Struct, frozen=True, tag="worker_given_up"):
+    """A message to the workers that go on serving, for their readiness."""
+
+    worker: int
+    reason: str
+
+
+class MetricsQuestion(msgspec.Struct, frozen=True, tag="metrics_asked"):
+    """A question to a worker. The answer repeats its number, so a late answer fits no other question."""
+
+    question: int
+
+
+class MetricsReport(msgspec.Struct, frozen=True, tag="metrics"):
+    question: int
+    text: str
+
+
+class PlansQuestion(msgspec.Struct, frozen=True, tag="plans_asked"):
+    """A question to a worker: which of these plans do accounts have?"""
+
+    question: int
+    names: tuple[str, ...]
+
+
+class PlansInUse(msgspec.Struct, frozen=True, tag="plans_in_use"):
+    question: int
+    names: tuple[str, ...]
+
+
+class ReloadQuestion(msgspec.Struct, frozen=True, tag="reload_asked"):
+    """A worker's question: read the configuration again, and tell what came of it."""
+
+    question: int
+
+
+class ReloadResult(msgspec.Struct, frozen=True, tag="reload"):
+    """The answer. With a `refusal`, nothing has changed."""
+
+    question: int
+    changed: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
+    refusal: str = ""
+
+
+class ErasureQuestion(msgspec.Struct, frozen=True, tag="erasure_asked"):
+    """A worker's question: let every worker forget this voice. `digests` are its recordings."""
+
+    question: int
+    subject: str
+    digests: tuple[str, ...]
+
+
+class ErasureSpread(msgspec.Struct, frozen=True, tag="erasure_spread"):
+    """The answer: whether every worker that lives has forgotten it, and its streams have ended."""
+
+    question: int
+    is_everywhere: bool
+
+
+class ForgetQuestion(msgspec.Struct, frozen=True, tag="forget_asked"):
+    """A question to a worker: forget this voice, and end its streams."""
+
+    question: int
+    subject: str
+    digests: tuple[str, ...]
+
+
+class VoiceForgotten(msgspec.Struct, frozen=True, tag="voice_forgotten"):
+    """The answer. `is_silent`: no stream of the voice goes on."""
+
+    question: int
+    is_silent: bool
+
+
+EngineAction = Literal["load", "unload", "restart"]
+
+
+class EngineQuestion(msgspec.Struct, frozen=True, tag="engine_asked"):
+    """A worker's question: do this with the hosts of an engine. `breaks_off`: also if they have work."""
+
+    question: int
+    engine: str
+    action: EngineAction
+    breaks_off: bool = False
+
+
+class EngineSwitched(msgspec.Struct, frozen=True, tag="engine_switched"):
+    """The answer. With a `refusal`, nothing has changed."""
+
+    question: int
+    refusal: str = ""
+
+
+class Drain(msgspec.Struct, frozen=True, tag="drain"):
+    """Finish what runs, take nothing new, then exit."""
+
+    within_s: float
+
+
+Question = MetricsQuestion | PlansQuestion | ForgetQuestion
+Reply = MetricsReport | PlansInUse | VoiceForgotten
+WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion
+SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched
+_ToWorker = Revision | HostState | WorkerGivenUp | Question | SupervisorAnswer
+_ToComparer = BeginComparer | ComparisonQuestion
+_ToChild = BeginHost | TextVerdicts | _ToWorker | _ToComparer | Drain
+_ToSupervisor = Ready | Broken | Loading | Tick | Reply | WorkerQuestion | ComparerReady | ComparisonScore
+Message = _ToChild | _ToSupervisor

@@ -1,0 +1,120 @@
+"""What a plugin can import: the files of a model, their roles, and the check of what is in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+
+FileKind = Literal["tensors", "json", "text", "bytes"]
+
+
+WIDTHS = (
+    dict.fromkeys(("F64", "I64", "U64"), 8)
+    | dict.fromkeys(("F32", "I32", "U32"), 4)
+    | dict.fromkeys(("F16", "BF16", "I16", "U16"), 2)
+    | dict.fromkeys(("I8", "U8", "BOOL"), 1)
+)
+"""The types of tensors, and the bytes of one number of each."""
+
+
+class UnusableModel(Exception):
+    """A model that cannot be used. The message says which file, and what is wrong."""
+
+
+class TensorInfo(NamedTuple):
+    """A tensor's type and shape, and where its bytes begin in the file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int = 0
+
+    @property
+    def numbers(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        return self.numbers * WIDTHS[self.dtype]
+
+
+class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a model. It is stored as `name`, whatever its source was called.
+
+    `sources` are the names under which it may come, best first; `*` stands for any letters. `tensors` come as
+    safetensors or as a pickle of torch (.pth, .pt), and are stored as safetensors. Of a pickle, `roots` says
+    where the tensors are: the first of these keys that it has, "" for the pickle itself. `strip` are
+    beginnings that are taken from the tensors' names; tensors whose names begin with one of `ignore` are left
+    out. `stand_ins` are classes that the pickle may name ("package.module.Class", or "package.*" for all of
+    them); they are read as nothing.
+    """
+
+    role: str
+    kind: FileKind
+    name: str
+    sources: tuple[str, ...] = ()
+    most_bytes: int = 16 * 1024**3
+    is_optional: bool = False
+    roots: tuple[str, ...] = ("",)
+    strip: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return self.sources or (self.name,)
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a check. `extra_gb` is the memory that speaking takes beside the weights."""
+
+    languages: tuple[str, ...] = ()
+    extra_gb: float = 0.0
+
+
+class ModelContents(Protocol):
+    """The files of one model, by role. Each question raises UnusableModel if the answer makes no sense."""
+
+    def has(self, role: str) -> bool:
+        """Tell whether the model has an optional file."""
+        ...
+
+    def json(self, role: str) -> Any: ...
+
+    def text(self, role: str) -> str: ...
+
+    def value(self, role: str, path: str) -> Any:
+        """Return what stands in a JSON file under these keys, joined by dots; None if nothing does."""
+        ...
+
+    def number(self, role: str, path: str, least: int, most: int) -> int:
+        """Return a whole number within these bounds."""
+        ...
+
+    def strings(self, role: str, path: str) -> tuple[str, ...]:
+        """Return a list of short texts that is not empty."""
+        ...
+
+    def tensors(self, role: str) -> Mapping[str, TensorInfo]: ...
+
+    def expect(self, role: str, tensor: str, shape: tuple[int | None, ...]) -> TensorInfo:
+        """Return a tensor that must have this shape. None stands for any number."""
+        ...
+
+
+def _nothing_to_check(_contents: ModelContents) -> ModelFacts:
+    return ModelFacts()
+
+
+class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine's plugin can import. The first file is the one that a path may name.
+
+    `check` looks at sizes before anything is built: numbers of the configuration within bounds, and the
+    shapes of tensors that follow from them. It raises UnusableModel. It runs where the model is imported and
+    where it is loaded, so it needs nothing but the standard library.
+    """
+
+    files: tuple[ModelFile, ...]
+    check: Callable[[ModelContents], ModelFacts] = _nothing_to_check

@@ -1,0 +1,112 @@
+"""The header of a safetensors file: names, types, shapes and places. The tensors themselves are not read.
+
+The format is a length, a header of JSON, and the bytes of all tensors without gaps. A program that maps the
+file later believes the header. So each of its numbers is checked here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
+
+from speech_engine.model_files.declarations import WIDTHS, TensorInfo, UnusableModel
+
+MOST_TENSORS = 100_000
+_MOST_HEADER_BYTES = 16 * 1024 * 1024
+_MOST_DIMENSIONS = 8
+_MOST_NAME = 512
+_LENGTH_BYTES = 8
+_METADATA = "__metadata__"
+_KEYS = {"dtype", "shape", "data_offsets"}
+
+
+def read_header(file: BinaryIO, size: int) -> dict[str, TensorInfo]:
+    """Return all tensors of a file of this size, by name. Raise UnusableModel with what is wrong."""
+    file.seek(0)
+    head = file.read(_LENGTH_BYTES)
+    length = int.from_bytes(head, "little")
+    if len(head) < _LENGTH_BYTES or length > size - _LENGTH_BYTES:
+        raise UnusableModel("it is cut off, or no safetensors file")
+    if length > _MOST_HEADER_BYTES:
+        raise UnusableModel(f"its header has {length:,} bytes; {_MOST_HEADER_BYTES:,} are allowed")
+    header = _parse(file.read(length))
+    header.pop(_METADATA, None)
+    if len(header) > MOST_TENSORS:
+        raise UnusableModel(f"it has {len(header):,} tensors; {MOST_TENSORS:,} are allowed")
+    start = _LENGTH_BYTES + length
+    found = {name: _tensor(name, entry, start) for name, entry in header.items()}
+    _refuse_gaps(found, start, size)
+    return found
+
+
+def header_of(tensors: Iterable[tuple[str, str, tuple[int, ...]]]) -> bytes:
+    """Return the beginning of a file with these tensors (name, type, shape), in this order."""
+    entries: dict[str, Any] = {}
+    at = 0
+    for name, dtype, shape in tensors:
+        end = at + TensorInfo(dtype, shape).bytes
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, end]}
+        at = end
+    body = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    body += b" " * (-len(body) % 8)
+    return len(body).to_bytes(_LENGTH_BYTES, "little") + body
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(body, object_pairs_hook=_without_doubles, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise UnusableModel("its header is no JSON, or has a name twice") from None
+    if not isinstance(header, dict):
+        raise UnusableModel("its header is not a JSON object")
+    return header
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key twice")
+    return made
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _tensor(name: str, entry: Any, start: int) -> TensorInfo:
+    shown = name[:80]
+    if not name or len(name) > _MOST_NAME or not name.isprintable():
+        raise UnusableModel("it has a tensor whose name is empty, too long or not printable")
+    if not isinstance(entry, Mapping) or set(entry) != _KEYS:
+        raise UnusableModel(f"its tensor {shown} has not exactly a dtype, a shape and data_offsets")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in WIDTHS:
+        raise UnusableModel(
+            f"its tensor {shown} has the type {str(dtype)[:20]!r}; known are {', '.join(WIDTHS)}"
+        )
+    if not _are_counts(shape) or len(shape) > _MOST_DIMENSIONS:
+        raise UnusableModel(f"its tensor {shown} has an absurd shape")
+    if not _are_counts(offsets) or len(offsets) != 2:
+        raise UnusableModel(f"its tensor {shown} has absurd data_offsets")
+    info = TensorInfo(dtype, tuple(shape), start + offsets[0])
+    if info.bytes != offsets[1] - offsets[0]:
+        raise UnusableModel(f"its tensor {shown} has not as many bytes as its shape says")
+    return info
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(each) is int and 0 <= each < 2**48 for each in value)
+
+
+def _refuse_gaps(tensors: Mapping[str, TensorInfo], start: int, size: int) -> None:
+    """Refuse tensors that overlap, leave bytes between them, or end before or after the file."""
+    at = start
+    for name, info in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].bytes)):
+        if info.begin != at:
+            raise UnusableModel(f"its tensor {name[:80]} overlaps another one, or leaves a gap before it")
+        at += info.bytes
+    if at > size:
+        raise UnusableModel("it is cut off: its tensors need more bytes than it has")
+    if at < size:
+        raise UnusableModel("it has bytes that belong to no tensor")

@@ -1,0 +1,157 @@
+"""A batched model in a host: its loading as an operator sees it, its figures, and its death under load."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.faults.batch_plugin import config, environ
+from tests.faults.processes import host, kill, state, until
+from tests.faults.streams import stream
+from tests.server import Server, running
+from tests.sound import decoded
+
+RUNNING = 16
+WAITING = 32
+LONG = "word " * 600
+"""Three thousand steps, with 32 s of sound."""
+
+
+@pytest.fixture
+def found(folder: Path) -> dict[str, str]:
+    plugin = folder / "plugin"
+    plugin.mkdir()
+    return environ(plugin)
+
+
+def _load(server: Server) -> tuple[int, int]:
+    found = state(server, "toy")
+    return int(found["running"]), int(found["waiting"])
+
+
+def _readiness(server: Server) -> list[str]:
+    degraded = httpx2.get(f"{server.url}/readyz").json()["degraded"]
+    return [each["reason"] for each in degraded if each.get("engine") == "toy"]
+
+
+def test_a_host_that_loads_says_how_far_it_is(folder: Path, found: dict[str, str]) -> None:
+    (folder / "hold").touch()
+    with running(folder, config(folder), environ=found) as server:
+        until(lambda: state(server, "toy").get("loaded") == 0.4)
+        assert state(server, "toy")["state"] == "starting"
+        assert state(server, "toy")["reason"] == "reading the weights"
+        assert _readiness(server) == ["starting, 40% loaded: see voxgate engines"]
+        (folder / "hold").unlink()
+        until(lambda: state(server, "toy")["state"] == "ready")
+        assert state(server, "toy").get("loaded") is None
+        assert not _readiness(server)
+
+
+def test_a_host_that_loads_too_long_is_killed_and_given_up_after_five(
+    folder: Path, found: dict[str, str]
+) -> None:
+    (folder / "hold").touch()
+    with running(folder, config(folder, more="load_s = 0.1"), environ=found) as server:
+        until(lambda: state(server, "toy")["state"] == "failed", 60.0)
+        assert "loading took longer than load_s = 0.1" in state(server, "toy")["reason"]
+        answer = server.speech("Somebody else.", model="both", voice="ana")
+        assert answer.headers["x-voxgate-engine"] == "tone/standard"
+
+
+def test_a_host_that_dies_in_loading_is_given_up_after_five_lives(
+    folder: Path, found: dict[str, str]
+) -> None:
+    (folder / "torn").touch()
+    with running(folder, config(folder), environ=found) as server:
+        until(lambda: state(server, "toy")["state"] == "failed", 60.0)
+        lines = server.log.read_text().splitlines()
+        lives = [line for line in lines if "child.state.starting" in line and '"toy.0"' in line]
+        assert len(lives) == 5
+
+
+def test_the_figures_of_a_batch_are_on_the_metrics_page_and_with_the_engines(
+    folder: Path, found: dict[str, str]
+) -> None:
+    with running(folder, config(folder, more="width = 8"), environ=found) as server:
+        assert server.speech("Sixteen letters.", model="toy/m", voice="ana").status_code == 200
+        assert state(server, "toy")["figures"]["steps"] >= 16
+
+        def steps() -> float:
+            found = re.search(
+                r'^voxgate_batch_steps_total\{engine="toy",process="0"\} (\S+)$',
+                httpx2.get(server.metrics).text,
+                re.M,
+            )
+            return float(found[1]) if found else 0.0
+
+        until(lambda: steps() >= 16)
+        assert state(server, "toy")["figures"]["step_width_limit"] == 8
+
+
+def test_those_who_wait_for_a_killed_host_finish_in_its_next_life(
+    folder: Path, found: dict[str, str]
+) -> None:
+    slow = f"slots = {RUNNING}\nstep_s = 0.005"
+    with running(folder, config(folder, more=slow), environ=found) as server, ExitStack() as stack:
+        answers = _kill_under_load(server, stack)
+        assert {answer.headers["x-voxgate-engine"] for answer in answers} == {"toy/m"}
+        assert {decoded(answer.content, "wav").seconds > 0.1 for answer in answers} == {True}
+        until(lambda: _load(server) == (0, 0))
+
+
+def test_those_for_whom_the_next_life_comes_too_late_are_spoken_by_another_at_once(
+    folder: Path, found: dict[str, str]
+) -> None:
+    # Not by slack: then nobody would wait in vain for so little time.
+    slow = f'slots = {RUNNING}\nstep_s = 0.005\nloads_s = 6.0\norder = "fifo"'
+    with running(folder, config(folder, 5.0, slow), environ=found) as server, ExitStack() as stack:
+        until(lambda: state(server, "toy")["state"] == "ready")
+        answers = _kill_under_load(server, stack, hold=folder / "hold")
+        assert {answer.headers["x-voxgate-engine"] for answer in answers} == {"tone/standard"}
+        # They were asked before the host was back: it loads for ever.
+        assert state(server, "toy")["state"] == "starting"
+
+
+def _kill_under_load(server: Server, stack: ExitStack, hold: Path | None = None) -> list[httpx2.Response]:
+    """Kill the host with its slots and its queue full. Return what those in the queue got."""
+    until(lambda: state(server, "toy")["state"] == "ready")
+    streams = [
+        stack.enter_context(stream(server, "ana", LONG + str(number), model="both"))
+        for number in range(RUNNING)
+    ]
+    for each in streams:
+        each.read(4_800)
+    pool = stack.enter_context(ThreadPoolExecutor(WAITING))
+    waiting = [
+        pool.submit(
+            server.speech, f"This is number {number}.", model="both", voice="ana", response_format="wav"
+        )
+        for number in range(WAITING)
+    ]
+    until(lambda: _load(server) == (RUNNING, WAITING))
+    if hold is not None:
+        hold.touch()
+    kill(host(server, "toy"))
+    for each in streams:
+        with pytest.raises(httpx2.TransportError):
+            each.read_all()
+    answers = [each.result() for each in waiting]
+    assert {answer.status_code for answer in answers} == {200}
+    return answers
+
+
+def test_a_step_that_fails_ends_the_host_with_its_reason_and_its_text_is_known_then(
+    folder: Path, found: dict[str, str]
+) -> None:
+    with running(folder, config(folder), environ=found) as server:
+        died = server.speech("step! by step", model="toy/m", voice="ana")
+        assert (died.status_code, died.json()["error"]["code"]) == (400, "unsupported_text"), died.text
+        assert "the model failed: ToyFault" in server.log.read_text()
+        until(lambda: state(server, "toy")["state"] == "ready")
+        assert server.speech("Well then.", model="toy/m", voice="ana").status_code == 200
+        assert _load(server) == (0, 0)

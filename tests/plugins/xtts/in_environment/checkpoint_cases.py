@@ -1,0 +1,124 @@
+"""A model's files: each way in which they may be wrong is refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.xtts.checkpoint import load_checkpoint
+from speech_engine.model_files import UnusableModel
+from tests.plugins.xtts.in_environment.rig import rig
+
+# isort: split
+from safetensors.torch import load_file, save_file
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(rig().folder, tmp_path / "model"))
+
+
+def _refusal(folder: Path) -> str:
+    with pytest.raises(UnusableModel) as refused:
+        load_checkpoint(folder, "cpu", lambda _part, _what: None)
+    return str(refused.value)
+
+
+def _edit(file: Path, change: Callable[[Any], object]) -> None:
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def _edit_tensors(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+def test_a_whole_model_is_read_in_evaluation_mode(folder: Path) -> None:
+    heard: list[tuple[float, str]] = []
+    found = load_checkpoint(folder, "cpu", lambda part, what: heard.append((part, what)))
+    assert not any(module.training for module in found.gpt.modules())
+    assert not any(module.training for module in found.decoder.modules())
+    assert [part for part, _ in heard] == sorted(part for part, _ in heard)
+    assert "en" in found.languages
+
+
+def test_the_vocabulary_of_another_model_is_refused(folder: Path) -> None:
+    shutil.copy(rig(is_thai=True).folder / "vocab.json", folder / "vocab.json")
+    assert "gpt.text_embedding.weight has the shape" in _refusal(folder)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.1, 0.9, 0.99999])
+def test_a_file_that_was_cut_off_is_refused(folder: Path, share: float) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
+    assert "model.safetensors" in _refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("gpt_layers", 10**9, "gpt_layers"),
+        ("gpt_layers", 1, "has more"),
+        ("gpt_layers", 3, "no tensor gpt.gpt.h.2"),
+        ("gpt_n_model_channels", -64, "gpt_n_model_channels"),
+        ("gpt_n_model_channels", 128, "has the shape"),
+        ("gpt_n_heads", 3, "divided"),
+        ("gpt_n_heads", "2", "gpt_n_heads"),
+        ("gpt_max_audio_tokens", 10**7, "gpt_max_audio_tokens"),
+        ("gpt_max_audio_tokens", 1e400, "gpt_max_audio_tokens"),
+        ("gpt_stop_audio_token", 66, "gpt_stop_audio_token"),
+        ("output_sample_rate", 48000, "output_sample_rate"),
+        ("gpt_use_perceiver_resampler", False, "version 1"),
+    ],
+)
+def test_an_absurd_configuration_is_refused(folder: Path, name: str, value: object, says: str) -> None:
+    _edit(folder / "config.json", lambda config: config["model_args"].update({name: value}))
+    assert says in _refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("temperature", 0), ("top_k", "many"), ("top_p", 2), ("gpt_cond_len", -1)]
+)
+def test_an_absurd_way_of_drawing_is_refused(folder: Path, name: str, value: object) -> None:
+    _edit(folder / "config.json", lambda config: config.update({name: value}))
+    assert name in _refusal(folder)
+
+
+def test_a_missing_tensor_is_named(folder: Path) -> None:
+    _edit_tensors(folder, lambda tensors: tensors.pop("hifigan_decoder.waveform_decoder.conv_post.weight"))
+    assert "waveform_decoder.conv_post.weight" in _refusal(folder)
+
+
+def test_a_tensor_too_many_is_named(folder: Path) -> None:
+    _edit_tensors(folder, lambda tensors: tensors.update({"gpt.unheard_of": tensors["mel_stats"].clone()}))
+    assert "unheard_of" in _refusal(folder)
+
+
+def test_languages_that_the_vocabulary_does_not_know_are_not_offered(folder: Path) -> None:
+    _edit(folder / "config.json", lambda config: config["languages"].append("th"))
+    assert "th" not in load_checkpoint(folder, "cpu", lambda _part, _what: None).languages
+
+
+def test_a_configuration_without_a_known_language_is_refused(folder: Path) -> None:
+    _edit(folder / "config.json", lambda config: config.update(languages=["th", "yo"]))
+    assert "knows none of the languages" in _refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.json", "model.safetensors"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert name in _refusal(folder)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"model": {"vocab": {"a": -1}}}', '{"model": 3}', "{"])
+def test_a_vocabulary_that_is_none_is_refused(folder: Path, content: str) -> None:
+    (folder / "vocab.json").write_text(content)
+    assert "vocab.json" in _refusal(folder)

@@ -1,0 +1,79 @@
+"""Sound in pieces equals the whole, and the whole is upstream's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plugins.xtts.vocoder import FIRST_CODES, NEXT_CODES, SoundWindow, pcm_of
+from tests.plugins.xtts.in_environment.rig import TEXTS, rig, upstream
+
+# isort: split
+import numpy as np
+import torch
+
+MOST_LSB = 2
+
+
+def samples(pcm: bytes) -> Any:
+    return np.frombuffer(pcm, "<i2").astype(np.int32)
+
+
+def whole_sound(latents: Any, speaker: Any) -> bytes:
+    with torch.inference_mode():
+        return pcm_of(rig().checkpoint.decoder(latents.unsqueeze(0), g=speaker)[0, 0])
+
+
+def sound_in_pieces(latents: Any, speaker: Any, ends: list[int]) -> list[bytes]:
+    window, network = SoundWindow(), rig().checkpoint.decoder.waveform_decoder
+    with torch.inference_mode():
+        pieces = [pcm_of(window.next_piece(network, latents[:end], speaker, False)) for end in ends]
+        return [*pieces, pcm_of(window.next_piece(network, latents, speaker, True))]
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(count=st.integers(1, 120), ends=st.lists(st.integers(1, 119), max_size=6), seed=st.integers(0, 99))
+def test_sound_in_pieces_equals_the_whole(count: int, ends: list[int], seed: int) -> None:
+    latents = torch.randn((count, 64), generator=torch.Generator().manual_seed(seed))
+    speaker = rig().voices[0].speaker
+    pieces = sound_in_pieces(latents, speaker, sorted(end for end in ends if end < count))
+    whole = samples(whole_sound(latents, speaker))
+    made = samples(b"".join(pieces))
+    assert made.shape == whole.shape
+    assert np.abs(made - whole).max() <= MOST_LSB
+
+
+def test_the_first_piece_comes_early_and_each_has_something() -> None:
+    latents = torch.randn((70, 64), generator=torch.Generator().manual_seed(1))
+    window = SoundWindow()
+    network = rig().checkpoint.decoder.waveform_decoder
+    heard = []
+    for count in range(1, 71):
+        if window.is_due(count):
+            with torch.inference_mode():
+                piece = window.next_piece(network, latents[:count], rig().voices[0].speaker, False)
+            heard.append((count, len(piece)))
+    assert [count for count, _ in heard] == [FIRST_CODES, *range(FIRST_CODES + NEXT_CODES, 71, NEXT_CODES)]
+    assert all(length > 0 for _, length in heard)
+
+
+@pytest.mark.parametrize("text", range(len(TEXTS)))
+def test_the_sound_of_the_same_codes_is_upstreams(text: int) -> None:
+    model, tiny = upstream(), rig()
+    voice = tiny.voices[text]
+    row = tiny.alone(tiny.decoder(), text, seed=11)
+    own = model.gpt.generate
+    model.gpt.generate = lambda **_more: torch.tensor([row.codes])
+    try:
+        theirs = model.inference(TEXTS[text], "en", voice.latents, voice.speaker)["wav"]
+    finally:
+        model.gpt.generate = own
+    latents = torch.stack(row.latents)
+    ours = samples(b"".join(sound_in_pieces(latents, voice.speaker, list(range(10, len(latents), 20)))))
+    expected = samples(pcm_of(torch.from_numpy(theirs)))
+    assert ours.shape == expected.shape
+    assert np.abs(ours - expected).max() <= MOST_LSB
+    assert np.abs(expected).max() > 1000

@@ -1,0 +1,134 @@
+"""XTTS in a whole server: cloned voices for many clients at once, and Thai with a Thai model alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import openai
+import pytest
+
+from tests import server, speech_clips
+from tests.faults.processes import until
+from tests.faults.test_owned_voices import agree, form
+from tests.plugins.neural import interpreter, lend
+from tests.plugins.xtts.test_in_environment import tiny_model
+from tests.server import Server
+
+CLIENTS = 16
+MOST_LSB = 2
+LOADED_S = 120.0
+CONFIG = """
+[server]
+default_model = "xtts"
+first_audio_s = 60
+[engines.xtts]
+plugin = "xtts"
+{key} = "{model}"
+accept_licence = "CPML"
+order = "fifo"
+slots = 16
+[models]
+"xtts" = ["xtts/{name}"]
+[[routes]]
+language = "th"
+candidates = ["xtts/thai"]
+"""
+
+
+class Rig(NamedTuple):
+    server: Server
+    voices: tuple[str, str]
+
+
+def wait_until_loaded(live: Server) -> None:
+    def is_ready() -> bool:
+        with live.client() as client:
+            return client.get("/readyz").status_code == 200
+
+    until(is_ready, LOADED_S)
+
+
+def clone(live: Server, name: str, by: str) -> str:
+    headers = {"content-type": "multipart/form-data; boundary=a7c1"}
+    with live.client() as client:
+        body = form(agree(live), speech_clips.wav(by), name)
+        answer = client.post("/v1/audio/voices", content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        id_: str = answer.json()["id"]
+        return id_
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    folder = tmp_path_factory.mktemp("served")
+    model = tiny_model(interpreter("xtts"), folder / "tiny")
+    lend("xtts")
+    with server.running(folder, CONFIG.format(model=model, key="model_path", name="tiny")) as live:
+        wait_until_loaded(live)
+        yield Rig(live, (clone(live, "Ana", "m3"), clone(live, "Bia", "f3")))
+
+
+async def said(client: openai.AsyncOpenAI, voice: str, number: int) -> tuple[bytes, int]:
+    """Return the sound, and in how many pieces it came."""
+    pieces = []
+    asked = client.audio.speech.with_streaming_response.create(
+        model="xtts",
+        voice=voice,
+        input=f"This is what client {'abcdefghijklmnop'[number]} would like to hear today, please.",
+        response_format="pcm",
+        extra_body={"seed": number},
+    )
+    async with asked as answer:
+        async for piece in answer.iter_bytes():
+            pieces.append(piece)
+    return b"".join(pieces), len(pieces)
+
+
+def difference(one: bytes, other: bytes) -> int:
+    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
+    assert left.shape == right.shape
+    return int(np.abs(left - right).max())
+
+
+async def test_sixteen_clients_with_two_voices_hear_what_each_hears_alone(rig: Rig) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{rig.server.url}/v1", api_key=rig.server.key) as client:
+        alone = [(await said(client, rig.voices[number % 2], number))[0] for number in range(CLIENTS)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(said(client, rig.voices[number % 2], number)) for number in range(CLIENTS)
+            ]
+    for number, task in enumerate(tasks):
+        sound, pieces = task.result()
+        assert difference(sound, alone[number]) <= MOST_LSB
+        assert pieces > 1
+    assert alone[0] != alone[1]
+
+
+def test_thai_is_refused_without_a_thai_model(rig: Rig) -> None:
+    with rig.server.client() as client:
+        body = {"model": "xtts", "voice": rig.voices[0], "input": "สวัสดีครับ", "language": "th"}
+        answer = client.post("/v1/audio/speech", json=body)
+    assert answer.status_code == 400, answer.text
+    checked = rig.server.cli("check", check=False)
+    assert "xtts has no model of 'xtts/thai'" in " ".join(checked.stdout.split())
+
+
+def test_thai_is_spoken_with_a_thai_model_that_was_imported(tmp_path: Path) -> None:
+    model = tiny_model(interpreter("xtts"), tmp_path / "of my own", "thai")
+    lend("xtts")
+    config = tmp_path / "config.toml"
+    config.write_text('[engines.xtts]\naccept_licence = "CPML"\n')
+    named = ("--engine", "xtts", "--name", "thai", "--licence", "CPML")
+    server.command(config, "models", "import", str(model), *named)
+    with server.running(tmp_path, CONFIG.format(model="thai", key="model", name="thai")) as live:
+        wait_until_loaded(live)
+        voice = clone(live, "Ana", "m3")
+        with live.client() as client:
+            body = {"model": "xtts", "voice": voice, "input": "สวัสดีครับ", "language": "th"}
+            answer = client.post("/v1/audio/speech", json=body)
+        assert answer.status_code == 200, answer.text
+        assert len(answer.content) > 1000

@@ -1,0 +1,54 @@
+"""The table of `voxgate engines`: what loads, and what a batched model does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy.cli.engines import engine_table
+from proxy.cli.tables import print_answer
+
+ENGINE = {
+    "name": "xtts",
+    "plugin": "xtts",
+    "state": "ready",
+    "models": [],
+    "running": 3,
+    "slots": 24,
+    "waiting": 0,
+    "reason": "",
+    "credentials": [],
+    "budgets": [],
+    "figures": {},
+    "loaded": None,
+    "licences": {},
+    "device": "",
+    "memory_gb": None,
+}
+FIGURES = {
+    "step_width": 12.34,
+    "step_width_limit": 16.0,
+    "step_seconds": 0.0216,
+    "realtime_factor": 24.44,
+    "dry_listeners": 2.0,
+}
+
+
+def shown(capsys: pytest.CaptureFixture[str], **more: Any) -> str:
+    print_answer({"data": [{**ENGINE, **more}], "faults": []}, None, engine_table)
+    return capsys.readouterr().out
+
+
+def test_an_engine_that_loads_shows_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "starting 40%" in shown(capsys, state="starting", loaded=0.4, reason="reading the weights")
+
+
+def test_a_batched_model_shows_its_steps_its_speed_and_who_ran_dry(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, figures=FIGURES)
+    for figure in ("12.3 of 16", "22 ms", "24.4×"):
+        assert figure in text
+    assert "listeners dry" in text
+    assert "listeners dry" not in shown(capsys)

@@ -1,0 +1,63 @@
+"""Imported models beside a running server: its own are kept, others come and go."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from tests import server
+from tests.faults.plugin_folders import environ
+from tests.proxy.cli.test_main import Run, folder, run
+from tests.proxy.cli.test_models import IMPORT, plugins, source
+
+__all__ = ["folder", "plugins", "run", "source"]
+
+
+def test_a_running_server_keeps_its_model_and_lets_others_come(source: Path, plugins: Path, run: Run) -> None:
+    run("models", "import", str(source), *IMPORT)
+    config = Path(os.environ["VOXGATE_CONFIG"])
+    data = f"[server]\ndata = {str(config.parent / 'data')!r}\n".replace("'", '"')
+    text = (
+        server.TONE.replace("[server]\n", data) + '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
+    )
+    with server.running(config.parent, text, environ=environ(plugins)) as running:
+        spoken = running.speech("It speaks.", model="chirp/standard", voice="chirp/tone")
+        assert spoken.status_code == 200, spoken.text
+        kept = running.cli("models", "remove", "bird", "--force", check=False)
+        assert kept.returncode == 1
+        assert "a running server speaks with" in kept.stderr
+        more = ("--engine", "chirp", "--name", "owl", "--licence", "MIT")
+        assert running.cli("models", "import", str(source), *more).returncode == 0
+        assert running.cli("models", "remove", "owl").returncode == 0
+    assert run("models", "remove", "bird", "--force").status == 0
+
+
+def test_the_licence_of_an_import_replaces_another(source: Path, plugins: Path, run: Run) -> None:
+    run("models", "import", str(source), *IMPORT)
+    config = Path(os.environ["VOXGATE_CONFIG"])
+    data = f'[server]\ndata = "{config.parent / "data"}"\n'
+    text = server.TONE.replace("[server]\n", data) + (
+        '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
+        '[plans.free]\n[plans.sold]\nprice = "$19"\n'
+    )
+    with server.running(config.parent, text, environ=environ(plugins)) as running:
+        with running.client() as client:
+            shown = {each["id"]: each.get("licence") for each in client.get("/v1/models").json()["data"]}
+        assert (shown["chirp/standard"], shown["tone/standard"], shown["tts-1"]) == (
+            "CPML",
+            "Apache-2.0",
+            None,
+        )
+        (row,) = (
+            row
+            for row in json.loads(running.cli("engines", "--json").stdout)["data"]
+            if row["name"] == "chirp"
+        )
+        assert row["licences"] == {"chirp/standard": "CPML"}
+        sold = running.mint_key("buyer", plan="sold").secret
+        body = {"model": "chirp/standard", "voice": "chirp/tone", "input": "Not for money."}
+        with running.client(sold) as client:
+            refused = client.post("/v1/audio/speech", json=body)
+            assert "chirp/standard" not in client.get("/v1/models").text
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "paid_use_forbidden")

@@ -1,0 +1,47 @@
+"""A job whose host has died waits for the next life if that comes in time, and else is free for others."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from speech_engine import EngineUnavailable, Finished
+from tests.proxy.engines.hosts import hosted, spoken, state
+from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder
+
+
+async def test_a_job_is_told_at_once_if_its_host_will_load_for_longer_than_it_can_wait() -> None:
+    async with hosted() as engine:
+        engine.update_host(replace(state("", "restarting"), loads_s=60.0))
+        async with asyncio.timeout(2.0):
+            with pytest.raises(EngineUnavailable) as told:
+                await spoken(engine, job(deadline_s=20.0))
+    assert told.value.retry_after_s == pytest.approx(40.0, abs=2.0)
+
+
+async def test_a_job_waits_for_a_host_that_will_load_in_time() -> None:
+    with short_folder() as folder:
+        address = Path(folder) / "s"
+        async with hosted() as engine, host(FakeEngine(), address):
+            engine.update_host(replace(state("", "restarting"), loads_s=5.0))
+            waiting = asyncio.create_task(spoken(engine, job(deadline_s=20.0)))
+            await asyncio.sleep(0)
+            engine.update_host(replace(state(""), state="starting", loads_s=5.0, loaded=0.5))
+            assert engine.loaded == 0.5
+            engine.update_host(state(address))
+            assert isinstance((await waiting)[-1], Finished)
+            assert engine.loaded is None
+
+
+async def test_a_host_that_never_loaded_is_waited_for() -> None:
+    with short_folder() as folder:
+        address = Path(folder) / "s"
+        async with hosted() as engine, host(FakeEngine(), address):
+            engine.update_host(state("", "starting"))
+            waiting = asyncio.create_task(spoken(engine, job(deadline_s=20.0)))
+            await asyncio.sleep(0)
+            engine.update_host(state(address))
+            assert isinstance((await waiting)[-1], Finished)

@@ -1,0 +1,107 @@
+"""Which device a host gets, and why it gets none. torch is a module of ours with a card that has 8 GB."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from speech_engine.device import CPU, Device, DeviceKind
+from speech_engine.host.devices import DeviceLacking, choose_device, peak_gb
+
+ALL: tuple[DeviceKind, ...] = ("cpu", "cuda", "rocm")
+
+TORCH = """
+class version:
+    hip = {hip!r}
+
+class cuda:
+    @staticmethod
+    def is_available():
+        return {cards} > 0
+
+    @staticmethod
+    def device_count():
+        return {cards}
+
+    @staticmethod
+    def mem_get_info(index):
+        return 5 * 1024**3, 8 * 1024**3
+
+    @staticmethod
+    def max_memory_reserved(index):
+        return 3 * 1024**3
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    yield tmp_path
+    sys.modules.pop("torch", None)
+
+
+def cards(path: Path, count: int = 2, hip: str | None = None) -> None:
+    (path / "torch.py").write_text(TORCH.format(cards=count, hip=hip))
+
+
+def test_without_torch_there_is_a_processor(path: Path) -> None:
+    assert choose_device("auto", ALL, None) == CPU
+    with pytest.raises(DeviceLacking, match="there is no torch here that could use cuda") as caught:
+        choose_device("cuda", ALL, None)
+    assert caught.value.lasting
+
+
+def test_a_card_is_chosen_if_there_is_one_and_the_engine_can_use_it(path: Path) -> None:
+    cards(path)
+    assert choose_device("auto", ALL, None) == Device("cuda", 0)
+    assert choose_device("cuda:1", ALL, None) == Device("cuda", 1)
+    assert choose_device("auto", ("cpu", "rocm"), None) == CPU
+    assert choose_device("cpu", ALL, None) == CPU
+
+
+def test_an_engine_of_the_processor_never_imports_torch(path: Path) -> None:
+    (path / "torch.py").write_text("raise RuntimeError('imported')")
+    assert choose_device("auto", ("cpu",), 0.001) == CPU
+    assert choose_device("cpu", ALL, None) == CPU
+
+
+def test_torch_calls_a_card_of_amd_cuda_and_we_do_not(path: Path) -> None:
+    cards(path, hip="6.2")
+    assert choose_device("auto", ALL, None) == Device("rocm", 0)
+    assert choose_device("rocm", ALL, None).torch == "cuda:0"
+    with pytest.raises(DeviceLacking, match="shall use cuda, and torch uses rocm here"):
+        choose_device("cuda", ALL, None)
+
+
+def test_a_card_that_is_not_there_is_named(path: Path) -> None:
+    cards(path, count=1)
+    with pytest.raises(DeviceLacking, match="there is no cuda:3; this machine has 1"):
+        choose_device("cuda:3", ALL, None)
+
+
+@pytest.mark.parametrize(("needed", "lasting"), [(6.0, False), (9.0, True)])
+def test_too_little_memory_is_refused_with_the_figures(path: Path, needed: float, lasting: bool) -> None:
+    cards(path)
+    assert choose_device("cuda", ALL, 4.0) == Device("cuda", 0)
+    with pytest.raises(DeviceLacking) as caught:
+        choose_device("cuda", ALL, needed)
+    assert (
+        str(caught.value) == f"memory_gb: the engine needs {needed:g} GB, and cuda:0 has 5.0 of 8.0 GB free"
+    )
+    assert caught.value.lasting is lasting
+
+
+def test_the_processors_memory_counts_too(path: Path) -> None:
+    with pytest.raises(DeviceLacking, match="needs 4096 GB, and cpu has") as caught:
+        choose_device("cpu", ALL, 4096.0)
+    assert caught.value.lasting
+
+
+def test_the_peak_is_measured_on_the_device(path: Path) -> None:
+    cards(path)
+    assert peak_gb(Device("cuda", 0)) == 3.0
+    assert 0.0 < peak_gb(CPU) < 64.0
