@@ -23,6 +23,7 @@ from proxy.http.endpoint import Endpoint, json
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
 from proxy.storage import consents
+from proxy.storage.rows import new_id
 from proxy.voices.consent_keeper import ConsentKeeper, OpenedConsent, check_providers
 
 
@@ -71,7 +72,9 @@ class AdminConsents:
         owner = await self._admin_tools.account(new.account)
         check_open(owner)
         check_providers(new.providers, frozenset(self._admin_tools.config.engines))
-        kept = await self._keeper.keep(owner.id, new_consent(new, recording, actor(request)))
+        # As with voices, what names a person is in no audit row.
+        act = await self._admin_tools.audit_row(request, "consent.created", new_id("cons"), owner.id)
+        kept = await self._keeper.keep(owner.id, new_consent(new, recording, actor(request)), act)
         return reply(_shown(kept), 201)
 
     async def show(self, request: Request) -> Response:
@@ -79,7 +82,8 @@ class AdminConsents:
 
     async def delete(self, request: Request) -> Response:
         found = await self._keeper.find(None, request.path_params["id"])
-        await self._keeper.delete(found)
+        act = await self._admin_tools.audit_row(request, "consent.deleted", found.id, found.record.account)
+        await self._keeper.delete(found, act)
         return reply(DeletedConsent(id=found.id))
 
 

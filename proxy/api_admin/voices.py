@@ -30,7 +30,7 @@ from proxy.http.form import read_form
 from proxy.http.lists import PAGE, iso, iso_or_none, page
 from proxy.http.replies import encode_json, reply
 from proxy.speech import speech_request
-from proxy.storage import samples, voices
+from proxy.storage import audit, samples, voices
 from proxy.storage.accounts import Account
 from proxy.storage.rows import new_id
 from proxy.storage.voices import Kind, VoiceRecord
@@ -153,6 +153,9 @@ class AdminVoices:
 
     async def export(self, request: Request) -> Response:
         record = await self.found(request)
+        # Before anything is sent: nobody takes a person's recordings unnoticed.
+        act = await self._admin_tools.audit_row(request, "voice.exported", record.id, record.account or "")
+        await self._admin_tools.store.write(*audit.insert_statements(act))
         facts = encode_json(_shown(record))
         return ZipReply(record.id, await self._owned.export.zip(record, facts))
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage import blobs
+from proxy.storage import audit, blobs
+from proxy.storage.audit import Act
 from proxy.storage.rows import Place, columns, decode_json, encode_json
 from proxy.storage.store import Params, Row, Statement, Store
 
@@ -49,6 +50,7 @@ AND {blobs.IS_KEPT}
 AND (SELECT count(*) FROM consents WHERE account = :account) < CAST(:most AS BIGINT)
 RETURNING id
 """
+_WAS_MADE = "EXISTS (SELECT 1 FROM consents WHERE id = :subject)"
 _KEEP = "UPDATE consents SET id = id WHERE id = :id"
 _GET = f"SELECT {_COLUMNS} FROM consents WHERE id = :id AND account = :account"
 _ANY = f"SELECT {_COLUMNS} FROM consents WHERE id = :id"
@@ -63,19 +65,19 @@ WHERE id = :id AND account = :account AND sealed = :was RETURNING id
 """
 
 
-async def add(store: Store, record: ConsentRecord, most: int) -> bool:
+async def add(store: Store, record: ConsentRecord, most: int, act: Act | None = None) -> bool:
     """Add a consent, and tell whether it was: there may be `most` already, or its recording may be gone."""
     row: Params = {
         **msgspec.structs.asdict(record),
         "providers": "" if record.providers is None else encode_json(record.providers),
         "most": most,
     }
-    *_, rows = await store.write(
+    held = (
         Statement(_HOLD, {"account": record.account}),
         *blobs.hold_statements(record.account, record.digest),
-        Statement(_INSERT, row),
     )
-    return bool(rows)
+    answers = await store.write(*held, Statement(_INSERT, row), *audit.insert_statements(act, _WAS_MADE))
+    return bool(answers[len(held)])
 
 
 def hold_statements(id_: str | None) -> tuple[Statement, ...]:

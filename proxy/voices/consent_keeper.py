@@ -14,6 +14,7 @@ from policies.sample_quality import SampleQuality
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage import consents
+from proxy.storage.audit import Act
 from proxy.storage.consents import ConsentRecord
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store
@@ -87,8 +88,11 @@ class ConsentKeeper:
     def __repr__(self) -> str:
         return f"<ConsentKeeper in {self._vault!r}>"
 
-    async def keep(self, account: str, new: NewConsent) -> OpenedConsent:
-        """Keep a consent. Raises InvalidRequest for a bad recording, and NotAllowed at the limit."""
+    async def keep(self, account: str, new: NewConsent, act: Act | None = None) -> OpenedConsent:
+        """Keep a consent. With an act, it has the id that the act is about.
+
+        Raises InvalidRequest for a bad recording, and NotAllowed at the limit.
+        """
         if await consents.count(self.store, account) >= MOST_CONSENTS:
             raise _too_many()
         digest, seconds, quality = None, None, "{}"
@@ -98,7 +102,7 @@ class ConsentKeeper:
                 seconds, quality = taken.seconds, taken.quality_json
         is_kept = False
         try:
-            consent = await self._add(account, new, digest, seconds, quality)
+            consent = await self._add(account, new, digest, seconds, quality, act)
             is_kept = True
             return consent
         finally:
@@ -106,9 +110,15 @@ class ConsentKeeper:
                 await self._vault.drop(account, [digest])
 
     async def _add(
-        self, account: str, new: NewConsent, digest: str | None, seconds: float | None, quality: str
+        self,
+        account: str,
+        new: NewConsent,
+        digest: str | None,
+        seconds: float | None,
+        quality: str,
+        act: Act | None,
     ) -> OpenedConsent:
-        id_ = new_id("cons")
+        id_ = act.subject if act else new_id("cons")
         texts = ConsentTexts(new.name, new.statement)
         sealed = await self._vault.seal_record(account, id_, texts)
         record = ConsentRecord(
@@ -125,7 +135,7 @@ class ConsentKeeper:
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
-        if not await consents.add(self.store, record, MOST_CONSENTS):
+        if not await consents.add(self.store, record, MOST_CONSENTS, act):
             raise _too_many()
         return OpenedConsent(record, texts)
 
@@ -189,9 +199,9 @@ class ConsentKeeper:
             )
         return None if found is None else Compared(found.answer, found.score, found.comparer)
 
-    async def delete(self, consent: OpenedConsent) -> None:
+    async def delete(self, consent: OpenedConsent, act: Act | None = None) -> None:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""
-        await self._erasure.erase_consent(consent.record, None)
+        await self._erasure.erase_consent(consent.record, act)
 
 
 def no_consent(id_: str, param: str | None = None) -> NotFound:

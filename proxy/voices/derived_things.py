@@ -10,6 +10,16 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 
+class OwnedRecord(Protocol):
+    """A voice or a consent. The operator's has no account."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def account(self) -> str | None: ...
+
+
 class VoiceMemory(Protocol):
     """Something in a worker's memory that is derived of voices."""
 

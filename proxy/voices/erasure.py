@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -26,7 +26,7 @@ from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.derived_things import DerivedThings, no_hosts, no_providers
+from proxy.voices.derived_things import DerivedThings, OwnedRecord, no_hosts, no_providers
 from proxy.voices.erased_voices import ErasedVoices
 from proxy.voices.erasure_journal import ErasureJournal, list_unknown, write_down
 from speech_engine import EngineError
@@ -38,20 +38,11 @@ _DROPPED_S = 7.0
 _LOOK_EVERY_S = 5.0
 _OVERLAP_US = 60 * 1_000_000
 """A tombstone may be committed later than its time says."""
+_AT_ONCE = 16
 _LEFT_OVER_US = 60 * 1_000_000
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
 _log = structlog.get_logger()
-
-
-class OwnedRecord(Protocol):
-    """A voice or a consent. The operator's has no account."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def account(self) -> str | None: ...
 
 
 Receipt = Tombstone
@@ -159,7 +150,12 @@ class Erasure:
         """Finish the erasures that others have begun: a killed server, or one that could not go on."""
         before = LAST_MOMENT if not older_than_us else await self._store.now() - older_than_us
         left = await erasures.list_pending(self._store, before)
-        return [await self._receipt_soon(tombstone, is_late=True) for tombstone in left]
+        receipts: list[Receipt] = []
+        for first in range(0, len(left), _AT_ONCE):
+            batch = left[first : first + _AT_ONCE]
+            # Together: a provider that is away keeps each of them waiting.
+            receipts += await asyncio.gather(*(self._receipt_soon(each, is_late=True) for each in batch))
+        return receipts
 
     async def finish_others(self, metrics: Metrics) -> None:
         """Finish what was left over, at once and again and again. One worker of a server does it."""

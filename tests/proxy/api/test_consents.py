@@ -127,6 +127,23 @@ async def test_a_consent_that_is_gone_names_no_provider(server: Inside) -> None:
     assert saved.voice.providers == ()
 
 
+async def test_what_an_administrator_does_with_consents_and_recordings_leaves_a_trace(server: Inside) -> None:
+    account = server.account.id
+    body = {"account": account, "name": "Ana", "language": "en", "statement": "On paper."}
+    made = (await server.administer("POST", "consents", body)).json()["id"]
+    voice = await clone(server)
+    assert (await server.administer("GET", f"voices/{voice['id']}/export")).status_code == 200
+    refused = await server.administer("DELETE", f"consents/{voice['consent']}")
+    assert refused.status_code == 409
+    assert (await server.administer("DELETE", f"consents/{made}")).status_code == 200
+    acts = (await server.administer("GET", f"audit?account={account}")).json()["data"]
+    assert [(act["action"], act["subject"], act["details"]) for act in acts] == [
+        ("consent.deleted", made, {}),
+        ("voice.exported", voice["id"], {}),
+        ("consent.created", made, {}),
+    ]
+
+
 async def test_a_consent_that_could_not_be_written_leaves_no_recording(
     server: Inside, tmp_path: Path
 ) -> None:

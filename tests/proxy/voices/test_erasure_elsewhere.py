@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from pathlib import Path
 
@@ -71,3 +72,24 @@ async def test_what_fails_while_following_another_server_is_tried_until_it_is_do
         for _ in range(5):
             await follower.follow_others()
         assert tried == [record.id] * 3
+
+
+async def test_what_waits_for_a_provider_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """Three erasures wait for a provider at the same time, and not one after the other."""
+    async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
+        is_away, together = True, asyncio.Barrier(3)
+
+        async def wait_for_providers(voice: str) -> bool:
+            if is_away:
+                return False
+            await together.wait()
+            return True
+
+        erasure = server.worker.erasure
+        erasure.things = erasure.things._replace(wait_for_providers=wait_for_providers)
+        for name in ("one", "two", "three"):
+            assert (await erase(server, await add_voice(server, name))).pending == ("providers",)
+        is_away = False
+        async with asyncio.timeout(5):
+            receipts = await erasure.finish_left_over()
+        assert [receipt.pending for receipt in receipts] == [()] * 3
