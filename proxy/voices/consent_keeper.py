@@ -11,7 +11,7 @@ import msgspec
 
 from policies.sample_quality import SampleQuality
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
-from proxy.kept.vault import SealedRecord, Vault
+from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage import consents
 from proxy.storage.consents import ConsentRecord
 from proxy.storage.rows import new_id
@@ -161,7 +161,12 @@ class ConsentKeeper:
         if consent is None or consent.record.digest is None:
             return None
         record = consent.record
-        master = await self._vault.open(record.account, consent.record.digest)
+        try:
+            master = await self._vault.open(record.account, consent.record.digest)
+        except VaultFailed:
+            # If it was erased a moment ago, its sender hears that.
+            await self.find(record.account, record.id, "consent")
+            raise
         quality = msgspec.json.decode(record.quality, type=SampleQuality)
         found = await self._comparison.compare(
             RatedRecording(taken.master, taken.quality), RatedRecording(master, quality)
