@@ -176,7 +176,12 @@ class Worker:
         )
         idempotency = Idempotency(resources.answers, self.metrics)
         reference = ReferenceSpeech(
-            resources.voice_work.intake, resources.samples, self.engines, self._levels, owned.consents
+            resources.voice_work.intake,
+            resources.samples,
+            self.engines,
+            self._levels,
+            owned.consents,
+            self.ledger,
         )
         return speech.SpeechEndpoint(
             self.admission,

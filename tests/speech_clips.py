@@ -24,9 +24,9 @@ def wav(voice: str = "m3") -> bytes:
 
 @cache
 def long_wav() -> bytes:
-    """A WAV file of the same speech five times, of two megabytes and more."""
+    """A WAV file of the same speech six times: more than a minute, and megabytes."""
     header = len(wav_header(0))
-    pcm = wav()[header:] * 5
+    pcm = wav()[header:] * 6
     return wav_header(len(pcm) // 2) + pcm
 
 

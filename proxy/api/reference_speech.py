@@ -11,11 +11,13 @@ from msgspec import Meta
 
 from policies.plans import Terms
 from policies.routing import Voice
+from proxy.access.callers import Caller
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
 from proxy.http.replies import encode_json
+from proxy.ledger import Ledger, Payer
 from proxy.speech import speech_request
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import LentRecording, OneShotSamples
@@ -81,20 +83,23 @@ class ReferenceSpeech:
         engines: Engines,
         levels: LoudnessLevels,
         consents: ConsentedProviders,
+        ledger: Ledger,
     ) -> None:
         self._intake = intake
         self._samples = samples
         self._engines = engines
         self._levels = levels
         self._consents = consents
+        self._ledger = ledger
 
     def __repr__(self) -> str:
         return f"<ReferenceSpeech {self._samples!r}>"
 
     async def read(
-        self, connection: Connection, terms: Terms, defaults: speech_request.Defaults
+        self, connection: Connection, caller: Caller, terms: Terms, defaults: speech_request.Defaults
     ) -> SentReference:
-        """Read the form. Raises InvalidRequest, and NotAllowed if the plan allows no such requests."""
+        """Read the form. Raises InvalidRequest, NotAllowed if the plan allows no such requests, and
+        QuotaExceeded or RateLimited: to decode for an account that cannot speak would cost the others."""
         if not terms.one_shot:
             raise NotAllowed(
                 f"Your plan '{terms.plan}' does not let a request bring a recording. "
@@ -107,6 +112,8 @@ class ReferenceSpeech:
                 "Nothing of a request with reference_audio is kept, so it cannot have an Idempotency-Key.",
                 param="Idempotency-Key",
             )
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+        await self._ledger.check(payer)
         form = await read_form(connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS)
         return _sent(form, defaults, needs_consent=terms.consent == "required")
 

@@ -127,7 +127,7 @@ class SpeechEndpoint:
     async def _speak_reference(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
         """Speak with the voice of a recording that comes with the request."""
         caller: Caller = state["caller"]
-        sent = await self._reference.read(connection, terms, self._defaults)
+        sent = await self._reference.read(connection, caller, terms, self._defaults)
         try:
             async with self._reference.voice(caller.account, sent) as voice:
                 await self._speak(state, sent.request, terms, connection, voice)

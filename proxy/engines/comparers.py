@@ -34,7 +34,7 @@ from speech_engine.host.pipe_messages import (
 )
 
 WITHIN_S = 60.0
-"""The time for one answer, the start of the process included."""
+"""The time for one answer, the wait for its turn and the start of the process included."""
 IDLE_S = 300.0
 MOST_WAITING = 16
 
@@ -111,7 +111,7 @@ class HostedComparer:
             raise ComparerFailed(f"{self.name} is busy")
         self._waiting += 1
         try:
-            async with self._turn, asyncio.timeout(self._within_s):
+            async with asyncio.timeout(self._within_s), self._turn:
                 return await self._scored(one, other)
         except TimeoutError:
             raise ComparerFailed(f"{self.name} gave no answer within {self._within_s:g} s") from None

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from policies.admission import Refusal
+from policies.admission import Refusal, admit
 from policies.cycles import Cycle
 from policies.price import MICRO, in_credits
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.ledger.hold import Hold
-from proxy.ledger.holds import HoldRefused, HoldRequest, Holds
+from proxy.ledger.holds import HoldRefused, HoldRequest, Holds, Payer
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage.store import Store
@@ -36,8 +36,17 @@ class Ledger:
         try:
             held = await self.holds.take(hold_request)
         except HoldRefused as refused:
-            raise _failure(refused.refusal, refused.cycle, hold_request) from None
+            raise _failure(refused.refusal, refused.cycle, hold_request, hold_request.amount) from None
         return Hold(self.holds, hold_request, held)
+
+    async def check(self, payer: Payer) -> None:
+        """Raise what `hold` would surely raise for any speech: before work that nobody would pay for."""
+        prices = payer.terms.prices
+        least = min(price.micro for price in (prices.speech, *prices.models.values()))
+        position = await self.holds.position(payer)
+        answer = admit(min(least, 1), payer.terms, position.live, position.credits)
+        if isinstance(answer, Refusal):
+            raise _failure(answer, position.cycle, payer, min(least, 1))
 
 
 @asynccontextmanager
@@ -54,14 +63,14 @@ def credits_text(micro: int) -> str:
     return in_credits(micro // _SMALLEST_SHOWN * _SMALLEST_SHOWN)
 
 
-def _failure(refusal: Refusal, cycle: Cycle, hold_request: HoldRequest) -> RequestFailed:
+def _failure(refusal: Refusal, cycle: Cycle, payer: Payer, amount: int) -> RequestFailed:
     if refusal.reason == "credits":
         resets = datetime.fromtimestamp(cycle.end / 1e6, UTC)
         return QuotaExceeded(
-            f"You exceeded your current quota: this needs about {_up(hold_request.amount)} credits, "
-            f"and your plan '{hold_request.terms.plan}' has {_left(refusal.limit, f'{resets:%Y-%m-%d}')}."
+            f"You exceeded your current quota: this needs about {_up(amount)} credits, "
+            f"and your plan '{payer.terms.plan}' has {_left(refusal.limit, f'{resets:%Y-%m-%d}')}."
         )
-    whose = "your key" if refusal.reason == "key_streams" else f"your plan '{hold_request.terms.plan}'"
+    whose = "your key" if refusal.reason == "key_streams" else f"your plan '{payer.terms.plan}'"
     streams = "stream" if refusal.limit == 1 else "streams"
     return RateLimited(
         f"Rate limit reached: {whose} allows {refusal.limit} {streams} at the same time. "

@@ -80,8 +80,8 @@ AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
 
 
 class NewCast(msgspec.Struct, frozen=True, kw_only=True):
-    """A cast to be saved. `members` give each name its voice, in order. Tags and description are for
-    searching. `request` is a digest of the request, if that has an Idempotency-Key."""
+    """A cast to be saved. `members` give each name its voice, in order. `request` is a digest of a request
+    with an Idempotency-Key. The rest is for searching."""
 
     name: str
     members: Mapping[str, str]
@@ -103,8 +103,7 @@ class VoiceRecord(NewCast, frozen=True, kw_only=True):
 
     If it is sealed, `name` is a digest, and the other texts are empty until the record is opened. `members`
     are those of a cast, `mix` those of a mix, each with its weight. `used` is the day when it last spoke.
-    `texts` are the words of its samples, which no column has. `request` is a digest of the request that made
-    it; of a sealed voice, no column has that either.
+    `texts` are the words of its samples; no column has them.
     """
 
     id: str
@@ -223,12 +222,8 @@ async def add(
         *consents.hold_statements(record.consent),
         *blobs.hold_statements(record.account, digest),
     )
-    answers = await store.write(
-        *held,
-        Statement(_INSERT, row),
-        *beside,
-        *audit.insert_statements(act, _WAS_MADE),
-    )
+    audited = audit.insert_statements(act, _WAS_MADE)
+    answers = await store.write(*held, Statement(_INSERT, row), *beside, *audited)
     rows = answers[len(held)]
     if not rows and other_name is not None and await named(store, record.account, other_name) is not None:
         raise AlreadyExists("voices.name")

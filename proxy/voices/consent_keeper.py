@@ -21,10 +21,12 @@ from proxy.storage.store import Store
 from proxy.storage.voices import Compared
 from proxy.voices.comparison import RatedRecording, SpeakerComparison
 from proxy.voices.erasure import Erasure
-from proxy.voices.recording_intake import RecordingIntake, TakenRecording
+from proxy.voices.recording_intake import RecordingIntake, TakenRecording, invalid_audio
 
 MOST_CONSENTS = 1000
 """Of one account."""
+MOST_S = 60.0
+"""The phrase takes ten seconds. What is kept of a recording may be ten times the size of its upload."""
 _TRIES = 5
 
 _log = structlog.get_logger()
@@ -98,6 +100,8 @@ class ConsentKeeper:
         digest, seconds, quality = None, None, "{}"
         if new.recording is not None:
             async with self._intake.taken(account, new.recording, "recording") as taken:
+                if taken.seconds > MOST_S:
+                    raise invalid_audio(f"it has more than {MOST_S:g} seconds", "recording")
                 digest = await self._vault.put(account, taken.master)
                 seconds, quality = taken.seconds, taken.quality_json
         is_kept = False
@@ -186,7 +190,12 @@ class ConsentKeeper:
         if consent is None or consent.record.digest is None:
             return None
         record = consent.record
-        master = await self._vault.open(record.account, consent.record.digest)
+        try:
+            master = await self._vault.open(record.account, consent.record.digest)
+        except VaultFailed:
+            # If it was erased a moment ago, its sender hears that.
+            await self.find(record.account, record.id, "consent")
+            raise
         quality = msgspec.json.decode(record.quality, type=SampleQuality)
         found = await self._comparison.compare(
             RatedRecording(taken.master, taken.quality), RatedRecording(master, quality)

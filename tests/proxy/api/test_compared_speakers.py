@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from speech_engine import Context, Plugin, SpeakerScale
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import clone, send
+from tests.speech_engine.host.fakes import until
 
 CONFIG = f'{TONE}\n[consent]\noperator = "Acme"\ncomparer = "exact"\n'
 
@@ -70,3 +72,16 @@ async def test_an_operator_may_refuse_other_speakers(tmp_path: Path) -> None:
         assert (await send(server, fields)).status_code == 200
         told = await server.ask("GET", "/v1/audio/voice_consents/phrases?language=pt-BR")
         assert "Acme" in told.json()["phrase"]
+
+
+async def test_a_consent_that_is_deleted_meanwhile_is_not_found(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG, more={("comparer", "exact"): PLUGIN}) as server:
+        agreed = await consent(server)
+        decoder = server.worker._resources.voice_work.intake._decoder
+        async with decoder.turn(server.account.id):
+            # It has found its consent, and waits for its turn.
+            making = asyncio.create_task(send(server, {"name": "Ana", "consent": agreed}))
+            await until(lambda: repr(decoder).startswith("<Decoder, 2 begun"))
+            await server.ask("DELETE", f"/v1/audio/voice_consents/{agreed}")
+        answer = await making
+        assert (answer.status_code, envelope(answer)["code"]) == (404, "consent_not_found")

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.catalogue.saved_voices import read_saved_voices
 from proxy.storage.store import Statement
+from tests import speech_clips
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, clone, new_key, send
 
@@ -60,6 +61,14 @@ async def test_what_is_wrong_is_refused_by_its_field(
     body = {"name": "Ana", "language": "pt", "statement": "Yes.", **change}
     answer = await server.ask("POST", PATH, body=body)
     assert (answer.status_code, envelope(answer)["param"]) == (400, param)
+
+
+async def test_a_recording_of_more_than_a_minute_is_no_consent(server: Inside) -> None:
+    fields = {"name": "Ana", "language": "en"}
+    answer = await send(server, fields, speech_clips.long_wav(), path=PATH, file="recording")
+    assert (answer.status_code, envelope(answer)["param"]) == (400, "recording")
+    assert "more than 60 seconds" in envelope(answer)["message"]
+    assert (await server.ask("GET", PATH)).json()["data"] == []
 
 
 async def test_consents_go_by_pages(server: Inside) -> None:

@@ -189,6 +189,18 @@ async def test_a_plan_with_it_allows_it(tmp_path: Path) -> None:
         assert (await sent(server)).status_code == 200
 
 
+async def test_an_account_without_credits_has_nothing_decoded(tmp_path: Path) -> None:
+    broke = 'one_shot = true\nallowance = 0\nprices.speech = { credits = 60, per = "minute" }\n'
+    async with inside(tmp_path, CONFIG + broke, plan="small") as server:
+        answer = await sent(server, b"no recording")
+        assert (answer.status_code, envelope(answer)["code"]) == (429, "insufficient_quota")
+
+
+async def test_an_account_without_credits_may_speak_for_nothing(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG + "one_shot = true\nallowance = 0\n", plan="small") as server:
+        assert (await sent(server)).status_code == 200
+
+
 async def test_a_plan_may_waive_the_consent(tmp_path: Path) -> None:
     waived = CONFIG + 'one_shot = true\nconsent = "waived"\n'
     async with inside(tmp_path, waived, plan="small") as server:

@@ -124,6 +124,13 @@ async def test_so_many_may_wait(comparer: HostedComparer) -> None:
     assert (await comparer.score(LOW, LOW)).score == 1.0
 
 
+async def test_the_wait_for_a_turn_is_bounded_too(comparer: HostedComparer) -> None:
+    comparer._within_s = 0.2
+    async with asyncio.timeout(10.0), comparer._turn:
+        with pytest.raises(ComparerFailed, match="no answer within"):
+            await comparer.score(LOW, LOW)
+
+
 async def test_an_idle_one_ends_and_comes_back() -> None:
     comparer = comparer_of(idle_s=0.0)
     try:
