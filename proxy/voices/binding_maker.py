@@ -11,7 +11,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 from policies import bindings as rules
 from policies.bindings import SECOND
@@ -31,6 +30,7 @@ from proxy.telemetry.metrics import Metrics
 from proxy.voices.clone_attempt import CloneAttempt
 from proxy.voices.clone_places import ClonePlace, ClonePlaces
 from proxy.voices.clone_recordings import CloneRecordings
+from proxy.voices.clones_under_way import MOST_AT_ONCE, ClonesUnderWay
 from proxy.voices.provider_clones import ProviderClones
 
 LOST = "The provider does not have it any more."
@@ -39,22 +39,9 @@ LEASE_S = 600.0
 _ATTEMPT_S = 480.0
 _DELETION_LEASE_US = 120 * SECOND
 _DELETION_S = 100.0
-_CLOSING_S = 5.0
 _GONE_WITHIN_S = 3.0
 _LOOK_EVERY_S = 5.0
 _PAUSE_S = 0.1
-_MOST_AT_ONCE = 4
-"""So many clones are made at once at each account of a provider, and as many are deleted."""
-
-
-class _UnderWay(NamedTuple):
-    task: asyncio.Task[None]
-    record: BindingRecord
-
-    def is_beside(self, other: BindingRecord) -> bool:
-        """Tell whether this takes a place that the other one could have."""
-        ours = self.record
-        return (ours.engine, ours.credential, _kind(ours)) == (other.engine, other.credential, _kind(other))
 
 
 class BindingMaker:
@@ -73,12 +60,11 @@ class BindingMaker:
         self._fees: Mapping[str, int] = {}
         self._budgets: Budgets | None = None
         self._wake = asyncio.Event()
-        self._ended = asyncio.Event()
-        self._under_way: dict[str, _UnderWay] = {}
+        self._under_way = ClonesUnderWay(self._wake.set)
         self._uses: set[tuple[str, str, str]] = set()
 
     def __repr__(self) -> str:
-        return f"<BindingMaker, {len(self._under_way)} under way>"
+        return f"<BindingMaker {self._under_way!r}>"
 
     def revise(
         self, config: Config, budgets: Budgets, on_change: Callable[[str], None] | None = None
@@ -132,52 +118,20 @@ class BindingMaker:
         await self._note_uses()
         for account in await clone_uses.note_losses(self._store, self._engines.take_losses(), LOST):
             self.on_change(account)
-        self._forget_ended()
+        self._under_way.forget_ended()
         self._wake.clear()
         places, now = self.places.configured(), await self._store.now()
         # Of those that are listed, some may be of an account which has its place already.
-        for record in await binding_lists.list_open(self._store, places, now, 2 * _MOST_AT_ONCE):
-            if record.id not in self._under_way and self._has_place(record):
-                task = asyncio.create_task(self._work(record), name=f"clone {record.id}")
-                self._under_way[record.id] = _UnderWay(task, record)
-                task.add_done_callback(self._note_end)
-
-    def _has_place(self, record: BindingRecord) -> bool:
-        """Tell whether a row may be worked on now. An account has one clone at a time made at each place."""
-        beside = [each.record for each in self._under_way.values() if each.is_beside(record)]
-        if _kind(record) == "make" and any(each.account == record.account for each in beside):
-            return False
-        return len(beside) < _MOST_AT_ONCE
-
-    def _note_end(self, _task: asyncio.Task[None]) -> None:
-        self._wake.set()
-        self._ended.set()
-        self._ended = asyncio.Event()
-
-    def _forget_ended(self) -> None:
-        for id_ in [id_ for id_, each in self._under_way.items() if each.task.done()]:
-            self._under_way.pop(
-                id_
-            ).task.result()  # a failure of ours goes to the seam of this background task
-
-    @property
-    def _tasks(self) -> list[asyncio.Task[None]]:
-        return [each.task for each in self._under_way.values()]
+        for record in await binding_lists.list_open(self._store, places, now, 2 * MOST_AT_ONCE):
+            if self._under_way.has_place(record):
+                self._under_way.begin(record, self._work(record))
 
     async def finish(self) -> None:
         """Wait until nothing is under way."""
-        while self._under_way:
-            await asyncio.wait(self._tasks)
-            self._forget_ended()
+        await self._under_way.finish()
 
     async def close(self) -> None:
-        """Stop what is under way. Its leases end by themselves, when its providers have ended it too."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CLOSING_S)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._under_way.close()
 
     async def _note_uses(self) -> None:
         self._uses |= self._engines.take_uses()
@@ -263,7 +217,7 @@ class BindingMaker:
         try:
             async with asyncio.timeout(_GONE_WITHIN_S):
                 while True:
-                    ended = self._ended
+                    ended = self._under_way.ended
                     if await bindings.is_gone(self._store, voice):
                         return True
                     await ended.wait()
@@ -274,13 +228,6 @@ class BindingMaker:
     async def prefix(self) -> str:
         """Return how the names of this database's clones begin."""
         return f"voxgate-{await bindings.installation_id(self._store, secrets.token_hex(4))}-"
-
-
-def _kind(record: BindingRecord) -> str:
-    """Return what the next step of a row is for: a deletion, a clone, or only the row itself."""
-    if record.state == "doomed":
-        return "delete"
-    return "make" if record.state in ("wanted", "making") else "note"
 
 
 def _ignore_change(_account: str) -> None:
