@@ -16,10 +16,11 @@ _ENGINE = """
 [engines.{name}]
 plugin = "openai"
 base_url = "{url}/{name}/v1"
-stream = "sse"
+{manner}
 models = ["{model}"]
 """
-KINDS = tuple(name for name in HABITS if name)
+# One that wants a recording with each request has no voice that a client could name.
+KINDS = tuple(name for name, habits in HABITS.items() if name and not habits.needs_recording)
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def upstreams_in(folder: Path) -> Iterator[Server]:
     """Each kind of server is an engine, by the fake's name for it."""
     folder.mkdir()
     with _fake() as url:
-        engines = (_ENGINE.format(name=name, url=url, model=_model(name)) for name in KINDS)
+        engines = (_engine(name, url) for name in KINDS)
         with running(folder, f'[server]\ndefault_model = "{KINDS[0]}"\n{"".join(engines)}') as server:
             yield server
 
@@ -35,6 +36,11 @@ def upstreams_in(folder: Path) -> Iterator[Server]:
 def names(kind: str) -> tuple[str, str]:
     """The model and the voice that a request to this kind of server names."""
     return f"{kind}/{_model(kind)}", f"{kind}/{HABITS[kind].voices[0]}"
+
+
+def _engine(kind: str, url: str) -> str:
+    manner = 'preset = "vllm-omni"' if HABITS[kind].streams_samples_only else 'stream = "sse"'
+    return _ENGINE.format(name=kind, url=url, model=_model(kind), manner=manner)
 
 
 def _model(kind: str) -> str:
