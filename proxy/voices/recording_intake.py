@@ -10,8 +10,10 @@ import msgspec
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.decoder import Decoder
-from proxy.audio.recordings.recording import UnusableRecording
+from proxy.audio.recordings.recording import MOST_S, UnusableRecording
 from proxy.errors import InvalidRequest
+
+_CUT = f"It is long: only its first {MOST_S / 60:g} minutes are kept."
 
 
 class TakenRecording(NamedTuple):
@@ -56,6 +58,8 @@ class RecordingIntake:
             quality = await rate(recording)
             if quality.refusal:
                 raise invalid_audio(quality.refusal, param)
+            if recording.is_cut:
+                quality = msgspec.structs.replace(quality, reasons=(*quality.reasons, _CUT))
             yield TakenRecording(recording.master, recording.seconds, quality)
 
 
