@@ -33,6 +33,11 @@ class _Name(NamedTuple):
         return cls(job.tenant, job.model, digest)
 
 
+class _DerivedKey(NamedTuple):
+    names: tuple[_Name, ...]
+    texts: tuple[str, ...]
+
+
 class SampleLoan:
     """A job's use of its recordings, until `end`. Only a drop takes them away before, and ends the job."""
 
@@ -62,7 +67,7 @@ class SampleShelf:
         self._limit = limit_bytes
         self._bytes = 0
         self._recordings: OrderedDict[_Name, bytes] = OrderedDict()
-        self._derived: dict[tuple[_Name, ...], Any] = {}
+        self._derived: dict[_DerivedKey, Any] = {}
         self._loans: set[SampleLoan] = set()
         self._lock = Lock()
 
@@ -128,19 +133,21 @@ class SampleShelf:
 
     def derived(self, job: SpeechJob, samples: Sequence[Sample], make: Callable[[Sequence[bytes]], T]) -> T:
         names = tuple(_Name.of(job, sample.digest) for sample in samples)
+        # An engine may derive from the words, too.
+        key = _DerivedKey(names, tuple(sample.text for sample in samples))
         recordings = [self.pcm(job, sample) for sample in samples]
         with self._lock:
-            known: T | None = self._derived.get(names)
+            known: T | None = self._derived.get(key)
         if known is not None:
             return known
         made = make(recordings)
         with self._lock:
             # A recording that was dropped in the meantime must leave nothing behind.
             if all(name in self._recordings for name in names):
-                self._derived[names] = made
+                self._derived[key] = made
         return made
 
     def _remove(self, name: _Name) -> None:
         self._bytes -= len(self._recordings.pop(name))
-        for key in [each for each in self._derived if name in each]:
+        for key in [each for each in self._derived if name in each.names]:
             del self._derived[key]

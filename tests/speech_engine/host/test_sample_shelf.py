@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +17,10 @@ from tests.speech_engine.host.mimics import sampled
 
 def put(shelf: SampleShelf, digest: str, pcm: bytes, tenant: str = "acc_1", model: str = "spoken") -> None:
     shelf.put(tenant, model, digest, pcm)
+
+
+def _words(text: str, _recordings: Sequence[bytes]) -> str:
+    return text
 
 
 def ignore() -> None:
@@ -90,6 +95,14 @@ def test_what_was_derived_is_made_once_and_goes_with_any_of_its_recordings() -> 
     shelf.drop(["b"])
     put(shelf, "b", b"B")
     assert shelf.derived(both, (Sample("a"), Sample("b")), join) == b"aB"
+
+
+def test_other_words_of_a_recording_are_derived_anew() -> None:
+    shelf = SampleShelf()
+    put(shelf, "a", b"a")
+    for text in ("One.", "Two."):
+        samples = (Sample("a", text),)
+        assert shelf.derived(sampled("a"), samples, partial(_words, text)) == text
 
 
 def test_what_is_derived_while_its_recording_is_dropped_is_not_kept() -> None:
