@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from bench.fairness import jain
-from bench.listeners import SHARES, Heard, Visit, visits
+from bench.listeners import GAP_S, SHARES, Heard, Visit, visits
 from bench.timed_model import CHARACTER_S, CODE_S, RATE_HZ, Row, TimedModel, capacity
 from speech_engine import (
     ANY_LANGUAGE,
@@ -38,7 +38,6 @@ from tests.speech_engine.host import simulated_time
 from tests.speech_engine.host.fakes import FakeLog
 
 WIDTH, ROWS, SLOTS = 16, 64, 48
-GAP_S = 0.05
 DEADLINE_S = 9.0
 IDLE_SEGMENTS = 1_000
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 SEED = 20261121
 SHARES = (1.0, 1.0, 2.0, 3.0, 5.0)
 LENGTHS_S = (1.5, 3.0, 5.0, 9.0)
+GAP_S = 0.05
+"""A listener hears less than this as no pause."""
 
 
 class Visit(NamedTuple):

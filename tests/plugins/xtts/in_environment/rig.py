@@ -79,6 +79,12 @@ def load_rig(folder: Path) -> Rig:
 @cache
 def upstream() -> Any:
     """Upstream's whole model, with the networks and the tokenizer of the tiny one."""
+    folder = rig().folder
+    return upstream_over(folder, load_checkpoint(folder, "cpu", lambda _part, _what: None))
+
+
+def upstream_over(folder: Path, ours: Checkpoint) -> Any:
+    """Upstream's whole model over networks that were read from a folder."""
     import TTS.tts.models.xtts as upstream_module
     from TTS.tts.configs.xtts_config import XttsConfig
 
@@ -88,11 +94,10 @@ def upstream() -> Any:
         def init_models(self) -> None: ...
 
     config = XttsConfig()
-    config.load_json(str(rig().folder / "config.json"))
+    config.load_json(str(folder / "config.json"))
     model = Upstream(config)
-    ours = load_checkpoint(rig().folder, "cpu", lambda _part, _what: None)
     model.gpt, model.hifigan_decoder = ours.gpt, ours.decoder
     model.mel_stats = ours.mel_stats
-    model.tokenizer = upstream_module.VoiceBpeTokenizer(str(rig().folder / "vocab.json"))
+    model.tokenizer = upstream_module.VoiceBpeTokenizer(str(folder / "vocab.json"))
     model.gpt.init_gpt_for_inference()
     return torch.nn.Module.eval(model)
