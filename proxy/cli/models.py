@@ -39,7 +39,7 @@ def models_import(
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Import a model: check its files, convert pickles to safetensors, and keep a copy."""
+    """Import a model. Its files are checked, and pickles converted."""
     from proxy.config import config_toml
     from proxy.engines.model_store.importing import ImportOrder, import_model
 

@@ -21,6 +21,7 @@ from proxy.errors import (
     ServerBusy,
     StorageUnavailable,
     UnknownHost,
+    VaultUnavailable,
 )
 from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
 
@@ -162,7 +163,7 @@ def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), UnknownHost, HeadTooLarge)
     grouped: dict[int, list[Failure]] = {}
     counted = (RateLimited, LimitsUnavailable) if endpoint.request_class else ()
-    last = (InternalError, ServerBusy, StorageUnavailable)
+    last = (InternalError, ServerBusy, StorageUnavailable, VaultUnavailable)
     for failure in dict.fromkeys((*endpoint.failures, *common, *counted, *last)):
         grouped.setdefault(failure.status, []).append(failure)
     return [tuple(grouped[status]) for status in sorted(grouped)]

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
+from time import sleep
 from typing import Any, NamedTuple
 
 import httpx2
@@ -133,14 +134,21 @@ class _Wave:
         return httpx2.Client(base_url=self._server.url, headers=headers, timeout=_WHOLE_S)
 
     def _make(self, number: int) -> str:
+        answer = self._upload(number)
+        # An account has few uploads at once.
+        while answer.status_code == 503:
+            sleep(float(answer.headers["retry-after"]))
+            answer = self._upload(number)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    def _upload(self, number: int) -> httpx2.Response:
         with self._client() as client:
-            answer = client.post(
+            return client.post(
                 "/v1/audio/voices",
                 data={"name": f"voice {number}", "engines[]": ENGINES},
                 files={"audio_sample": ("a.wav", self._sample, "audio/wav")},
             )
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["id"])
 
     def _open_streams(self, threads: ThreadPoolExecutor, voices: list[str]) -> None:
         """Begin streams with each voice, and with the first one until each worker has one."""

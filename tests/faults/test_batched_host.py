@@ -96,7 +96,8 @@ def test_the_figures_of_a_batch_are_on_the_metrics_page_and_with_the_engines(
 def test_those_who_wait_for_a_killed_host_finish_in_its_next_life(
     folder: Path, found: dict[str, str]
 ) -> None:
-    slow = f"slots = {RUNNING}\nstep_s = 0.005"
+    # Not by slack: on a busy machine its gate may send one of the listeners elsewhere.
+    slow = f'slots = {RUNNING}\nstep_s = 0.005\norder = "fifo"'
     with running(folder, config(folder, more=slow), environ=found) as server, ExitStack() as stack:
         answers = _kill_under_load(server, stack)
         assert {answer.headers["x-voxgate-engine"] for answer in answers} == {"toy/m"}
@@ -150,6 +151,10 @@ def test_a_step_that_fails_ends_the_host_with_its_reason_and_its_text_is_known_t
 ) -> None:
     with running(folder, config(folder), environ=found) as server:
         died = server.speech("step! by step", model="toy/m", voice="ana")
+        if died.status_code == 503:
+            # On a busy machine, the next life may come after the request's time.
+            until(lambda: state(server, "toy")["state"] == "ready")
+            died = server.speech("step! by step", model="toy/m", voice="ana")
         assert (died.status_code, died.json()["error"]["code"]) == (400, "unsupported_text"), died.text
         assert "the model failed: ToyFault" in server.log.read_text()
         until(lambda: state(server, "toy")["state"] == "ready")

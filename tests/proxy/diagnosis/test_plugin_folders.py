@@ -17,7 +17,8 @@ from tests.server import VOXGATE
 ROOT = Path(__file__).parents[3]
 CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
-OTHERS = ("latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "xtts")
+OTHERS = ("latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer")
+WITH_MODELS = ("xtts",)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def check(folder: str, *more: str, **environ: str) -> list[dict[str, Any]]:
 
 def test_each_plugin_of_the_repository_is_checked_here() -> None:
     folders = {file.parent.name for file in (ROOT / "plugins").glob("*/plugin.py")}
-    assert folders == {*CLOUDS, *ENGINES, *OTHERS}
+    assert folders == {*CLOUDS, *ENGINES, *OTHERS, *WITH_MODELS}
 
 
 @pytest.mark.parametrize("plugin", ENGINES)
@@ -73,6 +74,14 @@ def test_each_key_of_an_engine_is_tried(tmp_path: Path, fakes: Clouds) -> None:
 def test_a_plugin_without_an_engine_is_loaded(plugin: str) -> None:
     (row,) = check(f"plugins/{plugin}")
     assert (row["state"], row["name"]) == ("ok", plugin)
+
+
+@pytest.mark.parametrize("plugin", WITH_MODELS)
+def test_an_engine_for_imported_models_says_that_it_needs_one(plugin: str) -> None:
+    first, *_, last = check(f"plugins/{plugin}")
+    assert (first["state"], first["name"]) == ("ok", plugin)
+    assert last["state"] == "wrong"
+    assert "names no model: import one" in last["found"] or "env build" in last["found"]
 
 
 def test_the_smallest_example_speaks_and_is_told_what_it_lacks() -> None:

@@ -25,7 +25,8 @@ SOON_S = 20.0
 
 _PROGRAM = """
 import sys, time
-from speech_engine.host.pipe_messages import (*,)
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import *
 pipe, number = ParentPipe(int(sys.argv[1])), sys.argv[2]
 {first}
 pipe.send(Ready(f"key of {{number}}" if number == "0" else None))
