@@ -1,4 +1,4 @@
-"""docs/operations.md, "Reload the configuration": its list is what waits for a restart, setting by setting."""
+"""docs/operations.md, "Reload the configuration": its list is what waits for a restart, and no more."""
 
 from __future__ import annotations
 
