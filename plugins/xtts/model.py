@@ -14,6 +14,7 @@ from plugins.xtts.model_format import CODE_SAMPLES, RATE_HZ, SAMPLE_HZ
 from plugins.xtts.text import TextReader
 from plugins.xtts.vocoder import SoundWindow, pcm_of
 from speech_engine.host.batch_model import OutOfMemory, RowSpec, RowStep
+from speech_engine.values import SpeechJob
 
 STEP_S = CODE_SAMPLES / SAMPLE_HZ
 """The seconds of sound that one code stands for."""
@@ -48,6 +49,14 @@ class XttsModel:
 
     def __repr__(self) -> str:
         return f"<XttsModel {self._decoder!r}>"
+
+    def judge(self, job: SpeechJob) -> None:
+        """Read all texts of a job, so that a bad one is refused before the first is spoken.
+
+        Raise UnsupportedLanguage or UnsupportedText.
+        """
+        for segment in job.segments:
+            self._reader.tokens(segment.spoken, job.language)
 
     def make_voice(self, recordings: Sequence[bytes]) -> XttsVoice:
         return self._voices.make(recordings)

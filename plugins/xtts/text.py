@@ -76,7 +76,12 @@ class TextReader:
         if name == "th":
             # PyThaiNLP has prepared it. The model's own cleaning does not know the language.
             return _SPACES.sub(" ", text.lower()).strip()
-        clean: str = self._cleaner.preprocess_text(text.strip().lower(), name.split("-")[0])
+        try:
+            clean: str = self._cleaner.preprocess_text(text.strip().lower(), name.split("-")[0])
+        except Exception:  # noqa: BLE001 - the seam around num2words: each of its languages raises otherwise
+            raise UnsupportedText(
+                f"This model cannot read a number or a sign in this text as {name!r}; write it in words."
+            ) from None
         return clean
 
     def _spell(self, clean: str, name: str) -> Any:

@@ -73,9 +73,12 @@ class XttsEngine:
         if not isinstance(job.voice, Samples) or not job.voice.samples:
             raise VoiceNotFound("XTTS has no voices of its own; it speaks with recordings.")
         samples: Sequence[Sample] = job.voice.samples
-        voice = await self.batch.call(
-            lambda: self._context.samples.derived(job, samples, self._model.make_voice)
-        )
+
+        def prepare() -> XttsVoice:
+            self._model.judge(job)
+            return self._context.samples.derived(job, samples, self._model.make_voice)
+
+        voice = await self.batch.call(prepare)
         async with aclosing(self.batch.speak(job, voice)) as events:
             async for event in events:
                 yield event

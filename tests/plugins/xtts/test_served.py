@@ -117,6 +117,17 @@ def test_thai_is_refused_without_a_thai_model(rig: Rig) -> None:
     assert "xtts has no model of 'xtts/thai'" in " ".join(checked.stdout.split())
 
 
+def test_a_text_that_cannot_be_read_at_its_end_is_refused_before_its_first_sound(rig: Rig) -> None:
+    text = "This is a sentence of some words. " * 10 + "9" * 70 + "."
+    with rig.server.client() as client:
+        body = {"model": "xtts", "voice": rig.voices[0], "input": text, "language": "tr"}
+        answer = client.post("/v1/audio/speech", json=body)
+        (last, *_) = client.get("/v1/usage").json()["data"]
+    assert answer.status_code == 400, answer.text
+    assert "write it in words" in answer.json()["error"]["message"]
+    assert last["outcome"] == "failed"
+
+
 def test_thai_is_spoken_with_a_thai_model_that_was_imported(tmp_path: Path) -> None:
     model = tiny_model(interpreter("xtts"), tmp_path / "of my own", "thai")
     lend("xtts")

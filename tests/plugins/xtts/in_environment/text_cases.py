@@ -55,3 +55,20 @@ def test_a_text_of_which_nothing_is_left_is_refused(text: str) -> None:
 def test_a_text_beyond_the_models_length_is_refused_with_the_length() -> None:
     with pytest.raises(UnsupportedText, match="reads 200"):
         rig().reader.tokens("word " * 100, "en")
+
+
+LONG = "9" * 70
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        *((f"hello {LONG} there", language) for language in ("tr", "pl", "cs", "it")),
+        ("hello €" + "9" * 60 + ".5", "hu"),
+    ],
+)
+def test_a_number_that_upstreams_cleaning_cannot_read_is_the_texts_fault(text: str, language: str) -> None:
+    with pytest.raises(UnsupportedText, match=f"number or a sign in this text as '{language}'") as refused:
+        rig().reader.tokens(text, language)
+    assert "999" not in str(refused.value)
+    assert refused.value.__cause__ is None
