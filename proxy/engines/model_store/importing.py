@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -23,6 +22,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from proxy.engines.model_store.conversion import convert_apart
+from proxy.engines.model_store.import_order import ImportOrder, judge_licence, judge_names
 from proxy.engines.model_store.store import CURRENT, HIDDEN, ModelRefused, ModelStore, Progress, hash_file
 from speech_engine.model_files import (
     FolderContents,
@@ -37,21 +37,9 @@ from speech_engine.model_files import (
 from speech_engine.model_files.contents import MOST_TEXT_BYTES
 from speech_engine.model_files.manifest import MANIFEST, digest_of
 
-_LICENCE = re.compile(r"[^\W_][\w .,()+/-]{0,99}")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _SPARE_BYTES = 64 * 1024 * 1024
 _PIECE = 4 * 1024 * 1024
 _GB = 1024**3
-
-
-class ImportOrder(NamedTuple):
-    """What an operator asks for: where the files are, and what the model is to be."""
-
-    source: Path
-    engine: str
-    name: str
-    licence: str
-    languages: tuple[str, ...] = ()
 
 
 class Imported(NamedTuple):
@@ -66,7 +54,8 @@ class Imported(NamedTuple):
 def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, progress: Progress) -> Imported:
     """Import a model. The caller holds the store's lock. Raise ModelRefused with what is wrong."""
     home = store.home(order.name)
-    _judge(order)
+    judge_names(order)
+    judge_licence(store, order)
     sources = _sources(order.source, format_)
     _judge_room(store, sources)
     making = Path(tempfile.mkdtemp(prefix=HIDDEN, dir=store.folder))
@@ -77,6 +66,7 @@ def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, pr
         except UnusableModel as fault:
             raise ModelRefused(f"{order.source}: {fault}") from None
         manifest = _manifest(order, format_, facts, making, progress)
+        judge_licence(store, order, manifest.digest)
         (making / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         is_new = _place(making, home, manifest.digest)
     except OSError as error:
@@ -84,14 +74,6 @@ def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, pr
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return Imported(manifest, home / manifest.digest, is_new, lacks)
-
-
-def _judge(order: ImportOrder) -> None:
-    if not _LICENCE.fullmatch(order.licence):
-        raise ModelRefused(f"--licence: {order.licence[:80]!r} is no name of a licence, such as CPML")
-    for language in order.languages:
-        if not _LANGUAGE.fullmatch(language):
-            raise ModelRefused(f"--language: {language[:40]!r} is no language tag, such as th or pt-BR")
 
 
 class _Source(NamedTuple):

@@ -126,7 +126,7 @@ def with_model(
         return section, None
     if format_ is None:
         raise UnusableModel(f"{section.plugin} takes no imported model; remove the line")
-    model = ModelStore(data).find(section.model)
+    model = _pinned(section, data) or ModelStore(data).find(section.model)
     if model is None:
         command = f"voxgate models import PATH --engine {section.plugin} --name {section.model}"
         raise UnusableModel(f"no model called {section.model} has been imported; run: {command} --licence …")
@@ -136,6 +136,14 @@ def with_model(
         )
     settings = {**section.settings, MODEL_PATH: str(model.folder)}
     return msgspec.structs.replace(section, settings=settings), model
+
+
+def _pinned(section: EngineSection, data: str) -> StoredModel | None:
+    for manifest in section.pinned:
+        if manifest.name == section.model:
+            folder = ModelStore(data).folder / manifest.name / manifest.digest
+            return StoredModel(manifest, folder, is_current=True)
+    return None
 
 
 def verify(model: StoredModel, progress: Progress) -> str:

@@ -168,6 +168,21 @@ def test_wrong_options_are_refused_by_name(
     assert "no model called 'owl'" in refused(run("models", "remove", "owl"))
 
 
+def test_another_licence_needs_a_word_of_its_own(run: Run, folder: Path, source: Path) -> None:
+    first = run("models", "import", str(source), *IMPORT, "--json").json["digest"]
+    freed = (*IMPORT[:-1], "Apache-2.0")
+    torch_file(source / "model.pth", {**tiny(), "more.weight": tiny()["embed.weight"]})
+    says = "--licence: bird is under CPML so far; add --change-licence if Apache-2.0 is right"
+    assert says in refused(run("models", "import", str(source), *freed))
+    second = run("models", "import", str(source), *freed, "--change-licence", "--json").json["digest"]
+    torch_file(source / "model.pth", tiny())
+    back = run("models", "import", str(source), *freed)
+    assert says in refused(back), "the files of the first version are under its licence"
+    rows = run("models", "list", "--json").json["data"]
+    assert {row["digest"]: row["licence"] for row in rows} == {first: "CPML", second: "Apache-2.0"}
+    assert run("models", "import", str(source), *IMPORT, "--change-licence").status == 0
+
+
 def test_a_changed_byte_is_found_and_an_import_mends_it(run: Run, folder: Path, source: Path) -> None:
     row = run("models", "import", str(source), *IMPORT, "--json").json
     file = Path(row["folder"]) / "model.safetensors"
