@@ -9,11 +9,11 @@ import torch
 
 from plugins.xtts.checkpoint import Checkpoint
 from plugins.xtts.conditioning import VoiceMaker, XttsVoice
-from plugins.xtts.decoding import BatchedDecoder, DecodingRow
+from plugins.xtts.decoding import BatchedDecoder, DecodingRow, out_of_memory
 from plugins.xtts.model_format import CODE_SAMPLES, RATE_HZ, SAMPLE_HZ
 from plugins.xtts.text import TextReader
 from plugins.xtts.vocoder import SoundWindow, pcm_of
-from speech_engine.host.batch_model import OutOfMemory, RowSpec, RowStep
+from speech_engine.host.batch_model import RowSpec, RowStep
 from speech_engine.values import SpeechJob
 
 STEP_S = CODE_SAMPLES / SAMPLE_HZ
@@ -74,8 +74,8 @@ class XttsModel:
             with torch.inference_mode():
                 latents = torch.stack(row.decoding.latents)
                 return pcm_of(row.window.next_piece(self._vocoder, latents, row.speaker, is_last))
-        except torch.OutOfMemoryError:
-            raise OutOfMemory from None
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(error) from None
 
     def leave(self, row: XttsRow) -> None:
         self._decoder.leave(row.decoding)
