@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from plugins.xtts.decoder_sizes import SPEAKER, read_decoder_sizes
 from speech_engine.model_files import ModelContents, ModelFacts, ModelFile, ModelFormat, UnusableModel
 
 SAMPLE_HZ = 22_050
@@ -22,7 +23,6 @@ batch is late for what follows the first sound. Who has enough to hear gets long
 CONTEXT_FRAMES, UNSETTLED_FRAMES = 12, 4
 """Frames on each side that the network hears to make one, and the last ones, which still change."""
 LATENTS = 32
-SPEAKER = 512
 MELS = 80
 
 _LETTERS = {"th": "ก", "ar": "ا", "ru": "а", "hi": "क"}
@@ -56,7 +56,7 @@ def read_sizes(model: ModelContents) -> Sizes:
     codes = number("num_audio_tokens", 3, 1 << 16)
     sizes = Sizes(
         layers=number("layers", 1, 128),
-        dim=number("n_model_channels", 8, 8192),
+        dim=number("n_model_channels", 8, 4096),
         heads=number("n_heads", 1, 128),
         most_codes=number("max_audio_tokens", 16, 8192),
         most_text=number("max_text_tokens", 16, 8192),
@@ -114,10 +114,7 @@ def check_xtts(model: ModelContents) -> ModelFacts:
     if not languages:
         raise UnusableModel("vocab.json: it knows none of the languages in config.json")
     _check_language_model(model, sizes)
-    decoder = "hifigan_decoder.waveform_decoder"
-    width = model.expect("weights", f"{decoder}.conv_pre.weight", (None, sizes.dim, 7)).shape[0]
-    model.expect("weights", f"{decoder}.cond_layer.weight", (width, SPEAKER, 1))
-    model.expect("weights", "hifigan_decoder.speaker_encoder.fc.weight", (SPEAKER, None))
+    read_decoder_sizes(model, sizes.dim)
     model.expect("weights", "mel_stats", (MELS,))
     tags = tuple(bcp47_of(language) for language in languages)
     # 32 rows of a thousand positions, and what one step needs.
@@ -142,6 +139,9 @@ def _check_language_model(model: ModelContents, sizes: Sizes) -> None:
         "conditioning_perceiver.latents": (LATENTS, dim),
         "final_norm.weight": (dim,),
         **{f"gpt.h.{layer}.attn.c_attn.weight": (dim, 3 * dim) for layer in range(sizes.layers)},
+        **{f"gpt.h.{layer}.mlp.c_fc.weight": (dim, 4 * dim) for layer in range(sizes.layers)},
+        **{f"conditioning_encoder.attn.{layer}.qkv.weight": (3 * dim, dim, 1) for layer in range(6)},
+        "conditioning_encoder.init.weight": (dim, MELS, 1),
     }
     for name, shape in shapes.items():
         model.expect("weights", f"gpt.{name}", shape)

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import msgspec
 
-from speech_engine.host.confinement import confine
+from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.devices import DeviceLacking, choose_device
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
@@ -49,6 +49,8 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
                 tell(loop, draining.set)
 
     pipe.watch(on_message, lambda: remove_socket(begin.address))
+    # Before the worker reads a model: a file may be made to take any amount.
+    limit_memory(begin.memory_mb)
     settings_type, create = worker_engine(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     # In a thread: to import torch takes seconds, and the supervisor may want to stop us meanwhile.
@@ -72,7 +74,7 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
         server = HostServer(engine, slots, log, pulse, suspects, shelf, device)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
-            for lack in confine(begin.needs, begin.memory_mb):
+            for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
             pipe.send(Ready())
             log.info("host.start.complete", slots=engine.slots, device=str(device))
