@@ -120,7 +120,7 @@ class Batched:
     def __init__(self, folder: Path, device: str, options: Options) -> None:
         self.checkpoint = load_checkpoint(folder, device, lambda _part, _what: None)
         languages = readable_languages(self.checkpoint.languages)
-        reader = TextReader(self.checkpoint.vocabulary, languages, self.checkpoint.sizes.most_text)
+        reader = TextReader(self.checkpoint.vocabulary, languages, self.checkpoint.sizes)
         precision = getattr(torch, options.precision)
         decoder = BatchedDecoder(self.checkpoint, precision, fixed_codes=self.checkpoint.sizes.most_codes)
         self.maker = VoiceMaker(self.checkpoint, device)

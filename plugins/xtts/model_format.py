@@ -29,6 +29,16 @@ _LETTERS = {"th": "ก", "ar": "ا", "ru": "а", "hi": "क"}
 """A letter without which a vocabulary does not know a language, whatever the configuration says."""
 
 
+_READING: Mapping[str, tuple[str, ...]] = {
+    "normalizer": ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Strip", "StripAccents"),
+    "pre_tokenizer": ("Whitespace", "WhitespaceSplit", "BertPreTokenizer", "Punctuation", "Digits"),
+    "post_processor": (),
+    "padding": (),
+    "truncation": (),
+}
+"""What a vocabulary may do with a text. Others run endless patterns, or add tokens that nobody knows."""
+
+
 class Sizes(NamedTuple):
     """The sizes of the language model, and the tokens that mean something to it."""
 
@@ -44,6 +54,7 @@ class Sizes(NamedTuple):
     vocabulary: int
     start_text: int
     stop_text: int
+    space: int
 
 
 def read_sizes(model: ModelContents) -> Sizes:
@@ -67,6 +78,7 @@ def read_sizes(model: ModelContents) -> Sizes:
         vocabulary=max(vocabulary.values()) + 1,
         start_text=_token(vocabulary, "[START]"),
         stop_text=_token(vocabulary, "[STOP]"),
+        space=_token(vocabulary, "[SPACE]"),
     )
     if sizes.dim % sizes.heads:
         raise UnusableModel("config.json: gpt_n_model_channels cannot be divided by gpt_n_heads")
@@ -110,6 +122,7 @@ def check_xtts(model: ModelContents) -> ModelFacts:
     ):
         model.number("config", f"model_args.{name}", wanted, wanted)
     sizes = read_sizes(model)
+    _check_reading(model)
     languages = spoken_languages(model)
     if not languages:
         raise UnusableModel("vocab.json: it knows none of the languages in config.json")
@@ -147,6 +160,30 @@ def _check_language_model(model: ModelContents, sizes: Sizes) -> None:
         model.expect("weights", f"gpt.{name}", shape)
     if f"gpt.gpt.h.{sizes.layers}.attn.c_attn.weight" in model.tensors("weights"):
         raise UnusableModel(f"config.json: gpt_layers is {sizes.layers}, but model.safetensors has more")
+
+
+def _check_reading(model: ModelContents) -> None:
+    """Raise UnusableModel for a vocabulary that does more with a text than those of XTTS do."""
+    content = model.json("vocabulary")
+    for part, known in _READING.items():
+        for type_ in _types_in(content.get(part)):
+            if type_ not in known:
+                wanted = f"be {' or '.join(known)}" if known else "not be there"
+                raise UnusableModel(f"vocab.json: its {part} must {wanted}; it is {str(type_)[:40]!r}")
+    if content["model"].get("type", "BPE") != "BPE" or content["model"].get("dropout"):
+        raise UnusableModel("vocab.json: its model must be BPE, without dropout")
+
+
+def _types_in(part: Any) -> list[Any]:
+    """Return the types of a part of a vocabulary, or of all in its sequence."""
+    if part is None:
+        return []
+    if not isinstance(part, dict):
+        return [part]
+    members = part.get("normalizers", part.get("pretokenizers")) if part.get("type") == "Sequence" else None
+    if not isinstance(members, list):
+        return [part.get("type")]
+    return [each.get("type") if isinstance(each, dict) else each for each in members]
 
 
 def _token(vocabulary: Mapping[str, int], token: str) -> int:

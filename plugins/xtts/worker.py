@@ -121,7 +121,7 @@ def _load(settings: XttsSettings, context: Context, folder: Path) -> tuple[Check
         context.log.warning("xtts.language.unreadable", language=missing)
     if not languages:
         raise UnusableModel("config.json: this environment can read none of the model's languages")
-    reader = TextReader(checkpoint.vocabulary, languages, checkpoint.sizes.most_text)
+    reader = TextReader(checkpoint.vocabulary, languages, checkpoint.sizes)
     decoder = BatchedDecoder(checkpoint, getattr(torch, settings.precision))
     model = XttsModel(checkpoint, reader, decoder, VoiceMaker(checkpoint, device))
     return checkpoint, model, model_info(folder, languages, find_manifest(folder))

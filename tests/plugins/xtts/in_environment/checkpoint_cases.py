@@ -105,6 +105,50 @@ def test_a_tensor_too_many_is_named(folder: Path) -> None:
     assert "unheard_of" in _refusal(folder)
 
 
+def _processor(number: int) -> dict[str, Any]:
+    """A part of a vocabulary that puts a token of this number before every text."""
+    own = [{"SpecialToken": {"id": "[X]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    tokens = {"[X]": {"id": "[X]", "ids": [number], "tokens": ["[X]"]}}
+    pair = [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]
+    return {"type": "TemplateProcessing", "single": own, "pair": pair, "special_tokens": tokens}
+
+
+_SPLIT = {"type": "Split", "pattern": {"Regex": "(a+)+$x"}, "behavior": "Isolated", "invert": False}
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "says"),
+    [
+        (
+            "post_processor",
+            _processor(999_999),
+            "its post_processor must not be there; it is 'TemplateProcessing'",
+        ),
+        ("pre_tokenizer", _SPLIT, "its pre_tokenizer must be Whitespace or"),
+        ("pre_tokenizer", {"type": "Sequence", "pretokenizers": [_SPLIT]}, "it is 'Split'"),
+        (
+            "normalizer",
+            {"type": "Replace", "pattern": {"Regex": "(a|a)+b"}, "content": ""},
+            "it is 'Replace'",
+        ),
+        ("normalizer", {"type": "Sequence", "normalizers": [7]}, "it is '7'"),
+        ("padding", {"strategy": {"Fixed": 10**9}, "pad_id": 0}, "its padding must not be there"),
+        ("truncation", {"max_length": 3}, "its truncation must not"),
+    ],
+)
+def test_a_vocabulary_that_does_other_things_with_a_text_is_refused(
+    folder: Path, part: str, value: object, says: str
+) -> None:
+    _edit(folder / "vocab.json", lambda vocabulary: vocabulary.update({part: value}))
+    assert says in _refusal(folder)
+
+
+@pytest.mark.parametrize("change", [{"type": "WordPiece"}, {"dropout": 0.5}])
+def test_a_vocabulary_of_another_kind_is_refused(folder: Path, change: dict[str, object]) -> None:
+    _edit(folder / "vocab.json", lambda vocabulary: vocabulary["model"].update(change))
+    assert "its model must be BPE, without dropout" in _refusal(folder)
+
+
 _VOCODER = "hifigan_decoder.waveform_decoder."
 _ENCODER = "hifigan_decoder.speaker_encoder."
 
