@@ -20,7 +20,7 @@ CODE_SAMPLES = 1024
 FIRST_CODES, NEXT_CODES = 10, 8
 """The codes that make the first sound of a row, and the fewest that make more of it. With twenty more, a full
 batch is late for what follows the first sound. Who has enough to hear gets longer pieces all the same."""
-CONTEXT_FRAMES, UNSETTLED_FRAMES = 12, 4
+CONTEXT_FRAMES, UNSETTLED_FRAMES = 13, 4
 """Frames on each side that the network hears to make one, and the last ones, which still change."""
 LATENTS = 32
 MELS = 80
