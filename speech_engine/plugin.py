@@ -101,6 +101,11 @@ class Hosted(msgspec.Struct, frozen=True):
     keeps_one_core: bool = False
     devices: tuple[DeviceKind, ...] = ("cpu",)
 
+    @property
+    def has_environment(self) -> bool:
+        """Whether its hosts run in an environment of their own, and not under the server's Python."""
+        return bool(self.packages or self.bare)
+
 
 Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]
 """(name, settings, context) → an async context manager of what the kind asks for, e.g. an `Engine`."""
