@@ -34,7 +34,7 @@ def models_import(
     name: Annotated[str, typer.Option(help="What the configuration will call it.")],
     licence: Annotated[str, typer.Option(help="The name of its licence: CPML, Apache-2.0, ….")],
     language: Annotated[
-        list[str] | None, typer.Option(help="A language that it speaks; may be repeated.")
+        list[str] | None, typer.Option(help="Only this language of it; may be repeated.")
     ] = None,
     change_licence: Annotated[
         bool, typer.Option("--change-licence", help="The name's model has another licence now.")

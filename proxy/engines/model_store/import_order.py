@@ -48,3 +48,22 @@ def judge_licence(store: ModelStore, order: ImportOrder, digest: str = "") -> No
                 f"--licence: {order.name} is under {licence} so far; "
                 f"add --change-licence if {order.licence} is right"
             )
+
+
+def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of a model's languages that the order names, or all. Raise ModelRefused for another one.
+
+    A model whose format knows no languages speaks those of the order.
+    """
+    if not known or not order.languages:
+        return known or order.languages
+    wanted = {_found(language, known) for language in order.languages}
+    return tuple(each for each in known if each in wanted)
+
+
+def _found(language: str, known: tuple[str, ...]) -> str:
+    base = language.partition("-")[0]
+    for each in known:
+        if each.casefold() in (language.casefold(), base.casefold()):
+            return each
+    raise ModelRefused(f"--language: this model does not speak {language}; it speaks {', '.join(known)}")

@@ -22,7 +22,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from proxy.engines.model_store.conversion import convert_apart
-from proxy.engines.model_store.import_order import ImportOrder, judge_licence, judge_names
+from proxy.engines.model_store.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
 from proxy.engines.model_store.store import CURRENT, HIDDEN, ModelRefused, ModelStore, Progress, hash_file
 from speech_engine.model_files import (
     FolderContents,
@@ -145,14 +145,11 @@ def _copy_all(sources: list[_Source], making: Path, progress: Progress) -> tuple
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a plain file. A link could lead anywhere, and a device never ends. Raise UnusableModel."""
+    """Open a plain file, or one behind a link, as caches of models have them. Raise UnusableModel."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        # Else the open of a pipe would wait for somebody who writes.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
-        if path.is_symlink():
-            raise UnusableModel(
-                f"it is a link; name the folder with the file itself ({path.resolve()})"
-            ) from None
         raise UnusableModel(f"it cannot be read: {error.strerror}") from None
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -203,7 +200,7 @@ def _manifest(
         digest=digest_of(order.engine, entries),
         files=tuple(entries),
         licence=order.licence,
-        languages=order.languages or facts.languages,
+        languages=chosen_languages(order, facts.languages),
         imported_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         parameters=sum(numbers.values()),
         dtype=max(numbers, key=lambda dtype: numbers[dtype], default=""),
