@@ -9,19 +9,20 @@ from pathlib import Path
 import msgspec
 
 from plugins.xtts.plugin import XttsSettings
-from plugins.xtts.worker import model_info, voxgate_register
+from plugins.xtts.worker import model_info
 from speech_engine import Context, ModelInfo
 from speech_engine.host.log import HostLogger
 from speech_engine.model_files import ModelManifest
 from speech_engine.model_files.manifest import MANIFEST, digest_of
+from speech_engine.worker_module import worker_engine
 from tests.plugins.xtts.in_environment.rig import rig
 
 
 async def _described(folder: Path) -> ModelInfo:
     settings = XttsSettings(model_path=str(folder))
-    (plugin,) = voxgate_register()
-    async with plugin.create("xtts", settings, Context(HostLogger("xtts"))) as engine:
-        (info,) = engine.models()
+    _, create = worker_engine("plugins.xtts.worker")
+    async with create("xtts", settings, Context(HostLogger("xtts"))) as engine:
+        info: ModelInfo = engine.models()[0]
         return info
 
 
