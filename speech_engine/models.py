@@ -29,6 +29,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     If a model needs longer, `first_audio_s` raises the server's time limit to first audio. If the text
     leaves the operator's machines, `is_local` is false: some plans do without such models.
     `shutdown_date` is the day, such as 2027-01-06, from which the provider serves the model no more.
+    `encoded_hz` is the rate of its own `formats`, 0 if that is not known: a client that names a rate gets
+    their bytes only if they surely have it.
     `digest` stands for the checkpoint of a local model: another one sounds different under the same id.
     `phonemes` are the alphabets in which a job may say how a word sounds. If `reads_numbers` is false,
     the front-end of the language prepares the texts. If the operator `must_accept_licence`, the model
@@ -47,6 +49,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     shutdown_date: str = ""
     formats: tuple[str, ...] = ()
+    encoded_hz: int = 0
     max_characters: int = 4096
     joins_segments: bool = False
     speed: tuple[float, float] = (1.0, 1.0)

@@ -28,7 +28,7 @@ from speech_engine import Sample
 AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
 _STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
-_JSON_VALUES = ("speed", "pitch", "seed", "cache")
+_JSON_VALUES = ("speed", "pitch", "seed", "cache", "sample_rate", "bitrate")
 _MOST_TEXT = 1000
 _TEXT_FIELDS = frozenset((*SpeechBody.__struct_fields__, TEXT, CONSENT))
 

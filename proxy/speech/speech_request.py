@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from policies import language, lexicon
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
-from proxy.audio.formats import FORMATS
+from proxy.audio.formats import FORMATS, RATES_HZ, USUAL_FORMS, FormFault, OutputForm, form_of
 from proxy.config import fields
 from proxy.errors import InvalidRequest
 from proxy.speech.voice_reference import ONE_OF, VoiceName, VoiceReference, sent_voice
@@ -52,6 +52,14 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     audio_format: Annotated[
         str, Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]})
     ] = "mp3"
+    sample_rate: (
+        Annotated[
+            Literal[8000, 16000, 22050, 24000, 44100, 48000],
+            Meta(description=f"one of {', '.join(map(str, RATES_HZ))}"),
+        ]
+        | None
+    ) = None
+    bitrate: Annotated[int, Meta(ge=6, le=320, description="an integer of kbit/s, 6 to 320")] | None = None
     speed: Annotated[float, Meta(ge=0.25, le=4.0, description="a number from 0.25 to 4.0")] = 1.0
     stream_format: Annotated[Literal["audio", "sse"], Meta(description="one of audio, sse")] = "audio"
     language: Annotated[
@@ -92,7 +100,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     text: str
     voice: str
-    format: str
+    form: OutputForm
     answer: Literal["audio", "sse", "json"]
     speed: float
     language: str | None
@@ -106,7 +114,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     by_sentence: bool = False
 
     def __repr__(self) -> str:
-        return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.format}>"
+        return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.form.format}>"
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -135,13 +143,16 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
         answer, format_ = "json", _format(parsed.audio_format, "audio_format", FORMATS)
     elif answer == "sse" and parsed.model in _NO_SSE:
         answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
+    form = USUAL_FORMS[format_]
+    if not (parsed.sample_rate is None and parsed.bitrate is None):
+        form = _form(format_, parsed)
     tag = parsed.language
     voice, cast, mix = sent_voice(parsed.voice)
     return SpeechRequest(
         model=parsed.model,
         text=parsed.input,
         voice=voice,
-        format=format_,
+        form=form,
         answer=answer,
         speed=parsed.speed,
         language=None if tag.lower() in ("", "auto") else language.usual(tag),
@@ -259,3 +270,11 @@ def _format(name: str, field: str, known: tuple[str, ...]) -> str:
             f"Invalid value for '{field}': it must be one of {', '.join(known)}.", param=field
         )
     return lowered
+
+
+def _form(format_: str, body: SpeechBody) -> OutputForm:
+    try:
+        return form_of(format_, body.sample_rate, body.bitrate)
+    except FormFault as fault:
+        value = body.sample_rate if fault.field == "sample_rate" else body.bitrate
+        raise _invalid(fields.FieldFault(fault.field, "wrong", fault.expected, value)) from None

@@ -14,6 +14,7 @@ import proxy
 from policies.lexicon import Lexicon
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Candidate, Model, Voice
+from proxy.audio.formats import USUAL_FORMS, OutputForm
 from proxy.config.sections import Config, EngineSection, PluginSection
 from proxy.speech.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, CacheQuestion, Names
 from proxy.speech.planning import Part, SpeechPlan
@@ -26,7 +27,7 @@ REQUEST = SpeechRequest(
     model="tts-1",
     text=TEXT,
     voice="ana",
-    format="mp3",
+    form=USUAL_FORMS["mp3"],
     answer="audio",
     speed=1.0,
     language=None,
@@ -38,7 +39,7 @@ OTHERWISE: dict[str, Any] = {
     "model": "one/m",
     "text": "Hello, there.",
     "voice": "ben",
-    "format": "wav",
+    "form": OutputForm("mp3", 24_000, is_usual=False),
     "answer": "sse",
     "speed": 1.01,
     "language": "en-GB",
@@ -182,7 +183,7 @@ _REQUESTS = st.builds(
     model=st.just("tts-1"),
     text=st.text(min_size=1, max_size=6),
     voice=st.just("ana"),
-    format=st.sampled_from(["mp3", "wav"]),
+    form=st.sampled_from([USUAL_FORMS["mp3"], USUAL_FORMS["wav"], OutputForm("wav", 8_000, is_usual=False)]),
     answer=st.sampled_from(["audio", "sse", "json"]),
     speed=st.sampled_from([1.0, 1.5, 4.0]),
     language=st.none(),
