@@ -108,7 +108,7 @@ class SpeechEndpoint:
             await self._speak_reference(state, admitted.terms, connection)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
-        request = speech_request.parse_speech(body, self._defaults)
+        request = speech_request.parse_speech(body, self._defaults, self._plans.client_fields)
         key = self._idempotency.key(connection)
         speak = partial(self._speak, state, request, admitted.terms)
         if key is None:
@@ -127,7 +127,8 @@ class SpeechEndpoint:
     async def _speak_reference(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
         """Speak with the voice of a recording that comes with the request."""
         caller: Caller = state["caller"]
-        sent = await self._reference.read(connection, caller, terms, self._defaults)
+        fields = self._plans.client_fields()
+        sent = await self._reference.read(connection, caller, terms, self._defaults, fields)
         try:
             async with self._reference.voice(caller.account, sent) as voice:
                 await self._speak(state, sent.request, terms, connection, voice)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
+from proxy.speech.client_fields import find_ignored
 
 _MOST_IN_A_HEADER = 1000
 """Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
@@ -22,6 +23,8 @@ ANSWER_HEADERS = {
     "it; `off`: the cache was not asked.",
 }
 SOME_ANSWER_HEADERS = {
+    "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
+    "`instructions`, and known fields of other servers.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
     "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
     "matched, and the candidates in order; failures after routing have it too.",
@@ -35,8 +38,26 @@ _NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
 def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     """Return the headers of a good answer."""
     speech, call = answer.speech, answer.call
-    voice, language = call.plan.voice.id, call.plan.language
-    return _raw_headers(media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache)
+    voice, language, request = call.plan.voice.id, call.plan.language, call.request
+    headers = _raw_headers(
+        media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache
+    )
+    if request.instructions or request.extra or request.ignored:
+        return (*headers, *_ignored_header(answer))
+    return headers
+
+
+def _ignored_header(answer: Answer) -> tuple[RawHeader, ...]:
+    """Return the header with the fields that a model which spoke does not follow, if there are any."""
+    names, request = set(answer.speech.engine.split(", ")), answer.call.request
+    infos = [
+        candidate.model.info
+        for part in answer.call.plan.parts
+        for candidate in part.candidates
+        if candidate.model.name in names
+    ]
+    ignored = find_ignored(request.ignored, request.instructions, request.extra, infos)
+    return ((b"x-voxgate-ignored", ", ".join(ignored).encode()),) if ignored else ()
 
 
 @lru_cache(maxsize=1024)

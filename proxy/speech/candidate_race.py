@@ -20,6 +20,7 @@ from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
 from proxy.speech.call import Attempt, PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
+from proxy.speech.client_fields import decoded, extra_of
 from proxy.speech.deadline import Deadline
 from proxy.speech.listening import listening_to
 from proxy.speech.planning import Part
@@ -31,6 +32,7 @@ from speech_engine import (
     ModelInfo,
     Speak,
     SpeechJob,
+    UnsupportedInstructions,
 )
 from speech_engine.host.engine_stream import run_to_end
 
@@ -125,7 +127,8 @@ class FirstAudio:
         attempt = Attempt(
             part=run.number,
             model=model,
-            characters=run.text_for(stream.candidate).spoken_characters,
+            # A provider that follows instructions bills them as text. The account does not pay for them.
+            characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
             output=stream,
             rate=self._catalogue.rate(model),
         )
@@ -245,6 +248,11 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
     native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native_speed
     listening = listening_to(call, run, candidate, time.monotonic())
+    instructions = request.instructions if info.max_instructions else ""
+    if len(instructions) > info.max_instructions:
+        raise UnsupportedInstructions(
+            f"Invalid 'instructions': this model takes up to {info.max_instructions} characters of them."
+        )
     can_pass_through = (
         factor == 1.0
         and form.format in info.formats
@@ -273,6 +281,8 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
         plays_in_s=listening.plays_in_s,
         plays_rate=factor,
         follows_s=listening.follows_s,
+        instructions=instructions,
+        extra=decoded(extra_of(request.extra, info)) if request.extra else {},
     )
 
 

@@ -5,6 +5,7 @@ A field's description is also the text of its 400. The OpenAPI document comes fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
 from proxy.audio.formats import FORMATS, RATES_HZ, USUAL_FORMS, FormFault, OutputForm, form_of
 from proxy.config import fields
 from proxy.errors import InvalidRequest
+from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.voice_reference import ONE_OF, VoiceName, VoiceReference, sent_voice
 
 MAX_INPUT = 4096
@@ -92,9 +94,8 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks.
-
-    With `by_sentence`, each sentence is spoken in its own language.
+    """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
+    sentence is spoken in its own language. `extra` are fields that some models take, and none the `ignored`.
     """
 
     model: str
@@ -112,6 +113,9 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     cast: tuple[tuple[str, str], ...] = ()
     mix: tuple[tuple[str, float], ...] = ()
     by_sentence: bool = False
+    instructions: str = ""
+    extra: Extra = ()
+    ignored: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.form.format}>"
@@ -126,10 +130,15 @@ class Defaults(msgspec.Struct, frozen=True):
 
 _decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
 
 
-def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
-    """Parse a body. Raises InvalidRequest with the first field that is wrong."""
+def parse_speech(
+    body: bytes, defaults: Defaults, client_fields: Callable[[], frozenset[str]] = frozenset
+) -> SpeechRequest:
+    """Parse a body. Raises InvalidRequest with the first field that is wrong. `client_fields` is asked which
+    fields models take beyond ours, if one was sent."""
     parsed = _speech_body(body, defaults)
     _check_text(parsed)
     format_ = _format(parsed.response_format, "response_format", _FORMAT_NAMES)
@@ -144,8 +153,15 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
     elif answer == "sse" and parsed.model in _NO_SSE:
         answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
     form = USUAL_FORMS[format_]
-    if not (parsed.sample_rate is None and parsed.bitrate is None):
+    if parsed.sample_rate or parsed.bitrate:
         form = _form(format_, parsed)
+    extra, ignored = NOTHING
+    try:
+        sent = _decode_values(body)
+    except UnicodeDecodeError:
+        sent = {}  # only the name of an unknown field can be no text
+    if not sent.keys() <= _OWN_FIELDS:
+        extra, ignored = read_extra(sent, client_fields() - _OWN_FIELDS)
     tag = parsed.language
     voice, cast, mix = sent_voice(parsed.voice)
     return SpeechRequest(
@@ -164,6 +180,9 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
         mix=mix,
         by_sentence=tag.lower() == "auto",
         cache=parsed.cache,
+        instructions=(parsed.instructions or "").strip(),
+        extra=extra,
+        ignored=ignored,
     )
 
 
@@ -276,5 +295,5 @@ def _form(format_: str, body: SpeechBody) -> OutputForm:
     try:
         return form_of(format_, body.sample_rate, body.bitrate)
     except FormFault as fault:
-        value = body.sample_rate if fault.field == "sample_rate" else body.bitrate
-        raise _invalid(fields.FieldFault(fault.field, "wrong", fault.expected, value)) from None
+        wrong = fields.FieldFault(fault.field, "wrong", fault.expected, getattr(body, fault.field))
+        raise _invalid(wrong) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -182,13 +183,20 @@ def test_a_missing_field_is_named(field: str) -> None:
 
 
 def test_keys_nobody_knows_are_ignored() -> None:
-    assert parse({**WHOLE, "stream": True, "volume_multiplier": 2, "": None, "ref_audio": [1]}) == parse(
-        WHOLE
-    )
+    assert parse({**WHOLE, "zzz": True, "": None, "stream": None}) == parse(WHOLE)
+    body = json.dumps(WHOLE).encode()
+    assert speech_request.parse_speech(body[:-1] + b', "\xff": 1}', Defaults()) == parse(WHOLE)
 
 
-def test_instructions_are_taken_and_ignored() -> None:
-    for text in ("", "x" * 4096, None):
+def test_fields_of_other_servers_are_told_as_ignored() -> None:
+    request = parse({**WHOLE, "stream": True, "volume_multiplier": 2, "zzz": 1, "ref_audio": [1]})
+    assert request.ignored == ("ref_audio", "stream", "volume_multiplier")
+    assert msgspec.structs.replace(request, ignored=()) == parse(WHOLE)
+
+
+def test_instructions_are_kept_and_blank_ones_are_none() -> None:
+    assert parse({**WHOLE, "instructions": "x" * 4096}).instructions == "x" * 4096
+    for text in ("", "  ", None):
         assert parse({**WHOLE, "instructions": text}) == parse(WHOLE)
 
 
