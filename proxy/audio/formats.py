@@ -26,13 +26,15 @@ _RIFF_REST = _WAV_HEADER.size - 8
 
 
 _MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_MPEG_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+# From 16 kbit/s on, a player takes twice the bytes that `least_bytes_per_s` asks of a slow client. Ogg has
+# pages around an Opus of 8.
+_MPEG_2 = (16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MP3_KBITS = {
-    8_000: _MPEG_2[:8],
+    8_000: _MPEG_2[:7],
     **dict.fromkeys((16_000, 22_050, 24_000), _MPEG_2),
     **dict.fromkeys((44_100, 48_000), _MPEG_1),
 }
-_OPUS_KBITS = dict.fromkeys((8_000, 16_000, 24_000, 48_000), range(6, 257))
+_OPUS_KBITS = dict.fromkeys((8_000, 16_000, 24_000, 48_000), range(8, 257))
 # An AAC frame has at most 6 bits for a sample, and the encoder does not reach that.
 _AAC_KBITS = {rate: range(16, rate * 5 // 1000 + 1) for rate in RATES_HZ}
 _KBITS = {8_000: 32, 16_000: 48, 22_050: 64, 24_000: 64, 44_100: 96, 48_000: 96}

@@ -27,7 +27,7 @@ FOREIGN_FIELDS = NEVER_PASSED | {
 }
 """Fields of known servers. An answer may name them: the names are these, and no text of a client's."""
 
-_ADDRESS = re.compile(r"://|^\s*(?:(?:data|file|blob):|[/\\~])", re.IGNORECASE)
+_ADDRESS = re.compile(r"://|^\s*(?:(?:data|file|blob|https?|ftp|[a-z]):[^ ]|[/\\~])", re.IGNORECASE)
 
 Extra = tuple[tuple[str, str], ...]
 """Names with their values as JSON, in the order of the names: equal fields are equal values."""

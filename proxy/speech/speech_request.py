@@ -61,7 +61,7 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    bitrate: Annotated[int, Meta(ge=6, le=320, description="an integer of kbit/s, 6 to 320")] | None = None
+    bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
     speed: Annotated[float, Meta(ge=0.25, le=4.0, description="a number from 0.25 to 4.0")] = 1.0
     stream_format: Annotated[Literal["audio", "sse"], Meta(description="one of audio, sse")] = "audio"
     language: Annotated[

@@ -112,7 +112,7 @@ def test_a_rate_that_changes_nothing_is_the_usual_form() -> None:
         ("mp3", 8_000, 80, "bitrate", "64 for mp3 at 8000 Hz"),
         ("mp3", 48_000, 100, "bitrate", "one of 32, 40"),
         ("aac", 8_000, 64, "bitrate", "16 to 40 for aac at 8000 Hz"),
-        ("opus", None, 257, "bitrate", "6 to 256 for opus"),
+        ("opus", None, 257, "bitrate", "8 to 256 for opus"),
     ],
 )
 def test_what_a_format_cannot_have_names_its_field(

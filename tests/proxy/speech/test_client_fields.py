@@ -141,6 +141,8 @@ async def test_fields_that_the_model_takes_reach_it_as_they_were_sent(world: Wor
         "file:/etc/passwd",
         "/etc/passwd",
         "~/voice.wav",
+        "http:169.254.169.254",
+        "C:\\\\voice.wav",
         "\\\\host\\share",
         {"a": ["https://example.org/a.wav"]},
         {"https://example.org": 1},

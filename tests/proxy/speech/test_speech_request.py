@@ -127,7 +127,7 @@ def test_a_value_within_the_limits_is_taken(field: str, value: object, read_as: 
         ("response_format", 3, "invalid_value"),
         ("sample_rate", 32_000, "invalid_value"),
         ("sample_rate", "16000", "invalid_value"),
-        ("bitrate", 5, "invalid_value"),
+        ("bitrate", 7, "invalid_value"),
         ("bitrate", 321, "invalid_value"),
         ("bitrate", 64.5, "invalid_value"),
         ("stream_format", "SSE", "invalid_value"),
