@@ -24,7 +24,7 @@ from plugins.spread.grid import (
     Grid,
     require_rate,
 )
-from plugins.spread.residual import ALIGNMENTS, alignments
+from plugins.spread.residual import PHASES, alignments
 from speech_engine.mark import FALSE_RATE
 
 PERIOD_S: Final = PERIOD_TILES * FRAMES_A_TILE / FRAMES_A_SECOND
@@ -70,7 +70,7 @@ def find(pcm: bytes, sample_rate_hz: int, secrets: Sequence[bytes], is_patient: 
     if match.is_found or not is_patient:
         return match
     part = samples[: _SCANNED_S * sample_rate_hz]
-    others = [_best(part, grid, chips) for grid in _other_speeds(sample_rate_hz)]
+    others = [_best(part, grid, chips, PHASES // 2) for grid in _other_speeds(sample_rate_hz)]
     best = max(others, key=lambda each: each.score)
     best = best._replace(trials=sum(each.trials for each in others))
     return best if best.is_found else match
@@ -92,11 +92,11 @@ class _Place(NamedTuple):
     shift: int
 
 
-def _best(samples: Floats, grid: Grid, chips: Sequence[Chips]) -> Match:
+def _best(samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHASES) -> Match:
     pilots = is_pilot(grid.bands)
     wanted = np.fft.rfft(np.stack([each.signs[:, : grid.bands][:, pilots] for each in chips]), axis=1)
     best, place, parts = Match(-1.0, 1, 0, None, 0.0, 0.0), None, 1
-    for begin_s, tiles in alignments(samples, grid):
+    for begin_s, tiles in alignments(samples, grid, phases):
         seen = tiles[:, :, pilots]
         spectra = np.fft.rfft(seen, axis=1).conj()
         ranges = list(_parts(len(tiles)))
@@ -113,7 +113,7 @@ def _best(samples: Floats, grid: Grid, chips: Sequence[Chips]) -> Match:
                 at_s = begin_s + first * PERIOD_S
                 seconds = min((last - first) * PERIOD_S, len(samples) / grid.rate_hz - at_s)
                 best = Match(float(scores.flat[top]), 1, key, None, at_s, seconds)
-    best = best._replace(trials=ALIGNMENTS * PERIOD_TILES * parts * len(chips))
+    best = best._replace(trials=phases * FRAMES_A_TILE * PERIOD_TILES * parts * len(chips))
     if place is None or not best.is_found:
         return best
     return best._replace(payload=_payload(place, chips[best.key], ~pilots))

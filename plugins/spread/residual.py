@@ -9,10 +9,8 @@ import numpy as np
 
 from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, PERIOD_TILES, Floats, Grid
 
-_PHASES: Final = 4
-"""A frame's begin is unknown, so it is tried each 2.5 ms."""
-
-ALIGNMENTS: Final = _PHASES * FRAMES_A_TILE
+PHASES: Final = 4
+"""The begins of a frame that are tried, since it is unknown: each 2.5 ms."""
 
 _FLOOR: Final = 3e-6
 """Energies below this part of a loud frame's say nothing: 55 dB."""
@@ -37,10 +35,10 @@ class Alignment(NamedTuple):
     tiles: Floats
 
 
-def alignments(samples: Floats, grid: Grid) -> Iterator[Alignment]:
+def alignments(samples: Floats, grid: Grid, phases: int = PHASES) -> Iterator[Alignment]:
     """Yield the tiles of a recording for every place where a tile may begin."""
-    for phase in range(_PHASES):
-        skipped = phase * grid.rate_hz / FRAMES_A_SECOND / _PHASES
+    for phase in range(phases):
+        skipped = phase * grid.rate_hz / FRAMES_A_SECOND / phases
         energies = grid.all_energies(samples, skipped)
         if len(energies) < FRAMES_A_TILE:
             continue

@@ -12,8 +12,8 @@ import numpy as np
 
 from plugins.spread.grid import BIN_HZ, Floats, Grid
 
-_DEPTH: Final = np.float32(0.12)
-"""The mark's amplitude over that of what hides it: 18 dB below."""
+_DEPTH: Final = np.float32(0.1)
+"""The mark's amplitude over that of what hides it: 20 dB below."""
 
 _MOST: Final = np.float32(0.3)
 """The most that a band may change, by amplitude, even where neighbours would hide more."""
@@ -37,8 +37,9 @@ class Shaping:
     def changes(self, energies: Floats, signs: Floats) -> Floats:
         """Return by how much to change each band's amplitude: 0.1 adds a tenth.
 
-        A raised tile gains the power that a lowered one loses, so the loudness stays.
+        A raised tile gains the power that a lowered one loses, so the loudness stays. The last term gives
+        back what is lost where such frames overlap.
         """
         hiding = energies @ self._spread
         depth = np.minimum(_DEPTH * np.sqrt(hiding / (energies + _TINY)), _MOST)
-        return np.sqrt(1 + 2 * depth * signs) - 1
+        return np.asarray(np.sqrt(1 + 2 * depth * signs) - 1 + depth * depth / 4, np.float32)
