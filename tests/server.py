@@ -20,7 +20,7 @@ import httpx2
 VOXGATE = Path(sys.executable).parent / "voxgate"
 START_S = 60.0
 FIRST_AUDIO_S = 25.0
-"""What a server of a test waits for first audio, where its config does not say: a busy machine may need long."""
+"""What a test's server waits for first audio, where its config does not say: a busy machine may need long."""
 STOP_S = 40.0
 
 TONE = """
