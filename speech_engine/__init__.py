@@ -52,6 +52,7 @@ from speech_engine.mark import Mark, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Hosted, Plugin
 from speech_engine.samples import SampleReader
+from speech_engine.sockets import HandshakeRefused, Socket, SocketClient, SocketRequest
 from speech_engine.values import (
     Alphabet,
     EngineVoice,
@@ -111,6 +112,7 @@ __all__ = [
     "FindClone",
     "Finished",
     "FrontEnd",
+    "HandshakeRefused",
     "Hosted",
     "HttpAnswer",
     "HttpClient",
@@ -132,6 +134,9 @@ __all__ = [
     "SampleReader",
     "Samples",
     "Segment",
+    "Socket",
+    "SocketClient",
+    "SocketRequest",
     "Speak",
     "SpeakerScale",
     "SpeechJob",
