@@ -61,10 +61,16 @@ class ClonesListed(msgspec.Struct, frozen=True, tag="clones_listed"):
     listed: CloneList
 
 
+class Usage(msgspec.Struct, frozen=True, tag="usage"):
+    """The provider's count up to now, for an answer that may end early. It counts also if a refusal follows."""
+
+    units: float
+
+
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """The end of a whole answer. `units` is the provider's count (characters, tokens), if there is one."""
 
     units: float | None = None
 
 
-Event = Started | Audio | Encoded | Words | VoiceMade | ClonesListed | Finished
+Event = Started | Audio | Encoded | Words | Usage | VoiceMade | ClonesListed | Finished
