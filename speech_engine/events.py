@@ -62,7 +62,7 @@ class ClonesListed(msgspec.Struct, frozen=True, tag="clones_listed"):
 
 
 class Usage(msgspec.Struct, frozen=True, tag="usage"):
-    """The provider's count up to now, for an answer that may end early. It counts also if a refusal follows."""
+    """The provider's count up to now. It counts also if the answer is refused or ends early."""
 
     units: float
 

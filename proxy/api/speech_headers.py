@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
+from proxy.speech.call import SpeechCall
+from speech_engine import EngineVoice
 
 _MOST_IN_A_HEADER = 1000
 """Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
@@ -22,6 +24,7 @@ ANSWER_HEADERS = {
     "it; `off`: the cache was not asked.",
 }
 SOME_ANSWER_HEADERS = {
+    "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
     "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
     "matched, and the candidates in order; failures after routing have it too.",
@@ -36,7 +39,24 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     """Return the headers of a good answer."""
     speech, call = answer.speech, answer.call
     voice, language = call.plan.voice.id, call.plan.language
-    return _raw_headers(media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache)
+    headers = _raw_headers(
+        media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache
+    )
+    if not (substitute := _substitute(call, speech.engine)):
+        return headers
+    return *headers, (b"x-voxgate-substitute", _in_a_header(substitute).encode())
+
+
+def _substitute(call: SpeechCall, engine: str) -> str:
+    """Return the voices that stand for others in what these engines speak, joined by a comma."""
+    speakers = engine.split(", ")
+    found = [
+        dict(candidate.model.info.substitutes).get(candidate.voice.id, "")
+        for run in call.tally.parts
+        for candidate in run.candidates
+        if candidate.model.name in speakers and isinstance(candidate.voice, EngineVoice)
+    ]
+    return ", ".join(dict.fromkeys(filter(None, found)))
 
 
 @lru_cache(maxsize=1024)
