@@ -117,6 +117,15 @@ class KnowsShutdowns(Protocol):
         ...
 
 
+@runtime_checkable
+class Cautious(Protocol):
+    """Settings that allow what an operator should know of. `voxgate check` shows it."""
+
+    def cautions(self) -> tuple[str, ...]:
+        """Return sentences without a full stop, or nothing. Starts nothing."""
+        ...
+
+
 class Missing(msgspec.Struct, frozen=True):
     """A missing need of a plugin on this machine: `what` is missing, and what to `do`."""
 

@@ -64,6 +64,9 @@ class Session:
                 task.cancel()
             await asyncio.gather(*self._speaking.values(), return_exceptions=True)
 
+    async def hang_up(self) -> None:
+        await self._socket.close(code=1001)
+
     async def _answer(self, frame: dict[str, Any]) -> None:
         self.frames.append(frame)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -56,3 +57,15 @@ def heard(events: Sequence[Event], speed: float = 1.0, rate_hz: int = 24_000) ->
     """What is said in the sound, frame by frame; None if it is no whole frames."""
     pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
     return words(decoded(pcm, "pcm").samples, rate_hz, speed) if pcm else []
+
+
+async def settled(both: Pair) -> None:
+    """Wait until no session is taken, and none has anything under way."""
+    async with asyncio.timeout(30):
+        while not _is_settled(both):  # noqa: ASYNC110 - a pool tells nobody but those who wait for a session
+            await asyncio.sleep(0)
+
+
+def _is_settled(both: Pair) -> bool:
+    count, idle = repr(both.engine).split("<SessionPool ")[1].rstrip(">").split(" of 8, ")
+    return f"{count} idle" == idle

@@ -21,7 +21,7 @@ from speech_engine import (
     Usage,
 )
 from speech_engine.testing import collect
-from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, until_it_fails
+from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, settled, until_it_fails
 
 TEXT = "Hello there, world."
 ONCE: list[Any] = ["contract", "drop_last", "double", "translate", "answer", "obey", "greet", "apologise"]
@@ -42,8 +42,7 @@ async def expect_clean(pair_: Pair) -> None:
     """Expect that the next sentence is spoken, and that no session is taken or busy after it."""
     pair_.fake.script.left.clear()
     assert heard(await collect(pair_.engine, job_of("And on."))) == ["And on."]
-    (count, idle) = repr(pair_.engine).split("<SessionPool ")[1].rstrip(">").split(" of 8, ")
-    assert f"{count} idle" == idle
+    await settled(pair_)
 
 
 @pytest.mark.parametrize("do", OTHER_WORDS)
