@@ -7,7 +7,7 @@ Tests in the same process use the object. Others POST /_fake/script (a list of `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -26,8 +26,10 @@ __all__ = ["Manner", "Misdeed", "RealtimeFake", "served"]
 class RealtimeFake:
     """A provider. Any key but "wrong" is good, in either header."""
 
-    def __init__(self, manner: Manner | None = None) -> None:
+    def __init__(self, manner: Manner | None = None, models: Sequence[str] = ()) -> None:
         self.manner = manner or Manner()
+        # Azure's deployments have names of their own.
+        self.models = {**MODELS, **dict.fromkeys(models)}
         self.script = Script()
         self.sessions: list[Session] = []
         self.handshakes: list[tuple[str, dict[str, str]]] = []
@@ -89,7 +91,7 @@ class RealtimeFake:
             misdeed = self.script.for_session()
             assert misdeed is not None
             return _error(misdeed.status, misdeed.code or "rate_limit_exceeded", {"retry-after": "3"})
-        if self._model(request) not in MODELS:
+        if self._model(request) not in self.models:
             is_azure = request.path.startswith("/openai")
             return _error(400, "OpperationNotSupported") if is_azure else _error(404, "model_not_found")
         if request.path == "/openai/realtime" and not request.query.get("api-version"):
@@ -102,7 +104,7 @@ class RealtimeFake:
     async def _models(self, request: web.Request) -> web.Response:
         if _is_wrong(request):
             return _error(401, "invalid_api_key")
-        data = [{"id": id_, "object": "model", "shutdown_date": day} for id_, day in MODELS.items()]
+        data = [{"id": id_, "object": "model", "shutdown_date": day} for id_, day in self.models.items()]
         return web.json_response({"object": "list", "data": data})
 
     async def _add(self, request: web.Request) -> web.Response:

@@ -34,6 +34,7 @@ OtherAnswer = Literal[
     "drop",
     "expire",
     "no_room",
+    "slow",
 ]
 OtherSession = Literal["handshake", "wrong_session_rate", "no_session"]
 
@@ -41,12 +42,13 @@ OtherSession = Literal["handshake", "wrong_session_rate", "no_session"]
 class Misdeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A misdeed for the next `count` sentences that contain `text`, or the next handshakes.
 
-    `code` is a provider's code of a failure, `status` that of a handshake, `close` that of a closed
-    connection, `reset_s` is when there is room again.
+    With a `voice`, only that voice does it. `code` is a provider's code of a failure, `status` that of a
+    handshake, `close` that of a closed connection, `reset_s` is when there is room again.
     """
 
     do: OtherWords | OtherAnswer | OtherSession
     text: str = ""
+    voice: str = ""
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
     code: str = ""
     status: int = 429
@@ -66,8 +68,12 @@ class Script:
     def for_session(self) -> Misdeed | None:
         return self._next(lambda each: each.do in get_args(OtherSession))
 
-    def for_text(self, text: str) -> Misdeed | None:
-        return self._next(lambda each: each.do not in get_args(OtherSession) and each.text in text)
+    def for_text(self, text: str, voice: str = "") -> Misdeed | None:
+        return self._next(
+            lambda each: (
+                each.do not in get_args(OtherSession) and each.text in text and each.voice in ("", voice)
+            )
+        )
 
     def _next(self, is_it: Callable[[Misdeed], bool]) -> Misdeed | None:
         for index, misdeed in enumerate(self.left):
@@ -94,7 +100,7 @@ def other_words(text: str, misdeed: Misdeed | None) -> str:
         case "answer":
             return "That is a good question, and I do not know."
         case "obey":
-            return words[-1]
+            return words[-1] if words[1:] else "OK."
         case "greet":
             return f"Sure! {text}"
         case "apologise":

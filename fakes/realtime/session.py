@@ -99,8 +99,9 @@ class Session:
                 raise MessageRefusal("conversation_already_has_active_response")
             self._in_conversation = id_
         speed = self._session["audio"]["output"].get("speed", 1.0)
-        misdeed = self._script.for_text(text)
-        speech = Speech(id_, text, response.get("instructions", ""), speed, misdeed, self._manner)
+        misdeed = self._script.for_text(text, str(self._session["audio"]["output"].get("voice")))
+        instructions = response.get("instructions", "")
+        speech = Speech(id_, text, instructions, speed, misdeed, self._manner)
         if speech.does("error_open"):
             await self._send("error", error={"type": "server_error", "code": "odd", "message": "An oddity."})
         if speech.does("ignore_cancel"):

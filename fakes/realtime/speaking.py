@@ -95,8 +95,8 @@ class Speech:
             if "audio.delta" in event["type"] or "output_audio.delta" in event["type"]:
                 count = len(base64.b64decode(event["delta"]))
                 self.sent_bytes += count
-                if self._manner.pace:
-                    await asyncio.sleep(count / 48_000 / self._manner.pace)
+                if pace := 1.0 if self.does("slow") else self._manner.pace:
+                    await asyncio.sleep(count / 48_000 / pace)
             yield event
             # Whoever cancels is heard between any two.
             await asyncio.sleep(0)
