@@ -61,7 +61,7 @@ class ClonesListed(msgspec.Struct, frozen=True, tag="clones_listed"):
     listed: CloneList
 
 
-class Usage(msgspec.Struct, frozen=True, tag="usage"):
+class ProviderCount(msgspec.Struct, frozen=True, tag="provider_count"):
     """The provider's count up to now. It counts also if the answer is refused or ends early."""
 
     units: float
@@ -73,4 +73,4 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     units: float | None = None
 
 
-Event = Started | Audio | Encoded | Words | Usage | VoiceMade | ClonesListed | Finished
+Event = Started | Audio | Encoded | Words | ProviderCount | VoiceMade | ClonesListed | Finished

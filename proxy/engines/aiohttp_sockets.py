@@ -65,14 +65,14 @@ class SocketSession:
     def __repr__(self) -> str:
         return "<SocketSession>"
 
-    def connect(self, request: SocketRequest, proxy: str | None) -> Connection:
-        return Connection(self._session, self._places, request, proxy)
+    def connect(self, request: SocketRequest, proxy: str | None) -> SocketConnection:
+        return SocketConnection(self._session, self._places, request, proxy)
 
     async def close(self) -> None:
         await self._session.close()
 
 
-class Connection:
+class SocketConnection:
     """One connection: `async with` opens it and closes it."""
 
     def __init__(
@@ -89,7 +89,7 @@ class Connection:
         self._socket: aiohttp.ClientWebSocketResponse
 
     def __repr__(self) -> str:
-        return "<Connection>"
+        return "<SocketConnection>"
 
     async def __aenter__(self) -> AiohttpSocket:
         try:

@@ -22,7 +22,7 @@ from speech_engine.sockets import Socket, SocketRequest
 
 if TYPE_CHECKING:
     from proxy.engines.aiohttp_client import AiohttpClient, AiohttpExchange
-    from proxy.engines.aiohttp_sockets import Connection, SocketSession
+    from proxy.engines.aiohttp_sockets import SocketConnection, SocketSession
 
 
 class UpstreamClient:
@@ -107,7 +107,7 @@ class _OpenedSocket:
         self._client = client
         self._request = request
         self._proxy = proxy
-        self._connection: Connection
+        self._connection: SocketConnection
 
     async def __aenter__(self) -> Socket:
         self._connection = (await self._client.sockets()).connect(self._request, self._proxy)

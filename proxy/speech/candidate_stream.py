@@ -23,10 +23,10 @@ from speech_engine import (
     EngineTimeout,
     Event,
     Finished,
+    ProviderCount,
     SpeechJob,
     Started,
     UnsupportedText,
-    Usage,
     Words,
 )
 from speech_engine.host.engine_stream import EngineStream
@@ -171,7 +171,7 @@ class CandidateStream:
                 return self._pcm(segment, pcm)
             case Encoded(format=format_, data=data):
                 return self._encoded(format_, data)
-            case Usage(units=units):
+            case ProviderCount(units=units):
                 self.units = units
             case Words():
                 self._add_words(event)

@@ -26,10 +26,10 @@ from speech_engine import (
     Finished,
     HttpRequest,
     ModelInfo,
+    ProviderCount,
     SpeechJob,
     Started,
     UnsupportedText,
-    Usage,
     VoiceInfo,
     VoiceNotFound,
 )
@@ -87,7 +87,7 @@ class RealtimeEngine:
             while (sentence := await recitation.next_sentence()) is not None:
                 pieces.begin()
                 while pcm := await sentence.next_audio():
-                    yield Usage(recitation.tokens)
+                    yield ProviderCount(recitation.tokens)
                     for piece in pieces.feed(pcm):
                         yield Audio(sentence.segment, piece)
                     if pieces.is_full:
@@ -97,7 +97,7 @@ class RealtimeEngine:
         except EngineError:
             # What was made for nobody has its price, too.
             if recitation.tokens:
-                yield Usage(recitation.tokens)
+                yield ProviderCount(recitation.tokens)
             raise
         finally:
             recitation.leave()

@@ -14,7 +14,7 @@ from policies import estimate
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.storage.costs import Cost
-from speech_engine import Finished, Started, Usage, errors
+from speech_engine import Finished, ProviderCount, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT
@@ -261,10 +261,10 @@ async def test_the_units_that_a_provider_counted_are_what_an_attempt_costs(tmp_p
 @pytest.mark.parametrize(
     ("script", "units"),
     [
-        ([Started(RATE_HZ), Usage(5.0), Usage(7.0), errors.UnsupportedText("x")], 7.0),
-        ([Started(RATE_HZ), Usage(5.0), *sound(0.5), errors.EngineFailed("x")], 5.0),
-        ([Started(RATE_HZ), Usage(5.0), *sound(0.5), Finished()], 5.0),
-        ([Started(RATE_HZ), Usage(5.0), *sound(0.5), Finished(6.0)], 6.0),
+        ([Started(RATE_HZ), ProviderCount(5.0), ProviderCount(7.0), errors.UnsupportedText("x")], 7.0),
+        ([Started(RATE_HZ), ProviderCount(5.0), *sound(0.5), errors.EngineFailed("x")], 5.0),
+        ([Started(RATE_HZ), ProviderCount(5.0), *sound(0.5), Finished()], 5.0),
+        ([Started(RATE_HZ), ProviderCount(5.0), *sound(0.5), Finished(6.0)], 6.0),
     ],
     ids=["refused", "broken", "finished", "counted at last"],
 )

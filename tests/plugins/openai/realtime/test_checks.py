@@ -11,7 +11,7 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
-from speech_engine import Audio, Event, Finished, Started, UnsupportedText, Usage
+from speech_engine import Audio, Event, Finished, ProviderCount, Started, UnsupportedText
 from speech_engine.testing import collect
 from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, until_it_fails
 
@@ -125,7 +125,7 @@ async def test_the_units_are_tokens_of_sound_and_the_others_by_their_price() -> 
 async def test_what_was_counted_is_told_before_any_sound() -> None:
     async with pair() as both:
         events = await collect(both.engine, job_of(TEXT))
-    assert [type(event) for event in events[:3]] == [Started, Usage, Audio]
+    assert [type(event) for event in events[:3]] == [Started, ProviderCount, Audio]
 
 
 async def test_sentences_without_words_are_not_asked_for() -> None:

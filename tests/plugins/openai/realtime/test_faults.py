@@ -17,8 +17,8 @@ from speech_engine import (
     EngineTimeout,
     EngineUnauthorized,
     Finished,
+    ProviderCount,
     UnsupportedText,
-    Usage,
 )
 from speech_engine.testing import collect
 from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, settled, until_it_fails
@@ -62,7 +62,7 @@ async def test_other_words_twice_are_never_heard_and_cost_what_they_cost(do: str
         assert isinstance(error, UnsupportedText)
         assert error.may_fall_back
         assert heard(events) == []
-        assert [event.units > 0 for event in events if isinstance(event, Usage)] == [True]
+        assert [event.units > 0 for event in events if isinstance(event, ProviderCount)] == [True]
         assert TEXT not in f"{error} {error.detail}"
         await expect_clean(both)
 
