@@ -138,6 +138,7 @@ class RealtimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             billed_on_submit=True,
             is_local=False,
             first_audio_s=self.first_audio_s,
+            max_instructions=_LONGEST,
             licence=self.licence,
             substitutes=tuple((name, by) for name, by in self.substitutes.items() if name not in self.voices),
         )
