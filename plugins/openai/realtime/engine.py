@@ -37,6 +37,7 @@ from speech_engine.pcm import PcmPieces
 from speech_engine.text.cleaning import is_speech
 
 _LIST_S = 8.0
+_LONGEST_WAIT_S = 60.0
 _NO_LIST = (403, 404, 405, 501)
 """The list does not exist, or this key may not read it. The key may speak all the same."""
 
@@ -124,7 +125,7 @@ class RealtimeEngine:
         waits = [
             each.reset_seconds or 0.0 for each in limits if each.remaining is not None and each.remaining <= 0
         ]
-        self._limited_until[key.model] = time.monotonic() + max(waits, default=0.0)
+        self._limited_until[key.model] = time.monotonic() + min(max(waits, default=0.0), _LONGEST_WAIT_S)
 
 
 class Recitation:

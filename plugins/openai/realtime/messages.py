@@ -99,11 +99,12 @@ class TokenUsage(msgspec.Struct):
         """Return all tokens as tokens of spoken audio, by what each kind costs."""
         read, made = self.input_token_details or _TokenKinds(), self.output_token_details or _TokenKinds()
         fresh = max(0, read.text_tokens + read.audio_tokens - read.cached_tokens)
-        return (
+        return max(
+            0.0,
             fresh * weights.get("text_in", 0.0)
             + read.cached_tokens * weights.get("cached_in", 0.0)
             + made.text_tokens * weights.get("text_out", 0.0)
-            + made.audio_tokens
+            + made.audio_tokens,
         )
 
 

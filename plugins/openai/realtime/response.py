@@ -20,6 +20,7 @@ from speech_engine import ContentRefused, EngineError, EngineFailed
 _CHARACTER_S = 0.5
 _LEAST_S = 10.0
 _SECOND_BYTES = 48_000
+_MOST_LETTERS = 64 * 1024
 
 
 class Response:
@@ -75,9 +76,12 @@ class Response:
         self._changed.set()
 
     def add_words(self, event: TranscriptDelta) -> None:
+        if self.is_abandoned or self.is_too_long:
+            return
         place = (event.output_index, event.content_index)
         before = self._transcripts.get(place, "")
         self._transcripts[place] = before + event.delta if event.transcript is None else event.transcript
+        self.is_too_long = sum(map(len, self._transcripts.values())) > _MOST_LETTERS
         self._changed.set()
 
     def finish(self, body: ResponseBody) -> None:

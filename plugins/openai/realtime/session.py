@@ -213,10 +213,12 @@ class Session:
 
     def _named(self, body: ResponseBody) -> Response | None:
         """Return the response that a provider means. One that gives no metadata back keeps the order."""
-        number = str((body.metadata or {}).get("sentence", ""))
-        if number:
-            return self._open.get(int(number)) if number.isdecimal() else None
+        if body.metadata and (named := body.metadata.get("sentence")) is not None:
+            return self._numbered(str(named))
         return next((each for each in self._open.values() if not each.id), None)
+
+    def _numbered(self, number: str) -> Response | None:
+        return next((each for each in self._open.values() if str(each.number) == number), None)
 
     def _finish(self, body: ResponseBody) -> None:
         response = self._by_id.pop(body.id, None) or self._named(body)
@@ -229,8 +231,9 @@ class Session:
         if error.code == "session_expired":
             raise SessionEnded("The provider's session has ended.", detail="session_expired")
         what, _, number = (error.event_id or "").partition("-")
-        response = self._open.pop(int(number), None) if what == "create" and number.isdecimal() else None
+        response = self._numbered(number) if what == "create" else None
         if response is not None:
+            del self._open[response.number]
             response.fail(_error(error))
             self._note_idle()
 
