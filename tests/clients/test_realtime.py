@@ -49,6 +49,7 @@ base_url = "{{url}}/v1"
 api_key = "sk-good"
 models = ["standard"]
 check = "fast"
+first_audio_s = 60
 max_characters = 4096
 substitutes = {{{{ {_SUBSTITUTES}, tone = "marin" }}}}
 """

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+import msgspec
 import structlog
 
 from fakes.realtime.app import RealtimeFake, served
@@ -38,7 +39,8 @@ async def pair(**settings: Any) -> AsyncIterator[Pair]:
 
 
 def job_of(*spoken: str, **more: Any) -> SpeechJob:
-    return job(*spoken, **{"model": MODEL, "voice": "marin", **more})
+    made = job(*spoken, **{"model": MODEL, "voice": "marin", **more})
+    return msgspec.structs.replace(made, deadline_s=60.0)
 
 
 async def until_it_fails(engine: RealtimeEngine, job: SpeechJob) -> tuple[list[Event], EngineError | None]:
