@@ -53,6 +53,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     ones are cut. If a provider deletes clones that do not speak, `unused_clone_s` is after how long.
     If it `needs_sample_text`, each must come with its
     words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
+
+    `substitutes` has a pair for each listed voice that the provider lacks: its id, and the voice that the
+    engine speaks with instead. A header of the answer names that one.
     """
 
     id: str
@@ -89,6 +92,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     needs_sample_text: bool = False
     mixes: bool = False
     most_mixed: int = 8
+    substitutes: tuple[tuple[str, str], ...] = ()
 
 
 class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,8 +115,10 @@ class FirstAudio:
             events = engine.open(Speak(job), attempt.note_dispatch)
             await stream.begin(events)
         except EngineError as error:
-            # If an engine refused a text, it has not begun the job, and no provider bills for it.
-            attempt.was_dispatched &= isinstance(error, (EngineFailed, EngineTimeout))
+            # If an engine refused a text, it has not begun the job, and no provider bills for it, unless the
+            # provider has counted something.
+            has_begun = isinstance(error, (EngineFailed, EngineTimeout)) or stream.units is not None
+            attempt.was_dispatched &= has_begun
             raise
         finally:
             if not stream.has_begun:

@@ -23,6 +23,7 @@ from speech_engine import (
     EngineTimeout,
     Event,
     Finished,
+    ProviderCount,
     SpeechJob,
     Started,
     UnsupportedText,
@@ -156,7 +157,8 @@ class CandidateStream:
         if event is None:
             raise EngineFailed("The engine ended without finishing.")
         if isinstance(event, Finished):
-            self._finished, self.units = True, event.units
+            self._finished = True
+            self.units = self.units if event.units is None else event.units
             await self._events.close()
             return Chunk()
         return self._convert(event)
@@ -169,6 +171,8 @@ class CandidateStream:
                 return self._pcm(segment, pcm)
             case Encoded(format=format_, data=data):
                 return self._encoded(format_, data)
+            case ProviderCount(units=units):
+                self.units = units
             case Words():
                 self._add_words(event)
         return Chunk()
