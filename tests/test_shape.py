@@ -32,7 +32,6 @@ SHORT = {
     "proxy/access/request_classes.py": "a table of limits, and who is counted",
     "proxy/access/usage_throttle.py": "one limit that no plan has",
     "proxy/access/windows.py": "an interface",
-    "proxy/audio/encode.py": "an interface, and the encoder that needs no library",
     "proxy/audio/fade.py": "one step of the sound, which needs no large library",
     "proxy/audio/libav.py": "what the encoder and the speed step share",
     "proxy/audio/libraries.py": "when the large libraries are loaded",

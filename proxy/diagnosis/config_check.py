@@ -20,6 +20,7 @@ from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
+from speech_engine.plugin import Cautious
 
 
 def check_config(config: Config, registry: Registry, results: ProbeResults = NO_RESULTS) -> list[Finding]:
@@ -125,6 +126,9 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
         credentials = dict.fromkeys(spec.credentials)
         named = f", credentials {', '.join(credentials)}" if section.credentials else ""
         yield ok("engine", f"{section.plugin}, in the server{named}{model}", name=name)
+        settings = spec.settings[0]
+        for caution in settings.cautions() if isinstance(settings, Cautious) else ():
+            yield note("engine", caution, name=name)
     if spec.licence:
         yield _licence(config, name, spec.licence)
 
