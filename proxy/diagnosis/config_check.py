@@ -118,7 +118,8 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
     except (EngineConfigError, EnvironmentRefused) as refused:
         yield wrong("engine", str(refused), name=name)
         return
-    model = f", model {section.model}" if spec.model else ""
+    names = ", ".join(model.manifest.name for model in spec.models)
+    model = f", {'model' if len(spec.models) == 1 else 'models'} {names}" if names else ""
     if isinstance(spec, HostedEngineSpec):
         yield ok("engine", f"{section.plugin}, in {spec.processes} host process(es){model}", name=name)
     else:
@@ -126,13 +127,13 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
         named = f", credentials {', '.join(credentials)}" if section.credentials else ""
         yield ok("engine", f"{section.plugin}, in the server{named}{model}", name=name)
     if spec.licence:
-        yield _licence(config, name, spec.licence)
+        yield _licence(config, name, spec.licence, names)
 
 
-def _licence(config: Config, name: str, licence: str) -> Finding:
-    """Say what the licence of an imported model forbids, and what would allow it."""
+def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
+    """Say what the licence of imported models forbids, and what would allow it."""
     terms, section = terms_of(licence), config.engines[name]
-    found = f"{section.model} is under {licence}: {terms.says}"
+    found = f"{models} is under {licence}: {terms.says}"
     if terms.must_accept and section.accept_licence.casefold() != licence.casefold():
         accept = f'it speaks for nobody before engines.{name}.accept_licence = "{licence}"'
         return wrong("licence", f"{found}; {accept}", name=name)

@@ -261,14 +261,14 @@ class Hosts:
         """Return the hosts of an engine. If its environment is not built, the engine fails and gets none."""
         try:
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
-            if spec.model is not None:
-                self._models.enter_context(store.hold(spec.model.folder))
+            for model in spec.models:
+                self._models.enter_context(store.hold(model.folder))
         except EnvironmentRefused as refused:
             _log.warning("host.environment.missing", engine=spec.name, reason=str(refused))
             return self._without_hosts(spec, str(refused))
         except OSError:
             _log.warning("host.model.missing", engine=spec.name)
-            return self._without_hosts(spec, f"its model {spec.section.model} has just been removed")
+            return self._without_hosts(spec, "a model of it has just been removed")
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         hosts = [
