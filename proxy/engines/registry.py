@@ -158,7 +158,6 @@ class Registry:
             raise EngineConfigError(section.fault)
         try:
             section, models = with_models(section, plugin.model_format, data)
-            strictest_licence(models)
         except UnusableModel as fault:
             raise EngineConfigError(f"engines.{name}.model: {fault}") from None
         if not isinstance(plugin.create, Hosted):

@@ -41,7 +41,7 @@ from speech_engine.model_files.protobuf import (
     text_of,
 )
 
-MOST_NODES = 20_000
+MOST_NODES = 10_000
 MOST_TENSORS = 20_000
 MOST_MADE = 1 << 26
 """The most numbers that one operator may be told to make."""

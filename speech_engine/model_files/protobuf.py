@@ -23,12 +23,12 @@ Value = int | memoryview
 """A number, or bytes: a text, a message, packed numbers, or a number of fixed width."""
 
 
-class Field(NamedTuple):
+class MessageField(NamedTuple):
     name: str
     value: Value
 
     def __repr__(self) -> str:
-        return f"<Field {self.name}>"
+        return f"<MessageField {self.name}>"
 
 
 class MessageReader:
@@ -40,7 +40,9 @@ class MessageReader:
     def __repr__(self) -> str:
         return f"<MessageReader, {_MOST_FIELDS - self._left} fields read>"
 
-    def fields(self, message: memoryview, known: Mapping[int, tuple[str, Kind]], of: str) -> Iterator[Field]:
+    def fields(
+        self, message: memoryview, known: Mapping[int, tuple[str, Kind]], of: str
+    ) -> Iterator[MessageField]:
         """Yield the fields of a message in their order. Raise UnusableModel; `of` names the message there."""
         at, seen = 0, set()
         while at < len(message):
@@ -56,7 +58,7 @@ class MessageReader:
                 raise UnusableModel(f"{of} has its {name} twice")
             seen.add(number)
             value, at = _value(message, at, wire)
-            yield Field(name, value)
+            yield MessageField(name, value)
 
 
 def text_of(value: Value, most: int = 512) -> str:

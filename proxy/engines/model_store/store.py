@@ -128,6 +128,7 @@ def with_models(
     models = tuple(_find_for(section, name, data) for name in model_names(section, format_, data))
     if format_ is None or not models:
         return section, ()
+    strictest_licence(models)  # raises, too
     folders = [str(model.folder) for model in models]
     chosen = {MODEL_PATHS: folders} if format_.listed_in else {MODEL_PATH: folders[0]}
     return msgspec.structs.replace(section, settings={**section.settings, **chosen}), models

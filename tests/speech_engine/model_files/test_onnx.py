@@ -98,7 +98,7 @@ EVIL = {
     "graphs in graphs in graphs": (with_node(onnx.node("If", "weights", "x", nested(40))), "deep"),
     "too many operators": (
         with_node(*[onnx.node("Identity", "weights", "x")] * (MOST_NODES + 1)),
-        "more than 20,000 operators",
+        "more than 10,000 operators",
     ),
     "a huge tensor without numbers": (
         with_node(tensors=[_tensor((1 << 20, 1 << 10))]),
