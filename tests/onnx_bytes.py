@@ -41,8 +41,10 @@ def tensor(name: str, type_: int, shape: Sequence[int], raw: bytes) -> bytes:
     return dims + number(2, type_) + part(8, name) + part(9, raw)
 
 
-def attribute(name: str, value: int | float | bytes) -> bytes:
-    """A whole number, a float, or the bytes of a tensor."""
+def attribute(name: str, value: int | float | bytes | Sequence[int]) -> bytes:
+    """A whole number, a float, a list of whole numbers, or the bytes of a tensor."""
+    if isinstance(value, list | tuple):
+        return part(1, name) + b"".join(number(8, each) for each in value) + number(20, 7)
     if isinstance(value, bytes):
         return part(1, name) + part(5, value) + number(20, 4)
     if isinstance(value, float):

@@ -16,8 +16,9 @@ from speech_engine import UnsupportedLanguage, UnsupportedText
 Phonemize = Callable[[str, VoiceConfig], list[list[str]]]
 """A function that takes a text and returns the sounds of each of its sentences."""
 
-MOST_SOUNDS = 400
-"""Of one piece. A cancelled piece ends at once, but it should not take much memory either."""
+MOST_SOUNDS = 150
+"""Of one piece, about ten seconds: a listener waits for all of it, and nothing stops one operator."""
+_CLAUSE_ENDS = ",;:"
 
 _THAI = re.compile(r"[\u0e00-\u0e7f]")
 # A NUL would end the text. Brackets open espeak-ng's own notation, and a backtick may end some voices.
@@ -68,9 +69,11 @@ def _is_heard(sounds: list[str], config: VoiceConfig) -> bool:
 
 
 def _parts(sounds: list[str]) -> Iterator[list[str]]:
-    """Cut a long sentence between two words, or anywhere if a word is that long."""
+    """Cut a long sentence after a comma, else between two words, or anywhere if a word is that long."""
     while len(sounds) > MOST_SOUNDS:
-        end = next((at for at in range(MOST_SOUNDS, MOST_SOUNDS // 2, -1) if sounds[at] == " "), MOST_SOUNDS)
+        gaps = [at for at in range(MOST_SOUNDS // 3, MOST_SOUNDS) if sounds[at] == " "]
+        clauses = [at for at in gaps if sounds[at - 1] in _CLAUSE_ENDS]
+        end = max(clauses or gaps, default=MOST_SOUNDS)
         yield sounds[:end]
         sounds = sounds[end:]
     yield sounds

@@ -42,6 +42,14 @@ def test_a_long_sentence_is_cut_between_words() -> None:
     assert all(piece[2] in (3, 5) for piece in pieces)
 
 
+def test_a_long_sentence_is_cut_after_a_comma_if_there_is_one() -> None:
+    with_commas = {**SYMBOLS, ",": (8,)}
+    words = " ".join(["aaaaaaaaa"] * 9)
+    pieces = read_text(f"{words}, {words}", SPELLED._replace(symbols=with_commas), letters)
+    assert [piece.numbers.count(8) for piece in pieces] == [1, 0]
+    assert pieces[0].numbers[-3:] == (8, 0, 2)
+
+
 def test_a_word_without_end_is_cut_somewhere() -> None:
     assert sum(piece.count(5) for piece in numbers("a" * 3000, CONFIG)) == 3000 - 3000 // 61
 
