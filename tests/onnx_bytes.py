@@ -43,7 +43,7 @@ def tensor(name: str, type_: int, shape: Sequence[int], raw: bytes) -> bytes:
 
 def attribute(name: str, value: int | float | bytes | Sequence[int]) -> bytes:
     """A whole number, a float, a list of whole numbers, or the bytes of a tensor."""
-    if isinstance(value, list | tuple):
+    if not isinstance(value, int | float | bytes):
         return part(1, name) + b"".join(number(8, each) for each in value) + number(20, 7)
     if isinstance(value, bytes):
         return part(1, name) + part(5, value) + number(20, 4)
