@@ -30,24 +30,26 @@ def job(*texts: str) -> SpeechJob:
     return SpeechJob(id="job", tenant="t", model="standard", voice=voice, segments=segments, language="en")
 
 
-async def speak(engine: PiperEngine, asked: SpeechJob) -> tuple[float, float, float]:
-    """Return the seconds to the first sound, in all, and of sound."""
-    begun, first, samples = time.perf_counter(), 0.0, 0
+async def speak(engine: PiperEngine, asked: SpeechJob) -> tuple[float, float, float, float]:
+    """Return the seconds to the first sound, in all, of the processor, and of sound."""
+    begun, used, first, samples = time.perf_counter(), time.process_time(), 0.0, 0
     async with aclosing(engine.speak(asked)) as events:
         async for event in events:
             if isinstance(event, Audio):
                 first = first or time.perf_counter() - begun
                 samples += len(event.pcm) // 2
-    return first, time.perf_counter() - begun, samples / engine.models()[0].sample_rate_hz
+    sound = samples / engine.models()[0].sample_rate_hz
+    return first, time.perf_counter() - begun, time.process_time() - used, sound
 
 
-async def cancel_ms(engine: PiperEngine, after_s: float) -> float:
+async def cancel_ms(engine: PiperEngine, after_s: float) -> tuple[float, float]:
+    """Return how long the end of a piece in the making takes, and how much of it the processor worked."""
     speaking = asyncio.create_task(speak(engine, job(LONG)))
     await asyncio.sleep(after_s)
-    asked = time.perf_counter()
+    asked, used = time.perf_counter(), time.process_time()
     speaking.cancel()
     await asyncio.wait((speaking,))
-    return (time.perf_counter() - asked) * 1000
+    return (time.perf_counter() - asked) * 1000, (time.process_time() - used) * 1000
 
 
 async def measure(folder: str, threads: int, slots: int) -> None:
@@ -58,17 +60,19 @@ async def measure(folder: str, threads: int, slots: int) -> None:
         await speak(engine, job(SHORT))
         for name, asked in (("short", job(SHORT)), ("long", job(LONG)), ("five", job(*[SHORT] * 5))):
             rounds = [await speak(engine, asked) for _ in range(ROUNDS)]
-            first, took, sound = (statistics.median(column) for column in zip(*rounds, strict=True))
-            print(f"|{threads}|1|{name}|{sound:.1f}|{first * 1000:.0f}|{took / sound:.3f}|")
-        begun = time.perf_counter()
+            first, took, used, sound = (statistics.median(column) for column in zip(*rounds, strict=True))
+            print(
+                f"|{threads}|1|{name}|{sound:.1f}|{first * 1000:.0f}|{took / sound:.2f}|{used / sound:.2f}|"
+            )
+        begun, used = time.perf_counter(), time.process_time()
         both = await asyncio.gather(*(speak(engine, job(LONG)) for _ in range(slots)))
-        took = time.perf_counter() - begun
-        print(f"|{threads}|{slots}|long|{both[0][2]:.1f}|-|{took / sum(each[2] for each in both):.3f}|")
+        took, used = time.perf_counter() - begun, time.process_time() - used
+        sound = sum(each[-1] for each in both)
+        print(f"|{threads}|{slots}|long|{both[0][-1]:.1f}|-|{took / sound:.2f}|{used / sound:.2f}|")
         whole = (await speak(engine, job(LONG)))[1]
         waits = [await cancel_ms(engine, whole * part / 20) for part in range(1, 20, 2)]
-        print(
-            f"cancelled in the middle: median {statistics.median(waits):.0f} ms, longest {max(waits):.0f} ms"
-        )
+        for name, column in zip(("", ", of the processor"), zip(*waits, strict=True), strict=True):
+            print(f"cancelled{name}: median {statistics.median(column):.0f} ms, longest {max(column):.0f} ms")
     print(f"most memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

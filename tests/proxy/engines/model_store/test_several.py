@@ -74,13 +74,13 @@ def test_the_strictest_licence_counts_and_two_strict_ones_do_not_mix(tmp_path: P
     for name, licence in (("owl", "MIT"), ("rook", "CC-BY-NC-4.0"), ("wren", "CPML")):
         put(tmp_path, name, licence)
 
-    def licence(*birds: str) -> str:
+    def kept(*birds: str) -> str:
         return strictest_licence(
             with_models(
                 EngineSection(plugin="chirp", settings={"birds": list(birds)}), FORMAT, str(tmp_path)
             )[1]
         )
 
-    assert [licence("owl"), licence("owl", "rook")] == ["MIT", "CC-BY-NC-4.0"]
+    assert [kept("owl"), kept("owl", "rook")] == ["MIT", "CC-BY-NC-4.0"]
     with pytest.raises(UnusableModel, match=r"under CC-BY-NC-4.0 and CPML; give each licence an engine"):
-        licence("rook", "owl", "wren")
+        kept("rook", "owl", "wren")
