@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.piper_voice import write_voice
 from tests.plugins.piper.environment import run
 
-THREADS = (1,)
+THREADS = (1, 2)
 SLOTS = 2
 
 

@@ -198,7 +198,7 @@ def test_a_model_that_the_configuration_names_is_kept_unless_forced(
 ) -> None:
     run("models", "import", str(source), *IMPORT)
     _config(folder, '[engines.mine]\nplugin = "chirp"\nmodel = "bird"\n')
-    assert "[engines.mine] has model = 'bird'" in refused(run("models", "remove", "bird"))
+    assert "[engines.mine] names 'bird'" in refused(run("models", "remove", "bird"))
     assert run("models", "list", "--json").json["data"][0]["engines"] == ["mine"]
     assert run("models", "remove", "bird", "--force").status == 0
     found = run("check").out
