@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 
 from piper.phonemize_espeak import EspeakPhonemizer
 
@@ -27,12 +28,20 @@ from speech_engine.model_files import UnusableModel
 logging.getLogger("piper").setLevel(logging.ERROR)
 
 
+_alone = threading.Lock()
+
+
+@cache
+def phonemizer() -> EspeakPhonemizer:
+    """Return the one of this process: after a second start, espeak-ng may read a text in another language."""
+    return EspeakPhonemizer()
+
+
 class _Reader:
     """Tells how texts sound, in any language of espeak-ng."""
 
     def __init__(self) -> None:
-        self._phonemizer = EspeakPhonemizer()
-        self._alone = threading.Lock()
+        self._phonemizer = phonemizer()
 
     def __repr__(self) -> str:
         return "<_Reader>"
@@ -40,7 +49,7 @@ class _Reader:
     def read(self, text: str, config: VoiceConfig) -> list[list[str]]:
         # A lone surrogate cannot be written as UTF-8.
         clean = text.encode(errors="replace").decode()
-        with self._alone:
+        with _alone:
             try:
                 sounds: list[list[str]] = self._phonemizer.phonemize(
                     config.espeak_voice, clean, set(config.clusters) or None

@@ -9,8 +9,8 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from piper.phonemize_espeak import EspeakPhonemizer
 
+from plugins.piper.worker import phonemizer
 from speech_engine import Audio, EngineError
 from tests.plugins.piper import tiny
 from tests.plugins.piper.in_environment.rig import job, opened, spoken
@@ -21,7 +21,7 @@ PATIENCE_S = 60.0
 
 def sounds_of(text: str, voice: str) -> str:
     """What a listener should hear of a text, by piper's own reading."""
-    sentences = EspeakPhonemizer().phonemize(voice, text)
+    sentences = phonemizer().phonemize(voice, text)
     return "".join(f"^{''.join(each)}$" for each in sentences)
 
 
