@@ -22,11 +22,16 @@ from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.model_store import store
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine.host.pipe_messages import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
+from speech_engine.model_files import UnusableModel
 
 _LOOK_EVERY_S = 0.5
 _ENDED = ("restarting", "failed", "unloaded")
 
 _log = structlog.get_logger()
+
+
+def _gone(spec: HostedEngineSpec) -> str:
+    return f"its model {spec.section.model} has just been removed"
 
 
 class Python(NamedTuple):
@@ -51,7 +56,7 @@ class Host:
         on_state: Callable[[HostState], None],
         suspects: EngineSuspects,
     ) -> None:
-        self._spec = spec
+        self.spec = spec
         self._suspects = suspects
         self._python = python
         self._process = process
@@ -62,6 +67,7 @@ class Host:
         self._last_sign = 0.0
         self._begun: dict[str, bytes] = {}
         self.figures: dict[str, float] = {}
+        self._licence = ""
         self._started_at = 0.0
         self._loads_s = 0.0
         self._loading = Loading(0.0, "")
@@ -97,16 +103,16 @@ class Host:
 
     @property
     def labels(self) -> tuple[str, str]:
-        return self._spec.name, str(self._process)
+        return self.spec.name, str(self._process)
 
     def kill_if_frozen(self, now: float) -> None:
-        load_s = self._spec.section.load_s
+        load_s = self.spec.section.load_s
         if self.keeper.state == "starting" and self._started_at and now - self._started_at > load_s:
             self._end(f"loading took longer than load_s = {load_s:g}")
-        if not is_frozen(self._working, self._last_sign, now, self._spec.section.tick_s):
+        if not is_frozen(self._working, self._last_sign, now, self.spec.section.tick_s):
             return
         self._working = 0  # one kill for one freeze, however long dying takes
-        self._end(f"frozen: no sign of work for {self._spec.section.tick_s:g} s")
+        self._end(f"frozen: no sign of work for {self.spec.section.tick_s:g} s")
 
     def _end(self, reason: str) -> None:
         _log.warning("host.kill.started", child=self.keeper.name, reason=reason)
@@ -123,23 +129,24 @@ class Host:
         self._working = 0
         self._begun.clear()
         self.figures = {}
+        self._licence = self.spec.licence
         self._started_at, self._loading = time.monotonic(), Loading(0.0, "")
         interpreter, environ = self._python
         child = await Child.start("speech_engine.host", interpreter=interpreter, environ=environ)
-        section = self._spec.section
+        section = self.spec.section
         child.send(
             BeginHost(
-                engine=self._spec.name,
-                module=self._spec.module,
+                engine=self.spec.name,
+                module=self.spec.module,
                 settings=msgspec.json.encode(section.settings),
                 address=self._address,
                 queue=section.queue,
                 digest_key=self._suspects.key,
-                needs=self._spec.hosted.needs,
-                memory_mb=self._spec.hosted.memory_mb,
+                needs=self.spec.hosted.needs,
+                memory_mb=self.spec.hosted.memory_mb,
                 device=section.device,
-                devices=self._spec.hosted.devices,
-                memory_gb=self._spec.memory_gb,
+                devices=self.spec.hosted.devices,
+                memory_gb=self.spec.memory_gb,
             )
         )
         child.send(self._suspects.verdicts)
@@ -158,7 +165,7 @@ class Host:
         killer = self._suspects.note_death(begun) if state != "unloaded" else ""
         self._on_state(
             HostState(
-                engine=self._spec.name,
+                engine=self.spec.name,
                 process=self._process,
                 generation=generation,
                 state=state,
@@ -167,6 +174,7 @@ class Host:
                 begun=tuple(begun),
                 killer=killer,
                 loads_s=self._loads_s,
+                licence=self._licence,
             )
         )
 
@@ -190,7 +198,7 @@ class Host:
         self._loading = said
         self._on_state(
             HostState(
-                engine=self._spec.name,
+                engine=self.spec.name,
                 process=self._process,
                 generation=self.keeper.generation,
                 state="starting",
@@ -223,7 +231,7 @@ class Hosts:
         self._stopping = asyncio.Event()
         self._suspects: list[EngineSuspects] = []
         # Of a model that is being removed, the file system alone could not tell.
-        self._models = ExitStack()
+        self._models: dict[str, ExitStack] = {}
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
@@ -243,11 +251,29 @@ class Hosts:
                 await self._stopping.wait()
         finally:
             watching.cancel()
-            self._models.close()
+            for held in self._models.values():
+                held.close()
 
     def of(self, engine: str) -> list[Host]:
         """Return the hosts of an engine, those too that have failed or are not loaded."""
         return [host for host in self._hosts if host.labels[0] == engine]
+
+    def take_current_model(self, engine: str) -> str:
+        """Let an engine's next lives speak with the version of its model that is in use now.
+
+        Return why they cannot, or nothing.
+        """
+        hosts = self.of(engine)
+        try:
+            spec = hosts[0].spec.with_current_model()
+            self._hold_model(spec)
+        except UnusableModel as fault:
+            return f"engines.{engine}.model: {fault}"
+        except OSError:
+            return _gone(hosts[0].spec)
+        for host in hosts:
+            host.spec = spec
+        return ""
 
     def keep(self, host: Host) -> None:
         if self._keeping is not None and not self._stopping.is_set():
@@ -261,14 +287,13 @@ class Hosts:
         """Return the hosts of an engine. If its environment is not built, the engine fails and gets none."""
         try:
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
-            if spec.model is not None:
-                self._models.enter_context(store.hold(spec.model.folder))
+            self._hold_model(spec)
         except EnvironmentRefused as refused:
             _log.warning("host.environment.missing", engine=spec.name, reason=str(refused))
             return self._without_hosts(spec, str(refused))
         except OSError:
             _log.warning("host.model.missing", engine=spec.name)
-            return self._without_hosts(spec, f"its model {spec.section.model} has just been removed")
+            return self._without_hosts(spec, _gone(spec))
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         hosts = [
@@ -276,6 +301,15 @@ class Hosts:
         ]
         suspects.hosts = hosts
         return hosts
+
+    def _hold_model(self, spec: HostedEngineSpec) -> None:
+        """Keep the model of an engine from being removed, and no other version any more. Raise OSError."""
+        held = ExitStack()
+        if spec.model is not None:
+            held.enter_context(store.hold(spec.model.folder))
+        if before := self._models.get(spec.name):
+            before.close()
+        self._models[spec.name] = held
 
     def _without_hosts(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
         for process in range(spec.processes):
