@@ -233,6 +233,7 @@ def test_a_kill_in_mid_import_leaves_no_half_model(run: Run, folder: Path, sourc
     [
         ("", 1, "CPML: it forbids paid use of the model and of what it says, and the company that sold"),
         ("", 1, 'before engines.mine.accept_licence = "CPML"'),
+        ("", 1, "name what allows it in engines.mine.paid_use_basis"),
         ('accept_licence = "cpml"\n', 0, "name what allows it in engines.mine.paid_use_basis"),
         (
             'accept_licence = "CPML"\npaid_use_basis = "a contract"\n',
