@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -33,10 +34,16 @@ class CountedModel(ToyModel):
         return super().sound(row, is_last)
 
 
-def looped(model: CountedModel, host: Host | None = None, **settings: Any) -> Batch:
-    """A batch whose turns the test takes itself."""
+@asynccontextmanager
+async def looped(model: CountedModel, host: Host | None = None, **settings: Any) -> AsyncIterator[Batch]:
+    """A batch whose turns the test takes itself. In the end it has spoken everything."""
     read = msgspec.convert(settings, BatchSettings)
-    return BatchLoop(model, read, (host or Host()).context, STEP_S, lambda: model.now)
+    loop: Batch = BatchLoop(model, read, (host or Host()).context, STEP_S, lambda: model.now)
+    try:
+        yield loop
+    finally:
+        model.room = 10**9
+        await run_turns(loop)
 
 
 async def run_turns(loop: Batch, most: int = 10**6) -> None:
@@ -118,59 +125,77 @@ async def test_each_segment_is_as_long_as_its_part_of_the_text() -> None:
 
 async def test_what_is_heard_already_goes_on_where_a_new_listener_has_to_wait() -> None:
     model = CountedModel(takes_s=2 * STEP_S)  # not even one listener hears it without a gap
-    loop = looped(model)
-    heard = asyncio.create_task(hear(loop, job("heard", "x" * 300)))
-    await run_turns(loop, most=50)
-    assert loop.fits_in_s(job("new", "x" * 300)) > 0.0
-    assert loop.fits_in_s(job("heard", "x" * 300)) == 0.0
-    assert loop.fits_in_s(job("next part", "x" * 300, urgency="ahead")) == 0.0
-    assert loop.fits_in_s(job("later", "x" * 300, urgency="idle")) == 0.0
-    await run_turns(loop)
-    assert await heard
+    async with looped(model) as loop:
+        heard = asyncio.create_task(hear(loop, job("heard", "x" * 300)))
+        await run_turns(loop, most=50)
+        assert loop.fits_in_s(job("new", "x" * 300)) > 0.0
+        assert loop.fits_in_s(job("heard", "x" * 300)) == 0.0
+        assert loop.fits_in_s(job("next part", "x" * 300, urgency="ahead")) == 0.0
+        assert loop.fits_in_s(job("later", "x" * 300, urgency="idle")) == 0.0
+        await run_turns(loop)
+        assert await heard
 
 
 async def test_a_width_that_was_halved_grows_again() -> None:
     model = CountedModel()
-    loop = looped(model, width=2)
-    tasks = [asyncio.create_task(hear(loop, job(id_, "x" * (RECOVERY_STEPS + 20)))) for id_ in "ab"]
-    await run_turns(loop, most=5)
-    model.room = 1
-    await run_turns(loop, most=1)
-    assert loop.figures()["step_width_limit"] == 1
-    model.room = 2
-    await run_turns(loop, most=RECOVERY_STEPS)
-    assert loop.figures()["step_width_limit"] == 2
-    await run_turns(loop)
-    assert all(await asyncio.gather(*tasks))
+    async with looped(model, width=2) as loop:
+        tasks = [asyncio.create_task(hear(loop, job(id_, "x" * (RECOVERY_STEPS + 20)))) for id_ in "ab"]
+        await run_turns(loop, most=5)
+        model.room = 1
+        await run_turns(loop, most=1)
+        assert loop.figures()["step_width_limit"] == 1
+        model.room = 2
+        await run_turns(loop, most=RECOVERY_STEPS)
+        assert loop.figures()["step_width_limit"] == 2
+        await run_turns(loop)
+        assert all(await asyncio.gather(*tasks))
 
 
 async def test_every_step_is_a_sign_of_life() -> None:
     model, host = CountedModel(), Host()
-    loop = looped(model, host)
-    heard = asyncio.create_task(hear(loop, job("j", "x" * 40)))
-    await run_turns(loop)
-    assert await heard
-    assert host.ticks >= model.steps == 40
+    async with looped(model, host) as loop:
+        heard = asyncio.create_task(hear(loop, job("j", "x" * 40)))
+        await run_turns(loop)
+        assert await heard
+        assert host.ticks >= model.steps == 40
 
 
 async def test_a_listener_that_runs_dry_twice_is_one_dry_listener() -> None:
     model = CountedModel()
-    loop = looped(model)
-    heard = asyncio.create_task(hear(loop, job("j", "x" * 200)))
-    for _ in range(4):
-        await run_turns(loop, most=20)
-        model.now += 60.0
-    await run_turns(loop)
-    assert await heard
-    assert loop.figures()["dry_listeners"] == 1
+    async with looped(model) as loop:
+        heard = asyncio.create_task(hear(loop, job("j", "x" * 200)))
+        for _ in range(4):
+            await run_turns(loop, most=20)
+            model.now += 60.0
+        await run_turns(loop)
+        assert await heard
+        assert loop.figures()["dry_listeners"] == 1
 
 
 @pytest.mark.parametrize(("seconds", "most"), [(4, 45), (8, 50)])
 async def test_who_has_enough_to_hear_gets_long_pieces(seconds: int, most: int) -> None:
     model = CountedModel()
-    loop = looped(model)
-    heard = asyncio.create_task(hear(loop, job("j", "x" * round(seconds / STEP_S))))
-    await run_turns(loop)
-    assert await heard
-    # A second in small pieces, which is what its listener needs; then the rest.
-    assert model.pieces <= most
+    async with looped(model) as loop:
+        heard = asyncio.create_task(hear(loop, job("j", "x" * round(seconds / STEP_S))))
+        await run_turns(loop)
+        assert await heard
+        # A second in small pieces, which is what its listener needs; then the rest.
+        assert model.pieces <= most
+
+
+@pytest.mark.parametrize("how", ["dropped", "failed"])
+async def test_a_job_that_is_over_gets_no_further_row(how: str) -> None:
+    table: RowTable[str, ToyRow] = RowTable(8)
+    ending = speech("ending", "first", "second")
+    table.add(ending)
+    (row,) = table.next_rows(1, "slack")
+    table.joined(row, ToyRow(row.spec))
+    if how == "failed":
+        table.failed(row, ValueError())
+    else:
+        ending.is_dropped = True
+        assert table.dropped() == [row]
+    assert not table.next_rows(8, "slack")
+    table.forget_ended()
+    assert not table.has_work
+    assert not table.speeches

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from bench.listeners import visits
-from speech_engine.host.continuity import CUSHION_S, IDLE_SHARE, Listener, StepOrder
+from speech_engine.host.continuity import CUSHION_S, IDLE_SHARE, WHOLE_S, Listener, StepOrder
 from speech_engine.host.no_gap import Capacity, Demand, demand_of, fits_in_s
 from speech_engine.host.step_times import StepTimes
 from speech_engine.values import Urgency
@@ -68,6 +68,14 @@ def test_a_gap_is_counted_and_the_rest_is_heard_later() -> None:
     late.note_sound(0, 1.0, now=1.5)
     assert late.dry_s == pytest.approx(0.5)
     assert late.due_at() == pytest.approx(2.5)
+
+
+def test_an_answer_in_one_piece_is_due_later_and_nobody_hears_its_gaps() -> None:
+    whole = listener("whole")
+    assert whole.due_at() == WHOLE_S
+    whole.note_sound(0, 1.0, now=0.0)
+    whole.note_sound(0, 1.0, now=60.0)
+    assert whole.dry_s == 0.0
 
 
 def test_those_who_run_dry_first_go_first_and_idle_work_takes_what_is_left() -> None:
