@@ -19,6 +19,8 @@ import httpx2
 
 VOXGATE = Path(sys.executable).parent / "voxgate"
 START_S = 60.0
+FIRST_AUDIO_S = 25.0
+"""What a test's server waits for first audio, where its config does not say: a busy machine may need long."""
 STOP_S = 40.0
 
 TONE = """
@@ -109,8 +111,10 @@ def running(
         "VOXGATE_CONFIG": str(file),
         "VOXGATE_SERVER__DEV_KEY": "true",
         "VOXGATE_SERVER__METRICS": metrics,
-        **(environ or {}),
     }
+    if "first_audio_s" not in config:
+        env["VOXGATE_SERVER__FIRST_AUDIO_S"] = str(FIRST_AUDIO_S)
+    env.update(environ or {})
     with log.open("ab") as stderr:
         process = subprocess.Popen(
             command or (str(VOXGATE), "serve", "--port", "0"),

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from fakes.openai.bodies import Body, RequestRefusal, checked
 from fakes.openai.habits import HABITS, Habits
-from fakes.openai.sound import MEDIA_TYPES, at_rate, encoded, faster
+from fakes.openai.sound import MEDIA_TYPES, RATE_HZ, at_rate, encoded, faster
 from fakes.openai.streams import envelope, error_event, events
 from speech_engine.testing.faults import ScriptedFault, scripted
 from speech_engine.testing.provider import Provider, hum
@@ -57,7 +57,7 @@ class _Server:
     async def speech(self, request: Request) -> Response:
         fault = scripted(request.scope)
         try:
-            _check(request, fault)
+            _check(request, fault, self._habits.key_header)
             body = checked(await request.body(), request.headers.get("content-type", ""), self._habits)
         except RequestRefusal as refusal:
             return self._refusal(refusal, fault)
@@ -67,7 +67,7 @@ class _Server:
         def listing(request: Request) -> Response:
             fault = scripted(request.scope)
             try:
-                _check(request, fault)
+                _check(request, fault, self._habits.key_header)
             except RequestRefusal as refusal:
                 return self._refusal(refusal, fault)
             return Response(msgspec.json.encode(found), media_type="application/json")
@@ -76,13 +76,16 @@ class _Server:
 
     def _spoken(self, body: Body, fault: ScriptedFault | None) -> Response:
         format_ = "wav" if self._habits.always_wav else body.format
-        pcm = at_rate(faster(self._voice(body.input), body.speed), self._habits.rate_hz)
-        sound = encoded(pcm, format_, self._habits.rate_hz)
+        rate_hz = self._habits.rate_hz if format_ in ("pcm", "wav") else RATE_HZ
+        pcm = at_rate(faster(self._voice(body.input), body.speed), rate_hz)
+        sound = encoded(pcm, format_, rate_hz)
         if fault and fault.name == "wrong_codec":
             sound = _OTHER_CODEC
         is_stream = self._habits.has_events and body.stream_format == "sse" and body.model not in _NO_EVENTS
         pieces = (sound[start : start + _PIECE_BYTES] for start in range(0, len(sound), _PIECE_BYTES))
         label = "text/event-stream" if is_stream else MEDIA_TYPES[format_]
+        if self._habits.states_rate and label == "audio/pcm":
+            label = f"audio/pcm;rate={self._habits.rate_hz};channels=1"
         out = events(pieces, len(body.input), self._habits) if is_stream else pieces
         if fault and fault.name == "error_midstream":
             out = self._broken_off(out, fault)
@@ -118,8 +121,10 @@ class _Server:
                 return msgspec.json.encode({"error": envelope(refusal)})
 
 
-def _check(request: Request, fault: ScriptedFault | None) -> None:
-    if request.headers.get("authorization", "").endswith(" wrong"):
+def _check(request: Request, fault: ScriptedFault | None, key_header: str) -> None:
+    # Servers of one's own want no key; one with a header of its own for it does.
+    key = request.headers.get(key_header, "" if key_header == "authorization" else "wrong")
+    if key.removeprefix("Bearer ") == "wrong":
         raise RequestRefusal(401, "Incorrect API key provided.", "invalid_api_key")
     if fault and fault.name in ("429", "5xx", "error_in_200"):
         raise _scripted_refusal(fault)

@@ -12,7 +12,7 @@ import msgspec
 from fakes.openai.habits import Habits
 from speech_engine.testing.forms import form_of
 
-_LONGEST = 4096
+_LONGEST_INSTRUCTIONS = 4096
 _LEAST_S = 1.0
 _OF_FORM = ("reference_text", "consent")
 _KNOWN = ("model", "input", "voice", "instructions", "response_format", "speed", "stream_format")
@@ -52,19 +52,22 @@ def checked(raw: bytes, content_type: str, habits: Habits) -> Body:
         if body.get(key) is None:
             raise _wrong(key, "missing_required_parameter")
     if body["model"] not in habits.models:
-        raise RequestRefusal(404, "The model does not exist.", "model_not_found", field="model")
+        raise RequestRefusal(
+            habits.unknown_model, "The model does not exist.", "model_not_found", field="model"
+        )
     if not has_recording:
         _check_voice(body["voice"], habits)
     elif not is_form:
         _check_wav("ref_audio", _data_of_url(body["ref_audio"]))
     _check_habits(body, habits, has_recording=has_recording)
-    if not isinstance(body.get("instructions", ""), str) or len(body.get("instructions", "")) > _LONGEST:
+    words = body.get("instructions", "")
+    if not isinstance(words, str) or len(words) > _LONGEST_INSTRUCTIONS:
         raise _wrong("instructions", "invalid_value")
     return Body(
         body["model"],
-        _text(body["input"]),
-        _one_of(body, "response_format", ("mp3", *habits.formats)),
-        _speed(body),
+        _text(body["input"], habits.longest),
+        _one_of(body, "response_format", (habits.default_format, *habits.formats)),
+        _speed(body, habits.speeds),
         _one_of(body, "stream_format", ("audio", "sse")),
     )
 
@@ -117,10 +120,10 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise RequestRefusal(400, "This is not JSON.", "invalid_json") from None
 
 
-def _text(value: object) -> str:
+def _text(value: object, longest: int) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _wrong("input", "invalid_value")
-    if len(value) > _LONGEST:
+    if len(value) > longest:
         raise _wrong("input", "string_above_max_length")
     return value
 
@@ -130,9 +133,10 @@ def _check_voice(value: Any, habits: Habits) -> None:
         raise _wrong("voice", "voice_not_found")
 
 
-def _speed(body: dict[str, Any]) -> float:
+def _speed(body: dict[str, Any], speeds: tuple[float, float]) -> float:
     speed = body.get("speed", 1.0)
-    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not 0.25 <= speed <= 4.0:
+    slowest, fastest = speeds
+    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not slowest <= speed <= fastest:
         raise _wrong("speed", "invalid_value")
     return float(speed)
 

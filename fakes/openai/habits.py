@@ -10,7 +10,8 @@ import msgspec
 from plugins.openai.lists import BUILT_IN
 
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
-_KOKORO = ("af_heart", "am_adam")
+KOKORO_VOICES = ("af_heart", "am_adam", "bf_emma", "ef_dora")
+_ASSEMBLYAI = ("en", "de", "es", "fr", "it", "pt")
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +20,8 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     `lists` maps a path to the list behind it. `label`, if set, is the Content-Type of all speech. With
     `recordings`, a request may bring the voice that it wants; with `needs_recording`, it must.
     Sound comes at `rate_hz`, 24000 or 48000. `languages` are the names that a request may give.
-    With `streams_samples_only`, a `stream_format` wants pcm or wav, and the speed 1.
+    With `streams_samples_only`, a `stream_format` wants pcm or wav, and the speed 1. `unknown_model` is the
+    status for one. With `states_rate`, the label of pcm says its rate.
     """
 
     models: tuple[str, ...] = ("gpt-5", "tts-1", "tts-1-hd", "gpt-4o-mini-tts", "whisper-1")
@@ -43,6 +45,12 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...] = ()
     streams_samples_only: bool = False
     needs_recording: bool = False
+    key_header: str = "authorization"
+    unknown_model: int = 404
+    default_format: str = "mp3"
+    longest: int = 4096
+    speeds: tuple[float, float] = (0.25, 4.0)
+    states_rate: bool = False
 
 
 _QWEN = (
@@ -62,10 +70,10 @@ HABITS: dict[str, Habits] = {
     "": Habits(),
     "speaches": Habits(
         models=("speaches-ai/Kokoro-82M-v1.0-ONNX",),
-        voices=_KOKORO,
+        voices=KOKORO_VOICES,
         lists={
             "/audio/models": {"data": [{"id": "speaches-ai/Kokoro-82M-v1.0-ONNX"}], "object": "list"},
-            "/audio/voices": {"voices": [{"voice_id": voice, "name": voice} for voice in _KOKORO]},
+            "/audio/voices": {"voices": [{"voice_id": voice, "name": voice} for voice in KOKORO_VOICES]},
         },
         takes_unknown_fields=True,
         error_shape="fastapi",
@@ -95,10 +103,42 @@ HABITS: dict[str, Habits] = {
     ),
     "kokoro": Habits(
         models=("kokoro",),
-        voices=_KOKORO,
-        lists={"/audio/voices": {"voices": [{"id": voice, "name": voice.title()} for voice in _KOKORO]}},
+        voices=KOKORO_VOICES,
+        lists={
+            "/audio/voices": {"voices": [{"id": voice, "name": voice.title()} for voice in KOKORO_VOICES]}
+        },
         takes_unknown_fields=True,
         error_shape="fastapi",
+        has_events=False,
+    ),
+    # Hosts of the endpoint, as their pages describe them.
+    "openrouter": Habits(
+        models=("mistralai/voxtral-mini-tts-2603", "x-ai/grok-voice-1.0"),
+        voices=("ara", "casual_male"),
+        formats=("mp3", "pcm"),
+        default_format="pcm",
+        rate_hz=48_000,
+        states_rate=True,
+        longest=15_000,
+        has_events=False,
+    ),
+    "assemblyai": Habits(
+        models=("assemblyai-tts-1", *(f"assemblyai-tts-{tag}" for tag in _ASSEMBLYAI)),
+        voices=(*BUILT_IN, "aai-jane", "aai-paul"),
+        formats=("mp3", "pcm", "wav"),
+        unknown_model=400,
+        longest=5_000,
+        speeds=(1.0, 1.0),
+        has_events=False,
+    ),
+    "azure": Habits(models=("my-speech",), key_header="api-key"),
+    "groq": Habits(
+        models=("llama-3.3-70b", "canopylabs/orpheus-v1-english", "canopylabs/orpheus-arabic-saudi"),
+        voices=("autumn", "troy", "noura"),
+        formats=("wav",),
+        default_format="wav",
+        longest=200,
+        speeds=(1.0, 1.0),
         has_events=False,
     ),
     "openedai": Habits(takes_unknown_fields=True, error_shape="bare", has_events=False, always_wav=True),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from plugins.openai import kinds
 from plugins.openai.refusals import in_band, read
 from plugins.openai.settings import Format
-from plugins.openai.wav import WavBody
+from plugins.openai.wav import LEAST_HZ, MOST_HZ, WavBody
 from speech_engine import Audio, Encoded, EngineFailed, Event, SpeechJob, Started
 from speech_engine.pcm import PcmPieces
 
 _LONGEST_REFUSAL = 64 * 1024
+_PCM_LABELS = ("audio/pcm", "audio/l16")
+_LABEL_VALUE = re.compile(r"\b(rate|channels)=\"?([0-9]{1,9})\b")
 
 
 class AnswerReader:
@@ -21,6 +24,7 @@ class AnswerReader:
         self._format = format_
         self._most_samples = job.max_samples
         self._stated_hz = stated_hz
+        self._pcm_hz = stated_hz
         self._started_hz = 0
         self._pieces = PcmPieces(stated_hz)
         self._segment = 0
@@ -35,6 +39,18 @@ class AnswerReader:
     def is_full(self) -> bool:
         """Return whether the job has all samples that it may get. The rest of the answer need not come."""
         return self._pieces.is_full
+
+    def state_rate(self, content_type: str) -> None:
+        """Take the rate of `pcm` from a label that has one, such as `audio/pcm;rate=24000;channels=1`."""
+        kind, _, parameters = content_type.partition(";")
+        if self._format != "pcm" or kind.strip().lower() not in _PCM_LABELS:
+            return
+        values = dict(_LABEL_VALUE.findall(parameters))
+        if values.get("channels", "1") != "1":
+            raise EngineFailed("The provider's audio is not mono.")
+        if (rate := int(values.get("rate", 0))) and not LEAST_HZ <= rate <= MOST_HZ:
+            raise EngineFailed(f"The provider's audio has {rate} samples a second.")
+        self._pcm_hz = rate or self._stated_hz
 
     def begin(self, segment: int) -> None:
         self._segment = segment
@@ -100,7 +116,7 @@ class AnswerReader:
                 if data:
                     yield Encoded(self._kind, data)
             case "pcm":
-                yield from self._pcm(data, self._stated_hz)
+                yield from self._pcm(data, self._pcm_hz)
             case "wav":
                 pcm = self._wav.feed(data)
                 if self._wav.has_begun:

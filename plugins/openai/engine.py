@@ -55,10 +55,9 @@ class OpenAIEngine:
         self._settings = settings
         self._http = http
         self._samples = samples
-        self._base = settings.base_url.rstrip("/")
         self._models = settings.models
         self._shutdown_dates: dict[str, str] = {}
-        self._voices = tuple(lists.named(id_) for id_ in settings.voices or lists.BUILT_IN)
+        self._voices = tuple(self._named(id_) for id_ in settings.first_voices)
 
     def __repr__(self) -> str:
         return f"<OpenAIEngine {len(self._models)} models, {len(self._voices)} voices>"
@@ -75,7 +74,7 @@ class OpenAIEngine:
 
     async def refresh(self) -> None:
         # The settings may name all models and voices. The request still shows that the server is up.
-        listed = await self._listed("/audio/models")
+        listed = await self._listed(self._settings.model_list or "/audio/models")
         ids = lists.model_ids(listed)
         if not ids:
             listed = await self._listed("/models")
@@ -85,7 +84,7 @@ class OpenAIEngine:
             self._models = ids or self._models
         if not self._settings.voices:
             voices = lists.voices(await self._listed("/audio/voices", "/voices"))
-            self._voices = voices or self._voices
+            self._voices = tuple(self._with_known(voice) for voice in voices) or self._voices
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         format_ = self._format(job)
@@ -96,6 +95,7 @@ class OpenAIEngine:
             async with self._http.send(self._request(job, call, format_)) as answer:
                 if answer.status != 200:
                     raise await _refusal(answer)
+                reader.state_rate(answer.headers.get("content-type", ""))
                 body = AudioBody(answer)
                 while not body.is_over and not reader.is_full:
                     for event in reader.feed_all(await body.next_audio()):
@@ -111,7 +111,7 @@ class OpenAIEngine:
     def _request(self, job: SpeechJob, call: Call, format_: Format) -> HttpRequest:
         body: dict[str, Any] = {
             **self._settings.extra,
-            "model": job.model,
+            "model": self._settings.sent_model(job.model, job.language),
             "input": call.text,
             "response_format": format_,
         }
@@ -129,7 +129,7 @@ class OpenAIEngine:
             headers["content-type"] = "application/json"
         return HttpRequest(
             method="POST",
-            url=f"{self._base}/audio/speech",
+            url=self._settings.url("/audio/speech"),
             headers=headers,
             body=encoded,
             within_s=job.deadline_s if call.segment == 0 else _LATER_S,
@@ -156,20 +156,35 @@ class OpenAIEngine:
         # HTTP compression does not make audio smaller, and it delivers the bytes in lumps.
         headers = {"accept-encoding": "identity", "user-agent": "voxgate"}
         if self._settings.api_key:
-            headers["authorization"] = f"Bearer {self._settings.api_key}"
+            is_bearer = self._settings.key_header == "authorization"
+            key = self._settings.api_key
+            headers[self._settings.key_header] = f"Bearer {key}" if is_bearer else key
         return headers
 
     async def _listed(self, *paths: str) -> Any:
         """Return the first of these lists that the server has, or None if it has none."""
         for path in paths:
-            url = f"{self._base}{path}"
-            request = HttpRequest(method="GET", url=url, headers=self._headers(), within_s=_LIST_S)
+            request = HttpRequest(
+                method="GET", url=self._settings.url(path), headers=self._headers(), within_s=_LIST_S
+            )
             async with self._http.send(request) as answer:
                 if answer.status == 200:
                     return lists.decoded(await answer.read())
                 if answer.status not in _NO_LIST:
                     raise await _refusal(answer)
         return None
+
+    def _named(self, id_: str) -> VoiceInfo:
+        return self._with_known(lists.named(id_))
+
+    def _with_known(self, voice: VoiceInfo) -> VoiceInfo:
+        """Return the voice with what its name says, where the server says nothing."""
+        known = self._settings.known_voice(voice.id)
+        if known is None:
+            return voice
+        return msgspec.structs.replace(
+            voice, language=voice.language or known.language, gender=voice.gender or known.gender
+        )
 
 
 def _voice_id(job: SpeechJob) -> str:

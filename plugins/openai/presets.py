@@ -1,4 +1,4 @@
-"""Presets: what is known of a kind of server, so that its section needs an address and little else.
+"""Presets: what is known of a kind of server, so that its section needs a key or an address, and little else.
 
 They follow the servers' own documentation and the models' cards. None was tried live.
 """
@@ -9,29 +9,57 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple
 
-PresetName = Literal["", "vllm-omni"]
+from plugins.openai.lists import BUILT_IN
+
+PresetName = Literal["", "openrouter", "assemblyai", "azure", "groq", "vllm-omni", "kokoro"]
 
 
 class PresetModel(NamedTuple):
-    """A model that a server of this kind may run. `languages` are tags; with `language_names`, the server
-    wants the language of a request by its English name. A model that `clones` speaks with a recording."""
+    """A model that a server of this kind may run.
 
-    languages: tuple[str, ...]
-    licence: str
+    `languages` are tags. With `language_names`, the server wants the language of a request by its English
+    name. With `by_language`, the name of the model says the language: `{}` in it is the tag's first part. A
+    model that `clones` speaks with a recording. `max_characters` is the longest text of a request, if it is
+    the model's own.
+    """
+
+    languages: tuple[str, ...] = ()
+    licence: str = ""
     sample_rate_hz: int = 24_000
     clones: bool = False
     needs_sample_text: bool = False
     language_names: Mapping[str, str] = {}
+    by_language: str = ""
+    max_characters: int | None = None
+
+
+class PresetVoice(NamedTuple):
+    """What the name of a voice says of it."""
+
+    language: str
+    gender: str | None = None
 
 
 class Preset(NamedTuple):
-    """The settings of a kind of server, and its models by a pattern of their names."""
+    """The settings of a kind of server, its models and its voices by patterns of their names.
+
+    `required` are the settings that nobody can know but the operator, each with what it must be.
+    `model_list` is the path of the list of models, if the server has a better one than the usual paths.
+    `unlisted` are the voices of a server that has no list of them.
+    """
 
     settings: Mapping[str, Any]
-    models: Mapping[str, PresetModel]
+    models: Mapping[str, PresetModel] = {}
+    voices: Mapping[str, PresetVoice] = {}
+    required: Mapping[str, str] = {}
+    model_list: str = ""
+    unlisted: tuple[str, ...] = BUILT_IN
 
     def model(self, id_: str) -> PresetModel | None:
         return next((found for pattern, found in self.models.items() if fnmatchcase(id_, pattern)), None)
+
+    def voice(self, id_: str) -> PresetVoice | None:
+        return next((found for pattern, found in self.voices.items() if fnmatchcase(id_, pattern)), None)
 
 
 _QWEN = {
@@ -70,4 +98,101 @@ _VLLM_OMNI = Preset(
     },
 )
 
-PRESETS: Mapping[str, Preset] = {"vllm-omni": _VLLM_OMNI}
+# The first letter of a voice's name is its language, the second one its gender.
+_KOKORO_LANGUAGES = {
+    "a": "en-US",
+    "b": "en-GB",
+    "e": "es",
+    "f": "fr",
+    "h": "hi",
+    "i": "it",
+    "j": "ja",
+    "p": "pt-BR",
+    "z": "zh",
+}
+_KOKORO = Preset(
+    {
+        "base_url": "http://127.0.0.1:8880/v1",
+        "formats": ("mp3", "opus", "aac", "pcm"),
+        "billed_on_submit": False,
+    },
+    {"*": PresetModel(("en", "es", "fr", "hi", "it", "ja", "pt", "zh"), "Apache-2.0")},
+    {
+        f"{letter}{sex}_*": PresetVoice(language, gender)
+        for letter, language in _KOKORO_LANGUAGES.items()
+        for sex, gender in (("f", "female"), ("m", "male"))
+    },
+)
+
+_OPENROUTER = Preset(
+    {
+        "base_url": "https://openrouter.ai/api/v1",
+        "formats": ("mp3", "pcm"),
+        # Each provider behind it has a range of its own, or none.
+        "speed": (1.0, 1.0),
+    },
+    {"x-ai/grok-voice-*": PresetModel(max_characters=15_000)},
+    model_list="/models?output_modalities=speech",
+    # Each model has its provider's.
+    unlisted=(),
+)
+
+_ASSEMBLYAI_LANGUAGES = ("en", "de", "es", "fr", "it", "pt")
+_ASSEMBLYAI = Preset(
+    {
+        "base_url": "https://tts.us.assemblyai.com/v1/openai",
+        "models": ("assemblyai-tts-1",),
+        "voices": (
+            *BUILT_IN,
+            *("aai-alba", "aai-anna", "aai-charles", "aai-eve", "aai-george", "aai-jane"),
+            *("aai-jean", "aai-mary", "aai-michael", "aai-paul", "aai-vera"),
+        ),
+        "formats": ("mp3", "pcm"),
+        "speed": (1.0, 1.0),
+        "max_characters": 5_000,
+    },
+    {
+        # It does not detect a text's language, and without one it reads English.
+        "assemblyai-tts-1": PresetModel(_ASSEMBLYAI_LANGUAGES, by_language="assemblyai-tts-{}"),
+        **{f"assemblyai-tts-{tag}": PresetModel((tag,)) for tag in _ASSEMBLYAI_LANGUAGES},
+    },
+)
+
+_AZURE = Preset(
+    {"key_header": "api-key", "formats": ("mp3", "opus", "aac", "pcm")},
+    required={
+        "base_url": "your resource's address, such as https://NAME.openai.azure.com/openai/v1",
+        "models": "a list of your deployments' names, which Azure lists nowhere",
+    },
+)
+
+_ORPHEUS_ENGLISH = ("autumn", "diana", "hannah", "austin", "daniel", "troy")
+_ORPHEUS_ARABIC = ("abdullah", "fahad", "sultan", "lulwa", "noura", "aisha")
+_GROQ = Preset(
+    {
+        "base_url": "https://api.groq.com/openai/v1",
+        # Its list has models for all purposes, and no name says which of them speak.
+        "models": ("canopylabs/orpheus-v1-english", "canopylabs/orpheus-arabic-saudi"),
+        "voices": (*_ORPHEUS_ENGLISH, *_ORPHEUS_ARABIC),
+        "formats": ("wav",),
+        "speed": (1.0, 1.0),
+        "max_characters": 200,
+    },
+    {
+        "canopylabs/orpheus-v1-english": PresetModel(("en",)),
+        "canopylabs/orpheus-arabic-saudi": PresetModel(("ar",)),
+    },
+    {
+        **{name: PresetVoice("en") for name in _ORPHEUS_ENGLISH},
+        **{name: PresetVoice("ar") for name in _ORPHEUS_ARABIC},
+    },
+)
+
+PRESETS: Mapping[str, Preset] = {
+    "openrouter": _OPENROUTER,
+    "assemblyai": _ASSEMBLYAI,
+    "azure": _AZURE,
+    "groq": _GROQ,
+    "vllm-omni": _VLLM_OMNI,
+    "kokoro": _KOKORO,
+}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from plugins.openai.presets import PRESETS, PresetModel, PresetName
+from plugins.openai.presets import PRESETS, Preset, PresetModel, PresetName, PresetVoice
 from plugins.openai.shutdowns import shutdown_day
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 from speech_engine.licences import with_licence
@@ -19,6 +19,8 @@ _Names = tuple[_Name, ...]
 
 SAMPLE_HZ = 24_000
 _RATE_HZ = 24_000
+_LONGEST = 4096
+_NO_PRESET = Preset({})
 
 PASSED_ON = ("mp3", "opus", "aac")
 """The formats that voxgate can pass on as they came."""
@@ -32,12 +34,20 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     A setting that is left at its default has the value of the preset, if the preset has one.
     """
 
-    preset: Annotated[PresetName, Meta(description='"vllm-omni", or "" for none')] = ""
+    preset: Annotated[
+        PresetName, Meta(description=f"one of {', '.join(PRESETS)}, or an empty text for none")
+    ] = ""
     base_url: Annotated[
         str,
         Meta(pattern=r"^https?://[^\s?#]+\Z", description="an address such as https://api.openai.com/v1"),
     ] = "https://api.openai.com/v1"
     api_key: str = ""
+    key_header: Annotated[
+        Literal["authorization", "api-key"], Meta(description='"authorization" or "api-key"')
+    ] = "authorization"
+    api_version: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9.-]{0,64}\Z", description="a version such as 2025-04-01-preview")
+    ] = ""
     models: Annotated[_Names, Meta(description='a list of model names, such as ["tts-1"]')] = ()
     voices: Annotated[_Names, Meta(description='a list of voice ids, such as ["alloy"]')] = ()
     languages: Annotated[
@@ -54,7 +64,7 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     send_language: Annotated[bool, Meta(description="true or false")] = False
     max_characters: Annotated[
         int, Meta(ge=1, le=1_000_000, description="a number of characters, 1 to 1000000")
-    ] = 4096
+    ] = _LONGEST
     speed: Annotated[
         tuple[_Factor, _Factor],
         Meta(description="the slowest and the fastest speed it knows, such as [0.25, 4.0]"),
@@ -79,14 +89,44 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     def __post_init__(self) -> None:
         defaults = {field.name: field.default for field in msgspec.structs.fields(type(self))}
-        preset = PRESETS[self.preset].settings if self.preset else {}
-        for name, value in preset.items():
+        for name, expected in self._preset.required.items():
+            if getattr(self, name) == defaults[name]:
+                raise ValueError(f"{name}: {expected}")
+        for name, value in self._preset.settings.items():
             if getattr(self, name) == (defaults[name] if name != "extra" else {}):
                 msgspec.structs.force_setattr(self, name, value)
 
+    @property
+    def _preset(self) -> Preset:
+        return PRESETS[self.preset] if self.preset else _NO_PRESET
+
     def known_model(self, id_: str) -> PresetModel | None:
         """Return what the preset knows of a model, if it knows it."""
-        return PRESETS[self.preset].model(id_) if self.preset else None
+        return self._preset.model(id_)
+
+    def known_voice(self, id_: str) -> PresetVoice | None:
+        return self._preset.voice(id_)
+
+    @property
+    def model_list(self) -> str:
+        """Return the path of the server's own list of models for speech, or an empty text."""
+        return self._preset.model_list
+
+    @property
+    def first_voices(self) -> tuple[str, ...]:
+        """Return the voices to offer until the server has listed its own."""
+        return self.voices or self._preset.unlisted
+
+    def sent_model(self, id_: str, language: str) -> str:
+        """Return the name by which a request asks for a model."""
+        known = self.known_model(id_)
+        if known is None or not known.by_language:
+            return id_
+        return known.by_language.format(language.partition("-")[0])
+
+    def url(self, path: str) -> str:
+        version = f"{'&' if '?' in path else '?'}api-version={self.api_version}" if self.api_version else ""
+        return f"{self.base_url.rstrip('/')}{path}{version}"
 
     def rate_hz(self, id_: str) -> int:
         """Return the rate of a model's `pcm`."""
@@ -111,14 +151,15 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def model(self, id_: str, shutdown_date: str = "") -> ModelInfo:
         known = self.known_model(id_)
         is_any = self.languages == (ANY_LANGUAGE,)
-        tags = known.languages if known and is_any else self.languages
+        tags = known.languages if known and known.languages and is_any else self.languages
+        own_length = known.max_characters if known and self.max_characters == _LONGEST else None
         made = ModelInfo(
             id=id_,
             shutdown_date=shutdown_date or self.shutdown_date(id_),
             languages=tuple(Language(tag) for tag in dict.fromkeys(tags)),
             sample_rate_hz=self.rate_hz(id_),
             formats=tuple(each for each in PASSED_ON if each in self.formats),
-            max_characters=self.max_characters,
+            max_characters=own_length or self.max_characters,
             joins_segments=True,
             speed=self.speed,
             billed_on_submit=self.billed_on_submit,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from speech_engine import EngineFailed
 
+LEAST_HZ, MOST_HZ = 8_000, 192_000
+
 _RIFF_BYTES = 12
 _CHUNK_BYTES = 8
 _FORMAT_BYTES = 16
@@ -67,7 +69,7 @@ class WavBody:
         is_16_bit = len(chunk) >= _FORMAT_BYTES and _number(chunk[14:16]) == 16
         if kind not in (_PCM, _EXTENSIBLE) or channels != 1 or not is_16_bit:
             raise EngineFailed("The provider's WAV is not 16-bit mono.")
-        if not 8_000 <= rate_hz <= 192_000:
+        if not LEAST_HZ <= rate_hz <= MOST_HZ:
             raise EngineFailed(f"The provider's WAV has {rate_hz} samples a second.")
         self.sample_rate_hz = rate_hz
 

@@ -87,7 +87,12 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
             faults += [fault._replace(field=f"{field.key}.{fault.field}") for fault in inner.faults]
     if faults:
         raise FieldFaults(faults)
-    return type_(**values)
+    try:
+        return type_(**values)
+    except ValueError as error:
+        # A struct refuses values that are wrong together by `ValueError("FIELD: what it must be")`.
+        field_name, _, expected = str(error).partition(": ")
+        raise FieldFaults([FieldFault(field_name, "wrong", expected)]) from None
 
 
 def _value(field: Field, value: object) -> Any:

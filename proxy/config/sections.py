@@ -21,6 +21,9 @@ _Port = Annotated[
 _Seconds = Annotated[
     float, msgspec.Meta(gt=0, le=3600, description="a number of seconds, above 0 and up to 3600")
 ]
+_Megabytes = Annotated[
+    int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, 0 (none) to 1000000")
+]
 _Number = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="a number, 1 to 1000000")]
 Switch = Annotated[bool, msgspec.Meta(description="true or false")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
@@ -64,7 +67,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_s: _Seconds = 30.0
     stall_s: _Seconds = 30.0
     least_bytes_per_s: Annotated[
-        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of bytes, or 0 for no limit")
+        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of bytes, 0 (no limit) to 1000000")
     ] = 1000
     connections: _Number = 2000
     connections_per_client: _Number = 500
@@ -83,14 +86,10 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hosts: _Hosts = ()
     trusted_proxies: _Texts = ()
     usage_days: Annotated[
-        int, msgspec.Meta(ge=0, le=36_500, description="a number of days, or 0 to keep usage for good")
+        int, msgspec.Meta(ge=0, le=36_500, description="a number of days, 0 (for good) to 36500")
     ] = 0
-    idempotency_mb: Annotated[
-        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, or 0 for none")
-    ] = 256
-    spill_mb: Annotated[
-        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, or 0 for none")
-    ] = 1024
+    idempotency_mb: _Megabytes = 256
+    spill_mb: _Megabytes = 1024
     metrics: Annotated[
         str,
         msgspec.Meta(
@@ -153,10 +152,10 @@ class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[cache]: how much audio is kept and how long, and whether it is kept by default."""
 
     on: Switch = False
-    megabytes: Annotated[
-        int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, or 0 for none")
-    ] = 1024
-    days: Annotated[float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0")] = 30.0
+    megabytes: _Megabytes = 1024
+    days: Annotated[
+        float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0 and up to 3650")
+    ] = 30.0
 
 
 class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -214,7 +213,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     budget_usd_day: Usd = None
     budget_usd_month: Usd = None
     hedge_s: Annotated[
-        float, msgspec.Meta(ge=0, le=60, description="a number of seconds, or 0 for never")
+        float, msgspec.Meta(ge=0, le=60, description="a number of seconds, 0 (never) to 60")
     ] = 0.0
     accept_licence: Annotated[
         str, msgspec.Meta(description='the name of the licence that you accept, or "" for none')

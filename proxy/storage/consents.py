@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -48,6 +49,8 @@ SELECT :id, :account, :kind, :language, CAST(:digest AS TEXT), CAST(:seconds AS 
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 AND {blobs.IS_KEPT}
 AND (SELECT count(*) FROM consents WHERE account = :account) < CAST(:most AS BIGINT)
+AND (SELECT COALESCE(SUM(seconds), 0) FROM consents WHERE account = :account)
+    + COALESCE(CAST(:seconds AS DOUBLE PRECISION), 0) <= CAST(:most_s AS DOUBLE PRECISION)
 RETURNING id
 """
 _WAS_MADE = "EXISTS (SELECT 1 FROM consents WHERE id = :subject)"
@@ -65,12 +68,18 @@ WHERE id = :id AND account = :account AND sealed = :was RETURNING id
 """
 
 
-async def add(store: Store, record: ConsentRecord, most: int, act: Act | None = None) -> bool:
-    """Add a consent, and tell whether it was: there may be `most` already, or its recording may be gone."""
+async def add(
+    store: Store, record: ConsentRecord, most: int, act: Act | None = None, *, most_s: float = math.inf
+) -> bool:
+    """Add a consent, and tell whether it was.
+
+    There may be `most` already, or more than `most_s` seconds with it, or its recording may be gone.
+    """
     row: Params = {
         **msgspec.structs.asdict(record),
         "providers": "" if record.providers is None else encode_json(record.providers),
         "most": most,
+        "most_s": most_s,
     }
     held = (
         Statement(_HOLD, {"account": record.account}),

@@ -24,6 +24,8 @@ from proxy.voices.erasure import Erasure
 from proxy.voices.recording_intake import RecordingIntake, TakenRecording, invalid_audio
 
 MOST_CONSENTS = 1000
+MOST_RECORDED_S = 3600.0
+"""Of all recorded consents of an account together, about 350 MB."""
 """Of one account."""
 MOST_S = 60.0
 """The phrase takes ten seconds. What is kept of a recording may be ten times the size of its upload."""
@@ -139,7 +141,7 @@ class ConsentKeeper:
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
-        if not await consents.add(self.store, record, MOST_CONSENTS, act):
+        if not await consents.add(self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S):
             raise _too_many()
         return OpenedConsent(record, texts)
 
@@ -230,5 +232,7 @@ def check_providers(providers: tuple[str, ...] | None, engines: frozenset[str]) 
 
 def _too_many() -> NotAllowed:
     return NotAllowed(
-        f"An account has {MOST_CONSENTS} consents at most; delete one first.", code="too_many_consents"
+        f"An account has {MOST_CONSENTS} consents at most, and in them {MOST_RECORDED_S / 60:g} minutes of "
+        "recordings; delete one first.",
+        code="too_many_consents",
     )

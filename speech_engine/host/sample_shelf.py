@@ -20,6 +20,9 @@ T = TypeVar("T")
 SHELF_BYTES = 128 * 1024 * 1024
 """About ninety recordings of 30 seconds."""
 
+_MOST_DERIVED = 512
+"""Several for each recording: other words of one make another. What was derived longest ago goes first."""
+
 DROPPED = "The voice was deleted."
 
 
@@ -145,6 +148,8 @@ class SampleShelf:
             # A recording that was dropped in the meantime must leave nothing behind.
             if all(name in self._recordings for name in names):
                 self._derived[key] = made
+            if len(self._derived) > _MOST_DERIVED:
+                del self._derived[next(iter(self._derived))]
         return made
 
     def _remove(self, name: _Name) -> None:

@@ -31,6 +31,7 @@ CONFIG = """
 [server]
 default_model = "tone"
 workers = 4
+first_audio_s = 60
 [storage]
 url = "{storage}"
 [limits]

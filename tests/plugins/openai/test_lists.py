@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fakes.openai import habits
 from plugins.openai import lists
 from speech_engine import EngineFailed, EngineStumbled, VoiceInfo
 from tests.plugins.openai.upstream import pair
@@ -64,8 +65,8 @@ def test_a_body_that_is_no_json_is_no_list() -> None:
     [
         ("", ("tts-1", "tts-1-hd", "gpt-4o-mini-tts"), lists.BUILT_IN),
         ("vllm", ("Qwen/Qwen3-TTS",), ("vivian", "mine")),
-        ("kokoro", ("kokoro",), ("af_heart", "am_adam")),
-        ("speaches", ("speaches-ai/Kokoro-82M-v1.0-ONNX",), ("af_heart", "am_adam")),
+        ("kokoro", ("kokoro",), habits.KOKORO_VOICES),
+        ("speaches", ("speaches-ai/Kokoro-82M-v1.0-ONNX",), habits.KOKORO_VOICES),
         ("odd", ("tts-1", "tts-1-hd", "gpt-4o-mini-tts"), lists.BUILT_IN),
     ],
 )

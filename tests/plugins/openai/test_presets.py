@@ -1,29 +1,34 @@
-"""Presets: with an address alone, a vLLM-Omni is asked as its pages say."""
+"""Presets: with a key or an address alone, each host is asked as its own pages say."""
 
 from __future__ import annotations
 
 import base64
 import io
 import wave
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from fakes.openai.app import provider
-from plugins.openai.presets import PRESETS
+from plugins.openai.answer_reader import AnswerReader
+from plugins.openai.presets import PRESETS, PresetName
 from plugins.openai.settings import OpenAISettings
 from plugins.tone.decode import decode
-from speech_engine import Sample, Samples
+from speech_engine import EngineFailed, Sample, Samples, Started
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import Language
 from speech_engine.testing import collect, job
 from speech_engine.testing.serving import served
-from tests.plugins.openai.upstream import pair, pcm_of, until_it_fails
+from tests.plugins.openai.upstream import mp3_of, pair, pcm_of, until_it_fails
 from tests.plugins.tone.clips import clip
 from tests.proxy.api import owning
 from tests.proxy.api.inside import inside
+from tests.server import command
 from tests.tones import tones
 
 VOXCPM2, BASE = "openbmb/VoxCPM2", "Qwen/Qwen3-TTS-12Hz-1.7B-Base"
@@ -67,6 +72,158 @@ def test_a_presets_settings_are_settings(preset: str) -> None:
     assert set(PRESETS[preset].settings) < set(OpenAISettings.__struct_fields__) - {"is_local", "api_key"}
 
 
+class Row(NamedTuple):
+    """A preset at its host's fake: what the section adds, what a request then is, what the host lists."""
+
+    models: tuple[str, ...]
+    voice: str
+    sent: dict[str, Any]
+    more: Mapping[str, Any] = MappingProxyType({})
+    language: str = "en"
+    formats: tuple[str, ...] = ()
+    header: str = "authorization"
+    query: str = ""
+    listed_at: str = "/audio/models"
+    listed: tuple[tuple[str, str | None], ...] = (("", None),)
+
+
+ROWS = {
+    "openrouter": Row(
+        ("mistralai/voxtral-mini-tts-2603", "x-ai/grok-voice-1.0"),
+        "ara",
+        {"model": "mistralai/voxtral-mini-tts-2603", "voice": "ara", "response_format": "pcm"},
+        listed_at="/models?output_modalities=speech",
+        listed=(),
+    ),
+    "assemblyai": Row(
+        ("assemblyai-tts-1",),
+        "nova",
+        {"model": "assemblyai-tts-pt", "voice": "nova", "response_format": "mp3"},
+        language="pt-BR",
+        formats=("mp3",),
+    ),
+    "azure": Row(
+        ("my-speech",),
+        "onyx",
+        {"model": "my-speech", "voice": "onyx", "response_format": "opus", "speed": 1.5},
+        more={"models": ("my-speech",), "api_version": "preview"},
+        formats=("opus",),
+        header="api-key",
+        query="api-version=preview",
+        listed_at="/audio/models?api-version=preview",
+    ),
+    "groq": Row(
+        ("canopylabs/orpheus-v1-english", "canopylabs/orpheus-arabic-saudi"),
+        "noura",
+        {"model": "canopylabs/orpheus-v1-english", "voice": "noura", "response_format": "wav"},
+        listed=(("ar", None),),
+    ),
+    "vllm-omni": Row(
+        (VOXCPM2,),
+        "default",
+        {"model": VOXCPM2, "voice": "default", "response_format": "pcm", "stream_format": "audio"},
+    ),
+    "kokoro": Row(
+        ("kokoro",),
+        "bf_emma",
+        {"model": "kokoro", "voice": "bf_emma", "response_format": "aac", "speed": 1.5},
+        formats=("aac",),
+        listed=(("en-GB", "female"),),
+    ),
+}
+_FAKES = {"vllm-omni": "voxcpm2"}
+
+
+def test_every_preset_has_a_row() -> None:
+    assert set(ROWS) == set(PRESETS)
+
+
+@pytest.mark.parametrize("preset", ROWS)
+async def test_a_host_is_asked_as_its_pages_say(preset: str) -> None:
+    row = ROWS[preset]
+    async with pair(_FAKES.get(preset, preset), preset=preset, **row.more) as (engine, fake):
+        await engine.refresh()
+        assert tuple(model.id for model in engine.models()) == row.models
+        assert any(f"{seen.path}?{seen.query}".rstrip("?").endswith(row.listed_at) for seen in fake.seen)
+        voices = [voice for voice in engine.voices() if voice.id == row.voice]
+        assert [(voice.language or "", voice.gender) for voice in voices] == list(row.listed)
+        low, high = engine.models()[0].speed
+        speed = 1.5 if low < high else 1.0
+        wanted = replace(
+            job("One.", "Two.", model=row.models[0], voice=row.voice, language=row.language),
+            formats=row.formats,
+            speed=speed,
+        )
+        events = await collect(engine, wanted)
+    (spoken,) = fake.spoken()
+    assert spoken.json == {"input": "One. Two.", **row.sent}
+    assert spoken.query == row.query
+    key = spoken.headers[row.header]
+    assert key == ("sk-good" if row.header == "api-key" else "Bearer sk-good")
+    assert ("authorization" in spoken.headers) is (row.header == "authorization")
+    if speed == 1.0 and not row.formats:
+        started = next(event for event in events if isinstance(event, Started))
+        heard = np.frombuffer(pcm_of(events), dtype="<i2")
+        assert " ".join(decode(heard, started.sample_rate_hz)) == "One. Two."
+    else:
+        assert pcm_of(events) or mp3_of(events)
+
+
+@pytest.mark.parametrize(
+    ("preset", "longest"), [("groq", 200), ("assemblyai", 5_000), ("openrouter", 15_000), ("azure", 4_096)]
+)
+def test_a_hosts_longest_text_is_known(preset: PresetName, longest: int) -> None:
+    more = dict(ROWS[preset].more) | (
+        {"base_url": "https://mine.openai.azure.com/openai/v1"} if preset == "azure" else {}
+    )
+    models = OpenAISettings(preset=preset, **more).model("x-ai/grok-voice-1.0")
+    assert models.max_characters == longest
+    own = OpenAISettings(preset=preset, **more, max_characters=99)
+    assert own.model("x-ai/grok-voice-1.0").max_characters == 99
+
+
+async def test_assemblyai_refuses_openais_names_and_an_alias_gives_its_own(tmp_path: Path) -> None:
+    async with pair("assemblyai", preset="assemblyai") as (engine, _):
+        _, error = await until_it_fails(engine, job("One.", model="tts-1", voice="nova"))
+        assert isinstance(error, EngineFailed)
+        assert error.detail == "HTTP 400 model_not_found"
+    config = _HOST.format(url="{url}", preset="assemblyai", model="assemblyai-tts-1", voice="nova")
+    async with served(provider(tones)) as fake, inside(tmp_path, config.format(url=fake.url)) as server:
+        heard = await server.speech("Tudo bem.", voice="nova", language="pt", response_format="wav")
+        assert heard.status_code == 200, heard.text
+        refused = await server.speech("Yksi.", voice="nova", language="fi")
+        assert refused.status_code == 400
+        (sent,) = fake.provider.spoken()
+    assert sent.json["model"] == "assemblyai-tts-pt"
+
+
+async def test_a_label_says_the_rate_and_an_impossible_one_is_refused() -> None:
+    reader = AnswerReader(job("One."), "pcm", 24_000)
+    reader.state_rate("audio/pcm; rate=48000; channels=1")
+    reader.begin(0)
+    started = next(event for event in reader.feed(bytes(range(128, 178))) if isinstance(event, Started))
+    assert started.sample_rate_hz == 48_000
+    for label in ("audio/pcm;rate=24000;channels=2", "audio/L16;rate=1", "audio/pcm;rate=999999999"):
+        with pytest.raises(EngineFailed):
+            reader.state_rate(label)
+    reader.state_rate("audio/mpeg;rate=1")
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('models = ["speech"]', "engines.azure.base_url: must be your resource's address"),
+        ('base_url = "https://mine.openai.azure.com/openai/v1"', "engines.azure.models: must be a list"),
+    ],
+)
+def test_azure_cannot_be_guessed(tmp_path: Path, section: str, said: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[engines.azure]\nplugin = "openai"\npreset = "azure"\n{section}\n')
+    told = command(file, "check", "--json", check=False)
+    assert told.returncode != 0
+    assert said in told.stdout
+
+
 async def test_voxcpm2_is_asked_for_a_stream_of_samples_at_its_rate() -> None:
     async with pair("voxcpm2", shelf(), preset="vllm-omni") as (engine, fake):
         await engine.refresh()
@@ -108,6 +265,18 @@ async def test_the_fake_refuses_a_stream_of_another_format_or_speed() -> None:
             assert error is not None
 
 
+_HOST = """
+[server]
+default_model = "host/{model}"
+[engines.host]
+plugin = "openai"
+preset = "{preset}"
+base_url = "{url}/{preset}/v1"
+[models]
+tts-1 = ["host/{model}"]
+[voices.nova]
+host = "{voice}"
+"""
 _CONFIG = """
 [server]
 default_model = "omni/openbmb/VoxCPM2"

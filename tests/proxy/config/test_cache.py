@@ -24,7 +24,7 @@ def test_the_cache_is_off_as_shipped_and_read_as_written(tmp_path: Path) -> None
         ("on = 1", "true or false"),
         ("megabytes = -1", "a number of megabytes"),
         ("megabytes = 1.5", "a number of megabytes"),
-        ("days = 0", "a number of days"),
+        ("days = 0", "a number of days, above 0 and up to 3650"),
         ("day = 1", "days"),
     ],
 )

@@ -67,8 +67,8 @@ def test_the_servers_keys_are_taken_out_and_the_others_are_the_plugins(tmp_path:
         ("rpm = 0", "rpm: must be requests a minute, 1 to 1000000; got 0"),
         ("budget_usd_day = -1", "budget_usd_day: must be US dollars, 0 to 1000000000; got -1"),
         ("budget_usd_month = 'much'", "budget_usd_month: must be US dollars, 0 to 1000000000; got 'much'"),
-        ("hedge_s = 61", "hedge_s: must be a number of seconds, or 0 for never; got 61"),
-        ("hedge_s = nan", "hedge_s: must be a number of seconds, or 0 for never; got nan"),
+        ("hedge_s = 61", "hedge_s: must be a number of seconds, 0 (never) to 60; got 61"),
+        ("hedge_s = nan", "hedge_s: must be a number of seconds, 0 (never) to 60; got nan"),
     ],
 )
 def test_a_wrong_one_is_told_with_what_would_be_right(tmp_path: Path, line: str, fault: str) -> None:

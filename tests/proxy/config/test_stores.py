@@ -92,9 +92,14 @@ def test_a_text_that_is_no_address_is_named(tmp_path: Path, wrong: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("usage_days = -1", "server.usage_days: must be a number of days, or 0"),
-        ("usage_days = 1.5", "server.usage_days: must be a number of days, or 0"),
-        ("idempotency_mb = -1", "server.idempotency_mb: must be a number of megabytes, or 0"),
+        ("usage_days = -1", "server.usage_days: must be a number of days, 0 (for good) to 36500"),
+        ("usage_days = 1.5", "server.usage_days: must be a number of days, 0 (for good) to 36500"),
+        ("idempotency_mb = -1", "server.idempotency_mb: must be a number of megabytes, 0 (none) to 1000000"),
+        ("spill_mb = 1000001", "server.spill_mb: must be a number of megabytes, 0 (none) to 1000000"),
+        (
+            "least_bytes_per_s = 1000001",
+            "server.least_bytes_per_s: must be a number of bytes, 0 (no limit) to",
+        ),
         ("workers = 0", "server.workers: must be a number of workers, 1 to 64"),
     ],
 )

@@ -187,6 +187,19 @@ async def test_consents_have_a_limit_under_concurrency(store: Store, ada: Accoun
     assert sum(added) == 3 == await consents.count(store, ada.id)
 
 
+async def test_recorded_consents_have_a_length_together(store: Store, ada: Account) -> None:
+    def recorded(number: int) -> ConsentRecord:
+        return consent_of(ada, f"cons_{number}", seconds=50.0)
+
+    added = await asyncio.gather(
+        *(consents.add(store, recorded(number), 99, most_s=160.0) for number in range(9))
+    )
+    assert sum(added) == 3
+    # A statement takes no seconds.
+    assert await consents.add(store, consent_of(ada, "cons_said"), 99, most_s=160.0)
+    assert not await consents.add(store, recorded(10), 99, most_s=160.0)
+
+
 async def test_a_consent_is_sealed_anew_if_it_is_as_it_was(store: Store, ada: Account) -> None:
     made = consent_of(ada)
     await consents.add(store, made, 9)

@@ -105,6 +105,24 @@ def test_other_words_of_a_recording_are_derived_anew() -> None:
         assert shelf.derived(sampled("a"), samples, partial(_words, text)) == text
 
 
+def test_ever_new_words_of_a_recording_do_not_fill_the_memory() -> None:
+    shelf = SampleShelf()
+    put(shelf, "a", b"a")
+    made = [0]
+
+    def count(_recordings: Sequence[bytes]) -> int:
+        made[0] += 1
+        return made[0]
+
+    def derive(number: int) -> int:
+        return shelf.derived(sampled("a"), (Sample("a", f"{number}."),), count)
+
+    for number in range(5_000):
+        derive(number)
+    assert derive(4_999) == 5_000
+    assert derive(0) == 5_001
+
+
 def test_what_is_derived_while_its_recording_is_dropped_is_not_kept() -> None:
     shelf = SampleShelf()
     put(shelf, "a", b"a")
