@@ -9,7 +9,8 @@ import asyncio
 
 import structlog
 
-from proxy.engines.hosts import Host, Hosts
+from proxy.engines.host import Host
+from proxy.engines.hosts import Hosts
 from speech_engine.host.pipe_messages import EngineAction
 
 STOP_S = 2.0

@@ -49,10 +49,7 @@ class PluginFault(NamedTuple):
 
 
 class HostedEngineSpec(NamedTuple):
-    """An engine for the supervisor to run: its worker, its section, and the imported model.
-
-    `data` is the folder that has the models.
-    """
+    """An engine for the supervisor to run: its worker, its section, and the model imported into `data`."""
 
     name: str
     hosted: Hosted
@@ -60,11 +57,6 @@ class HostedEngineSpec(NamedTuple):
     model: StoredModel | None = None
     model_format: ModelFormat | None = None
     data: str = ""
-
-    def with_current_model(self) -> HostedEngineSpec:
-        """Return it with the version of its model that is in use now. Raise UnusableModel."""
-        section, model = with_model(self.section, self.model_format, self.data)
-        return self._replace(section=section, model=model)
 
     @property
     def licence(self) -> str:
