@@ -48,7 +48,7 @@ from speech_engine.events import (
 )
 from speech_engine.front_end import FrontEnd
 from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpRequest
-from speech_engine.mark import Mark, MarkStream
+from speech_engine.mark import Detection, Mark, MarkKey, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Hosted, Plugin
 from speech_engine.samples import SampleReader
@@ -87,6 +87,7 @@ __all__ = [
     "Context",
     "Convert",
     "DeleteVoice",
+    "Detection",
     "Detector",
     "Encoded",
     "Engine",
@@ -120,6 +121,7 @@ __all__ = [
     "Language",
     "ListClones",
     "Mark",
+    "MarkKey",
     "MarkStream",
     "Mix",
     "ModelInfo",

@@ -34,7 +34,7 @@ GROUP = "voxgate"
 _Key = tuple[str, str]
 """A plugin's kind and name."""
 
-InstanceKind = Literal["front_end", "detector", "comparer"]
+InstanceKind = Literal["front_end", "detector", "comparer", "mark"]
 """The kinds that are opened once, under their own names, with the settings of [front_ends] and the like."""
 
 _log = structlog.get_logger()
