@@ -137,15 +137,17 @@ def _licence(config: Config, name: str, licence: str) -> Finding:
     """Say what the licence of an imported model forbids, and what would allow it."""
     terms, section = terms_of(licence), config.engines[name]
     found = f"{section.model} is under {licence}: {terms.says}"
+    is_sold = config.server.commercial and any(plan.price for plan in config.plans.values())
+    is_forbidden = is_sold and not terms.paid_use
+    lacking = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
     if terms.must_accept and section.accept_licence.casefold() != licence.casefold():
         accept = f'it speaks for nobody before engines.{name}.accept_licence = "{licence}"'
-        return wrong("licence", f"{found}; {accept}", name=name)
-    is_sold = config.server.commercial and any(plan.price for plan in config.plans.values())
-    if terms.paid_use or not is_sold:
+        also = f"; {lacking}" if is_forbidden and not section.paid_use_basis else ""
+        return wrong("licence", f"{found}; {accept}{also}", name=name)
+    if not is_forbidden:
         return ok("licence", found, name=name)
     if section.paid_use_basis:
         return ok("licence", f"{found}; paid plans have it by your paid_use_basis", name=name)
-    lacking = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
     return note("licence", f"{found}; {lacking}", name=name)
 
 

@@ -26,7 +26,7 @@ from proxy.config.sections import PluginSection
 from proxy.engines.hook_answers import judge
 from proxy.engines.model_store.store import StoredModel, with_model
 from speech_engine import Context, Engine, Hosted, Plugin
-from speech_engine.model_files import UnusableModel
+from speech_engine.model_files import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, Missing, S
 from speech_engine.worker_module import worker_engine
 
@@ -49,12 +49,14 @@ class PluginFault(NamedTuple):
 
 
 class HostedEngineSpec(NamedTuple):
-    """An engine for the supervisor to run: its worker, its section, and the imported model."""
+    """An engine for the supervisor to run: its worker, its section, and the model imported into `data`."""
 
     name: str
     hosted: Hosted
     section: EngineSection
     model: StoredModel | None = None
+    model_format: ModelFormat | None = None
+    data: str = ""
 
     @property
     def licence(self) -> str:
@@ -175,7 +177,7 @@ class Registry:
             able = ", ".join(plugin.create.devices)
             raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {kind}")
         if section.hosted:
-            return HostedEngineSpec(name, plugin.create, section, model)
+            return HostedEngineSpec(name, plugin.create, section, model, plugin.model_format, data)
         if not plugin.create.in_process:
             raise EngineConfigError(
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
