@@ -258,4 +258,7 @@ def _import_result(row: dict[str, Any]) -> list[Part]:
         lines.append(Line(f"{row['licence']}: {terms.says}.", "yellow"))
     if not row["engines"]:
         lines.append(Line(f'An engine speaks with it after model = "{row["name"]}" in its section.'))
+    elif row["is_new"]:
+        restarts = ", ".join(f"voxgate engines restart {engine}" for engine in row["engines"])
+        lines.append(Line(f"A running server speaks with it after: {restarts}"))
     return lines

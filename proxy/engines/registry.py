@@ -26,7 +26,7 @@ from proxy.config.sections import PluginSection
 from proxy.engines.hook_answers import judge
 from proxy.engines.model_store.store import StoredModel, strictest_licence, with_models
 from speech_engine import Context, Engine, Hosted, Plugin
-from speech_engine.model_files import UnusableModel
+from speech_engine.model_files import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, Missing, S
 from speech_engine.worker_module import worker_engine
 
@@ -49,16 +49,17 @@ class PluginFault(NamedTuple):
 
 
 class HostedEngineSpec(NamedTuple):
-    """An engine for the supervisor to run: its worker, its section, and the imported models."""
+    """An engine for the supervisor to run: its worker, its section, and the models imported into `data`."""
 
     name: str
     hosted: Hosted
     section: EngineSection
     models: tuple[StoredModel, ...] = ()
+    model_format: ModelFormat | None = None
+    data: str = ""
 
     @property
     def licence(self) -> str:
-        """The licence of the imported models, or "" if the plugin says its own."""
         return strictest_licence(self.models)
 
     @property
@@ -92,7 +93,6 @@ class InProcessSpec(NamedTuple, Generic[S]):
 
     @property
     def licence(self) -> str:
-        """The licence of the imported models, or "" if the plugin says its own."""
         return strictest_licence(self.models)
 
     def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
@@ -177,7 +177,7 @@ class Registry:
             able = ", ".join(plugin.create.devices)
             raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {kind}")
         if section.hosted:
-            return HostedEngineSpec(name, plugin.create, section, models)
+            return HostedEngineSpec(name, plugin.create, section, models, plugin.model_format, data)
         if not plugin.create.in_process:
             raise EngineConfigError(
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
